@@ -1,0 +1,48 @@
+# make demo: gets a real R from the Debian or Ubuntu archive, packs it into layers, shows the report.
+# make test: every check, the real R included.
+# Both need Rust (rustfmt and clippy for the test); they install what else is missing when run as root, or say how.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: demo test check-code prove reports needs clean
+
+# Where everything goes that is not in the repository.
+work := target/demo
+tree := $(work)/opt
+layerfit := target/release/layerfit
+# The demo's R is built for the release of Debian or Ubuntu that runs here, so it is checked against this machine.
+runtime := --runtime host
+
+demo: needs
+	cargo build --release --locked
+	scripts/demo-tree.sh $(tree)
+	@echo; echo '$$ layerfit pack $(tree) -o $(work)/layers $(runtime)'
+	@$(layerfit) pack $(tree) -o $(work)/layers $(runtime)
+	@echo; echo 'Layers, manifest and report: $(work)/layers'
+
+test: needs check-code prove
+
+check-code:
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
+	cargo test --locked
+
+# What layerfit promises of a real tree, proven on the demo's (scripts/prove.py says how); R runs from the packed layers.
+prove: needs
+	cargo build --release --locked
+	scripts/demo-tree.sh $(tree)
+	python3 scripts/prove.py --layerfit $(layerfit) $(tree) -- $(runtime)
+
+reports: needs
+	cargo build --release --locked
+	scripts/demo-tree.sh $(tree)
+	cd $(work) && ../release/layerfit plan opt $(runtime) >../../reports/demo.txt
+	cd $(work) && ../release/layerfit plan opt $(runtime) --format markdown >../../reports/demo.md
+	cd $(work) && ../release/layerfit plan opt $(runtime) --format json >../../reports/demo.json
+
+needs:
+	@scripts/needs.sh
+
+clean:
+	rm -rf target

@@ -1,0 +1,285 @@
+#!/bin/bash
+# demo-tree.sh DEST: build a real R tree, laid out like a Lambda /opt, from the
+# Debian or Ubuntu archive that this machine already uses.
+#
+# Nothing is installed and root is not needed: apt works on private state, the
+# packages are only downloaded (apt checks their signatures) and unpacked. If DEST
+# is complete nothing is done; remove DEST to have it built anew.
+#
+#   DEST         the tree, to be seen at /opt: R/, local/, lib/, share/
+#   DEST.stamp   "complete" and the package versions in it
+#   DEST.debs    the downloaded packages and apt's lists, kept for the next build
+#   DEST.new     scratch, gone at the end
+#
+# Needs apt-get, dpkg, coreutils, findutils, sed, flock. Exit 0: the tree is
+# there; 2: it could not be made.
+set -euo pipefail
+export LC_ALL=C
+umask 022
+
+wanted=(r-base-core r-recommended r-cran-httr)
+
+say() { printf 'demo-tree: %s\n' "$*" >&2; }
+die() { say "$*"; exit 2; }
+
+[ -n "${1-}" ] || die "usage: demo-tree.sh DEST"
+for tool in apt-get dpkg dpkg-deb flock; do
+    command -v "$tool" >/dev/null || die "$tool is missing; run this on Debian or Ubuntu"
+done
+mkdir -p -- "$(dirname -- "$1")" 2>/dev/null || die "cannot make the directory of $1"
+dest=$(realpath -m -- "$1")
+# apt's configuration has no way to quote these.
+case $dest in *[[:space:]\"\;]*) die "no spaces, quotes or semicolons in DEST, please" ;; esac
+new=$dest.new debs=$dest.debs stamp=$dest.stamp
+
+# An edited script may lay the tree out otherwise, so its own sum is in the stamp.
+self=$(sha256sum <"${BASH_SOURCE[0]}")
+self=${self%% *}
+complete() {
+    [ -d "$dest" ] && [ -f "$stamp" ] && [ "$(head -n 1 -- "$stamp")" = "complete $self" ]
+}
+done_already() { say "$dest is complete already (remove it to have it built anew)"; exit 0; }
+complete && done_already
+
+# Only replace what an earlier run of this script has made.
+if [ ! -f "$stamp" ]; then
+    rmdir -- "$dest" 2>/dev/null || true
+    for path in "$dest" "$new"; do
+        [ ! -e "$path" ] || die "$path exists and is not from this script; name another DEST"
+    done
+fi
+
+state=$debs/apt
+mkdir -p "$debs/partial" "$state/lists/partial" "$state/dpkg" 2>/dev/null || die "cannot write to $debs"
+exec 9<"$debs"
+flock 9                 # a second run waits here ...
+if complete; then done_already; fi # ... and finds the work done
+
+echo incomplete >"$stamp"
+rm -rf -- "$new" # from a run that was killed
+trap 'rm -rf -- "$new"' EXIT
+root=$new/root opt=$new/opt
+mkdir -p "$root" "$opt"
+
+# --- which packages -----------------------------------------------------------
+# Sources, keyrings, pins and proxies stay the system's (/etc/apt); lists, cache
+# and dpkg status are ours. The status is empty, so the closure is whole whatever
+# the machine has installed. A file given with -c is read after /etc/apt/apt.conf.d
+# and can, unlike -o, clear hooks which would touch the system's own cache.
+: >"$state/dpkg/status"
+cat >"$state/conf" <<CONF
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Update::Post-Invoke-Stats;
+#clear DPkg::Pre-Invoke;
+#clear DPkg::Post-Invoke;
+#clear DPkg::Pre-Install-Pkgs;
+#clear APT::Architectures;
+APT::Architectures { "$(dpkg --print-architecture)"; };
+// apt's own user may not be allowed into this directory
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+Acquire::Languages "none";
+Acquire::GzipIndexes "false";
+Acquire::Retries "2";
+Dir::State "$state";
+Dir::State::lists "$state/lists";
+Dir::State::status "$state/dpkg/status";
+Dir::Cache "$state";
+Dir::Cache::pkgcache "$state/pkgcache.bin";
+Dir::Cache::srcpkgcache "$state/srcpkgcache.bin";
+Dir::Cache::archives "$debs";
+Dir::Log "$state";
+CONF
+
+log=$state/log
+: >"$log"
+apt() { apt-get -c "$state/conf" -q -y "$@" 2>>"$log" 9<&-; }
+give_up() {
+    local why='' kind
+    for kind in '[EW]: Failed to fetch' 'E:' 'W:'; do
+        [ -n "$why" ] || why=$(grep -a -m 1 "^$kind" "$log" | tr -s '[:space:]' ' ' || true)
+    done
+    die "$1 (${why:-no reason given}); check the network and the sources in /etc/apt" \
+        "(on Ubuntu 'universe' must be among them), then run this again"
+}
+
+say "reading the package lists"
+apt update >/dev/null || give_up "the package archive cannot be read"
+apt -s install "${wanted[@]}" >"$new/plan" || give_up "the archive cannot give ${wanted[*]}"
+# "Inst NAME (VERSION ARCHIVE [ARCH])" -> "NAME VERSION ARCH"
+sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*\[\([a-z0-9-]*\)\]).*/\1 \2 \3/p' "$new/plan" |
+    sort >"$new/packages"
+[ -s "$new/packages" ] || give_up "apt named no packages"
+
+say "downloading what is missing of $(wc -l <"$new/packages") packages"
+apt --download-only install "${wanted[@]}" >/dev/null || give_up "the download failed"
+
+# --- unpack -------------------------------------------------------------------
+say "unpacking"
+while read -r name version arch; do
+    # glibc and its loader must be the host's: the loader's path is fixed in every
+    # program, and it takes no glibc but its own.
+    case $name in libc6 | libc6-* | libc-*) continue ;; esac
+    deb=$debs/${name}_${version//:/%3a}_$arch.deb # apt writes an epoch's colon so
+    [ -f "$deb" ] || die "apt left no $deb"
+    dpkg-deb -x "$deb" "$root" ||
+        die "${deb##*/} cannot be unpacked; remove it and run this again"
+done <"$new/packages"
+
+# --- R's home: R/lib/R --------------------------------------------------------
+say "laying out $dest"
+touch "$new/begun" # whatever is newer was made below
+home=$root/usr/lib/R
+share=$root/usr/share/R
+for path in "$home/bin/exec/R" "$home/bin/R" "$share/share"; do
+    [ -e "$path" ] || die "r-base-core holds no ${path#"$root"}"
+done
+
+# Debian keeps R's configuration in /etc/R and its licence elsewhere, behind links
+# which would lead out of the tree: put the files themselves there.
+for top in "$home" "$share"; do
+    while IFS= read -r link; do
+        target=$(readlink "$link")
+        case $target in
+            /*) file=$root$target ;;
+            *) file=$(realpath -m "$(dirname "$link")/$target") ;;
+        esac
+        case $target:$file in /*:*) ;; *:"$top"/*) continue ;; esac # stays inside
+        # made at installation, from a template that lies beside the link
+        [ -e "$file" ] || file=$home/etc/${target##*/}.ucf
+        # base-files is not in the closure, but R has its own copy of the licences
+        [ -e "$file" ] || file=$share/share/licenses/${target##*/}
+        [ -e "$file" ] || die "$link leads to $target, which no package holds"
+        rm "$link"
+        cp -RL --preserve=mode,timestamps "$file" "$link"
+    done < <(find "$top" -type l | sort)
+done
+rm -f "$home"/etc/*.ucf
+
+for part in doc include share; do # links or absent, depending on the release
+    rm -rf "${home:?}/$part"
+    mv "$share/$part" "$home/$part"
+done
+
+mkdir -p "$opt/R/lib" "$opt/R/bin" "$opt/local/lib/R/site-library" "$opt/lib" "$opt/share"
+for library in "$home/site-library" "$share/library" "$share/site-library"; do
+    [ -d "$library" ] || continue
+    find "$library" -mindepth 1 -maxdepth 1 -exec mv -t "$opt/local/lib/R/site-library" {} +
+    rmdir "$library"
+done
+mv "$home" "$opt/R/lib/R"
+home=$opt/R/lib/R
+
+# The paths R was configured with, in its scripts and settings.
+while IFS= read -r file; do
+    sed -i -e 's#/usr/lib/R\b#/opt/R/lib/R#g' -e 's#/usr/share/R\b#/opt/R/lib/R#g' \
+        -e 's#/etc/R\b#/opt/R/lib/R/etc#g' "$file"
+done < <(grep -rIlE '/usr/(lib|share)/R\b|/etc/R\b' "$home/bin" "$home/etc" | sort)
+# bin/R looks for lib64 by itself. And Rscript, a program, has /usr/lib/R compiled
+# in; it heeds RHOME, so whatever R starts (parallel's workers, say) must see it.
+# shellcheck disable=SC2016 # ${libnn} is the script's own
+sed -i -e 's#/usr/${libnn#/opt/R/${libnn#g' \
+    -e '0,/^R_HOME_DIR=/s##RHOME=/opt/R/lib/R\nexport RHOME\n&#' "$home/bin/R"
+# The home's libraries, then the tree's; no Java.
+# shellcheck disable=SC2016
+sed -i -e 's#/usr/lib/[a-z0-9_]*-linux-gnu[a-z0-9]*#/opt/lib#g' \
+    -e 's#^: ${JAVA_HOME=.*#: ${JAVA_HOME=}#' \
+    -e 's#^: ${R_JAVA_LD_LIBRARY_PATH=.*#: ${R_JAVA_LD_LIBRARY_PATH=}#' "$home/etc/ldpaths"
+# Packages come from the tree alone; Renviron.site would add the system's places.
+sed -i '/^R_LIBS_SITE=/d' "$home/etc/Renviron" "$home/etc/Renviron.site"
+renviron() { printf "%s=\${%s:-'%s'}\n" "$1" "$1" "$2" >>"$home/etc/Renviron"; }
+printf '\n## Places in this tree\n' >>"$home/etc/Renviron"
+renviron R_LIBS_SITE /opt/local/lib/R/site-library
+
+ln -s ../lib/R/bin/R "$opt/R/bin/R"
+cat >"$opt/R/bin/Rscript" <<'RSCRIPT'
+#!/bin/sh
+# Rscript has another home compiled in, but heeds this variable.
+RHOME=/opt/R/lib/R
+export RHOME
+exec /opt/R/lib/R/bin/Rscript "$@"
+RSCRIPT
+chmod 755 "$opt/R/bin/Rscript"
+
+# --- shared libraries: lib ----------------------------------------------------
+# All those of the closure, but glibc. A few serve the closure's other programs
+# (dpkg, ucf, xdg-utils, zip) and nothing of R's: some 3 MB of 87, left in since a
+# tree made by hand has such too and finding them is the packer's work. Most of
+# X11 has to be there even without a display: grDevices' cairo.so, which draws
+# png() and svg() in memory, is linked with it; so are tcltk and modules/R_X11.so.
+# Only the directories which the loader itself would search are taken; blas and
+# lapack are where update-alternatives would have linked from.
+for dir in "$root"/{,usr/}lib/*-linux-gnu*{,/blas,/lapack}; do
+    [ -d "$dir" ] || continue
+    find "$dir" -maxdepth 1 \( -type f -o -type l \) -name 'lib*.so*' \
+        -exec cp -P --preserve=mode,timestamps -t "$opt/lib" {} +
+done
+for name in libblas.so.3 liblapack.so.3; do
+    [ -e "$opt/lib/$name" ] || die "no package of the closure holds $name"
+done
+
+# --- what the libraries look for at places compiled in ------------------------
+# library(tcltk) starts an interpreter, which reads Tcl's start-up script. Tk's
+# scripts are left out: they are read with a display only.
+for dir in "$root"/usr/share/tcltk/tcl[0-9]*; do
+    [ -f "$dir/init.tcl" ] || continue
+    mv "$dir" "$opt/share/"
+    renviron TCL_LIBRARY "/opt/share/${dir##*/}"
+done
+# R's openssl package has OpenSSL load its module of old ciphers.
+for dir in "$root"/usr/lib/*-linux-gnu*/ossl-modules; do
+    [ -d "$dir" ] || continue
+    mv "$dir" "$opt/lib/"
+    renviron OPENSSL_MODULES /opt/lib/ossl-modules
+done
+# Without any font png() and svg() draw boxes for letters; the host may have none.
+if [ -d "$root/usr/share/fonts/truetype" ]; then
+    mkdir "$opt/share/fonts"
+    mv "$root/usr/share/fonts/truetype" "$opt/share/fonts/"
+    cat >"$opt/share/fonts/fonts.conf" <<'FONTS'
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>/opt/share/fonts</dir>
+  <cachedir>/tmp/fontconfig</cachedir>
+  <alias><family>Helvetica</family><prefer><family>DejaVu Sans</family></prefer></alias>
+</fontconfig>
+FONTS
+    renviron FONTCONFIG_FILE /opt/share/fonts/fonts.conf
+fi
+
+# --- is it what it should be? -------------------------------------------------
+while IFS= read -r link; do
+    case $(readlink "$link") in /*) die "${link#"$opt"} is an absolute link" ;; esac
+    [ -e "$link" ] || die "${link#"$opt"} leads nowhere"
+    case $(realpath "$link") in "$opt"/*) ;; *) die "${link#"$opt"} leads out of the tree" ;; esac
+done < <(find "$opt" -type l | sort)
+# Settings and start-up must not name the system's places for R or for libraries.
+if grep -HnE '/usr/(local/)?(lib|share)/|/etc/R\b' \
+    "$home/bin/R" "$home/etc/ldpaths" "$home/etc/Renviron" "$home/etc/Renviron.site" |
+    grep -v ':[0-9]*: *#' >&2; then
+    die "paths outside /opt are left in these lines"
+fi
+for line in 'R_HOME_DIR=/opt/R/lib/R' 'R_SHARE_DIR=/opt/R/lib/R/share' \
+    'R_INCLUDE_DIR=/opt/R/lib/R/include' 'R_DOC_DIR=/opt/R/lib/R/doc' \
+    'RHOME=/opt/R/lib/R'; do
+    grep -qx "$line" "$home/bin/R" || die "R's start script lacks $line"
+done
+
+# The same archive gives the same tree: one rule for modes, and what was made
+# here gets the date of R itself.
+chmod -R u=rwX,go=rX "$opt"
+find "$opt" -newer "$new/begun" -exec touch -h -r "$home/bin/exec/R" {} +
+
+rm -rf -- "$dest"
+mv -- "$opt" "$dest"
+{
+    echo "complete $self"
+    cat "$new/packages"
+} >"$new/stamp"
+mv -- "$new/stamp" "$stamp"
+say "$dest is ready: $(du -sm -- "$dest" | cut -f 1) MB," \
+    "$(find "$dest" -type f | wc -l) files and $(find "$dest" -type l | wc -l) links"

@@ -1,0 +1,25 @@
+#!/bin/bash
+# needs.sh: what `make demo` and `make test` need besides Rust. Installs it when that is possible; otherwise says how in
+# one line and exits with 2.
+set -euo pipefail
+
+# command:package
+wanted=(cc:gcc ld:binutils python3:python3 zip:zip unzip:unzip unshare:util-linux flock:util-linux dpkg-deb:dpkg)
+
+command -v cargo >/dev/null || { echo "needs: cargo is missing; install Rust: https://rustup.rs" >&2; exit 2; }
+
+missing=()
+for pair in "${wanted[@]}"; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+done
+# The C compiler links the tests' programs against libc.
+echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(gcc libc6-dev)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+else
+    echo "needs: install these first: sudo apt-get install ${missing[*]}" >&2
+    exit 2
+fi

@@ -1,0 +1,575 @@
+#!/usr/bin/env python3
+"""Prove on a real tree that layerfit does what it says.
+
+Every check prints one line: "ok NAME: figures", "FAILED NAME: what" or "skipped
+NAME: why". The last line counts them. Exit 0: none failed; 1: one did; 2: wrong
+call. What is compared is worked out here, with Python's zipfile and Info-ZIP's
+zip and unzip, not with layerfit's own code. The tree is only read; everything
+that is written goes to a temporary directory (set TMPDIR to choose where; about
+four times the size of the tree is needed there).
+"""
+
+import argparse
+import filecmp
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import types
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MB = 1 << 20
+
+# How many times faster than `zip -r -9` pack has to be.
+LEAST_RATIO = 5
+# When the packs of killed_runs are killed, as shares of the time that one takes.
+KILLED_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
+# The limits of too_small_is_refused.
+SMALL_LAYER, FEW_LAYERS = 5 * MB, 2
+# What prove gives to layerfit itself.
+RESERVED = ("--format", "-o", "--output", "--jobs")
+
+
+class Failed(Exception):
+    """A check found something wrong."""
+
+
+class Skipped(Exception):
+    """A check cannot be made here."""
+
+
+def require(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def require_same(ours, theirs, what):
+    """`what` names the two things compared: they have to be equal."""
+    require(ours == theirs, f"{what}: {ours!r} and {theirs!r}")
+
+
+def require_none(paths, what):
+    paths = sorted(paths)
+    require(not paths, f"{len(paths)} {what}, the first is {paths[0] if paths else ''}")
+
+
+# --- running programs ---------------------------------------------------------
+
+
+def run(command, **options):
+    """Runs a program to its end; gives its exit code, output and error output."""
+    command = [str(word) for word in command]
+    if not shutil.which(command[0]):
+        raise Failed(f"{command[0]} is not installed; install it (apt-get install {command[0]})")
+    options = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, **options}
+    return subprocess.run(command, **options)
+
+
+def last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "(no output)"
+
+
+def layerfit_json(proof, command, *arguments, options=None):
+    """Runs layerfit with --format json; gives its exit code and its report."""
+    options = proof.options if options is None else options
+    done = run([proof.layerfit, command, *arguments, "--format", "json", *options])
+    require(done.returncode in (0, 1), f"layerfit {command} exits {done.returncode}: {done.stderr}")
+    return done.returncode, json.loads(done.stdout)
+
+
+def pack_command(proof, output, *more, tree=None):
+    return [proof.layerfit, "pack", tree or proof.tree, "-o", output, "--format", "json", *proof.options, *more]
+
+
+def pack(proof, output, *more, tree=None):
+    """Packs; gives the sha256 that each zip in `output` really has."""
+    done = run(pack_command(proof, output, *more, tree=tree))
+    require_same(done.returncode, proof.pack_exit, f"exit code of pack {' '.join(more)} and of the first pack")
+    return whole_directory(output)
+
+
+def pack_other(proof, output):
+    """Packs with less in it than `pack`; gives the sha256 that each zip really has."""
+    done = run(pack_command(proof, output, "--select", "extra"))
+    require(done.returncode in (0, 1), f"pack --select extra exits {done.returncode}: {done.stderr}")
+    return whole_directory(output)
+
+
+def timed(command, **options):
+    began = time.perf_counter()
+    done = run(command, **options)
+    return time.perf_counter() - began, done
+
+
+# --- reading what is on disk --------------------------------------------------
+
+
+def sha256_of(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while True:
+            block = file.read(MB)
+            if not block:
+                return digest.hexdigest()
+            digest.update(block)
+
+
+def walk(root):
+    """Every path below `root` with its lstat, relative to it; links are not followed."""
+    found = {}
+    for directory, directories, files in os.walk(root):
+        for name in directories + files:
+            path = os.path.join(directory, name)
+            found[os.path.relpath(path, root)] = os.lstat(path)
+    return found
+
+
+def files_and_links(found):
+    return {path for path, s in found.items() if stat.S_ISREG(s.st_mode) or stat.S_ISLNK(s.st_mode)}
+
+
+def digest_of(root):
+    """A digest over names, modes, sizes, times and link targets, the root's own included."""
+    digest = hashlib.sha256()
+    for path, s in sorted({**walk(root), ".": os.lstat(root)}.items()):
+        target = os.readlink(os.path.join(root, path)) if stat.S_ISLNK(s.st_mode) else ""
+        digest.update(repr((path, s.st_mode, s.st_size, s.st_mtime_ns, target)).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def whole_directory(directory):
+    """Requires that a packed directory is whole; gives the sha256 of each of its zips."""
+    directory = Path(directory)
+    require((directory / "manifest.json").is_file(), f"{directory.name} has no manifest.json")
+    layers = json.loads((directory / "manifest.json").read_text("utf-8"))["layers"]
+    listed = {layer["zip"]: layer["sha256"] for layer in layers}
+    there = {path.name: sha256_of(path) for path in sorted(directory.glob("*.zip"))}
+    require_same(there, listed, "zips there and zips in the manifest")
+    return there
+
+
+def name_bytes(info):
+    """The bytes of an entry's name, without the slash that marks a directory."""
+    return info.filename.rstrip("/").encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+
+
+def count_of(things, name):
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def missing_libraries(report):
+    return sorted((f["subject"], f["message"]) for f in report["findings"] if f["code"] == "L201")
+
+
+# --- the checks ---------------------------------------------------------------
+
+
+def pack_and_its_memory(proof):
+    """Packs for the checks that follow. The first of them: a child's peak begins at that of this process, small now."""
+    command = [str(word) for word in pack_command(proof, proof.packed)]
+    with open(proof.temp / "pack.json", "wb") as out, open(proof.temp / "pack.err", "wb") as err:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = proof.pack_exit = os.waitstatus_to_exitcode(status)
+    said = (proof.temp / "pack.err").read_text("utf-8", "replace")
+    require(proof.pack_exit in (0, 1), f"layerfit pack exits {proof.pack_exit}: {said}")
+    proof.pack = json.loads((proof.temp / "pack.json").read_text("utf-8"))
+    require(proof.pack["fits"], "the tree does not fit, so there is nothing to prove: give other options")
+    proof.manifest = json.loads((proof.packed / "manifest.json").read_text("utf-8"))
+    proof.zips = [proof.packed / layer["zip"] for layer in proof.pack["layers"]]
+    proof.sha256 = {path.name: sha256_of(path) for path in proof.zips}
+    return f"exit code {proof.pack_exit}, {usage.ru_maxrss / 1024:.0f} MB of memory at its peak"  # ru_maxrss is in KB
+
+
+def plan_says_what_pack_writes(proof):
+    proof.plan_exit, proof.plan = layerfit_json(proof, "plan", proof.tree)
+    require_same(proof.plan_exit, proof.pack_exit, "exit codes of plan and pack")
+    limit = proof.plan["limits"]["layer_zipped"]
+    names = [layer["zip"] for layer in proof.plan["layers"]]
+    require_same(names, [layer["zip"] for layer in proof.pack["layers"]], "zips of plan and pack")
+    require_same(names, [layer["zip"] for layer in proof.manifest["layers"]], "zips of plan and manifest")
+    written = sorted(path.name for path in proof.packed.iterdir())
+    require_same(written, sorted(names + ["manifest.json", "report.md"]), "files written and files expected")
+
+    for planned, packed, manifest in zip(proof.plan["layers"], proof.pack["layers"], proof.manifest["layers"]):
+        name = planned["zip"]
+        path = proof.packed / name
+        length, sha256 = path.stat().st_size, sha256_of(path)
+        require_same(length, planned["zipped_bytes"], f"{name}: length and planned length")
+        require(length <= limit, f"{name}: {length} bytes are over the limit of {limit}")
+        require_same(sha256, packed["sha256"], f"{name}: sha256 and that of pack")
+        require_same(sha256, manifest["sha256"], f"{name}: sha256 and that of the manifest")
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            require_same(len(infos), planned["files"], f"{name}: entries and planned files")
+            unzipped = sum(info.file_size for info in infos)
+            require_same(unzipped, planned["unzipped_bytes"], f"{name}: bytes unzipped and planned")
+            require_same(len(infos), len(manifest["entries"]), f"{name}: entries and entries in the manifest")
+            for info, entry in zip(infos, manifest["entries"]):
+                require_same(as_in_manifest(archive, info), entry, f"{name}: entry and manifest")
+    kept = proof.plan["totals"]["kept"]["zipped_bytes"]
+    total = sum(path.stat().st_size for path in proof.zips)
+    require_same(total, kept, "bytes of all zips and planned")
+    entries = sum(layer["files"] for layer in proof.plan["layers"])
+    return f"{count_of(names, 'zip')}, {total} bytes and {entries} entries, as planned to the byte"
+
+
+def as_in_manifest(archive, info):
+    """What the manifest should say of an entry."""
+    mode = info.external_attr >> 16
+    entry = {
+        "path": name_bytes(info).decode("utf-8"),
+        "size": info.file_size,
+        "compressed": info.compress_size,
+        "crc32": f"{info.CRC:08x}",
+        "mode": f"{mode:06o}",
+    }
+    if stat.S_ISLNK(mode):
+        entry["link"] = archive.read(info).decode("utf-8")
+    return entry
+
+
+def zips_are_sound(proof):
+    seen = {}
+    for path in proof.zips:
+        done = run(["unzip", "-tqq", path])
+        require(done.returncode == 0, f"unzip -t {path.name}: {last_line(done.stdout + done.stderr)}")
+        with zipfile.ZipFile(path) as archive, open(path, "rb") as raw:
+            require(archive.testzip() is None, f"{path.name}: {archive.testzip()} has a wrong CRC-32")
+            require(not archive.comment, f"{path.name} has a comment")
+            names = [name_bytes(info) for info in archive.infolist()]
+            require(names == sorted(names), f"{path.name}: entries are not sorted by name")
+            for info in archive.infolist():
+                entry_is_plain(raw, info)
+                where = seen.setdefault(info.filename, path.name)
+                require(where == path.name, f"{info.filename} is in {where} and in {path.name}")
+            require(len(names) == len(set(names)), f"{path.name} has two entries of one name")
+    return f"{len(seen)} entries pass unzip -t and testzip, sorted, dated 1980-01-01, without extra fields or comments"
+
+
+def entry_is_plain(raw, info):
+    mode = info.external_attr >> 16
+    right = 0o040755 if info.is_dir() else 0o120777 if stat.S_ISLNK(mode) else 0o100755 if mode & 0o111 else 0o100644
+    raw.seek(info.header_offset)
+    local = struct.unpack("<4s5H3L2H", raw.read(30))
+    require(mode == right, f"{info.filename}: its mode is {mode:o} and should be {right:o}")
+    require(info.date_time == (1980, 1, 1, 0, 0, 0), f"{info.filename}: its date is {info.date_time}")
+    require(not info.extra and local[-1] == 0, f"{info.filename} has extra fields")
+    require(not info.comment, f"{info.filename} has a comment")
+    require(info.create_system == 3, f"{info.filename}: it is made by system {info.create_system}, not by Unix")
+
+
+def content_is_what_is_kept(proof):
+    for path in proof.zips:
+        done = run(["unzip", "-qo", path, "-d", proof.extracted])
+        require(done.returncode == 0, f"unzip {path.name}: {last_line(done.stderr)}")
+    source, result = walk(proof.tree), walk(proof.extracted)
+    entries = {entry["path"]: entry for layer in proof.manifest["layers"] for entry in layer["entries"]}
+    directories = {path for path, entry in entries.items() if entry["mode"].startswith("04")}
+    kept = set(entries) - directories
+
+    require_none(kept - files_and_links(result), "files were not extracted")
+    require_none(files_and_links(result) - kept, "files were extracted and are not in the manifest")
+    require_none(kept - files_and_links(source), "files are kept and not in the tree")
+    wanted = directories | {str(parent) for path in entries for parent in Path(path).parents} - {"."}
+    require_same(set(result) - kept, wanted, "directories extracted and wanted")
+    require_none((d for d in directories if os.listdir(proof.tree / d)), "directories in zips are full in the tree")
+
+    for path in kept:
+        before, after = proof.tree / path, proof.extracted / path
+        mode = result[path].st_mode
+        require_same(stat.S_IFMT(mode), stat.S_IFMT(source[path].st_mode), f"{path}: type extracted and in the tree")
+        if stat.S_ISLNK(mode):
+            require_same(os.readlink(after), os.readlink(before), f"{path}: target extracted and in the tree")
+            require_same(entries[path].get("link"), os.readlink(before), f"{path}: target in manifest and tree")
+            continue
+        require(filecmp.cmp(before, after, shallow=False), f"{path}: its content is not that of the tree")
+        right = 0o755 if source[path].st_mode & 0o111 else 0o644
+        require(stat.S_IMODE(mode) == right, f"{path}: its mode is {stat.S_IMODE(mode):o} and should be {right:o}")
+
+    scanned = files_and_links(source)
+    dropped = scanned - kept
+    totals, pruned = proof.pack["totals"], proof.pack["pruned"]
+
+    def bytes_of(paths):
+        return sum(source[path].st_size for path in paths)
+
+    for name, paths, length in (
+        ("scanned", scanned, "bytes"),
+        ("kept", kept, "unzipped_bytes"),
+        ("pruned", dropped, "bytes"),
+    ):
+        require_same(totals[name]["files"], len(paths), f"files {name}, as reported and as counted")
+        require_same(totals[name][length], bytes_of(paths), f"bytes {name}, as reported and as counted")
+    require_same(sum(rule["files"] for rule in pruned), len(dropped), "files of all rules and files dropped")
+    require_same(sum(rule["bytes"] for rule in pruned), bytes_of(dropped), "bytes of all rules and bytes dropped")
+    return f"{len(kept)} kept, all equal to the tree's, + {len(dropped)} pruned = {len(scanned)} scanned"
+
+
+def same_bytes_every_time(proof):
+    copy = proof.temp / "copy"
+    copy_otherwise(proof.tree, copy)
+    ways = {
+        "a second run": ([], None),
+        "--jobs 1": (["--jobs", "1"], None),
+        "--jobs 2": (["--jobs", "2"], None),
+        "a copy of the tree": ([], copy),
+    }
+    for way, (more, tree) in ways.items():
+        sha256 = pack(proof, proof.temp / "again", *more, tree=tree)
+        require(sha256 == proof.sha256, f"{way} gives other zips: {sha256} and before {proof.sha256}")
+    shutil.rmtree(copy)
+    digest = proof.sha256[proof.zips[0].name]
+    return f"{', '.join(ways)}: the same {count_of(proof.zips, 'zip')}, the first with sha256 {digest[:16]}..."
+
+
+def copy_otherwise(tree, copy):
+    """A copy with the same names, contents and modes, made in another order and with other times."""
+    copy.mkdir()
+    for path, s in sorted(walk(tree).items(), reverse=True):
+        if not stat.S_ISDIR(s.st_mode):
+            (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        if stat.S_ISLNK(s.st_mode):
+            os.symlink(os.readlink(tree / path), copy / path)
+        elif stat.S_ISREG(s.st_mode):
+            shutil.copy(tree / path, copy / path)
+        elif stat.S_ISDIR(s.st_mode):
+            (copy / path).mkdir(parents=True, exist_ok=True)
+            shutil.copymode(tree / path, copy / path)
+
+
+def check_agrees_with_plan(proof):
+    code, checked = layerfit_json(proof, "check", proof.packed)
+    require_same(code, proof.plan_exit, "exit codes of check and plan")
+    require_same(missing_libraries(checked), missing_libraries(proof.plan), "missing libraries of check and plan")
+    return f"exit code {code}, missing libraries: {len(missing_libraries(checked))}, as in the plan"
+
+
+def too_small_is_refused(proof):
+    if proof.plan["totals"]["kept"]["zipped_bytes"] <= SMALL_LAYER * FEW_LAYERS:
+        raise Skipped(f"the tree fits in {FEW_LAYERS} layers of {SMALL_LAYER} bytes")
+    small = ["--max-zipped", f"{SMALL_LAYER // MB}MB", "--max-layers", str(FEW_LAYERS)]
+    options = without(proof.options, ("--max-zipped", "--max-layers")) + small
+    code, report = layerfit_json(proof, "check", proof.tree, options=options)
+    require_same(code, 1, "exit code and the one that says it does not fit")
+    require_same(report["fits"], False, "fits")
+    findings = [finding for finding in report["findings"] if finding["code"] == "F103"]
+    require_same(len(findings), 1, "findings F103 and expected")
+    message, help_text = findings[0]["message"], findings[0]["help"]
+    numbers = {int(number) for number in re.findall(r"\d+", message)}
+    layers = report["layers"]
+    packed = sum(layer["zipped_bytes"] for layer in layers)
+    needed = {len(layers), FEW_LAYERS, SMALL_LAYER, packed, packed - FEW_LAYERS * SMALL_LAYER}
+    require(needed <= numbers, f"F103 does not say {sorted(needed - numbers)}: {message}")
+    largest = max(report["units"], key=lambda unit: unit["zipped_bytes"])["name"]
+    require(largest in help_text, f"F103 does not name the largest unit, {largest}: {help_text}")
+    return message
+
+
+def without(options, names):
+    """Options without those of these names and their values."""
+    rest, words = [], iter(options)
+    for word in words:
+        if word in names:
+            next(words, None)
+        elif word.split("=")[0] not in names:
+            rest.append(word)
+    return rest
+
+
+def r_works(proof):
+    if not (proof.tree / "R/bin/Rscript").exists():
+        raise Skipped("there is no R/bin/Rscript in the tree")
+    require(proof.extracted.is_dir(), "nothing was extracted")
+    environment = dict(os.environ)
+    if proof.r_libs:
+        environment["R_LIBS"] = proof.r_libs
+    done = run([HERE / "r-works.sh", proof.extracted], env=environment)
+    if done.returncode == 77:
+        raise Skipped(last_line(done.stderr))
+    require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
+    return f"from the extracted layers: {last_line(done.stdout)}"
+
+
+def speed(proof):
+    if not proof.speed:
+        raise Skipped("--no-speed")
+    ours = min(timed(pack_command(proof, proof.temp / "again"))[0] for _ in range(2))
+    archive = proof.temp / "tree.zip"
+    theirs, done = timed(["zip", "-r", "-9", "-q", archive, "."], cwd=proof.tree)
+    require(done.returncode == 0, f"zip exits {done.returncode}: {last_line(done.stdout + done.stderr)}")
+    archive.unlink()
+    ratio = theirs / ours
+    figures = f"zip -r -9 takes {theirs:.2f} s, layerfit pack {ours:.2f} s, {ratio:.1f} times faster"
+    require(ratio >= LEAST_RATIO, f"{figures}, and {LEAST_RATIO} is the least")
+    return figures
+
+
+def size(proof):
+    require(proof.extracted.is_dir(), "nothing was extracted")
+    archive = proof.temp / "kept.zip"
+    done = run(["zip", "-r", "-9", "-q", "-y", "-D", "-X", archive, "."], cwd=proof.extracted)
+    require(done.returncode == 0, f"zip exits {done.returncode}: {last_line(done.stdout + done.stderr)}")
+    ours, theirs = sum(path.stat().st_size for path in proof.zips), archive.stat().st_size
+    archive.unlink()
+    figures = f"the same files are {theirs} bytes with zip -r -9 and {ours} with layerfit ({ours / theirs:.2%})"
+    require(ours <= theirs, figures)
+    return figures
+
+
+def killed_runs(proof):
+    """Kills packs that would replace an older, different DIR: afterwards it is the old one or the new one, whole."""
+    beside = proof.temp / "killed"
+    output = beside / "layers"
+    pack(proof, output)
+    seconds = timed(pack_command(proof, output))[0]
+    in_time = left = 0
+    for share in KILLED_AT:
+        older = pack_other(proof, output)
+        process = subprocess.Popen(
+            [str(word) for word in pack_command(proof, output)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(share * seconds)
+        process.kill()
+        in_time += process.wait() < 0
+        left += len(os.listdir(beside)) > 1
+        found = whole_directory(output)
+        require(found in (older, proof.sha256), f"killed at {share:.0%}, DIR is neither the old one nor the new one")
+        require_same(pack(proof, output), proof.sha256, f"killed at {share:.0%}: zips of the next run and of the first")
+        require_same(os.listdir(beside), [output.name], f"killed at {share:.0%}: what is beside DIR and expected")
+    require(in_time > 0, "every run ended before it was killed")
+    return f"{in_time} of {len(KILLED_AT)} killed in {seconds:.2f} s, DIR always whole; {left} left a directory, swept"
+
+
+def foreign_files_survive(proof):
+    output = proof.temp / "foreign"
+    pack(proof, output)
+    (output / "more").mkdir()
+    files = {output / "notes.txt": "mine\n", output / "more/notes.txt": "mine too\n"}
+    for path, text in files.items():
+        path.write_text(text)
+    for pack_again in (pack_other, pack):
+        pack_again(proof, output)
+        for path, text in files.items():
+            name = path.relative_to(output)
+            require(path.is_file() and path.read_text() == text, f"{name} is gone or changed after another pack")
+    require_same(whole_directory(output), proof.sha256, "zips beside other files and without them")
+    return f"{', '.join(str(path.relative_to(output)) for path in files)} are there after two more packs"
+
+
+def tree_is_unchanged(proof):
+    same = digest_of(proof.tree) == proof.digest
+    require(same, "names, modes, sizes, times or links in the tree are other than before")
+    return f"names, modes, sizes, times and links are as before ({proof.digest[:16]}...)"
+
+
+CHECKS = (
+    pack_and_its_memory,
+    plan_says_what_pack_writes,
+    zips_are_sound,
+    content_is_what_is_kept,
+    same_bytes_every_time,
+    check_agrees_with_plan,
+    too_small_is_refused,
+    r_works,
+    speed,
+    size,
+    killed_runs,
+    foreign_files_survive,
+    tree_is_unchanged,
+)
+
+
+# --- the program --------------------------------------------------------------
+
+
+def prove(proof):
+    """Makes every check; gives how many failed."""
+    count = {"ok": 0, "FAILED": 0, "skipped": 0}
+    for check in CHECKS:
+        try:
+            result, figures = "ok", check(proof)
+        except Failed as failed:
+            result, figures = "FAILED", failed
+        except Skipped as skipped:
+            result, figures = "skipped", skipped
+        except Exception as error:  # the other checks are still worth making
+            result, figures = "FAILED", f"{type(error).__name__}: {error}"
+        count[result] += 1
+        print(f"{result} {check.__name__.replace('_', '-')}: {one_line(figures)}", flush=True)
+        if check is pack_and_its_memory and result != "ok":
+            break  # nothing was packed, so there is nothing to check
+    skipped = f", {count['skipped']} skipped" if count["skipped"] else ""
+    print(f"{count['ok']} passed, {count['FAILED']} failed{skipped}")
+    return count["FAILED"]
+
+
+def one_line(figures):
+    text = " ".join(str(figures).split())
+    return text if len(text) <= 500 else text[:500] + "..."
+
+
+def built_binary():
+    built = HERE.parent / "target/release/layerfit"
+    return str(built) if built.exists() else "layerfit"
+
+
+def arguments():
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    parser = argparse.ArgumentParser(
+        description="Prove on a real tree that layerfit does what it says.",
+        usage="prove.py [--layerfit BIN] [--r-libs PATH] [--no-speed] TREE [-- LAYERFIT OPTIONS...]",
+    )
+    parser.add_argument("--layerfit", metavar="BIN", default=built_binary(), help="the program (default: %(default)s)")
+    parser.add_argument("--r-libs", metavar="PATH", help="R_LIBS for r-works.sh, below /opt")
+    parser.add_argument("--no-speed", action="store_true", help="do not compare times, on a busy machine")
+    parser.add_argument("tree", metavar="TREE", type=Path, help="the directory that will be /opt")
+    given = parser.parse_args(words[:end])
+    given.options = words[end + 1 :]
+    given.layerfit = shutil.which(given.layerfit)
+    if not given.layerfit:
+        parser.error("there is no layerfit to run: build it (cargo build --release) or name it with --layerfit")
+    if not given.tree.is_dir():
+        parser.error(f"{given.tree} is no directory")
+    for word in given.options:
+        if word.split("=")[0] in RESERVED:
+            parser.error(f"{word}: prove gives this one itself")
+    return given
+
+
+def main():
+    given = arguments()
+    os.umask(0o022)
+    sys.stdout.reconfigure(errors="backslashreplace")
+    with tempfile.TemporaryDirectory(prefix="prove-") as temp:
+        temp = Path(temp).resolve()
+        proof = types.SimpleNamespace(
+            layerfit=os.path.abspath(given.layerfit),
+            tree=given.tree.resolve(),
+            options=given.options,
+            r_libs=given.r_libs,
+            speed=not given.no_speed,
+            temp=temp,
+            packed=temp / "layers",
+            extracted=temp / "extracted",
+        )
+        proof.digest = digest_of(proof.tree)
+        return 1 if prove(proof) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+#!/bin/bash
+# r-works.sh TREE [CHECK.R]: prove that the R in TREE works when seen at /opt.
+#
+# In a mount namespace of its own, TREE is bound read-only over /opt, a private
+# directory over /tmp, and R runs CHECK.R (r-works.R beside this script, if none is
+# named) in the environment of an AWS Lambda function. The host is not changed.
+# R_LIBS, if set, is handed on: a function can be given a variable too.
+#
+# Exit 0: R works; 1: it does not; 2: wrong call; 77: not tried, because this
+# machine allows neither root's mounts nor a user namespace.
+set -euo pipefail
+
+die() { printf 'r-works: %s\n' "$2" >&2; exit "$1"; }
+
+if [ "${1-}" != --inside ]; then
+    if [ $# -lt 1 ] || [ $# -gt 2 ]; then die 2 "usage: r-works.sh TREE [CHECK.R]"; fi
+    here=$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")
+    tree=$(realpath -- "$1") || exit 2
+    check=${2:-$here/r-works.R}
+    [ -e "$tree/R/bin/Rscript" ] || die 2 "$1 holds no R/bin/Rscript"
+    [ -f "$check" ] || die 2 "there is no $check"
+
+    space=(unshare --mount)
+    [ "$(id -u)" = 0 ] || space=(unshare --user --map-root-user --mount)
+    "${space[@]}" true 2>/dev/null ||
+        die 77 "skipped: '${space[*]}' is not allowed here; run this as root or allow user namespaces"
+
+    # Lambda's /tmp: private, writable, and with no .Rprofile of anyone's in it.
+    tmp=$(mktemp -d)
+    trap 'rm -rf -- "$tmp"' EXIT
+    mkdir "$tmp/tmp" "$tmp/root"
+    cp -- "$check" "$tmp/tmp/check.R"
+    status=0
+    "${space[@]}" bash -- "${BASH_SOURCE[0]}" --inside "$tree" "$tmp" || status=$?
+    case $status in
+        0 | 1 | 77) exit "$status" ;;
+        *) die 1 "R did not run to its end (exit $status)" ;;
+    esac
+fi
+
+# --- inside the namespace, where mounts are seen by nobody else ---------------
+tree=$2 tmp=$3
+cannot() { die 77 "skipped: $1"; }
+
+# A mount made by someone else keeps its nosuid and the like in a user namespace:
+# dropping them while making it read-only is refused, so name them again.
+read_only() {
+    local kept=
+    mount -o remount,bind,ro "$1" 2>/dev/null && return
+    kept=$(findmnt -n -o VFS-OPTIONS --mountpoint "$1" | tail -n 1 | tr , '\n' |
+        grep -xE 'nosuid|nodev|noexec|noatime|nodiratime|relatime' | paste -sd , || true)
+    mount -o "remount,bind,ro${kept:+,$kept}" "$1"
+}
+
+root=
+if [ ! -d /opt ]; then
+    # No place to bind to, and none to be made on the host: put together a root
+    # directory which has one, of the host's own directories.
+    root=$tmp/root
+    mount -t tmpfs tmpfs "$root" || cannot "cannot mount a tmpfs"
+    for path in /*; do
+        if [ -L "$path" ]; then
+            cp -P -- "$path" "$root/"
+        elif [ -d "$path" ]; then
+            mkdir -- "$root$path"
+            mount --rbind -- "$path" "$root$path" || cannot "cannot bind $path"
+        fi
+    done
+    mkdir "$root/opt"
+    [ -d "$root/tmp" ] || mkdir "$root/tmp"
+fi
+mount --bind -- "$tree" "$root/opt" || cannot "cannot bind $tree over /opt"
+read_only "$root/opt" || cannot "cannot make /opt read-only"
+mount --bind -- "$tmp/tmp" "$root/tmp" || cannot "cannot bind a private /tmp"
+
+# An R of the host's own must not lend a hand.
+for path in /usr/lib/R /usr/lib64/R /usr/share/R /etc/R /usr/local/lib/R /var/lib/R; do
+    if [ -d "$root$path" ]; then
+        mount -t tmpfs tmpfs "$root$path" || cannot "cannot hide the host's $path"
+    fi
+done
+
+run=(env -i
+    PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin
+    LD_LIBRARY_PATH=/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib
+    LANG=C.UTF-8 TZ=UTC HOME=/tmp TMPDIR=/tmp
+    ${R_LIBS:+"R_LIBS=$R_LIBS"}
+    /opt/R/bin/Rscript /tmp/check.R)
+if [ -n "$root" ]; then
+    exec chroot "$root" bash -c 'cd /tmp && exec "$@"' bash "${run[@]}" </dev/null
+fi
+cd /tmp
+exec "${run[@]}" </dev/null

@@ -1,0 +1,126 @@
+//! The arguments, declared.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Packs a runtime built under /opt into AWS Lambda layers that fit and load.
+#[derive(Debug, Parser)]
+#[command(name = "layerfit", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, nothing wrong; 1 a check failed or the content does not fit; \
+                          2 layerfit could not do its work.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What is in the tree, what needs what, what is missing
+    Analyze {
+        /// The directory that will be /opt
+        #[arg(default_value = "/opt")]
+        root: PathBuf,
+        /// What all of these commands take
+        #[command(flatten)]
+        common: Common,
+    },
+    /// How it would be pruned and packed; writes nothing
+    Plan {
+        /// The directory that will be /opt
+        #[arg(default_value = "/opt")]
+        root: PathBuf,
+        /// What all of these commands take
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Write the layers' zips, manifest.json and report.md
+    Pack {
+        /// The directory that will be /opt
+        #[arg(default_value = "/opt")]
+        root: PathBuf,
+        /// Where to write: a directory that is made, or replaced whole
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// What all of these commands take
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Pass or fail: a tree, a directory that pack wrote, or layer zips in merge order
+    Check {
+        /// A directory, or zips, the lowest layer first
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// What all of these commands take
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The prune rules and the checks; with CODE, its page
+    Rules {
+        /// A code such as D101 or L201, or a rule's name
+        code: Option<String>,
+        /// More prune rules
+        #[arg(long, value_name = "FILE")]
+        rules: Vec<PathBuf>,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+/// The options of every command that reads a tree.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The image the layers are for: provided.al2023, provided.al2, provided, host, or a profile's path
+    #[arg(long, value_name = "NAME|FILE", default_value = "provided.al2023")]
+    pub runtime: String,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// More prune rules
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    /// Turn on a prune rule, by code or name; "extra" turns on all that are off
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Turn off a prune rule, or leave out the findings of a check
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// The most a layer's zip may have [default: 50MB, the limit for direct upload]
+    #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
+    pub max_zipped: Option<u64>,
+    /// The most function and layers may have unzipped [default: 250MB]
+    #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
+    pub max_unzipped: Option<u64>,
+    /// The most layers [default: 5]
+    #[arg(long, value_name = "N")]
+    pub max_layers: Option<NonZeroUsize>,
+    /// Room to keep for the function's own code, unzipped [default: 0]
+    #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
+    pub function_size: Option<u64>,
+    /// How many threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Show every rule, unit and remark
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print no table and no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For a terminal, 80 columns wide
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// For a pull request
+    Markdown,
+}

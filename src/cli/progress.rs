@@ -1,0 +1,44 @@
+//! Progress on a terminal, on stderr; nothing anywhere else.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::progress::{Progress, Silent};
+
+/// A bar when stderr is a terminal and nobody asked for quiet.
+pub(super) fn bar(quiet: bool) -> Box<dyn Progress> {
+    if quiet || !std::io::stderr().is_terminal() {
+        return Box::new(Silent);
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(100));
+    Box::new(Bar(bar))
+}
+
+struct Bar(ProgressBar);
+
+impl Progress for Bar {
+    fn stage(&self, name: &'static str, total: u64) {
+        let form = if total == 0 {
+            "{spinner} {msg}"
+        } else {
+            "{spinner} {msg} {wide_bar} {binary_bytes} of {binary_total_bytes}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(form) {
+            self.0.set_style(style);
+        }
+        self.0.set_position(0);
+        self.0.set_length(total);
+        self.0.set_message(name);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    fn done(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,124 @@
+//! `layerfit rules`: the catalogue, and the page of one rule or check.
+
+use std::path::PathBuf;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::json;
+
+use super::args::Format;
+use crate::error::{Error, Result};
+use crate::rules::{CheckPage, Level, PruneRule, PruneRules, check_pages};
+
+/// The catalogue, or the page of `code`.
+pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: Format) -> Result<Vec<u8>> {
+    let rules = PruneRules::load(files)?;
+    let checks = check_pages()?;
+    let Some(code) = code else { return catalogue(&rules, &checks, format) };
+    let is = |c: &str, name: &str| c.eq_ignore_ascii_case(code) || name == code;
+    if let Some((rule, _)) = rules.iter().find(|(rule, _)| is(&rule.code, &rule.name)) {
+        return Ok(rule_page(rule, format));
+    }
+    if let Some(check) = checks.iter().find(|check| is(check.code.as_str(), &check.name)) {
+        return Ok(check_page(check, format));
+    }
+    Err(Error::Usage {
+        message: format!("rules {code}: there is no such rule or check"),
+        help: "`layerfit rules` lists them all".to_owned(),
+    })
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Safe => "safe",
+        Level::Extra => "extra",
+    }
+}
+
+fn catalogue(rules: &PruneRules, checks: &[CheckPage], format: Format) -> Result<Vec<u8>> {
+    let rows = rules
+        .iter()
+        .map(|(rule, _)| [rule.code.clone(), rule.name.clone(), level(rule.level).into(), rule.what.clone()]);
+    let checks = checks.iter().map(|c| [c.code.to_string(), c.name.clone(), c.severity.to_string(), c.what.clone()]);
+    let rows: Vec<[String; 4]> = rows.chain(checks).collect();
+    match format {
+        Format::Json => {
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|[code, name, level, what]| json!({"code": code, "name": name, "level": level, "what": what}))
+                .collect();
+            let mut bytes = serde_json::to_vec_pretty(&rows).map_err(|error| Error::Data {
+                file: "rules".to_owned(),
+                message: error.to_string(),
+                help: "report this".to_owned(),
+            })?;
+            bytes.push(b'\n');
+            Ok(bytes)
+        }
+        Format::Markdown => {
+            let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();
+            for row in rows {
+                text += &format!("| {} |\n", row.join(" | "));
+            }
+            Ok(text.into_bytes())
+        }
+        Format::Table => {
+            let mut table = Table::new();
+            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
+            table.set_header(["code", "name", "level", "what"]);
+            table.add_rows(rows);
+            let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+            let note =
+                "\nRules that are safe are on; --select CODE turns on an extra one, --ignore CODE turns one off.\n";
+            Ok((text + note).into_bytes())
+        }
+    }
+}
+
+fn rule_page(rule: &PruneRule, format: Format) -> Vec<u8> {
+    let parts = [
+        ("What it drops", rule.what.clone()),
+        ("Why that is safe", rule.why_safe.clone()),
+        ("What it breaks", rule.breaks.clone()),
+        ("Matches", rule.globs.join("\n")),
+        ("Spares", rule.unless.join("\n")),
+        ("For example, it drops", rule.drops.join("\n")),
+        ("and keeps", rule.keeps.join("\n")),
+    ];
+    let title = format!("{} {} (prune rule, {})", rule.code, rule.name, level(rule.level));
+    render(&title, &parts, format)
+}
+
+fn check_page(check: &CheckPage, format: Format) -> Vec<u8> {
+    let parts = [
+        ("What it means", check.what.clone()),
+        ("Why it matters", check.why.clone()),
+        ("What to do", check.help.clone()),
+    ];
+    render(&format!("{} {} (check, {})", check.code, check.name, check.severity), &parts, format)
+}
+
+fn render(title: &str, parts: &[(&str, String)], format: Format) -> Vec<u8> {
+    let parts = parts.iter().filter(|(_, text)| !text.is_empty());
+    match format {
+        Format::Json => {
+            let mut object = serde_json::Map::new();
+            object.insert("title".to_owned(), json!(title));
+            object.extend(parts.map(|(heading, text)| ((*heading).to_owned(), json!(text))));
+            format!("{:#}\n", serde_json::Value::Object(object)).into_bytes()
+        }
+        Format::Markdown => {
+            let body: String =
+                parts.map(|(heading, text)| format!("\n## {heading}\n\n{}\n", text.replace('\n', "  \n"))).collect();
+            format!("# {title}\n{body}").into_bytes()
+        }
+        Format::Table => {
+            let mut table = Table::new();
+            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
+            for (heading, text) in parts {
+                table.add_row([*heading, text.as_str()]);
+            }
+            let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+            format!("{title}\n\n{text}").into_bytes()
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Findings: what a check has to say, with a stable code, a subject, and a remedy.
+//!
+//! The catalogue of codes is this one enum; the page of each (what it means, why it matters, what to do) is data in
+//! `rules/checks.toml`, and a test holds the two together.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How bad a finding is. Only `Error` makes a run exit with 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The layers would not fit, load or run.
+    Error,
+    /// Something that is likely not meant, or fails for some uses.
+    Warning,
+    /// Worth knowing; nothing to do.
+    Info,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        })
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
+        /// The code of a check. A code, once released, keeps its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum Code {
+            $($(#[$doc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the catalogue.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The code as printed, for example `L201`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A chain of links that ends nowhere because it runs in a circle.
+    LinkLoop = "S101",
+    /// A link to something that is not in the tree.
+    DanglingLink = "S102",
+    /// A link that points out of `/opt`.
+    LinkLeavesRoot = "S103",
+    /// A FIFO, socket or device, which no layer can hold.
+    SpecialFile = "S104",
+    /// A file or directory that cannot be read.
+    Unreadable = "S105",
+    /// A name that is not UTF-8.
+    NameNotUtf8 = "S106",
+    /// One file under several names, which a zip can only copy.
+    HardLinks = "S107",
+    /// Nothing at all in the tree.
+    EmptyTree = "S108",
+    /// An ELF file the loader would reject.
+    DamagedElf = "L101",
+    /// A shared library that the loader would not find.
+    MissingLibrary = "L201",
+    /// A program interpreter that the image does not have.
+    MissingInterpreter = "L202",
+    /// A library that the facts about the image do not vouch for.
+    UncertainLibrary = "L203",
+    /// A DESCRIPTION that does not describe an installed package.
+    DamagedDescription = "R101",
+    /// A package that an installed one needs is not there.
+    MissingPackage = "R102",
+    /// A package is there, but older than needed.
+    PackageTooOld = "R103",
+    /// The same package in two libraries.
+    DuplicatePackage = "R104",
+    /// A package that was built for another R.
+    BuiltForAnotherR = "R105",
+    /// R was built to run from another place.
+    HomeElsewhere = "R106",
+    /// A rule would have dropped something that is needed.
+    RuleHeldBack = "P101",
+    /// A rule matched nothing.
+    RuleMatchedNothing = "P102",
+    /// A layer's zip is over the limit.
+    LayerTooLarge = "F101",
+    /// Function and layers together are over the limit unzipped.
+    UnzippedTooLarge = "F102",
+    /// More layers than a function can have.
+    TooManyLayers = "F103",
+    /// One file that fits no layer.
+    FileTooLarge = "F104",
+    /// A zip that cannot be read as Lambda would.
+    DamagedZip = "Z101",
+    /// An entry that would land outside `/opt`.
+    EntryEscapes = "Z102",
+    /// One name twice in a zip.
+    DuplicateEntry = "Z103",
+    /// A layer replaces a file of an earlier layer with other content.
+    Overwritten = "Z104",
+    /// A zip is not the one the manifest describes.
+    ManifestMismatch = "Z105",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing a check has to say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Which check says so.
+    pub code: Code,
+    /// What it is about: a path in the tree, a package, a layer, a rule.
+    pub subject: String,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "callers hand over what they have: paths, names, text")]
+impl Finding {
+    /// An error about `subject`.
+    pub fn error(code: Code, subject: impl ToString, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, &subject, message, help)
+    }
+
+    /// A warning about `subject`.
+    pub fn warning(code: Code, subject: impl ToString, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, &subject, message, help)
+    }
+
+    /// A remark about `subject`.
+    pub fn info(code: Code, subject: impl ToString, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Severity::Info, code, &subject, message, help)
+    }
+
+    fn new(
+        severity: Severity,
+        code: Code,
+        subject: &dyn ToString,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self { severity, code, subject: subject.to_string(), message: message.into(), help: help.into() }
+    }
+}

@@ -1,0 +1,380 @@
+//! ELF files: what the dynamic loader reads of them (elf(5), ld.so(8)), and how many bytes of them it never does.
+//!
+//! Headers, program headers, the dynamic section and symbol versions are decoded by goblin. They are found the way the
+//! loader finds them, by program headers; section headers only tell how much is debug data, and damage to them (which
+//! the loader would not notice) is not held against a file.
+
+use goblin::container::{Container, Ctx};
+use goblin::elf::dynamic::{self, Dynamic};
+use goblin::elf::header::{self, ET_CORE, ET_DYN, ET_EXEC, ET_REL, Header};
+use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
+use goblin::elf::section_header::{self, SectionHeader};
+use goblin::elf::symver::{VerdefSection, VerneedSection};
+use schemars::JsonSchema;
+use scroll::{Endian, Pread};
+use serde::Serialize;
+
+/// More symbol versions than any library has (glibc defines under 50): a file that claims more is damaged.
+const MAX_VERSIONS: usize = 10_000;
+
+/// What an ELF file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Type {
+    /// A program at a fixed address (`ET_EXEC`).
+    Executable,
+    /// A shared library, or a program that can be loaded anywhere (`ET_DYN`).
+    Shared,
+    /// A compiler's output, not yet linked (`ET_REL`).
+    Relocatable,
+    /// A core dump (`ET_CORE`).
+    Core,
+}
+
+/// The machine an ELF file runs on: the loader passes over libraries of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Machine {
+    /// 64-bit or 32-bit.
+    pub is_64: bool,
+    /// Byte order.
+    pub little_endian: bool,
+    /// `e_machine`: 62 is x86-64, 183 is aarch64.
+    pub machine: u16,
+}
+
+impl Machine {
+    /// The name as `readelf -h` users know it: `x86-64`, `aarch64`, or goblin's name of another.
+    pub fn name(self) -> String {
+        match (self.machine, self.is_64) {
+            (header::EM_X86_64, true) => "x86-64".to_owned(),
+            (header::EM_AARCH64, true) => "aarch64".to_owned(),
+            (machine, is_64) => {
+                format!("{} ({} bit)", header::machine_to_str(machine), if is_64 { 64 } else { 32 })
+            }
+        }
+    }
+
+    /// What `$LIB` stands for (ld.so(8)).
+    pub fn lib_directory(self) -> &'static str {
+        if self.is_64 { "lib64" } else { "lib" }
+    }
+
+    /// What `$PLATFORM` stands for (`AT_PLATFORM`, getauxval(3)).
+    pub fn platform(self) -> &'static str {
+        match self.machine {
+            header::EM_X86_64 => "x86_64",
+            header::EM_AARCH64 => "aarch64",
+            _ => "",
+        }
+    }
+}
+
+/// A symbol version that a file needs of a library (`DT_VERNEED`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct NeededVersion {
+    /// The library's soname, as in DT_NEEDED.
+    pub soname: String,
+    /// The version: `GLIBC_2.34`.
+    pub version: String,
+    /// Whether the loader only warns when it is missing (`VER_FLG_WEAK`).
+    pub weak: bool,
+}
+
+/// A section and its length in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its name: `.debug_info`.
+    pub name: String,
+    /// Its length in the file, in bytes.
+    pub bytes: u64,
+    /// Whether it is in memory at run time (`SHF_ALLOC`); what is not can be stripped.
+    pub loaded: bool,
+}
+
+/// What the loader reads of an ELF file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elf {
+    /// The machine it runs on.
+    pub machine: Machine,
+    /// What it is for.
+    pub kind: Type,
+    /// The program interpreter: only programs have one.
+    pub interpreter: Option<String>,
+    /// `DT_SONAME`
+    pub soname: Option<String>,
+    /// `DT_NEEDED`, in order.
+    pub needed: Vec<String>,
+    /// `DT_RPATH`, unexpanded; the loader ignores it when there is a RUNPATH.
+    pub rpath: Option<String>,
+    /// `DT_RUNPATH`, unexpanded.
+    pub runpath: Option<String>,
+    /// `DF_1_NODEFLIB`: the default directories are not searched.
+    pub nodeflib: bool,
+    /// Versions it needs of other libraries.
+    pub needed_versions: Vec<NeededVersion>,
+    /// Versions it defines, without the one that only names the file.
+    pub defined_versions: Vec<String>,
+    /// Its sections; empty when they were removed or are damaged.
+    pub sections: Vec<Section>,
+}
+
+impl Elf {
+    /// Reads an ELF file.
+    ///
+    /// # Errors
+    /// Says what is wrong with a file that the loader would refuse or could not map whole.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let header = bytes.pread::<Header>(0).map_err(|_| "its ELF header is cut short or damaged".to_owned())?;
+        let is_64 = match header.e_ident[header::EI_CLASS] {
+            header::ELFCLASS64 => true,
+            header::ELFCLASS32 => false,
+            other => return Err(format!("its class is {other}, neither 32 nor 64 bit")),
+        };
+        let little_endian = match header.e_ident[header::EI_DATA] {
+            header::ELFDATA2LSB => true,
+            header::ELFDATA2MSB => false,
+            other => return Err(format!("its byte order is {other}, which is none")),
+        };
+        let kind = match header.e_type {
+            ET_EXEC => Type::Executable,
+            ET_DYN => Type::Shared,
+            ET_REL => Type::Relocatable,
+            ET_CORE => Type::Core,
+            other => return Err(format!("its type is {other}: neither a program nor a library")),
+        };
+        let container = if is_64 { Container::Big } else { Container::Little };
+        let ctx = Ctx::new(container, if little_endian { Endian::Little } else { Endian::Big });
+        let segments = ProgramHeader::parse(bytes, offset(header.e_phoff)?, header.e_phnum.into(), ctx)
+            .map_err(|_| "its program headers are cut short".to_owned())?;
+        if matches!(kind, Type::Executable | Type::Shared) {
+            check_segments(bytes, &segments)?;
+        }
+
+        let mut elf = Self {
+            machine: Machine { is_64, little_endian, machine: header.e_machine },
+            kind,
+            interpreter: interpreter(bytes, &segments)?,
+            soname: None,
+            needed: Vec::new(),
+            rpath: None,
+            runpath: None,
+            nodeflib: false,
+            needed_versions: Vec::new(),
+            defined_versions: Vec::new(),
+            sections: sections(bytes, &header, ctx),
+        };
+        if kind != Type::Relocatable {
+            elf.read_dynamic(bytes, &segments, ctx)?;
+        }
+        Ok(elf)
+    }
+
+    fn read_dynamic(&mut self, bytes: &[u8], segments: &[ProgramHeader], ctx: Ctx) -> Result<(), String> {
+        let Some(dynamic) = Dynamic::parse(bytes, segments, ctx).map_err(|e| format!("its dynamic section: {e}"))?
+        else {
+            return Ok(());
+        };
+        let value = |tag| dynamic.dyns.iter().find(|d| d.d_tag == tag).map(|d| d.d_val);
+        let at = |tag| value(tag).map(|address| file_offset(segments, address)).transpose();
+        let strings = Strings {
+            bytes: match at(dynamic::DT_STRTAB)? {
+                Some(start) => {
+                    let rest = bytes.get(start..).ok_or("its dynamic strings are cut short")?;
+                    let length = value(dynamic::DT_STRSZ).map_or(Ok(rest.len()), offset)?;
+                    rest.get(..length).ok_or("its dynamic strings are cut short")?
+                }
+                None => &[],
+            },
+        };
+        for entry in &dynamic.dyns {
+            match entry.d_tag {
+                dynamic::DT_NEEDED => self.needed.push(strings.get(entry.d_val)?),
+                dynamic::DT_SONAME => self.soname = Some(strings.get(entry.d_val)?),
+                dynamic::DT_RPATH => self.rpath = Some(strings.get(entry.d_val)?),
+                dynamic::DT_RUNPATH => self.runpath = Some(strings.get(entry.d_val)?),
+                dynamic::DT_FLAGS_1 => self.nodeflib = entry.d_val & dynamic::DF_1_NODEFLIB != 0,
+                _ => {}
+            }
+        }
+        // goblin finds versions by section header; the loader by the dynamic section. A made-up header joins the two.
+        let as_section = |sh_type, start: usize, count: u64| SectionHeader {
+            sh_type,
+            sh_offset: start as u64,
+            sh_size: (bytes.len() - start) as u64,
+            sh_info: u32::try_from(count).unwrap_or(u32::MAX),
+            ..SectionHeader::default()
+        };
+        let damaged = |what: &str| format!("its {what} are damaged");
+        if let (Some(start), Some(count)) = (at(dynamic::DT_VERNEED)?, value(dynamic::DT_VERNEEDNUM)) {
+            let section = as_section(section_header::SHT_GNU_VERNEED, start.min(bytes.len()), count);
+            let needs = VerneedSection::parse(bytes, &[section], ctx).map_err(|_| damaged("needed symbol versions"))?;
+            for need in needs.iter().flat_map(VerneedSection::iter) {
+                let soname = strings.get(need.vn_file as u64)?;
+                for version in &need {
+                    self.needed_versions.push(NeededVersion {
+                        soname: soname.clone(),
+                        version: strings.get(version.vna_name as u64)?,
+                        weak: version.vna_flags & 2 != 0,
+                    });
+                    if self.needed_versions.len() > MAX_VERSIONS {
+                        return Err(damaged("needed symbol versions"));
+                    }
+                }
+            }
+        }
+        if let (Some(start), Some(count)) = (at(dynamic::DT_VERDEF)?, value(dynamic::DT_VERDEFNUM)) {
+            let section = as_section(section_header::SHT_GNU_VERDEF, start.min(bytes.len()), count);
+            let defines =
+                VerdefSection::parse(bytes, &[section], ctx).map_err(|_| damaged("defined symbol versions"))?;
+            for definition in defines.iter().flat_map(VerdefSection::iter) {
+                // VER_FLG_BASE marks the entry that is the file's own name.
+                if definition.vd_flags & 1 != 0 {
+                    continue;
+                }
+                // The first name is the version; those after it are what it inherits from.
+                if let Some(name) = definition.iter().next() {
+                    self.defined_versions.push(strings.get(name.vda_name as u64)?);
+                }
+                if self.defined_versions.len() > MAX_VERSIONS {
+                    return Err(damaged("defined symbol versions"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is started as a program, rather than loaded by one.
+    pub fn is_program(&self) -> bool {
+        self.kind == Type::Executable || self.interpreter.is_some()
+    }
+
+    /// Bytes of sections that are never in memory: what `strip` could remove.
+    pub fn strippable_bytes(&self) -> u64 {
+        self.sections.iter().filter(|section| !section.loaded).map(|section| section.bytes).sum()
+    }
+}
+
+/// The strings of the dynamic section.
+struct Strings<'a> {
+    bytes: &'a [u8],
+}
+
+impl Strings<'_> {
+    fn get(&self, start: u64) -> Result<String, String> {
+        let rest = usize::try_from(start).ok().and_then(|start| self.bytes.get(start..));
+        let name =
+            rest.and_then(|rest| rest.split(|b| *b == 0).next()).ok_or("a name in its dynamic section is missing")?;
+        // A name that is no UTF-8 can only name a file that is none either, which has its own finding.
+        Ok(String::from_utf8_lossy(name).into_owned())
+    }
+}
+
+fn offset(value: u64) -> Result<usize, String> {
+    usize::try_from(value).map_err(|_| format!("an offset of {value} bytes is past any file's end"))
+}
+
+/// Whether every loadable segment is there: a file cut short passes the loader and then dies of SIGBUS.
+fn check_segments(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), String> {
+    if !segments.iter().any(|segment| segment.p_type == PT_LOAD) {
+        return Err("it has no loadable segment".to_owned());
+    }
+    for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
+        let end = segment.p_offset.checked_add(segment.p_filesz);
+        if end.is_none_or(|end| end > bytes.len() as u64) {
+            let end = end.map_or_else(|| "past any file's end".to_owned(), |end| format!("at byte {end}"));
+            return Err(format!("it is cut short: a segment ends {end}, the file at byte {}", bytes.len()));
+        }
+    }
+    Ok(())
+}
+
+fn interpreter(bytes: &[u8], segments: &[ProgramHeader]) -> Result<Option<String>, String> {
+    let Some(segment) = segments.iter().find(|segment| segment.p_type == PT_INTERP) else { return Ok(None) };
+    let path = offset(segment.p_offset)
+        .ok()
+        .and_then(|start| bytes.get(start..))
+        .and_then(|rest| rest.get(..offset(segment.p_filesz).ok()?))
+        .and_then(|path| path.split(|b| *b == 0).next())
+        .filter(|path| !path.is_empty())
+        .ok_or("its program interpreter is cut short")?;
+    Ok(Some(String::from_utf8_lossy(path).into_owned()))
+}
+
+fn file_offset(segments: &[ProgramHeader], address: u64) -> Result<usize, String> {
+    segments
+        .iter()
+        .filter(|segment| segment.p_type == PT_LOAD)
+        .find_map(|segment| {
+            let inside = address.checked_sub(segment.p_vaddr).filter(|inside| *inside < segment.p_filesz)?;
+            usize::try_from(segment.p_offset.checked_add(inside)?).ok()
+        })
+        .ok_or_else(|| format!("its dynamic section points to address {address:#x}, which is in no segment"))
+}
+
+fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Vec<Section> {
+    let Some(headers) = offset(header.e_shoff)
+        .ok()
+        .filter(|start| *start != 0 && *start < bytes.len())
+        .and_then(|start| SectionHeader::parse(bytes, start, header.e_shnum.into(), ctx).ok())
+    else {
+        return Vec::new();
+    };
+    let names = headers.get(usize::from(header.e_shstrndx)).and_then(|section| {
+        let start = usize::try_from(section.sh_offset).ok()?;
+        bytes.get(start..start.checked_add(usize::try_from(section.sh_size).ok()?)?)
+    });
+    let names = Strings { bytes: names.unwrap_or_default() };
+    headers
+        .iter()
+        .filter(|section| !matches!(section.sh_type, section_header::SHT_NOBITS | section_header::SHT_NULL))
+        .map(|section| Section {
+            name: names.get(section.sh_name as u64).unwrap_or_default(),
+            bytes: section.sh_size.min(bytes.len() as u64),
+            loaded: section.sh_flags & u64::from(section_header::SHF_ALLOC) != 0,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> Vec<u8> {
+        std::fs::read(std::env::current_exe().expect("a path")).expect("readable")
+    }
+
+    #[test]
+    fn a_real_program_is_read() {
+        let elf = Elf::parse(&own()).expect("this test is an ELF file");
+        assert!(elf.is_program());
+        assert!(elf.needed.iter().any(|name| name.starts_with("libc.so")), "{:?}", elf.needed);
+        assert!(elf.needed_versions.iter().any(|v| v.version.starts_with("GLIBC_")));
+        assert!(elf.sections.iter().any(|s| s.name == ".text" && s.loaded));
+    }
+
+    #[test]
+    fn a_file_cut_short_anywhere_is_an_error_and_never_a_panic() {
+        let whole = own();
+        // Section headers come last and the loader does not read them: cut inside what is loaded.
+        let loaded = Elf::parse(&whole).map(|elf| elf.strippable_bytes()).expect("an ELF file");
+        let end = whole.len() - usize::try_from(loaded).expect("fits") - 64 * 64;
+        for length in (4..end).step_by(end / 199) {
+            assert!(Elf::parse(&whole[..length.min(end / 2)]).is_err(), "cut at {length}");
+            let _ = Elf::parse(&whole[..length]);
+        }
+    }
+
+    #[test]
+    fn flipped_bits_never_panic() {
+        let mut bytes = own();
+        bytes.truncate(200_000.min(bytes.len()));
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..4000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Most flips go to the headers, where they matter.
+            let at = if state & 1 == 0 { (state >> 33) as usize % 1024 } else { (state >> 33) as usize % bytes.len() };
+            bytes[at] ^= 1 << ((state >> 8) & 7);
+            let _ = Elf::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Formats: bytes in, facts out. Nothing here touches the disk or knows of trees, rules or limits.
+
+pub mod description;
+pub mod elf;
+pub mod ldpaths;
+pub mod shebang;
+pub mod version;

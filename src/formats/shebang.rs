@@ -1,0 +1,43 @@
+//! The first line of a script: which interpreter the kernel would start (execve(2)).
+
+/// The interpreter of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interpreter {
+    /// An absolute path.
+    Path(String),
+    /// A command that `env` would look for in PATH.
+    Command(String),
+}
+
+/// Reads what follows `#!`; `None` when nothing sensible does.
+///
+/// A carriage return stays part of the name, as the kernel keeps it: such a script does not start.
+pub fn parse(line: &[u8]) -> Option<Interpreter> {
+    let line = std::str::from_utf8(line).ok()?.trim_matches([' ', '\t']);
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+    let program = words.next()?;
+    if program.ends_with("/env") {
+        // `env -S prog args` and `env VAR=value prog` are env's own ways to go on.
+        let command = words.find(|word| !word.starts_with('-') && !word.contains('='));
+        if let Some(command) = command {
+            return Some(Interpreter::Command(command.to_owned()));
+        }
+    }
+    Some(Interpreter::Path(program.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interpreters_are_read_as_the_kernel_and_env_read_them() {
+        let path = |text: &str| Some(Interpreter::Path(text.to_owned()));
+        let command = |text: &str| Some(Interpreter::Command(text.to_owned()));
+        assert_eq!(parse(b" /bin/sh -e"), path("/bin/sh"));
+        assert_eq!(parse(b"/usr/bin/env perl"), command("perl"));
+        assert_eq!(parse(b"/usr/bin/env -S Rscript --vanilla"), command("Rscript"));
+        assert_eq!(parse(b"/bin/sh\r"), path("/bin/sh\r"));
+        assert_eq!(parse(b"  "), None);
+    }
+}

@@ -1,0 +1,34 @@
+//! layerfit takes a runtime built under `/opt` (R first of all) and turns it into AWS Lambda layers that fit and load,
+//! with a report that says what is in them and why.
+//!
+//! The stages, in the order data flows; each knows those before it and none after it ([`pipeline`] puts them together):
+//!
+//! - [`scan`]: a directory, or layer zips merged as Lambda merges them, becomes a [`scan::Tree`].
+//! - [`formats`] and [`facts`]: what ELF files and R packages say of themselves.
+//! - [`resolve`]: who needs whom, as the dynamic loader and R would find it, in one graph.
+//! - [`rules`] and [`prune`]: what may go, and the guard that keeps what is needed.
+//! - [`measure`]: every file deflated once; its compressed bytes are what goes into a zip.
+//! - [`pack`]: the fewest layers, with a proof.
+//! - [`mod@write`]: zips and manifest, whole or not at all.
+//! - [`report`]: one value, and its readers.
+
+// Bad input must end in a finding or an error that names the path, and one place prints.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod cli;
+pub mod error;
+pub mod facts;
+pub mod finding;
+pub mod formats;
+pub mod measure;
+pub mod pack;
+pub mod path;
+pub mod pipeline;
+pub mod progress;
+pub mod prune;
+pub mod report;
+pub mod resolve;
+pub mod rules;
+pub mod scan;
+pub mod write;

@@ -1,0 +1,185 @@
+//! Pack: puts units into the fewest layers that hold them, and proves how few there can be.
+
+mod bins;
+mod units;
+
+pub use bins::{Assignment, lower_bound, pack_bins};
+pub use units::{Unit, units};
+
+use crate::finding::{Code, Finding};
+use crate::measure::ZIP_OVERHEAD;
+use crate::rules::Limits;
+use crate::scan::EntryId;
+
+/// One layer: what is in it and what it weighs, exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Its name, and its zip's without the ending.
+    pub name: String,
+    /// The names of its units, sorted. A unit that was split is in several layers.
+    pub units: Vec<String>,
+    /// Its entries, sorted by path.
+    pub entries: Vec<EntryId>,
+    /// The length of its zip in bytes.
+    pub zipped_bytes: u64,
+    /// The sum of its entries' lengths in bytes.
+    pub unzipped_bytes: u64,
+}
+
+/// What goes where.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The layers, in the order to attach them.
+    pub layers: Vec<Layer>,
+    /// No division of the units can do with fewer layers than this.
+    pub lower_bound: usize,
+    /// Whether it is proven that no fewer would do.
+    pub optimal: bool,
+}
+
+impl Plan {
+    /// The length of all zips together, in bytes.
+    pub fn zipped_bytes(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.zipped_bytes).sum()
+    }
+
+    /// The lengths of all entries together, in bytes.
+    pub fn unzipped_bytes(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.unzipped_bytes).sum()
+    }
+}
+
+/// A piece that cannot be divided: a unit, or a file of a unit that no layer holds whole.
+struct Piece {
+    unit: usize,
+    entries: Vec<EntryId>,
+    zipped: u64,
+    unzipped: u64,
+}
+
+/// Packs units (sorted by name) into as few layers as possible.
+///
+/// Gives the plan, even when there are more layers than allowed or the content is too large, and findings that say what
+/// does not fit, which units are the largest, and what would help. Files in no layer are those over the limit themselves.
+pub fn plan(units: &[Unit], limits: &Limits) -> (Plan, Vec<Finding>) {
+    let capacity = limits.layer_zipped.saturating_sub(ZIP_OVERHEAD);
+    let mut findings = Vec::new();
+    let mut pieces = Vec::new();
+    for (number, unit) in units.iter().enumerate() {
+        if unit.zipped_bytes() <= capacity {
+            let entries = unit.entries.iter().map(|entry| entry.id).collect();
+            let (zipped, unzipped) = (unit.zipped_bytes(), unit.unzipped_bytes());
+            pieces.push(Piece { unit: number, entries, zipped, unzipped });
+            continue;
+        }
+        // Layers merge, so the files of a unit may come from several.
+        for entry in &unit.entries {
+            if entry.zipped > capacity {
+                findings.push(Finding::error(
+                    Code::FileTooLarge,
+                    &entry.path,
+                    format!(
+                        "is {} bytes in a zip by itself, and a layer holds {}",
+                        entry.zipped + ZIP_OVERHEAD,
+                        limits.layer_zipped
+                    ),
+                    "drop it, strip it, or have the function fetch it to /tmp when it starts",
+                ));
+                continue;
+            }
+            let entries = vec![entry.id];
+            pieces.push(Piece { unit: number, entries, zipped: entry.zipped, unzipped: entry.unzipped });
+        }
+    }
+    let sizes: Vec<u64> = pieces.iter().map(|piece| piece.zipped).collect();
+    let assignment = pack_bins(&sizes, capacity);
+    let plan = Plan {
+        layers: layers(units, &pieces, &assignment),
+        lower_bound: assignment.lower_bound,
+        optimal: assignment.optimal,
+    };
+    findings.extend(does_not_fit(units, &plan, limits));
+    (plan, findings)
+}
+
+fn layers(units: &[Unit], pieces: &[Piece], assignment: &Assignment) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = assignment
+        .bins
+        .iter()
+        .map(|bin| {
+            let pieces = || bin.iter().map(|piece| &pieces[*piece]);
+            let mut entries: Vec<EntryId> = pieces().flat_map(|piece| piece.entries.iter().copied()).collect();
+            entries.sort();
+            let mut names: Vec<String> = pieces().map(|piece| units[piece.unit].name.clone()).collect();
+            names.sort();
+            names.dedup();
+            Layer {
+                name: String::new(),
+                units: names,
+                entries,
+                zipped_bytes: ZIP_OVERHEAD + pieces().map(|piece| piece.zipped).sum::<u64>(),
+                unzipped_bytes: pieces().map(|piece| piece.unzipped).sum(),
+            }
+        })
+        .collect();
+    // The order does not matter to Lambda, for no two layers hold the same file: the fullest comes first.
+    layers.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.entries.cmp(&b.entries)));
+    for (number, layer) in layers.iter_mut().enumerate() {
+        layer.name = format!("layer-{}", number + 1);
+    }
+    layers
+}
+
+fn does_not_fit(units: &[Unit], plan: &Plan, limits: &Limits) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let largest = |of: fn(&Unit) -> u64| {
+        let mut sorted: Vec<&Unit> = units.iter().collect();
+        sorted.sort_by(|a, b| of(b).cmp(&of(a)).then_with(|| a.name.cmp(&b.name)));
+        let named: Vec<String> =
+            sorted.iter().take(5).map(|unit| format!("{} ({} bytes)", unit.name, of(unit))).collect();
+        named.join(", ")
+    };
+    if plan.layers.len() > limits.layers {
+        let room = limits.layer_zipped * limits.layers as u64;
+        let over = plan.zipped_bytes().saturating_sub(room);
+        let why = if plan.lower_bound > limits.layers && over > 0 {
+            format!(
+                "{} bytes zipped are {over} over what {} layers of {} hold",
+                plan.zipped_bytes(),
+                limits.layers,
+                limits.layer_zipped
+            )
+        } else if plan.optimal {
+            "the units cannot be divided into fewer".to_owned()
+        } else {
+            format!("no way with fewer was found; at least {} are needed", plan.lower_bound)
+        };
+        findings.push(Finding::error(
+            Code::TooManyLayers,
+            "layers",
+            format!("{} layers are needed and {} are allowed: {why}", plan.layers.len(), limits.layers),
+            format!(
+                "prune more (layerfit rules lists what --select can turn on), or drop some of the largest units: {}",
+                largest(Unit::zipped_bytes)
+            ),
+        ));
+    }
+    let unzipped: u64 = units.iter().map(Unit::unzipped_bytes).sum();
+    if unzipped > limits.layers_unzipped() {
+        findings.push(Finding::error(
+            Code::UnzippedTooLarge,
+            "layers",
+            format!(
+                "{unzipped} bytes unzipped are {} over the {} that function and layers can have{}",
+                unzipped - limits.layers_unzipped(),
+                limits.total_unzipped,
+                match limits.function_unzipped {
+                    0 => String::new(),
+                    function => format!(", less {function} for the function itself"),
+                }
+            ),
+            format!("more layers do not help, only pruning does; the largest units: {}", largest(Unit::unzipped_bytes)),
+        ));
+    }
+    findings
+}

@@ -1,0 +1,103 @@
+//! Units: what stays together when layers are filled. An R package, R itself, a library with its links, the rest by
+//! directory.
+
+use std::collections::BTreeMap;
+
+use crate::measure::{Measurements, entry_overhead};
+use crate::path::TreePath;
+use crate::resolve::RLayout;
+use crate::scan::{EntryId, Kind, Place, Tree};
+
+/// What stays together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Its name: `pkg:Matrix`, `r`, `lib:libxml2.so.2.9.14`, `dir:bin`.
+    pub name: String,
+    /// Its entries, sorted by path.
+    pub entries: Vec<UnitEntry>,
+}
+
+/// An entry and what it weighs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitEntry {
+    /// Which entry.
+    pub id: EntryId,
+    /// Where it is.
+    pub path: TreePath,
+    /// What it adds to a zip, headers included, in bytes.
+    pub zipped: u64,
+    /// Its length in bytes.
+    pub unzipped: u64,
+}
+
+impl Unit {
+    /// What the unit adds to a zip, headers included, in bytes.
+    pub fn zipped_bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.zipped).sum()
+    }
+
+    /// The sum of its files' lengths in bytes.
+    pub fn unzipped_bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.unzipped).sum()
+    }
+}
+
+/// Divides what is kept into units, sorted by name.
+///
+/// Directories are packed only when they are empty in the tree: unzipping makes the others, and what pruning emptied is
+/// meant to go. A file too large to be measured counts as its own length.
+pub fn units(tree: &Tree, r: &RLayout, kept: impl Fn(EntryId) -> bool, measurements: &Measurements) -> Vec<Unit> {
+    let mut units: BTreeMap<String, Vec<UnitEntry>> = BTreeMap::new();
+    for (id, entry) in tree.iter() {
+        let is_directory = entry.is_directory();
+        if !kept(id) || (is_directory && tree.below(&entry.path).next().is_some()) {
+            continue;
+        }
+        let (compressed, unzipped) = match measurements.get(id) {
+            Some(measured) => (measured.compressed, measured.bytes),
+            None => (entry.bytes(), entry.bytes()),
+        };
+        units.entry(unit_of(tree, r, id)).or_default().push(UnitEntry {
+            id,
+            path: entry.path.clone(),
+            zipped: entry_overhead(&entry.path, is_directory) + compressed,
+            unzipped,
+        });
+    }
+    units.into_iter().map(|(name, entries)| Unit { name, entries }).collect()
+}
+
+/// The name of the unit that an entry belongs to.
+fn unit_of(tree: &Tree, r: &RLayout, id: EntryId) -> String {
+    let path = tree.path(id);
+    if let Some(position) = r.package_of(path) {
+        let package = &r.packages[position];
+        let copies = r.find_package(package.name()).count();
+        return if copies > 1 {
+            format!("pkg:{}@{}", package.name(), package.library)
+        } else {
+            format!("pkg:{}", package.name())
+        };
+    }
+    if r.homes.iter().any(|home| path.below(&home.path).is_some()) {
+        return "r".to_owned();
+    }
+    // A link goes with the library it leads to, when that is beside it.
+    let file = match (&tree.entry(id).kind, tree.follow(id)) {
+        (Kind::Link { .. }, Place::Inside(target)) if tree.path(target).parent() == path.parent() => tree.path(target),
+        _ => path,
+    };
+    if is_library_name(file.name()) {
+        return format!("lib:{file}");
+    }
+    match file.as_bytes().iter().position(|b| *b == b'/') {
+        Some(end) => format!("dir:{}", crate::path::printable(&file.as_bytes()[..end])),
+        None => format!("file:{file}"),
+    }
+}
+
+/// `libx.so`, `libx.so.1.2`, `libx-2.so`: the names that `ldconfig` takes for libraries.
+fn is_library_name(name: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(name);
+    text.starts_with("lib") && (text.ends_with(".so") || text.contains(".so."))
+}

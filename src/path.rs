@@ -1,0 +1,190 @@
+//! Paths inside a tree.
+//!
+//! A path in a layer is a string of bytes, '/'-separated, relative to the root (`R/lib64/R/lib/libR.so`). It is kept as
+//! bytes because Linux allows names that are not UTF-8, and such a name must be reported, not lost.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+
+/// The directory that Lambda merges layers into, and so the place where a tree will live.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+pub const MOUNT: &str = "/opt";
+
+/// A path relative to the root of a tree: no leading, trailing or doubled '/', no `.` or `..`. The root itself is empty.
+///
+/// Ordered by bytes, which is the order of everything layerfit prints and writes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TreePath(Vec<u8>);
+
+impl TreePath {
+    /// Takes any relative path and normalizes it by its text alone; `None` when it climbs out of the root.
+    pub fn new(bytes: impl AsRef<[u8]>) -> Option<Self> {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for part in bytes.as_ref().split(|b| *b == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => {
+                    parts.pop()?;
+                }
+                name => parts.push(name),
+            }
+        }
+        Some(Self(parts.join(&b'/')))
+    }
+
+    /// The path's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The path for file-system calls, relative to the root.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// The path as text, when it is UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &[u8] {
+        self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
+    }
+
+    /// The directory that holds it; `None` for the root.
+    pub fn parent(&self) -> Option<TreePath> {
+        if self.is_root() {
+            return None;
+        }
+        let end = self.0.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        Some(Self(self.0[..end].to_vec()))
+    }
+
+    /// This path and everything above it, the root last.
+    pub fn ancestors(&self) -> impl Iterator<Item = TreePath> {
+        std::iter::successors(Some(self.clone()), TreePath::parent)
+    }
+
+    /// This path with `more` below it; `None` when `more` climbs out of the root.
+    pub fn join(&self, more: impl AsRef<[u8]>) -> Option<TreePath> {
+        TreePath::new([self.0.as_slice(), b"/", more.as_ref()].concat())
+    }
+
+    /// What is left of the path below `base`; `None` when it is not below it. The path below itself is empty.
+    pub fn below<'a>(&'a self, base: &TreePath) -> Option<&'a [u8]> {
+        if base.is_root() {
+            return Some(&self.0);
+        }
+        match self.0.strip_prefix(base.as_bytes())? {
+            [] => Some(&[]),
+            [b'/', rest @ ..] => Some(rest),
+            _ => None,
+        }
+    }
+
+    /// Where the path will be in Lambda: `/opt/` and the path.
+    pub fn mounted(&self) -> String {
+        if self.is_root() { MOUNT.to_owned() } else { format!("{MOUNT}/{self}") }
+    }
+
+    /// The path in the tree of an absolute path in Lambda; `None` when that is not below `/opt` by its text.
+    pub fn from_mounted(absolute: &[u8]) -> Option<TreePath> {
+        match absolute.strip_prefix(MOUNT.as_bytes())? {
+            [] => Some(Self::default()),
+            [b'/', rest @ ..] => Self::new(rest),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.0))
+    }
+}
+
+impl fmt::Debug for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for TreePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Bytes as text that is safe to print: bytes that are not UTF-8 as `\xNN`, control characters escaped.
+///
+/// A file name can hold a terminal's escape sequences; they must not reach the terminal.
+pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && !text.chars().any(char::is_control)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::new(text).expect("inside the root")
+    }
+
+    #[test]
+    fn a_path_is_normalized_by_its_text_and_never_leaves_the_root() {
+        assert_eq!(path("./lib//x/../y/").as_bytes(), b"lib/y");
+        assert_eq!(path("/").as_bytes(), b"");
+        assert_eq!(TreePath::new("lib/../../etc"), None);
+    }
+
+    #[test]
+    fn parent_name_and_below_agree() {
+        let p = path("R/lib/libR.so");
+        assert_eq!(p.name(), b"libR.so");
+        assert_eq!(p.parent(), Some(path("R/lib")));
+        assert_eq!(path("R").parent(), Some(path("")));
+        assert_eq!(path("").parent(), None);
+        assert_eq!(p.below(&path("R")), Some(&b"lib/libR.so"[..]));
+        assert_eq!(p.below(&path("R/li")), None);
+        assert_eq!(p.ancestors().count(), 4);
+    }
+
+    #[test]
+    fn the_mount_point_is_a_directory_not_a_prefix_of_text() {
+        assert_eq!(TreePath::from_mounted(b"/opt/lib/x"), Some(path("lib/x")));
+        assert_eq!(TreePath::from_mounted(b"/optional/x"), None);
+        assert_eq!(path("lib/x").mounted(), "/opt/lib/x");
+    }
+
+    #[test]
+    fn names_cannot_write_to_the_terminal() {
+        assert_eq!(printable(b"a\x1b[31m\xff"), "a\\u{1b}[31m\\xff");
+        assert_eq!(printable("Übung".as_bytes()), "Übung");
+    }
+}

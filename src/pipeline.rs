@@ -1,0 +1,280 @@
+//! The pipeline: the only place that puts the stages in order.
+//!
+//! scan → facts → resolve → prune → measure → pack → write, and a [`Report`] of what they found.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::facts::{Facts, read_facts};
+use crate::finding::{Code, Finding, Severity};
+use crate::measure::Measurements;
+use crate::pack::{self, Plan, Unit};
+use crate::progress::Progress;
+use crate::prune::{Pruning, prune};
+use crate::report::{self, Report};
+use crate::resolve::{Image, Resolution, resolve};
+use crate::rules::{Limits, PruneRules, RNeeds, RuntimeProfile};
+use crate::scan::{EntryId, LayerZip, Tree, scan_directory, scan_zips};
+use crate::write::{MANIFEST, Manifest, ManifestEntry, Output, write_layer};
+
+/// What every command is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The image that the layers will be attached to.
+    pub runtime: RuntimeProfile,
+    /// The prune rules, each on or off.
+    pub rules: PruneRules,
+    /// What the layers must stay within.
+    pub limits: Limits,
+    /// Checks whose findings are left out.
+    pub ignored: Vec<Code>,
+}
+
+/// A tree, what is known of it, and what was found on the way.
+pub(crate) struct Analyzed<'a> {
+    pub(crate) tree: Tree,
+    pub(crate) facts: Facts,
+    pub(crate) resolution: Resolution,
+    pub(crate) image: Image<'a>,
+    findings: Vec<Finding>,
+}
+
+/// A tree with what stays of it, measured and divided into layers.
+pub(crate) struct Planned<'a> {
+    pub(crate) analyzed: Analyzed<'a>,
+    pub(crate) pruning: Pruning,
+    pub(crate) measurements: Measurements,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) plan: Plan,
+}
+
+/// What is in the tree at `root`, what needs what, and what is missing. Nothing is pruned.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    let analyzed = analyze_tree(scan(root, progress)?, settings, progress)?;
+    let pruning = Pruning::none(&analyzed.tree);
+    let mut findings = analyzed.findings.clone();
+    findings.extend(analyzed.what_is_missing(&pruning));
+    let mut report = report::of_tree(&root.display().to_string(), settings, &analyzed, &pruning, None);
+    report.set_findings(findings, &settings.ignored);
+    Ok(report)
+}
+
+/// How `root` would be packed. Nothing is written.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn plan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    Ok(plan_tree(root, settings, progress)?.1)
+}
+
+/// Packs `root` into the directory `output`, when it fits; when it does not, nothing is written and the report says why.
+///
+/// # Errors
+/// When the tree cannot be read or the output cannot be written. What was in `output` is then as it was.
+pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    refuse_output_in_tree(root, output)?;
+    // Before the work, so that a place that cannot be written is known at once.
+    let out = Output::begin(output)?;
+    let (planned, mut report) = plan_tree(root, settings, progress)?;
+    if !report.fits {
+        return Ok(report);
+    }
+    progress.stage("writing", 0);
+    let mut entries: Vec<Vec<ManifestEntry>> = Vec::new();
+    for (layer, shown) in planned.plan.layers.iter().zip(report.layers.iter_mut().flatten()) {
+        let path = out.path(&shown.zip);
+        let (sha256, written) = write_layer(&path, &planned.analyzed.tree, layer, &planned.measurements)?;
+        shown.sha256 = Some(sha256);
+        entries.push(written);
+    }
+    out.write(MANIFEST, &report::manifest(&report, entries)?)?;
+    out.write("report.md", &report::markdown(&report))?;
+    out.commit()?;
+    progress.done();
+    Ok(report)
+}
+
+/// Whether a tree, a directory that `pack` wrote, or layer zips (lowest first) fit and would load.
+///
+/// # Errors
+/// When they cannot be read, or are a mixture of directories and zips.
+pub fn check(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
+    match (directories.as_slice(), files.as_slice()) {
+        ([directory], []) if directory.join(MANIFEST).is_file() => check_packed(directory, settings, progress),
+        ([directory], []) => plan(directory, settings, progress),
+        ([], [_, ..]) => {
+            if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+                return Err(Error::RootMissing(missing.clone()));
+            }
+            check_zips(paths, Vec::new(), settings, progress)
+        }
+        _ => Err(Error::Usage {
+            message: "check takes one directory, or zips".to_owned(),
+            help: "layerfit check /opt, layerfit check layers/, or layerfit check low.zip high.zip".to_owned(),
+        }),
+    }
+}
+
+fn check_packed(directory: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    let path = directory.join(MANIFEST);
+    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let manifest = Manifest::parse(&text).map_err(|why| Error::Data {
+        file: path.display().to_string(),
+        message: why,
+        help: "pack again, or check the zips by their names".to_owned(),
+    })?;
+    let mut findings = Vec::new();
+    let mut zips = Vec::new();
+    for layer in &manifest.layers {
+        let zip = directory.join(&layer.zip);
+        let message = if !zip.is_file() {
+            "is in the manifest and not in the directory"
+        } else if crate::scan::sha256_of(&zip)? != layer.sha256 {
+            "is not the zip that the manifest describes"
+        } else {
+            ""
+        };
+        if !message.is_empty() {
+            let help = "pack again: layers and manifest belong together";
+            findings.push(Finding::error(Code::ManifestMismatch, &layer.zip, message, help));
+        }
+        if zip.is_file() {
+            zips.push(zip);
+        }
+    }
+    check_zips(&zips, findings, settings, progress)
+}
+
+fn check_zips(
+    zips: &[PathBuf],
+    mut findings: Vec<Finding>,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    progress.stage("reading", 0);
+    let (tree, layers, found) = scan_zips(zips)?;
+    findings.extend(found);
+    findings.extend(over_limits(&layers, &settings.limits));
+    let analyzed = analyze_tree((tree, findings), settings, progress)?;
+    let pruning = Pruning::none(&analyzed.tree);
+    let mut findings = analyzed.findings.clone();
+    findings.extend(analyzed.what_is_missing(&pruning));
+    let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
+    let mut report = report::of_tree(&names.join(" "), settings, &analyzed, &pruning, None);
+    report.set_zips(&layers);
+    report.set_findings(findings, &settings.ignored);
+    Ok(report)
+}
+
+fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for layer in layers.iter().filter(|layer| layer.zipped_bytes > limits.layer_zipped) {
+        findings.push(Finding::error(
+            Code::LayerTooLarge,
+            layer.path.display(),
+            format!(
+                "{} bytes zipped are {} over the {} of a layer",
+                layer.zipped_bytes,
+                layer.zipped_bytes - limits.layer_zipped,
+                limits.layer_zipped
+            ),
+            "prune the tree and divide it again: layerfit pack",
+        ));
+    }
+    if layers.len() > limits.layers {
+        findings.push(Finding::error(
+            Code::TooManyLayers,
+            "layers",
+            format!("these are {} layers, and a function can have {}", layers.len(), limits.layers),
+            "pack the tree again: layerfit pack finds the fewest",
+        ));
+    }
+    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
+    if unzipped > limits.layers_unzipped() {
+        findings.push(Finding::error(
+            Code::UnzippedTooLarge,
+            "layers",
+            format!("{unzipped} bytes unzipped are {} over what layers can have", unzipped - limits.layers_unzipped()),
+            "more layers do not help, only pruning does",
+        ));
+    }
+    findings
+}
+
+fn scan(root: &Path, progress: &dyn Progress) -> Result<(Tree, Vec<Finding>)> {
+    progress.stage("reading", 0);
+    scan_directory(root)
+}
+
+fn analyze_tree<'a>(
+    (tree, mut findings): (Tree, Vec<Finding>),
+    settings: &'a Settings,
+    progress: &dyn Progress,
+) -> Result<Analyzed<'a>> {
+    progress.stage("resolving", 0);
+    let needs = RNeeds::built_in()?;
+    let (facts, damaged) = read_facts(&tree);
+    findings.extend(damaged);
+    let image = Image::new(&settings.runtime);
+    let (resolution, found) = resolve(&tree, &facts, &image, &needs);
+    findings.extend(found);
+    progress.done();
+    Ok(Analyzed { tree, facts, resolution, image, findings })
+}
+
+impl Analyzed<'_> {
+    fn what_is_missing(&self, pruning: &Pruning) -> Vec<Finding> {
+        self.resolution.findings(&self.tree, &self.facts, &self.image, |id| pruning.keeps(id))
+    }
+}
+
+fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<(Planned<'a>, Report)> {
+    let analyzed = analyze_tree(scan(root, progress)?, settings, progress)?;
+    let (pruning, pruned) = prune(&analyzed.tree, &analyzed.resolution, &settings.rules)?;
+    let limit = settings.limits.total_unzipped.max(settings.limits.layer_zipped);
+    let measurements = Measurements::take(&analyzed.tree, limit, progress)?;
+    let keeps = |id: EntryId| pruning.keeps(id);
+    let units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
+    let (plan, does_not_fit) = pack::plan(&units, &settings.limits);
+
+    // What is wrong with a file that a rule drops does not matter any more.
+    let dropped = |finding: &Finding| {
+        let path = crate::path::TreePath::new(&finding.subject);
+        path.and_then(|path| analyzed.tree.find(&path)).is_some_and(|id| !pruning.keeps(id))
+    };
+    let mut findings: Vec<Finding> = analyzed.findings.iter().filter(|finding| !dropped(finding)).cloned().collect();
+    findings.extend(pruned);
+    findings.extend(analyzed.what_is_missing(&pruning));
+    let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
+    findings.extend(does_not_fit);
+
+    let planned = Planned { analyzed, pruning, measurements, units, plan };
+    let root = root.display().to_string();
+    let mut report = report::of_tree(&root, settings, &planned.analyzed, &planned.pruning, Some(&planned));
+    report.fits = fits;
+    report.set_findings(findings, &settings.ignored);
+    Ok((planned, report))
+}
+
+/// An output directory inside the tree would be packed by the next run.
+fn refuse_output_in_tree(root: &Path, output: &Path) -> Result<()> {
+    let root = std::fs::canonicalize(root).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::RootMissing(root.to_owned()),
+        _ => Error::io("read", root)(error),
+    })?;
+    let absolute = std::path::absolute(output).map_err(Error::io("find", output))?;
+    // The directory may not be there yet: the nearest one above it that is, counts.
+    let above = absolute.ancestors().find_map(|path| Some((std::fs::canonicalize(path).ok()?, path)));
+    let inside = above.is_some_and(|(real, _)| real.starts_with(&root) || root.starts_with(&real) && absolute.exists());
+    if inside {
+        return Err(Error::Usage {
+            message: format!("-o {}: is in the tree to be packed, or holds it", output.display()),
+            help: "give a directory outside of it, such as -o layers beside it".to_owned(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Prune: one decision a file. Rules propose what goes; the guard takes back what something kept needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::finding::{Code, Finding};
+use crate::resolve::{Node, Resolution};
+use crate::rules::{PruneRule, PruneRules};
+use crate::scan::{EntryId, Kind, Place, Tree};
+
+/// What becomes of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is packed.
+    Keep,
+    /// The rule at this position of [`Pruning::rules`] drops it.
+    Drop(usize),
+}
+
+/// What becomes of every entry of a tree.
+pub struct Pruning {
+    /// The rules that were on, in the order of their codes.
+    pub rules: Vec<PruneRule>,
+    decisions: Vec<Decision>,
+}
+
+impl Pruning {
+    /// Keeps everything.
+    pub fn none(tree: &Tree) -> Self {
+        Self { rules: Vec::new(), decisions: vec![Decision::Keep; tree.entries().len()] }
+    }
+
+    /// What becomes of an entry. A directory is decided by what is in it, and is always `Keep` here.
+    pub fn decision(&self, id: EntryId) -> Decision {
+        self.decisions[id.index()]
+    }
+
+    /// Whether an entry is packed.
+    pub fn keeps(&self, id: EntryId) -> bool {
+        self.decision(id) == Decision::Keep
+    }
+}
+
+/// A drop that the guard took back: of one file, or of everything a rule matched in one package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Revoked {
+    File(usize, EntryId),
+    Package(usize, usize),
+}
+
+/// Applies the rules that are on, and the guard.
+///
+/// Gives the decisions and findings about drops that were taken back and rules that matched nothing.
+///
+/// # Errors
+/// When a rule cannot be compiled for this tree.
+pub fn prune(tree: &Tree, resolution: &Resolution, rules: &PruneRules) -> Result<(Pruning, Vec<Finding>)> {
+    let compiled = rules.compile(&resolution.r.roots())?;
+    let matches: Vec<Vec<usize>> = tree
+        .entries()
+        .iter()
+        .map(|entry| match entry.kind {
+            Kind::Directory => Vec::new(),
+            _ => (0..compiled.len()).filter(|i| compiled[*i].drops(&entry.path)).collect(),
+        })
+        .collect();
+    let package_of: Vec<Option<usize>> =
+        tree.entries().iter().map(|entry| resolution.r.package_of(&entry.path)).collect();
+
+    let mut revoked: BTreeMap<Revoked, String> = BTreeMap::new();
+    let decisions = loop {
+        let decide = |id: EntryId| -> Decision {
+            let allowed = |rule: &&usize| {
+                !revoked.contains_key(&Revoked::File(**rule, id))
+                    && !package_of[id.index()].is_some_and(|p| revoked.contains_key(&Revoked::Package(**rule, p)))
+            };
+            matches[id.index()].iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
+        };
+        let decisions: Vec<Decision> = tree.iter().map(|(id, _)| decide(id)).collect();
+        let taken_back = guard(tree, resolution, &decisions, &package_of);
+        if taken_back.is_empty() {
+            break decisions;
+        }
+        revoked.extend(taken_back);
+    };
+    let mut pruning = Pruning { rules: compiled.into_iter().map(|c| c.rule).collect(), decisions };
+    drop_links_to_nothing(tree, &mut pruning);
+    let findings = findings(tree, resolution, &pruning, &matches, &revoked);
+    Ok((pruning, findings))
+}
+
+/// What is dropped although something kept needs it, and who needs it.
+fn guard(
+    tree: &Tree,
+    resolution: &Resolution,
+    decisions: &[Decision],
+    package_of: &[Option<usize>],
+) -> BTreeMap<Revoked, String> {
+    let kept = |id: EntryId| decisions[id.index()] == Decision::Keep;
+    let entries = tree.iter().filter(|(id, entry)| !entry.is_directory() && kept(*id)).map(|(id, _)| Node::Entry(id));
+    let packages = resolution.r.packages.iter().enumerate();
+    let packages = packages.filter(|(_, package)| kept(package.entry)).map(|(position, _)| Node::Package(position));
+    let r = (!resolution.r.homes.is_empty()).then_some(Node::R);
+    let reached = resolution.graph.reach(entries.chain(packages).chain(r));
+
+    let mut taken_back = BTreeMap::new();
+    for (node, from) in &reached {
+        let Node::Entry(id) = node else { continue };
+        let Decision::Drop(rule) = decisions[id.index()] else { continue };
+        let by = from.as_ref().map_or_else(String::new, |from| describe(tree, resolution, from, &reached));
+        match package_of[id.index()] {
+            Some(package) => taken_back.entry(Revoked::Package(rule, package)).or_insert(by),
+            None => taken_back.entry(Revoked::File(rule, *id)).or_insert(by),
+        };
+    }
+    taken_back
+}
+
+/// Who needs something, in words; of a package's own file, who needs the package.
+fn describe(tree: &Tree, resolution: &Resolution, node: &Node, reached: &BTreeMap<Node, Option<Node>>) -> String {
+    match node {
+        Node::R => "R".to_owned(),
+        Node::Entry(id) => tree.path(*id).to_string(),
+        Node::Package(position) => match reached.get(node) {
+            Some(Some(from)) => describe(tree, resolution, from, reached),
+            _ => format!("pkg:{}", resolution.r.packages[*position].name()),
+        },
+        Node::Image(name) | Node::Missing(name) => name.clone(),
+    }
+}
+
+/// A link to a directory of which nothing is left goes with what it pointed to.
+fn drop_links_to_nothing(tree: &Tree, pruning: &mut Pruning) {
+    for (id, entry) in tree.iter() {
+        if !matches!(entry.kind, Kind::Link { .. }) || !pruning.keeps(id) {
+            continue;
+        }
+        let Place::Inside(target) = tree.follow(id) else { continue };
+        if !tree.entry(target).is_directory() {
+            continue;
+        }
+        let mut rule = None;
+        let mut below = tree.below(tree.path(target)).filter(|(_, entry)| !entry.is_directory());
+        let all_gone = below.all(|(id, _)| match pruning.decision(id) {
+            Decision::Keep => false,
+            Decision::Drop(by) => {
+                rule.get_or_insert(by);
+                true
+            }
+        });
+        if let (true, Some(rule)) = (all_gone, rule) {
+            pruning.decisions[id.index()] = Decision::Drop(rule);
+        }
+    }
+}
+
+fn findings(
+    tree: &Tree,
+    resolution: &Resolution,
+    pruning: &Pruning,
+    matches: &[Vec<usize>],
+    revoked: &BTreeMap<Revoked, String>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (what, by) in revoked {
+        let (rule, subject) = match what {
+            Revoked::File(rule, id) => (*rule, tree.path(*id).to_string()),
+            Revoked::Package(rule, package) => (*rule, format!("pkg:{}", resolution.r.packages[*package].name())),
+        };
+        let rule = &pruning.rules[rule];
+        findings.push(Finding::info(
+            Code::RuleHeldBack,
+            subject,
+            format!("rule {} ({}) would drop it, but {by} needs it: it stays", rule.code, rule.name),
+            format!("drop what needs it first, or turn the rule off with --ignore {}", rule.code),
+        ));
+    }
+    let matched: BTreeSet<usize> = matches.iter().flatten().copied().collect();
+    let idle: Vec<&str> = (0..pruning.rules.len())
+        .filter(|position| !matched.contains(position))
+        .map(|position| pruning.rules[position].code.as_str())
+        .collect();
+    if !idle.is_empty() {
+        findings.push(Finding::info(
+            Code::RuleMatchedNothing,
+            "rules",
+            format!("matched nothing in this tree: {}", idle.join(", ")),
+            "nothing to do; `layerfit rules CODE` says what a rule is for",
+        ));
+    }
+    findings
+}

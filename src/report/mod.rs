@@ -1,0 +1,429 @@
+//! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
+
+mod json;
+mod markdown;
+mod sections;
+mod table;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use json::{json, manifest, schema};
+pub use markdown::markdown;
+pub use sections::Detail;
+pub use table::table;
+
+use crate::finding::{Code, Finding, Severity};
+use crate::pipeline::{Analyzed, Planned, Settings};
+use crate::prune::{Decision, Pruning};
+use crate::resolve::{Object, Outcome, ProcessKind, Resolution};
+use crate::rules::Limits;
+use crate::scan::LayerZip;
+use crate::write::ManifestEntry;
+
+/// The form of the JSON. Fields are added, not renamed; the number counts up when that promise is broken.
+pub const SCHEMA: u32 = 1;
+
+/// Everything a run found out.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Report {
+    /// The form of this document.
+    pub schema: u32,
+    /// The version of layerfit that wrote it.
+    pub layerfit: String,
+    /// The tree or zips, as named on the command line.
+    pub root: String,
+    /// The runtime it was checked for.
+    pub runtime: String,
+    /// The limits it was held to.
+    pub limits: Limits,
+    /// Whether it fits them.
+    pub fits: bool,
+    /// What was scanned, pruned and kept.
+    pub totals: Totals,
+    /// What each rule that was on dropped, in the order of their codes.
+    pub pruned: Vec<PrunedByRule>,
+    /// The ELF files that are kept, sorted by path.
+    pub objects: Vec<ObjectReport>,
+    /// The R packages of the tree, sorted by name.
+    pub packages: Vec<PackageReport>,
+    /// The units that layers are made of, sorted by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<Vec<UnitReport>>,
+    /// The layers, in the order to attach them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<LayerReport>>,
+    /// How few layers there can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packing: Option<Packing>,
+    /// What the checks have to say, the worst first.
+    pub findings: Vec<Finding>,
+    /// How many findings `--ignore` left out.
+    pub ignored: usize,
+}
+
+/// Files and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Count {
+    /// How many files and links.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub bytes: u64,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Kept {
+    /// How many files and links.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// The sum of the zips' lengths in bytes; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+}
+
+/// What was scanned, pruned and kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Totals {
+    /// Everything in the tree.
+    pub scanned: Count,
+    /// What rules dropped.
+    pub pruned: Count,
+    /// What is left.
+    pub kept: Kept,
+}
+
+/// What one rule dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PrunedByRule {
+    /// The rule's code.
+    pub rule: String,
+    /// Its name.
+    pub name: String,
+    /// How many files and links it dropped.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub bytes: u64,
+    /// What they would add to a zip in bytes, headers included.
+    pub zipped_bytes: u64,
+}
+
+/// An ELF file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ObjectReport {
+    /// Where it is.
+    pub path: String,
+    /// Its soname.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soname: Option<String>,
+    /// The machine it runs on.
+    pub machine: String,
+    /// Bytes that no process loads: debug data and symbol tables.
+    pub strippable_bytes: u64,
+    /// What it needs, sorted; a library that R and other programs find in different places is there twice.
+    pub needed: Vec<NeededReport>,
+}
+
+/// A library that an ELF file needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct NeededReport {
+    /// Its name, as in DT_NEEDED.
+    pub soname: String,
+    /// `layer`, `runtime`, `host` or `missing`.
+    pub found: String,
+    /// The path that the loader opens in Lambda.
+    pub path: Option<String>,
+    /// The process that loads it: `R`, `other`, or `any` when both find the same.
+    pub process: String,
+}
+
+/// An R package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PackageReport {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its directory.
+    pub path: String,
+    /// `base` or `recommended` for R's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// The packages it needs to load: Depends and Imports.
+    pub needs: Vec<String>,
+    /// Those of them that are not there.
+    pub missing: Vec<String>,
+    /// Whether it is kept.
+    pub reached: bool,
+    /// The sum of the lengths of its kept files in bytes.
+    pub unzipped_bytes: u64,
+    /// What its kept files add to zips in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+}
+
+/// A unit of packing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnitReport {
+    /// Its name: `pkg:Matrix`.
+    pub name: String,
+    /// The layers it is in; more than one when no layer holds it whole.
+    pub layers: Vec<String>,
+    /// How many entries it has.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// What it adds to a zip in bytes, headers included.
+    pub zipped_bytes: u64,
+}
+
+/// A layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LayerReport {
+    /// Its name.
+    pub name: String,
+    /// Its zip.
+    pub zip: String,
+    /// The sha256 of the zip in hexadecimal, once it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How many entries it has.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// The length of the zip in bytes.
+    pub zipped_bytes: u64,
+    /// The units in it, sorted.
+    pub units: Vec<String>,
+    /// What is in the zip, in its order; only a manifest lists it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<Vec<ManifestEntry>>,
+}
+
+/// How few layers there can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Packing {
+    /// How many there are.
+    pub layers: usize,
+    /// No division of the units has fewer than this.
+    pub lower_bound: usize,
+    /// Whether it is proven that no fewer would do.
+    pub optimal: bool,
+}
+
+impl Report {
+    /// Sets the findings, sorted, without those that `ignored` names.
+    pub(crate) fn set_findings(&mut self, mut findings: Vec<Finding>, ignored: &[Code]) {
+        let before = findings.len();
+        findings.retain(|finding| !ignored.contains(&finding.code));
+        self.ignored = before - findings.len();
+        findings.sort();
+        findings.dedup();
+        self.findings = findings;
+    }
+
+    /// Sets the layers to zips that were read.
+    pub(crate) fn set_zips(&mut self, zips: &[LayerZip]) {
+        let layers = zips.iter().map(|zip| LayerReport {
+            name: zip.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            zip: zip.path.display().to_string(),
+            sha256: Some(zip.sha256.clone()),
+            files: zip.entries,
+            unzipped_bytes: zip.unzipped_bytes,
+            zipped_bytes: zip.zipped_bytes,
+            units: Vec::new(),
+            entries: None,
+        });
+        self.layers = Some(layers.collect());
+        self.totals.kept.zipped_bytes = Some(zips.iter().map(|zip| zip.zipped_bytes).sum());
+        let limits = &self.limits;
+        self.fits = zips.len() <= limits.layers
+            && zips.iter().all(|zip| zip.zipped_bytes <= limits.layer_zipped)
+            && zips.iter().map(|zip| zip.unzipped_bytes).sum::<u64>() <= limits.layers_unzipped();
+    }
+
+    /// How many findings are errors.
+    pub fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// Whether the run found nothing that should make it fail.
+    pub fn passed(&self) -> bool {
+        self.fits && self.errors() == 0
+    }
+}
+
+/// The report of a tree; with `planned`, of its layers too.
+pub(crate) fn of_tree(
+    root: &str,
+    settings: &Settings,
+    analyzed: &Analyzed<'_>,
+    pruning: &Pruning,
+    planned: Option<&Planned<'_>>,
+) -> Report {
+    let weights = Weights::new(analyzed, pruning, planned);
+    Report {
+        schema: SCHEMA,
+        layerfit: env!("CARGO_PKG_VERSION").to_owned(),
+        root: root.to_owned(),
+        runtime: settings.runtime.name.clone(),
+        limits: settings.limits,
+        fits: true,
+        totals: weights.totals,
+        pruned: weights.pruned,
+        objects: objects(analyzed, pruning),
+        packages: packages(analyzed, pruning, planned.is_some(), &weights.packages),
+        units: planned.map(units),
+        layers: planned.map(layers),
+        packing: planned.map(|planned| Packing {
+            layers: planned.plan.layers.len(),
+            lower_bound: planned.plan.lower_bound,
+            optimal: planned.plan.optimal,
+        }),
+        findings: Vec::new(),
+        ignored: 0,
+    }
+}
+
+/// Sums over the entries of a tree.
+struct Weights {
+    totals: Totals,
+    pruned: Vec<PrunedByRule>,
+    /// Unzipped and zipped bytes of the kept files of each package.
+    packages: Vec<(u64, u64)>,
+}
+
+impl Weights {
+    fn new(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Self {
+        let mut totals = Totals::default();
+        let by_rule = |rule: &crate::rules::PruneRule| PrunedByRule {
+            rule: rule.code.clone(),
+            name: rule.name.clone(),
+            files: 0,
+            bytes: 0,
+            zipped_bytes: 0,
+        };
+        let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
+        let mut packages = vec![(0, 0); analyzed.resolution.r.packages.len()];
+        for (id, entry) in analyzed.tree.iter().filter(|(_, entry)| !entry.is_directory()) {
+            let zipped = planned
+                .and_then(|planned| planned.measurements.get(id))
+                .map_or(0, |measured| crate::measure::entry_overhead(&entry.path, false) + measured.compressed);
+            totals.scanned.files += 1;
+            totals.scanned.bytes += entry.bytes();
+            match pruning.decision(id) {
+                Decision::Drop(rule) => {
+                    totals.pruned.files += 1;
+                    totals.pruned.bytes += entry.bytes();
+                    pruned[rule].files += 1;
+                    pruned[rule].bytes += entry.bytes();
+                    pruned[rule].zipped_bytes += zipped;
+                }
+                Decision::Keep => {
+                    totals.kept.files += 1;
+                    totals.kept.unzipped_bytes += entry.bytes();
+                    if let Some(package) = analyzed.resolution.r.package_of(&entry.path) {
+                        packages[package].0 += entry.bytes();
+                        packages[package].1 += zipped;
+                    }
+                }
+            }
+        }
+        totals.kept.zipped_bytes = planned.map(|planned| planned.plan.zipped_bytes());
+        Self { totals, pruned, packages }
+    }
+}
+
+fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
+    let elf = analyzed.facts.elf.iter().filter(|(id, _)| pruning.keeps(**id));
+    elf.map(|(id, elf)| {
+        let mut by_answer: BTreeMap<(String, String, Option<String>), Vec<ProcessKind>> = BTreeMap::new();
+        for (kind, edge) in analyzed.resolution.loads.get(id).into_iter().flatten() {
+            let path = match &edge.outcome {
+                Outcome::Found { opened, object: Object::Tree(_) } => Some(opened.clone()),
+                Outcome::Found { object: Object::Image(path), .. } => Some(path.clone()),
+                Outcome::Missing { .. } => None,
+            };
+            let found = Resolution::found(&edge.outcome, &analyzed.image).to_owned();
+            let kinds = by_answer.entry((edge.soname.clone(), found, path)).or_default();
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
+        let needed = by_answer.into_iter().map(|((soname, found, path), kinds)| NeededReport {
+            soname,
+            found,
+            path,
+            process: match kinds.as_slice() {
+                [ProcessKind::R] => "R",
+                [ProcessKind::Plain] => "other",
+                _ => "any",
+            }
+            .to_owned(),
+        });
+        ObjectReport {
+            path: analyzed.tree.path(*id).to_string(),
+            soname: elf.soname.clone(),
+            machine: elf.machine.name(),
+            strippable_bytes: elf.strippable_bytes(),
+            needed: needed.collect(),
+        }
+    })
+    .collect()
+}
+
+fn packages(analyzed: &Analyzed<'_>, pruning: &Pruning, zipped: bool, weights: &[(u64, u64)]) -> Vec<PackageReport> {
+    let r = &analyzed.resolution.r;
+    let there = |name: &str| r.find_package(name).any(|copy| pruning.keeps(r.packages[copy].entry));
+    r.packages
+        .iter()
+        .zip(weights)
+        .map(|(package, (unzipped_bytes, zipped_bytes))| {
+            let needs: Vec<String> = package.description.needs().map(|need| need.package.clone()).collect();
+            PackageReport {
+                name: package.name().to_owned(),
+                version: package.description.version.to_string(),
+                path: package.directory.to_string(),
+                priority: package.description.priority.clone(),
+                missing: needs.iter().filter(|name| !there(name)).cloned().collect(),
+                needs,
+                reached: pruning.keeps(package.entry),
+                unzipped_bytes: *unzipped_bytes,
+                zipped_bytes: zipped.then_some(*zipped_bytes),
+            }
+        })
+        .collect()
+}
+
+fn units(planned: &Planned<'_>) -> Vec<UnitReport> {
+    let layers = &planned.plan.layers;
+    let of = |unit: &crate::pack::Unit| UnitReport {
+        name: unit.name.clone(),
+        layers: layers
+            .iter()
+            .filter(|layer| layer.units.contains(&unit.name))
+            .map(|layer| layer.name.clone())
+            .collect(),
+        files: unit.entries.len(),
+        unzipped_bytes: unit.unzipped_bytes(),
+        zipped_bytes: unit.zipped_bytes(),
+    };
+    planned.units.iter().map(of).collect()
+}
+
+fn layers(planned: &Planned<'_>) -> Vec<LayerReport> {
+    let of = |layer: &crate::pack::Layer| LayerReport {
+        name: layer.name.clone(),
+        zip: format!("{}.zip", layer.name),
+        sha256: None,
+        files: layer.entries.len(),
+        unzipped_bytes: layer.unzipped_bytes,
+        zipped_bytes: layer.zipped_bytes,
+        units: layer.units.clone(),
+        entries: None,
+    };
+    planned.plan.layers.iter().map(of).collect()
+}

@@ -1,0 +1,259 @@
+//! What a report says to people, in the order of their questions: does it fit, in how many layers of what size, what was
+//! pruned by which rule, what is missing, what are the largest units. The terminal and Markdown both show these.
+
+use super::Report;
+use crate::finding::{Finding, Severity};
+
+/// Rules that a short report names; the others are summed up.
+const RULES_SHOWN: usize = 12;
+/// Units that a short report names.
+const UNITS_SHOWN: usize = 10;
+
+/// A heading, a table below it, and a remark below that.
+pub(super) struct Section {
+    pub(super) title: String,
+    pub(super) header: Vec<&'static str>,
+    /// Columns of numbers, aligned to the right.
+    pub(super) numbers: Vec<usize>,
+    pub(super) rows: Vec<Vec<String>>,
+    pub(super) note: Option<String>,
+}
+
+/// Bytes as people read them. A MB is 1024 KB, as AWS counts (Lambda quotas).
+pub(super) fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two decimals of a number that is printed")]
+    let (value, unit) = match bytes {
+        0..=1023 => return format!("{bytes} B"),
+        1024..=1_048_575 => (bytes as f64 / 1024.0, "KB"),
+        _ => (bytes as f64 / 1_048_576.0, "MB"),
+    };
+    format!("{value:.2} {unit}")
+}
+
+/// How much of a limit is used, rounded up: 100 % is full, more is over.
+fn percent(part: u64, whole: u64) -> String {
+    match whole {
+        0 => "-".to_owned(),
+        whole => format!("{} %", (u128::from(part) * 100).div_ceil(u128::from(whole))),
+    }
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The answer in one line.
+pub(super) fn verdict(report: &Report) -> String {
+    let errors = report.errors();
+    let Some(layers) = &report.layers else {
+        return match errors {
+            0 => "No errors.".to_owned(),
+            _ => format!("{}.", plural(errors, "error", "errors")),
+        };
+    };
+    let limit = plural(layers.len(), "layer", "layers");
+    let zipped: u64 = layers.iter().map(|layer| layer.zipped_bytes).sum();
+    match (report.fits, errors) {
+        (true, 0) => format!("Fits: {limit}, {} zipped.", size(zipped)),
+        (true, _) => {
+            format!("Fits in {limit}, {} zipped, but has {}.", size(zipped), plural(errors, "error", "errors"))
+        }
+        (false, _) => format!("Does not fit: {limit}, {} zipped.", size(zipped)),
+    }
+}
+
+/// What was in the tree, and what is kept.
+pub(super) fn summary(report: &Report) -> String {
+    let totals = &report.totals;
+    let mut text = format!(
+        "{} holds {} ({}), {} and {}.",
+        report.root,
+        plural(totals.scanned.files, "file", "files"),
+        size(totals.scanned.bytes),
+        plural(report.packages.len(), "R package", "R packages"),
+        plural(report.objects.len(), "ELF file", "ELF files"),
+    );
+    if totals.pruned.files > 0 {
+        text += &format!(
+            " Rules drop {} ({}); {} are kept ({}).",
+            totals.pruned.files,
+            size(totals.pruned.bytes),
+            totals.kept.files,
+            size(totals.kept.unzipped_bytes)
+        );
+    }
+    text
+}
+
+/// How much to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What fits a screen.
+    Short,
+    /// Every rule, every unit, every remark.
+    Full,
+}
+
+/// Every section that has something to say, but for the findings.
+pub(super) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Option<Section>) {
+    ([layers(report), pruned(report, detail)].into_iter().flatten().collect(), largest(report, detail))
+}
+
+/// The findings, the worst first; a short report only counts the remarks.
+pub(super) fn findings(report: &Report, detail: Detail) -> (Vec<&Finding>, Option<String>) {
+    let (shown, remarks): (Vec<&Finding>, Vec<&Finding>) =
+        report.findings.iter().partition(|finding| detail == Detail::Full || finding.severity != Severity::Info);
+    let mut notes = Vec::new();
+    if !remarks.is_empty() {
+        notes.push(format!("-v shows {} more", plural(remarks.len(), "remark", "remarks")));
+    }
+    if report.ignored > 0 {
+        notes.push(format!("{} ignored", report.ignored));
+    }
+    (shown, (!notes.is_empty()).then(|| notes.join("; ")))
+}
+
+fn layers(report: &Report) -> Option<Section> {
+    let layers = report.layers.as_ref()?;
+    let limits = &report.limits;
+    let mut rows: Vec<Vec<String>> = layers
+        .iter()
+        .map(|layer| {
+            vec![
+                layer.name.clone(),
+                size(layer.zipped_bytes),
+                percent(layer.zipped_bytes, limits.layer_zipped),
+                size(layer.unzipped_bytes),
+                percent(layer.unzipped_bytes, limits.layers_unzipped()),
+                layer.files.to_string(),
+            ]
+        })
+        .collect();
+    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
+    rows.push(vec![
+        "all".to_owned(),
+        size(layers.iter().map(|layer| layer.zipped_bytes).sum()),
+        String::new(),
+        size(unzipped),
+        percent(unzipped, limits.layers_unzipped()),
+        layers.iter().map(|layer| layer.files).sum::<usize>().to_string(),
+    ]);
+    let left = limits.layers_unzipped().saturating_sub(unzipped);
+    let mut note = format!(
+        "Limits: {} zipped a layer, {} layers, {} unzipped in all: {} left for the function.",
+        size(limits.layer_zipped),
+        limits.layers,
+        size(limits.layers_unzipped()),
+        size(left)
+    );
+    if let Some(packing) = &report.packing {
+        note += &match (packing.optimal, packing.layers) {
+            (true, 0 | 1) => format!(" Lower bound: {}.", plural(packing.lower_bound, "layer", "layers")),
+            (true, _) => {
+                format!(" Lower bound: {}: fewer cannot hold it.", plural(packing.lower_bound, "layer", "layers"))
+            }
+            (false, _) => {
+                format!(" Lower bound: {}; optimal not proven.", plural(packing.lower_bound, "layer", "layers"))
+            }
+        };
+    }
+    Some(Section {
+        title: "Layers".to_owned(),
+        header: vec!["layer", "zipped", "of limit", "unzipped", "of limit", "entries"],
+        numbers: vec![1, 2, 3, 4, 5],
+        rows,
+        note: Some(note),
+    })
+}
+
+fn pruned(report: &Report, detail: Detail) -> Option<Section> {
+    let mut rows = Vec::new();
+    let mut rules: Vec<_> = report.pruned.iter().filter(|rule| rule.files > 0).collect();
+    rules.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.rule.cmp(&b.rule)));
+    let shown = if detail == Detail::Full || rules.len() <= RULES_SHOWN { rules.len() } else { RULES_SHOWN - 1 };
+    for rule in &rules[..shown] {
+        rows.push(vec![
+            rule.rule.clone(),
+            rule.name.clone(),
+            rule.files.to_string(),
+            size(rule.bytes),
+            size(rule.zipped_bytes),
+        ]);
+    }
+    if rows.is_empty() {
+        return None;
+    }
+    let others = &rules[shown..];
+    if !others.is_empty() {
+        rows.push(vec![
+            format!("+{}", others.len()),
+            "others (-v)".to_owned(),
+            others.iter().map(|rule| rule.files).sum::<usize>().to_string(),
+            size(others.iter().map(|rule| rule.bytes).sum()),
+            size(others.iter().map(|rule| rule.zipped_bytes).sum()),
+        ]);
+    }
+    rows.push(vec![
+        "all".to_owned(),
+        String::new(),
+        report.totals.pruned.files.to_string(),
+        size(report.totals.pruned.bytes),
+        size(rules.iter().map(|rule| rule.zipped_bytes).sum()),
+    ]);
+    Some(Section {
+        title: "Pruned".to_owned(),
+        header: vec!["rule", "name", "files", "unzipped", "zipped"],
+        numbers: vec![2, 3, 4],
+        rows,
+        note: Some("layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+    })
+}
+
+fn largest(report: &Report, detail: Detail) -> Option<Section> {
+    let units = report.units.as_ref()?;
+    let mut sorted: Vec<_> = units.iter().collect();
+    sorted.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.name.cmp(&b.name)));
+    let rows: Vec<Vec<String>> = sorted
+        .iter()
+        .take(if detail == Detail::Full { usize::MAX } else { UNITS_SHOWN })
+        .map(|unit| {
+            vec![
+                unit.name.clone(),
+                unit.layers.join(" "),
+                unit.files.to_string(),
+                size(unit.unzipped_bytes),
+                size(unit.zipped_bytes),
+            ]
+        })
+        .collect();
+    (!rows.is_empty()).then(|| Section {
+        title: match detail {
+            Detail::Short => format!("Largest of {}", plural(units.len(), "unit", "units")),
+            Detail::Full => plural(units.len(), "unit", "units"),
+        },
+        header: vec!["unit", "layer", "files", "unzipped", "zipped"],
+        numbers: vec![2, 3, 4],
+        rows,
+        note: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_counted_as_aws_counts() {
+        assert_eq!(size(52_428_800), "50.00 MB");
+        assert_eq!(size(1023), "1023 B");
+        assert_eq!(size(1536), "1.50 KB");
+    }
+
+    #[test]
+    fn one_byte_over_is_not_a_hundred_percent() {
+        assert_eq!(percent(100, 100), "100 %");
+        assert_eq!(percent(101, 100), "101 %");
+        assert_eq!(percent(52_428_801, 52_428_800), "101 %");
+        assert_eq!(percent(0, 0), "-");
+    }
+}

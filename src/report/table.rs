@@ -1,0 +1,84 @@
+//! The report for a terminal, 80 columns wide.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::Report;
+use super::sections::{Detail, Section, findings, sections, summary, verdict};
+
+const COLUMNS: u16 = 80;
+
+/// The report as text, with a line end.
+pub fn table(report: &Report, detail: Detail) -> Vec<u8> {
+    let mut out = String::new();
+    out += &format!("{}\n", verdict(report));
+    out += &wrapped(&format!("For {}. {}", report.runtime, summary(report)));
+    let (sections, units) = sections(report, detail);
+    for section in sections {
+        out += &render(&section);
+    }
+    out += &render_findings(report, detail);
+    if let Some(section) = units {
+        out += &render(&section);
+    }
+    out.into_bytes()
+}
+
+fn render(section: &Section) -> String {
+    let mut table = plain();
+    table.set_header(&section.header);
+    for row in &section.rows {
+        table.add_row(row);
+    }
+    for number in &section.numbers {
+        if let Some(column) = table.column_mut(*number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text = format!("\n{}\n{}\n", section.title, trimmed(&table));
+    if let Some(note) = &section.note {
+        text += &wrapped(note);
+    }
+    text
+}
+
+fn render_findings(report: &Report, detail: Detail) -> String {
+    let (shown, note) = findings(report, detail);
+    if shown.is_empty() && note.is_none() {
+        return String::new();
+    }
+    let mut text = "\nFindings\n".to_owned();
+    if shown.is_empty() {
+        text += "  none\n";
+    } else {
+        let mut table = plain();
+        for finding in shown {
+            let what = format!("{}: {}\nhelp: {}", finding.subject, finding.message, finding.help);
+            table.add_row([format!("{} {}", finding.severity, finding.code), what]);
+        }
+        text += &format!("{}\n", trimmed(&table));
+    }
+    if let Some(note) = note {
+        text += &wrapped(&format!("({note})"));
+    }
+    text
+}
+
+fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
+    table
+}
+
+fn trimmed(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Text broken at spaces to fit the columns.
+fn wrapped(text: &str) -> String {
+    let mut table = plain();
+    table.add_row([text]);
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 0));
+    }
+    format!("{}\n", trimmed(&table))
+}

@@ -1,0 +1,91 @@
+//! The graph: files, packages and what they need, with R and the commands as roots.
+//!
+//! "Why is it here" is a path in it, "may it go" is whether something kept reaches it.
+
+use std::collections::BTreeMap;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+use crate::scan::EntryId;
+
+/// Something that needs or is needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Node {
+    /// R itself: what a session needs before anybody's code runs.
+    R,
+    /// A file or link of the tree.
+    Entry(EntryId),
+    /// An installed package: its position in [`super::RLayout::packages`].
+    Package(usize),
+    /// A library of the image.
+    Image(String),
+    /// A library that is nowhere.
+    Missing(String),
+}
+
+/// Why one thing needs another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The loader maps the one with the other (`DT_NEEDED`).
+    Loads,
+    /// A package's Depends or Imports.
+    Imports,
+    /// A link and what it points to.
+    LinksTo,
+    /// A script and its interpreter, R and its modules.
+    Runs,
+    /// A package and the files `library()` reads, R and the files a session reads.
+    Contains,
+}
+
+/// Who needs whom.
+#[derive(Debug, Default)]
+pub struct Graph {
+    inner: DiGraph<Node, Need>,
+    index: BTreeMap<Node, NodeIndex>,
+}
+
+impl Graph {
+    /// Adds a node, once.
+    pub fn node(&mut self, node: Node) -> NodeIndex {
+        if let Some(index) = self.index.get(&node) {
+            return *index;
+        }
+        let index = self.inner.add_node(node.clone());
+        self.index.insert(node, index);
+        index
+    }
+
+    /// Adds that `from` needs `to`, once.
+    pub fn add(&mut self, from: Node, need: Need, to: Node) {
+        let (from, to) = (self.node(from), self.node(to));
+        if from != to {
+            self.inner.update_edge(from, to, need);
+        }
+    }
+
+    /// What `node` needs directly, and why, sorted.
+    pub fn needs(&self, node: &Node) -> Vec<(&Node, Need)> {
+        let Some(index) = self.index.get(node) else { return Vec::new() };
+        let mut needs: Vec<_> =
+            self.inner.edges(*index).map(|edge| (&self.inner[edge.target()], *edge.weight())).collect();
+        needs.sort_by(|a, b| a.0.cmp(b.0));
+        needs
+    }
+
+    /// Everything that `start` reaches, `start` included, each with what it was first reached from (breadth first).
+    pub fn reach(&self, start: impl IntoIterator<Item = Node>) -> BTreeMap<Node, Option<Node>> {
+        let mut reached: BTreeMap<Node, Option<Node>> = start.into_iter().map(|node| (node, None)).collect();
+        let mut queue: std::collections::VecDeque<Node> = reached.keys().cloned().collect();
+        while let Some(node) = queue.pop_front() {
+            for (next, _) in self.needs(&node) {
+                if !reached.contains_key(next) {
+                    reached.insert(next.clone(), Some(node.clone()));
+                    queue.push_back(next.clone());
+                }
+            }
+        }
+        reached
+    }
+}

@@ -1,0 +1,227 @@
+//! Scan: reads a directory, or layer zips merged as Lambda merges them, into one [`Tree`].
+//!
+//! Responsible for what is there (files, directories, links, modes, hard links) and for findings about what no layer
+//! can hold or what would not be the same in Lambda. Links are kept as links. Contents are not interpreted, only their
+//! first bytes are looked at, to know ELF files and scripts from the rest.
+
+mod directory;
+mod links;
+mod zips;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use zip::ZipArchive;
+
+pub use directory::scan_directory;
+pub use links::{Place, link_findings};
+pub use zips::{LayerZip, scan_zips};
+pub(crate) use zips::{hex, sha256_of};
+
+use crate::error::{Error, Result};
+use crate::path::TreePath;
+
+/// The index of an entry in its tree: entries are sorted by path, so ids are too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(u32);
+
+impl EntryId {
+    /// The position in [`Tree::entries`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Its length in bytes (not the disk blocks it takes).
+        bytes: u64,
+        /// What its first bytes say it is.
+        magic: Magic,
+        /// Device and inode, when the file has more than one name.
+        hard: Option<(u64, u64)>,
+    },
+    /// A symbolic link, kept as one.
+    Link {
+        /// Where it points, as written in it.
+        target: Vec<u8>,
+    },
+}
+
+/// What the first bytes of a file say it is. Names are not believed: `libm.so` may be a linker script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Magic {
+    /// `\x7fELF` (elf(5)).
+    Elf,
+    /// `#!`: a script, with the rest of its first line.
+    Script(Vec<u8>),
+    /// Anything else.
+    Other,
+}
+
+/// How many first bytes of a file are looked at: Linux reads as many to find a script's interpreter
+/// (`BINPRM_BUF_SIZE`, execve(2)).
+pub(crate) const HEAD_BYTES: usize = 256;
+
+impl Magic {
+    fn of(head: &[u8]) -> Self {
+        if head.starts_with(b"\x7fELF") {
+            Magic::Elf
+        } else if let Some(rest) = head.strip_prefix(b"#!") {
+            Magic::Script(rest.split(|b| *b == b'\n').next().unwrap_or_default().to_vec())
+        } else {
+            Magic::Other
+        }
+    }
+}
+
+/// One file, directory or link of a tree.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Where it is.
+    pub path: TreePath,
+    /// What it is.
+    pub kind: Kind,
+    /// Its permission bits (the low twelve of `st_mode`).
+    pub mode: u32,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    Directory,
+    Zip { archive: usize, index: usize },
+}
+
+impl Entry {
+    /// Length in bytes of a regular file or of a link's target; 0 for a directory.
+    pub fn bytes(&self) -> u64 {
+        match &self.kind {
+            Kind::Directory => 0,
+            Kind::File { bytes, .. } => *bytes,
+            Kind::Link { target } => target.len() as u64,
+        }
+    }
+
+    /// Whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File { .. })
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.kind, Kind::Directory)
+    }
+
+    /// Whether anybody may execute it (for directories: enter it).
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+}
+
+/// A runtime as it will be at `/opt`: entries sorted by path, and a way to read their contents.
+pub struct Tree {
+    entries: Vec<Entry>,
+    source: Source,
+}
+
+enum Source {
+    Directory(PathBuf),
+    Zips(Vec<(PathBuf, Mutex<ZipArchive<File>>)>),
+}
+
+impl Tree {
+    fn new(mut entries: Vec<Entry>, source: Source) -> Self {
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { entries, source }
+    }
+
+    /// Every entry, sorted by path. The root itself is not among them.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Every id with its entry, sorted by path.
+    pub fn iter(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
+        self.entries.iter().enumerate().map(|(i, entry)| (id_of(i), entry))
+    }
+
+    /// The entry of an id.
+    pub fn entry(&self, id: EntryId) -> &Entry {
+        &self.entries[id.index()]
+    }
+
+    /// The path of an id.
+    pub fn path(&self, id: EntryId) -> &TreePath {
+        &self.entry(id).path
+    }
+
+    /// The entry at exactly this path; links are not followed.
+    pub fn find(&self, path: &TreePath) -> Option<EntryId> {
+        self.entries.binary_search_by(|entry| entry.path.cmp(path)).ok().map(id_of)
+    }
+
+    /// Everything below a directory, at any depth, sorted by path.
+    pub fn below(&self, directory: &TreePath) -> impl Iterator<Item = (EntryId, &Entry)> {
+        let prefix = if directory.is_root() { Vec::new() } else { [directory.as_bytes(), b"/"].concat() };
+        let start = self.entries.partition_point(|entry| entry.path.as_bytes() < prefix.as_slice());
+        self.entries[start..]
+            .iter()
+            .enumerate()
+            .take_while(move |(_, entry)| entry.path.as_bytes().starts_with(&prefix))
+            .map(move |(i, entry)| (id_of(start + i), entry))
+    }
+
+    /// The whole content of a regular file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no longer as long as it was when the tree was scanned.
+    pub fn read(&self, id: EntryId) -> Result<Vec<u8>> {
+        let entry = self.entry(id);
+        let expected = entry.bytes();
+        // One byte more than expected shows a file that grew, and bounds what a lying zip can make us hold.
+        let capacity = usize::try_from(expected).unwrap_or(usize::MAX).min(1 << 30);
+        let mut content = Vec::with_capacity(capacity);
+        match (&self.source, entry.origin) {
+            (Source::Directory(root), Origin::Directory) => {
+                let path = root.join(entry.path.as_path());
+                let file = File::open(&path).map_err(Error::io("read", &path))?;
+                file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", &path))?;
+            }
+            (Source::Zips(archives), Origin::Zip { archive, index }) => {
+                let (path, archive) = &archives[archive];
+                let mut archive = archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let file = archive.by_index(index).map_err(|e| zips::unreadable(path, e))?;
+                file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read an entry of", path))?;
+            }
+            _ => unreachable!("a tree and its entries come from one source"),
+        }
+        if content.len() as u64 != expected {
+            return Err(Error::Changed { path: entry.path.to_string() });
+        }
+        Ok(content)
+    }
+
+    /// The directory the tree was read from; `None` when it came from zips.
+    pub fn root(&self) -> Option<&std::path::Path> {
+        match &self.source {
+            Source::Directory(root) => Some(root),
+            Source::Zips(_) => None,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a tree of four thousand million entries fits no layer and no memory"
+)]
+fn id_of(index: usize) -> EntryId {
+    EntryId(index as u32)
+}

@@ -1,0 +1,9 @@
+//! Write: the plan as zips, a manifest and a report, in an output directory that is replaced whole or not at all.
+
+mod manifest;
+mod output;
+mod zip;
+
+pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer};
+pub use output::Output;
+pub use zip::write_layer;
