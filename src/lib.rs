@@ -16,6 +16,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod bytes;
 pub mod cli;
 pub mod error;
 pub mod facts;

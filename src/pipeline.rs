@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bytes::size;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, read_facts};
 use crate::finding::{Code, Finding, Severity};
@@ -177,10 +178,10 @@ fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
             Code::LayerTooLarge,
             layer.path.display(),
             format!(
-                "{} bytes zipped are {} over the {} of a layer",
-                layer.zipped_bytes,
-                layer.zipped_bytes - limits.layer_zipped,
-                limits.layer_zipped
+                "{} zipped are {} over the {} of a layer",
+                size(layer.zipped_bytes),
+                size(layer.zipped_bytes - limits.layer_zipped),
+                size(limits.layer_zipped)
             ),
             "prune the tree and divide it again: layerfit pack",
         ));
@@ -194,14 +195,7 @@ fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
         ));
     }
     let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
-    if unzipped > limits.layers_unzipped() {
-        findings.push(Finding::error(
-            Code::UnzippedTooLarge,
-            "layers",
-            format!("{unzipped} bytes unzipped are {} over what layers can have", unzipped - limits.layers_unzipped()),
-            "more layers do not help, only pruning does",
-        ));
-    }
+    findings.extend(pack::unzipped_too_large(unzipped, limits, ""));
     findings
 }
 

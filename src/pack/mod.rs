@@ -6,6 +6,7 @@ mod units;
 pub use bins::{Assignment, lower_bound, pack_bins};
 pub use units::{Unit, units};
 
+use crate::bytes::size;
 use crate::finding::{Code, Finding};
 use crate::measure::ZIP_OVERHEAD;
 use crate::rules::Limits;
@@ -79,9 +80,9 @@ pub fn plan(units: &[Unit], limits: &Limits) -> (Plan, Vec<Finding>) {
                     Code::FileTooLarge,
                     &entry.path,
                     format!(
-                        "is {} bytes in a zip by itself, and a layer holds {}",
-                        entry.zipped + ZIP_OVERHEAD,
-                        limits.layer_zipped
+                        "is {} in a zip by itself, and a layer holds {}",
+                        size(entry.zipped + ZIP_OVERHEAD),
+                        size(limits.layer_zipped)
                     ),
                     "drop it, strip it, or have the function fetch it to /tmp when it starts",
                 ));
@@ -136,7 +137,7 @@ fn does_not_fit(units: &[Unit], plan: &Plan, limits: &Limits) -> Vec<Finding> {
         let mut sorted: Vec<&Unit> = units.iter().collect();
         sorted.sort_by(|a, b| of(b).cmp(&of(a)).then_with(|| a.name.cmp(&b.name)));
         let named: Vec<String> =
-            sorted.iter().take(5).map(|unit| format!("{} ({} bytes)", unit.name, of(unit))).collect();
+            sorted.iter().take(5).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
         named.join(", ")
     };
     if plan.layers.len() > limits.layers {
@@ -144,10 +145,11 @@ fn does_not_fit(units: &[Unit], plan: &Plan, limits: &Limits) -> Vec<Finding> {
         let over = plan.zipped_bytes().saturating_sub(room);
         let why = if plan.lower_bound > limits.layers && over > 0 {
             format!(
-                "{} bytes zipped are {over} over what {} layers of {} hold",
-                plan.zipped_bytes(),
+                "{} zipped are {} over what {} layers of {} hold",
+                size(plan.zipped_bytes()),
+                size(over),
                 limits.layers,
-                limits.layer_zipped
+                size(limits.layer_zipped)
             )
         } else if plan.optimal {
             "the units cannot be divided into fewer".to_owned()
@@ -165,21 +167,30 @@ fn does_not_fit(units: &[Unit], plan: &Plan, limits: &Limits) -> Vec<Finding> {
         ));
     }
     let unzipped: u64 = units.iter().map(Unit::unzipped_bytes).sum();
-    if unzipped > limits.layers_unzipped() {
-        findings.push(Finding::error(
-            Code::UnzippedTooLarge,
-            "layers",
-            format!(
-                "{unzipped} bytes unzipped are {} over the {} that function and layers can have{}",
-                unzipped - limits.layers_unzipped(),
-                limits.total_unzipped,
-                match limits.function_unzipped {
-                    0 => String::new(),
-                    function => format!(", less {function} for the function itself"),
-                }
-            ),
-            format!("more layers do not help, only pruning does; the largest units: {}", largest(Unit::unzipped_bytes)),
-        ));
-    }
+    findings.extend(unzipped_too_large(
+        unzipped,
+        limits,
+        &format!("; the largest units: {}", largest(Unit::unzipped_bytes)),
+    ));
     findings
+}
+
+/// The finding that so many bytes unzipped are too many, when they are; `largest` names what could go.
+pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) -> Option<Finding> {
+    let over = unzipped.checked_sub(limits.layers_unzipped()).filter(|over| *over > 0)?;
+    let function = match limits.function_unzipped {
+        0 => String::new(),
+        function => format!(", less {} for the function itself", size(function)),
+    };
+    Some(Finding::error(
+        Code::UnzippedTooLarge,
+        "layers",
+        format!(
+            "{} unzipped are {} over the {} that function and layers can have{function}",
+            size(unzipped),
+            size(over),
+            size(limits.total_unzipped),
+        ),
+        format!("more layers do not help, only pruning does{largest}"),
+    ))
 }

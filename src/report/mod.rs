@@ -16,6 +16,7 @@ pub use sections::Detail;
 pub use table::table;
 
 use crate::finding::{Code, Finding, Severity};
+use crate::formats::elf::NeededVersion;
 use crate::pipeline::{Analyzed, Planned, Settings};
 use crate::prune::{Decision, Pruning};
 use crate::resolve::{Object, Outcome, ProcessKind, Resolution};
@@ -123,6 +124,10 @@ pub struct ObjectReport {
     pub machine: String,
     /// Bytes that no process loads: debug data and symbol tables.
     pub strippable_bytes: u64,
+    /// The symbol versions it needs of other libraries, sorted.
+    pub needed_versions: Vec<NeededVersion>,
+    /// The symbol versions it defines, sorted.
+    pub defined_versions: Vec<String>,
     /// What it needs, sorted; a library that R and other programs find in different places is there twice.
     pub needed: Vec<NeededReport>,
 }
@@ -364,7 +369,13 @@ fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
             }
             .to_owned(),
         });
+        let mut needed_versions = elf.needed_versions.clone();
+        needed_versions.sort();
+        let mut defined_versions = elf.defined_versions.clone();
+        defined_versions.sort();
         ObjectReport {
+            needed_versions,
+            defined_versions,
             path: analyzed.tree.path(*id).to_string(),
             soname: elf.soname.clone(),
             machine: elf.machine.name(),

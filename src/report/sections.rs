@@ -2,6 +2,7 @@
 //! pruned by which rule, what is missing, what are the largest units. The terminal and Markdown both show these.
 
 use super::Report;
+use crate::bytes::size;
 use crate::finding::{Finding, Severity};
 
 /// Rules that a short report names; the others are summed up.
@@ -17,17 +18,6 @@ pub(super) struct Section {
     pub(super) numbers: Vec<usize>,
     pub(super) rows: Vec<Vec<String>>,
     pub(super) note: Option<String>,
-}
-
-/// Bytes as people read them. A MB is 1024 KB, as AWS counts (Lambda quotas).
-pub(super) fn size(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "two decimals of a number that is printed")]
-    let (value, unit) = match bytes {
-        0..=1023 => return format!("{bytes} B"),
-        1024..=1_048_575 => (bytes as f64 / 1024.0, "KB"),
-        _ => (bytes as f64 / 1_048_576.0, "MB"),
-    };
-    format!("{value:.2} {unit}")
 }
 
 /// How much of a limit is used, rounded up: 100 % is full, more is over.
@@ -241,13 +231,6 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_counted_as_aws_counts() {
-        assert_eq!(size(52_428_800), "50.00 MB");
-        assert_eq!(size(1023), "1023 B");
-        assert_eq!(size(1536), "1.50 KB");
-    }
 
     #[test]
     fn one_byte_over_is_not_a_hundred_percent() {
