@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove reports needs clean
+.PHONY: demo test check-code prove reports fuzz needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -30,9 +30,13 @@ check-code:
 
 # What layerfit promises of a real tree, proven on the demo's (scripts/prove.py says how); R runs from the packed layers.
 prove: needs
-	cargo build --release --locked
+	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) $(tree) -- $(runtime)
+
+# Half an hour for each reader of files that strangers make: make fuzz MINUTES=30
+fuzz:
+	scripts/fuzz.sh $(or $(MINUTES),30)
 
 reports: needs
 	cargo build --release --locked

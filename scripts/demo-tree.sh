@@ -194,6 +194,25 @@ renviron() { printf "%s=\${%s:-'%s'}\n" "$1" "$1" "$2" >>"$home/etc/Renviron"; }
 printf '\n## Places in this tree\n' >>"$home/etc/Renviron"
 renviron R_LIBS_SITE /opt/local/lib/R/site-library
 
+# Lambda's images have no `which`. Sys.which() runs it, and utils calls that when it is loaded (layerfit rules C103).
+[ -f "$home/etc/Rprofile.site" ] || : >"$home/etc/Rprofile.site"
+cat >>"$home/etc/Rprofile.site" <<'RPROFILE'
+
+## Where there is no `which`, look through PATH without it
+if (!file.exists("/usr/bin/which")) local({
+    base <- baseenv()
+    unlockBinding("Sys.which", base)
+    assign("Sys.which", function(names) {
+        dirs <- strsplit(Sys.getenv("PATH"), ":", fixed = TRUE)[[1L]]
+        vapply(as.character(names), function(name) {
+            paths <- if (grepl("/", name, fixed = TRUE)) name else file.path(dirs, name)
+            c(paths[file.access(paths, 1L) == 0L & !dir.exists(paths)], "")[1L]
+        }, "")
+    }, envir = base)
+    lockBinding("Sys.which", base)
+})
+RPROFILE
+
 ln -s ../lib/R/bin/R "$opt/R/bin/R"
 cat >"$opt/R/bin/Rscript" <<'RSCRIPT'
 #!/bin/sh

@@ -14,6 +14,7 @@ import filecmp
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import struct
@@ -34,6 +35,10 @@ LEAST_RATIO = 5
 KILLED_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
 # The limits of too_small_is_refused.
 SMALL_LAYER, FEW_LAYERS = 5 * MB, 2
+# The image of r_works_in_the_image.
+IMAGE = "provided.al2023"
+# Findings that say R would not work there: a missing library, and the `which` that R runs.
+FATAL = ("L201", "C103")
 # What prove gives to layerfit itself.
 RESERVED = ("--format", "-o", "--output", "--jobs")
 
@@ -405,6 +410,79 @@ def r_works(proof):
     return f"from the extracted layers: {last_line(done.stdout)}"
 
 
+def r_works_in_the_image(proof):
+    """Runs R from layers with the build host's libraries in them, where there is nothing but what the image has."""
+    if not (proof.tree / "R/bin/Rscript").exists():
+        raise Skipped("there is no R/bin/Rscript in the tree")
+    layers, extracted, root = (proof.temp / "image" / name for name in ("layers", "extracted", "root"))
+    options = [word for word in without(proof.options, ("--runtime",)) if word != "--bundle"]
+    layers.parent.mkdir()
+    options += ["--runtime", IMAGE, "--bundle", "-o", layers]
+    _, report = layerfit_json(proof, "pack", proof.tree, options=options)
+    for name in whole_directory(layers):
+        unzipped = run(["unzip", "-qo", layers / name, "-d", extracted])
+        require(unzipped.returncode == 0, f"unzip {name}: {last_line(unzipped.stderr)}")
+
+    made = run([sys.executable, HERE / "image_root.py", HERE.parent / f"rules/runtimes/{IMAGE}.toml", root])
+    require(made.returncode == 0, f"image_root.py exits {made.returncode}: {last_line(made.stderr)}")
+    environment = {**os.environ, "R_LIBS": proof.r_libs or os.environ.get("R_LIBS", "")}
+    done = run([HERE / "r-works.sh", "--root", root, extracted], env=environment)
+    if done.returncode == 77:
+        raise Skipped(last_line(done.stderr))
+    # Versions are left aside: the root has this machine's libraries.
+    foretold = [f"{f['code']} {f['subject']}" for f in report["findings"] if f["code"] in FATAL and is_error(f)]
+    require(done.returncode or not foretold, f"R works, although layerfit says {', '.join(foretold)}")
+    if done.returncode and not foretold:
+        raise why_not(done, made.stdout.split())
+    shutil.rmtree(layers.parent)
+    if foretold:
+        return f"R does not work with only what {IMAGE} has, as layerfit says: {', '.join(foretold)}"
+    figures = made.stdout.splitlines()[0].partition(": ")[2]
+    return f"only what {IMAGE} has ({figures}), and the layers with --bundle: {last_line(done.stdout)}"
+
+
+def is_error(finding):
+    return finding["severity"] == "error"
+
+
+def why_not(done, not_copied):
+    """What to raise when R does not work in the image's root; `not_copied` names what this machine could not give."""
+    said = done.stdout + done.stderr
+    lacking = set(re.findall(r"(lib\S+): cannot open shared object file", said))
+    ours = sorted(lacking.intersection(not_copied))
+    if ours and len(ours) == len(lacking):
+        return Skipped(f"{IMAGE} has {', '.join(ours)}, and this machine has none that can stand in")
+    if lacking:
+        return Failed(f"neither the layers nor {IMAGE} have {', '.join(sorted(lacking))}")
+    return Failed(f"exit {done.returncode}: {last_line(said)}")
+
+
+def the_loader_says_the_same(proof):
+    """Holds what layerfit says of each library against what ld.so itself does (examples/loader_truth.rs)."""
+    if not proof.loader_truth.exists():
+        raise Skipped(f"{proof.loader_truth} is not built: cargo build --release --examples")
+    done = run([proof.loader_truth, proof.tree])
+    if done.returncode == 77:
+        raise Skipped(last_line(done.stderr))
+    require(done.returncode == 0, last_line(done.stdout + done.stderr))
+    return last_line(done.stdout)
+
+
+def analyze_and_ldd(proof):
+    """What a loop of ldd over the tree's ELF files takes, for R and for other programs: less than analyze must not."""
+    if not proof.speed:
+        raise Skipped("--no-speed")
+    files = [proof.tree / item["path"] for item in layerfit_json(proof, "analyze", proof.tree)[1]["objects"]]
+    loop = ["bash", "-c", 'for file; do ldd "$file"; done; exit 0', "bash", *files]
+    theirs = timed(loop, 0)
+    analyze = [proof.layerfit, "analyze", proof.tree, "-q", *proof.options]
+    code = run(analyze).returncode
+    ours = min(timed(analyze, code) for _ in range(2))
+    figures = f"analyze takes {ours:.2f} s, ldd on each of {len(files)} ELF files {theirs:.2f} s"
+    require(ours <= theirs, figures)
+    return f"{figures}, {theirs / ours:.1f} times as long"
+
+
 def speed(proof):
     if not proof.speed:
         raise Skipped("--no-speed")
@@ -489,6 +567,9 @@ CHECKS = (
     check_agrees_with_plan,
     too_small_is_refused,
     r_works,
+    r_works_in_the_image,
+    the_loader_says_the_same,
+    analyze_and_ldd,
     speed,
     size,
     killed_runs,
@@ -563,6 +644,7 @@ def main():
         temp = Path(temp).resolve()
         proof = types.SimpleNamespace(
             layerfit=os.path.abspath(given.layerfit),
+            loader_truth=Path(os.path.abspath(given.layerfit)).parent / "examples/loader_truth",
             tree=given.tree.resolve(),
             options=given.options,
             r_libs=given.r_libs,

@@ -1,10 +1,12 @@
 #!/bin/bash
-# r-works.sh TREE [CHECK.R]: prove that the R in TREE works when seen at /opt.
+# r-works.sh [--root DIR] TREE [CHECK.R]: prove that the R in TREE works when seen at /opt.
 #
 # In a mount namespace of its own, TREE is bound read-only over /opt, a private
 # directory over /tmp, and R runs CHECK.R (r-works.R beside this script, if none is
 # named) in the environment of an AWS Lambda function. The host is not changed.
 # R_LIBS, if set, is handed on: a function can be given a variable too.
+# With --root, DIR (made by image_root.py) is all that R sees besides TREE and /tmp:
+# nothing of the host's file system is there, but for two devices and /proc.
 #
 # Exit 0: R works; 1: it does not; 2: wrong call; 77: not tried, because this
 # machine allows neither root's mounts nor a user namespace.
@@ -13,7 +15,13 @@ set -euo pipefail
 die() { printf 'r-works: %s\n' "$2" >&2; exit "$1"; }
 
 if [ "${1-}" != --inside ]; then
-    if [ $# -lt 1 ] || [ $# -gt 2 ]; then die 2 "usage: r-works.sh TREE [CHECK.R]"; fi
+    image=
+    if [ "${1-}" = --root ] && [ $# -gt 1 ]; then
+        image=$(realpath -- "$2") || exit 2
+        shift 2
+        for path in opt tmp dev proc; do [ -d "$image/$path" ] || die 2 "$image holds no $path"; done
+    fi
+    if [ $# -lt 1 ] || [ $# -gt 2 ]; then die 2 "usage: r-works.sh [--root DIR] TREE [CHECK.R]"; fi
     here=$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")
     tree=$(realpath -- "$1") || exit 2
     check=${2:-$here/r-works.R}
@@ -31,7 +39,7 @@ if [ "${1-}" != --inside ]; then
     mkdir "$tmp/tmp" "$tmp/root"
     cp -- "$check" "$tmp/tmp/check.R"
     status=0
-    "${space[@]}" bash -- "${BASH_SOURCE[0]}" --inside "$tree" "$tmp" || status=$?
+    "${space[@]}" bash -- "${BASH_SOURCE[0]}" --inside "$tree" "$tmp" "$image" || status=$?
     case $status in
         0 | 1 | 77) exit "$status" ;;
         *) die 1 "R did not run to its end (exit $status)" ;;
@@ -39,7 +47,7 @@ if [ "${1-}" != --inside ]; then
 fi
 
 # --- inside the namespace, where mounts are seen by nobody else ---------------
-tree=$2 tmp=$3
+tree=$2 tmp=$3 image=$4
 cannot() { die 77 "skipped: $1"; }
 
 # A mount made by someone else keeps its nosuid and the like in a user namespace:
@@ -53,7 +61,20 @@ read_only() {
 }
 
 root=
-if [ ! -d /opt ]; then
+if [ -n "$image" ]; then
+    root=$tmp/root
+    mount --bind -- "$image" "$root" || cannot "cannot bind $image"
+    read_only "$root" || cannot "cannot make $image read-only"
+    # R's scripts write to the first, packages read random bytes from the second.
+    mount -t tmpfs -o mode=755 tmpfs "$root/dev" || cannot "cannot mount a tmpfs"
+    for path in /dev/null /dev/urandom; do
+        : >"$root$path"
+        mount --bind -- "$path" "$root$path" || cannot "cannot bind $path"
+    done
+    # In a user namespace only a copy of the host's can be had.
+    mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc" 2>/dev/null ||
+        printf 'r-works: R runs without /proc, which cannot be mounted here\n' >&2
+elif [ ! -d /opt ]; then
     # No place to bind to, and none to be made on the host: put together a root
     # directory which has one, of the host's own directories.
     root=$tmp/root
@@ -73,19 +94,25 @@ mount --bind -- "$tree" "$root/opt" || cannot "cannot bind $tree over /opt"
 read_only "$root/opt" || cannot "cannot make /opt read-only"
 mount --bind -- "$tmp/tmp" "$root/tmp" || cannot "cannot bind a private /tmp"
 
-# An R of the host's own must not lend a hand.
+# An R of the host's own must not lend a hand. (An image has none.)
 for path in /usr/lib/R /usr/lib64/R /usr/share/R /etc/R /usr/local/lib/R /var/lib/R; do
     if [ -d "$root$path" ]; then
         mount -t tmpfs tmpfs "$root$path" || cannot "cannot hide the host's $path"
     fi
 done
 
-run=(env -i
+lambda=(
     PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin
     LD_LIBRARY_PATH=/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib
     LANG=C.UTF-8 TZ=UTC HOME=/tmp TMPDIR=/tmp
-    ${R_LIBS:+"R_LIBS=$R_LIBS"}
-    /opt/R/bin/Rscript /tmp/check.R)
+    ${R_LIBS:+"R_LIBS=$R_LIBS"})
+rscript=(/opt/R/bin/Rscript /tmp/check.R)
+if [ -n "$image" ]; then
+    # Even the first program in there needs LD_LIBRARY_PATH.
+    exec env -i "${lambda[@]}" "$(type -P chroot)" "$root" \
+        /bin/sh -c 'cd /tmp && exec "$@"' sh "${rscript[@]}" </dev/null
+fi
+run=(env -i "${lambda[@]}" "${rscript[@]}")
 if [ -n "$root" ]; then
     exec chroot "$root" bash -c 'cd /tmp && exec "$@"' bash "${run[@]}" </dev/null
 fi

@@ -1,6 +1,7 @@
 //! Facts: what every ELF file and DESCRIPTION of a tree says of itself, read in parallel and once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -17,14 +18,14 @@ const MAX_ELF_BYTES: u64 = 1 << 29;
 #[derive(Debug, Default)]
 pub struct Facts {
     /// Every ELF file that the loader would take.
-    pub elf: BTreeMap<EntryId, Elf>,
+    pub elf: BTreeMap<EntryId, Arc<Elf>>,
     /// The DESCRIPTION of every installed package.
     pub descriptions: BTreeMap<EntryId, Description>,
 }
 
 enum Fact {
-    Elf(EntryId, Elf),
-    Description(EntryId, Description),
+    Elf(EntryId, Arc<Elf>),
+    Description(EntryId, Box<Description>),
 }
 
 /// Reads every ELF file and every DESCRIPTION of an installed package.
@@ -51,7 +52,7 @@ pub fn read_facts(tree: &Tree) -> (Facts, Vec<Finding>) {
                 facts.elf.insert(id, elf);
             }
             Some(Fact::Description(id, description)) => {
-                facts.descriptions.insert(id, description);
+                facts.descriptions.insert(id, *description);
             }
             None => {}
         }
@@ -80,7 +81,7 @@ fn read_one(tree: &Tree, id: EntryId) -> (Option<Fact>, Vec<Finding>) {
     };
     if is_elf {
         return match Elf::parse(&bytes) {
-            Ok(elf) => (Some(Fact::Elf(id, elf)), Vec::new()),
+            Ok(elf) => (Some(Fact::Elf(id, Arc::new(elf))), Vec::new()),
             Err(why) => {
                 let help = "build or copy it again; the loader would refuse it or crash";
                 (None, vec![Finding::error(Code::DamagedElf, &entry.path, format!("damaged ELF file: {why}"), help)])
@@ -97,7 +98,7 @@ fn read_one(tree: &Tree, id: EntryId) -> (Option<Fact>, Vec<Finding>) {
                 Finding::warning(Code::DamagedDescription, &entry.path, remark.clone(), help)
             });
             let remarks = remarks.collect();
-            (Some(Fact::Description(id, description)), remarks)
+            (Some(Fact::Description(id, Box::new(description))), remarks)
         }
         Err(why) => {
             let message = format!("library() would refuse the package: {why}");

@@ -75,6 +75,28 @@ codes! {
     MissingInterpreter = "L202",
     /// A library that the facts about the image do not vouch for.
     UncertainLibrary = "L203",
+    /// A symbol version that the loaded library does not define.
+    VersionTooNew = "L204",
+    /// A symbol that nothing loaded defines.
+    UndefinedSymbol = "L205",
+    /// Libraries that nothing loads.
+    UnloadedLibraries = "L206",
+    /// A part of one build of glibc beside another.
+    PrivateVersion = "L207",
+    /// A library without symbol versions where some are needed.
+    NoVersionInformation = "L208",
+    /// A library that was taken from the build host.
+    Bundled = "L209",
+    /// Files for another machine than the rest, or than was said.
+    WrongMachine = "L301",
+    /// A script whose interpreter is nowhere.
+    ScriptInterpreterMissing = "C101",
+    /// A command that a script runs and that is nowhere.
+    CommandMissing = "C102",
+    /// The `which` that R runs, and that is nowhere.
+    WhichMissing = "C103",
+    /// What a script runs that reading cannot tell.
+    NotFollowed = "C104",
     /// A DESCRIPTION that does not describe an installed package.
     DamagedDescription = "R101",
     /// A package that an installed one needs is not there.

@@ -6,6 +6,7 @@
 //! - [`scan`]: a directory, or layer zips merged as Lambda merges them, becomes a [`scan::Tree`].
 //! - [`formats`] and [`facts`]: what ELF files and R packages say of themselves.
 //! - [`resolve`]: who needs whom, as the dynamic loader and R would find it, in one graph.
+//! - [`bundle`]: libraries that only the build host has, taken into the tree; [`capture`]: profiles of images.
 //! - [`rules`] and [`prune`]: what may go, and the guard that keeps what is needed.
 //! - [`measure`]: every file deflated once; its compressed bytes are what goes into a zip.
 //! - [`pack`]: the fewest layers, with a proof.
@@ -16,7 +17,9 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod bundle;
 pub mod bytes;
+pub mod capture;
 pub mod cli;
 pub mod error;
 pub mod facts;
@@ -32,4 +35,5 @@ pub mod report;
 pub mod resolve;
 pub mod rules;
 pub mod scan;
+pub mod sysroot;
 pub mod write;

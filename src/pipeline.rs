@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bundle::{self, Bundled, Bundler};
 use crate::bytes::size;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, read_facts};
@@ -14,7 +15,7 @@ use crate::progress::Progress;
 use crate::prune::{Pruning, prune};
 use crate::report::{self, Report};
 use crate::resolve::{Image, Resolution, resolve};
-use crate::rules::{Limits, PruneRules, RNeeds, RuntimeProfile};
+use crate::rules::{Limits, Plugins, PruneRules, RNeeds, RuntimeProfile};
 use crate::scan::{EntryId, LayerZip, Tree, scan_directory, scan_zips};
 use crate::write::{MANIFEST, Manifest, ManifestEntry, Output, write_layer};
 
@@ -27,6 +28,10 @@ pub struct Settings {
     pub rules: PruneRules,
     /// What the layers must stay within.
     pub limits: Limits,
+    /// The architecture of the function, by Lambda's name: `x86_64` or `arm64`; the one of most files when not said.
+    pub architecture: Option<&'static str>,
+    /// The root file system to take missing libraries from; none are taken when not said.
+    pub bundle_from: Option<PathBuf>,
     /// Checks whose findings are left out.
     pub ignored: Vec<Code>,
 }
@@ -37,6 +42,8 @@ pub(crate) struct Analyzed<'a> {
     pub(crate) facts: Facts,
     pub(crate) resolution: Resolution,
     pub(crate) image: Image<'a>,
+    pub(crate) bundled: Vec<Bundled>,
+    architecture: Option<&'static str>,
     findings: Vec<Finding>,
 }
 
@@ -54,8 +61,8 @@ pub(crate) struct Planned<'a> {
 /// # Errors
 /// When the tree cannot be read.
 pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
-    let analyzed = analyze_tree(scan(root, progress)?, settings, progress)?;
-    let pruning = Pruning::none(&analyzed.tree);
+    let keep_all = |analyzed: &Analyzed<'_>| Ok(((), Pruning::none(&analyzed.tree)));
+    let (analyzed, (), pruning) = bundle_tree(scan(root, progress)?, settings, progress, keep_all)?;
     let mut findings = analyzed.findings.clone();
     findings.extend(analyzed.what_is_missing(&pruning));
     let mut report = report::of_tree(&root.display().to_string(), settings, &analyzed, &pruning, None);
@@ -156,6 +163,12 @@ fn check_zips(
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    if settings.bundle_from.is_some() {
+        return Err(Error::Usage {
+            message: "--bundle adds to a tree, and these are zips".to_owned(),
+            help: "give it to pack, which makes the zips".to_owned(),
+        });
+    }
     progress.stage("reading", 0);
     let (tree, layers, found) = scan_zips(zips)?;
     findings.extend(found);
@@ -204,6 +217,31 @@ fn scan(root: &Path, progress: &dyn Progress) -> Result<(Tree, Vec<Finding>)> {
     scan_directory(root)
 }
 
+/// Analyzes a tree, decides what is kept, and takes into the tree what that needs of the build host, until nothing is
+/// missing that the host has. Gives what `decide` gave at last.
+fn bundle_tree<'a, T>(
+    (mut tree, scanned): (Tree, Vec<Finding>),
+    settings: &'a Settings,
+    progress: &dyn Progress,
+    decide: impl Fn(&Analyzed<'a>) -> Result<(T, Pruning)>,
+) -> Result<(Analyzed<'a>, T, Pruning)> {
+    let mut bundler = settings.bundle_from.clone().map(Bundler::new).transpose()?;
+    loop {
+        let mut analyzed = analyze_tree((tree, scanned.clone()), settings, progress)?;
+        let (decided, pruning) = decide(&analyzed)?;
+        if let Some(bundler) = &mut bundler {
+            let kept = |id| pruning.keeps(id);
+            if bundler.take(&mut analyzed.tree, &analyzed.facts, &analyzed.resolution, kept)? {
+                tree = analyzed.tree;
+                continue;
+            }
+        }
+        analyzed.bundled = bundler.map(Bundler::into_taken).unwrap_or_default();
+        analyzed.findings.extend(bundle::findings(&analyzed.bundled));
+        return Ok((analyzed, decided, pruning));
+    }
+}
+
 fn analyze_tree<'a>(
     (tree, mut findings): (Tree, Vec<Finding>),
     settings: &'a Settings,
@@ -214,21 +252,26 @@ fn analyze_tree<'a>(
     let (facts, damaged) = read_facts(&tree);
     findings.extend(damaged);
     let image = Image::new(&settings.runtime);
-    let (resolution, found) = resolve(&tree, &facts, &image, &needs);
+    let (resolution, found) = resolve(&tree, &facts, &image, &needs, &Plugins::built_in()?);
     findings.extend(found);
     progress.done();
-    Ok(Analyzed { tree, facts, resolution, image, findings })
+    let architecture = settings.architecture;
+    Ok(Analyzed { tree, facts, resolution, image, bundled: Vec::new(), architecture, findings })
 }
 
 impl Analyzed<'_> {
     fn what_is_missing(&self, pruning: &Pruning) -> Vec<Finding> {
-        self.resolution.findings(&self.tree, &self.facts, &self.image, |id| pruning.keeps(id))
+        let keeps = |id| pruning.keeps(id);
+        self.resolution.findings(&self.tree, &self.facts, &self.image, self.architecture, keeps)
     }
 }
 
 fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<(Planned<'a>, Report)> {
-    let analyzed = analyze_tree(scan(root, progress)?, settings, progress)?;
-    let (pruning, pruned) = prune(&analyzed.tree, &analyzed.resolution, &settings.rules)?;
+    let by_rules = |analyzed: &Analyzed<'_>| {
+        let (pruning, pruned) = prune(&analyzed.tree, &analyzed.facts, &analyzed.resolution, &settings.rules)?;
+        Ok((pruned, pruning))
+    };
+    let (analyzed, pruned, pruning) = bundle_tree(scan(root, progress)?, settings, progress, by_rules)?;
     let limit = settings.limits.total_unzipped.max(settings.limits.layer_zipped);
     let measurements = Measurements::take(&analyzed.tree, limit, progress)?;
     let keeps = |id: EntryId| pruning.keeps(id);

@@ -59,6 +59,12 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Profiles of images
+    Runtime {
+        /// What to do with them
+        #[command(subcommand)]
+        command: RuntimeCommand,
+    },
     /// The prune rules and the checks; with CODE, its page
     Rules {
         /// A code such as D101 or L201, or a rule's name
@@ -72,18 +78,48 @@ pub enum Command {
     },
 }
 
+/// What can be done with profiles of images.
+#[derive(Debug, Subcommand)]
+pub enum RuntimeCommand {
+    /// Read a profile off a root file system: its loader, libraries with their symbol versions, commands
+    Capture {
+        /// The root: an unpacked image, or / for this machine
+        #[arg(long, value_name = "DIR")]
+        sysroot: PathBuf,
+        /// What to call it
+        name: String,
+        /// Where to write it; "-" prints it [default: NAME.toml]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print a profile
+    Show {
+        /// A built-in profile, or the path of one
+        name: String,
+    },
+}
+
 /// The options of every command that reads a tree.
 #[derive(Debug, Args)]
 pub struct Common {
     /// The image the layers are for: provided.al2023, provided.al2, provided, host, or a profile's path
     #[arg(long, value_name = "NAME|FILE", default_value = "provided.al2023")]
     pub runtime: String,
+    /// The function's architecture; files for another are an error [default: the one of most files]
+    #[arg(long, value_enum)]
+    pub arch: Option<Architecture>,
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
     /// More prune rules
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
+    /// Take libraries that neither the tree nor the image has from the build host into lib/
+    #[arg(long)]
+    pub bundle: bool,
+    /// The build host's root, for --bundle
+    #[arg(long, value_name = "DIR", default_value = "/", requires = "bundle")]
+    pub sysroot: PathBuf,
     /// Turn on a prune rule, by code or name; "extra" turns on all that are off
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub select: Vec<String>,
@@ -111,6 +147,27 @@ pub struct Common {
     /// Print no table and no progress
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// The architectures that a function can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Architecture {
+    /// Intel and AMD, 64 bit
+    #[value(name = "x86_64", alias = "x86-64", alias = "amd64")]
+    X86,
+    /// AWS Graviton
+    #[value(name = "arm64", alias = "aarch64")]
+    Arm,
+}
+
+impl Architecture {
+    /// Lambda's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::X86 => "x86_64",
+            Architecture::Arm => "arm64",
+        }
+    }
 }
 
 /// How a report is printed.

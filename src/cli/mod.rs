@@ -4,6 +4,7 @@ mod args;
 mod exit;
 mod progress;
 mod rules;
+mod runtime;
 mod settings;
 
 use std::io::Write;
@@ -51,6 +52,10 @@ fn dispatch(command: &Command) -> Result<Exit> {
         }
         Command::Check { paths, common } => {
             with_report(common, |settings, progress| pipeline::check(paths, settings, progress))
+        }
+        Command::Runtime { command } => {
+            print(&runtime::run(command)?)?;
+            Ok(Exit::Done)
         }
         Command::Rules { code, rules, format } => {
             print(&rules::page(code.as_deref(), rules, *format)?)?;

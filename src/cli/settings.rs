@@ -30,7 +30,14 @@ pub(super) fn settings(common: &Common) -> Result<Settings> {
             return Err(unknown("--ignore", name, &rules));
         }
     }
-    Ok(Settings { runtime: RuntimeProfile::load(&common.runtime)?, rules, limits, ignored })
+    Ok(Settings {
+        runtime: RuntimeProfile::load(&common.runtime)?,
+        rules,
+        limits,
+        architecture: common.arch.map(super::args::Architecture::name),
+        bundle_from: common.bundle.then(|| common.sysroot.clone()),
+        ignored,
+    })
 }
 
 fn unknown(option: &str, name: &str, rules: &PruneRules) -> Error {

@@ -3,5 +3,8 @@
 pub mod description;
 pub mod elf;
 pub mod ldpaths;
+pub mod rdb;
 pub mod shebang;
+pub mod shell;
+pub mod symbol_version;
 pub mod version;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::measure::{Measurements, entry_overhead};
 use crate::path::TreePath;
-use crate::resolve::RLayout;
+use crate::resolve::{RLayout, is_library_name};
 use crate::scan::{EntryId, Kind, Place, Tree};
 
 /// What stays together.
@@ -94,10 +94,4 @@ fn unit_of(tree: &Tree, r: &RLayout, id: EntryId) -> String {
         Some(end) => format!("dir:{}", crate::path::printable(&file.as_bytes()[..end])),
         None => format!("file:{file}"),
     }
-}
-
-/// `libx.so`, `libx.so.1.2`, `libx-2.so`: the names that `ldconfig` takes for libraries.
-fn is_library_name(name: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(name);
-    text.starts_with("lib") && (text.ends_with(".so") || text.contains(".so."))
 }

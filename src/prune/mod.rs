@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
+use crate::facts::Facts;
 use crate::finding::{Code, Finding};
 use crate::resolve::{Node, Resolution};
 use crate::rules::{PruneRule, PruneRules};
@@ -54,9 +55,14 @@ enum Revoked {
 ///
 /// # Errors
 /// When a rule cannot be compiled for this tree.
-pub fn prune(tree: &Tree, resolution: &Resolution, rules: &PruneRules) -> Result<(Pruning, Vec<Finding>)> {
+pub fn prune(
+    tree: &Tree,
+    facts: &Facts,
+    resolution: &Resolution,
+    rules: &PruneRules,
+) -> Result<(Pruning, Vec<Finding>)> {
     let compiled = rules.compile(&resolution.r.roots())?;
-    let matches: Vec<Vec<usize>> = tree
+    let mut matches: Vec<Vec<usize>> = tree
         .entries()
         .iter()
         .map(|entry| match entry.kind {
@@ -67,8 +73,37 @@ pub fn prune(tree: &Tree, resolution: &Resolution, rules: &PruneRules) -> Result
     let package_of: Vec<Option<usize>> =
         tree.entries().iter().map(|entry| resolution.r.package_of(&entry.path)).collect();
 
+    // What nothing loads is known when it is known what is kept. Dropping it changes no more: nothing kept needs it.
+    let conditional: Vec<usize> = (0..compiled.len()).filter(|i| compiled[*i].rule.only.is_some()).collect();
+    let mut set_aside = matches.clone();
+    if !conditional.is_empty() {
+        for rules in &mut set_aside {
+            rules.retain(|rule| !conditional.contains(rule));
+        }
+        let (kept, _) = settle(tree, resolution, &set_aside, &package_of);
+        let unloaded = resolution.unloaded(tree, facts, |id| kept[id.index()] == Decision::Keep);
+        let unloaded: BTreeSet<usize> = unloaded.iter().map(|library| library.entry.index()).collect();
+        for (index, rules) in matches.iter_mut().enumerate() {
+            rules.retain(|rule| unloaded.contains(&index) || !conditional.contains(rule));
+        }
+    }
+    let (decisions, revoked) = settle(tree, resolution, &matches, &package_of);
+    let mut pruning = Pruning { rules: compiled.into_iter().map(|c| c.rule).collect(), decisions };
+    drop_links_to_nothing(tree, &mut pruning);
+    let findings = findings(tree, resolution, &pruning, &matches, &revoked);
+    Ok((pruning, findings))
+}
+
+/// Decides every entry, and takes drops back until nothing that is kept needs what is dropped. Gives the decisions and
+/// what was taken back, with who needs it.
+fn settle(
+    tree: &Tree,
+    resolution: &Resolution,
+    matches: &[Vec<usize>],
+    package_of: &[Option<usize>],
+) -> (Vec<Decision>, BTreeMap<Revoked, String>) {
     let mut revoked: BTreeMap<Revoked, String> = BTreeMap::new();
-    let decisions = loop {
+    loop {
         let decide = |id: EntryId| -> Decision {
             let allowed = |rule: &&usize| {
                 !revoked.contains_key(&Revoked::File(**rule, id))
@@ -77,16 +112,12 @@ pub fn prune(tree: &Tree, resolution: &Resolution, rules: &PruneRules) -> Result
             matches[id.index()].iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
         };
         let decisions: Vec<Decision> = tree.iter().map(|(id, _)| decide(id)).collect();
-        let taken_back = guard(tree, resolution, &decisions, &package_of);
+        let taken_back = guard(tree, resolution, &decisions, package_of);
         if taken_back.is_empty() {
-            break decisions;
+            return (decisions, revoked);
         }
         revoked.extend(taken_back);
-    };
-    let mut pruning = Pruning { rules: compiled.into_iter().map(|c| c.rule).collect(), decisions };
-    drop_links_to_nothing(tree, &mut pruning);
-    let findings = findings(tree, resolution, &pruning, &matches, &revoked);
-    Ok((pruning, findings))
+    }
 }
 
 /// What is dropped although something kept needs it, and who needs it.

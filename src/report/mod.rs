@@ -15,11 +15,12 @@ pub use markdown::markdown;
 pub use sections::Detail;
 pub use table::table;
 
+use crate::bundle::Bundled;
 use crate::finding::{Code, Finding, Severity};
 use crate::formats::elf::NeededVersion;
 use crate::pipeline::{Analyzed, Planned, Settings};
 use crate::prune::{Decision, Pruning};
-use crate::resolve::{Object, Outcome, ProcessKind, Resolution};
+use crate::resolve::{Object, Outcome, ProcessKind, Resolution, WhyUnloaded};
 use crate::rules::Limits;
 use crate::scan::LayerZip;
 use crate::write::ManifestEntry;
@@ -48,6 +49,10 @@ pub struct Report {
     pub pruned: Vec<PrunedByRule>,
     /// The ELF files that are kept, sorted by path.
     pub objects: Vec<ObjectReport>,
+    /// The libraries that are kept though nothing loads them, and links to them, sorted by path.
+    pub unloaded: Vec<UnloadedReport>,
+    /// The libraries that `--bundle` took from the build host, sorted by path.
+    pub bundled: Vec<Bundled>,
     /// The R packages of the tree, sorted by name.
     pub packages: Vec<PackageReport>,
     /// The units that layers are made of, sorted by name.
@@ -143,6 +148,23 @@ pub struct NeededReport {
     pub path: Option<String>,
     /// The process that loads it: `R`, `other`, or `any` when both find the same.
     pub process: String,
+}
+
+/// A library that nothing loads, or a link to one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnloadedReport {
+    /// Where it is.
+    pub path: String,
+    /// `shadowed` when what asks for it gets the image's; `unreached` when nothing asks for it.
+    pub why: String,
+    /// The image's, when it is shadowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// What it adds to a zip in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
 }
 
 /// An R package.
@@ -280,6 +302,8 @@ pub(crate) fn of_tree(
         totals: weights.totals,
         pruned: weights.pruned,
         objects: objects(analyzed, pruning),
+        bundled: analyzed.bundled.clone(),
+        unloaded: unloaded(analyzed, pruning, planned),
         packages: packages(analyzed, pruning, planned.is_some(), &weights.packages),
         units: planned.map(units),
         layers: planned.map(layers),
@@ -346,7 +370,7 @@ fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
     let elf = analyzed.facts.elf.iter().filter(|(id, _)| pruning.keeps(**id));
     elf.map(|(id, elf)| {
         let mut by_answer: BTreeMap<(String, String, Option<String>), Vec<ProcessKind>> = BTreeMap::new();
-        for (kind, edge) in analyzed.resolution.loads.get(id).into_iter().flatten() {
+        for (kind, edge) in analyzed.resolution.loads.edges.get(id).into_iter().flat_map(BTreeMap::keys) {
             let path = match &edge.outcome {
                 Outcome::Found { opened, object: Object::Tree(_) } => Some(opened.clone()),
                 Outcome::Found { object: Object::Image(path), .. } => Some(path.clone()),
@@ -384,6 +408,27 @@ fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
         }
     })
     .collect()
+}
+
+fn unloaded(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Vec<UnloadedReport> {
+    let tree = &analyzed.tree;
+    let unloaded = analyzed.resolution.unloaded(tree, &analyzed.facts, |id| pruning.keeps(id));
+    let of = |library: crate::resolve::Unloaded| {
+        let entry = tree.entry(library.entry);
+        let by = match library.why {
+            WhyUnloaded::Shadowed(path) => Some(path),
+            WhyUnloaded::Unreached => None,
+        };
+        let measured = planned.and_then(|planned| planned.measurements.get(library.entry));
+        UnloadedReport {
+            path: entry.path.to_string(),
+            why: if by.is_some() { "shadowed" } else { "unreached" }.to_owned(),
+            by,
+            bytes: entry.bytes(),
+            zipped_bytes: measured.map(|m| crate::measure::entry_overhead(&entry.path, false) + m.compressed),
+        }
+    };
+    unloaded.into_iter().map(of).collect()
 }
 
 fn packages(analyzed: &Analyzed<'_>, pruning: &Pruning, zipped: bool, weights: &[(u64, u64)]) -> Vec<PackageReport> {

@@ -86,7 +86,8 @@ pub enum Detail {
 
 /// Every section that has something to say, but for the findings.
 pub(super) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Option<Section>) {
-    ([layers(report), pruned(report, detail)].into_iter().flatten().collect(), largest(report, detail))
+    let sections = [layers(report), pruned(report, detail), bundled(report), unloaded(report, detail)];
+    (sections.into_iter().flatten().collect(), largest(report, detail))
 }
 
 /// The findings, the worst first; a short report only counts the remarks.
@@ -196,6 +197,40 @@ fn pruned(report: &Report, detail: Detail) -> Option<Section> {
         numbers: vec![2, 3, 4],
         rows,
         note: Some("layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+    })
+}
+
+/// Libraries that came from the build host.
+fn bundled(report: &Report) -> Option<Section> {
+    let row = |bundled: &crate::bundle::Bundled| vec![bundled.path.clone(), bundled.from.clone(), size(bundled.bytes)];
+    (!report.bundled.is_empty()).then(|| Section {
+        title: "Bundled".to_owned(),
+        header: vec!["library", "taken from", "unzipped"],
+        numbers: vec![2],
+        rows: report.bundled.iter().map(row).collect(),
+        note: None,
+    })
+}
+
+/// Libraries that nothing loads; a short report only has the finding that counts them.
+fn unloaded(report: &Report, detail: Detail) -> Option<Section> {
+    if detail == Detail::Short || report.unloaded.is_empty() {
+        return None;
+    }
+    let rows = report.unloaded.iter().map(|library| {
+        vec![
+            library.path.clone(),
+            library.by.as_ref().map_or("nothing asks for it".to_owned(), |by| format!("{by} comes first")),
+            size(library.bytes),
+            library.zipped_bytes.map(size).unwrap_or_default(),
+        ]
+    });
+    Some(Section {
+        title: "Loaded by nothing".to_owned(),
+        header: vec!["library", "why", "unzipped", "zipped"],
+        numbers: vec![2, 3],
+        rows: rows.collect(),
+        note: Some("--select unloaded-libraries drops them; layerfit rules D901 says what that may break.".to_owned()),
     })
 }
 

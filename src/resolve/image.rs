@@ -1,51 +1,53 @@
-//! The image: the libraries that are there before any layer is.
+//! The image: the libraries and commands that are there before any layer is.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::capture;
 use crate::formats::elf::{Elf, Machine};
-use crate::rules::{LibrarySource, RuntimeProfile};
+use crate::rules::{LibrarySource, LoaderFacts, RuntimeProfile};
+use crate::sysroot::Sysroot;
 
-/// A library of the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageLibrary {
-    /// Its path with every link followed; for a listed library, the path as asked for.
-    pub path: String,
-    /// What the loader reads of it; unknown for a listed library.
-    pub elf: Option<Elf>,
-}
-
-/// What the image answers when asked for a path.
+/// What the image answers when the loader asks for a path.
+#[derive(Debug, Clone)]
 pub(super) enum Answer {
-    /// The library is there.
-    There(ImageLibrary),
-    /// Nothing is there, or something the loader passes over.
+    /// A file is there.
+    There {
+        /// Its path with every link followed; for a listed library, the path as asked for.
+        path: String,
+        /// What the loader reads of it; unknown for a listed library.
+        elf: Option<Arc<Elf>>,
+    },
+    /// Nothing is there.
     NotThere,
     /// Something is there that makes the loader stop.
     Damaged(String),
 }
 
-/// The libraries of a runtime's image, asked for by path.
+/// The libraries and commands of a runtime's image, asked for by path.
 pub struct Image<'a> {
     profile: &'a RuntimeProfile,
-    directories: Vec<String>,
-    read: Mutex<BTreeMap<PathBuf, Option<Result<Elf, String>>>>,
+    loaders: Vec<LoaderFacts>,
+    /// The root to read, when nothing is listed.
+    root: Option<Sysroot>,
+    /// What the loader's cache has for each name, with the machine's flags.
+    cache: BTreeMap<String, Vec<(i32, String)>>,
+    asked: Mutex<BTreeMap<String, Answer>>,
 }
 
 impl<'a> Image<'a> {
-    /// The image that `profile` describes. With `from = "filesystem"` this machine's own directories are read as asked.
+    /// The image that `profile` describes. With `from = "filesystem"` this machine's own files are read as asked.
     pub fn new(profile: &'a RuntimeProfile) -> Self {
-        let mut directories = Vec::new();
-        if profile.libraries.from == LibrarySource::Filesystem {
-            configured_directories(Path::new("/etc/ld.so.conf"), &mut directories, 0);
-        }
-        for directory in &profile.libraries.directories {
-            if !directories.contains(directory) {
-                directories.push(directory.clone());
-            }
-        }
-        Self { profile, directories, read: Mutex::default() }
+        let root = match profile.libraries.from {
+            LibrarySource::Filesystem => Some(Sysroot::new("/")),
+            LibrarySource::List => None,
+        };
+        let loaders = match &root {
+            Some(root) => capture::loaders(root, &capture::Processor::of_this_machine()),
+            None => profile.loader.clone(),
+        };
+        let cache = root.as_ref().map(capture::loader_cache).unwrap_or_default();
+        Self { profile, loaders, root, cache, asked: Mutex::default() }
     }
 
     /// The profile.
@@ -53,79 +55,105 @@ impl<'a> Image<'a> {
         self.profile
     }
 
-    /// The directories the loader searches last (ld.so(8)): those of its configuration, then the default ones.
-    pub fn default_directories(&self) -> &[String] {
-        &self.directories
+    /// The loader for a machine; `None` when the image has none.
+    pub fn loader(&self, machine: Machine) -> Option<&LoaderFacts> {
+        self.loaders.iter().find(|loader| loader.machine == machine.name())
+    }
+
+    /// The directories that the loader searches last (ld.so(8)).
+    pub fn system_directories(&self, machine: Option<Machine>) -> &[String] {
+        let loader = machine.and_then(|machine| self.loader(machine)).or(self.loaders.first());
+        loader.map(|loader| loader.directories.as_slice()).unwrap_or_default()
+    }
+
+    /// The file that the loader's cache has for a name (`_dl_load_cache_lookup` in elf/dl-cache.c): the best of the
+    /// processor's subdirectories, or else the first.
+    pub(super) fn cached(&self, name: &str, machine: Machine) -> Option<String> {
+        let loader = self.loader(machine)?;
+        let flags = capture::cache_flags(machine)?;
+        let rank = |path: &str| match path.split_once("/glibc-hwcaps/") {
+            // Subdirectories for other processors do not count.
+            Some((_, below)) => loader.subdirectories.iter().position(|subdirectory| {
+                let wanted = subdirectory.strip_prefix("glibc-hwcaps/");
+                wanted.is_some_and(|wanted| below.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/')))
+            }),
+            None => Some(usize::MAX),
+        };
+        let found = self.cache.get(name)?.iter().filter(|(of, _)| *of == flags);
+        found.filter_map(|(_, path)| Some((rank(path)?, path))).min_by_key(|(rank, _)| *rank).map(|(_, p)| p.clone())
     }
 
     /// Whether a program interpreter is there.
     pub fn has_interpreter(&self, path: &str) -> bool {
-        match self.profile.libraries.from {
-            LibrarySource::List => self.profile.libraries.interpreters.iter().any(|there| there == path),
-            LibrarySource::Filesystem => Path::new(path).is_file(),
+        self.loaders.iter().any(|loader| loader.interpreter == path) || self.has_file(path)
+    }
+
+    /// Whether a directory is there.
+    pub(super) fn is_directory(&self, path: &str) -> bool {
+        match &self.root {
+            Some(root) => root.is_directory(path),
+            None => self.profile.libraries.holds(path),
         }
+    }
+
+    /// Whether a command or script is there, by its absolute path.
+    pub fn has_command(&self, path: &str) -> bool {
+        if self.root.is_some() {
+            return self.has_file(path);
+        }
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        let commands = &self.profile.commands;
+        commands.directories.iter().any(|known| known == directory) && commands.names.contains(name)
+    }
+
+    /// Whether it is known which commands are in the directory of this path.
+    pub(super) fn knows_commands_beside(&self, path: &str) -> bool {
+        let commands = &self.profile.commands;
+        let beside =
+            path.rsplit_once('/').is_some_and(|(directory, _)| commands.directories.iter().any(|d| d == directory));
+        self.root.is_some() || (commands.complete && beside)
+    }
+
+    /// Whether a regular file is there.
+    fn has_file(&self, path: &str) -> bool {
+        self.root.as_ref().is_some_and(|root| root.is_file(path))
     }
 
     /// What the loader finds at `path`, which is not below `/opt`.
     pub(super) fn ask(&self, path: &str, machine: Machine) -> Answer {
-        match self.profile.libraries.from {
-            LibrarySource::List => {
-                let Some((directory, name)) = path.rsplit_once('/') else { return Answer::NotThere };
-                let known = self.directories.iter().any(|known| known == directory);
-                if known && self.profile.libraries.sonames.contains(name) {
-                    Answer::There(ImageLibrary { path: path.to_owned(), elf: None })
-                } else {
-                    Answer::NotThere
-                }
-            }
-            LibrarySource::Filesystem => self.ask_filesystem(path, machine),
+        let Some(root) = &self.root else {
+            let interpreter = self.loaders.iter().any(|l| l.interpreter == path && l.machine == machine.name());
+            let library = self.profile.libraries.has(path);
+            let answer = Answer::There { path: path.to_owned(), elf: None };
+            return if interpreter || library { answer } else { Answer::NotThere };
+        };
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = asked.get(path) {
+            return answer.clone();
         }
-    }
-
-    fn ask_filesystem(&self, path: &str, machine: Machine) -> Answer {
-        let Ok(real) = std::fs::canonicalize(path) else { return Answer::NotThere };
-        let mut read = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let elf = read.entry(real.clone()).or_insert_with(|| {
-            let bytes = if real.is_file() { std::fs::read(&real).ok()? } else { return None };
-            Some(if bytes.starts_with(b"\x7fELF") { Elf::parse(&bytes) } else { Err("it is no ELF file".to_owned()) })
-        });
-        match elf {
-            None => Answer::NotThere,
-            Some(Ok(elf)) if elf.machine != machine => Answer::NotThere,
-            Some(Ok(elf)) => {
-                Answer::There(ImageLibrary { path: real.to_string_lossy().into_owned(), elf: Some(elf.clone()) })
-            }
-            Some(Err(why)) => Answer::Damaged(why.clone()),
+        let answer = ask_root(root, path, &asked);
+        if let Answer::There { path: real, .. } = &answer {
+            asked.insert(real.clone(), answer.clone());
         }
+        asked.insert(path.to_owned(), answer.clone());
+        answer
     }
 }
 
-/// The directories that an ld.so.conf names, with the files it includes (ldconfig(8)).
-fn configured_directories(file: &Path, found: &mut Vec<String>, depth: u32) {
-    let Ok(text) = std::fs::read_to_string(file) else { return };
-    if depth > 8 {
-        return;
+fn ask_root(root: &Sysroot, path: &str, asked: &BTreeMap<String, Answer>) -> Answer {
+    let Some(real) = root.canonical(path) else { return Answer::NotThere };
+    if let Some(answer) = asked.get(&real) {
+        return answer.clone();
     }
-    for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
-        if let Some(pattern) = line.strip_prefix("include").map(str::trim) {
-            let pattern = Path::new("/etc").join(pattern);
-            let (Some(directory), Some(name)) = (pattern.parent(), pattern.file_name().and_then(|n| n.to_str())) else {
-                continue;
-            };
-            let Ok(glob) = globset::Glob::new(name) else { continue };
-            let glob = glob.compile_matcher();
-            let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
-                .into_iter()
-                .flatten()
-                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-                .filter(|path| path.file_name().is_some_and(|name| glob.is_match(name)))
-                .collect();
-            files.sort();
-            for file in files {
-                configured_directories(&file, found, depth + 1);
-            }
-        } else if line.starts_with('/') && !found.iter().any(|known| known == line) {
-            found.push(line.trim_end_matches('/').to_owned());
-        }
+    if root.is_directory(&real) {
+        return Answer::Damaged("it is a directory".to_owned());
+    }
+    let Ok(bytes) = root.read(&real) else { return Answer::NotThere };
+    if !bytes.starts_with(b"\x7fELF") {
+        return Answer::Damaged("it is no ELF file".to_owned());
+    }
+    match Elf::parse(&bytes) {
+        Ok(elf) => Answer::There { path: real, elf: Some(Arc::new(elf)) },
+        Err(why) => Answer::Damaged(why),
     }
 }

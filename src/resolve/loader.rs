@@ -1,17 +1,23 @@
 //! The dynamic loader: which file a needed library is, for the process that loads it.
 //!
 //! Follows glibc's `_dl_map_object` and `_dl_map_object_deps` (elf/dl-load.c, elf/dl-deps.c; ld.so(8)): breadth first; a
-//! name that some loaded object already answers to is that object; then DT_RPATH of the object that needs it and of those
-//! that loaded it (unless it has DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH, and the default directories. A library of
-//! another class or machine is passed over; a file that is no ELF file stops the loader.
+//! name that some loaded object already answers to is that object, the program interpreter among them; then DT_RPATH of
+//! the object that needs it and of those that loaded it (unless it has DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH, the
+//! cache, and the default directories, each with its subdirectories for this kind of processor. A library of another
+//! class or machine is passed over; a file that is no library stops the loader. Filters (DT_FILTER, DT_AUXILIARY), which
+//! no tool has made for twenty years, are not followed.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::image::{Answer, Image};
 use crate::facts::Facts;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::path::TreePath;
-use crate::scan::{EntryId, Place, Tree};
+use crate::rules::{LoaderFacts, RuntimeProfile};
+use crate::scan::{EntryId, Kind, Place, Tree};
 
 /// A loaded object: a file of the tree, or a library of the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +58,9 @@ pub struct Edge {
     pub outcome: Outcome,
 }
 
+/// A directory, and the machine whose libraries are looked for in it.
+type DirectoryOfMachine = (String, Option<String>);
+
 /// What the loader sees: the tree at `/opt`, and the image around it.
 pub struct View<'a> {
     /// The tree.
@@ -60,70 +69,183 @@ pub struct View<'a> {
     pub facts: &'a Facts,
     /// The image.
     pub image: &'a Image<'a>,
+    /// For each directory and machine that was searched: the directories to look in, those that exist.
+    existing: RefCell<BTreeMap<DirectoryOfMachine, Rc<Vec<String>>>>,
+}
+
+impl<'a> View<'a> {
+    /// The tree at `/opt` in the image.
+    pub fn new(tree: &'a Tree, facts: &'a Facts, image: &'a Image<'a>) -> Self {
+        Self { tree, facts, image, existing: RefCell::default() }
+    }
+
+    /// What a path of a running process leads to, when that is in the tree, or else a path of the image.
+    fn place(&self, path: &str) -> Place {
+        match TreePath::from_mounted(path.as_bytes()) {
+            Some(_) => self.tree.locate(path.as_bytes()),
+            None => Place::Outside(path.as_bytes().to_vec()),
+        }
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        match self.place(path) {
+            Place::Inside(id) => self.tree.entry(id).is_directory(),
+            Place::Root => true,
+            Place::Outside(outside) => self.image.is_directory(&String::from_utf8_lossy(&outside)),
+            Place::Nowhere | Place::Loop => false,
+        }
+    }
+
+    /// A directory with its subdirectories for this kind of processor before it, those that exist. Most do not, and the
+    /// loader remembers that too.
+    fn with_subdirectories(&self, directory: &str, loader: Option<&LoaderFacts>) -> Rc<Vec<String>> {
+        let key = (directory.to_owned(), loader.map(|loader| loader.machine.clone()));
+        if let Some(known) = self.existing.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let below = loader.map(|loader| loader.subdirectories.as_slice()).unwrap_or_default();
+        let all = below.iter().map(|below| format!("{directory}/{below}")).chain([directory.to_owned()]);
+        let there = Rc::new(all.filter(|path| self.is_directory(path)).collect::<Vec<_>>());
+        self.existing.borrow_mut().insert(key, Rc::clone(&there));
+        there
+    }
+}
+
+/// The environment of a process, as far as the loader heeds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessEnvironment {
+    /// The elements of LD_LIBRARY_PATH. An empty one is the working directory.
+    pub library_path: Vec<String>,
+    /// The working directory.
+    pub working_directory: String,
 }
 
 /// A process: what it has loaded so far, in load order.
 #[derive(Clone)]
 pub struct Process<'a> {
     view: &'a View<'a>,
+    environment: ProcessEnvironment,
+    /// LD_LIBRARY_PATH with its tokens replaced: by the program, whoever searches.
     library_path: Vec<String>,
     loaded: Vec<Loaded>,
+    /// How many objects were loaded before the program began to run: they see each other's symbols, and all others see
+    /// theirs.
+    started_with: usize,
 }
 
+/// An object in a process.
 #[derive(Clone)]
-struct Loaded {
-    object: Object,
+pub(super) struct Loaded {
+    pub(super) object: Object,
+    /// What it says; unknown for a listed library of an image.
+    pub(super) elf: Option<Arc<Elf>>,
     /// The path it was opened by.
     opened: String,
     /// Names that were asked for and answered by it.
     names: BTreeSet<String>,
     soname: Option<String>,
-    needed: Vec<String>,
-    rpath: Vec<String>,
-    runpath: Option<Vec<String>>,
-    nodeflib: bool,
     machine: Option<Machine>,
+    rpath: Vec<String>,
+    runpath: Vec<String>,
+    has_runpath: bool,
     /// Who loaded it: the way up along which RPATH is inherited.
     loader: Option<usize>,
 }
 
+impl Loaded {
+    fn answers_to(&self, name: &str) -> bool {
+        self.names.contains(name) || self.soname.as_deref() == Some(name)
+    }
+}
+
 impl<'a> Process<'a> {
-    /// A process with this LD_LIBRARY_PATH that has loaded nothing yet.
-    pub fn new(view: &'a View<'a>, library_path: Vec<String>) -> Self {
-        Self { view, library_path, loaded: Vec::new() }
+    /// A process with this environment that has loaded nothing yet.
+    pub fn new(view: &'a View<'a>, environment: ProcessEnvironment) -> Self {
+        Self { view, environment, library_path: Vec::new(), loaded: Vec::new(), started_with: 0 }
     }
 
     /// Starts the program, or treats a library as one, and loads what it needs, breadth first.
     ///
     /// Gives every needed library of every object loaded, in load order.
     pub fn start(&mut self, program: EntryId) -> Vec<Edge> {
-        self.open_root(program, None)
+        let Some(elf) = self.view.facts.elf.get(&program) else { return Vec::new() };
+        // The kernel gives the path with every link followed, and that is what $ORIGIN of a program stands for.
+        let opened = self.view.tree.path(program).mounted();
+        let root = self.loaded(Object::Tree(program), &opened, Some(Arc::clone(elf)));
+        self.loaded.push(root);
+        let elements = std::mem::take(&mut self.environment.library_path);
+        self.library_path = elements.iter().filter_map(|element| self.element(element, &opened, elf)).collect();
+        self.environment.library_path = elements;
+        self.load_interpreter(elf);
+        let edges = self.load_needed(0);
+        self.started_with = self.loaded.len();
+        edges
     }
 
-    /// Loads a library into the running process as `dlopen()` called by the object `caller` would.
-    pub fn dlopen(&mut self, library: EntryId, caller: Option<EntryId>) -> Vec<Edge> {
-        let caller = caller.and_then(|id| self.loaded.iter().position(|l| l.object == Object::Tree(id)));
-        self.open_root(library, caller.or(if self.loaded.is_empty() { None } else { Some(0) }))
-    }
-
-    fn open_root(&mut self, id: EntryId, loader: Option<usize>) -> Vec<Edge> {
-        if self.loaded.iter().any(|l| l.object == Object::Tree(id)) {
+    /// Loads a library into the running process as `dlopen()` of its path would. Whoever calls that does not hand on its
+    /// RPATH: only the program's own counts beside those of the new objects.
+    ///
+    /// Gives every needed library of every object that was not loaded before, in load order.
+    pub fn dlopen(&mut self, library: EntryId) -> Vec<Edge> {
+        if self.loaded.iter().any(|l| l.object == Object::Tree(library)) {
             return Vec::new();
         }
-        let Some(elf) = self.view.facts.elf.get(&id) else { return Vec::new() };
-        let opened = self.view.tree.path(id).mounted();
-        let loaded = Loaded::new(Object::Tree(id), opened, Some(elf), loader);
-        self.loaded.push(loaded);
+        let Some(elf) = self.view.facts.elf.get(&library) else { return Vec::new() };
+        let opened = self.view.tree.path(library).mounted();
+        let new = self.loaded(Object::Tree(library), &opened, Some(Arc::clone(elf)));
+        self.loaded.push(new);
         self.load_needed(self.loaded.len() - 1)
+    }
+
+    /// Loads what `dlopen(name)` called by `caller` would find, by the caller's search path: what a `.note.dlopen` speaks of.
+    pub fn dlopen_by_name(&mut self, name: &str, caller: EntryId) -> (Outcome, Vec<Edge>) {
+        let caller = self.loaded.iter().position(|l| l.object == Object::Tree(caller)).unwrap_or(0);
+        let before = self.loaded.len();
+        let outcome = self.map(name, caller);
+        if let Some(new) = self.loaded.get_mut(before) {
+            new.loader = None;
+        }
+        (outcome, self.load_needed(before))
+    }
+
+    /// The profile of the image it runs in.
+    pub(super) fn profile(&self) -> &'a RuntimeProfile {
+        self.view.image.profile()
+    }
+
+    /// The objects loaded, in load order; the first is the program.
+    pub(super) fn objects(&self) -> &[Loaded] {
+        &self.loaded
+    }
+
+    /// How many of them were there when the program began to run.
+    pub(super) fn started_with(&self) -> usize {
+        self.started_with
+    }
+
+    /// The object that the loader holds a needed version against: the first that answers to the library's name.
+    pub(super) fn answering_to(&self, name: &str) -> Option<&Loaded> {
+        self.loaded.iter().find(|l| l.answers_to(name))
+    }
+
+    /// The interpreter is mapped by the kernel, before everything else and whatever the search path says.
+    fn load_interpreter(&mut self, elf: &Elf) {
+        let of_machine = self.view.image.loader(elf.machine).map(|loader| loader.interpreter.clone());
+        let Some(path) = elf.interpreter.clone().or(of_machine) else { return };
+        if let Opened::Found(mut loaded) = self.open(&path, Some(elf.machine)) {
+            loaded.names.insert(path);
+            self.loaded.push(loaded);
+        }
     }
 
     fn load_needed(&mut self, first: usize) -> Vec<Edge> {
         let mut edges = Vec::new();
         let mut next = first;
         while next < self.loaded.len() {
-            for soname in self.loaded[next].needed.clone() {
-                let outcome = self.map(&soname, next);
-                edges.push(Edge { from: self.loaded[next].object.clone(), soname, outcome });
+            let elf = self.loaded[next].elf.clone();
+            for soname in elf.iter().flat_map(|elf| &elf.needed) {
+                let outcome = self.map(soname, next);
+                edges.push(Edge { from: self.loaded[next].object.clone(), soname: soname.clone(), outcome });
             }
             next += 1;
         }
@@ -131,150 +253,253 @@ impl<'a> Process<'a> {
     }
 
     /// Finds the object for a needed name, and adds it to the process when it is new.
-    fn map(&mut self, name: &str, needed_by: usize) -> Outcome {
-        let answers = |l: &Loaded| l.names.contains(name) || l.opened == name || l.soname.as_deref() == Some(name);
-        if let Some(loaded) = self.loaded.iter_mut().find(|l| answers(l)) {
-            loaded.names.insert(name.to_owned());
+    fn map(&mut self, needed: &str, needed_by: usize) -> Outcome {
+        let by = &self.loaded[needed_by];
+        let machine = by.machine;
+        let Some(name) = self.expand(needed, &by.opened, by.machine) else {
+            let stopped = Some(format!("what {needed} stands for is not known"));
+            return Outcome::Missing { searched: Vec::new(), stopped };
+        };
+        if let Some(loaded) = self.loaded.iter_mut().find(|l| l.answers_to(&name)) {
+            loaded.names.insert(name);
             return Outcome::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
         }
-        let machine = self.loaded[needed_by].machine;
-        let mut searched = Vec::new();
         if name.contains('/') {
-            let path = self.expand(name, needed_by);
+            let path = self.absolute(&name);
             return match self.open(&path, machine) {
                 Opened::Found(loaded) => self.add(loaded, name, needed_by),
-                Opened::NotThere => Outcome::Missing { searched: vec![path], stopped: None },
-                Opened::Stop(why) => Outcome::Missing { searched, stopped: Some(why) },
+                Opened::NotThere | Opened::Fails => Outcome::Missing { searched: vec![path], stopped: None },
+                Opened::Stop(why) => Outcome::Missing { searched: Vec::new(), stopped: Some(why) },
             };
         }
-        for directory in self.search_path(needed_by) {
-            let path = format!("{}/{name}", directory.trim_end_matches('/'));
-            match self.open(&path, machine) {
+        let mut searched = Vec::new();
+        for list in self.search_lists(needed_by, &name) {
+            match self.search(&list, &name, machine, &mut searched) {
                 Opened::Found(loaded) => return self.add(loaded, name, needed_by),
-                Opened::NotThere => searched.push(directory),
+                Opened::NotThere | Opened::Fails => {}
                 Opened::Stop(why) => return Outcome::Missing { searched, stopped: Some(why) },
             }
         }
         Outcome::Missing { searched, stopped: None }
     }
 
-    fn add(&mut self, mut new: Loaded, name: &str, needed_by: usize) -> Outcome {
+    fn add(&mut self, mut new: Loaded, name: String, needed_by: usize) -> Outcome {
         // One file under two names is one object: the loader compares device and inode.
         if let Some(loaded) = self.loaded.iter_mut().find(|l| l.object == new.object) {
-            loaded.names.insert(name.to_owned());
+            loaded.names.insert(name);
             return Outcome::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
         }
         new.loader = Some(needed_by);
-        new.names.insert(name.to_owned());
+        new.names.insert(name);
         let outcome = Outcome::Found { object: new.object.clone(), opened: new.opened.clone() };
         self.loaded.push(new);
         outcome
     }
 
-    /// The directories to search for what the object `of` needs, in order, each once.
-    fn search_path(&self, of: usize) -> Vec<String> {
-        let mut directories = Vec::new();
-        if self.loaded[of].runpath.is_none() {
+    /// Where to look for what the object `of` needs, in order.
+    fn search_lists(&self, of: usize, name: &str) -> Vec<Search> {
+        let object = &self.loaded[of];
+        let mut lists = Vec::new();
+        if !object.has_runpath {
             let mut up = Some(of);
-            while let Some(object) = up {
-                directories.extend(self.loaded[object].rpath.iter().cloned());
-                up = self.loaded[object].loader;
+            let mut program_too = true;
+            while let Some(position) = up {
+                lists.push(Search::Directories(self.loaded[position].rpath.clone()));
+                program_too &= position != 0;
+                up = self.loaded[position].loader;
             }
             // The program's own RPATH counts for everything in its process.
-            if let Some(program) = self.loaded.first() {
-                directories.extend(program.rpath.iter().cloned());
+            if program_too {
+                lists.push(Search::Directories(self.loaded[0].rpath.clone()));
             }
         }
-        let at = |path: &str| self.expand(path, of);
-        directories.extend(self.library_path.iter().map(|path| at(path)));
-        directories.extend(self.loaded[of].runpath.iter().flatten().cloned());
-        if !self.loaded[of].nodeflib {
-            directories.extend(self.view.image.default_directories().iter().cloned());
+        lists.push(Search::Directories(self.library_path.clone()));
+        lists.push(Search::Directories(object.runpath.clone()));
+        let nodeflib = object.elf.as_ref().is_some_and(|elf| elf.nodeflib);
+        let defaults = self.view.image.system_directories(object.machine);
+        if let Some(cached) = object.machine.and_then(|machine| self.view.image.cached(name, machine)) {
+            let in_default = defaults.iter().any(|directory| cached.starts_with(&format!("{directory}/")));
+            if !(nodeflib && in_default) {
+                lists.push(Search::File(cached));
+            }
         }
-        let mut seen = BTreeSet::new();
-        directories.retain(|directory| !directory.is_empty() && seen.insert(directory.clone()));
-        directories
+        if !nodeflib {
+            lists.push(Search::Directories(defaults.to_vec()));
+        }
+        lists
     }
 
-    fn expand(&self, path: &str, of: usize) -> String {
-        expand(path, &self.loaded[of].opened, self.loaded[of].machine)
+    fn search(&self, list: &Search, name: &str, machine: Option<Machine>, searched: &mut Vec<String>) -> Opened {
+        let directories = match list {
+            Search::Directories(directories) => directories,
+            Search::File(path) => return self.open(path, machine),
+        };
+        let loader = machine.and_then(|machine| self.view.image.loader(machine));
+        for directory in directories {
+            let there = self.view.with_subdirectories(directory, loader);
+            let mut fails = false;
+            for place in there.iter() {
+                match self.open(&format!("{place}/{name}"), machine) {
+                    Opened::NotThere => fails = false,
+                    Opened::Fails => fails = true,
+                    end => return end,
+                }
+            }
+            if !searched.contains(directory) {
+                searched.push(directory.clone());
+            }
+            // Another error than "not there" ends this list, and the next one is tried (open_path in elf/dl-load.c).
+            if fails {
+                return Opened::Fails;
+            }
+        }
+        Opened::NotThere
     }
 
     fn open(&self, path: &str, machine: Option<Machine>) -> Opened {
-        let place = match TreePath::from_mounted(path.as_bytes()) {
-            Some(_) => self.view.tree.locate(path.as_bytes()),
-            None => Place::Outside(path.as_bytes().to_vec()),
-        };
-        match place {
-            Place::Inside(id) if !self.view.tree.entry(id).is_file() => Opened::NotThere,
-            Place::Inside(id) => match self.view.facts.elf.get(&id) {
-                Some(elf) if machine.is_some_and(|machine| machine != elf.machine) => Opened::NotThere,
-                Some(elf) if elf.kind == Type::Shared => {
-                    Opened::Found(Loaded::new(Object::Tree(id), path.to_owned(), Some(elf), None))
-                }
-                Some(_) => Opened::Stop(format!("{path} is no shared library")),
-                None => Opened::Stop(format!("{path} is no ELF file, or a damaged one")),
+        match self.view.place(path) {
+            Place::Inside(id) => match &self.view.tree.entry(id).kind {
+                Kind::File { .. } => match self.view.facts.elf.get(&id) {
+                    Some(elf) => self.accept(Object::Tree(id), path, elf, machine),
+                    None => Opened::Stop(format!("{path} is no ELF file, or a damaged one")),
+                },
+                _ => Opened::Stop(format!("{path} is a directory")),
             },
+            Place::Root => Opened::Stop(format!("{path} is a directory")),
             Place::Outside(outside) => {
                 let Some(machine) = machine else { return Opened::NotThere };
                 match self.view.image.ask(&String::from_utf8_lossy(&outside), machine) {
-                    Answer::There(library) => {
-                        let object = Object::Image(library.path);
-                        Opened::Found(Loaded::new(object, path.to_owned(), library.elf.as_ref(), None))
+                    Answer::There { path: real, elf: Some(elf) } => {
+                        self.accept(Object::Image(real), path, &elf, Some(machine))
+                    }
+                    Answer::There { path: real, elf: None } => {
+                        Opened::Found(self.loaded(Object::Image(real), path, None))
                     }
                     Answer::NotThere => Opened::NotThere,
                     Answer::Damaged(why) => Opened::Stop(format!("{path}: {why}")),
                 }
             }
-            Place::Root | Place::Nowhere | Place::Loop => Opened::NotThere,
+            Place::Nowhere => Opened::NotThere,
+            Place::Loop => Opened::Fails,
         }
     }
+
+    /// What the loader makes of an ELF file it has opened (`open_verify` and `_dl_map_object_from_fd`).
+    fn accept(&self, object: Object, path: &str, elf: &Arc<Elf>, machine: Option<Machine>) -> Opened {
+        if let Some(machine) = machine {
+            if machine.is_64 != elf.machine.is_64 {
+                return Opened::NotThere;
+            }
+            if machine.little_endian != elf.machine.little_endian {
+                return Opened::Stop(format!("{path} has another byte order"));
+            }
+            if machine.machine != elf.machine.machine {
+                return Opened::NotThere;
+            }
+        }
+        // The program itself can be needed, by its own name or another of the same file.
+        let loaded = self.loaded.iter().any(|l| l.object == object);
+        match elf.kind {
+            Type::Relocatable | Type::Core => Opened::Stop(format!("{path} is no shared library")),
+            Type::Executable | Type::Shared if !loaded && (elf.pie || elf.kind == Type::Executable) => {
+                Opened::Stop(format!("{path} is a program and cannot be loaded as a library"))
+            }
+            Type::Executable | Type::Shared => Opened::Found(self.loaded(object, path, Some(Arc::clone(elf)))),
+        }
+    }
+
+    fn loaded(&self, object: Object, opened: &str, elf: Option<Arc<Elf>>) -> Loaded {
+        let machine = elf.as_ref().map(|elf| elf.machine);
+        let split = |path: Option<&String>| -> Vec<String> {
+            let elements = path.into_iter().filter(|path| !path.is_empty()).flat_map(|path| path.split(':'));
+            elf.as_ref().map_or(Vec::new(), |elf| elements.filter_map(|e| self.element(e, opened, elf)).collect())
+        };
+        let runpath = elf.as_ref().and_then(|elf| elf.runpath.as_ref());
+        let rpath = match runpath {
+            // "DT_RPATH is ignored if DT_RUNPATH exists" (ld.so(8)).
+            Some(_) => Vec::new(),
+            None => split(elf.as_ref().and_then(|elf| elf.rpath.as_ref())),
+        };
+        // A listed library's own name is all that is known of it.
+        let file_name = opened.rsplit('/').next().map(str::to_owned);
+        Loaded {
+            soname: elf.as_ref().map_or(file_name, |elf| elf.soname.clone()),
+            names: BTreeSet::new(),
+            has_runpath: runpath.is_some(),
+            runpath: split(runpath),
+            opened: opened.to_owned(),
+            object,
+            rpath,
+            machine,
+            loader: None,
+            elf,
+        }
+    }
+
+    /// One element of a search path as the directory it stands for: an empty one is the working directory, and one whose
+    /// tokens stand for nothing is dropped.
+    fn element(&self, element: &str, opened: &str, elf: &Elf) -> Option<String> {
+        let element = self.expand(element, opened, Some(elf.machine))?;
+        let element = self.absolute(&element);
+        let trimmed = element.trim_end_matches('/');
+        Some(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() })
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.environment.working_directory) }
+    }
+
+    /// Puts in what `$ORIGIN`, `$LIB` and `$PLATFORM` stand for (ld.so(8), dynamic string tokens); `None` when one of them
+    /// stands for nothing.
+    fn expand(&self, path: &str, opened: &str, machine: Option<Machine>) -> Option<String> {
+        if !path.contains('$') {
+            return Some(path.to_owned());
+        }
+        let loader = machine.and_then(|machine| self.view.image.loader(machine));
+        let stands_for = |token: &str| match token {
+            "ORIGIN" => Some(opened.rsplit_once('/').map_or("", |(directory, _)| directory)),
+            "LIB" => loader.map(|loader| loader.lib.as_str()),
+            _ => loader.map(|loader| loader.platform.as_str()),
+        };
+        let mut out = String::with_capacity(path.len());
+        let mut rest = path;
+        while let Some(at) = rest.find('$') {
+            out += &rest[..at];
+            rest = &rest[at + 1..];
+            let after = |token: &str| {
+                let braced =
+                    rest.strip_prefix('{').and_then(|r| r.strip_prefix(token)).and_then(|r| r.strip_prefix('}'));
+                // "$ORIGINAL" is no token with more after it, but a name of its own.
+                let goes_on = |after: &str| after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+                braced.or_else(|| rest.strip_prefix(token).filter(|after| !goes_on(after)))
+            };
+            let token = ["ORIGIN", "PLATFORM", "LIB"].into_iter().find_map(|token| Some((token, after(token)?)));
+            match token {
+                Some((token, after)) => {
+                    out += stands_for(token).filter(|value| !value.is_empty())?;
+                    rest = after;
+                }
+                None => out.push('$'),
+            }
+        }
+        Some(out + rest)
+    }
+}
+
+/// One step of a search.
+enum Search {
+    /// Directories, in order.
+    Directories(Vec<String>),
+    /// A file that the loader's cache names.
+    File(String),
 }
 
 enum Opened {
     Found(Loaded),
+    /// Nothing is there, or something to be passed over.
     NotThere,
+    /// Opening it is an error that ends one list of directories.
+    Fails,
+    /// Something is there that makes the loader stop.
     Stop(String),
-}
-
-impl Loaded {
-    fn new(object: Object, opened: String, elf: Option<&Elf>, loader: Option<usize>) -> Self {
-        let machine = elf.map(|elf| elf.machine);
-        let split =
-            |path: &str| -> Vec<String> { path.split(':').map(|part| expand(part, &opened, machine)).collect() };
-        let runpath = elf.and_then(|elf| elf.runpath.as_deref()).map(split);
-        let rpath = match &runpath {
-            // "DT_RPATH is ignored if DT_RUNPATH exists" (ld.so(8)).
-            Some(_) => Vec::new(),
-            None => elf.and_then(|elf| elf.rpath.as_deref()).map(split).unwrap_or_default(),
-        };
-        // A listed library's own name is all that is known of it.
-        let file_name = opened.rsplit('/').next().map(str::to_owned);
-        Self {
-            soname: elf.map_or(file_name, |elf| elf.soname.clone()),
-            needed: elf.map(|elf| elf.needed.clone()).unwrap_or_default(),
-            nodeflib: elf.is_some_and(|elf| elf.nodeflib),
-            names: BTreeSet::new(),
-            object,
-            opened,
-            rpath,
-            runpath,
-            machine,
-            loader,
-        }
-    }
-}
-
-/// Puts in what `$ORIGIN`, `$LIB` and `$PLATFORM` stand for (ld.so(8), dynamic string tokens).
-fn expand(path: &str, opened: &str, machine: Option<Machine>) -> String {
-    if !path.contains('$') {
-        return path.to_owned();
-    }
-    let origin = opened.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let mut path = path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin);
-    if let Some(machine) = machine {
-        path = path.replace("${LIB}", machine.lib_directory()).replace("$LIB", machine.lib_directory());
-        path = path.replace("${PLATFORM}", machine.platform()).replace("$PLATFORM", machine.platform());
-    }
-    path
 }

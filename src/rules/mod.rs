@@ -4,16 +4,23 @@
 //! profile. Nothing here looks at a tree.
 
 mod checks;
+mod glibc;
 mod limits;
+mod plugins;
 mod prune;
 mod r;
 mod runtime;
 
 pub use checks::{CheckPage, check_pages};
+pub use glibc::GlibcNames;
 pub use limits::Limits;
-pub use prune::{Level, PruneRule, PruneRules, Roots};
+pub use plugins::Plugins;
+pub use prune::{Level, Only, PruneRule, PruneRules, Roots};
 pub use r::{RNeeds, Requirement};
-pub use runtime::{BUILT_IN as BUILT_IN_RUNTIMES, Commands, Environment, LibrarySource, RuntimeProfile, VersionBound};
+pub use runtime::{
+    BUILT_IN as BUILT_IN_RUNTIMES, Commands, Environment, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile,
+    VersionBound,
+};
 
 use serde::de::DeserializeOwned;
 

@@ -18,6 +18,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("rules/prune/r-build.toml", include_str!("../../rules/prune/r-build.toml")),
     ("rules/prune/foreign.toml", include_str!("../../rules/prune/foreign.toml")),
     ("rules/prune/optional.toml", include_str!("../../rules/prune/optional.toml")),
+    ("rules/prune/libraries.toml", include_str!("../../rules/prune/libraries.toml")),
 ];
 
 /// Whether a rule is on by default.
@@ -28,6 +29,14 @@ pub enum Level {
     Safe,
     /// On when selected: some functions need what it drops.
     Extra,
+}
+
+/// What a rule can ask of a file beside its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Only {
+    /// It is a library that nothing which is kept loads.
+    Unloaded,
 }
 
 /// A rule as written. It cannot exist without its reasons and its examples.
@@ -55,6 +64,9 @@ pub struct PruneRule {
     /// A regular expression that a path must match as well; empty when unused.
     #[serde(default)]
     pub pattern: String,
+    /// What must be true of a file beside its path.
+    #[serde(default)]
+    pub only: Option<Only>,
     /// Paths it drops: they are its test.
     pub drops: Vec<String>,
     /// Paths that look alike and stay: they are its test too.
@@ -88,27 +100,39 @@ impl PruneRules {
     /// # Errors
     /// When a file cannot be read, is no rule file, or repeats a code or a name.
     pub fn load(files: &[std::path::PathBuf]) -> Result<Self> {
-        let mut rules: Vec<(PruneRule, bool)> = Vec::new();
-        let mut add = |file: &str, text: &str| -> Result<()> {
-            for rule in from_toml::<RuleFile>(file, text)?.rule {
-                check(file, &rule)?;
-                if let Some((old, _)) = rules.iter().find(|(old, _)| old.code == rule.code || old.name == rule.name) {
-                    return Err(wrong(file, &rule, &format!("there is already a rule {} ({})", old.code, old.name)));
-                }
-                let on = rule.level == Level::Safe;
-                rules.push((rule, on));
-            }
-            Ok(())
-        };
+        let mut rules = Self { rules: Vec::new() };
         for (file, text) in BUILT_IN {
-            add(file, text)?;
+            rules.add(file, text)?;
         }
         for path in files {
             let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-            add(&path.display().to_string(), &text)?;
+            rules.add(&path.display().to_string(), &text)?;
         }
-        rules.sort_by(|(a, _), (b, _)| a.code.cmp(&b.code));
-        Ok(Self { rules })
+        Ok(rules)
+    }
+
+    /// The rules of one text alone; `file` names it in messages.
+    ///
+    /// # Errors
+    /// When the text is no rule file, or repeats a code or a name.
+    pub fn parse(file: &str, text: &str) -> Result<Self> {
+        let mut rules = Self { rules: Vec::new() };
+        rules.add(file, text)?;
+        Ok(rules)
+    }
+
+    fn add(&mut self, file: &str, text: &str) -> Result<()> {
+        for rule in from_toml::<RuleFile>(file, text)?.rule {
+            check(file, &rule)?;
+            let mut known = self.rules.iter();
+            if let Some((old, _)) = known.find(|(old, _)| old.code == rule.code || old.name == rule.name) {
+                return Err(wrong(file, &rule, &format!("there is already a rule {} ({})", old.code, old.name)));
+            }
+            let on = rule.level == Level::Safe;
+            self.rules.push((rule, on));
+        }
+        self.rules.sort_by(|(a, _), (b, _)| a.code.cmp(&b.code));
+        Ok(())
     }
 
     /// Every rule, and whether it is on, in the order of their codes.

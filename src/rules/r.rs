@@ -13,12 +13,18 @@ pub struct RNeeds {
     start: Vec<StartPackage>,
     home: Vec<Requirement>,
     package: Vec<Requirement>,
+    optional: Vec<Requirement>,
+    left_alone: Vec<Requirement>,
     /// The names of R's own packages.
     pub names: StandardPackages,
     #[serde(skip)]
     home_globs: GlobSet,
     #[serde(skip)]
     package_globs: GlobSet,
+    #[serde(skip)]
+    optional_globs: GlobSet,
+    #[serde(skip)]
+    left_alone_globs: GlobSet,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +70,8 @@ impl RNeeds {
         let mut needs: Self = from_toml("rules/r.toml", include_str!("../../rules/r.toml"))?;
         needs.home_globs = globs(&needs.home)?;
         needs.package_globs = globs(&needs.package)?;
+        needs.optional_globs = globs(&needs.optional)?;
+        needs.left_alone_globs = globs(&needs.left_alone)?;
         Ok(needs)
     }
 
@@ -80,6 +88,16 @@ impl RNeeds {
     /// Whether `library()` needs this file; the path is relative to the package's directory.
     pub fn package_needs(&self, below_package: &[u8]) -> bool {
         self.package_globs.is_match(std::path::Path::new(bytes_as_os(below_package)))
+    }
+
+    /// Whether a script is on no way to an invocation; the path is relative to R's home.
+    pub fn is_left_alone(&self, below_home: &[u8]) -> bool {
+        self.left_alone_globs.is_match(std::path::Path::new(bytes_as_os(below_home)))
+    }
+
+    /// Whether R loads this library only when something asks for it; the path is relative to R's home.
+    pub fn is_optional(&self, below_home: &[u8]) -> bool {
+        self.optional_globs.is_match(std::path::Path::new(bytes_as_os(below_home)))
     }
 }
 
@@ -116,6 +134,8 @@ mod tests {
         for path in ["help/stats.rdb", "html/00Index.html", "doc/a/R/x.R", "INDEX"] {
             assert!(!needs.package_needs(path.as_bytes()), "{path}");
         }
+        assert!(needs.is_optional(b"modules/R_X11.so") && !needs.is_optional(b"modules/lapack.so"));
+        assert!(needs.is_left_alone(b"bin/Rcmd") && !needs.is_left_alone(b"bin/R"));
         assert!(needs.session_needs(b"etc/Renviron") && !needs.session_needs(b"doc/NEWS"));
         assert!(needs.start_packages().any(|name| name == "compiler"));
     }

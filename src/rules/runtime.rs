@@ -1,9 +1,9 @@
 //! Runtime profiles: what a Lambda image has, from `rules/runtimes/*.toml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::from_toml;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// What an image has: libraries, the environment of its processes, commands. Every group names its source.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuntimeProfile {
     /// Its name: `provided.al2023`.
@@ -30,6 +30,9 @@ pub struct RuntimeProfile {
     pub support: String,
     /// The environment of a process there.
     pub environment: Environment,
+    /// Its dynamic loaders, one for each machine; none when they are read off this machine.
+    #[serde(default)]
+    pub loader: Vec<LoaderFacts>,
     /// Its libraries.
     pub libraries: Libraries,
     /// The highest symbol versions its libraries define.
@@ -45,19 +48,41 @@ pub struct RuntimeProfile {
 }
 
 /// The environment of a process in the image.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
     /// PATH, in order.
     pub path: Vec<String>,
     /// `LD_LIBRARY_PATH`, in order.
     pub ld_library_path: Vec<String>,
+    /// The working directory, which an empty element of a search path stands for.
+    pub working_directory: String,
+    /// Where that is known from.
+    pub source: String,
+}
+
+/// A dynamic loader: what is compiled into it, and what it makes of the processor.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoaderFacts {
+    /// The machine whose libraries it loads: `x86-64`.
+    pub machine: String,
+    /// Its own path.
+    pub interpreter: String,
+    /// The directories it searches last, in order.
+    pub directories: Vec<String>,
+    /// What `$LIB` stands for.
+    pub lib: String,
+    /// What `$PLATFORM` stands for.
+    pub platform: String,
+    /// Subdirectories that it searches before each directory, in order.
+    pub subdirectories: Vec<String>,
     /// Where that is known from.
     pub source: String,
 }
 
 /// Where the names of the image's libraries come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LibrarySource {
     /// The profile lists them.
@@ -67,17 +92,18 @@ pub enum LibrarySource {
 }
 
 /// The libraries of the image.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Libraries {
     /// Listed here, or read off this machine.
     pub from: LibrarySource,
-    /// The loader's default directories, in its order.
+    /// The directories that hold them.
     pub directories: Vec<String>,
-    /// Program interpreters that exist.
-    pub interpreters: Vec<String>,
-    /// File names of libraries in the directories.
+    /// File names of libraries; each is in every one of the directories.
     pub sonames: BTreeSet<String>,
+    /// Libraries by their paths, each with the symbol versions it defines: what `layerfit runtime capture` reads.
+    #[serde(default)]
+    pub defines: BTreeMap<String, Vec<String>>,
     /// Names in the list that are not guaranteed.
     pub uncertain: BTreeSet<String>,
     /// Why they are not.
@@ -86,8 +112,27 @@ pub struct Libraries {
     pub source: String,
 }
 
+impl Libraries {
+    /// Whether a library is at this path.
+    pub fn has(&self, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        self.defines.contains_key(path) || (self.holds(directory) && self.sonames.contains(name))
+    }
+
+    /// Whether a directory holds libraries.
+    pub fn holds(&self, directory: &str) -> bool {
+        self.directories.iter().any(|known| known == directory)
+    }
+
+    /// The names of every library.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let captured = self.defines.keys().filter_map(|path| path.rsplit('/').next());
+        self.sonames.iter().map(String::as_str).chain(captured)
+    }
+}
+
 /// The highest symbol version that a library of the image defines.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct VersionBound {
     /// The library.
@@ -101,7 +146,7 @@ pub struct VersionBound {
 }
 
 /// A package of the image.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageVersion {
     /// Its name.
@@ -113,7 +158,7 @@ pub struct PackageVersion {
 }
 
 /// The commands of the image.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commands {
     /// Where they are.
@@ -132,7 +177,7 @@ fn complete() -> bool {
 }
 
 /// Files that programs look for.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
     /// Certificate bundles.
@@ -144,18 +189,38 @@ pub struct Files {
 }
 
 impl RuntimeProfile {
+    /// Reads a profile; `file` names it in messages.
+    ///
+    /// # Errors
+    /// When the text is not a profile.
+    pub fn parse(file: &str, text: &str) -> Result<Self> {
+        from_toml(file, text)
+    }
+
+    /// The profile as a file that reads back as the same.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML, which no profile is.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|error| Error::Data {
+            file: self.name.clone(),
+            message: error.to_string(),
+            help: "report this".to_owned(),
+        })
+    }
+
     /// The profile called `name`, or the one in the file of that path.
     ///
     /// # Errors
     /// When there is neither, or the file is not a profile.
     pub fn load(name: &str) -> Result<Self> {
         if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-            return from_toml(&format!("rules/runtimes/{name}.toml"), text);
+            return Self::parse(&format!("rules/runtimes/{name}.toml"), text);
         }
         let path = Path::new(name);
-        if path.extension().is_some() && path.is_file() {
+        if path.is_file() {
             let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-            return from_toml(name, &text);
+            return Self::parse(name, &text);
         }
         let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
         Err(Error::Usage {

@@ -8,6 +8,7 @@ mod directory;
 mod links;
 mod zips;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -97,7 +98,12 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy)]
 enum Origin {
     Directory,
-    Zip { archive: usize, index: usize },
+    /// A file beside the source, by its position in [`Tree::beside`].
+    Beside(usize),
+    Zip {
+        archive: usize,
+        index: usize,
+    },
 }
 
 impl Entry {
@@ -130,6 +136,8 @@ impl Entry {
 pub struct Tree {
     entries: Vec<Entry>,
     source: Source,
+    /// Files that were added from elsewhere.
+    beside: Vec<PathBuf>,
 }
 
 enum Source {
@@ -140,7 +148,26 @@ enum Source {
 impl Tree {
     fn new(mut entries: Vec<Entry>, source: Source) -> Self {
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { entries, source }
+        Self { entries, source, beside: Vec::new() }
+    }
+
+    /// Adds files from elsewhere, each at a path that is free, with the directories above it. Ids are other ones after that.
+    ///
+    /// # Errors
+    /// When one of the files cannot be read.
+    pub(crate) fn add_files(&mut self, files: Vec<(TreePath, PathBuf)>) -> Result<()> {
+        for (path, file) in files {
+            let mut head = Vec::with_capacity(HEAD_BYTES);
+            let opened = File::open(&file).map_err(Error::io("read", &file))?;
+            let bytes = opened.metadata().map_err(Error::io("read", &file))?.len();
+            opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
+            let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
+            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Beside(self.beside.len()) });
+            self.beside.push(file);
+        }
+        self.entries.extend(implied_directories(&self.entries));
+        self.entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(())
     }
 
     /// Every entry, sorted by path. The root itself is not among them.
@@ -195,6 +222,11 @@ impl Tree {
                 let file = File::open(&path).map_err(Error::io("read", &path))?;
                 file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", &path))?;
             }
+            (_, Origin::Beside(position)) => {
+                let path = &self.beside[position];
+                let file = File::open(path).map_err(Error::io("read", path))?;
+                file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
+            }
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
                 let (path, archive) = &archives[archive];
                 let mut archive = archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -224,4 +256,21 @@ impl Tree {
 )]
 fn id_of(index: usize) -> EntryId {
     EntryId(index as u32)
+}
+
+/// The directories that entries lie in, where they are not listed: unzipping makes them.
+fn implied_directories(entries: &[Entry]) -> Vec<Entry> {
+    let listed: BTreeSet<&TreePath> = entries.iter().map(|entry| &entry.path).collect();
+    let mut implied = BTreeSet::new();
+    for entry in entries {
+        for directory in entry.path.ancestors().skip(1) {
+            if directory.is_root() || listed.contains(&directory) || !implied.insert(directory) {
+                break;
+            }
+        }
+    }
+    implied
+        .into_iter()
+        .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory })
+        .collect()
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, link_findings};
+use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings};
 use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
 use crate::path::{TreePath, printable};
@@ -183,23 +183,6 @@ fn replaced(merged: &BTreeMap<TreePath, (Entry, u32)>, zip: &Path, new: &Entry, 
             "keep the file in one layer only",
         )
     })
-}
-
-/// The directories that entries lie in, where the zips do not list them: unzipping makes them.
-fn implied_directories(entries: &[Entry]) -> Vec<Entry> {
-    let listed: std::collections::BTreeSet<&TreePath> = entries.iter().map(|entry| &entry.path).collect();
-    let mut implied = std::collections::BTreeSet::new();
-    for entry in entries {
-        for directory in entry.path.ancestors().skip(1) {
-            if directory.is_root() || listed.contains(&directory) || !implied.insert(directory) {
-                break;
-            }
-        }
-    }
-    implied
-        .into_iter()
-        .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory })
-        .collect()
 }
 
 fn damaged(subject: impl ToString, why: &dyn std::fmt::Display) -> Finding {

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod oracle;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -121,11 +123,18 @@ impl World {
         self.compile(path, needed, &[&["-pie", "-Wl,-e,entry"], flags].concat()).mode(path, 0o755)
     }
 
-    fn compile(&self, path: &str, needed: &[&str], flags: &[&str]) -> &Self {
-        let source = self.beside("empty.c");
-        fs::write(&source, "int entry(void) { return 0; }\n").expect("written");
+    pub fn compile(&self, path: &str, needed: &[&str], flags: &[&str]) -> &Self {
+        self.c(path, "int entry(void) { return 0; }\n", needed, &[&["-nostdlib", "-fPIC"], flags].concat())
+    }
+
+    /// An ELF file made of this C source that needs `needed` (paths in the tree).
+    pub fn c(&self, path: &str, source: &str, needed: &[&str], flags: &[&str]) -> &Self {
+        let file = self.beside("source.c");
+        fs::write(&file, source).expect("written");
+        let source = file;
+        let _ = fs::remove_file(self.at(path));
         let output = Command::new("cc")
-            .args(["-nostdlib", "-fPIC", "-Wl,--no-as-needed", "-Wl,--allow-shlib-undefined", "-o"])
+            .args(["-Wl,--no-as-needed", "-Wl,--allow-shlib-undefined", "-o"])
             .arg(self.at(path))
             .arg(&source)
             .args(flags)
@@ -133,6 +142,33 @@ impl World {
             .output()
             .expect("cc is installed (apt-get install gcc libc6-dev)");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self
+    }
+
+    /// Changes one byte of a file.
+    pub fn change_byte(&self, path: &str, at: usize, change: impl Fn(u8) -> u8) -> &Self {
+        let path = self.root().join(path);
+        let mut bytes = fs::read(&path).expect("read");
+        bytes[at] = change(bytes[at]);
+        fs::write(&path, bytes).expect("written");
+        self
+    }
+
+    /// Gives the first entry of this tag in the dynamic section of a 64-bit library another tag.
+    pub fn change_dynamic_tag(&self, path: &str, from: u64, to: u64) -> &Self {
+        let path = self.root().join(path);
+        let mut bytes = fs::read(&path).expect("read");
+        let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let number = |value: u64| usize::try_from(value).expect("a 64-bit machine");
+        let headers = number(word(&bytes, 32));
+        let segment = (0..usize::from(u16::from_le_bytes([bytes[56], bytes[57]])))
+            .map(|header| headers + header * 56)
+            .find(|at| bytes[*at] == 2)
+            .expect("a dynamic section");
+        let start = number(word(&bytes, segment + 8));
+        let entry = (start..).step_by(16).find(|at| word(&bytes, *at) == from).expect("the tag");
+        bytes[entry..entry + 8].copy_from_slice(&to.to_le_bytes());
+        fs::write(&path, bytes).expect("written");
         self
     }
 

@@ -4,18 +4,20 @@
 //! loader finds them, by program headers; section headers only tell how much is debug data, and damage to them (which
 //! the loader would not notice) is not held against a file.
 
+mod dynamic;
+mod notes;
+mod symbols;
+
 use goblin::container::{Container, Ctx};
-use goblin::elf::dynamic::{self, Dynamic};
 use goblin::elf::header::{self, ET_CORE, ET_DYN, ET_EXEC, ET_REL, Header};
 use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
 use goblin::elf::section_header::{self, SectionHeader};
-use goblin::elf::symver::{VerdefSection, VerneedSection};
 use schemars::JsonSchema;
 use scroll::{Endian, Pread};
 use serde::Serialize;
 
-/// More symbol versions than any library has (glibc defines under 50): a file that claims more is damaged.
-const MAX_VERSIONS: usize = 10_000;
+pub use notes::{Dlopen, Priority};
+pub use symbols::{Symbols, Undefined};
 
 /// What an ELF file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -54,17 +56,12 @@ impl Machine {
         }
     }
 
-    /// What `$LIB` stands for (ld.so(8)).
-    pub fn lib_directory(self) -> &'static str {
-        if self.is_64 { "lib64" } else { "lib" }
-    }
-
-    /// What `$PLATFORM` stands for (`AT_PLATFORM`, getauxval(3)).
-    pub fn platform(self) -> &'static str {
-        match self.machine {
-            header::EM_X86_64 => "x86_64",
-            header::EM_AARCH64 => "aarch64",
-            _ => "",
+    /// Whether this is the machine of a Lambda architecture, by Lambda's name for it: `x86_64` or `arm64`.
+    pub fn is_lambda(self, architecture: &str) -> bool {
+        match architecture {
+            "x86_64" => self.name() == "x86-64",
+            "arm64" => self.name() == "aarch64",
+            _ => false,
         }
     }
 }
@@ -76,8 +73,12 @@ pub struct NeededVersion {
     pub soname: String,
     /// The version: `GLIBC_2.34`.
     pub version: String,
-    /// Whether the loader only warns when it is missing (`VER_FLG_WEAK`).
+    /// Whether the loader goes on when it is missing (`VER_FLG_WEAK`).
     pub weak: bool,
+    /// One symbol that is needed with this version: the first in the file's symbol table. None when the version alone is
+    /// needed, as `GLIBC_ABI_DT_RELR` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
 }
 
 /// A section and its length in the file.
@@ -89,6 +90,12 @@ pub struct Section {
     pub bytes: u64,
     /// Whether it is in memory at run time (`SHF_ALLOC`); what is not can be stripped.
     pub loaded: bool,
+    /// Where it begins in the file, in bytes.
+    offset: u64,
+    /// The length of one of its entries in bytes; 0 when it has none.
+    entry_bytes: u64,
+    /// Whether it is the table of dynamic symbols (`SHT_DYNSYM`).
+    is_dynsym: bool,
 }
 
 /// What the loader reads of an ELF file.
@@ -110,10 +117,16 @@ pub struct Elf {
     pub runpath: Option<String>,
     /// `DF_1_NODEFLIB`: the default directories are not searched.
     pub nodeflib: bool,
+    /// `DF_1_PIE`: a program that can be loaded anywhere; the loader refuses it as a library.
+    pub pie: bool,
     /// Versions it needs of other libraries.
     pub needed_versions: Vec<NeededVersion>,
     /// Versions it defines, without the one that only names the file.
     pub defined_versions: Vec<String>,
+    /// The symbols that it defines for others and leaves to them.
+    pub symbols: Symbols,
+    /// What it says it may load with `dlopen()`.
+    pub dlopen: Vec<Dlopen>,
     /// Its sections; empty when they were removed or are damaged.
     pub sections: Vec<Section>,
 }
@@ -159,93 +172,29 @@ impl Elf {
             rpath: None,
             runpath: None,
             nodeflib: false,
+            pie: false,
             needed_versions: Vec::new(),
             defined_versions: Vec::new(),
+            symbols: Symbols::default(),
+            dlopen: notes::dlopen(bytes, &segments, ctx),
             sections: sections(bytes, &header, ctx),
         };
         if kind != Type::Relocatable {
-            elf.read_dynamic(bytes, &segments, ctx)?;
+            dynamic::read(&mut elf, bytes, &segments, ctx)?;
         }
         Ok(elf)
-    }
-
-    fn read_dynamic(&mut self, bytes: &[u8], segments: &[ProgramHeader], ctx: Ctx) -> Result<(), String> {
-        let Some(dynamic) = Dynamic::parse(bytes, segments, ctx).map_err(|e| format!("its dynamic section: {e}"))?
-        else {
-            return Ok(());
-        };
-        let value = |tag| dynamic.dyns.iter().find(|d| d.d_tag == tag).map(|d| d.d_val);
-        let at = |tag| value(tag).map(|address| file_offset(segments, address)).transpose();
-        let strings = Strings {
-            bytes: match at(dynamic::DT_STRTAB)? {
-                Some(start) => {
-                    let rest = bytes.get(start..).ok_or("its dynamic strings are cut short")?;
-                    let length = value(dynamic::DT_STRSZ).map_or(Ok(rest.len()), offset)?;
-                    rest.get(..length).ok_or("its dynamic strings are cut short")?
-                }
-                None => &[],
-            },
-        };
-        for entry in &dynamic.dyns {
-            match entry.d_tag {
-                dynamic::DT_NEEDED => self.needed.push(strings.get(entry.d_val)?),
-                dynamic::DT_SONAME => self.soname = Some(strings.get(entry.d_val)?),
-                dynamic::DT_RPATH => self.rpath = Some(strings.get(entry.d_val)?),
-                dynamic::DT_RUNPATH => self.runpath = Some(strings.get(entry.d_val)?),
-                dynamic::DT_FLAGS_1 => self.nodeflib = entry.d_val & dynamic::DF_1_NODEFLIB != 0,
-                _ => {}
-            }
-        }
-        // goblin finds versions by section header; the loader by the dynamic section. A made-up header joins the two.
-        let as_section = |sh_type, start: usize, count: u64| SectionHeader {
-            sh_type,
-            sh_offset: start as u64,
-            sh_size: (bytes.len() - start) as u64,
-            sh_info: u32::try_from(count).unwrap_or(u32::MAX),
-            ..SectionHeader::default()
-        };
-        let damaged = |what: &str| format!("its {what} are damaged");
-        if let (Some(start), Some(count)) = (at(dynamic::DT_VERNEED)?, value(dynamic::DT_VERNEEDNUM)) {
-            let section = as_section(section_header::SHT_GNU_VERNEED, start.min(bytes.len()), count);
-            let needs = VerneedSection::parse(bytes, &[section], ctx).map_err(|_| damaged("needed symbol versions"))?;
-            for need in needs.iter().flat_map(VerneedSection::iter) {
-                let soname = strings.get(need.vn_file as u64)?;
-                for version in &need {
-                    self.needed_versions.push(NeededVersion {
-                        soname: soname.clone(),
-                        version: strings.get(version.vna_name as u64)?,
-                        weak: version.vna_flags & 2 != 0,
-                    });
-                    if self.needed_versions.len() > MAX_VERSIONS {
-                        return Err(damaged("needed symbol versions"));
-                    }
-                }
-            }
-        }
-        if let (Some(start), Some(count)) = (at(dynamic::DT_VERDEF)?, value(dynamic::DT_VERDEFNUM)) {
-            let section = as_section(section_header::SHT_GNU_VERDEF, start.min(bytes.len()), count);
-            let defines =
-                VerdefSection::parse(bytes, &[section], ctx).map_err(|_| damaged("defined symbol versions"))?;
-            for definition in defines.iter().flat_map(VerdefSection::iter) {
-                // VER_FLG_BASE marks the entry that is the file's own name.
-                if definition.vd_flags & 1 != 0 {
-                    continue;
-                }
-                // The first name is the version; those after it are what it inherits from.
-                if let Some(name) = definition.iter().next() {
-                    self.defined_versions.push(strings.get(name.vda_name as u64)?);
-                }
-                if self.defined_versions.len() > MAX_VERSIONS {
-                    return Err(damaged("defined symbol versions"));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether it is started as a program, rather than loaded by one.
     pub fn is_program(&self) -> bool {
         self.kind == Type::Executable || self.interpreter.is_some()
+    }
+
+    /// How many dynamic symbols the section header of the table at this offset counts.
+    fn symbol_count(&self, table: usize) -> Option<usize> {
+        let mut sections = self.sections.iter();
+        let section = sections.find(|section| section.is_dynsym && section.offset == table as u64)?;
+        usize::try_from(section.bytes.checked_div(section.entry_bytes)?).ok()
     }
 
     /// Bytes of sections that are never in memory: what `strip` could remove.
@@ -331,6 +280,9 @@ fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Vec<Section> {
             name: names.get(section.sh_name as u64).unwrap_or_default(),
             bytes: section.sh_size.min(bytes.len() as u64),
             loaded: section.sh_flags & u64::from(section_header::SHF_ALLOC) != 0,
+            offset: section.sh_offset,
+            entry_bytes: section.sh_entsize,
+            is_dynsym: section.sh_type == section_header::SHT_DYNSYM,
         })
         .collect()
 }

@@ -1,0 +1,71 @@
+//! Compares the resolver with the real dynamic loader on a real tree: `cargo run --release --example loader_truth -- TREE`.
+//!
+//! The tree is bound over /opt in a private mount namespace; every ELF file in it is given to ld.so with
+//! LD_TRACE_LOADED_OBJECTS, with R's environment and with that of other programs, and each (soname, path) it prints is
+//! held against what the resolver says for `--runtime host`. Prints the count of edges and of differences; exits with 1
+//! when there are any, with 77 when this machine allows no mounts.
+
+#[path = "../tests/support/oracle.rs"]
+mod oracle;
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use layerfit::facts::read_facts;
+use layerfit::resolve::{Image, Process, RLayout, View, environment};
+use layerfit::rules::RuntimeProfile;
+use layerfit::scan::scan_directory;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [inside, tree] if inside == "--inside" => compare(Path::new(tree)),
+        [tree] => {
+            let tree = Path::new(tree).canonicalize().expect("the tree is there");
+            let Some(mut command) = oracle::command_in(&tree) else { return ExitCode::from(77) };
+            let error = command.arg(std::env::current_exe().expect("a path")).args(["--inside", "/opt"]).exec();
+            panic!("unshare: {error}");
+        }
+        _ => {
+            eprintln!("usage: loader_truth TREE");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn compare(root: &Path) -> ExitCode {
+    let profile = RuntimeProfile::load("host").expect("built in");
+    let (tree, _) = scan_directory(root).expect("readable");
+    let (facts, _) = read_facts(&tree);
+    let image = Image::new(&profile);
+    let (r, _) = RLayout::find(&tree, &facts);
+    let view = View::new(&tree, &facts, &image);
+
+    let mut environments = vec![("other programs", environment(&view, &[]))];
+    for home in &r.homes {
+        environments.push(("R", environment(&view, &home.ld_library_path)));
+    }
+    let (mut edges, mut differences, mut files) = (0, 0, 0);
+    for (name, environment) in &mut environments {
+        // Lambda's working directory need not be there; no path in a tree like this depends on it.
+        "/".clone_into(&mut environment.working_directory);
+        for id in facts.elf.keys() {
+            let path = tree.path(*id).mounted();
+            let real = oracle::trace(Command::new("env"), &path, false, environment, false);
+            if real.answers.is_empty() {
+                println!("{path}: ld.so says: {}", real.errors.trim());
+                continue;
+            }
+            let ours = oracle::answers(&Process::new(&view, environment.clone()).start(*id));
+            files += 1;
+            edges += real.answers.len();
+            for difference in oracle::differences(&real.answers, &ours) {
+                differences += 1;
+                println!("{path} ({name}): {difference}");
+            }
+        }
+    }
+    println!("{files} traces, {edges} edges, {differences} differences");
+    if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,16 @@
+//! Any bytes as a DESCRIPTION: read, or refused with a reason.
+#![no_main]
+
+use layerfit::formats::description::Description;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    match Description::parse(bytes) {
+        Ok(description) => {
+            // Versions compare with themselves as equal, whatever they are.
+            assert_eq!(description.version, description.version.to_string().parse().expect("a version reads back"));
+            assert!(description.needs().count() <= bytes.len());
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
+});

@@ -1,0 +1,64 @@
+#!/bin/bash
+# fuzz.sh [MINUTES [TARGET...]]: fuzz the readers of files that strangers make (30 minutes each, by default all of them,
+# as many at a time as there are processors), from seeds that are real files.
+#
+# A crash, a hang of 10 seconds or more than 512 MB ends a target with an error, and its input stays in fuzz/artifacts:
+# make a test of it. Needs cargo-fuzz (cargo install cargo-fuzz). The stable compiler will do: RUSTC_BOOTSTRAP lets it
+# take the flags that fuzzing needs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+minutes=${1:-30}
+shift || true
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules)
+command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 2; }
+export RUSTC_BOOTSTRAP=1
+
+# --- seeds --------------------------------------------------------------------
+seed() { mkdir -p "fuzz/corpus/$1"; cp -- "$2" "fuzz/corpus/$1/$(sha1sum <"$2" | cut -c 1-16)"; }
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+# Small ELF files of every kind the loader tells apart.
+echo 'int used(void); int weak(void) __attribute__((weak)); int f(void) { return used() + (weak ? weak() : 0); }' >"$work/a.c"
+echo 'extern int f(void); int main(void) { return f(); }' >"$work/b.c"
+printf 'V1 { global: used; local: *; };\n' >"$work/map"
+echo 'int used(void) { return 1; }' >"$work/u.c"
+cc -shared -fPIC -nostdlib -Wl,--version-script="$work/map" -Wl,-soname,libu.so.1 -o "$work/libu.so" "$work/u.c"
+cc -shared -fPIC -nostdlib -Wl,-soname,liba.so.1 -o "$work/liba.so" "$work/a.c" "$work/libu.so"
+cc -shared -fPIC -nostdlib -Wl,--hash-style=sysv -Wl,--disable-new-dtags -Wl,-rpath,'$ORIGIN/../lib' \
+    -o "$work/libs.so" "$work/a.c" "$work/libu.so"
+cc -o "$work/program" "$work/b.c" "$work/a.c" "$work/u.c" -Wl,-rpath,'$ORIGIN'
+cc -static -nostdlib -Wl,-e,f -o "$work/static" "$work/u.c" "$work/a.c"
+cc -c -o "$work/object.o" "$work/a.c"
+for file in "$work"/*.so "$work/program" "$work/static" "$work/object.o"; do
+    strip -o "$work/stripped" "$file"
+    seed elf "$file"
+    seed elf "$work/stripped"
+done
+find target/demo/opt -name DESCRIPTION -size -16k 2>/dev/null | sort | while IFS= read -r file; do
+    seed description "$file"
+done
+printf 'Package: a\nVersion: 1.0-2\nEncoding: latin1\nAuthor: M\374ller\nDepends: R (>= 3.5), b (> 1)\n' >"$work/d"
+seed description "$work/d"
+for file in rules/runtimes/*.toml; do seed runtime "$file"; done
+for file in rules/prune/*.toml; do seed rules "$file"; done
+
+# --- run ----------------------------------------------------------------------
+cargo fuzz build --release --sanitizer none 2>&1 | tail -n 1
+run() {
+    local dictionary=()
+    [ ! -f "fuzz/$1.dict" ] || dictionary=("-dict=fuzz/$1.dict")
+    if cargo fuzz run --release --sanitizer none "$1" -- -max_total_time=$((minutes * 60)) -timeout=10 \
+        -rss_limit_mb=512 -max_len=65536 -print_final_stats=1 "${dictionary[@]}" >"fuzz/artifacts/$1.log" 2>&1; then
+        echo "ok fuzz $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "fuzz/artifacts/$1.log") inputs in" \
+            "$minutes minutes, $(sed -n 's/^stat::peak_rss_mb: *//p' "fuzz/artifacts/$1.log") MB at the peak"
+    else
+        echo "FAILED fuzz $1: $(grep -aE 'ERROR|panicked|Test unit written' "fuzz/artifacts/$1.log" | head -n 3 | tr '\n' ' ')"
+        return 1
+    fi
+}
+mkdir -p fuzz/artifacts
+export -f run
+export minutes
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'run {}'

@@ -1,0 +1,149 @@
+//! Bundle: takes the libraries that only the build host has into the tree's `lib/`, with what they need in turn.
+//!
+//! Never a part of glibc: those are of one build with the image's loader (`rules/glibc.toml`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::capture::{self, Processor};
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::finding::{Code, Finding};
+use crate::formats::elf::{Elf, Machine, Type};
+use crate::path::TreePath;
+use crate::resolve::{Object, Outcome, Reach, Resolution};
+use crate::rules::{GlibcNames, LoaderFacts};
+use crate::scan::{EntryId, Tree};
+use crate::sysroot::Sysroot;
+
+/// A library that was taken from the build host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct Bundled {
+    /// Where it is in the tree.
+    pub path: String,
+    /// Where it came from, every link followed.
+    pub from: String,
+    /// A file that needs it.
+    pub needed_by: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// The build host's libraries.
+pub struct Bundler {
+    root: Sysroot,
+    loaders: Vec<LoaderFacts>,
+    cache: BTreeMap<String, Vec<(i32, String)>>,
+    glibc: GlibcNames,
+    taken: Vec<Bundled>,
+}
+
+/// A needed library that is nowhere, for a machine, and a file that needs it.
+struct Wanted {
+    soname: String,
+    machine: Machine,
+    needed_by: EntryId,
+}
+
+impl Bundler {
+    /// The libraries of the root file system at `root`.
+    ///
+    /// # Errors
+    /// When the root is no directory.
+    pub fn new(root: PathBuf) -> Result<Self> {
+        if !root.is_dir() {
+            return Err(Error::RootMissing(root));
+        }
+        let root = Sysroot::new(root);
+        let loaders = capture::loaders(&root, &Processor::of_lambda());
+        let cache = capture::loader_cache(&root);
+        Ok(Self { root, loaders, cache, glibc: GlibcNames::built_in()?, taken: Vec::new() })
+    }
+
+    /// Adds to the tree what files for which `kept` holds need and nobody has; says whether there was anything. The tree is
+    /// to be read and resolved again then: what was added has needs of its own.
+    ///
+    /// # Errors
+    /// When a library of the host cannot be read.
+    pub fn take(
+        &mut self,
+        tree: &mut Tree,
+        facts: &Facts,
+        resolution: &Resolution,
+        kept: impl Fn(EntryId) -> bool,
+    ) -> Result<bool> {
+        let mut added = Vec::new();
+        for wanted in wanted(facts, resolution, kept) {
+            let Some(path) = TreePath::new(format!("lib/{}", wanted.soname)) else { continue };
+            if self.glibc.has(&wanted.soname) || tree.find(&path).is_some() {
+                continue;
+            }
+            let Some(inside) = self.find(&wanted.soname, wanted.machine) else { continue };
+            let Some(file) = self.root.locate(&inside) else { continue };
+            let needed_by = tree.path(wanted.needed_by).to_string();
+            let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
+            let from = file.display().to_string();
+            self.taken.push(Bundled { path: path.to_string(), from, needed_by, bytes });
+            added.push((path, file));
+        }
+        let any = !added.is_empty();
+        tree.add_files(added)?;
+        Ok(any)
+    }
+
+    /// What was taken, sorted by path.
+    pub fn into_taken(mut self) -> Vec<Bundled> {
+        self.taken.sort();
+        self.taken
+    }
+
+    /// Where the host's loader would find a library: in its cache, or else in its directories.
+    fn find(&self, soname: &str, machine: Machine) -> Option<String> {
+        let flags = capture::cache_flags(machine);
+        let cached = self.cache.get(soname).into_iter().flatten();
+        // Those for better processors only are of no use to a layer.
+        let cached = cached.filter(|(of, path)| Some(*of) == flags && !path.contains("/glibc-hwcaps/"));
+        let directories = self.loaders.iter().filter(|loader| loader.machine == machine.name());
+        let directories = directories.flat_map(|loader| &loader.directories);
+        let mut candidates =
+            cached.map(|(_, path)| path.clone()).chain(directories.map(|directory| format!("{directory}/{soname}")));
+        candidates.find(|path| {
+            let elf = self.root.read(path).ok().and_then(|bytes| Elf::parse(&bytes).ok());
+            elf.is_some_and(|elf| elf.machine == machine && elf.kind == Type::Shared)
+        })
+    }
+}
+
+/// Each library that is surely needed and nowhere, once.
+fn wanted(facts: &Facts, resolution: &Resolution, kept: impl Fn(EntryId) -> bool) -> Vec<Wanted> {
+    let mut wanted: BTreeMap<(String, String), Wanted> = BTreeMap::new();
+    for (id, edges) in resolution.loads.edges.iter().filter(|(id, _)| kept(**id)) {
+        for ((_, edge), _) in edges.iter().filter(|(_, reach)| **reach == Reach::Needed) {
+            let missing = matches!(&edge.outcome, Outcome::Missing { stopped: None, .. });
+            let Some(elf) = facts.elf.get(id).filter(|_| missing && edge.from == Object::Tree(*id)) else { continue };
+            // A name with a slash is a path: there is no directory to put the file into.
+            if edge.soname.contains('/') {
+                continue;
+            }
+            let key = (edge.soname.clone(), elf.machine.name());
+            let new = Wanted { soname: edge.soname.clone(), machine: elf.machine, needed_by: *id };
+            wanted.entry(key).or_insert(new);
+        }
+    }
+    wanted.into_values().collect()
+}
+
+/// A remark about each library that was taken.
+pub fn findings(taken: &[Bundled]) -> impl Iterator<Item = Finding> {
+    taken.iter().map(|bundled| {
+        Finding::info(
+            Code::Bundled,
+            &bundled.path,
+            format!("taken from {} for {}", bundled.from, bundled.needed_by),
+            "nothing to do; copy it into the tree when layers are to be packed on another machine",
+        )
+    })
+}

@@ -1,0 +1,339 @@
+//! Commands: what starts scripts, and what the scripts on the way to an invocation run. Each is in the tree, in the image,
+//! or nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::image::Image;
+use super::r::{RHome, RLayout};
+use crate::finding::{Code, Finding, Severity};
+use crate::formats::rdb;
+use crate::formats::shebang::{self, Interpreter};
+use crate::formats::shell::{How, Script, Unfollowed};
+use crate::path::{TreePath, printable};
+use crate::rules::{BUILT_IN_RUNTIMES, LibrarySource, RNeeds, RuntimeProfile};
+use crate::scan::{EntryId, Kind, Magic, Place, Tree};
+
+/// A script longer than this is not read: no start-up script comes near.
+const MAX_SCRIPT_BYTES: u64 = 1 << 20;
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CommandOutcome {
+    /// It is in the tree.
+    Tree(EntryId),
+    /// It is in the image, at this path.
+    Image(String),
+    /// It is nowhere.
+    Missing,
+}
+
+/// A command that a script runs, or the interpreter that its first line names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandUse {
+    /// The script.
+    pub script: EntryId,
+    /// The line, from 1; the first is the one that names the interpreter.
+    pub line: usize,
+    /// Its name or path.
+    pub command: String,
+    /// What became of it.
+    pub outcome: CommandOutcome,
+    /// Whether it is the interpreter.
+    pub interpreter: bool,
+    /// Whether the script asks first if it is there.
+    pub guarded: bool,
+}
+
+/// What scripts run.
+#[derive(Debug, Default)]
+pub struct Commands {
+    /// Every command, sorted.
+    pub uses: Vec<CommandUse>,
+    /// What could not be followed, by script.
+    pub unfollowed: Vec<(EntryId, Unfollowed)>,
+    /// The scripts on the way to an invocation; true for what the bootstrap itself is or reads.
+    pub on_the_way: BTreeMap<EntryId, bool>,
+    /// The `which` that R runs and nobody has, with R's base package.
+    which: Option<(EntryId, String)>,
+}
+
+/// Follows the scripts of a tree: every one to its interpreter, and those on the way to an invocation (the bootstrap, R's
+/// front ends, what they run and read) to their commands.
+pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds) -> Commands {
+    let mut commands = Commands::default();
+    let scripts = tree.iter().filter(|(_, entry)| entry.is_executable());
+    for (id, line) in scripts.filter_map(|(id, entry)| Some((id, script_line(&entry.kind)?))) {
+        let Some(interpreter) = shebang::parse(line) else { continue };
+        let (command, outcome) = match interpreter {
+            Interpreter::Path(path) => {
+                let Some(outcome) = at_path(tree, image, &path) else { continue };
+                (path, outcome)
+            }
+            Interpreter::Command(name) => {
+                let outcome = in_path(tree, image, &name);
+                (name, outcome)
+            }
+        };
+        commands.uses.push(CommandUse { script: id, line: 1, command, outcome, interpreter: true, guarded: false });
+    }
+
+    let mut functions = BTreeSet::new();
+    // Variables that Lambda sets, and whatever the scripts set on the way.
+    let set = |name: &str, value: &str| (name.to_owned(), BTreeSet::from([value.to_owned()]));
+    let variables: BTreeMap<_, _> =
+        [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime")].into();
+    let mut queue: Vec<_> = starts(tree, r).into_iter().map(|(id, own)| (id, own, variables.clone())).rev().collect();
+    while let Some((id, bootstrap, variables)) = queue.pop() {
+        let known = commands.on_the_way.get(&id).copied();
+        if known == Some(true) || (known == Some(false) && !bootstrap) || is_left_alone(tree, r, needs, id) {
+            continue;
+        }
+        commands.on_the_way.insert(id, bootstrap);
+        // A program, or a script in another language.
+        let other = match &tree.entry(id).kind {
+            Kind::File { magic: Magic::Script(_), .. } => !is_shell_script(tree, id),
+            Kind::File { magic: Magic::Other, .. } => false,
+            _ => true,
+        };
+        if other {
+            continue;
+        }
+        let text = if tree.entry(id).bytes() <= MAX_SCRIPT_BYTES { tree.read(id).ok() } else { None };
+        let Some(script) = text.and_then(|text| Script::parse(&text, &variables).ok()) else {
+            commands.unfollowed.push((id, Unfollowed { line: 1, what: "the whole script".to_owned() }));
+            continue;
+        };
+        functions.extend(script.functions.iter().cloned());
+        commands.unfollowed.extend(script.unfollowed.iter().map(|unfollowed| (id, unfollowed.clone())));
+        for run in &script.runs {
+            let outcome = |command: &String| match (command.contains('/'), run.how) {
+                (true, _) => at_path(tree, image, command),
+                (false, How::Command) => Some(in_path(tree, image, command)),
+                // A name that a shell reads is looked for in the function's own directory.
+                (false, How::Source) => None,
+            };
+            let mut outcomes: Vec<_> = run.commands.iter().map(|command| (command.clone(), outcome(command))).collect();
+            // Of several values that a variable can have, one that is there is enough: the others are for other machines.
+            if outcomes.iter().any(|(_, outcome)| *outcome != Some(CommandOutcome::Missing)) {
+                outcomes.retain(|(_, outcome)| *outcome != Some(CommandOutcome::Missing));
+            }
+            for (command, outcome) in outcomes {
+                let Some(outcome) = outcome else { continue };
+                if let CommandOutcome::Tree(next) = outcome
+                    && (run.how == How::Source || is_shell_script(tree, next))
+                {
+                    // What the bootstrap runs is its own process; what it reads is part of it.
+                    queue.push((next, bootstrap && run.how == How::Source, script.variables.clone()));
+                }
+                let (line, guarded) = (run.line, run.guarded);
+                commands.uses.push(CommandUse { script: id, line, command, outcome, interpreter: false, guarded });
+            }
+        }
+    }
+    commands.uses.retain(|used| !(used.outcome == CommandOutcome::Missing && functions.contains(&used.command)));
+    commands.uses.sort();
+    commands.uses.dedup();
+    commands.unfollowed.sort();
+    commands.unfollowed.dedup();
+    commands.which = r.homes.iter().find_map(|home| missing_which(tree, image, home));
+    commands
+}
+
+/// Where an invocation begins: the bootstrap, and R's front ends where they are scripts.
+fn starts(tree: &Tree, r: &RLayout) -> Vec<(EntryId, bool)> {
+    let find = |path: Option<TreePath>| tree.find(&path?);
+    let mut starts: Vec<(EntryId, bool)> =
+        find(TreePath::new("bootstrap")).into_iter().map(|bootstrap| (bootstrap, true)).collect();
+    for home in &r.homes {
+        starts
+            .extend(["bin/R", "bin/Rscript"].into_iter().filter_map(|name| Some((find(home.path.join(name))?, false))));
+    }
+    let named = tree.iter().filter(|(_, entry)| matches!(entry.path.name(), b"R" | b"Rscript"));
+    starts.extend(named.map(|(id, _)| (id, false)));
+    let real = starts.into_iter().filter_map(|(id, bootstrap)| match tree.follow(id) {
+        Place::Inside(file) if bootstrap || is_shell_script(tree, file) => Some((file, bootstrap)),
+        _ => None,
+    });
+    real.collect()
+}
+
+fn script_line(kind: &Kind) -> Option<&[u8]> {
+    match kind {
+        Kind::File { magic: Magic::Script(line), .. } => Some(line),
+        _ => None,
+    }
+}
+
+fn is_shell_script(tree: &Tree, id: EntryId) -> bool {
+    let interpreter = script_line(&tree.entry(id).kind).and_then(shebang::parse);
+    let name = match &interpreter {
+        Some(Interpreter::Path(path)) => path.rsplit('/').next().unwrap_or(path),
+        Some(Interpreter::Command(name)) => name,
+        None => return false,
+    };
+    // With a carriage return it does not start, which is said; what it runs is worth knowing all the same.
+    matches!(name.trim_end_matches('\r'), "sh" | "bash" | "dash" | "ash" | "ksh")
+}
+
+fn is_left_alone(tree: &Tree, r: &RLayout, needs: &RNeeds, id: EntryId) -> bool {
+    r.homes.iter().any(|home| tree.path(id).below(&home.path).is_some_and(|below| needs.is_left_alone(below)))
+}
+
+/// A command by its path; `None` when it lies where nothing is known of, in the function's own code for instance.
+fn at_path(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutcome> {
+    let place = match TreePath::from_mounted(path.as_bytes()) {
+        Some(_) => tree.locate(path.as_bytes()),
+        None if path.starts_with('/') => Place::Outside(path.as_bytes().to_vec()),
+        None => return None,
+    };
+    match place {
+        Place::Inside(id) if tree.entry(id).is_file() => Some(CommandOutcome::Tree(id)),
+        Place::Outside(outside) => {
+            let outside = String::from_utf8_lossy(&outside).into_owned();
+            if image.has_command(&outside) {
+                return Some(CommandOutcome::Image(outside));
+            }
+            image.knows_commands_beside(&outside).then_some(CommandOutcome::Missing)
+        }
+        _ => Some(CommandOutcome::Missing),
+    }
+}
+
+/// A command by its name, as the shell looks for it in PATH.
+fn in_path(tree: &Tree, image: &Image<'_>, name: &str) -> CommandOutcome {
+    let path = image.profile().environment.path.iter().map(|directory| format!("{directory}/{name}"));
+    path.filter_map(|path| at_path(tree, image, &path))
+        .find(|outcome| match outcome {
+            CommandOutcome::Tree(id) => tree.entry(*id).is_executable(),
+            CommandOutcome::Image(_) => true,
+            CommandOutcome::Missing => false,
+        })
+        .unwrap_or(CommandOutcome::Missing)
+}
+
+/// The `which` that R has compiled in, when nobody has it. `Sys.which()` runs it, and utils calls that when it is loaded
+/// (`.onLoad` and `.osVersion` in R's src/library/utils/R): without it utils, and so stats, are not attached.
+fn missing_which(tree: &Tree, image: &Image<'_>, home: &RHome) -> Option<(EntryId, String)> {
+    // A profile that puts another function in its place is taken at its word.
+    let profiles =
+        ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(|below| home.path.join(below));
+    let replaced = profiles.filter_map(|path| tree.read(tree.find(&path)?).ok());
+    if replaced.into_iter().any(|text| text.windows(9).any(|window| window == b"Sys.which")) {
+        return None;
+    }
+    let base = tree.find(&home.path.join("library/base/R/base.rdb")?)?;
+    let database = tree.read(base).ok()?;
+    let which = rdb::records(&database)
+        .find_map(|record| rdb::strings(&record, b"/which").find(|path| path.starts_with('/')).map(str::to_owned))?;
+    (at_path(tree, image, &which) == Some(CommandOutcome::Missing)).then_some((base, which))
+}
+
+impl Commands {
+    /// What is missing, of the scripts for which `kept` holds.
+    pub(super) fn findings(&self, tree: &Tree, image: &Image<'_>, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+        let mut lines: BTreeMap<(EntryId, &str, bool, bool), Vec<usize>> = BTreeMap::new();
+        let missing = self.uses.iter().filter(|used| used.outcome == CommandOutcome::Missing && kept(used.script));
+        for used in missing {
+            let key = (used.script, used.command.as_str(), used.interpreter, used.guarded);
+            lines.entry(key).or_default().push(used.line);
+        }
+        let mut findings: Vec<Finding> = lines
+            .into_iter()
+            .map(|((script, command, interpreter, guarded), lines)| {
+                let on_the_way = self.on_the_way.get(&script);
+                if interpreter {
+                    missing_interpreter(tree, image, script, command, on_the_way.is_some())
+                } else {
+                    let bootstrap = on_the_way == Some(&true);
+                    missing_command(tree, image, (script, &lines), command, bootstrap, guarded)
+                }
+            })
+            .collect();
+        if let Some((base, which)) = self.which.as_ref().filter(|(base, _)| kept(*base)) {
+            findings.push(Finding::error(
+                Code::WhichMissing,
+                tree.path(*base),
+                format!(
+                    "Sys.which() runs {which}, which neither the tree nor {} has: R cannot load utils, nor attach stats",
+                    image.profile().name
+                ),
+                "configure R with WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: \
+                 layerfit rules C103 has the lines",
+            ));
+        }
+        let mut unfollowed: BTreeMap<EntryId, Vec<String>> = BTreeMap::new();
+        for (script, part) in self.unfollowed.iter().filter(|(script, _)| kept(*script)) {
+            unfollowed.entry(*script).or_default().push(format!(
+                "line {}: {}",
+                part.line,
+                printable(part.what.as_bytes())
+            ));
+        }
+        findings.extend(unfollowed.into_iter().map(|(script, parts)| {
+            Finding::info(
+                Code::NotFollowed,
+                tree.path(script),
+                format!("what is run here depends on values that only a run has: {}", parts.join("; ")),
+                "check these lines by hand",
+            )
+        }));
+        findings
+    }
+}
+
+fn missing_interpreter(tree: &Tree, image: &Image<'_>, script: EntryId, command: &str, on_the_way: bool) -> Finding {
+    let shown = printable(command.as_bytes());
+    let help = if command.ends_with('\r') {
+        "save it with Unix line ends: the kernel takes the carriage return for a part of the name".to_owned()
+    } else {
+        format!("put {shown} into the tree, or drop the script{}", runtimes_with(command, &image.profile().name))
+    };
+    Finding {
+        severity: if on_the_way { Severity::Error } else { Severity::Warning },
+        code: Code::ScriptInterpreterMissing,
+        subject: tree.path(script).to_string(),
+        message: format!("is run by {shown}, which neither the tree nor {} has", image.profile().name),
+        help,
+    }
+}
+
+fn missing_command(
+    tree: &Tree,
+    image: &Image<'_>,
+    (script, lines): (EntryId, &[usize]),
+    command: &str,
+    bootstrap: bool,
+    guarded: bool,
+) -> Finding {
+    let shown = printable(command.as_bytes());
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    let line = if lines.len() == 1 { "line" } else { "lines" };
+    let asks = if guarded { ", but asks first if it is there" } else { "" };
+    let help =
+        format!("put it into bin/, or write the script without{}", runtimes_with(command, &image.profile().name));
+    Finding {
+        severity: match (guarded, bootstrap) {
+            (true, _) => Severity::Info,
+            (false, true) => Severity::Error,
+            (false, false) => Severity::Warning,
+        },
+        code: Code::CommandMissing,
+        subject: tree.path(script).to_string(),
+        message: format!(
+            "runs {shown} ({line} {}), which neither the tree nor {} has{asks}",
+            lines.join(", "),
+            image.profile().name
+        ),
+        help,
+    }
+}
+
+/// The built-in runtimes, but for this one, that have a command, in words.
+fn runtimes_with(command: &str, but: &str) -> String {
+    let name = command.rsplit('/').next().unwrap_or(command);
+    let others = BUILT_IN_RUNTIMES.iter().filter(|(runtime, _)| *runtime != but);
+    let profiles = others.filter_map(|(runtime, _)| RuntimeProfile::load(runtime).ok());
+    let listed = profiles.filter(|profile| profile.libraries.from == LibrarySource::List);
+    let with: Vec<String> = listed.filter(|p| p.commands.names.contains(name)).map(|p| p.name).collect();
+    if with.is_empty() { String::new() } else { format!(" ({} has it)", with.join(" and ")) }
+}

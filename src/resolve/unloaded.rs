@@ -1,0 +1,83 @@
+//! Libraries that nothing loads: the image's own stands before them in the search path, or nothing asks for them.
+
+use std::collections::BTreeSet;
+
+use super::graph::Node;
+use super::loader::{Object, Outcome};
+use super::processes::Loads;
+use super::r::RLayout;
+use super::{Reach, Resolution};
+use crate::facts::Facts;
+use crate::formats::elf::Type;
+use crate::scan::{EntryId, Kind, Place, Tree};
+
+/// Why nothing loads a library.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhyUnloaded {
+    /// What asks for it gets the image's, at this path.
+    Shadowed(String),
+    /// Nothing asks for it.
+    Unreached,
+}
+
+/// A library, or a link to one, that nothing loads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unloaded {
+    /// Which.
+    pub entry: EntryId,
+    /// Why.
+    pub why: WhyUnloaded,
+}
+
+/// The libraries that are there to be needed, and the links to them: those named as libraries that nothing loads by a name
+/// of its own, as it does programs, plugins, R's modules and the libraries of packages.
+pub(super) fn libraries(tree: &Tree, facts: &Facts, r: &RLayout, loads: &Loads) -> BTreeSet<EntryId> {
+    let is_library = |id: EntryId| {
+        facts.elf.get(&id).is_some_and(|elf| elf.kind == Type::Shared)
+            && is_library_name(tree.path(id).name())
+            && !loads.roots.contains(&id)
+            && r.package_of(tree.path(id)).is_none()
+    };
+    let ids = tree.iter().filter(|(id, entry)| match &entry.kind {
+        Kind::File { .. } => is_library(*id),
+        Kind::Link { .. } => {
+            is_library_name(entry.path.name())
+                && matches!(tree.follow(*id), Place::Inside(target) if is_library(target))
+        }
+        Kind::Directory => false,
+    });
+    ids.map(|(id, _)| id).collect()
+}
+
+/// `libx.so`, `libx.so.1.2`, `libx-2.so`: the names that `ldconfig` takes for libraries.
+pub fn is_library_name(name: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(name);
+    text.starts_with("lib") && (text.ends_with(".so") || text.contains(".so."))
+}
+
+impl Resolution {
+    /// The libraries that nothing loads of what `kept` holds for, sorted by path.
+    pub fn unloaded(&self, tree: &Tree, facts: &Facts, kept: impl Fn(EntryId) -> bool) -> Vec<Unloaded> {
+        let others = tree.iter().map(|(id, _)| id).filter(|id| kept(*id) && !self.libraries.contains(id));
+        let packages = self.r.packages.iter().enumerate().filter(|(_, package)| kept(package.entry));
+        let roots = others.map(Node::Entry).chain(packages.map(|(position, _)| Node::Package(position)));
+        let reached = self.graph.reach(roots.chain((!self.r.homes.is_empty()).then_some(Node::R)));
+        let unloaded = self.libraries.iter().filter(|id| kept(**id) && !reached.contains_key(&Node::Entry(**id)));
+        unloaded.map(|id| Unloaded { entry: *id, why: self.why_unloaded(tree, facts, *id) }).collect()
+    }
+
+    fn why_unloaded(&self, tree: &Tree, facts: &Facts, id: EntryId) -> WhyUnloaded {
+        let target = match tree.follow(id) {
+            Place::Inside(target) => target,
+            _ => id,
+        };
+        let soname = facts.elf.get(&target).and_then(|elf| elf.soname.as_deref());
+        let asked = |name: &str| name.as_bytes() == tree.path(id).name() || Some(name) == soname;
+        let edges = self.loads.edges.values().flatten().filter(|(_, reach)| **reach > Reach::Nothing);
+        let images = edges.filter_map(|((_, edge), _)| match &edge.outcome {
+            Outcome::Found { object: Object::Image(path), .. } if asked(&edge.soname) => Some(path.clone()),
+            _ => None,
+        });
+        images.min().map_or(WhyUnloaded::Unreached, WhyUnloaded::Shadowed)
+    }
+}

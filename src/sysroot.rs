@@ -1,0 +1,132 @@
+//! Sysroot: the root file system of an image or of this machine, read as a process inside it would see it.
+//!
+//! A root that was unpacked somewhere holds absolute links (`/lib64 -> /usr/lib64`); they mean the root's own
+//! directories, never this machine's. Nothing is written and nothing is run.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// How many links the kernel follows before it says ELOOP (path_resolution(7)).
+const MAX_LINKS: u32 = 40;
+
+/// A root file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sysroot(PathBuf);
+
+impl Sysroot {
+    /// The file system below `root`; `/` is this machine's own.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where a path inside the root leads, every link followed: a path inside the root that is no link; `None` when
+    /// nothing is there.
+    pub fn canonical(&self, inside: &str) -> Option<String> {
+        let mut left: Vec<OsString> = names(Path::new(inside));
+        let mut done = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            if name == ".." {
+                done.pop();
+                continue;
+            }
+            done.push(&name);
+            let metadata = fs::symlink_metadata(self.outside(&done)).ok()?;
+            if metadata.is_symlink() {
+                links += 1;
+                if links > MAX_LINKS {
+                    return None;
+                }
+                let target = fs::read_link(self.outside(&done)).ok()?;
+                if target.is_absolute() {
+                    done = PathBuf::from("/");
+                } else {
+                    done.pop();
+                }
+                left.extend(names(&target));
+            } else if !left.is_empty() && !metadata.is_dir() {
+                return None;
+            }
+        }
+        done.into_os_string().into_string().ok()
+    }
+
+    /// Whether a path inside the root leads to a directory.
+    pub fn is_directory(&self, inside: &str) -> bool {
+        self.canonical(inside).is_some_and(|path| self.outside(Path::new(&path)).is_dir())
+    }
+
+    /// Whether a path inside the root leads to a regular file.
+    pub fn is_file(&self, inside: &str) -> bool {
+        self.canonical(inside).is_some_and(|path| self.outside(Path::new(&path)).is_file())
+    }
+
+    /// Where a file inside the root is on this machine, every link followed; `None` when nothing is there.
+    pub fn locate(&self, inside: &str) -> Option<PathBuf> {
+        Some(self.outside(Path::new(&self.canonical(inside)?)))
+    }
+
+    /// The content of a file inside the root.
+    ///
+    /// # Errors
+    /// When it is not there, is no regular file, or cannot be read.
+    pub fn read(&self, inside: &str) -> io::Result<Vec<u8>> {
+        let path = self.locate(inside).filter(|path| path.is_file());
+        fs::read(path.ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// The names in a directory inside the root that are UTF-8, sorted; none when it is not there.
+    pub fn list(&self, inside: &str) -> Vec<String> {
+        let entries = self.locate(inside).and_then(|path| fs::read_dir(path).ok());
+        let mut names: Vec<String> =
+            entries.into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    fn outside(&self, inside: &Path) -> PathBuf {
+        self.0.join(inside.strip_prefix("/").unwrap_or(inside))
+    }
+}
+
+/// The names of a path, the last first; `..` is among them.
+fn names(path: &Path) -> Vec<OsString> {
+    let name = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        _ => None,
+    };
+    path.components().rev().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn an_absolute_link_stays_inside_and_a_circle_ends() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(root.path().join("usr/lib64")).expect("made");
+        fs::write(root.path().join("usr/lib64/libx.so.1.2"), "x").expect("written");
+        symlink("/usr/lib64", root.path().join("lib64")).expect("linked");
+        symlink("../../../../usr/lib64/libx.so.1.2", root.path().join("usr/lib64/libx.so.1")).expect("linked");
+        symlink("b", root.path().join("a")).expect("linked");
+        symlink("a", root.path().join("b")).expect("linked");
+        let sysroot = Sysroot::new(root.path());
+        assert_eq!(sysroot.canonical("/lib64/libx.so.1").as_deref(), Some("/usr/lib64/libx.so.1.2"));
+        assert_eq!(sysroot.read("/lib64/libx.so.1").expect("read"), b"x");
+        assert_eq!(sysroot.list("/lib64"), ["libx.so.1", "libx.so.1.2"]);
+        assert!(sysroot.is_directory("/lib64") && !sysroot.is_directory("/lib64/libx.so.1"));
+        assert_eq!(sysroot.canonical("/a"), None);
+        assert_eq!(sysroot.canonical("/lib64/libx.so.1/y"), None);
+        assert_eq!(sysroot.canonical("/").as_deref(), Some("/"));
+    }
+}

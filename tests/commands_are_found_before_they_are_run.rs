@@ -1,0 +1,128 @@
+//! What starts scripts, and what the scripts on the way to an invocation run, is in the tree, in the image, or missed.
+
+mod support;
+
+use std::io::Write;
+
+use support::{World, assert_finding, assert_no_finding, findings};
+
+fn script(world: &World, path: &str, text: &str) {
+    world.file(path, text).mode(path, 0o755);
+}
+
+#[test]
+fn a_command_of_the_bootstrap_that_the_image_lacks_is_an_error_that_names_a_runtime_with_it() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\nset -e\nwhile true; do\n  curl -sS x | grep y\n  tar -xf z\ndone\n");
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2"]);
+    assert_eq!(code, 1);
+    let found = findings(&report, "C102");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].1.contains("runs curl (line 4)") && found[1].1.contains("runs tar (line 5)"), "{found:?}");
+    // al2023 has curl, and no tar either.
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_finding(&report, "C102", "bootstrap", "runs tar");
+    assert!(report["findings"][0]["help"].as_str().expect("help").contains("provided has it"));
+    assert_no_finding(&world.json(&["analyze", "ROOT", "--runtime", "provided"]).1, "C102");
+}
+
+#[test]
+fn a_command_in_the_tree_is_found_and_kept_for_the_script() {
+    let world = World::new();
+    world.program("bin/curl", &[], &[]);
+    script(&world, "bootstrap", "#!/bin/sh\ncurl x\n");
+    let (code, report) = world.json(&["plan", "ROOT", "--runtime", "provided.al2", "--select", "network-commands"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "P101", "bin/curl", "bootstrap needs it");
+    // Where the image has the command first, the one in the tree is not run, and may go.
+    let (_, report) = world.json(&["plan", "ROOT", "--select", "network-commands"]);
+    assert_no_finding(&report, "P101");
+}
+
+#[test]
+fn what_the_bootstrap_reads_and_runs_is_followed() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/bash\nBASE=/opt/etc\n. \"$BASE/functions\"\nstart\nexec /opt/run.sh\n");
+    world.file("etc/functions", "start() { jq . ; }\n");
+    script(&world, "run.sh", "#!/bin/sh\nless x\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let subjects: Vec<(String, String)> =
+        findings(&report, "C102").into_iter().map(|(subject, message)| (subject, message[..9].to_owned())).collect();
+    assert_eq!(subjects, [("etc/functions".into(), "runs jq (".into()), ("run.sh".into(), "runs less".into())]);
+    // What the bootstrap reads is its own; what it runs may fail without it.
+    let severity = |subject: &str| {
+        let found = report["findings"].as_array().expect("findings").iter().find(|f| f["subject"] == subject);
+        found.expect("there")["severity"].as_str().expect("text").to_owned()
+    };
+    assert_eq!([severity("etc/functions"), severity("run.sh")], ["error", "warning"]);
+}
+
+#[test]
+fn a_command_that_is_asked_for_first_is_a_remark() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\nif command -v jq >/dev/null; then jq . ; fi\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "C102", "bootstrap", "asks first");
+}
+
+#[test]
+fn what_cannot_be_followed_is_said_and_scripts_that_no_invocation_runs_are_left_alone() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\n$HANDLER_COMMAND x\n");
+    script(&world, "bin/bzmore", "#!/bin/sh\nmore x\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "C104", "bootstrap", "line 2: $HANDLER_COMMAND x");
+    assert_no_finding(&report, "C102");
+}
+
+#[test]
+fn an_interpreter_that_is_nowhere_is_an_error_on_the_way_and_a_warning_elsewhere() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/bash\r\necho x\r\n");
+    script(&world, "bin/c_rehash", "#!/usr/bin/env perl\n");
+    script(&world, "bin/fine", "#!/usr/bin/env bash\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let found = findings(&report, "C101");
+    assert_eq!(found.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["bootstrap", "bin/c_rehash"]);
+    assert!(found[0].1.contains("/bin/bash\\r") && found[1].1.contains("is run by perl"), "{found:?}");
+}
+
+#[test]
+fn an_interpreter_in_the_tree_is_found() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    script(&world, "bin/job", "#!/opt/R/bin/Rscript\n");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C101");
+}
+
+/// A lazy-load database with this string in it, as R writes one.
+fn database(text: &str) -> Vec<u8> {
+    let mut record = vec![0, 4, 0, 9];
+    record.extend(u32::try_from(text.len()).expect("short").to_be_bytes());
+    record.extend(text.as_bytes());
+    let mut bytes = u32::try_from(record.len()).expect("short").to_be_bytes().to_vec();
+    let mut zlib = flate2::write::ZlibEncoder::new(&mut bytes, flate2::Compression::default());
+    zlib.write_all(&record).expect("compressed");
+    zlib.finish().expect("compressed");
+    bytes
+}
+
+#[test]
+fn the_which_that_r_has_compiled_in_is_missed() {
+    let world = World::new();
+    world.r().file("R/lib/R/library/base/R/base.rdb", database("/usr/bin/which"));
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "C103", "R/lib/R/library/base/R/base.rdb", "runs /usr/bin/which");
+    assert_no_finding(&world.json(&["analyze", "ROOT", "--runtime", "provided"]).1, "C103");
+    // Another Sys.which in the site's profile, or a `which` of the tree's own, is the way out.
+    world.file("R/lib/R/etc/Rprofile.site", "assign('Sys.which', f, baseenv())\n");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+    let world = World::new();
+    world.r().file("R/lib/R/library/base/R/base.rdb", database("/opt/bin/which")).program("bin/which", &[], &[]);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+}
