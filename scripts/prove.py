@@ -92,7 +92,9 @@ def layerfit_json(proof, command, *arguments, options=None):
 
 
 def pack_command(proof, output, *more, tree=None):
-    return [proof.layerfit, "pack", tree or proof.tree, "-o", output, "--format", "json", *proof.options, *more]
+    # Without the cache, so that each run does all of its work.
+    words = ["pack", tree or proof.tree, "-o", output, "--format", "json", "--no-cache"]
+    return [proof.layerfit, *words, *proof.options, *more]
 
 
 def pack(proof, output, *more, tree=None):
@@ -293,6 +295,8 @@ def content_is_what_is_kept(proof):
     require_same(set(result) - kept, wanted, "directories extracted and wanted")
     require_none((d for d in directories if os.listdir(proof.tree / d)), "directories in zips are full in the tree")
 
+    forms = {form["form"]: set(form["paths"]) for form in proof.pack["rewritten"]}
+    stripped, rewritten = forms.get("stripped", set()), set().union(*forms.values())
     for path in kept:
         before, after = proof.tree / path, proof.extracted / path
         mode = result[path].st_mode
@@ -301,7 +305,10 @@ def content_is_what_is_kept(proof):
             require_same(os.readlink(after), os.readlink(before), f"{path}: target extracted and in the tree")
             require_same(entries[path].get("link"), os.readlink(before), f"{path}: target in manifest and tree")
             continue
-        require(filecmp.cmp(before, after, shallow=False), f"{path}: its content is not that of the tree")
+        if path in stripped:
+            require_same_when_loaded(path, before.read_bytes(), after.read_bytes())
+        elif path not in rewritten:
+            require(filecmp.cmp(before, after, shallow=False), f"{path}: its content is not that of the tree")
         right = 0o755 if source[path].st_mode & 0o111 else 0o644
         require(stat.S_IMODE(mode) == right, f"{path}: its mode is {stat.S_IMODE(mode):o} and should be {right:o}")
 
@@ -309,19 +316,39 @@ def content_is_what_is_kept(proof):
     dropped = scanned - kept
     totals, pruned = proof.pack["totals"], proof.pack["pruned"]
 
-    def bytes_of(paths):
-        return sum(source[path].st_size for path in paths)
+    def bytes_of(paths, where=source):
+        return sum(where[path].st_size for path in paths)
 
-    for name, paths, length in (
-        ("scanned", scanned, "bytes"),
-        ("kept", kept, "unzipped_bytes"),
-        ("pruned", dropped, "bytes"),
+    for name, paths, length, where in (
+        ("scanned", scanned, "bytes", source),
+        ("kept", kept, "unzipped_bytes", result),
+        ("pruned", dropped, "bytes", source),
     ):
         require_same(totals[name]["files"], len(paths), f"files {name}, as reported and as counted")
-        require_same(totals[name][length], bytes_of(paths), f"bytes {name}, as reported and as counted")
+        require_same(totals[name][length], bytes_of(paths, where), f"bytes {name}, as reported and as counted")
     require_same(sum(rule["files"] for rule in pruned), len(dropped), "files of all rules and files dropped")
     require_same(sum(rule["bytes"] for rule in pruned), bytes_of(dropped), "bytes of all rules and bytes dropped")
-    return f"{len(kept)} kept, all equal to the tree's, + {len(dropped)} pruned = {len(scanned)} scanned"
+    figures = f"{len(kept)} kept, + {len(dropped)} pruned = {len(scanned)} scanned"
+    return f"{figures}; {len(stripped)} stripped, equal in all that is loaded; the rest equal to the tree's"
+
+
+def require_same_when_loaded(path, before, after):
+    """Program headers, and every byte of every segment, are the same: the loader sees no difference (elf(5))."""
+    require(before[:4] == b"\x7fELF" and before[4] == 2 and before[5] == 1, f"{path}: it is no 64-bit ELF file")
+    phoff, phentsize, phnum = *struct.unpack_from("<Q", before, 32), *struct.unpack_from("<HH", before, 54)
+    end = phoff + phentsize * phnum
+    for number in range(phnum):
+        offset, length = *struct.unpack_from("<Q", before, phoff + 56 * number + 8), *struct.unpack_from(
+            "<Q", before, phoff + 56 * number + 32
+        )
+        end = max(end, offset + length)
+
+    def loaded(content):
+        # The header says where section headers are, which are not loaded: e_shoff, e_shnum, e_shstrndx.
+        return content[:40] + content[48:60] + content[64:end]
+
+    require(loaded(before) == loaded(after), f"{path}: what is loaded of it is not that of the tree")
+    require(len(after) < len(before), f"{path}: it is no smaller for being stripped")
 
 
 def same_bytes_every_time(proof):
@@ -508,6 +535,25 @@ def size(proof):
     return figures
 
 
+def the_cache_changes_nothing(proof):
+    """The same bytes with an empty cache, a full one, and one in which every entry is damaged."""
+    cache, output = proof.temp / "cache", proof.temp / "cached"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    command = [word for word in pack_command(proof, output) if word != "--no-cache"]
+    seconds = {}
+    for state in ("cold", "warm", "damaged"):
+        if state == "damaged":
+            for path in cache.rglob("*"):
+                if path.is_file():
+                    path.write_bytes(path.read_bytes()[:-1] + b"?")
+        seconds[state] = timed(command, proof.pack_exit, env=environment)
+        require_same(whole_directory(output), proof.sha256, f"zips with a {state} cache and without one")
+    entries = sum(path.is_file() for path in cache.rglob("*"))
+    shutil.rmtree(cache)
+    times = ", ".join(f"{state} {time:.2f} s" for state, time in seconds.items())
+    return f"{entries} entries; {times}: the same zips each time"
+
+
 def killed_runs(proof):
     """Kills packs that would replace an older, different DIR: afterwards it is the old one or the new one, whole."""
     beside = proof.temp / "killed"
@@ -572,6 +618,7 @@ CHECKS = (
     analyze_and_ldd,
     speed,
     size,
+    the_cache_changes_nothing,
     killed_runs,
     foreign_files_survive,
     tree_is_unchanged,

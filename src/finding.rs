@@ -121,6 +121,10 @@ codes! {
     TooManyLayers = "F103",
     /// One file that fits no layer.
     FileTooLarge = "F104",
+    /// An ELF file that is packed with its debug data.
+    NotStripped = "T101",
+    /// An R database that is packed as it is.
+    NotRepacked = "T102",
     /// A zip that cannot be read as Lambda would.
     DamagedZip = "Z101",
     /// An entry that would land outside `/opt`.

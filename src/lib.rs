@@ -36,4 +36,5 @@ pub mod resolve;
 pub mod rules;
 pub mod scan;
 pub mod sysroot;
+pub mod transform;
 pub mod write;

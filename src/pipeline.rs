@@ -9,7 +9,7 @@ use crate::bytes::size;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, read_facts};
 use crate::finding::{Code, Finding, Severity};
-use crate::measure::Measurements;
+use crate::measure::{Cache, Level, Measurements, Options};
 use crate::pack::{self, Plan, Unit};
 use crate::progress::Progress;
 use crate::prune::{Pruning, prune};
@@ -17,6 +17,7 @@ use crate::report::{self, Report};
 use crate::resolve::{Image, Resolution, resolve};
 use crate::rules::{Limits, Plugins, PruneRules, RNeeds, RuntimeProfile};
 use crate::scan::{EntryId, LayerZip, Tree, scan_directory, scan_zips};
+use crate::transform::Transforms;
 use crate::write::{MANIFEST, Manifest, ManifestEntry, Output, write_layer};
 
 /// What every command is told.
@@ -30,6 +31,12 @@ pub struct Settings {
     pub limits: Limits,
     /// The architecture of the function, by Lambda's name: `x86_64` or `arm64`; the one of most files when not said.
     pub architecture: Option<&'static str>,
+    /// What is packed in another form than it has in the tree.
+    pub transforms: Transforms,
+    /// How hard to compress.
+    pub level: Level,
+    /// Whether what was compressed in earlier runs is looked up, and this run's remembered.
+    pub use_cache: bool,
     /// The root file system to take missing libraries from; none are taken when not said.
     pub bundle_from: Option<PathBuf>,
     /// Checks whose findings are left out.
@@ -272,11 +279,22 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
         Ok((pruned, pruning))
     };
     let (analyzed, pruned, pruning) = bundle_tree(scan(root, progress)?, settings, progress, by_rules)?;
-    let limit = settings.limits.total_unzipped.max(settings.limits.layer_zipped);
-    let measurements = Measurements::take(&analyzed.tree, limit, progress)?;
     let keeps = |id: EntryId| pruning.keeps(id);
-    let units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
-    let (plan, does_not_fit) = pack::plan(&units, &settings.limits);
+    let options = Options {
+        longest: settings.limits.total_unzipped.max(settings.limits.layer_zipped),
+        unzipped: settings.limits.layers_unzipped(),
+        level: settings.level,
+        transforms: &settings.transforms,
+        cache: if settings.use_cache { Cache::of_the_user() } else { None },
+    };
+    let (mut measurements, transformed) = Measurements::take(&analyzed.tree, keeps, options, progress)?;
+    let mut units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
+    let (mut plan, mut does_not_fit) = pack::plan(&units, &settings.limits);
+    if let Some(wanted) = pack::saves_a_layer(&plan, &settings.limits).filter(|_| settings.level == Level::Default) {
+        measurements.harden(&analyzed.tree, keeps, &settings.transforms, wanted, progress)?;
+        units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
+        (plan, does_not_fit) = pack::plan(&units, &settings.limits);
+    }
 
     // What is wrong with a file that a rule drops does not matter any more.
     let dropped = |finding: &Finding| {
@@ -285,6 +303,7 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
     };
     let mut findings: Vec<Finding> = analyzed.findings.iter().filter(|finding| !dropped(finding)).cloned().collect();
     findings.extend(pruned);
+    findings.extend(transformed);
     findings.extend(analyzed.what_is_missing(&pruning));
     let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
     findings.extend(does_not_fit);

@@ -101,6 +101,7 @@ pub enum RuntimeCommand {
 
 /// The options of every command that reads a tree.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Common {
     /// The image the layers are for: provided.al2023, provided.al2, provided, host, or a profile's path
     #[arg(long, value_name = "NAME|FILE", default_value = "provided.al2023")]
@@ -120,6 +121,21 @@ pub struct Common {
     /// The build host's root, for --bundle
     #[arg(long, value_name = "DIR", default_value = "/", requires = "bundle")]
     pub sysroot: PathBuf,
+    /// How hard to compress
+    #[arg(long, value_enum, default_value_t)]
+    pub level: LevelName,
+    /// Neither look up what was compressed in earlier runs nor remember this one's
+    #[arg(long)]
+    pub no_cache: bool,
+    /// What to remove from ELF files in the layers
+    #[arg(long, value_enum, default_value_t)]
+    pub strip: StripName,
+    /// Do not strip these files
+    #[arg(long, value_name = "GLOB")]
+    pub no_strip: Vec<String>,
+    /// Pack R's lazy-load databases with open records: fewer bytes zipped, more unzipped
+    #[arg(long)]
+    pub repack_rdb: bool,
     /// Turn on a prune rule, by code or name; "extra" turns on all that are off
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub select: Vec<String>,
@@ -147,6 +163,30 @@ pub struct Common {
     /// Print no table and no progress
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// How hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LevelName {
+    /// For a quick look
+    Fast,
+    /// Harder only where that saves a layer
+    #[default]
+    Default,
+    /// As small as it gets
+    Max,
+}
+
+/// What to remove from ELF files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum StripName {
+    /// Nothing
+    None,
+    /// Debug data
+    #[default]
+    Debug,
+    /// Debug data and symbol tables: all that is not loaded
+    All,
 }
 
 /// The architectures that a function can have.

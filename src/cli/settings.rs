@@ -1,10 +1,13 @@
 //! From arguments to settings, once; everything that is wrong with them is said here.
 
-use super::args::Common;
+use super::args::{Architecture, Common, LevelName, StripName};
 use crate::error::{Error, Result};
 use crate::finding::Code;
+use crate::measure::Level;
 use crate::pipeline::Settings;
-use crate::rules::{Level, Limits, PruneRules, RuntimeProfile};
+use crate::rules::{self, Limits, PruneRules, RuntimeProfile};
+use crate::transform::Transforms;
+use crate::transform::strip::StripMode;
 
 /// The settings that the arguments ask for.
 pub(super) fn settings(common: &Common) -> Result<Settings> {
@@ -14,27 +17,39 @@ pub(super) fn settings(common: &Common) -> Result<Settings> {
     limits.layers = common.max_layers.map_or(limits.layers, Into::into);
     limits.function_unzipped = common.function_size.unwrap_or(0);
 
-    let mut rules = PruneRules::load(&common.rules)?;
+    let mut prune = PruneRules::load(&common.rules)?;
     for name in &common.select {
         if name == "extra" {
-            rules.set_level(Level::Extra, true);
-        } else if !rules.set(name, true) {
-            return Err(unknown("--select", name, &rules));
+            prune.set_level(rules::Level::Extra, true);
+        } else if !prune.set(name, true) {
+            return Err(unknown("--select", name, &prune));
         }
     }
     let mut ignored = Vec::new();
     for name in &common.ignore {
         if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == name) {
             ignored.push(*code);
-        } else if !rules.set(name, false) {
-            return Err(unknown("--ignore", name, &rules));
+        } else if !prune.set(name, false) {
+            return Err(unknown("--ignore", name, &prune));
         }
     }
+    let strip = match common.strip {
+        StripName::None => StripMode::None,
+        StripName::Debug => StripMode::Debug,
+        StripName::All => StripMode::All,
+    };
     Ok(Settings {
         runtime: RuntimeProfile::load(&common.runtime)?,
-        rules,
+        rules: prune,
         limits,
-        architecture: common.arch.map(super::args::Architecture::name),
+        architecture: common.arch.map(Architecture::name),
+        transforms: Transforms::new(strip, &common.no_strip, common.repack_rdb)?,
+        level: match common.level {
+            LevelName::Fast => Level::Fast,
+            LevelName::Default => Level::Default,
+            LevelName::Max => Level::Max,
+        },
+        use_cache: !common.no_cache,
         bundle_from: common.bundle.then(|| common.sysroot.clone()),
         ignored,
     })

@@ -4,6 +4,7 @@ pub mod description;
 pub mod elf;
 pub mod ldpaths;
 pub mod rdb;
+pub mod rdx;
 pub mod shebang;
 pub mod shell;
 pub mod symbol_version;

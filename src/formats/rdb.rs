@@ -2,7 +2,11 @@
 //! stream (`R_compress1` in R's src/main/serialize.c; `makeLazyLoadDB`). Records that are compressed in another way, which
 //! has to be asked for (`--data-compress=xz`), are not read.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress};
+use libdeflater::Decompressor;
+use liblzma::stream::{Action, Filters, LzmaOptions, Status, Stream};
+
+use super::rdx::Compression;
 
 /// A longer record is not read: no function of R's own packages comes near.
 const MAX_RECORD_BYTES: usize = 64 << 20;
@@ -16,7 +20,7 @@ pub fn records(database: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         let mut record = Vec::with_capacity(length);
         let mut zlib = Decompress::new(true);
         let status = zlib.decompress_vec(compressed, &mut record, FlushDecompress::Finish).ok()?;
-        if status != Status::StreamEnd || record.len() != length {
+        if status != flate2::Status::StreamEnd || record.len() != length {
             return None;
         }
         rest = compressed.get(usize::try_from(zlib.total_in()).ok()?..)?;
@@ -39,17 +43,97 @@ pub fn strings<'a>(record: &'a [u8], ending: &'a [u8]) -> impl Iterator<Item = &
     })
 }
 
+/// The content of one record, however it is compressed (`R_decompress1`, `R_decompress3` in R's src/main/connections.c).
+///
+/// # Errors
+/// When it is damaged, too long, or compressed with bzip2, which packages have to ask for.
+pub fn content(record: &[u8], compression: Compression) -> Result<Vec<u8>, String> {
+    let damaged = || "a record is damaged".to_owned();
+    if compression == Compression::Open {
+        return Ok(record.to_vec());
+    }
+    let (length, rest) = record.split_first_chunk::<4>().ok_or_else(damaged)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok().filter(|length| *length <= MAX_RECORD_BYTES);
+    let length = length.ok_or("a record is too long")?;
+    // Since bzip2 and xz came, a letter says what was used: what would not become smaller is stored.
+    let (kind, body) = match compression {
+        Compression::Zlib => (b'1', rest),
+        _ => rest.split_first().map(|(kind, body)| (*kind, body)).ok_or_else(damaged)?,
+    };
+    let out = match kind {
+        b'0' => body.to_vec(),
+        b'1' => {
+            let mut out = vec![0; length];
+            let read = Decompressor::new().zlib_decompress(body, &mut out).map_err(|_| damaged())?;
+            out.truncate(read);
+            out
+        }
+        b'Z' => unxz(body, length).ok_or_else(damaged)?,
+        _ => return Err("a record is compressed with bzip2".to_owned()),
+    };
+    if out.len() == length { Ok(out) } else { Err(damaged()) }
+}
+
+/// A record as `R_compress3` makes one: xz where that is smaller, or else stored.
+pub fn xz_record(content: &[u8]) -> Option<Vec<u8>> {
+    let mut record = u32::try_from(content.len()).ok()?.to_be_bytes().to_vec();
+    let packed = xz(content)?;
+    if packed.len() < content.len() {
+        record.push(b'Z');
+        record.extend(packed);
+    } else {
+        record.push(b'0');
+        record.extend(content);
+    }
+    Some(record)
+}
+
+/// R's filter: LZMA2 with preset 6, without a header.
+fn filters() -> Option<Filters> {
+    let mut filters = Filters::new();
+    filters.lzma2(&LzmaOptions::new_preset(6).ok()?);
+    Some(filters)
+}
+
+fn unxz(body: &[u8], length: usize) -> Option<Vec<u8>> {
+    let mut stream = Stream::new_raw_decoder(&filters()?).ok()?;
+    let mut out = Vec::with_capacity(length);
+    loop {
+        let before = (stream.total_in(), stream.total_out());
+        let rest = body.get(usize::try_from(before.0).ok()?..)?;
+        let status = stream.process_vec(rest, &mut out, Action::Run).ok()?;
+        if status == Status::StreamEnd {
+            return Some(out);
+        }
+        if out.len() > length || before == (stream.total_in(), stream.total_out()) {
+            return (out.len() == length).then_some(out);
+        }
+    }
+}
+
+fn xz(content: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = Stream::new_raw_encoder(&filters()?).ok()?;
+    let mut out = Vec::with_capacity(content.len() + 1024);
+    loop {
+        let rest = content.get(usize::try_from(stream.total_in()).ok()?..)?;
+        if stream.process_vec(rest, &mut out, Action::Finish).ok()? == Status::StreamEnd {
+            return Some(out);
+        }
+        out.reserve(1 << 16);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::ZlibEncoder};
+    use flate2::write::ZlibEncoder;
     use std::io::Write;
 
     fn database(records: &[&[u8]]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for record in records {
             bytes.extend(u32::try_from(record.len()).expect("short").to_be_bytes());
-            let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+            let mut zlib = ZlibEncoder::new(Vec::new(), flate2::Compression::default());
             zlib.write_all(record).expect("compressed");
             bytes.extend(zlib.finish().expect("compressed"));
         }
@@ -70,5 +154,31 @@ mod tests {
     fn a_string_is_found_only_when_it_is_whole() {
         let record = b"xx\0\0\0\x0e/usr/bin/whichyy\0\0\0\x10/usr/bin/whichzz";
         assert_eq!(strings(record, b"/which").collect::<Vec<_>>(), ["/usr/bin/which"]);
+    }
+
+    #[test]
+    fn a_record_is_read_whatever_it_is_compressed_with() {
+        let content_of = b"some content that repeats, some content that repeats, some content that repeats".to_vec();
+        let zlib = database(&[&content_of]);
+        assert_eq!(content(&zlib, Compression::Zlib), Ok(content_of.clone()));
+        let xz = xz_record(&content_of).expect("packed");
+        assert_eq!((xz[4], content(&xz, Compression::Xz)), (b'Z', Ok(content_of.clone())));
+        let stored = xz_record(b"ab").expect("packed");
+        assert_eq!((stored[4], content(&stored, Compression::Xz)), (b'0', Ok(b"ab".to_vec())));
+        assert_eq!(content(&content_of, Compression::Open), Ok(content_of));
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error() {
+        for (record, compression) in [
+            (&b"\0\0"[..], Compression::Zlib),
+            (b"\0\0\0\x05abc", Compression::Zlib),
+            (b"\0\0\0\x05Zabc", Compression::Xz),
+            (b"\0\0\0\x05", Compression::Xz),
+            (b"\xff\xff\xff\xff1abc", Compression::Xz),
+            (b"\0\0\0\x032abc", Compression::Bzip2),
+        ] {
+            assert!(content(record, compression).is_err(), "{record:?}");
+        }
     }
 }

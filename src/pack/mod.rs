@@ -103,6 +103,18 @@ pub fn plan(units: &[Unit], limits: &Limits) -> (Plan, Vec<Finding>) {
     (plan, findings)
 }
 
+/// How many zipped bytes fewer would let the content do with one layer less, when compressing harder may give as many.
+///
+/// From libdeflate's level 6 to its 12 an R tree loses 2 % of its zipped bytes, and text can lose 10 %.
+pub fn saves_a_layer(plan: &Plan, limits: &Limits) -> Option<u64> {
+    let fewer = plan.layers.len().checked_sub(1).filter(|fewer| *fewer > 0)?;
+    let room = fewer as u64 * limits.layer_zipped;
+    // As many headers fewer as layers.
+    let zipped = plan.zipped_bytes() - ZIP_OVERHEAD;
+    let wanted = zipped.checked_sub(room).filter(|wanted| *wanted > 0)?;
+    (wanted <= zipped / 8).then_some(wanted)
+}
+
 fn layers(units: &[Unit], pieces: &[Piece], assignment: &Assignment) -> Vec<Layer> {
     let mut layers: Vec<Layer> = assignment
         .bins

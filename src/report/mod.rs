@@ -23,6 +23,7 @@ use crate::prune::{Decision, Pruning};
 use crate::resolve::{Object, Outcome, ProcessKind, Resolution, WhyUnloaded};
 use crate::rules::Limits;
 use crate::scan::LayerZip;
+use crate::transform::Form;
 use crate::write::ManifestEntry;
 
 /// The form of the JSON. Fields are added, not renamed; the number counts up when that promise is broken.
@@ -49,6 +50,11 @@ pub struct Report {
     pub pruned: Vec<PrunedByRule>,
     /// The ELF files that are kept, sorted by path.
     pub objects: Vec<ObjectReport>,
+    /// What is packed in another form than it has in the tree, by form.
+    pub rewritten: Vec<RewrittenReport>,
+    /// What compressing harder came to, when it was tried to save a layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardened: Option<HardenedReport>,
     /// The libraries that are kept though nothing loads them, and links to them, sorted by path.
     pub unloaded: Vec<UnloadedReport>,
     /// The libraries that `--bundle` took from the build host, sorted by path.
@@ -148,6 +154,32 @@ pub struct NeededReport {
     pub path: Option<String>,
     /// The process that loads it: `R`, `other`, or `any` when both find the same.
     pub process: String,
+}
+
+/// Files that are packed in another form than they have in the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RewrittenReport {
+    /// The form.
+    pub form: Form,
+    /// The files, sorted.
+    pub paths: Vec<String>,
+    /// The sum of their lengths in the tree, in bytes.
+    pub bytes_before: u64,
+    /// The sum of their lengths in the layers, in bytes.
+    pub bytes: u64,
+    /// What they would add to zips as they are in the tree, in bytes, headers included.
+    pub zipped_bytes_before: u64,
+    /// What they add to zips, in bytes, headers included.
+    pub zipped_bytes: u64,
+}
+
+/// What compressing harder came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct HardenedReport {
+    /// How many files are smaller for it.
+    pub files: usize,
+    /// How many bytes fewer they have in zips.
+    pub saved_bytes: u64,
 }
 
 /// A library that nothing loads, or a link to one.
@@ -303,6 +335,10 @@ pub(crate) fn of_tree(
         pruned: weights.pruned,
         objects: objects(analyzed, pruning),
         bundled: analyzed.bundled.clone(),
+        rewritten: planned.map(rewritten).unwrap_or_default(),
+        hardened: planned
+            .and_then(|planned| planned.measurements.hardened())
+            .map(|hardened| HardenedReport { files: hardened.files, saved_bytes: hardened.saved }),
         unloaded: unloaded(analyzed, pruning, planned),
         packages: packages(analyzed, pruning, planned.is_some(), &weights.packages),
         units: planned.map(units),
@@ -338,9 +374,10 @@ impl Weights {
         let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
         let mut packages = vec![(0, 0); analyzed.resolution.r.packages.len()];
         for (id, entry) in analyzed.tree.iter().filter(|(_, entry)| !entry.is_directory()) {
-            let zipped = planned
-                .and_then(|planned| planned.measurements.get(id))
-                .map_or(0, |measured| crate::measure::entry_overhead(&entry.path, false) + measured.compressed);
+            let measured = planned.and_then(|planned| planned.measurements.get(id));
+            let zipped = measured.map_or(0, |m| crate::measure::entry_overhead(&entry.path, false) + m.compressed);
+            // What is packed can be shorter or longer than what is in the tree.
+            let unzipped = measured.map_or(entry.bytes(), |measured| measured.bytes);
             totals.scanned.files += 1;
             totals.scanned.bytes += entry.bytes();
             match pruning.decision(id) {
@@ -353,9 +390,9 @@ impl Weights {
                 }
                 Decision::Keep => {
                     totals.kept.files += 1;
-                    totals.kept.unzipped_bytes += entry.bytes();
+                    totals.kept.unzipped_bytes += unzipped;
                     if let Some(package) = analyzed.resolution.r.package_of(&entry.path) {
-                        packages[package].0 += entry.bytes();
+                        packages[package].0 += unzipped;
                         packages[package].1 += zipped;
                     }
                 }
@@ -408,6 +445,29 @@ fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
         }
     })
     .collect()
+}
+
+fn rewritten(planned: &Planned<'_>) -> Vec<RewrittenReport> {
+    let mut by_form: BTreeMap<Form, RewrittenReport> = BTreeMap::new();
+    for (id, before) in planned.measurements.rewritten() {
+        let path = planned.analyzed.tree.path(id);
+        let overhead = crate::measure::entry_overhead(path, false);
+        let Some(now) = planned.measurements.get(id) else { continue };
+        let form = by_form.entry(before.form).or_insert_with(|| RewrittenReport {
+            form: before.form,
+            paths: Vec::new(),
+            bytes_before: 0,
+            bytes: 0,
+            zipped_bytes_before: 0,
+            zipped_bytes: 0,
+        });
+        form.paths.push(path.to_string());
+        form.bytes_before += before.bytes;
+        form.bytes += now.bytes;
+        form.zipped_bytes_before += overhead + before.compressed;
+        form.zipped_bytes += overhead + now.compressed;
+    }
+    by_form.into_values().collect()
 }
 
 fn unloaded(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Vec<UnloadedReport> {

@@ -4,6 +4,7 @@
 use super::Report;
 use crate::bytes::size;
 use crate::finding::{Finding, Severity};
+use crate::transform::Form;
 
 /// Rules that a short report names; the others are summed up.
 const RULES_SHOWN: usize = 12;
@@ -86,7 +87,8 @@ pub enum Detail {
 
 /// Every section that has something to say, but for the findings.
 pub(super) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Option<Section>) {
-    let sections = [layers(report), pruned(report, detail), bundled(report), unloaded(report, detail)];
+    let sections =
+        [layers(report), pruned(report, detail), rewritten(report), bundled(report), unloaded(report, detail)];
     (sections.into_iter().flatten().collect(), largest(report, detail))
 }
 
@@ -197,6 +199,42 @@ fn pruned(report: &Report, detail: Detail) -> Option<Section> {
         numbers: vec![2, 3, 4],
         rows,
         note: Some("layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+    })
+}
+
+/// What is packed in another form than it has in the tree, and what that saves.
+fn rewritten(report: &Report) -> Option<Section> {
+    let change = |before: u64, now: u64| {
+        let sign = if now > before { "+" } else { "-" };
+        format!("{sign}{}", size(before.abs_diff(now)))
+    };
+    let name = |form: Form| match form {
+        Form::AsItIs => "as it is",
+        Form::Stripped => "ELF files stripped (--strip)",
+        Form::Open => "R databases opened (--repack-rdb)",
+        Form::Xz => "R databases with xz (--repack-rdb)",
+    };
+    let rows = report.rewritten.iter().map(|form| {
+        vec![
+            name(form.form).to_owned(),
+            form.paths.len().to_string(),
+            change(form.bytes_before, form.bytes),
+            change(form.zipped_bytes_before, form.zipped_bytes),
+        ]
+    });
+    let note = report.hardened.map(|hardened| {
+        format!(
+            "{} compressed harder, to save a layer: {} less.",
+            plural(hardened.files, "file is", "files are"),
+            size(hardened.saved_bytes)
+        )
+    });
+    (!report.rewritten.is_empty() || note.is_some()).then(|| Section {
+        title: "Rewritten".to_owned(),
+        header: vec!["what", "files", "unzipped", "zipped"],
+        numbers: vec![1, 2, 3],
+        rows: rows.collect(),
+        note,
     })
 }
 

@@ -186,7 +186,7 @@ impl World {
                 other => command.arg(other),
             };
         }
-        command.current_dir(self.home.path());
+        command.current_dir(self.home.path()).env("XDG_CACHE_HOME", cache_home());
         command
     }
 
@@ -196,6 +196,12 @@ impl World {
         let report = serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}{}", run.stdout, run.stderr));
         (run.code, report)
     }
+}
+
+/// The cache of all runs of one test program: they share it as a user's runs do, and the user's own is left alone.
+fn cache_home() -> &'static Path {
+    static HOME: std::sync::OnceLock<TempDir> = std::sync::OnceLock::new();
+    HOME.get_or_init(|| tempfile::tempdir().expect("a directory")).path()
 }
 
 impl Run {

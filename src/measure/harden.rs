@@ -1,0 +1,149 @@
+//! Only as hard as needed: when a few bytes less would save a layer, files are compressed harder until they do, those first
+//! that give the most for the work.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::engine::Want;
+use super::{Level, Measurements};
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::scan::{EntryId, Kind, Magic, Tree};
+use crate::transform::strip::{Stripped, strip};
+use crate::transform::{Form, Transforms};
+
+/// How much content is compressed harder before it is asked again whether that is enough.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// What compressing harder came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hardened {
+    /// How many files.
+    pub files: usize,
+    /// How many bytes fewer they have in the zips.
+    pub saved: u64,
+}
+
+impl Measurements {
+    /// Compresses files harder until they have `wanted` bytes fewer, or there are none left. Says whether it was enough.
+    ///
+    /// Files of one kind gain alike, so the next batch is of the kind that has gained most for each byte so far; that is
+    /// counted in bytes, never in seconds, so that the same input gives the same bytes everywhere.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the temporary file cannot be written.
+    pub fn harden(
+        &mut self,
+        tree: &Tree,
+        kept: impl Fn(EntryId) -> bool,
+        transforms: &Transforms,
+        wanted: u64,
+        progress: &dyn Progress,
+    ) -> Result<bool> {
+        let mut kinds: BTreeMap<Vec<u8>, Vec<EntryId>> = BTreeMap::new();
+        for (id, measured) in self.files.iter().filter(|(id, m)| kept(**id) && m.compressed < m.bytes) {
+            // What is compressed already, in R's databases for instance, gains nothing; databases of another form were
+            // made from two files, and are as small as that makes them.
+            let rewritten = self.rewritten.get(id).is_some_and(|rewritten| rewritten.form != Form::Stripped);
+            if !rewritten && measured.compressed * 100 < measured.bytes * 97 && tree.entry(*id).is_file() {
+                kinds.entry(kind(tree, *id)).or_default().push(*id);
+            }
+        }
+        for files in kinds.values_mut() {
+            // The largest last: they are taken from the end.
+            files.sort_by_key(|id| (self.files[id].compressed, std::cmp::Reverse(*id)));
+        }
+        let mut gains: BTreeMap<Vec<u8>, (u64, u64)> = BTreeMap::new();
+        let mut hardened = Hardened::default();
+        progress.stage("compressing harder", wanted);
+        while hardened.saved < wanted {
+            // A kind that was not tried yet comes before all others.
+            let rate = |kind: &Vec<u8>| {
+                gains
+                    .get(kind)
+                    .map_or(u128::MAX, |(saved, of)| u128::from(*saved) * 1_000_000 / u128::from((*of).max(1)))
+            };
+            let next = kinds.iter().filter(|(_, files)| !files.is_empty()).map(|(kind, _)| kind);
+            let Some(kind) = next.clone().max_by_key(|kind| (rate(kind), std::cmp::Reverse((*kind).clone()))).cloned()
+            else {
+                break;
+            };
+            // When every kind was tried, what is left can be judged by it: half as much again is no more to be hoped for.
+            if next.clone().all(|kind| gains.contains_key(kind)) {
+                let hope: u128 = next
+                    .map(|kind| {
+                        let left: u64 = kinds[kind].iter().map(|id| self.files[id].bytes).sum();
+                        let (saved, of) = gains[kind];
+                        u128::from(left) * u128::from(saved) * 3 / 2 / u128::from(of.max(1))
+                    })
+                    .sum();
+                if u128::from(hardened.saved) + hope < u128::from(wanted) {
+                    break;
+                }
+            }
+            let files = kinds.entry(kind.clone()).or_default();
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while bytes < BATCH_BYTES {
+                let Some(id) = files.pop() else { break };
+                bytes += self.files[&id].bytes;
+                batch.push(id);
+            }
+            let mut saved = 0;
+            for (id, measured) in self.compress_harder(tree, transforms, &batch)? {
+                let old = self.files[&id].compressed;
+                if measured.compressed < old && hardened.saved + saved < wanted {
+                    saved += old - measured.compressed;
+                    hardened.files += 1;
+                    self.files.insert(id, measured);
+                }
+            }
+            let (total, of) = gains.entry(kind).or_default();
+            *total += saved;
+            *of += bytes;
+            hardened.saved += saved;
+            progress.advance(saved);
+        }
+        progress.done();
+        let enough = hardened.saved >= wanted;
+        self.hardened = Some(hardened);
+        self.engine.finish();
+        Ok(enough)
+    }
+
+    /// What compressing harder came to, when it was tried.
+    pub fn hardened(&self) -> Option<Hardened> {
+        self.hardened
+    }
+
+    fn compress_harder(
+        &self,
+        tree: &Tree,
+        transforms: &Transforms,
+        batch: &[EntryId],
+    ) -> Result<Vec<(EntryId, super::Measured)>> {
+        batch
+            .par_iter()
+            .map(|id| {
+                let mut content = tree.read(*id)?;
+                let _held = self.engine.pass(content.len() as u64);
+                if self.rewritten.contains_key(id)
+                    && let Stripped::Smaller(stripped) = strip(&content, transforms.strip)
+                {
+                    content = stripped;
+                }
+                Ok((*id, self.engine.measure(&content, Level::Max.number(), Want::Bytes)?))
+            })
+            .collect()
+    }
+}
+
+/// Files of one kind gain alike: ELF files, and those of one ending.
+fn kind(tree: &Tree, id: EntryId) -> Vec<u8> {
+    let entry = tree.entry(id);
+    if matches!(entry.kind, Kind::File { magic: Magic::Elf, .. }) {
+        return b"\x7fELF".to_vec();
+    }
+    let name = entry.path.name();
+    name.iter().rposition(|b| *b == b'.').map(|dot| name[dot..].to_vec()).unwrap_or_default()
+}

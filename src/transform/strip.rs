@@ -1,0 +1,275 @@
+//! Strip: ELF files without what no process ever loads: debug data, and when asked for, the symbol table (elf(5)).
+//!
+//! Everything up to the end of the last segment stays where it is, byte for byte: program headers, alignment and the
+//! dynamic section cannot change, because nothing moves. What lies behind is sections that only debuggers and linkers read;
+//! those that stay are put there again, with new section headers. A file whose segments come after such sections, as
+//! patchelf leaves them, is left alone, and so is one with more bytes behind its last section: programs keep archives there.
+
+use goblin::container::{Container, Ctx};
+use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, Header};
+use goblin::elf::program_header::ProgramHeader;
+use goblin::elf::section_header::{SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SectionHeader};
+use scroll::{Endian, Pread, Pwrite};
+use serde::Deserialize;
+
+use crate::formats::elf::Elf;
+
+/// What is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StripMode {
+    /// Nothing.
+    None,
+    /// Debug data: what `strip --strip-debug` removes, but for the symbols of it.
+    #[default]
+    Debug,
+    /// Everything that is not loaded: what `strip --strip-all` removes.
+    All,
+}
+
+/// What came of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stripped {
+    /// It is smaller now.
+    Smaller(Vec<u8>),
+    /// There is nothing to remove.
+    Nothing,
+    /// It is left alone, for this reason.
+    LeftAlone(String),
+}
+
+/// Removes from an ELF file what `mode` says.
+///
+/// The result is read again and compared: everything that the loader reads is as it was, or the file is left alone.
+pub fn strip(bytes: &[u8], mode: StripMode) -> Stripped {
+    let stripped = match mode {
+        StripMode::None => return Stripped::Nothing,
+        _ => rewrite(bytes, mode == StripMode::All),
+    };
+    match stripped {
+        Ok(Some(new)) if new.len() < bytes.len() => match same_for_the_loader(bytes, &new) {
+            Ok(()) => Stripped::Smaller(new),
+            Err(why) => Stripped::LeftAlone(why),
+        },
+        Ok(_) => Stripped::Nothing,
+        Err(why) => Stripped::LeftAlone(why),
+    }
+}
+
+/// The file without the sections; `None` when there are none to remove.
+fn rewrite(bytes: &[u8], all: bool) -> Result<Option<Vec<u8>>, String> {
+    let cut = || "its headers are cut short".to_owned();
+    let header = bytes.pread::<Header>(0).map_err(|_| cut())?;
+    let is_64 = header.e_ident[EI_CLASS] == ELFCLASS64;
+    let little = header.e_ident[EI_DATA] == ELFDATA2LSB;
+    let ctx = Ctx::new(
+        if is_64 { Container::Big } else { Container::Little },
+        if little { Endian::Little } else { Endian::Big },
+    );
+    if !matches!(header.e_type, ET_EXEC | ET_DYN) || header.e_shoff == 0 || header.e_shnum == 0 {
+        return Ok(None);
+    }
+    let at = |value: u64| usize::try_from(value).map_err(|_| cut());
+    let segments = ProgramHeader::parse(bytes, at(header.e_phoff)?, header.e_phnum.into(), ctx).map_err(|_| cut())?;
+    let sections = SectionHeader::parse(bytes, at(header.e_shoff)?, header.e_shnum.into(), ctx).map_err(|_| cut())?;
+    let names = sections.get(usize::from(header.e_shstrndx)).ok_or_else(cut)?;
+    let names =
+        bytes.get(at(names.sh_offset)?..).and_then(|rest| rest.get(..at(names.sh_size).ok()?)).ok_or_else(cut)?;
+    let name = |section: &SectionHeader| -> &[u8] {
+        names.get(section.sh_name..).and_then(|rest| rest.split(|b| *b == 0).next()).unwrap_or_default()
+    };
+
+    let end = |offset: u64, length: u64| offset.checked_add(length).ok_or_else(cut);
+    let mut loaded_end = end(header.e_phoff, u64::from(header.e_phnum) * u64::from(header.e_phentsize))?;
+    for segment in &segments {
+        loaded_end = loaded_end.max(end(segment.p_offset, segment.p_filesz)?);
+    }
+    let table_end = end(header.e_shoff, u64::from(header.e_shnum) * u64::from(header.e_shentsize))?;
+    let mut file_end = loaded_end.max(table_end);
+    for section in sections.iter().filter(|section| has_bytes(section)) {
+        file_end = file_end.max(end(section.sh_offset, section.sh_size)?);
+    }
+    let removed = |number: usize, section: &SectionHeader| {
+        let loaded = section.sh_flags & u64::from(SHF_ALLOC) != 0;
+        number != usize::from(header.e_shstrndx)
+            && !loaded
+            && section.sh_type != SHT_NULL
+            && (all || is_debug(name(section)))
+    };
+    let going: Vec<&SectionHeader> =
+        sections.iter().enumerate().filter(|(number, section)| removed(*number, section)).map(|(_, s)| s).collect();
+    if going.is_empty() {
+        return Ok(None);
+    }
+    if file_end < bytes.len() as u64 {
+        return Err(format!("{} bytes lie behind its last section", bytes.len() as u64 - file_end));
+    }
+    if going.iter().any(|section| has_bytes(section) && section.sh_offset < loaded_end) {
+        return Err("its segments lie behind its debug data, as patchelf and the like leave them".to_owned());
+    }
+
+    let mut out = bytes.get(..at(loaded_end)?).ok_or_else(cut)?.to_vec();
+    let mut headers: Vec<SectionHeader> = Vec::with_capacity(sections.len());
+    let mut new_names = vec![0];
+    for (number, section) in sections.iter().enumerate() {
+        if removed(number, section) || number == usize::from(header.e_shstrndx) || section.sh_type == SHT_NULL {
+            // Others keep their numbers, by which symbols and headers refer to them.
+            headers.push(SectionHeader::default());
+            continue;
+        }
+        let mut kept = section.clone();
+        if has_bytes(section) && section.sh_offset >= loaded_end {
+            let content = bytes.get(at(section.sh_offset)?..).and_then(|rest| rest.get(..at(section.sh_size).ok()?));
+            kept.sh_offset = align(&mut out, section.sh_addralign);
+            out.extend(content.ok_or_else(cut)?);
+        }
+        kept.sh_name = new_names.len();
+        new_names.extend(name(section));
+        new_names.push(0);
+        headers.push(kept);
+    }
+    while headers.len() > 1 && headers.last().is_some_and(|last| last.sh_type == SHT_NULL) {
+        headers.pop();
+    }
+    let name_of_names = new_names.len();
+    new_names.extend(b".shstrtab\0");
+    headers.push(SectionHeader {
+        sh_name: name_of_names,
+        sh_type: SHT_STRTAB,
+        sh_offset: align(&mut out, 1),
+        sh_size: new_names.len() as u64,
+        sh_addralign: 1,
+        ..SectionHeader::default()
+    });
+    out.extend(new_names);
+    let table = align(&mut out, 8);
+    let size = SectionHeader::size(ctx);
+    let start = out.len();
+    out.resize(start + headers.len() * size, 0);
+    for (number, section) in headers.iter().enumerate() {
+        out.pwrite_with(section.clone(), start + number * size, ctx).map_err(|error| error.to_string())?;
+    }
+    let count = u16::try_from(headers.len()).map_err(|_| cut())?;
+    let wrote = |error: scroll::Error| error.to_string();
+    // e_shoff, e_shnum, e_shstrndx (elf(5)).
+    if is_64 {
+        out.pwrite_with(table, 40, ctx.le).map_err(wrote)?;
+        out.pwrite_with(count, 60, ctx.le).map_err(wrote)?;
+        out.pwrite_with(count - 1, 62, ctx.le).map_err(wrote)?;
+    } else {
+        out.pwrite_with(u32::try_from(table).map_err(|_| cut())?, 32, ctx.le).map_err(wrote)?;
+        out.pwrite_with(count, 48, ctx.le).map_err(wrote)?;
+        out.pwrite_with(count - 1, 50, ctx.le).map_err(wrote)?;
+    }
+    Ok(Some(out))
+}
+
+/// The sections that `strip --strip-debug` removes (binutils' `bfd_get_section_flags` and SEC_DEBUGGING in elf.c).
+fn is_debug(name: &[u8]) -> bool {
+    let starts = [b".debug".as_slice(), b".zdebug", b".gnu.debuglto_", b".gnu.linkonce.wi.", b".line", b".stab"];
+    starts.iter().any(|start| name.starts_with(start)) || name == b".gdb_index"
+}
+
+fn has_bytes(section: &SectionHeader) -> bool {
+    !matches!(section.sh_type, SHT_NOBITS | SHT_NULL) && section.sh_size > 0
+}
+
+/// Fills up to a multiple of `to` and gives where that is.
+fn align(out: &mut Vec<u8>, to: u64) -> u64 {
+    let to = usize::try_from(to).ok().filter(|to| *to > 0 && *to <= 4096).unwrap_or(1);
+    out.resize(out.len().next_multiple_of(to), 0);
+    out.len() as u64
+}
+
+/// Whether the loader would see no difference.
+fn same_for_the_loader(old: &[u8], new: &[u8]) -> Result<(), String> {
+    let (Ok(mut before), Ok(mut after)) = (Elf::parse(old), Elf::parse(new)) else {
+        return Err("it could not be read after stripping".to_owned());
+    };
+    let loaded =
+        |elf: &Elf| elf.sections.iter().filter(|s| s.loaded).map(|s| (s.name.clone(), s.bytes)).collect::<Vec<_>>();
+    if loaded(&before) != loaded(&after) {
+        return Err("its loaded sections would be other ones".to_owned());
+    }
+    before.sections.clear();
+    after.sections.clear();
+    if before != after {
+        return Err("the loader would read something else of it".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> Vec<u8> {
+        std::fs::read(std::env::current_exe().expect("a path")).expect("readable")
+    }
+
+    fn smaller(bytes: &[u8], mode: StripMode) -> Vec<u8> {
+        match strip(bytes, mode) {
+            Stripped::Smaller(new) => new,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_loaded_stays_byte_for_byte_and_debug_data_goes() {
+        let old = own();
+        let debug = smaller(&old, StripMode::Debug);
+        let all = smaller(&old, StripMode::All);
+        assert!(all.len() < debug.len() && debug.len() < old.len());
+        let names =
+            |bytes: &[u8]| Elf::parse(bytes).expect("ELF").sections.into_iter().map(|s| s.name).collect::<Vec<_>>();
+        assert!(names(&old).iter().any(|name| name == ".debug_info"));
+        assert!(!names(&debug).iter().any(|name| name == ".debug_info"));
+        assert!(
+            names(&debug).iter().any(|name| name == ".symtab") && !names(&all).iter().any(|name| name == ".symtab")
+        );
+        // Again there is nothing to do.
+        assert_eq!(strip(&all, StripMode::All), Stripped::Nothing);
+        assert_eq!(strip(&debug, StripMode::Debug), Stripped::Nothing);
+        assert_eq!(strip(&old, StripMode::None), Stripped::Nothing);
+    }
+
+    #[test]
+    fn a_file_with_something_behind_its_sections_is_left_alone() {
+        let mut bytes = own();
+        bytes.extend(b"an archive that the program reads");
+        assert!(
+            matches!(strip(&bytes, StripMode::All), Stripped::LeftAlone(why) if why.contains("33 bytes lie behind"))
+        );
+    }
+
+    #[test]
+    fn segments_behind_the_debug_data_are_left_alone() {
+        // As patchelf does: a segment is moved to the end of the file.
+        let mut bytes = own();
+        let header = bytes.pread::<Header>(0).expect("a header");
+        let first = usize::try_from(header.e_phoff).expect("fits");
+        let end = bytes.len() as u64 - 16;
+        bytes.pwrite_with(end, first + 8, Endian::Little).expect("written");
+        bytes.pwrite_with(16_u64, first + 32, Endian::Little).expect("written");
+        assert!(matches!(strip(&bytes, StripMode::All), Stripped::LeftAlone(why) if why.contains("patchelf")));
+    }
+
+    #[test]
+    fn damage_never_panics() {
+        let mut bytes = own();
+        bytes.truncate(300_000.min(bytes.len()));
+        let mut state = 7_u64;
+        for _ in 0..2000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let at = (state >> 33) as usize % 1024;
+            bytes[at] ^= 1 << ((state >> 8) & 7);
+            let _ = strip(&bytes, StripMode::All);
+        }
+        let whole = own();
+        for at in (0..64).chain([whole.len() / 2]) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x41;
+            let _ = strip(&bytes, StripMode::All);
+        }
+    }
+}
