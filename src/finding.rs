@@ -121,6 +121,8 @@ codes! {
     TooManyLayers = "F103",
     /// One file that fits no layer.
     FileTooLarge = "F104",
+    /// More entries than a zip can have.
+    TooManyEntries = "F105",
     /// An ELF file that is packed with its debug data.
     NotStripped = "T101",
     /// An R database that is packed as it is.

@@ -107,3 +107,18 @@ fn checks_can_be_left_out() {
     assert_eq!((code, report["ignored"].as_u64()), (0, Some(1)));
     assert!(findings(&report, "L101").is_empty());
 }
+
+#[test]
+fn more_entries_than_a_zip_can_count_are_an_error() {
+    let world = World::new();
+    world.directory("share/many");
+    for number in 0..65_534 {
+        std::fs::write(world.root().join(format!("share/many/{number}")), "").expect("written");
+    }
+    assert_eq!(world.json(&["plan", "ROOT"]).0, 0);
+    world.file("share/many/last", "");
+    let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    assert_eq!((code, report["fits"].as_bool()), (1, Some(false)));
+    assert_finding(&report, "F105", "layer-1", "has 65535 entries");
+    assert!(!world.beside("out").exists());
+}

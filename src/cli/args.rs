@@ -139,7 +139,7 @@ pub struct Common {
     /// Turn on a prune rule, by code or name; "extra" turns on all that are off
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub select: Vec<String>,
-    /// Turn off a prune rule, or leave out the findings of a check
+    /// Turn off a prune rule ("safe" turns off all that are on), or leave out the findings of a check
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub ignore: Vec<String>,
     /// The most a layer's zip may have [default: 50MB, the limit for direct upload]

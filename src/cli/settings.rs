@@ -29,6 +29,8 @@ pub(super) fn settings(common: &Common) -> Result<Settings> {
     for name in &common.ignore {
         if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == name) {
             ignored.push(*code);
+        } else if name == "safe" {
+            prune.set_level(rules::Level::Safe, false);
         } else if !prune.set(name, false) {
             return Err(unknown("--ignore", name, &prune));
         }

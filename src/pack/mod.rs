@@ -12,6 +12,9 @@ use crate::measure::ZIP_OVERHEAD;
 use crate::rules::Limits;
 use crate::scan::EntryId;
 
+/// The most entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
+pub const MOST_ENTRIES: usize = 65_534;
+
 /// One layer: what is in it and what it weighs, exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
@@ -176,6 +179,14 @@ fn does_not_fit(units: &[Unit], plan: &Plan, limits: &Limits) -> Vec<Finding> {
                 "prune more (layerfit rules lists what --select can turn on), or drop some of the largest units: {}",
                 largest(Unit::zipped_bytes)
             ),
+        ));
+    }
+    for layer in plan.layers.iter().filter(|layer| layer.entries.len() > MOST_ENTRIES) {
+        findings.push(Finding::error(
+            Code::TooManyEntries,
+            &layer.name,
+            format!("has {} entries, and a zip holds {MOST_ENTRIES} without zip64", layer.entries.len()),
+            "prune, or pack small files into one archive that the function unpacks to /tmp when it starts",
         ));
     }
     let unzipped: u64 = units.iter().map(Unit::unzipped_bytes).sum();
