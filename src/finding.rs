@@ -109,6 +109,8 @@ codes! {
     BuiltForAnotherR = "R105",
     /// R was built to run from another place.
     HomeElsewhere = "R106",
+    /// A library that R does not look in.
+    LibraryNotSearched = "R107",
     /// A rule would have dropped something that is needed.
     RuleHeldBack = "P101",
     /// A rule matched nothing.

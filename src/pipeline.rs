@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::facts::{Facts, read_facts};
 use crate::finding::{Code, Finding, Severity};
 use crate::measure::{Cache, Level, Measurements, Options};
-use crate::pack::{self, Plan, Unit};
+use crate::pack::{self, Lock, Plan, Unit};
 use crate::progress::Progress;
 use crate::prune::{Pruning, prune};
 use crate::report::{self, Report};
@@ -39,6 +39,8 @@ pub struct Settings {
     pub use_cache: bool,
     /// The root file system to take missing libraries from; none are taken when not said.
     pub bundle_from: Option<PathBuf>,
+    /// The file that remembers which unit is in which layer.
+    pub lock: Option<PathBuf>,
     /// Checks whose findings are left out.
     pub ignored: Vec<Code>,
 }
@@ -108,6 +110,9 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     out.write(MANIFEST, &report::manifest(&report, entries)?)?;
     out.write("report.md", &report::markdown(&report))?;
     out.commit()?;
+    if let Some(path) = &settings.lock {
+        planned.plan.lock.store(path)?;
+    }
     progress.done();
     Ok(report)
 }
@@ -289,11 +294,19 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
     };
     let (mut measurements, transformed) = Measurements::take(&analyzed.tree, keeps, options, progress)?;
     let mut units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
-    let (mut plan, mut does_not_fit) = pack::plan(&units, &settings.limits);
+    let lock = settings.lock.as_deref().map(Lock::load).transpose()?.flatten();
+    let (mut plan, mut does_not_fit) = pack::plan(&units, &settings.limits, lock.as_ref());
     if let Some(wanted) = pack::saves_a_layer(&plan, &settings.limits).filter(|_| settings.level == Level::Default) {
-        measurements.harden(&analyzed.tree, keeps, &settings.transforms, wanted, progress)?;
-        units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
-        (plan, does_not_fit) = pack::plan(&units, &settings.limits);
+        let softer = measurements.harden(&analyzed.tree, keeps, &settings.transforms, wanted, progress)?;
+        let harder = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
+        let planned = pack::plan(&harder, &settings.limits, lock.as_ref());
+        if planned.0.layers.len() < plan.layers.len() {
+            units = harder;
+            (plan, does_not_fit) = planned;
+        } else {
+            // For nothing: and a layer that is compressed otherwise would have to be published again.
+            measurements.soften(softer);
+        }
     }
 
     // What is wrong with a file that a rule drops does not matter any more.

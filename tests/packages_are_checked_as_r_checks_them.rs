@@ -93,3 +93,28 @@ fn a_package_that_a_rule_drops_needs_nothing_any_more() {
     assert_eq!(findings(&world.json(&["analyze", "ROOT"]).1, "R102").len(), 1);
     assert_no_finding(&world.json(&["plan", "ROOT"]).1, "R102");
 }
+
+#[test]
+fn a_library_that_r_does_not_look_in_is_a_warning_until_something_names_it() {
+    let world = World::new();
+    world.r().package(SITE, "httr", "1.4.5", "").package(SITE, "mime", "0.12", "");
+    world.package("R/lib/R/site-library", "R6", "2.5", "");
+    let warns = || world.json(&["analyze", "ROOT"]).1;
+    assert_finding(&warns(), "R107", SITE, "holds httr and 1 more, and nothing that R reads");
+    // Commented out, or another place that begins alike, is not it.
+    world.file(
+        "R/lib/R/etc/Renviron.site",
+        "#R_LIBS_SITE=/opt/local/lib/R/site-library\nR_LIBS=/opt/local/lib/R/site-library2\n",
+    );
+    assert_finding(&warns(), "R107", SITE, "holds httr");
+    for (file, text) in [
+        ("R/lib/R/etc/Renviron.site", "R_LIBS_SITE=${R_LIBS_SITE-'/opt/local/lib/R/site-library/'}\n"),
+        ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib:/opt/local/lib/R/site-library:x\n"),
+        ("R/lib/R/etc/Rprofile.site", ".libPaths(c('/opt/local/lib/R/site-library', .libPaths()))\n"),
+        ("bootstrap", "#!/bin/sh\nexport R_LIBS=/opt/local/lib/R/site-library\n"),
+    ] {
+        world.file("R/lib/R/etc/Renviron.site", "").file(file, text);
+        assert_no_finding(&warns(), "R107");
+        std::fs::remove_file(world.root().join(file)).expect("removed");
+    }
+}

@@ -136,6 +136,9 @@ pub struct Common {
     /// Pack R's lazy-load databases with open records: fewer bytes zipped, more unzipped
     #[arg(long)]
     pub repack_rdb: bool,
+    /// Divide the layers so that as few as possible are other than this file remembers; pack writes it
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
     /// Turn on a prune rule, by code or name; "extra" turns on all that are off
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub select: Vec<String>,

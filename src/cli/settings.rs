@@ -52,6 +52,7 @@ pub(super) fn settings(common: &Common) -> Result<Settings> {
             LevelName::Max => Level::Max,
         },
         use_cache: !common.no_cache,
+        lock: common.lock.clone(),
         bundle_from: common.bundle.then(|| common.sysroot.clone()),
         ignored,
     })

@@ -25,8 +25,13 @@ pub struct Hardened {
     pub saved: u64,
 }
 
+/// Files as they were before they were compressed harder.
+#[derive(Debug, Default)]
+pub struct Softer(Vec<(EntryId, super::Measured)>);
+
 impl Measurements {
-    /// Compresses files harder until they have `wanted` bytes fewer, or there are none left. Says whether it was enough.
+    /// Compresses files harder until they have `wanted` bytes fewer, or there are none left. Gives what they were before, for
+    /// [`Measurements::soften`].
     ///
     /// Files of one kind gain alike, so the next batch is of the kind that has gained most for each byte so far; that is
     /// counted in bytes, never in seconds, so that the same input gives the same bytes everywhere.
@@ -40,7 +45,8 @@ impl Measurements {
         transforms: &Transforms,
         wanted: u64,
         progress: &dyn Progress,
-    ) -> Result<bool> {
+    ) -> Result<Softer> {
+        let mut softer = Softer::default();
         let mut kinds: BTreeMap<Vec<u8>, Vec<EntryId>> = BTreeMap::new();
         for (id, measured) in self.files.iter().filter(|(id, m)| kept(**id) && m.compressed < m.bytes) {
             // What is compressed already, in R's databases for instance, gains nothing; databases of another form were
@@ -95,7 +101,7 @@ impl Measurements {
                 if measured.compressed < old && hardened.saved + saved < wanted {
                     saved += old - measured.compressed;
                     hardened.files += 1;
-                    self.files.insert(id, measured);
+                    softer.0.extend(self.files.insert(id, measured).map(|old| (id, old)));
                 }
             }
             let (total, of) = gains.entry(kind).or_default();
@@ -105,13 +111,18 @@ impl Measurements {
             progress.advance(saved);
         }
         progress.done();
-        let enough = hardened.saved >= wanted;
         self.hardened = Some(hardened);
         self.engine.finish();
-        Ok(enough)
+        Ok(softer)
     }
 
-    /// What compressing harder came to, when it was tried.
+    /// Takes back what compressing harder did, when it saved no layer.
+    pub fn soften(&mut self, softer: Softer) {
+        self.files.extend(softer.0);
+        self.hardened = None;
+    }
+
+    /// What compressing harder came to, when it saved a layer.
     pub fn hardened(&self) -> Option<Hardened> {
         self.hardened
     }

@@ -1,10 +1,13 @@
 //! Pack: puts units into the fewest layers that hold them, and proves how few there can be.
 
-mod bins;
+pub mod bins;
+mod lock;
 mod units;
 
-pub use bins::{Assignment, lower_bound, pack_bins};
-pub use units::{Unit, units};
+use bins::{Assignment, Capacity, pack_bins};
+use lock::LockedLayer;
+pub use lock::{LayerChange, Lock};
+pub use units::{Unit, UnitEntry, units};
 
 use crate::bytes::size;
 use crate::finding::{Code, Finding};
@@ -39,6 +42,10 @@ pub struct Plan {
     pub lower_bound: usize,
     /// Whether it is proven that no fewer would do.
     pub optimal: bool,
+    /// Which unit is in which layer, for the next run.
+    pub lock: Lock,
+    /// What is other than in the lock that was given, layer by layer.
+    pub changes: Option<Vec<LayerChange>>,
 }
 
 impl Plan {
@@ -56,29 +63,51 @@ impl Plan {
 /// A piece that cannot be divided: a unit, or a file of a unit that no layer holds whole.
 struct Piece {
     unit: usize,
+    /// Its name in the lock: the unit's, or the unit's and the file's.
+    name: String,
+    /// The digest of everything that a zip says of it.
+    digest: String,
     entries: Vec<EntryId>,
-    zipped: u64,
-    unzipped: u64,
+    size: bins::Piece,
 }
 
-/// Packs units (sorted by name) into as few layers as possible.
+impl Piece {
+    fn new(unit: usize, name: String, entries: &[UnitEntry]) -> Self {
+        let mut hash = blake3::Hasher::new();
+        for entry in entries {
+            entry.hash(&mut hash);
+        }
+        Self {
+            unit,
+            name,
+            digest: hash.finalize().to_hex()[..32].to_owned(),
+            entries: entries.iter().map(|entry| entry.id).collect(),
+            size: bins::Piece {
+                zipped: entries.iter().map(|entry| entry.zipped).sum(),
+                unzipped: entries.iter().map(|entry| entry.unzipped).sum(),
+                pin: None,
+            },
+        }
+    }
+}
+
+/// Packs units (sorted by name) into as few layers as possible; with a lock, in the way that changes the fewest of them.
 ///
 /// Gives the plan, even when there are more layers than allowed or the content is too large, and findings that say what
 /// does not fit, which units are the largest, and what would help. Files in no layer are those over the limit themselves.
-pub fn plan(units: &[Unit], limits: &Limits) -> (Plan, Vec<Finding>) {
-    let capacity = limits.layer_zipped.saturating_sub(ZIP_OVERHEAD);
+pub fn plan(units: &[Unit], limits: &Limits, lock: Option<&Lock>) -> (Plan, Vec<Finding>) {
+    let capacity =
+        Capacity { zipped: limits.layer_zipped.saturating_sub(ZIP_OVERHEAD), unzipped: limits.layers_unzipped() };
     let mut findings = Vec::new();
     let mut pieces = Vec::new();
     for (number, unit) in units.iter().enumerate() {
-        if unit.zipped_bytes() <= capacity {
-            let entries = unit.entries.iter().map(|entry| entry.id).collect();
-            let (zipped, unzipped) = (unit.zipped_bytes(), unit.unzipped_bytes());
-            pieces.push(Piece { unit: number, entries, zipped, unzipped });
+        if unit.zipped_bytes() <= capacity.zipped && unit.unzipped_bytes() <= capacity.unzipped {
+            pieces.push(Piece::new(number, unit.name.clone(), &unit.entries));
             continue;
         }
         // Layers merge, so the files of a unit may come from several.
         for entry in &unit.entries {
-            if entry.zipped > capacity {
+            if entry.zipped > capacity.zipped {
                 findings.push(Finding::error(
                     Code::FileTooLarge,
                     &entry.path,
@@ -89,18 +118,36 @@ pub fn plan(units: &[Unit], limits: &Limits) -> (Plan, Vec<Finding>) {
                     ),
                     "drop it, strip it, or have the function fetch it to /tmp when it starts",
                 ));
-                continue;
+            } else if entry.unzipped <= capacity.unzipped {
+                pieces.push(Piece::new(number, format!("{} {}", unit.name, entry.path), std::slice::from_ref(entry)));
             }
-            let entries = vec![entry.id];
-            pieces.push(Piece { unit: number, entries, zipped: entry.zipped, unzipped: entry.unzipped });
+            // One over the unzipped limit is over what all layers can have together, which is said of the whole.
         }
     }
-    let sizes: Vec<u64> = pieces.iter().map(|piece| piece.zipped).collect();
+    let sizes: Vec<bins::Piece> = pieces.iter().map(|piece| piece.size).collect();
     let assignment = pack_bins(&sizes, capacity);
+    let named = match lock {
+        Some(lock) => {
+            let names: Vec<(String, String)> = pieces.iter().map(|p| (p.name.clone(), p.digest.clone())).collect();
+            lock.assign(&sizes, &names, capacity, &assignment)
+        }
+        None => by_weight(&assignment, &pieces),
+    };
+    let now = Lock::new(
+        named
+            .iter()
+            .map(|(name, bin)| LockedLayer {
+                name: name.clone(),
+                units: bin.iter().map(|p| (pieces[*p].name.clone(), pieces[*p].digest.clone())).collect(),
+            })
+            .collect(),
+    );
     let plan = Plan {
-        layers: layers(units, &pieces, &assignment),
+        layers: named.into_iter().map(|(name, bin)| layer(units, &pieces, name, &bin)).collect(),
         lower_bound: assignment.lower_bound,
         optimal: assignment.optimal,
+        changes: lock.map(|lock| lock.changes(&now)),
+        lock: now,
     };
     findings.extend(does_not_fit(units, &plan, limits));
     (plan, findings)
@@ -118,32 +165,29 @@ pub fn saves_a_layer(plan: &Plan, limits: &Limits) -> Option<u64> {
     (wanted <= zipped / 8).then_some(wanted)
 }
 
-fn layers(units: &[Unit], pieces: &[Piece], assignment: &Assignment) -> Vec<Layer> {
-    let mut layers: Vec<Layer> = assignment
-        .bins
-        .iter()
-        .map(|bin| {
-            let pieces = || bin.iter().map(|piece| &pieces[*piece]);
-            let mut entries: Vec<EntryId> = pieces().flat_map(|piece| piece.entries.iter().copied()).collect();
-            entries.sort();
-            let mut names: Vec<String> = pieces().map(|piece| units[piece.unit].name.clone()).collect();
-            names.sort();
-            names.dedup();
-            Layer {
-                name: String::new(),
-                units: names,
-                entries,
-                zipped_bytes: ZIP_OVERHEAD + pieces().map(|piece| piece.zipped).sum::<u64>(),
-                unzipped_bytes: pieces().map(|piece| piece.unzipped).sum(),
-            }
-        })
-        .collect();
-    // The order does not matter to Lambda, for no two layers hold the same file: the fullest comes first.
-    layers.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.entries.cmp(&b.entries)));
-    for (number, layer) in layers.iter_mut().enumerate() {
-        layer.name = format!("layer-{}", number + 1);
+/// Bins as layers with numbers for names. The order does not matter to Lambda, for no two layers hold the same file: the
+/// fullest comes first.
+fn by_weight(assignment: &Assignment, pieces: &[Piece]) -> Vec<(String, Vec<usize>)> {
+    let weight = |bin: &Vec<usize>| bin.iter().map(|piece| pieces[*piece].size.zipped).sum::<u64>();
+    let mut bins: Vec<Vec<usize>> = assignment.bins.iter().filter(|bin| !bin.is_empty()).cloned().collect();
+    bins.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.cmp(b)));
+    bins.into_iter().enumerate().map(|(number, bin)| (format!("layer-{}", number + 1), bin)).collect()
+}
+
+fn layer(units: &[Unit], pieces: &[Piece], name: String, bin: &[usize]) -> Layer {
+    let pieces = || bin.iter().map(|piece| &pieces[*piece]);
+    let mut entries: Vec<EntryId> = pieces().flat_map(|piece| piece.entries.iter().copied()).collect();
+    entries.sort();
+    let mut names: Vec<String> = pieces().map(|piece| units[piece.unit].name.clone()).collect();
+    names.sort();
+    names.dedup();
+    Layer {
+        name,
+        units: names,
+        entries,
+        zipped_bytes: ZIP_OVERHEAD + pieces().map(|piece| piece.size.zipped).sum::<u64>(),
+        unzipped_bytes: pieces().map(|piece| piece.size.unzipped).sum(),
     }
-    layers
 }
 
 fn does_not_fit(units: &[Unit], plan: &Plan, limits: &Limits) -> Vec<Finding> {

@@ -28,6 +28,21 @@ pub struct UnitEntry {
     pub zipped: u64,
     /// Its length in bytes.
     pub unzipped: u64,
+    /// The CRC-32 of its content; 0 for a directory, and for a file too large to be measured.
+    pub crc32: u32,
+    /// Whether it is executable, and whether it is a link: what a zip says of it besides its content.
+    pub kind: (bool, bool),
+}
+
+impl UnitEntry {
+    /// Adds everything that a zip says of the entry to a hash.
+    pub(super) fn hash(&self, hash: &mut blake3::Hasher) {
+        hash.update(self.path.as_bytes());
+        hash.update(&[0, u8::from(self.kind.0), u8::from(self.kind.1)]);
+        for number in [self.zipped, self.unzipped, u64::from(self.crc32)] {
+            hash.update(&number.to_le_bytes());
+        }
+    }
 }
 
 impl Unit {
@@ -53,15 +68,17 @@ pub fn units(tree: &Tree, r: &RLayout, kept: impl Fn(EntryId) -> bool, measureme
         if !kept(id) || (is_directory && tree.below(&entry.path).next().is_some()) {
             continue;
         }
-        let (compressed, unzipped) = match measurements.get(id) {
-            Some(measured) => (measured.compressed, measured.bytes),
-            None => (entry.bytes(), entry.bytes()),
+        let (compressed, unzipped, crc32) = match measurements.get(id) {
+            Some(measured) => (measured.compressed, measured.bytes, measured.crc32),
+            None => (entry.bytes(), entry.bytes(), 0),
         };
         units.entry(unit_of(tree, r, id)).or_default().push(UnitEntry {
             id,
             path: entry.path.clone(),
             zipped: entry_overhead(&entry.path, is_directory) + compressed,
             unzipped,
+            crc32,
+            kind: (entry.is_executable(), matches!(entry.kind, Kind::Link { .. })),
         });
     }
     units.into_iter().map(|(name, entries)| Unit { name, entries }).collect()

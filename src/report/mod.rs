@@ -52,7 +52,7 @@ pub struct Report {
     pub objects: Vec<ObjectReport>,
     /// What is packed in another form than it has in the tree, by form.
     pub rewritten: Vec<RewrittenReport>,
-    /// What compressing harder came to, when it was tried to save a layer.
+    /// What compressing harder came to, when it saved a layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hardened: Option<HardenedReport>,
     /// The libraries that are kept though nothing loads them, and links to them, sorted by path.
@@ -70,6 +70,9 @@ pub struct Report {
     /// How few layers there can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packing: Option<Packing>,
+    /// What is other than in the lock, layer by layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<LayerChangeReport>>,
     /// What the checks have to say, the worst first.
     pub findings: Vec<Finding>,
     /// How many findings `--ignore` left out.
@@ -273,6 +276,21 @@ pub struct Packing {
     pub optimal: bool,
 }
 
+/// What became of a layer since the lock was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LayerChangeReport {
+    /// The layer's name.
+    pub layer: String,
+    /// `unchanged`, `changed`, `new` or `gone`.
+    pub state: String,
+    /// Units that are in it and were not.
+    pub added: Vec<String>,
+    /// Units that were in it and are not.
+    pub removed: Vec<String>,
+    /// Units with other content than they had.
+    pub updated: Vec<String>,
+}
+
 impl Report {
     /// Sets the findings, sorted, without those that `ignored` names.
     pub(crate) fn set_findings(&mut self, mut findings: Vec<Finding>, ignored: &[Code]) {
@@ -348,6 +366,7 @@ pub(crate) fn of_tree(
             lower_bound: planned.plan.lower_bound,
             optimal: planned.plan.optimal,
         }),
+        changes: planned.and_then(changes),
         findings: Vec::new(),
         ignored: 0,
     }
@@ -512,6 +531,24 @@ fn packages(analyzed: &Analyzed<'_>, pruning: &Pruning, zipped: bool, weights: &
             }
         })
         .collect()
+}
+
+fn changes(planned: &Planned<'_>) -> Option<Vec<LayerChangeReport>> {
+    let there = |name: &str| planned.plan.layers.iter().any(|layer| layer.name == name);
+    let of = |change: &crate::pack::LayerChange| LayerChangeReport {
+        layer: change.layer.clone(),
+        state: match (change.known, there(&change.layer)) {
+            (true, false) => "gone",
+            (false, _) => "new",
+            (true, true) if change.is_unchanged() => "unchanged",
+            (true, true) => "changed",
+        }
+        .to_owned(),
+        added: change.added.clone(),
+        removed: change.removed.clone(),
+        updated: change.updated.clone(),
+    };
+    planned.plan.changes.as_ref().map(|changes| changes.iter().map(of).collect())
 }
 
 fn units(planned: &Planned<'_>) -> Vec<UnitReport> {

@@ -87,8 +87,14 @@ pub enum Detail {
 
 /// Every section that has something to say, but for the findings.
 pub(super) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Option<Section>) {
-    let sections =
-        [layers(report), pruned(report, detail), rewritten(report), bundled(report), unloaded(report, detail)];
+    let sections = [
+        layers(report),
+        changes(report, detail),
+        pruned(report, detail),
+        rewritten(report),
+        bundled(report),
+        unloaded(report, detail),
+    ];
     (sections.into_iter().flatten().collect(), largest(report, detail))
 }
 
@@ -199,6 +205,33 @@ fn pruned(report: &Report, detail: Detail) -> Option<Section> {
         numbers: vec![2, 3, 4],
         rows,
         note: Some("layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+    })
+}
+
+/// What is other than in the lock: what has to be published again, and why.
+fn changes(report: &Report, detail: Detail) -> Option<Section> {
+    let changes = report.changes.as_ref()?;
+    let rows = changes.iter().map(|change| {
+        let signed =
+            |sign: &str, units: &[String]| units.iter().map(|unit| format!("{sign}{unit}")).collect::<Vec<_>>();
+        let mut all = [signed("+", &change.added), signed("-", &change.removed), signed("~", &change.updated)].concat();
+        let more = all.len().saturating_sub(UNITS_SHOWN);
+        if detail == Detail::Short && more > 0 {
+            all.truncate(UNITS_SHOWN);
+            all.push(format!("and {more} more (-v)"));
+        }
+        vec![change.layer.clone(), change.state.clone(), all.join(" ")]
+    });
+    let publish = changes.iter().filter(|change| matches!(change.state.as_str(), "changed" | "new")).count();
+    Some(Section {
+        title: "Since the lock".to_owned(),
+        header: vec!["layer", "state", "units: + new, - gone, ~ changed"],
+        numbers: vec![],
+        rows: rows.collect(),
+        note: Some(format!(
+            "To publish: {}; the others are byte for byte what they were.",
+            plural(publish, "layer", "layers")
+        )),
     })
 }
 

@@ -38,6 +38,7 @@ impl Resolution {
         kept: impl Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
         let mut findings = self.r.findings(|package| kept(package.entry));
+        findings.extend(self.r.not_searched(tree, |package| kept(package.entry)));
         findings.extend(self.missing_libraries(tree, image, &kept));
         findings.extend(self.uncertain_libraries(tree, image, &kept));
         findings.extend(self.version_findings(tree, image, &kept));

@@ -100,6 +100,48 @@ impl RLayout {
         (layout, findings)
     }
 
+    /// Warnings about libraries that nothing which R reads when it starts names.
+    pub fn not_searched(&self, tree: &Tree, kept: impl Fn(&Package) -> bool) -> Vec<Finding> {
+        if self.homes.is_empty() {
+            return Vec::new();
+        }
+        let read = |path: Option<TreePath>| -> Option<String> {
+            Some(String::from_utf8_lossy(&tree.read(tree.find(&path?)?).ok()?).into_owned())
+        };
+        let mut named = String::new();
+        for home in &self.homes {
+            for below in ["etc/Renviron", "etc/Renviron.site", "etc/Rprofile.site", "library/base/R/Rprofile"] {
+                let text = read(home.path.join(below)).unwrap_or_default();
+                // What is commented out is not set; `${R_HOME}` is this home.
+                let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+                named.extend(lines.map(|line| line.replace("${R_HOME}", &home.path.mounted()) + "\n"));
+            }
+        }
+        named += &read(TreePath::new("bootstrap")).unwrap_or_default();
+        let own = |library: &TreePath| {
+            let beside = |home: &RHome, name: &str| home.path.join(name).as_ref() == Some(library);
+            self.homes.iter().any(|home| beside(home, "library") || beside(home, "site-library"))
+        };
+        let unnamed = self.libraries.iter().filter(|library| !own(library) && !names_path(&named, &library.mounted()));
+        unnamed
+            .filter_map(|library| {
+                let packages = self.packages.iter().filter(|package| package.library == *library && kept(package));
+                let names: Vec<&str> = packages.map(Package::name).collect();
+                let (first, more) = names.split_first()?;
+                let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+                Some(Finding::warning(
+                    Code::LibraryNotSearched,
+                    library,
+                    format!(
+                        "holds {first}{others}, and nothing that R reads when it starts names {}",
+                        library.mounted()
+                    ),
+                    format!("set R_LIBS={} for the function, or R_LIBS_SITE in etc/Renviron.site", library.mounted()),
+                ))
+            })
+            .collect()
+    }
+
     /// What the placeholders of rules stand for in this tree.
     pub fn roots(&self) -> Roots {
         Roots { r_home: self.homes.iter().map(|home| home.path.clone()).collect(), library: self.libraries.clone() }
@@ -181,6 +223,14 @@ impl RLayout {
             ));
         }
     }
+}
+
+/// Whether a text names a path, and not only a longer one that begins with it.
+fn names_path(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let rest = text[at + path.len()..].trim_start_matches('/');
+        !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    })
 }
 
 /// `library()` stops at a package built before R 3.0.0 or for another platform, and warns about one built under a newer R

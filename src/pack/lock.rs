@@ -1,0 +1,370 @@
+//! The lock: which unit is in which layer, remembered between runs, so that a small change publishes few layers anew.
+//!
+//! A layer whose units are all as they were keeps its name, its content and so its sha256. Of all ways to pack into the
+//! fewest layers, the one that changes the fewest of them is taken: exactly, by trying every set of layers to keep, the
+//! largest first.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::bins::{Assignment, Capacity, Fit, Piece, fits};
+use crate::error::{Error, Result};
+
+/// The form of the file.
+const VERSION: u32 = 1;
+
+/// More layers than this are not kept apart: a function has five.
+const MOST_LAYERS: usize = 12;
+
+const HEADER: &str = "# Which unit is in which layer, written by layerfit pack --lock. Keep it beside the configuration of the function:\n\
+                      # with it, a change publishes as few layers anew as possible.\n\n";
+
+/// Which unit is in which layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    version: u32,
+    #[serde(default)]
+    pub(super) layer: Vec<LockedLayer>,
+}
+
+/// A layer as it was packed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LockedLayer {
+    pub(super) name: String,
+    /// Each unit (or file of a unit that no layer holds whole) with the digest of its content.
+    pub(super) units: BTreeMap<String, String>,
+}
+
+/// What became of a layer of the lock, or of a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerChange {
+    /// The layer's name.
+    pub layer: String,
+    /// Units that are in it and were not.
+    pub added: Vec<String>,
+    /// Units that were in it and are not.
+    pub removed: Vec<String>,
+    /// Units with other content than they had.
+    pub updated: Vec<String>,
+    /// Whether it was in the lock.
+    pub known: bool,
+}
+
+impl LayerChange {
+    /// Whether the layer is byte for byte what it was.
+    pub fn is_unchanged(&self) -> bool {
+        self.known && self.added.is_empty() && self.removed.is_empty() && self.updated.is_empty()
+    }
+}
+
+/// A layer to be: its name and the positions of its pieces.
+pub(super) type Named = (String, Vec<usize>);
+
+impl Lock {
+    pub(super) fn new(layer: Vec<LockedLayer>) -> Self {
+        Self { version: VERSION, layer }
+    }
+
+    /// Reads a lock file; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no lock file of this version.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("read", path)(error)),
+        };
+        let wrong = |message: String| Error::Data {
+            file: path.display().to_string(),
+            message,
+            help: "remove it to divide the layers anew, or take it from an earlier state of your repository".to_owned(),
+        };
+        let lock: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        if lock.version == VERSION {
+            Ok(Some(lock))
+        } else {
+            Err(wrong(format!("its version is {}, and this layerfit writes {VERSION}", lock.version)))
+        }
+    }
+
+    /// Writes the lock file, whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written; the old one is then as it was.
+    pub fn store(&self, path: &Path) -> Result<()> {
+        let body = toml::to_string(self).map_err(|error| Error::Data {
+            file: path.display().to_string(),
+            message: error.to_string(),
+            help: "report this".to_owned(),
+        })?;
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || -> std::io::Result<()> {
+            let mut file = tempfile::Builder::new()
+                .prefix(".layerfit-")
+                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+                .tempfile_in(directory)?;
+            std::io::Write::write_all(&mut file, format!("{HEADER}{body}").as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        };
+        write().map_err(Error::io("write", path))
+    }
+
+    /// Divides pieces (each with its name and digest) into as many layers as `fewest` has, so that as few as possible are
+    /// other than in the lock.
+    pub(super) fn assign(
+        &self,
+        pieces: &[Piece],
+        names: &[(String, String)],
+        capacity: Capacity,
+        fewest: &Assignment,
+    ) -> Vec<Named> {
+        let position: BTreeMap<&str, usize> =
+            names.iter().enumerate().map(|(i, (name, _))| (name.as_str(), i)).collect();
+        let same = |name: &str, digest: &str| position.get(name).copied().filter(|i| names[*i].1 == digest);
+        // A layer can be kept when everything in it is as it was.
+        let keepable: Vec<(usize, Vec<usize>)> = self
+            .layer
+            .iter()
+            .enumerate()
+            .filter_map(|(number, layer)| {
+                let content: Option<Vec<usize>> = layer.units.iter().map(|(name, digest)| same(name, digest)).collect();
+                content.filter(|content| !content.is_empty()).map(|content| (number, content))
+            })
+            .collect();
+        let layers = fewest.bins.len();
+        if layers <= MOST_LAYERS && self.layer.len() <= MOST_LAYERS {
+            for changed in 0..=layers {
+                let kept = layers - changed;
+                for set in subsets(keepable.len(), kept) {
+                    let keep: Vec<&(usize, Vec<usize>)> = set.iter().map(|number| &keepable[*number]).collect();
+                    if let Some(found) = self.with_kept(pieces, names, capacity, &keep, changed) {
+                        return found;
+                    }
+                }
+            }
+        }
+        self.name(fewest.bins.clone(), names, &[])
+    }
+
+    /// The rest of the pieces into `changed` layers beside those that are kept.
+    fn with_kept(
+        &self,
+        pieces: &[Piece],
+        names: &[(String, String)],
+        capacity: Capacity,
+        keep: &[&(usize, Vec<usize>)],
+        changed: usize,
+    ) -> Option<Vec<Named>> {
+        let kept: std::collections::BTreeSet<usize> =
+            keep.iter().flat_map(|(_, content)| content.iter().copied()).collect();
+        let rest: Vec<usize> = (0..pieces.len()).filter(|piece| !kept.contains(piece)).collect();
+        if changed == 0 {
+            return rest.is_empty().then(|| self.name(Vec::new(), names, keep));
+        }
+        // What was in a layer that changes best stays in it, and only what is new is put somewhere.
+        let open: Vec<usize> = (0..self.layer.len()).filter(|number| !keep.iter().any(|(k, _)| k == number)).collect();
+        let staying = rest.iter().map(|piece| {
+            let name = &names[*piece].0;
+            let pin = open.iter().position(|layer| self.layer[*layer].units.contains_key(name));
+            Piece { pin: pin.filter(|pin| *pin < changed), ..pieces[*piece] }
+        });
+        let staying: Vec<Piece> = staying.collect();
+        let free: Vec<Piece> = rest.iter().map(|piece| pieces[*piece]).collect();
+        for attempt in [&staying, &free] {
+            if let Fit::Found(bins) = fits(attempt, changed, capacity) {
+                let bins = bins.into_iter().filter(|bin| !bin.is_empty());
+                let bins = bins.map(|bin| bin.into_iter().map(|piece| rest[piece]).collect()).collect();
+                return Some(self.name(bins, names, keep));
+            }
+        }
+        None
+    }
+
+    /// Gives the kept layers their names, and each of the others that of the layer it has most units of.
+    fn name(&self, bins: Vec<Vec<usize>>, names: &[(String, String)], keep: &[&(usize, Vec<usize>)]) -> Vec<Named> {
+        let mut named: BTreeMap<usize, Vec<usize>> =
+            keep.iter().map(|(number, content)| (*number, content.clone())).collect();
+        let mut new = Vec::new();
+        for bin in bins {
+            let shared =
+                |layer: &LockedLayer| bin.iter().filter(|piece| layer.units.contains_key(&names[**piece].0)).count();
+            let free = self.layer.iter().enumerate().filter(|(number, _)| !named.contains_key(number));
+            let most = free.map(|(number, layer)| (shared(layer), std::cmp::Reverse(number))).max();
+            match most.filter(|(shared, _)| *shared > 0) {
+                Some((_, std::cmp::Reverse(number))) => {
+                    named.insert(number, bin);
+                }
+                None => new.push(bin),
+            }
+        }
+        let mut layers: Vec<Named> =
+            named.into_iter().map(|(number, content)| (self.layer[number].name.clone(), content)).collect();
+        for bin in new {
+            // A name that a layer had goes on meaning that one, even when it is gone.
+            let taken = |name: &String| {
+                layers.iter().any(|(layer, _)| layer == name) || self.layer.iter().any(|layer| layer.name == *name)
+            };
+            let most = self.layer.len() + layers.len() + 1;
+            let name = (1..=most).map(|number| format!("layer-{number}")).find(|name| !taken(name)).unwrap_or_default();
+            layers.push((name, bin));
+        }
+        layers
+    }
+
+    /// What is other than in this lock, layer by layer; layers that are gone come last.
+    pub(super) fn changes(&self, now: &Lock) -> Vec<LayerChange> {
+        let mut changes = Vec::new();
+        for layer in &now.layer {
+            let before = self.layer.iter().find(|before| before.name == layer.name);
+            let old = |name: &String| before.and_then(|before| before.units.get(name));
+            changes.push(LayerChange {
+                layer: layer.name.clone(),
+                added: layer.units.keys().filter(|name| old(name).is_none()).cloned().collect(),
+                removed: before
+                    .into_iter()
+                    .flat_map(|before| before.units.keys())
+                    .filter(|name| !layer.units.contains_key(*name))
+                    .cloned()
+                    .collect(),
+                updated: layer
+                    .units
+                    .iter()
+                    .filter(|(name, digest)| old(name).is_some_and(|old| old != *digest))
+                    .map(|(name, _)| name.clone())
+                    .collect(),
+                known: before.is_some(),
+            });
+        }
+        let gone = self.layer.iter().filter(|before| !now.layer.iter().any(|layer| layer.name == before.name));
+        changes.extend(gone.map(|before| LayerChange {
+            layer: before.name.clone(),
+            added: Vec::new(),
+            removed: before.units.keys().cloned().collect(),
+            updated: Vec::new(),
+            known: true,
+        }));
+        changes
+    }
+}
+
+/// Every set of `size` numbers below `of`, in order.
+fn subsets(of: usize, size: usize) -> Vec<Vec<usize>> {
+    if size > of {
+        return Vec::new();
+    }
+    let mut sets = Vec::new();
+    let mut set: Vec<usize> = (0..size).collect();
+    loop {
+        sets.push(set.clone());
+        let Some(last) = (0..size).rfind(|i| set[*i] < of - size + i) else { return sets };
+        set[last] += 1;
+        for next in last + 1..size {
+            set[next] = set[next - 1] + 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack::bins::pack_bins;
+
+    const CAPACITY: Capacity = Capacity { zipped: 100, unzipped: 1000 };
+
+    fn piece(zipped: u64) -> Piece {
+        Piece { zipped, unzipped: zipped, pin: None }
+    }
+
+    fn named(sizes: &[(&str, u64)]) -> (Vec<Piece>, Vec<(String, String)>) {
+        sizes.iter().map(|(name, size)| (piece(*size), ((*name).to_owned(), format!("{name}{size}")))).unzip()
+    }
+
+    fn lock(layers: &[(&str, &[(&str, u64)])]) -> Lock {
+        let units = |units: &[(&str, u64)]| units.iter().map(|(n, s)| ((*n).to_owned(), format!("{n}{s}"))).collect();
+        Lock::new(layers.iter().map(|(name, u)| LockedLayer { name: (*name).to_owned(), units: units(u) }).collect())
+    }
+
+    fn assigned(lock: &Lock, sizes: &[(&str, u64)]) -> Vec<(String, Vec<String>)> {
+        let (pieces, names) = named(sizes);
+        let fewest = pack_bins(&pieces, CAPACITY);
+        let layers = lock.assign(&pieces, &names, CAPACITY, &fewest);
+        assert_eq!(layers.len(), fewest.bins.len(), "as few layers as without a lock");
+        layers.into_iter().map(|(name, bin)| (name, bin.into_iter().map(|p| names[p].0.clone()).collect())).collect()
+    }
+
+    fn layer(name: &str, units: &[&str]) -> (String, Vec<String>) {
+        (name.to_owned(), units.iter().map(|unit| (*unit).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_new_piece_changes_one_layer() {
+        let before = lock(&[("one", &[("a", 60), ("b", 30)]), ("two", &[("c", 50), ("d", 20)])]);
+        let sizes = [("a", 60), ("b", 30), ("c", 50), ("d", 20), ("new", 25)];
+        assert_eq!(assigned(&before, &sizes), [layer("one", &["a", "b"]), layer("two", &["c", "d", "new"])]);
+    }
+
+    #[test]
+    fn what_stays_the_same_stays_where_it_is_though_another_division_is_as_good() {
+        let before = lock(&[("one", &[("a", 50)]), ("two", &[("b", 50), ("c", 40)])]);
+        assert_eq!(
+            assigned(&before, &[("a", 50), ("b", 50), ("c", 40)]),
+            [layer("one", &["a"]), layer("two", &["b", "c"])]
+        );
+    }
+
+    #[test]
+    fn fewer_layers_come_before_fewer_changes() {
+        let before = lock(&[("one", &[("a", 50)]), ("two", &[("b", 50)])]);
+        assert_eq!(assigned(&before, &[("a", 50), ("b", 50)]).len(), 1);
+    }
+
+    #[test]
+    fn a_piece_that_fits_no_layer_as_it_is_gets_a_new_one_or_moves_the_least() {
+        let before = lock(&[("one", &[("a", 60), ("b", 30)]), ("two", &[("c", 60), ("d", 30)])]);
+        let sizes = [("a", 60), ("b", 30), ("c", 60), ("d", 30), ("new", 90)];
+        let layers = assigned(&before, &sizes);
+        assert_eq!(layers[..2], [layer("one", &["a", "b"]), layer("two", &["c", "d"])]);
+        assert_eq!(layers[2], layer("layer-1", &["new"]));
+    }
+
+    #[test]
+    fn what_changed_is_said_layer_by_layer() {
+        let before = lock(&[("one", &[("a", 1), ("b", 2)]), ("two", &[("c", 3)]), ("gone", &[("d", 4)])]);
+        let now = lock(&[("one", &[("a", 9), ("e", 5)]), ("two", &[("c", 3)])]);
+        let changes = before.changes(&now);
+        let one = &changes[0];
+        assert_eq!(
+            (one.added.join(","), one.removed.join(","), one.updated.join(",")),
+            ("e".into(), "b".into(), "a".into())
+        );
+        assert!(changes[1].is_unchanged() && !one.is_unchanged());
+        assert_eq!((changes[2].layer.as_str(), changes[2].removed.join(",").as_str()), ("gone", "d"));
+    }
+
+    #[test]
+    fn subsets_are_all_there_are() {
+        assert_eq!(subsets(4, 2), [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]);
+        assert_eq!((subsets(3, 0), subsets(2, 3).len()), (vec![Vec::<usize>::new()], 0));
+    }
+
+    #[test]
+    fn a_file_reads_back_and_another_is_refused() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("layerfit.lock");
+        assert_eq!(Lock::load(&path).expect("none"), None);
+        let before = lock(&[("one", &[("pkg:a", 60), ("lib:lib/b.so.1", 30)])]);
+        before.store(&path).expect("written");
+        assert_eq!(Lock::load(&path).expect("read"), Some(before));
+        for text in ["version = 2\n", "versoin = 1\n", "[["] {
+            std::fs::write(&path, text).expect("written");
+            assert!(Lock::load(&path).expect_err(text).to_string().contains("layerfit.lock"));
+        }
+    }
+}
