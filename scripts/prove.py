@@ -14,6 +14,7 @@ import filecmp
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import stat
@@ -555,16 +556,24 @@ def the_cache_changes_nothing(proof):
 
 
 def killed_runs(proof):
-    """Kills packs that would replace an older, different DIR: afterwards it is the old one or the new one, whole."""
+    """Kills packs that would replace an older, different DIR: afterwards it is the old one or the new one, whole.
+
+    Every other one uses a cache, which the killed runs fill: the next run with it gives the same bytes.
+    """
     beside = proof.temp / "killed"
     output = beside / "layers"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(proof.temp / "killed-cache")}
+    command = [str(word) for word in pack_command(proof, output)]
+    cached = [word for word in command if word != "--no-cache"]
     pack(proof, output)
-    seconds = timed(pack_command(proof, output), proof.pack_exit)
+    seconds = timed(command, proof.pack_exit)
     in_time = left = 0
-    for share in KILLED_AT:
+    moments = [random.Random(number).random() for number in range(proof.kills)] or KILLED_AT
+    for number, share in enumerate(moments):
         older = pack_other(proof, output)
         process = subprocess.Popen(
-            [str(word) for word in pack_command(proof, output)],
+            cached if number % 2 else command,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -575,10 +584,12 @@ def killed_runs(proof):
         left += len(os.listdir(beside)) > 1
         found = whole_directory(output)
         require(found in (older, proof.sha256), f"killed at {share:.0%}, DIR is neither the old one nor the new one")
-        require_same(pack(proof, output), proof.sha256, f"killed at {share:.0%}: zips of the next run and of the first")
+        timed(cached if number % 2 else command, proof.pack_exit, env=environment)
+        found = whole_directory(output)
+        require_same(found, proof.sha256, f"killed at {share:.0%}: zips of the next run and of the first")
         require_same(os.listdir(beside), [output.name], f"killed at {share:.0%}: what is beside DIR and expected")
     require(in_time > 0, "every run ended before it was killed")
-    killed = f"{in_time} of {len(KILLED_AT)} killed within the {seconds:.2f} s of a pack"
+    killed = f"{in_time} of {len(moments)} killed within the {seconds:.2f} s of a pack"
     return f"{killed}; DIR always whole; {left} left a directory, which the next run swept"
 
 
@@ -664,10 +675,11 @@ def arguments():
     end = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(
         description="Prove on a real tree that layerfit does what it says.",
-        usage="prove.py [--layerfit BIN] [--r-libs PATH] [--no-speed] TREE [-- LAYERFIT OPTIONS...]",
+        usage="prove.py [--layerfit BIN] [--r-libs PATH] [--kills N] [--no-speed] TREE [-- LAYERFIT OPTIONS...]",
     )
     parser.add_argument("--layerfit", metavar="BIN", default=built_binary(), help="the program (default: %(default)s)")
     parser.add_argument("--r-libs", metavar="PATH", help="R_LIBS for r-works.sh, below /opt")
+    parser.add_argument("--kills", metavar="N", type=int, default=0, help="kill so many runs, at random moments")
     parser.add_argument("--no-speed", action="store_true", help="do not compare times, on a busy machine")
     parser.add_argument("tree", metavar="TREE", type=Path, help="the directory that will be /opt")
     given = parser.parse_args(words[:end])
@@ -695,6 +707,7 @@ def main():
             tree=given.tree.resolve(),
             options=given.options,
             r_libs=given.r_libs,
+            kills=given.kills,
             speed=not given.no_speed,
             temp=temp,
             packed=temp / "layers",
