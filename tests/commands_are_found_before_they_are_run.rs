@@ -59,6 +59,38 @@ fn what_the_bootstrap_reads_and_runs_is_followed() {
 }
 
 #[test]
+fn a_path_that_the_script_sets_is_searched() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    for path in ["/opt/R/bin:$PATH", "\"${PATH}:/opt/R/bin\"", "/opt/R/bin"] {
+        script(&world, "bootstrap", &format!("#!/bin/sh\nexport PATH={path}\nRscript x.R\n"));
+        assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C102");
+    }
+    script(&world, "bootstrap", "#!/bin/sh\nRscript x.R\n");
+    assert_finding(&world.json(&["analyze", "ROOT"]).1, "C102", "bootstrap", "runs Rscript");
+}
+
+#[test]
+fn the_bootstrap_of_the_recipe_by_hand_is_understood() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    let text = "#!/bin/sh\nexport PYTHONPATH=/opt/python\n\
+        SCRIPT=$LAMBDA_TASK_ROOT/$(echo \"$_HANDLER\" | cut -d. -f1).r\nwhile true\ndo\n    HEADERS=\"$(mktemp)\"\n\
+        EVENT_DATA=$(curl -sS -LD \"$HEADERS\" -X GET \"http://${AWS_LAMBDA_RUNTIME_API}/next\")\n\
+        ID=$(grep -Fi Lambda-Runtime-Aws-Request-Id \"$HEADERS\" | tr -d '[:space:]' | cut -d: -f2)\n\
+        /opt/R/bin/Rscript $SCRIPT\n    curl -X POST \"http://x/$ID/response\" -d \"$RESPONSE\"\ndone\n";
+    script(&world, "bootstrap", text);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    for code in ["C101", "C102", "C104"] {
+        assert_no_finding(&report, code);
+    }
+    // provided.al2 has no curl, and everything else.
+    let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2"]);
+    assert_finding(&report, "C102", "bootstrap", "runs curl (lines 7, 10)");
+}
+
+#[test]
 fn a_command_that_is_asked_for_first_is_a_remark() {
     let world = World::new();
     script(&world, "bootstrap", "#!/bin/sh\nif command -v jq >/dev/null; then jq . ; fi\n");

@@ -70,7 +70,7 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
                 (path, outcome)
             }
             Interpreter::Command(name) => {
-                let outcome = in_path(tree, image, &name);
+                let outcome = in_path(tree, image, &name, None);
                 (name, outcome)
             }
         };
@@ -79,9 +79,10 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
 
     let mut functions = BTreeSet::new();
     // Variables that Lambda sets, and whatever the scripts set on the way.
+    let path = image.profile().environment.path.join(":");
     let set = |name: &str, value: &str| (name.to_owned(), BTreeSet::from([value.to_owned()]));
     let variables: BTreeMap<_, _> =
-        [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime")].into();
+        [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)].into();
     let mut queue: Vec<_> = starts(tree, r).into_iter().map(|(id, own)| (id, own, variables.clone())).rev().collect();
     while let Some((id, bootstrap, variables)) = queue.pop() {
         let known = commands.on_the_way.get(&id).copied();
@@ -108,7 +109,8 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
         for run in &script.runs {
             let outcome = |command: &String| match (command.contains('/'), run.how) {
                 (true, _) => at_path(tree, image, command),
-                (false, How::Command) => Some(in_path(tree, image, command)),
+                // A script may put directories before those of PATH: every value that it gives it counts.
+                (false, How::Command) => Some(in_path(tree, image, command, script.variables.get("PATH"))),
                 // A name that a shell reads is looked for in the function's own directory.
                 (false, How::Source) => None,
             };
@@ -199,9 +201,12 @@ fn at_path(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutcome>
     }
 }
 
-/// A command by its name, as the shell looks for it in PATH.
-fn in_path(tree: &Tree, image: &Image<'_>, name: &str) -> CommandOutcome {
-    let path = image.profile().environment.path.iter().map(|directory| format!("{directory}/{name}"));
+/// A command by its name, as the shell looks for it in PATH: one of these, or the image's.
+fn in_path(tree: &Tree, image: &Image<'_>, name: &str, paths: Option<&BTreeSet<String>>) -> CommandOutcome {
+    let own = paths.into_iter().flatten().flat_map(|path| path.split(':'));
+    let directories = own.chain(image.profile().environment.path.iter().map(String::as_str));
+    let path =
+        directories.filter(|directory| directory.starts_with('/')).map(|directory| format!("{directory}/{name}"));
     path.filter_map(|path| at_path(tree, image, &path))
         .find(|outcome| match outcome {
             CommandOutcome::Tree(id) => tree.entry(*id).is_executable(),
