@@ -1,7 +1,7 @@
 //! Bin packing in two dimensions: the fewest bins that hold all pieces, zipped and unzipped, and the proof that fewer do
 //! not.
 //!
-//! A handful of greedy orders gives an upper bound, [`lower_bound`] a lower one. Where they differ, [`decide`] asks whether
+//! A handful of greedy orders gives an upper bound, [`lower_bound`] a lower one. Where they differ, `decide` asks whether
 //! one bin less would do: by exchanging pieces, which finds a tight packing where there are many, and by two exhaustive
 //! searches, which are the proof where there is none. All are given a number of operations and not a time, so that the
 //! result never depends on how fast the machine is; and all count in whole bytes, so that none is wrong by rounding.
