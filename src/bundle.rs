@@ -16,7 +16,7 @@ use crate::formats::elf::{Elf, Machine, Type};
 use crate::path::TreePath;
 use crate::resolve::{Object, Outcome, Reach, Resolution};
 use crate::rules::{GlibcNames, LoaderFacts};
-use crate::scan::{EntryId, Tree};
+use crate::scan::{EntryId, Place, Tree};
 use crate::sysroot::Sysroot;
 
 /// A library that was taken from the build host.
@@ -75,10 +75,23 @@ impl Bundler {
         resolution: &Resolution,
         kept: impl Fn(EntryId) -> bool,
     ) -> Result<bool> {
-        let mut added = Vec::new();
+        // Where /opt/lib really is: it can be a link to lib64, and a file below a link could not be unzipped.
+        let directory = match tree.locate(b"/opt/lib") {
+            Place::Inside(id) if tree.entry(id).is_directory() => tree.path(id).clone(),
+            Place::Nowhere if tree.find(&lib()).is_none() => lib(),
+            _ => {
+                return Err(Error::Usage {
+                    message: "--bundle: lib in the tree is a file, or a link that leads out of the tree".to_owned(),
+                    help: "make it a directory: libraries of the build host are put there".to_owned(),
+                });
+            }
+        };
+        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
         for wanted in wanted(facts, resolution, kept) {
-            let Some(path) = TreePath::new(format!("lib/{}", wanted.soname)) else { continue };
-            if self.glibc.has(&wanted.soname) || tree.find(&path).is_some() {
+            let Some(path) = directory.join(&wanted.soname) else { continue };
+            // One name holds a library for one machine only; that there are two is said by another finding.
+            let taken = tree.find(&path).is_some() || added.iter().any(|(other, _)| *other == path);
+            if self.glibc.has(&wanted.soname) || taken {
                 continue;
             }
             let Some(inside) = self.find(&wanted.soname, wanted.machine) else { continue };
@@ -115,6 +128,11 @@ impl Bundler {
             elf.is_some_and(|elf| elf.machine == machine && elf.kind == Type::Shared)
         })
     }
+}
+
+/// The directory of the tree that every process searches.
+fn lib() -> TreePath {
+    TreePath::new("lib").unwrap_or_default()
 }
 
 /// Each library that is surely needed and nowhere, once.

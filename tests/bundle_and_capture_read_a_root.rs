@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::{World, assert_finding, assert_no_finding, findings, oracle};
+use support::{World, assert_finding, assert_no_finding, findings, oracle, zip_entries};
 
 /// The root of a build host beside the tree: this machine's loader, and libraries made by the test in /usr/lib64.
 fn host(world: &World) -> PathBuf {
@@ -105,6 +105,25 @@ fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the
     // The tree itself is as it was, and the finished zips check out.
     assert!(!world.root().join("lib/libgfortran.so.5").exists());
     assert_eq!(world.json(&["check", "out"]).0, 0);
+}
+
+#[test]
+fn where_lib_is_a_link_the_library_goes_where_it_leads_and_where_it_is_a_file_that_is_an_error() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("x/libown.so.1", &[], &[]).program("bin/tool", &["x/libown.so.1"], &[]);
+    to_host(&world, &host, "x/libown.so.1");
+    world.directory("lib64").file("lib64/note", "x").link("lib", "lib64");
+    let bundle = ["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (code, report) = world.json(&bundle);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_eq!(bundled(&report), [("lib64/libown.so.1".to_owned(), "bin/tool".to_owned())]);
+    let names: Vec<String> = zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect();
+    assert!(names.contains(&"lib64/libown.so.1".to_owned()) && !names.iter().any(|name| name.starts_with("lib/")));
+    fs::remove_file(world.root().join("lib")).expect("removed");
+    world.file("lib", "a file");
+    let run = world.run(&bundle);
+    assert!(run.code == 2 && run.stderr.contains("lib in the tree is a file"), "{}", run.stderr);
 }
 
 #[test]
