@@ -81,7 +81,7 @@ pub fn loaders(root: &Sysroot, processor: &Processor) -> Vec<LoaderFacts> {
             platform: if elf.machine.machine == EM_X86_64 { processor.platform } else { "aarch64" }.to_owned(),
             subdirectories: subdirectories(elf.machine, glibc_minor(root, &directories), processor),
             directories,
-            source: format!("read off {}", root.root().join(interpreter.trim_start_matches('/')).display()),
+            source: format!("read off {interpreter}"),
         });
     }
     found

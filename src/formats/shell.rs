@@ -110,6 +110,8 @@ pub struct Script {
     pub variables: BTreeMap<String, BTreeSet<String>>,
     /// Functions that it defines.
     pub functions: BTreeSet<String>,
+    /// Variables that are given more values than are followed.
+    unknown: BTreeSet<String>,
 }
 
 /// A command that a script runs.
@@ -217,10 +219,14 @@ impl Script {
     }
 
     fn give(&mut self, name: String, values: BTreeSet<String>) {
-        let known = self.variables.entry(name).or_default();
+        if self.unknown.contains(&name) {
+            return;
+        }
+        let known = self.variables.entry(name.clone()).or_default();
         known.extend(values);
         if known.len() > MAX_VALUES {
             known.clear();
+            self.unknown.insert(name);
         }
     }
 

@@ -13,8 +13,9 @@ use crate::path::{TreePath, printable};
 use crate::rules::{BUILT_IN_RUNTIMES, LibrarySource, RNeeds, RuntimeProfile};
 use crate::scan::{EntryId, Kind, Magic, Place, Tree};
 
-/// A script longer than this is not read: no start-up script comes near.
-const MAX_SCRIPT_BYTES: u64 = 1 << 20;
+/// A script longer than this is not read: no start-up script comes near, and what it costs to read one made to be slow
+/// grows with the square of its length.
+const MAX_SCRIPT_BYTES: u64 = 64 << 10;
 
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,7 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
     }
 
     let mut functions = BTreeSet::new();
+    let mut queued = BTreeSet::new();
     // Variables that Lambda sets, and whatever the scripts set on the way.
     let path = image.profile().environment.path.join(":");
     let set = |name: &str, value: &str| (name.to_owned(), BTreeSet::from([value.to_owned()]));
@@ -100,6 +102,7 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
             continue;
         }
         let text = if tree.entry(id).bytes() <= MAX_SCRIPT_BYTES { tree.read(id).ok() } else { None };
+        let text = text.filter(|text| !text.contains(&0));
         let Some(script) = text.and_then(|text| Script::parse(&text, &variables).ok()) else {
             commands.unfollowed.push((id, Unfollowed { line: 1, what: "the whole script".to_owned() }));
             continue;
@@ -122,6 +125,7 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
             for (command, outcome) in outcomes {
                 let Some(outcome) = outcome else { continue };
                 if let CommandOutcome::Tree(next) = outcome
+                    && queued.insert((next, bootstrap && run.how == How::Source))
                     && (run.how == How::Source || is_shell_script(tree, next))
                 {
                     // What the bootstrap runs is its own process; what it reads is part of it.

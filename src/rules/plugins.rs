@@ -66,6 +66,9 @@ mod tests {
         let plugins = Plugins::built_in().expect("built in");
         let holds = |path: &str| plugins.holds(&TreePath::new(path).expect("a path"));
         assert!(holds("lib/engines-3/afalg.so") && holds("lib/ossl-modules/legacy.so") && holds("lib/gconv/UTF-16.so"));
+        assert!(
+            holds("python/pandas/_libs/lib.cpython-311-x86_64-linux-gnu.so") && holds("nodejs/node_modules/x/x.node")
+        );
         assert!(!holds("lib/libcrypto.so.3") && !holds("lib/engines-3/README") && !holds("R/lib/R/lib/libR.so"));
     }
 }
