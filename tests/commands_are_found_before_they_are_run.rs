@@ -100,6 +100,16 @@ fn a_command_that_is_asked_for_first_is_a_remark() {
 }
 
 #[test]
+fn what_may_be_a_function_of_a_file_that_is_not_read_is_no_error() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\n. \"$LAMBDA_TASK_ROOT/handler.sh\"\nhandle_it x\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "C102", "bootstrap", "runs handle_it");
+    assert_finding(&report, "C104", "bootstrap", "line 2: reads /var/task/handler.sh");
+}
+
+#[test]
 fn what_cannot_be_followed_is_said_and_scripts_that_no_invocation_runs_are_left_alone() {
     let world = World::new();
     script(&world, "bootstrap", "#!/bin/sh\n$HANDLER_COMMAND x\n");

@@ -170,6 +170,7 @@ impl Script {
         let mut nodes = Vec::new();
         let mut cursor = tree.walk();
         let mut guarded = BTreeSet::new();
+        let mut attempts = Vec::new();
         // In the order of the text, without recursion: a script can nest as deep as it likes.
         loop {
             let node = cursor.node();
@@ -183,6 +184,12 @@ impl Script {
                     guarded.extend(asked_for(node, text));
                     nodes.push(node);
                 }
+                "test_command" => guarded.extend(tested(&string(node, text))),
+                // `a || b` goes on without a, and `if a` asks.
+                "list" => attempts.extend(left_of_or(node, text)),
+                "if_statement" | "elif_clause" => {
+                    attempts.extend(node.child_by_field_name("condition").map(|condition| condition.byte_range()));
+                }
                 "ERROR" => self.unfollowed(node, text, first_line),
                 _ => {}
             }
@@ -192,7 +199,12 @@ impl Script {
             while !cursor.goto_next_sibling() {
                 if !cursor.goto_parent() {
                     for node in nodes {
-                        self.command(node, text, first_line, depth, &guarded);
+                        let before = self.runs.len();
+                        self.command(node, text, first_line, depth);
+                        let attempt = attempts.iter().any(|range| range.contains(&node.start_byte()));
+                        for run in &mut self.runs[before..] {
+                            run.guarded |= attempt || run.commands.iter().any(|command| guarded.contains(command));
+                        }
                     }
                     return Ok(());
                 }
@@ -235,7 +247,7 @@ impl Script {
         self.unfollowed.push(Unfollowed { line: first_line + node.start_position().row + 1, what: shown });
     }
 
-    fn command(&mut self, node: Node<'_>, text: &[u8], first_line: usize, depth: usize, guarded: &BTreeSet<String>) {
+    fn command(&mut self, node: Node<'_>, text: &[u8], first_line: usize, depth: usize) {
         let line = first_line + node.start_position().row + 1;
         let mut cursor = node.walk();
         let name = node.child_by_field_name("name").and_then(|name| name.named_child(0));
@@ -254,8 +266,7 @@ impl Script {
             let own = |value: &&String| !value.is_empty() && !BUILTINS.contains(&value.as_str());
             let commands: Vec<String> = values.iter().filter(own).cloned().collect();
             if !commands.is_empty() {
-                let guarded = commands.iter().any(|command| guarded.contains(command));
-                self.runs.push(Run { line, commands, how: How::Command, guarded });
+                self.runs.push(Run { line, commands, how: How::Command, guarded: false });
             }
             if values.contains("eval") {
                 self.unfollowed(node, text, first_line);
@@ -409,9 +420,25 @@ fn asked_for(node: Node<'_>, text: &[u8]) -> Vec<String> {
     let asks = match name.as_str() {
         "command" => options.iter().any(|option| option.to_ascii_lowercase().contains('v')),
         "type" | "hash" | "which" => true,
+        "test" => return tested(&string(node, text)),
         _ => false,
     };
     if asks { names } else { Vec::new() }
+}
+
+/// The files that `[ -f X ]`, `[[ -x X ]]` and `test -e X` ask for.
+fn tested(written: &str) -> Vec<String> {
+    let words: Vec<&str> = written.split_whitespace().collect();
+    let asks = |word: &str| matches!(word, "-e" | "-f" | "-r" | "-s" | "-x");
+    let pairs = words.windows(2).filter(|pair| asks(pair[0]));
+    pairs.map(|pair| pair[1].trim_matches(['"', '\'']).to_owned()).collect()
+}
+
+/// Where the left side of `||` stands.
+fn left_of_or(list: Node<'_>, text: &[u8]) -> Option<std::ops::Range<usize>> {
+    let mut cursor = list.walk();
+    let or = list.children(&mut cursor).find(|child| string(*child, text) == "||")?;
+    Some(list.start_byte()..or.start_byte())
 }
 
 fn unescaped(word: &str) -> String {
@@ -491,6 +518,16 @@ mod tests {
         let guarded: Vec<(&str, bool)> =
             script.runs.iter().map(|run| (run.commands[0].as_str(), run.guarded)).collect();
         assert_eq!(guarded, [("jq", true), ("curl", false)]);
+    }
+
+    #[test]
+    fn what_is_tested_or_may_fail_is_guarded() {
+        let text = b"[ -f /etc/p ] && . /etc/p\nif [ -x /usr/bin/py ]; then /usr/bin/py x; fi\ntar x || true\n\
+                     test -r /a && /a\nif jq .; then curl; fi\nfalse || less\n";
+        let script = Script::parse(text, &BTreeMap::new()).expect("read");
+        let certain: Vec<&str> =
+            script.runs.iter().filter(|run| !run.guarded).map(|run| run.commands[0].as_str()).collect();
+        assert_eq!(certain, ["curl", "less"]);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Commands {
     pub on_the_way: BTreeMap<EntryId, bool>,
     /// The `which` that R runs and nobody has, with R's base package.
     which: Option<(EntryId, String)>,
+    /// Whether a script reads a file that cannot be followed, which may define functions.
+    unread: bool,
 }
 
 /// Follows the scripts of a tree: every one to its interpreter, and those on the way to an invocation (the bootstrap, R's
@@ -123,7 +125,15 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
                 outcomes.retain(|(_, outcome)| *outcome != Some(CommandOutcome::Missing));
             }
             for (command, outcome) in outcomes {
-                let Some(outcome) = outcome else { continue };
+                let Some(outcome) = outcome else {
+                    // A file of the function's own: it may define whatever is run.
+                    if run.how == How::Source {
+                        commands.unread = true;
+                        let what = format!("reads {command}");
+                        commands.unfollowed.push((id, Unfollowed { line: run.line, what }));
+                    }
+                    continue;
+                };
                 if let CommandOutcome::Tree(next) = outcome
                     && queued.insert((next, bootstrap && run.how == How::Source))
                     && (run.how == How::Source || is_shell_script(tree, next))
@@ -254,7 +264,8 @@ impl Commands {
                     missing_interpreter(tree, image, script, command, on_the_way.is_some())
                 } else {
                     let bootstrap = on_the_way == Some(&true);
-                    missing_command(tree, image, (script, &lines), command, bootstrap, guarded)
+                    let may_be_function = self.unread && !command.contains('/');
+                    missing_command(tree, image, (script, &lines), command, bootstrap && !may_be_function, guarded)
                 }
             })
             .collect();
