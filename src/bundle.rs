@@ -3,12 +3,12 @@
 //! Never a part of glibc: those are of one build with the image's loader (`rules/glibc.toml`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::capture::{self, Processor};
+use crate::capture;
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::finding::{Code, Finding};
@@ -52,13 +52,9 @@ impl Bundler {
     /// The libraries of the root file system at `root`.
     ///
     /// # Errors
-    /// When the root is no directory.
-    pub fn new(root: PathBuf) -> Result<Self> {
-        if !root.is_dir() {
-            return Err(Error::RootMissing(root));
-        }
-        let root = Sysroot::new(root);
-        let loaders = capture::loaders(&root, &Processor::of_lambda());
+    /// When the root is no directory or has no loader.
+    pub fn new(root: &Path) -> Result<Self> {
+        let (root, loaders) = capture::named_root(root)?;
         let cache = capture::loader_cache(&root);
         Ok(Self { root, loaders, cache, glibc: GlibcNames::built_in()?, taken: Vec::new() })
     }

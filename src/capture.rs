@@ -148,6 +148,26 @@ pub fn loader_cache(root: &Sysroot) -> BTreeMap<String, Vec<(i32, String)>> {
     cache
 }
 
+/// The root file system that `--sysroot` names, and its loaders.
+///
+/// # Errors
+/// When it is no directory or holds no loader that Lambda's machines could use.
+pub fn named_root(root: &Path) -> Result<(Sysroot, Vec<LoaderFacts>)> {
+    let refused = |why: String| Error::Usage {
+        message: format!("--sysroot {}: {why}", root.display()),
+        help: "name the root of an unpacked image: the directory that holds its etc, lib64 and usr".to_owned(),
+    };
+    if !root.is_dir() {
+        return Err(refused("is no directory".to_owned()));
+    }
+    let sysroot = Sysroot::new(root);
+    let loaders = loaders(&sysroot, &Processor::of_lambda());
+    if loaders.is_empty() {
+        return Err(refused(format!("has none of {}", INTERPRETERS.join(", "))));
+    }
+    Ok((sysroot, loaders))
+}
+
 /// Reads the profile called `name` off the root file system at `root`.
 ///
 /// The environment is that of `provided.al2023`: a root does not say which variables its processes get.
@@ -155,23 +175,14 @@ pub fn loader_cache(root: &Sysroot) -> BTreeMap<String, Vec<(i32, String)>> {
 /// # Errors
 /// When the root is no directory or holds no loader that Lambda's machines could use.
 pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
-    if !root.is_dir() {
-        return Err(Error::RootMissing(root.to_owned()));
-    }
-    let sysroot = Sysroot::new(root);
-    let loader = loaders(&sysroot, &Processor::of_lambda());
-    if loader.is_empty() {
-        return Err(Error::Usage {
-            message: format!("--sysroot {}: has none of {}", root.display(), INTERPRETERS.join(", ")),
-            help: "name the root of an unpacked image: the directory that holds its etc, lib64 and usr".to_owned(),
-        });
-    }
+    let (sysroot, loader) = named_root(root)?;
     let like = RuntimeProfile::load("provided.al2023")?;
     let source = "read off the root by `layerfit runtime capture`";
     let (directories, defines) = libraries(&sysroot, &loader, &like.environment.ld_library_path);
     let is_there = |path: &String| sysroot.is_file(path);
     Ok(RuntimeProfile {
         name: name.to_owned(),
+        closed: false,
         what: "A root file system, read by `layerfit runtime capture`".to_owned(),
         checked: String::new(),
         support: String::new(),

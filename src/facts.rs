@@ -80,6 +80,10 @@ fn read_one(tree: &Tree, id: EntryId) -> (Option<Fact>, Vec<Finding>) {
         }
     };
     if is_elf {
+        // Data, as far as loading goes.
+        if Elf::is_debug_companion(&bytes) {
+            return (None, Vec::new());
+        }
         return match Elf::parse(&bytes) {
             Ok(elf) => (Some(Fact::Elf(id, Arc::new(elf))), Vec::new()),
             Err(why) => {

@@ -97,6 +97,8 @@ codes! {
     WhichMissing = "C103",
     /// What a script runs that reading cannot tell.
     NotFollowed = "C104",
+    /// A bootstrap or an extension that the kernel would not start.
+    DoesNotStart = "C105",
     /// A DESCRIPTION that does not describe an installed package.
     DamagedDescription = "R101",
     /// A package that an installed one needs is not there.

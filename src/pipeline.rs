@@ -14,7 +14,7 @@ use crate::pack::{self, Lock, Plan, Unit};
 use crate::progress::Progress;
 use crate::prune::{Pruning, prune};
 use crate::report::{self, Report};
-use crate::resolve::{Image, Resolution, resolve};
+use crate::resolve::{Asked, Image, Resolution, resolve};
 use crate::rules::{Limits, Plugins, PruneRules, RNeeds, RuntimeProfile};
 use crate::scan::{EntryId, LayerZip, Tree, scan_directory, scan_zips};
 use crate::transform::Transforms;
@@ -52,7 +52,7 @@ pub(crate) struct Analyzed<'a> {
     pub(crate) resolution: Resolution,
     pub(crate) image: Image<'a>,
     pub(crate) bundled: Vec<Bundled>,
-    architecture: Option<&'static str>,
+    asked: Asked,
     findings: Vec<Finding>,
 }
 
@@ -237,7 +237,7 @@ fn bundle_tree<'a, T>(
     progress: &dyn Progress,
     decide: impl Fn(&Analyzed<'a>) -> Result<(T, Pruning)>,
 ) -> Result<(Analyzed<'a>, T, Pruning)> {
-    let mut bundler = settings.bundle_from.clone().map(Bundler::new).transpose()?;
+    let mut bundler = settings.bundle_from.as_deref().map(Bundler::new).transpose()?;
     loop {
         let mut analyzed = analyze_tree((tree, scanned.clone()), settings, progress)?;
         let (decided, pruning) = decide(&analyzed)?;
@@ -267,14 +267,14 @@ fn analyze_tree<'a>(
     let (resolution, found) = resolve(&tree, &facts, &image, &needs, &Plugins::built_in()?);
     findings.extend(found);
     progress.done();
-    let architecture = settings.architecture;
-    Ok(Analyzed { tree, facts, resolution, image, bundled: Vec::new(), architecture, findings })
+    let asked = Asked { architecture: settings.architecture, bundling: settings.bundle_from.is_some() };
+    Ok(Analyzed { tree, facts, resolution, image, bundled: Vec::new(), asked, findings })
 }
 
 impl Analyzed<'_> {
     fn what_is_missing(&self, pruning: &Pruning) -> Vec<Finding> {
         let keeps = |id| pruning.keeps(id);
-        self.resolution.findings(&self.tree, &self.facts, &self.image, self.architecture, keeps)
+        self.resolution.findings(&self.tree, &self.facts, &self.image, self.asked, keeps)
     }
 }
 

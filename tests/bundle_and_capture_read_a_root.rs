@@ -146,9 +146,18 @@ fn what_the_host_has_not_stays_missing_and_a_root_that_is_not_there_is_an_error(
     fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
     let (code, report) = world.json(&["analyze", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
     assert_eq!((code, findings(&report, "L201").len()), (1, 1));
+    let help = |report: &serde_json::Value| report["findings"][0]["help"].as_str().expect("help").to_owned();
+    assert!(help(&report).starts_with("--bundle did not find libgone.so"), "{}", help(&report));
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert!(help(&report).starts_with("--bundle takes libgone.so"), "{}", help(&report));
     let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", "nowhere"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("nowhere: no such directory"), "{}", run.stderr);
+    assert!(run.stderr.contains("--sysroot nowhere: is no directory"), "{}", run.stderr);
+    let empty = world.beside("empty-root");
+    fs::create_dir(&empty).expect("a directory");
+    let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", empty.to_str().expect("UTF-8")]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("has none of /lib64/ld-linux-x86-64.so.2"), "{}", run.stderr);
     assert_eq!(world.run(&["analyze", "ROOT", "--sysroot", "/"]).code, 2, "--sysroot goes with --bundle");
 }
 

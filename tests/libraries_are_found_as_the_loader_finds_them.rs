@@ -178,6 +178,17 @@ fn a_program_whose_interpreter_the_image_lacks_does_not_start() {
 }
 
 #[test]
+fn what_a_program_for_another_c_library_needs_is_not_looked_for_as_glibc_would() {
+    let world = World::new();
+    world.library("musl/libc.musl-x86_64.so.1", &[], &[]);
+    world.program("bin/tool", &["musl/libc.musl-x86_64.so.1"], &["-Wl,--dynamic-linker,/lib/ld-musl-x86_64.so.1"]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L202", "bin/tool", "/lib/ld-musl-x86_64.so.1");
+    assert_no_finding(&report, "L201");
+}
+
+#[test]
 fn a_library_that_is_not_guaranteed_is_a_warning() {
     let world = World::new();
     world.library("lib/libexpat.so.1", &[], &[]).program("bin/tool", &["lib/libexpat.so.1"], &[]);

@@ -169,3 +169,17 @@ fn where_an_images_library_is_known_by_name_only_no_symbol_is_missed() {
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "L205");
     assert_finding(&world.json(&["analyze", "ROOT", "--runtime", "host"]).1, "L205", "lib/libuser.so", "uses gone");
 }
+
+#[test]
+fn beside_a_missing_library_no_symbol_is_missed() {
+    let world = World::new();
+    world.c("lib/libgone.so", "int gone(void) { return 0; }\n", &[], &["-shared", "-fPIC", "-nostdlib"]);
+    let source = "int gone(void); int entry(void) { return gone(); }\n";
+    world.c("bin/tool", source, &["lib/libgone.so"], &["-pie", "-fPIE", "-nostdlib", "-Wl,-e,entry"]);
+    world.mode("bin/tool", 0o755);
+    std::fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "host"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "bin/tool", "libgone.so");
+    assert_no_finding(&report, "L205");
+}

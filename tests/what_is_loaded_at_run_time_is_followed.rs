@@ -134,3 +134,54 @@ fn files_for_another_machine_are_an_error_that_lists_them() {
     let (_, report) = world.json(&["analyze", "ROOT", "--arch", arch]);
     assert_finding(&report, "L301", of_tree, "lib/liba.so, lib/libb.so");
 }
+
+#[test]
+fn a_prebuilt_addon_for_another_machine_beside_what_is_used_is_a_remark() {
+    let world = World::new();
+    world.program("bin/tool", &[], &[]).library("node_modules/x/arm64/x.node", &[], &[]);
+    // e_machine, at byte 18.
+    world.change_byte("node_modules/x/arm64/x.node", 18, |_| 183);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "L301", "aarch64", "nothing loads them");
+}
+
+#[test]
+fn a_plugin_takes_what_its_program_has_loaded() {
+    let world = World::new();
+    world.library("private/libown.so.1", &[], &[]);
+    world.program("bin/tool", &["private/libown.so.1"], &["-Wl,-rpath,/opt/private,--disable-new-dtags"]);
+    world.library("lib/engines-3/own.so", &["private/libown.so.1"], &[]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_no_finding(&report, "L201");
+    // Without the program there is nobody who has loaded it.
+    std::fs::remove_file(world.root().join("bin/tool")).expect("removed");
+    assert_finding(&world.json(&["analyze", "ROOT"]).1, "L201", "lib/engines-3/own.so", "needs libown.so.1");
+}
+
+#[test]
+fn libraries_that_nothing_loads_find_each_other_as_the_one_that_nothing_asks_for_finds_them() {
+    let world = World::new();
+    // `a` and `b` have no search path of their own: `top` hands on its RPATH.
+    world.library("wheel/libs/liba.so", &[], &[]).library("wheel/libs/libb.so", &["wheel/libs/liba.so"], &[]);
+    world.library("wheel/top.so", &["wheel/libs/libb.so"], &["-Wl,-rpath,$ORIGIN/libs,--disable-new-dtags"]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_no_finding(&report, "L201");
+}
+
+#[test]
+fn debug_data_in_a_file_of_its_own_is_no_damaged_library() {
+    let world = World::new();
+    world.library("lib/liba.so", &[], &["-g"]);
+    let [library, debug] = ["lib/liba.so", "lib/liba.so.dbg"].map(|path| world.root().join(path));
+    let made = std::process::Command::new("objcopy").arg("--only-keep-debug").args([&library, &debug]).status();
+    assert!(made.expect("objcopy").success());
+    for command in [["analyze", "ROOT"], ["plan", "ROOT"]] {
+        let (code, report) = world.json(&command);
+        assert_eq!(code, 0);
+        assert_no_finding(&report, "L101");
+        assert!(!unloaded(&report).iter().any(|(path, _)| path.contains(".dbg")), "{:?}", unloaded(&report));
+    }
+}

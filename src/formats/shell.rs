@@ -5,8 +5,9 @@
 //! is said to be unfollowed, with its line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use tree_sitter::{Node, Parser};
+use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
 /// Commands that a shell has in itself (POSIX 2.14 and 2.15.1, bash(1) "SHELL BUILTIN COMMANDS") and that are also
 /// keywords to a script.
@@ -74,11 +75,16 @@ const BUILTINS: &[&str] = &[
     "wait",
 ];
 
+/// Words that a shell reads before a command, where they are not part of the grammar: `time a | b`, `coproc a`. Lambda's
+/// `sh` is bash, to which both are keywords.
+const KEYWORDS: &[&str] = &["time", "coproc"];
+
 /// Commands that run the command in their arguments, each with its one-letter options that take the next word with them.
 const RUNNERS: &[(&str, &str)] = &[
     ("exec", "a"),
     ("command", ""),
     ("builtin", ""),
+    ("coproc", ""),
     ("env", "uCS"),
     ("nohup", ""),
     ("nice", "n"),
@@ -90,6 +96,25 @@ const RUNNERS: &[(&str, &str)] = &[
     ("sudo", "CDRTUghpu"),
 ];
 
+/// The long options of the runners that take the next word with them.
+const LONG_WITH_VALUE: &[&str] = &[
+    "--adjustment",
+    "--arg-file",
+    "--chdir",
+    "--delimiter",
+    "--error",
+    "--group",
+    "--input",
+    "--kill-after",
+    "--max-args",
+    "--max-procs",
+    "--output",
+    "--replace",
+    "--signal",
+    "--unset",
+    "--user",
+];
+
 /// Shells: `sh FILE` runs a script, `sh -c TEXT` what is written there.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh"];
 
@@ -98,6 +123,17 @@ const MAX_VALUES: usize = 16;
 
 /// How deep scripts inside scripts (`sh -c`) are read.
 const MAX_DEPTH: usize = 4;
+
+/// How long a value may get in bytes, as a path may (PATH_MAX): `A=$A$A` doubles it.
+const MAX_VALUE_BYTES: usize = 4096;
+
+/// How much of scripts inside a script is read, in bytes: they may hold each other many times over.
+const MAX_NESTED_BYTES: usize = 64 << 10;
+
+/// How many times the parser may report progress for each byte, and for the shortest script. R's longest script takes
+/// a hundredth of that; what was made to be slow is not read to its end.
+const STEPS_A_BYTE: usize = 1;
+const STEPS_AT_LEAST: usize = 20_000;
 
 /// What a script runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,6 +148,8 @@ pub struct Script {
     pub functions: BTreeSet<String>,
     /// Variables that are given more values than are followed.
     unknown: BTreeSet<String>,
+    /// How many bytes of scripts inside it were read.
+    nested_bytes: usize,
 }
 
 /// A command that a script runs.
@@ -143,6 +181,17 @@ pub struct Unfollowed {
     pub line: usize,
     /// What is written there.
     pub what: String,
+    /// Why it could not be.
+    pub why: Why,
+}
+
+/// Why something could not be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It depends on values that only a run has.
+    Value,
+    /// It could not be read as shell: commands in it, and after it, may be missed.
+    Syntax,
 }
 
 impl Script {
@@ -163,18 +212,20 @@ impl Script {
     }
 
     fn read(&mut self, text: &[u8], first_line: usize, depth: usize) -> Result<(), String> {
-        let mut parser = Parser::new();
-        parser.set_language(&tree_sitter_bash::LANGUAGE.into()).map_err(|error| error.to_string())?;
-        let tree = parser.parse(text, None).ok_or("the script cannot be read")?;
+        let tree = parse(text)?;
         // Variables and functions first: a function may use a variable that is set further down.
         let mut nodes = Vec::new();
         let mut cursor = tree.walk();
         let mut guarded = BTreeSet::new();
-        let mut attempts = Vec::new();
+        // Up to where the script goes on without what it tries to run: `a || b` without a, and `if a` asks.
+        let mut tried_until = 0;
         // In the order of the text, without recursion: a script can nest as deep as it likes.
-        loop {
+        'walk: loop {
             let node = cursor.node();
+            let mut inside = true;
             match node.kind() {
+                // The grammar takes `$((1 + 2))` in a here-document for a subshell in a substitution.
+                "command_substitution" if is_arithmetic(bytes(node, text)) => inside = false,
                 "variable_assignment" => self.assign(node, text),
                 "expansion" => self.assign_default(node, text),
                 "function_definition" => {
@@ -182,34 +233,35 @@ impl Script {
                 }
                 "command" => {
                     guarded.extend(asked_for(node, text));
-                    nodes.push(node);
+                    nodes.push((node, node.start_byte() < tried_until));
                 }
                 "test_command" => guarded.extend(tested(&string(node, text))),
-                // `a || b` goes on without a, and `if a` asks.
-                "list" => attempts.extend(left_of_or(node, text)),
+                "list" => tried_until = tried_until.max(left_of_or(node)),
                 "if_statement" | "elif_clause" => {
-                    attempts.extend(node.child_by_field_name("condition").map(|condition| condition.byte_range()));
+                    let condition = node.child_by_field_name("condition");
+                    tried_until = tried_until.max(condition.map_or(0, |condition| condition.end_byte()));
                 }
-                "ERROR" => self.unfollowed(node, text, first_line),
+                "ERROR" => self.unfollowed(node, text, first_line, Why::Syntax),
+                _ if node.is_missing() => self.unfollowed(node, text, first_line, Why::Syntax),
                 _ => {}
             }
-            if cursor.goto_first_child() {
+            if inside && cursor.goto_first_child() {
                 continue;
             }
             while !cursor.goto_next_sibling() {
                 if !cursor.goto_parent() {
-                    for node in nodes {
-                        let before = self.runs.len();
-                        self.command(node, text, first_line, depth);
-                        let attempt = attempts.iter().any(|range| range.contains(&node.start_byte()));
-                        for run in &mut self.runs[before..] {
-                            run.guarded |= attempt || run.commands.iter().any(|command| guarded.contains(command));
-                        }
-                    }
-                    return Ok(());
+                    break 'walk;
                 }
             }
         }
+        for (node, tried) in nodes {
+            let before = self.runs.len();
+            self.command(node, text, first_line, depth);
+            for run in &mut self.runs[before..] {
+                run.guarded |= tried || run.commands.iter().any(|command| guarded.contains(command));
+            }
+        }
+        Ok(())
     }
 
     /// `NAME=VALUE`, when the value is written out.
@@ -236,15 +288,16 @@ impl Script {
         }
         let known = self.variables.entry(name.clone()).or_default();
         known.extend(values);
-        if known.len() > MAX_VALUES {
+        if known.len() > MAX_VALUES || known.iter().any(|value| value.len() > MAX_VALUE_BYTES) {
             known.clear();
             self.unknown.insert(name);
         }
     }
 
-    fn unfollowed(&mut self, node: Node<'_>, text: &[u8], first_line: usize) {
-        let shown: String = string(node, text).lines().next().unwrap_or_default().chars().take(60).collect();
-        self.unfollowed.push(Unfollowed { line: first_line + node.start_position().row + 1, what: shown });
+    fn unfollowed(&mut self, node: Node<'_>, text: &[u8], first_line: usize, why: Why) {
+        let shown = bytes(node, text).split(|b| *b == b'\n').next().unwrap_or_default();
+        let what: String = String::from_utf8_lossy(&shown[..shown.len().min(240)]).chars().take(60).collect();
+        self.unfollowed.push(Unfollowed { line: first_line + node.start_position().row + 1, what, why });
     }
 
     fn command(&mut self, node: Node<'_>, text: &[u8], first_line: usize, depth: usize) {
@@ -252,31 +305,33 @@ impl Script {
         let mut cursor = node.walk();
         let name = node.child_by_field_name("name").and_then(|name| name.named_child(0));
         let arguments = node.children_by_field_name("argument", &mut cursor);
-        let mut words = name.into_iter().chain(arguments).peekable();
+        // `exec {fd}>file` gives a number to the variable, and runs nothing of that name.
+        let words = name.into_iter().chain(arguments).filter(|word| !is_descriptor(bytes(*word, text)));
+        let mut words = words.peekable();
         while let Some(word) = words.next() {
-            let values = self.values(word, text);
-            if values.is_empty() {
+            let (values, more) = self.first_words(word, text);
+            if values.is_empty() || more.iter().any(|rest| RUNNERS.iter().any(|(runner, _)| *runner == base(rest))) {
                 // A command that is made of what is not known: `${debugger} --version`.
-                self.unfollowed(node, text, first_line);
+                self.unfollowed(node, text, first_line, Why::Value);
                 return;
             }
-            let base = |value: &String| value.rsplit('/').next().unwrap_or(value).to_owned();
             let runner = RUNNERS.iter().find(|(name, _)| values.iter().any(|value| base(value) == *name));
-            let shell = values.iter().any(|value| SHELLS.contains(&base(value).as_str()));
-            let own = |value: &&String| !value.is_empty() && !BUILTINS.contains(&value.as_str());
+            let shell = values.iter().any(|value| SHELLS.contains(&base(value)));
+            let own = |value: &&String| {
+                !value.is_empty() && ![BUILTINS, KEYWORDS].iter().any(|known| known.contains(&value.as_str()))
+            };
             let commands: Vec<String> = values.iter().filter(own).cloned().collect();
             if !commands.is_empty() {
                 self.runs.push(Run { line, commands, how: How::Command, guarded: false });
             }
             if values.contains("eval") {
-                self.unfollowed(node, text, first_line);
+                self.unfollowed(node, text, first_line, Why::Value);
             }
             if let Some((runner, with_value)) = runner {
                 // What comes before the command: options, `env`'s variables, `timeout`'s time.
                 while let Some(next) = words.peek().map(|word| string(*word, text)) {
-                    let number = *runner == "timeout" && next.starts_with(|c: char| c.is_ascii_digit());
                     let variable = *runner == "env" && next.contains('=');
-                    if !(next.starts_with('-') || variable || number) {
+                    if !(next.starts_with('-') || variable) {
                         break;
                     }
                     words.next();
@@ -285,9 +340,14 @@ impl Script {
                         return;
                     }
                     let letter = next.strip_prefix('-').filter(|letter| letter.len() == 1);
-                    if letter.is_some_and(|letter| with_value.contains(letter)) {
+                    let takes_next = letter.is_some_and(|letter| with_value.contains(letter))
+                        || LONG_WITH_VALUE.contains(&next.as_str());
+                    if takes_next {
                         words.next();
                     }
+                }
+                if *runner == "timeout" {
+                    words.next();
                 }
                 continue;
             }
@@ -297,8 +357,40 @@ impl Script {
                 && let Some(action) = words.next()
             {
                 self.nested(action, text, line, depth);
+            } else if values.contains("alias") {
+                self.aliases(words, text, line, depth);
             }
             return;
+        }
+    }
+
+    /// The commands that a word can be, and the words that come after where a variable brings several: an expansion that
+    /// is not quoted is split (POSIX 2.6.5).
+    fn first_words(&self, word: Node<'_>, text: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
+        let values = self.values(word, text);
+        if !matches!(word.kind(), "simple_expansion" | "expansion") {
+            return (values, BTreeSet::new());
+        }
+        let (mut first, mut split) = (BTreeSet::new(), BTreeSet::new());
+        for value in values {
+            let mut words = value.split_whitespace();
+            first.insert(words.next().unwrap_or_default().to_owned());
+            if words.next().is_some() {
+                split.insert(value.split_whitespace().next().unwrap_or_default().to_owned());
+            }
+        }
+        (first, split)
+    }
+
+    /// `alias NAME=TEXT`: a command of its own, and what it stands for.
+    fn aliases<'t>(&mut self, words: impl Iterator<Item = Node<'t>>, text: &[u8], line: usize, depth: usize) {
+        for word in words {
+            for value in self.values(word, text) {
+                if let Some((name, stands_for)) = value.split_once('=') {
+                    self.functions.insert(name.to_owned());
+                    self.inner(stands_for, line, depth);
+                }
+            }
         }
     }
 
@@ -326,7 +418,7 @@ impl Script {
             }
             let values = self.values(word, text);
             if values.is_empty() {
-                self.unfollowed(node, text, first_line);
+                self.unfollowed(node, text, first_line, Why::Value);
             }
             let commands: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
             if !commands.is_empty() {
@@ -339,13 +431,21 @@ impl Script {
     /// A script in a word.
     fn nested(&mut self, word: Node<'_>, text: &[u8], line: usize, depth: usize) {
         let values = self.values(word, text);
-        if values.is_empty() || depth >= MAX_DEPTH {
-            self.unfollowed.push(Unfollowed { line, what: string(word, text).chars().take(60).collect() });
-            return;
+        if values.is_empty() {
+            let what = string(word, text).chars().take(60).collect();
+            self.unfollowed.push(Unfollowed { line, what, why: Why::Value });
         }
         for value in values {
-            // Its language was taken by the outer parser already, so this cannot fail.
-            let _ = self.read(value.as_bytes(), line - 1, depth + 1);
+            self.inner(&value, line, depth);
+        }
+    }
+
+    /// A script inside the script, as far as they are read.
+    fn inner(&mut self, script: &str, line: usize, depth: usize) {
+        self.nested_bytes += script.len();
+        let too_much = depth >= MAX_DEPTH || self.nested_bytes > MAX_NESTED_BYTES;
+        if too_much || self.read(script.as_bytes(), line - 1, depth + 1).is_err() {
+            self.unfollowed.push(Unfollowed { line, what: script.chars().take(60).collect(), why: Why::Syntax });
         }
     }
 
@@ -376,8 +476,13 @@ impl Script {
                 .iter()
                 .flat_map(|head| values.iter().map(move |tail| (head, tail)))
                 .map(|(head, tail)| format!("{head}{between}{tail}"))
+                .filter(|value| value.len() <= MAX_VALUE_BYTES)
                 .take(MAX_VALUES)
                 .collect();
+            // Nothing becomes of it any more: a part has no value that is known.
+            if joined.is_empty() {
+                return joined;
+            }
             at = part.end_byte();
         }
         let rest = String::from_utf8_lossy(text.get(at..end.max(at)).unwrap_or_default()).into_owned();
@@ -434,11 +539,51 @@ fn tested(written: &str) -> Vec<String> {
     pairs.map(|pair| pair[1].trim_matches(['"', '\'']).to_owned()).collect()
 }
 
-/// Where the left side of `||` stands.
-fn left_of_or(list: Node<'_>, text: &[u8]) -> Option<std::ops::Range<usize>> {
+/// Where the left side of `||` ends, or 0 when there is none.
+fn left_of_or(list: Node<'_>) -> usize {
     let mut cursor = list.walk();
-    let or = list.children(&mut cursor).find(|child| string(*child, text) == "||")?;
-    Some(list.start_byte()..or.start_byte())
+    list.children(&mut cursor).find(|child| child.kind() == "||").map_or(0, |or| or.start_byte())
+}
+
+/// Whether a substitution is arithmetic: `$((1 + 2))`, but not `$((a) | (b))`.
+fn is_arithmetic(written: &[u8]) -> bool {
+    let Some(inside) = written.strip_prefix(b"$((").and_then(|rest| rest.strip_suffix(b"))")) else { return false };
+    let mut open = 0_u32;
+    for byte in inside {
+        match byte {
+            b'(' => open += 1,
+            b')' if open == 0 => return false,
+            b')' => open -= 1,
+            _ => {}
+        }
+    }
+    open == 0
+}
+
+/// `{name}`, as it stands before a redirection (bash(1), "REDIRECTION").
+fn is_descriptor(word: &[u8]) -> bool {
+    let inside = word.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
+    inside.is_some_and(|name| !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_'))
+}
+
+/// The name of a command without its directory.
+fn base(command: &str) -> &str {
+    command.rsplit('/').next().unwrap_or(command)
+}
+
+/// Parses as bash, within bounds.
+fn parse(text: &[u8]) -> Result<Tree, String> {
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).map_err(|error| error.to_string())?;
+    let mut left = (text.len() * STEPS_A_BYTE).max(STEPS_AT_LEAST);
+    let mut progress = |_: &_| {
+        left = left.saturating_sub(1);
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let options = ParseOptions::new().progress_callback(&mut progress);
+    let mut read = |at: usize, _| text.get(at..).unwrap_or_default();
+    let tree = parser.parse_with_options(&mut read, None, Some(options));
+    tree.ok_or_else(|| "it is too much to read".to_owned())
 }
 
 fn unescaped(word: &str) -> String {
@@ -450,8 +595,12 @@ fn unescaped(word: &str) -> String {
     out
 }
 
+fn bytes<'t>(node: Node<'_>, text: &'t [u8]) -> &'t [u8] {
+    text.get(node.byte_range()).unwrap_or_default()
+}
+
 fn string(node: Node<'_>, text: &[u8]) -> String {
-    String::from_utf8_lossy(text.get(node.byte_range()).unwrap_or_default()).into_owned()
+    String::from_utf8_lossy(bytes(node, text)).into_owned()
 }
 
 #[cfg(test)]
@@ -500,6 +649,33 @@ mod tests {
         assert_eq!(names(": ${R_ARCH=}\n. /opt/etc${R_ARCH}/ldpaths\n"), ["/opt/etc/ldpaths"]);
         assert_eq!(names("if x; then T=a; else T=b; fi\n$T\n"), ["x", "a|b"]);
         assert_eq!(names("\"${EDITOR:-vi}\" file\n"), ["vi"]);
+    }
+
+    #[test]
+    fn keywords_and_what_a_variable_brings_are_seen_through() {
+        assert_eq!(names("time curl x | grep y\ncoproc jq .\n"), ["curl", "grep", "jq"]);
+        assert_eq!(names("CMD='curl -sS'\n$CMD x\n\"$CMD\" y\n"), ["curl", "curl -sS"]);
+        assert_eq!(names("exec {fd}>/tmp/x\nexec 3<&0\nalias g='grep -x'\ng y\n"), ["grep"]);
+        assert_eq!(
+            names("timeout ${T:-10} a\ntimeout .5 b\ntimeout --signal KILL 10 c\nnice --adjustment 5 d\n"),
+            ["a", "timeout", "b", "timeout", "c", "timeout", "d", "nice"]
+        );
+        assert_eq!(names("cat <<X\n$((1 + 2)) $(( (3) * 4 )) $((e) | (f))\nX\n"), ["cat", "e", "f"]);
+    }
+
+    #[test]
+    fn what_is_not_shell_is_said_as_that() {
+        let script = Script::parse(b"a\nif b; then (((\nc\n", &BTreeMap::new()).expect("read");
+        assert!(script.unfollowed.iter().any(|u| u.why == Why::Syntax), "{:?}", script.unfollowed);
+        let script = Script::parse(b"a\nif b; then c; fi\n", &BTreeMap::new()).expect("read");
+        assert_eq!(script.unfollowed, []);
+    }
+
+    #[test]
+    fn values_that_double_are_let_go() {
+        let text = format!("A=x\n{}$A\n", "A=$A$A\n".repeat(64));
+        let script = Script::parse(text.as_bytes(), &BTreeMap::new()).expect("read");
+        assert!(script.unfollowed.iter().any(|u| u.what == "$A"), "{script:?}");
     }
 
     #[test]

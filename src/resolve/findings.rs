@@ -11,11 +11,20 @@ use crate::bytes::size;
 use crate::facts::Facts;
 use crate::finding::{Code, Finding, Severity};
 use crate::formats::elf::{Elf, NeededVersion, Type};
-use crate::rules::{BUILT_IN_RUNTIMES, LibrarySource, RuntimeProfile};
+use crate::rules::{GlibcNames, LibrarySource, RuntimeProfile};
 use crate::scan::{EntryId, Place, Tree};
 
 /// How many names a message lists.
 const NAMES_SHOWN: usize = 12;
+
+/// What the findings are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked {
+    /// Lambda's name for the machine of the function; the one that most files are for when it is not said.
+    pub architecture: Option<&'static str>,
+    /// Whether libraries of the build host were taken already: what is missing then, it has neither.
+    pub bundling: bool,
+}
 
 /// Who needs something, in which process, how, and how surely.
 type Needer<'a> = (EntryId, ProcessKind, &'a Edge, Reach);
@@ -27,25 +36,24 @@ type VersionKey<'a> = (&'a str, &'a str, &'a Object, &'a VersionFault);
 type VersionNeeder<'a> = (Reach, EntryId, &'a NeededVersion);
 
 impl Resolution {
-    /// What would not load, of the files and packages for which `kept` holds, on `architecture` (Lambda's name for it) or on
-    /// the one that most files are for.
+    /// What would not load, of the files and packages for which `kept` holds.
     pub fn findings(
         &self,
         tree: &Tree,
         facts: &Facts,
         image: &Image<'_>,
-        architecture: Option<&str>,
+        asked: Asked,
         kept: impl Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
         let mut findings = self.r.findings(|package| kept(package.entry));
         findings.extend(self.r.not_searched(tree, |package| kept(package.entry)));
-        findings.extend(self.missing_libraries(tree, image, &kept));
+        findings.extend(self.missing_libraries(tree, image, asked.bundling, &kept));
         findings.extend(self.uncertain_libraries(tree, image, &kept));
         findings.extend(self.version_findings(tree, image, &kept));
         findings.extend(self.undefined_symbols(tree, &kept));
         findings.extend(self.commands.findings(tree, image, &kept));
         findings.extend(self.unloaded_finding(tree, facts, image, &kept));
-        findings.extend(machines(tree, facts, architecture, &kept));
+        findings.extend(self.machines(tree, facts, image, asked.architecture, &kept));
         for (id, elf) in facts.elf.iter().filter(|(id, _)| kept(**id)) {
             findings.extend(missing_interpreter(tree, image, *id, elf));
         }
@@ -71,31 +79,46 @@ impl Resolution {
         found
     }
 
-    fn missing_libraries(&self, tree: &Tree, image: &Image<'_>, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+    fn missing_libraries(
+        &self,
+        tree: &Tree,
+        image: &Image<'_>,
+        bundling: bool,
+        kept: &impl Fn(EntryId) -> bool,
+    ) -> Vec<Finding> {
         let missing = self.by_soname(kept, |outcome| matches!(outcome, Outcome::Missing { .. }));
+        let mut in_tree: BTreeMap<&[u8], Vec<String>> = BTreeMap::new();
+        for entry in tree.entries().iter().filter(|entry| !entry.is_directory()) {
+            if std::str::from_utf8(entry.path.name()).is_ok_and(|name| missing.contains_key(name)) {
+                in_tree.entry(entry.path.name()).or_default().push(entry.path.to_string());
+            }
+        }
+        let glibc = GlibcNames::built_in().ok();
         missing
             .into_iter()
             .map(|(soname, needers)| {
                 let (first, kind, edge, reach) = needers[0];
-                let Outcome::Missing { searched, stopped } = &edge.outcome else { unreachable!("filtered above") };
+                let (searched, stopped) = match &edge.outcome {
+                    Outcome::Missing { searched, stopped } => (searched.as_slice(), stopped.as_ref()),
+                    Outcome::Found { .. } => (&[][..], None),
+                };
                 let process = if kind == ProcessKind::R { "for R " } else { "" };
                 let looked = match stopped {
                     Some(why) => format!("the loader stops: {why}"),
                     None => format!("looked {process}in {}", searched.join(", ")),
                 };
-                let in_tree: Vec<String> = tree
-                    .entries()
-                    .iter()
-                    .filter(|entry| entry.path.name() == soname.as_bytes() && !entry.is_directory())
-                    .map(|entry| entry.path.to_string())
-                    .collect();
-                let help = if in_tree.is_empty() {
+                let help = if let Some(paths) = in_tree.get(soname.as_bytes()) {
+                    format!("{} is not in a directory that is searched: move it to lib/, or link it there", some(paths))
+                } else if glibc.as_ref().is_some_and(|glibc| glibc.has(soname)) {
+                    "it is a part of glibc, of another build than the image's: build the tree on the image".to_owned()
+                } else if soname.contains('/') {
+                    "it is asked for by its path: put it there, or link it again with the library's soname".to_owned()
+                } else if bundling {
+                    format!("--bundle did not find {soname} on the build host: install it there, or put it into lib/")
+                } else if reach == Reach::Needed {
                     format!("--bundle takes {soname} and what it needs from the machine that built the tree")
                 } else {
-                    format!(
-                        "{} is not in a directory that is searched: move it to lib/, or link it there",
-                        in_tree.join(", ")
-                    )
+                    format!("put {soname} into lib/ if it is used, or drop what needs it")
                 };
                 let others: Vec<EntryId> = needers[1..].iter().map(|(id, ..)| *id).collect();
                 Finding {
@@ -201,6 +224,56 @@ impl Resolution {
         })
     }
 
+    /// Files for another machine than `architecture`, or than most files are for when it is not said: an error where
+    /// something would run or load one, a remark where they lie beside what is used, as prebuilt addons do.
+    fn machines(
+        &self,
+        tree: &Tree,
+        facts: &Facts,
+        image: &Image<'_>,
+        architecture: Option<&str>,
+        kept: &impl Fn(EntryId) -> bool,
+    ) -> Vec<Finding> {
+        let mut by_machine: BTreeMap<String, Vec<(EntryId, &Elf)>> = BTreeMap::new();
+        let runs = |elf: &Elf| matches!(elf.kind, Type::Executable | Type::Shared);
+        for (id, elf) in facts.elf.iter().filter(|(id, elf)| kept(**id) && runs(elf)) {
+            by_machine.entry(elf.machine.name()).or_default().push((*id, elf));
+        }
+        let searched = |id: EntryId| {
+            let directory = tree.path(id).parent().map(|parent| parent.mounted());
+            directory.is_some_and(|directory| image.profile().environment.ld_library_path.contains(&directory))
+        };
+        let of_use = |id: EntryId| self.loads.roots.get(&id) == Some(&Reach::Needed) || searched(id);
+        // Of as many files each, the one that comes first by name: the same for everybody.
+        let most = by_machine.iter().max_by_key(|(name, files)| {
+            let used = files.iter().filter(|(id, _)| of_use(*id)).count();
+            (used, files.len(), std::cmp::Reverse((*name).clone()))
+        });
+        let most = most.map(|(name, _)| name.clone());
+        let wrong = |(name, files): &(&String, &Vec<(EntryId, &Elf)>)| match architecture {
+            Some(architecture) => !files[0].1.machine.is_lambda(architecture),
+            None => Some(*name) != most.as_ref(),
+        };
+        let expected = architecture.map_or_else(
+            || format!("the others for {}", most.clone().unwrap_or_default()),
+            |architecture| format!("--arch says {architecture}"),
+        );
+        let help = "leave them out, or build the tree for one machine: a function runs on x86-64 or on aarch64 (arm64)";
+        by_machine
+            .iter()
+            .filter(wrong)
+            .map(|(name, files)| {
+                let paths: Vec<String> = files.iter().map(|(id, _)| tree.path(*id).to_string()).collect();
+                let message = format!("{} for {name}, and {expected}: {}", count(paths.len()), some(&paths));
+                if architecture.is_some() || files.iter().any(|(id, _)| of_use(*id)) {
+                    Finding::error(Code::WrongMachine, name, message, help)
+                } else {
+                    Finding::info(Code::WrongMachine, name, message + "; nothing loads them", help)
+                }
+            })
+            .collect()
+    }
+
     /// Where a needed library was found, in the words of the report: `layer`, `runtime`, `host` or `missing`.
     pub fn found(outcome: &Outcome, image: &Image<'_>) -> &'static str {
         match outcome {
@@ -266,11 +339,7 @@ fn version_finding(
 
 /// The built-in runtimes, but for this one, whose library is known to define a version, in words.
 fn runtimes_with(soname: &str, version: &str, but: &str) -> String {
-    let others = BUILT_IN_RUNTIMES.iter().filter(|(name, _)| *name != but);
-    let profiles = others.filter_map(|(name, _)| RuntimeProfile::load(name).ok());
-    let listed = profiles.filter(|profile| profile.libraries.from == LibrarySource::List);
-    let with: Vec<String> =
-        listed.filter(|p| p.defines_version(soname, version) == Some(true)).map(|p| p.name).collect();
+    let with = RuntimeProfile::others(but, |profile| profile.defines_version(soname, version) == Some(true));
     if with.is_empty() { String::new() } else { format!(", or use --runtime {}, which has it", with.join(" or ")) }
 }
 
@@ -301,41 +370,12 @@ fn and_others(tree: &Tree, first: EntryId, needers: &[EntryId]) -> String {
 }
 
 /// Names, the first of them when there are many.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     let shown = names[..names.len().min(NAMES_SHOWN)].join(", ");
     match names.len().saturating_sub(NAMES_SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
-}
-
-/// Files for another machine than `architecture`, or than most files are for when it is not said.
-fn machines(tree: &Tree, facts: &Facts, architecture: Option<&str>, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-    let mut by_machine: BTreeMap<String, Vec<(EntryId, &Elf)>> = BTreeMap::new();
-    let runs = |elf: &Elf| matches!(elf.kind, Type::Executable | Type::Shared);
-    for (id, elf) in facts.elf.iter().filter(|(id, elf)| kept(**id) && runs(elf)) {
-        by_machine.entry(elf.machine.name()).or_default().push((*id, elf));
-    }
-    // Of as many files each, the one that comes first by name: the same for everybody.
-    let most = by_machine.iter().max_by_key(|(name, files)| (files.len(), std::cmp::Reverse((*name).clone())));
-    let most = most.map(|(name, _)| name.clone());
-    let wrong = |(name, files): &(String, Vec<(EntryId, &Elf)>)| match architecture {
-        Some(architecture) => !files[0].1.machine.is_lambda(architecture),
-        None => Some(name) != most.as_ref(),
-    };
-    let expected = architecture
-        .map_or_else(|| format!("the others for {}", most.clone().unwrap_or_default()), |a| format!("--arch says {a}"));
-    let help = "leave them out, or build the tree for one machine: a function runs on x86-64 or on aarch64 (arm64)";
-    by_machine
-        .clone()
-        .into_iter()
-        .filter(wrong)
-        .map(|(name, files)| {
-            let paths: Vec<String> = files.iter().map(|(id, _)| tree.path(*id).to_string()).collect();
-            let message = format!("{} for {name}, and {expected}: {}", count(paths.len()), some(&paths));
-            Finding::error(Code::WrongMachine, &name, message, help)
-        })
-        .collect()
 }
 
 fn count(files: usize) -> String {

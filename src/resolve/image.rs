@@ -101,9 +101,7 @@ impl<'a> Image<'a> {
         if self.root.is_some() {
             return self.has_file(path);
         }
-        let Some((directory, name)) = path.rsplit_once('/') else { return false };
-        let commands = &self.profile.commands;
-        commands.directories.iter().any(|known| known == directory) && commands.names.contains(name)
+        self.profile.commands.has(path)
     }
 
     /// Whether it is known which commands are in the directory of this path.

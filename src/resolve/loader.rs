@@ -131,6 +131,8 @@ pub struct Process<'a> {
     /// How many objects were loaded before the program began to run: they see each other's symbols, and all others see
     /// theirs.
     started_with: usize,
+    /// Whether every needed library was found so far.
+    complete: bool,
 }
 
 /// An object in a process.
@@ -161,7 +163,7 @@ impl Loaded {
 impl<'a> Process<'a> {
     /// A process with this environment that has loaded nothing yet.
     pub fn new(view: &'a View<'a>, environment: ProcessEnvironment) -> Self {
-        Self { view, environment, library_path: Vec::new(), loaded: Vec::new(), started_with: 0 }
+        Self { view, environment, library_path: Vec::new(), loaded: Vec::new(), started_with: 0, complete: true }
     }
 
     /// Starts the program, or treats a library as one, and loads what it needs, breadth first.
@@ -218,6 +220,11 @@ impl<'a> Process<'a> {
         &self.loaded
     }
 
+    /// Whether every library that its objects need was found.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// How many of them were there when the program began to run.
     pub(super) fn started_with(&self) -> usize {
         self.started_with
@@ -245,6 +252,7 @@ impl<'a> Process<'a> {
             let elf = self.loaded[next].elf.clone();
             for soname in elf.iter().flat_map(|elf| &elf.needed) {
                 let outcome = self.map(soname, next);
+                self.complete &= matches!(outcome, Outcome::Found { .. });
                 edges.push(Edge { from: self.loaded[next].object.clone(), soname: soname.clone(), outcome });
             }
             next += 1;

@@ -14,6 +14,7 @@ mod unloaded;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use commands::{CommandOutcome, CommandUse, Commands};
+pub use findings::Asked;
 pub use graph::{Graph, Need, Node};
 pub use image::Image;
 pub use loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};

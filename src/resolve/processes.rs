@@ -38,9 +38,9 @@ pub struct Loads {
     pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Reach>>,
     /// Symbol versions and symbols that would not be found, and how sure it is that they are looked for.
     pub faults: BTreeMap<Fault, Reach>,
-    /// Files that are loaded by a name or directory that no other file has as DT_NEEDED: programs, R's modules, the
-    /// libraries of packages, plugins.
-    pub roots: BTreeSet<EntryId>,
+    /// Files that are loaded by a name or directory that no other file has as DT_NEEDED (programs, R's modules, the
+    /// libraries of packages, plugins), and how sure that is.
+    pub roots: BTreeMap<EntryId, Reach>,
 }
 
 impl Loads {
@@ -64,41 +64,126 @@ impl Loads {
 /// Runs the loader for every process that a function can have.
 pub(super) fn run_all(view: &View<'_>, r: &RLayout, needs: &RNeeds, plugins: &Plugins) -> Loads {
     let mut loads = Loads::default();
-    let plain = environment(view, &[]);
     for home in &r.homes {
         run_r(view, r, home, needs, &mut loads);
     }
-    for (id, elf) in &view.facts.elf {
-        let plugin = plugins.holds(view.tree.path(*id));
-        if loads.roots.contains(id) || !(elf.is_program() || plugin) {
+    let is_plugin = |id: EntryId| plugins.holds(view.tree.path(id));
+    for (id, elf) in view.facts.elf.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
+        if !loads.roots.contains_key(id) {
+            // A loader of another kind has search rules of its own; that the image lacks it is said.
+            let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
+            run_plain(view, *id, if ours { Start::Program } else { Start::Foreign }, &mut loads);
+        }
+    }
+    for id in view.facts.elf.keys().filter(|id| is_plugin(**id)) {
+        if !loads.roots.contains_key(id) {
+            run_plain(view, *id, Start::Plugin, &mut loads);
+        }
+    }
+
+    // What nothing has loaded. First that which nothing asks for: it finds what it needs by its own search path, where
+    // the library that is needed may have none.
+    let mut loaded = Loaded::of(view, &loads);
+    let unloaded: Vec<EntryId> = view.facts.elf.keys().copied().filter(|id| !loaded.files.contains(id)).collect();
+    let elfs = unloaded.iter().filter_map(|id| view.facts.elf.get(id));
+    let asked_for: BTreeSet<&str> = elfs.flat_map(|elf| &elf.needed).map(String::as_str).collect();
+    let is_asked_for = |id: &EntryId| {
+        let names = [view.facts.elf[id].soname.as_deref(), std::str::from_utf8(view.tree.path(*id).name()).ok()];
+        names.into_iter().flatten().any(|name| asked_for.contains(name))
+    };
+    let (later, first): (Vec<EntryId>, Vec<EntryId>) = unloaded.iter().partition(|id| is_asked_for(id));
+    for id in first.into_iter().chain(later) {
+        if loaded.files.contains(&id) {
             continue;
         }
-        loads.roots.insert(*id);
-        let reach = if plugin { Reach::Optional } else { Reach::Needed };
-        let mut process = Process::new(view, plain.clone());
-        loads.record(ProcessKind::Plain, reach, process.start(*id));
-        // A plugin's symbols may be those of whoever loads it.
-        loads.fault(reach, faults(&process, 0, !plugin));
-        follow_notes(view, &process, 0, ProcessKind::Plain, &mut loads);
-    }
-    let mut loaded = loads.roots.clone();
-    loaded.extend(loads.edges.values().flat_map(BTreeMap::keys).filter_map(|(_, edge)| match edge.outcome {
-        Outcome::Found { object: Object::Tree(id), .. } => Some(id),
-        _ => None,
-    }));
-    for id in view.facts.elf.keys().filter(|id| !loaded.contains(id)) {
-        let mut process = Process::new(view, plain.clone());
-        loads.record(ProcessKind::Plain, Reach::Nothing, process.start(*id));
+        let mut process = Process::new(view, environment(view, &[]));
+        let mut edges = process.start(id);
+        loaded.answer(&mut edges);
+        loaded.add(&edges);
+        loaded.files.insert(id);
+        loads.record(ProcessKind::Plain, Reach::Nothing, edges);
         loads.fault(Reach::Nothing, faults(&process, 0, false));
     }
     loads
+}
+
+/// How a process outside of R begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// As a program that the image's loader starts.
+    Program,
+    /// As a program with an interpreter that the image does not have.
+    Foreign,
+    /// As a program that has loaded a plugin.
+    Plugin,
+}
+
+fn run_plain(view: &View<'_>, id: EntryId, start: Start, loads: &mut Loads) {
+    let reach = if start == Start::Plugin { Reach::Optional } else { Reach::Needed };
+    loads.roots.insert(id, reach);
+    let mut process = Process::new(view, environment(view, &[]));
+    let mut edges = process.start(id);
+    match start {
+        Start::Program => {}
+        Start::Foreign => edges.retain(|edge| matches!(edge.outcome, Outcome::Found { .. })),
+        // Whoever loads it has loaded its own libraries before, and the loader takes those by their names.
+        Start::Plugin => Loaded::of(view, loads).answer(&mut edges),
+    }
+    loads.record(ProcessKind::Plain, reach, edges);
+    if start != Start::Foreign {
+        // A plugin's symbols may be those of whoever loads it.
+        loads.fault(reach, faults(&process, 0, start == Start::Program));
+        follow_notes(view, &process, 0, ProcessKind::Plain, loads);
+    }
+}
+
+/// What processes have loaded: the files of the tree, and the object that a name stands for.
+struct Loaded {
+    files: BTreeSet<EntryId>,
+    names: BTreeMap<String, Outcome>,
+}
+
+impl Loaded {
+    fn of(view: &View<'_>, loads: &Loads) -> Self {
+        let mut loaded = Self { files: loads.roots.keys().copied().collect(), names: BTreeMap::new() };
+        for id in loads.roots.keys() {
+            let soname = view.facts.elf.get(id).and_then(|elf| elf.soname.clone());
+            let opened = view.tree.path(*id).mounted();
+            let outcome = Outcome::Found { object: Object::Tree(*id), opened };
+            loaded.names.extend(soname.map(|soname| (soname, outcome)));
+        }
+        loaded.add(loads.edges.values().flat_map(BTreeMap::keys).map(|(_, edge)| edge));
+        loaded
+    }
+
+    fn add<'e>(&mut self, edges: impl IntoIterator<Item = &'e Edge>) {
+        for edge in edges {
+            if let Outcome::Found { object, .. } = &edge.outcome {
+                self.files.extend(match object {
+                    Object::Tree(id) => Some(*id),
+                    Object::Image(_) => None,
+                });
+                self.names.entry(edge.soname.clone()).or_insert_with(|| edge.outcome.clone());
+            }
+        }
+    }
+
+    /// Takes what some process has loaded under a name for what is missing under it.
+    fn answer(&self, edges: &mut [Edge]) {
+        for edge in edges {
+            if let (Outcome::Missing { stopped: None, .. }, Some(found)) = (&edge.outcome, self.names.get(&edge.soname))
+            {
+                edge.outcome = found.clone();
+            }
+        }
+    }
 }
 
 fn run_r(view: &View<'_>, r: &RLayout, home: &RHome, needs: &RNeeds, loads: &mut Loads) {
     let at = |below: &str| home.path.join(below).and_then(|path| view.tree.find(&path));
     let mut process = Process::new(view, environment(view, &home.ld_library_path));
     if let Some(program) = at("bin/exec/R") {
-        loads.roots.insert(program);
+        loads.roots.insert(program, Reach::Needed);
         loads.record(ProcessKind::R, Reach::Needed, process.start(program));
         loads.fault(Reach::Needed, faults(&process, 0, true));
         follow_notes(view, &process, 0, ProcessKind::R, loads);
@@ -107,7 +192,7 @@ fn run_r(view: &View<'_>, r: &RLayout, home: &RHome, needs: &RNeeds, loads: &mut
         let below_home = view.tree.path(library).below(&home.path);
         let optional = below_home.is_some_and(|below| needs.is_optional(below));
         let reach = if optional { Reach::Optional } else { Reach::Needed };
-        loads.roots.insert(library);
+        loads.roots.insert(library, reach);
         // Each is tried in a fresh session: which packages a function loads first is not known.
         let mut session = process.clone();
         let before = session.objects().len();

@@ -68,7 +68,8 @@ pub(super) fn faults(process: &Process<'_>, first: usize, symbols: bool) -> Vec<
             }
         }
     }
-    if symbols {
+    // What would have been in a library that is missing is not known, and that it is missing is said.
+    if symbols && process.is_complete() {
         // What was there when the program began to run is seen by all; what is loaded later, only beside its like.
         let started = process.started_with().min(first);
         let scope: Vec<&Loaded> = objects[..started].iter().chain(new).collect();

@@ -1,6 +1,6 @@
 //! Libraries that nothing loads: the image's own stands before them in the search path, or nothing asks for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Node;
 use super::loader::{Object, Outcome};
@@ -35,7 +35,7 @@ pub(super) fn libraries(tree: &Tree, facts: &Facts, r: &RLayout, loads: &Loads) 
     let is_library = |id: EntryId| {
         facts.elf.get(&id).is_some_and(|elf| elf.kind == Type::Shared)
             && is_library_name(tree.path(id).name())
-            && !loads.roots.contains(&id)
+            && !loads.roots.contains_key(&id)
             && r.package_of(tree.path(id)).is_none()
     };
     let ids = tree.iter().filter(|(id, entry)| match &entry.kind {
@@ -62,22 +62,32 @@ impl Resolution {
         let packages = self.r.packages.iter().enumerate().filter(|(_, package)| kept(package.entry));
         let roots = others.map(Node::Entry).chain(packages.map(|(position, _)| Node::Package(position)));
         let reached = self.graph.reach(roots.chain((!self.r.homes.is_empty()).then_some(Node::R)));
+        let images = self.loaded_from_the_image();
         let unloaded = self.libraries.iter().filter(|id| kept(**id) && !reached.contains_key(&Node::Entry(**id)));
-        unloaded.map(|id| Unloaded { entry: *id, why: self.why_unloaded(tree, facts, *id) }).collect()
+        unloaded.map(|id| Unloaded { entry: *id, why: why_unloaded(tree, facts, &images, *id) }).collect()
     }
 
-    fn why_unloaded(&self, tree: &Tree, facts: &Facts, id: EntryId) -> WhyUnloaded {
-        let target = match tree.follow(id) {
-            Place::Inside(target) => target,
-            _ => id,
-        };
-        let soname = facts.elf.get(&target).and_then(|elf| elf.soname.as_deref());
-        let asked = |name: &str| name.as_bytes() == tree.path(id).name() || Some(name) == soname;
+    /// Each name that something gets a library of the image for, with its path.
+    fn loaded_from_the_image(&self) -> BTreeMap<&str, &str> {
+        let mut images: BTreeMap<&str, &str> = BTreeMap::new();
         let edges = self.loads.edges.values().flatten().filter(|(_, reach)| **reach > Reach::Nothing);
-        let images = edges.filter_map(|((_, edge), _)| match &edge.outcome {
-            Outcome::Found { object: Object::Image(path), .. } if asked(&edge.soname) => Some(path.clone()),
-            _ => None,
-        });
-        images.min().map_or(WhyUnloaded::Unreached, WhyUnloaded::Shadowed)
+        for ((_, edge), _) in edges {
+            if let Outcome::Found { object: Object::Image(path), .. } = &edge.outcome {
+                let first = images.entry(&edge.soname).or_insert(path);
+                *first = (*first).min(path);
+            }
+        }
+        images
     }
+}
+
+fn why_unloaded(tree: &Tree, facts: &Facts, images: &BTreeMap<&str, &str>, id: EntryId) -> WhyUnloaded {
+    let target = match tree.follow(id) {
+        Place::Inside(target) => target,
+        _ => id,
+    };
+    let own = std::str::from_utf8(tree.path(id).name()).ok();
+    let soname = facts.elf.get(&target).and_then(|elf| elf.soname.as_deref());
+    let shadowed_by = own.into_iter().chain(soname).filter_map(|name| images.get(name));
+    shadowed_by.min().map_or(WhyUnloaded::Unreached, |path| WhyUnloaded::Shadowed((*path).to_owned()))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct RuntimeProfile {
     pub checked: String,
     /// How long AWS supports it.
     pub support: String,
+    /// Whether no new function can be made with it: it is offered to nobody then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
     /// The environment of a process there.
     pub environment: Environment,
     /// Its dynamic loaders, one for each machine; none when they are read off this machine.
@@ -188,7 +192,27 @@ pub struct Files {
     pub source: String,
 }
 
+impl Commands {
+    /// Whether a command or script is at this absolute path.
+    pub fn has(&self, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        self.directories.iter().any(|known| known == directory) && self.names.contains(name)
+    }
+}
+
 impl RuntimeProfile {
+    /// The names of the built-in images, but for the one called `but`, that new functions can be made with and for which
+    /// `fits` holds.
+    pub fn others(but: &str, fits: impl Fn(&Self) -> bool) -> Vec<&'static str> {
+        static LISTED: OnceLock<Vec<RuntimeProfile>> = OnceLock::new();
+        let listed = LISTED.get_or_init(|| {
+            let profiles = BUILT_IN.iter().filter_map(|(name, _)| Self::load(name).ok());
+            profiles.filter(|profile| profile.libraries.from == LibrarySource::List && !profile.closed).collect()
+        });
+        let others = listed.iter().filter(|profile| profile.name != but);
+        others.filter(|profile| fits(profile)).map(|profile| profile.name.as_str()).collect()
+    }
+
     /// Reads a profile; `file` names it in messages.
     ///
     /// # Errors

@@ -12,6 +12,9 @@ use super::{Elf, NeededVersion, Strings, Symbols, file_offset, offset};
 /// More symbol versions than any library has (glibc defines under 50): a file that claims more is damaged.
 const MAX_VERSIONS: usize = 10_000;
 
+/// More libraries than any file needs.
+const MAX_NEEDED: usize = 4096;
+
 /// Fills in what the dynamic section says; nothing when there is none.
 pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx: Ctx) -> Result<(), String> {
     let Some(dynamic) = Dynamic::parse(bytes, segments, ctx).map_err(|e| format!("its dynamic section: {e}"))? else {
@@ -19,18 +22,20 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
     };
     let value = |tag| dynamic.dyns.iter().find(|d| d.d_tag == tag).map(|d| d.d_val);
     let at = |tag| value(tag).map(|address| file_offset(segments, address)).transpose();
-    let strings = Strings {
-        bytes: match at(dynamic::DT_STRTAB)? {
-            Some(start) => {
-                let rest = bytes.get(start..).ok_or("its dynamic strings are cut short")?;
-                let length = value(dynamic::DT_STRSZ).map_or(Ok(rest.len()), offset)?;
-                rest.get(..length).ok_or("its dynamic strings are cut short")?
-            }
-            None => &[],
-        },
+    let strings: &[u8] = match at(dynamic::DT_STRTAB)? {
+        Some(start) => {
+            let rest = bytes.get(start..).ok_or("its dynamic strings are cut short")?;
+            let length = value(dynamic::DT_STRSZ).map_or(Ok(rest.len()), offset)?;
+            rest.get(..length).ok_or("its dynamic strings are cut short")?
+        }
+        None => &[],
     };
+    let strings = Strings::new(strings, bytes.len());
     for entry in &dynamic.dyns {
         match entry.d_tag {
+            dynamic::DT_NEEDED if elf.needed.len() == MAX_NEEDED => {
+                return Err(format!("it needs more than {MAX_NEEDED} libraries"));
+            }
             dynamic::DT_NEEDED => elf.needed.push(strings.get(entry.d_val)?),
             dynamic::DT_SONAME => elf.soname = Some(strings.get(entry.d_val)?),
             dynamic::DT_RPATH => elf.rpath = Some(strings.get(entry.d_val)?),

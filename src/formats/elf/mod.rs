@@ -8,10 +8,13 @@ mod dynamic;
 mod notes;
 mod symbols;
 
+use std::cell::Cell;
+
 use goblin::container::{Container, Ctx};
 use goblin::elf::header::{self, ET_CORE, ET_DYN, ET_EXEC, ET_REL, Header};
 use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
 use goblin::elf::section_header::{self, SectionHeader};
+use goblin::elf::sym;
 use schemars::JsonSchema;
 use scroll::{Endian, Pread};
 use serde::Serialize;
@@ -92,8 +95,6 @@ pub struct Section {
     pub loaded: bool,
     /// Where it begins in the file, in bytes.
     offset: u64,
-    /// The length of one of its entries in bytes; 0 when it has none.
-    entry_bytes: u64,
     /// Whether it is the table of dynamic symbols (`SHT_DYNSYM`).
     is_dynsym: bool,
 }
@@ -185,6 +186,26 @@ impl Elf {
         Ok(elf)
     }
 
+    /// Whether the file is what `objcopy --only-keep-debug` leaves: debug data, with the sections of the program or
+    /// library it belongs to emptied. No loader takes it, and none is meant to.
+    pub fn is_debug_companion(bytes: &[u8]) -> bool {
+        let Ok(header) = bytes.pread::<Header>(0) else { return false };
+        let container = match header.e_ident[header::EI_CLASS] {
+            header::ELFCLASS64 => Container::Big,
+            _ => Container::Little,
+        };
+        let little_endian = header.e_ident[header::EI_DATA] == header::ELFDATA2LSB;
+        let ctx = Ctx::new(container, if little_endian { Endian::Little } else { Endian::Big });
+        let headers = offset(header.e_shoff).ok().filter(|start| *start != 0 && *start < bytes.len());
+        let headers = headers.and_then(|start| SectionHeader::parse(bytes, start, header.e_shnum.into(), ctx).ok());
+        // Code that is in memory and not in the file.
+        let emptied = u64::from(section_header::SHF_ALLOC | section_header::SHF_EXECINSTR);
+        headers.is_some_and(|headers| {
+            let mut code = headers.iter().filter(|section| section.sh_flags & emptied == emptied).peekable();
+            code.peek().is_some() && code.all(|section| section.sh_type == section_header::SHT_NOBITS)
+        })
+    }
+
     /// Whether it is started as a program, rather than loaded by one.
     pub fn is_program(&self) -> bool {
         self.kind == Type::Executable || self.interpreter.is_some()
@@ -194,7 +215,9 @@ impl Elf {
     fn symbol_count(&self, table: usize) -> Option<usize> {
         let mut sections = self.sections.iter();
         let section = sections.find(|section| section.is_dynsym && section.offset == table as u64)?;
-        usize::try_from(section.bytes.checked_div(section.entry_bytes)?).ok()
+        // The header's own word on it (sh_entsize) is read by nobody, and wrong in some files.
+        let entry_bytes = if self.machine.is_64 { sym::sym64::SIZEOF_SYM } else { sym::sym32::SIZEOF_SYM };
+        usize::try_from(section.bytes).ok().map(|bytes| bytes / entry_bytes)
     }
 
     /// Bytes of sections that are never in memory: what `strip` could remove.
@@ -206,13 +229,27 @@ impl Elf {
 /// The strings of the dynamic section.
 struct Strings<'a> {
     bytes: &'a [u8],
+    /// How many bytes of names may still be handed out. Names share their ends, but a file made to have each of a million
+    /// symbols end in the same long name would take more memory than there is.
+    left: Cell<usize>,
 }
 
-impl Strings<'_> {
+/// How many times over a file's own length its names may come to, and what the smallest may have in bytes.
+const NAMES_TIMES: usize = 16;
+const NAMES_AT_LEAST: usize = 1 << 20;
+
+impl<'a> Strings<'a> {
+    /// The strings in a part of a file of this length in bytes.
+    fn new(bytes: &'a [u8], file_bytes: usize) -> Self {
+        Self { bytes, left: Cell::new(file_bytes.saturating_mul(NAMES_TIMES).max(NAMES_AT_LEAST)) }
+    }
+
     fn get(&self, start: u64) -> Result<String, String> {
         let rest = usize::try_from(start).ok().and_then(|start| self.bytes.get(start..));
         let name =
             rest.and_then(|rest| rest.split(|b| *b == 0).next()).ok_or("a name in its dynamic section is missing")?;
+        let left = self.left.get().checked_sub(name.len()).ok_or("its names are many times longer than the file")?;
+        self.left.set(left);
         // A name that is no UTF-8 can only name a file that is none either, which has its own finding.
         Ok(String::from_utf8_lossy(name).into_owned())
     }
@@ -272,7 +309,7 @@ fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Vec<Section> {
         let start = usize::try_from(section.sh_offset).ok()?;
         bytes.get(start..start.checked_add(usize::try_from(section.sh_size).ok()?)?)
     });
-    let names = Strings { bytes: names.unwrap_or_default() };
+    let names = Strings::new(names.unwrap_or_default(), bytes.len());
     headers
         .iter()
         .filter(|section| !matches!(section.sh_type, section_header::SHT_NOBITS | section_header::SHT_NULL))
@@ -281,7 +318,6 @@ fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Vec<Section> {
             bytes: section.sh_size.min(bytes.len() as u64),
             loaded: section.sh_flags & u64::from(section_header::SHF_ALLOC) != 0,
             offset: section.sh_offset,
-            entry_bytes: section.sh_entsize,
             is_dynsym: section.sh_type == section_header::SHT_DYNSYM,
         })
         .collect()

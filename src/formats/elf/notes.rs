@@ -28,9 +28,6 @@ pub enum Priority {
 pub struct Dlopen {
     /// The names it tries, in order: one of them is enough.
     pub soname: Vec<String>,
-    /// What it needs them for.
-    #[serde(default)]
-    pub feature: String,
     /// How much it needs them.
     #[serde(default)]
     pub priority: Priority,
