@@ -117,6 +117,8 @@ codes! {
     RuleHeldBack = "P101",
     /// A rule matched nothing.
     RuleMatchedNothing = "P102",
+    /// A unit that is in another layer than it was meant for.
+    NotInItsLayer = "P103",
     /// A layer's zip is over the limit.
     LayerTooLarge = "F101",
     /// Function and layers together are over the limit unzipped.
@@ -131,6 +133,10 @@ codes! {
     NotStripped = "T101",
     /// An R database that is packed as it is.
     NotRepacked = "T102",
+    /// A package that is packed into another library than it is in.
+    Relocated = "T103",
+    /// R's environment file is packed with other libraries.
+    RenvironChanged = "T104",
     /// A zip that cannot be read as Lambda would.
     DamagedZip = "Z101",
     /// An entry that would land outside `/opt`.

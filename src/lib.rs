@@ -4,6 +4,7 @@
 //! The stages, in the order data flows; each knows those before it and none after it ([`pipeline`] puts them together):
 //!
 //! - [`scan`]: a directory, or layer zips merged as Lambda merges them, becomes a [`scan::Tree`].
+//! - [`arrange`]: packages put into another library, and R told of it.
 //! - [`formats`] and [`facts`]: what ELF files and R packages say of themselves.
 //! - [`resolve`]: who needs whom, as the dynamic loader and R would find it, in one graph.
 //! - [`bundle`]: libraries that only the build host has, taken into the tree; [`capture`]: profiles of images.
@@ -17,6 +18,7 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod arrange;
 pub mod bundle;
 pub mod bytes;
 pub mod capture;

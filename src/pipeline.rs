@@ -1,16 +1,17 @@
 //! The pipeline: the only place that puts the stages in order.
 //!
-//! scan → facts → resolve → prune → measure → pack → write, and a [`Report`] of what they found.
+//! scan → arrange → facts → resolve → prune → measure → pack → write, and a [`Report`] of what they found.
 
 use std::path::{Path, PathBuf};
 
+use crate::arrange::{Arrangement, arrange};
 use crate::bundle::{self, Bundled, Bundler};
 use crate::bytes::size;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, read_facts};
 use crate::finding::{Code, Finding, Severity};
 use crate::measure::{Cache, Level, Measurements, Options};
-use crate::pack::{self, Lock, Plan, Unit};
+use crate::pack::{self, Lock, Plan, Unit, Wishes};
 use crate::progress::Progress;
 use crate::prune::{Pruning, prune};
 use crate::report::{self, Report};
@@ -39,6 +40,10 @@ pub struct Settings {
     pub use_cache: bool,
     /// The root file system to take missing libraries from; none are taken when not said.
     pub bundle_from: Option<PathBuf>,
+    /// How packages are put into other libraries.
+    pub arrangement: Arrangement,
+    /// How units are divided into layers.
+    pub wishes: Wishes,
     /// The file that remembers which unit is in which layer.
     pub lock: Option<PathBuf>,
     /// Checks whose findings are left out.
@@ -71,7 +76,7 @@ pub(crate) struct Planned<'a> {
 /// When the tree cannot be read.
 pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
     let keep_all = |analyzed: &Analyzed<'_>| Ok(((), Pruning::none(&analyzed.tree)));
-    let (analyzed, (), pruning) = bundle_tree(scan(root, progress)?, settings, progress, keep_all)?;
+    let (analyzed, (), pruning) = bundle_tree(scan(root, settings, progress)?, settings, progress, keep_all)?;
     let mut findings = analyzed.findings.clone();
     findings.extend(analyzed.what_is_missing(&pruning));
     let mut report = report::of_tree(&root.display().to_string(), settings, &analyzed, &pruning, None);
@@ -224,9 +229,12 @@ fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
     findings
 }
 
-fn scan(root: &Path, progress: &dyn Progress) -> Result<(Tree, Vec<Finding>)> {
+/// The tree at `root` as it will be at `/opt`.
+fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<(Tree, Vec<Finding>)> {
     progress.stage("reading", 0);
-    scan_directory(root)
+    let (mut tree, mut findings) = scan_directory(root)?;
+    findings.extend(arrange(&mut tree, &settings.arrangement, &RNeeds::built_in()?)?);
+    Ok((tree, findings))
 }
 
 /// Analyzes a tree, decides what is kept, and takes into the tree what that needs of the build host, until nothing is
@@ -283,7 +291,7 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
         let (pruning, pruned) = prune(&analyzed.tree, &analyzed.facts, &analyzed.resolution, &settings.rules)?;
         Ok((pruned, pruning))
     };
-    let (analyzed, pruned, pruning) = bundle_tree(scan(root, progress)?, settings, progress, by_rules)?;
+    let (analyzed, pruned, pruning) = bundle_tree(scan(root, settings, progress)?, settings, progress, by_rules)?;
     let keeps = |id: EntryId| pruning.keeps(id);
     let options = Options {
         longest: settings.limits.total_unzipped.max(settings.limits.layer_zipped),
@@ -295,11 +303,11 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
     let (mut measurements, transformed) = Measurements::take(&analyzed.tree, keeps, options, progress)?;
     let mut units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
     let lock = settings.lock.as_deref().map(Lock::load).transpose()?.flatten();
-    let (mut plan, mut does_not_fit) = pack::plan(&units, &settings.limits, lock.as_ref());
+    let (mut plan, mut does_not_fit) = pack::plan(&units, &settings.limits, &settings.wishes, lock.as_ref());
     if let Some(wanted) = pack::saves_a_layer(&plan, &settings.limits).filter(|_| settings.level == Level::Default) {
         let softer = measurements.harden(&analyzed.tree, keeps, &settings.transforms, wanted, progress)?;
         let harder = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
-        let planned = pack::plan(&harder, &settings.limits, lock.as_ref());
+        let planned = pack::plan(&harder, &settings.limits, &settings.wishes, lock.as_ref());
         if planned.0.layers.len() < plan.layers.len() {
             units = harder;
             (plan, does_not_fit) = planned;

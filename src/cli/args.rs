@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
 
 /// Packs a runtime built under /opt into AWS Lambda layers that fit and load.
 #[derive(Debug, Parser)]
@@ -101,11 +102,14 @@ pub enum RuntimeCommand {
 
 /// The options of every command that reads a tree.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct Common {
+    /// The settings [default: the nearest layerfit.toml, in the working directory or above it]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// The image the layers are for: provided.al2023, provided.al2, provided, host, or a profile's path
-    #[arg(long, value_name = "NAME|FILE", default_value = "provided.al2023")]
-    pub runtime: String,
+    /// [default: provided.al2023]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub runtime: Option<String>,
     /// The function's architecture; files for another are an error [default: the one of most files]
     #[arg(long, value_enum)]
     pub arch: Option<Architecture>,
@@ -116,26 +120,29 @@ pub struct Common {
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
     /// Take libraries that neither the tree nor the image has from the build host into lib/
-    #[arg(long)]
-    pub bundle: bool,
-    /// The build host's root, for --bundle
-    #[arg(long, value_name = "DIR", default_value = "/", requires = "bundle")]
-    pub sysroot: PathBuf,
-    /// How hard to compress
-    #[arg(long, value_enum, default_value_t)]
-    pub level: LevelName,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub bundle: Option<bool>,
+    /// The build host's root, for --bundle [default: /]
+    #[arg(long, value_name = "DIR")]
+    pub sysroot: Option<PathBuf>,
+    /// How hard to compress [default: default]
+    #[arg(long, value_enum)]
+    pub level: Option<LevelName>,
     /// Neither look up what was compressed in earlier runs nor remember this one's
     #[arg(long)]
     pub no_cache: bool,
-    /// What to remove from ELF files in the layers
-    #[arg(long, value_enum, default_value_t)]
-    pub strip: StripName,
+    /// What to remove from ELF files in the layers [default: debug]
+    #[arg(long, value_enum)]
+    pub strip: Option<StripName>,
     /// Do not strip these files
     #[arg(long, value_name = "GLOB")]
     pub no_strip: Vec<String>,
     /// Pack R's lazy-load databases with open records: fewer bytes zipped, more unzipped
-    #[arg(long)]
-    pub repack_rdb: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub repack_rdb: Option<bool>,
+    /// Which layers are best [default: fewest]
+    #[arg(long, value_enum)]
+    pub strategy: Option<StrategyName>,
     /// Divide the layers so that as few as possible are other than this file remembers; pack writes it
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
@@ -169,7 +176,8 @@ pub struct Common {
 }
 
 /// How hard to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LevelName {
     /// For a quick look
     Fast,
@@ -181,7 +189,8 @@ pub enum LevelName {
 }
 
 /// What to remove from ELF files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StripName {
     /// Nothing
     None,
@@ -192,13 +201,26 @@ pub enum StripName {
     All,
 }
 
+/// Which layers are best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrategyName {
+    /// As few as can be
+    #[default]
+    Fewest,
+    /// Each kind in layers of its own: R, packages, system libraries, or the layers that layerfit.toml names
+    Kinds,
+}
+
 /// The architectures that a function can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 pub enum Architecture {
     /// Intel and AMD, 64 bit
+    #[serde(rename = "x86_64", alias = "x86-64", alias = "amd64")]
     #[value(name = "x86_64", alias = "x86-64", alias = "amd64")]
     X86,
     /// AWS Graviton
+    #[serde(rename = "arm64", alias = "aarch64")]
     #[value(name = "arm64", alias = "aarch64")]
     Arm,
 }

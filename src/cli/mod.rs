@@ -1,6 +1,7 @@
 //! The command line: declares the arguments, turns them into settings once, runs the pipeline, prints the report.
 
 mod args;
+mod config;
 mod exit;
 mod progress;
 mod rules;
@@ -68,7 +69,12 @@ fn with_report(
     common: &Common,
     work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<Report> + Send + Sync,
 ) -> Result<Exit> {
-    let settings = settings::settings(common)?;
+    let working_directory = std::env::current_dir().map_err(Error::io("find", "the working directory"))?;
+    let (config, file) = config::Config::find(common.config.as_deref(), &working_directory)?;
+    if let Some(file) = file.filter(|_| !common.quiet && common.config.is_none()) {
+        let _ = writeln!(std::io::stderr(), "layerfit: settings from {}", file.display());
+    }
+    let settings = settings::settings(common, &config)?;
     let progress = progress::bar(common.quiet);
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(jobs) = common.jobs {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::RuntimeCommand;
 use crate::capture;
 use crate::error::{Error, Result};
-use crate::rules::{BUILT_IN_RUNTIMES, RuntimeProfile};
+use crate::rules::RuntimeProfile;
 
 const HEADER: &str = "# A runtime profile, read off a root file system by `layerfit runtime capture`; use it with --runtime FILE.\n\
                       # The environment is that of provided.al2023: correct it when the image sets other variables.\n\n";
@@ -17,10 +17,7 @@ pub(super) fn run(command: &RuntimeCommand) -> Result<Vec<u8>> {
         RuntimeCommand::Show { name } => Ok(RuntimeProfile::load(name)?.to_toml()?.into_bytes()),
         RuntimeCommand::Capture { sysroot, name, output } => {
             let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-            if name.is_empty()
-                || !name.chars().all(simple)
-                || BUILT_IN_RUNTIMES.iter().any(|(built_in, _)| built_in == name)
-            {
+            if name.is_empty() || !name.chars().all(simple) || RuntimeProfile::is_built_in(name) {
                 return Err(Error::Usage {
                     message: format!("{name:?} cannot be a profile's name"),
                     help: "letters, digits, '.', '-' and '_', and none of the built-in names".to_owned(),

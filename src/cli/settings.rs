@@ -1,61 +1,152 @@
 //! From arguments to settings, once; everything that is wrong with them is said here.
 
-use super::args::{Architecture, Common, LevelName, StripName};
+use super::args::{Architecture, Common, LevelName, StrategyName, StripName};
+use super::config::{Bytes, Config, NAME, RelocateConfig};
+use crate::arrange::{Arrangement, Relocation};
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::measure::Level;
+use crate::pack::{self, Group, Strategy, Wishes};
+use crate::path::TreePath;
 use crate::pipeline::Settings;
 use crate::rules::{self, Limits, PruneRules, RuntimeProfile};
 use crate::transform::Transforms;
 use crate::transform::strip::StripMode;
 
-/// The settings that the arguments ask for.
-pub(super) fn settings(common: &Common) -> Result<Settings> {
+/// The settings that the arguments ask for, and where they say nothing, the configuration file.
+pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
+    let in_file = |bytes: Option<Bytes>| bytes.map(|bytes| bytes.0);
     let mut limits = Limits::built_in()?;
-    limits.layer_zipped = common.max_zipped.unwrap_or(limits.layer_zipped);
-    limits.total_unzipped = common.max_unzipped.unwrap_or(limits.total_unzipped);
-    limits.layers = common.max_layers.map_or(limits.layers, Into::into);
-    limits.function_unzipped = common.function_size.unwrap_or(0);
+    let said = &config.limits;
+    limits.layer_zipped = common.max_zipped.or(in_file(said.layer_zipped)).unwrap_or(limits.layer_zipped);
+    limits.total_unzipped = common.max_unzipped.or(in_file(said.total_unzipped)).unwrap_or(limits.total_unzipped);
+    limits.layers = common.max_layers.or(said.layers).map_or(limits.layers, Into::into);
+    limits.function_unzipped = common.function_size.or(in_file(said.function_size)).unwrap_or(0);
 
-    let mut prune = PruneRules::load(&common.rules)?;
-    for name in &common.select {
-        if name == "extra" {
-            prune.set_level(rules::Level::Extra, true);
-        } else if !prune.set(name, true) {
-            return Err(unknown("--select", name, &prune));
-        }
-    }
+    let own_rules = config.rules.iter().map(|path| config.path(path));
+    let mut prune = PruneRules::load(&own_rules.chain(common.rules.iter().cloned()).collect::<Vec<_>>())?;
     let mut ignored = Vec::new();
-    for name in &common.ignore {
-        if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == name) {
-            ignored.push(*code);
-        } else if name == "safe" {
-            prune.set_level(rules::Level::Safe, false);
-        } else if !prune.set(name, false) {
-            return Err(unknown("--ignore", name, &prune));
-        }
+    // The command line comes second, so that it can take back what the file says.
+    for (select, ignore, options) in [
+        (&config.select, &config.ignore, ["select in", "ignore in"]),
+        (&common.select, &common.ignore, ["--select", "--ignore"]),
+    ] {
+        choose(select, ignore, options, &mut prune, &mut ignored)?;
     }
-    let strip = match common.strip {
+    let strip = match common.strip.or(config.strip).unwrap_or_default() {
         StripName::None => StripMode::None,
         StripName::Debug => StripMode::Debug,
         StripName::All => StripMode::All,
     };
+    let runtime = match (&common.runtime, &config.runtime) {
+        (Some(name), _) => RuntimeProfile::load(name)?,
+        (None, Some(name)) if RuntimeProfile::is_built_in(name) => RuntimeProfile::load(name)?,
+        (None, Some(file)) => RuntimeProfile::load(&config.path(file.as_ref()).to_string_lossy())?,
+        (None, None) => RuntimeProfile::load("provided.al2023")?,
+    };
+    let sysroot = common.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
+    let bundle = common.bundle.or(config.bundle).unwrap_or(false);
+    if common.sysroot.is_some() && !bundle {
+        return Err(Error::Usage {
+            message: "--sysroot is the root that --bundle takes libraries from".to_owned(),
+            help: "give both, or neither".to_owned(),
+        });
+    }
+    let not_stripped: Vec<String> = config.no_strip.iter().chain(&common.no_strip).cloned().collect();
     Ok(Settings {
-        runtime: RuntimeProfile::load(&common.runtime)?,
+        runtime,
         rules: prune,
         limits,
-        architecture: common.arch.map(Architecture::name),
-        transforms: Transforms::new(strip, &common.no_strip, common.repack_rdb)?,
-        level: match common.level {
+        architecture: common.arch.or(config.arch).map(Architecture::name),
+        transforms: Transforms::new(strip, &not_stripped, common.repack_rdb.or(config.repack_rdb).unwrap_or(false))?,
+        level: match common.level.or(config.level).unwrap_or_default() {
             LevelName::Fast => Level::Fast,
             LevelName::Default => Level::Default,
             LevelName::Max => Level::Max,
         },
         use_cache: !common.no_cache,
-        lock: common.lock.clone(),
-        bundle_from: common.bundle.then(|| common.sysroot.clone()),
+        arrangement: arrangement(config)?,
+        wishes: wishes(common, config)?,
+        lock: common.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
+        bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| "/".into())),
         ignored,
     })
+}
+
+/// Turns rules on and off, and notes the checks whose findings are left out.
+fn choose(
+    select: &[String],
+    ignore: &[String],
+    [select_option, ignore_option]: [&str; 2],
+    rules: &mut PruneRules,
+    ignored: &mut Vec<Code>,
+) -> Result<()> {
+    for name in select {
+        if name == "extra" {
+            rules.set_level(rules::Level::Extra, true);
+        } else if !rules.set(name, true) {
+            return Err(unknown(select_option, name, rules));
+        }
+    }
+    for name in ignore {
+        if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == name) {
+            ignored.push(*code);
+        } else if name == "safe" {
+            rules.set_level(rules::Level::Safe, false);
+        } else if !rules.set(name, false) {
+            return Err(unknown(ignore_option, name, rules));
+        }
+    }
+    Ok(())
+}
+
+fn arrangement(config: &Config) -> Result<Arrangement> {
+    let inside = |path: &String| {
+        // `/opt/local` and `local` are the same place.
+        let path_in_tree = TreePath::from_mounted(path.as_bytes()).or_else(|| TreePath::new(path));
+        path_in_tree
+            .filter(|inside| !inside.is_root() && (!path.starts_with('/') || path.starts_with("/opt/")))
+            .ok_or_else(|| Error::Usage {
+                message: format!("{NAME}: {path} is no directory of the tree"),
+                help: "name a library relative to the tree, such as local/lib/R/site-library".to_owned(),
+            })
+    };
+    let relocation =
+        |relocate: &RelocateConfig| Ok(Relocation { packages: relocate.packages.clone(), to: inside(&relocate.to)? });
+    Ok(Arrangement {
+        relocations: config.relocate.iter().map(relocation).collect::<Result<_>>()?,
+        libraries: config.r_libs_user.iter().map(inside).collect::<Result<_>>()?,
+    })
+}
+
+fn wishes(common: &Common, config: &Config) -> Result<Wishes> {
+    let strategy = match common.strategy.or(config.strategy).unwrap_or_default() {
+        StrategyName::Fewest => Strategy::Fewest,
+        StrategyName::Kinds => Strategy::Kinds,
+    };
+    let mut groups = Vec::new();
+    for layer in &config.layer {
+        // It is the name of a zip too, and what layers without one are called has a meaning of its own.
+        let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let wrong = match layer.name.as_str() {
+            "" => Some("has no characters"),
+            name if !name.chars().all(simple) => Some("has other characters than letters, digits, '-' and '_'"),
+            name if name.starts_with("layer-") => Some("is what a layer without a name could be called"),
+            name if groups.iter().any(|group: &Group| group.name == name) => Some("is there twice"),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            return Err(Error::Usage {
+                message: format!("{NAME}: the layer name {:?} {wrong}", layer.name),
+                help: "give it another name".to_owned(),
+            });
+        }
+        groups.push(Group::new(&layer.name, &layer.holds)?);
+    }
+    if groups.is_empty() && strategy == Strategy::Kinds {
+        groups = pack::kinds()?;
+    }
+    Ok(Wishes { groups, strategy })
 }
 
 fn unknown(option: &str, name: &str, rules: &PruneRules) -> Error {

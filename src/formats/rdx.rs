@@ -5,6 +5,8 @@
 //! Only numbers change when a database is written anew, so they are found and replaced where they stand; all the rest of
 //! the file stays as R wrote it.
 
+use std::ops::Range;
+
 use libdeflater::Decompressor;
 
 /// An uncompressed index is no longer than this.
@@ -19,6 +21,7 @@ const LISTSXP: u32 = 2;
 const CHARSXP: u32 = 9;
 const LGLSXP: u32 = 10;
 const INTSXP: u32 = 13;
+const REALSXP: u32 = 14;
 const STRSXP: u32 = 16;
 const VECSXP: u32 = 19;
 const NILVALUE_SXP: u32 = 254;
@@ -56,8 +59,8 @@ pub struct Index {
     bytes: Vec<u8>,
     /// Where each pair of offset and length stands.
     keys: Vec<usize>,
-    /// Where the item `compressed` begins: its type, its length 1, its value.
-    compressed: usize,
+    /// Where the item `compressed` stands: its type, its length 1, its value.
+    compressed: Range<usize>,
     compression: Compression,
 }
 
@@ -88,20 +91,20 @@ impl Index {
         }
         let mut keys = Vec::new();
         for _ in 0..2 {
-            reader.keys(&mut keys)?;
+            reader.keys(&mut keys, 0)?;
         }
-        let compressed = reader.at;
-        let kind = reader.flags()?;
-        if !matches!(kind, LGLSXP | INTSXP) || reader.length()? != 1 {
-            return Err("what it says of compression is no number".to_owned());
-        }
-        let compression = match reader.int()? {
-            0 => Compression::Open,
-            1 => Compression::Zlib,
-            2 => Compression::Bzip2,
-            3 => Compression::Xz,
-            other => return Err(format!("its compression {other} is not known")),
+        let start = reader.at;
+        // FALSE and TRUE where R was installed with code compressed by zlib; 2 and 3 are whole numbers or not, as they
+        // were given (`--data-compress=xz`).
+        let number = match (reader.flags()?, reader.length()?) {
+            (LGLSXP | INTSXP, 1) => f64::from(reader.int()?),
+            (REALSXP, 1) => reader.take(8)?.try_into().map(f64::from_be_bytes).map_err(|_| "it is cut short")?,
+            _ => return Err("what it says of compression is no number".to_owned()),
         };
+        let compressed = start..reader.at;
+        let forms = [Compression::Open, Compression::Zlib, Compression::Bzip2, Compression::Xz];
+        let compression = forms.into_iter().find(|form| f64::from(form.number()).to_bits() == number.to_bits());
+        let compression = compression.ok_or_else(|| format!("its compression {number} is not known"))?;
         if flags & HAS_ATTR != 0 {
             reader.skip(0)?;
         }
@@ -131,8 +134,9 @@ impl Index {
         }
         // TRUE and FALSE are logical, 2 and 3 whole numbers.
         let kind = if compression.number() > 1 { INTSXP } else { LGLSXP };
-        bytes[self.compressed..self.compressed + 4].copy_from_slice(&kind.to_be_bytes());
-        bytes[self.compressed + 8..self.compressed + 12].copy_from_slice(&compression.number().to_be_bytes());
+        // Behind all the keys, so that it may get longer or shorter.
+        let item = [kind.to_be_bytes(), 1_u32.to_be_bytes(), compression.number().to_be_bytes()].concat();
+        bytes.splice(self.compressed.clone(), item);
         bytes
     }
 
@@ -182,21 +186,28 @@ impl<'a> Reader<'a> {
         usize::try_from(self.int()?).map_err(|_| "a length in it is negative".to_owned())
     }
 
-    /// A list of pairs of whole numbers: where each stands.
-    fn keys(&mut self, keys: &mut Vec<usize>) -> Result<(), String> {
+    /// A list of pairs of whole numbers: where each stands. An environment that is locked or has bindings of its own kind
+    /// has lists of such pairs in the list (`eagerKey`, `lazyKeys`).
+    fn keys(&mut self, keys: &mut Vec<usize>, depth: usize) -> Result<(), String> {
+        if depth > MAX_DEPTH {
+            return Err("its lists lie too deep in each other".to_owned());
+        }
         let flags = self.flags()?;
-        if flags & 0xff == NILVALUE_SXP {
-            return Ok(());
-        }
-        if flags & 0xff != VECSXP {
-            return Err("its variables are no list".to_owned());
-        }
-        for _ in 0..self.length()? {
-            if self.flags()? != INTSXP || self.length()? != 2 {
-                return Err("a variable of it has no offset and length".to_owned());
+        match flags & 0xff {
+            NILVALUE_SXP => return Ok(()),
+            INTSXP if depth > 0 => {
+                if self.length()? != 2 {
+                    return Err("a variable of it has no offset and length".to_owned());
+                }
+                keys.push(self.at);
+                self.take(8)?;
             }
-            keys.push(self.at);
-            self.take(8)?;
+            VECSXP => {
+                for _ in 0..self.length()? {
+                    self.keys(keys, depth + 1)?;
+                }
+            }
+            _ => return Err("its variables are no lists".to_owned()),
         }
         if flags & HAS_ATTR != 0 {
             self.skip(0)?;
@@ -302,6 +313,41 @@ pub(crate) mod tests {
         assert_eq!(new, index(&[(7, 30), (37, 9)], 0));
         let xz = Index::parse(&read.with(&[(0, 1), (1, 2)], Compression::Xz)).expect("an index");
         assert_eq!(xz.compression(), Compression::Xz);
+    }
+
+    #[test]
+    fn keys_in_lists_and_a_compression_that_is_no_whole_number_are_read() {
+        let mut file = b"X\n".to_vec();
+        file.extend(words(&[2, 0x4_0202, 0x2_0300, VECSXP, 3, VECSXP, 1, INTSXP, 2, 0, 10]));
+        // An environment with an eager key and one lazy one.
+        file.extend(words(&[
+            VECSXP,
+            1,
+            VECSXP | HAS_ATTR,
+            2,
+            INTSXP,
+            2,
+            10,
+            5,
+            VECSXP | HAS_ATTR,
+            1,
+            INTSXP,
+            2,
+            15,
+            6,
+        ]));
+        file.extend(names(&["lines"]));
+        file.extend(names(&["eagerKey", "lazyKeys"]));
+        file.extend(words(&[REALSXP, 1]));
+        file.extend(3.0_f64.to_be_bytes());
+        let read = Index::parse(&file).expect("an index");
+        assert_eq!((read.records(), read.compression()), (vec![(0, 10), (10, 5), (15, 6)], Compression::Xz));
+        let records = [(0, 30), (30, 7), (37, 8)];
+        let open = Index::parse(&read.with(&records, Compression::Open)).expect("an index");
+        assert_eq!((open.records(), open.compression()), (records.to_vec(), Compression::Open));
+        for length in 0..file.len() {
+            assert!(Index::parse(&file[..length]).is_err(), "cut at {length}");
+        }
     }
 
     #[test]

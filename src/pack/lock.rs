@@ -9,7 +9,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::bins::{Assignment, Capacity, Fit, Piece, fits};
+use super::bins::{Capacity, Fit, Piece, fits};
+use super::groups::numbered;
 use crate::error::{Error, Result};
 
 /// The form of the file.
@@ -28,6 +29,9 @@ pub struct Lock {
     version: u32,
     #[serde(default)]
     pub(super) layer: Vec<LockedLayer>,
+    /// What new layers are called, with a number.
+    #[serde(skip)]
+    others: Option<String>,
 }
 
 /// A layer as it was packed.
@@ -61,12 +65,21 @@ impl LayerChange {
     }
 }
 
+/// What is to be divided.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    pieces: &'a [Piece],
+    names: &'a [(String, String)],
+    capacity: Capacity,
+    fixed: &'a [String],
+}
+
 /// A layer to be: its name and the positions of its pieces.
 pub(super) type Named = (String, Vec<usize>);
 
 impl Lock {
     pub(super) fn new(layer: Vec<LockedLayer>) -> Self {
-        Self { version: VERSION, layer }
+        Self { version: VERSION, layer, others: None }
     }
 
     /// Reads a lock file; `None` when there is none yet.
@@ -116,18 +129,33 @@ impl Lock {
         write().map_err(Error::io("write", path))
     }
 
-    /// Divides pieces (each with its name and digest) into as many layers as `fewest` has, so that as few as possible are
-    /// other than in the lock.
+    /// The layers that were a group's: those of its name, numbered or not. What new ones are called goes on from there.
+    pub(super) fn of_group(&self, name: &str) -> Self {
+        let of_group = |layer: &&LockedLayer| (0..=self.layer.len()).any(|number| numbered(name, number) == layer.name);
+        Self { others: Some(name.to_owned()), ..Self::new(self.layer.iter().filter(of_group).cloned().collect()) }
+    }
+
+    /// Divides pieces (each with its name and digest) into as many layers as `fewest` has bins, so that as few as possible
+    /// are other than in the lock. A piece with a pin is in the layer with that name of `fixed`.
     pub(super) fn assign(
         &self,
         pieces: &[Piece],
         names: &[(String, String)],
         capacity: Capacity,
-        fewest: &Assignment,
+        fewest: &[Vec<usize>],
+        fixed: &[String],
     ) -> Vec<Named> {
         let position: BTreeMap<&str, usize> =
             names.iter().enumerate().map(|(i, (name, _))| (name.as_str(), i)).collect();
         let same = |name: &str, digest: &str| position.get(name).copied().filter(|i| names[*i].1 == digest);
+        let belongs = |layer: &LockedLayer, content: &[usize]| match fixed.iter().position(|name| *name == layer.name) {
+            // All that is meant for this layer, and nothing that is meant for another.
+            Some(pin) => (0..pieces.len()).all(|i| match pieces[i].pin {
+                Some(of) => (of == pin) == content.contains(&i),
+                None => true,
+            }),
+            None => content.iter().all(|piece| pieces[*piece].pin.is_none()),
+        };
         // A layer can be kept when everything in it is as it was.
         let keepable: Vec<(usize, Vec<usize>)> = self
             .layer
@@ -135,67 +163,90 @@ impl Lock {
             .enumerate()
             .filter_map(|(number, layer)| {
                 let content: Option<Vec<usize>> = layer.units.iter().map(|(name, digest)| same(name, digest)).collect();
-                content.filter(|content| !content.is_empty()).map(|content| (number, content))
+                let content = content.filter(|content| !content.is_empty() && belongs(layer, content));
+                content.map(|content| (number, content))
             })
             .collect();
-        let layers = fewest.bins.len();
+        let layers = fewest.len();
+        let task = Task { pieces, names, capacity, fixed };
         if layers <= MOST_LAYERS && self.layer.len() <= MOST_LAYERS {
             for changed in 0..=layers {
                 let kept = layers - changed;
                 for set in subsets(keepable.len(), kept) {
                     let keep: Vec<&(usize, Vec<usize>)> = set.iter().map(|number| &keepable[*number]).collect();
-                    if let Some(found) = self.with_kept(pieces, names, capacity, &keep, changed) {
+                    if let Some(found) = self.with_kept(&task, &keep, changed) {
                         return found;
                     }
                 }
             }
         }
-        self.name(fewest.bins.clone(), names, &[])
+        let bins = fewest.iter().enumerate().map(|(number, bin)| (fixed.get(number), bin.clone()));
+        self.name(bins.collect(), names, &[])
     }
 
     /// The rest of the pieces into `changed` layers beside those that are kept.
-    fn with_kept(
-        &self,
-        pieces: &[Piece],
-        names: &[(String, String)],
-        capacity: Capacity,
-        keep: &[&(usize, Vec<usize>)],
-        changed: usize,
-    ) -> Option<Vec<Named>> {
+    fn with_kept(&self, task: &Task<'_>, keep: &[&(usize, Vec<usize>)], changed: usize) -> Option<Vec<Named>> {
+        let Task { pieces, names, capacity, fixed } = *task;
         let kept: std::collections::BTreeSet<usize> =
             keep.iter().flat_map(|(_, content)| content.iter().copied()).collect();
         let rest: Vec<usize> = (0..pieces.len()).filter(|piece| !kept.contains(piece)).collect();
         if changed == 0 {
             return rest.is_empty().then(|| self.name(Vec::new(), names, keep));
         }
+        let is_kept = |name: &str| keep.iter().any(|(number, _)| self.layer[*number].name == name);
+        // The layers that change: first those whose names are given, then those of the lock.
+        let given: Vec<usize> = (0..fixed.len()).filter(|pin| !is_kept(&fixed[*pin])).collect();
+        let open = self.layer.iter().filter(|layer| !is_kept(&layer.name) && !fixed.contains(&layer.name));
+        let open: Vec<&LockedLayer> = open.collect();
+        let given_pin = |piece: usize| given.iter().position(|pin| Some(*pin) == pieces[piece].pin);
+        let free = rest.iter().map(|piece| Piece { pin: given_pin(*piece), ..pieces[*piece] });
+        let free: Vec<Piece> = free.collect();
         // What was in a layer that changes best stays in it, and only what is new is put somewhere.
-        let open: Vec<usize> = (0..self.layer.len()).filter(|number| !keep.iter().any(|(k, _)| k == number)).collect();
-        let staying = rest.iter().map(|piece| {
-            let name = &names[*piece].0;
-            let pin = open.iter().position(|layer| self.layer[*layer].units.contains_key(name));
-            Piece { pin: pin.filter(|pin| *pin < changed), ..pieces[*piece] }
+        let staying = free.iter().zip(&rest).map(|(piece, number)| {
+            let name = &names[*number].0;
+            let in_given = || given.iter().position(|pin| self.has(&fixed[*pin], name));
+            let in_open = || open.iter().position(|layer| layer.units.contains_key(name)).map(|i| i + given.len());
+            Piece { pin: piece.pin.or_else(in_given).or_else(in_open).filter(|pin| *pin < changed), ..*piece }
         });
         let staying: Vec<Piece> = staying.collect();
-        let free: Vec<Piece> = rest.iter().map(|piece| pieces[*piece]).collect();
         for attempt in [&staying, &free] {
             if let Fit::Found(bins) = fits(attempt, changed, capacity) {
-                let bins = bins.into_iter().filter(|bin| !bin.is_empty());
-                let bins = bins.map(|bin| bin.into_iter().map(|piece| rest[piece]).collect()).collect();
-                return Some(self.name(bins, names, keep));
+                let bins = bins.into_iter().enumerate().filter(|(_, bin)| !bin.is_empty());
+                let bins = bins.map(|(number, bin)| {
+                    let name = given.get(number).map(|pin| &fixed[*pin]);
+                    (name, bin.into_iter().map(|piece| rest[piece]).collect())
+                });
+                return Some(self.name(bins.collect(), names, keep));
             }
         }
         None
     }
 
-    /// Gives the kept layers their names, and each of the others that of the layer it has most units of.
-    fn name(&self, bins: Vec<Vec<usize>>, names: &[(String, String)], keep: &[&(usize, Vec<usize>)]) -> Vec<Named> {
+    fn has(&self, layer: &str, unit: &str) -> bool {
+        self.layer.iter().any(|known| known.name == layer && known.units.contains_key(unit))
+    }
+
+    /// Gives the kept layers their names, and each of the others the one that is given, or that of the layer of the lock it
+    /// has most units of.
+    fn name(
+        &self,
+        bins: Vec<(Option<&String>, Vec<usize>)>,
+        names: &[(String, String)],
+        keep: &[&(usize, Vec<usize>)],
+    ) -> Vec<Named> {
         let mut named: BTreeMap<usize, Vec<usize>> =
             keep.iter().map(|(number, content)| (*number, content.clone())).collect();
-        let mut new = Vec::new();
-        for bin in bins {
+        let given: Vec<&String> = bins.iter().filter_map(|(name, _)| *name).collect();
+        let (mut fixed, mut new) = (Vec::new(), Vec::new());
+        for (name, bin) in bins {
+            if let Some(name) = name {
+                fixed.push((name.clone(), bin));
+                continue;
+            }
             let shared =
                 |layer: &LockedLayer| bin.iter().filter(|piece| layer.units.contains_key(&names[**piece].0)).count();
-            let free = self.layer.iter().enumerate().filter(|(number, _)| !named.contains_key(number));
+            let free = self.layer.iter().enumerate();
+            let free = free.filter(|(number, layer)| !named.contains_key(number) && !given.contains(&&layer.name));
             let most = free.map(|(number, layer)| (shared(layer), std::cmp::Reverse(number))).max();
             match most.filter(|(shared, _)| *shared > 0) {
                 Some((_, std::cmp::Reverse(number))) => {
@@ -204,15 +255,16 @@ impl Lock {
                 None => new.push(bin),
             }
         }
-        let mut layers: Vec<Named> =
-            named.into_iter().map(|(number, content)| (self.layer[number].name.clone(), content)).collect();
+        let mut layers: Vec<Named> = fixed;
+        layers.extend(named.into_iter().map(|(number, content)| (self.layer[number].name.clone(), content)));
         for bin in new {
             // A name that a layer had goes on meaning that one, even when it is gone.
             let taken = |name: &String| {
                 layers.iter().any(|(layer, _)| layer == name) || self.layer.iter().any(|layer| layer.name == *name)
             };
             let most = self.layer.len() + layers.len() + 1;
-            let name = (1..=most).map(|number| format!("layer-{number}")).find(|name| !taken(name)).unwrap_or_default();
+            let candidates = (0..most).map(|number| numbered(self.others.as_deref().unwrap_or("layer"), number));
+            let name = candidates.into_iter().find(|name| !taken(name)).unwrap_or_default();
             layers.push((name, bin));
         }
         layers
@@ -294,7 +346,7 @@ mod tests {
     fn assigned(lock: &Lock, sizes: &[(&str, u64)]) -> Vec<(String, Vec<String>)> {
         let (pieces, names) = named(sizes);
         let fewest = pack_bins(&pieces, CAPACITY);
-        let layers = lock.assign(&pieces, &names, CAPACITY, &fewest);
+        let layers = lock.assign(&pieces, &names, CAPACITY, &fewest.bins, &[]);
         assert_eq!(layers.len(), fewest.bins.len(), "as few layers as without a lock");
         layers.into_iter().map(|(name, bin)| (name, bin.into_iter().map(|p| names[p].0.clone()).collect())).collect()
     }
@@ -332,6 +384,24 @@ mod tests {
         let layers = assigned(&before, &sizes);
         assert_eq!(layers[..2], [layer("one", &["a", "b"]), layer("two", &["c", "d"])]);
         assert_eq!(layers[2], layer("layer-1", &["new"]));
+    }
+
+    #[test]
+    fn what_is_meant_for_a_named_layer_is_in_it_whatever_the_lock_says() {
+        let before = lock(&[("r", &[("a", 60), ("b", 30)]), ("two", &[("c", 60), ("d", 30)])]);
+        let (mut pieces, names) = named(&[("a", 60), ("b", 30), ("c", 60), ("d", 30)]);
+        // c is meant for a layer called r: the other two change places, and nothing is as it was.
+        pieces[2].pin = Some(0);
+        let fewest = pack_bins(&pieces, CAPACITY);
+        let layers = before.assign(&pieces, &names, CAPACITY, &fewest.bins, &["r".to_owned()]);
+        assert_eq!(layers.len(), 2);
+        let r = layers.iter().find(|(name, _)| name == "r").expect("named");
+        assert!(r.1.contains(&2) && !r.1.contains(&0), "{layers:?}");
+        // Meant for where it is, it stays, and so does everything.
+        pieces[2].pin = None;
+        pieces[0].pin = Some(0);
+        let layers = before.assign(&pieces, &names, CAPACITY, &pack_bins(&pieces, CAPACITY).bins, &["r".to_owned()]);
+        assert_eq!(layers, [("r".to_owned(), vec![0, 1]), ("two".to_owned(), vec![2, 3])]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Pack: puts units into the fewest layers that hold them, and proves how few there can be.
 
 pub mod bins;
+mod groups;
 mod lock;
 mod units;
 
-use bins::{Assignment, Capacity, pack_bins};
+use bins::Capacity;
+use groups::divide;
+pub use groups::{Group, Strategy, kinds};
 use lock::LockedLayer;
 pub use lock::{LayerChange, Lock};
 pub use units::{Unit, UnitEntry, units};
@@ -91,11 +94,21 @@ impl Piece {
     }
 }
 
-/// Packs units (sorted by name) into as few layers as possible; with a lock, in the way that changes the fewest of them.
+/// How units are to be divided.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Units that are meant for a layer of their own, and its name.
+    pub groups: Vec<Group>,
+    /// Which layers are best.
+    pub strategy: Strategy,
+}
+
+/// Packs units (sorted by name) into as few layers as possible, as the wishes allow; with a lock, in the way that changes
+/// the fewest of them.
 ///
 /// Gives the plan, even when there are more layers than allowed or the content is too large, and findings that say what
 /// does not fit, which units are the largest, and what would help. Files in no layer are those over the limit themselves.
-pub fn plan(units: &[Unit], limits: &Limits, lock: Option<&Lock>) -> (Plan, Vec<Finding>) {
+pub fn plan(units: &[Unit], limits: &Limits, wishes: &Wishes, lock: Option<&Lock>) -> (Plan, Vec<Finding>) {
     let capacity =
         Capacity { zipped: limits.layer_zipped.saturating_sub(ZIP_OVERHEAD), unzipped: limits.layers_unzipped() };
     let mut findings = Vec::new();
@@ -125,14 +138,12 @@ pub fn plan(units: &[Unit], limits: &Limits, lock: Option<&Lock>) -> (Plan, Vec<
         }
     }
     let sizes: Vec<bins::Piece> = pieces.iter().map(|piece| piece.size).collect();
-    let assignment = pack_bins(&sizes, capacity);
-    let named = match lock {
-        Some(lock) => {
-            let names: Vec<(String, String)> = pieces.iter().map(|p| (p.name.clone(), p.digest.clone())).collect();
-            lock.assign(&sizes, &names, capacity, &assignment)
-        }
-        None => by_weight(&assignment, &pieces),
-    };
+    let names: Vec<(String, String)> = pieces.iter().map(|p| (p.name.clone(), p.digest.clone())).collect();
+    let unit_names: Vec<&str> = pieces.iter().map(|piece| units[piece.unit].name.as_str()).collect();
+    let wanted = (wishes.groups.as_slice(), wishes.strategy);
+    let division = divide(&sizes, &names, &unit_names, wanted, capacity, lock);
+    findings.extend(not_in_their_layers(&division.elsewhere, &unit_names));
+    let named = division.layers;
     let now = Lock::new(
         named
             .iter()
@@ -144,8 +155,8 @@ pub fn plan(units: &[Unit], limits: &Limits, lock: Option<&Lock>) -> (Plan, Vec<
     );
     let plan = Plan {
         layers: named.into_iter().map(|(name, bin)| layer(units, &pieces, name, &bin)).collect(),
-        lower_bound: assignment.lower_bound,
-        optimal: assignment.optimal,
+        lower_bound: division.lower_bound,
+        optimal: division.optimal,
         changes: lock.map(|lock| lock.changes(&now)),
         lock: now,
     };
@@ -165,13 +176,24 @@ pub fn saves_a_layer(plan: &Plan, limits: &Limits) -> Option<u64> {
     (wanted <= zipped / 8).then_some(wanted)
 }
 
-/// Bins as layers with numbers for names. The order does not matter to Lambda, for no two layers hold the same file: the
-/// fullest comes first.
-fn by_weight(assignment: &Assignment, pieces: &[Piece]) -> Vec<(String, Vec<usize>)> {
-    let weight = |bin: &Vec<usize>| bin.iter().map(|piece| pieces[*piece].size.zipped).sum::<u64>();
-    let mut bins: Vec<Vec<usize>> = assignment.bins.iter().filter(|bin| !bin.is_empty()).cloned().collect();
-    bins.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.cmp(b)));
-    bins.into_iter().enumerate().map(|(number, bin)| (format!("layer-{}", number + 1), bin)).collect()
+/// A finding for each layer that does not hold what it is meant to hold.
+fn not_in_their_layers(elsewhere: &[(usize, String)], units: &[&str]) -> Vec<Finding> {
+    let mut by_layer: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
+    for (piece, layer) in elsewhere {
+        by_layer.entry(layer).or_default().push(units[*piece]);
+    }
+    let finding = |(layer, mut units): (&str, Vec<&str>)| {
+        units.dedup();
+        let shown = units[..units.len().min(5)].join(", ");
+        let more = if units.len() > 5 { format!(" and {} more", units.len() - 5) } else { String::new() };
+        Finding::warning(
+            Code::NotInItsLayer,
+            layer,
+            format!("{shown}{more} would need another layer to be in one of that name"),
+            "give them a layer whatever it costs with --strategy kinds, or change what the layer holds in layerfit.toml",
+        )
+    };
+    by_layer.into_iter().map(finding).collect()
 }
 
 fn layer(units: &[Unit], pieces: &[Piece], name: String, bin: &[usize]) -> Layer {

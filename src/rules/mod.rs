@@ -17,10 +17,7 @@ pub use limits::Limits;
 pub use plugins::Plugins;
 pub use prune::{Level, Only, PruneRule, PruneRules, Roots};
 pub use r::{RNeeds, Requirement};
-pub use runtime::{
-    BUILT_IN as BUILT_IN_RUNTIMES, Commands, Environment, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile,
-    VersionBound,
-};
+pub use runtime::{Commands, Environment, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile, VersionBound};
 
 use serde::de::DeserializeOwned;
 

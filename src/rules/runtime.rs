@@ -10,7 +10,7 @@ use super::from_toml;
 use crate::error::{Error, Result};
 
 /// The profiles that come with layerfit, by name.
-pub const BUILT_IN: &[(&str, &str)] = &[
+const BUILT_IN: &[(&str, &str)] = &[
     ("provided.al2023", include_str!("../../rules/runtimes/provided.al2023.toml")),
     ("provided.al2", include_str!("../../rules/runtimes/provided.al2.toml")),
     ("provided", include_str!("../../rules/runtimes/provided.toml")),
@@ -231,6 +231,11 @@ impl RuntimeProfile {
             message: error.to_string(),
             help: "report this".to_owned(),
         })
+    }
+
+    /// Whether a profile of this name comes with layerfit.
+    pub fn is_built_in(name: &str) -> bool {
+        BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
     }
 
     /// The profile called `name`, or the one in the file of that path.

@@ -98,7 +98,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy)]
 enum Origin {
     Directory,
-    /// A file beside the source, by its position in [`Tree::beside`].
+    /// A content beside the source, by its position in [`Tree::beside`].
     Beside(usize),
     Zip {
         archive: usize,
@@ -136,8 +136,15 @@ impl Entry {
 pub struct Tree {
     entries: Vec<Entry>,
     source: Source,
-    /// Files that were added from elsewhere.
-    beside: Vec<PathBuf>,
+    /// Contents that do not lie in the source at the entry's own path.
+    beside: Vec<Beside>,
+}
+
+enum Beside {
+    /// A file that was added from elsewhere, or moved.
+    File(PathBuf),
+    /// A content that takes the place of the file's own.
+    Bytes(Vec<u8>),
 }
 
 enum Source {
@@ -163,11 +170,39 @@ impl Tree {
             opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
             let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
             self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Beside(self.beside.len()) });
-            self.beside.push(file);
+            self.beside.push(Beside::File(file));
         }
+        self.put_in_order();
+        Ok(())
+    }
+
+    /// Moves a directory with everything below it to a place where nothing is. Ids are other ones after that. What is in
+    /// the source stays where it is.
+    pub(crate) fn move_directory(&mut self, from: &TreePath, to: &TreePath) {
+        let root = self.root().map(std::path::Path::to_owned);
+        for entry in &mut self.entries {
+            let Some(path) = entry.path.below(from).and_then(|below| to.join(below)) else { continue };
+            if let (Some(root), Origin::Directory, true) = (&root, entry.origin, entry.is_file()) {
+                entry.origin = Origin::Beside(self.beside.len());
+                self.beside.push(Beside::File(root.join(entry.path.as_path())));
+            }
+            entry.path = path;
+        }
+        self.put_in_order();
+    }
+
+    /// Gives a file another content. What is in the source stays as it is.
+    pub(crate) fn replace(&mut self, id: EntryId, content: Vec<u8>) {
+        let position = self.beside.len();
+        let entry = &mut self.entries[id.index()];
+        entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content), hard: None };
+        entry.origin = Origin::Beside(position);
+        self.beside.push(Beside::Bytes(content));
+    }
+
+    fn put_in_order(&mut self) {
         self.entries.extend(implied_directories(&self.entries));
         self.entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(())
     }
 
     /// Every entry, sorted by path. The root itself is not among them.
@@ -222,11 +257,13 @@ impl Tree {
                 let file = File::open(&path).map_err(Error::io("read", &path))?;
                 file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", &path))?;
             }
-            (_, Origin::Beside(position)) => {
-                let path = &self.beside[position];
-                let file = File::open(path).map_err(Error::io("read", path))?;
-                file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
-            }
+            (_, Origin::Beside(position)) => match &self.beside[position] {
+                Beside::File(path) => {
+                    let file = File::open(path).map_err(Error::io("read", path))?;
+                    file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
+                }
+                Beside::Bytes(bytes) => content.extend_from_slice(bytes),
+            },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
                 let (path, archive) = &archives[archive];
                 let mut archive = archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

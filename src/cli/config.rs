@@ -1,0 +1,114 @@
+//! `layerfit.toml`: what the command line would say every time, and what it cannot say. Looked for in the working directory
+//! and those above it; paths in it are relative to where it lies.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::args::{Architecture, LevelName, StrategyName, StripName};
+use crate::error::{Error, Result};
+
+/// The file's name.
+pub(super) const NAME: &str = "layerfit.toml";
+
+/// What the file says; what it does not say is as the command line or the default has it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Config {
+    /// A built-in runtime, or the path of a profile.
+    pub runtime: Option<String>,
+    pub arch: Option<Architecture>,
+    pub rules: Vec<PathBuf>,
+    pub select: Vec<String>,
+    pub ignore: Vec<String>,
+    pub bundle: Option<bool>,
+    pub sysroot: Option<PathBuf>,
+    pub level: Option<LevelName>,
+    pub strip: Option<StripName>,
+    pub no_strip: Vec<String>,
+    pub repack_rdb: Option<bool>,
+    pub strategy: Option<StrategyName>,
+    pub lock: Option<PathBuf>,
+    pub limits: LimitsConfig,
+    /// Libraries that R_LIBS_USER is to name, relative to the tree.
+    pub r_libs_user: Vec<String>,
+    /// Layers with names, and what they hold.
+    pub layer: Vec<LayerConfig>,
+    /// Packages that move to another library.
+    pub relocate: Vec<RelocateConfig>,
+    /// The directory that the file lies in.
+    #[serde(skip)]
+    directory: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct LimitsConfig {
+    pub layer_zipped: Option<Bytes>,
+    pub total_unzipped: Option<Bytes>,
+    pub layers: Option<std::num::NonZeroUsize>,
+    pub function_size: Option<Bytes>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LayerConfig {
+    pub name: String,
+    /// Globs of unit names.
+    pub holds: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelocateConfig {
+    pub packages: Vec<String>,
+    /// The library, relative to the tree.
+    pub to: String,
+}
+
+/// A number of bytes, as a number or as text: `52428800`, `"50MB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "NumberOrText")]
+pub(super) struct Bytes(pub u64);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(u64),
+    Text(String),
+}
+
+impl TryFrom<NumberOrText> for Bytes {
+    type Error = String;
+
+    fn try_from(value: NumberOrText) -> std::result::Result<Self, String> {
+        match value {
+            NumberOrText::Number(bytes) => Ok(Self(bytes)),
+            NumberOrText::Text(text) => super::settings::bytes(&text).map(Self),
+        }
+    }
+}
+
+impl Config {
+    /// The file that `named` names, or else the nearest one in `start` and above; the defaults when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not as it must be.
+    pub(super) fn find(named: Option<&Path>, start: &Path) -> Result<(Self, Option<PathBuf>)> {
+        let found = start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.is_file());
+        let Some(path) = named.map(Path::to_owned).or(found) else { return Ok((Self::default(), None)) };
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| Error::Data {
+            file: path.display().to_string(),
+            message: error.to_string().trim_end().to_owned(),
+            help: "correct it, or leave it aside with --config /dev/null".to_owned(),
+        })?;
+        config.directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok((config, Some(path)))
+    }
+
+    /// A path of the file, from where it lies.
+    pub(super) fn path(&self, path: &Path) -> PathBuf {
+        self.directory.join(path)
+    }
+}
