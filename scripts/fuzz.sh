@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 minutes=${1:-30}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules)
+[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx)
 command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 2; }
 export RUSTC_BOOTSTRAP=1
 
@@ -43,6 +43,13 @@ printf 'Package: a\nVersion: 1.0-2\nEncoding: latin1\nAuthor: M\374ller\nDepends
 seed description "$work/d"
 for file in rules/runtimes/*.toml; do seed runtime "$file"; done
 for file in rules/prune/*.toml; do seed rules "$file"; done
+for file in scripts/*.sh .ci/run; do seed shell "$file"; done
+find target/demo/opt -name R -type f -size -64k 2>/dev/null | sort | while IFS= read -r file; do seed shell "$file"; done
+find target/demo/opt -name '*.rdx' -size -2k 2>/dev/null | sort | head -n 20 | while IFS= read -r file; do
+    seed rdx "$file"
+    gzip -dc <"$file" >"$work/index"
+    seed rdx "$work/index"
+done
 
 # --- run ----------------------------------------------------------------------
 cargo fuzz build --release --sanitizer none 2>&1 | tail -n 1

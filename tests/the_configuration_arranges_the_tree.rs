@@ -67,7 +67,7 @@ fn a_key_that_is_not_known_is_an_error_with_its_place() {
     let world = World::new();
     world.file("x", "x");
     for (text, words) in [
-        ("runtme = \"x\"\n", "unknown field `runtme`"),
+        ("runtme = \"x\"\n", "line 1, column 1: there is no `runtme`; did you mean `runtime`?"),
         ("[limits]\nlayers = 0\n", "line 2"),
         ("[limits]\nlayer-zipped = \"5 apples\"\n", "is no unit"),
         ("[[layer]]\nname = \"a/b\"\nholds = []\n", "other characters"),

@@ -167,7 +167,8 @@ pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let factor: u64 = match unit.trim().to_ascii_uppercase().as_str() {
+    let unit = unit.trim();
+    let factor: u64 = match unit.to_ascii_uppercase().as_str() {
         "" | "B" => 1,
         "K" | "KB" | "KIB" => 1 << 10,
         "M" | "MB" | "MIB" => 1 << 20,

@@ -7,5 +7,6 @@ pub mod rdb;
 pub mod rdx;
 pub mod shebang;
 pub mod shell;
+pub mod strace;
 pub mod symbol_version;
 pub mod version;

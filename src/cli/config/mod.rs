@@ -1,6 +1,8 @@
 //! `layerfit.toml`: what the command line would say every time, and what it cannot say. Looked for in the working directory
 //! and those above it; paths in it are relative to where it lies.
 
+mod problems;
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -98,9 +100,9 @@ impl Config {
         let found = start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.is_file());
         let Some(path) = named.map(Path::to_owned).or(found) else { return Ok((Self::default(), None)) };
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| Error::Data {
+        let mut config: Self = problems::read(&text).map_err(|problems| Error::Data {
             file: path.display().to_string(),
-            message: error.to_string().trim_end().to_owned(),
+            message: problems,
             help: "correct it, or leave it aside with --config /dev/null".to_owned(),
         })?;
         config.directory = path.parent().map(Path::to_owned).unwrap_or_default();

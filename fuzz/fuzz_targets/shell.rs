@@ -1,0 +1,19 @@
+//! Any bytes as a shell script: read, or refused with a reason; what it finds lies on lines that the script has.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use layerfit::formats::shell::Script;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    match Script::parse(bytes, &BTreeMap::new()) {
+        Ok(script) => {
+            // Scripts inside scripts count on from the line that they stand on.
+            let lines = 2 * bytes.iter().filter(|byte| **byte == b'\n').count() + 2;
+            assert!(script.runs.iter().all(|run| (1..=lines).contains(&run.line) && !run.commands.is_empty()));
+            assert!(script.unfollowed.iter().all(|unfollowed| unfollowed.line >= 1));
+        }
+        Err(why) => assert!(!why.is_empty()),
+    }
+});
