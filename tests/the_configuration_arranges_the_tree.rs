@@ -201,3 +201,38 @@ fn kinds_need_no_names_and_a_lock_keeps_them() {
         .collect();
     assert_eq!(states, [("runtime", "unchanged"), ("packages", "changed"), ("system", "unchanged")]);
 }
+
+#[test]
+fn init_writes_a_configuration_for_the_tree_that_is_taken_as_it_is() {
+    let world = world_of_r();
+    world.package("local/library", "httr", "1.0", "");
+    world.library("lib/libgone.so", &[], &[]).program("bin/tool", &["lib/libgone.so"], &[]);
+    fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    let run = world.run(&["init", "ROOT"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let text = fs::read_to_string(world.beside("layerfit.toml")).expect("written");
+    for line in [
+        "bundle = true",
+        "r-libs-user = [\"local/library\"]",
+        "lock = \"layerfit.lock\"",
+        "runtime = \"provided.al2023\"",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    // What is commented out is right too, when it is taken in.
+    let all: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting) if setting.contains(" = ") || setting.starts_with("[[") => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_finding(&world.json(&["plan", "ROOT"]).1, "T104", "R/lib/R/etc/Renviron", "/opt/local/library");
+    config(&world, &all.replace("bundle = true\n", ""));
+    assert_eq!(world.run(&["plan", "ROOT"]).code, 1, "libgone is missing");
+    assert!(!world.run(&["plan", "ROOT"]).stderr.contains("help: correct it"));
+    // One that is there is never replaced.
+    let run = world.run(&["init", "ROOT"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("layerfit.toml: is there already"), "{}", run.stderr);
+}

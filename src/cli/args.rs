@@ -60,6 +60,12 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Write a commented layerfit.toml for a tree
+    Init {
+        /// The directory that will be /opt
+        #[arg(default_value = "/opt")]
+        root: PathBuf,
+    },
     /// Profiles of images
     Runtime {
         /// What to do with them
@@ -101,7 +107,7 @@ pub enum RuntimeCommand {
 }
 
 /// The options of every command that reads a tree.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Common {
     /// The settings [default: the nearest layerfit.toml, in the working directory or above it]
     #[arg(long, value_name = "FILE")]

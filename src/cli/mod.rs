@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod exit;
+mod init;
 mod progress;
 mod rules;
 mod runtime;
@@ -53,6 +54,14 @@ fn dispatch(command: &Command) -> Result<Exit> {
         }
         Command::Check { paths, common } => {
             with_report(common, |settings, progress| pipeline::check(paths, settings, progress))
+        }
+        Command::Init { root } => {
+            let settings = settings::settings(&Common::default(), &config::Config::default())?;
+            let progress = progress::bar(false);
+            let report = pipeline::plan(root, &settings, progress.as_ref());
+            progress.done();
+            print(&init::write(&report?)?)?;
+            Ok(Exit::Done)
         }
         Command::Runtime { command } => {
             print(&runtime::run(command)?)?;

@@ -35,7 +35,7 @@ pub(super) fn run(command: &RuntimeCommand) -> Result<Vec<u8>> {
 }
 
 /// Writes a file that was not there before, whole or not at all.
-fn write_new(file: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_new(file: &Path, bytes: &[u8]) -> Result<()> {
     let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
         .prefix(".layerfit-")
