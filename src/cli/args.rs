@@ -81,7 +81,7 @@ pub enum Command {
         rules: Vec<PathBuf>,
         /// How to print it
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: PageFormat,
     },
 }
 
@@ -244,6 +244,22 @@ impl Architecture {
 /// How a report is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
+    /// For a terminal, 80 columns wide
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// For a pull request
+    Markdown,
+    /// For code scanning: SARIF 2.1.0
+    Sarif,
+    /// For CI servers: JUnit XML
+    Junit,
+}
+
+/// How a page or an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum PageFormat {
     /// For a terminal, 80 columns wide
     #[default]
     Table,

@@ -101,8 +101,25 @@ fn with_report(
         Format::Table => report::table(&report, if common.verbose { Detail::Full } else { Detail::Short }),
         Format::Json => report::json(&report)?,
         Format::Markdown => report::markdown(&report),
+        Format::Sarif => report::sarif(&report)?,
+        Format::Junit => report::junit(&report)?,
     })?;
+    on_github(&report)?;
     Ok(if report.passed() { Exit::Done } else { Exit::CheckFailed })
+}
+
+/// In a step of GitHub Actions, the findings become annotations and the report the step's summary. Annotations go to
+/// stderr, which the runner reads as well: stdout is the report's.
+fn on_github(report: &Report) -> Result<()> {
+    if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+        return Ok(());
+    }
+    let _ = std::io::stderr().write_all(&report::annotations(report));
+    let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
+    let path = std::path::Path::new(&summary);
+    let mut file =
+        std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("write", path))?;
+    file.write_all(&report::markdown(report)).map_err(Error::io("write", path))
 }
 
 fn print(bytes: &[u8]) -> Result<()> {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
-use super::args::Format;
+use super::args::PageFormat;
 use crate::error::{Error, Result};
 use crate::rules::{CheckPage, Level, PruneRule, PruneRules, check_pages};
 
 /// The catalogue, or the page of `code`.
-pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: Format) -> Result<Vec<u8>> {
+pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) -> Result<Vec<u8>> {
     let rules = PruneRules::load(files)?;
     let checks = check_pages()?;
     let Some(code) = code else { return catalogue(&rules, &checks, format) };
@@ -34,14 +34,14 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-fn catalogue(rules: &PruneRules, checks: &[CheckPage], format: Format) -> Result<Vec<u8>> {
+fn catalogue(rules: &PruneRules, checks: &[CheckPage], format: PageFormat) -> Result<Vec<u8>> {
     let rows = rules
         .iter()
         .map(|(rule, _)| [rule.code.clone(), rule.name.clone(), level(rule.level).into(), rule.what.clone()]);
     let checks = checks.iter().map(|c| [c.code.to_string(), c.name.clone(), c.severity.to_string(), c.what.clone()]);
     let rows: Vec<[String; 4]> = rows.chain(checks).collect();
     match format {
-        Format::Json => {
+        PageFormat::Json => {
             let rows: Vec<_> = rows
                 .iter()
                 .map(|[code, name, level, what]| json!({"code": code, "name": name, "level": level, "what": what}))
@@ -54,14 +54,14 @@ fn catalogue(rules: &PruneRules, checks: &[CheckPage], format: Format) -> Result
             bytes.push(b'\n');
             Ok(bytes)
         }
-        Format::Markdown => {
+        PageFormat::Markdown => {
             let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();
             for row in rows {
                 text += &format!("| {} |\n", row.join(" | "));
             }
             Ok(text.into_bytes())
         }
-        Format::Table => {
+        PageFormat::Table => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             table.set_header(["code", "name", "level", "what"]);
@@ -74,7 +74,7 @@ fn catalogue(rules: &PruneRules, checks: &[CheckPage], format: Format) -> Result
     }
 }
 
-fn rule_page(rule: &PruneRule, format: Format) -> Vec<u8> {
+fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
     let parts = [
         ("What it drops", rule.what.clone()),
         ("Why that is safe", rule.why_safe.clone()),
@@ -88,7 +88,7 @@ fn rule_page(rule: &PruneRule, format: Format) -> Vec<u8> {
     render(&title, &parts, format)
 }
 
-fn check_page(check: &CheckPage, format: Format) -> Vec<u8> {
+fn check_page(check: &CheckPage, format: PageFormat) -> Vec<u8> {
     let parts = [
         ("What it means", check.what.clone()),
         ("Why it matters", check.why.clone()),
@@ -97,21 +97,21 @@ fn check_page(check: &CheckPage, format: Format) -> Vec<u8> {
     render(&format!("{} {} (check, {})", check.code, check.name, check.severity), &parts, format)
 }
 
-fn render(title: &str, parts: &[(&str, String)], format: Format) -> Vec<u8> {
+fn render(title: &str, parts: &[(&str, String)], format: PageFormat) -> Vec<u8> {
     let parts = parts.iter().filter(|(_, text)| !text.is_empty());
     match format {
-        Format::Json => {
+        PageFormat::Json => {
             let mut object = serde_json::Map::new();
             object.insert("title".to_owned(), json!(title));
             object.extend(parts.map(|(heading, text)| ((*heading).to_owned(), json!(text))));
             format!("{:#}\n", serde_json::Value::Object(object)).into_bytes()
         }
-        Format::Markdown => {
+        PageFormat::Markdown => {
             let body: String =
                 parts.map(|(heading, text)| format!("\n## {heading}\n\n{}\n", text.replace('\n', "  \n"))).collect();
             format!("# {title}\n{body}").into_bytes()
         }
-        Format::Table => {
+        PageFormat::Table => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             for (heading, text) in parts {

@@ -34,7 +34,7 @@ pub fn schema() -> Result<Vec<u8>> {
     bytes(&schemars::schema_for!(Report))
 }
 
-fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::Data {
         file: "report".to_owned(),
         message: error.to_string(),

@@ -1,7 +1,10 @@
 //! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
 
+mod github;
 mod json;
+mod junit;
 mod markdown;
+mod sarif;
 mod sections;
 mod table;
 
@@ -10,8 +13,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use github::annotations;
 pub use json::{json, manifest, schema};
+pub use junit::junit;
 pub use markdown::markdown;
+pub use sarif::sarif;
 pub use sections::Detail;
 pub use table::table;
 
