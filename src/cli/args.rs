@@ -38,7 +38,7 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Write the layers' zips, manifest.json and report.md
+    /// Write the layers' zips, manifest.json, report.md and report.html
     Pack {
         /// The directory that will be /opt
         #[arg(default_value = "/opt")]
@@ -223,4 +223,6 @@ pub enum Format {
     Json,
     /// For a pull request
     Markdown,
+    /// A page to look into; needs no network
+    Html,
 }

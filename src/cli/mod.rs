@@ -86,6 +86,7 @@ fn with_report(
         Format::Table => report::table(&report, if common.verbose { Detail::Full } else { Detail::Short }),
         Format::Json => report::json(&report)?,
         Format::Markdown => report::markdown(&report),
+        Format::Html => report::html(&report)?,
     })?;
     Ok(if report.passed() { Exit::Done } else { Exit::CheckFailed })
 }

@@ -11,6 +11,12 @@ use crate::rules::{CheckPage, Level, PruneRule, PruneRules, check_pages};
 
 /// The catalogue, or the page of `code`.
 pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: Format) -> Result<Vec<u8>> {
+    if format == Format::Html {
+        return Err(Error::Usage {
+            message: "rules: there is no page of the rules".to_owned(),
+            help: "take --format table, json or markdown; report.html has the rules that dropped something".to_owned(),
+        });
+    }
     let rules = PruneRules::load(files)?;
     let checks = check_pages()?;
     let Some(code) = code else { return catalogue(&rules, &checks, format) };
@@ -61,7 +67,7 @@ fn catalogue(rules: &PruneRules, checks: &[CheckPage], format: Format) -> Result
             }
             Ok(text.into_bytes())
         }
-        Format::Table => {
+        Format::Table | Format::Html => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             table.set_header(["code", "name", "level", "what"]);
@@ -111,7 +117,7 @@ fn render(title: &str, parts: &[(&str, String)], format: Format) -> Vec<u8> {
                 parts.map(|(heading, text)| format!("\n## {heading}\n\n{}\n", text.replace('\n', "  \n"))).collect();
             format!("# {title}\n{body}").into_bytes()
         }
-        Format::Table => {
+        Format::Table | Format::Html => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             for (heading, text) in parts {

@@ -7,6 +7,7 @@ mod units;
 use bins::{Assignment, Capacity, pack_bins};
 use lock::LockedLayer;
 pub use lock::{LayerChange, Lock};
+pub(crate) use units::unit_of;
 pub use units::{Unit, UnitEntry, units};
 
 use crate::bytes::size;

@@ -1,5 +1,7 @@
 //! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
 
+mod contents;
+mod html;
 mod json;
 mod markdown;
 mod sections;
@@ -10,6 +12,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind};
+pub use html::html;
 pub use json::{json, manifest, schema};
 pub use markdown::markdown;
 pub use sections::Detail;
@@ -77,6 +81,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many findings `--ignore` left out.
     pub ignored: usize,
+    /// Every file, and who needs what: for the page, and not in the JSON.
+    #[serde(skip)]
+    pub contents: Contents,
 }
 
 /// Files and bytes.
@@ -369,6 +376,7 @@ pub(crate) fn of_tree(
         changes: planned.and_then(changes),
         findings: Vec::new(),
         ignored: 0,
+        contents: Contents::new(analyzed, pruning, planned),
     }
 }
 
