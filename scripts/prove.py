@@ -210,7 +210,7 @@ def plan_says_what_pack_writes(proof):
     require_same(names, [layer["zip"] for layer in proof.pack["layers"]], "zips of plan and pack")
     require_same(names, [layer["zip"] for layer in proof.manifest["layers"]], "zips of plan and manifest")
     written = sorted(path.name for path in proof.packed.iterdir())
-    require_same(written, sorted(names + ["manifest.json", "report.md"]), "files written and files expected")
+    require_same(written, sorted(names + ["manifest.json", "report.html", "report.md"]), "files written and files expected")
 
     for planned, packed, manifest in zip(proof.plan["layers"], proof.pack["layers"], proof.manifest["layers"]):
         name = planned["zip"]

@@ -114,6 +114,7 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     }
     out.write(MANIFEST, &report::manifest(&report, entries)?)?;
     out.write("report.md", &report::markdown(&report))?;
+    out.write("report.html", &report::html(&report)?)?;
     out.commit()?;
     if let Some(path) = &settings.lock {
         planned.plan.lock.store(path)?;

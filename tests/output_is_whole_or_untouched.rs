@@ -28,9 +28,12 @@ fn layers_that_are_no_longer_needed_go_with_the_old_output() {
     let world = World::new();
     world.file("a/x", noise(1, 4000)).file("b/y", noise(2, 4000));
     assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT", "--max-zipped", "5KB"]).code, 0);
-    assert_eq!(names(&world.beside("out")), ["layer-1.zip", "layer-2.zip", "manifest.json", "report.md"]);
+    assert_eq!(
+        names(&world.beside("out")),
+        ["layer-1.zip", "layer-2.zip", "manifest.json", "report.html", "report.md"]
+    );
     assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
-    assert_eq!(names(&world.beside("out")), ["layer-1.zip", "manifest.json", "report.md"]);
+    assert_eq!(names(&world.beside("out")), ["layer-1.zip", "manifest.json", "report.html", "report.md"]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn entries_are_sorted_with_links_as_links_and_modes_that_lambda_needs() {
     let world = small_world();
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
     assert_eq!(code, 0, "{report:#}");
-    assert_eq!(names(&world.beside("out")), ["layer-1.zip", "manifest.json", "report.md"]);
+    assert_eq!(names(&world.beside("out")), ["layer-1.zip", "manifest.json", "report.html", "report.md"]);
     let entries = zip_entries(&world.beside("out/layer-1.zip"));
     let listed: Vec<(&str, u32)> = entries.iter().map(|(name, mode, _)| (name.as_str(), *mode)).collect();
     assert_eq!(

@@ -39,7 +39,7 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Write the layers' zips, manifest.json and report.md
+    /// Write the layers' zips, manifest.json, report.md and report.html
     Pack {
         /// The directory that will be /opt
         #[arg(default_value = "/opt")]
@@ -255,6 +255,8 @@ pub enum Format {
     Sarif,
     /// For CI servers: JUnit XML
     Junit,
+    /// A page to look into; needs no network
+    Html,
 }
 
 /// How a page or an answer is printed.

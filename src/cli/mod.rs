@@ -103,6 +103,7 @@ fn with_report(
         Format::Markdown => report::markdown(&report),
         Format::Sarif => report::sarif(&report)?,
         Format::Junit => report::junit(&report)?,
+        Format::Html => report::html(&report)?,
     })?;
     on_github(&report)?;
     Ok(if report.passed() { Exit::Done } else { Exit::CheckFailed })

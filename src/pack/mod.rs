@@ -10,6 +10,7 @@ use groups::divide;
 pub use groups::{Group, Strategy, kinds};
 use lock::LockedLayer;
 pub use lock::{LayerChange, Lock};
+pub(crate) use units::unit_of;
 pub use units::{Unit, UnitEntry, units};
 
 use crate::bytes::size;

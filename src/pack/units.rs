@@ -85,7 +85,7 @@ pub fn units(tree: &Tree, r: &RLayout, kept: impl Fn(EntryId) -> bool, measureme
 }
 
 /// The name of the unit that an entry belongs to.
-fn unit_of(tree: &Tree, r: &RLayout, id: EntryId) -> String {
+pub(crate) fn unit_of(tree: &Tree, r: &RLayout, id: EntryId) -> String {
     let path = tree.path(id);
     if let Some(position) = r.package_of(path) {
         let package = &r.packages[position];

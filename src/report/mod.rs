@@ -1,6 +1,8 @@
 //! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
 
+mod contents;
 mod github;
+mod html;
 mod json;
 mod junit;
 mod markdown;
@@ -13,7 +15,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind};
 pub use github::annotations;
+pub use html::html;
 pub use json::{json, manifest, schema};
 pub use junit::junit;
 pub use markdown::markdown;
@@ -83,6 +87,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many findings `--ignore` left out.
     pub ignored: usize,
+    /// Every file, and who needs what: for the page, and not in the JSON.
+    #[serde(skip)]
+    pub contents: Contents,
 }
 
 /// Files and bytes.
@@ -375,6 +382,7 @@ pub(crate) fn of_tree(
         changes: planned.and_then(changes),
         findings: Vec::new(),
         ignored: 0,
+        contents: Contents::new(analyzed, pruning, planned),
     }
 }
 

@@ -22,14 +22,14 @@ pub(super) struct Section {
 }
 
 /// How much of a limit is used, rounded up: 100 % is full, more is over.
-fn percent(part: u64, whole: u64) -> String {
+pub(super) fn percent(part: u64, whole: u64) -> String {
     match whole {
         0 => "-".to_owned(),
         whole => format!("{} %", (u128::from(part) * 100).div_ceil(u128::from(whole))),
     }
 }
 
-fn plural(count: usize, one: &str, many: &str) -> String {
+pub(super) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 

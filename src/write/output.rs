@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::scan::sha256_of;
 
 /// Files besides zips and manifest that layerfit writes.
-const REPORTS: &[&str] = &["report.md"];
+const REPORTS: &[&str] = &["report.md", "report.html"];
 
 /// A new output directory in the making. Dropped without [`Output::commit`], it leaves nothing behind.
 #[derive(Debug)]

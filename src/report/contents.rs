@@ -1,0 +1,188 @@
+//! Contents: every file with what became of it, and who needs what. A page that can be looked into shows them; the JSON has
+//! the manifest and the objects instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::measure::entry_overhead;
+use crate::pack::unit_of;
+use crate::path::{TreePath, printable};
+use crate::pipeline::{Analyzed, Planned};
+use crate::prune::{Decision, Pruning};
+use crate::resolve::{Need, Node};
+use crate::rules::PruneRule;
+use crate::scan::{Entry, EntryId};
+
+/// Every file of a tree, and who needs what.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// Whether the files' lengths in zips are known; only a plan knows them.
+    pub measured: bool,
+    /// What files belong to, sorted by name.
+    pub groups: Vec<Group>,
+    /// Every file and link, and every directory that is packed, sorted by path.
+    pub files: Vec<ContentFile>,
+    /// The rules that were on, in the order of their codes.
+    pub rules: Vec<PruneRule>,
+    /// What needs something or is needed: `r`, a unit's name for a package, `/opt/PATH` for a file, the path of a library
+    /// of the image, `missing:SONAME` for one that is nowhere.
+    pub things: Vec<String>,
+    /// Which thing needs which, by their positions, and how; sorted.
+    pub needs: Vec<(usize, Need, usize)>,
+}
+
+/// What files belong to, as the units of packing do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The unit's name: `pkg:Matrix`.
+    pub unit: String,
+    /// Its name for people.
+    pub label: String,
+    /// The directory that holds all of it; empty when there is no such directory.
+    pub base: String,
+    /// What it is a part of.
+    pub kind: Kind,
+}
+
+/// The kinds of what is in a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// R's home, and the packages that no R is without.
+    R,
+    /// A package.
+    Package,
+    /// A library outside of R and its packages.
+    Library,
+    /// Anything else.
+    Rest,
+}
+
+impl Kind {
+    /// Every kind, in their order.
+    pub const ALL: [Kind; 4] = [Kind::R, Kind::Package, Kind::Library, Kind::Rest];
+
+    /// Its name for people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Kind::R => "R itself",
+            Kind::Package => "R packages",
+            Kind::Library => "System libraries",
+            Kind::Rest => "The rest",
+        }
+    }
+}
+
+/// A file, a link, or a directory that is packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentFile {
+    /// The position of its group.
+    pub group: usize,
+    /// Its path below the base of its group; a directory's ends in '/'.
+    pub name: String,
+    /// What became of it.
+    pub place: ContentPlace,
+    /// What it adds to a zip in bytes, headers included; 0 when that was not measured.
+    pub zipped_bytes: u64,
+    /// Its length in bytes: in the layer when it is packed, in the tree otherwise.
+    pub unzipped_bytes: u64,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ContentPlace {
+    /// It is in the layer at this position.
+    Layer(usize),
+    /// It is kept and in no layer: there is no plan, or no layer holds it.
+    NoLayer,
+    /// The rule at this position dropped it.
+    Dropped(usize),
+}
+
+impl Contents {
+    /// The contents of an analyzed tree; with `planned`, where each file went and what it adds to a zip.
+    pub(crate) fn new(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Self {
+        let tree = &analyzed.tree;
+        let mut layer_of: BTreeMap<EntryId, usize> = BTreeMap::new();
+        for (position, layer) in planned.iter().flat_map(|planned| &planned.plan.layers).enumerate() {
+            layer_of.extend(layer.entries.iter().map(|id| (*id, position)));
+        }
+        let units: Vec<String> = tree.iter().map(|(id, _)| unit_of(tree, &analyzed.resolution.r, id)).collect();
+        let shown = |id: EntryId, entry: &Entry| !entry.is_directory() || layer_of.contains_key(&id);
+
+        let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
+        for (id, _) in tree.iter().filter(|(id, entry)| shown(*id, entry)) {
+            let unit = units[id.index()].as_str();
+            groups.entry(unit).or_insert_with(|| group(analyzed, id, unit));
+        }
+        let position: BTreeMap<&str, usize> = groups.keys().enumerate().map(|(i, unit)| (*unit, i)).collect();
+        let files = tree.iter().filter(|(id, entry)| shown(*id, entry)).map(|(id, entry)| {
+            let unit = units[id.index()].as_str();
+            let measured = planned.and_then(|planned| planned.measurements.get(id));
+            let (compressed, bytes) = measured.map_or((entry.bytes(), entry.bytes()), |m| (m.compressed, m.bytes));
+            let path = entry.path.to_string() + if entry.is_directory() { "/" } else { "" };
+            let below = path.strip_prefix(&groups[unit].base).and_then(|path| path.strip_prefix('/'));
+            ContentFile {
+                group: position[unit],
+                name: below.unwrap_or(&path).to_owned(),
+                place: match (pruning.decision(id), layer_of.get(&id)) {
+                    (Decision::Drop(rule), _) => ContentPlace::Dropped(rule),
+                    (Decision::Keep, Some(layer)) => ContentPlace::Layer(*layer),
+                    (Decision::Keep, None) => ContentPlace::NoLayer,
+                },
+                zipped_bytes: planned.map_or(0, |_| entry_overhead(&entry.path, entry.is_directory()) + compressed),
+                unzipped_bytes: bytes,
+            }
+        });
+        let files = files.collect();
+        let (things, needs) = needs(analyzed, &units);
+        let groups = groups.into_values().collect();
+        Self { measured: planned.is_some(), groups, files, rules: pruning.rules.clone(), things, needs }
+    }
+}
+
+/// The group of an entry whose unit has this name.
+fn group(analyzed: &Analyzed<'_>, id: EntryId, unit: &str) -> Group {
+    let (tree, r) = (&analyzed.tree, &analyzed.resolution.r);
+    let text = |path: &TreePath| path.to_string();
+    let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let (kind, label, base) = if let Some(position) = r.package_of(tree.path(id)) {
+        let package = &r.packages[position];
+        let base = package.description.priority.as_deref() == Some("base");
+        (if base { Kind::R } else { Kind::Package }, package.name().to_owned(), text(&package.directory))
+    } else if unit == "r" {
+        let base = if let [home] = r.homes.as_slice() { text(&home.path) } else { String::new() };
+        (Kind::R, "R's home".to_owned(), base)
+    } else if let Some(path) = unit.strip_prefix("lib:") {
+        (Kind::Library, last(path), String::new())
+    } else if let Some(directory) = unit.strip_prefix("dir:") {
+        (Kind::Rest, format!("{directory}/"), directory.to_owned())
+    } else {
+        let path = unit.strip_prefix("file:").unwrap_or(unit);
+        (Kind::Rest, path.to_owned(), String::new())
+    };
+    Group { unit: unit.to_owned(), label, base, kind }
+}
+
+/// Every edge of the graph, between the names of things.
+fn needs(analyzed: &Analyzed<'_>, units: &[String]) -> (Vec<String>, Vec<(usize, Need, usize)>) {
+    let (tree, resolution) = (&analyzed.tree, &analyzed.resolution);
+    let name = |node: &Node| match node {
+        Node::R => "r".to_owned(),
+        Node::Entry(id) => tree.path(*id).mounted(),
+        Node::Package(position) => units[resolution.r.packages[*position].entry.index()].clone(),
+        Node::Image(path) => printable(path.as_bytes()).into_owned(),
+        Node::Missing(soname) => format!("missing:{}", printable(soname.as_bytes())),
+    };
+    let packages = (0..resolution.r.packages.len()).map(Node::Package);
+    let from = std::iter::once(Node::R).chain(packages).chain(tree.iter().map(|(id, _)| Node::Entry(id)));
+    let mut edges: Vec<(String, Need, String)> = Vec::new();
+    for node in from {
+        edges.extend(resolution.graph.needs(&node).into_iter().map(|(to, need)| (name(&node), need, name(to))));
+    }
+    let things: BTreeSet<&String> = edges.iter().flat_map(|(from, _, to)| [from, to]).collect();
+    let position: BTreeMap<&String, usize> = things.iter().enumerate().map(|(i, thing)| (*thing, i)).collect();
+    let mut needs: Vec<(usize, Need, usize)> =
+        edges.iter().map(|(from, need, to)| (position[from], *need, position[to])).collect();
+    needs.sort_by_key(|(from, need, to)| (*from, *to, *need as u8));
+    needs.dedup();
+    (things.into_iter().cloned().collect(), needs)
+}

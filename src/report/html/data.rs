@@ -1,0 +1,87 @@
+//! The data of the page: the maps and who needs what, as JSON that can stand inside a `<script>` element.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::Report;
+use super::map::{self, Map};
+use crate::error::{Error, Result};
+use crate::resolve::Need;
+
+/// What the script reads.
+#[derive(Serialize)]
+struct Data<'a> {
+    /// Whether boxes are as large as what files add to zips; they are as large as files otherwise.
+    measured: bool,
+    kept: Map,
+    dropped: Map,
+    /// The rules that dropped something: what the files are, why that is safe, what it breaks; by code and name.
+    rules: BTreeMap<String, [&'a str; 3]>,
+    /// The names of what needs or is needed.
+    things: &'a [String],
+    /// Three numbers for each need: who, how, whom.
+    needs: Vec<usize>,
+}
+
+/// The data as JSON without any character that means something to HTML.
+pub(super) fn json(report: &Report) -> Result<String> {
+    let contents = &report.contents;
+    let dropped = report.pruned.iter().zip(&contents.rules).filter(|(pruned, _)| pruned.files > 0);
+    let data = Data {
+        measured: contents.measured,
+        kept: map::kept(report),
+        dropped: map::dropped(report),
+        rules: dropped
+            .map(|(_, rule)| {
+                let text = [rule.what.as_str(), rule.why_safe.as_str(), rule.breaks.as_str()];
+                (format!("{} {}", rule.code, rule.name), text)
+            })
+            .collect(),
+        things: &contents.things,
+        needs: contents.needs.iter().flat_map(|(from, need, to)| [*from, number(*need), *to]).collect(),
+    };
+    let json = serde_json::to_string(&data).map_err(|error| Error::Data {
+        file: "report.html".to_owned(),
+        message: error.to_string(),
+        help: "report this".to_owned(),
+    })?;
+    Ok(without_markup(&json))
+}
+
+/// What the script calls a need by.
+fn number(need: Need) -> usize {
+    match need {
+        Need::Loads => 0,
+        Need::Imports => 1,
+        Need::Runs => 2,
+        Need::LinksTo => 3,
+        Need::Contains => 4,
+    }
+}
+
+/// JSON has these characters in strings alone, where they can be written as numbers. U+2028 and U+2029 end lines in some
+/// readers of JavaScript.
+fn without_markup(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_can_end_the_script_element_and_all_of_it_comes_back() {
+        let text = "</script><!--&\u{2028}\u{2029}\\\"é";
+        let json = without_markup(&serde_json::to_string(text).expect("JSON"));
+        assert!(!json.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), text);
+    }
+}

@@ -1,0 +1,398 @@
+//! What the page's bars and tables hold: the report's values as the template wants them, with the text that people read
+//! and the number that a column is sorted by.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::super::Report;
+use super::super::contents::Contents;
+use super::super::sections::{Detail, percent, plural, sections, summary, verdict};
+use crate::bytes::size;
+use crate::error::Result;
+use crate::finding::{Code, Severity};
+use crate::formats::symbol_version;
+use crate::rules::check_pages;
+
+/// Everything that the template names.
+#[derive(Serialize)]
+pub(super) struct Page<'a> {
+    report: &'a Report,
+    verdict: String,
+    /// `ok`, `warning` or `error`.
+    state: &'static str,
+    summary: String,
+    measured: bool,
+    counts: Vec<SeverityCount>,
+    bars: Vec<Bar>,
+    packages: Vec<PackageRow>,
+    units: Vec<UnitRow>,
+    libraries: Vec<LibraryRow>,
+    rules: Vec<RuleRow<'a>>,
+    findings: Vec<FindingRow<'a>>,
+    codes: Vec<CodeRow>,
+    sections: Vec<PlainTable>,
+}
+
+/// How many findings are this bad.
+#[derive(Serialize)]
+struct SeverityCount {
+    severity: String,
+    count: usize,
+    text: String,
+}
+
+/// Something that has a limit.
+#[derive(Serialize)]
+struct Bar {
+    name: String,
+    value: String,
+    limit: String,
+    percent: String,
+    /// The lengths of the bar and of its limit, of a thousand.
+    filled: u64,
+    limit_at: u64,
+    over: bool,
+    detail: String,
+}
+
+/// A number of bytes, to be read and to be sorted by.
+#[derive(Serialize)]
+struct Bytes {
+    bytes: u64,
+    text: String,
+}
+
+impl Bytes {
+    fn new(bytes: u64) -> Self {
+        Self { bytes, text: size(bytes) }
+    }
+}
+
+#[derive(Serialize)]
+struct PackageRow {
+    name: String,
+    unit: String,
+    version: String,
+    library: String,
+    priority: String,
+    reached: bool,
+    layers: Vec<String>,
+    zipped: Option<Bytes>,
+    unzipped: Bytes,
+    retained: Option<Bytes>,
+    needs: Vec<String>,
+    missing: Vec<String>,
+    needed_by: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct UnitRow {
+    name: String,
+    layers: Vec<String>,
+    files: usize,
+    zipped: Bytes,
+    unzipped: Bytes,
+    retained: Option<Bytes>,
+}
+
+#[derive(Serialize)]
+struct LibraryRow {
+    soname: String,
+    found: String,
+    /// Where it is for people, and what the script calls it.
+    path: String,
+    thing: String,
+    process: String,
+    versions: Vec<String>,
+    needed_by: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RuleRow<'a> {
+    code: &'a str,
+    name: &'a str,
+    files: usize,
+    unzipped: Bytes,
+    zipped: Option<Bytes>,
+    what: &'a str,
+    why_safe: &'a str,
+    breaks: &'a str,
+}
+
+#[derive(Serialize)]
+struct FindingRow<'a> {
+    severity: String,
+    code: &'static str,
+    subject: &'a str,
+    message: &'a str,
+    help: &'a str,
+}
+
+/// The page of a check that found something.
+#[derive(Serialize)]
+struct CodeRow {
+    code: &'static str,
+    name: String,
+    what: String,
+    why: String,
+    help: String,
+    count: usize,
+}
+
+/// A section of the other reports, as it is there.
+#[derive(Serialize)]
+struct PlainTable {
+    title: String,
+    header: Vec<&'static str>,
+    /// Each cell, and whether it is a number.
+    rows: Vec<Vec<(String, bool)>>,
+    note: Option<String>,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(report: &'a Report) -> Result<Self> {
+        let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
+        let counts = [
+            (Severity::Error, "error", "errors"),
+            (Severity::Warning, "warning", "warnings"),
+            (Severity::Info, "remark", "remarks"),
+        ];
+        let counts = counts.map(|(severity, one, many)| SeverityCount {
+            severity: severity.to_string(),
+            count: count(severity),
+            text: plural(count(severity), one, many),
+        });
+        let state = match (report.passed(), count(Severity::Warning)) {
+            (false, _) => "error",
+            (true, 1..) => "warning",
+            (true, 0) => "ok",
+        };
+        let (sections, _) = sections(report, Detail::Full);
+        Ok(Self {
+            report,
+            verdict: verdict(report),
+            state,
+            summary: summary(report),
+            measured: report.contents.measured,
+            counts: counts.into(),
+            bars: bars(report),
+            packages: packages(report),
+            units: units(report),
+            libraries: libraries(report),
+            rules: rules(report),
+            findings: findings(report),
+            codes: codes(report)?,
+            // The page has these two in another form.
+            sections: sections
+                .into_iter()
+                .filter(|section| !["Layers", "Pruned"].contains(&section.title.as_str()))
+                .map(|section| PlainTable {
+                    rows: section
+                        .rows
+                        .into_iter()
+                        .map(|row| {
+                            row.into_iter().enumerate().map(|(i, c)| (c, section.numbers.contains(&i))).collect()
+                        })
+                        .collect(),
+                    title: section.title,
+                    header: section.header,
+                    note: section.note,
+                })
+                .collect(),
+        })
+    }
+}
+
+fn bars(report: &Report) -> Vec<Bar> {
+    let Some(layers) = &report.layers else { return Vec::new() };
+    let limits = &report.limits;
+    let bar = |name: &str, value: u64, limit: u64, text: fn(u64) -> String, detail: String| {
+        let whole = value.max(limit).max(1);
+        let of_thousand = |part: u64| u64::try_from(u128::from(part) * 1000 / u128::from(whole)).unwrap_or(1000);
+        Bar {
+            name: name.to_owned(),
+            value: text(value),
+            limit: text(limit),
+            percent: percent(value, limit),
+            filled: of_thousand(value),
+            limit_at: of_thousand(limit),
+            over: value > limit,
+            detail,
+        }
+    };
+    let mut bars: Vec<Bar> = layers
+        .iter()
+        .map(|layer| {
+            let detail =
+                format!("{}, {} unzipped", plural(layer.files, "entry", "entries"), size(layer.unzipped_bytes));
+            bar(&format!("{}, zipped", layer.name), layer.zipped_bytes, limits.layer_zipped, size, detail)
+        })
+        .collect();
+    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
+    let left = match limits.layers_unzipped().saturating_sub(unzipped) {
+        0 => "nothing left for the function".to_owned(),
+        left => format!("{} left for the function", size(left)),
+    };
+    bars.push(bar("All layers, unzipped", unzipped, limits.layers_unzipped(), size, left));
+    let bound = report.packing.map_or(String::new(), |packing| {
+        let proof = if packing.optimal { "" } else { "; not proven" };
+        format!("at least {} needed{proof}", packing.lower_bound)
+    });
+    let number = |number: u64| number.to_string();
+    bars.push(bar("Number of layers", layers.len() as u64, limits.layers as u64, number, bound));
+    bars
+}
+
+/// What would go with a package or unit alone, when the report has it: by the names of the JSON, zipped if that is known.
+fn retained(row: &impl Serialize) -> Option<Bytes> {
+    let row = serde_json::to_value(row).ok()?;
+    let bytes = |name: &str| row.get(name).and_then(serde_json::Value::as_u64);
+    bytes("retained_zipped_bytes").or_else(|| bytes("retained_unzipped_bytes")).map(Bytes::new)
+}
+
+fn packages(report: &Report) -> Vec<PackageRow> {
+    let mut needed_by: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for package in report.packages.iter().filter(|package| package.reached) {
+        for need in &package.needs {
+            needed_by.entry(need).or_default().push(package.name.clone());
+        }
+    }
+    let mut layers_of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for unit in report.units.iter().flatten() {
+        layers_of.entry(&unit.name).or_default().extend(unit.layers.iter().cloned());
+    }
+    let rows = report.packages.iter().map(|package| {
+        let unit = unit_of(&report.contents, &package.name, &package.path);
+        PackageRow {
+            name: package.name.clone(),
+            layers: layers_of.get(unit.as_str()).cloned().unwrap_or_default(),
+            unit,
+            version: package.version.clone(),
+            library: package.path.rsplit_once('/').map_or("", |(library, _)| library).to_owned(),
+            priority: package.priority.clone().unwrap_or_default(),
+            reached: package.reached,
+            zipped: package.zipped_bytes.map(Bytes::new),
+            unzipped: Bytes::new(package.unzipped_bytes),
+            retained: retained(package),
+            needs: package.needs.clone(),
+            missing: package.missing.clone(),
+            needed_by: needed_by.get(package.name.as_str()).cloned().unwrap_or_default(),
+        }
+    });
+    let mut rows: Vec<PackageRow> = rows.collect();
+    let weight = |row: &PackageRow| row.zipped.as_ref().unwrap_or(&row.unzipped).bytes;
+    rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| (&a.name, &a.library).cmp(&(&b.name, &b.library))));
+    rows
+}
+
+/// The unit of a package in this directory.
+fn unit_of(contents: &Contents, name: &str, directory: &str) -> String {
+    let group = contents.groups.iter().find(|group| group.base == directory && group.unit.starts_with("pkg:"));
+    group.map_or_else(|| format!("pkg:{name}"), |group| group.unit.clone())
+}
+
+fn units(report: &Report) -> Vec<UnitRow> {
+    let mut units: Vec<_> = report.units.iter().flatten().collect();
+    units.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.name.cmp(&b.name)));
+    let row = |unit: &super::super::UnitReport| UnitRow {
+        name: unit.name.clone(),
+        layers: unit.layers.clone(),
+        files: unit.files,
+        zipped: Bytes::new(unit.zipped_bytes),
+        unzipped: Bytes::new(unit.unzipped_bytes),
+        retained: retained(unit),
+    };
+    units.into_iter().map(row).collect()
+}
+
+/// Each library that is needed, once for each place where it is found: what nobody has comes first.
+fn libraries(report: &Report) -> Vec<LibraryRow> {
+    #[derive(Default)]
+    struct Users {
+        processes: BTreeSet<String>,
+        versions: BTreeSet<String>,
+        needed_by: BTreeSet<String>,
+    }
+    let mut rows: BTreeMap<(bool, &str, &str, &str), Users> = BTreeMap::new();
+    for object in &report.objects {
+        for need in &object.needed {
+            let key = (need.found != "missing", need.soname.as_str(), need.found.as_str());
+            let users = rows.entry((key.0, key.1, key.2, need.path.as_deref().unwrap_or_default())).or_default();
+            users.processes.insert(need.process.clone());
+            users.needed_by.insert(object.path.clone());
+            let versions = object.needed_versions.iter().filter(|version| version.soname == need.soname);
+            users.versions.extend(versions.map(|version| version.version.clone()));
+        }
+    }
+    let row = |((_, soname, found, path), users): ((bool, &str, &str, &str), Users)| {
+        let mut versions: Vec<String> = users.versions.into_iter().collect();
+        // The latest first: it is the one that decides.
+        versions.sort_by_cached_key(|version| std::cmp::Reverse(symbol_version::key(version)));
+        let processes: Vec<&str> = users.processes.iter().map(String::as_str).collect();
+        LibraryRow {
+            soname: soname.to_owned(),
+            found: found.to_owned(),
+            path: path.to_owned(),
+            thing: if path.is_empty() { format!("missing:{soname}") } else { path.to_owned() },
+            process: match processes.as_slice() {
+                ["R"] => "R",
+                ["other"] => "other programs",
+                _ => "R and others",
+            }
+            .to_owned(),
+            versions,
+            needed_by: users.needed_by.into_iter().collect(),
+        }
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn rules(report: &Report) -> Vec<RuleRow<'_>> {
+    let mut rules: Vec<_> =
+        report.pruned.iter().zip(&report.contents.rules).filter(|(pruned, _)| pruned.files > 0).collect();
+    rules.sort_by(|(a, _), (b, _)| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.rule.cmp(&b.rule)));
+    rules
+        .into_iter()
+        .map(|(pruned, rule)| RuleRow {
+            code: &rule.code,
+            name: &rule.name,
+            files: pruned.files,
+            unzipped: Bytes::new(pruned.bytes),
+            zipped: report.contents.measured.then(|| Bytes::new(pruned.zipped_bytes)),
+            what: &rule.what,
+            why_safe: &rule.why_safe,
+            breaks: &rule.breaks,
+        })
+        .collect()
+}
+
+fn findings(report: &Report) -> Vec<FindingRow<'_>> {
+    let rows = report.findings.iter().map(|finding| FindingRow {
+        severity: finding.severity.to_string(),
+        code: finding.code.as_str(),
+        subject: &finding.subject,
+        message: &finding.message,
+        help: &finding.help,
+    });
+    rows.collect()
+}
+
+/// The pages of the checks that found something, in the order of the catalogue.
+fn codes(report: &Report) -> Result<Vec<CodeRow>> {
+    let mut counts: BTreeMap<Code, usize> = BTreeMap::new();
+    for finding in &report.findings {
+        *counts.entry(finding.code).or_default() += 1;
+    }
+    let pages = check_pages()?.into_iter().filter_map(|page| {
+        Some(CodeRow {
+            count: *counts.get(&page.code)?,
+            code: page.code.as_str(),
+            name: page.name,
+            what: page.what,
+            why: page.why,
+            help: page.help,
+        })
+    });
+    Ok(pages.collect())
+}
