@@ -136,7 +136,7 @@ fn pack_writes_what_the_format_prints_and_replaces_an_old_page() {
     }
     let run = world.run(&["rules", "--format", "html"]);
     assert_eq!((run.code, run.stdout.as_str()), (2, ""));
-    assert!(run.stderr.contains("--format table"), "{}", run.stderr);
+    assert!(run.stderr.contains("table, json, markdown"), "{}", run.stderr);
 }
 
 #[test]
