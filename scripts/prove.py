@@ -40,6 +40,8 @@ SMALL_LAYER, FEW_LAYERS = 5 * MB, 2
 IMAGE = "provided.al2023"
 # Findings that say R would not work there: a missing library, and the `which` that R runs.
 FATAL = ("L201", "C103")
+# How many units dropping_frees_what_was_said drops, and the length of a zip's last record (APPNOTE.TXT 4.3.16).
+UNITS_DROPPED, END_RECORD = 10, 22
 # What prove gives to layerfit itself.
 RESERVED = ("--format", "-o", "--output", "--jobs")
 
@@ -485,6 +487,62 @@ def why_not(done, not_copied):
     return Failed(f"exit {done.returncode}: {last_line(said)}")
 
 
+def packages_are_as_r_says(proof):
+    """Holds the packages that layerfit finds, and what each needs, against R's own tools::package_dependencies()."""
+    if not (proof.tree / "R/bin/Rscript").exists():
+        raise Skipped("there is no R/bin/Rscript in the tree")
+    done = run([HERE / "r-works.sh", proof.tree, HERE / "r-packages.R"])
+    if done.returncode == 77:
+        raise Skipped(last_line(done.stderr))
+    require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
+    theirs = dict(line.split("\t") for line in done.stdout.splitlines())
+    # Without rules, for some drop whole packages.
+    _, report = layerfit_json(proof, "analyze", proof.tree)
+    ours = {f"/opt/{p['path']}": " ".join(sorted(set(p["needs"]))) for p in report["packages"]}
+    require_none(set(ours) ^ set(theirs), "packages are known to R or to layerfit only")
+    for path, needs in theirs.items():
+        require_same(ours[path], needs, f"what {path} needs, as layerfit and as R say")
+    count = sum(len(needs.split()) for needs in theirs.values())
+    libraries = {os.path.dirname(path) for path in theirs}
+    return f"{len(theirs)} packages in {', '.join(sorted(libraries))} need {count} others, as R says"
+
+
+def dropping_frees_what_was_said(proof):
+    """Drops ten units, one after the other, and packs again: the zips lose what the plan said, to the byte."""
+    # At this level nothing is compressed harder for the sake of a layer, which would change the lengths of other files.
+    options = without(proof.options, ("--level",)) + ["--level", "fast", "-o", proof.temp / "dropped"]
+    _, before = layerfit_json(proof, "pack", proof.tree, options=options)
+    zipped, unzipped = in_zips(proof.temp / "dropped")
+    units = sorted(before["units"], key=lambda unit: unit["name"])
+    telling = [unit for unit in units if unit["retained_zipped_bytes"] != unit["zipped_bytes"]]
+    others = [unit for unit in units if unit not in telling]
+    random.Random(1).shuffle(others)
+    chosen = (telling[: UNITS_DROPPED // 2] + others)[:UNITS_DROPPED]
+    freed = 0
+    for unit in chosen:
+        name = unit["name"]
+        _, after = layerfit_json(proof, "pack", proof.tree, options=[*options, "--drop", name])
+        require(after["fits"], f"without {name} it does not fit")
+        now = in_zips(proof.temp / "dropped")
+        said = unit["retained_zipped_bytes"], unit["retained_unzipped_bytes"]
+        require_same((zipped - now[0], unzipped - now[1]), said, f"bytes that dropping {name} frees, and said")
+        freed += said[0]
+    shutil.rmtree(proof.temp / "dropped")
+    names = ", ".join(unit["name"] for unit in chosen)
+    with_others = sum(unit in telling for unit in chosen)
+    return f"{len(chosen)} units, {with_others} of them with what only they need, {freed} bytes in zips: {names}"
+
+
+def in_zips(directory):
+    """The bytes of all zips without their last records, and those of the files in them."""
+    zipped = unzipped = 0
+    for name in whole_directory(directory):
+        zipped += (directory / name).stat().st_size - END_RECORD
+        with zipfile.ZipFile(directory / name) as archive:
+            unzipped += sum(info.file_size for info in archive.infolist())
+    return zipped, unzipped
+
+
 def the_loader_says_the_same(proof):
     """Holds what layerfit says of each library against what ld.so itself does (examples/loader_truth.rs)."""
     if not proof.loader_truth.exists():
@@ -625,6 +683,8 @@ CHECKS = (
     too_small_is_refused,
     r_works,
     r_works_in_the_image,
+    packages_are_as_r_says,
+    dropping_frees_what_was_said,
     the_loader_says_the_same,
     analyze_and_ldd,
     speed,

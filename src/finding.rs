@@ -119,6 +119,8 @@ codes! {
     RuleMatchedNothing = "P102",
     /// A unit that is in another layer than it was meant for.
     NotInItsLayer = "P103",
+    /// What `--drop` takes is needed by something that is kept.
+    DroppedThoughNeeded = "P104",
     /// A layer's zip is over the limit.
     LayerTooLarge = "F101",
     /// Function and layers together are over the limit unzipped.

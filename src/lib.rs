@@ -12,7 +12,7 @@
 //! - [`measure`]: every file deflated once; its compressed bytes are what goes into a zip.
 //! - [`pack`]: the fewest layers, with a proof.
 //! - [`mod@write`]: zips and manifest, whole or not at all.
-//! - [`report`]: one value, and its readers.
+//! - [`report`]: one value, and its readers; [`why`]: another, that answers for one thing, or for what dropping would do.
 
 // Bad input must end in a finding or an error that names the path, and one place prints.
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
@@ -38,5 +38,7 @@ pub mod resolve;
 pub mod rules;
 pub mod scan;
 pub mod sysroot;
+pub(crate) mod target;
 pub mod transform;
+pub mod why;
 pub mod write;

@@ -2,6 +2,9 @@
 //!
 //! scan → arrange → facts → resolve → prune → measure → pack → write, and a [`Report`] of what they found.
 
+mod dropping;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::arrange::{Arrangement, arrange};
@@ -19,6 +22,7 @@ use crate::resolve::{Asked, Image, Resolution, resolve};
 use crate::rules::{Limits, Plugins, PruneRules, RNeeds, RuntimeProfile};
 use crate::scan::{EntryId, LayerZip, Tree, scan_directory, scan_zips};
 use crate::transform::Transforms;
+use crate::why::{self, Question, Why};
 use crate::write::{MANIFEST, Manifest, ManifestEntry, Output, write_layer};
 
 /// What every command is told.
@@ -46,6 +50,10 @@ pub struct Settings {
     pub wishes: Wishes,
     /// The file that remembers which unit is in which layer.
     pub lock: Option<PathBuf>,
+    /// What is dropped whatever needs it: packages, libraries, paths, units.
+    pub drop: Vec<String>,
+    /// What no rule drops, and what does not go with what is dropped.
+    pub keep: Vec<String>,
     /// Checks whose findings are left out.
     pub ignored: Vec<Code>,
 }
@@ -61,6 +69,9 @@ pub(crate) struct Analyzed<'a> {
     findings: Vec<Finding>,
 }
 
+/// What stays of a tree, and what there is to say about that.
+type Decided = (Vec<Finding>, Pruning);
+
 /// A tree with what stays of it, measured and divided into layers.
 pub(crate) struct Planned<'a> {
     pub(crate) analyzed: Analyzed<'a>,
@@ -75,9 +86,12 @@ pub(crate) struct Planned<'a> {
 /// # Errors
 /// When the tree cannot be read.
 pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
-    let keep_all = |analyzed: &Analyzed<'_>| Ok(((), Pruning::none(&analyzed.tree)));
-    let (analyzed, (), pruning) = bundle_tree(scan(root, settings, progress)?, settings, progress, keep_all)?;
+    let keep_all = |analyzed: &Analyzed<'_>| {
+        Ok((Vec::new(), Pruning::none(&analyzed.tree, dropping::on_request(analyzed, settings))))
+    };
+    let (analyzed, said, pruning) = bundle_tree(scan(root, settings, progress)?, settings, progress, keep_all)?;
     let mut findings = analyzed.findings.clone();
+    findings.extend(said);
     findings.extend(analyzed.what_is_missing(&pruning));
     let mut report = report::of_tree(&root.display().to_string(), settings, &analyzed, &pruning, None);
     report.set_findings(findings, &settings.ignored);
@@ -90,6 +104,24 @@ pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Res
 /// When the tree cannot be read.
 pub fn plan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
     Ok(plan_tree(root, settings, progress)?.1)
+}
+
+/// What something in `root` is there for, or what dropping things would do. Nothing is written.
+///
+/// # Errors
+/// When the tree cannot be read, or what is asked about is not there.
+pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn Progress) -> Result<Why> {
+    let (planned, report) = plan_tree(root, settings, progress)?;
+    let targets = match question {
+        Question::About { target, all } => return why::about(&planned, &report, target, *all),
+        Question::IfDropped(targets) => targets,
+    };
+    // What breaks is found in the tree as it would be then.
+    let mut dropping = settings.clone();
+    dropping.drop.extend(targets.iter().cloned());
+    let (analyzed, said, pruning) = decided_tree(root, &dropping, progress)?;
+    let then = findings_of(&analyzed, said, &pruning);
+    why::if_dropped(&planned, &report, targets, settings, (&report.findings, then))
 }
 
 /// Packs `root` into the directory `output`, when it fits; when it does not, nothing is written and the report says why.
@@ -187,12 +219,18 @@ fn check_zips(
             help: "give it to pack, which makes the zips".to_owned(),
         });
     }
+    if !(settings.drop.is_empty() && settings.keep.is_empty()) {
+        return Err(Error::Usage {
+            message: "--drop and --keep are for a tree, and these are zips".to_owned(),
+            help: "give them to pack, which makes the zips".to_owned(),
+        });
+    }
     progress.stage("reading", 0);
     let (tree, layers, found) = scan_zips(zips)?;
     findings.extend(found);
     findings.extend(over_limits(&layers, &settings.limits));
     let analyzed = analyze_tree((tree, findings), settings, progress)?;
-    let pruning = Pruning::none(&analyzed.tree);
+    let pruning = Pruning::none(&analyzed.tree, BTreeSet::new());
     let mut findings = analyzed.findings.clone();
     findings.extend(analyzed.what_is_missing(&pruning));
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
@@ -239,27 +277,29 @@ fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<(Tr
 }
 
 /// Analyzes a tree, decides what is kept, and takes into the tree what that needs of the build host, until nothing is
-/// missing that the host has. Gives what `decide` gave at last.
-fn bundle_tree<'a, T>(
+/// missing that the host has; then leaves out what is to be dropped. Gives what `decide` gave at last.
+fn bundle_tree<'a>(
     (mut tree, scanned): (Tree, Vec<Finding>),
     settings: &'a Settings,
     progress: &dyn Progress,
-    decide: impl Fn(&Analyzed<'a>) -> Result<(T, Pruning)>,
-) -> Result<(Analyzed<'a>, T, Pruning)> {
+    decide: impl Fn(&Analyzed<'a>) -> Result<Decided>,
+) -> Result<(Analyzed<'a>, Vec<Finding>, Pruning)> {
     let mut bundler = settings.bundle_from.as_deref().map(Bundler::new).transpose()?;
     loop {
         let mut analyzed = analyze_tree((tree, scanned.clone()), settings, progress)?;
-        let (decided, pruning) = decide(&analyzed)?;
+        let decided = decide(&analyzed)?;
         if let Some(bundler) = &mut bundler {
-            let kept = |id| pruning.keeps(id);
+            let kept = |id| decided.1.keeps(id);
             if bundler.take(&mut analyzed.tree, &analyzed.facts, &analyzed.resolution, kept)? {
                 tree = analyzed.tree;
                 continue;
             }
         }
         analyzed.bundled = bundler.map(Bundler::into_taken).unwrap_or_default();
+        let (mut analyzed, (said, pruning)) =
+            dropping::leave_out(analyzed, decided, scanned, (settings, progress), decide)?;
         analyzed.findings.extend(bundle::findings(&analyzed.bundled));
-        return Ok((analyzed, decided, pruning));
+        return Ok((analyzed, said, pruning));
     }
 }
 
@@ -287,12 +327,36 @@ impl Analyzed<'_> {
     }
 }
 
-fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<(Planned<'a>, Report)> {
+/// The tree at `root` as the rules and the command line leave it.
+fn decided_tree<'a>(
+    root: &Path,
+    settings: &'a Settings,
+    progress: &dyn Progress,
+) -> Result<(Analyzed<'a>, Vec<Finding>, Pruning)> {
     let by_rules = |analyzed: &Analyzed<'_>| {
-        let (pruning, pruned) = prune(&analyzed.tree, &analyzed.facts, &analyzed.resolution, &settings.rules)?;
+        let on_request = dropping::on_request(analyzed, settings);
+        let (tree, facts, resolution) = (&analyzed.tree, &analyzed.facts, &analyzed.resolution);
+        let (pruning, pruned) = prune(tree, facts, resolution, &settings.rules, on_request)?;
         Ok((pruned, pruning))
     };
-    let (analyzed, pruned, pruning) = bundle_tree(scan(root, settings, progress)?, settings, progress, by_rules)?;
+    bundle_tree(scan(root, settings, progress)?, settings, progress, by_rules)
+}
+
+/// What there is to say of what is kept.
+fn findings_of(analyzed: &Analyzed<'_>, said: Vec<Finding>, pruning: &Pruning) -> Vec<Finding> {
+    // What is wrong with a file that a rule drops does not matter any more.
+    let dropped = |finding: &Finding| {
+        let path = crate::path::TreePath::new(&finding.subject);
+        path.and_then(|path| analyzed.tree.find_even_hidden(&path)).is_some_and(|id| !pruning.keeps(id))
+    };
+    let mut findings: Vec<Finding> = analyzed.findings.iter().filter(|finding| !dropped(finding)).cloned().collect();
+    findings.extend(said);
+    findings.extend(analyzed.what_is_missing(pruning));
+    findings
+}
+
+fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<(Planned<'a>, Report)> {
+    let (analyzed, pruned, pruning) = decided_tree(root, settings, progress)?;
     let keeps = |id: EntryId| pruning.keeps(id);
     let options = Options {
         longest: settings.limits.total_unzipped.max(settings.limits.layer_zipped),
@@ -318,15 +382,8 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
         }
     }
 
-    // What is wrong with a file that a rule drops does not matter any more.
-    let dropped = |finding: &Finding| {
-        let path = crate::path::TreePath::new(&finding.subject);
-        path.and_then(|path| analyzed.tree.find(&path)).is_some_and(|id| !pruning.keeps(id))
-    };
-    let mut findings: Vec<Finding> = analyzed.findings.iter().filter(|finding| !dropped(finding)).cloned().collect();
-    findings.extend(pruned);
+    let mut findings = findings_of(&analyzed, pruned, &pruning);
     findings.extend(transformed);
-    findings.extend(analyzed.what_is_missing(&pruning));
     let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
     findings.extend(does_not_fit);
 

@@ -220,3 +220,23 @@ fn a_captured_host_says_what_the_host_says() {
     assert!(findings(&report, "L204").iter().any(|(_, message)| message.contains("GLIBC_2.29 of libm.so.6")));
     assert_no_finding(&captured, "L204");
 }
+
+#[test]
+fn a_bundled_library_can_be_dropped_and_does_not_come_back() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libdeep.so.1", &[], &[]).library("lib/libh.so.1", &["lib/libdeep.so.1"], &[]);
+    world.program("bin/tool", &["lib/libh.so.1"], &[]);
+    to_host(&world, &host, "lib/libh.so.1");
+    to_host(&world, &host, "lib/libdeep.so.1");
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (code, report) = world.json(&bundle);
+    let names: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!((code, names), (0, vec!["lib/libdeep.so.1".to_owned(), "lib/libh.so.1".to_owned()]));
+    // What only it needs goes with it, though that came from the host too.
+    let (code, report) = world.json(&[&bundle[..], &["--drop", "libh.so.1"]].concat());
+    assert_eq!((code, bundled(&report)), (1, vec![]));
+    assert_finding(&report, "L201", "bin/tool", "needs libh.so.1");
+    let (code, report) = world.json(&[&bundle[..], &["--keep", "libh.so.1"]].concat());
+    assert_eq!((code, bundled(&report).len()), (0, 2), "what is to be kept may come by --bundle");
+}

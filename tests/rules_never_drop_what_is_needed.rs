@@ -74,6 +74,16 @@ fn what_a_kept_link_points_to_stays_and_a_link_to_an_emptied_directory_goes() {
 }
 
 #[test]
+fn a_link_that_another_leads_through_stays() {
+    let world = World::new();
+    world.file("share/page", "page").link("share/man/man1/a.1", "../../page").link("page", "share/man/man1/a.1");
+    let (code, report) = world.json(&["plan", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "P101", "share/man/man1/a.1", "page needs it");
+    assert_eq!(report["totals"]["kept"]["files"], 3);
+}
+
+#[test]
 fn a_rule_cannot_take_what_r_needs_to_start() {
     let world = World::new();
     world.r();

@@ -35,6 +35,9 @@ pub enum Command {
         /// The directory that will be /opt
         #[arg(default_value = "/opt")]
         root: PathBuf,
+        /// Show what takes the room, layer by layer, and what dropping each thing alone would free
+        #[arg(long, conflicts_with_all = ["quiet", "format"])]
+        tree: bool,
         /// What all of these commands take
         #[command(flatten)]
         common: Common,
@@ -65,6 +68,23 @@ pub enum Command {
         /// The directory that will be /opt
         #[arg(default_value = "/opt")]
         root: PathBuf,
+    },
+    /// Why something is there, or not; and what dropping things would free and break
+    Why {
+        /// A path in the tree, a library's name, pkg:NAME, or a unit of the report; the directory with --if-dropped
+        #[arg(required_unless_present = "if_dropped")]
+        target: Option<String>,
+        /// The directory that will be /opt [default: /opt]
+        root: Option<PathBuf>,
+        /// Every way to it, and not only the shortest
+        #[arg(long, conflicts_with = "if_dropped")]
+        all: bool,
+        /// What would go, and break, if these were dropped together
+        #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+        if_dropped: Vec<String>,
+        /// What all of these commands take
+        #[command(flatten)]
+        common: Common,
     },
     /// Profiles of images
     Runtime {
@@ -158,6 +178,12 @@ pub struct Common {
     /// Turn off a prune rule ("safe" turns off all that are on), or leave out the findings of a check
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub ignore: Vec<String>,
+    /// Drop a package (pkg:NAME), library, path or unit, and what only that needed, whatever else needs it
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub drop: Vec<String>,
+    /// Never drop this: no rule does, and it does not go with what is dropped
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub keep: Vec<String>,
     /// The most a layer's zip may have [default: 50MB, the limit for direct upload]
     #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
     pub max_zipped: Option<u64>,

@@ -8,6 +8,7 @@ mod progress;
 mod rules;
 mod runtime;
 mod settings;
+mod why;
 
 use std::io::Write;
 
@@ -46,7 +47,12 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Analyze { root, common } => {
             with_report(common, |settings, progress| pipeline::analyze(root, settings, progress))
         }
-        Command::Plan { root, common } => {
+        Command::Plan { root, tree: true, common } => {
+            let report = with_settings(common, |settings, progress| pipeline::plan(root, settings, progress))?;
+            print(&report::tree(&report, if common.verbose { Detail::Full } else { Detail::Short }))?;
+            Ok(exit(&report))
+        }
+        Command::Plan { root, tree: false, common } => {
             with_report(common, |settings, progress| pipeline::plan(root, settings, progress))
         }
         Command::Pack { root, output, common } => {
@@ -63,6 +69,13 @@ fn dispatch(command: &Command) -> Result<Exit> {
             print(&init::write(&report?)?)?;
             Ok(Exit::Done)
         }
+        Command::Why { target, root, all, if_dropped, common } => {
+            let (question, root) = why::question(target.as_deref(), root.as_deref(), *all, if_dropped)?;
+            let answer =
+                with_settings(common, |settings, progress| pipeline::why(&root, &question, settings, progress))?;
+            print(&why::show(&answer, common)?)?;
+            Ok(Exit::Done)
+        }
         Command::Runtime { command } => {
             print(&runtime::run(command)?)?;
             Ok(Exit::Done)
@@ -74,10 +87,11 @@ fn dispatch(command: &Command) -> Result<Exit> {
     }
 }
 
-fn with_report(
+/// Does work with the settings and as many threads as the arguments ask for.
+fn with_settings<T: Send>(
     common: &Common,
-    work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<Report> + Send + Sync,
-) -> Result<Exit> {
+    work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<T> + Send + Sync,
+) -> Result<T> {
     let working_directory = std::env::current_dir().map_err(Error::io("find", "the working directory"))?;
     let (config, file) = config::Config::find(common.config.as_deref(), &working_directory)?;
     if let Some(file) = file.filter(|_| !common.quiet && common.config.is_none()) {
@@ -93,9 +107,16 @@ fn with_report(
         message: format!("cannot start {} threads: {error}", common.jobs.map_or(0, std::num::NonZero::get)),
         help: "give a smaller number with --jobs".to_owned(),
     })?;
-    let report = pool.install(|| work(&settings, progress.as_ref()));
+    let done = pool.install(|| work(&settings, progress.as_ref()));
     progress.done();
-    let report = report?;
+    done
+}
+
+fn with_report(
+    common: &Common,
+    work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<Report> + Send + Sync,
+) -> Result<Exit> {
+    let report = with_settings(common, work)?;
     print(&match common.format {
         Format::Table if common.quiet => Vec::new(),
         Format::Table => report::table(&report, if common.verbose { Detail::Full } else { Detail::Short }),
@@ -106,7 +127,11 @@ fn with_report(
         Format::Html => report::html(&report)?,
     })?;
     on_github(&report)?;
-    Ok(if report.passed() { Exit::Done } else { Exit::CheckFailed })
+    Ok(exit(&report))
+}
+
+fn exit(report: &Report) -> Exit {
+    if report.passed() { Exit::Done } else { Exit::CheckFailed }
 }
 
 /// In a step of GitHub Actions, the findings become annotations and the report the step's summary. Annotations go to

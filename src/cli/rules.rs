@@ -7,15 +7,16 @@ use serde_json::json;
 
 use super::args::PageFormat;
 use crate::error::{Error, Result};
-use crate::rules::{CheckPage, Level, PruneRule, PruneRules, check_pages};
+use crate::rules::{CheckPage, Level, PruneRule, PruneRules, asked_rules, check_pages};
 
 /// The catalogue, or the page of `code`.
 pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) -> Result<Vec<u8>> {
     let rules = PruneRules::load(files)?;
-    let checks = check_pages()?;
-    let Some(code) = code else { return catalogue(&rules, &checks, format) };
+    let (asked, checks) = (asked_rules()?, check_pages()?);
+    let all = || asked.iter().chain(rules.iter().map(|(rule, _)| rule));
+    let Some(code) = code else { return catalogue(all(), &checks, format) };
     let is = |c: &str, name: &str| c.eq_ignore_ascii_case(code) || name == code;
-    if let Some((rule, _)) = rules.iter().find(|(rule, _)| is(&rule.code, &rule.name)) {
+    if let Some(rule) = all().find(|rule| is(&rule.code, &rule.name)) {
         return Ok(rule_page(rule, format));
     }
     if let Some(check) = checks.iter().find(|check| is(check.code.as_str(), &check.name)) {
@@ -31,13 +32,16 @@ fn level(level: Level) -> &'static str {
     match level {
         Level::Safe => "safe",
         Level::Extra => "extra",
+        Level::Asked => "--drop",
     }
 }
 
-fn catalogue(rules: &PruneRules, checks: &[CheckPage], format: PageFormat) -> Result<Vec<u8>> {
-    let rows = rules
-        .iter()
-        .map(|(rule, _)| [rule.code.clone(), rule.name.clone(), level(rule.level).into(), rule.what.clone()]);
+fn catalogue<'a>(
+    rules: impl Iterator<Item = &'a PruneRule>,
+    checks: &[CheckPage],
+    format: PageFormat,
+) -> Result<Vec<u8>> {
+    let rows = rules.map(|rule| [rule.code.clone(), rule.name.clone(), level(rule.level).into(), rule.what.clone()]);
     let checks = checks.iter().map(|c| [c.code.to_string(), c.name.clone(), c.severity.to_string(), c.what.clone()]);
     let rows: Vec<[String; 4]> = rows.chain(checks).collect();
     match format {

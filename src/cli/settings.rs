@@ -69,6 +69,8 @@ pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
         wishes: wishes(common, config)?,
         lock: common.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
         bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| "/".into())),
+        drop: common.drop.clone(),
+        keep: common.keep.clone(),
         ignored,
     })
 }

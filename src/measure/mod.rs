@@ -254,7 +254,7 @@ fn jobs(tree: &Tree, kept: &impl Fn(EntryId) -> bool, longest: u64, repack: bool
     }
     let with_database: std::collections::BTreeSet<EntryId> = indexes.values().copied().collect();
     let mut jobs: Vec<Job> = tree
-        .iter()
+        .all()
         .map(|(id, _)| id)
         .filter(|id| wanted(*id) && !with_database.contains(id))
         .map(|id| match indexes.get(&id) {

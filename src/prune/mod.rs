@@ -1,12 +1,17 @@
-//! Prune: one decision a file. Rules propose what goes; the guard takes back what something kept needs.
+//! Prune: one decision a file. Rules propose what goes; the guard takes back what something kept needs. What the user
+//! names is kept or dropped whatever the rules say.
+
+mod holds;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use holds::{Gone, Holds};
 
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::finding::{Code, Finding};
 use crate::resolve::{Node, Resolution};
-use crate::rules::{PruneRule, PruneRules};
+use crate::rules::{PruneRule, PruneRules, asked_rules};
 use crate::scan::{EntryId, Kind, Place, Tree};
 
 /// What becomes of an entry.
@@ -20,15 +25,53 @@ pub enum Decision {
 
 /// What becomes of every entry of a tree.
 pub struct Pruning {
-    /// The rules that were on, in the order of their codes.
+    /// The rules that were on, in the order of their codes; after them those that stand for `--drop`.
     pub rules: Vec<PruneRule>,
     decisions: Vec<Decision>,
+    /// The rules that would drop each entry; those of a kept one were taken back.
+    matches: Vec<Vec<usize>>,
+    /// What `--keep` names.
+    on_request: BTreeSet<EntryId>,
 }
 
 impl Pruning {
-    /// Keeps everything.
-    pub fn none(tree: &Tree) -> Self {
-        Self { rules: Vec::new(), decisions: vec![Decision::Keep; tree.entries().len()] }
+    /// Keeps everything; `on_request` is what `--keep` names.
+    pub fn none(tree: &Tree, on_request: BTreeSet<EntryId>) -> Self {
+        let entries = tree.entries().len();
+        Self {
+            rules: Vec::new(),
+            decisions: vec![Decision::Keep; entries],
+            matches: vec![Vec::new(); entries],
+            on_request,
+        }
+    }
+
+    /// Notes what `--drop` took out of the tree, in the words of two rules of its own; and what of that rules dropped
+    /// anyway.
+    ///
+    /// # Errors
+    /// When the built-in file of these rules is damaged.
+    pub fn note_gone(&mut self, gone: &Gone, by_rules: &[(EntryId, Decision)]) -> Result<()> {
+        for (id, decision) in by_rules {
+            self.decisions[id.index()] = *decision;
+        }
+        for (rule, entries) in asked_rules()?.into_iter().zip([&gone.dropped, &gone.with_it]) {
+            for id in entries {
+                self.decisions[id.index()] = Decision::Drop(self.rules.len());
+            }
+            self.rules.push(rule);
+        }
+        Ok(())
+    }
+
+    /// The rules that would drop an entry; when it is kept, the guard took that back.
+    pub fn matching(&self, id: EntryId) -> impl Iterator<Item = &PruneRule> {
+        self.matches[id.index()].iter().map(|rule| &self.rules[*rule])
+    }
+
+    /// Whether `--keep` names an entry.
+    pub fn keeps_on_request(&self, id: EntryId) -> bool {
+        self.on_request.contains(&id)
     }
 
     /// What becomes of an entry. A directory is decided by what is in it, and is always `Keep` here.
@@ -49,7 +92,7 @@ enum Revoked {
     Package(usize, usize),
 }
 
-/// Applies the rules that are on, and the guard.
+/// Applies the rules that are on, but to what is to be kept on request, and the guard.
 ///
 /// Gives the decisions and findings about drops that were taken back and rules that matched nothing.
 ///
@@ -60,13 +103,14 @@ pub fn prune(
     facts: &Facts,
     resolution: &Resolution,
     rules: &PruneRules,
+    on_request: BTreeSet<EntryId>,
 ) -> Result<(Pruning, Vec<Finding>)> {
     let compiled = rules.compile(&resolution.r.roots())?;
     let mut matches: Vec<Vec<usize>> = tree
-        .entries()
-        .iter()
-        .map(|entry| match entry.kind {
+        .all()
+        .map(|(id, entry)| match entry.kind {
             Kind::Directory => Vec::new(),
+            _ if tree.is_hidden(id) || on_request.contains(&id) => Vec::new(),
             _ => (0..compiled.len()).filter(|i| compiled[*i].drops(&entry.path)).collect(),
         })
         .collect();
@@ -88,9 +132,10 @@ pub fn prune(
         }
     }
     let (decisions, revoked) = settle(tree, resolution, &matches, &package_of);
-    let mut pruning = Pruning { rules: compiled.into_iter().map(|c| c.rule).collect(), decisions };
+    let rules = compiled.into_iter().map(|c| c.rule).collect();
+    let mut pruning = Pruning { rules, decisions, matches, on_request };
     drop_links_to_nothing(tree, &mut pruning);
-    let findings = findings(tree, resolution, &pruning, &matches, &revoked);
+    let findings = findings(tree, resolution, &pruning, &revoked);
     Ok((pruning, findings))
 }
 
@@ -111,7 +156,7 @@ fn settle(
             };
             matches[id.index()].iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
         };
-        let decisions: Vec<Decision> = tree.iter().map(|(id, _)| decide(id)).collect();
+        let decisions: Vec<Decision> = tree.all().map(|(id, _)| decide(id)).collect();
         let taken_back = guard(tree, resolution, &decisions, package_of);
         if taken_back.is_empty() {
             return (decisions, revoked);
@@ -163,7 +208,7 @@ fn describe(tree: &Tree, resolution: &Resolution, node: &Node, reached: &BTreeMa
 /// A link to a directory of which nothing is left goes with what it pointed to.
 fn drop_links_to_nothing(tree: &Tree, pruning: &mut Pruning) {
     for (id, entry) in tree.iter() {
-        if !matches!(entry.kind, Kind::Link { .. }) || !pruning.keeps(id) {
+        if !matches!(entry.kind, Kind::Link { .. }) || !pruning.keeps(id) || pruning.keeps_on_request(id) {
             continue;
         }
         let Place::Inside(target) = tree.follow(id) else { continue };
@@ -189,7 +234,6 @@ fn findings(
     tree: &Tree,
     resolution: &Resolution,
     pruning: &Pruning,
-    matches: &[Vec<usize>],
     revoked: &BTreeMap<Revoked, String>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -206,7 +250,7 @@ fn findings(
             format!("drop what needs it first, or turn the rule off with --ignore {}", rule.code),
         ));
     }
-    let matched: BTreeSet<usize> = matches.iter().flatten().copied().collect();
+    let matched: BTreeSet<usize> = pruning.matches.iter().flatten().copied().collect();
     let idle: Vec<&str> = (0..pruning.rules.len())
         .filter(|position| !matched.contains(position))
         .map(|position| pruning.rules[position].code.as_str())

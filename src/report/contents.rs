@@ -105,16 +105,26 @@ impl Contents {
         for (position, layer) in planned.iter().flat_map(|planned| &planned.plan.layers).enumerate() {
             layer_of.extend(layer.entries.iter().map(|id| (*id, position)));
         }
-        let units: Vec<String> = tree.iter().map(|(id, _)| unit_of(tree, &analyzed.resolution.r, id)).collect();
+        let units: Vec<String> = tree.all().map(|(id, _)| unit_of(tree, &analyzed.resolution.r, id)).collect();
         let shown = |id: EntryId, entry: &Entry| !entry.is_directory() || layer_of.contains_key(&id);
 
+        // The report has the rules in the order of their codes.
+        let code = |rule: &usize| &pruning.rules[*rule].code;
+        let mut by_code: Vec<usize> = (0..pruning.rules.len()).collect();
+        by_code.sort_by(|a, b| code(a).cmp(code(b)));
+        let mut rank = vec![0; by_code.len()];
+        for (position, rule) in by_code.iter().enumerate() {
+            rank[*rule] = position;
+        }
+        let rules = by_code.iter().map(|rule| pruning.rules[*rule].clone()).collect();
+
         let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
-        for (id, _) in tree.iter().filter(|(id, entry)| shown(*id, entry)) {
+        for (id, _) in tree.all().filter(|(id, entry)| shown(*id, entry)) {
             let unit = units[id.index()].as_str();
             groups.entry(unit).or_insert_with(|| group(analyzed, id, unit));
         }
         let position: BTreeMap<&str, usize> = groups.keys().enumerate().map(|(i, unit)| (*unit, i)).collect();
-        let files = tree.iter().filter(|(id, entry)| shown(*id, entry)).map(|(id, entry)| {
+        let files = tree.all().filter(|(id, entry)| shown(*id, entry)).map(|(id, entry)| {
             let unit = units[id.index()].as_str();
             let measured = planned.and_then(|planned| planned.measurements.get(id));
             let (compressed, bytes) = measured.map_or((entry.bytes(), entry.bytes()), |m| (m.compressed, m.bytes));
@@ -124,7 +134,7 @@ impl Contents {
                 group: position[unit],
                 name: below.unwrap_or(&path).to_owned(),
                 place: match (pruning.decision(id), layer_of.get(&id)) {
-                    (Decision::Drop(rule), _) => ContentPlace::Dropped(rule),
+                    (Decision::Drop(rule), _) => ContentPlace::Dropped(rank[rule]),
                     (Decision::Keep, Some(layer)) => ContentPlace::Layer(*layer),
                     (Decision::Keep, None) => ContentPlace::NoLayer,
                 },
@@ -135,7 +145,7 @@ impl Contents {
         let files = files.collect();
         let (things, needs) = needs(analyzed, &units);
         let groups = groups.into_values().collect();
-        Self { measured: planned.is_some(), groups, files, rules: pruning.rules.clone(), things, needs }
+        Self { measured: planned.is_some(), groups, files, rules, things, needs }
     }
 }
 

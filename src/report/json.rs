@@ -34,7 +34,8 @@ pub fn schema() -> Result<Vec<u8>> {
     bytes(&schemars::schema_for!(Report))
 }
 
-pub(super) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
+/// A value as JSON, with a line end.
+pub(crate) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::Data {
         file: "report".to_owned(),
         message: error.to_string(),

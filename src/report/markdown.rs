@@ -32,8 +32,9 @@ pub fn markdown(report: &Report) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn render(section: &Section) -> String {
-    let mut out = format!("\n## {}\n\n| {} |\n", section.title, section.header.join(" | "));
+/// A section, with an empty line before it.
+pub(crate) fn render(section: &Section) -> String {
+    let mut out = format!("\n## {}\n\n| {} |\n", escape(&section.title), section.header.join(" | "));
     let rule = (0..section.header.len()).map(|column| if section.numbers.contains(&column) { "---:" } else { "---" });
     out += &format!("| {} |\n", rule.collect::<Vec<_>>().join(" | "));
     for row in &section.rows {
@@ -46,7 +47,7 @@ fn render(section: &Section) -> String {
 }
 
 /// Keeps every character that Markdown or HTML gives a meaning from having it.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,6 +1,7 @@
 //! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
 
 mod contents;
+mod costs;
 mod github;
 mod html;
 mod json;
@@ -9,6 +10,7 @@ mod markdown;
 mod sarif;
 mod sections;
 mod table;
+mod tree;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +26,13 @@ pub use markdown::markdown;
 pub use sarif::sarif;
 pub use sections::Detail;
 pub use table::table;
+pub use tree::tree;
+
+pub(crate) use costs::{Scales, Weight};
+pub(crate) use json::bytes as as_json;
+pub(crate) use markdown::{escape as markdown_text, render as markdown_section};
+pub(crate) use sections::{Section, plural};
+pub(crate) use table::{render as table_section, wrapped};
 
 use crate::bundle::Bundled;
 use crate::finding::{Code, Finding, Severity};
@@ -80,6 +89,10 @@ pub struct Report {
     /// How few layers there can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packing: Option<Packing>,
+    /// The directories that hold what is kept, and what dropping each alone would free, sorted by path.
+    pub directories: Vec<DirectoryReport>,
+    /// The libraries that are there to be needed, and what dropping each alone would free, sorted by path.
+    pub libraries: Vec<LibraryReport>,
     /// What is other than in the lock, layer by layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<LayerChangeReport>>,
@@ -238,6 +251,54 @@ pub struct PackageReport {
     /// What its kept files add to zips in bytes, headers included; only a plan knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipped_bytes: Option<u64>,
+    /// What dropping it alone would free in bytes: its files, and libraries that nothing else needs. What imports it would
+    /// break and stays.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included; only a plan knows it. It is exact as long as there are as many zips, and the same
+    /// files are compressed harder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_zipped_bytes: Option<u64>,
+}
+
+/// A directory that holds what is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DirectoryReport {
+    /// Where it is.
+    pub path: String,
+    /// The unit that everything in it belongs to, when that is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// How many entries of layers are in it, at any depth.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// What they add to zips in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+    /// What dropping it alone would free in bytes: all that is in it, and libraries elsewhere that nothing else needs.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_zipped_bytes: Option<u64>,
+}
+
+/// A library that is there to be needed, with the links to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LibraryReport {
+    /// Where its file is.
+    pub path: String,
+    /// The links that lead to it, sorted.
+    pub links: Vec<String>,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// What they add to zips in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+    /// What dropping it alone would free in bytes: file and links, and libraries that nothing else needs.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_zipped_bytes: Option<u64>,
 }
 
 /// A unit of packing.
@@ -253,6 +314,11 @@ pub struct UnitReport {
     pub unzipped_bytes: u64,
     /// What it adds to a zip in bytes, headers included.
     pub zipped_bytes: u64,
+    /// What dropping it alone would free in bytes: its entries, and libraries that nothing else needs.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included. It is exact as long as there are as many zips, and the same files are compressed
+    /// harder.
+    pub retained_zipped_bytes: u64,
 }
 
 /// A layer.
@@ -355,6 +421,7 @@ pub(crate) fn of_tree(
     planned: Option<&Planned<'_>>,
 ) -> Report {
     let weights = Weights::new(analyzed, pruning, planned);
+    let costs = costs::costs(analyzed, pruning, planned);
     Report {
         schema: SCHEMA,
         layerfit: env!("CARGO_PKG_VERSION").to_owned(),
@@ -371,14 +438,16 @@ pub(crate) fn of_tree(
             .and_then(|planned| planned.measurements.hardened())
             .map(|hardened| HardenedReport { files: hardened.files, saved_bytes: hardened.saved }),
         unloaded: unloaded(analyzed, pruning, planned),
-        packages: packages(analyzed, pruning, planned.is_some(), &weights.packages),
-        units: planned.map(units),
+        packages: packages(analyzed, pruning, planned.is_some(), &weights.packages, &costs.packages),
+        units: planned.map(|planned| units(planned, &costs)),
         layers: planned.map(layers),
         packing: planned.map(|planned| Packing {
             layers: planned.plan.layers.len(),
             lower_bound: planned.plan.lower_bound,
             optimal: planned.plan.optimal,
         }),
+        directories: costs.directories,
+        libraries: costs.libraries,
         changes: planned.and_then(changes),
         findings: Vec::new(),
         ignored: 0,
@@ -406,7 +475,7 @@ impl Weights {
         };
         let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
         let mut packages = vec![(0, 0); analyzed.resolution.r.packages.len()];
-        for (id, entry) in analyzed.tree.iter().filter(|(_, entry)| !entry.is_directory()) {
+        for (id, entry) in analyzed.tree.all().filter(|(_, entry)| !entry.is_directory()) {
             let measured = planned.and_then(|planned| planned.measurements.get(id));
             let zipped = measured.map_or(0, |m| crate::measure::entry_overhead(&entry.path, false) + m.compressed);
             // What is packed can be shorter or longer than what is in the tree.
@@ -432,6 +501,7 @@ impl Weights {
             }
         }
         totals.kept.zipped_bytes = planned.map(|planned| planned.plan.zipped_bytes());
+        pruned.sort_by(|a, b| a.rule.cmp(&b.rule));
         Self { totals, pruned, packages }
     }
 }
@@ -524,13 +594,20 @@ fn unloaded(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned
     unloaded.into_iter().map(of).collect()
 }
 
-fn packages(analyzed: &Analyzed<'_>, pruning: &Pruning, zipped: bool, weights: &[(u64, u64)]) -> Vec<PackageReport> {
+fn packages(
+    analyzed: &Analyzed<'_>,
+    pruning: &Pruning,
+    zipped: bool,
+    weights: &[(u64, u64)],
+    freed: &[Weight],
+) -> Vec<PackageReport> {
     let r = &analyzed.resolution.r;
     let there = |name: &str| r.find_package(name).any(|copy| pruning.keeps(r.packages[copy].entry));
     r.packages
         .iter()
         .zip(weights)
-        .map(|(package, (unzipped_bytes, zipped_bytes))| {
+        .zip(freed)
+        .map(|((package, (unzipped_bytes, zipped_bytes)), freed)| {
             let needs: Vec<String> = package.description.needs().map(|need| need.package.clone()).collect();
             PackageReport {
                 name: package.name().to_owned(),
@@ -542,6 +619,8 @@ fn packages(analyzed: &Analyzed<'_>, pruning: &Pruning, zipped: bool, weights: &
                 reached: pruning.keeps(package.entry),
                 unzipped_bytes: *unzipped_bytes,
                 zipped_bytes: zipped.then_some(*zipped_bytes),
+                retained_unzipped_bytes: freed.unzipped,
+                retained_zipped_bytes: zipped.then_some(freed.zipped),
             }
         })
         .collect()
@@ -565,8 +644,9 @@ fn changes(planned: &Planned<'_>) -> Option<Vec<LayerChangeReport>> {
     planned.plan.changes.as_ref().map(|changes| changes.iter().map(of).collect())
 }
 
-fn units(planned: &Planned<'_>) -> Vec<UnitReport> {
+fn units(planned: &Planned<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
     let layers = &planned.plan.layers;
+    let freed = |unit: &crate::pack::Unit| costs.units.get(&unit.name).copied().unwrap_or_default();
     let of = |unit: &crate::pack::Unit| UnitReport {
         name: unit.name.clone(),
         layers: layers
@@ -577,6 +657,8 @@ fn units(planned: &Planned<'_>) -> Vec<UnitReport> {
         files: unit.entries.len(),
         unzipped_bytes: unit.unzipped_bytes(),
         zipped_bytes: unit.zipped_bytes(),
+        retained_unzipped_bytes: freed(unit).unzipped,
+        retained_zipped_bytes: freed(unit).zipped,
     };
     planned.units.iter().map(of).collect()
 }

@@ -12,13 +12,13 @@ const RULES_SHOWN: usize = 12;
 const UNITS_SHOWN: usize = 10;
 
 /// A heading, a table below it, and a remark below that.
-pub(super) struct Section {
-    pub(super) title: String,
-    pub(super) header: Vec<&'static str>,
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) header: Vec<&'static str>,
     /// Columns of numbers, aligned to the right.
-    pub(super) numbers: Vec<usize>,
-    pub(super) rows: Vec<Vec<String>>,
-    pub(super) note: Option<String>,
+    pub(crate) numbers: Vec<usize>,
+    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) note: Option<String>,
 }
 
 /// How much of a limit is used, rounded up: 100 % is full, more is over.
@@ -29,7 +29,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-pub(super) fn plural(count: usize, one: &str, many: &str) -> String {
+pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -319,6 +319,7 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
                 unit.files.to_string(),
                 size(unit.unzipped_bytes),
                 size(unit.zipped_bytes),
+                size(unit.retained_zipped_bytes),
             ]
         })
         .collect();
@@ -327,10 +328,10 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
             Detail::Short => format!("Largest of {}", plural(units.len(), "unit", "units")),
             Detail::Full => plural(units.len(), "unit", "units"),
         },
-        header: vec!["unit", "layer", "files", "unzipped", "zipped"],
-        numbers: vec![2, 3, 4],
+        header: vec!["unit", "layer", "files", "unzipped", "zipped", "alone"],
+        numbers: vec![2, 3, 4, 5],
         rows,
-        note: None,
+        note: Some("alone: what dropping it alone frees in zips; plan --tree shows more.".to_owned()),
     })
 }
 

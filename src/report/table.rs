@@ -23,7 +23,8 @@ pub fn table(report: &Report, detail: Detail) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn render(section: &Section) -> String {
+/// A section, with an empty line before it.
+pub(crate) fn render(section: &Section) -> String {
     let mut table = plain();
     table.set_header(&section.header);
     for row in &section.rows {
@@ -74,7 +75,7 @@ fn trimmed(table: &Table) -> String {
 }
 
 /// Text broken at spaces to fit the columns.
-fn wrapped(text: &str) -> String {
+pub(crate) fn wrapped(text: &str) -> String {
     let mut table = plain();
     table.add_row([text]);
     if let Some(column) = table.column_mut(0) {

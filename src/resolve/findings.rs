@@ -1,6 +1,6 @@
 //! What would not load, in words: findings about libraries, versions, symbols and machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::loader::{Edge, Object, Outcome};
 use super::processes::{ProcessKind, Reach};
@@ -88,7 +88,9 @@ impl Resolution {
     ) -> Vec<Finding> {
         let missing = self.by_soname(kept, |outcome| matches!(outcome, Outcome::Missing { .. }));
         let mut in_tree: BTreeMap<&[u8], Vec<String>> = BTreeMap::new();
-        for entry in tree.entries().iter().filter(|entry| !entry.is_directory()) {
+        let dropped: BTreeSet<&[u8]> =
+            tree.all().filter(|(id, _)| tree.is_hidden(*id)).map(|(_, entry)| entry.path.name()).collect();
+        for (_, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory()) {
             if std::str::from_utf8(entry.path.name()).is_ok_and(|name| missing.contains_key(name)) {
                 in_tree.entry(entry.path.name()).or_default().push(entry.path.to_string());
             }
@@ -107,7 +109,9 @@ impl Resolution {
                     Some(why) => format!("the loader stops: {why}"),
                     None => format!("looked {process}in {}", searched.join(", ")),
                 };
-                let help = if let Some(paths) = in_tree.get(soname.as_bytes()) {
+                let help = if dropped.contains(soname.as_bytes()) {
+                    format!("--drop takes it: drop what needs it too, or keep it with --keep {soname}")
+                } else if let Some(paths) = in_tree.get(soname.as_bytes()) {
                     format!("{} is not in a directory that is searched: move it to lib/, or link it there", some(paths))
                 } else if glibc.as_ref().is_some_and(|glibc| glibc.has(soname)) {
                     "it is a part of glibc, of another build than the image's: build the tree on the image".to_owned()

@@ -74,6 +74,20 @@ impl Graph {
         needs
     }
 
+    /// What needs `node` directly, and why, sorted.
+    pub fn needed_by(&self, node: &Node) -> Vec<(&Node, Need)> {
+        let Some(index) = self.index.get(node) else { return Vec::new() };
+        let edges = self.inner.edges_directed(*index, petgraph::Direction::Incoming);
+        let mut needed_by: Vec<_> = edges.map(|edge| (&self.inner[edge.source()], *edge.weight())).collect();
+        needed_by.sort_by(|a, b| a.0.cmp(b.0));
+        needed_by
+    }
+
+    /// Every node, sorted.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.index.keys()
+    }
+
     /// Everything that `start` reaches, `start` included, each with what it was first reached from (breadth first).
     pub fn reach(&self, start: impl IntoIterator<Item = Node>) -> BTreeMap<Node, Option<Node>> {
         let mut reached: BTreeMap<Node, Option<Node>> = start.into_iter().map(|node| (node, None)).collect();

@@ -19,7 +19,7 @@ pub use graph::{Graph, Need, Node};
 pub use image::Image;
 pub use loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};
 pub use processes::{Loads, ProcessKind, Reach, environment};
-pub use r::{Package, RHome, RLayout};
+pub use r::{LeftOut, Package, RHome, RLayout};
 pub use symbols::{Fault, VersionFault};
 pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 
@@ -123,7 +123,9 @@ fn add_links_and_commands(graph: &mut Graph, tree: &Tree, commands: &Commands) {
         if let Place::Inside(target) = tree.follow(id)
             && !tree.entry(target).is_directory()
         {
-            graph.add(Node::Entry(id), Need::LinksTo, Node::Entry(target));
+            // The links on the way are needed as much as what they lead to.
+            let on_the_way = tree.next_hop(id).into_iter().chain([target]);
+            on_the_way.for_each(|to| graph.add(Node::Entry(id), Need::LinksTo, Node::Entry(to)));
         }
     }
     for used in &commands.uses {

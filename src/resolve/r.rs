@@ -1,6 +1,6 @@
 //! R in a tree: its home, its libraries, the installed packages, and what they need of each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::Facts;
 use crate::finding::{Code, Finding, Severity};
@@ -53,7 +53,18 @@ pub struct RLayout {
     pub libraries: Vec<TreePath>,
     /// Packages, sorted by name, then by library.
     pub packages: Vec<Package>,
+    /// What was there and is left out on request.
+    pub left_out: LeftOut,
     by_directory: BTreeMap<TreePath, usize>,
+}
+
+/// What is left out of a tree on request.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// The names of packages, with their directories: what needs them says so.
+    pub packages: BTreeMap<String, TreePath>,
+    /// Where R and its libraries were: rules for what is left there apply all the same.
+    pub roots: Roots,
 }
 
 impl RLayout {
@@ -144,7 +155,13 @@ impl RLayout {
 
     /// What the placeholders of rules stand for in this tree.
     pub fn roots(&self) -> Roots {
-        Roots { r_home: self.homes.iter().map(|home| home.path.clone()).collect(), library: self.libraries.clone() }
+        let with = |here: Vec<TreePath>, before: &[TreePath]| -> Vec<TreePath> {
+            here.into_iter().chain(before.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        Roots {
+            r_home: with(self.homes.iter().map(|home| home.path.clone()).collect(), &self.left_out.roots.r_home),
+            library: with(self.libraries.clone(), &self.left_out.roots.library),
+        }
     }
 
     /// The positions of every copy of a package.
@@ -192,13 +209,21 @@ impl RLayout {
         let subject = format!("pkg:{}", package.name());
         for need in package.description.needs() {
             let Some(copies) = by_name.get(need.package.as_str()) else {
-                let elsewhere =
-                    if self.find_package(&need.package).next().is_some() { ", for a rule drops it" } else { "" };
+                let elsewhere = match self.find_package(&need.package).next() {
+                    Some(_) => ", for a rule drops it",
+                    None if self.left_out.packages.contains_key(&need.package) => ", for --drop takes it",
+                    None => "",
+                };
+                let help = if self.left_out.packages.contains_key(&need.package) {
+                    format!("library({}) fails without it: drop pkg:{} too, or neither", package.name(), package.name())
+                } else {
+                    format!("install {} into the tree: library({}) fails without it", need.package, package.name())
+                };
                 findings.push(Finding::error(
                     Code::MissingPackage,
                     &subject,
                     format!("needs the package {}, which no library has{elsewhere}", need.package),
-                    format!("install {} into the tree: library({}) fails without it", need.package, package.name()),
+                    help,
                 ));
                 continue;
             };

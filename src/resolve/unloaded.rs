@@ -56,6 +56,11 @@ pub fn is_library_name(name: &[u8]) -> bool {
 }
 
 impl Resolution {
+    /// Whether an entry is a library that is there to be needed, or a link to one: nothing loads it by a name of its own.
+    pub fn is_library(&self, id: EntryId) -> bool {
+        self.libraries.contains(&id)
+    }
+
     /// The libraries that nothing loads of what `kept` holds for, sorted by path.
     pub fn unloaded(&self, tree: &Tree, facts: &Facts, kept: impl Fn(EntryId) -> bool) -> Vec<Unloaded> {
         let others = tree.iter().map(|(id, _)| id).filter(|id| kept(*id) && !self.libraries.contains(id));

@@ -15,7 +15,7 @@ pub use checks::{CheckPage, check_pages};
 pub use glibc::GlibcNames;
 pub use limits::Limits;
 pub use plugins::Plugins;
-pub use prune::{Level, Only, PruneRule, PruneRules, Roots};
+pub use prune::{Level, Only, PruneRule, PruneRules, Roots, asked_rules};
 pub use r::{RNeeds, Requirement};
 pub use runtime::{Commands, Environment, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile, VersionBound};
 

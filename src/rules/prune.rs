@@ -29,6 +29,9 @@ pub enum Level {
     Safe,
     /// On when selected: some functions need what it drops.
     Extra,
+    /// Not a rule to turn on: what the command line names.
+    #[serde(skip)]
+    Asked,
 }
 
 /// What a rule can ask of a file beside its path.
@@ -79,6 +82,45 @@ struct RuleFile {
     rule: Vec<PruneRule>,
 }
 
+/// What is dropped because somebody said so: a rule for the report, and its page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedRule {
+    code: String,
+    name: String,
+    what: String,
+    why_safe: String,
+    breaks: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedFile {
+    rule: [AskedRule; 2],
+}
+
+/// The two rules that stand for `--drop` in reports: what it names, and what goes because nothing else needs it.
+///
+/// # Errors
+/// When the built-in file is damaged, which a test rules out.
+pub fn asked_rules() -> Result<[PruneRule; 2]> {
+    let file: AskedFile = from_toml("rules/asked.toml", include_str!("../../rules/asked.toml"))?;
+    Ok(file.rule.map(|rule| PruneRule {
+        code: rule.code,
+        name: rule.name,
+        what: rule.what,
+        why_safe: rule.why_safe,
+        breaks: rule.breaks,
+        level: Level::Asked,
+        globs: Vec::new(),
+        unless: Vec::new(),
+        pattern: String::new(),
+        only: None,
+        drops: Vec::new(),
+        keeps: Vec::new(),
+    }))
+}
+
 /// What the placeholders in globs stand for.
 #[derive(Debug, Clone, Default)]
 pub struct Roots {
@@ -122,10 +164,11 @@ impl PruneRules {
     }
 
     fn add(&mut self, file: &str, text: &str) -> Result<()> {
+        let asked = asked_rules()?;
         for rule in from_toml::<RuleFile>(file, text)?.rule {
             check(file, &rule)?;
-            let mut known = self.rules.iter();
-            if let Some((old, _)) = known.find(|(old, _)| old.code == rule.code || old.name == rule.name) {
+            let mut known = self.rules.iter().map(|(rule, _)| rule).chain(&asked);
+            if let Some(old) = known.find(|old| old.code == rule.code || old.name == rule.name) {
                 return Err(wrong(file, &rule, &format!("there is already a rule {} ({})", old.code, old.name)));
             }
             let on = rule.level == Level::Safe;

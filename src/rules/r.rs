@@ -29,7 +29,7 @@ pub struct RNeeds {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "why and source must be there; people read them in the file")]
+#[expect(dead_code, reason = "source must be there; people read it in the file")]
 struct StartPackage {
     package: String,
     why: String,
@@ -78,6 +78,11 @@ impl RNeeds {
     /// The packages without which R does not start, or starts with its default session broken.
     pub fn start_packages(&self) -> impl Iterator<Item = &str> {
         self.start.iter().map(|start| start.package.as_str())
+    }
+
+    /// What happens without a package that R starts with; `None` for any other.
+    pub fn without(&self, package: &str) -> Option<&str> {
+        self.start.iter().find(|start| start.package == package).map(|start| start.why.as_str())
     }
 
     /// Whether a session needs this file; the path is relative to R's home.

@@ -38,6 +38,18 @@ impl Tree {
         self.locate_inside(self.path(id))
     }
 
+    /// The entry that the link `id` names itself, which can be a link again; `None` when it is no link, or names nothing by
+    /// its text alone.
+    pub fn next_hop(&self, id: EntryId) -> Option<EntryId> {
+        let entry = self.entry(id);
+        let Kind::Link { target } = &entry.kind else { return None };
+        let path = match target.first()? {
+            b'/' => TreePath::from_mounted(target)?,
+            _ => entry.path.parent()?.join(target)?,
+        };
+        self.find(&path)
+    }
+
     /// Walks an absolute path one component at a time, as the kernel does; a link's target takes the place of its name.
     fn walk(&self, absolute: &[u8]) -> Place {
         let components = |bytes: &[u8]| -> Vec<Vec<u8>> {

@@ -138,6 +138,8 @@ pub struct Tree {
     source: Source,
     /// Contents that do not lie in the source at the entry's own path.
     beside: Vec<Beside>,
+    /// Which entries are taken for absent, by position; empty when none is.
+    hidden: Vec<bool>,
 }
 
 enum Beside {
@@ -155,10 +157,11 @@ enum Source {
 impl Tree {
     fn new(mut entries: Vec<Entry>, source: Source) -> Self {
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { entries, source, beside: Vec::new() }
+        Self { entries, source, beside: Vec::new(), hidden: Vec::new() }
     }
 
-    /// Adds files from elsewhere, each at a path that is free, with the directories above it. Ids are other ones after that.
+    /// Adds files from elsewhere, each at a path that is free, with the directories above it. Ids are other ones after
+    /// that, and nothing is hidden any more.
     ///
     /// # Errors
     /// When one of the files cannot be read.
@@ -203,16 +206,49 @@ impl Tree {
     fn put_in_order(&mut self) {
         self.entries.extend(implied_directories(&self.entries));
         self.entries.sort_by(|a, b| a.path.cmp(&b.path));
+        self.hidden = Vec::new();
     }
 
-    /// Every entry, sorted by path. The root itself is not among them.
+    /// Takes entries for absent from now on, and with them the directories of which nothing is left. They keep their ids,
+    /// and can be read: only looking for them, and walking the tree, passes over them.
+    pub(crate) fn hide(&mut self, ids: impl IntoIterator<Item = EntryId>) {
+        let mut hidden = std::mem::take(&mut self.hidden);
+        hidden.resize(self.entries.len(), false);
+        for id in ids {
+            hidden[id.index()] = true;
+        }
+        // What is below a directory comes after it: backwards, each is decided before the one that holds it.
+        let mut left: BTreeSet<TreePath> = BTreeSet::new();
+        let mut had: BTreeSet<TreePath> = BTreeSet::new();
+        for (entry, hidden) in self.entries.iter().zip(&mut hidden).rev() {
+            *hidden |= entry.is_directory() && had.contains(&entry.path) && !left.contains(&entry.path);
+            let Some(parent) = entry.path.parent() else { continue };
+            if !*hidden {
+                left.insert(parent.clone());
+            }
+            had.insert(parent);
+        }
+        self.hidden = hidden;
+    }
+
+    /// Whether an entry is taken for absent.
+    pub fn is_hidden(&self, id: EntryId) -> bool {
+        self.hidden.get(id.index()).is_some_and(|hidden| *hidden)
+    }
+
+    /// Every entry, the hidden ones too, sorted by path. The root itself is not among them.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
+    /// Every id with its entry, the hidden ones too, sorted by path.
+    pub fn all(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
+        self.entries.iter().enumerate().map(|(i, entry)| (id_of(i), entry))
+    }
+
     /// Every id with its entry, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
-        self.entries.iter().enumerate().map(|(i, entry)| (id_of(i), entry))
+        self.all().filter(|(id, _)| !self.is_hidden(*id))
     }
 
     /// The entry of an id.
@@ -227,6 +263,11 @@ impl Tree {
 
     /// The entry at exactly this path; links are not followed.
     pub fn find(&self, path: &TreePath) -> Option<EntryId> {
+        self.find_even_hidden(path).filter(|id| !self.is_hidden(*id))
+    }
+
+    /// The entry at exactly this path, even when it is taken for absent.
+    pub fn find_even_hidden(&self, path: &TreePath) -> Option<EntryId> {
         self.entries.binary_search_by(|entry| entry.path.cmp(path)).ok().map(id_of)
     }
 
@@ -239,6 +280,7 @@ impl Tree {
             .enumerate()
             .take_while(move |(_, entry)| entry.path.as_bytes().starts_with(&prefix))
             .map(move |(i, entry)| (id_of(start + i), entry))
+            .filter(|(id, _)| !self.is_hidden(*id))
     }
 
     /// The whole content of a regular file.

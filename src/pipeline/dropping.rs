@@ -1,0 +1,151 @@
+//! What `--drop` and `--keep` name: targets become entries, what is dropped is hidden in the tree with what only it needed,
+//! and the tree is looked at again as it is without that. So what breaks is found as in any other tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Analyzed, Decided, Settings, analyze_tree};
+use crate::error::{Error, Result};
+use crate::finding::{Code, Finding};
+use crate::path::TreePath;
+use crate::progress::Progress;
+use crate::prune::{Decision, Gone, Holds, Pruning};
+use crate::resolve::{LeftOut, Need, Node};
+use crate::rules::RNeeds;
+use crate::scan::EntryId;
+use crate::target;
+
+/// How many names a message lists.
+const NAMES_SHOWN: usize = 6;
+
+/// What `--keep` names and is there. What is not there yet may be bundled; at the end [`leave_out`] wants all of it.
+pub(super) fn on_request(analyzed: &Analyzed<'_>, settings: &Settings) -> BTreeSet<EntryId> {
+    let things: Vec<_> = settings.keep.iter().flat_map(|text| target::find(analyzed, text)).collect();
+    target::entries(analyzed, &things)
+}
+
+/// Leaves out of an analyzed tree what `--drop` names and what only that needed, and decides anew.
+///
+/// # Errors
+/// When a target of `--drop` or `--keep` is not there, or both name the same.
+pub(super) fn leave_out<'a>(
+    analyzed: Analyzed<'a>,
+    (said, pruning): Decided,
+    scanned: Vec<Finding>,
+    (settings, progress): (&'a Settings, &dyn Progress),
+    decide: impl Fn(&Analyzed<'a>) -> Result<Decided>,
+) -> Result<(Analyzed<'a>, Decided)> {
+    for text in &settings.keep {
+        in_tree(&analyzed, "--keep", text)?;
+    }
+    let mut dropped: BTreeSet<EntryId> = BTreeSet::new();
+    for text in &settings.drop {
+        let entries = in_tree(&analyzed, "--drop", text)?;
+        let files = |id: &&EntryId| !analyzed.tree.entry(**id).is_directory();
+        if entries.iter().filter(files).all(|id| pruning.keeps_on_request(*id)) && entries.iter().any(|id| files(&id)) {
+            return Err(Error::Usage {
+                message: format!("--drop {text}: --keep names all of it"),
+                help: "take it out of one of the two".to_owned(),
+            });
+        }
+        dropped.extend(entries);
+    }
+    if dropped.is_empty() {
+        return Ok((analyzed, (said, pruning)));
+    }
+    let gone = Holds::new(&analyzed.tree, &analyzed.resolution, &pruning).drop(dropped.iter().copied());
+    let needed = needed_all_the_same(&analyzed, &pruning, &gone)?;
+    // What rules drop of a package is not to come back because the package is not there any more.
+    let by_rules: Vec<(EntryId, Decision)> = dropped
+        .into_iter()
+        .filter(|id| !pruning.keeps(*id) && !pruning.keeps_on_request(*id))
+        .map(|id| (id, pruning.decision(id)))
+        .collect();
+    let packages = analyzed.resolution.r.packages.iter();
+    let packages = packages
+        .filter(|package| gone.dropped.contains(&package.entry))
+        .map(|p| (p.name().to_owned(), p.directory.clone()));
+    let left_out = LeftOut { packages: packages.collect(), roots: analyzed.resolution.r.roots() };
+
+    let Analyzed { mut tree, mut bundled, .. } = analyzed;
+    tree.hide(gone.dropped.iter().chain(&gone.with_it).copied().chain(by_rules.iter().map(|(id, _)| *id)));
+    let mut analyzed = analyze_tree((tree, scanned), settings, progress)?;
+    let is_there = |path: &str| TreePath::new(path).is_some_and(|path| analyzed.tree.find(&path).is_some());
+    bundled.retain(|library| is_there(&library.path));
+    analyzed.bundled = bundled;
+    analyzed.resolution.r.left_out = left_out;
+    let (mut said, mut pruning) = decide(&analyzed)?;
+    pruning.note_gone(&gone, &by_rules)?;
+    said.extend(needed);
+    Ok((analyzed, (said, pruning)))
+}
+
+/// The entries that an argument names.
+fn in_tree(analyzed: &Analyzed<'_>, option: &str, text: &str) -> Result<BTreeSet<EntryId>> {
+    let things = target::find_or_say(analyzed, option, text)?;
+    let entries = target::entries(analyzed, &things);
+    if entries.is_empty() {
+        return Err(Error::Usage {
+            message: format!("{option} {text}: it is not in the tree"),
+            help: format!("layerfit why {text} says where it comes from"),
+        });
+    }
+    Ok(entries)
+}
+
+/// What goes though something that stays needs it: of R and of packages, files and the packages that R starts with. What
+/// packages and libraries need of others is found when the tree is looked at again.
+fn needed_all_the_same(analyzed: &Analyzed<'_>, pruning: &Pruning, gone: &Gone) -> Result<Vec<Finding>> {
+    let (tree, r) = (&analyzed.tree, &analyzed.resolution.r);
+    let all: BTreeSet<EntryId> = gone.all().collect();
+    let stays = |id: EntryId| pruning.keeps(id) && !all.contains(&id);
+    let in_r = |id: EntryId| {
+        let path = tree.path(id);
+        r.package_of(path).is_some() || r.homes.iter().any(|home| path.below(&home.path).is_some())
+    };
+    let r_stays = tree.iter().any(|(id, entry)| !entry.is_directory() && stays(id) && in_r(id));
+
+    let needs = RNeeds::built_in()?;
+    let mut findings = Vec::new();
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for from in analyzed.resolution.graph.nodes() {
+        let who = match from {
+            Node::R if r_stays => "R".to_owned(),
+            Node::Package(position) if stays(r.packages[*position].entry) => target::package_name(analyzed, *position),
+            Node::Entry(id) if stays(*id) => tree.path(*id).to_string(),
+            _ => continue,
+        };
+        for (to, need) in analyzed.resolution.graph.needs(from) {
+            match (to, need) {
+                (Node::Entry(id), Need::Contains | Need::LinksTo) if all.contains(id) => {
+                    files.entry(who.clone()).or_default().push(tree.path(*id).to_string());
+                }
+                (Node::Package(position), Need::Imports) if *from == Node::R => {
+                    let package = &r.packages[*position];
+                    // Another copy will do.
+                    let copies = r.find_package(package.name()).filter(|copy| stays(r.packages[*copy].entry)).count();
+                    if let (true, 0, Some(why)) = (all.contains(&package.entry), copies, needs.without(package.name()))
+                    {
+                        findings.push(Finding::error(
+                            Code::DroppedThoughNeeded,
+                            target::package_name(analyzed, *position),
+                            format!("--drop takes it, and R starts with it: {why}"),
+                            "take it out of --drop",
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    for (who, paths) in files {
+        let more = paths.len().saturating_sub(NAMES_SHOWN);
+        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+        findings.push(Finding::error(
+            Code::DroppedThoughNeeded,
+            &who,
+            format!("needs what --drop takes: {}{others}", paths[..paths.len() - more].join(", ")),
+            format!("take it out of --drop, or drop {who} as a whole"),
+        ));
+    }
+    Ok(findings)
+}

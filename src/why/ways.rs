@@ -1,0 +1,204 @@
+//! Ways: how something that is kept is come to, from a root. R is one, a package is installed and so another, Lambda starts
+//! the bootstrap and the extensions, and everything that is no library is there because it is in the tree.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::pipeline::Analyzed;
+use crate::prune::Pruning;
+use crate::resolve::{Need, Node};
+use crate::scan::{EntryId, Kind};
+
+/// How many unfinished ways are looked at before the search for more gives up: a bound on time, not on what is found first.
+const MOST_TRIED: usize = 50_000;
+
+/// Where a way begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Root {
+    R,
+    Lambda,
+    Installed,
+    InTree,
+}
+
+impl Root {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Root::R => "R",
+            Root::Lambda => "Lambda",
+            Root::Installed => "installed",
+            Root::InTree => "in the tree",
+        }
+    }
+}
+
+/// A step: what is come to, and how from what is before it.
+pub(super) type Step = (Node, &'static str);
+
+/// A way from a root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Way {
+    pub(super) root: Root,
+    pub(super) steps: Vec<Step>,
+}
+
+/// What can be before something on a way.
+enum Before {
+    Root(Root),
+    Node(Node),
+}
+
+/// The ways through what is kept.
+pub(super) struct Ways<'a> {
+    analyzed: &'a Analyzed<'a>,
+    pruning: &'a Pruning,
+    unloaded: BTreeSet<EntryId>,
+}
+
+impl<'a> Ways<'a> {
+    pub(super) fn new(analyzed: &'a Analyzed<'a>, pruning: &'a Pruning) -> Self {
+        let kept = |id| pruning.keeps(id);
+        let unloaded = analyzed.resolution.unloaded(&analyzed.tree, &analyzed.facts, kept);
+        Self { analyzed, pruning, unloaded: unloaded.into_iter().map(|library| library.entry).collect() }
+    }
+
+    /// Whether a library is kept though nothing loads it.
+    pub(super) fn is_unloaded(&self, id: EntryId) -> bool {
+        self.unloaded.contains(&id)
+    }
+
+    /// The shortest way to one of these; of several, the one with the first root. With `needed`, one that something needs,
+    /// and not one that is only there.
+    pub(super) fn shortest(&self, targets: &BTreeSet<Node>, needed: bool) -> Option<Way> {
+        let start = |node: &Node| (node.clone(), Vec::new());
+        let mut level: BTreeMap<Node, Vec<Step>> = targets.iter().map(start).collect();
+        let mut seen = targets.clone();
+        while !level.is_empty() {
+            let mut ends: Vec<Way> = Vec::new();
+            let mut next: BTreeMap<Node, Vec<Step>> = BTreeMap::new();
+            for (node, after) in &level {
+                let by_place = !(needed && targets.contains(node));
+                for (before, how) in self.before(node, by_place) {
+                    let steps = [(node.clone(), how)].into_iter().chain(after.iter().cloned()).collect();
+                    match before {
+                        Before::Root(root) => ends.push(Way { root, steps }),
+                        Before::Node(before) if seen.contains(&before) => {}
+                        Before::Node(before) => {
+                            next.entry(before).or_insert(steps);
+                        }
+                    }
+                }
+            }
+            if let Some(way) = ends.into_iter().min() {
+                return Some(way);
+            }
+            seen.extend(next.keys().cloned());
+            level = next;
+        }
+        None
+    }
+
+    /// Every way to one of these on which nothing comes twice, the shortest first, and whether there are more than `most`. To
+    /// a package on the way only the shortest is taken: who imports that is another question.
+    pub(super) fn all(&self, targets: &BTreeSet<Node>, most: usize) -> (Vec<Way>, bool) {
+        let mut found: Vec<Way> = Vec::new();
+        let mut queue: VecDeque<(Node, Vec<Step>)> = targets.iter().map(|node| (node.clone(), Vec::new())).collect();
+        let mut to_package: BTreeMap<Node, Option<Way>> = BTreeMap::new();
+        let mut left = MOST_TRIED;
+        while let Some((node, after)) = queue.pop_front() {
+            for (before, how) in self.before(&node, true) {
+                let steps: Vec<Step> = [(node.clone(), how)].into_iter().chain(after.iter().cloned()).collect();
+                let is_on_it = |node: &Node| targets.contains(node) || steps.iter().any(|(step, _)| step == node);
+                match before {
+                    Before::Root(root) => found.push(Way { root, steps }),
+                    Before::Node(before) if is_on_it(&before) => {}
+                    Before::Node(before @ Node::Package(_)) => {
+                        let only = BTreeSet::from([before.clone()]);
+                        let way = to_package.entry(before).or_insert_with(|| self.shortest(&only, false));
+                        if let Some(way) = way.as_ref().filter(|way| !way.steps.iter().any(|(step, _)| is_on_it(step)))
+                        {
+                            found.push(Way { root: way.root, steps: way.steps.iter().cloned().chain(steps).collect() });
+                        }
+                    }
+                    Before::Node(before) => {
+                        let Some(fewer) = left.checked_sub(1) else { return (shortest_of(found, most), true) };
+                        left = fewer;
+                        queue.push_back((before, steps));
+                    }
+                }
+            }
+        }
+        let more = found.len() > most;
+        (shortest_of(found, most), more)
+    }
+
+    /// What is directly before something, and how that comes to it; with `by_place`, what it is there with too.
+    fn before(&self, node: &Node, by_place: bool) -> Vec<(Before, &'static str)> {
+        let resolution = &self.analyzed.resolution;
+        let kept = |node: &Node| match node {
+            Node::R => true,
+            Node::Entry(id) => self.pruning.keeps(*id),
+            Node::Package(position) => self.pruning.keeps(resolution.r.packages[*position].entry),
+            Node::Image(_) | Node::Missing(_) => false,
+        };
+        let mut before = Vec::new();
+        for (from, need) in resolution.graph.needed_by(node).into_iter().filter(|(from, _)| kept(from)) {
+            match from {
+                Node::R => before.push((Before::Root(Root::R), how(need))),
+                // A link to a library that nothing opens holds nothing.
+                Node::Entry(id) if need == Need::LinksTo && self.is_unloaded(*id) => {}
+                _ => before.push((Before::Node(from.clone()), how(need))),
+            }
+        }
+        match node {
+            Node::Package(_) => before.push((Before::Root(Root::Installed), "is")),
+            Node::Entry(id) if by_place => before.extend(self.because_of_its_place(*id)),
+            Node::Entry(_) | Node::R | Node::Image(_) | Node::Missing(_) => {}
+        }
+        before
+    }
+
+    /// What a file is there with, when it need not be needed.
+    fn because_of_its_place(&self, id: EntryId) -> Option<(Before, &'static str)> {
+        let (tree, resolution) = (&self.analyzed.tree, &self.analyzed.resolution);
+        let path = tree.path(id);
+        if let Some(position) = resolution.r.package_of(path) {
+            let package = &resolution.r.packages[position];
+            let needed = resolution.graph.needs(&Node::Package(position)).iter().any(|(to, _)| **to == Node::Entry(id));
+            return match (self.pruning.keeps(package.entry), needed) {
+                (true, false) => Some((Before::Node(Node::Package(position)), "has")),
+                (true, true) => None,
+                (false, _) => Some((Before::Root(Root::InTree), "is")),
+            };
+        }
+        if resolution.is_library(id) {
+            return self.is_unloaded(id).then_some((Before::Root(Root::InTree), "is"));
+        }
+        if resolution.r.homes.iter().any(|home| path.below(&home.path).is_some()) {
+            let needed = resolution.graph.needs(&Node::R).iter().any(|(to, _)| **to == Node::Entry(id));
+            return (!needed).then_some((Before::Root(Root::R), "has"));
+        }
+        let extension = path.parent().is_some_and(|parent| parent.as_bytes() == b"extensions");
+        let file = !matches!(tree.entry(id).kind, Kind::Directory);
+        if file && (extension || path.as_bytes() == b"bootstrap") {
+            return Some((Before::Root(Root::Lambda), "starts"));
+        }
+        Some((Before::Root(Root::InTree), "is"))
+    }
+}
+
+/// The shortest of these, in an order that does not depend on how they were found.
+fn shortest_of(mut ways: Vec<Way>, most: usize) -> Vec<Way> {
+    ways.sort_by(|a, b| (a.steps.len(), a).cmp(&(b.steps.len(), b)));
+    ways.truncate(most);
+    ways
+}
+
+fn how(need: Need) -> &'static str {
+    match need {
+        Need::Loads => "loads",
+        Need::Imports => "imports",
+        Need::LinksTo => "leads to",
+        Need::Runs => "runs",
+        Need::Contains => "reads",
+    }
+}
