@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove reports fuzz needs clean
+.PHONY: demo test check-code prove page-works reports fuzz needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -20,7 +20,7 @@ demo: needs
 	@$(layerfit) pack $(tree) -o $(work)/layers $(runtime)
 	@echo; echo 'Layers, manifest and report: $(work)/layers'
 
-test: needs check-code prove
+test: needs check-code prove page-works
 
 check-code:
 	cargo fmt --check
@@ -33,6 +33,13 @@ prove: needs
 	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) $(tree) -- $(runtime)
+
+# What report.html promises, tried in a browser (scripts/page_works.py says how).
+page-works: needs
+	scripts/needs.sh browser
+	cargo build --release --locked
+	scripts/demo-tree.sh $(tree)
+	/usr/bin/python3 scripts/page_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
 
 # Half an hour for each reader of files that strangers make: make fuzz MINUTES=30
 fuzz:

@@ -1,6 +1,6 @@
 #!/bin/bash
-# needs.sh: what `make demo` and `make test` need besides Rust. Installs it when that is possible; otherwise says how in
-# one line and exits with 2.
+# needs.sh [browser]: what `make demo` and `make test` need besides Rust; with "browser", what `make page-works` needs as
+# well. Installs it when that is possible; otherwise says how in one line and exits with 2.
 set -euo pipefail
 
 # command:package
@@ -14,6 +14,12 @@ for pair in "${wanted[@]}"; do
 done
 # The C compiler links the tests' programs against libc.
 echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(gcc libc6-dev)
+if [ "${1-}" = browser ]; then
+    command -v chromium google-chrome google-chrome-stable >/dev/null || missing+=(chromium)
+    command -v chromedriver >/dev/null || missing+=(chromium-driver)
+    # The system's Python, for which the package is: another may come first in the PATH.
+    /usr/bin/python3 -c 'import selenium' 2>/dev/null || missing+=(python3-selenium)
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -76,8 +76,11 @@ for (const map of [maps.kept, maps.pruned]) {
 // ---- Who needs what -------------------------------------------------------------------------------------------------
 
 const numberOf = new Map(data.things.map((thing, i) => [thing, i]));
-const [CONTAINS] = [4];
+const CONTAINS = 4;
 const VERBS = { needs: ['loads', 'imports', 'runs', 'links to', 'reads'], users: ['loads it', 'imports it', 'runs it', 'links to it', 'reads it'] };
+/** The order in which they are listed: imports first. */
+const RANK = [1, 0, 2, 3, 4];
+const STEPS_SHOWN = 2;
 const forward = data.things.map(() => []);
 const backward = data.things.map(() => []);
 for (let i = 0; i < data.needs.length; i += 3) {
@@ -582,9 +585,15 @@ function renderNeeds(thing) {
     const count = steps.reduce((sum, step) => sum + step.length, 0);
     const part = element('div', { id: key });
     part.append(element('h4', { textContent: count ? `${title} ${count}${steps.length > 1 ? `, in up to ${steps.length} steps` : ''}` : key === 'needs' ? 'Needs nothing' : 'Nothing is known to need it' }));
+    let into = part;
     steps.forEach((step, at) => {
-      if (steps.length > 1) part.append(element('p', { className: 'step', textContent: at === 0 ? 'directly' : `${at + 1} steps away` }));
-      part.append(thingList(step, VERBS[key]));
+      if (at === STEPS_SHOWN) {
+        const further = steps.slice(at).reduce((sum, { length }) => sum + length, 0);
+        into = element('details', {}, element('summary', { textContent: `${further} more, further away` }));
+        part.append(into);
+      }
+      if (steps.length > 1) into.append(element('p', { className: 'step', textContent: at === 0 ? 'directly' : `${at + 1} steps away` }));
+      into.append(thingList(step, VERBS[key]));
     });
     if (own.length) {
       const more = element('details', {}, element('summary', { textContent: `reads ${plural(own.length, 'file', 'files')} of its own` }));
@@ -597,7 +606,7 @@ function renderNeeds(thing) {
 
 function thingList(step, verbs) {
   const rows = step.map(([to, how, through]) => ({ thing: data.things[to], how, through }));
-  rows.sort((a, b) => a.how - b.how || (describe(a.thing).name < describe(b.thing).name ? -1 : 1));
+  rows.sort((a, b) => RANK[a.how] - RANK[b.how] || (describe(a.thing).name < describe(b.thing).name ? -1 : 1));
   const list = element('ul', { className: 'chips' });
   shorten(list, rows, 12, ({ thing, how, through }) => {
     const row = element('li', {}, element('small', { textContent: verbs[how] }), ...thingButton(thing));
