@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Hold layerfit's packing against a solver that knows nothing of it: OR-Tools CP-SAT.
+
+Makes instances from a fixed seed, always the same: 20 to 400 pieces of nine kinds, loose or full to the byte, one
+dimension binding or both, every third with pieces pinned to bins. Has examples/packing.rs pack them and checks of each
+answer, with its own arithmetic and with CP-SAT:
+
+- every piece is in one bin, a pinned one in that of its pin, and no bin holds more than it can;
+- what is called optimal is: CP-SAT proves that one bin less does not do, or the bytes alone do;
+- a lower bound is true: CP-SAT finds no packing below it, and it is the number of bins just when they are optimal;
+- it took no more than a second of processor time.
+
+CP-SAT may take a fixed effort for each question, not a time, so that it says the same everywhere; what it cannot answer
+is counted and not judged, and so are packings that layerfit calls unproven and CP-SAT betters.
+
+Prints one line for each failure, and one of figures at the end. Exit 0: no failure; 1: some; 2: wrong call; 77: OR-Tools
+is not there and cannot be installed. It is installed from PyPI into an environment of its own when it is not there.
+"""
+
+import argparse
+import importlib.util
+import json
+import math
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import venv
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ORTOOLS = "ortools==9.15.6755"
+SEED = 20240607
+# What one answer may take, in milliseconds of processor time.
+ALLOWED = 1000
+# What CP-SAT may do for one question, in its own units: about as many seconds.
+EFFORT = 3.0
+
+COUNTS = (20, 25, 30, 40, 60, 100, 200, 400)
+FILLS = (0.7, 0.85, 0.92, 0.96, 0.98, 0.99, 0.995, 0.999, 0.9999)
+BINDING = ("zipped", "unzipped", "both")
+# Lambda's limits, for the kinds whose pieces are shares of a bin.
+LAYER = (50 << 20, 250 << 20)
+
+
+# --- instances ----------------------------------------------------------------
+
+
+def packages(rng, number):
+    """Bytes zipped and unzipped like those of R packages."""
+    zipped = rng.lognormvariate(12.8, 1.5)
+    return zipped, zipped * math.exp(rng.gauss(1.0, 0.35))
+
+
+def large(rng, number):
+    """One in twelve is much larger."""
+    factor = rng.uniform(10, 40) if rng.random() < 0.08 else 1
+    return tuple(factor * size for size in packages(rng, number))
+
+
+def halves(rng, number):
+    """Some are about as large as one another, and larger than nearly all others."""
+    zipped = rng.uniform(0.8, 1.2) * 2e7 if number < 12 else packages(rng, number)[0]
+    return zipped, zipped * math.exp(rng.gauss(1.0, 0.35))
+
+
+def mixed(rng, number):
+    """Shared objects hardly compress, help and data do."""
+    zipped = packages(rng, number)[0]
+    return zipped, zipped * rng.choice((1.15, 9.0)) * rng.uniform(0.9, 1.1)
+
+
+def equal(rng, number):
+    """Many are of one size."""
+    zipped = rng.choice((4e5, 9e5, 2.5e6, 6.1e6, 7.7e6))
+    return zipped, zipped * rng.choice((1.5, 2.5, 4.0))
+
+
+def opposite(rng, number):
+    """What is large zipped is small unzipped."""
+    share = rng.betavariate(0.6, 0.6)
+    return 1e6 * (0.05 + share), 5e6 * (1.05 - share)
+
+
+def thirds(rng, number):
+    """A few of them fill a bin."""
+    return tuple(rng.uniform(0.15, 0.5) * size for size in LAYER)
+
+
+def over_half(rng, number):
+    """Some are more than half a bin in one dimension."""
+    return tuple(rng.uniform(0.05, 0.7) * size for size in LAYER)
+
+
+OF_ANY_SIZE = (packages, large, halves, mixed, equal, opposite)
+OF_A_BIN = (thirds, over_half)
+
+
+def cut(rng, bins, count):
+    """Pieces that fill so many bins to the byte, in one dimension or in both."""
+    both = rng.random() < 0.5
+    pieces = []
+    for number in range(bins):
+        inside = count // bins + (number < count % bins)
+        columns = []
+        for dimension, size in enumerate(LAYER):
+            full = size if dimension == 0 or both else int(size * rng.uniform(0.5, 0.95))
+            shares = [rng.lognormvariate(0, 1.2) for _ in range(inside)]
+            column = [max(1, int(full * share / sum(shares))) for share in shares]
+            column[0] += full - sum(column)
+            columns.append(column)
+        pieces += zip(*columns)
+    rng.shuffle(pieces)
+    return pieces
+
+
+def instances(count):
+    """So many instances; each has its own seed, so that no one depends on how many there are."""
+    kinds = OF_ANY_SIZE + OF_A_BIN + (cut,)
+    for number in range(count):
+        rng = random.Random(SEED + number)
+        kind = kinds[number % len(kinds)]
+        # Two in three are of as few bins as Lambda allows layers.
+        bins = rng.randint(6, 12) if rng.random() < 1 / 3 else rng.randint(1, 5)
+        size = rng.choice(COUNTS)
+        capacity = LAYER
+        if kind is cut:
+            pieces = cut(rng, bins, size)
+            slack = rng.choice((0, 0.0001, 0.001, 0.01))
+            capacity = [int(size * (1 + slack)) for size in LAYER]
+        elif kind in OF_A_BIN:
+            pieces = [kind(rng, piece) for piece in range(rng.randint(20, 45))]
+        else:
+            pieces = [kind(rng, piece) for piece in range(size)]
+        pieces = [[int(zipped), int(unzipped)] for zipped, unzipped in pieces]
+        if kind in OF_ANY_SIZE:
+            capacity = fitting(rng, pieces, bins)
+        pins = pinned(rng, pieces, capacity) if rng.random() < 1 / 3 else [None] * len(pieces)
+        yield {
+            "capacity": list(capacity),
+            "pieces": [[*piece, pin] for piece, pin in zip(pieces, pins)],
+        }
+
+
+def fitting(rng, pieces, bins):
+    """A capacity at which so many bins would be full to some degree."""
+    binding = rng.choice(BINDING)
+    capacity = []
+    for dimension, name in enumerate(("zipped", "unzipped")):
+        fill = rng.choice(FILLS)
+        if binding not in (name, "both"):
+            fill *= rng.uniform(0.4, 0.9)
+        sizes = [piece[dimension] for piece in pieces]
+        capacity.append(max(math.ceil(sum(sizes) / (bins * fill)), max(sizes)))
+    return capacity
+
+
+def pinned(rng, pieces, capacity):
+    """Pins to a few bins, for some of the pieces, so that they fit there."""
+    left = {number: list(capacity) for number in rng.sample(range(6), rng.randint(1, 4))}
+    share = rng.choice((0.05, 0.2, 0.5))
+    pins = []
+    for piece in pieces:
+        number = rng.choice(sorted(left))
+        fits = all(size <= room for size, room in zip(piece, left[number]))
+        pins.append(number if fits and rng.random() < share else None)
+        if pins[-1] is not None:
+            left[number] = [room - size for size, room in zip(piece, left[number])]
+    return pins
+
+
+# --- judging ------------------------------------------------------------------
+
+
+def by_bytes(instance):
+    """The fewest bins that hold as many bytes, and all pins."""
+    least = len({pin for _, _, pin in instance["pieces"]} - {None})
+    for dimension, capacity in enumerate(instance["capacity"]):
+        least = max(least, -(-sum(piece[dimension] for piece in instance["pieces"]) // capacity))
+    return least
+
+
+def can_be_packed(instance, bins):
+    """Whether CP-SAT can put the pieces into so many bins; None when it does not find out."""
+    from ortools.sat.python import cp_model
+
+    pieces, capacity = instance["pieces"], instance["capacity"]
+    # The bins of the pins come first.
+    pins = sorted({pin for _, _, pin in pieces} - {None})
+    model = cp_model.CpModel()
+    inside = [[model.new_bool_var("") for _ in range(bins)] for _ in pieces]
+    free = [number for number, (_, _, pin) in enumerate(pieces) if pin is None]
+    free.sort(key=lambda i: -max(size / most for size, most in zip(pieces[i], capacity)))
+    for number, (_, _, pin) in enumerate(pieces):
+        model.add_exactly_one(inside[number])
+        if pin is not None:
+            model.add(inside[number][pins.index(pin)] == 1)
+    # The others are alike: the largest piece is in the first of them, the second in one of the first two, and so on.
+    for order, number in enumerate(free):
+        for bin_ in range(len(pins) + order + 1, bins):
+            model.add(inside[number][bin_] == 0)
+    for bin_ in range(bins):
+        for dimension in range(2):
+            held = sum(piece[dimension] * inside[i][bin_] for i, piece in enumerate(pieces))
+            model.add(held <= capacity[dimension])
+    solver = cp_model.CpSolver()
+    # One thread and a fixed effort, for the same answer everywhere.
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 1
+    solver.parameters.max_deterministic_time = EFFORT
+    status = solver.solve(model)
+    return {cp_model.OPTIMAL: True, cp_model.FEASIBLE: True, cp_model.INFEASIBLE: False}.get(status)
+
+
+def wrong(instance, answer):
+    """What is wrong with an answer by itself; nothing if it is a packing and does not contradict itself."""
+    pieces, packing = instance["pieces"], answer["packing"]
+    if sorted(piece for bin_ in packing for piece in bin_) != list(range(len(pieces))):
+        return "not every piece is in one bin"
+    for number, bin_ in enumerate(packing):
+        for dimension, capacity in enumerate(instance["capacity"]):
+            if sum(pieces[piece][dimension] for piece in bin_) > capacity:
+                return "a bin holds more than it can"
+        if any(pieces[piece][2] not in (None, number) for piece in bin_):
+            return "a piece is not where its pin says"
+    bins, lower_bound, optimal = answer["bins"], answer["lower_bound"], answer["optimal"]
+    if bins != sum(1 for bin_ in packing if bin_):
+        return "the bins are not as many as it says"
+    if lower_bound > bins or optimal != (lower_bound == bins):
+        return f"the lower bound is {lower_bound} and optimal {optimal}"
+    if answer["milliseconds"] > ALLOWED:
+        return f"took {answer['milliseconds']} ms"
+    return None
+
+
+def judge(question):
+    """What is wrong with an answer, or nothing; and how it was judged."""
+    instance, answer = question
+    what = wrong(instance, answer)
+    bins, lower_bound, least = answer["bins"], answer["lower_bound"], by_bytes(instance)
+    if what is not None:
+        return what, "failed"
+    if bins <= least:
+        return None, "proven by bytes" if answer["optimal"] else "unproven: by bytes optimal"
+    fewer = can_be_packed(instance, bins - 1)
+    if answer["optimal"]:
+        if fewer:
+            return f"CP-SAT needs {bins - 1} or fewer", "failed"
+        return None, "proven by CP-SAT" if fewer is False else "CP-SAT does not know"
+    if fewer and lower_bound == bins - 1 or lower_bound <= least:
+        below = False
+    else:
+        below = can_be_packed(instance, lower_bound - 1)
+    if below:
+        return f"CP-SAT needs fewer than the lower bound {lower_bound}", "failed"
+    return None, f"unproven: CP-SAT {'finds fewer' if fewer else 'does not know' if fewer is None else 'proves it'}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--packing", type=Path, metavar="PROGRAM", help="the built example (default: cargo runs it)")
+    parser.add_argument("--instances", type=int, default=600, metavar="N", help="how many (default: %(default)s)")
+    parser.add_argument("--print", action="store_true", help="print the instances as JSON lines, and do no more")
+    options = parser.parse_args()
+    problems = list(instances(options.instances))
+    lines = "".join(json.dumps(problem) + "\n" for problem in problems)
+    if options.print:
+        sys.stdout.write(lines)
+        return 0
+    program = [options.packing] if options.packing else ["cargo", "run", "-q", "--release", "--example", "packing"]
+    done = subprocess.run(program, input=lines, stdout=subprocess.PIPE, encoding="utf-8", cwd=ROOT)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode or len(answers) != len(problems):
+        print(f"{program[0]} exits {done.returncode} with {len(answers)} answers to {len(problems)} instances", file=sys.stderr)
+        return 2
+    tally = Counter()
+    with multiprocessing.Pool() as pool:
+        for number, (what, how) in enumerate(pool.imap(judge, zip(problems, answers))):
+            tally[how] += 1
+            if os.environ.get('DEBUG') and how not in ('proven by bytes','proven by CP-SAT'):
+                a=problems[number]; o=answers[number]
+                f=[sum(p[d] for p in a['pieces'])/a['capacity'][d] for d in (0,1)]
+                print(number,(OF_ANY_SIZE + OF_A_BIN + (cut,))[number%9].__name__,len(a['pieces']),'bins',o['bins'],'lb',o['lower_bound'],o['milliseconds'],'loads %.4f %.4f'%tuple(f),'pins',sum(p[2] is not None for p in a['pieces']),how,flush=True)
+            if what is not None:
+                pieces, bins = len(problems[number]["pieces"]), answers[number]["bins"]
+                print(f"FAILED instance {number} ({pieces} pieces, {bins} bins): {what}")
+    slowest = max(answer["milliseconds"] for answer in answers)
+    print(f"{len(problems)} instances, {tally['failed']} failures: {dict(tally)} {slowest}")
+    return 1 if tally["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
