@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 minutes=${1:-30}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx)
+[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx r_source)
 command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 2; }
 export RUSTC_BOOTSTRAP=1
 
@@ -50,6 +50,26 @@ find target/demo/opt -name '*.rdx' -size -2k 2>/dev/null | sort | head -n 20 | w
     gzip -dc <"$file" >"$work/index"
     seed rdx "$work/index"
 done
+# R sources, each behind the letter of its kind.
+source_seed() { { printf %s "$1"; cat -- "$2"; } >"$work/source"; seed r_source "$work/source"; }
+find target/demo/opt -size -16k \( -name '*.R' -o -name '*.Rmd' -o -name '*.Rnw' \) 2>/dev/null | sort |
+    while IFS= read -r file; do
+        case $file in
+            *.Rmd) source_seed m "$file" ;;
+            *.Rnw) source_seed w "$file" ;;
+            *) source_seed s "$file" ;;
+        esac
+    done
+printf 'ps <- c("aa", paste0("b", "b"))\nfor (p in ps) if (!require(p, character.only = TRUE)) stop()\naa::f(x)\n' >"$work/s"
+source_seed s "$work/s"
+printf 'box::use(./m[f], aa)\ntry(lapply(ps, \\(p) library(p)), TRUE)\neval(parse(text = "source(\047x.R\047)"))\n' >"$work/s"
+source_seed s "$work/s"
+printf -- '---\noutput: aa::f\np: !r bb::g\n---\n```{r x, eval=FALSE}\n#| a: b\ncc::f\n```\n`r dd::f`\n' >"$work/s"
+source_seed m "$work/s"
+printf 'Imports: aa,\n  bb (>= 1)\n' >"$work/s"
+source_seed d "$work/s"
+printf '{"Packages": {"aa": {"Package": "aa"}}}\n' >"$work/s"
+source_seed l "$work/s"
 
 # --- run ----------------------------------------------------------------------
 cargo fuzz build --release --sanitizer none 2>&1 | tail -n 1

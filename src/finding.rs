@@ -113,6 +113,12 @@ codes! {
     HomeElsewhere = "R106",
     /// A library that R does not look in.
     LibraryNotSearched = "R107",
+    /// A package that a handler uses is not there.
+    HandlerPackageMissing = "R108",
+    /// What a handler uses that reading cannot tell.
+    HandlerNotFollowed = "R109",
+    /// Packages that are dropped and that kept ones suggest.
+    SuggestedAndDropped = "R110",
     /// A rule would have dropped something that is needed.
     RuleHeldBack = "P101",
     /// A rule matched nothing.
@@ -121,6 +127,8 @@ codes! {
     NotInItsLayer = "P103",
     /// What `--drop` takes is needed by something that is kept.
     DroppedThoughNeeded = "P104",
+    /// Rules would have dropped what a run opened.
+    OpenedInRun = "P105",
     /// A layer's zip is over the limit.
     LayerTooLarge = "F101",
     /// Function and layers together are over the limit unzipped.

@@ -6,6 +6,7 @@
 //! - [`scan`]: a directory, or layer zips merged as Lambda merges them, becomes a [`scan::Tree`].
 //! - [`arrange`]: packages put into another library, and R told of it.
 //! - [`formats`] and [`facts`]: what ELF files and R packages say of themselves.
+//! - [`handlers`]: which packages the function's own sources use.
 //! - [`resolve`]: who needs whom, as the dynamic loader and R would find it, in one graph.
 //! - [`bundle`]: libraries that only the build host has, taken into the tree; [`capture`]: profiles of images.
 //! - [`rules`] and [`prune`]: what may go, and the guard that keeps what is needed.
@@ -27,6 +28,7 @@ pub mod error;
 pub mod facts;
 pub mod finding;
 pub mod formats;
+pub mod handlers;
 pub mod measure;
 pub mod pack;
 pub mod path;

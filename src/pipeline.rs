@@ -6,6 +6,7 @@ mod dropping;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::arrange::{Arrangement, arrange};
 use crate::bundle::{self, Bundled, Bundler};
@@ -13,6 +14,7 @@ use crate::bytes::size;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, read_facts};
 use crate::finding::{Code, Finding, Severity};
+use crate::handlers::Handlers;
 use crate::measure::{Cache, Level, Measurements, Options};
 use crate::pack::{self, Lock, Plan, Unit, Wishes};
 use crate::progress::Progress;
@@ -54,6 +56,10 @@ pub struct Settings {
     pub drop: Vec<String>,
     /// What no rule drops, and what does not go with what is dropped.
     pub keep: Vec<String>,
+    /// The function's own sources: packages that they do not use are dropped. None: all are kept.
+    pub handlers: Vec<PathBuf>,
+    /// The paths that runs of the function opened.
+    pub opened: BTreeSet<Vec<u8>>,
     /// Checks whose findings are left out.
     pub ignored: Vec<Code>,
 }
@@ -65,6 +71,8 @@ pub(crate) struct Analyzed<'a> {
     pub(crate) resolution: Resolution,
     pub(crate) image: Image<'a>,
     pub(crate) bundled: Vec<Bundled>,
+    /// What the function's sources say, when there are any.
+    pub(crate) handlers: Option<Arc<Handlers>>,
     asked: Asked,
     findings: Vec<Finding>,
 }
@@ -219,9 +227,9 @@ fn check_zips(
             help: "give it to pack, which makes the zips".to_owned(),
         });
     }
-    if !(settings.drop.is_empty() && settings.keep.is_empty()) {
+    if !(settings.drop.is_empty() && settings.keep.is_empty() && settings.handlers.is_empty()) {
         return Err(Error::Usage {
-            message: "--drop and --keep are for a tree, and these are zips".to_owned(),
+            message: "--drop, --keep and --handler are for a tree, and these are zips".to_owned(),
             help: "give them to pack, which makes the zips".to_owned(),
         });
     }
@@ -285,8 +293,13 @@ fn bundle_tree<'a>(
     decide: impl Fn(&Analyzed<'a>) -> Result<Decided>,
 ) -> Result<(Analyzed<'a>, Vec<Finding>, Pruning)> {
     let mut bundler = settings.bundle_from.as_deref().map(Bundler::new).transpose()?;
+    let handlers = match settings.handlers.as_slice() {
+        [] => None,
+        named => Some(Arc::new(Handlers::read(named)?)),
+    };
     loop {
         let mut analyzed = analyze_tree((tree, scanned.clone()), settings, progress)?;
+        analyzed.handlers.clone_from(&handlers);
         let decided = decide(&analyzed)?;
         if let Some(bundler) = &mut bundler {
             let kept = |id| decided.1.keeps(id);
@@ -317,13 +330,17 @@ fn analyze_tree<'a>(
     findings.extend(found);
     progress.done();
     let asked = Asked { architecture: settings.architecture, bundling: settings.bundle_from.is_some() };
-    Ok(Analyzed { tree, facts, resolution, image, bundled: Vec::new(), asked, findings })
+    Ok(Analyzed { tree, facts, resolution, image, bundled: Vec::new(), handlers: None, asked, findings })
 }
 
 impl Analyzed<'_> {
     fn what_is_missing(&self, pruning: &Pruning) -> Vec<Finding> {
         let keeps = |id| pruning.keeps(id);
-        self.resolution.findings(&self.tree, &self.facts, &self.image, self.asked, keeps)
+        let mut findings = self.resolution.findings(&self.tree, &self.facts, &self.image, self.asked, keeps);
+        if let Some(handlers) = &self.handlers {
+            findings.extend(handlers.findings(&self.resolution.r));
+        }
+        findings
     }
 }
 
@@ -334,9 +351,9 @@ fn decided_tree<'a>(
     progress: &dyn Progress,
 ) -> Result<(Analyzed<'a>, Vec<Finding>, Pruning)> {
     let by_rules = |analyzed: &Analyzed<'_>| {
-        let on_request = dropping::on_request(analyzed, settings);
+        let spared = dropping::spared(analyzed, settings);
         let (tree, facts, resolution) = (&analyzed.tree, &analyzed.facts, &analyzed.resolution);
-        let (pruning, pruned) = prune(tree, facts, resolution, &settings.rules, on_request)?;
+        let (pruning, pruned) = prune(tree, facts, resolution, &settings.rules, spared)?;
         Ok((pruned, pruning))
     };
     bundle_tree(scan(root, settings, progress)?, settings, progress, by_rules)

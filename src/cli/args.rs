@@ -184,6 +184,12 @@ pub struct Common {
     /// Never drop this: no rule does, and it does not go with what is dropped
     #[arg(long, value_name = "TARGET", value_delimiter = ',')]
     pub keep: Vec<String>,
+    /// Keep only the packages that these sources of the function use, and what they need: a script, or a directory of them
+    #[arg(long, value_name = "FILE|DIR")]
+    pub handler: Vec<PathBuf>,
+    /// Keep what a run opened, whatever a rule takes it for: a log of strace -f -e trace=file
+    #[arg(long, value_name = "FILE")]
+    pub trace: Vec<PathBuf>,
     /// The most a layer's zip may have [default: 50MB, the limit for direct upload]
     #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
     pub max_zipped: Option<u64>,

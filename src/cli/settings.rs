@@ -1,10 +1,14 @@
 //! From arguments to settings, once; everything that is wrong with them is said here.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use super::args::{Architecture, Common, LevelName, StrategyName, StripName};
 use super::config::{Bytes, Config, NAME, RelocateConfig};
 use crate::arrange::{Arrangement, Relocation};
 use crate::error::{Error, Result};
 use crate::finding::Code;
+use crate::formats::strace;
 use crate::measure::Level;
 use crate::pack::{self, Group, Strategy, Wishes};
 use crate::path::TreePath;
@@ -69,10 +73,27 @@ pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
         wishes: wishes(common, config)?,
         lock: common.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
         bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| "/".into())),
-        drop: common.drop.clone(),
-        keep: common.keep.clone(),
+        drop: config.drop.iter().chain(&common.drop).cloned().collect(),
+        keep: config.keep.iter().chain(&common.keep).cloned().collect(),
+        handlers: config.handler.iter().map(|path| config.path(path)).chain(common.handler.iter().cloned()).collect(),
+        opened: opened(config.trace.iter().map(|path| config.path(path)).chain(common.trace.iter().cloned()))?,
         ignored,
     })
+}
+
+/// What the runs opened that these logs are of.
+fn opened(logs: impl Iterator<Item = PathBuf>) -> Result<BTreeSet<Vec<u8>>> {
+    let mut opened = BTreeSet::new();
+    for path in logs {
+        let log = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let read = strace::parse(&log).map_err(|message| Error::Data {
+            file: path.display().to_string(),
+            message,
+            help: "run the function's test once more under strace, or leave --trace out".to_owned(),
+        })?;
+        opened.extend(read.paths);
+    }
+    Ok(opened)
 }
 
 /// Turns rules on and off, and notes the checks whose findings are left out.

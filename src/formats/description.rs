@@ -62,7 +62,7 @@ impl Description {
         let mut remarks = Vec::new();
         let text = decode(bytes, &mut remarks);
         let fields = fields(&text)?;
-        let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        let field = |name: &str| fields.get(name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
         let list = |name: &str| field(name).map_or(Ok(Vec::new()), |value| dependencies(name, value));
 
         let package = field("Package").ok_or("it has no Package field")?.to_owned();
@@ -106,6 +106,39 @@ impl FromStr for Built {
     }
 }
 
+/// A package that a DESCRIPTION names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The field: Depends, Imports, LinkingTo or Suggests.
+    pub field: &'static str,
+    /// The name, as it stands there; never R itself.
+    pub package: String,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+/// The packages that a DESCRIPTION names, also where it is a project's and has neither Package nor Version.
+///
+/// # Errors
+/// When it has not the form of a DESCRIPTION.
+pub fn named(bytes: &[u8]) -> Result<Vec<Named>, String> {
+    let fields = fields(&decode(bytes, &mut Vec::new()))?;
+    let mut named = Vec::new();
+    for field in ["Depends", "Imports", "LinkingTo", "Suggests"] {
+        let Some((line, value)) = fields.get(field) else { continue };
+        let mut line = *line;
+        for item in value.split(',') {
+            let item_line = line + item[..item.len() - item.trim_start().len()].matches('\n').count();
+            line += item.matches('\n').count();
+            let package = item.split('(').next().unwrap_or_default().trim().to_owned();
+            if !package.is_empty() && package != "R" {
+                named.push(Named { field, package, line: item_line });
+            }
+        }
+    }
+    Ok(named)
+}
+
 /// The text in UTF-8: by the Encoding field, as R does; a file that is neither declared nor UTF-8 is taken for Latin-1.
 fn decode(bytes: &[u8], remarks: &mut Vec<String>) -> String {
     let declared = bytes
@@ -135,9 +168,10 @@ fn decode(bytes: &[u8], remarks: &mut Vec<String>) -> String {
     WINDOWS_1252.decode(bytes).0.into_owned()
 }
 
-/// The fields of the first record. A line that begins with white space continues the field before it.
-fn fields(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+/// The fields of the first record, each with its line (from 1). A line that begins with white space continues the field
+/// before it.
+fn fields(text: &str) -> Result<BTreeMap<String, (usize, String)>, String> {
+    let mut fields: BTreeMap<String, (usize, String)> = BTreeMap::new();
     let mut current: Option<String> = None;
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -148,7 +182,8 @@ fn fields(text: &str) -> Result<BTreeMap<String, String>, String> {
         }
         if line.starts_with([' ', '\t']) {
             let value = current.as_ref().and_then(|name| fields.get_mut(name));
-            let value = value.ok_or_else(|| format!("line {} continues a field, but there is none", number + 1))?;
+            let (_, value) =
+                value.ok_or_else(|| format!("line {} continues a field, but there is none", number + 1))?;
             value.push('\n');
             value.push_str(line.trim());
         } else {
@@ -156,7 +191,7 @@ fn fields(text: &str) -> Result<BTreeMap<String, String>, String> {
                 .split_once(':')
                 .ok_or_else(|| format!("line {} is neither \"Field: value\" nor a continuation", number + 1))?;
             // R takes the last of two fields of one name.
-            fields.insert(name.trim().to_owned(), value.trim().to_owned());
+            fields.insert(name.trim().to_owned(), (number + 1, value.trim().to_owned()));
             current = Some(name.trim().to_owned());
         }
     }
@@ -240,6 +275,16 @@ mod tests {
             let error = Description::parse(text.as_bytes()).expect_err(text);
             assert!(error.contains(what), "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_project_names_packages_with_their_lines() {
+        let text = b"Type: project\nDepends: R (>= 4.1),\n  httr\nImports:\n    curl (>= 3.0.0),\n    jsonlite\nEnhances: a1\n";
+        let named: Vec<(&str, String, usize)> =
+            named(text).expect("read").into_iter().map(|one| (one.field, one.package, one.line)).collect();
+        let named: Vec<(&str, &str, usize)> = named.iter().map(|(a, b, line)| (*a, b.as_str(), *line)).collect();
+        assert_eq!(named, [("Depends", "httr", 3), ("Imports", "curl", 5), ("Imports", "jsonlite", 6)]);
+        assert!(super::named(b"nothing").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod description;
 pub mod elf;
 pub mod ldpaths;
+pub mod r_source;
 pub mod rdb;
 pub mod rdx;
 pub mod shebang;

@@ -8,14 +8,36 @@ use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
 use crate::path::TreePath;
 use crate::progress::Progress;
-use crate::prune::{Decision, Gone, Holds, Pruning};
+use crate::prune::{Decision, Gone, Holds, Pruning, Spared};
 use crate::resolve::{LeftOut, Need, Node};
 use crate::rules::RNeeds;
-use crate::scan::EntryId;
+use crate::scan::{EntryId, Place, Tree};
 use crate::target;
 
 /// How many names a message lists.
 const NAMES_SHOWN: usize = 6;
+
+/// What no rule may drop: what `--keep` names, and what a run opened.
+pub(super) fn spared(analyzed: &Analyzed<'_>, settings: &Settings) -> Spared {
+    Spared { on_request: on_request(analyzed, settings), opened: opened(&analyzed.tree, settings) }
+}
+
+/// The entries that runs opened, with every link on the way to them.
+fn opened(tree: &Tree, settings: &Settings) -> BTreeSet<EntryId> {
+    let mut entries = BTreeSet::new();
+    for path in &settings.opened {
+        let named = TreePath::from_mounted(path).and_then(|path| tree.find(&path));
+        let mut next = named;
+        // A link and each that it leads to; a circle opens nothing.
+        while let Some(id) = next.filter(|id| entries.insert(*id)) {
+            next = tree.next_hop(id);
+        }
+        if let Place::Inside(id) = tree.locate(path) {
+            entries.insert(id);
+        }
+    }
+    entries
+}
 
 /// What `--keep` names and is there. What is not there yet may be bundled; at the end [`leave_out`] wants all of it.
 pub(super) fn on_request(analyzed: &Analyzed<'_>, settings: &Settings) -> BTreeSet<EntryId> {
@@ -49,6 +71,9 @@ pub(super) fn leave_out<'a>(
         }
         dropped.extend(entries);
     }
+    let unused = unused_by_handlers(&analyzed, &pruning)?;
+    let unused: BTreeSet<EntryId> = unused.difference(&dropped).copied().collect();
+    dropped.extend(&unused);
     if dropped.is_empty() {
         return Ok((analyzed, (said, pruning)));
     }
@@ -66,17 +91,34 @@ pub(super) fn leave_out<'a>(
         .map(|p| (p.name().to_owned(), p.directory.clone()));
     let left_out = LeftOut { packages: packages.collect(), roots: analyzed.resolution.r.roots() };
 
-    let Analyzed { mut tree, mut bundled, .. } = analyzed;
+    let Analyzed { mut tree, mut bundled, handlers, .. } = analyzed;
     tree.hide(gone.dropped.iter().chain(&gone.with_it).copied().chain(by_rules.iter().map(|(id, _)| *id)));
     let mut analyzed = analyze_tree((tree, scanned), settings, progress)?;
     let is_there = |path: &str| TreePath::new(path).is_some_and(|path| analyzed.tree.find(&path).is_some());
     bundled.retain(|library| is_there(&library.path));
     analyzed.bundled = bundled;
+    analyzed.handlers = handlers;
     analyzed.resolution.r.left_out = left_out;
     let (mut said, mut pruning) = decide(&analyzed)?;
-    pruning.note_gone(&gone, &by_rules)?;
+    pruning.note_gone(&gone, &unused, &by_rules)?;
     said.extend(needed);
     Ok((analyzed, (said, pruning)))
+}
+
+/// The entries of packages that no handler uses: not by name, nor through what a used one needs, nor because R starts with
+/// them. What is kept on request, or opened in a run, is used, and so is what that needs.
+fn unused_by_handlers(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Result<BTreeSet<EntryId>> {
+    let Some(handlers) = &analyzed.handlers else { return Ok(BTreeSet::new()) };
+    let (tree, r) = (&analyzed.tree, &analyzed.resolution.r);
+    let needs = RNeeds::built_in()?;
+    let below = |position: usize| tree.below(&r.packages[position].directory).map(|(id, _)| id);
+    let named = handlers.packages.keys().map(String::as_str).chain(needs.start_packages());
+    let named = named.flat_map(|name| r.find_package(name));
+    let asked = (0..r.packages.len()).filter(|position| below(*position).any(|id| pruning.keeps_on_request(id)));
+    let roots = named.chain(asked).map(Node::Package).chain([Node::R]);
+    let reached = analyzed.resolution.graph.reach(roots);
+    let unused = (0..r.packages.len()).filter(|position| !reached.contains_key(&Node::Package(*position)));
+    Ok(unused.flat_map(below).collect())
 }
 
 /// The entries that an argument names.

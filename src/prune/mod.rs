@@ -46,16 +46,23 @@ impl Pruning {
         }
     }
 
-    /// Notes what `--drop` took out of the tree, in the words of two rules of its own; and what of that rules dropped
-    /// anyway.
+    /// Notes what `--drop` and `--handler` took out of the tree, in the words of rules of their own; and what of that rules
+    /// dropped anyway. `unused` is what no handler uses.
     ///
     /// # Errors
     /// When the built-in file of these rules is damaged.
-    pub fn note_gone(&mut self, gone: &Gone, by_rules: &[(EntryId, Decision)]) -> Result<()> {
+    pub fn note_gone(
+        &mut self,
+        gone: &Gone,
+        unused: &BTreeSet<EntryId>,
+        by_rules: &[(EntryId, Decision)],
+    ) -> Result<()> {
         for (id, decision) in by_rules {
             self.decisions[id.index()] = *decision;
         }
-        for (rule, entries) in asked_rules()?.into_iter().zip([&gone.dropped, &gone.with_it]) {
+        let (by_handlers, named): (Vec<EntryId>, Vec<EntryId>) =
+            gone.dropped.iter().partition(|id| unused.contains(id));
+        for (rule, entries) in asked_rules()?.into_iter().zip([named, gone.with_it.clone(), by_handlers]) {
             for id in entries {
                 self.decisions[id.index()] = Decision::Drop(self.rules.len());
             }
@@ -92,7 +99,16 @@ enum Revoked {
     Package(usize, usize),
 }
 
-/// Applies the rules that are on, but to what is to be kept on request, and the guard.
+/// What no rule may drop.
+#[derive(Debug, Clone, Default)]
+pub struct Spared {
+    /// What `--keep` names.
+    pub on_request: BTreeSet<EntryId>,
+    /// What a run opened.
+    pub opened: BTreeSet<EntryId>,
+}
+
+/// Applies the rules that are on, but to what is spared, and the guard.
 ///
 /// Gives the decisions and findings about drops that were taken back and rules that matched nothing.
 ///
@@ -103,9 +119,14 @@ pub fn prune(
     facts: &Facts,
     resolution: &Resolution,
     rules: &PruneRules,
-    on_request: BTreeSet<EntryId>,
+    spared: Spared,
 ) -> Result<(Pruning, Vec<Finding>)> {
     let compiled = rules.compile(&resolution.r.roots())?;
+    let opened = spared.opened.iter().map(|id| (*id, tree.path(*id)));
+    let opened: Vec<(EntryId, usize)> = opened
+        .filter_map(|(id, path)| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(path))?)))
+        .collect();
+    let on_request: BTreeSet<EntryId> = spared.on_request.into_iter().chain(spared.opened).collect();
     let mut matches: Vec<Vec<usize>> = tree
         .all()
         .map(|(id, entry)| match entry.kind {
@@ -135,7 +156,8 @@ pub fn prune(
     let rules = compiled.into_iter().map(|c| c.rule).collect();
     let mut pruning = Pruning { rules, decisions, matches, on_request };
     drop_links_to_nothing(tree, &mut pruning);
-    let findings = findings(tree, resolution, &pruning, &revoked);
+    let mut findings = findings(tree, resolution, &pruning, &revoked);
+    findings.extend(opened_in_run(tree, &pruning, &opened));
     Ok((pruning, findings))
 }
 
@@ -264,4 +286,23 @@ fn findings(
         ));
     }
     findings
+}
+
+/// A remark about each rule that would drop what a run opened.
+fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) -> Vec<Finding> {
+    let mut by_rule: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (id, rule) in opened.iter().filter(|(id, _)| !tree.entry(*id).is_directory()) {
+        by_rule.entry(*rule).or_default().push(tree.path(*id).to_string());
+    }
+    let finding = |(rule, paths): (usize, Vec<String>)| {
+        let rule = &pruning.rules[rule];
+        let more = if paths.len() > 3 { format!(" and {} more", paths.len() - 3) } else { String::new() };
+        Finding::info(
+            Code::OpenedInRun,
+            format!("{} {}", rule.code, rule.name),
+            format!("the run opened {}{more}: what it opened stays", paths[..paths.len().min(3)].join(", ")),
+            format!("nothing to do; --ignore {} keeps the rest of what the rule drops too", rule.code),
+        )
+    };
+    by_rule.into_iter().map(finding).collect()
 }

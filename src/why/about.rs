@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ways::{Way, Ways};
+use super::ways::{Root, Way, Ways};
 use super::{About, DroppedBy, NeededBy, SCHEMA, StepTo, WayTo, Why};
 use crate::error::Result;
 use crate::pipeline::{Analyzed, Planned};
@@ -123,7 +123,15 @@ impl Answers<'_> {
             Node::Image(name) | Node::Missing(name) => name.clone(),
         };
         let steps = way.steps.iter().map(|(node, how)| StepTo { how: (*how).to_owned(), name: name(node) });
-        WayTo { root: way.root.name().to_owned(), steps: steps.collect() }
+        let first_line = || match (way.steps.first(), &analyzed.handlers) {
+            (Some((Node::Package(position), _)), Some(handlers)) => {
+                let package = analyzed.resolution.r.packages[*position].name();
+                Some(handlers.packages.get(package)?.places.first()?.to_string())
+            }
+            _ => None,
+        };
+        let place = if way.root == Root::Handler { first_line() } else { None };
+        WayTo { root: place.unwrap_or_else(|| way.root.name().to_owned()), steps: steps.collect() }
     }
 
     fn dropped_by(&self, files: impl Iterator<Item = EntryId>) -> Vec<DroppedBy> {

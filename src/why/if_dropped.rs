@@ -34,7 +34,7 @@ pub(crate) fn if_dropped(
     let (gone, freed) = scales.freed(entries.iter().copied());
     let all: BTreeSet<EntryId> = gone.all().collect();
 
-    let [_, nothing_else] = asked_rules()?;
+    let [_, nothing_else, _] = asked_rules()?;
     let held_back = |id: EntryId| planned.pruning.matching(id).next().map(|rule| rule.code.clone());
     let mut goes_with: Vec<(EntryId, String)> =
         gone.with_it.iter().map(|id| (*id, nothing_else.code.clone())).collect();

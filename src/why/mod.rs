@@ -104,7 +104,7 @@ pub struct DroppedBy {
 /// A way from a root to something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WayTo {
-    /// `R`, `Lambda` (which starts the bootstrap and the extensions), `installed` (a package is) or `in the tree` (a file is,
+    /// `R`, a handler and its line (`test.R:3`), `Lambda` (which starts the bootstrap and the extensions), `installed` (a package is) or `in the tree` (a file is,
     /// and no rule drops it).
     pub root: String,
     /// The steps from there, the thing itself last.
@@ -114,7 +114,7 @@ pub struct WayTo {
 /// A step on a way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StepTo {
-    /// How what is before comes to it: `loads`, `imports`, `leads to`, `runs`, `reads`, `has`, `starts`, or `is` after a root.
+    /// How what is before comes to it: `loads`, `imports`, `leads to`, `runs`, `reads`, `has`, `starts`, `uses`, or `is` after a root.
     pub how: String,
     /// A path in the tree, `pkg:NAME`, or a library of the image or of nobody.
     pub name: String,

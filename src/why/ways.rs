@@ -15,6 +15,7 @@ const MOST_TRIED: usize = 50_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Root {
     R,
+    Handler,
     Lambda,
     Installed,
     InTree,
@@ -24,6 +25,7 @@ impl Root {
     pub(super) fn name(self) -> &'static str {
         match self {
             Root::R => "R",
+            Root::Handler => "handler",
             Root::Lambda => "Lambda",
             Root::Installed => "installed",
             Root::InTree => "in the tree",
@@ -150,11 +152,23 @@ impl<'a> Ways<'a> {
             }
         }
         match node {
-            Node::Package(_) => before.push((Before::Root(Root::Installed), "is")),
+            Node::Package(position) => before.extend(self.because_it_is_used(*position)),
             Node::Entry(id) if by_place => before.extend(self.because_of_its_place(*id)),
             Node::Entry(_) | Node::R | Node::Image(_) | Node::Missing(_) => {}
         }
         before
+    }
+
+    /// What a package is there with: the handlers that use it, where there are any, or else that it is installed.
+    fn because_it_is_used(&self, position: usize) -> Option<(Before, &'static str)> {
+        let package = &self.analyzed.resolution.r.packages[position];
+        match &self.analyzed.handlers {
+            Some(handlers) if handlers.packages.contains_key(package.name()) => {
+                Some((Before::Root(Root::Handler), "uses"))
+            }
+            Some(_) if !self.pruning.keeps_on_request(package.entry) => None,
+            _ => Some((Before::Root(Root::Installed), "is")),
+        }
     }
 
     /// What a file is there with, when it need not be needed.

@@ -23,6 +23,13 @@ pub(super) struct Config {
     pub rules: Vec<PathBuf>,
     pub select: Vec<String>,
     pub ignore: Vec<String>,
+    /// Targets to drop, and to keep.
+    pub drop: Vec<String>,
+    pub keep: Vec<String>,
+    /// The function's own sources.
+    pub handler: Vec<PathBuf>,
+    /// Logs of its runs.
+    pub trace: Vec<PathBuf>,
     pub bundle: Option<bool>,
     pub sysroot: Option<PathBuf>,
     pub level: Option<LevelName>,
