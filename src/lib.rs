@@ -12,6 +12,7 @@
 //! - [`rules`] and [`prune`]: what may go, and the guard that keeps what is needed.
 //! - [`measure`]: every file deflated once; its compressed bytes are what goes into a zip.
 //! - [`pack`]: the fewest layers, with a proof.
+//! - [`suggest`]: what to do next, and what each step would save.
 //! - [`mod@write`]: zips and manifest, whole or not at all.
 //! - [`report`]: one value, and its readers; [`why`]: another, that answers for one thing, or for what dropping would do.
 
@@ -39,6 +40,7 @@ pub mod report;
 pub mod resolve;
 pub mod rules;
 pub mod scan;
+pub mod suggest;
 pub mod sysroot;
 pub(crate) mod target;
 pub mod transform;

@@ -23,6 +23,7 @@ use crate::report::{self, Report};
 use crate::resolve::{Asked, Image, Resolution, resolve};
 use crate::rules::{Limits, Plugins, PruneRules, RNeeds, RuntimeProfile};
 use crate::scan::{EntryId, LayerZip, Tree, scan_directory, scan_zips};
+use crate::suggest::suggestions;
 use crate::transform::Transforms;
 use crate::why::{self, Question, Why};
 use crate::write::{MANIFEST, Manifest, ManifestEntry, Output, write_layer};
@@ -106,12 +107,26 @@ pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Res
     Ok(report)
 }
 
+/// How to measure, as the settings have it, with these transforms.
+pub(crate) fn measuring<'a>(settings: &Settings, transforms: &'a Transforms) -> Options<'a> {
+    Options {
+        longest: settings.limits.total_unzipped.max(settings.limits.layer_zipped),
+        unzipped: settings.limits.layers_unzipped(),
+        level: settings.level,
+        transforms,
+        cache: if settings.use_cache { Cache::of_the_user() } else { None },
+        only: None,
+    }
+}
+
 /// How `root` would be packed. Nothing is written.
 ///
 /// # Errors
 /// When the tree cannot be read.
 pub fn plan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
-    Ok(plan_tree(root, settings, progress)?.1)
+    let (planned, mut report) = plan_tree(root, settings, progress)?;
+    report.suggestions = suggestions(&planned, settings, true, progress)?;
+    Ok(report)
 }
 
 /// What something in `root` is there for, or what dropping things would do. Nothing is written.
@@ -141,6 +156,7 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     // Before the work, so that a place that cannot be written is known at once.
     let out = Output::begin(output)?;
     let (planned, mut report) = plan_tree(root, settings, progress)?;
+    report.suggestions = suggestions(&planned, settings, !report.fits, progress)?;
     if !report.fits {
         return Ok(report);
     }
@@ -375,13 +391,7 @@ fn findings_of(analyzed: &Analyzed<'_>, said: Vec<Finding>, pruning: &Pruning) -
 fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<(Planned<'a>, Report)> {
     let (analyzed, pruned, pruning) = decided_tree(root, settings, progress)?;
     let keeps = |id: EntryId| pruning.keeps(id);
-    let options = Options {
-        longest: settings.limits.total_unzipped.max(settings.limits.layer_zipped),
-        unzipped: settings.limits.layers_unzipped(),
-        level: settings.level,
-        transforms: &settings.transforms,
-        cache: if settings.use_cache { Cache::of_the_user() } else { None },
-    };
+    let options = measuring(settings, &settings.transforms);
     let (mut measurements, transformed) = Measurements::take(&analyzed.tree, keeps, options, progress)?;
     let mut units = pack::units(&analyzed.tree, &analyzed.resolution.r, keeps, &measurements);
     let lock = settings.lock.as_deref().map(Lock::load).transpose()?.flatten();

@@ -139,6 +139,8 @@ pub struct Options<'a> {
     pub transforms: &'a Transforms,
     /// What was compressed before.
     pub cache: Option<Cache>,
+    /// Files to be looked at at all; every one when not said.
+    pub only: Option<&'a (dyn Fn(EntryId) -> bool + Sync)>,
 }
 
 impl Measurements {
@@ -157,7 +159,8 @@ impl Measurements {
     ) -> Result<(Self, Vec<Finding>)> {
         let engine = Engine::new(options.cache)?;
         let (level, transforms) = (options.level.number(), options.transforms);
-        let jobs = jobs(tree, &kept, options.longest, transforms.repack);
+        let mut jobs = jobs(tree, &kept, options.longest, transforms.repack);
+        jobs.retain(|job| options.only.is_none_or(|only| only(job.entry())));
         progress.stage("compressing", jobs.iter().map(|job| job.bytes(tree)).sum());
         let work = Work { tree, engine: &engine, level, transforms };
         let done = jobs
@@ -230,6 +233,13 @@ impl Measurements {
 }
 
 impl Job {
+    /// The file that it is about: of a database and its index, the database.
+    fn entry(&self) -> EntryId {
+        match self {
+            Job::File(id) | Job::Database { database: id, .. } => *id,
+        }
+    }
+
     /// How many bytes of content it has in memory, at the least.
     fn bytes(&self, tree: &Tree) -> u64 {
         match self {

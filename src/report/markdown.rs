@@ -7,7 +7,7 @@ use super::sections::{Detail, Section, findings, sections, summary, verdict};
 pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
     out += &format!("For `{}`. {}\n", report.runtime, escape(&summary(report)));
-    let (sections, units) = sections(report, Detail::Full);
+    let (sections, last) = sections(report, Detail::Full);
     for section in &sections {
         out += &render(section);
     }
@@ -28,7 +28,7 @@ pub fn markdown(report: &Report) -> Vec<u8> {
     if let Some(note) = note {
         out += &format!("\n{note}.\n");
     }
-    out += &units.as_ref().map(render).unwrap_or_default();
+    out += &last.iter().map(render).collect::<String>();
     out.into_bytes()
 }
 

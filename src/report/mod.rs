@@ -42,6 +42,7 @@ use crate::prune::{Decision, Pruning};
 use crate::resolve::{Object, Outcome, ProcessKind, Resolution, WhyUnloaded};
 use crate::rules::Limits;
 use crate::scan::LayerZip;
+use crate::suggest::Suggestion;
 use crate::transform::Form;
 use crate::write::ManifestEntry;
 
@@ -96,6 +97,9 @@ pub struct Report {
     /// What is other than in the lock, layer by layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<LayerChangeReport>>,
+    /// What could be done next to save bytes, what saves most first. What other forms of files would save is known to a plan,
+    /// and to a pack that did not fit.
+    pub suggestions: Vec<Suggestion>,
     /// What the checks have to say, the worst first.
     pub findings: Vec<Finding>,
     /// How many findings `--ignore` left out.
@@ -449,6 +453,7 @@ pub(crate) fn of_tree(
         directories: costs.directories,
         libraries: costs.libraries,
         changes: planned.and_then(changes),
+        suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
         contents: Contents::new(analyzed, pruning, planned),

@@ -8,6 +8,8 @@ use crate::transform::Form;
 
 /// Rules that a short report names; the others are summed up.
 const RULES_SHOWN: usize = 12;
+/// Suggestions that a short report has.
+const STEPS_SHOWN: usize = 6;
 /// Units that a short report names.
 const UNITS_SHOWN: usize = 10;
 
@@ -85,8 +87,8 @@ pub enum Detail {
     Full,
 }
 
-/// Every section that has something to say, but for the findings.
-pub(super) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Option<Section>) {
+/// Every section that has something to say, but for the findings; those that come after these are the second.
+pub(super) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Vec<Section>) {
     let sections = [
         layers(report),
         changes(report, detail),
@@ -95,7 +97,8 @@ pub(super) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Option
         bundled(report),
         unloaded(report, detail),
     ];
-    (sections.into_iter().flatten().collect(), largest(report, detail))
+    let last = [largest(report, detail), next_steps(report, detail)];
+    (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
 }
 
 /// The findings, the worst first; a short report only counts the remarks.
@@ -332,6 +335,40 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
         numbers: vec![2, 3, 4, 5],
         rows,
         note: Some("alone: what dropping it alone frees in zips; plan --tree shows more.".to_owned()),
+    })
+}
+
+fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
+    let shown = if detail == Detail::Full { usize::MAX } else { STEPS_SHOWN };
+    let saved = |bytes: i64| {
+        let shown = size(bytes.unsigned_abs());
+        if bytes < 0 { format!("+{shown}") } else { format!("-{shown}") }
+    };
+    // A list of packages to drop, and what a rule breaks, can be long.
+    let short = |text: &str, most: usize| -> String {
+        let long = text.chars().count() > most && detail == Detail::Short;
+        if long { text.chars().take(most - 1).chain(['…']).collect() } else { text.to_owned() }
+    };
+    let steps = || report.suggestions.iter().take(shown);
+    let layers = steps().any(|step| step.layers > 0);
+    let rows: Vec<Vec<String>> = steps()
+        .map(|step| {
+            let saves = if step.layers > 0 { format!("-{}", step.layers) } else { String::new() };
+            let mut row = vec![short(&step.step, 28), saved(step.unzipped_bytes), saved(step.zipped_bytes)];
+            row.extend(layers.then_some(saves));
+            row.push(short(&step.risk, 60));
+            row
+        })
+        .collect();
+    let mut header = vec!["step", "unzipped", "zipped"];
+    header.extend(layers.then_some("layers"));
+    header.push("what it risks");
+    (!rows.is_empty()).then(|| Section {
+        title: "Next steps, each by itself".to_owned(),
+        numbers: (1..header.len() - 1).collect(),
+        header,
+        rows,
+        note: None,
     })
 }
 

@@ -12,12 +12,12 @@ pub fn table(report: &Report, detail: Detail) -> Vec<u8> {
     let mut out = String::new();
     out += &format!("{}\n", verdict(report));
     out += &wrapped(&format!("For {}. {}", report.runtime, summary(report)));
-    let (sections, units) = sections(report, detail);
+    let (sections, last) = sections(report, detail);
     for section in sections {
         out += &render(&section);
     }
     out += &render_findings(report, detail);
-    if let Some(section) = units {
+    for section in last {
         out += &render(&section);
     }
     out.into_bytes()
