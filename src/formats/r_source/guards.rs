@@ -156,9 +156,10 @@ impl<'t> Guards<'t> {
         let there = |branch: Option<At<'t>>| branch.is_some_and(|branch| stops(branch, names));
         let (stops_then, stops_otherwise) = (there(test.then), there(test.otherwise));
         for ask in asks {
-            let (with, without, ends) = match ask.missing {
-                false => (test.then, test.otherwise, stops_otherwise),
-                true => (test.otherwise, test.then, stops_then),
+            let (with, without, ends) = if ask.missing {
+                (test.otherwise, test.then, stops_then)
+            } else {
+                (test.then, test.otherwise, stops_otherwise)
             };
             if ends {
                 self.demands.insert(ask.place.start);

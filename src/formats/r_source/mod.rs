@@ -137,7 +137,7 @@ pub enum Reads {
 pub struct Unseen {
     /// The line, from 1.
     pub line: usize,
-    /// What is written there, at most 60 characters of its first line.
+    /// What is written there: at most 60 characters of its first line, without the white space before them.
     pub what: String,
     /// Why it cannot be followed.
     pub why: &'static str,
@@ -200,7 +200,7 @@ impl Source {
     }
 
     fn unseen(&mut self, line: usize, written: &str, why: &'static str) {
-        let what = written.lines().next().unwrap_or_default().chars().take(60).collect();
+        let what = written.lines().next().unwrap_or_default().trim().chars().take(60).collect();
         self.unseen.push(Unseen { line, what, why });
     }
 }

@@ -185,17 +185,16 @@ impl<'t> Reader<'t, '_> {
     /// The known functions that a call can mean.
     fn known(&self, call: At<'t>, home: Option<&str>, name: &str) -> Vec<&'static Function> {
         let mut known: Vec<&'static Function> = functions::named(name).collect();
-        match home {
-            Some(home) => known.retain(|function| function.homes.contains(&home)),
-            None => {
-                let attached = |function: &&Function| function.homes.iter().any(|home| self.attached.contains(*home));
-                let masked = known.iter().any(|one| one.bare == Bare::Attached && attached(one));
-                // What a package that is attached has comes before R's own.
-                known.retain(|one| if masked { attached(one) } else { one.bare != Bare::Attached });
-                if !known.is_empty() && self.names.is_own(name, call.start()) {
-                    known.clear();
-                }
-            }
+        if let Some(home) = home {
+            known.retain(|function| function.homes.contains(&home));
+            return known;
+        }
+        let attached = |function: &&Function| function.homes.iter().any(|home| self.attached.contains(*home));
+        // What a package that is attached has comes before R's own.
+        let masked = known.iter().any(|one| one.bare == Bare::Attached && attached(one));
+        known.retain(|one| if masked { attached(one) } else { one.bare != Bare::Attached });
+        if !known.is_empty() && self.names.is_own(name, call.start()) {
+            known.clear();
         }
         known
     }
@@ -367,17 +366,14 @@ impl<'t> Reader<'t, '_> {
 
     fn do_call(&mut self, at: At<'t>, matched: &Matched<'t>) -> Result<(), String> {
         let Some(what) = matched.get("what") else { return Ok(()) };
-        let name = match what.kind() {
-            "call" => match self.names.values(what).as_deref() {
-                Some([name]) => Some((None, name.clone())),
-                _ => {
-                    if callee(what).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str())) {
-                        self.source.unseen(at.line(), at.written(), "the function's name is computed");
-                    }
-                    None
-                }
-            },
-            _ => function_name(what),
+        let name = if what.kind() == "call" {
+            let name = self.names.values(what).filter(|names| names.len() == 1).and_then(|mut names| names.pop());
+            if name.is_none() && callee(what).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str())) {
+                self.source.unseen(at.line(), at.written(), "the function's name is computed");
+            }
+            name.map(|name| (None, name))
+        } else {
+            function_name(what)
         };
         let Some((home, name)) = name else { return Ok(()) };
         let arguments = matched.get("args");

@@ -168,7 +168,9 @@ impl<'a> Page<'a> {
             (true, 1..) => "warning",
             (true, 0) => "ok",
         };
-        let (sections, _) = sections(report, Detail::Full);
+        let (sections, last) = sections(report, Detail::Full);
+        // The units have a table of their own; what could be done next comes first.
+        let next_steps = last.into_iter().filter(|section| section.title.starts_with("Next steps"));
         Ok(Self {
             report,
             verdict: verdict(report),
@@ -184,8 +186,8 @@ impl<'a> Page<'a> {
             findings: findings(report),
             codes: codes(report)?,
             // The page has these two in another form.
-            sections: sections
-                .into_iter()
+            sections: next_steps
+                .chain(sections)
                 .filter(|section| !["Layers", "Pruned"].contains(&section.title.as_str()))
                 .map(|section| PlainTable {
                     rows: section
