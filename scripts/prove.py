@@ -6,7 +6,7 @@ NAME: why". The last line counts them. Exit 0: none failed; 1: one did; 2: wrong
 call. What is compared is worked out here, with Python's zipfile and Info-ZIP's
 zip and unzip, not with layerfit's own code. The tree is only read; everything
 that is written goes to a temporary directory (set TMPDIR to choose where; about
-four times the size of the tree is needed there).
+six times the size of the tree is needed there).
 """
 
 import argparse
@@ -42,6 +42,11 @@ IMAGE = "provided.al2023"
 FATAL = ("L201", "C103")
 # How many units dropping_frees_what_was_said drops, and the length of a zip's last record (APPNOTE.TXT 4.3.16).
 UNITS_DROPPED, END_RECORD = 10, 22
+# Options that say how much fits.
+LIMITS = ("--max-zipped", "--max-unzipped", "--max-layers", "--function-size")
+# How much of what is written has room on the full file systems, as shares of it.
+ROOM = (0, 0.5)
+PAGE = os.sysconf("SC_PAGE_SIZE")
 # What prove gives to layerfit itself.
 RESERVED = ("--format", "-o", "--output", "--jobs")
 
@@ -122,6 +127,13 @@ def timed(command, exit_code, **options):
     said = last_line(done.stdout + done.stderr)
     require(done.returncode == exit_code, f"{Path(command[0]).name} exits {done.returncode}: {said}")
     return seconds
+
+
+def unzip(directory, to):
+    """Extracts the zips of a packed directory, which has to be whole."""
+    for name in whole_directory(directory):
+        done = run(["unzip", "-qo", Path(directory) / name, "-d", to])
+        require(done.returncode == 0, f"unzip {name}: {last_line(done.stderr)}")
 
 
 # --- reading what is on disk --------------------------------------------------
@@ -430,14 +442,18 @@ def r_works(proof):
     if not (proof.tree / "R/bin/Rscript").exists():
         raise Skipped("there is no R/bin/Rscript in the tree")
     require(proof.extracted.is_dir(), "nothing was extracted")
+    return f"from the extracted layers: {run_r_works(proof, proof.extracted)}"
+
+
+def run_r_works(proof, extracted):
     environment = dict(os.environ)
     if proof.r_libs:
         environment["R_LIBS"] = proof.r_libs
-    done = run([HERE / "r-works.sh", proof.extracted], env=environment)
+    done = run([HERE / "r-works.sh", extracted], env=environment)
     if done.returncode == 77:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
-    return f"from the extracted layers: {last_line(done.stdout)}"
+    return last_line(done.stdout)
 
 
 def r_works_in_the_image(proof):
@@ -449,10 +465,7 @@ def r_works_in_the_image(proof):
     layers.parent.mkdir()
     options += ["--runtime", IMAGE, "--bundle", "-o", layers]
     _, report = layerfit_json(proof, "pack", proof.tree, options=options)
-    for name in whole_directory(layers):
-        unzipped = run(["unzip", "-qo", layers / name, "-d", extracted])
-        require(unzipped.returncode == 0, f"unzip {name}: {last_line(unzipped.stderr)}")
-
+    unzip(layers, extracted)
     made = run([sys.executable, HERE / "image_root.py", HERE.parent / f"rules/runtimes/{IMAGE}.toml", root])
     require(made.returncode == 0, f"image_root.py exits {made.returncode}: {last_line(made.stderr)}")
     environment = {**os.environ, "R_LIBS": proof.r_libs or os.environ.get("R_LIBS", "")}
@@ -541,6 +554,53 @@ def in_zips(directory):
         with zipfile.ZipFile(directory / name) as archive:
             unzipped += sum(info.file_size for info in archive.infolist())
     return zipped, unzipped
+def r_reads_the_same_values(proof):
+    """Packs R's databases in other forms, and has R compare every value in them with the tree's (r_same.py)."""
+    if not (proof.tree / "R/bin/Rscript").exists():
+        raise Skipped("there is no R/bin/Rscript in the tree")
+    options = [word for word in without(proof.options, LIMITS) if word != "--repack-rdb"] + ["--repack-rdb"]
+    # Help pages are databases too. With no more room than the databases take as they are, xz is used.
+    ways = {
+        "everything": [*options, "--ignore", "safe", "--max-zipped", "4GB", "--max-unzipped", "4GB"],
+        "in little room": [*options, "--max-unzipped", str(proof.pack["totals"]["kept"]["unzipped_bytes"])],
+    }
+    expected, extracted = {}, []
+    for way, words in ways.items():
+        layers = proof.temp / "repacked" / way
+        layers.parent.mkdir(exist_ok=True)
+        _, report = layerfit_json(proof, "pack", proof.tree, options=[*words, "--no-cache", "-o", layers])
+        require(report["fits"], f"{way}: the tree does not fit with --repack-rdb")
+        forms = {form["form"]: len(form["paths"]) // 2 for form in report["rewritten"]}  # a database has two files
+        expected[way] = (forms.get("open", 0), forms.get("xz", 0))
+        extracted.append(layers.with_name(f"{way}.unzipped"))
+        unzip(layers, extracted[-1])
+    require(any(map(any, expected.values())), "no database was packed in another form")
+    proof.repacked = extracted[-1]
+
+    done = run([sys.executable, HERE / "r_same.py", "values", proof.tree, *extracted])
+    if done.returncode == 77:
+        raise Skipped(last_line(done.stderr))
+    require(done.returncode == 0, f"exit {done.returncode}: {done.stdout} {last_line(done.stderr)}")
+    lines = done.stdout.splitlines()
+    for (way, forms), line in zip(expected.items(), lines, strict=True):
+        read = tuple(map(int, re.search(r"(\d+) rewritten open and (\d+) with xz", line).groups()))
+        require_same(read, forms, f"{way}: databases open and with xz, as R reads them and as reported")
+    works = run_r_works(proof, proof.repacked)
+    shutil.rmtree(extracted[0])
+    return f"{'; '.join(f'{way}: {line}' for way, line in zip(ways, lines))}; {works}"
+
+
+def r_does_what_its_examples_did(proof):
+    """Runs the examples in R's help pages from the tree and from the layers with databases in other forms (r_same.py)."""
+    if not proof.examples:
+        raise Skipped("it takes minutes, and --examples was not given")
+    require(proof.repacked, "nothing was packed in another form")
+    done = run([sys.executable, HERE / "r_same.py", "examples", proof.tree, proof.repacked])
+    print(done.stderr, end="", file=sys.stderr)
+    if done.returncode == 77:
+        raise Skipped(last_line(done.stderr))
+    require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
+    return last_line(done.stdout)
 
 
 def the_loader_says_the_same(proof):
@@ -616,39 +676,136 @@ def the_cache_changes_nothing(proof):
 def killed_runs(proof):
     """Kills packs that would replace an older, different DIR: afterwards it is the old one or the new one, whole.
 
-    Every other one uses a cache, which the killed runs fill: the next run with it gives the same bytes.
+    Every other one uses a cache, empty before: the next run with what is in it gives the same bytes.
     """
-    beside = proof.temp / "killed"
+    older_layers, beside, cache = (proof.temp / name for name in ("older", "killed", "killed-cache"))
     output = beside / "layers"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(proof.temp / "killed-cache")}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     command = [str(word) for word in pack_command(proof, output)]
     cached = [word for word in command if word != "--no-cache"]
-    pack(proof, output)
-    seconds = timed(command, proof.pack_exit)
-    in_time = left = 0
+    older = pack_other(proof, older_layers)
+    require(older != proof.sha256, "--select extra leaves out nothing, so the old layers and the new ones are the same")
+    seconds = [timed(words, proof.pack_exit, env=environment) for words in (command, cached)]
+    in_time = half = 0
+    found = {"old": 0, "new": 0}
     moments = [random.Random(number).random() for number in range(proof.kills)] or KILLED_AT
     for number, share in enumerate(moments):
-        older = pack_other(proof, output)
-        process = subprocess.Popen(
-            cached if number % 2 else command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(share * seconds)
+        with_cache = number % 2
+        words = cached if with_cache else command
+        what = f"killed at {share:.0%}{' with a cache' if with_cache else ''}"
+        for path in (output, cache):
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(older_layers, output)
+        silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(words, env=environment, **silent)
+        time.sleep(share * seconds[with_cache])
         process.kill()
         in_time += process.wait() < 0
-        left += len(os.listdir(beside)) > 1
-        found = whole_directory(output)
-        require(found in (older, proof.sha256), f"killed at {share:.0%}, DIR is neither the old one nor the new one")
-        timed(cached if number % 2 else command, proof.pack_exit, env=environment)
-        found = whole_directory(output)
-        require_same(found, proof.sha256, f"killed at {share:.0%}: zips of the next run and of the first")
-        require_same(os.listdir(beside), [output.name], f"killed at {share:.0%}: what is beside DIR and expected")
+        half += len(os.listdir(beside)) > 1
+        there = whole_directory(output)
+        require(there in (older, proof.sha256), f"{what}, DIR is neither the old one nor the new one")
+        found["old" if there == older else "new"] += 1
+        timed(words, proof.pack_exit, env=environment)
+        require_same(whole_directory(output), proof.sha256, f"{what}: zips of the next run and of the first")
+        require_same(os.listdir(beside), [output.name], f"{what}: what is beside DIR and expected")
     require(in_time > 0, "every run ended before it was killed")
-    killed = f"{in_time} of {len(moments)} killed within the {seconds:.2f} s of a pack"
-    return f"{killed}; DIR always whole; {left} left a directory, which the next run swept"
+    killed = f"{in_time} of {len(moments)} killed within the {seconds[0]:.2f} s of a pack ({seconds[1]:.2f} s with a cache)"
+    whole = f"DIR always whole, {found['old']} times the old one and {found['new']} times the new one"
+    return f"{killed}; {whole}; {half} left a directory, which the next run swept"
+
+
+def full_file_systems(proof):
+    """Packs where there is no room: exit code 2 with path and remedy, and what was there before is there after."""
+    older_layers, beside = proof.temp / "older", proof.temp / "beside"
+    older = pack_other(proof, older_layers)
+    zips, files = (sum(pages(path.stat().st_size) for path in paths) for paths in (proof.zips, proof.packed.iterdir()))
+    times = 0
+
+    def pack_there(place, room, seed=None):
+        """Packs with a full file system for a place; gives what layerfit said, the directory with DIR, and that place."""
+        nonlocal times
+        times += 1
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.copytree(older_layers, beside / "layers")
+        full = proof.temp / "full"
+        output = full if place == "-o" else beside
+        words = [str(word) for word in pack_command(proof, output / "layers")]
+        environment = dict(os.environ)
+        if place == "XDG_CACHE_HOME":
+            words.remove("--no-cache")
+        if place != "-o":
+            environment[place] = str(full)
+        done, after = on_a_full_file_system(proof, full, room, seed, words, environment)
+        return done, after if place == "-o" else beside, after
+
+    def fails_whole(place, room, seed=None):
+        done, output, after = pack_there(place, room, seed)
+        what = f"{place} with room for {room} bytes"
+        require_same(done.returncode, 2, f"{what}: exit code and the one that says it cannot be done")
+        for words in ("No space left", str(proof.temp / "full"), "help: free some space"):
+            require(words in done.stderr, f"{what}: its message has no {words!r}: {done.stderr}")
+        require_same(os.listdir(output), ["layers"], f"{what}: what is beside DIR and expected")
+        require_same(whole_directory(output / "layers"), older, f"{what}: zips there and those from before")
+        if place != "-o":
+            require_same(os.listdir(after), [], f"{what}: what is left and expected")
+
+    # Into the zips there is no room, or for some of them, or for all and not for what is written after them.
+    for share in (*ROOM, 1):
+        fails_whole("-o", int(share * zips), beside)
+    for share in ROOM:
+        fails_whole("TMPDIR", int(share * zips))
+    # The cache is only ever a shortcut: nothing fails, and nothing half-written stays.
+    for share in ROOM:
+        room = int(share * zips)
+        done, output, after = pack_there("XDG_CACHE_HOME", room)
+        what = f"the cache with room for {room} bytes"
+        require_same(done.returncode, proof.pack_exit, f"{what}: exit code and that of the first pack")
+        require_same(whole_directory(output / "layers"), proof.sha256, f"{what}: zips and those without it")
+        entries = [path for path in walk(after) if path.rpartition("/")[2].startswith(".new-")]
+        require_none(entries, "entries of the cache are half-written")
+        environment = {**os.environ, "XDG_CACHE_HOME": str(after)}
+        words = [word for word in pack_command(proof, beside / "layers") if word != "--no-cache"]
+        timed(words, proof.pack_exit, env=environment)
+        require_same(whole_directory(beside / "layers"), proof.sha256, f"{what}: zips of the next run and without it")
+    # With as much room as is needed it works, so it was the room.
+    done, output, _ = pack_there("-o", files, beside)
+    require_same(done.returncode, proof.pack_exit, "exit code with enough room and that of the first pack")
+    require_same(whole_directory(output / "layers"), proof.sha256, "zips with enough room and those of the first pack")
+    return f"{times} packs with too little room for DIR, TMPDIR or the cache, or just enough: all whole, with path and remedy"
+
+
+def pages(length):
+    """The bytes that a file takes in memory."""
+    return -(-length // PAGE) * PAGE
+
+
+def on_a_full_file_system(proof, full, room, seed, command, environment):
+    """Runs a program where the directory `full` has, besides a copy of `seed`, room for so many bytes.
+
+    Gives what became of it, and a copy of what is in `full` then: the file system itself is seen in there alone.
+    """
+    after = proof.temp / "full-after"
+    for path in (full, after):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+    seeded = sum(pages(s.st_size) for s in walk(seed).values() if stat.S_ISREG(s.st_mode)) if seed else 0
+    size = max(seeded + room, PAGE)  # 0 would be no limit
+    space = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    script = """
+        size=$1 full=$2 after=$3 seed=$4
+        shift 4
+        mount -t tmpfs -o "size=$size" tmpfs "$full" || exit 77
+        [ -z "$seed" ] || cp -a "$seed/." "$full/" || exit 78
+        code=0
+        "$@" || code=$?
+        cp -a "$full/." "$after/" || exit 78
+        exit "$code"
+    """
+    done = run([*space, "bash", "-c", script, "bash", size, full, after, seed or "", *command], env=environment)
+    if done.returncode not in (0, 1, 2):
+        reason = f"no tmpfs can be mounted here: {last_line(done.stderr)}"
+        raise Skipped(reason) if done.returncode in (1, 77) else Failed(reason)
+    return done, after
 
 
 def foreign_files_survive(proof):
@@ -685,15 +842,22 @@ CHECKS = (
     r_works_in_the_image,
     packages_are_as_r_says,
     dropping_frees_what_was_said,
+    r_reads_the_same_values,
+    r_does_what_its_examples_did,
     the_loader_says_the_same,
     analyze_and_ldd,
     speed,
     size,
     the_cache_changes_nothing,
     killed_runs,
+    full_file_systems,
     foreign_files_survive,
     tree_is_unchanged,
 )
+
+
+# Those that others need, or that are the point of all: made with --only too.
+ALWAYS = (pack_and_its_memory, plan_says_what_pack_writes, content_is_what_is_kept, tree_is_unchanged)
 
 
 # --- the program --------------------------------------------------------------
@@ -703,6 +867,8 @@ def prove(proof):
     """Makes every check; gives how many failed."""
     count = {"ok": 0, "FAILED": 0, "skipped": 0}
     for check in CHECKS:
+        if proof.only and name_of(check) not in (*proof.only, *map(name_of, ALWAYS)):
+            continue
         try:
             result, figures = "ok", check(proof)
         except Failed as failed:
@@ -712,12 +878,16 @@ def prove(proof):
         except Exception as error:  # the other checks are still worth making
             result, figures = "FAILED", f"{type(error).__name__}: {error}"
         count[result] += 1
-        print(f"{result} {check.__name__.replace('_', '-')}: {one_line(figures)}", flush=True)
+        print(f"{result} {name_of(check)}: {one_line(figures)}", flush=True)
         if check is pack_and_its_memory and result != "ok":
             break  # nothing was packed, so there is nothing to check
     skipped = f", {count['skipped']} skipped" if count["skipped"] else ""
     print(f"{count['ok']} passed, {count['FAILED']} failed{skipped}")
     return count["FAILED"]
+
+
+def name_of(check):
+    return check.__name__.replace("_", "-")
 
 
 def one_line(figures):
@@ -735,15 +905,21 @@ def arguments():
     end = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(
         description="Prove on a real tree that layerfit does what it says.",
-        usage="prove.py [--layerfit BIN] [--r-libs PATH] [--kills N] [--no-speed] TREE [-- LAYERFIT OPTIONS...]",
+        usage="prove.py [--layerfit BIN] [--r-libs PATH] [--kills N] [--examples] [--no-speed] [--only CHECK]... TREE "
+        "[-- LAYERFIT OPTIONS...]",
     )
     parser.add_argument("--layerfit", metavar="BIN", default=built_binary(), help="the program (default: %(default)s)")
     parser.add_argument("--r-libs", metavar="PATH", help="R_LIBS for r-works.sh, below /opt")
     parser.add_argument("--kills", metavar="N", type=int, default=0, help="kill so many runs, at random moments")
+    parser.add_argument("--examples", action="store_true", help="run the examples in R's help pages, which takes minutes")
+    parser.add_argument("--only", metavar="CHECK", action="append", default=[], help="leave out most others")
     parser.add_argument("--no-speed", action="store_true", help="do not compare times, on a busy machine")
     parser.add_argument("tree", metavar="TREE", type=Path, help="the directory that will be /opt")
     given = parser.parse_args(words[:end])
     given.options = words[end + 1 :]
+    for name in given.only:
+        if name not in map(name_of, CHECKS):
+            parser.error(f"{name}: there is no such check, only {', '.join(map(name_of, CHECKS))}")
     given.layerfit = shutil.which(given.layerfit)
     if not given.layerfit:
         parser.error("there is no layerfit to run: build it (cargo build --release) or name it with --layerfit")
@@ -768,6 +944,9 @@ def main():
             options=given.options,
             r_libs=given.r_libs,
             kills=given.kills,
+            examples=given.examples,
+            only=given.only,
+            repacked=None,
             speed=not given.no_speed,
             temp=temp,
             packed=temp / "layers",

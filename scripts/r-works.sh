@@ -1,9 +1,10 @@
 #!/bin/bash
-# r-works.sh [--root DIR] TREE [CHECK.R]: prove that the R in TREE works when seen at /opt.
+# r-works.sh [--root DIR] TREE [CHECK.R [FILE...]]: prove that the R in TREE works when seen at /opt.
 #
 # In a mount namespace of its own, TREE is bound read-only over /opt, a private
 # directory over /tmp, and R runs CHECK.R (r-works.R beside this script, if none is
 # named) in the environment of an AWS Lambda function. The host is not changed.
+# CHECK.R finds copies of the FILEs in /tmp, under the names that they have.
 # R_LIBS, if set, is handed on: a function can be given a variable too.
 # With --root, DIR (made by image_root.py) is all that R sees besides TREE and /tmp:
 # nothing of the host's file system is there, but for two devices and /proc.
@@ -21,12 +22,12 @@ if [ "${1-}" != --inside ]; then
         shift 2
         for path in opt tmp dev proc; do [ -d "$image/$path" ] || die 2 "$image holds no $path"; done
     fi
-    if [ $# -lt 1 ] || [ $# -gt 2 ]; then die 2 "usage: r-works.sh [--root DIR] TREE [CHECK.R]"; fi
+    if [ $# -lt 1 ]; then die 2 "usage: r-works.sh [--root DIR] TREE [CHECK.R [FILE...]]"; fi
     here=$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")
     tree=$(realpath -- "$1") || exit 2
-    check=${2:-$here/r-works.R}
+    check=${2:-$here/r-works.R} files=("${@:3}")
     [ -e "$tree/R/bin/Rscript" ] || die 2 "$1 holds no R/bin/Rscript"
-    [ -f "$check" ] || die 2 "there is no $check"
+    for file in "$check" "${files[@]}"; do [ -f "$file" ] || die 2 "there is no $file"; done
 
     space=(unshare --mount)
     [ "$(id -u)" = 0 ] || space=(unshare --user --map-root-user --mount)
@@ -37,6 +38,7 @@ if [ "${1-}" != --inside ]; then
     tmp=$(mktemp -d)
     trap 'rm -rf -- "$tmp"' EXIT
     mkdir "$tmp/tmp" "$tmp/root"
+    [ ${#files[@]} = 0 ] || cp -- "${files[@]}" "$tmp/tmp/"
     cp -- "$check" "$tmp/tmp/check.R"
     status=0
     "${space[@]}" bash -- "${BASH_SOURCE[0]}" --inside "$tree" "$tmp" "$image" || status=$?

@@ -1,0 +1,92 @@
+# Run by r_same.py in r-works.sh, in one of two ways. For R 3.6 and later.
+#
+# Without a file /tmp/examples: print the examples of R's own packages (Priority base
+# or recommended) as their help pages have them. Lines of this script's own begin with
+# "\036": "\036package NAME", "\036topic NAME", before each topic's lines.
+#
+# With such a file, which holds that for one package: run them. What they print goes
+# where it goes, standard output or error; what they plot is printed as a sum; before
+# each topic stands "\036topic NAME", where one raises an error "\036error", at the
+# end "\036end".
+
+file <- "/tmp/examples"
+
+list_examples <- function() {
+    found <- sort(list.files("/opt", "^DESCRIPTION$", recursive = TRUE, full.names = TRUE), method = "radix")
+    for (dir in dirname(found)) {
+        if (!file.exists(file.path(dir, "Meta", "package.rds"))) next
+        priority <- read.dcf(file.path(dir, "DESCRIPTION"), "Priority")[[1]]
+        # "translations" is no package to load, only message catalogues.
+        if (!priority %in% c("base", "recommended") || basename(dir) == "translations") next
+        cat("\036package ", basename(dir), "\n", sep = "")
+        if (!file.exists(file.path(dir, "help", paste0(basename(dir), ".rdx")))) next
+        pages <- tools::Rd_db(basename(dir), lib.loc = dirname(dir))
+        for (name in names(pages)) {
+            # As in R CMD check, without \dontrun and \donttest.
+            script <- utils::capture.output(tools::Rd2ex(pages[[name]], commentDonttest = TRUE))
+            if (length(script)) writeLines(c(paste("\036topic", sub("[.]Rd$", "", name)), script))
+        }
+    }
+    cat("\036end\n")
+}
+
+read_examples <- function(lines) {
+    starts <- startsWith(lines, "\036topic ")
+    scripts <- split(lines[!starts], factor(cumsum(starts)[!starts], seq_len(sum(starts))))
+    names(scripts) <- substring(lines[starts], 8)
+    scripts
+}
+
+# Each topic begins, as in R CMD check, without what the one before has left behind.
+run_examples <- function(package, examples) {
+    tryCatch(library(package, character.only = TRUE),
+        error = function(e) cat("\n\036error\n", conditionMessage(e), "\n", sep = ""))
+    plots <- character()
+    options(warn = 1, browser = function(url) cat("browse", url, "\n"), device = function(...) {
+        plots <<- c(plots, sprintf("/tmp/plots-%d.pdf", length(plots)))
+        grDevices::pdf(plots[length(plots)], compress = FALSE)
+    })
+    # Nobody is kept waiting.
+    attach(list(Sys.sleep = function(time) invisible()), name = "no sleep", warn.conflicts = FALSE)
+    kept <- list(options = options(), search = search(), dir = getwd(), connections = getAllConnections())
+    # An error ends its expression, not the topic: what comes after is tried too.
+    failed <- function(e) cat("\n\036error\n", conditionMessage(e), "\n", sep = "")
+    for (topic in names(examples)) {
+        cat("\n\036topic ", topic, "\n", sep = "")
+        RNGkind("default", "default", "default")
+        set.seed(1)
+        script <- tryCatch(parse(text = examples[[topic]], keep.source = FALSE), error = failed)
+        for (expression in script) tryCatch({
+            result <- withVisible(eval(expression, globalenv()))
+            # As at top level, where what is S4 is shown.
+            if (result$visible) if (isS4(result$value)) methods::show(result$value) else print(result$value)
+        }, error = failed)
+        rm(list = ls(globalenv(), all.names = TRUE), envir = globalenv())
+        sink(type = "message")
+        while (sink.number() > 0) sink()
+        for (i in setdiff(getAllConnections(), kept$connections)) close(getConnection(i))
+        grDevices::graphics.off()
+        for (plot in plots[file.exists(plots)]) {
+            lines <- readLines(plot, warn = FALSE, skipNul = TRUE)
+            writeLines(grep("^/(Creation|Mod)Date ", lines, useBytes = TRUE, invert = TRUE, value = TRUE),
+                plot, useBytes = TRUE)
+            cat("plots:", tools::md5sum(plot), "\n")
+            unlink(plot)
+        }
+        plots <- character()
+        for (name in setdiff(search(), kept$search))
+            tryCatch(detach(name, character.only = TRUE), error = identity)
+        options(kept$options)
+        setwd(kept$dir)
+    }
+    cat("\n\036end\n")
+}
+# It must not see what the examples define or attach, but methods for print() of theirs.
+environment(run_examples) <- new.env(parent = .BaseNamespaceEnv)
+
+if (file.exists(file)) {
+    lines <- readLines(file)
+    run_examples(sub("^\036package ", "", lines[[1]]), read_examples(lines[-1]))
+} else {
+    list_examples()
+}
