@@ -29,10 +29,12 @@ check-code:
 	cargo test --locked
 
 # What layerfit promises of a real tree, proven on the demo's (scripts/prove.py says how); R runs from the packed layers.
+# Then bootstrap/ serves events with the demo's R.
 prove: needs
 	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) $(tree) -- $(runtime)
+	python3 scripts/bootstrap_works.py $(tree)
 
 # What report.html promises, tried in a browser (scripts/page_works.py says how).
 page-works: needs

@@ -38,6 +38,8 @@ KILLED_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
 SMALL_LAYER, FEW_LAYERS = 5 * MB, 2
 # The image of r_works_in_the_image.
 IMAGE = "provided.al2023"
+# The checks of bootstrap_works.py that are made there, too.
+SERVED = ("hello", "errors_are_told", "a_script_that_fetches_its_events", "packages_are_as_ever")
 # Findings that say R would not work there: a missing library, and the `which` that R runs.
 FATAL = ("L201", "C103")
 # How many units dropping_frees_what_was_said drops, and the length of a zip's last record (APPNOTE.TXT 4.3.16).
@@ -477,11 +479,15 @@ def r_works_in_the_image(proof):
     require(done.returncode or not foretold, f"R works, although layerfit says {', '.join(foretold)}")
     if done.returncode and not foretold:
         raise why_not(done, made.stdout.split())
-    shutil.rmtree(layers.parent)
     if foretold:
+        shutil.rmtree(layers.parent)
         return f"R does not work with only what {IMAGE} has, as layerfit says: {', '.join(foretold)}"
+    served = run([sys.executable, HERE / "bootstrap_works.py", "--root", root, extracted, *SERVED], env=environment)
+    require(served.returncode == 0, f"bootstrap_works.py exits {served.returncode}: {served.stdout[-1000:]}")
+    shutil.rmtree(layers.parent)
     figures = made.stdout.splitlines()[0].partition(": ")[2]
-    return f"only what {IMAGE} has ({figures}), and the layers with --bundle: {last_line(done.stdout)}"
+    works = f"{last_line(done.stdout)}; checks of the bootstrap: {last_line(served.stdout)}"
+    return f"only what {IMAGE} has ({figures}), and the layers with --bundle: {works}"
 
 
 def is_error(finding):

@@ -1,5 +1,6 @@
 #!/bin/bash
 # r-works.sh [--root DIR] TREE [CHECK.R [FILE...]]: prove that the R in TREE works when seen at /opt.
+# r-works.sh [--root DIR] --task TASK TREE: run the function in TASK as Lambda would.
 #
 # In a mount namespace of its own, TREE is bound read-only over /opt, a private
 # directory over /tmp, and R runs CHECK.R (r-works.R beside this script, if none is
@@ -8,9 +9,12 @@
 # R_LIBS, if set, is handed on: a function can be given a variable too.
 # With --root, DIR (made by image_root.py) is all that R sees besides TREE and /tmp:
 # nothing of the host's file system is there, but for two devices and /proc.
+# With --task, TASK is seen at /var/task, and its bootstrap runs, or else TREE's;
+# _HANDLER, AWS_LAMBDA_RUNTIME_API and LANG are handed on.
 #
 # Exit 0: R works; 1: it does not; 2: wrong call; 77: not tried, because this
-# machine allows neither root's mounts nor a user namespace.
+# machine allows neither root's mounts nor a user namespace. With --task, what the
+# bootstrap exits with.
 set -euo pipefail
 
 die() { printf 'r-works: %s\n' "$2" >&2; exit "$1"; }
@@ -22,7 +26,12 @@ if [ "${1-}" != --inside ]; then
         shift 2
         for path in opt tmp dev proc; do [ -d "$image/$path" ] || die 2 "$image holds no $path"; done
     fi
-    if [ $# -lt 1 ]; then die 2 "usage: r-works.sh [--root DIR] TREE [CHECK.R [FILE...]]"; fi
+    task=
+    if [ "${1-}" = --task ] && [ $# -eq 3 ]; then
+        task=$(realpath -- "$2") || exit 2
+        shift 2
+    fi
+    if [ $# -lt 1 ]; then die 2 "usage: r-works.sh [--root DIR] [--task TASK] TREE [CHECK.R [FILE...]]"; fi
     here=$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")
     tree=$(realpath -- "$1") || exit 2
     check=${2:-$here/r-works.R} files=("${@:3}")
@@ -41,7 +50,8 @@ if [ "${1-}" != --inside ]; then
     [ ${#files[@]} = 0 ] || cp -- "${files[@]}" "$tmp/tmp/"
     cp -- "$check" "$tmp/tmp/check.R"
     status=0
-    "${space[@]}" bash -- "${BASH_SOURCE[0]}" --inside "$tree" "$tmp" "$image" || status=$?
+    "${space[@]}" bash -- "${BASH_SOURCE[0]}" --inside "$tree" "$tmp" "$image" "$task" || status=$?
+    [ -z "$task" ] || exit "$status"
     case $status in
         0 | 1 | 77) exit "$status" ;;
         *) die 1 "R did not run to its end (exit $status)" ;;
@@ -49,7 +59,7 @@ if [ "${1-}" != --inside ]; then
 fi
 
 # --- inside the namespace, where mounts are seen by nobody else ---------------
-tree=$2 tmp=$3 image=$4
+tree=$2 tmp=$3 image=$4 task=$5
 cannot() { die 77 "skipped: $1"; }
 
 # A mount made by someone else keeps its nosuid and the like in a user namespace:
@@ -94,7 +104,12 @@ elif [ ! -d /opt ]; then
 fi
 mount --bind -- "$tree" "$root/opt" || cannot "cannot bind $tree over /opt"
 read_only "$root/opt" || cannot "cannot make /opt read-only"
-mount --bind -- "$tmp/tmp" "$root/tmp" || cannot "cannot bind a private /tmp"
+if [ -n "$task" ]; then
+    # By way of /tmp, as $task may be in what is hidden next.
+    mkdir "$tmp/tmp/task"
+    mount --bind -- "$task" "$tmp/tmp/task" || cannot "cannot bind $task"
+fi
+mount --rbind -- "$tmp/tmp" "$root/tmp" || cannot "cannot bind a private /tmp"
 
 # An R of the host's own must not lend a hand. (An image has none.)
 for path in /usr/lib/R /usr/lib64/R /usr/share/R /etc/R /usr/local/lib/R /var/lib/R; do
@@ -108,15 +123,30 @@ lambda=(
     LD_LIBRARY_PATH=/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib
     LANG=C.UTF-8 TZ=UTC HOME=/tmp TMPDIR=/tmp
     ${R_LIBS:+"R_LIBS=$R_LIBS"})
-rscript=(/opt/R/bin/Rscript /tmp/check.R)
+program=(/opt/R/bin/Rscript /tmp/check.R) place=/tmp
+if [ -n "$task" ]; then
+    # An image has the directory, the host has not, and nothing in its /var is R's.
+    if [ -z "$image" ]; then
+        mount -t tmpfs tmpfs "$root/var" || cannot "cannot hide the host's /var"
+        mkdir "$root/var/task"
+    fi
+    mount --bind -- "$root/tmp/task" "$root/var/task" || cannot "cannot bind $task over /var/task"
+    read_only "$root/var/task" || cannot "cannot make /var/task read-only"
+    program=(/var/task/bootstrap) place=/var/task
+    [ -e "$root/var/task/bootstrap" ] || program=(/opt/bootstrap)
+    lambda+=(LAMBDA_TASK_ROOT=/var/task "_HANDLER=${_HANDLER-}"
+        "AWS_LAMBDA_RUNTIME_API=${AWS_LAMBDA_RUNTIME_API-}" "LANG=${LANG:-C.UTF-8}")
+fi
+# shellcheck disable=SC2016 # $1 and what follows are the inner shell's
+within='cd "$1" && shift && exec "$@"'
 if [ -n "$image" ]; then
     # Even the first program in there needs LD_LIBRARY_PATH.
     exec env -i "${lambda[@]}" "$(type -P chroot)" "$root" \
-        /bin/sh -c 'cd /tmp && exec "$@"' sh "${rscript[@]}" </dev/null
+        /bin/sh -c "$within" sh "$place" "${program[@]}" </dev/null
 fi
-run=(env -i "${lambda[@]}" "${rscript[@]}")
+run=(env -i "${lambda[@]}" "${program[@]}")
 if [ -n "$root" ]; then
-    exec chroot "$root" bash -c 'cd /tmp && exec "$@"' bash "${run[@]}" </dev/null
+    exec chroot "$root" bash -c "$within" bash "$place" "${run[@]}" </dev/null
 fi
-cd /tmp
+cd "$place"
 exec "${run[@]}" </dev/null
