@@ -236,3 +236,20 @@ fn init_writes_a_configuration_for_the_tree_that_is_taken_as_it_is() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("layerfit.toml: is there already"), "{}", run.stderr);
 }
+
+#[test]
+fn init_writes_a_bootstrap_that_lambda_could_start_and_replaces_none() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    assert_eq!(world.run(&["init", "--bootstrap", "opt"]).code, 0);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    for code in ["C101", "C102", "C105"] {
+        assert_no_finding(&report, code);
+    }
+    let before = fs::read(world.root().join("bootstrap")).expect("read");
+    fs::remove_file(world.root().join("runtime.R")).expect("removed");
+    assert_eq!(world.run(&["init", "--bootstrap", "opt"]).code, 2);
+    assert_eq!(fs::read(world.root().join("bootstrap")).expect("read"), before);
+    assert!(!world.root().join("runtime.R").exists(), "half of it is not left");
+}

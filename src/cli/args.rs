@@ -63,11 +63,14 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Write a commented layerfit.toml for a tree
+    /// Write a commented layerfit.toml for a tree; or with --bootstrap, what answers Lambda's events in R
     Init {
         /// The directory that will be /opt
-        #[arg(default_value = "/opt")]
+        #[arg(default_value = "/opt", conflicts_with = "bootstrap")]
         root: PathBuf,
+        /// Write bootstrap and runtime.R into this directory: the function's own, or the tree
+        #[arg(long, value_name = "DIR")]
+        bootstrap: Option<PathBuf>,
     },
     /// Why something is there, or not; and what dropping things would free and break
     Why {

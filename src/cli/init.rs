@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::config::NAME;
 use crate::bytes::size;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::report::Report;
 
@@ -13,9 +13,39 @@ use crate::report::Report;
 /// # Errors
 /// When there is one already, or it cannot be written.
 pub(super) fn write(report: &Report) -> Result<Vec<u8>> {
-    super::runtime::write_new(Path::new(NAME), configuration(report).as_bytes())?;
+    super::runtime::write_new(Path::new(NAME), configuration(report).as_bytes(), 0o644)?;
     Ok(format!("{NAME}: every value is what this tree needs; `layerfit plan {}` now takes them\n", report.root)
         .into_bytes())
+}
+
+/// What answers Lambda's events in R, and whether it is executable.
+const BOOTSTRAP: [(&str, &str, u32); 2] = [
+    ("runtime.R", include_str!("../../bootstrap/runtime.R"), 0o644),
+    ("bootstrap", include_str!("../../bootstrap/bootstrap"), 0o755),
+];
+
+/// Writes the bootstrap and what it runs into a directory; gives what to print.
+///
+/// # Errors
+/// When one of them is there already, or cannot be written; what was written before is taken back.
+pub(super) fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
+    let mut written = Vec::new();
+    for (name, text, mode) in BOOTSTRAP {
+        let path = directory.join(name);
+        if let Err(error) = super::runtime::write_new(&path, text.as_bytes(), mode) {
+            for path in written {
+                std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
+            return Err(error);
+        }
+        written.push(path);
+    }
+    Ok(format!(
+        "{} and {}: a handler is a function of the event; the head of runtime.R says how it is called\n",
+        directory.join("bootstrap").display(),
+        directory.join("runtime.R").display()
+    )
+    .into_bytes())
 }
 
 /// The configuration, as text.

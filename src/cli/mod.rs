@@ -61,7 +61,11 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Check { paths, common } => {
             with_report(common, |settings, progress| pipeline::check(paths, settings, progress))
         }
-        Command::Init { root } => {
+        Command::Init { bootstrap: Some(directory), .. } => {
+            print(&init::bootstrap(directory)?)?;
+            Ok(Exit::Done)
+        }
+        Command::Init { root, bootstrap: None } => {
             let settings = settings::settings(&Common::default(), &config::Config::default())?;
             let progress = progress::bar(false);
             let report = pipeline::plan(root, &settings, progress.as_ref());

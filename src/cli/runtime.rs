@@ -28,18 +28,18 @@ pub(super) fn run(command: &RuntimeCommand) -> Result<Vec<u8>> {
             if file.as_os_str() == "-" {
                 return Ok(text.into_bytes());
             }
-            write_new(&file, text.as_bytes())?;
+            write_new(&file, text.as_bytes(), 0o644)?;
             Ok(format!("{}: use it with --runtime {}\n", file.display(), file.display()).into_bytes())
         }
     }
 }
 
 /// Writes a file that was not there before, whole or not at all.
-pub(super) fn write_new(file: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_new(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
         .prefix(".layerfit-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
         .tempfile_in(directory)
         .map_err(Error::io("write to", directory))?;
     temporary.write_all(bytes).map_err(Error::io("write", file))?;
