@@ -31,6 +31,7 @@ fn world() -> World {
         world.library(&format!("{LIBRARY}/{name}/libs/{name}.so"), &["lib/libv.so.1.2"], &[]);
     }
     // A package alone in a library, which alone needs a library; and a program with one.
+    world.link("lib/libw.so", "libw.so.3");
     world.library("lib/libw.so.3", &["lib/libbottom.so"], &[]).package("site", "w", "1.0", "Imports: one\n");
     world.library("site/w/libs/w.so", &["lib/libw.so.3"], &[]).directory("site/w/empty");
     world.library("lib/sub/libp.so", &[], &[]).link("lib/libp.so", "sub/libp.so");
@@ -75,20 +76,32 @@ fn plan(world: &World, more: &[&str]) -> Value {
     plan
 }
 
+/// Drops each thing for which `wanted` holds with these options, and compares what the zips lose with what was said.
+fn drop_each(world: &World, more: &[&str], wanted: impl Fn(&str) -> bool) -> usize {
+    let before = plan(world, more);
+    let (zipped, unzipped) = total(&before);
+    let things: Vec<_> = things(&before).into_iter().filter(|(name, _)| wanted(name)).collect();
+    for (name, said) in &things {
+        let after = total(&plan(world, &[more, &["--drop", name]].concat()));
+        assert_eq!((zipped - after.0, unzipped - after.1), *said, "{name} {more:?}");
+    }
+    things.len()
+}
+
 #[test]
 fn every_unit_directory_library_and_package_frees_what_was_said_when_it_is_dropped() {
     let world = world();
-    let before = plan(&world, &[]);
-    let (zipped, unzipped) = total(&before);
-    let things = things(&before);
-    assert!(things.len() > 50, "{}", things.len());
-    for (name, said) in things {
-        if is_in_a_package_like_others(&name) {
-            continue;
-        }
-        let after = total(&plan(&world, &["--drop", &name]));
-        assert_eq!((zipped - after.0, unzipped - after.1), said, "{name}");
-    }
+    let dropped = drop_each(&world, &[], |name| !is_in_a_package_like_others(name));
+    assert!(dropped > 50, "{dropped}");
+}
+
+#[test]
+fn with_the_rule_that_drops_what_nothing_loads_it_is_the_same() {
+    let world = world();
+    // Without R's program or its base package nothing loads its libraries; what packages need stays all the same.
+    let wanted = |name: &str| !name.contains('/') || name.starts_with("lib/") || name.starts_with("R/lib/R/bin");
+    let dropped = drop_each(&world, &["--select", "D901"], wanted);
+    assert!(dropped > 30, "{dropped}");
 }
 
 #[test]
@@ -97,7 +110,7 @@ fn what_goes_with_a_thing_is_what_only_that_needed() {
     for (name, with_it) in [
         ("pkg:circle", vec!["lib/liba.so", "lib/libb.so"]),
         ("liba.so", vec!["lib/libb.so"]),
-        ("pkg:w", vec!["lib/libw.so.3"]),
+        ("pkg:w", vec!["lib/libw.so", "lib/libw.so.3"]),
         ("libbottom.so", vec![]),
         ("pkg:one", vec![]),
         ("libv.so.1", vec![]),
@@ -122,7 +135,7 @@ fn several_together_free_what_they_hold_together() {
     let before = total(&plan(&world, &[]));
     for (names, layers, with_it) in [
         ("pkg:one,pkg:two", 1, vec!["lib/libv.so", "lib/libv.so.1", "lib/libv.so.1.2"]),
-        ("pkg:circle,pkg:w", 1, vec!["lib/liba.so", "lib/libb.so", "lib/libbottom.so", "lib/libw.so.3"]),
+        ("pkg:circle,pkg:w", 1, vec!["lib/liba.so", "lib/libb.so", "lib/libbottom.so", "lib/libw.so", "lib/libw.so.3"]),
         ("lib,R,site", 1, vec![]),
     ] {
         let (code, answer) = world.json(&["why", "--if-dropped", names, "ROOT", "--level", "fast"]);

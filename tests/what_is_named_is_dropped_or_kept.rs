@@ -90,15 +90,15 @@ fn what_is_found_elsewhere_without_a_dropped_library_is_no_error() {
     let world = World::new();
     world.library("first/libx.so", &[], &[]).library("lib/libx.so", &[], &[]);
     world.program("bin/tool", &["first/libx.so"], &["-Wl,-rpath,/opt/first"]);
-    let (code, report) = world.json(&["plan", "ROOT", "--drop", "first"]);
-    assert_eq!(code, 0, "{:#}", report["findings"]);
-    let needed = &report["objects"]
-        .as_array()
-        .expect("objects")
-        .iter()
-        .find(|o| o["path"] == "bin/tool")
-        .expect("there")["needed"];
-    assert_eq!(needed[0]["path"], "/opt/lib/libx.so");
+    // Also when a rule dropped the other one as long as nothing loaded it.
+    for more in [&[][..], &["--select", "D901"]] {
+        let (code, report) = world.json(&[&["plan", "ROOT", "--drop", "first"], more].concat());
+        assert_eq!(code, 0, "{more:?}: {:#}", report["findings"]);
+        let objects = report["objects"].as_array().expect("objects");
+        let tool = objects.iter().find(|object| object["path"] == "bin/tool").expect("there");
+        assert_eq!(tool["needed"][0]["path"], "/opt/lib/libx.so", "{more:?}");
+    }
+    assert_eq!(pruned(&world.json(&["plan", "ROOT", "--select", "D901"]).1, "D901").expect("a row").0, 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
 use crate::path::TreePath;
 use crate::progress::Progress;
-use crate::prune::{Decision, Gone, Holds, Pruning, Spared};
+use crate::prune::{Gone, Holds, Pruning, Spared};
 use crate::resolve::{LeftOut, Need, Node};
 use crate::rules::RNeeds;
 use crate::scan::{EntryId, Place, Tree};
@@ -79,30 +79,37 @@ pub(super) fn leave_out<'a>(
     }
     let gone = Holds::new(&analyzed.tree, &analyzed.resolution, &pruning).drop(dropped.iter().copied());
     let needed = needed_all_the_same(&analyzed, &pruning, &gone)?;
-    // What rules drop of a package is not to come back because the package is not there any more.
-    let by_rules: Vec<(EntryId, Decision)> = dropped
-        .into_iter()
-        .filter(|id| !pruning.keeps(*id) && !pruning.keeps_on_request(*id))
-        .map(|id| (id, pruning.decision(id)))
+    // What rules drop of a package is not to come back because the package is not there any more; nor a link that a rule
+    // drops, because it leads to nothing now.
+    let all: BTreeSet<EntryId> = gone.all().collect();
+    let leads_there = |id: EntryId| match analyzed.tree.follow(id) {
+        Place::Inside(target) => target != id && all.contains(&target),
+        _ => false,
+    };
+    let by_rules: Vec<EntryId> = analyzed
+        .tree
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| !pruning.keeps(*id) && (dropped.contains(id) || leads_there(*id)))
         .collect();
     let packages = analyzed.resolution.r.packages.iter();
     let packages = packages
-        .filter(|package| gone.dropped.contains(&package.entry))
+        .filter(|package| gone.dropped.binary_search(&package.entry).is_ok())
         .map(|p| (p.name().to_owned(), p.directory.clone()));
     let left_out = LeftOut { packages: packages.collect(), roots: analyzed.resolution.r.roots() };
 
     let Analyzed { mut tree, mut bundled, handlers, .. } = analyzed;
-    tree.hide(gone.dropped.iter().chain(&gone.with_it).copied().chain(by_rules.iter().map(|(id, _)| *id)));
+    tree.hide(gone.dropped.iter().chain(&gone.with_it).chain(&by_rules).copied());
     let mut analyzed = analyze_tree((tree, scanned), settings, progress)?;
     let is_there = |path: &str| TreePath::new(path).is_some_and(|path| analyzed.tree.find(&path).is_some());
     bundled.retain(|library| is_there(&library.path));
     analyzed.bundled = bundled;
     analyzed.handlers = handlers;
     analyzed.resolution.r.left_out = left_out;
-    let (mut said, mut pruning) = decide(&analyzed)?;
-    pruning.note_gone(&gone, &unused, &by_rules)?;
+    let (mut said, mut now) = decide(&analyzed)?;
+    now.note_gone(&analyzed.tree, &gone, &unused, &pruning)?;
     said.extend(needed);
-    Ok((analyzed, (said, pruning)))
+    Ok((analyzed, (said, now)))
 }
 
 /// The entries of packages that no handler uses: not by name, nor through what a used one needs, nor because R starts with

@@ -46,19 +46,18 @@ impl Pruning {
         }
     }
 
-    /// Notes what `--drop` and `--handler` took out of the tree, in the words of rules of their own; and what of that rules
-    /// dropped anyway. `unused` is what no handler uses.
+    /// Notes what `--drop` and `--handler` took out of the tree, in the words of rules of their own; `unused` is what no
+    /// handler uses. What was kept `before` and did not go stays, though a rule can find now that nothing loads it; and what
+    /// is hidden and did not go with the rest was dropped by the rule that it was before.
     ///
     /// # Errors
     /// When the built-in file of these rules is damaged.
-    pub fn note_gone(
-        &mut self,
-        gone: &Gone,
-        unused: &BTreeSet<EntryId>,
-        by_rules: &[(EntryId, Decision)],
-    ) -> Result<()> {
-        for (id, decision) in by_rules {
-            self.decisions[id.index()] = *decision;
+    pub fn note_gone(&mut self, tree: &Tree, gone: &Gone, unused: &BTreeSet<EntryId>, before: &Pruning) -> Result<()> {
+        let all: BTreeSet<EntryId> = gone.all().collect();
+        for (id, _) in tree.all() {
+            if tree.is_hidden(id) || (before.keeps(id) && !all.contains(&id)) {
+                self.decisions[id.index()] = before.decision(id);
+            }
         }
         let (by_handlers, named): (Vec<EntryId>, Vec<EntryId>) =
             gone.dropped.iter().partition(|id| unused.contains(id));
