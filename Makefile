@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove page-works reports fuzz needs clean
+.PHONY: demo test check-code prove prove-examples packing-truth page-works bench reports fuzz needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -29,11 +29,11 @@ check-code:
 	cargo test --locked
 
 # What layerfit promises of a real tree, proven on the demo's (scripts/prove.py says how); R runs from the packed layers.
-# Then bootstrap/ serves events with the demo's R.
+# Then bootstrap/ serves events with the demo's R. With 100 runs killed at random moments: make prove KILLS=100
 prove: needs
 	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
-	python3 scripts/prove.py --layerfit $(layerfit) $(tree) -- $(runtime)
+	python3 scripts/prove.py --layerfit $(layerfit) $(if $(KILLS),--kills $(KILLS)) $(tree) -- $(runtime)
 	python3 scripts/bootstrap_works.py $(tree)
 
 # What report.html promises, tried in a browser (scripts/page_works.py says how).
@@ -42,6 +42,25 @@ page-works: needs
 	cargo build --release --locked
 	scripts/demo-tree.sh $(tree)
 	/usr/bin/python3 scripts/page_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
+
+# R's own examples print the same from the layers as from the tree: some minutes more than `make prove`.
+prove-examples: needs
+	cargo build --release --locked
+	scripts/demo-tree.sh $(tree)
+	python3 scripts/prove.py --layerfit $(layerfit) --examples --only r-reads-the-same-values \
+		--only r-does-what-its-examples-did $(tree) -- $(runtime)
+
+# The packer's counts of layers against OR-Tools' CP-SAT, from PyPI, on hundreds of instances; some minutes.
+packing-truth: needs
+	cargo build --release --locked --examples
+	python3 scripts/packing_truth.py
+
+# layerfit against zip and 7z on the demo's tree, or on another: make bench TREE=DIR
+bench:
+	scripts/needs.sh bench
+	cargo build --release --locked
+	$(if $(TREE),,scripts/demo-tree.sh $(tree))
+	python3 benches/peers.py --layerfit $(layerfit) $(or $(TREE),$(tree))
 
 # Half an hour for each reader of files that strangers make: make fuzz MINUTES=30
 fuzz:

@@ -1,6 +1,6 @@
 #!/bin/bash
-# needs.sh [browser]: what `make demo` and `make test` need besides Rust; with "browser", what `make page-works` needs as
-# well. Installs it when that is possible; otherwise says how in one line and exits with 2.
+# needs.sh [browser|bench]: what `make demo` and `make test` need besides Rust; and what `make page-works` or `make bench`
+# needs as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
 set -euo pipefail
 
 # command:package
@@ -19,6 +19,10 @@ if [ "${1-}" = browser ]; then
     command -v chromedriver >/dev/null || missing+=(chromium-driver)
     # The system's Python, for which the package is: another may come first in the PATH.
     /usr/bin/python3 -c 'import selenium' 2>/dev/null || missing+=(python3-selenium)
+fi
+# 7-Zip's program is called 7zz in newer packages, and the older p7zip has it as 7z.
+if [ "${1-}" = bench ] && ! command -v 7zz 7z >/dev/null; then
+    missing+=("$(apt-cache show 7zip 2>/dev/null | grep -q . && echo 7zip || echo p7zip-full)")
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 

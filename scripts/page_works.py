@@ -85,7 +85,10 @@ def large_tree(root):
         package(root / "site", name, f"Imports: package{(number + 1) % 100:02}\n")
         for file in range(198):
             length = 200_000 // (1 + file) ** 2 + number
-            write(root / "site" / name / ("help" if file % 4 == 0 else "extdata") / f"file-{file:03}.bin", os.urandom(length))
+            write(
+                root / "site" / name / ("help" if file % 4 == 0 else "extdata") / f"file-{file:03}.bin",
+                os.urandom(length),
+            )
 
 
 def page(proof, name, command, *arguments):
@@ -115,8 +118,16 @@ class Browser:
         options = Options()
         options.binary_location = which("chromium", "google-chrome", "google-chrome-stable")
         for argument in [
-            "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-            "disable-component-update", "disable-sync", "disable-dev-shm-usage", f"user-data-dir={work}/profile",
+            "headless",
+            "no-sandbox",
+            "disable-gpu",
+            "disable-quic",
+            "no-first-run",
+            "disable-background-networking",
+            "disable-component-update",
+            "disable-sync",
+            "disable-dev-shm-usage",
+            f"user-data-dir={work}/profile",
         ]:
             options.add_argument(f"--{argument}")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -128,8 +139,13 @@ class Browser:
 
     def open(self, path, width=1366, height=900, dark=False, still=True, script=True):
         self.command("Emulation.setScriptExecutionDisabled", value=not script)
-        self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        features = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce" if still else "no-preference"}
+        self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+        features = {
+            "prefers-color-scheme": "dark" if dark else "light",
+            "prefers-reduced-motion": "reduce" if still else "no-preference",
+        }
         self.command("Emulation.setEmulatedMedia", features=[{"name": n, "value": v} for n, v in features.items()])
         self.driver.get_log("browser"), self.driver.get_log("performance")
         self.driver.get(path.as_uri())
@@ -152,6 +168,29 @@ class Browser:
         element = self.find(selector)
         self.js("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
+
+    def click_text(self, selector, text):
+        """Clicks the last of these that has this text, wherever it is."""
+        found = self.js(
+            "const all = [...document.querySelectorAll(arguments[0])].filter((e) => e.textContent === arguments[1]);"
+            "all.at(-1)?.click(); return all.length",
+            selector,
+            text,
+        )
+        require(found, f"there is no {selector} called {text}")
+
+    def set(self, selector, value, event):
+        """Gives a field a value, as if it had been typed or chosen."""
+        self.js(
+            "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+            "e.dispatchEvent(new Event(arguments[2]))",
+            selector,
+            value,
+            event,
+        )
+
+    def is_still(self):
+        return self.js("return document.querySelector('#map').dataset.still") == "true"
 
     def texts(self, selector):
         return self.js("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
@@ -210,7 +249,9 @@ def nothing_is_logged_or_loaded(proof, browser):
         "packed": layers / "report.html",
         "analyze": page(proof, "analyze", "analyze", proof.tree, *proof.options),
         "check": page(proof, "check", "check", layers, *proof.options),
-        "too-large": page(proof, "too-large", "plan", proof.tree, "--max-zipped", "4MB", "--max-unzipped", "30MB", *proof.options),
+        "too-large": page(
+            proof, "too-large", "plan", proof.tree, "--max-zipped", "4MB", "--max-unzipped", "30MB", *proof.options
+        ),
         "empty": page(proof, "empty", "plan", empty),
         "hostile": proof.hostile,
         "large": proof.large,
@@ -220,7 +261,9 @@ def nothing_is_logged_or_loaded(proof, browser):
         if name not in ("empty",):
             browser.click_map(0.3, 0.5)
             browser.click("#theme")
-            browser.wait(lambda: browser.js("return document.querySelector('#map').dataset.still") == "true", "still moves")
+            browser.wait(
+                browser.is_still, "still moves"
+            )
         try:
             browser.quiet()
         except Failed as failed:
@@ -236,11 +279,11 @@ def the_map_is_zoomed_by_mouse(proof, browser):
     one = browser.crumbs()
     require(len(one) == len(start) + 1 and one[:-1] == start, f"from {start} to {one}")
     require_same(browser.find("#what").text, one[-1], "the title beside the map")
-    browser.wait(lambda: browser.js("return document.querySelector('#map').dataset.still") == "true", "still moves")
+    browser.wait(browser.is_still, "still moves")
     browser.click_map(0.5, 0.4)
     two = browser.crumbs()
     require(len(two) == len(one) + 1, f"from {one} to {two}")
-    browser.wait(lambda: browser.js("return document.querySelector('#map').dataset.still") == "true", "still moves")
+    browser.wait(browser.is_still, "still moves")
     browser.shot("zoomed")
     browser.click(f"#crumbs li:nth-child({len(start)}) button")
     require_same(browser.crumbs(), start, "back at the beginning")
@@ -272,7 +315,9 @@ def the_map_is_zoomed_by_keys(proof, browser):
         places.append(browser.crumbs())
         require(len(places) < 6, f"no file after {places}")
     require_same(places[-1], places[-2], "Enter on a file stays")
-    require_same([len(place) for place in places[:-1]], list(range(len(inside), len(inside) + len(places) - 1)), "one step each")
+    require_same(
+        [len(place) for place in places[:-1]], list(range(len(inside), len(inside) + len(places) - 1)), "one step each"
+    )
     for place in reversed(places[:-2]):
         browser.press(Keys.ESCAPE)
         require_same(browser.crumbs(), place, "Escape goes out")
@@ -298,7 +343,9 @@ def the_keyboard_reaches_everything_and_is_seen(proof, browser):
     nodes = browser.command("Accessibility.getFullAXTree")["nodes"]
     roles = ("button", "link", "textbox", "searchbox", "combobox", "application", "region", "table")
     named = [n for n in nodes if n.get("role", {}).get("value") in roles and not n.get("ignored")]
-    nameless = [n["role"]["value"] for n in named if n["role"]["value"] != "table" and not n.get("name", {}).get("value")]
+    nameless = [
+        n["role"]["value"] for n in named if n["role"]["value"] != "table" and not n.get("name", {}).get("value")
+    ]
     require(not nameless, f"without a name: {nameless}")
     return f"{len(reached)} stops, {len(named)} things with names"
 
@@ -317,7 +364,11 @@ def tables_are_sorted(proof, browser):
         browser.click(button)
         now = [int(value) for value in values(column)]
         require_same(now, sorted(map(int, before), reverse=order == "descending"), f"unzipped bytes, {order}")
-        require_same(browser.find(f"#table-packages thead th:nth-child({column + 1})").get_attribute("aria-sort"), order, "aria-sort")
+        require_same(
+            browser.find(f"#table-packages thead th:nth-child({column + 1})").get_attribute("aria-sort"),
+            order,
+            "aria-sort",
+        )
     browser.js("document.querySelector('#table-packages thead button').focus()")
     browser.press(Keys.ENTER)
     names = [name.split(" ")[0] for name in values(0)]
@@ -347,7 +398,8 @@ def tables_and_findings_are_filtered(proof, browser):
     browser.click(f"#finding-tools button[data-severity={severities[0]}]")
     code = findings[-1]["code"]
     browser.js(
-        "const s = document.querySelector('#finding-code'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", code
+        "const s = document.querySelector('#finding-code'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))",
+        code,
     )
     require_same(shown("#finding-list li"), sum(f["code"] == code for f in findings), f"with {code}")
     return f"{some} of {libraries} libraries, {len(findings)} findings"
@@ -449,7 +501,8 @@ def who_needs_what_can_be_followed(proof, browser):
     name = max(packages, key=lambda name: (len(imports_of(name)) if len(imports_of(name)) <= 10 else 0, name))
     browser.open(proof.plan)
     browser.js(
-        "[...document.querySelectorAll('#table-packages tbody button.go')].find((b) => b.textContent === arguments[0]).click()", name
+        "[...document.querySelectorAll('#table-packages tbody button.go')].find((b) => b.textContent === arguments[0]).click()",
+        name,
     )
     require_same(browser.find("#what").text, name, "the title beside the map")
     rows = browser.js(
@@ -459,7 +512,8 @@ def who_needs_what_can_be_followed(proof, browser):
     require_same(imports, set(imports_of(name)), f"what {name} imports")
     needed = rows[0][1] if rows[0][0] == "imports" else next(n for verb, n in rows if verb == "imports")
     browser.js(
-        "[...document.querySelectorAll('#needs #needs button.go')].find((b) => b.textContent === arguments[0]).click()", needed
+        "[...document.querySelectorAll('#needs #needs button.go')].find((b) => b.textContent === arguments[0]).click()",
+        needed,
     )
     require_same(browser.find("#what").text, needed, "what it needs, clicked")
     users = browser.js(
@@ -467,7 +521,10 @@ def who_needs_what_can_be_followed(proof, browser):
     )
     shown = set(users)
     theirs = {p["name"] for p in packages.values() if needed in p["needs"]}
-    require(shown & theirs and (len(users) >= 12 or theirs <= shown), f"{needed} is needed by {theirs}, and {shown} is shown")
+    require(
+        shown & theirs and (len(users) >= 12 or theirs <= shown),
+        f"{needed} is needed by {theirs}, and {shown} is shown",
+    )
     browser.click("#back")
     require_same(browser.find("#what").text, name, "Back")
 
@@ -477,7 +534,10 @@ def who_needs_what_can_be_followed(proof, browser):
     browser.click("#table-libraries tbody tr:first-child th button.go")
     directly = browser.js("return [...document.querySelector('#users .chips').children].map((r) => r.textContent)")
     loading = {text.removeprefix("loads it").strip() for text in directly if text.startswith("loads it")}
-    require(loading <= loaders and (len(directly) >= 12 or loading == loaders), f"{row} is loaded by {loaders}, shown {loading}")
+    require(
+        loading <= loaders and (len(directly) >= 12 or loading == loaders),
+        f"{row} is loaded by {loaders}, shown {loading}",
+    )
     return f"{name} imports {len(imports)}; {needed} is imported by {len(theirs)}; {row} is loaded by {len(loaders)}"
 
 
@@ -487,15 +547,23 @@ def hostile_names_are_text(proof, browser):
     names = browser.js("return JSON.parse(document.getElementById('data').textContent).kept.name")
     require(r"bad\xff\u{1b}[31m" in names, f"the name that is not UTF-8: {names}")
     for name in HOSTILE:
-        browser.js("const f = document.querySelector('#find'); f.value = arguments[0]; f.dispatchEvent(new Event('input'))", name)
+        browser.js(
+            "const f = document.querySelector('#find'); f.value = arguments[0]; f.dispatchEvent(new Event('input'))",
+            name,
+        )
         require(name in browser.texts("#found button span"), f"{name} is not found")
         # A group can be called like its only file, which comes after it.
-        browser.js("[...document.querySelectorAll('#found button')].findLast((b) => b.firstChild.textContent === arguments[0]).click()", name)
+        browser.js(
+            "[...document.querySelectorAll('#found button')].findLast((b) => b.firstChild.textContent === arguments[0]).click()",
+            name,
+        )
         require_same(browser.texts("#facts dd .name"), [name], "its path")
         element = browser.find("#map")
         ActionChains(browser.driver).move_to_element(element).perform()
     require(any(name in browser.texts("#finding-list button.go") for name in [HOSTILE[0] + ".link"]), "its finding")
-    made = browser.js("return document.querySelectorAll('img, iframe, main b:not(.help b, #why b, td b), u, main i:not(#legend i)').length")
+    made = browser.js(
+        "return document.querySelectorAll('img, iframe, main b:not(.help b, #why b, td b), u, main i:not(#legend i)').length"
+    )
     require_same(made, 0, "elements made of names")
     require_same(browser.js("return document.scripts.length"), 2, "scripts")
     browser.quiet()
