@@ -37,17 +37,6 @@ pub(super) fn by_bin(question: Question, work: &mut u64) -> Answer {
             if level.next_set(sizes, rooms, work) {
                 open[level.room] = false;
                 rest = level.rest();
-                let left: Vec<Size> = rest.iter().map(|piece| sizes[*piece]).collect();
-                let free: Vec<Size> = (0..rooms.len()).filter(|room| open[*room]).map(|room| rooms[room]).collect();
-                let looks = 4 * 66 * left.len() / 4;
-                if free.len() >= 2 && levels.len() <= 1000 {
-                    if !spend(work, looks) {
-                        return Answer::GaveUp;
-                    }
-                    if super::bounds::bound(&left, question.capacity, &free) > free.len() {
-                        continue;
-                    }
-                }
                 break;
             }
             if *work == 0 {

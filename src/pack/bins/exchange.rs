@@ -7,8 +7,8 @@
 use super::decide::{Answer, Question, spend};
 
 /// So many pieces of one bin, and so many others, are looked at in one step.
-const OURS: usize = 16;
-const THEIRS: usize = 256;
+const OURS: usize = 128;
+const THEIRS: usize = 2048;
 
 /// Looks for a packing with no more than so much work; none when there are no rooms at all.
 pub(super) fn exchange(question: Question, work: &mut u64) -> Answer {
