@@ -514,7 +514,9 @@ def packages_are_as_r_says(proof):
     if done.returncode == 77:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
-    theirs = dict(line.split("\t") for line in done.stdout.splitlines())
+    # Sorted here: R sorts as the locale has it.
+    lines = (line.split("\t") for line in done.stdout.splitlines())
+    theirs = {path: " ".join(sorted(needs.split())) for path, needs in lines}
     # Without rules, for some drop whole packages.
     _, report = layerfit_json(proof, "analyze", proof.tree)
     ours = {f"/opt/{p['path']}": " ".join(sorted(set(p["needs"]))) for p in report["packages"]}
