@@ -12,6 +12,7 @@ tree := $(work)/opt
 layerfit := target/release/layerfit
 # The demo's R is built for the release of Debian or Ubuntu that runs here, so it is checked against this machine.
 runtime := --runtime host
+# Examples are built with the program everywhere but in the demo: without them it would be built anew.
 
 demo: needs
 	cargo build --release --locked
@@ -39,26 +40,26 @@ prove: needs
 # What report.html promises, tried in a browser (scripts/page_works.py says how).
 page-works: needs
 	scripts/needs.sh browser
-	cargo build --release --locked
+	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	/usr/bin/python3 scripts/page_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
 
 # R's own examples print the same from the layers as from the tree: some minutes more than `make prove`.
 prove-examples: needs
-	cargo build --release --locked
+	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) --examples --only r-reads-the-same-values \
 		--only r-does-what-its-examples-did $(tree) -- $(runtime)
 
 # The packer's counts of layers against OR-Tools' CP-SAT, from PyPI, on hundreds of instances; some minutes.
 packing-truth: needs
-	cargo build --release --locked --examples
+	cargo build --release --locked --bins --examples
 	python3 scripts/packing_truth.py
 
 # layerfit against zip and 7z on the demo's tree, or on another: make bench TREE=DIR
 bench:
 	scripts/needs.sh bench
-	cargo build --release --locked
+	cargo build --release --locked --bins --examples
 	$(if $(TREE),,scripts/demo-tree.sh $(tree))
 	python3 benches/peers.py --layerfit $(layerfit) $(or $(TREE),$(tree))
 
