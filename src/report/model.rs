@@ -1,0 +1,384 @@
+//! The report as a value: everything a run found out, in the names of its JSON.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::contents::Contents;
+use crate::bundle::Bundled;
+use crate::finding::{Code, Finding, Severity};
+use crate::formats::elf::NeededVersion;
+use crate::rules::Limits;
+use crate::scan::LayerZip;
+use crate::suggest::Suggestion;
+use crate::transform::Form;
+use crate::write::ManifestEntry;
+
+/// The form of the JSON. Fields are added, not renamed; the number counts up when that promise is broken.
+pub const SCHEMA: u32 = 1;
+
+/// Everything a run found out.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Report {
+    /// The form of this document.
+    pub schema: u32,
+    /// The version of layerfit that wrote it.
+    pub layerfit: String,
+    /// The tree or zips, as named on the command line.
+    pub root: String,
+    /// The runtime it was checked for.
+    pub runtime: String,
+    /// The limits it was held to.
+    pub limits: Limits,
+    /// Whether it fits them.
+    pub fits: bool,
+    /// What was scanned, pruned and kept.
+    pub totals: Totals,
+    /// What each rule that was on dropped, in the order of their codes.
+    pub pruned: Vec<PrunedByRule>,
+    /// The ELF files that are kept, sorted by path.
+    pub objects: Vec<ObjectReport>,
+    /// What is packed in another form than it has in the tree, by form.
+    pub rewritten: Vec<RewrittenReport>,
+    /// What compressing harder came to, when it saved a layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardened: Option<HardenedReport>,
+    /// The libraries that are kept though nothing loads them, and links to them, sorted by path.
+    pub unloaded: Vec<UnloadedReport>,
+    /// The libraries that `--bundle` took from the build host, sorted by path.
+    pub bundled: Vec<Bundled>,
+    /// The R packages of the tree, sorted by name.
+    pub packages: Vec<PackageReport>,
+    /// The units that layers are made of, sorted by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<Vec<UnitReport>>,
+    /// The layers, in the order to attach them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<LayerReport>>,
+    /// How few layers there can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packing: Option<Packing>,
+    /// The directories that hold what is kept, and what dropping each alone would free, sorted by path.
+    pub directories: Vec<DirectoryReport>,
+    /// The libraries that are there to be needed, and what dropping each alone would free, sorted by path.
+    pub libraries: Vec<LibraryReport>,
+    /// What is other than in the lock, layer by layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Vec<LayerChangeReport>>,
+    /// What could be done next to save bytes, what saves most first. What other forms of files would save is known to a plan,
+    /// and to a pack that did not fit.
+    pub suggestions: Vec<Suggestion>,
+    /// What the checks have to say, the worst first.
+    pub findings: Vec<Finding>,
+    /// How many findings `--ignore` left out.
+    pub ignored: usize,
+    /// Every file, and who needs what: for the page, and not in the JSON.
+    #[serde(skip)]
+    pub contents: Contents,
+}
+
+/// Files and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Count {
+    /// How many files and links.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub bytes: u64,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Kept {
+    /// How many files and links.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// The sum of the zips' lengths in bytes; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+}
+
+/// What was scanned, pruned and kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Totals {
+    /// Everything in the tree.
+    pub scanned: Count,
+    /// What rules dropped.
+    pub pruned: Count,
+    /// What is left.
+    pub kept: Kept,
+}
+
+/// What one rule dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PrunedByRule {
+    /// The rule's code.
+    pub rule: String,
+    /// Its name.
+    pub name: String,
+    /// How many files and links it dropped.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub bytes: u64,
+    /// What they would add to a zip in bytes, headers included.
+    pub zipped_bytes: u64,
+}
+
+/// An ELF file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ObjectReport {
+    /// Where it is.
+    pub path: String,
+    /// Its soname.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soname: Option<String>,
+    /// The machine it runs on.
+    pub machine: String,
+    /// Bytes that no process loads: debug data and symbol tables.
+    pub strippable_bytes: u64,
+    /// The symbol versions it needs of other libraries, sorted.
+    pub needed_versions: Vec<NeededVersion>,
+    /// The symbol versions it defines, sorted.
+    pub defined_versions: Vec<String>,
+    /// What it needs, sorted; a library that R and other programs find in different places is there twice.
+    pub needed: Vec<NeededReport>,
+}
+
+/// A library that an ELF file needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct NeededReport {
+    /// Its name, as in DT_NEEDED.
+    pub soname: String,
+    /// `layer`, `runtime`, `host` or `missing`.
+    pub found: String,
+    /// The path that the loader opens in Lambda.
+    pub path: Option<String>,
+    /// The process that loads it: `R`, `other`, or `any` when both find the same.
+    pub process: String,
+}
+
+/// Files that are packed in another form than they have in the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RewrittenReport {
+    /// The form.
+    pub form: Form,
+    /// The files, sorted.
+    pub paths: Vec<String>,
+    /// The sum of their lengths in the tree, in bytes.
+    pub bytes_before: u64,
+    /// The sum of their lengths in the layers, in bytes.
+    pub bytes: u64,
+    /// What they would add to zips as they are in the tree, in bytes, headers included.
+    pub zipped_bytes_before: u64,
+    /// What they add to zips, in bytes, headers included.
+    pub zipped_bytes: u64,
+}
+
+/// What compressing harder came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct HardenedReport {
+    /// How many files are smaller for it.
+    pub files: usize,
+    /// How many bytes fewer they have in zips.
+    pub saved_bytes: u64,
+}
+
+/// A library that nothing loads, or a link to one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnloadedReport {
+    /// Where it is.
+    pub path: String,
+    /// `shadowed` when what asks for it gets the image's; `unreached` when nothing asks for it.
+    pub why: String,
+    /// The image's, when it is shadowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// What it adds to a zip in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+}
+
+/// An R package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PackageReport {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its directory.
+    pub path: String,
+    /// `base` or `recommended` for R's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// The packages it needs to load: Depends and Imports.
+    pub needs: Vec<String>,
+    /// Those of them that are not there.
+    pub missing: Vec<String>,
+    /// Whether it is kept.
+    pub reached: bool,
+    /// The sum of the lengths of its kept files in bytes.
+    pub unzipped_bytes: u64,
+    /// What its kept files add to zips in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+    /// What dropping it alone would free in bytes: its files, and libraries that nothing else needs. What imports it would
+    /// break and stays.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included; only a plan knows it. It is exact as long as there are as many zips, and the same
+    /// files are compressed harder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_zipped_bytes: Option<u64>,
+}
+
+/// A directory that holds what is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DirectoryReport {
+    /// Where it is.
+    pub path: String,
+    /// The unit that everything in it belongs to, when that is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// How many entries of layers are in it, at any depth.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// What they add to zips in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+    /// What dropping it alone would free in bytes: all that is in it, and libraries elsewhere that nothing else needs.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_zipped_bytes: Option<u64>,
+}
+
+/// A library that is there to be needed, with the links to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LibraryReport {
+    /// Where its file is.
+    pub path: String,
+    /// The links that lead to it, sorted.
+    pub links: Vec<String>,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// What they add to zips in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+    /// What dropping it alone would free in bytes: file and links, and libraries that nothing else needs.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_zipped_bytes: Option<u64>,
+}
+
+/// A unit of packing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnitReport {
+    /// Its name: `pkg:Matrix`.
+    pub name: String,
+    /// The layers it is in; more than one when no layer holds it whole.
+    pub layers: Vec<String>,
+    /// How many entries it has.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// What it adds to a zip in bytes, headers included.
+    pub zipped_bytes: u64,
+    /// What dropping it alone would free in bytes: its entries, and libraries that nothing else needs.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included. It is exact as long as there are as many zips, and the same files are compressed
+    /// harder.
+    pub retained_zipped_bytes: u64,
+}
+
+/// A layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LayerReport {
+    /// Its name.
+    pub name: String,
+    /// Its zip.
+    pub zip: String,
+    /// The sha256 of the zip in hexadecimal, once it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How many entries it has.
+    pub files: usize,
+    /// The sum of their lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// The length of the zip in bytes.
+    pub zipped_bytes: u64,
+    /// The units in it, sorted.
+    pub units: Vec<String>,
+    /// What is in the zip, in its order; only a manifest lists it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<Vec<ManifestEntry>>,
+}
+
+/// How few layers there can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Packing {
+    /// How many there are.
+    pub layers: usize,
+    /// No division of the units has fewer than this.
+    pub lower_bound: usize,
+    /// Whether it is proven that no fewer would do.
+    pub optimal: bool,
+}
+
+/// What became of a layer since the lock was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LayerChangeReport {
+    /// The layer's name.
+    pub layer: String,
+    /// `unchanged`, `changed`, `new` or `gone`.
+    pub state: String,
+    /// Units that are in it and were not.
+    pub added: Vec<String>,
+    /// Units that were in it and are not.
+    pub removed: Vec<String>,
+    /// Units with other content than they had.
+    pub updated: Vec<String>,
+}
+
+impl Report {
+    /// Sets the findings, sorted, without those that `ignored` names.
+    pub(crate) fn set_findings(&mut self, mut findings: Vec<Finding>, ignored: &[Code]) {
+        let before = findings.len();
+        findings.retain(|finding| !ignored.contains(&finding.code));
+        self.ignored = before - findings.len();
+        findings.sort();
+        findings.dedup();
+        self.findings = findings;
+    }
+
+    /// Sets the layers to zips that were read.
+    pub(crate) fn set_zips(&mut self, zips: &[LayerZip]) {
+        let layers = zips.iter().map(|zip| LayerReport {
+            name: zip.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            zip: zip.path.display().to_string(),
+            sha256: Some(zip.sha256.clone()),
+            files: zip.entries,
+            unzipped_bytes: zip.unzipped_bytes,
+            zipped_bytes: zip.zipped_bytes,
+            units: Vec::new(),
+            entries: None,
+        });
+        self.layers = Some(layers.collect());
+        self.totals.kept.zipped_bytes = Some(zips.iter().map(|zip| zip.zipped_bytes).sum());
+        let limits = &self.limits;
+        self.fits = zips.len() <= limits.layers
+            && zips.iter().all(|zip| zip.zipped_bytes <= limits.layer_zipped)
+            && zips.iter().map(|zip| zip.unzipped_bytes).sum::<u64>() <= limits.layers_unzipped();
+    }
+
+    /// How many findings are errors.
+    pub fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    /// Whether the run found nothing that should make it fail.
+    pub fn passed(&self) -> bool {
+        self.fits && self.errors() == 0
+    }
+}
