@@ -258,12 +258,10 @@ def nothing_is_logged_or_loaded(proof, browser):
     }
     for name, path in pages.items():
         browser.open(path, still=False)
-        if name not in ("empty",):
+        if name != "empty":
             browser.click_map(0.3, 0.5)
             browser.click("#theme")
-            browser.wait(
-                browser.is_still, "still moves"
-            )
+            browser.wait(browser.is_still, "still moves")
         try:
             browser.quiet()
         except Failed as failed:
@@ -332,7 +330,8 @@ def the_keyboard_reaches_everything_and_is_seen(proof, browser):
     for _ in range(40):
         browser.press(Keys.TAB)
         name, outline = browser.js(
-            "const e = document.activeElement; return [e.id || e.textContent, parseFloat(getComputedStyle(e).outlineWidth)]"
+            "const e = document.activeElement;"
+            "return [e.id || e.textContent, parseFloat(getComputedStyle(e).outlineWidth)]"
         )
         require(outline >= 2, f"{name!r} has the focus and does not show it")
         reached.append(name)
@@ -353,7 +352,8 @@ def the_keyboard_reaches_everything_and_is_seen(proof, browser):
 def tables_are_sorted(proof, browser):
     browser.open(proof.plan)
     values = lambda column: browser.js(  # noqa: E731
-        "return [...document.querySelectorAll('#table-packages tbody tr')].map((r) => r.cells[arguments[0]].dataset.v ?? r.cells[arguments[0]].textContent)",
+        "return [...document.querySelectorAll('#table-packages tbody tr')].map((row) => row.cells[arguments[0]])"
+        ".map((cell) => cell.dataset.v ?? cell.textContent)",
         column,
     )
     heads = browser.texts("#table-packages thead th")
@@ -397,10 +397,7 @@ def tables_and_findings_are_filtered(proof, browser):
     require_same(shown("#finding-list li"), sum(f["severity"] != severities[0] for f in findings), "without a severity")
     browser.click(f"#finding-tools button[data-severity={severities[0]}]")
     code = findings[-1]["code"]
-    browser.js(
-        "const s = document.querySelector('#finding-code'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))",
-        code,
-    )
+    browser.set("#finding-code", code, "change")
     require_same(shown("#finding-list li"), sum(f["code"] == code for f in findings), f"with {code}")
     return f"{some} of {libraries} libraries, {len(findings)} findings"
 
@@ -433,7 +430,10 @@ def kept_and_pruned_are_switched(proof, browser):
 
 
 def the_theme_follows_the_system_and_the_button(proof, browser):
-    look = "return [getComputedStyle(document.body).backgroundColor, document.querySelector('#canvas').toDataURL().length, document.querySelector('#theme').textContent]"
+    look = (
+        "return [getComputedStyle(document.body).backgroundColor,"
+        "document.querySelector('#canvas').toDataURL(), document.querySelector('#theme').textContent]"
+    )
     browser.open(proof.plan)
     light = browser.js(look)
     browser.open(proof.plan, dark=True)
@@ -462,14 +462,16 @@ const least = {};
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const e = walker.currentNode.parentElement;
-  if (!walker.currentNode.textContent.trim() || !e.checkVisibility() || e.closest('.visually-hidden, :disabled, script, noscript')) continue;
+  if (!walker.currentNode.textContent.trim() || !e.checkVisibility()) continue;
+  if (e.closest('.visually-hidden, :disabled, script, noscript')) continue;
   const style = getComputedStyle(e);
   const found = ratio(over(number(style.color), behind(e)), behind(e));
   const key = `${e.tagName} ${e.className}: ${style.color} on ${behind(e)}`;
   least[key] = Math.min(least[key] ?? 99, found);
 }
 // What the canvas writes on: a kind's colour, and that darkened for groups and for what holds several.
-const text = number(getComputedStyle(document.body).color), legend = getComputedStyle(document.querySelector('#legend'));
+const text = number(getComputedStyle(document.body).color);
+const legend = getComputedStyle(document.querySelector('#legend'));
 for (const kind of [0, 1, 2, 3]) {
   const fill = number(getComputedStyle(document.querySelector(`#legend .k${kind}`)).backgroundColor);
   for (const shade of ['rgba(0, 0, 0, 0)', legend.outlineColor, legend.borderTopColor]) {
@@ -500,25 +502,15 @@ def who_needs_what_can_be_followed(proof, browser):
     # A list shows a dozen, and more when it is asked.
     name = max(packages, key=lambda name: (len(imports_of(name)) if len(imports_of(name)) <= 10 else 0, name))
     browser.open(proof.plan)
-    browser.js(
-        "[...document.querySelectorAll('#table-packages tbody button.go')].find((b) => b.textContent === arguments[0]).click()",
-        name,
-    )
+    browser.click_text("#table-packages tbody th button.go", name)
     require_same(browser.find("#what").text, name, "the title beside the map")
-    rows = browser.js(
-        "return [...document.querySelector('#needs #needs .chips').children].filter((r) => r.querySelector('small')).map((r) => [r.querySelector('small').textContent, r.querySelector('button').textContent])"
-    )
-    imports = {needed for verb, needed in rows if verb == "imports"}
-    require_same(imports, set(imports_of(name)), f"what {name} imports")
-    needed = rows[0][1] if rows[0][0] == "imports" else next(n for verb, n in rows if verb == "imports")
-    browser.js(
-        "[...document.querySelectorAll('#needs #needs button.go')].find((b) => b.textContent === arguments[0]).click()",
-        needed,
-    )
+    rows = browser.texts("#needs-list > .chips:first-of-type > li")
+    imports = [text.removeprefix("imports").strip() for text in rows if text.startswith("imports")]
+    require_same(sorted(imports), sorted(imports_of(name)), f"what {name} imports")
+    needed = imports[0]
+    browser.click_text("#needs-list button.go", needed)
     require_same(browser.find("#what").text, needed, "what it needs, clicked")
-    users = browser.js(
-        "return [...document.querySelectorAll('#users .chips')[0].querySelectorAll('button.go')].map((b) => b.textContent)"
-    )
+    users = browser.texts("#users-list > .chips:first-of-type button.go")
     shown = set(users)
     theirs = {p["name"] for p in packages.values() if needed in p["needs"]}
     require(
@@ -532,7 +524,7 @@ def who_needs_what_can_be_followed(proof, browser):
     row = browser.js("return document.querySelector('#table-libraries tbody tr').cells[0].textContent")
     loaders = {o["path"] for o in proof.report["objects"] if any(n["soname"] == row for n in o["needed"])}
     browser.click("#table-libraries tbody tr:first-child th button.go")
-    directly = browser.js("return [...document.querySelector('#users .chips').children].map((r) => r.textContent)")
+    directly = browser.texts("#users-list > .chips:first-of-type li")
     loading = {text.removeprefix("loads it").strip() for text in directly if text.startswith("loads it")}
     require(
         loading <= loaders and (len(directly) >= 12 or loading == loaders),
@@ -547,24 +539,16 @@ def hostile_names_are_text(proof, browser):
     names = browser.js("return JSON.parse(document.getElementById('data').textContent).kept.name")
     require(r"bad\xff\u{1b}[31m" in names, f"the name that is not UTF-8: {names}")
     for name in HOSTILE:
-        browser.js(
-            "const f = document.querySelector('#find'); f.value = arguments[0]; f.dispatchEvent(new Event('input'))",
-            name,
-        )
+        browser.set("#find", name, "input")
         require(name in browser.texts("#found button span"), f"{name} is not found")
         # A group can be called like its only file, which comes after it.
-        browser.js(
-            "[...document.querySelectorAll('#found button')].findLast((b) => b.firstChild.textContent === arguments[0]).click()",
-            name,
-        )
+        browser.click_text("#found button span", name)
         require_same(browser.texts("#facts dd .name"), [name], "its path")
         element = browser.find("#map")
         ActionChains(browser.driver).move_to_element(element).perform()
     require(any(name in browser.texts("#finding-list button.go") for name in [HOSTILE[0] + ".link"]), "its finding")
-    made = browser.js(
-        "return document.querySelectorAll('img, iframe, main b:not(.help b, #why b, td b), u, main i:not(#legend i)').length"
-    )
-    require_same(made, 0, "elements made of names")
+    made = browser.texts("img, iframe, u, main b:not(.help b, #why b, td b), main i:not(#legend i)")
+    require_same(made, [], "elements made of names")
     require_same(browser.js("return document.scripts.length"), 2, "scripts")
     browser.quiet()
     return f"{len(HOSTILE)} names"
@@ -582,7 +566,8 @@ def twenty_thousand_files_open_soon(proof, browser):
     require(total > 20_000, f"{total} boxes")
     require(ready < MOST_SECONDS * 1000, f"{ready} ms")
     browser.shot("20000-files")
-    return f"{total} boxes in {proof.large.stat().st_size / 1e6:.2f} MB open in {ready} ms; a click and a search take {zoomed * 1000:.0f} ms"
+    length = proof.large.stat().st_size / 1e6
+    return f"{total} boxes in {length:.2f} MB open in {ready} ms; a click and a search take {zoomed * 1000:.0f} ms"
 
 
 def it_fits_a_phone(proof, browser):
@@ -603,7 +588,7 @@ def it_fits_a_phone(proof, browser):
 
 
 def motion_is_spared_those_who_do_not_want_it(proof, browser):
-    still = "const m = document.querySelector('#map'); document.querySelector('#contents button').click(); return m.dataset.still"
+    still = "document.querySelector('#contents button').click(); return document.querySelector('#map').dataset.still"
     browser.open(proof.plan, still=False)
     require_same(browser.js(still), "false", "with motion, right after a click")
     browser.open(proof.plan, still=True)
@@ -614,7 +599,8 @@ def motion_is_spared_those_who_do_not_want_it(proof, browser):
 
 def without_a_script_all_but_the_map_is_there(proof, browser):
     browser.open(proof.plan, script=False)
-    shown = lambda selector: [e for e in browser.driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]  # noqa: E731
+    found = lambda selector: browser.driver.find_elements(By.CSS_SELECTOR, selector)  # noqa: E731
+    shown = lambda selector: [element for element in found(selector) if element.is_displayed()]  # noqa: E731
     require_same(len(shown("h1")), 1, "the verdict")
     require_same(len(shown("noscript p")), 1, "the word about the map")
     require_same(len(shown("#finding-list li")), len(proof.report["findings"]), "findings")

@@ -149,7 +149,9 @@ fn without_a_script_verdict_tables_and_findings_are_there() {
     for package in report["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("a name");
         let row = between(&page, &format!("data-go=\"pkg:{name}\">"), "</tr>");
-        assert!(row.contains(&format!("data-v=\"{}\"", package["zipped_bytes"])), "{name}: {row}");
+        for bytes in ["zipped_bytes", "unzipped_bytes", "retained_zipped_bytes"] {
+            assert!(row.contains(&format!("data-v=\"{}\"", package[bytes])), "{bytes} of {name}: {row}");
+        }
     }
     let rules = between(&page, "id=\"table-rules\"", "</table>");
     for rule in report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] != 0) {

@@ -28,7 +28,7 @@
 
   const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
-  // ---- The maps: boxes by their numbers, parents before what is in them -----------------------------------------------
+  // ---- The maps: boxes by their numbers, parents before what is in them ---------------------------------------------
 
   function readMap(raw, title) {
     const count = raw.depth.length;
@@ -74,7 +74,7 @@
     }
   }
 
-  // ---- Who needs what -------------------------------------------------------------------------------------------------
+  // ---- Who needs what -----------------------------------------------------------------------------------------------
 
   const numberOf = new Map(data.things.map((thing, i) => [thing, i]));
   const CONTAINS = 4;
@@ -94,8 +94,8 @@
   }
 
   /**
-   * Everything that is reached from a thing, step by step. What a package or R reads of its own files is part of it and no
-   * step: what such a file needs, the package needs.
+   * Everything that is reached from a thing, step by step. What a package or R reads of its own files is part of it and
+   * no step: what such a file needs, the package needs.
    */
   function reach(start, edges) {
     const seen = new Map([[start, null]]);
@@ -122,38 +122,31 @@
     return { own, steps };
   }
 
-  /** A thing's name for people, what it is, and the number of its colour. */
+  /** A thing's name for people, what it is, and a word beside its name when it is nothing that is kept. */
   function describe(thing) {
-    const box = boxOf.get(thing);
-    if (thing === 'r') return { name: 'R', what: 'a session of R', kind: 0 };
-    if (thing.startsWith('missing:')) return { name: thing.slice(8), what: 'a library that is nowhere', missing: true };
-    if (box) {
-      const [map, i] = box;
-      if (isFile(map, i))
-        return { name: pathOf(map, i), what: map === maps.kept ? 'a file' : 'a pruned file', kind: map.kind[i] };
-      return {
-        name: map.name[i],
-        what: thing.startsWith('pkg:') ? 'an R package' : map.groups[i][0],
-        kind: map.kind[i],
-      };
+    if (thing === 'r') return { name: 'R', what: 'a session of R' };
+    if (thing.startsWith('missing:')) {
+      return { name: thing.slice(8), what: 'a library that is nowhere', mark: 'missing' };
     }
-    if (thing.startsWith('pkg:')) return { name: thing.slice(4), what: 'an R package', kind: 1 };
-    return { name: thing, what: 'of the image', image: true };
+    const box = boxOf.get(thing);
+    if (!box) return { name: thing, what: 'of the image', mark: 'image' };
+    const [map, i] = box;
+    const mark = map === maps.pruned ? 'pruned' : undefined;
+    return isFile(map, i)
+      ? { name: pathOf(map, i), what: 'a file', mark }
+      : { name: map.name[i], what: 'a unit', mark };
   }
 
   function thingButton(thing) {
-    const { name, missing, image } = describe(thing);
+    const { name, mark } = describe(thing);
     const button = element('button', { type: 'button', className: 'go', textContent: name });
     button.addEventListener('click', () => go(thing));
-    const mark = missing
-      ? element('span', { className: 'badge error', textContent: 'missing' })
-      : image
-        ? element('small', { textContent: 'image' })
-        : '';
-    return [button, ' ', mark];
+    if (!mark) return [button];
+    const className = mark === 'missing' ? 'badge error' : '';
+    return [button, ' ', element('small', { className, textContent: mark })];
   }
 
-  // ---- The state: which map, which box fills it, which is looked at ---------------------------------------------------
+  // ---- The state: which map, which box fills it, which is looked at -------------------------------------------------
 
   /** The box to begin with: where there is only one layer or rule, what is in it. */
   function topOf(map) {
@@ -188,8 +181,9 @@
     if (box) show(box[0], box[1], thing);
     else show(state.map, -1, thing);
     $('panel').scrollTop = 0;
-    if (matchMedia('(max-width: 900px)').matches || !isInView($('panel')))
-      $('panel').scrollIntoView({ block: 'start' });
+    // On a phone the panel is below the map; elsewhere both are seen, with the place in the map above them.
+    const narrow = matchMedia('(max-width: 900px)').matches;
+    if (narrow || !isInView($('panel'))) $(narrow ? 'panel' : 'map-section').scrollIntoView({ block: 'start' });
     $('what').focus({ preventScroll: true });
   }
 
@@ -211,7 +205,7 @@
     return true;
   }
 
-  // ---- The drawing ----------------------------------------------------------------------------------------------------
+  // ---- The drawing --------------------------------------------------------------------------------------------------
 
   const canvas = $('canvas');
   const pen = canvas.getContext('2d');
@@ -271,7 +265,7 @@
     return line.reduce((rect, at) => placeIn(state.map, inner(rect, state.map.parent[at]), at), rootRect());
   }
 
-  /** Where a box is put when it is zoomed to: both its sides grow alike, but for a little, so what is in it keeps its shape. */
+  /** Where a box is put when it is zoomed to: both sides grow alike, or nearly, so what is in it keeps its shape. */
   function fitted(map, i) {
     if (i <= topOf(map)) return { x: 0, y: 0, ...sides };
     let ratio = 1.5;
@@ -449,7 +443,7 @@
     return line[Math.min(depth, line.length - 1)];
   }
 
-  // ---- Mouse and keys on the map --------------------------------------------------------------------------------------
+  // ---- Mouse and keys on the map ------------------------------------------------------------------------------------
 
   const point = (event) => {
     const { left, top } = canvas.getBoundingClientRect();
@@ -549,7 +543,7 @@
     return best;
   }
 
-  // ---- The details beside the map -------------------------------------------------------------------------------------
+  // ---- The details beside the map -----------------------------------------------------------------------------------
 
   function renderCrumbs() {
     const { map, zoom } = state;
@@ -660,7 +654,7 @@
     ]) {
       const { own, steps } = reach(number, edges);
       const count = steps.reduce((sum, step) => sum + step.length, 0);
-      const part = element('div', { id: key });
+      const part = element('div', { id: `${key}-list` });
       part.append(
         element('h4', {
           textContent: count
@@ -774,7 +768,7 @@
     button.addEventListener('click', () => show(map, topOf(map), null));
   }
 
-  // ---- Find -----------------------------------------------------------------------------------------------------------
+  // ---- Find ---------------------------------------------------------------------------------------------------------
 
   /** What can be found: groups and files of both maps, then what only needs or is needed. */
   const findable = [];
@@ -857,7 +851,7 @@
     if (!event.target.closest('.find')) $('found').hidden = true;
   });
 
-  // ---- Tables and findings --------------------------------------------------------------------------------------------
+  // ---- Tables and findings ------------------------------------------------------------------------------------------
 
   for (const table of all('table[data-sortable]')) {
     const heads = all('thead th', table);
@@ -965,7 +959,7 @@
     name.replaceWith(button);
   }
 
-  // ---- The theme, and the beginning -----------------------------------------------------------------------------------
+  // ---- The theme, and the beginning ---------------------------------------------------------------------------------
 
   const THEMES = ['system', 'light', 'dark'];
   function setTheme(theme) {

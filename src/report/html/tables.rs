@@ -80,7 +80,8 @@ struct PackageRow {
     layers: Vec<String>,
     zipped: Option<Bytes>,
     unzipped: Bytes,
-    retained: Option<Bytes>,
+    /// What dropping it alone would free, in zips when that is known.
+    alone: Bytes,
     needs: Vec<String>,
     missing: Vec<String>,
     needed_by: Vec<String>,
@@ -93,7 +94,8 @@ struct UnitRow {
     files: usize,
     zipped: Bytes,
     unzipped: Bytes,
-    retained: Option<Bytes>,
+    /// What dropping it alone would free, in zips when that is known.
+    alone: Bytes,
 }
 
 #[derive(Serialize)]
@@ -246,13 +248,6 @@ fn bars(report: &Report) -> Vec<Bar> {
     bars
 }
 
-/// What would go with a package or unit alone, when the report has it: by the names of the JSON, zipped if that is known.
-fn retained(row: &impl Serialize) -> Option<Bytes> {
-    let row = serde_json::to_value(row).ok()?;
-    let bytes = |name: &str| row.get(name).and_then(serde_json::Value::as_u64);
-    bytes("retained_zipped_bytes").or_else(|| bytes("retained_unzipped_bytes")).map(Bytes::new)
-}
-
 fn packages(report: &Report) -> Vec<PackageRow> {
     let mut needed_by: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for package in report.packages.iter().filter(|package| package.reached) {
@@ -276,7 +271,7 @@ fn packages(report: &Report) -> Vec<PackageRow> {
             reached: package.reached,
             zipped: package.zipped_bytes.map(Bytes::new),
             unzipped: Bytes::new(package.unzipped_bytes),
-            retained: retained(package),
+            alone: Bytes::new(package.retained_zipped_bytes.unwrap_or(package.retained_unzipped_bytes)),
             needs: package.needs.clone(),
             missing: package.missing.clone(),
             needed_by: needed_by.get(package.name.as_str()).cloned().unwrap_or_default(),
@@ -303,7 +298,7 @@ fn units(report: &Report) -> Vec<UnitRow> {
         files: unit.files,
         zipped: Bytes::new(unit.zipped_bytes),
         unzipped: Bytes::new(unit.unzipped_bytes),
-        retained: retained(unit),
+        alone: Bytes::new(unit.retained_zipped_bytes),
     };
     units.into_iter().map(row).collect()
 }
