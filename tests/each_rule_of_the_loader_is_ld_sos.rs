@@ -15,7 +15,7 @@ use support::oracle::{self, Trace};
 /// The environment of Lambda's programs, with a working directory that every tree here has.
 fn environment() -> ProcessEnvironment {
     let profile = RuntimeProfile::load("host").expect("built in");
-    ProcessEnvironment { library_path: profile.environment.ld_library_path, working_directory: "/opt/work".to_owned() }
+    ProcessEnvironment { library_path: profile.environment.ld_library_path, working_directory: "/opt/place".to_owned() }
 }
 
 struct Judged {
@@ -48,7 +48,7 @@ impl Judged {
 
 /// What layerfit and ld.so say of the program or library at `path`.
 fn judge_in(world: &World, path: &str, environment: &ProcessEnvironment) -> Judged {
-    world.directory("work");
+    world.directory("place");
     let profile = RuntimeProfile::load("host").expect("built in");
     let (tree, _) = scan_directory(&world.root()).expect("readable");
     let (facts, _) = read_facts(&tree);
@@ -227,7 +227,7 @@ fn ld_library_paths_origin_is_the_programs() {
 #[test]
 fn an_empty_element_is_the_working_directory() {
     let world = World::new();
-    world.library("work/libx.so", &[], &[]).program("bin/tool", &["work/libx.so"], &[]);
+    world.library("place/libx.so", &[], &[]).program("bin/tool", &["place/libx.so"], &[]);
     assert_eq!(judge(&world, "bin/tool").path("libx.so"), None);
     let mut environment = environment();
     environment.library_path = vec!["/opt/nowhere".to_owned(), String::new(), "/opt/lib".to_owned()];
@@ -239,8 +239,8 @@ fn an_empty_element_is_the_working_directory() {
         assert!(real.answers["libx.so"].as_deref().is_some_and(|path| !path.starts_with('/')), "{real:?}");
     }
     let world = World::new();
-    world.library("work/libx.so", &[], &[]);
-    world.program("bin/tool", &["work/libx.so"], &[RUNPATH, "-Wl,-rpath,/opt/nowhere:"]);
+    world.library("place/libx.so", &[], &[]);
+    world.program("bin/tool", &["place/libx.so"], &[RUNPATH, "-Wl,-rpath,/opt/nowhere:"]);
     let judged = judge(&world, "bin/tool");
     assert_eq!(oracle::answers(&judged.ours)["libx.so"].as_deref(), Some("/opt/place/libx.so"));
     if let Some(real) = judged.real {
