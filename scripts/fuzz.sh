@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 minutes=${1:-30}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx r_source)
+[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx r_source zips)
 command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 2; }
 export RUSTC_BOOTSTRAP=1
 
@@ -50,6 +50,20 @@ find target/demo/opt -name '*.rdx' -size -2k 2>/dev/null | sort | head -n 20 | w
     gzip -dc <"$file" >"$work/index"
     seed rdx "$work/index"
 done
+# Zips with everything that zip can write: links, zip64, encryption, another method, lengths after the content.
+mkdir "$work/layer" "$work/layer/lib" "$work/layer/empty"
+cp -- "$work/libu.so" "$work/layer/lib/libu.so.1"
+ln -s libu.so.1 "$work/layer/lib/libu.so"
+printf '#!/bin/sh\nexit\n' >"$work/layer/bootstrap"
+chmod 755 "$work/layer/bootstrap"
+for options in '' '-y' '-0' '-fz -y' '-P secret' '-Z bzip2' '-fd' '-X -D'; do
+    rm -f -- "$work/layer.zip"
+    # shellcheck disable=SC2086 # some are two words
+    (cd "$work/layer" && zip -q -r $options "$work/layer.zip" .)
+    seed zips "$work/layer.zip"
+done
+(cd "$work/layer" && zip -q -r - . | cat >"$work/piped.zip")
+seed zips "$work/piped.zip"
 # R sources, each behind the letter of its kind.
 source_seed() { { printf %s "$1"; cat -- "$2"; } >"$work/source"; seed r_source "$work/source"; }
 find target/demo/opt -size -16k \( -name '*.R' -o -name '*.Rmd' -o -name '*.Rnw' \) 2>/dev/null | sort |

@@ -1,4 +1,4 @@
-//! Bytes as people read them.
+//! Bytes, and numbers of things, as people read them.
 
 /// A number of bytes with its unit. A KB is 1024 bytes, a MB 1024 KB and a GB 1024 MB, as in Lambda's quotas.
 pub fn size(bytes: u64) -> String {
@@ -10,6 +10,11 @@ pub fn size(bytes: u64) -> String {
         _ => (bytes as f64 / 1_073_741_824.0, "GB"),
     };
     format!("{value:.2} {unit}")
+}
+
+/// A number of things: `1 file`, `3 files`.
+pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use crate::scan::{EntryId, Kind, Magic, Tree};
 /// A larger ELF file is not read: it is over twice what a function and all its layers can have unzipped.
 const MAX_ELF_BYTES: u64 = 1 << 29;
 
+/// Files longer than this are read one at a time, so that no machine's memory is full of them.
+const LARGE_BYTES: u64 = 1 << 25;
+
 /// What the files of a tree say of themselves.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -41,7 +44,10 @@ pub fn read_facts(tree: &Tree) -> (Facts, Vec<Finding>) {
         })
         .map(|(id, _)| id)
         .collect();
-    let read: Vec<(Option<Fact>, Vec<Finding>)> = wanted.par_iter().map(|id| read_one(tree, *id)).collect();
+    let (large, small): (Vec<EntryId>, Vec<EntryId>) =
+        wanted.into_iter().partition(|id| tree.entry(*id).bytes() > LARGE_BYTES);
+    let mut read: Vec<(Option<Fact>, Vec<Finding>)> = small.par_iter().map(|id| read_one(tree, *id)).collect();
+    read.extend(large.iter().map(|id| read_one(tree, *id)));
 
     let mut facts = Facts::default();
     let mut findings = Vec::new();

@@ -67,6 +67,8 @@ codes! {
     HardLinks = "S107",
     /// Nothing at all in the tree.
     EmptyTree = "S108",
+    /// Modes in a zip that Lambda's user cannot read.
+    ModeUnreadable = "S109",
     /// An ELF file the loader would reject.
     DamagedElf = "L101",
     /// A shared library that the loader would not find.
@@ -157,6 +159,30 @@ codes! {
     Overwritten = "Z104",
     /// A zip is not the one the manifest describes.
     ManifestMismatch = "Z105",
+    /// An entry that is encrypted.
+    Encrypted = "Z106",
+    /// An entry that is neither stored nor deflated.
+    UnknownMethod = "Z107",
+    /// An entry in the form for zips over 4 GB.
+    Zip64 = "Z108",
+    /// Entries that share bytes of the zip.
+    Overlapping = "Z109",
+    /// An entry whose two headers say different things.
+    HeadersDisagree = "Z110",
+    /// An entry that is far longer than what the zip has of it, or than Lambda takes.
+    Bomb = "Z111",
+    /// Bytes of a zip that belong to no entry.
+    StrayBytes = "Z112",
+    /// A zip with everything below `opt/`.
+    NestedRoot = "Z113",
+    /// Files that two layers have alike.
+    Repeated = "Z114",
+    /// Copies of libraries where links should be.
+    FlattenedLinks = "Z115",
+    /// A name that no file can have.
+    NameImpossible = "Z116",
+    /// An entry below a file or a link.
+    BelowNoDirectory = "Z117",
 }
 
 impl fmt::Display for Code {

@@ -5,6 +5,7 @@ mod support;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use support::{World, assert_finding, assert_no_finding, findings};
 use zip::write::SimpleFileOptions;
@@ -138,4 +139,100 @@ fn what_cannot_be_checked_together_is_refused() {
         assert_eq!(run.code, 2, "{arguments:?}");
         assert!(!run.stderr.is_empty());
     }
+}
+
+/// A zip of a whole directory, made by another writer than ours, with links followed as zip does unless it is told not to.
+fn zip_of(world: &World, directory: &str, name: &str, keep_links: bool) {
+    let output = Command::new("zip")
+        .args(if keep_links { &["-q", "-r", "-y"][..] } else { &["-q", "-r"] })
+        .arg(world.beside(name))
+        .arg(".")
+        .current_dir(world.root().join(directory))
+        .output()
+        .expect("zip is installed (apt-get install zip)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn links_that_a_zipper_followed_are_told_and_kept_ones_are_not() {
+    let world = World::new();
+    world
+        .library("a/lib/libx.so.1.2", &[], &[])
+        .link("a/lib/libx.so.1", "libx.so.1.2")
+        .link("a/lib/libx.so", "libx.so.1");
+    // Other names, or another place: no links of one library.
+    let library = fs::read(world.root().join("a/lib/libx.so.1.2")).expect("read");
+    world.file("a/lib/liby.so", &library).file("b/lib/liby.so", &library).file("b/other/liby.so", &library);
+    zip_of(&world, "a", "followed.zip", false);
+    zip_of(&world, "a", "kept.zip", true);
+    zip_of(&world, "b", "two.zip", true);
+    let (code, report) = world.json(&["check", "followed.zip"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "Z115", "followed.zip", "2 copies (");
+    assert_finding(&report, "Z115", "followed.zip", "lib/libx.so = lib/libx.so.1 = lib/libx.so.1.2");
+    for near in ["kept.zip", "two.zip"] {
+        assert_no_finding(&world.json(&["check", near]).1, "Z115");
+    }
+}
+
+#[test]
+fn what_two_layers_have_alike_is_told_once_for_each_two() {
+    let world = World::new();
+    for layer in ["low", "high"] {
+        world.package(&format!("{layer}/R/library"), "digest", "0.6", "").package(
+            &format!("{layer}/R/library"),
+            "sys",
+            "3.4",
+            "",
+        );
+    }
+    world.file("high/R/library/sys/R/sys.rdb", "another").file("high/R/library/sys/NAMESPACE", "another");
+    world.file("high/own", "x").file("low/empty", "").file("high/empty", "");
+    zip_of(&world, "low", "low.zip", true);
+    zip_of(&world, "high", "high.zip", true);
+    let report = world.json(&["check", "low.zip", "high.zip"]).1;
+    assert_finding(&report, "Z114", "high.zip", "11 files (");
+    assert_finding(
+        &report,
+        "Z114",
+        "high.zip",
+        "that low.zip has too, with the same content: 2 packages, such as R/library/digest",
+    );
+    assert_finding(
+        &report,
+        "Z104",
+        "R/library/sys",
+        "high.zip replaces 2 files of the package of low.zip with other content",
+    );
+    assert_no_finding(&world.json(&["check", "high.zip"]).1, "Z114");
+}
+
+#[test]
+fn modes_that_only_the_owner_can_read_are_told() {
+    let world = World::new();
+    world.file("a/lib/x", "x").file("a/lib/y", "y").mode("a/lib/x", 0o600).directory("a/bin").mode("a/bin", 0o700);
+    zip_of(&world, "a", "a.zip", true);
+    let (code, report) = world.json(&["check", "a.zip"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "S109", "a.zip", "2 entries cannot be read by all, as Lambda needs: bin has mode 0700");
+    // Lambda's user reads what is open to all; pack sees to it.
+    world.mode("a/lib/x", 0o604).mode("a/bin", 0o705);
+    fs::remove_file(world.beside("a.zip")).expect("removed");
+    zip_of(&world, "a", "a.zip", true);
+    assert_no_finding(&world.json(&["check", "a.zip"]).1, "S109");
+    world.mode("a/lib/x", 0o600);
+    let (_, packed) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    assert_no_finding(&packed, "S109");
+    assert_no_finding(&world.json(&["check", "OUT"]).1, "S109");
+}
+
+#[test]
+fn a_zip_made_from_outside_of_opt_is_told() {
+    let world = World::new();
+    world.file("opt/lib/x", "x").file("opt/y", "y");
+    zip_of(&world, "", "nested.zip", true);
+    assert_finding(&world.json(&["check", "nested.zip"]).1, "Z113", "nested.zip", "it would be in /opt/opt");
+    world.file("z", "z");
+    zip_of(&world, "", "other.zip", true);
+    assert_no_finding(&world.json(&["check", "other.zip"]).1, "Z113");
 }

@@ -2,7 +2,7 @@
 //! pruned by which rule, what is missing, what are the largest units. The terminal and Markdown both show these.
 
 use super::Report;
-use crate::bytes::size;
+use crate::bytes::{plural, size};
 use crate::finding::{Finding, Severity};
 use crate::transform::Form;
 
@@ -29,10 +29,6 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
         0 => "-".to_owned(),
         whole => format!("{} %", (u128::from(part) * 100).div_ceil(u128::from(whole))),
     }
-}
-
-pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The answer in one line.

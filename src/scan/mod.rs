@@ -12,12 +12,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Mutex;
-
-use zip::ZipArchive;
 
 pub use directory::scan_directory;
 pub use links::{Place, link_findings};
+use zips::Archive;
 pub use zips::{LayerZip, scan_zips};
 pub(crate) use zips::{hex, sha256_of};
 
@@ -151,7 +149,7 @@ enum Beside {
 
 enum Source {
     Directory(PathBuf),
-    Zips(Vec<(PathBuf, Mutex<ZipArchive<File>>)>),
+    Zips(Vec<Archive>),
 }
 
 impl Tree {
@@ -290,27 +288,26 @@ impl Tree {
     pub fn read(&self, id: EntryId) -> Result<Vec<u8>> {
         let entry = self.entry(id);
         let expected = entry.bytes();
-        // One byte more than expected shows a file that grew, and bounds what a lying zip can make us hold.
-        let capacity = usize::try_from(expected).unwrap_or(usize::MAX).min(1 << 30);
-        let mut content = Vec::with_capacity(capacity);
+        // One byte more than expected shows a file that grew.
+        let mut content = Vec::new();
+        let mut read = |path: &std::path::Path| {
+            let file = File::open(path).map_err(Error::io("read", path))?;
+            content.reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(1 << 30));
+            file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))
+        };
         match (&self.source, entry.origin) {
             (Source::Directory(root), Origin::Directory) => {
-                let path = root.join(entry.path.as_path());
-                let file = File::open(&path).map_err(Error::io("read", &path))?;
-                file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", &path))?;
+                read(&root.join(entry.path.as_path()))?;
             }
             (_, Origin::Beside(position)) => match &self.beside[position] {
                 Beside::File(path) => {
-                    let file = File::open(path).map_err(Error::io("read", path))?;
-                    file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
+                    read(path)?;
                 }
                 Beside::Bytes(bytes) => content.extend_from_slice(bytes),
             },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
-                let (path, archive) = &archives[archive];
-                let mut archive = archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let file = archive.by_index(index).map_err(|e| zips::unreadable(path, e))?;
-                file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read an entry of", path))?;
+                let archive = &archives[archive];
+                content = archive.read(index).map_err(Error::io("read an entry of", archive.path()))?;
             }
             _ => unreachable!("a tree and its entries come from one source"),
         }

@@ -1,10 +1,10 @@
 //! The answer as a table for a terminal, as Markdown and as JSON; and the JSON Schema. Each gives bytes; none prints.
 
 use super::{About, IfDropped, NeededBy, WayTo, Why};
-use crate::bytes::size;
+use crate::bytes::{plural, size};
 use crate::error::Result;
 use crate::finding::Code;
-use crate::report::{Detail, Section, as_json, markdown_section, markdown_text, plural, table_section, wrapped};
+use crate::report::{Detail, Section, as_json, markdown_section, markdown_text, table_section, wrapped};
 
 /// Rows that a short answer has of each table.
 const ROWS_SHOWN: usize = 10;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::super::Report;
 use super::super::contents::Contents;
-use super::super::sections::{Detail, percent, plural, sections, summary, verdict};
-use crate::bytes::size;
+use super::super::sections::{Detail, percent, sections, summary, verdict};
+use crate::bytes::{plural, size};
 use crate::error::Result;
 use crate::finding::{Code, Severity};
 use crate::formats::symbol_version;

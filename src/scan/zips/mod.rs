@@ -1,0 +1,173 @@
+//! A tree from layer zips, merged as Lambda merges them.
+//!
+//! "Lambda extracts the layers in the order (low to high) listed by the function … if the same file appears in multiple
+//! layers, the function uses the version in the last extracted layer" (AWS Lambda Developer Guide, layers). Nothing is
+//! unpacked to disk: `archive.rs` reads one zip with bounds, `sound.rs` says what is wrong with it, `merge.rs` what is
+//! wrong with several.
+
+mod archive;
+mod merge;
+mod sound;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+pub(in crate::scan) use archive::Archive;
+use archive::{Member, Unread};
+use merge::Merged;
+
+use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings};
+use crate::error::{Error, Result};
+use crate::finding::{Code, Finding};
+use crate::path::printable;
+
+/// A link's target longer than this is no path (PATH_MAX, limits.h).
+const MOST_LINK_BYTES: u64 = 4096;
+
+/// What `check` must know of one zip besides its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerZip {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length in bytes: what the direct-upload limit counts.
+    pub zipped_bytes: u64,
+    /// The sum of its entries' lengths in bytes: what the unzipped limit counts.
+    pub unzipped_bytes: u64,
+    /// How many entries it has.
+    pub entries: usize,
+    /// The sha256 of the zip, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Reads `zips`, lowest layer first, into the tree that a function would see at `/opt`.
+///
+/// Gives the tree, what each zip weighs, and findings: zips and entries that cannot be read or that unzippers would not
+/// agree about, entries that would land outside `/opt`, modes that Lambda cannot read, and what layers do to each other.
+///
+/// # Errors
+/// When a zip cannot be opened or read from disk; a zip that is damaged is a finding.
+pub fn scan_zips(zips: &[PathBuf]) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)> {
+    let mut findings = Vec::new();
+    let mut layers = Vec::new();
+    let mut archives: Vec<Archive> = Vec::new();
+    let mut merged = Merged::default();
+
+    for path in zips {
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let zipped_bytes = file.metadata().map_err(Error::io("read", path))?.len();
+        let sha256 = sha256_of(path)?;
+        let mut layer = LayerZip { path: path.clone(), zipped_bytes, unzipped_bytes: 0, entries: 0, sha256 };
+        let mut archive = match Archive::open(path, file) {
+            Ok(archive) => archive,
+            Err(why) => {
+                findings.push(damaged(path.display(), &why));
+                layers.push(layer);
+                continue;
+            }
+        };
+        findings.extend(sound::findings(&mut archive, zipped_bytes));
+        layer.entries = archive.members.len();
+        let number = archives.len();
+        let read: Vec<_> = archive.members.par_iter().enumerate().map(|at| read_member(&archive, number, at)).collect();
+        for (index, read) in read.into_iter().enumerate() {
+            layer.unzipped_bytes = layer.unzipped_bytes.saturating_add(archive.members[index].bytes);
+            match read {
+                Ok(Some(entry)) => merged.insert(entry, number, archive.members[index].crc32),
+                Ok(None) => {}
+                Err(finding) => findings.push(finding),
+            }
+        }
+        layers.push(layer);
+        archives.push(archive);
+    }
+
+    let names: Vec<String> = archives.iter().map(|archive| archive.path().display().to_string()).collect();
+    findings.extend(merged.findings(&names));
+    let mut entries = merged.into_entries();
+    entries.extend(implied_directories(&entries));
+    let tree = Tree::new(entries, Source::Zips(archives));
+    if tree.entries().is_empty() {
+        findings.push(Finding::error(
+            Code::EmptyTree,
+            "layers",
+            "the layers hold nothing",
+            "name the zips to check, lowest layer first",
+        ));
+    }
+    findings.extend(link_findings(&tree));
+    Ok((tree, layers, findings))
+}
+
+/// One member as an entry, its content compared with what the zip says of it; nothing for what `sound` has named. `Err` is
+/// a finding about it.
+fn read_member(
+    archive: &Archive,
+    number: usize,
+    (index, member): (usize, &Member),
+) -> std::result::Result<Option<Entry>, Finding> {
+    let Some(path) = sound::path(member).filter(|path| !path.is_root() && !member.is_special()) else {
+        return Ok(None);
+    };
+    let broken = |why: String| damaged(subject(archive.path(), &member.name), &why);
+    let kind = if member.is_directory() {
+        Kind::Directory
+    } else if member.is_link() {
+        if member.bytes > MOST_LINK_BYTES {
+            return Err(broken("the link's target is longer than a path can be".to_owned()));
+        }
+        if member.unread == Some(Unread::Unsound) {
+            return Ok(None);
+        }
+        Kind::Link { target: archive.verify(member, MOST_LINK_BYTES).map_err(broken)? }
+    } else {
+        let head = match member.unread {
+            Some(_) => Vec::new(),
+            None => archive.verify(member, HEAD_BYTES as u64).map_err(broken)?,
+        };
+        Kind::File { bytes: member.bytes, magic: Magic::of(&head), hard: None }
+    };
+    Ok(Some(Entry { path, kind, mode: member.mode & 0o7777, origin: Origin::Zip { archive: number, index } }))
+}
+
+/// How findings name a member.
+fn subject(zip: &Path, name: &[u8]) -> String {
+    format!("{}: {}", zip.display(), printable(name))
+}
+
+fn damaged(subject: impl ToString, why: &str) -> Finding {
+    Finding::error(
+        Code::DamagedZip,
+        subject,
+        format!("cannot be unzipped: {why}"),
+        "make the zip anew: Lambda would say \"Could not unzip uploaded file\"",
+    )
+}
+
+/// The sha256 of a file, in hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io("read", path))? {
+            0 => return Ok(hex(&hash.finalize())),
+            length => hash.update(&buffer[..length]),
+        }
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        use std::fmt::Write;
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
