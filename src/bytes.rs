@@ -17,6 +17,33 @@ pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Reads a number of bytes: `52428800`, `50MB`. A KB is 1024 bytes and a MB 1024 KB, as in Lambda's quotas.
+pub(crate) fn parse(text: &str) -> std::result::Result<u64, String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = unit.trim();
+    let factor: u64 = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return Err(format!("{unit:?} is no unit: B, KB, MB or GB (a KB is 1024 bytes)")),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole: u64 = whole.parse().map_err(|_| format!("{text:?} is no number of bytes, such as 52428800 or 50MB"))?;
+    let part = match fraction {
+        "" => 0,
+        digits => {
+            let value: u64 =
+                digits.get(..digits.len().min(9)).and_then(|d| d.parse().ok()).ok_or("no number of bytes")?;
+            let scale = 10_u64.pow(u32::try_from(digits.len().min(9)).unwrap_or(9));
+            u64::try_from(u128::from(value) * u128::from(factor) / u128::from(scale)).unwrap_or(u64::MAX)
+        }
+    };
+    whole.checked_mul(factor).and_then(|bytes| bytes.checked_add(part)).ok_or_else(|| format!("{text} is too large"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +54,22 @@ mod tests {
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.50 KB");
         assert_eq!(size(100 << 30), "100.00 GB");
+    }
+
+    #[test]
+    fn sizes_are_read_as_aws_writes_them() {
+        for (text, value) in [
+            ("52428800", 52_428_800),
+            ("50MB", 52_428_800),
+            ("50 mb", 52_428_800),
+            ("1.5KB", 1536),
+            ("0", 0),
+            ("2GiB", 2 << 30),
+        ] {
+            assert_eq!(parse(text), Ok(value), "{text}");
+        }
+        for text in ["", "MB", "-1", "5 apples", "1.x", "99999999999999999999", "99999999999G"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
     }
 }

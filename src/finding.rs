@@ -101,6 +101,8 @@ codes! {
     NotFollowed = "C104",
     /// A bootstrap or an extension that the kernel would not start.
     DoesNotStart = "C105",
+    /// R without a bootstrap that would start it.
+    NoBootstrap = "C106",
     /// A DESCRIPTION that does not describe an installed package.
     DamagedDescription = "R101",
     /// A package that an installed one needs is not there.
@@ -131,6 +133,8 @@ codes! {
     DroppedThoughNeeded = "P104",
     /// Rules would have dropped what a run opened.
     OpenedInRun = "P105",
+    /// Something is ignored that is not there.
+    NothingToIgnore = "P106",
     /// A layer's zip is over the limit.
     LayerTooLarge = "F101",
     /// Function and layers together are over the limit unzipped.
@@ -141,6 +145,16 @@ codes! {
     FileTooLarge = "F104",
     /// More entries than a zip can have.
     TooManyEntries = "F105",
+    /// The layers fit, and less room is left than there is to be.
+    LittleHeadroom = "F106",
+    /// Something weighs more than its budget.
+    OverBudget = "B101",
+    /// Something weighs more than in the baseline.
+    Grew = "B102",
+    /// A budget of something that is not there.
+    BudgetOfNothing = "B103",
+    /// The layers weigh less than the baseline file says.
+    CanShrink = "B104",
     /// An ELF file that is packed with its debug data.
     NotStripped = "T101",
     /// An R database that is packed as it is.
@@ -183,6 +197,24 @@ codes! {
     NameImpossible = "Z116",
     /// An entry below a file or a link.
     BelowNoDirectory = "Z117",
+}
+
+impl Code {
+    /// Whether it says that layers are over a limit of Lambda's.
+    pub(crate) fn is_of_limits(self) -> bool {
+        use Code::{FileTooLarge, LayerTooLarge, TooManyEntries, TooManyLayers, UnzippedTooLarge};
+        matches!(self, LayerTooLarge | UnzippedTooLarge | TooManyLayers | FileTooLarge | TooManyEntries)
+    }
+
+    /// Whether only layers' zips can have it.
+    pub(crate) fn is_of_zips(self) -> bool {
+        self == Code::ModeUnreadable || self.as_str().starts_with('Z')
+    }
+
+    /// Whether only the gate of `check` says it.
+    pub(crate) fn is_of_the_gate(self) -> bool {
+        self == Code::LittleHeadroom || self.as_str().starts_with('B')
+    }
 }
 
 impl fmt::Display for Code {

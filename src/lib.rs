@@ -14,6 +14,7 @@
 //! - [`pack`]: the fewest layers, with a proof.
 //! - [`suggest`]: what to do next, and what each step would save.
 //! - [`mod@write`]: zips and manifest, whole or not at all.
+//! - [`gate`]: budgets, growth and headroom, and what is other in one set of layers than in another.
 //! - [`report`]: one value, and its readers; [`why`]: another, that answers for one thing, or for what dropping would do.
 
 // Bad input must end in a finding or an error that names the path, and one place prints.
@@ -21,6 +22,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod arrange;
+pub(crate) mod atomic;
 pub mod bundle;
 pub mod bytes;
 pub mod capture;
@@ -29,6 +31,7 @@ pub mod error;
 pub mod facts;
 pub mod finding;
 pub mod formats;
+pub mod gate;
 pub mod handlers;
 pub mod measure;
 pub mod pack;
@@ -40,6 +43,7 @@ pub mod report;
 pub mod resolve;
 pub mod rules;
 pub mod scan;
+pub mod severities;
 pub mod suggest;
 pub mod sysroot;
 pub(crate) mod target;

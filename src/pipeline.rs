@@ -14,6 +14,7 @@ use crate::bytes::size;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, read_facts};
 use crate::finding::{Code, Finding, Severity};
+use crate::gate::{Diff, Gate, Snapshot};
 use crate::handlers::Handlers;
 use crate::measure::{Cache, Level, Measurements, Options};
 use crate::pack::{self, Lock, Plan, Unit, Wishes};
@@ -23,10 +24,11 @@ use crate::report::{self, Report};
 use crate::resolve::{Asked, Image, Resolution, resolve};
 use crate::rules::{Limits, Plugins, PruneRules, RNeeds, RuntimeProfile};
 use crate::scan::{EntryId, LayerZip, Tree, scan_directory, scan_zips};
+use crate::severities::Severities;
 use crate::suggest::suggestions;
 use crate::transform::Transforms;
 use crate::why::{self, Question, Why};
-use crate::write::{MANIFEST, Manifest, ManifestEntry, Output, write_layer};
+use crate::write::{MANIFEST, Manifest, ManifestEntry, Output, layer_entries, write_layer};
 
 /// What every command is told.
 #[derive(Debug, Clone)]
@@ -61,8 +63,10 @@ pub struct Settings {
     pub handlers: Vec<PathBuf>,
     /// The paths that runs of the function opened.
     pub opened: BTreeSet<Vec<u8>>,
-    /// Checks whose findings are left out.
-    pub ignored: Vec<Code>,
+    /// How bad findings are.
+    pub severities: Severities,
+    /// What `check` holds layers to besides the limits.
+    pub gate: Gate,
 }
 
 /// A tree, what is known of it, and what was found on the way.
@@ -103,7 +107,7 @@ pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Res
     findings.extend(said);
     findings.extend(analyzed.what_is_missing(&pruning));
     let mut report = report::of_tree(&root.display().to_string(), settings, &analyzed, &pruning, None);
-    report.set_findings(findings, &settings.ignored);
+    report.set_findings(findings, &settings.severities);
     Ok(report)
 }
 
@@ -179,15 +183,61 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     Ok(report)
 }
 
-/// Whether a tree, a directory that `pack` wrote, or layer zips (lowest first) fit and would load.
+/// Whether a tree, a directory that `pack` wrote, or layer zips (lowest first) fit and would load, and are within budgets.
 ///
 /// # Errors
-/// When they cannot be read, or are a mixture of directories and zips.
+/// When they cannot be read, or are a mixture of directories and zips; or when a baseline cannot be read or written.
 pub fn check(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    let (mut report, entries) = weigh(paths, settings, progress)?;
+    let snapshot = Snapshot::new(&report, entries);
+    let findings = settings.gate.findings(&snapshot, &settings.limits, report.passed())?;
+    let of_the_gate = |code: Code| code.is_of_the_gate();
+    let unused = settings.severities.unused(&findings, of_the_gate);
+    report.add_findings(findings.into_iter().chain(unused).collect(), &settings.severities);
+    Ok(report)
+}
+
+/// What is other in `new` than in `old`: each is a tree, a directory that `pack` wrote, a manifest, or a zip.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn diff(old: &[PathBuf], new: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Diff> {
+    Ok(Diff::new(&snapshot(old, settings, progress)?, &snapshot(new, settings, progress)?))
+}
+
+fn snapshot(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Snapshot> {
+    let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    match paths {
+        [manifest] if is_json(manifest) => Snapshot::load(manifest),
+        // What pack knew of the tree is more than its zips say.
+        [packed] if packed.join(MANIFEST).is_file() => {
+            let (_, entries) = weigh(paths, settings, progress)?;
+            let manifest = Snapshot::load(&packed.join(MANIFEST))?;
+            let layers = manifest
+                .layers
+                .into_iter()
+                .zip(entries)
+                .map(|(layer, entries)| crate::gate::SnapshotLayer { entries, ..layer });
+            Ok(Snapshot { root: packed.display().to_string(), layers: layers.collect(), ..manifest })
+        }
+        _ => {
+            let (report, entries) = weigh(paths, settings, progress)?;
+            Ok(Snapshot::new(&report, entries))
+        }
+    }
+}
+
+/// The report of a tree, a directory that `pack` wrote, or layer zips, with the entries of each layer.
+fn weigh(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<(Report, Vec<Vec<ManifestEntry>>)> {
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
     match (directories.as_slice(), files.as_slice()) {
         ([directory], []) if directory.join(MANIFEST).is_file() => check_packed(directory, settings, progress),
-        ([directory], []) => plan(directory, settings, progress),
+        ([directory], []) => {
+            let (planned, mut report) = plan_tree(directory, settings, progress)?;
+            report.suggestions = suggestions(&planned, settings, !report.fits, progress)?;
+            let entries = |layer| layer_entries(&planned.analyzed.tree, layer, &planned.measurements);
+            Ok((report, planned.plan.layers.iter().map(entries).collect()))
+        }
         ([], [_, ..]) => {
             if let Some(missing) = paths.iter().find(|path| !path.exists()) {
                 return Err(Error::RootMissing(missing.clone()));
@@ -201,7 +251,11 @@ pub fn check(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) ->
     }
 }
 
-fn check_packed(directory: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+fn check_packed(
+    directory: &Path,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<(Report, Vec<Vec<ManifestEntry>>)> {
     let path = directory.join(MANIFEST);
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let manifest = Manifest::parse(&text).map_err(|why| Error::Data {
@@ -236,7 +290,7 @@ fn check_zips(
     mut findings: Vec<Finding>,
     settings: &Settings,
     progress: &dyn Progress,
-) -> Result<Report> {
+) -> Result<(Report, Vec<Vec<ManifestEntry>>)> {
     if settings.bundle_from.is_some() {
         return Err(Error::Usage {
             message: "--bundle adds to a tree, and these are zips".to_owned(),
@@ -260,8 +314,10 @@ fn check_zips(
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
     let mut report = report::of_tree(&names.join(" "), settings, &analyzed, &pruning, None);
     report.set_zips(&layers);
-    report.set_findings(findings, &settings.ignored);
-    Ok(report)
+    findings.extend(settings.severities.unused(&findings, Code::is_of_zips));
+    report.set_findings(findings, &settings.severities);
+    let entries = layers.iter().map(|layer| layer.contents.iter().map(ManifestEntry::from).collect());
+    Ok((report, entries.collect()))
 }
 
 fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
@@ -418,7 +474,9 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
     let root = root.display().to_string();
     let mut report = report::of_tree(&root, settings, &planned.analyzed, &planned.pruning, Some(&planned));
     report.fits = fits;
-    report.set_findings(findings, &settings.ignored);
+    let looked_for = |code: Code| !code.is_of_zips() && !code.is_of_the_gate();
+    findings.extend(settings.severities.unused(&findings, looked_for));
+    report.set_findings(findings, &settings.severities);
     Ok((planned, report))
 }
 

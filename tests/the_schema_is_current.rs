@@ -19,3 +19,8 @@ fn the_json_schema_of_the_report_is_generated_from_the_types() {
 fn the_json_schema_of_why_is_generated_from_the_types() {
     is_current("why.schema.json", layerfit::why::schema());
 }
+
+#[test]
+fn the_json_schema_of_diff_is_generated_from_the_types() {
+    is_current("diff.schema.json", layerfit::gate::schema());
+}

@@ -1,10 +1,13 @@
 //! The arguments, declared.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
+
+use crate::gate::Growth;
 
 /// Packs a runtime built under /opt into AWS Lambda layers that fit and load.
 #[derive(Debug, Parser)]
@@ -59,6 +62,9 @@ pub enum Command {
         /// A directory, or zips, the lowest layer first
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// What layers are held to besides the limits
+        #[command(flatten)]
+        gate: GateArgs,
         /// What all of these commands take
         #[command(flatten)]
         common: Common,
@@ -85,6 +91,16 @@ pub enum Command {
         /// What would go, and break, if these were dropped together
         #[arg(long, value_name = "TARGET", value_delimiter = ',')]
         if_dropped: Vec<String>,
+        /// What all of these commands take
+        #[command(flatten)]
+        common: Common,
+    },
+    /// What is other in one set of layers than in another: what grew, what moved
+    Diff {
+        /// A tree, a directory that pack wrote, a manifest.json, or zips with a ',' between them, the lowest layer first
+        old: OsString,
+        /// The same, for what it has become
+        new: OsString,
         /// What all of these commands take
         #[command(flatten)]
         common: Common,
@@ -127,6 +143,26 @@ pub enum RuntimeCommand {
         /// A built-in profile, or the path of one
         name: String,
     },
+}
+
+/// What `check` holds layers to besides the limits.
+#[derive(Debug, Default, Args)]
+pub struct GateArgs {
+    /// The manifest.json of an earlier run, or a baseline file: fail when the layers have grown since
+    #[arg(long, value_name = "FILE", help_heading = "Budgets and growth")]
+    pub baseline: Option<PathBuf>,
+    /// How much all layers may grow since the baseline: 2%, 500KB [default: nothing]
+    #[arg(long, value_name = "GROWTH", help_heading = "Budgets and growth")]
+    pub max_growth: Option<Growth>,
+    /// When all is right, write what the layers weigh to the baseline file; it only shrinks
+    #[arg(long, help_heading = "Budgets and growth")]
+    pub update_baseline: bool,
+    /// Fail when the tree would be packed to other files than this manifest.json lists
+    #[arg(long, value_name = "FILE", help_heading = "Budgets and growth")]
+    pub manifest: Option<PathBuf>,
+    /// Warn when less than this is left, unzipped in all or zipped in the layers [default: 0]
+    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse, help_heading = "Budgets and growth")]
+    pub headroom: Option<u64>,
 }
 
 /// The options of every command that reads a tree.
@@ -194,16 +230,16 @@ pub struct Common {
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<PathBuf>,
     /// The most a layer's zip may have [default: 50MB, the limit for direct upload]
-    #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse)]
     pub max_zipped: Option<u64>,
     /// The most function and layers may have unzipped [default: 250MB]
-    #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse)]
     pub max_unzipped: Option<u64>,
     /// The most layers [default: 5]
     #[arg(long, value_name = "N")]
     pub max_layers: Option<NonZeroUsize>,
     /// Room to keep for the function's own code, unzipped [default: 0]
-    #[arg(long, value_name = "BYTES", value_parser = super::settings::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse)]
     pub function_size: Option<u64>,
     /// How many threads [default: one a core]
     #[arg(long, value_name = "N")]

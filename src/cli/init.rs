@@ -92,8 +92,15 @@ fn configuration(report: &Report) -> String {
              # repack-rdb = true\n# strip = \"all\"\n# level = \"max\"\n\n\
              # Prune rules to turn on, and rules and checks to leave out: `layerfit rules` lists them.\n\
              # select = [\"datasets\"]\n# ignore = [\"D105\", \"L206\"]\n\n\
+             # What check compares weights with: `layerfit check --update-baseline` writes the file, which then only shrinks.\n\
+             # baseline = \"layerfit.baseline.json\"\n# max-growth = \"2%\"\n\n\
              # Lambda's limits, and room for the function's own code.\n\
              [limits]\n# function-size = \"3MB\"\n# layer-zipped = \"250MB\"   # when layers are uploaded through S3\n\n";
+    text += "# Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
+             # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MB\"\n\n\
+             # Findings that are worse or less bad here than layerfit thinks, or left out with a reason.\n\
+             # [[finding]]\n# code = \"L201\"\n# subject = \"R/lib64/R/library/nlme/**\"\n# severity = \"off\"\n\
+             # reason = \"nothing loads nlme\"\n\n";
     let movable = report.packages.iter().filter(|package| package.priority.as_deref() != Some("base"));
     let largest = movable.max_by_key(|package| (package.zipped_bytes, std::cmp::Reverse(&package.name)));
     if let Some(package) = largest.map(|package| &package.name) {

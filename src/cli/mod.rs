@@ -10,7 +10,10 @@ mod runtime;
 mod settings;
 mod why;
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -18,6 +21,7 @@ pub use args::{Cli, Command};
 pub use exit::Exit;
 
 use crate::error::{Error, Result};
+use crate::gate;
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::report::{self, Detail, Report};
@@ -58,8 +62,21 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Pack { root, output, common } => {
             with_report(common, |settings, progress| pipeline::pack(root, output, settings, progress))
         }
-        Command::Check { paths, common } => {
-            with_report(common, |settings, progress| pipeline::check(paths, settings, progress))
+        Command::Check { paths, gate, common } => with_report(common, |settings, progress| {
+            let gate = settings::gate_of(gate, &settings.gate)?;
+            pipeline::check(paths, &pipeline::Settings { gate, ..settings.clone() }, progress)
+        }),
+        Command::Diff { old, new, common } => {
+            let (old, new) = (several(old), several(new));
+            let diff = with_settings(common, |settings, progress| pipeline::diff(&old, &new, settings, progress))?;
+            print(&in_three_formats(
+                "diff",
+                common,
+                |detail| gate::table(&diff, detail),
+                || gate::json(&diff),
+                || gate::markdown(&diff),
+            )?)?;
+            Ok(Exit::Done)
         }
         Command::Init { bootstrap: Some(directory), .. } => {
             print(&init::bootstrap(directory)?)?;
@@ -132,6 +149,31 @@ fn with_report(
     })?;
     on_github(&report)?;
     Ok(exit(&report))
+}
+
+/// Paths with a ',' between them.
+fn several(paths: &OsStr) -> Vec<PathBuf> {
+    paths.as_bytes().split(|byte| *byte == b',').map(|path| PathBuf::from(OsStr::from_bytes(path))).collect()
+}
+
+/// What a command answers that gives no report, as the arguments want it.
+fn in_three_formats(
+    command: &str,
+    common: &Common,
+    table: impl Fn(Detail) -> Vec<u8>,
+    json: impl Fn() -> Result<Vec<u8>>,
+    markdown: impl Fn() -> Vec<u8>,
+) -> Result<Vec<u8>> {
+    match common.format {
+        Format::Table if common.quiet => Ok(Vec::new()),
+        Format::Table => Ok(table(if common.verbose { Detail::Full } else { Detail::Short })),
+        Format::Json => json(),
+        Format::Markdown => Ok(markdown()),
+        Format::Sarif | Format::Junit | Format::Html => Err(Error::Usage {
+            message: format!("{command} answers in --format table, json or markdown"),
+            help: "the others are for reports: layerfit plan, pack or check".to_owned(),
+        }),
+    }
 }
 
 fn exit(report: &Report) -> Exit {

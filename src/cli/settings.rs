@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::args::{Architecture, Common, LevelName, StrategyName, StripName};
-use super::config::{Bytes, Config, NAME, RelocateConfig};
+use super::args::{Architecture, Common, GateArgs, LevelName, StrategyName, StripName};
+use super::config::{BudgetConfig, Bytes, Config, FindingConfig, NAME, RelocateConfig, SeverityName};
 use crate::arrange::{Arrangement, Relocation};
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::formats::strace;
+use crate::gate::{Budget, Gate, Of};
 use crate::measure::Level;
 use crate::pack::{self, Group, Strategy, Wishes};
 use crate::path::TreePath;
 use crate::pipeline::Settings;
 use crate::rules::{self, Limits, PruneRules, RuntimeProfile};
+use crate::severities::{Severities, SeverityRule};
 use crate::transform::Transforms;
 use crate::transform::strip::StripMode;
 
@@ -77,8 +79,64 @@ pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
         keep: config.keep.iter().chain(&common.keep).cloned().collect(),
         handlers: config.handler.iter().map(|path| config.path(path)).chain(common.handler.iter().cloned()).collect(),
         opened: opened(config.trace.iter().map(|path| config.path(path)).chain(common.trace.iter().cloned()))?,
-        ignored,
+        severities: Severities { off: ignored, rules: severity_rules(config)? },
+        gate: gate(config)?,
     })
+}
+
+fn severity_rules(config: &Config) -> Result<Vec<SeverityRule>> {
+    let rule = |said: &FindingConfig| {
+        let unsaid = said.reason.trim().is_empty();
+        if unsaid && said.severity == SeverityName::Off {
+            return Err(Error::Usage {
+                message: format!("{NAME}: [[finding]] {} is turned off without a reason", said.code),
+                help: "say why, so that the next reader can tell when it is over: reason = \"…\"".to_owned(),
+            });
+        }
+        SeverityRule::new(said.code, said.subject.as_deref(), said.severity.severity())
+    };
+    config.finding.iter().map(rule).collect()
+}
+
+fn gate(config: &Config) -> Result<Gate> {
+    let in_file = |bytes: Option<Bytes>| bytes.map(|bytes| bytes.0);
+    let budget = |said: &BudgetConfig| {
+        if said.zipped.is_none() && said.unzipped.is_none() && said.growth.is_none() {
+            return Err(Error::Usage {
+                message: format!("{NAME}: the [[budget]] of {} allows everything", said.of),
+                help: "say how much it may weigh: zipped, unzipped or growth".to_owned(),
+            });
+        }
+        let growth = said.growth.map(|growth| growth.0);
+        Ok(Budget { of: Of::new(&said.of)?, zipped: in_file(said.zipped), unzipped: in_file(said.unzipped), growth })
+    };
+    Ok(Gate {
+        budgets: config.budget.iter().map(budget).collect::<Result<_>>()?,
+        baseline: config.baseline.as_ref().map(|path| config.path(path)),
+        max_growth: config.max_growth.map(|growth| growth.0),
+        headroom: in_file(config.limits.headroom).unwrap_or(0),
+        ..Gate::default()
+    })
+}
+
+/// The gate, with what `check`'s own arguments say of it.
+pub(super) fn gate_of(arguments: &GateArgs, gate: &Gate) -> Result<Gate> {
+    let gate = Gate {
+        budgets: gate.budgets.clone(),
+        baseline: arguments.baseline.clone().or_else(|| gate.baseline.clone()),
+        max_growth: arguments.max_growth.or(gate.max_growth),
+        update_baseline: arguments.update_baseline,
+        manifest: arguments.manifest.clone(),
+        headroom: arguments.headroom.unwrap_or(gate.headroom),
+    };
+    let needs = [(arguments.max_growth.is_some(), "--max-growth"), (gate.update_baseline, "--update-baseline")];
+    match needs.iter().find(|(said, _)| *said && gate.baseline.is_none()) {
+        Some((_, option)) => Err(Error::Usage {
+            message: format!("{option}: there is no baseline"),
+            help: "name one: --baseline layerfit.baseline.json, or the manifest.json of an earlier run".to_owned(),
+        }),
+        None => Ok(gate),
+    }
 }
 
 /// What the runs opened that these logs are of.
@@ -182,54 +240,5 @@ fn unknown(option: &str, name: &str, rules: &PruneRules) -> Error {
             Some(close) => format!("did you mean {close}? `layerfit rules` lists them all"),
             None => "`layerfit rules` lists them all".to_owned(),
         },
-    }
-}
-
-/// Reads a number of bytes: `52428800`, `50MB`. A KB is 1024 bytes and a MB 1024 KB, as in Lambda's quotas.
-pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let unit = unit.trim();
-    let factor: u64 = match unit.to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "K" | "KB" | "KIB" => 1 << 10,
-        "M" | "MB" | "MIB" => 1 << 20,
-        "G" | "GB" | "GIB" => 1 << 30,
-        _ => return Err(format!("{unit:?} is no unit: B, KB, MB or GB (a KB is 1024 bytes)")),
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole: u64 = whole.parse().map_err(|_| format!("{text:?} is no number of bytes, such as 52428800 or 50MB"))?;
-    let part = match fraction {
-        "" => 0,
-        digits => {
-            let value: u64 =
-                digits.get(..digits.len().min(9)).and_then(|d| d.parse().ok()).ok_or("no number of bytes")?;
-            let scale = 10_u64.pow(u32::try_from(digits.len().min(9)).unwrap_or(9));
-            u64::try_from(u128::from(value) * u128::from(factor) / u128::from(scale)).unwrap_or(u64::MAX)
-        }
-    };
-    whole.checked_mul(factor).and_then(|bytes| bytes.checked_add(part)).ok_or_else(|| format!("{text} is too large"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_as_aws_writes_them() {
-        for (text, value) in [
-            ("52428800", 52_428_800),
-            ("50MB", 52_428_800),
-            ("50 mb", 52_428_800),
-            ("1.5KB", 1536),
-            ("0", 0),
-            ("2GiB", 2 << 30),
-        ] {
-            assert_eq!(bytes(text), Ok(value), "{text}");
-        }
-        for text in ["", "MB", "-1", "5 apples", "1.x", "99999999999999999999", "99999999999G"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Common, Format};
+use super::args::Common;
 use crate::error::{Error, Result};
-use crate::report::Detail;
 use crate::why::{self, Question, Why};
 
 /// What the arguments ask, and of which directory.
@@ -33,16 +32,11 @@ pub(super) fn question(
 
 /// The answer, as the arguments want it.
 pub(super) fn show(answer: &Why, common: &Common) -> Result<Vec<u8>> {
-    Ok(match common.format {
-        Format::Table if common.quiet => Vec::new(),
-        Format::Table => why::table(answer, if common.verbose { Detail::Full } else { Detail::Short }),
-        Format::Json => why::json(answer)?,
-        Format::Markdown => why::markdown(answer),
-        Format::Sarif | Format::Junit | Format::Html => {
-            return Err(Error::Usage {
-                message: "why answers in --format table, json or markdown".to_owned(),
-                help: "the others are for reports: layerfit plan, pack or check".to_owned(),
-            });
-        }
-    })
+    super::in_three_formats(
+        "why",
+        common,
+        |detail| why::table(answer, detail),
+        || why::json(answer),
+        || why::markdown(answer),
+    )
 }

@@ -386,10 +386,13 @@ impl Work<'_> {
     }
 }
 
-/// Header bytes of an entry besides its compressed content: local header (30) and central header (46), each with the name
-/// (APPNOTE.TXT 4.3.7 and 4.3.12). layerfit writes no extra fields, comments or data descriptors.
+/// Header bytes of an entry without its name: local header (30) and central header (46) (APPNOTE.TXT 4.3.7 and 4.3.12).
+/// layerfit writes no extra fields, comments or data descriptors.
+pub const ENTRY_OVERHEAD: u64 = 30 + 46;
+
+/// Header bytes of an entry besides its compressed content: both headers have the name.
 pub fn entry_overhead(path: &TreePath, is_directory: bool) -> u64 {
-    30 + 46 + 2 * (path.as_bytes().len() as u64 + u64::from(is_directory))
+    ENTRY_OVERHEAD + 2 * (path.as_bytes().len() as u64 + u64::from(is_directory))
 }
 
 /// Bytes of a zip besides its entries: the end of central directory record (APPNOTE.TXT 4.3.16).

@@ -115,18 +115,7 @@ impl Lock {
             message: error.to_string(),
             help: "report this".to_owned(),
         })?;
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".layerfit-")
-                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-                .tempfile_in(directory)?;
-            std::io::Write::write_all(&mut file, format!("{HEADER}{body}").as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(Error::io("write", path))
+        crate::atomic::replace_file(path, format!("{HEADER}{body}").as_bytes())
     }
 
     /// The layers that were a group's: those of its name, numbered or not. What new ones are called goes on from there.

@@ -2,34 +2,57 @@
 
 use super::Report;
 use super::sections::{Detail, Section, findings, sections, summary, verdict};
+use crate::bytes::plural;
+use crate::finding::{Finding, Severity};
 
-/// The report as Markdown. Names from the tree are data: they cannot become markup.
+/// The report as Markdown: what a reviewer must see, and the rest folded. Names from the tree are data: they cannot become
+/// markup.
 pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
     out += &format!("For `{}`. {}\n", report.runtime, escape(&summary(report)));
     let (sections, last) = sections(report, Detail::Full);
-    for section in &sections {
-        out += &render(section);
-    }
+    let is_short = |section: &&Section| ["Layers", "Since the lock"].contains(&section.title.as_str());
+    out += &sections.iter().filter(is_short).map(render).collect::<String>();
     let (shown, note) = findings(report, Detail::Full);
-    if !shown.is_empty() {
-        out += "\n## Findings\n\n| | code | subject | what | help |\n| --- | --- | --- | --- | --- |\n";
-        for finding in shown {
-            let cells = [
+    let (remarks, shown): (Vec<&Finding>, Vec<&Finding>) =
+        shown.into_iter().partition(|finding| finding.severity == Severity::Info);
+    let rows = |findings: &[&Finding]| -> String {
+        let cells = |finding: &&Finding| {
+            [
                 finding.severity.to_string(),
                 finding.code.to_string(),
                 escape(&finding.subject),
                 escape(&finding.message),
                 escape(&finding.help),
-            ];
-            out += &format!("| {} |\n", cells.join(" | "));
-        }
+            ]
+        };
+        let rows: String = findings.iter().map(|finding| format!("| {} |\n", cells(finding).join(" | "))).collect();
+        format!("\n| | code | subject | what | help |\n| --- | --- | --- | --- | --- |\n{rows}")
+    };
+    if !shown.is_empty() {
+        out += &format!("\n## Findings\n{}", rows(&shown));
     }
     if let Some(note) = note {
         out += &format!("\n{note}.\n");
     }
-    out += &last.iter().map(render).collect::<String>();
+    if !remarks.is_empty() {
+        out += &details(&plural(remarks.len(), "remark", "remarks"), &rows(&remarks));
+    }
+    out += &sections.iter().filter(|section| !is_short(section)).chain(&last).map(folded).collect::<String>();
     out.into_bytes()
+}
+
+/// A section that is folded until somebody opens it.
+pub(crate) fn folded(section: &Section) -> String {
+    let open = render(section);
+    // Its title is the summary.
+    let (_, table) = open.trim_start().split_once('\n').unwrap_or_default();
+    details(&escape(&section.title), table)
+}
+
+/// HTML that GitHub folds; the empty line makes what is inside Markdown again.
+fn details(summary: &str, inside: &str) -> String {
+    format!("\n<details><summary>{summary}</summary>\n\n{}\n\n</details>\n", inside.trim_matches('\n'))
 }
 
 /// A section, with an empty line before it.

@@ -33,6 +33,6 @@ pub use tree::tree;
 pub(crate) use build::of_tree;
 pub(crate) use costs::{Scales, Weight};
 pub(crate) use json::bytes as as_json;
-pub(crate) use markdown::{escape as markdown_text, render as markdown_section};
+pub(crate) use markdown::{escape as markdown_text, folded, render as markdown_section};
 pub(crate) use sections::Section;
 pub(crate) use table::{render as table_section, wrapped};

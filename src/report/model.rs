@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use super::contents::Contents;
 use crate::bundle::Bundled;
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Finding, Severity};
 use crate::formats::elf::NeededVersion;
 use crate::rules::Limits;
 use crate::scan::LayerZip;
+use crate::severities::Severities;
 use crate::suggest::Suggestion;
 use crate::transform::Form;
 use crate::write::ManifestEntry;
@@ -342,14 +343,19 @@ pub struct LayerChangeReport {
 }
 
 impl Report {
-    /// Sets the findings, sorted, without those that `ignored` names.
-    pub(crate) fn set_findings(&mut self, mut findings: Vec<Finding>, ignored: &[Code]) {
-        let before = findings.len();
-        findings.retain(|finding| !ignored.contains(&finding.code));
-        self.ignored = before - findings.len();
-        findings.sort();
-        findings.dedup();
-        self.findings = findings;
+    /// Sets the findings, sorted, as the user has them.
+    pub(crate) fn set_findings(&mut self, findings: Vec<Finding>, severities: &Severities) {
+        (self.findings, self.ignored) = severities.judge(findings);
+        self.findings.sort();
+        self.findings.dedup();
+    }
+
+    /// Adds findings to those that were set.
+    pub(crate) fn add_findings(&mut self, findings: Vec<Finding>, severities: &Severities) {
+        let ignored = self.ignored;
+        let all = std::mem::take(&mut self.findings).into_iter().chain(severities.judge(findings).0).collect();
+        self.set_findings(all, &Severities::default());
+        self.ignored = ignored;
     }
 
     /// Sets the layers to zips that were read.

@@ -11,6 +11,7 @@ use crate::bytes::size;
 use crate::facts::Facts;
 use crate::finding::{Code, Finding, Severity};
 use crate::formats::elf::{Elf, NeededVersion, Type};
+use crate::path::TreePath;
 use crate::rules::{GlibcNames, LibrarySource, RuntimeProfile};
 use crate::scan::{EntryId, Place, Tree};
 
@@ -52,12 +53,27 @@ impl Resolution {
         findings.extend(self.version_findings(tree, image, &kept));
         findings.extend(self.undefined_symbols(tree, &kept));
         findings.extend(self.commands.findings(tree, image, &kept));
+        findings.extend(self.no_bootstrap(tree, &kept));
         findings.extend(self.unloaded_finding(tree, facts, image, &kept));
         findings.extend(self.machines(tree, facts, image, asked.architecture, &kept));
         for (id, elf) in facts.elf.iter().filter(|(id, _)| kept(**id)) {
             findings.extend(missing_interpreter(tree, image, *id, elf));
         }
         findings
+    }
+
+    /// R without a bootstrap: where none is found, an invocation ends before it begins. A function can bring its own.
+    fn no_bootstrap(&self, tree: &Tree, kept: impl Fn(EntryId) -> bool) -> Option<Finding> {
+        let bootstrap = TreePath::new("bootstrap").and_then(|path| tree.find(&path)).filter(|id| kept(*id));
+        let home = self.r.homes.first()?;
+        bootstrap.is_none().then(|| {
+            Finding::info(
+                Code::NoBootstrap,
+                &home.path,
+                "R is here, and no bootstrap that would start it: each function must bring its own",
+                "layerfit init --bootstrap DIR writes one, into the tree or into a function's code",
+            )
+        })
     }
 
     /// Every edge of a kept file, by the needed name.

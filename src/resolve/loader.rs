@@ -163,7 +163,9 @@ impl Loaded {
 impl<'a> Process<'a> {
     /// A process with this environment that has loaded nothing yet.
     pub fn new(view: &'a View<'a>, environment: ProcessEnvironment) -> Self {
-        Self { view, environment, library_path: Vec::new(), loaded: Vec::new(), started_with: 0, complete: true }
+        // Where the program is not there, as in a tree whose R is in another layer, its tokens are not known.
+        let library_path = environment.library_path.clone();
+        Self { view, environment, library_path, loaded: Vec::new(), started_with: 0, complete: true }
     }
 
     /// Starts the program, or treats a library as one, and loads what it needs, breadth first.

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub use directory::scan_directory;
 pub use links::{Place, link_findings};
 use zips::Archive;
-pub use zips::{LayerZip, scan_zips};
+pub use zips::{LayerEntry, LayerZip, scan_zips};
 pub(crate) use zips::{hex, sha256_of};
 
 use crate::error::{Error, Result};

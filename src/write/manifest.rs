@@ -3,6 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::ENTRY_OVERHEAD;
+use crate::path::printable;
+use crate::scan::LayerEntry;
+
 /// The manifest's name in an output directory.
 pub const MANIFEST: &str = "manifest.json";
 
@@ -22,6 +26,27 @@ pub struct ManifestEntry {
     /// Where it points, when it is a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub link: Option<String>,
+}
+
+impl From<&LayerEntry> for ManifestEntry {
+    fn from(entry: &LayerEntry) -> Self {
+        Self {
+            path: entry.path.to_string(),
+            size: entry.bytes,
+            compressed: entry.compressed,
+            crc32: format!("{:08x}", entry.crc32),
+            mode: format!("{:06o}", entry.mode),
+            link: entry.link.as_deref().map(|target| printable(target).into_owned()),
+        }
+    }
+}
+
+impl ManifestEntry {
+    /// What the entry adds to a zip that layerfit writes, in bytes: its headers, each with the name, and its content.
+    pub fn zipped_bytes(&self) -> u64 {
+        let directory = u64::from(self.mode.starts_with("04"));
+        ENTRY_OVERHEAD + 2 * (self.path.len() as u64 + directory) + self.compressed
+    }
 }
 
 /// What layerfit reads back of a manifest: the zips it wrote. Other fields are for other readers.

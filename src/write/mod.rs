@@ -6,4 +6,5 @@ mod zip;
 
 pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer};
 pub use output::Output;
+pub(crate) use zip::layer_entries;
 pub use zip::write_layer;

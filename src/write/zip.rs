@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::ManifestEntry;
 use crate::error::{Error, Result};
-use crate::measure::{Measurements, Method};
+use crate::measure::{Measured, Measurements, Method};
 use crate::pack::Layer;
+use crate::path::printable;
 use crate::scan::{Entry, Kind, Tree, hex};
 
 /// 1980-01-01 00:00, the first moment the format knows (4.4.6): the same input gives the same bytes.
@@ -95,17 +96,7 @@ pub fn write_layer(
         central.extend(offset.to_le_bytes());
         central.extend(&name);
 
-        entries.push(ManifestEntry {
-            path: entry.path.to_string(),
-            size: bytes,
-            compressed,
-            crc32: format!("{crc32:08x}"),
-            mode: format!("{:06o}", unix_mode(entry)),
-            link: match &entry.kind {
-                Kind::Link { target } => Some(crate::path::printable(target).into_owned()),
-                _ => None,
-            },
-        });
+        entries.push(manifest_entry(entry, measured));
     }
 
     let start = narrow(path, out.written)?;
@@ -123,6 +114,26 @@ pub fn write_layer(
     let file = out.file.into_inner().map_err(|e| Error::io("write", path)(e.into_error()))?;
     file.sync_all().map_err(Error::io("write", path))?;
     Ok((hex(&out.hash.finalize()), entries))
+}
+
+/// What the manifest says of an entry.
+fn manifest_entry(entry: &Entry, measured: Option<&Measured>) -> ManifestEntry {
+    ManifestEntry {
+        path: entry.path.to_string(),
+        size: measured.map_or(0, |measured| measured.bytes),
+        compressed: measured.map_or(0, |measured| measured.compressed),
+        crc32: format!("{:08x}", measured.map_or(0, |measured| measured.crc32)),
+        mode: format!("{:06o}", unix_mode(entry)),
+        link: match &entry.kind {
+            Kind::Link { target } => Some(printable(target).into_owned()),
+            _ => None,
+        },
+    }
+}
+
+/// What the manifest would say of a layer's entries, in the order of its zip.
+pub(crate) fn layer_entries(tree: &Tree, layer: &Layer, measurements: &Measurements) -> Vec<ManifestEntry> {
+    layer.entries.iter().map(|id| manifest_entry(tree.entry(*id), measurements.get(*id))).collect()
 }
 
 struct Sink {

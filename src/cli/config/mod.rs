@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use super::args::{Architecture, LevelName, StrategyName, StripName};
 use crate::error::{Error, Result};
+use crate::finding::{Code, Severity};
+use crate::gate::Growth;
 
 /// The file's name.
 pub(super) const NAME: &str = "layerfit.toml";
@@ -45,6 +47,14 @@ pub(super) struct Config {
     pub layer: Vec<LayerConfig>,
     /// Packages that move to another library.
     pub relocate: Vec<RelocateConfig>,
+    /// How bad findings are, by code and subject.
+    pub finding: Vec<FindingConfig>,
+    /// How much things may weigh, and grow.
+    pub budget: Vec<BudgetConfig>,
+    /// A manifest, or a file that `check --update-baseline` writes.
+    pub baseline: Option<PathBuf>,
+    /// How much all layers may grow since the baseline.
+    pub max_growth: Option<GrowthText>,
     /// The directory that the file lies in.
     #[serde(skip)]
     directory: PathBuf,
@@ -57,6 +67,65 @@ pub(super) struct LimitsConfig {
     pub total_unzipped: Option<Bytes>,
     pub layers: Option<std::num::NonZeroUsize>,
     pub function_size: Option<Bytes>,
+    pub headroom: Option<Bytes>,
+}
+
+/// How bad some findings are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindingConfig {
+    pub code: Code,
+    /// A glob of what they are about.
+    pub subject: Option<String>,
+    pub severity: SeverityName,
+    /// Why; what is turned off must say so.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// How bad a finding is, or that it is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SeverityName {
+    Error,
+    Warning,
+    Info,
+    Off,
+}
+
+impl SeverityName {
+    pub(super) fn severity(self) -> Option<Severity> {
+        match self {
+            SeverityName::Error => Some(Severity::Error),
+            SeverityName::Warning => Some(Severity::Warning),
+            SeverityName::Info => Some(Severity::Info),
+            SeverityName::Off => None,
+        }
+    }
+}
+
+/// How much something may weigh.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BudgetConfig {
+    /// `total`, `layer:GLOB`, `pkg:GLOB`, or a glob of paths.
+    pub of: String,
+    pub zipped: Option<Bytes>,
+    pub unzipped: Option<Bytes>,
+    pub growth: Option<GrowthText>,
+}
+
+/// A growth as text: `"2%"`, `"500KB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct GrowthText(pub Growth);
+
+impl TryFrom<String> for GrowthText {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse().map(Self)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -93,7 +162,7 @@ impl TryFrom<NumberOrText> for Bytes {
     fn try_from(value: NumberOrText) -> std::result::Result<Self, String> {
         match value {
             NumberOrText::Number(bytes) => Ok(Self(bytes)),
-            NumberOrText::Text(text) => super::settings::bytes(&text).map(Self),
+            NumberOrText::Text(text) => crate::bytes::parse(&text).map(Self),
         }
     }
 }

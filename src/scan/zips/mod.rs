@@ -23,7 +23,7 @@ use merge::Merged;
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings};
 use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
-use crate::path::printable;
+use crate::path::{TreePath, printable};
 
 /// A link's target longer than this is no path (PATH_MAX, limits.h).
 const MOST_LINK_BYTES: u64 = 4096;
@@ -41,6 +41,25 @@ pub struct LayerZip {
     pub entries: usize,
     /// The sha256 of the zip, in hexadecimal.
     pub sha256: String,
+    /// Its entries, but for those that are passed over, sorted by path.
+    pub contents: Vec<LayerEntry>,
+}
+
+/// An entry of a zip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerEntry {
+    /// Where it is.
+    pub path: TreePath,
+    /// Its length in bytes, and in the zip.
+    pub bytes: u64,
+    /// Its length in the zip in bytes, without headers.
+    pub compressed: u64,
+    /// Its CRC-32.
+    pub crc32: u32,
+    /// File type and permission bits, as in `st_mode`.
+    pub mode: u32,
+    /// Where it points, when it is a link.
+    pub link: Option<Vec<u8>>,
 }
 
 /// Reads `zips`, lowest layer first, into the tree that a function would see at `/opt`.
@@ -60,7 +79,8 @@ pub fn scan_zips(zips: &[PathBuf]) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)
         let file = File::open(path).map_err(Error::io("read", path))?;
         let zipped_bytes = file.metadata().map_err(Error::io("read", path))?.len();
         let sha256 = sha256_of(path)?;
-        let mut layer = LayerZip { path: path.clone(), zipped_bytes, unzipped_bytes: 0, entries: 0, sha256 };
+        let mut layer =
+            LayerZip { path: path.clone(), zipped_bytes, unzipped_bytes: 0, entries: 0, sha256, contents: Vec::new() };
         let mut archive = match Archive::open(path, file) {
             Ok(archive) => archive,
             Err(why) => {
@@ -76,11 +96,15 @@ pub fn scan_zips(zips: &[PathBuf]) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)
         for (index, read) in read.into_iter().enumerate() {
             layer.unzipped_bytes = layer.unzipped_bytes.saturating_add(archive.members[index].bytes);
             match read {
-                Ok(Some(entry)) => merged.insert(entry, number, archive.members[index].crc32),
+                Ok(Some(entry)) => {
+                    layer.contents.push(layer_entry(&entry, &archive.members[index]));
+                    merged.insert(entry, number, archive.members[index].crc32);
+                }
                 Ok(None) => {}
                 Err(finding) => findings.push(finding),
             }
         }
+        layer.contents.sort_by(|a, b| a.path.cmp(&b.path));
         layers.push(layer);
         archives.push(archive);
     }
@@ -131,6 +155,22 @@ fn read_member(
         Kind::File { bytes: member.bytes, magic: Magic::of(&head), hard: None }
     };
     Ok(Some(Entry { path, kind, mode: member.mode & 0o7777, origin: Origin::Zip { archive: number, index } }))
+}
+
+fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
+    let (kind, link) = match &entry.kind {
+        Kind::Directory => (0o040_000, None),
+        Kind::File { .. } => (0o100_000, None),
+        Kind::Link { target } => (0o120_000, Some(target.clone())),
+    };
+    LayerEntry {
+        path: entry.path.clone(),
+        bytes: if entry.is_directory() { 0 } else { member.bytes },
+        compressed: member.compressed,
+        crc32: member.crc32,
+        mode: kind | entry.mode,
+        link,
+    }
 }
 
 /// How findings name a member.
