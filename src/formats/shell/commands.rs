@@ -1,0 +1,158 @@
+//! Commands: which one a line runs, through all that runs another (`env`, `timeout`, `sh -c`).
+
+use tree_sitter::Node;
+
+use super::syntax::{bytes, string};
+use super::words::{BUILTINS, KEYWORDS, LONG_WITH_VALUE, RUNNERS, SHELLS};
+use super::{How, Run, Script, Unfollowed, Why};
+
+/// How deep scripts inside scripts (`sh -c`) are read.
+const MAX_DEPTH: usize = 4;
+
+/// How much of scripts inside a script is read, in bytes: they may hold each other many times over.
+const MAX_NESTED_BYTES: usize = 64 << 10;
+
+impl Script {
+    /// What a command runs.
+    pub(super) fn command(&mut self, node: Node<'_>, text: &[u8], first_line: usize, depth: usize) {
+        let line = first_line + node.start_position().row + 1;
+        let mut cursor = node.walk();
+        let name = node.child_by_field_name("name").and_then(|name| name.named_child(0));
+        let arguments = node.children_by_field_name("argument", &mut cursor);
+        // `exec {fd}>file` gives a number to the variable, and runs nothing of that name.
+        let words = name.into_iter().chain(arguments).filter(|word| !is_descriptor(bytes(*word, text)));
+        let mut words = words.peekable();
+        while let Some(word) = words.next() {
+            let (values, more) = self.first_words(word, text);
+            if values.is_empty() || more.iter().any(|rest| RUNNERS.iter().any(|(runner, _)| *runner == base(rest))) {
+                // A command that is made of what is not known: `${debugger} --version`.
+                self.unfollowed(node, text, first_line, Why::Value);
+                return;
+            }
+            let runner = RUNNERS.iter().find(|(name, _)| values.iter().any(|value| base(value) == *name));
+            let shell = values.iter().any(|value| SHELLS.contains(&base(value)));
+            let own = |value: &&String| {
+                !value.is_empty() && ![BUILTINS, KEYWORDS].iter().any(|known| known.contains(&value.as_str()))
+            };
+            let commands: Vec<String> = values.iter().filter(own).cloned().collect();
+            if !commands.is_empty() {
+                self.runs.push(Run { line, commands, how: How::Command, guarded: false });
+            }
+            if values.contains("eval") {
+                self.unfollowed(node, text, first_line, Why::Value);
+            }
+            if let Some((runner, with_value)) = runner {
+                // What comes before the command: options, `env`'s variables, `timeout`'s time.
+                while let Some(next) = words.peek().map(|word| string(*word, text)) {
+                    let variable = *runner == "env" && next.contains('=');
+                    if !(next.starts_with('-') || variable) {
+                        break;
+                    }
+                    words.next();
+                    // `command -v` asks whether a command is there.
+                    if *runner == "command" && next.to_ascii_lowercase().contains('v') {
+                        return;
+                    }
+                    let letter = next.strip_prefix('-').filter(|letter| letter.len() == 1);
+                    let takes_next = letter.is_some_and(|letter| with_value.contains(letter))
+                        || LONG_WITH_VALUE.contains(&next.as_str());
+                    if takes_next {
+                        words.next();
+                    }
+                }
+                if *runner == "timeout" {
+                    words.next();
+                }
+                continue;
+            }
+            if values.contains(".") || values.contains("source") || shell {
+                self.shell_reads(words.collect(), shell, text, (line, depth), node, first_line);
+            } else if values.contains("trap")
+                && let Some(action) = words.next()
+            {
+                self.nested(action, text, line, depth);
+            } else if values.contains("alias") {
+                self.aliases(words, text, line, depth);
+            }
+            return;
+        }
+    }
+
+    /// `alias NAME=TEXT`: a command of its own, and what it stands for.
+    fn aliases<'t>(&mut self, words: impl Iterator<Item = Node<'t>>, text: &[u8], line: usize, depth: usize) {
+        for word in words {
+            for value in self.values(word, text) {
+                if let Some((name, stands_for)) = value.split_once('=') {
+                    self.functions.insert(name.to_owned());
+                    self.inner(stands_for, line, depth);
+                }
+            }
+        }
+    }
+
+    /// `. FILE`, `sh FILE`, `sh -c TEXT`.
+    fn shell_reads(
+        &mut self,
+        words: Vec<Node<'_>>,
+        shell: bool,
+        text: &[u8],
+        (line, depth): (usize, usize),
+        node: Node<'_>,
+        first_line: usize,
+    ) {
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let written = string(word, text);
+            if shell && written.starts_with('-') {
+                if !written.starts_with("--") && written.contains('c') {
+                    if let Some(inline) = words.next() {
+                        self.nested(inline, text, line, depth);
+                    }
+                    return;
+                }
+                continue;
+            }
+            let values = self.values(word, text);
+            if values.is_empty() {
+                self.unfollowed(node, text, first_line, Why::Value);
+            }
+            let commands: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
+            if !commands.is_empty() {
+                self.runs.push(Run { line, commands, how: How::Source, guarded: false });
+            }
+            return;
+        }
+    }
+
+    /// A script in a word.
+    fn nested(&mut self, word: Node<'_>, text: &[u8], line: usize, depth: usize) {
+        let values = self.values(word, text);
+        if values.is_empty() {
+            let what = string(word, text).chars().take(60).collect();
+            self.unfollowed.push(Unfollowed { line, what, why: Why::Value });
+        }
+        for value in values {
+            self.inner(&value, line, depth);
+        }
+    }
+
+    /// A script inside the script, as far as they are read.
+    fn inner(&mut self, script: &str, line: usize, depth: usize) {
+        self.nested_bytes += script.len();
+        let too_much = depth >= MAX_DEPTH || self.nested_bytes > MAX_NESTED_BYTES;
+        if too_much || self.read(script.as_bytes(), line - 1, depth + 1).is_err() {
+            self.unfollowed.push(Unfollowed { line, what: script.chars().take(60).collect(), why: Why::Syntax });
+        }
+    }
+}
+
+/// `{name}`, as it stands before a redirection (bash(1), "REDIRECTION").
+fn is_descriptor(word: &[u8]) -> bool {
+    let inside = word.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
+    inside.is_some_and(|name| !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_'))
+}
+
+/// The name of a command without its directory.
+fn base(command: &str) -> &str {
+    command.rsplit('/').next().unwrap_or(command)
+}

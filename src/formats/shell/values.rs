@@ -1,0 +1,138 @@
+//! Values: what variables are given, and what a word comes to, as far as both are written out.
+
+use std::collections::BTreeSet;
+
+use tree_sitter::Node;
+
+use super::Script;
+use super::syntax::string;
+
+/// As many values as one word may have; more are not followed.
+const MAX_VALUES: usize = 16;
+
+/// How long a value may get in bytes, as a path may (PATH_MAX): `A=$A$A` doubles it.
+const MAX_VALUE_BYTES: usize = 4096;
+
+impl Script {
+    /// `NAME=VALUE`, when the value is written out.
+    pub(super) fn assign(&mut self, node: Node<'_>, text: &[u8]) {
+        let Some(name) = node.child_by_field_name("name").filter(|name| name.kind() == "variable_name") else { return };
+        let values = match node.child_by_field_name("value") {
+            Some(value) => self.values(value, text),
+            None => BTreeSet::from([String::new()]),
+        };
+        self.give(string(name, text), values);
+    }
+
+    /// `${NAME=VALUE}` and `${NAME:-VALUE}`: the value that it has when nothing else gave it one.
+    pub(super) fn assign_default(&mut self, node: Node<'_>, text: &[u8]) {
+        let Some((name, operator, value)) = default_value(&string(node, text)) else { return };
+        if operator.ends_with('=') && !value.contains(['$', '`', '"', '\'', '\\']) {
+            self.give(name, BTreeSet::from([value]));
+        }
+    }
+
+    fn give(&mut self, name: String, values: BTreeSet<String>) {
+        if self.unknown.contains(&name) {
+            return;
+        }
+        let known = self.variables.entry(name.clone()).or_default();
+        known.extend(values);
+        if known.len() > MAX_VALUES || known.iter().any(|value| value.len() > MAX_VALUE_BYTES) {
+            known.clear();
+            self.unknown.insert(name);
+        }
+    }
+    /// The commands that a word can be, and the words that come after where a variable brings several: an expansion that
+    /// is not quoted is split (POSIX 2.6.5).
+    pub(super) fn first_words(&self, word: Node<'_>, text: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
+        let values = self.values(word, text);
+        if !matches!(word.kind(), "simple_expansion" | "expansion") {
+            return (values, BTreeSet::new());
+        }
+        let (mut first, mut split) = (BTreeSet::new(), BTreeSet::new());
+        for value in values {
+            let mut words = value.split_whitespace();
+            first.insert(words.next().unwrap_or_default().to_owned());
+            if words.next().is_some() {
+                split.insert(value.split_whitespace().next().unwrap_or_default().to_owned());
+            }
+        }
+        (first, split)
+    }
+
+    /// The values that a word can have, as far as they are written out; none when nothing is known.
+    pub(super) fn values(&self, word: Node<'_>, text: &[u8]) -> BTreeSet<String> {
+        let one = |text: String| BTreeSet::from([text]);
+        match word.kind() {
+            "word" | "variable_name" | "string_content" | "number" | "extglob_pattern" => {
+                one(unescaped(&string(word, text)))
+            }
+            "raw_string" => one(string(word, text).trim_matches('\'').to_owned()),
+            "string" | "concatenation" => self.joined(word, text),
+            "simple_expansion" | "expansion" => self.expansion(&string(word, text)),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// The values of parts one after another. A string's own text is not a node where it is only white space.
+    fn joined(&self, word: Node<'_>, text: &[u8]) -> BTreeSet<String> {
+        let quote = usize::from(word.kind() == "string");
+        let (mut at, end) = (word.start_byte() + quote, word.end_byte().saturating_sub(quote));
+        let mut joined = BTreeSet::from([String::new()]);
+        let mut cursor = word.walk();
+        for part in word.named_children(&mut cursor) {
+            let between = String::from_utf8_lossy(text.get(at..part.start_byte()).unwrap_or_default()).into_owned();
+            let values = self.values(part, text);
+            joined = joined
+                .iter()
+                .flat_map(|head| values.iter().map(move |tail| (head, tail)))
+                .map(|(head, tail)| format!("{head}{between}{tail}"))
+                .filter(|value| value.len() <= MAX_VALUE_BYTES)
+                .take(MAX_VALUES)
+                .collect();
+            // Nothing becomes of it any more: a part has no value that is known.
+            if joined.is_empty() {
+                return joined;
+            }
+            at = part.end_byte();
+        }
+        let rest = String::from_utf8_lossy(text.get(at..end.max(at)).unwrap_or_default()).into_owned();
+        joined.into_iter().map(|head| head + &rest).collect()
+    }
+
+    fn expansion(&self, written: &str) -> BTreeSet<String> {
+        let name = written.trim_start_matches('$').trim_start_matches('{').trim_end_matches('}');
+        if let Some(values) = self.variables.get(name) {
+            return values.clone();
+        }
+        match default_value(written) {
+            Some((name, _, default)) => {
+                let mut values = self.variables.get(&name).cloned().unwrap_or_default();
+                if !default.contains(['$', '`', '"', '\'', '\\']) {
+                    values.insert(default);
+                }
+                values
+            }
+            None => BTreeSet::new(),
+        }
+    }
+}
+
+/// The parts of `${NAME:-VALUE}`, `${NAME-VALUE}`, `${NAME:=VALUE}` and `${NAME=VALUE}`.
+fn default_value(written: &str) -> Option<(String, String, String)> {
+    let inside = written.strip_prefix("${")?.strip_suffix('}')?;
+    let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+    let (name, rest) = inside.split_at(end);
+    let operator = [":-", ":=", "-", "="].into_iter().find(|operator| rest.starts_with(operator))?;
+    Some((name.to_owned(), operator.to_owned(), rest[operator.len()..].to_owned()))
+}
+
+fn unescaped(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    let mut chars = word.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' { out.extend(chars.next()) } else { out.push(c) }
+    }
+    out
+}

@@ -1,0 +1,110 @@
+//! The words with a meaning of their own: builtins, keywords, shells, and commands that run other commands.
+
+/// Commands that a shell has in itself (POSIX 2.14 and 2.15.1, bash(1) "SHELL BUILTIN COMMANDS") and that are also
+/// keywords to a script.
+pub(super) const BUILTINS: &[&str] = &[
+    ".",
+    ":",
+    "[",
+    "alias",
+    "bg",
+    "bind",
+    "break",
+    "builtin",
+    "caller",
+    "cd",
+    "command",
+    "compgen",
+    "complete",
+    "compopt",
+    "continue",
+    "declare",
+    "dirs",
+    "disown",
+    "echo",
+    "enable",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "false",
+    "fc",
+    "fg",
+    "getopts",
+    "hash",
+    "help",
+    "history",
+    "jobs",
+    "kill",
+    "let",
+    "local",
+    "logout",
+    "mapfile",
+    "popd",
+    "printf",
+    "pushd",
+    "pwd",
+    "read",
+    "readarray",
+    "readonly",
+    "return",
+    "set",
+    "shift",
+    "shopt",
+    "source",
+    "suspend",
+    "test",
+    "times",
+    "trap",
+    "true",
+    "type",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "wait",
+];
+
+/// Words that a shell reads before a command, where they are not part of the grammar: `time a | b`, `coproc a`. Lambda's
+/// `sh` is bash, to which both are keywords.
+pub(super) const KEYWORDS: &[&str] = &["time", "coproc"];
+
+/// Commands that run the command in their arguments, each with its one-letter options that take the next word with them.
+pub(super) const RUNNERS: &[(&str, &str)] = &[
+    ("exec", "a"),
+    ("command", ""),
+    ("builtin", ""),
+    ("coproc", ""),
+    ("env", "uCS"),
+    ("nohup", ""),
+    ("nice", "n"),
+    ("time", "fo"),
+    ("timeout", "ks"),
+    ("xargs", "EILPadns"),
+    ("setsid", ""),
+    ("stdbuf", "eio"),
+    ("sudo", "CDRTUghpu"),
+];
+
+/// The long options of the runners that take the next word with them.
+pub(super) const LONG_WITH_VALUE: &[&str] = &[
+    "--adjustment",
+    "--arg-file",
+    "--chdir",
+    "--delimiter",
+    "--error",
+    "--group",
+    "--input",
+    "--kill-after",
+    "--max-args",
+    "--max-procs",
+    "--output",
+    "--replace",
+    "--signal",
+    "--unset",
+    "--user",
+];
+
+/// Shells: `sh FILE` runs a script, `sh -c TEXT` what is written there.
+pub(super) const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh"];
