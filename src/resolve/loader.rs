@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::image::{Answer, Image};
+use super::tokens::expand;
 use crate::facts::Facts;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::path::TreePath;
@@ -459,40 +460,8 @@ impl<'a> Process<'a> {
         if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.environment.working_directory) }
     }
 
-    /// Puts in what `$ORIGIN`, `$LIB` and `$PLATFORM` stand for (ld.so(8), dynamic string tokens); `None` when one of them
-    /// stands for nothing.
     fn expand(&self, path: &str, opened: &str, machine: Option<Machine>) -> Option<String> {
-        if !path.contains('$') {
-            return Some(path.to_owned());
-        }
-        let loader = machine.and_then(|machine| self.view.image.loader(machine));
-        let stands_for = |token: &str| match token {
-            "ORIGIN" => Some(opened.rsplit_once('/').map_or("", |(directory, _)| directory)),
-            "LIB" => loader.map(|loader| loader.lib.as_str()),
-            _ => loader.map(|loader| loader.platform.as_str()),
-        };
-        let mut out = String::with_capacity(path.len());
-        let mut rest = path;
-        while let Some(at) = rest.find('$') {
-            out += &rest[..at];
-            rest = &rest[at + 1..];
-            let after = |token: &str| {
-                let braced =
-                    rest.strip_prefix('{').and_then(|r| r.strip_prefix(token)).and_then(|r| r.strip_prefix('}'));
-                // "$ORIGINAL" is no token with more after it, but a name of its own.
-                let goes_on = |after: &str| after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-                braced.or_else(|| rest.strip_prefix(token).filter(|after| !goes_on(after)))
-            };
-            let token = ["ORIGIN", "PLATFORM", "LIB"].into_iter().find_map(|token| Some((token, after(token)?)));
-            match token {
-                Some((token, after)) => {
-                    out += stands_for(token).filter(|value| !value.is_empty())?;
-                    rest = after;
-                }
-                None => out.push('$'),
-            }
-        }
-        Some(out + rest)
+        expand(path, opened, machine.and_then(|machine| self.view.image.loader(machine)))
     }
 }
 

@@ -9,6 +9,7 @@ mod loader;
 mod processes;
 mod r;
 mod symbols;
+mod tokens;
 mod unloaded;
 
 use std::collections::{BTreeMap, BTreeSet};
