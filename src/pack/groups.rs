@@ -81,82 +81,87 @@ pub(super) fn divide(
     capacity: Capacity,
     lock: Option<&Lock>,
 ) -> Division {
-    let group_of: Vec<Option<usize>> =
-        units.iter().map(|unit| groups.iter().position(|group| group.holds(unit))).collect();
+    let group_of = units.iter().map(|unit| groups.iter().position(|group| group.holds(unit))).collect();
+    let task = Task { pieces, names, group_of, groups, capacity, lock };
     match strategy {
-        Strategy::Fewest => fewest(pieces, names, &group_of, groups, capacity, lock),
-        Strategy::Kinds => by_kind(pieces, names, &group_of, groups, capacity, lock),
+        Strategy::Fewest => task.fewest(),
+        Strategy::Kinds => task.by_kind(),
     }
 }
 
-fn fewest(
-    pieces: &[Piece],
-    names: &[(String, String)],
-    group_of: &[Option<usize>],
-    groups: &[Group],
+/// What is to be divided, and within what.
+struct Task<'a> {
+    pieces: &'a [Piece],
+    names: &'a [(String, String)],
+    /// The group of each piece.
+    group_of: Vec<Option<usize>>,
+    groups: &'a [Group],
     capacity: Capacity,
-    lock: Option<&Lock>,
-) -> Division {
-    let mut assignment = pack_bins(pieces, capacity);
-    let (least, lower_bound, optimal) = (assignment.bins.len(), assignment.lower_bound, assignment.optimal);
-    let mut pieces = pieces.to_vec();
-    let mut fixed: Vec<&Group> = Vec::new();
-    let mut elsewhere = Vec::new();
-    for (number, group) in groups.iter().enumerate() {
-        let members: Vec<usize> = (0..pieces.len()).filter(|piece| group_of[*piece] == Some(number)).collect();
-        if members.is_empty() {
-            continue;
-        }
-        let mut pinned = pieces.clone();
-        for member in &members {
-            pinned[*member].pin = Some(fixed.len());
-        }
-        let with = pack_bins(&pinned, capacity);
-        // Pieces that do not fit into one layer together are in as many as they need, and then with nothing proven.
-        let holds = with.bins.iter().all(|bin| fits(&pinned, bin, capacity));
-        if with.bins.len() == least && holds {
-            (pieces, assignment) = (pinned, with);
-            fixed.push(group);
-        } else {
-            elsewhere.extend(members.into_iter().map(|member| (member, group.name.clone())));
-        }
-    }
-    let fixed: Vec<String> = fixed.iter().map(|group| group.name.clone()).collect();
-    let layers = match lock {
-        Some(lock) => lock.assign(&pieces, names, capacity, &assignment.bins, &fixed),
-        None => by_weight(&assignment, &pieces, &fixed, "layer"),
-    };
-    Division { layers, lower_bound, optimal, elsewhere }
+    lock: Option<&'a Lock>,
 }
 
-fn by_kind(
-    pieces: &[Piece],
-    names: &[(String, String)],
-    group_of: &[Option<usize>],
-    groups: &[Group],
-    capacity: Capacity,
-    lock: Option<&Lock>,
-) -> Division {
-    let mut division = Division { layers: Vec::new(), lower_bound: 0, optimal: true, elsewhere: Vec::new() };
-    let all = groups.iter().enumerate().map(|(number, group)| (Some(number), group.name.as_str()));
-    for (group, name) in all.chain([(None, "layer")]) {
-        let members: Vec<usize> = (0..pieces.len()).filter(|piece| group_of[*piece] == group).collect();
-        if members.is_empty() {
-            continue;
+impl Task<'_> {
+    /// The positions of a group's pieces, or of those that are in none.
+    fn members(&self, group: Option<usize>) -> Vec<usize> {
+        (0..self.pieces.len()).filter(|piece| self.group_of[*piece] == group).collect()
+    }
+
+    fn fewest(&self) -> Division {
+        let Task { capacity, groups, .. } = *self;
+        let mut assignment = pack_bins(self.pieces, capacity);
+        let (least, lower_bound, optimal) = (assignment.bins.len(), assignment.lower_bound, assignment.optimal);
+        let mut pieces = self.pieces.to_vec();
+        let mut fixed: Vec<&Group> = Vec::new();
+        let mut elsewhere = Vec::new();
+        for (number, group) in groups.iter().enumerate() {
+            let members = self.members(Some(number));
+            if members.is_empty() {
+                continue;
+            }
+            let mut pinned = pieces.clone();
+            for member in &members {
+                pinned[*member].pin = Some(fixed.len());
+            }
+            let with = pack_bins(&pinned, capacity);
+            // Pieces that do not fit into one layer together are in as many as they need, and then with nothing proven.
+            let holds = with.bins.iter().all(|bin| fits(&pinned, bin, capacity));
+            if with.bins.len() == least && holds {
+                (pieces, assignment) = (pinned, with);
+                fixed.push(group);
+            } else {
+                elsewhere.extend(members.into_iter().map(|member| (member, group.name.clone())));
+            }
         }
-        let own: Vec<Piece> = members.iter().map(|member| pieces[*member]).collect();
-        let own_names: Vec<(String, String)> = members.iter().map(|member| names[*member].clone()).collect();
-        let assignment = pack_bins(&own, capacity);
-        division.lower_bound += assignment.lower_bound;
-        division.optimal &= assignment.optimal;
-        let layers = match lock.map(|lock| lock.of_group(name)) {
-            Some(lock) => lock.assign(&own, &own_names, capacity, &assignment.bins, &[]),
-            None => by_weight(&assignment, &own, &[], name),
+        let fixed: Vec<String> = fixed.iter().map(|group| group.name.clone()).collect();
+        let layers = match self.lock {
+            Some(lock) => lock.assign(&pieces, self.names, capacity, &assignment.bins, &fixed),
+            None => by_weight(&assignment, &pieces, &fixed, "layer"),
         };
-        let layers = layers.into_iter().map(|(layer, bin)| (layer, bin.into_iter().map(|p| members[p]).collect()));
-        division.layers.extend(layers);
+        Division { layers, lower_bound, optimal, elsewhere }
     }
-    division
+
+    fn by_kind(&self) -> Division {
+        let mut division = Division { layers: Vec::new(), lower_bound: 0, optimal: true, elsewhere: Vec::new() };
+        let all = self.groups.iter().enumerate().map(|(number, group)| (Some(number), group.name.as_str()));
+        for (group, name) in all.chain([(None, "layer")]) {
+            let members = self.members(group);
+            if members.is_empty() {
+                continue;
+            }
+            let own: Vec<Piece> = members.iter().map(|member| self.pieces[*member]).collect();
+            let own_names: Vec<(String, String)> = members.iter().map(|member| self.names[*member].clone()).collect();
+            let assignment = pack_bins(&own, self.capacity);
+            division.lower_bound += assignment.lower_bound;
+            division.optimal &= assignment.optimal;
+            let layers = match self.lock.map(|lock| lock.of_group(name)) {
+                Some(lock) => lock.assign(&own, &own_names, self.capacity, &assignment.bins, &[]),
+                None => by_weight(&assignment, &own, &[], name),
+            };
+            let layers = layers.into_iter().map(|(layer, bin)| (layer, bin.into_iter().map(|p| members[p]).collect()));
+            division.layers.extend(layers);
+        }
+        division
+    }
 }
 
 fn fits(pieces: &[Piece], bin: &[usize], capacity: Capacity) -> bool {

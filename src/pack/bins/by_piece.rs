@@ -53,31 +53,16 @@ pub(super) fn by_piece(question: Question, work: &mut u64) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::pack::bins::exchange::Random;
-    use crate::pack::bins::samples::Sample;
+    use super::by_piece;
+    use crate::pack::bins::samples;
 
     #[test]
     fn says_what_trying_everything_says() {
-        let mut random = Random(1);
-        let mut possible = 0;
-        for number in 0..5000 {
-            let sample = Sample::small(&mut random);
-            possible += usize::from(sample.can_be_packed());
-            match by_piece(sample.question(), &mut 1_000_000) {
-                Answer::Found(place) => assert!(sample.is_packed(&place), "{number}"),
-                Answer::Impossible => assert!(!sample.can_be_packed(), "{number}"),
-                Answer::GaveUp => panic!("{number} is small"),
-            }
-        }
-        assert!((1000..4000).contains(&possible), "{possible}: as many of each kind as a test needs");
+        samples::says_what_trying_everything_says(by_piece);
     }
 
     #[test]
     fn gives_up_when_the_work_is_done() {
-        let (sample, _) = Sample::full(&mut Random(1), 8, 100);
-        let mut work = 10_000;
-        assert!(matches!(by_piece(sample.question(), &mut work), Answer::GaveUp));
-        assert_eq!(work, 0);
+        samples::gives_up_when_the_work_is_done(by_piece);
     }
 }

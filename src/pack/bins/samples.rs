@@ -1,6 +1,6 @@
 //! What the tests of the packer share: random questions, and the truth about small ones by trying everything.
 
-use super::decide::Question;
+use super::decide::{Answer, Question};
 use super::exchange::Random;
 use super::size::{Size, holds, less, more};
 
@@ -87,4 +87,28 @@ impl Sample {
         }
         go(&self.sizes, &mut self.rooms.clone())
     }
+}
+
+/// Holds a way to answer against the truth, on thousands of small questions of which many can be packed and many not.
+pub(super) fn says_what_trying_everything_says(answer: impl Fn(Question<'_>, &mut u64) -> Answer) {
+    let mut random = Random(1);
+    let mut possible = 0;
+    for number in 0..5000 {
+        let sample = Sample::small(&mut random);
+        possible += usize::from(sample.can_be_packed());
+        match answer(sample.question(), &mut 1_000_000) {
+            Answer::Found(place) => assert!(sample.is_packed(&place), "{number}"),
+            Answer::Impossible => assert!(!sample.can_be_packed(), "{number}"),
+            Answer::GaveUp => panic!("{number} is small"),
+        }
+    }
+    assert!((1000..4000).contains(&possible), "{possible}: as many of each kind as a test needs");
+}
+
+/// Holds a way to answer to its limit: a question that takes longer is given up, with all the work done.
+pub(super) fn gives_up_when_the_work_is_done(answer: impl Fn(Question<'_>, &mut u64) -> Answer) {
+    let (sample, _) = Sample::full(&mut Random(1), 8, 100);
+    let mut work = 10_000;
+    assert!(matches!(answer(sample.question(), &mut work), Answer::GaveUp));
+    assert_eq!(work, 0);
 }
