@@ -255,8 +255,7 @@ impl Steps<'_> {
         let mut change = Change::new();
         for (id, now) in self.now.iter().filter(|(id, _)| wanted(**id)) {
             let Some(measured) = measurements.get(*id) else { continue };
-            let overhead = crate::measure::entry_overhead(tree.path(*id), false);
-            let then = (overhead + measured.compressed, measured.bytes);
+            let then = (measured.zipped(tree.path(*id)), measured.bytes);
             if then != *now {
                 change.insert(*id, Some(then));
             }

@@ -102,7 +102,7 @@ fn configuration(report: &Report) -> String {
              # [[finding]]\n# code = \"L201\"\n# subject = \"R/lib64/R/library/nlme/**\"\n# severity = \"off\"\n\
              # reason = \"nothing loads nlme\"\n\n";
     let movable = report.packages.iter().filter(|package| package.priority.as_deref() != Some("base"));
-    let largest = movable.max_by_key(|package| (package.zipped_bytes, std::cmp::Reverse(&package.name)));
+    let largest = movable.max_by_key(|package| (package.cost.zipped_bytes, std::cmp::Reverse(&package.name)));
     if let Some(package) = largest.map(|package| &package.name) {
         text += &format!(
             "# Pack packages into another library than they are installed in.\n\

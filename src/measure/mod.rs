@@ -77,6 +77,13 @@ pub struct Measured {
     at: Option<u64>,
 }
 
+impl Measured {
+    /// What it adds to a zip as the file at this path, in bytes, headers included.
+    pub fn zipped(&self, path: &TreePath) -> u64 {
+        entry_overhead(path, false) + self.compressed
+    }
+}
+
 /// What is packed in another form than it has in the tree, and what that form would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {

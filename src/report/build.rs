@@ -61,8 +61,8 @@ pub(crate) fn of_tree(
 struct Weights {
     totals: Totals,
     pruned: Vec<PrunedByRule>,
-    /// Unzipped and zipped bytes of the kept files of each package.
-    packages: Vec<(u64, u64)>,
+    /// The kept files of each package.
+    packages: Vec<Weight>,
 }
 
 impl Weights {
@@ -76,10 +76,10 @@ impl Weights {
             zipped_bytes: 0,
         };
         let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
-        let mut packages = vec![(0, 0); analyzed.resolution.r.packages.len()];
+        let mut packages = vec![Weight::default(); analyzed.resolution.r.packages.len()];
         for (id, entry) in analyzed.tree.all().filter(|(_, entry)| !entry.is_directory()) {
             let measured = planned.and_then(|planned| planned.measurements.get(id));
-            let zipped = measured.map_or(0, |m| crate::measure::entry_overhead(&entry.path, false) + m.compressed);
+            let zipped = measured.map_or(0, |measured| measured.zipped(&entry.path));
             // What is packed can be shorter or longer than what is in the tree.
             let unzipped = measured.map_or(entry.bytes(), |measured| measured.bytes);
             totals.scanned.files += 1;
@@ -96,8 +96,9 @@ impl Weights {
                     totals.kept.files += 1;
                     totals.kept.unzipped_bytes += unzipped;
                     if let Some(package) = analyzed.resolution.r.package_of(&entry.path) {
-                        packages[package].0 += unzipped;
-                        packages[package].1 += zipped;
+                        packages[package].files += 1;
+                        packages[package].unzipped += unzipped;
+                        packages[package].zipped += zipped;
                     }
                 }
             }
@@ -156,7 +157,6 @@ fn rewritten(planned: &Planned<'_>) -> Vec<RewrittenReport> {
     let mut by_form: BTreeMap<Form, RewrittenReport> = BTreeMap::new();
     for (id, before) in planned.measurements.rewritten() {
         let path = planned.analyzed.tree.path(id);
-        let overhead = crate::measure::entry_overhead(path, false);
         let Some(now) = planned.measurements.get(id) else { continue };
         let form = by_form.entry(before.form).or_insert_with(|| RewrittenReport {
             form: before.form,
@@ -169,8 +169,8 @@ fn rewritten(planned: &Planned<'_>) -> Vec<RewrittenReport> {
         form.paths.push(path.to_string());
         form.bytes_before += before.bytes;
         form.bytes += now.bytes;
-        form.zipped_bytes_before += overhead + before.compressed;
-        form.zipped_bytes += overhead + now.compressed;
+        form.zipped_bytes_before += crate::measure::entry_overhead(path, false) + before.compressed;
+        form.zipped_bytes += now.zipped(path);
     }
     by_form.into_values().collect()
 }
@@ -190,7 +190,7 @@ fn unloaded(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned
             why: if by.is_some() { "shadowed" } else { "unreached" }.to_owned(),
             by,
             bytes: entry.bytes(),
-            zipped_bytes: measured.map(|m| crate::measure::entry_overhead(&entry.path, false) + m.compressed),
+            zipped_bytes: measured.map(|measured| measured.zipped(&entry.path)),
         }
     };
     unloaded.into_iter().map(of).collect()
@@ -199,8 +199,8 @@ fn unloaded(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned
 fn packages(
     analyzed: &Analyzed<'_>,
     pruning: &Pruning,
-    zipped: bool,
-    weights: &[(u64, u64)],
+    measured: bool,
+    weights: &[Weight],
     freed: &[Weight],
 ) -> Vec<PackageReport> {
     let r = &analyzed.resolution.r;
@@ -209,7 +209,7 @@ fn packages(
         .iter()
         .zip(weights)
         .zip(freed)
-        .map(|((package, (unzipped_bytes, zipped_bytes)), freed)| {
+        .map(|((package, own), freed)| {
             let needs: Vec<String> = package.description.needs().map(|need| need.package.clone()).collect();
             PackageReport {
                 name: package.name().to_owned(),
@@ -219,10 +219,7 @@ fn packages(
                 missing: needs.iter().filter(|name| !there(name)).cloned().collect(),
                 needs,
                 reached: pruning.keeps(package.entry),
-                unzipped_bytes: *unzipped_bytes,
-                zipped_bytes: zipped.then_some(*zipped_bytes),
-                retained_unzipped_bytes: freed.unzipped,
-                retained_zipped_bytes: zipped.then_some(freed.zipped),
+                cost: costs::cost(*own, *freed, measured),
             }
         })
         .collect()

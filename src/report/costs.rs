@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DirectoryReport, LibraryReport};
+use super::{Cost, DirectoryReport, LibraryReport};
 use crate::pack::unit_of;
 use crate::pipeline::{Analyzed, Planned};
 use crate::prune::{Holds, Pruning};
@@ -67,6 +67,16 @@ impl Scales {
     }
 }
 
+/// What a thing has and frees, in the report's words; `measured` says whether zipped bytes are known.
+pub(super) fn cost(own: Weight, freed: Weight, measured: bool) -> Cost {
+    Cost {
+        unzipped_bytes: own.unzipped,
+        zipped_bytes: measured.then_some(own.zipped),
+        retained_unzipped_bytes: freed.unzipped,
+        retained_zipped_bytes: measured.then_some(freed.zipped),
+    }
+}
+
 /// What things weigh and free.
 pub(super) struct Costs {
     /// What dropping each package frees, in the order of the packages.
@@ -88,7 +98,6 @@ pub(super) fn costs(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<
         planned.units.iter().map(of).collect()
     });
     let units = units.unwrap_or_default();
-    let zipped = |bytes: u64| planned.map(|_| bytes);
 
     let kept = tree.iter().filter(|(id, _)| scales.entries[id.index()].files > 0).map(|(id, _)| id);
     let unit_of_each: BTreeMap<EntryId, String> = kept.map(|id| (id, unit_of(tree, r, id))).collect();
@@ -108,10 +117,7 @@ pub(super) fn costs(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<
             path: entry.path.to_string(),
             unit,
             files: own.files,
-            unzipped_bytes: own.unzipped,
-            zipped_bytes: zipped(own.zipped),
-            retained_unzipped_bytes: freed.unzipped,
-            retained_zipped_bytes: zipped(freed.zipped),
+            cost: cost(own, freed, planned.is_some()),
         });
     }
 
@@ -130,10 +136,7 @@ pub(super) fn costs(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<
         LibraryReport {
             path: tree.path(file).to_string(),
             links: links.iter().map(|link| tree.path(*link).to_string()).collect(),
-            unzipped_bytes: own.unzipped,
-            zipped_bytes: zipped(own.zipped),
-            retained_unzipped_bytes: freed.unzipped,
-            retained_zipped_bytes: zipped(freed.zipped),
+            cost: cost(own, freed, planned.is_some()),
         }
     });
     let libraries = libraries.collect();

@@ -21,7 +21,7 @@ pub use json::{json, manifest, schema};
 pub use junit::junit;
 pub use markdown::markdown;
 pub use model::{
-    Count, DirectoryReport, HardenedReport, Kept, LayerChangeReport, LayerReport, LibraryReport, NeededReport,
+    Cost, Count, DirectoryReport, HardenedReport, Kept, LayerChangeReport, LayerReport, LibraryReport, NeededReport,
     ObjectReport, PackageReport, Packing, PrunedByRule, Report, RewrittenReport, SCHEMA, Totals, UnitReport,
     UnloadedReport,
 };

@@ -200,6 +200,23 @@ pub struct UnloadedReport {
     pub zipped_bytes: Option<u64>,
 }
 
+/// What a thing has, and what dropping it alone would free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Cost {
+    /// The sum of the lengths of what is kept of it, in bytes.
+    pub unzipped_bytes: u64,
+    /// What that adds to zips in bytes, headers included; only a plan knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipped_bytes: Option<u64>,
+    /// What dropping it alone would free in bytes: all of it, and libraries that nothing else needs. What needs it would
+    /// break and stays.
+    pub retained_unzipped_bytes: u64,
+    /// The same in zips, headers included; only a plan knows it. It is exact as long as there are as many zips, and the same
+    /// files are compressed harder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_zipped_bytes: Option<u64>,
+}
+
 /// An R package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PackageReport {
@@ -218,18 +235,9 @@ pub struct PackageReport {
     pub missing: Vec<String>,
     /// Whether it is kept.
     pub reached: bool,
-    /// The sum of the lengths of its kept files in bytes.
-    pub unzipped_bytes: u64,
-    /// What its kept files add to zips in bytes, headers included; only a plan knows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zipped_bytes: Option<u64>,
-    /// What dropping it alone would free in bytes: its files, and libraries that nothing else needs. What imports it would
-    /// break and stays.
-    pub retained_unzipped_bytes: u64,
-    /// The same in zips, headers included; only a plan knows it. It is exact as long as there are as many zips, and the same
-    /// files are compressed harder.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retained_zipped_bytes: Option<u64>,
+    /// What its files have and free.
+    #[serde(flatten)]
+    pub cost: Cost,
 }
 
 /// A directory that holds what is kept.
@@ -242,16 +250,9 @@ pub struct DirectoryReport {
     pub unit: Option<String>,
     /// How many entries of layers are in it, at any depth.
     pub files: usize,
-    /// The sum of their lengths in bytes.
-    pub unzipped_bytes: u64,
-    /// What they add to zips in bytes, headers included; only a plan knows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zipped_bytes: Option<u64>,
-    /// What dropping it alone would free in bytes: all that is in it, and libraries elsewhere that nothing else needs.
-    pub retained_unzipped_bytes: u64,
-    /// The same in zips, headers included; only a plan knows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retained_zipped_bytes: Option<u64>,
+    /// What all that is in it has and frees.
+    #[serde(flatten)]
+    pub cost: Cost,
 }
 
 /// A library that is there to be needed, with the links to it.
@@ -261,16 +262,9 @@ pub struct LibraryReport {
     pub path: String,
     /// The links that lead to it, sorted.
     pub links: Vec<String>,
-    /// The sum of their lengths in bytes.
-    pub unzipped_bytes: u64,
-    /// What they add to zips in bytes, headers included; only a plan knows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zipped_bytes: Option<u64>,
-    /// What dropping it alone would free in bytes: file and links, and libraries that nothing else needs.
-    pub retained_unzipped_bytes: u64,
-    /// The same in zips, headers included; only a plan knows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retained_zipped_bytes: Option<u64>,
+    /// What file and links have and free.
+    #[serde(flatten)]
+    pub cost: Cost,
 }
 
 /// A unit of packing.

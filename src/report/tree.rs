@@ -97,8 +97,8 @@ fn below(unit: &UnitReport, all: &[&DirectoryReport]) -> Vec<Branch> {
             Some(whole) => directory.path[whole.len() + 1..].to_owned(),
             None => directory.path.clone(),
         },
-        zipped: directory.zipped_bytes.unwrap_or_default(),
-        alone: directory.retained_zipped_bytes,
+        zipped: directory.cost.zipped_bytes.unwrap_or_default(),
+        alone: directory.cost.retained_zipped_bytes,
         below: Vec::new(),
     };
     topmost.map(|directory| branch(&directory)).collect()
