@@ -4,7 +4,8 @@
 set -euo pipefail
 
 # command:package
-wanted=(cc:gcc ld:binutils python3:python3 zip:zip unzip:unzip unshare:util-linux flock:util-linux dpkg-deb:dpkg)
+wanted=(cc:gcc ld:binutils python3:python3 zip:zip unzip:unzip unshare:util-linux flock:util-linux dpkg-deb:dpkg
+    groff:groff-base)
 
 command -v cargo >/dev/null || { echo "needs: cargo is missing; install Rust: https://rustup.rs" >&2; exit 2; }
 

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use serde::Deserialize;
 
 use crate::gate::Growth;
@@ -122,7 +123,27 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: PageFormat,
     },
+    /// Print what makes a shell complete layerfit's arguments
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// The manual: print layerfit's page, or write it and one for each command into a directory
+    Man {
+        /// Where to write them, such as ~/.local/share/man/man1; pages that are there already are replaced
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
 }
+
+/// Where each shell looks for completions of a user's own, as their manuals say.
+const COMPLETIONS: &str = "Where to put it:\n  \
+    bash        layerfit completions bash >~/.local/share/bash-completion/completions/layerfit\n  \
+    zsh         layerfit completions zsh >DIR/_layerfit, with DIR in fpath before compinit runs\n  \
+    fish        layerfit completions fish >~/.config/fish/completions/layerfit.fish\n  \
+    elvish      layerfit completions elvish >~/.config/elvish/lib/layerfit.elv, and `use layerfit` in rc.elv\n  \
+    powershell  layerfit completions powershell >>$PROFILE";
 
 /// What can be done with profiles of images.
 #[derive(Debug, Subcommand)]

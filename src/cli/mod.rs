@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod exit;
+mod generate;
 mod init;
 mod progress;
 mod rules;
@@ -103,6 +104,14 @@ fn dispatch(command: &Command) -> Result<Exit> {
         }
         Command::Rules { code, rules, format } => {
             print(&rules::page(code.as_deref(), rules, *format)?)?;
+            Ok(Exit::Done)
+        }
+        Command::Completions { shell } => {
+            print(&generate::completions(*shell))?;
+            Ok(Exit::Done)
+        }
+        Command::Man { directory } => {
+            print(&generate::manual(directory.as_deref())?)?;
             Ok(Exit::Done)
         }
     }

@@ -1,0 +1,52 @@
+//! `layerfit completions` and `layerfit man`: what is generated from the declared arguments, beside the help.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::args::Cli;
+use crate::atomic::replace_file;
+use crate::error::{Error, Result};
+
+/// A shell's completions, as text that it reads.
+pub(super) fn completions(shell: Shell) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "layerfit", &mut text);
+    text
+}
+
+/// The manual's first page; or with a directory, the names of the pages that were written into it.
+///
+/// # Errors
+/// When a page cannot be written.
+pub(super) fn manual(directory: Option<&Path>) -> Result<Vec<u8>> {
+    // `help COMMAND` prints what the pages say.
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    let Some(directory) = directory else { return page(&command).map(|(_, text)| text) };
+    std::fs::create_dir_all(directory).map_err(Error::io("make", directory))?;
+    let mut written = String::new();
+    let mut commands = vec![&command];
+    while let Some(command) = commands.pop() {
+        let (name, text) = page(command)?;
+        let path = directory.join(name);
+        replace_file(&path, &text)?;
+        written += &format!("{}\n", path.display());
+        let below: Vec<_> = command.get_subcommands().filter(|command| !command.is_hide_set()).collect();
+        commands.extend(below.into_iter().rev());
+    }
+    Ok(written.into_bytes())
+}
+
+/// A command's page in the manual's section 1, and its file's name.
+fn page(command: &clap::Command) -> Result<(String, Vec<u8>)> {
+    // A page has no date, for it is the same whenever it is made; roff would take what follows an empty one for it.
+    let source = concat!("layerfit ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).date(" ").source(source).manual("layerfit's manual");
+    let name = man.get_filename();
+    let mut text = Vec::new();
+    man.render(&mut text).map_err(Error::io("write", &name))?;
+    Ok((name, text))
+}
