@@ -5,7 +5,7 @@ set -euo pipefail
 
 # command:package
 wanted=(cc:gcc ld:binutils python3:python3 zip:zip unzip:unzip unshare:util-linux flock:util-linux dpkg-deb:dpkg
-    groff:groff-base)
+    groff:groff-base script:bsdutils)
 
 command -v cargo >/dev/null || { echo "needs: cargo is missing; install Rust: https://rustup.rs" >&2; exit 2; }
 

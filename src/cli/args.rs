@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
 
@@ -14,6 +14,9 @@ use crate::gate::Growth;
 #[derive(Debug, Parser)]
 #[command(name = "layerfit", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
+    /// Whether to use colours [default: auto: on a terminal, unless NO_COLOR is set]
+    #[arg(long, global = true, value_name = "WHEN", value_enum, hide_default_value = true, default_value_t)]
+    pub color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -1,6 +1,7 @@
 //! The command line: declares the arguments, turns them into settings once, runs the pipeline, prints the report.
 
 mod args;
+mod color;
 mod config;
 mod exit;
 mod generate;
@@ -16,12 +17,13 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
 pub use args::{Cli, Command};
 pub use exit::Exit;
 
 use crate::error::{Error, Result};
+use crate::finding::Severity;
 use crate::gate;
 use crate::pipeline;
 use crate::progress::Progress;
@@ -30,7 +32,10 @@ use args::{Common, Format};
 
 /// Parses the command line and does what it says. Results go to stdout, progress and errors to stderr.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let color = color::asked(&arguments);
+    let matches = Cli::command().color(color).try_get_matches_from(arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // clap writes help to stdout and errors to stderr, and knows its exit codes: 0 and 2.
@@ -38,19 +43,21 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             return if error.use_stderr() { Exit::Failed } else { Exit::Done };
         }
     };
-    match dispatch(&cli.command) {
+    match dispatch(&cli) {
         Ok(exit) => exit,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "layerfit: {error}");
+            let mut out = std::io::stderr();
+            let name = color::of(color, &out).severity(Severity::Error, "layerfit:");
+            let _ = writeln!(out, "{name} {error}");
             Exit::Failed
         }
     }
 }
 
-fn dispatch(command: &Command) -> Result<Exit> {
-    match command {
+fn dispatch(cli: &Cli) -> Result<Exit> {
+    match &cli.command {
         Command::Analyze { root, common } => {
-            with_report(common, |settings, progress| pipeline::analyze(root, settings, progress))
+            with_report(cli.color, common, |settings, progress| pipeline::analyze(root, settings, progress))
         }
         Command::Plan { root, tree: true, common } => {
             let report = with_settings(common, |settings, progress| pipeline::plan(root, settings, progress))?;
@@ -58,12 +65,12 @@ fn dispatch(command: &Command) -> Result<Exit> {
             Ok(exit(&report))
         }
         Command::Plan { root, tree: false, common } => {
-            with_report(common, |settings, progress| pipeline::plan(root, settings, progress))
+            with_report(cli.color, common, |settings, progress| pipeline::plan(root, settings, progress))
         }
         Command::Pack { root, output, common } => {
-            with_report(common, |settings, progress| pipeline::pack(root, output, settings, progress))
+            with_report(cli.color, common, |settings, progress| pipeline::pack(root, output, settings, progress))
         }
-        Command::Check { paths, gate, common } => with_report(common, |settings, progress| {
+        Command::Check { paths, gate, common } => with_report(cli.color, common, |settings, progress| {
             let gate = settings::gate_of(gate, &settings.gate)?;
             pipeline::check(paths, &pipeline::Settings { gate, ..settings.clone() }, progress)
         }),
@@ -143,13 +150,17 @@ fn with_settings<T: Send>(
 }
 
 fn with_report(
+    color: ColorChoice,
     common: &Common,
     work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<Report> + Send + Sync,
 ) -> Result<Exit> {
     let report = with_settings(common, work)?;
     print(&match common.format {
         Format::Table if common.quiet => Vec::new(),
-        Format::Table => report::table(&report, if common.verbose { Detail::Full } else { Detail::Short }),
+        Format::Table => {
+            let detail = if common.verbose { Detail::Full } else { Detail::Short };
+            report::table(&report, detail, color::of(color, &std::io::stdout()))
+        }
         Format::Json => report::json(&report)?,
         Format::Markdown => report::markdown(&report),
         Format::Sarif => report::sarif(&report)?,

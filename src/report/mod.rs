@@ -1,6 +1,7 @@
 //! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
 
 mod build;
+mod colors;
 mod contents;
 mod costs;
 mod github;
@@ -14,6 +15,7 @@ mod sections;
 mod table;
 mod tree;
 
+pub use colors::Colors;
 pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind};
 pub use github::annotations;
 pub use html::html;

@@ -2,13 +2,14 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::Report;
 use super::sections::{Detail, Section, findings, sections, summary, verdict};
+use super::{Colors, Report};
+use crate::finding::Severity;
 
 const COLUMNS: u16 = 80;
 
 /// The report as text, with a line end.
-pub fn table(report: &Report, detail: Detail) -> Vec<u8> {
+pub fn table(report: &Report, detail: Detail, colors: Colors) -> Vec<u8> {
     let mut out = String::new();
     out += &format!("{}\n", verdict(report));
     out += &wrapped(&format!("For {}. {}", report.runtime, summary(report)));
@@ -16,7 +17,7 @@ pub fn table(report: &Report, detail: Detail) -> Vec<u8> {
     for section in sections {
         out += &render(&section);
     }
-    out += &render_findings(report, detail);
+    out += &render_findings(report, detail, colors);
     for section in last {
         out += &render(&section);
     }
@@ -42,7 +43,7 @@ pub(crate) fn render(section: &Section) -> String {
     text
 }
 
-fn render_findings(report: &Report, detail: Detail) -> String {
+fn render_findings(report: &Report, detail: Detail, colors: Colors) -> String {
     let (shown, note) = findings(report, detail);
     if shown.is_empty() && note.is_none() {
         return String::new();
@@ -52,16 +53,31 @@ fn render_findings(report: &Report, detail: Detail) -> String {
         text += "  none\n";
     } else {
         let mut table = plain();
+        let mut severities = Vec::new();
         for finding in shown {
+            severities.push(finding.severity);
             let what = format!("{}: {}\nhelp: {}", finding.subject, finding.message, finding.help);
             table.add_row([format!("{} {}", finding.severity, finding.code), what]);
         }
-        text += &format!("{}\n", trimmed(&table));
+        text += &format!("{}\n", painted(&trimmed(&table), &severities, colors));
     }
     if let Some(note) = note {
         text += &wrapped(&format!("({note})"));
     }
     text
+}
+
+/// The table of findings with how bad they are in colours. They are put in afterwards, so that every line is as long as without
+/// them: a finding's first line is the one that begins with its severity, for in its other lines that column is empty.
+fn painted(table: &str, severities: &[Severity], colors: Colors) -> String {
+    let mut severities = severities.iter().copied().peekable();
+    let lines = table.lines().map(|line| {
+        let severity = severities.next_if(|severity| line.starts_with(&format!(" {severity} ")));
+        let Some(severity) = severity else { return line.to_owned() };
+        let word = severity.to_string();
+        format!(" {}{}", colors.severity(severity, &word), &line[1 + word.len()..])
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn plain() -> Table {

@@ -1,0 +1,54 @@
+//! `--color`: whether each stream has colours. With `auto` it is as <https://no-color.org> and <https://bixense.com/clicolors>
+//! have it, which anstream knows: NO_COLOR comes before CLICOLOR_FORCE, that before what the stream is.
+
+use std::ffi::OsString;
+
+use anstream::AutoStream;
+use anstream::stream::RawStream;
+use clap::{ColorChoice, ValueEnum};
+
+use crate::report::Colors;
+
+/// What `--color` says, before the arguments are parsed: what is wrong with them is told in colours too. A value that there is
+/// not counts as none given, and parsing will tell.
+pub(super) fn asked(arguments: &[OsString]) -> ColorChoice {
+    let words = arguments.iter().skip(1).map(|argument| argument.to_str().unwrap_or_default());
+    let mut words = words.take_while(|word| *word != "--");
+    let mut asked = None;
+    while let Some(word) = words.next() {
+        let value = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
+        asked = value.and_then(|value| ColorChoice::from_str(value, false).ok()).or(asked);
+    }
+    asked.unwrap_or_default()
+}
+
+/// Whether a stream has colours.
+pub(super) fn of(choice: ColorChoice, stream: &impl RawStream) -> Colors {
+    let ansi = match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => AutoStream::choice(stream) != anstream::ColorChoice::Never,
+    };
+    if ansi { Colors::Ansi } else { Colors::None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_found_wherever_it_stands() {
+        for (line, expected) in [
+            ("layerfit plan", ColorChoice::Auto),
+            ("layerfit --color always plan", ColorChoice::Always),
+            ("layerfit plan /opt --color=never", ColorChoice::Never),
+            ("layerfit plan --color", ColorChoice::Auto),
+            ("layerfit plan --color blue", ColorChoice::Auto),
+            ("layerfit plan -- --color=never", ColorChoice::Auto),
+            ("--color=never", ColorChoice::Auto),
+        ] {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(asked(&arguments), expected, "{line}");
+        }
+    }
+}
