@@ -91,6 +91,8 @@ fn an_unreadable_file_and_directory_are_errors_and_the_rest_goes_on() {
     let said: Vec<String> = findings(&report, "S105").into_iter().map(|(subject, _)| subject).collect();
     assert_eq!(said, ["dir", "shut"]);
     assert_eq!(report["totals"]["scanned"]["files"], 1);
+    world.mode("shut", 0o444);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "S105");
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
     assert_eq!(code, 1);
     assert_finding(&report, "L201", "bin/tool", "needs libgfortran.so.5");
+    assert_no_finding(&report, "L209");
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", sysroot]);
     assert_eq!(code, 0, "{:#}", report["findings"]);
     let expected = [("lib/libgfortran.so.5", "bin/tool"), ("lib/libquadmath.so.0", "lib/libgfortran.so.5")];

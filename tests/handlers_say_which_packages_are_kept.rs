@@ -122,6 +122,7 @@ fn what_a_run_opened_stays_whatever_a_rule_takes_it_for() {
     let (_, without) = plan(&world, &[]);
     let (_, with) = plan(&world, &["--trace", "run.log"]);
     assert_eq!(dropped(&without) - dropped(&with), 2, "the file and the link to it");
+    assert_no_finding(&without, "P105");
     let found = findings(&with, "P105");
     assert!(found[0].1.contains("share/doc/link, share/doc/used: what it opened stays"), "{found:?}");
     // A package of which something was opened is used.

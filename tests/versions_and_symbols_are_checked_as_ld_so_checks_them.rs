@@ -60,6 +60,7 @@ fn a_library_without_versions_is_a_remark_for_the_loader_goes_on() {
     let world = World::new();
     versioned(&world, &["V_1.2"]);
     user(&world, "f_Vx1x2");
+    assert_no_finding(&world.json(&["analyze", "ROOT", "--runtime", "host"]).1, "L208");
     world.library("lib/libv.so", &[], &[]);
     let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "host"]);
     assert_no_finding(&report, "L204");
@@ -107,6 +108,8 @@ fn glibc_private_is_no_number_and_belongs_to_one_build() {
     let (_, report) = world.json(&["analyze", "ROOT"]);
     assert_no_finding(&report, "L204");
     assert_finding(&report, "L207", "bin/tool", "GLIBC_PRIVATE of libc.so.6");
+    world.program("bin/tool", &[], &["-lc"]);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "L207");
 }
 
 #[test]
