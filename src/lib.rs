@@ -33,6 +33,7 @@ pub mod finding;
 pub mod formats;
 pub mod gate;
 pub mod handlers;
+pub mod interrupt;
 pub mod measure;
 pub mod pack;
 pub mod path;

@@ -121,6 +121,46 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn nobody_reading_ends_quietly_whatever_is_printed() {
+    let world = world();
+    for (arguments, code) in [
+        (&["analyze", "ROOT"][..], 1),
+        (&["rules"], 0),
+        (&["rules", "L201"], 0),
+        (&["man"], 0),
+        (&["completions", "zsh"], 0),
+        (&["--help"], 0),
+        (&["runtime", "show", "provided.al2023"], 0),
+    ] {
+        let mut command = world.command(arguments);
+        let mut child = command.stdout(closed()).stderr(Stdio::piped()).spawn().expect("runs");
+        let mut said = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut said).expect("read");
+        assert_eq!((child.wait().expect("ends").code(), said.as_str()), (Some(code), ""), "{arguments:?}");
+    }
+    for arguments in [&["nonsense"][..], &["analyze", "nowhere"]] {
+        let mut child = world.command(arguments).stdout(Stdio::null()).stderr(closed()).spawn().expect("runs");
+        assert_eq!(child.wait().expect("ends").code(), Some(2), "{arguments:?}");
+    }
+}
+
+/// The end of a pipe that nobody reads.
+fn closed() -> std::io::PipeWriter {
+    std::io::pipe().expect("a pipe").1
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_is_told() {
+    let world = world();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
+    let child = world.command(&["rules"]).stdout(full).stderr(Stdio::piped()).spawn().expect("runs");
+    let output = child.wait_with_output().expect("ends");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("cannot write to standard output") && said.contains("help:"), "{said}");
+}
+
+#[test]
 fn the_environment_does_not_leak_into_the_result() {
     let world = world();
     let plain = world.run(&["plan", "ROOT", "--format", "json"]).stdout;

@@ -43,6 +43,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             return if error.use_stderr() { Exit::Failed } else { Exit::Done };
         }
     };
+    // Without it, signals end the run as they do any other, and the next one clears away what stays.
+    let _ = crate::interrupt::handle(progress::clear);
     match dispatch(&cli) {
         Ok(exit) => exit,
         Err(error) => {

@@ -1,11 +1,22 @@
 //! Progress on a terminal, on stderr; nothing anywhere else.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::progress::{Progress, Silent};
+
+/// The bar that is drawn: a signal has to find it.
+static DRAWN: OnceLock<ProgressBar> = OnceLock::new();
+
+/// Takes the bar off the terminal, so that what comes next begins a line.
+pub(super) fn clear() {
+    if let Some(bar) = DRAWN.get() {
+        bar.finish_and_clear();
+    }
+}
 
 /// A bar when stderr is a terminal and nobody asked for quiet.
 pub(super) fn bar(quiet: bool) -> Box<dyn Progress> {
@@ -13,6 +24,7 @@ pub(super) fn bar(quiet: bool) -> Box<dyn Progress> {
         return Box::new(Silent);
     }
     let bar = ProgressBar::new_spinner();
+    let _ = DRAWN.set(bar.clone());
     bar.enable_steady_tick(Duration::from_millis(100));
     Box::new(Bar(bar))
 }

@@ -9,6 +9,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::manifest::{MANIFEST, Manifest};
 use crate::error::{Error, Result};
+use crate::interrupt::HalfWritten;
 use crate::scan::sha256_of;
 
 /// Files besides zips and manifest that layerfit writes.
@@ -19,6 +20,8 @@ const REPORTS: &[&str] = &["report.md", "report.html"];
 pub struct Output {
     target: PathBuf,
     staging: PathBuf,
+    /// Removes the staging directory when a signal ends the process.
+    half_written: HalfWritten,
     /// Held while this process writes: another layerfit sees that the staging directory is in use, and one that comes after
     /// a killed run sees that it is not.
     _lock: File,
@@ -52,7 +55,8 @@ impl Output {
         if lock.try_lock().is_err() {
             return Err(Error::OutputBusy(target.to_owned()));
         }
-        let output = Self { target: absolute.clone(), staging, _lock: lock, committed: false };
+        let half_written = HalfWritten::new(&staging);
+        let output = Self { target: absolute.clone(), staging, half_written, _lock: lock, committed: false };
         let old = beside("old");
         // A file system without exchange: a run that was killed between its two renames left the old directory here.
         if old.is_dir() && !absolute.exists() {
@@ -95,6 +99,18 @@ impl Output {
         }
         sync(&self.staging)?;
         let parent = self.target.parent().unwrap_or(&self.target).to_owned();
+        // Whoever removes the staging directory for a signal must not meet the new one under its name.
+        self.half_written.undisturbed(|| self.swap())?;
+        sync(&parent)?;
+        self.committed = true;
+        if self.staging.exists() {
+            remove(&self.staging)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the new directory the old one's name, and the old one, if there was one, the new one's or none.
+    fn swap(&self) -> Result<()> {
         if self.target.exists() {
             match renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE) {
                 // The staging name now holds the old directory, and dropping clears it away.
@@ -109,11 +125,6 @@ impl Output {
             }
         } else {
             fs::rename(&self.staging, &self.target).map_err(Error::io("move", &self.staging))?;
-        }
-        sync(&parent)?;
-        self.committed = true;
-        if self.staging.exists() {
-            remove(&self.staging)?;
         }
         Ok(())
     }

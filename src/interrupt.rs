@@ -1,0 +1,89 @@
+//! Signals that end a run: what it has half-written is removed first, and then the process dies of the signal, so that whoever
+//! started it sees that (130 or 143 in a shell).
+//!
+//! What is half-written is known to the whole process, for a signal is for all of it. A run that is killed (SIGKILL) removes
+//! nothing; the next one that writes to the same place does.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+/// Directories that are to go when a signal ends the process.
+static HALF_WRITTEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// How often a directory is removed while others still write into it.
+const TRIES: usize = 1000;
+
+fn half_written() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    HALF_WRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A directory that goes when a signal ends the process while this value is there.
+#[derive(Debug)]
+pub struct HalfWritten(PathBuf);
+
+impl HalfWritten {
+    /// Notes the directory.
+    pub fn new(directory: &Path) -> Self {
+        half_written().insert(directory.to_owned());
+        Self(directory.to_owned())
+    }
+
+    /// Does work in which no signal ends the process: one that comes meanwhile takes effect afterwards.
+    pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _held = half_written();
+        work()
+    }
+}
+
+impl Drop for HalfWritten {
+    fn drop(&mut self) {
+        half_written().remove(&self.0);
+    }
+}
+
+/// From now on, SIGINT, SIGTERM and SIGHUP remove what is half-written and call `tidy` before they end the process. Those
+/// that are ignored stay so: nohup(1) and a shell that puts a job in the background mean it.
+///
+/// # Errors
+/// When the system refuses; signals then end the process at once, as they would have.
+pub fn handle(tidy: impl Fn() + Send + 'static) -> io::Result<()> {
+    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].iter().filter(|signal| !ignored(**signal)))?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            // Held to the end, so that nobody goes on to write, or to say that writing failed.
+            let directories = half_written();
+            for directory in directories.iter() {
+                // What writes to it at this moment can be faster a few times; without the directory it cannot.
+                (0..TRIES).find(|_| std::fs::remove_dir_all(directory).is_ok() || !directory.exists());
+            }
+            tidy();
+            let _ = emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
+}
+
+/// Whether a signal is ignored, by what proc_pid_status(5) says of a process: `SigIgn:` has bit 0 for signal 1.
+fn ignored(status: &str) -> impl Fn(i32) -> bool + use<> {
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    let mask = mask.unwrap_or(0);
+    move |signal| mask >> (signal - 1) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_off_the_mask() {
+        let ignored = ignored("Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n");
+        assert_eq!([SIGHUP, SIGINT, SIGTERM, 13].map(ignored), [true, false, false, true]);
+    }
+}
