@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::args::PageFormat;
 use crate::error::{Error, Result};
+use crate::report::markdown_text;
 use crate::rules::{CheckPage, Level, PruneRule, PruneRules, asked_rules, check_pages};
 
 /// The catalogue, or the page of `code`.
@@ -61,7 +62,7 @@ fn catalogue<'a>(
         PageFormat::Markdown => {
             let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();
             for row in rows {
-                text += &format!("| {} |\n", row.join(" | "));
+                text += &format!("| {} |\n", row.map(|cell| markdown_text(&cell)).join(" | "));
             }
             Ok(text.into_bytes())
         }
@@ -78,15 +79,18 @@ fn catalogue<'a>(
     }
 }
 
+/// The headings of a rule's page that have globs and paths below them, a line each.
+const PATHS: [&str; 4] = ["Matches", "Spares", "For example, it drops", "and keeps"];
+
 fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
     let parts = [
         ("What it drops", rule.what.clone()),
         ("Why that is safe", rule.why_safe.clone()),
         ("What it breaks", rule.breaks.clone()),
-        ("Matches", rule.globs.join("\n")),
-        ("Spares", rule.unless.join("\n")),
-        ("For example, it drops", rule.drops.join("\n")),
-        ("and keeps", rule.keeps.join("\n")),
+        (PATHS[0], rule.globs.join("\n")),
+        (PATHS[1], rule.unless.join("\n")),
+        (PATHS[2], rule.drops.join("\n")),
+        (PATHS[3], rule.keeps.join("\n")),
     ];
     let title = format!("{} {} (prune rule, {})", rule.code, rule.name, level(rule.level));
     render(&title, &parts, format)
@@ -111,9 +115,11 @@ fn render(title: &str, parts: &[(&str, String)], format: PageFormat) -> Vec<u8> 
             format!("{:#}\n", serde_json::Value::Object(object)).into_bytes()
         }
         PageFormat::Markdown => {
-            let body: String =
-                parts.map(|(heading, text)| format!("\n## {heading}\n\n{}\n", text.replace('\n', "  \n"))).collect();
-            format!("# {title}\n{body}").into_bytes()
+            let part = |(heading, text): &(&str, String)| match PATHS.contains(heading) {
+                true => format!("\n## {heading}\n\n```text\n{text}\n```\n"),
+                false => format!("\n## {heading}\n\n{}\n", markdown_text(text)),
+            };
+            format!("# {title}\n{}", parts.map(part).collect::<String>()).into_bytes()
         }
         PageFormat::Table => {
             let mut table = Table::new();
