@@ -16,6 +16,11 @@ fn the_json_schema_of_the_report_is_generated_from_the_types() {
 }
 
 #[test]
+fn the_json_schema_of_the_configuration_is_generated_from_the_types() {
+    is_current("layerfit.schema.json", layerfit::cli::config_schema());
+}
+
+#[test]
 fn the_json_schema_of_why_is_generated_from_the_types() {
     is_current("why.schema.json", layerfit::why::schema());
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::gate::Growth;
@@ -125,6 +126,15 @@ pub enum Command {
         /// How to print it
         #[arg(long, value_enum, default_value_t)]
         format: PageFormat,
+    },
+    /// Every setting, and where its value comes from: the command line, layerfit.toml or the default
+    Config {
+        /// Print the JSON Schema of layerfit.toml, for editors
+        #[arg(long, conflicts_with = "format")]
+        schema: bool,
+        /// What all of these commands take
+        #[command(flatten)]
+        common: Common,
     },
     /// Print what makes a shell complete layerfit's arguments
     #[command(after_help = COMPLETIONS)]
@@ -277,7 +287,7 @@ pub struct Common {
 }
 
 /// How hard to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LevelName {
     /// For a quick look
@@ -290,7 +300,7 @@ pub enum LevelName {
 }
 
 /// What to remove from ELF files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StripName {
     /// Nothing
@@ -303,7 +313,7 @@ pub enum StripName {
 }
 
 /// Which layers are best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StrategyName {
     /// As few as can be
@@ -314,7 +324,7 @@ pub enum StrategyName {
 }
 
 /// The architectures that a function can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 pub enum Architecture {
     /// Intel and AMD, 64 bit
     #[serde(rename = "x86_64", alias = "x86-64", alias = "amd64")]

@@ -17,9 +17,10 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, ColorChoice, CommandFactory, FromArgMatches};
 
 pub use args::{Cli, Command};
+pub use config::schema as config_schema;
 pub use exit::Exit;
 
 use crate::error::{Error, Result};
@@ -35,8 +36,9 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let color = color::asked(&arguments);
     let matches = Cli::command().color(color).try_get_matches_from(arguments);
-    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // clap writes help to stdout and errors to stderr, and knows its exit codes: 0 and 2.
             let _ = error.print();
@@ -45,7 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     };
     // Without it, signals end the run as they do any other, and the next one clears away what stays.
     let _ = crate::interrupt::handle(progress::clear);
-    match dispatch(&cli) {
+    match dispatch(&cli, &matches) {
         Ok(exit) => exit,
         Err(error) => {
             let mut out = std::io::stderr();
@@ -56,7 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     }
 }
 
-fn dispatch(cli: &Cli) -> Result<Exit> {
+fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
     match &cli.command {
         Command::Analyze { root, common } => {
             with_report(cli.color, common, |settings, progress| pipeline::analyze(root, settings, progress))
@@ -113,6 +115,15 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         }
         Command::Rules { code, rules, format } => {
             print(&rules::page(code.as_deref(), rules, *format)?)?;
+            Ok(Exit::Done)
+        }
+        Command::Config { schema: true, .. } => {
+            print(&config::schema()?)?;
+            Ok(Exit::Done)
+        }
+        Command::Config { schema: false, common } => {
+            let given = matches.subcommand().map(|(_, given)| given);
+            print(&config::sources(common, given)?)?;
             Ok(Exit::Done)
         }
         Command::Completions { shell } => {

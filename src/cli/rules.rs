@@ -115,11 +115,12 @@ fn render(title: &str, parts: &[(&str, String)], format: PageFormat) -> Vec<u8> 
             format!("{:#}\n", serde_json::Value::Object(object)).into_bytes()
         }
         PageFormat::Markdown => {
-            let part = |(heading, text): &(&str, String)| match PATHS.contains(heading) {
-                true => format!("\n## {heading}\n\n```text\n{text}\n```\n"),
-                false => format!("\n## {heading}\n\n{}\n", markdown_text(text)),
-            };
-            format!("# {title}\n{}", parts.map(part).collect::<String>()).into_bytes()
+            let mut page = format!("# {title}\n");
+            for (heading, text) in parts {
+                let text = if PATHS.contains(heading) { format!("```text\n{text}\n```") } else { markdown_text(text) };
+                page += &format!("\n## {heading}\n\n{text}\n");
+            }
+            page.into_bytes()
         }
         PageFormat::Table => {
             let mut table = Table::new();

@@ -19,6 +19,12 @@ use crate::severities::{Severities, SeverityRule};
 use crate::transform::Transforms;
 use crate::transform::strip::StripMode;
 
+/// The runtime that nobody named another than.
+pub(super) const RUNTIME: &str = "provided.al2023";
+
+/// The root that libraries are bundled from.
+pub(super) const SYSROOT: &str = "/";
+
 /// The settings that the arguments ask for, and where they say nothing, the configuration file.
 pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
     let in_file = |bytes: Option<Bytes>| bytes.map(|bytes| bytes.0);
@@ -48,7 +54,7 @@ pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
         (Some(name), _) => RuntimeProfile::load(name)?,
         (None, Some(name)) if RuntimeProfile::is_built_in(name) => RuntimeProfile::load(name)?,
         (None, Some(file)) => RuntimeProfile::load(&config.path(file.as_ref()).to_string_lossy())?,
-        (None, None) => RuntimeProfile::load("provided.al2023")?,
+        (None, None) => RuntimeProfile::load(RUNTIME)?,
     };
     let sysroot = common.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
     let bundle = common.bundle.or(config.bundle).unwrap_or(false);
@@ -74,7 +80,7 @@ pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
         arrangement: arrangement(config)?,
         wishes: wishes(common, config)?,
         lock: common.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
-        bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| "/".into())),
+        bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| SYSROOT.into())),
         drop: config.drop.iter().chain(&common.drop).cloned().collect(),
         keep: config.keep.iter().chain(&common.keep).cloned().collect(),
         handlers: config.handler.iter().map(|path| config.path(path)).chain(common.handler.iter().cloned()).collect(),

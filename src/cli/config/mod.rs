@@ -2,9 +2,13 @@
 //! and those above it; paths in it are relative to where it lies.
 
 mod problems;
+mod sources;
+
+pub(super) use sources::sources;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::args::{Architecture, LevelName, StrategyName, StripName};
@@ -15,31 +19,46 @@ use crate::gate::Growth;
 /// The file's name.
 pub(super) const NAME: &str = "layerfit.toml";
 
-/// What the file says; what it does not say is as the command line or the default has it.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What layerfit.toml says; what it does not say is as the command line or the default has it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(title = "layerfit.toml")]
 pub(super) struct Config {
     /// A built-in runtime, or the path of a profile.
     pub runtime: Option<String>,
+    /// The function's architecture; files for another are an error.
     pub arch: Option<Architecture>,
+    /// Files with more prune rules.
     pub rules: Vec<PathBuf>,
+    /// Prune rules to turn on, by code or name; "extra" is all that are off.
     pub select: Vec<String>,
+    /// Prune rules to turn off, and checks whose findings are left out.
     pub ignore: Vec<String>,
-    /// Targets to drop, and to keep.
+    /// Targets to drop: packages, libraries, paths or units.
     pub drop: Vec<String>,
+    /// Targets that are never dropped.
     pub keep: Vec<String>,
     /// The function's own sources.
     pub handler: Vec<PathBuf>,
     /// Logs of its runs.
     pub trace: Vec<PathBuf>,
+    /// Take libraries that neither the tree nor the image has from the build host.
     pub bundle: Option<bool>,
+    /// The build host's root, for `bundle`.
     pub sysroot: Option<PathBuf>,
+    /// How hard to compress.
     pub level: Option<LevelName>,
+    /// What to remove from ELF files.
     pub strip: Option<StripName>,
+    /// Globs of files that are not stripped.
     pub no_strip: Vec<String>,
+    /// Pack R's lazy-load databases with open records.
     pub repack_rdb: Option<bool>,
+    /// Which layers are best.
     pub strategy: Option<StrategyName>,
+    /// Remembers which unit is in which layer.
     pub lock: Option<PathBuf>,
+    /// Lambda's limits, where others count.
     pub limits: LimitsConfig,
     /// Libraries that R_LIBS_USER is to name, relative to the tree.
     pub r_libs_user: Vec<String>,
@@ -60,12 +79,17 @@ pub(super) struct Config {
     directory: PathBuf,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+/// Limits other than Lambda's own.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct LimitsConfig {
+    /// The most a layer's zip may have.
     pub layer_zipped: Option<Bytes>,
+    /// The most function and layers may have unzipped.
     pub total_unzipped: Option<Bytes>,
+    /// The most layers.
     pub layers: Option<std::num::NonZeroUsize>,
+    /// Room to keep for the function's own code, unzipped.
     pub function_size: Option<Bytes>,
     pub headroom: Option<Bytes>,
 }
@@ -128,28 +152,34 @@ impl TryFrom<String> for GrowthText {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// A layer with a name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerConfig {
+    /// The layer's name, and that of its zip.
     pub name: String,
     /// Globs of unit names.
     pub holds: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// Packages that are packed into another library than they are installed in.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RelocateConfig {
+    /// The packages, by name.
     pub packages: Vec<String>,
     /// The library, relative to the tree.
     pub to: String,
 }
 
 /// A number of bytes, as a number or as text: `52428800`, `"50MB"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "NumberOrText")]
+#[schemars(with = "NumberOrText")]
 pub(super) struct Bytes(pub u64);
 
-#[derive(Deserialize)]
+/// As it is written: `52428800`, or with a unit, `"50MB"`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum NumberOrText {
     Number(u64),
@@ -189,4 +219,12 @@ impl Config {
     pub(super) fn path(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
     }
+}
+
+/// The JSON Schema of layerfit.toml, generated from the types; `docs/layerfit.schema.json` is a copy.
+///
+/// # Errors
+/// When it cannot be written as JSON, which cannot be.
+pub fn schema() -> Result<Vec<u8>> {
+    crate::report::as_json(&schemars::schema_for!(Config))
 }
