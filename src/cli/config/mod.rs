@@ -91,16 +91,19 @@ pub(super) struct LimitsConfig {
     pub layers: Option<std::num::NonZeroUsize>,
     /// Room to keep for the function's own code, unzipped.
     pub function_size: Option<Bytes>,
+    /// Room that is to stay free, unzipped in all and zipped in the layers.
     pub headroom: Option<Bytes>,
 }
 
 /// How bad some findings are.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FindingConfig {
+    /// The check's code.
     pub code: Code,
-    /// A glob of what they are about.
+    /// A glob of what they are about; all of them when there is none.
     pub subject: Option<String>,
+    /// How bad they are here.
     pub severity: SeverityName,
     /// Why; what is turned off must say so.
     #[serde(default)]
@@ -108,7 +111,7 @@ pub(super) struct FindingConfig {
 }
 
 /// How bad a finding is, or that it is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SeverityName {
     Error,
@@ -129,19 +132,23 @@ impl SeverityName {
 }
 
 /// How much something may weigh.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BudgetConfig {
     /// `total`, `layer:GLOB`, `pkg:GLOB`, or a glob of paths.
     pub of: String,
+    /// The most it may have in zips.
     pub zipped: Option<Bytes>,
+    /// The most it may have unzipped.
     pub unzipped: Option<Bytes>,
+    /// How much it may grow since the baseline.
     pub growth: Option<GrowthText>,
 }
 
 /// A growth as text: `"2%"`, `"500KB"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub(super) struct GrowthText(pub Growth);
 
 impl TryFrom<String> for GrowthText {
