@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples packing-truth page-works bench reports fuzz needs clean
+.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works bench reports fuzz needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -21,7 +21,7 @@ demo: needs
 	@$(layerfit) pack $(tree) -o $(work)/layers $(runtime)
 	@echo; echo 'Layers, manifest and report: $(work)/layers'
 
-test: needs check-code prove page-works
+test: needs check-code prove page-works publish-works
 
 check-code:
 	cargo fmt --check
@@ -43,6 +43,12 @@ page-works: needs
 	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	/usr/bin/python3 scripts/page_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
+
+# Layers go to a server that speaks for AWS by the real AWS CLI (scripts/publish_works.py says how); both are from PyPI.
+publish-works: needs
+	scripts/needs.sh python
+	cargo build --release --locked --bins --examples
+	python3 scripts/publish_works.py --layerfit $(layerfit)
 
 # R's own examples print the same from the layers as from the tree: some minutes more than `make prove`.
 prove-examples: needs

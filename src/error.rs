@@ -56,6 +56,16 @@ pub enum Error {
     /// Another layerfit writes to the same place at this moment.
     #[error("{}: another layerfit is writing there\n  help: wait for it, or give another directory with -o", .0.display())]
     OutputBusy(PathBuf),
+    /// The AWS CLI could not do what it was asked for.
+    #[error("{command}: {said}\n  help: {help}")]
+    Aws {
+        /// The command, without its arguments: `aws lambda publish-layer-version`.
+        command: String,
+        /// What it said, without credentials.
+        said: String,
+        /// The remedy.
+        help: String,
+    },
     /// A file became another while it was read.
     #[error("{path}: changed while layerfit read it\n  help: run again when nothing writes to the tree")]
     Changed {

@@ -15,6 +15,8 @@
 //! - [`suggest`]: what to do next, and what each step would save.
 //! - [`mod@write`]: zips and manifest, whole or not at all.
 //! - [`gate`]: budgets, growth and headroom, and what is other in one set of layers than in another.
+//! - [`template`]: layers and an example function for AWS SAM.
+//! - [`publish`]: what is to be done so that AWS has the layers, and the AWS CLI, which does it.
 //! - [`report`]: one value, and its readers; [`why`]: another, that answers for one thing, or for what dropping would do.
 
 // Bad input must end in a finding or an error that names the path, and one place prints.
@@ -40,6 +42,7 @@ pub mod path;
 pub mod pipeline;
 pub mod progress;
 pub mod prune;
+pub mod publish;
 pub mod report;
 pub mod resolve;
 pub mod rules;
@@ -48,6 +51,7 @@ pub mod severities;
 pub mod suggest;
 pub mod sysroot;
 pub(crate) mod target;
+pub mod template;
 pub mod transform;
 pub mod why;
 pub mod write;

@@ -256,32 +256,10 @@ fn check_packed(
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Result<(Report, Vec<Vec<ManifestEntry>>)> {
-    let path = directory.join(MANIFEST);
-    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let manifest = Manifest::parse(&text).map_err(|why| Error::Data {
-        file: path.display().to_string(),
-        message: why,
-        help: "pack again, or check the zips by their names".to_owned(),
-    })?;
-    let mut findings = Vec::new();
-    let mut zips = Vec::new();
-    for layer in &manifest.layers {
-        let zip = directory.join(&layer.zip);
-        let message = if !zip.is_file() {
-            "is in the manifest and not in the directory"
-        } else if crate::scan::sha256_of(&zip)? != layer.sha256 {
-            "is not the zip that the manifest describes"
-        } else {
-            ""
-        };
-        if !message.is_empty() {
-            let help = "pack again: layers and manifest belong together";
-            findings.push(Finding::error(Code::ManifestMismatch, &layer.zip, message, help));
-        }
-        if zip.is_file() {
-            zips.push(zip);
-        }
-    }
+    let manifest = Manifest::read(directory)?;
+    let findings = manifest.mismatches(directory)?;
+    let zips = manifest.layers.iter().map(|layer| directory.join(&layer.zip)).filter(|zip| zip.is_file());
+    let zips: Vec<PathBuf> = zips.collect();
     check_zips(&zips, findings, settings, progress)
 }
 

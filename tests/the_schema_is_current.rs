@@ -29,3 +29,8 @@ fn the_json_schema_of_why_is_generated_from_the_types() {
 fn the_json_schema_of_diff_is_generated_from_the_types() {
     is_current("diff.schema.json", layerfit::gate::schema());
 }
+
+#[test]
+fn the_json_schema_of_published_layers_is_generated_from_the_types() {
+    is_current("layers.schema.json", layerfit::publish::schema());
+}

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::publish::PublishArgs;
 use crate::gate::Growth;
 
 /// Packs a runtime built under /opt into AWS Lambda layers that fit and load.
@@ -58,6 +59,9 @@ pub enum Command {
         /// Where to write: a directory that is made, or replaced whole
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
+        /// Write a template for AWS SAM as well: the layers, and an example function that has them
+        #[arg(long, value_name = "FILE")]
+        template: Option<PathBuf>,
         /// What all of these commands take
         #[command(flatten)]
         common: Common,
@@ -109,6 +113,12 @@ pub enum Command {
         /// What all of these commands take
         #[command(flatten)]
         common: Common,
+    },
+    /// Publish the layers whose content changed, by the AWS CLI; and give them to a function
+    Publish {
+        /// What it takes
+        #[command(flatten)]
+        arguments: Box<PublishArgs>,
     },
     /// Profiles of images
     Runtime {

@@ -7,6 +7,7 @@ mod exit;
 mod generate;
 mod init;
 mod progress;
+mod publish;
 mod rules;
 mod runtime;
 mod settings;
@@ -29,6 +30,7 @@ use crate::gate;
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::report::{self, Detail, Report};
+use crate::template::Template;
 use args::{Common, Format};
 
 /// Parses the command line and does what it says. Results go to stdout, progress and errors to stderr.
@@ -71,8 +73,16 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         Command::Plan { root, tree: false, common } => {
             with_report(cli.color, common, |settings, progress| pipeline::plan(root, settings, progress))
         }
-        Command::Pack { root, output, common } => {
-            with_report(cli.color, common, |settings, progress| pipeline::pack(root, output, settings, progress))
+        Command::Pack { root, output, template, common } => {
+            // Before the work, so that a file of the user's is known at once.
+            let template = template.as_deref().map(Template::begin).transpose()?;
+            with_report(cli.color, common, |settings, progress| {
+                let report = pipeline::pack(root, output, settings, progress)?;
+                if let Some(template) = template.as_ref().filter(|_| report.fits) {
+                    template.write(output, &report, settings.architecture)?;
+                }
+                Ok(report)
+            })
         }
         Command::Check { paths, gate, common } => with_report(cli.color, common, |settings, progress| {
             let gate = settings::gate_of(gate, &settings.gate)?;
@@ -109,6 +119,7 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
             print(&why::show(&answer, common)?)?;
             Ok(Exit::Done)
         }
+        Command::Publish { arguments } => publish::run(arguments),
         Command::Runtime { command } => {
             print(&runtime::run(command)?)?;
             Ok(Exit::Done)

@@ -238,6 +238,11 @@ impl RuntimeProfile {
         BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
     }
 
+    /// Whether Lambda has a runtime of this name that layerfit has a profile of.
+    pub fn is_lambda(name: &str) -> bool {
+        name != "host" && Self::is_built_in(name)
+    }
+
     /// The profile called `name`, or the one in the file of that path.
     ///
     /// # Errors

@@ -1,11 +1,17 @@
 //! The manifest: what is in each zip, for machines. The report's JSON, with the entries of every layer.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+use crate::finding::{Code, Finding};
 use crate::measure::ENTRY_OVERHEAD;
 use crate::path::printable;
 use crate::scan::LayerEntry;
+use crate::scan::sha256_of;
 
 /// The manifest's name in an output directory.
 pub const MANIFEST: &str = "manifest.json";
@@ -54,8 +60,21 @@ impl ManifestEntry {
 pub struct Manifest {
     /// The form of the manifest.
     pub schema: u32,
+    /// The runtime the layers were checked for.
+    #[serde(default)]
+    pub runtime: String,
+    /// The ELF files in them.
+    #[serde(default)]
+    pub objects: Vec<ManifestObject>,
     /// The layers, in the order to attach them.
     pub layers: Vec<ManifestLayer>,
+}
+
+/// What layerfit reads back of an ELF file.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ManifestObject {
+    /// The machine it runs on.
+    pub machine: String,
 }
 
 /// What layerfit reads back of a layer.
@@ -71,12 +90,61 @@ pub struct ManifestLayer {
     pub zipped_bytes: u64,
 }
 
+/// The architecture of a function that can run what is for these machines, by Lambda's name for it: that of most of them,
+/// and nothing when none is for a Lambda function.
+pub(crate) fn architecture<'a>(machines: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    let mut files: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for machine in machines {
+        match machine {
+            "x86-64" => *files.entry("x86_64").or_default() += 1,
+            "aarch64" => *files.entry("arm64").or_default() += 1,
+            _ => {}
+        }
+    }
+    files.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name))).map(|(name, _)| name)
+}
+
 impl Manifest {
+    /// Reads the manifest of a directory that `pack` wrote.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let path = directory.join(MANIFEST);
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        Self::parse(&text).map_err(|why| Error::Data {
+            file: path.display().to_string(),
+            message: why,
+            help: "pack again, or check the zips by their names".to_owned(),
+        })
+    }
+
+    /// What of a directory is not as the manifest says.
+    ///
+    /// # Errors
+    /// When a zip cannot be read.
+    pub fn mismatches(&self, directory: &Path) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for layer in &self.layers {
+            let zip = directory.join(&layer.zip);
+            let message = if !zip.is_file() {
+                "is in the manifest and not in the directory"
+            } else if sha256_of(&zip)? != layer.sha256 {
+                "is not the zip that the manifest describes"
+            } else {
+                continue;
+            };
+            let help = "pack again: layers and manifest belong together";
+            findings.push(Finding::error(Code::ManifestMismatch, &layer.zip, message, help));
+        }
+        Ok(findings)
+    }
+
     /// Reads a manifest.
     ///
     /// # Errors
     /// Says what is wrong when it is none, or names a zip outside its directory.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if manifest.schema != crate::report::SCHEMA {
             return Err(format!(

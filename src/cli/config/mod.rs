@@ -6,6 +6,7 @@ mod sources;
 
 pub(super) use sources::sources;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -74,6 +75,8 @@ pub(super) struct Config {
     pub baseline: Option<PathBuf>,
     /// How much all layers may grow since the baseline.
     pub max_growth: Option<GrowthText>,
+    /// What `publish` takes.
+    pub publish: PublishConfig,
     /// The directory that the file lies in.
     #[serde(skip)]
     directory: PathBuf,
@@ -177,6 +180,23 @@ pub(super) struct RelocateConfig {
     pub packages: Vec<String>,
     /// The library, relative to the tree.
     pub to: String,
+}
+
+/// What `layerfit publish` would be told on its command line.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PublishConfig {
+    pub prefix: Option<String>,
+    /// Names in AWS, by those of the manifest.
+    pub names: BTreeMap<String, String>,
+    pub description: Option<String>,
+    pub license_info: Option<String>,
+    pub compatible_runtimes: Vec<String>,
+    pub s3_bucket: Option<String>,
+    pub s3_prefix: Option<String>,
+    pub function: Option<String>,
+    pub profile: Option<String>,
+    pub region: Option<String>,
 }
 
 /// A number of bytes, as a number or as text: `52428800`, `"50MB"`.

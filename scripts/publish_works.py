@@ -1,0 +1,477 @@
+#!/usr/bin/env python3
+"""Try `layerfit publish` and `layerfit pack --template` with the real AWS CLI, against a server that speaks for AWS.
+
+Layers of a small tree are packed and published by the AWS CLI (version 1, from PyPI) to a moto server that this script
+starts on the loopback interface; what AWS has then is asked for with the CLI itself, and compared with the zips. The
+templates are held against cfn-lint. All three are installed from PyPI into an environment of their own, under target/, when
+they are not there.
+
+Every check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: one
+did; 2: wrong call; 77: something is missing and cannot be installed.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import random
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / "target/publish-works"
+PACKAGES = ("awscli==1.46.3", "moto[server]==5.2.5", "cfn-lint==1.58.0")
+REGION = "eu-central-1"
+# What layerfit takes for too large to be sent in a request (rules/limits.toml).
+DIRECT = 52_428_800
+# Documented examples, which are nobody's credentials.
+KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+# The most that one command may take, in seconds.
+PATIENCE = 120
+
+
+class Failed(Exception):
+    """A check found something wrong."""
+
+
+def require(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def require_same(found, expected, what):
+    require(found == expected, f"{what}: {found!r}, and not {expected!r}")
+
+
+class Bench:
+    """A server that speaks for AWS, a home with nothing in it, and trees to pack."""
+
+    def __init__(self, layerfit, temp):
+        self.layerfit, self.temp, self.number = layerfit, temp, 0
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{port}"
+        # Only what the programs need, and nothing of the user's: no profile, no credentials, no proxy.
+        self.environment = {
+            "PATH": f"{HOME / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(temp / "home"),
+            "XDG_CACHE_HOME": str(temp / "cache"),
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        (temp / "home").mkdir()
+        self.log = open(temp / "server.log", "wb")
+        self.server = subprocess.Popen(
+            [HOME / "bin/moto_server", "-H", "127.0.0.1", "-p", str(port)],
+            env=self.environment, stdout=self.log, stderr=self.log,
+        )
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            self.close()
+            sys.exit(f"the server does not start: {(temp / 'server.log').read_text()}")
+
+    def close(self):
+        self.server.kill()
+        self.server.wait()
+        self.log.close()
+
+    def reset(self):
+        """AWS as it was at the beginning: with nothing."""
+        request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")
+        urllib.request.urlopen(request, timeout=30).close()
+
+    def aws(self, *arguments):
+        """What the CLI answers."""
+        command = ["aws", *arguments, "--endpoint-url", self.endpoint, "--output", "json"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE)
+        require(done.returncode == 0, f"aws {' '.join(arguments[:2])}: {done.stderr}")
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def run(self, *arguments, code=0, endpoint=True, **environment):
+        """Runs layerfit; gives what it writes to stdout and to stderr."""
+        command = [self.layerfit, *map(str, arguments)]
+        if endpoint and arguments[0] == "publish":
+            command += ["--endpoint-url", self.endpoint]
+        done = subprocess.run(
+            command, env=self.environment | environment, capture_output=True, text=True, timeout=PATIENCE, cwd=self.temp
+        )
+        require(done.returncode == code, f"{arguments[:2]} exits {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout, done.stderr
+
+    def published(self, *arguments, **environment):
+        """Publishes; gives what layerfit says of it."""
+        return json.loads(self.run("publish", *arguments, "--format", "json", **environment)[0])
+
+    def tree(self, **packages):
+        """A tree with R packages of these contents, and layers of it: one for each package."""
+        self.number += 1
+        tree = self.temp / f"opt-{self.number}"
+        for name, content in packages.items():
+            package = tree / "library" / name
+            (package / "Meta").mkdir(parents=True)
+            built = "R 4.2.2; ; 2022-11-24 00:43:29 UTC; unix"
+            (package / "DESCRIPTION").write_text(f"Package: {name}\nVersion: 1.0\nBuilt: {built}\n")
+            for file in ("NAMESPACE", "Meta/package.rds", "Meta/features.rds"):
+                (package / file).write_text(f"{file}\n")
+            (package / "data.bin").write_bytes(content)
+        return tree
+
+    def pack(self, tree, name, *arguments):
+        """Packs a tree into layers that are called after its packages; gives their directory."""
+        names = sorted(path.name for path in (tree / "library").iterdir())
+        layers = "".join(f'[[layer]]\nname = "{name.replace(".", "-")}"\nholds = ["pkg:{name}"]\n\n' for name in names)
+        config = self.temp / f"{name}.toml"
+        config.write_text(f'strategy = "kinds"\nlock = "{name}.lock"\n\n{layers}')
+        directory = self.temp / name
+        self.run("pack", tree, "-o", directory, "--config", config, *arguments)
+        return directory
+
+    def versions(self, layer):
+        """The numbers of a layer's versions in AWS, and the sha256 of the newest."""
+        try:
+            listed = self.aws("lambda", "list-layer-versions", "--layer-name", layer)["LayerVersions"]
+        except Failed as error:
+            require("ResourceNotFound" in str(error), str(error))
+            return [], None
+        numbers = sorted(version["Version"] for version in listed)
+        if not numbers:
+            return [], None
+        newest = self.aws("lambda", "get-layer-version", "--layer-name", layer, "--version-number", str(numbers[-1]))
+        return numbers, base64.b64decode(newest["Content"]["CodeSha256"]).hex()
+
+    def function(self, name, layers):
+        """A function with these layers."""
+        code = self.temp / "code.zip"
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("test.R", "handler <- function(event) event\n")
+        trust = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ]}
+        role = self.aws("iam", "create-role", "--role-name", name, "--assume-role-policy-document", json.dumps(trust))
+        command = ["lambda", "create-function", "--function-name", name, "--runtime", "provided.al2023"]
+        command += ["--handler", "test.handler", "--role", role["Role"]["Arn"], "--zip-file", f"fileb://{code}"]
+        self.aws(*command, *(["--layers", *layers] if layers else []))
+
+    def layers_of(self, name):
+        """The ARNs of a function's layers."""
+        found = self.aws("lambda", "get-function-configuration", "--function-name", name).get("Layers", [])
+        return [layer["Arn"] for layer in found]
+
+    def foreign(self, name):
+        """A layer that somebody else published."""
+        zip_ = self.temp / f"{name}.zip"
+        with zipfile.ZipFile(zip_, "w") as archive:
+            archive.writestr(name, name)
+        arguments = ["--layer-name", name, "--zip-file", f"fileb://{zip_}"]
+        return self.aws("lambda", "publish-layer-version", *arguments)["LayerVersionArn"]
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def noise(seed, length):
+    return random.Random(seed).randbytes(length)
+
+
+# --- publish ------------------------------------------------------------------
+
+
+def what_is_new_is_published(bench):
+    """All layers the first time, none the second, one after a change of one package."""
+    tree = bench.tree(a=b"one", b=b"two")
+    layers = bench.pack(tree, "layers")
+    arguments = [layers, "--prefix", "my-", "--description", "R, 'quoted' $HOME", "--license-info", "MIT"]
+    first = bench.published(*arguments)
+    require_same([(layer["name"], layer["published"]) for layer in first["layers"]], [("my-a", True), ("my-b", True)], "first")
+    for layer in first["layers"]:
+        zip_ = layers / f"{layer['name'].removeprefix('my-')}.zip"
+        require_same((layer["sha256"], layer["version"]), (sha256(zip_), 1), layer["name"])
+        require_same(bench.versions(layer["name"]), ([1], sha256(zip_)), f"{layer['name']} in AWS")
+        there = bench.aws("lambda", "get-layer-version", "--layer-name", layer["name"], "--version-number", "1")
+        require_same(there["LayerVersionArn"], layer["arn"], "ARN")
+        require_same(there["CompatibleRuntimes"], ["provided.al2023"], "runtimes")
+        require_same((there["Description"], there["LicenseInfo"]), ("R, 'quoted' $HOME", "MIT"), "description, licence")
+    require_same(json.loads((layers / "layers.json").read_text()), first, "layers.json")
+
+    again, said = bench.run("publish", *arguments)
+    require(again.startswith("Nothing to publish"), again)
+    require("published" not in said, said)
+    require_same(bench.versions("my-a")[0], [1], "versions after a second run")
+
+    (tree / "library/b/data.bin").write_bytes(b"changed")
+    layers = bench.pack(tree, "layers")
+    require((layers / "layers.json").exists(), "pack left layers.json behind")
+    changed = bench.published(*arguments)
+    require_same([layer["published"] for layer in changed["layers"]], [False, True], "after a change")
+    require_same(bench.versions("my-a")[0], [1], "versions of what did not change")
+    require_same(bench.versions("my-b"), ([1, 2], sha256(layers / "b.zip")), "versions of what did")
+    return "2 of 2 layers, then none, then the 1 that changed"
+
+
+def the_function_gets_them(bench):
+    """A function's layers are replaced, those of others stay, and one that is not packed any more goes."""
+    below, above = bench.foreign("below"), bench.foreign("above")
+    tree = bench.tree(a=b"one", b=b"two", c=b"three")
+    layers = bench.pack(tree, "layers")
+    bench.function("f", [below])
+    first = bench.published(layers, "--function", "f")
+    arns = [layer["arn"] for layer in first["layers"]]
+    require_same(bench.layers_of("f"), [below, *arns], "layers of the function")
+    require_same(first["function"], {"name": "f", "layers": [below, *arns], "updated": True}, "what is said")
+    require("function" not in json.loads((layers / "layers.json").read_text()), "layers.json has the function")
+
+    # Another layer of somebody's above ours; then a package changes.
+    bench.aws("lambda", "update-function-configuration", "--function-name", "f", "--layers", below, *arns, above)
+    (tree / "library/b/data.bin").write_bytes(b"changed")
+    layers = bench.pack(tree, "layers")
+    second = bench.published(layers, "--function", "f")
+    expected = [below, arns[0], second["layers"][1]["arn"], arns[2], above]
+    require(expected[2] != arns[1], "b was not published")
+    require_same(bench.layers_of("f"), expected, "layers after a change")
+    again = bench.published(layers, "--function", "f")
+    require_same(again["function"]["updated"], False, "updated without need")
+
+    shutil.rmtree(tree / "library/c")
+    layers = bench.pack(tree, "layers")
+    third = bench.published(layers, "--function", "f")
+    require_same(third["retired"], ["c"], "retired")
+    require_same(bench.layers_of("f"), [*expected[:3], above], "layers without c")
+    return "ours replaced between those of others; one that was ours gone"
+
+
+def too_many_layers_are_refused(bench):
+    """A function that would have six layers: nothing is published."""
+    layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers")
+    bench.function("f", [bench.foreign(f"other{number}") for number in range(4)])
+    before = bench.layers_of("f")
+    _, said = bench.run("publish", layers, "--function", "f", code=1)
+    require("F103" in said and "other3" in said, said)
+    require_same((bench.versions("a")[0], bench.layers_of("f")), ([], before), "after it was refused")
+    return "and nothing is published"
+
+
+def large_zips_go_by_s3(bench):
+    """A zip over the limit of a request goes through the bucket, and only that."""
+    tree = bench.tree(big=noise(1, DIRECT + 1), small=b"one")
+    layers = bench.pack(tree, "layers", "--max-zipped", "250MB", "--level", "fast")
+    _, said = bench.run("publish", layers, code=2)
+    require("--s3-bucket" in said, said)
+    require_same(bench.versions("small")[0], [], "versions although one layer cannot be sent")
+    place = f"LocationConstraint={REGION}"
+    bench.aws("s3api", "create-bucket", "--bucket", "bucket", "--create-bucket-configuration", place)
+    done = bench.published(layers, "--s3-bucket", "bucket", "--s3-prefix", "layers/")
+    require_same([layer["published"] for layer in done["layers"]], [True, True], "published")
+    key = f"layers/big-{sha256(layers / 'big.zip')}.zip"
+    keys = [object_["Key"] for object_ in bench.aws("s3api", "list-objects-v2", "--bucket", "bucket")["Contents"]]
+    require_same(keys, [key], "what is in the bucket")
+    require_same(bench.versions("big"), ([1], sha256(layers / "big.zip")), "the large layer")
+    return f"{(layers / 'big.zip').stat().st_size} bytes by the bucket, the small layer in the request"
+
+
+def a_dry_run_changes_nothing(bench):
+    """What it prints does in a shell what publish would have done."""
+    layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers it's")
+    other = bench.foreign("other")
+    bench.function("f", [other])
+    arguments = [layers, "--function", "f", "--description", "it's $HOME", "--license-info", "https://example.org/$x"]
+    script, _ = bench.run("publish", *arguments, "--dry-run")
+    require_same((bench.versions("a")[0], bench.layers_of("f")), ([], [other]), "after a dry run")
+    require(not (layers / "layers.json").exists(), "a dry run wrote layers.json")
+    for word in (KEY, SECRET):
+        require(word not in script, "credentials are printed")
+    done = subprocess.run(["sh", "-c", script], env=bench.environment, capture_output=True, text=True, cwd=bench.temp, timeout=PATIENCE)
+    require(done.returncode == 0, f"the script fails: {script}{done.stderr}")
+    require_same(bench.versions("a"), ([1], sha256(layers / "a.zip")), "what the script published")
+    require_same([arn.split(":")[6] for arn in bench.layers_of("f")], ["other", "a", "b"], "what the script attached")
+    there = bench.aws("lambda", "get-layer-version", "--layer-name", "a", "--version-number", "1")
+    require_same(
+        (there["Description"], there["LicenseInfo"]), ("it's $HOME", "https://example.org/$x"), "description, licence"
+    )
+    script, _ = bench.run("publish", *arguments, "--dry-run")
+    require("# nothing to do" in script and "aws" not in script, script)
+    after = bench.published(*arguments)
+    require_same([layer["published"] for layer in after["layers"]], [False, False], "published after the script")
+    return "and its script does it"
+
+
+def a_killed_run_can_be_run_again(bench):
+    """Killed when one of three layers is there: the next run publishes the other two."""
+    layers = bench.pack(bench.tree(a=b"one", b=b"two", c=b"three"), "layers")
+    # The CLI, but it waits before the second layer, so that the kill finds publish between two of them.
+    slow, waiting = bench.temp / "slow-aws", bench.temp / "waiting"
+    slow.write_text(
+        f'#!/bin/sh\ncase "$*" in *publish-layer-version*"--layer-name b"*) touch {waiting}; exec sleep 60;; esac\n'
+        f'exec {HOME / "bin/aws"} "$@"\n'
+    )
+    slow.chmod(0o755)
+    command = [bench.layerfit, "publish", layers, "--endpoint-url", bench.endpoint, "--aws", slow]
+    run = subprocess.Popen(
+        command, env=bench.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + PATIENCE
+    while not waiting.exists() and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    require(waiting.exists(), f"it ended before the second layer: {run.poll()}")
+    # The whole group, as Ctrl-C in a terminal does: the CLI ends with it.
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    require_same([bench.versions(name)[0] for name in "abc"], [[1], [], []], "versions when it was killed")
+    require_same(sorted(path.name for path in layers.iterdir() if path.name.startswith(".")), [], "what was left behind")
+    again = bench.published(layers)
+    require_same([layer["published"] for layer in again["layers"]], [False, True, True], "published by the next run")
+    require_same([bench.versions(name)[0] for name in "abc"], [[1], [1], [1]], "versions after the next run")
+    return "the next run publishes what is missing, and nothing twice"
+
+
+def what_is_not_as_the_manifest_says_is_refused(bench):
+    layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers")
+    with open(layers / "b.zip", "ab") as zip_:
+        zip_.write(b"more")
+    _, said = bench.run("publish", layers, code=1)
+    require("Z105 b.zip" in said, said)
+    require_same(bench.versions("a")[0], [], "versions after it was refused")
+    return "and nothing is published"
+
+
+def credentials_are_not_shown(bench):
+    """Keys are in no output, whatever the CLI writes."""
+    layers = bench.pack(bench.tree(a=b"one"), "layers")
+    # --debug writes the request with the key's identifier and the signature.
+    loud = bench.temp / "loud-aws"
+    loud.write_text(f'#!/bin/sh\n{HOME / "bin/aws"} "$@" --debug >/dev/null\necho "secret $AWS_SECRET_ACCESS_KEY" >&2\nexit 255\n')
+    loud.chmod(0o755)
+    out, said = bench.run("publish", layers, "--aws", loud, code=2)
+    require("AWS4-HMAC-SHA256" in said and "[redacted]" in said, "the CLI's own words are not shown")
+    for secret in (KEY, SECRET):
+        require(secret not in out + said, "a credential is shown")
+    # A key that nothing signs well, and none at all.
+    _, said = bench.run("publish", layers, code=2, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    require("redentials" in said and "help: give the AWS CLI credentials" in said, said)
+    _, said = bench.run("publish", layers, "--profile", "nobody", code=2)
+    require("nobody" in said and "aws configure list-profiles" in said, said)
+    return "redacted in what the CLI says; none and a wrong profile have a remedy"
+
+
+def the_cli_has_to_be_there(bench):
+    layers = bench.pack(bench.tree(a=b"one"), "layers")
+    empty = bench.temp / "empty"
+    empty.mkdir()
+    _, said = bench.run("publish", layers, code=2, PATH=str(empty))
+    require("aws: there is no such program" in said and "--aws PATH" in said, said)
+    _, said = bench.run("publish", layers, "--endpoint-url", "http://127.0.0.1:9", endpoint=False, code=2, AWS_MAX_ATTEMPTS="1")
+    require("Could not connect" in said and "--endpoint-url" in said, said)
+    return "and to reach AWS"
+
+
+def the_configuration_says_it(bench):
+    """[publish] of layerfit.toml, with the command line before it."""
+    layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers")
+    config = bench.temp / "publish.toml"
+    config.write_text('[publish]\nprefix = "team-"\nnames = { a = "r" }\nlicense-info = "MIT"\n')
+    done = bench.published(layers, "--config", config)
+    require_same([layer["name"] for layer in done["layers"]], ["team-r", "team-b"], "names")
+    done = bench.published(layers, "--config", config, "--prefix", "my-", "-o", bench.temp / "mine.json")
+    require_same([layer["name"] for layer in done["layers"]], ["my-r", "my-b"], "names")
+    require_same(json.loads((bench.temp / "mine.json").read_text()), done, "the record")
+    return "names and prefix"
+
+
+# --- the template -------------------------------------------------------------
+
+
+def the_template_is_sound(bench):
+    """cfn-lint has nothing to say of templates, but that a runtime is old (W2531)."""
+    tree = bench.tree(**{"a": b"one", "b.c": b"two", "bC": b"three"})
+    for runtime in ("provided.al2023", "provided.al2"):
+        template = bench.temp / f"{runtime}.yaml"
+        bench.pack(tree, "layers", "--template", template, "--runtime", runtime)
+        old = ["--ignore-checks", "W2531"] if runtime == "provided.al2" else []
+        done = subprocess.run([HOME / "bin/cfn-lint", template, *old], capture_output=True, text=True, timeout=PATIENCE)
+        require(done.returncode == 0 and not done.stdout.strip(), f"cfn-lint of {runtime}: {done.stdout}{done.stderr}")
+    # That it would have something to say of one that is wrong.
+    wrong = bench.temp / "wrong.yaml"
+    wrong.write_text(template.read_text().replace("!Ref LayerA", "!Ref LayerX"))
+    done = subprocess.run([HOME / "bin/cfn-lint", wrong], capture_output=True, text=True, timeout=PATIENCE)
+    require(done.returncode != 0, "cfn-lint accepts a layer that there is not")
+    return "for two runtimes, without errors or warnings"
+
+
+CHECKS = (
+    what_is_new_is_published,
+    the_function_gets_them,
+    too_many_layers_are_refused,
+    large_zips_go_by_s3,
+    a_dry_run_changes_nothing,
+    a_killed_run_can_be_run_again,
+    what_is_not_as_the_manifest_says_is_refused,
+    credentials_are_not_shown,
+    the_cli_has_to_be_there,
+    the_configuration_says_it,
+    the_template_is_sound,
+)
+
+
+def install():
+    """Makes the environment under target/, when it is not as it has to be."""
+    stamp = HOME / "installed"
+    if stamp.exists() and stamp.read_text() == "\n".join(PACKAGES):
+        return
+    venv.create(HOME, with_pip=True, clear=True)
+    command = [HOME / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]
+    if subprocess.run(command).returncode:
+        print(f"skipped: {', '.join(PACKAGES)} cannot be installed from PyPI", file=sys.stderr)
+        sys.exit(77)
+    stamp.write_text("\n".join(PACKAGES))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layerfit", type=Path, required=True, metavar="PROGRAM", help="the built program")
+    parser.add_argument("check", nargs="*", help="names of checks; all, if none is given")
+    arguments = parser.parse_args()
+    names = [check.__name__ for check in CHECKS]
+    for name in arguments.check:
+        if name not in names:
+            parser.error(f"there is no check {name}; there are {', '.join(names)}")
+    install()
+    failed = passed = 0
+    for check in CHECKS:
+        if arguments.check and check.__name__ not in arguments.check:
+            continue
+        name = check.__name__.replace("_", "-")
+        with tempfile.TemporaryDirectory(prefix="publish-") as temp:
+            bench = Bench(arguments.layerfit.resolve(), Path(temp))
+            try:
+                print(f"ok {name}: {check(bench)}", flush=True)
+                passed += 1
+            except (Failed, subprocess.TimeoutExpired) as error:
+                print(f"FAILED {name}: {error}", flush=True)
+                failed += 1
+            finally:
+                bench.close()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+//! The user's own AWS CLI as a process, version 1 or 2: it has their credentials, profiles and Regions, and layerfit has none.
+
+use std::process::{Command as Process, Stdio};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::Value;
+
+use super::command::Command;
+use super::plan::{Function, Version};
+use super::problems;
+use crate::error::{Error, Result};
+use crate::scan::hex;
+
+/// The CLI, and the options that each of its commands gets.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    program: String,
+    options: Vec<String>,
+    profile: Option<String>,
+}
+
+impl Aws {
+    /// The CLI `program`, with the user's `--profile`, `--region` and `--endpoint-url`.
+    pub fn new(program: &str, profile: Option<&str>, region: Option<&str>, endpoint: Option<&str>) -> Self {
+        let said = [("--profile", profile), ("--region", region), ("--endpoint-url", endpoint)];
+        let options = said.iter().filter_map(|(option, value)| Some([(*option).to_owned(), (*value)?.to_owned()]));
+        Self { program: program.to_owned(), options: options.flatten().collect(), profile: profile.map(str::to_owned) }
+    }
+
+    /// A command for a shell, ready to paste, with these words at its end.
+    pub fn shell(&self, command: &Command, end: &[&str]) -> String {
+        let end: Vec<String> = end.iter().map(|word| (*word).to_owned()).collect();
+        command.shell(std::slice::from_ref(&self.program), &[self.options.as_slice(), end.as_slice()].concat())
+    }
+
+    /// Runs a command and gives what it answers, or nothing where it answers nothing.
+    ///
+    /// # Errors
+    /// When there is no CLI, or it fails: with what it says and a remedy.
+    pub fn run(&self, words: &[String]) -> Result<Value> {
+        self.output(words)?.map_err(|said| match problems::problem(words, &said, self.profile.as_deref()) {
+            Ok(error) | Err(error) => error,
+        })
+    }
+
+    /// Runs a command; gives its answer, or what it says when it fails.
+    fn output(&self, words: &[String]) -> Result<std::result::Result<Value, String>> {
+        let mut process = Process::new(&self.program);
+        process.args(words).args(&self.options).args(["--output", "json"]);
+        // Version 2 shows answers in a pager and asks for what it misses, unless it is told not to; version 1 does neither.
+        process.env("AWS_PAGER", "").env("AWS_CLI_AUTO_PROMPT", "off").stdin(Stdio::null());
+        let output = process.output().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Usage {
+                message: format!("{}: there is no such program", self.program),
+                help: "install the AWS CLI (https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html), \
+                       or say where it is: --aws PATH"
+                    .to_owned(),
+            },
+            _ => Error::io("run", &self.program)(error),
+        })?;
+        let said = problems::redacted(&String::from_utf8_lossy(&output.stderr), &problems::secrets())?;
+        if !output.status.success() {
+            return Ok(Err(if said.trim().is_empty() { format!("{}", output.status) } else { said }));
+        }
+        let answer = String::from_utf8_lossy(&output.stdout);
+        if answer.trim().is_empty() {
+            return Ok(Ok(Value::Null));
+        }
+        let answer = serde_json::from_str(&answer);
+        answer.map(Ok).map_err(|error| self.unexpected(words, &format!("its answer is no JSON ({error})")))
+    }
+
+    fn unexpected(&self, words: &[String], said: &str) -> Error {
+        Error::Aws {
+            command: problems::name(words),
+            said: said.to_owned(),
+            help: format!("see whether {} is the AWS CLI: {} --version", self.program, self.program),
+        }
+    }
+
+    /// The newest version of a layer that AWS has; nothing when there is none.
+    ///
+    /// # Errors
+    /// As for [`Aws::run`].
+    pub fn newest(&self, name: &str) -> Result<Option<Version>> {
+        let list = ["lambda", "list-layer-versions", "--layer-name", name].map(str::to_owned);
+        let versions = match self.output(&list)? {
+            Ok(answer) => answer,
+            // AWS lists no versions of a layer that there is not, and others that speak its language say this.
+            Err(said) if said.contains("ResourceNotFound") => return Ok(None),
+            Err(said) => return Err(problems::problem(&list, &said, self.profile.as_deref())?),
+        };
+        // Nobody promises an order, and a layer has as many versions as its owner likes.
+        let numbers = versions["LayerVersions"].as_array().into_iter().flatten().filter_map(|v| v["Version"].as_u64());
+        let Some(version) = numbers.max() else { return Ok(None) };
+        let number = version.to_string();
+        let get = ["lambda", "get-layer-version", "--layer-name", name, "--version-number", &number].map(str::to_owned);
+        self.version(&get, &self.run(&get)?).map(Some)
+    }
+
+    /// The version that an answer describes.
+    ///
+    /// # Errors
+    /// When it describes none.
+    pub fn version(&self, words: &[String], answer: &Value) -> Result<Version> {
+        let arn = answer["LayerVersionArn"].as_str();
+        let sha256 = answer["Content"]["CodeSha256"].as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+        match (arn, answer["Version"].as_u64(), sha256) {
+            (Some(arn), Some(version), Some(sha256)) => {
+                Ok(Version { arn: arn.to_owned(), version, sha256: hex(&sha256) })
+            }
+            _ => Err(self.unexpected(words, "its answer has no LayerVersionArn, Version or CodeSha256")),
+        }
+    }
+
+    /// A function and its layers, once it is not being updated any more.
+    ///
+    /// # Errors
+    /// As for [`Aws::run`].
+    pub fn function(&self, name: &str) -> Result<Function> {
+        let get = ["lambda", "get-function-configuration", "--function-name", name].map(str::to_owned);
+        let mut answer = self.run(&get)?;
+        if answer["LastUpdateStatus"] == "InProgress" {
+            self.run(&["lambda", "wait", "function-updated", "--function-name", name].map(str::to_owned))?;
+            answer = self.run(&get)?;
+        }
+        let Some(arn) = answer["FunctionArn"].as_str() else {
+            return Err(self.unexpected(&get, "its answer has no FunctionArn"));
+        };
+        let layers = answer["Layers"].as_array().into_iter().flatten();
+        Ok(Function {
+            name: name.to_owned(),
+            arn: arn.to_owned(),
+            layers: layers.filter_map(|layer| layer["Arn"].as_str()).map(str::to_owned).collect(),
+            revision: answer["RevisionId"].as_str().map(str::to_owned),
+        })
+    }
+}

@@ -1,0 +1,322 @@
+//! What is to be done so that AWS has the layers, and a function uses them: from what is in the directory and what AWS has,
+//! without asking anybody.
+
+use serde_json::json;
+
+use super::command::{Command, Word};
+use crate::error::{Error, Result};
+use crate::finding::{Code, Finding};
+
+/// A layer that is to be in AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// What it is called there.
+    pub name: String,
+    /// Its zip, as commands name it.
+    pub file: String,
+    /// The sha256 of the zip, in hexadecimal.
+    pub sha256: String,
+    /// The length of the zip in bytes.
+    pub bytes: u64,
+}
+
+/// The newest version of a layer that AWS has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its ARN, with the version.
+    pub arn: String,
+    /// Its number.
+    pub version: u64,
+    /// The sha256 of its zip, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A function that is to have the layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// As the user named it.
+    pub name: String,
+    /// Its ARN, which says whose it is.
+    pub arn: String,
+    /// The ARNs of its layers, in order.
+    pub layers: Vec<String>,
+    /// What AWS calls this state of the function: an update of another one is refused.
+    pub revision: Option<String>,
+}
+
+/// How layers are published.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct How {
+    /// What is said of each version.
+    pub description: Option<String>,
+    /// Its licence: an SPDX identifier, a URL, or a text.
+    pub license: Option<String>,
+    /// The runtimes it is for, by Lambda's names.
+    pub runtimes: Vec<String>,
+    /// The architecture it is for, by Lambda's name.
+    pub architecture: Option<String>,
+    /// The bucket for zips that are too large to be sent to Lambda.
+    pub bucket: Option<String>,
+    /// What their keys there begin with.
+    pub bucket_prefix: String,
+    /// The longest zip that Lambda takes itself, in bytes.
+    pub direct: u64,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Copy the zip of a layer into the bucket.
+    Upload(Command),
+    /// Publish the layer of this number; the answer has its ARN.
+    Publish(usize, Command),
+    /// Give the function its layers.
+    Update(Command),
+    /// Wait until the function has them.
+    Wait(Command),
+}
+
+/// What is to be done: nothing for a layer whose newest version has its content.
+///
+/// # Errors
+/// When a zip can be sent neither to Lambda nor to a bucket, or AWS would not take a name.
+pub fn publishing(layers: &[(Layer, Option<Version>)], how: &How) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for (number, (layer, newest)) in layers.iter().enumerate() {
+        if newest.as_ref().is_some_and(|newest| newest.sha256 == layer.sha256) {
+            continue;
+        }
+        let command = Command::new(&["lambda", "publish-layer-version", "--layer-name", &layer.name]);
+        let command = if layer.bytes <= how.direct {
+            command.with(&["--zip-file", &format!("fileb://{}", layer.file)])
+        } else {
+            let Some(bucket) = &how.bucket else {
+                return Err(Error::Usage {
+                    message: format!(
+                        "{}: {} bytes are more than the {} that Lambda takes in a request",
+                        layer.file, layer.bytes, how.direct
+                    ),
+                    help: "name a bucket in the same Region to send it by: --s3-bucket BUCKET".to_owned(),
+                });
+            };
+            // By its content: a zip that an interrupted run sent is replaced by the same bytes.
+            let key = format!("{}{}-{}.zip", how.bucket_prefix, layer.name, layer.sha256);
+            let upload = Command::new(&["s3", "cp", &layer.file, &format!("s3://{bucket}/{key}")]);
+            steps.push(Step::Upload(upload.with(&["--only-show-errors"])));
+            command.with(&["--content", &json!({ "S3Bucket": bucket, "S3Key": key }).to_string()])
+        };
+        steps.push(Step::Publish(number, described(command, how)));
+    }
+    Ok(steps)
+}
+
+/// The command, with what the version says of itself.
+fn described(mut command: Command, how: &How) -> Command {
+    let mut in_json = serde_json::Map::new();
+    for (option, field, text) in
+        [("--description", "Description", &how.description), ("--license-info", "LicenseInfo", &how.license)]
+    {
+        match text {
+            // The CLI would take these for options, or for files and pages (version 1) to read.
+            Some(text) if text.starts_with('-') || text.contains("://") => {
+                in_json.insert(field.to_owned(), json!(text));
+            }
+            Some(text) => command = command.with(&[option, text]),
+            None => {}
+        }
+    }
+    if !in_json.is_empty() {
+        command = command.with(&["--cli-input-json", &serde_json::Value::Object(in_json).to_string()]);
+    }
+    if !how.runtimes.is_empty() {
+        let runtimes: Vec<&str> = how.runtimes.iter().map(String::as_str).collect();
+        command = command.with(&["--compatible-runtimes"]).with(&runtimes);
+    }
+    if let Some(architecture) = &how.architecture {
+        command = command.with(&["--compatible-architectures", architecture]);
+    }
+    // A CLI that has not heard for a minute asks again, and there would be two versions.
+    command.with(&["--cli-read-timeout", "600"])
+}
+
+/// The layers that the function gets, in order, or the finding that it cannot have them.
+///
+/// Its layers that are ours are replaced one by one, in our order; those of others stay where they are between them. Where we
+/// have more than there were, the others follow the last of ours, or come last of all where there were none: so that what is
+/// ours is on top, as it was checked. Ours are those of the function's own account and Region that have the name of one of
+/// `layers`, or one in `former`: a layer that was published from the same directory before.
+///
+/// # Errors
+/// When it would have more than `most` layers.
+pub fn attached(
+    function: &Function,
+    layers: &[(Layer, Option<Version>)],
+    former: &[String],
+    most: usize,
+) -> std::result::Result<Vec<Word>, Finding> {
+    let is_ours = |arn: &str| {
+        same_owner(arn, &function.arn)
+            && name_in(arn)
+                .is_some_and(|name| former.iter().any(|known| known == name) || layers.iter().any(|l| l.0.name == name))
+    };
+    let mut ours = layers.iter().enumerate().map(|(number, (layer, newest))| match newest {
+        Some(newest) if newest.sha256 == layer.sha256 => Word::Text(newest.arn.clone()),
+        _ => Word::Arn(number),
+    });
+    let last = function.layers.iter().rposition(|arn| is_ours(arn));
+    let mut words = Vec::new();
+    for (position, arn) in function.layers.iter().enumerate() {
+        if !is_ours(arn) {
+            words.push(Word::Text(arn.clone()));
+            continue;
+        }
+        words.extend(ours.next());
+        if Some(position) == last {
+            words.extend(ours.by_ref());
+        }
+    }
+    words.extend(ours);
+    if words.len() <= most {
+        return Ok(words);
+    }
+    let others: Vec<&str> = function.layers.iter().filter(|arn| !is_ours(arn)).map(String::as_str).collect();
+    Err(Finding::error(
+        Code::TooManyLayers,
+        &function.name,
+        format!(
+            "these are {} layers, it has {} of others ({}), and a function can have {most}",
+            layers.len(),
+            others.len(),
+            others.join(", ")
+        ),
+        "take one of those off the function, or pack into fewer layers; nothing was published",
+    ))
+}
+
+/// The steps that give the function these layers; none when it has them.
+pub fn updating(function: &Function, words: Vec<Word>) -> Vec<Step> {
+    if words.iter().eq(&function.layers.iter().cloned().map(Word::Text).collect::<Vec<_>>()) {
+        return Vec::new();
+    }
+    let mut update = Command::new(&["lambda", "update-function-configuration", "--function-name", &function.name]);
+    if let Some(revision) = &function.revision {
+        update = update.with(&["--revision-id", revision]);
+    }
+    update = update.with(&["--layers"]);
+    update.words.extend(words);
+    let wait = Command::new(&["lambda", "wait", "function-updated", "--function-name", &function.name]);
+    vec![Step::Update(update), Step::Wait(wait)]
+}
+
+/// The name in a layer's ARN: `arn:aws:lambda:REGION:ACCOUNT:layer:NAME:VERSION`.
+pub fn name_in(arn: &str) -> Option<&str> {
+    arn.split(':').nth(6)
+}
+
+/// Whether two ARNs are of one account in one Region.
+fn same_owner(one: &str, other: &str) -> bool {
+    let owner = |arn: &str| arn.split(':').skip(3).take(2).map(str::to_owned).collect::<Vec<_>>();
+    owner(one) == owner(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: &str = "arn:aws:lambda:eu-west-1:123456789012";
+
+    fn layer(name: &str, published: bool) -> (Layer, Option<Version>) {
+        let layer = Layer { name: name.to_owned(), file: format!("{name}.zip"), sha256: "aa".to_owned(), bytes: 10 };
+        let newest = Version { arn: arn(name, 7), version: 7, sha256: if published { "aa" } else { "bb" }.to_owned() };
+        (layer, Some(newest))
+    }
+
+    fn arn(name: &str, version: u64) -> String {
+        format!("{OWNER}:layer:{name}:{version}")
+    }
+
+    fn function(layers: &[String]) -> Function {
+        let arn = format!("{OWNER}:function:f");
+        Function { name: "f".to_owned(), arn, layers: layers.to_vec(), revision: None }
+    }
+
+    /// What a function has afterwards, by short names; `+` are versions that are to be published.
+    fn after(before: &[&str], ours: &[(Layer, Option<Version>)], former: &[&str]) -> Vec<String> {
+        let before: Vec<String> = before.iter().map(|name| arn(name, 1)).collect();
+        let former: Vec<String> = former.iter().map(|name| (*name).to_owned()).collect();
+        let words = attached(&function(&before), ours, &former, 5).expect("few enough");
+        let short = |word: Word| match word {
+            Word::Text(arn) => name_in(&arn).expect("a name").to_owned(),
+            Word::Arn(number) => format!("+{}", ours[number].0.name),
+        };
+        words.into_iter().map(short).collect()
+    }
+
+    #[test]
+    fn layers_of_others_keep_their_place_between_ours() {
+        let ours = [layer("r", false), layer("lib", true)];
+        assert_eq!(after(&["x", "r", "y", "lib", "z"], &ours, &[]), ["x", "+r", "y", "lib", "z"]);
+        assert_eq!(after(&["x", "lib", "y", "r"], &ours, &[]), ["x", "+r", "y", "lib"]);
+        assert_eq!(after(&["x", "r", "y"], &ours, &[]), ["x", "+r", "lib", "y"]);
+        assert_eq!(after(&["x"], &ours, &[]), ["x", "+r", "lib"]);
+        assert_eq!(after(&[], &ours, &[]), ["+r", "lib"]);
+    }
+
+    #[test]
+    fn a_layer_that_was_ours_goes_and_that_of_another_account_stays() {
+        let ours = [layer("r", true)];
+        assert_eq!(after(&["r", "x", "lib"], &ours, &["lib"]), ["r", "x"]);
+        assert_eq!(after(&["lib", "x"], &ours, &["lib"]), ["r", "x"]);
+        let foreign = "arn:aws:lambda:eu-west-1:999999999999:layer:r:1".to_owned();
+        let words = attached(&function(std::slice::from_ref(&foreign)), &ours, &[], 5).expect("few enough");
+        assert_eq!(words, [Word::Text(foreign), Word::Text(arn("r", 7))]);
+    }
+
+    #[test]
+    fn more_layers_than_a_function_can_have_are_refused() {
+        let ours = [layer("r", true), layer("lib", true)];
+        let others: Vec<String> = ["a", "b", "c", "d"].map(|name| arn(name, 1)).to_vec();
+        let finding = attached(&function(&others), &ours, &[], 5).expect_err("too many");
+        assert_eq!(finding.code, Code::TooManyLayers);
+        assert!(finding.message.contains("it has 4 of others"), "{}", finding.message);
+    }
+
+    #[test]
+    fn a_function_that_has_the_layers_is_left_alone() {
+        let ours = [layer("r", true)];
+        let there = function(&[arn("r", 7)]);
+        assert_eq!(updating(&there, attached(&there, &ours, &[], 5).expect("few enough")), []);
+    }
+
+    #[test]
+    fn only_what_changed_is_published_and_only_what_is_too_large_goes_through_the_bucket() {
+        let mut ours = [layer("r", true), layer("lib", false), layer("big", false)];
+        ours[2].0.bytes = 1000;
+        let mut how = How { direct: 100, ..How::default() };
+        assert!(publishing(&ours, &how).expect_err("too large").to_string().contains("--s3-bucket"));
+        how.bucket = Some("b".to_owned());
+        how.bucket_prefix = "p/".to_owned();
+        let steps = publishing(&ours, &how).expect("steps");
+        let [Step::Publish(1, _), Step::Upload(upload), Step::Publish(2, publish)] = &steps[..] else {
+            panic!("{steps:?}")
+        };
+        assert_eq!(upload.resolved(&[])[..4], ["s3", "cp", "big.zip", "s3://b/p/big-aa.zip"]);
+        assert!(publish.resolved(&[]).contains(&r#"{"S3Bucket":"b","S3Key":"p/big-aa.zip"}"#.to_owned()));
+    }
+
+    #[test]
+    fn what_the_cli_would_read_as_a_file_is_given_as_json() {
+        let how = How {
+            description: Some("R for all".to_owned()),
+            license: Some("https://opensource.org/license/mit".to_owned()),
+            direct: 100,
+            ..How::default()
+        };
+        let steps = publishing(&[layer("r", false)], &how).expect("steps");
+        let Step::Publish(_, command) = &steps[0] else { panic!("{steps:?}") };
+        let words = command.resolved(&[]);
+        assert!(words.windows(2).any(|pair| pair == ["--description", "R for all"]), "{words:?}");
+        let json = [r"--cli-input-json", r#"{"LicenseInfo":"https://opensource.org/license/mit"}"#];
+        assert!(words.windows(2).any(|pair| pair == json), "{words:?}");
+    }
+}

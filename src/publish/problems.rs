@@ -1,0 +1,211 @@
+//! What the AWS CLI says when it cannot: without credentials, and with a remedy.
+//!
+//! Its messages come from botocore's `exceptions.py`, or from the service, as `An error occurred (CODE) when calling the
+//! OPERATION operation: MESSAGE`.
+
+use regex::Regex;
+
+use crate::error::{Error, Result};
+
+/// What stands in the place of a credential.
+const REDACTED: &str = "[redacted]";
+
+/// Environment variables whose values are shown nowhere.
+const SECRETS: &[&str] =
+    &["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
+
+/// What credentials look like, and what is left of them: key identifiers (documented prefixes, `IAM identifiers` in the IAM
+/// User Guide), signatures, tokens and keys with their names, and passwords in URLs.
+const CREDENTIALS: &[(&str, &str)] = &[
+    (r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b", REDACTED),
+    (r"(?i)(signature=)[0-9a-f]{32,}", "${1}[redacted]"),
+    (
+        r#"(?i)((?:secret_?access_?key|session_?token|security_?token|x-amz-security-token|authorizationtoken)["']?\s*[=:]\s*["']?)[^\s"',&]+"#,
+        "${1}[redacted]",
+    ),
+    (r"(://)[^/@\s:]+:[^/@\s]+@", "${1}[redacted]@"),
+];
+
+/// Signs of a problem, and its remedy. The first that fits counts. `{action}` is the permission, `{profile}` the option.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        r"(?i)error loading sso token|sso session .* expired|UnauthorizedSSOToken|token has expired and refresh failed|Token for .* does not exist",
+        "log in again: aws sso login{profile}",
+    ),
+    (r"(?i)session has expired.*aws login|aws login", "log in again, as it says"),
+    (
+        r"(?i)unable to locate credentials|NoCredentials|partial credentials",
+        "give the AWS CLI credentials (aws configure, aws sso login, or the AWS_ variables), or name a profile that has them: --profile",
+    ),
+    (
+        r"ExpiredToken|RequestExpired|token included in the request is expired",
+        "these credentials are over: get new ones, for example by aws sso login{profile}, and run this again",
+    ),
+    (
+        r"AccessDenied|is not authorized to perform|UnauthorizedOperation",
+        "allow {action} to whom `aws sts get-caller-identity{profile}` names, or use another profile",
+    ),
+    (
+        r"UnrecognizedClient|InvalidClientTokenId|InvalidSignature|SignatureDoesNotMatch|InvalidAccessKeyId|IncompleteSignature|AuthFailure",
+        "AWS does not know these credentials: `aws sts get-caller-identity{profile}` tries them, `aws configure list{profile}` says where they are from",
+    ),
+    (
+        r"(?i)RequestEntityTooLarge|request must be smaller than|\b413\b",
+        "send it by way of S3: --s3-bucket BUCKET, a bucket in the same Region",
+    ),
+    (
+        r"(?i)unzipped size must be smaller|layers consume more than|exceeds the maximum allowed size",
+        "layers and function are too large unzipped: layerfit plan says what takes the room",
+    ),
+    (
+        r"TooManyRequests|Throttl|Rate exceeded|SlowDown|RequestLimitExceeded",
+        "AWS asks to wait: run this again in a minute; what is published is not published again",
+    ),
+    (
+        r"CodeStorageExceeded",
+        "the account's storage for code is full: aws lambda delete-layer-version removes old versions",
+    ),
+    (
+        r"PreconditionFailed|ResourceConflict",
+        "somebody else changes the function at this moment: run this again; what is published is not published again",
+    ),
+    (r"(?i)specify a region", "say which Region: --region eu-central-1, AWS_REGION, or the profile's"),
+    (r"(?i)config profile .* could not be found", "`aws configure list-profiles` lists those there are"),
+    (
+        r"(?i)could not connect to the endpoint|connection was closed|connect timeout|read timeout|name or service not known|could not resolve",
+        "check --region, --endpoint-url and the network, and run this again; what is published is not published again",
+    ),
+    (
+        r"(?i)NoSuchBucket|PermanentRedirect|301|IllegalLocation|must be addressed using",
+        "name a bucket that there is, in the same Region: --s3-bucket",
+    ),
+    (
+        r"(?i)ResourceNotFound|function not found",
+        "check the name and the Region (--region); layerfit publishes layers, and makes no function",
+    ),
+    (
+        r"(?i)max attempts exceeded",
+        "see `aws lambda get-function --function-name`: LastUpdateStatusReason says why it takes so long",
+    ),
+    (
+        r"(?i)unknown options|invalid choice|usage: aws",
+        "this AWS CLI is too old for it (aws --version): install a current one",
+    ),
+];
+
+/// The text without credentials.
+///
+/// # Errors
+/// When a pattern is wrong, which a test rules out.
+pub(super) fn redacted(text: &str, secrets: &[String]) -> Result<String> {
+    let mut text = text.to_owned();
+    for secret in secrets {
+        text = text.replace(secret.as_str(), REDACTED);
+    }
+    for (pattern, instead) in CREDENTIALS {
+        text = compiled(pattern)?.replace_all(&text, *instead).into_owned();
+    }
+    Ok(text)
+}
+
+/// The credentials of this process's environment, which the CLI inherits. Nothing is read off them but whether they appear.
+pub(super) fn secrets() -> Vec<String> {
+    let values = SECRETS.iter().filter_map(|name| std::env::var(name).ok());
+    // Something as short would be no secret, and taking it out would only make messages unreadable.
+    values.filter(|value| value.len() >= 8).collect()
+}
+
+/// The error of a command that failed, from what it wrote to stderr (already without credentials).
+///
+/// # Errors
+/// When a pattern is wrong, which a test rules out.
+pub(super) fn problem(words: &[String], said: &str, profile: Option<&str>) -> Result<Error> {
+    let command = name(words);
+    let profile = profile.map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+    let mut help = "see what aws says; what is published is not published again when you run this once more".to_owned();
+    for (signs, remedy) in REMEDIES {
+        if compiled(signs)?.is_match(said) {
+            let named = compiled(r"not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9*]+)")?.captures(said);
+            let action = named.map_or_else(|| action(words), |named| named[1].to_owned());
+            help = remedy.replace("{action}", &action).replace("{profile}", &profile);
+            break;
+        }
+    }
+    let said = if said.trim().is_empty() { "it failed, and does not say why" } else { said.trim() };
+    Ok(Error::Aws { command, said: said.to_owned(), help })
+}
+
+/// What a command is called, without its arguments.
+pub(super) fn name(words: &[String]) -> String {
+    let said = words.iter().take_while(|word| !word.starts_with('-') && !word.contains('/')).take(3);
+    std::iter::once("aws").chain(said.map(String::as_str)).collect::<Vec<_>>().join(" ")
+}
+
+/// The permission that a command needs.
+fn action(words: &[String]) -> String {
+    match words.iter().take(3).map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["s3", "cp", ..] => "s3:PutObject".to_owned(),
+        ["lambda", "wait", ..] => "lambda:GetFunctionConfiguration".to_owned(),
+        [service, operation, ..] => {
+            let words = operation.split('-').filter(|word| !word.is_empty());
+            let words: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
+            format!("{service}:{words}")
+        }
+        _ => "the action".to_owned(),
+    }
+}
+
+fn compiled(pattern: &str) -> Result<Regex> {
+    Regex::new(pattern).map_err(|error| Error::Data {
+        file: "src/publish/problems.rs".to_owned(),
+        message: error.to_string(),
+        help: "report this".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn help(words: &[&str], said: &str) -> String {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        problem(&words, said, Some("dev")).expect("patterns").to_string()
+    }
+
+    #[test]
+    fn every_pattern_is_one() {
+        for (pattern, _) in REMEDIES.iter().chain(CREDENTIALS) {
+            compiled(pattern).expect("a pattern");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_named_as_aws_names_it_and_else_after_the_command() {
+        let publish = ["lambda", "publish-layer-version"];
+        let said = "An error occurred (AccessDeniedException) when calling the PublishLayerVersion operation: User: x is not \
+                    authorized to perform: lambda:PublishLayerVersion on resource: y";
+        assert!(help(&publish, said).contains("allow lambda:PublishLayerVersion to"));
+        let said =
+            "upload failed: An error occurred (AccessDenied) when calling the PutObject operation: Access Denied";
+        assert!(help(&["s3", "cp"], said).contains("allow s3:PutObject to"));
+        assert!(help(&["lambda", "list-layer-versions"], "(AccessDenied)").contains("lambda:ListLayerVersions"));
+    }
+
+    #[test]
+    fn credentials_are_taken_out_and_other_text_is_not() {
+        let clean = |text: &str| redacted(text, &["verysecretvalue".to_owned()]).expect("patterns");
+        for (text, expected) in [
+            ("Credential=AKIAIOSFODNN7EXAMPLE/20260101", "Credential=[redacted]/20260101"),
+            ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG", "aws_secret_access_key = [redacted]"),
+            ("'SecretAccessKey': 'wJalr+x/y='", "'SecretAccessKey': '[redacted]'"),
+            ("X-Amz-Security-Token=IQoJb3JpZ2&x", "X-Amz-Security-Token=[redacted]&x"),
+            ("got verysecretvalue.", "got [redacted]."),
+            ("http://me:word@host:1/", "http://[redacted]@host:1/"),
+            ("Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7", "Signature=[redacted]"),
+        ] {
+            assert_eq!(clean(text), expected);
+        }
+        let plain = "arn:aws:lambda:eu-west-1:123456789012:layer:r:3 at http://127.0.0.1:5000/ is not there";
+        assert_eq!(clean(plain), plain);
+    }
+}

@@ -1,0 +1,102 @@
+//! What was published as a table for a terminal, as Markdown and as JSON; and what would be done as a script. Each gives text;
+//! none prints.
+
+use super::aws::Aws;
+use super::command::variable;
+use super::plan::{Layer, Step, Version};
+use super::record::Published;
+use crate::bytes::plural;
+use crate::error::Result;
+use crate::report::{Section, as_json, markdown_section, markdown_text, table_section, wrapped};
+
+/// What was published, for a terminal, 80 columns wide. ARNs are on lines of their own, to be copied.
+pub fn table(published: &Published) -> Vec<u8> {
+    let mut out = wrapped(&summary(published)) + &table_section(&section(published));
+    out += "\nARNs, in the order to attach them\n";
+    for layer in &published.layers {
+        out += &format!(" {}\n", layer.arn);
+    }
+    if let Some(function) = &published.function {
+        out += &format!("\nLayers of {}, the lowest first\n", function.name);
+        for arn in &function.layers {
+            out += &format!(" {arn}\n");
+        }
+    }
+    out.into_bytes()
+}
+
+/// What was published, as Markdown.
+pub fn markdown(published: &Published) -> Vec<u8> {
+    let mut section = section(published);
+    section.header.push("ARN");
+    for (row, layer) in section.rows.iter_mut().zip(&published.layers) {
+        row.push(layer.arn.clone());
+    }
+    format!("# Published layers\n\n{}\n{}", markdown_text(&summary(published)), markdown_section(&section)).into_bytes()
+}
+
+/// What was published, as JSON, with a line end.
+///
+/// # Errors
+/// When a value cannot be written as JSON, which no answer holds.
+pub fn json(published: &Published) -> Result<Vec<u8>> {
+    as_json(published)
+}
+
+fn summary(published: &Published) -> String {
+    let new = published.layers.iter().filter(|layer| layer.published).count();
+    let all = plural(published.layers.len(), "layer", "layers");
+    let mut text = match new {
+        0 => format!("Nothing to publish: AWS has the content of {all}."),
+        _ => format!("Published {new} of {all}."),
+    };
+    if let Some(function) = &published.function {
+        let what = if function.updated { "has them now" } else { "had them already" };
+        text += &format!(" {} {what}.", function.name);
+    }
+    text
+}
+
+fn section(published: &Published) -> Section {
+    let rows = published.layers.iter().map(|layer| {
+        let what = if layer.published { "published" } else { "unchanged" };
+        vec![layer.name.clone(), layer.version.to_string(), what.to_owned(), layer.sha256[..12].to_owned()]
+    });
+    Section {
+        title: "Layers".to_owned(),
+        header: vec!["layer", "version", "what", "sha256"],
+        numbers: vec![1],
+        rows: rows.collect(),
+        note: None,
+    }
+}
+
+/// What would be done, as a script for a shell: the steps that change something, and remarks on layers that stay.
+pub(super) fn script(known: &[(Layer, Option<Version>)], steps: &[Step], with_function: bool, aws: &Aws) -> String {
+    let mut lines = Vec::new();
+    for (layer, newest) in known {
+        if let Some(newest) = newest.as_ref().filter(|newest| newest.sha256 == layer.sha256) {
+            lines.push(format!("# {} stays: version {} has this content", layer.name, newest.version));
+        }
+    }
+    if steps.is_empty() {
+        lines.push("# nothing to do".to_owned());
+        return lines.join("\n") + "\n";
+    }
+    // Version 2 would show each answer in a pager.
+    let mut commands = vec!["export AWS_PAGER=".to_owned()];
+    for step in steps {
+        commands.push(match step {
+            Step::Publish(number, command) if with_function => {
+                let command = aws.shell(command, &["--query", "LayerVersionArn", "--output", "text"]);
+                format!("{}=$({command})", variable(*number))
+            }
+            Step::Upload(command) | Step::Publish(_, command) | Step::Update(command) | Step::Wait(command) => {
+                aws.shell(command, &[])
+            }
+        });
+    }
+    // What fails must not be followed by what needs it.
+    lines.push(commands.join(" &&\n"));
+    lines.join("\n") + "\n"
+}
