@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works bench reports fuzz needs clean
+.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works bench reports fuzz needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -21,7 +21,7 @@ demo: needs
 	@$(layerfit) pack $(tree) -o $(work)/layers $(runtime)
 	@echo; echo 'Layers, manifest and report: $(work)/layers'
 
-test: needs check-code prove page-works publish-works
+test: needs check-code prove page-works publish-works action-works
 
 check-code:
 	cargo fmt --check
@@ -49,6 +49,12 @@ publish-works: needs
 	scripts/needs.sh python
 	cargo build --release --locked --bins --examples
 	python3 scripts/publish_works.py --layerfit $(layerfit)
+
+# action.yml and the pre-commit hook, run as GitHub and pre-commit do (scripts/action_works.py says how).
+action-works: needs
+	scripts/needs.sh python
+	cargo build --release --locked --bins --examples
+	python3 scripts/action_works.py
 
 # R's own examples print the same from the layers as from the tree: some minutes more than `make prove`.
 prove-examples: needs

@@ -1,6 +1,6 @@
 #!/bin/bash
 # needs.sh [browser|python|bench]: what `make demo` and `make test` need besides Rust; and what `make page-works`,
-# `make publish-works` or `make bench` needs as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
+# `make publish-works` and `make action-works`, or `make bench` needs as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
 set -euo pipefail
 
 # command:package

@@ -259,13 +259,16 @@ def the_function_gets_them(bench):
     return "ours replaced between those of others; one that was ours gone"
 
 
-def too_many_layers_are_refused(bench):
-    """A function that would have six layers: nothing is published."""
+def what_the_function_cannot_use_is_refused(bench):
+    """A function that would have six layers, or is for another architecture: nothing is published."""
     layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers")
     bench.function("f", [bench.foreign(f"other{number}") for number in range(4)])
     before = bench.layers_of("f")
     _, said = bench.run("publish", layers, "--function", "f", code=1)
     require("F103" in said and "other3" in said, said)
+    bench.function("g", [])
+    _, said = bench.run("publish", layers, "--function", "g", "--arch", "arm64", code=1)
+    require("L301" in said and "for x86_64" in said, said)
     require_same((bench.versions("a")[0], bench.layers_of("f")), ([], before), "after it was refused")
     return "and nothing is published"
 
@@ -419,7 +422,7 @@ def the_template_is_sound(bench):
 CHECKS = (
     what_is_new_is_published,
     the_function_gets_them,
-    too_many_layers_are_refused,
+    what_the_function_cannot_use_is_refused,
     large_zips_go_by_s3,
     a_dry_run_changes_nothing,
     a_killed_run_can_be_run_again,

@@ -131,6 +131,7 @@ impl Aws {
         Ok(Function {
             name: name.to_owned(),
             arn: arn.to_owned(),
+            architecture: answer["Architectures"][0].as_str().map(str::to_owned),
             layers: layers.filter_map(|layer| layer["Arn"].as_str()).map(str::to_owned).collect(),
             revision: answer["RevisionId"].as_str().map(str::to_owned),
         })

@@ -72,6 +72,9 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     let function = request.function.as_deref().map(|name| aws.function(name)).transpose()?;
     let mut steps = plan::publishing(&known, &how)?;
     if let Some(function) = &function {
+        if let Some(finding) = plan::wrong_architecture(function, &how) {
+            return Ok(Outcome::Refused(vec![finding]));
+        }
         match plan::attached(function, &known, &former, Limits::built_in()?.layers) {
             Ok(words) => steps.extend(plan::updating(function, words)),
             Err(finding) => return Ok(Outcome::Refused(vec![finding])),

@@ -38,6 +38,8 @@ pub struct Function {
     pub name: String,
     /// Its ARN, which says whose it is.
     pub arn: String,
+    /// Its architecture, by Lambda's name.
+    pub architecture: Option<String>,
     /// The ARNs of its layers, in order.
     pub layers: Vec<String>,
     /// What AWS calls this state of the function: an update of another one is refused.
@@ -193,6 +195,20 @@ pub fn attached(
     ))
 }
 
+/// The finding that the function is for another architecture than the layers; nothing where one of the two is not known.
+/// AWS would attach them, and nothing in them would run.
+pub fn wrong_architecture(function: &Function, how: &How) -> Option<Finding> {
+    let (wanted, layers) = (function.architecture.as_deref()?, how.architecture.as_deref()?);
+    (wanted != layers).then(|| {
+        Finding::error(
+            Code::WrongMachine,
+            &function.name,
+            format!("the function is for {wanted}, and the layers are for {layers}"),
+            "build the tree on that architecture, or make a function of the other; nothing was published",
+        )
+    })
+}
+
 /// The steps that give the function these layers; none when it has them.
 pub fn updating(function: &Function, words: Vec<Word>) -> Vec<Step> {
     if words.iter().eq(&function.layers.iter().cloned().map(Word::Text).collect::<Vec<_>>()) {
@@ -237,7 +253,7 @@ mod tests {
 
     fn function(layers: &[String]) -> Function {
         let arn = format!("{OWNER}:function:f");
-        Function { name: "f".to_owned(), arn, layers: layers.to_vec(), revision: None }
+        Function { name: "f".to_owned(), arn, architecture: None, layers: layers.to_vec(), revision: None }
     }
 
     /// What a function has afterwards, by short names; `+` are versions that are to be published.

@@ -50,7 +50,7 @@ const REMEDIES: &[(&str, &str)] = &[
         "AWS does not know these credentials: `aws sts get-caller-identity{profile}` tries them, `aws configure list{profile}` says where they are from",
     ),
     (
-        r"(?i)RequestEntityTooLarge|request must be smaller than|\b413\b",
+        r"(?i)RequestEntityTooLarge|request must be smaller than|\(413\)",
         "send it by way of S3: --s3-bucket BUCKET, a bucket in the same Region",
     ),
     (
@@ -76,7 +76,7 @@ const REMEDIES: &[(&str, &str)] = &[
         "check --region, --endpoint-url and the network, and run this again; what is published is not published again",
     ),
     (
-        r"(?i)NoSuchBucket|PermanentRedirect|301|IllegalLocation|must be addressed using",
+        r"(?i)NoSuchBucket|PermanentRedirect|\(301\)|IllegalLocation|must be addressed using",
         "name a bucket that there is, in the same Region: --s3-bucket",
     ),
     (

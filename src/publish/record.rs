@@ -5,9 +5,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::atomic::replace_file;
 use crate::error::{Error, Result};
 use crate::report::as_json;
-use crate::write::replace;
 
 /// The form of the record. Fields are added, not renamed; the number counts up when that promise is broken.
 pub const SCHEMA: u32 = 1;
@@ -85,7 +85,7 @@ impl Published {
     /// # Errors
     /// When it cannot be written.
     pub fn store(&self, path: &Path) -> Result<()> {
-        replace(path, &as_json(&Self { function: None, ..self.clone() })?)
+        replace_file(path, &as_json(&Self { function: None, ..self.clone() })?)
     }
 }
 

@@ -8,10 +8,11 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
+use crate::atomic::replace_file;
 use crate::error::{Error, Result};
 use crate::report::{LayerReport, Report};
 use crate::rules::RuntimeProfile;
-use crate::write::{architecture, replace};
+use crate::write::architecture;
 
 /// The first line of a template. A file that begins otherwise is the user's.
 const MARKER: &str =
@@ -73,7 +74,7 @@ impl Template {
         let from = template.parent().unwrap_or(Path::new("/"));
         // Between two absolute paths there always is a way.
         let content = pathdiff::diff_paths(&output, from).unwrap_or(output);
-        replace(&self.path, text(report, &content, asked)?.as_bytes())
+        replace_file(&self.path, text(report, &content, asked)?.as_bytes())
     }
 }
 

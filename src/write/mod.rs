@@ -1,11 +1,9 @@
 //! Write: the plan as zips, a manifest and a report, in an output directory that is replaced whole or not at all.
 
-mod file;
 mod manifest;
 mod output;
 mod zip;
 
-pub(crate) use file::replace;
 pub(crate) use manifest::architecture;
 pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer};
 pub use output::Output;

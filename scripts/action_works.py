@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Try the GitHub Action (action.yml) and the pre-commit hook (.pre-commit-hooks.yaml), here and without GitHub.
+
+The action's steps are run as the runner would: with its environment, its files for outputs and summaries, and expressions
+replaced; actions/cache is left out, and so the program is built. The hook is held against pre-commit's own rules, and
+pre-commit builds and runs it from a clone of this repository. PyYAML and pre-commit are installed from PyPI into an
+environment of their own, under target/. Both builds use target/, where what they need is built already.
+
+Every check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: one
+did; 77: something is missing and cannot be installed.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / "target/action-works"
+PACKAGES = ("PyYAML==6.0.3", "pre-commit==4.7.0")
+# Neither of the two builds takes longer, in seconds.
+PATIENCE = 1800
+
+
+class Failed(Exception):
+    """A check found something wrong."""
+
+
+def require(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def environment(temp):
+    """The environment without what says that this runs in GitHub Actions itself, or in a hook of Git's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "GIT_", "RUNNER_"))}
+    return kept | {"XDG_CACHE_HOME": str(temp / "cache"), "CARGO_TARGET_DIR": str(ROOT / "target")}
+
+
+class Runner:
+    """A machine of GitHub's, as far as the action can tell."""
+
+    def __init__(self, temp):
+        import yaml
+
+        self.action = yaml.safe_load((ROOT / "action.yml").read_text())
+        self.temp, self.workspace = temp / "runner", temp / "workspace"
+        self.temp.mkdir()
+        self.workspace.mkdir()
+        self.summary, self.output = self.temp / "summary.md", self.temp / "output"
+        self.environment = environment(temp) | {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_ACTION_PATH": str(ROOT),
+            "GITHUB_STEP_SUMMARY": str(self.summary),
+            "GITHUB_OUTPUT": str(self.output),
+            "GITHUB_WORKSPACE": str(self.workspace),
+            "RUNNER_TEMP": str(self.temp),
+        }
+
+    def replaced(self, text, inputs):
+        """A value with its expressions replaced; only those that are known here."""
+        known = {"runner.temp": str(self.temp), "runner.os": "Linux", "runner.arch": "X64"}
+        known |= {f"inputs.{name}": value for name, value in inputs.items()}
+        known |= {"steps.version.outputs.key": "KEY"}
+
+        def one(match):
+            require(match[1] in known, f"action.yml: what is {match[0]}?")
+            return known[match[1]]
+
+        return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", one, text)
+
+    def step(self, name, **inputs):
+        """Runs a step; gives exit code, stdout and stderr."""
+        for given, declared in self.action["inputs"].items():
+            require(given in inputs or not declared.get("required"), f"input {given} is required")
+            inputs.setdefault(given, declared.get("default"))
+        step = next(step for step in self.action["runs"]["steps"] if step["name"] == name)
+        require(step.get("shell") == "bash", f"{name}: a step that runs something needs a shell")
+        # Text that is replaced in a script could be a script itself.
+        require("${{" not in step["run"], f"{name}: an expression in a script")
+        values = {name: self.replaced(str(value), inputs) for name, value in step.get("env", {}).items()}
+        directory = self.workspace / self.replaced(step.get("working-directory", "."), inputs)
+        script = self.temp / "script.sh"
+        script.write_text(step["run"])
+        # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax: what `shell: bash` runs.
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", script]
+        done = subprocess.run(
+            command, env=self.environment | values, cwd=directory, capture_output=True, text=True, timeout=PATIENCE
+        )
+        return done.returncode, done.stdout, done.stderr
+
+
+def tree(directory, *, broken=False):
+    """A small tree, which is fine or has a script that nothing can run."""
+    (directory / "lib").mkdir(parents=True)
+    (directory / "lib/data").write_text("one\n")
+    if broken:
+        (directory / "bootstrap").write_text("#!/bin/sh\n")
+        (directory / "bootstrap").chmod(0o644)
+
+
+def the_action_checks(temp):
+    """Every step of the action, on trees that are fine and one that is not."""
+    runner = Runner(temp)
+    require(runner.action["runs"]["using"] == "composite", "not a composite action")
+    code, out, err = runner.step("Find the version", paths="x")
+    require(code == 0, f"Find the version: {out}{err}")
+    require(re.fullmatch(r"key=[0-9a-f]{32}\n", runner.output.read_text()), runner.output.read_text())
+    cache = next(step for step in runner.action["runs"]["steps"] if step["name"] == "Take it from the cache")
+    cached = Path(runner.replaced(cache["with"]["path"], {}))
+    require(re.fullmatch(r"layerfit-\w+-\w+-KEY", runner.replaced(cache["with"]["key"], {})), "the cache's key")
+    code, out, err = runner.step("Build it", paths="x")
+    require(code == 0, f"Build it: {out}{err}")
+    require((cached / "bin/layerfit").exists(), f"what is cached has no layerfit: {cached}")
+
+    tree(runner.workspace / "my tree")
+    tree(runner.workspace / "sub/broken", broken=True)
+    code, out, err = runner.step("Check", paths="my tree\n", args="--runtime provided.al2\n --jobs 1")
+    require(code == 0 and "For provided.al2." in out, f"a tree that is fine: {code} {out}{err}")
+    require(runner.summary.read_text().count("# ") > 0, "no summary")
+    runner.summary.unlink()
+    code, out, err = runner.step("Check", paths="broken", **{"working-directory": "sub"})
+    require(code == 1, f"a tree that is not: {code} {out}{err}")
+    require(re.search(r"^::error file=.*bootstrap", err, re.M), f"no annotation: {err}")
+    require("bootstrap" in runner.summary.read_text(), "the summary lacks the finding")
+    # What stands in an input is an argument, and never a command.
+    code, out, err = runner.step("Check", paths="$(touch evil); `touch evil`", args="; touch evil")
+    require(code == 2 and not list(runner.workspace.rglob("evil")), f"inputs are run: {code} {out}{err}")
+    return "builds, passes and fails as it should, with annotations and summary"
+
+
+def the_hook_is_sound(temp):
+    """pre-commit takes the hook's manifest."""
+    command = [HOME / "bin/pre-commit", "validate-manifest", ".pre-commit-hooks.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    require(done.returncode == 0, done.stdout + done.stderr)
+    return "by pre-commit's own rules"
+
+
+def the_hook_checks(temp):
+    """pre-commit builds the hook from a clone, and it passes and fails as it should."""
+    outside = environment(temp) | {"PRE_COMMIT_HOME": str(temp / "pre-commit")}
+
+    def run(*command, cwd, code=0):
+        done = subprocess.run(command, cwd=cwd, env=outside, capture_output=True, text=True, timeout=PATIENCE)
+        said = done.stdout + done.stderr
+        require(done.returncode == code, f"{command[:3]} exits {done.returncode}: {said}")
+        return said
+
+    # What is here, committed or not, as a repository of its own.
+    source = temp / "layerfit"
+    listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines()
+    for name in filter(lambda name: (ROOT / name).is_file(), listed):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name)
+    user = temp / "user"
+    tree(user / "opt")
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    for repository in (source, user):
+        run("git", "init", "-q", cwd=repository)
+        run("git", "add", "-A", cwd=repository)
+        run("git", *who, "commit", "-qm", "x", cwd=repository)
+    revision = run("git", "rev-parse", "HEAD", cwd=source).strip()
+    (user / ".pre-commit-config.yaml").write_text(
+        f"repos:\n- repo: {source}\n  rev: {revision}\n  hooks:\n  - id: layerfit-check\n    args: [opt]\n"
+    )
+    run("git", "add", "-A", cwd=user)
+    said = run(HOME / "bin/pre-commit", "run", "--all-files", cwd=user)
+    require("Passed" in said, said)
+    tree(user / "opt/more", broken=False)
+    (user / "opt/bootstrap").write_text("#!/bin/sh\n")
+    said = run(HOME / "bin/pre-commit", "run", "--all-files", cwd=user, code=1)
+    require("Failed" in said and "bootstrap" in said, said)
+    return "built by pre-commit; passes, and fails with the finding"
+
+
+CHECKS = (the_action_checks, the_hook_is_sound, the_hook_checks)
+
+
+def install():
+    """Goes on in an environment under target/ that has the packages."""
+    stamp, python = HOME / "installed", HOME / "bin/python"
+    if not stamp.exists() or stamp.read_text() != "\n".join(PACKAGES):
+        venv.create(HOME, with_pip=True, clear=True)
+        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]
+        if subprocess.run(command).returncode:
+            print(f"skipped: {', '.join(PACKAGES)} cannot be installed from PyPI", file=sys.stderr)
+            sys.exit(77)
+        stamp.write_text("\n".join(PACKAGES))
+    if importlib.util.find_spec("pre_commit") is None:
+        os.execv(python, [python, *sys.argv])
+
+
+def main():
+    wanted = sys.argv[1:]
+    names = [check.__name__ for check in CHECKS]
+    if any(name not in names for name in wanted):
+        sys.exit(f"usage: action_works.py [{' | '.join(names)}]...")
+    install()
+    failed = passed = 0
+    for check in CHECKS:
+        if wanted and check.__name__ not in wanted:
+            continue
+        name = check.__name__.replace("_", "-")
+        with tempfile.TemporaryDirectory(prefix="action-") as temp:
+            try:
+                print(f"ok {name}: {check(Path(temp))}", flush=True)
+                passed += 1
+            except (Failed, subprocess.TimeoutExpired) as error:
+                print(f"FAILED {name}: {error}", flush=True)
+                failed += 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
