@@ -197,6 +197,14 @@ codes! {
     NameImpossible = "Z116",
     /// An entry below a file or a link.
     BelowNoDirectory = "Z117",
+    /// A function that was run answered with an error, or ended.
+    FunctionFailed = "X101",
+    /// A function that was run took too long.
+    FunctionTimedOut = "X102",
+    /// A function that was run needed more memory than it may have.
+    FunctionOutOfMemory = "X103",
+    /// A function that was run did not get as far as its first event.
+    FunctionDoesNotStart = "X104",
 }
 
 impl Code {
@@ -209,6 +217,11 @@ impl Code {
     /// Whether only layers' zips can have it.
     pub(crate) fn is_of_zips(self) -> bool {
         self == Code::ModeUnreadable || self.as_str().starts_with('Z')
+    }
+
+    /// Whether only a function that is run says it.
+    pub(crate) fn is_of_runs(self) -> bool {
+        self.as_str().starts_with('X')
     }
 
     /// Whether only the gate of `check` says it.

@@ -17,6 +17,7 @@
 //! - [`gate`]: budgets, growth and headroom, and what is other in one set of layers than in another.
 //! - [`template`]: layers and an example function for AWS SAM.
 //! - [`publish`]: what is to be done so that AWS has the layers, and the AWS CLI, which does it.
+//! - [`invoke`]: a function run from what was written, as Lambda would.
 //! - [`report`]: one value, and its readers; [`why`]: another, that answers for one thing, or for what dropping would do.
 
 // Bad input must end in a finding or an error that names the path, and one place prints.
@@ -36,6 +37,7 @@ pub mod formats;
 pub mod gate;
 pub mod handlers;
 pub mod interrupt;
+pub mod invoke;
 pub mod measure;
 pub mod pack;
 pub mod path;

@@ -452,7 +452,7 @@ fn plan_tree<'a>(root: &Path, settings: &'a Settings, progress: &dyn Progress) -
     let root = root.display().to_string();
     let mut report = report::of_tree(&root, settings, &planned.analyzed, &planned.pruning, Some(&planned));
     report.fits = fits;
-    let looked_for = |code: Code| !code.is_of_zips() && !code.is_of_the_gate();
+    let looked_for = |code: Code| !code.is_of_zips() && !code.is_of_the_gate() && !code.is_of_runs();
     findings.extend(settings.severities.unused(&findings, looked_for));
     report.set_findings(findings, &settings.severities);
     Ok((planned, report))

@@ -27,6 +27,9 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 done, nothing wrong; 1 a check failed or the content does not fit; \
                           2 layerfit could not do its work.";
 
+const INVOKE: &str = "Exit codes: 0 every event was answered; 1 the function failed, timed out or needed too much memory; \
+                      2 layerfit could not do its work.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -74,9 +77,46 @@ pub enum Command {
         /// What layers are held to besides the limits
         #[command(flatten)]
         gate: GateArgs,
+        /// Run the function with this handler from the layers too, as `layerfit invoke` does
+        #[arg(long, value_name = "HANDLER", help_heading = "Running the function")]
+        run: Option<String>,
+        /// How it is run
+        #[command(flatten)]
+        function: FunctionOptions,
         /// What all of these commands take
         #[command(flatten)]
         common: Common,
+    },
+    /// Run a function from its layers here, the way Lambda would: the response to stdout, the log to stderr
+    #[command(after_help = INVOKE)]
+    Invoke {
+        /// A directory that pack wrote, layer zips, the lowest first, or a directory that will be /opt
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// The handler: file.function
+        #[arg(long)]
+        handler: String,
+        /// How it is run
+        #[command(flatten)]
+        function: FunctionOptions,
+        /// The image whose environment the function has [default: provided.al2023]
+        #[arg(long, value_name = "NAME|FILE", default_value = "provided.al2023", hide_default_value = true)]
+        runtime: String,
+        /// Send the events so many times
+        #[arg(long, value_name = "N", default_value = "1", conflicts_with = "listen")]
+        repeat: NonZeroUsize,
+        /// Serve events from `aws lambda invoke --endpoint-url http://ADDR:PORT` until Ctrl-C
+        #[arg(long, value_name = "ADDR:PORT", conflicts_with = "event")]
+        listen: Option<std::net::SocketAddr>,
+        /// Write what the function opens, for --trace of plan and pack; needs strace
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+    },
+    /// The inside of a sandbox; layerfit starts itself so
+    #[command(name = crate::invoke::INSIDE, hide = true)]
+    Inside {
+        /// What the sandbox is made of, as JSON
+        spec: String,
     },
     /// Write a commented layerfit.toml for a tree; or with --bootstrap, what answers Lambda's events in R
     Init {
@@ -207,6 +247,29 @@ pub struct GateArgs {
     /// Warn when less than this is left, unzipped in all or zipped in the layers [default: 0]
     #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse, help_heading = "Budgets and growth")]
     pub headroom: Option<u64>,
+}
+
+/// How a function is run.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+pub struct FunctionOptions {
+    /// The function's own code, to be at /var/task: a directory, or the zip that would be uploaded
+    #[arg(long, value_name = "DIR|ZIP", help_heading = "Running the function")]
+    pub code: Option<PathBuf>,
+    /// The event as JSON, or several, one in each line; "-" reads stdin [default: {}]
+    #[arg(long, value_name = "FILE", help_heading = "Running the function")]
+    pub event: Option<PathBuf>,
+    /// How many seconds an invocation may take [default: 3]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=900), help_heading = "Running the function")]
+    pub timeout: Option<u64>,
+    /// How many MB of memory its processes may have [default: 128]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(128..=10240), help_heading = "Running the function")]
+    pub memory: Option<u64>,
+    /// A variable of its environment, with its value or, without one, as it is here
+    #[arg(long, value_name = "NAME[=VALUE]", help_heading = "Running the function")]
+    pub env: Vec<String>,
+    /// The system around the layers: the directory of an unpacked image [default: this machine's own]
+    #[arg(long, value_name = "DIR", help_heading = "Running the function")]
+    pub rootfs: Option<PathBuf>,
 }
 
 /// The options of every command that reads a tree.

@@ -6,6 +6,7 @@ mod config;
 mod exit;
 mod generate;
 mod init;
+mod invoke;
 mod progress;
 mod publish;
 mod rules;
@@ -84,10 +85,19 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
                 Ok(report)
             })
         }
-        Command::Check { paths, gate, common } => with_report(cli.color, common, |settings, progress| {
-            let gate = settings::gate_of(gate, &settings.gate)?;
-            pipeline::check(paths, &pipeline::Settings { gate, ..settings.clone() }, progress)
-        }),
+        Command::Check { paths, run, function, gate, common } => {
+            invoke::refuse_without_run(run.as_deref(), function)?;
+            let (mut report, settings) = with_settings(common, |settings, progress| {
+                let gate = settings::gate_of(gate, &settings.gate)?;
+                let report = pipeline::check(paths, &pipeline::Settings { gate, ..settings.clone() }, progress)?;
+                Ok((report, settings.clone()))
+            })?;
+            if let Some(handler) = run {
+                let function = invoke::function(paths, handler, function, settings.runtime)?;
+                report.add_findings(function.findings()?, &settings.severities);
+            }
+            show(&report, cli.color, common)
+        }
         Command::Diff { old, new, common } => {
             let (old, new) = (several(old), several(new));
             let diff = with_settings(common, |settings, progress| pipeline::diff(&old, &new, settings, progress))?;
@@ -98,6 +108,19 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
                 || gate::json(&diff),
                 || gate::markdown(&diff),
             )?)?;
+            Ok(Exit::Done)
+        }
+        Command::Invoke { paths, handler, function, runtime, repeat, listen, trace } => {
+            let runtime = crate::rules::RuntimeProfile::load(runtime)?;
+            let mut run = invoke::function(paths, handler, function, runtime)?;
+            run.function.trace.clone_from(trace);
+            match listen {
+                Some(address) => run.listen(*address),
+                None => run.invoke(repeat.get()),
+            }
+        }
+        Command::Inside { spec } => {
+            crate::invoke::run_inside(spec);
             Ok(Exit::Done)
         }
         Command::Init { bootstrap: Some(directory), .. } => {
@@ -178,21 +201,25 @@ fn with_report(
     common: &Common,
     work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<Report> + Send + Sync,
 ) -> Result<Exit> {
-    let report = with_settings(common, work)?;
+    show(&with_settings(common, work)?, color, common)
+}
+
+/// Prints a report as the arguments want it.
+fn show(report: &Report, color: ColorChoice, common: &Common) -> Result<Exit> {
     print(&match common.format {
         Format::Table if common.quiet => Vec::new(),
         Format::Table => {
             let detail = if common.verbose { Detail::Full } else { Detail::Short };
-            report::table(&report, detail, color::of(color, &std::io::stdout()))
+            report::table(report, detail, color::of(color, &std::io::stdout()))
         }
-        Format::Json => report::json(&report)?,
-        Format::Markdown => report::markdown(&report),
-        Format::Sarif => report::sarif(&report)?,
-        Format::Junit => report::junit(&report)?,
-        Format::Html => report::html(&report)?,
+        Format::Json => report::json(report)?,
+        Format::Markdown => report::markdown(report),
+        Format::Sarif => report::sarif(report)?,
+        Format::Junit => report::junit(report)?,
+        Format::Html => report::html(report)?,
     })?;
-    on_github(&report)?;
-    Ok(exit(&report))
+    on_github(report)?;
+    Ok(exit(report))
 }
 
 /// Paths with a ',' between them.

@@ -1,0 +1,182 @@
+//! `layerfit invoke`, and `layerfit check --run`: arguments → a function and its events; responses to stdout, the log and
+//! what went wrong to stderr.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::FunctionOptions;
+use super::{Exit, print};
+use crate::error::{Error, Result};
+use crate::finding::{Finding, Severity};
+use crate::invoke::{self, Event, Function};
+use crate::rules::RuntimeProfile;
+
+/// A function, and the events to send to it.
+pub(super) struct Run {
+    pub(super) function: Function,
+    events: Vec<Event>,
+}
+
+/// What the arguments say.
+pub(super) fn function(
+    paths: &[PathBuf],
+    handler: &str,
+    options: &FunctionOptions,
+    runtime: RuntimeProfile,
+) -> Result<Run> {
+    let mut function = Function {
+        layers: paths.to_owned(),
+        code: options.code.clone(),
+        handler: handler.to_owned(),
+        timeout: Duration::from_secs(options.timeout.unwrap_or(3)),
+        memory_mb: options.memory.unwrap_or(128),
+        variables: variables(&options.env)?,
+        rootfs: options.rootfs.clone(),
+        trace: None,
+        runtime,
+    };
+    function.validate()?;
+    let events = match &options.event {
+        None => vec![b"{}".to_vec()],
+        Some(path) => events(path)?,
+    };
+    let event = |payload| Event { payload, client_context: None };
+    Ok(Run { function, events: events.into_iter().map(event).collect() })
+}
+
+/// Without --run, how to run a function makes no sense.
+pub(super) fn refuse_without_run(run: Option<&str>, options: &FunctionOptions) -> Result<()> {
+    if run.is_some() || *options == FunctionOptions::default() {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        message: "--code, --event, --timeout, --memory, --env and --rootfs say how a function is run".to_owned(),
+        help: "name the function to run: --run HANDLER".to_owned(),
+    })
+}
+
+fn variables(said: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut variables = BTreeMap::new();
+    for text in said {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None => (
+                text.as_str(),
+                std::env::var(text).map_err(|error| Error::Usage {
+                    message: format!("--env {text}: {error}"),
+                    help: format!("give its value: --env {text}=VALUE"),
+                })?,
+            ),
+        };
+        let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(letter) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(Error::Usage {
+                message: format!("--env {name}: no name of a variable"),
+                help: "letters, digits and '_', and no digit first".to_owned(),
+            });
+        }
+        if value.contains('\0') {
+            return Err(Error::Usage {
+                message: format!("--env {name}: its value has a NUL byte, which no variable can have"),
+                help: "encode it, for example in base64".to_owned(),
+            });
+        }
+        variables.insert(name.to_owned(), value);
+    }
+    Ok(variables)
+}
+
+/// The events in a file: one JSON value, or one in each line.
+fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut content = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_end(&mut content).map_err(Error::io("read", "standard input"))?;
+    } else {
+        content = std::fs::read(path).map_err(Error::io("read", path))?;
+    }
+    let place = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let whole = invoke::check_event(content.trim_ascii(), &place);
+    let lines: Vec<(usize, &[u8])> = content
+        .split(|byte| *byte == b'\n')
+        .enumerate()
+        .map(|(number, line)| (number + 1, line.trim_ascii()))
+        .filter(|(_, line)| !line.is_empty())
+        .collect();
+    if lines.is_empty() {
+        return Err(Error::Data {
+            file: place,
+            message: "there is no event in it".to_owned(),
+            help: "an event is JSON, such as {}".to_owned(),
+        });
+    }
+    // A value over many lines is one event; what begins with a whole value in its first line is several.
+    let several = lines.len() > 1 && invoke::check_event(lines[0].1, "").is_ok();
+    match whole {
+        Ok(()) => return Ok(vec![content.trim_ascii().to_vec()]),
+        Err(error) if !several => return Err(error),
+        Err(_) => {}
+    }
+    for (number, line) in &lines {
+        invoke::check_event(line, &format!("{place}, line {number}"))?;
+    }
+    Ok(lines.into_iter().map(|(_, line)| line.to_vec()).collect())
+}
+
+impl Run {
+    /// Sends the events, so many times, and prints the responses.
+    pub(super) fn invoke(self, repeat: usize) -> Result<Exit> {
+        let mut exit = Exit::Done;
+        let handler = self.function.handler.clone();
+        let events = std::iter::repeat_n(self.events, repeat).flatten();
+        invoke::invoke(self.function, events, Box::new(std::io::stderr()), say, |answer| {
+            print(&[&answer.body, &b"\n"[..]].concat())?;
+            if let Some(failure) = &answer.failure {
+                exit = Exit::CheckFailed;
+                say(&[failure.finding(&handler)]);
+            }
+            Ok(())
+        })?;
+        Ok(exit)
+    }
+
+    /// Offers the invoke endpoint.
+    pub(super) fn listen(self, address: SocketAddr) -> Result<Exit> {
+        invoke::listen(self.function, address, Box::new(std::io::stderr()), say, |address| {
+            let _ = writeln!(
+                std::io::stderr(),
+                "layerfit: listening; aws lambda invoke --endpoint-url http://{address} --function-name {} …",
+                Function::NAME
+            );
+        })?;
+        Ok(Exit::Done)
+    }
+
+    /// Sends the events, and gives what is wrong with the function.
+    pub(super) fn findings(self) -> Result<Vec<Finding>> {
+        let handler = self.function.handler.clone();
+        let mut findings = Vec::new();
+        // What is wrong with the zips is in the report already.
+        invoke::invoke(
+            self.function,
+            self.events,
+            Box::new(std::io::stderr()),
+            |_| {},
+            |answer| {
+                findings.extend(answer.failure.as_ref().map(|failure| failure.finding(&handler)));
+                Ok(())
+            },
+        )?;
+        Ok(findings)
+    }
+}
+
+/// Says what is wrong.
+fn say(findings: &[Finding]) {
+    for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+        let Finding { code, subject, message, help, .. } = finding;
+        let _ = writeln!(std::io::stderr(), "layerfit: error {code} {subject}: {message}\n  help: {help}");
+    }
+}

@@ -1,0 +1,124 @@
+//! The invoke endpoint: what `aws lambda invoke --endpoint-url` talks to (AWS Lambda API, Invoke). The name of the function
+//! can be any. Events wait for each other: there is one execution environment.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use super::execution::Event;
+use super::http::{self, NoBody};
+use super::outcome;
+use super::runtime_api::MOST_EVENT_BYTES;
+
+/// The most bytes of an event that nobody waits for (AWS Lambda quotas: 1 MB for asynchronous invocations).
+const MOST_ASYNCHRONOUS_BYTES: usize = 1 << 20;
+
+/// An event that has come, and where to send its answer; nowhere, when nobody waits for it.
+pub(super) struct Job {
+    pub event: Event,
+    pub answer: Option<oneshot::Sender<outcome::Answer>>,
+}
+
+/// Serves the endpoint; every event goes to `jobs`.
+pub(super) async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job>) {
+    http::serve(listener, move |request| answer(request, jobs.clone())).await;
+}
+
+async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) -> http::Answer {
+    let path = request.uri().path();
+    let name = path.strip_prefix("/2015-03-31/functions/").and_then(|rest| rest.strip_suffix("/invocations"));
+    if name.is_none_or(|name| name.is_empty() || name.contains('/')) {
+        let message = format!("There is no {path} here: only /2015-03-31/functions/NAME/invocations");
+        return refuse(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
+    }
+    if request.method() != Method::POST {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowedException", "Only POST is allowed here");
+    }
+    let header = |name| http::header(&request, name).map(str::to_owned);
+    let kind = header("x-amz-invocation-type").unwrap_or_else(|| "RequestResponse".to_owned());
+    let tail = header("x-amz-log-type").is_some_and(|kind| kind == "Tail");
+    let limit = match kind.as_str() {
+        "RequestResponse" | "DryRun" => MOST_EVENT_BYTES,
+        "Event" => MOST_ASYNCHRONOUS_BYTES,
+        other => {
+            let message = format!("{other} is no invocation type: RequestResponse, Event or DryRun");
+            return refuse(StatusCode::BAD_REQUEST, "InvalidParameterValueException", &message);
+        }
+    };
+    let context = match header("x-amz-client-context").map(|text| STANDARD.decode(text).map(String::from_utf8)) {
+        None => None,
+        Some(Ok(Ok(context))) => Some(context),
+        Some(_) => {
+            let message = "Client context must be a valid Base64-encoded JSON object.";
+            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
+        }
+    };
+    let payload = match http::body(request.into_body(), limit).await {
+        Ok(payload) => payload,
+        Err(NoBody::TooLarge(bytes)) => {
+            let message =
+                format!("{bytes} byte payload is too large for the {kind} invocation type (limit {limit} bytes)");
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message);
+        }
+        Err(NoBody::Broken) => {
+            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", "It broke off");
+        }
+    };
+    if let Some(why) = not_json(&payload) {
+        let message = format!("Could not parse request body into json: {why}");
+        return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &message);
+    }
+    // No event is an empty object, as Lambda has it.
+    let payload = if payload.is_empty() { b"{}".to_vec() } else { payload };
+    let event = Event { payload, client_context: context };
+    match kind.as_str() {
+        "DryRun" => http::json(StatusCode::NO_CONTENT, ""),
+        "Event" => match jobs.send(Job { event, answer: None }) {
+            Ok(()) => http::json(StatusCode::ACCEPTED, ""),
+            Err(_) => stopped(),
+        },
+        _ => {
+            let (sender, receiver) = oneshot::channel();
+            if jobs.send(Job { event, answer: Some(sender) }).is_err() {
+                return stopped();
+            }
+            receiver.await.map_or_else(|_| stopped(), |answer| answered(answer, tail))
+        }
+    }
+}
+
+fn answered(answer: outcome::Answer, tail: bool) -> http::Answer {
+    let mut response = http::json(StatusCode::OK, answer.body);
+    http::set(&mut response, "content-type", &answer.content_type);
+    http::set(&mut response, "x-amzn-requestid", &answer.request_id);
+    http::set(&mut response, "x-amz-executed-version", "$LATEST");
+    if answer.failure.is_some() {
+        http::set(&mut response, "x-amz-function-error", "Unhandled");
+    }
+    if tail {
+        http::set(&mut response, "x-amz-log-result", &STANDARD.encode(&answer.log_tail));
+    }
+    response
+}
+
+/// Why an event is no JSON; nothing at all is fine.
+pub(super) fn not_json(payload: &[u8]) -> Option<String> {
+    if payload.is_empty() {
+        return None;
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(payload).err().map(|error| error.to_string())
+}
+
+fn stopped() -> http::Answer {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "ServiceException", "layerfit invoke has ended; the function cannot be run")
+}
+
+fn refuse(status: StatusCode, kind: &'static str, message: &str) -> http::Answer {
+    let mut answer = http::json(status, json!({ "Type": "User", "message": message }).to_string());
+    http::set(&mut answer, "x-amzn-errortype", kind);
+    answer
+}

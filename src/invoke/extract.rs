@@ -1,0 +1,169 @@
+//! Layers as Lambda has them at `/opt`: what `layerfit pack` wrote, layer zips in merge order, or a plain tree.
+//!
+//! Zips are read by `scan`, which believes nothing they say, and merges them: the last one wins. What it leaves out
+//! (names that lead outside, entries below a file or a link, contents that are not what was claimed) is not written, so
+//! that nothing is ever written through a link.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::temporary::Temporary;
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::scan::{Kind, Tree, scan_zips};
+use crate::write::{MANIFEST, Manifest};
+
+/// A directory to show in the sandbox.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// The user's own, which is not changed.
+    Own(PathBuf),
+    /// What was unzipped; it is removed in the end.
+    Unzipped(Unzipped),
+}
+
+impl Shown {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Shown::Own(path) => path,
+            Shown::Unzipped(unzipped) => unzipped.directory.path(),
+        }
+    }
+}
+
+/// What was unzipped.
+#[derive(Debug)]
+pub(super) struct Unzipped {
+    directory: Temporary,
+    /// Directories that have to be opened before they can be removed, the highest first.
+    closed: Vec<PathBuf>,
+}
+
+impl Drop for Unzipped {
+    fn drop(&mut self) {
+        for path in &self.closed {
+            // What cannot be opened cannot be removed either; nothing more can be done about it here.
+            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+        }
+    }
+}
+
+/// The layers named by `paths`: a directory that `pack` wrote, one that will be `/opt`, or zips, the lowest first. Gives
+/// what is wrong with the zips, too.
+///
+/// # Errors
+/// When they cannot be read, are a mixture, or cannot be unzipped.
+pub(super) fn layers(paths: &[PathBuf]) -> Result<(Shown, Vec<Finding>)> {
+    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        return Err(Error::RootMissing(missing.clone()));
+    }
+    match paths {
+        [directory] if directory.join(MANIFEST).is_file() => {
+            let path = directory.join(MANIFEST);
+            let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            let manifest = Manifest::parse(&text).map_err(|message| Error::Data {
+                file: path.display().to_string(),
+                message,
+                help: "pack again, or name the zips, the lowest layer first".to_owned(),
+            })?;
+            unzip(&manifest.layers.iter().map(|layer| directory.join(&layer.zip)).collect::<Vec<_>>())
+        }
+        [directory] if directory.is_dir() => Ok((Shown::Own(absolute(directory)?), Vec::new())),
+        zips if zips.iter().all(|path| path.is_file()) => unzip(zips),
+        _ => Err(Error::Usage {
+            message: "the layers are one directory, or zips".to_owned(),
+            help: "layerfit invoke layers/ …, layerfit invoke /opt …, or layerfit invoke low.zip high.zip …".to_owned(),
+        }),
+    }
+}
+
+/// The function's own code: a directory, or its zip.
+///
+/// # Errors
+/// When it cannot be read or unzipped.
+pub(super) fn code(path: &Path) -> Result<(Shown, Vec<Finding>)> {
+    if path.is_dir() {
+        Ok((Shown::Own(absolute(path)?), Vec::new()))
+    } else if path.is_file() {
+        unzip(&[path.to_owned()])
+    } else {
+        Err(Error::Usage {
+            message: format!("--code {}: no such directory or zip", path.display()),
+            help: "name the directory that will be /var/task, or the zip that would be uploaded".to_owned(),
+        })
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(Error::io("find", path))
+}
+
+fn unzip(zips: &[PathBuf]) -> Result<(Shown, Vec<Finding>)> {
+    let (tree, _, findings) = scan_zips(zips)?;
+    let mut unzipped = Unzipped { directory: Temporary::new()?, closed: Vec::new() };
+    write(&tree, &mut unzipped)?;
+    Ok((Shown::Unzipped(unzipped), findings))
+}
+
+/// Writes a tree. Entries are sorted, so that a directory comes before what is in it.
+fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
+    let root = unzipped.directory.path().to_owned();
+    // Whoever runs the function need not be who unzips.
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(Error::io("make", &root))?;
+    let entries: Vec<_> = tree.iter().collect();
+    for (_, entry) in &entries {
+        let path = root.join(entry.path.as_path());
+        match &entry.kind {
+            Kind::Directory => fs::create_dir(&path).map_err(Error::io("make", &path))?,
+            Kind::Link { target } => {
+                let target = std::ffi::OsStr::from_bytes(target);
+                std::os::unix::fs::symlink(target, &path).map_err(Error::io("write", &path))?;
+            }
+            Kind::File { .. } => {}
+        }
+    }
+    entries.par_iter().filter(|(_, entry)| entry.is_file()).try_for_each(|(id, entry)| {
+        let path = root.join(entry.path.as_path());
+        let content = match tree.read(*id) {
+            // It is not unzipped, as a finding says: a bomb, or encrypted.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => return Ok(()),
+            content => content?,
+        };
+        fs::write(&path, content).map_err(Error::io("write", &path))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode(entry.mode))).map_err(Error::io("write", &path))
+    })?;
+    // Last, and the deepest first, as nothing can be put into a closed directory.
+    for (_, entry) in entries.iter().rev().filter(|(_, entry)| entry.is_directory()) {
+        let path = root.join(entry.path.as_path());
+        let mode = mode(entry.mode);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(Error::io("write", &path))?;
+        if mode & 0o700 != 0o700 {
+            unzipped.closed.insert(0, path);
+        }
+    }
+    Ok(())
+}
+
+/// The mode of an entry for a function that is not its owner: in Lambda `/opt` is another user's, so that only what others
+/// may do counts. Here the function's user and the owner are one: it gets no more than others do.
+fn mode(mode: u32) -> u32 {
+    let others = mode & 0o005;
+    (mode & 0o277) | (others << 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mode;
+
+    #[test]
+    fn the_owner_may_read_and_execute_what_others_may() {
+        for (given, shown) in [(0o755, 0o755), (0o644, 0o644), (0o600, 0o200), (0o750, 0o250), (0o4755, 0o755)] {
+            assert_eq!(mode(given), shown, "{given:o}");
+        }
+    }
+}

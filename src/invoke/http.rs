@@ -1,0 +1,92 @@
+//! What the Runtime API and the invoke endpoint have in common: connections served by hyper, and bodies with a limit.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+/// An answer, whole.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Serves connections until it is dropped, each in a task of its own. Header names are written as Lambda writes them, with
+/// capitals: scripts look for them.
+pub(super) async fn serve<H, F>(listener: TcpListener, handle: H)
+where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    // Connections end with the server.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        // A connection that is gone before it is accepted, or no file descriptor for one: the next may be better.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            continue;
+        };
+        // What is sent is complete: waiting for more to send with it would only delay it.
+        let _ = stream.set_nodelay(true);
+        let handle = handle.clone();
+        let service = service_fn(move |request| {
+            let answer = handle(request);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        connections.spawn(async move {
+            let mut server = hyper::server::conn::http1::Builder::new();
+            // Clients break off as they like.
+            let _ = server.title_case_headers(true).serve_connection(TokioIo::new(stream), service).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Why there is no body.
+pub(super) enum NoBody {
+    /// It has more bytes than allowed: so many.
+    TooLarge(usize),
+    /// The client broke off.
+    Broken,
+}
+
+/// Reads a body of at most `limit` bytes. One that is larger is read to its end all the same, and not kept: many clients
+/// read the answer only then.
+pub(super) async fn body(mut incoming: Incoming, limit: usize) -> Result<Vec<u8>, NoBody> {
+    let mut kept = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = incoming.frame().await {
+        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        length += data.len();
+        if length > limit {
+            kept = Vec::new();
+        } else {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if length > limit { Err(NoBody::TooLarge(length)) } else { Ok(kept) }
+}
+
+/// An answer of JSON.
+pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// Sets a header; a value that no header can hold is left out.
+pub(super) fn set(answer: &mut Answer, name: &'static str, value: &str) {
+    if let Ok(value) = hyper::header::HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+/// A header of a request as text.
+pub(super) fn header<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
+}

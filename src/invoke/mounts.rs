@@ -1,0 +1,246 @@
+//! The file system as a function sees it, put together of mounts: the system around, read-only; `/opt` and `/var/task`,
+//! read-only; `/tmp`, empty, writable and of Lambda's size; `/dev` with five devices; `/proc` with the sandbox's processes.
+//!
+//! All of it is done in a mount namespace of the sandbox's own, so that the host is not changed, and vanishes with it.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::StatVfsMountFlags;
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use super::inside::Spec;
+
+/// What of this machine's root is the system around: programs, libraries and their settings.
+const OF_THE_HOST: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "gnu"];
+
+/// An R of this machine's own, where distributions put it: no image of Lambda has one, and it must not lend a hand.
+const HOST_R: &[&str] = &["usr/lib/R", "usr/lib64/R", "usr/share/R", "etc/R", "usr/local/lib/R", "usr/local/lib64/R"];
+
+/// What a process finds in Lambda's `/dev` and is the same everywhere. There is no `/dev/shm` in Lambda.
+const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
+
+/// The room of `/tmp`, unless a function asks for more (AWS Lambda quotas: 512 MB to 10,240 MB).
+const TMP: &str = "mode=1777,size=512m";
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Makes the root and enters it.
+pub(super) fn enter(spec: &Spec) -> Result<()> {
+    let root = spec.root.as_path();
+    tmpfs(root, "mode=755")?;
+    match &spec.rootfs {
+        Some(system) => {
+            mirror(system, root, &["opt", "tmp", "proc", "sys", "dev", "var", "etc"])?;
+            directory(&root.join("var"))?;
+            if system.join("var").is_dir() {
+                mirror(&system.join("var"), &root.join("var"), &["task"])?;
+            }
+            // So that names are resolved as on this machine: an image has no such files of its own.
+            directory(&root.join("etc"))?;
+            if system.join("etc").is_dir() {
+                mirror(&system.join("etc"), &root.join("etc"), &["resolv.conf", "hosts"])?;
+            }
+            for name in ["etc/resolv.conf", "etc/hosts"] {
+                let path = Path::new("/").join(name);
+                if path.exists() {
+                    bind(&path, &root.join(name))?;
+                }
+            }
+        }
+        None => of_the_host(root)?,
+    }
+    for path in ["opt", "var", "var/task", "tmp", "proc", "dev"] {
+        directory(&root.join(path))?;
+    }
+    bind(&spec.layers, &root.join("opt"))?;
+    if let Some(code) = &spec.code {
+        bind(code, &root.join("var/task"))?;
+    }
+    read_only(root)?;
+    tmpfs(&root.join("tmp"), TMP)?;
+    devices(root)?;
+    proc(root)?;
+    remount_read_only(root)?;
+    change_root(root)
+}
+
+/// This machine's system. What a link in `/etc` leads to outside of it, such as resolv.conf, is bound where it leads.
+fn of_the_host(root: &Path) -> Result<()> {
+    let all = fs::read_dir("/").map_err(|error| format!("/ cannot be listed: {error}"))?;
+    let others: Vec<String> = all
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !OF_THE_HOST.contains(&name.as_str()))
+        .collect();
+    mirror(Path::new("/"), root, &others.iter().map(String::as_str).collect::<Vec<_>>())?;
+    if let Ok(real) = fs::canonicalize("/etc/resolv.conf")
+        && !real.starts_with("/etc")
+        && let Ok(inside) = real.strip_prefix("/")
+        && !OF_THE_HOST.iter().any(|name| inside.starts_with(name))
+    {
+        let at = root.join(inside);
+        if let Some(parent) = at.parent() {
+            fs::create_dir_all(parent).map_err(|error| format!("{} cannot be made: {error}", parent.display()))?;
+        }
+        bind(&real, &at)?;
+    }
+    for path in HOST_R {
+        let at = root.join(path);
+        if at.is_dir() {
+            tmpfs(&at, "mode=755")?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts every entry of `from` but these names into `to`: links as links, the rest bound.
+fn mirror(from: &Path, to: &Path, but: &[&str]) -> Result<()> {
+    let cannot = |error: std::io::Error| format!("{} cannot be read: {error}", from.display());
+    for entry in fs::read_dir(from).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let (name, path) = (entry.file_name(), entry.path());
+        if but.iter().any(|other| name == *other) {
+            continue;
+        }
+        let at = to.join(&name);
+        let kind = entry.file_type().map_err(cannot)?;
+        if kind.is_symlink() {
+            let target = fs::read_link(&path).map_err(cannot)?;
+            std::os::unix::fs::symlink(target, &at).map_err(cannot)?;
+        } else if kind.is_dir() || kind.is_file() {
+            bind(&path, &at)?;
+        }
+    }
+    Ok(())
+}
+
+fn directory(at: &Path) -> Result<()> {
+    match fs::create_dir(at) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(format!("{} cannot be made: {error}", at.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Shows `from` at `at`, which is made.
+fn bind(from: &Path, at: &Path) -> Result<()> {
+    if from.is_dir() {
+        directory(at)?;
+    } else if !at.exists() {
+        fs::write(at, "").map_err(|error| format!("{} cannot be made: {error}", at.display()))?;
+    }
+    rustix::mount::mount_bind_recursive(from, at)
+        .map_err(|error| format!("{} cannot be shown at {}: {error}", from.display(), at.display()))
+}
+
+fn tmpfs(at: &Path, options: &str) -> Result<()> {
+    let data = CString::new(options).map_err(|error| error.to_string())?;
+    rustix::mount::mount("tmpfs", at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(data.as_c_str()))
+        .map_err(|error| format!("an empty file system cannot be mounted at {}: {error}", at.display()))
+}
+
+fn devices(root: &Path) -> Result<()> {
+    let dev = root.join("dev");
+    tmpfs(&dev, "mode=755")?;
+    for name in DEVICES {
+        bind(&Path::new("/dev").join(name), &dev.join(name))?;
+    }
+    for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+        std::os::unix::fs::symlink(Path::new("/proc/self").join(target), dev.join(name))
+            .map_err(|error| format!("/dev/{name} cannot be made: {error}"))?;
+    }
+    remount_read_only(&dev)
+}
+
+/// The sandbox's processes. Where a container hides a part of its own /proc, the kernel refuses a new one: then that is
+/// shown as it is.
+fn proc(root: &Path) -> Result<()> {
+    let at = root.join("proc");
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    if rustix::mount::mount("proc", &at, "proc", flags, None::<&std::ffi::CStr>).is_err() {
+        return bind(Path::new("/proc"), &at);
+    }
+    // For whom is root outside, its files would be writable.
+    let sys = at.join("sys");
+    bind(&sys, &sys).and_then(|()| remount_read_only(&sys))
+}
+
+/// Makes everything that is mounted below `root` read-only.
+fn read_only(root: &Path) -> Result<()> {
+    let mut below: BTreeSet<PathBuf> = BTreeSet::new();
+    let table = fs::read("/proc/self/mountinfo").map_err(|error| format!("the mounts cannot be listed: {error}"))?;
+    for line in table.split(|byte| *byte == b'\n') {
+        // The fifth field is where it is mounted (proc_pid_mountinfo(5)).
+        let Some(point) = line.split(|byte| *byte == b' ').nth(4) else { continue };
+        let point = PathBuf::from(std::ffi::OsStr::from_bytes(&unescaped(point)));
+        if point.starts_with(root) && point != root {
+            below.insert(point);
+        }
+    }
+    below.iter().try_for_each(|point| remount_read_only(point))
+}
+
+/// Blanks and backslashes are written as three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = (first == b'\\').then(|| after.get(..3)).flatten();
+        let code = code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        out.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[3..] } else { after };
+    }
+    out
+}
+
+/// A mount made by someone else keeps its nosuid and the like in a user namespace: dropping them is refused, so they are
+/// named again (mount_namespaces(7)).
+fn remount_read_only(at: &Path) -> Result<()> {
+    let cannot = |error: rustix::io::Errno| format!("{} cannot be made read-only: {error}", at.display());
+    let has = rustix::fs::statvfs(at).map_err(cannot)?.f_flag;
+    let mut flags = MountFlags::BIND | MountFlags::RDONLY;
+    for (kept, flag) in [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
+    ] {
+        if has.contains(kept) {
+            flags |= flag;
+        }
+    }
+    rustix::mount::mount_remount(at, flags, "").map_err(cannot)
+}
+
+/// Makes `root` the root, and lets go of the old one.
+fn change_root(root: &Path) -> Result<()> {
+    let cannot = |error: rustix::io::Errno| format!("the sandbox's root cannot be entered: {error}");
+    rustix::process::chdir(root).map_err(cannot)?;
+    match rustix::process::pivot_root(".", ".") {
+        Ok(()) => rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(cannot)?,
+        // The root that a machine boots into cannot be left that way (pivot_root(2)).
+        Err(rustix::io::Errno::INVAL) => {
+            rustix::mount::mount_move(".", "/").map_err(cannot)?;
+            rustix::process::chroot(".").map_err(cannot)?;
+        }
+        Err(error) => return Err(cannot(error)),
+    }
+    rustix::process::chdir("/").map_err(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_read_as_the_kernel_writes_them() {
+        assert_eq!(unescaped(br"/tmp/a\040b\134c"), br"/tmp/a b\c");
+        assert_eq!(unescaped(br"/tmp/\9"), br"/tmp/\9");
+    }
+}

@@ -1,0 +1,276 @@
+//! The Runtime API, which a function gets its events from and sends its results to (AWS Lambda Developer Guide, "Using
+//! the Lambda runtime API", version 2018-06-01). What is refused is refused in the words of Lambda's own emulator.
+//!
+//! An event that was handed out and not answered is handed out again when it is asked for, as Lambda does: the recipe's
+//! handlers fetch the event that their bootstrap had fetched before. The API of extensions is not served.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+
+use super::http::{self, Answer, NoBody};
+
+/// The most bytes that an event may have (AWS Lambda quotas: 6 MB for synchronous invocations).
+pub(super) const MOST_EVENT_BYTES: usize = 6 << 20;
+
+/// The most bytes that a response may have: `MaxPayloadSize` of aws-lambda-runtime-interface-emulator,
+/// internal/lambda/interop/model.go, and what Lambda's own messages say.
+pub(super) const MOST_RESPONSE_BYTES: usize = (6 << 20) + 100;
+
+const PREFIX: &str = "/2018-06-01/runtime/";
+
+/// One event, and what its headers say.
+#[derive(Debug, Clone)]
+pub(super) struct Invocation {
+    pub id: String,
+    pub event: Vec<u8>,
+    /// Milliseconds since 1970.
+    pub deadline_ms: u128,
+    pub arn: String,
+    pub trace: String,
+    /// What the client said of itself, as JSON.
+    pub client_context: Option<String>,
+}
+
+/// What the function does, as soon as it does so.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It asks for an event: what was before is done.
+    Next,
+    /// It has answered.
+    Response { body: Vec<u8>, content_type: String },
+    /// Its answer has so many bytes, which is too many.
+    TooLarge(usize),
+    /// It has failed.
+    Error { kind: String, body: Vec<u8> },
+    /// It has failed before its first event.
+    InitError { kind: String, body: Vec<u8> },
+}
+
+/// Where the function is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Waiting,
+    Invoked(String),
+    Answered(String),
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// What is to be handed out, and after that what was.
+    invocation: Option<Invocation>,
+    said: mpsc::UnboundedSender<Said>,
+}
+
+#[derive(Debug, Clone)]
+struct Shared {
+    state: Arc<Mutex<State>>,
+    offered: Arc<Notify>,
+}
+
+/// The Runtime API of one process; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct RuntimeApi {
+    /// Where it listens: the value of `AWS_LAMBDA_RUNTIME_API`.
+    pub address: SocketAddr,
+    /// What the function says.
+    pub said: mpsc::UnboundedReceiver<Said>,
+    shared: Shared,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl RuntimeApi {
+    /// Listens on a port of its own, on loopback only.
+    ///
+    /// # Errors
+    /// When the system gives no port.
+    pub(super) async fn start() -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (sender, said) = mpsc::unbounded_channel();
+        let state = State { phase: Phase::Starting, invocation: None, said: sender };
+        let shared = Shared { state: Arc::new(Mutex::new(state)), offered: Arc::new(Notify::new()) };
+        let handler = shared.clone();
+        let server = tokio::spawn(http::serve(listener, move |request| handler.clone().answer(request)));
+        Ok(Self { address, said, shared, server })
+    }
+
+    /// Hands out an event as soon as the function asks for one.
+    pub(super) fn offer(&self, invocation: Invocation) {
+        self.shared.state().invocation = Some(invocation);
+        self.shared.offered.notify_one();
+    }
+
+    /// Whether the function has been given this event.
+    pub(super) fn handed_out(&self, id: &str) -> bool {
+        matches!(&self.shared.state().phase, Phase::Invoked(current) | Phase::Answered(current) if current == id)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let parts: Vec<&str> = path.strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
+        let post = request.method() == Method::POST;
+        match parts.as_slice() {
+            ["invocation", "next"] if request.method() == Method::GET => self.next().await,
+            ["invocation", id, "response"] if post => self.response(id, request).await,
+            ["invocation", id, "error"] if post => self.error(id, request).await,
+            ["init", "error"] if post => self.init_error(request).await,
+            ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"] => {
+                refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "Method not allowed")
+            }
+            _ => refuse(StatusCode::NOT_FOUND, "NotFound", &format!("There is no {path} here")),
+        }
+    }
+
+    async fn next(self) -> Answer {
+        {
+            let mut state = self.state();
+            if matches!(state.phase, Phase::Starting | Phase::Answered(_)) {
+                if matches!(state.phase, Phase::Answered(_)) {
+                    state.invocation = None;
+                }
+                state.phase = Phase::Waiting;
+                let _ = state.said.send(Said::Next);
+            }
+        }
+        loop {
+            {
+                let mut state = self.state();
+                if let Some(invocation) = state.invocation.clone() {
+                    state.phase = Phase::Invoked(invocation.id.clone());
+                    return handed_out(invocation);
+                }
+            }
+            // A client that does not wait any longer drops this, and nothing is lost.
+            self.offered.notified().await;
+        }
+    }
+
+    async fn response(self, id: &str, request: Request<Incoming>) -> Answer {
+        let content_type = http::header(&request, "content-type").unwrap_or("application/octet-stream").to_owned();
+        let body = http::body(request.into_body(), MOST_RESPONSE_BYTES).await;
+        let mut state = self.state();
+        if let Some(refused) = state.refusal(id, "InvocationResponse") {
+            return refused;
+        }
+        let (said, answer) = match body {
+            Ok(body) => (Said::Response { body, content_type }, accepted()),
+            Err(NoBody::TooLarge(bytes)) => {
+                let message = format!("Exceeded maximum allowed payload size ({MOST_RESPONSE_BYTES} bytes).");
+                let refused = refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message);
+                (Said::TooLarge(bytes), refused)
+            }
+            Err(NoBody::Broken) => return broken(),
+        };
+        state.phase = Phase::Answered(id.to_owned());
+        let _ = state.said.send(said);
+        answer
+    }
+
+    async fn error(self, id: &str, request: Request<Incoming>) -> Answer {
+        let kind = error_type(&request);
+        let Ok(body) = http::body(request.into_body(), MOST_RESPONSE_BYTES).await else { return broken() };
+        let mut state = self.state();
+        if let Some(refused) = state.refusal(id, "InvocationErrorResponse") {
+            return refused;
+        }
+        state.phase = Phase::Answered(id.to_owned());
+        let _ = state.said.send(Said::Error { kind: kind.unwrap_or_else(|| type_in(&body)), body });
+        accepted()
+    }
+
+    async fn init_error(self, request: Request<Incoming>) -> Answer {
+        let kind = error_type(&request);
+        let Ok(body) = http::body(request.into_body(), MOST_RESPONSE_BYTES).await else { return broken() };
+        let state = self.state();
+        if state.phase != Phase::Starting {
+            return state.refuse_transition("InitError");
+        }
+        let _ = state.said.send(Said::InitError { kind: kind.unwrap_or_else(|| type_in(&body)), body });
+        accepted()
+    }
+}
+
+impl State {
+    /// Why the function may not answer the event `id` now; `None` when it may.
+    fn refusal(&self, id: &str, to: &str) -> Option<Answer> {
+        match &self.phase {
+            Phase::Invoked(current) | Phase::Answered(current) if current != id => {
+                Some(refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"))
+            }
+            Phase::Invoked(_) => None,
+            _ => Some(self.refuse_transition(to)),
+        }
+    }
+
+    fn refuse_transition(&self, to: &str) -> Answer {
+        let from = match self.phase {
+            Phase::Starting => "Started",
+            Phase::Waiting => "Ready",
+            Phase::Invoked(_) => "Running",
+            Phase::Answered(_) => "ResponseSent",
+        };
+        let message =
+            format!("State transition from {from} to {to} failed for runtime. Error: State transition is not allowed");
+        refuse(StatusCode::FORBIDDEN, "InvalidStateTransition", &message)
+    }
+}
+
+fn handed_out(invocation: Invocation) -> Answer {
+    let mut answer = http::json(StatusCode::OK, invocation.event);
+    http::set(&mut answer, "lambda-runtime-aws-request-id", &invocation.id);
+    http::set(&mut answer, "lambda-runtime-deadline-ms", &invocation.deadline_ms.to_string());
+    http::set(&mut answer, "lambda-runtime-invoked-function-arn", &invocation.arn);
+    http::set(&mut answer, "lambda-runtime-trace-id", &invocation.trace);
+    if let Some(context) = &invocation.client_context {
+        http::set(&mut answer, "lambda-runtime-client-context", context);
+    }
+    answer
+}
+
+fn accepted() -> Answer {
+    http::json(StatusCode::ACCEPTED, "{\"status\":\"OK\"}\n")
+}
+
+/// What is sent to a client that has broken off, and so to nobody.
+fn broken() -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer
+}
+
+fn refuse(status: StatusCode, kind: &str, message: &str) -> Answer {
+    http::json(status, format!("{}\n", json!({ "errorMessage": message, "errorType": kind })))
+}
+
+fn error_type(request: &Request<Incoming>) -> Option<String> {
+    let kind = http::header(request, "lambda-runtime-function-error-type")?;
+    (!kind.is_empty()).then(|| kind.to_owned())
+}
+
+/// The type that an error's body names.
+pub(super) fn type_in(body: &[u8]) -> String {
+    let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let kind = value.and_then(|value| value.get("errorType")?.as_str().map(str::to_owned));
+    kind.unwrap_or_else(|| "Runtime.Unknown".to_owned())
+}

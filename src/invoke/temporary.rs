@@ -1,0 +1,41 @@
+//! Directories that go when the run ends, by a signal too.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::error::{Error, Result};
+use crate::interrupt::HalfWritten;
+
+/// A directory that is removed when it is dropped, or when a signal ends the process.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    directory: TempDir,
+    _until_then: HalfWritten,
+}
+
+impl Temporary {
+    /// Makes one, where TMPDIR says.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(super) fn new() -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("layerfit-").tempdir();
+        let directory = directory.map_err(Error::io("make a directory in", std::env::temp_dir()))?;
+        Ok(Self { _until_then: HalfWritten::new(directory.path()), directory })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Makes a directory in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(super) fn empty(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path().join(name);
+        std::fs::create_dir(&path).map_err(Error::io("make", &path))?;
+        Ok(path)
+    }
+}
