@@ -12,6 +12,8 @@ tree := $(work)/opt
 layerfit := target/release/layerfit
 # The demo's R is built for the release of Debian or Ubuntu that runs here, so it is checked against this machine.
 runtime := --runtime host
+# A function in R, from the packed layers.
+hello := --code $(work)/hello --handler hello.handler --event $(work)/hello/event.json
 # Examples are built with the program everywhere but in the demo: without them it would be built anew.
 
 demo: needs
@@ -20,6 +22,9 @@ demo: needs
 	@echo; echo '$$ layerfit pack $(tree) -o $(work)/layers $(runtime)'
 	@$(layerfit) pack $(tree) -o $(work)/layers $(runtime)
 	@echo; echo 'Layers, manifest and report: $(work)/layers'
+	@rm -rf $(work)/hello; cp -r examples/hello $(work)/hello; $(layerfit) init --bootstrap $(work)/hello >/dev/null
+	@echo; echo '$$ layerfit invoke $(work)/layers $(hello)'
+	@$(layerfit) invoke $(work)/layers $(hello) || { [ $$? = 2 ] && echo 'The rest of the demo is done.'; }
 
 test: needs check-code prove page-works publish-works action-works
 
@@ -30,12 +35,14 @@ check-code:
 	cargo test --locked
 
 # What layerfit promises of a real tree, proven on the demo's (scripts/prove.py says how); R runs from the packed layers.
-# Then bootstrap/ serves events with the demo's R. With 100 runs killed at random moments: make prove KILLS=100
-prove: needs
+# Then bootstrap/ serves events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py). With 100 runs killed at random moments: make prove KILLS=100
+prove:
+	scripts/needs.sh functions
 	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) $(if $(KILLS),--kills $(KILLS)) $(tree) -- $(runtime)
 	python3 scripts/bootstrap_works.py $(tree)
+	python3 scripts/invoke_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
 
 # What report.html promises, tried in a browser (scripts/page_works.py says how).
 page-works: needs

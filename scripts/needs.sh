@@ -1,6 +1,6 @@
 #!/bin/bash
-# needs.sh [browser|python|bench]: what `make demo` and `make test` need besides Rust; and what `make page-works`,
-# `make publish-works` and `make action-works`, or `make bench` needs as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
+# needs.sh [browser|python|functions|bench]: what `make demo` and `make test` need besides Rust; and what the targets that
+# name one of these need as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
 set -euo pipefail
 
 # command:package
@@ -21,10 +21,13 @@ if [ "${1-}" = browser ]; then
     # The system's Python, for which the package is: another may come first in the PATH.
     /usr/bin/python3 -c 'import selenium' 2>/dev/null || missing+=(python3-selenium)
 fi
-# The script makes an environment of its own for what comes from PyPI.
-if [ "${1-}" = python ]; then
+# The scripts make an environment of their own for what comes from PyPI.
+if [ "${1-}" = python ] || [ "${1-}" = functions ]; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     command -v git >/dev/null || missing+=(git)
+fi
+if [ "${1-}" = functions ]; then
+    command -v strace >/dev/null || missing+=(strace)
 fi
 # 7-Zip's program is called 7zz in newer packages, and the older p7zip has it as 7z.
 if [ "${1-}" = bench ] && ! command -v 7zz 7z >/dev/null; then

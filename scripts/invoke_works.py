@@ -1,0 +1,562 @@
+#!/usr/bin/env python3
+"""Prove that `layerfit invoke` runs functions from packed layers as Lambda would, with the R of a real tree.
+
+usage: invoke_works.py [--layerfit PROGRAM] [--only CHECK]... TREE [-- PACK OPTIONS]
+
+TREE is packed with --strip all --repack-rdb and these options, bootstrap/ goes beside each function, and the functions
+run from the zips. AWS's own client (awscli) calls them, and Lambda's own Rust runtime is one of them; examples/s3-watcher
+reads and writes objects of a server that speaks S3 (moto), which checks its signatures.
+
+awscli and moto are installed from PyPI into target/invoke-works when they are not there. Every check prints one line:
+"ok NAME: figures", "FAILED NAME: what" or "skipped NAME: why"; then comes a table of cold starts, before and after
+pruning, stripping and repacking; the last line counts the checks. Exit 0: none failed; 1: one did; 2: wrong call; 77: not
+tried, because this machine allows no user namespaces.
+"""
+
+import argparse
+import base64
+import contextlib
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / "target/invoke-works"
+CLIENTS = ["awscli==1.45.11", "moto[server]==5.2.1"]
+MB = 1 << 20
+
+# What R may grow by from the 100th event to the 1,000th.
+MOST_GROWTH = 8 * MB
+# How many cold starts of each form the table's medians are of.
+STARTS = 5
+# A run that takes longer has failed.
+PATIENCE = 300
+
+
+class Failed(Exception):
+    """A check found something wrong."""
+
+
+class Skipped(Exception):
+    """Something is missing that a check needs."""
+
+
+def require(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def require_same(one, other, what):
+    require(one == other, f"{what}: {short(one)} is not {short(other)}")
+
+
+def require_in(part, whole, what):
+    require(part in whole, f"{what}: no {short(part)} in {short(whole[-1500:])}")
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) < 1600 else f"{text[:1600]}... ({len(text)} characters)"
+
+
+class Run:
+    """What a run of layerfit came to."""
+
+    def __init__(self, done):
+        self.code, self.out, self.log = done.returncode, done.stdout.decode(), done.stderr.decode("utf-8", "replace")
+
+    def values(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def value(self):
+        require_same(self.code, 0, f"exit code (the log: {self.log[-1500:]})")
+        return self.values()[0]
+
+    def error(self, kind, message, code):
+        require_same(self.code, 1, f"exit code (the log: {self.log[-1500:]})")
+        error = self.values()[0]
+        require_same(error["errorType"], kind, "error type")
+        require_in(message, error["errorMessage"], "error message")
+        require_in(f"layerfit: error {code} ", self.log, "the finding")
+        return error
+
+    def report(self, name):
+        """A figure of REPORT, as a number."""
+        found = re.search(rf"\t{name}: ([0-9.]+) ", self.log)
+        require(found, f"REPORT has no {name}: {short(self.log[-800:])}")
+        return float(found[1])
+
+
+class Bench:
+    """Layers, and functions to run from them."""
+
+    def __init__(self, layerfit, tree, options, temp):
+        self.layerfit, self.tree, self.options, self.temp = layerfit, tree, options, temp
+        self.functions = 0
+        self.layers = self.pack("layers", tree, ["--strip", "all", "--repack-rdb"])
+
+    def pack(self, name, tree, more, for_an_image=False):
+        """Packs a tree with more options; `for_an_image`, with what that lacks, and not with the caller's options."""
+        layers = self.temp / name
+        options = ["--runtime", "provided.al2023", "--bundle"] if for_an_image else self.options
+        command = [self.layerfit, "pack", tree, "-o", layers, "--quiet", *more, *options]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # 1: a finding is an error, for the image that is meant; it is written all the same when it fits.
+        require(done.returncode in (0, 1) and layers.is_dir(), f"pack: {done.stdout.decode()[-1000:]}")
+        return layers
+
+    def code(self, files):
+        """A directory with these files (a dict, or a directory to copy) and the bootstrap."""
+        self.functions += 1
+        code = self.temp / f"function-{self.functions}"
+        if isinstance(files, Path):
+            shutil.copytree(files, code)
+        else:
+            code.mkdir()
+            for name, text in files.items():
+                (code / name).write_text(text, encoding="utf-8")
+        done = subprocess.run([self.layerfit, "init", "--bootstrap", code], capture_output=True)
+        require_same(done.returncode, 0, "exit code of init --bootstrap")
+        code.chmod(0o755)
+        return code
+
+    def command(self, code, handler, more=(), layers=None):
+        return [self.layerfit, "invoke", layers or self.layers, "--handler", handler, "--code", code, *more]
+
+    def run(self, files, events=None, handler="main.handler", more=(), layers=None, prefix=()):
+        code = files if isinstance(files, Path) else self.code({"main.R": files})
+        more = list(more)
+        if events is not None:
+            path = self.temp / "events"
+            path.write_text("".join(json.dumps(event) + "\n" for event in events))
+            more += ["--event", path]
+        command = [*prefix, *self.command(code, handler, more, layers)]
+        return Run(subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE))
+
+
+def with_clients():
+    """The directory of awscli's and moto's programs; they are installed when they are not there."""
+    python = HOME / "bin/python"
+    stamp = HOME / "installed"
+    if stamp.exists() and stamp.read_text() == " ".join(CLIENTS):
+        return HOME / "bin"
+    shutil.rmtree(HOME, ignore_errors=True)
+    try:
+        venv.create(HOME, with_pip=True)
+    except subprocess.CalledProcessError as error:
+        raise Skipped(f"no environment for Python can be made (package python3-venv): {error}") from error
+    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *CLIENTS]
+    if subprocess.run(install).returncode:
+        raise Skipped(f"{', '.join(CLIENTS)} cannot be installed from PyPI")
+    stamp.write_text(" ".join(CLIENTS))
+    return HOME / "bin"
+
+
+# What AWS's tools and functions are given: nobody's credentials.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+def client_environment(more=()):
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**ours, **CREDENTIALS, "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", **dict(more)}
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+# --- the checks ---------------------------------------------------------------
+
+
+def hello(bench):
+    code = bench.code(ROOT / "examples/hello")
+    run = bench.run(code, handler="hello.handler", more=["--event", ROOT / "examples/hello/event.json"])
+    value = run.value()
+    require(re.fullmatch(r"Hello Lambda, from R \d+\.\d+\.\d+", value["message"]), f"the message is {value['message']}")
+    require_same(value["sum"], 6.5, "sum")
+    require_same(run.log.count("REPORT RequestId: "), 1, "REPORT lines")
+    figures = f"init {run.report('Init Duration'):.0f} ms, {run.report('Duration'):.0f} ms"
+    return f"{value['message']!r}; {figures}, {run.report('Max Memory Used'):.0f} MB"
+
+
+def json_in_and_out(bench):
+    events = [{"a": [1, None, {"b": "ü€😀\n"}], "n": 1.5}, [], {}, "text", 0, True, None, [[1], ["x"]]]
+    run = bench.run("handler <- function(event) event", events)
+    require_same(run.code, 0, f"exit code ({run.log[-800:]})")
+    require_same(run.values(), events, "echo")
+    return f"{len(events)} events come back as they were"
+
+
+def an_r_error(bench):
+    code = "inner <- function(x) stop('no luck: ', x)\nhandler <- function(event) inner(event$x)\n"
+    run = bench.run(code, [{"x": 7}])
+    error = run.error("simpleError", "no luck: 7", "X101")
+    stack = ["stop(\"no luck: \", x) at main.R#1", "inner(event$x) at main.R#2", "handler(event)"]
+    require_same([line for line in error["stackTrace"]][: len(stack)], stack, "stack")
+    require_in("    inner(event$x) at main.R#2\n", run.log, "the log")
+    return "its message, type and calls, in the response and in the log"
+
+
+def a_timeout(bench):
+    began = time.monotonic()
+    run = bench.run("handler <- function() { cat('begun\\n'); Sys.sleep(60) }", more=["--timeout", "2"])
+    run.error("Sandbox.Timedout", "Task timed out after 2.00 seconds", "X102")
+    require_in("begun\n", run.log, "the log")
+    require_in("Task timed out after 2.00 seconds\n", run.log, "the log")
+    require_same(run.report("Duration"), 2000.0, "duration")
+    require(time.monotonic() - began < 30, f"the run took {time.monotonic() - began:.0f} s")
+    return f"ended after 2 s, the whole run after {time.monotonic() - began:.1f}"
+
+
+def out_of_memory(bench):
+    code = "handler <- function(event) { x <- numeric(event * 131072); x[] <- 1; length(x) }"  # so many MB
+    run = bench.run(code, [300], more=["--memory", "200", "--timeout", "60"])
+    run.error("Runtime.ExitError", "Runtime exited with error: signal: killed", "X103")
+    enough = bench.run(code, [300], more=["--memory", "1024", "--timeout", "60"])
+    require_same(enough.value(), 300 * 131072, "with enough")
+    used = enough.report("Max Memory Used")
+    require(300 < used < 800, f"with enough, it used {used} MB")
+    return f"300 MB in a function of 200: killed; with 1,024 it answers and used {used:.0f}"
+
+
+def image_root(bench):
+    """A root with what an image has and no more; made once."""
+    root = bench.temp / "image"
+    if not root.exists():
+        profile = ROOT / "rules/runtimes/provided.al2023.toml"
+        done = subprocess.run([sys.executable, ROOT / "scripts/image_root.py", profile, root], capture_output=True)
+        if done.returncode:
+            raise Skipped(f"no root with only what an image has: {done.stderr.decode()[-400:]}")
+    return root
+
+
+def bundled(bench):
+    """Layers that need no more than an image; made once."""
+    layers = bench.temp / "bundled"
+    return layers if layers.exists() else bench.pack("bundled", bench.tree, ["--strip", "all"], for_an_image=True)
+
+
+def in_an_image(bench):
+    """With nothing around the layers but what the image has; --bundle takes the rest from here."""
+    root = image_root(bench)
+    layers = bundled(bench)
+    code = "handler <- function() list(sum = sum(solve(diag(3))), shell = nzchar(Sys.which('sh')))"
+    run = bench.run(code, layers=layers, more=["--rootfs", root, "--timeout", "20"])
+    require_same(run.value()["sum"], 3, "sum of solve(diag(3))")
+    return "answers with --rootfs, a root with only what provided.al2023 has"
+
+
+def a_missing_library(bench):
+    """Without libgfortran, where no system can make up for it, the message names it."""
+    root = image_root(bench)
+    name = "libgfortran.so.5"
+    tree = bench.temp / "without"
+    layers = bundled(bench)
+    for layer in json.loads((layers / "manifest.json").read_text())["layers"]:
+        subprocess.run(["unzip", "-q", "-o", layers / layer["zip"], "-d", tree], check=True)
+    gone = list(tree.rglob(f"{name}*"))
+    require(gone, f"the layers have no {name}")
+    for path in gone:
+        path.unlink()
+    code = "handler <- function() sum(solve(diag(3)))"
+    run = bench.run(code, layers=tree, more=["--rootfs", root, "--timeout", "20"])
+    require_same(run.code, 1, f"exit code ({run.log[-500:]})")
+    require_in(f"{name}: cannot open shared object file", run.log, "the log")
+    require_in(f"help: {name} is in neither the layers nor the system around them", run.log, "the help")
+    kind = run.values()[0]["errorType"]
+    return f"{name} is named by {kind}'s message and by the help"
+
+
+def a_thousand_events(bench):
+    code = """
+        handler <- function(event) {
+            line <- grep("^VmRSS", readLines("/proc/self/status"), value = TRUE)
+            list(rss = as.numeric(gsub("[^0-9]", "", line)) * 1024, n = event$n)
+        }
+    """
+    began = time.monotonic()
+    run = bench.run(code, [{"n": n, "text": "x" * 2000, "list": list(range(50))} for n in range(1000)],
+                    more=["--memory", "256"])  # fmt: skip
+    taken = time.monotonic() - began
+    require_same(run.code, 0, f"exit code ({run.log[-800:]})")
+    values = run.values()
+    require_same([value["n"] for value in values], list(range(1000)), "events answered")
+    growth = values[-1]["rss"] - values[99]["rss"]
+    require(growth < MOST_GROWTH, f"R grew by {growth} bytes from the 100th event to the last")
+    require_same(run.log.count("Init Duration"), 1, "starts")
+    used = [int(mb) for mb in re.findall(r"Max Memory Used: (\d+) MB", run.log)]
+    require_same(len(used), 1000, "REPORT lines")
+    durations = sorted(float(ms) for ms in re.findall(r"\tDuration: ([0-9.]+) ms", run.log))
+    growth = f"{growth / MB:+.1f} MB since the 100th"
+    return f"{taken:.1f} s in all, {durations[500]:.1f} ms each (median), {used[-1]} MB, {growth}, one start"
+
+
+def without_root(bench):
+    if os.geteuid() != 0:
+        return "all of these ran without root"
+    code = bench.code({"main.R": "handler <- function() 'me'"})
+    prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "TMPDIR=/tmp"]
+    require_same(bench.run(code, prefix=prefix).value(), "me", "response to user 65534")
+    return "user 65534 may, too"
+
+
+@contextlib.contextmanager
+def listening(bench, code, handler, more=()):
+    command = bench.command(code, handler, ["--listen", "127.0.0.1:0", *more])
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    lines = []
+    try:
+        first = process.stderr.readline()
+        found = re.search(r"http://\S+", first)
+        require(found, f"it does not listen: {first}")
+        yield found[0], lines
+    finally:
+        process.terminate()
+        lines += process.communicate(timeout=PATIENCE)[1].splitlines()
+    require_same(process.returncode, -signal.SIGTERM, "what it ends by once it is told to")
+
+
+def the_aws_cli(bench):
+    programs = with_clients()
+    code = bench.code({"main.R": """
+        handler <- function(event, context) {
+            if (identical(event$fail, TRUE)) stop("as asked")
+            cat("the log\n")
+            list(event = event, client = context$client_context$custom, id = context$request_id)
+        }
+    """})  # fmt: skip
+    out = bench.temp / "out.json"
+    with listening(bench, code, "main.handler") as (url, lines):
+        def invoke(payload, *more):
+            command = [programs / "aws", "lambda", "invoke", "--endpoint-url", url, "--function-name", "any", *more,
+                       "--payload", payload, out]  # fmt: skip
+            done = subprocess.run(command, capture_output=True, env=client_environment(), timeout=PATIENCE)
+            require_same(done.returncode, 0, f"exit code of aws: {done.stderr.decode()}")
+            return json.loads(done.stdout), out.read_text()
+
+        said, body = invoke('{"x": [1, "ü"]}', "--log-type", "Tail", "--client-context", "eyJjdXN0b20iOnsiayI6InYifX0=")
+        require_same((said["StatusCode"], said["ExecutedVersion"]), (200, "$LATEST"), "status and version")
+        require("FunctionError" not in said, f"aws says {said}")
+        value = json.loads(body)
+        require_same((value["event"], value["client"]), ({"x": [1, "ü"]}, {"k": "v"}), "event and client context")
+        log = base64.b64decode(said["LogResult"]).decode()
+        require(log.startswith(f"START RequestId: {value['id']}") and "the log\n" in log and "\nREPORT " in log, log)
+        said, body = invoke('{"fail": true}')
+        require_same(said["FunctionError"], "Unhandled", "FunctionError")
+        require_same(json.loads(body)["errorMessage"], "as asked", "errorMessage")
+        said, body = invoke('"later"', "--invocation-type", "Event")
+        require_same((said["StatusCode"], body), (202, ""), "an event that nobody waits for")
+        value = json.loads(invoke("{}")[1])
+        require(value["id"].endswith("4"), f"the one that nobody waited for was not run before: {value['id']}")
+    require_same(len([line for line in lines if line.startswith("REPORT ")]), 4, "invocations in the log")
+    version = subprocess.run([programs / "aws", "--version"], capture_output=True, text=True)
+    return f"{(version.stdout or version.stderr).split()[0]}: response, log, client context, error, Event"
+
+
+def lambdas_rust_runtime(bench):
+    crate = ROOT / "tests/rust-function"
+    build = ["cargo", "build", "-q", "--locked", "--manifest-path", crate / "Cargo.toml"]
+    target = ROOT / "target/rust-function"
+    done = subprocess.run(build, env={**os.environ, "CARGO_TARGET_DIR": str(target)}, capture_output=True)
+    require_same(done.returncode, 0, f"exit code of cargo: {done.stderr.decode()[-800:]}")
+    code = bench.temp / "rust"
+    code.mkdir()
+    shutil.copy(target / "debug/rust-function", code / "bootstrap")
+    (bench.temp / "empty").mkdir()
+    events = [{"x": 1}, {"do": "fail"}, {"do": "panic"}, {"big": "x" * 5_000_000}, {"x": 2}]
+    run = bench.run(code, events, layers=bench.temp / "empty", more=["--memory", "256", "--timeout", "20"])
+    require_same(run.code, 1, f"exit code ({run.log[-800:]})")
+    values = run.values()
+    arn = "arn:aws:lambda:us-east-1:012345678912:function:function"
+    for index in (0, 3, 4):
+        wanted = {"event": events[index], "request_id": f"00000000-0000-4000-8000-{index + 1:012x}", "arn": arn,
+                  "traced": True, "deadline": True, "memory": 256, "name": "function"}  # fmt: skip
+        require_same(values[index], wanted, f"response {index}")
+    for index in (1, 2):
+        require_in("as it was asked to", values[index]["errorMessage"], f"error {index}")
+    require_in('the event is {"x":1}\n', run.log, "the log")
+    version = re.search(r'name = "lambda_runtime"\nversion = "([^"]+)"', (crate / "Cargo.lock").read_text())[1]
+    return f"lambda_runtime {version}: responses, an error, a panic and 5 MB; init {run.report('Init Duration'):.0f} ms"
+
+
+@contextlib.contextmanager
+def s3_server(programs, temp):
+    """moto on loopback. After seven requests, which are for the buckets and a user, it checks signatures as AWS does."""
+    port = free_port()
+    environment = client_environment({"INITIAL_NO_AUTH_ACTION_COUNT": "7"})
+    command = [programs / "moto_server", "-H", "127.0.0.1", "-p", str(port)]
+    log = open(temp / "moto", "wb")
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        began = time.monotonic()
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                require(process.poll() is None and time.monotonic() - began < 60, "moto does not start")
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+        log.close()
+
+
+def s3_watcher(bench):
+    """examples/s3-watcher: an RDS file's average, from one bucket into another."""
+    if not list(bench.tree.glob("*/lib*/R/*library/httr")):
+        raise Skipped("the tree has no httr")
+    programs = with_clients()
+    code = bench.code(ROOT / "examples/s3-watcher")
+    rds = bench.temp / "numbers.rds"
+    # R's own: the numbers 1 to 20, as saveRDS() writes them.
+    value = bench.run("handler <- function() { f <- tempfile(); saveRDS(as.numeric(1:20), f);"
+                      " as.integer(readBin(f, 'raw', 1e6)) }").value()  # fmt: skip
+    rds.write_bytes(bytes(value))
+    require(gzip.decompress(rds.read_bytes()).startswith(b"X\n"), "saveRDS() wrote something else")
+    with s3_server(programs, bench.temp) as url:
+        environment = client_environment()
+
+        def aws(*arguments):
+            command = [programs / "aws", "--endpoint-url", url, *arguments]
+            done = subprocess.run(command, capture_output=True, env=environment, timeout=PATIENCE)
+            require_same(done.returncode, 0, f"exit code of aws {arguments[:2]}: {done.stderr.decode()}")
+            return done.stdout
+
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+        aws("s3api", "create-bucket", "--bucket", "rlam1")
+        aws("s3api", "create-bucket", "--bucket", "rlam1-output")
+        aws("s3api", "put-object", "--bucket", "rlam1", "--key", "in/some numbers.rds", "--body", rds)
+        aws("iam", "create-user", "--user-name", "f")
+        aws("iam", "put-user-policy", "--user-name", "f", "--policy-name", "p", "--policy-document", json.dumps(policy))
+        key = json.loads(aws("iam", "create-access-key", "--user-name", "f"))["AccessKey"]
+        urllib.request.urlopen(f"{url}/rlam1").close()  # the seventh: from here on, signatures are checked
+        variables = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+                     "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}  # fmt: skip
+
+        def watch(variables):
+            more = ["--event", code / "event.json", "--timeout", "20", "--memory", "256"]
+            for name, value in variables.items():
+                more += ["--env", f"{name}={value}"]
+            return bench.run(code, handler="s3_watcher.handler", more=more)
+
+        run = watch(variables)
+        wanted = {"averages": [{"bucket": "rlam1", "key": "in/some numbers.rds", "average": 10.5}]}
+        value = run.value()
+        value["averages"] = value["averages"] if isinstance(value["averages"], list) else [value["averages"]]
+        require_same(value, wanted, "response")
+        environment.update({name: variables[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")})
+        aws("s3api", "get-object", "--bucket", "rlam1-output", "--key", "in/some numbers.txt", bench.temp / "average")
+        require_same((bench.temp / "average").read_text(), "Average = 10.5", "the object")
+        wrong = watch({**variables, "AWS_SECRET_ACCESS_KEY": "x" * 40})
+        wrong.error("simpleError", "SignatureDoesNotMatch", "X101")
+    return f"Average = 10.5 of an object of moto's, which checks the signature; {run.report('Duration'):.0f} ms"
+
+
+# --- the table ----------------------------------------------------------------
+
+FORMS = (
+    ("as it is", ["--ignore", "safe", "--strip", "none"]),
+    ("pruned", ["--strip", "none"]),
+    ("and stripped (--strip all)", ["--strip", "all"]),
+    ("and repacked (--repack-rdb)", ["--strip", "all", "--repack-rdb"]),
+)
+
+
+def cold_starts(bench):
+    """Cold starts of each form of the tree, in turns, so that what else the machine does is shared."""
+    code = bench.code({"main.R": "handler <- function() 1"})
+    forms = []
+    for number, (name, more) in enumerate(FORMS):
+        layers = bench.pack(f"form-{number}", bench.tree, more)
+        manifest = json.loads((layers / "manifest.json").read_text())
+        zipped = sum(layer["zipped_bytes"] for layer in manifest["layers"])
+        unzipped = sum(layer["unzipped_bytes"] for layer in manifest["layers"])
+        forms.append((name, layers, len(manifest["layers"]), zipped, unzipped, []))
+    for _ in range(STARTS):
+        for form in forms:
+            run = bench.run(code, layers=form[1], more=["--timeout", "20"])
+            require_same(run.value(), 1, "response")
+            form[5].append(run.report("Init Duration"))
+    rows = [f"  {'form of the tree':<28} {'layers':>6} {'zipped':>12} {'unzipped':>12} {'init ms':>8}"]
+    for name, _, count, zipped, unzipped, starts in forms:
+        rows.append(f"  {name:<28} {count:>6} {zipped:>12,} {unzipped:>12,} {statistics.median(starts):>8.0f}")
+    return f"median init of {STARTS} starts each\n" + "\n".join(rows)
+
+
+CHECKS = (
+    hello,
+    json_in_and_out,
+    an_r_error,
+    a_timeout,
+    out_of_memory,
+    in_an_image,
+    a_missing_library,
+    a_thousand_events,
+    without_root,
+    the_aws_cli,
+    lambdas_rust_runtime,
+    s3_watcher,
+    cold_starts,
+)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--layerfit", type=Path, default=ROOT / "target/release/layerfit", metavar="PROGRAM")
+    parser.add_argument("--only", action="append", metavar="CHECK", help="this check, and others that are named so")
+    parser.add_argument("tree", type=Path, help="a tree that belongs at /opt, with R in R/")
+    parser.add_argument("options", nargs="*", help="options for pack, after --")
+    arguments = parser.parse_args()
+    names = [check.__name__ for check in CHECKS]
+    for name in arguments.only or ():
+        if name not in names:
+            parser.error(f"there is no check {name}; there are {', '.join(names)}")
+    if not (arguments.tree / "R/bin/Rscript").exists():
+        parser.error(f"{arguments.tree} holds no R/bin/Rscript")
+    space = ["unshare", "--user", "--map-user=993", "--map-group=990", "--keep-caps", "--mount", "--pid", "--fork", "true"]
+    if subprocess.run(space, stderr=subprocess.DEVNULL).returncode:
+        print("skipped: user namespaces are not allowed here, which layerfit invoke needs", file=sys.stderr)
+        return 77
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="invoke-works-") as temp:
+        os.chmod(temp, 0o755)
+        bench = Bench(arguments.layerfit.resolve(), arguments.tree.resolve(), arguments.options, Path(temp))
+        for check in CHECKS:
+            if arguments.only and check.__name__ not in arguments.only:
+                continue
+            name = check.__name__.replace("_", "-")
+            try:
+                print(f"ok {name}: {check(bench)}", flush=True)
+                passed += 1
+            except Skipped as why:
+                print(f"skipped {name}: {why}", flush=True)
+            except (Failed, subprocess.TimeoutExpired, ValueError, KeyError, IndexError) as why:
+                print(f"FAILED {name}: {type(why).__name__ + ': ' if not isinstance(why, Failed) else ''}{why}", flush=True)
+                failed += 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
