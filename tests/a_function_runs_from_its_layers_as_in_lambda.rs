@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use raw_zip::{Part, zip};
 use serde_json::{Value, json};
 use support::function::sandboxes_can_be_made;
-use support::{Run, World};
+use support::{Run, World, assert_no_finding};
 
 /// Values in the lines of stdout.
 fn values(run: &Run) -> Vec<Value> {
@@ -389,6 +389,10 @@ fn check_runs_the_function_too() {
     let check = ["check", "ROOT", "--runtime", "host", "--run", "main.handler"];
     let (code, report) = world.json(&check);
     assert_eq!(code, 0, "{report}");
+    assert_no_finding(&report, "X101");
+    assert_no_finding(&report, "X102");
+    assert_no_finding(&report, "X103");
+    assert_no_finding(&report, "X104");
     fs::write(world.beside("event"), "1").expect("written");
     let with_event = [&check[..], &["--event", "event"]].concat();
     let (code, report) = world.json(&with_event);
