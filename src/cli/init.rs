@@ -112,6 +112,6 @@ fn configuration(report: &Report) -> String {
     text += "# Layers with names, and the units they hold (`layerfit plan -v` lists them).\n\
              # [[layer]]\n# name = \"runtime\"\n# holds = [\"r\", \"lib:*\"]\n\n\
              # What `layerfit publish` takes: names are the prefix and the layer's.\n\
-             # [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
+             [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
     text
 }
