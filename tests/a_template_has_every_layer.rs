@@ -33,6 +33,33 @@ fn each_layer_is_there_in_the_functions_order_with_its_zip_as_seen_from_the_temp
 }
 
 #[test]
+fn the_way_to_the_zips_is_told_from_any_directory_and_by_any_name() {
+    let world = World::new();
+    world.file("a", "one");
+    fs::create_dir(world.beside("sub")).expect("made");
+    std::os::unix::fs::symlink("sub", world.beside("link")).expect("linked");
+    for (template, zip) in [("../template.yaml", "sub/out/layer-1.zip"), ("../link/template.yaml", "out/layer-1.zip")] {
+        let mut command = world.command(&["pack", "ROOT", "-o", "out", "--template", template]);
+        command.current_dir(world.beside("sub"));
+        assert_eq!(support::Run::of(command).code, 0);
+        let text = fs::read_to_string(world.beside("sub").join(template)).expect("read");
+        assert!(text.contains(&format!("ContentUri: \"{zip}\"")), "{template}: {text}");
+    }
+}
+
+#[test]
+fn a_template_in_the_tree_is_refused() {
+    let world = World::new();
+    world.file("lib/a", "one");
+    for file in ["opt/template.yaml", "opt/lib/template.yaml"] {
+        let run = template(&world, file, &[]);
+        assert_eq!(run.code, 2);
+        assert!(run.stderr.contains("is in the tree to be packed"), "{}", run.stderr);
+    }
+    assert_eq!(world.names_beside(), ["opt"]);
+}
+
+#[test]
 fn the_architecture_is_that_of_the_files() {
     let world = World::new();
     world.program("bin/tool", &[], &[]);

@@ -116,6 +116,43 @@ fn each_refusal_has_its_remedy() {
 }
 
 #[test]
+fn a_record_that_cannot_be_written_and_a_directory_without_manifest_are_told_before_anything_is_asked() {
+    let world = world("exit 1");
+    let record = world.beside("nowhere/layers.json");
+    let run = publish(&world, &["-o", &record.to_string_lossy()]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("no record can be written there"), "{}", run.stderr);
+    let run = world.run(&["publish", "ROOT"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("has no manifest.json") && run.stderr.contains("layerfit pack"), "{}", run.stderr);
+    assert_eq!(log(&world), "");
+}
+
+#[test]
+fn of_two_runs_at_once_one_is_refused() {
+    let world = publisher("", |byte| byte);
+    let other = fs::File::open(world.beside("out")).expect("opened");
+    other.lock().expect("locked");
+    let run = publish(&world, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("another layerfit publishes it"), "{}", run.stderr);
+    assert_eq!(log(&world), "");
+    drop(other);
+    let run = publish(&world, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[test]
+fn an_accounts_number_is_no_sign_of_another_problem() {
+    let said = "An error occurred (ResourceNotFoundException) when calling the GetFunctionConfiguration operation: Function \
+                not found: arn:aws:lambda:eu-west-1:123430156413:function:f";
+    let world = world(&format!("{LISTS}\necho '{said}' >&2; exit 254"));
+    let run = publish(&world, &["--function", "f"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("layerfit publishes layers, and makes no function"), "{}", run.stderr);
+}
+
+#[test]
 fn credentials_that_the_cli_writes_are_not_shown() {
     let world = world("echo \"tried AKIAIOSFODNN7EXAMPLE with $AWS_SECRET_ACCESS_KEY\" >&2; exit 255");
     let run = publish(&world, &[]);

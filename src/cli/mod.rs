@@ -76,7 +76,7 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         }
         Command::Pack { root, output, template, common } => {
             // Before the work, so that a file of the user's is known at once.
-            let template = template.as_deref().map(Template::begin).transpose()?;
+            let template = template.as_deref().map(|path| Template::begin(path, root)).transpose()?;
             with_report(cli.color, common, |settings, progress| {
                 let report = pipeline::pack(root, output, settings, progress)?;
                 if let Some(template) = template.as_ref().filter(|_| report.fits) {

@@ -11,6 +11,7 @@ mod record;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use aws::Aws;
@@ -64,6 +65,7 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     }
     let layers = layers(directory, &manifest, request, say)?;
     let record = request.record.clone().unwrap_or_else(|| directory.join(RECORD));
+    let _lock = if request.dry_run { None } else { Some(alone(directory, &record)?) };
     let former = former(&record, &layers)?;
     let how = how(&manifest, &request.how)?;
 
@@ -87,6 +89,26 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     let done = Published { retired: former, ..done };
     done.store(&record)?;
     Ok(Outcome::Done(done))
+}
+
+/// Before anything is published: the record can be written where it is to be, and no other run publishes this directory, which
+/// would not see in time what this one publishes. Both are so as long as what is given is held.
+fn alone(directory: &Path, record: &Path) -> Result<File> {
+    let place = record.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !place.is_dir() || record.is_dir() {
+        return Err(Error::Usage {
+            message: format!("{}: no record can be written there", record.display()),
+            help: "name a file in a directory that there is, with -o".to_owned(),
+        });
+    }
+    let lock = File::open(directory).map_err(Error::io("open", directory))?;
+    if lock.try_lock().is_err() {
+        return Err(Error::Usage {
+            message: format!("{}: another layerfit publishes it", directory.display()),
+            help: "wait for it, and run this again; what is published is not published again".to_owned(),
+        });
+    }
+    Ok(lock)
 }
 
 /// The layers of the manifest, by the names they are to have in AWS.

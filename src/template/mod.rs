@@ -36,11 +36,20 @@ struct TemplateLayer {
 }
 
 impl Template {
-    /// Begins to write a template to `path`, before there is anything to say in it.
+    /// Begins to write a template of layers of the tree `root` to `path`, before there is anything to say in it.
     ///
     /// # Errors
-    /// When there is something that layerfit did not write, or that cannot be read.
-    pub fn begin(path: &Path) -> Result<Self> {
+    /// When there is something that layerfit did not write, or that cannot be read; and in the tree, where the next run would
+    /// pack it.
+    pub fn begin(path: &Path, root: &Path) -> Result<Self> {
+        if let (Ok(root), Ok(directory)) = (root.canonicalize(), directory(path).canonicalize())
+            && directory.starts_with(&root)
+        {
+            return Err(Error::Usage {
+                message: format!("--template {}: is in the tree to be packed", path.display()),
+                help: "give a file outside of it, beside the output directory".to_owned(),
+            });
+        }
         match std::fs::read(path) {
             Ok(bytes) if bytes.starts_with(MARKER.as_bytes()) => {}
             Ok(_) => {
@@ -50,8 +59,8 @@ impl Template {
                 });
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-                if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+                let directory = directory(path);
+                if !directory.is_dir() {
                     return Err(Error::Usage {
                         message: format!("--template {}: there is no {}", path.display(), directory.display()),
                         help: "make the directory, or give another file".to_owned(),
@@ -69,13 +78,18 @@ impl Template {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, output: &Path, report: &Report, asked: Option<&str>) -> Result<()> {
-        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
-        let (template, output) = (absolute(&self.path)?, absolute(output)?);
-        let from = template.parent().unwrap_or(Path::new("/"));
+        // As they really are: between paths with ".." or links in them, the way could not be told from their names.
+        let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
+        let (from, output) = (real(directory(&self.path))?, real(output)?);
         // Between two absolute paths there always is a way.
         let content = pathdiff::diff_paths(&output, from).unwrap_or(output);
         replace_file(&self.path, text(report, &content, asked)?.as_bytes())
     }
+}
+
+/// The directory that a file is in.
+fn directory(file: &Path) -> &Path {
+    file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The template, with the layers in the directory `content`, as seen from where it will be.

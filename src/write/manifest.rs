@@ -111,7 +111,14 @@ impl Manifest {
     /// When it cannot be read, or is none.
     pub fn read(directory: &Path) -> Result<Self> {
         let path = directory.join(MANIFEST);
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Data {
+                file: directory.display().to_string(),
+                message: format!("has no {MANIFEST}"),
+                help: "name a directory that `layerfit pack` wrote".to_owned(),
+            },
+            _ => Error::io("read", &path)(error),
+        })?;
         Self::parse(&text).map_err(|why| Error::Data {
             file: path.display().to_string(),
             message: why,
