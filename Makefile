@@ -13,7 +13,7 @@ layerfit := target/release/layerfit
 # The demo's R is built for the release of Debian or Ubuntu that runs here, so it is checked against this machine.
 runtime := --runtime host
 # A function in R, from the packed layers.
-hello := --code $(work)/hello --handler hello.handler --event $(work)/hello/event.json
+hello := --code $(work)/hello --handler hello.handler --event $(work)/hello/event.json --timeout 10 --memory 256
 # Examples are built with the program everywhere but in the demo: without them it would be built anew.
 
 demo: needs
@@ -35,7 +35,8 @@ check-code:
 	cargo test --locked
 
 # What layerfit promises of a real tree, proven on the demo's (scripts/prove.py says how); R runs from the packed layers.
-# Then bootstrap/ serves events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py). With 100 runs killed at random moments: make prove KILLS=100
+# Then bootstrap/ serves events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py).
+# With 100 runs killed at random moments: make prove KILLS=100
 prove:
 	scripts/needs.sh functions
 	cargo build --release --locked --bins --examples

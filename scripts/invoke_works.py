@@ -133,7 +133,11 @@ class Bench:
         return code
 
     def command(self, code, handler, more=(), layers=None):
-        return [self.layerfit, "invoke", layers or self.layers, "--handler", handler, "--code", code, *more]
+        command = [self.layerfit, "invoke", layers or self.layers, "--handler", handler, "--code", code, *more]
+        # Enough for any release's R on a slow machine, where a check does not say otherwise.
+        for option, value in (("--memory", "256"), ("--timeout", "20")):
+            command += [] if option in more else [option, value]
+        return command
 
     def run(self, files, events=None, handler="main.handler", more=(), layers=None, prefix=()):
         code = files if isinstance(files, Path) else self.code({"main.R": files})
@@ -259,7 +263,7 @@ def in_an_image(bench):
     root = image_root(bench)
     layers = bundled(bench)
     code = "handler <- function() list(sum = sum(solve(diag(3))), shell = nzchar(Sys.which('sh')))"
-    run = bench.run(code, layers=layers, more=["--rootfs", root, "--timeout", "20"])
+    run = bench.run(code, layers=layers, more=["--rootfs", root])
     require_same(run.value()["sum"], 3, "sum of solve(diag(3))")
     return "answers with --rootfs, a root with only what provided.al2023 has"
 
@@ -277,7 +281,7 @@ def a_missing_library(bench):
     for path in gone:
         path.unlink()
     code = "handler <- function() sum(solve(diag(3)))"
-    run = bench.run(code, layers=tree, more=["--rootfs", root, "--timeout", "20"])
+    run = bench.run(code, layers=tree, more=["--rootfs", root])
     require_same(run.code, 1, f"exit code ({run.log[-500:]})")
     require_in(f"{name}: cannot open shared object file", run.log, "the log")
     require_in(f"help: {name} is in neither the layers nor the system around them", run.log, "the help")
@@ -293,8 +297,7 @@ def a_thousand_events(bench):
         }
     """
     began = time.monotonic()
-    run = bench.run(code, [{"n": n, "text": "x" * 2000, "list": list(range(50))} for n in range(1000)],
-                    more=["--memory", "256"])  # fmt: skip
+    run = bench.run(code, [{"n": n, "text": "x" * 2000, "list": list(range(50))} for n in range(1000)])
     taken = time.monotonic() - began
     require_same(run.code, 0, f"exit code ({run.log[-800:]})")
     values = run.values()
@@ -382,7 +385,7 @@ def lambdas_rust_runtime(bench):
     shutil.copy(target / "debug/rust-function", code / "bootstrap")
     (bench.temp / "empty").mkdir()
     events = [{"x": 1}, {"do": "fail"}, {"do": "panic"}, {"big": "x" * 5_000_000}, {"x": 2}]
-    run = bench.run(code, events, layers=bench.temp / "empty", more=["--memory", "256", "--timeout", "20"])
+    run = bench.run(code, events, layers=bench.temp / "empty", more=["--memory", "256"])
     require_same(run.code, 1, f"exit code ({run.log[-800:]})")
     values = run.values()
     arn = "arn:aws:lambda:us-east-1:012345678912:function:function"
@@ -455,7 +458,7 @@ def s3_watcher(bench):
                      "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}  # fmt: skip
 
         def watch(variables):
-            more = ["--event", code / "event.json", "--timeout", "20", "--memory", "256"]
+            more = ["--event", code / "event.json"]
             for name, value in variables.items():
                 more += ["--env", f"{name}={value}"]
             return bench.run(code, handler="s3_watcher.handler", more=more)
@@ -495,7 +498,7 @@ def cold_starts(bench):
         forms.append((name, layers, len(manifest["layers"]), zipped, unzipped, []))
     for _ in range(STARTS):
         for form in forms:
-            run = bench.run(code, layers=form[1], more=["--timeout", "20"])
+            run = bench.run(code, layers=form[1])
             require_same(run.value(), 1, "response")
             form[5].append(run.report("Init Duration"))
     rows = [f"  {'form of the tree':<28} {'layers':>6} {'zipped':>12} {'unzipped':>12} {'init ms':>8}"]
