@@ -16,8 +16,8 @@ use crate::gate::Growth;
 #[derive(Debug, Parser)]
 #[command(name = "layerfit", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
-    /// Whether to use colours [default: auto: on a terminal, unless NO_COLOR is set]
-    #[arg(long, global = true, value_name = "WHEN", value_enum, hide_default_value = true, default_value_t)]
+    /// Whether to use colours; auto does on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, display_order = 900)]
     pub color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
@@ -201,12 +201,12 @@ pub enum Command {
 }
 
 /// Where each shell looks for completions of a user's own, as their manuals say.
-const COMPLETIONS: &str = "Where to put it:\n  \
-    bash        layerfit completions bash >~/.local/share/bash-completion/completions/layerfit\n  \
-    zsh         layerfit completions zsh >DIR/_layerfit, with DIR in fpath before compinit runs\n  \
-    fish        layerfit completions fish >~/.config/fish/completions/layerfit.fish\n  \
-    elvish      layerfit completions elvish >~/.config/elvish/lib/layerfit.elv, and `use layerfit` in rc.elv\n  \
-    powershell  layerfit completions powershell >>$PROFILE";
+const COMPLETIONS: &str = "Where each shell looks for it:\n  \
+    bash        ~/.local/share/bash-completion/completions/layerfit\n  \
+    zsh         _layerfit in a directory of fpath, before compinit runs\n  \
+    fish        ~/.config/fish/completions/layerfit.fish\n  \
+    elvish      ~/.config/elvish/lib/layerfit.elv; `use layerfit` in rc.elv\n  \
+    powershell  the end of the file $PROFILE";
 
 /// What can be done with profiles of images.
 #[derive(Debug, Subcommand)]
