@@ -68,7 +68,7 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         }
         Command::Plan { root, tree: true, common } => {
             let report = with_settings(common, |settings, progress| pipeline::plan(root, settings, progress))?;
-            print(&report::tree(&report, if common.verbose { Detail::Full } else { Detail::Short }))?;
+            done(&report::tree(&report, if common.verbose { Detail::Full } else { Detail::Short }))?;
             Ok(exit(&report))
         }
         Command::Plan { root, tree: false, common } => {
@@ -101,14 +101,13 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         Command::Diff { old, new, common } => {
             let (old, new) = (several(old), several(new));
             let diff = with_settings(common, |settings, progress| pipeline::diff(&old, &new, settings, progress))?;
-            print(&in_three_formats(
+            done(&in_three_formats(
                 "diff",
                 common,
                 |detail| gate::table(&diff, detail),
                 || gate::json(&diff),
                 || gate::markdown(&diff),
-            )?)?;
-            Ok(Exit::Done)
+            )?)
         }
         Command::Invoke { paths, handler, function, runtime, repeat, listen, trace } => {
             let runtime = crate::rules::RuntimeProfile::load(runtime)?;
@@ -123,52 +122,37 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
             crate::invoke::run_inside(spec);
             Ok(Exit::Done)
         }
-        Command::Init { bootstrap: Some(directory), .. } => {
-            print(&init::bootstrap(directory)?)?;
-            Ok(Exit::Done)
-        }
+        Command::Init { bootstrap: Some(directory), .. } => done(&init::bootstrap(directory)?),
         Command::Init { root, bootstrap: None } => {
             let settings = settings::settings(&Common::default(), &config::Config::default())?;
             let progress = progress::bar(false);
             let report = pipeline::plan(root, &settings, progress.as_ref());
             progress.done();
-            print(&init::write(&report?)?)?;
-            Ok(Exit::Done)
+            done(&init::write(&report?)?)
         }
         Command::Why { target, root, all, if_dropped, common } => {
             let (question, root) = why::question(target.as_deref(), root.as_deref(), *all, if_dropped)?;
             let answer =
                 with_settings(common, |settings, progress| pipeline::why(&root, &question, settings, progress))?;
-            print(&why::show(&answer, common)?)?;
-            Ok(Exit::Done)
+            done(&why::show(&answer, common)?)
         }
         Command::Publish { arguments } => publish::run(arguments),
-        Command::Runtime { command } => {
-            print(&runtime::run(command)?)?;
-            Ok(Exit::Done)
-        }
-        Command::Rules { code, rules, format } => {
-            print(&rules::page(code.as_deref(), rules, *format)?)?;
-            Ok(Exit::Done)
-        }
-        Command::Config { schema: true, .. } => {
-            print(&config::schema()?)?;
-            Ok(Exit::Done)
-        }
+        Command::Runtime { command } => done(&runtime::run(command)?),
+        Command::Rules { code, rules, format } => done(&rules::page(code.as_deref(), rules, *format)?),
+        Command::Config { schema: true, .. } => done(&config::schema()?),
         Command::Config { schema: false, common } => {
             let given = matches.subcommand().map(|(_, given)| given);
-            print(&config::sources(common, given)?)?;
-            Ok(Exit::Done)
+            done(&config::sources(common, given)?)
         }
-        Command::Completions { shell } => {
-            print(&generate::completions(*shell))?;
-            Ok(Exit::Done)
-        }
-        Command::Man { directory } => {
-            print(&generate::manual(directory.as_deref())?)?;
-            Ok(Exit::Done)
-        }
+        Command::Completions { shell } => done(&generate::completions(*shell)),
+        Command::Man { directory } => done(&generate::manual(directory.as_deref())?),
     }
+}
+
+/// Prints what a command answers, which is all that it does.
+fn done(answer: &[u8]) -> Result<Exit> {
+    print(answer)?;
+    Ok(Exit::Done)
 }
 
 /// Does work with the settings and as many threads as the arguments ask for.
