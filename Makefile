@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works bench reports fuzz needs clean
+.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works bench reports fuzz static package needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -86,6 +86,18 @@ bench:
 # Half an hour for each reader of files that strangers make: make fuzz MINUTES=30
 fuzz:
 	scripts/fuzz.sh $(or $(MINUTES),30)
+
+# One binary that needs no library of the machine it runs on: target/ARCH-unknown-linux-musl/release/layerfit
+static := $(shell uname -m)-unknown-linux-musl
+static:
+	scripts/needs.sh static
+	rustup target add $(static)
+	cargo build --release --locked --target $(static)
+	! readelf -lW target/$(static)/release/layerfit | grep INTERP
+
+# The crate as it would be published, built from nothing but what is in it: a file that is embedded and left out fails it.
+package: needs
+	cargo package --locked
 
 reports: needs
 	cargo build --release --locked

@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs.sh [browser|python|functions|bench]: what `make demo` and `make test` need besides Rust; and what the targets that
+# needs.sh [browser|python|functions|bench|static]: what `make demo` and `make test` need besides Rust; and what the targets that
 # name one of these need as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
 set -euo pipefail
 
@@ -32,6 +32,10 @@ fi
 # 7-Zip's program is called 7zz in newer packages, and the older p7zip has it as 7z.
 if [ "${1-}" = bench ] && ! command -v 7zz 7z >/dev/null; then
     missing+=("$(apt-cache show 7zip 2>/dev/null | grep -q . && echo 7zip || echo p7zip-full)")
+fi
+if [ "${1-}" = static ]; then
+    command -v rustup >/dev/null || { echo "needs: rustup is missing, which gets Rust for musl: https://rustup.rs" >&2; exit 2; }
+    command -v musl-gcc >/dev/null || missing+=(musl-tools)
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
