@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works bench reports fuzz static package needs clean
+.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works outputs-work bench reports fuzz static package needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -26,7 +26,7 @@ demo: needs
 	@echo; echo '$$ layerfit invoke $(work)/layers $(hello)'
 	@$(layerfit) invoke $(work)/layers $(hello) || { [ $$? = 2 ] && echo 'The rest of the demo is done.'; }
 
-test: needs check-code prove page-works publish-works action-works
+test: needs check-code prove page-works outputs-work publish-works action-works
 
 check-code:
 	cargo fmt --check
@@ -51,6 +51,12 @@ page-works: needs
 	cargo build --release --locked --bins --examples
 	scripts/demo-tree.sh $(tree)
 	/usr/bin/python3 scripts/page_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
+
+# SARIF, JUnit and JSON against other people's validators, from PyPI (scripts/outputs_work.py says how).
+outputs-work: needs
+	scripts/needs.sh python
+	cargo build --release --locked --bins --examples
+	python3 scripts/outputs_work.py --layerfit $(layerfit)
 
 # Layers go to a server that speaks for AWS by the real AWS CLI (scripts/publish_works.py says how); both are from PyPI.
 publish-works: needs

@@ -10,15 +10,15 @@ Every check prints one line: "ok NAME: what" or "FAILED NAME: what". The last li
 did; 77: something is missing and cannot be installed.
 """
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
+
+import pypi
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "target/action-works"
@@ -182,26 +182,12 @@ def the_hook_checks(temp):
 CHECKS = (the_action_checks, the_hook_is_sound, the_hook_checks)
 
 
-def install():
-    """Goes on in an environment under target/ that has the packages."""
-    stamp, python = HOME / "installed", HOME / "bin/python"
-    if not stamp.exists() or stamp.read_text() != "\n".join(PACKAGES):
-        venv.create(HOME, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]
-        if subprocess.run(command).returncode:
-            print(f"skipped: {', '.join(PACKAGES)} cannot be installed from PyPI", file=sys.stderr)
-            sys.exit(77)
-        stamp.write_text("\n".join(PACKAGES))
-    if importlib.util.find_spec("pre_commit") is None:
-        os.execv(python, [python, *sys.argv])
-
-
 def main():
     wanted = sys.argv[1:]
     names = [check.__name__ for check in CHECKS]
     if any(name not in names for name in wanted):
         sys.exit(f"usage: action_works.py [{' | '.join(names)}]...")
-    install()
+    pypi.enter("action-works", PACKAGES)
     failed = passed = 0
     for check in CHECKS:
         if wanted and check.__name__ not in wanted:

@@ -29,11 +29,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-import venv
 from pathlib import Path
 
+import pypi
+
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / "target/invoke-works"
 CLIENTS = ["awscli==1.45.11", "moto[server]==5.2.1"]
 MB = 1 << 20
 
@@ -152,20 +152,10 @@ class Bench:
 
 def with_clients():
     """The directory of awscli's and moto's programs; they are installed when they are not there."""
-    python = HOME / "bin/python"
-    stamp = HOME / "installed"
-    if stamp.exists() and stamp.read_text() == " ".join(CLIENTS):
-        return HOME / "bin"
-    shutil.rmtree(HOME, ignore_errors=True)
     try:
-        venv.create(HOME, with_pip=True)
-    except subprocess.CalledProcessError as error:
-        raise Skipped(f"no environment for Python can be made (package python3-venv): {error}") from error
-    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *CLIENTS]
-    if subprocess.run(install).returncode:
-        raise Skipped(f"{', '.join(CLIENTS)} cannot be installed from PyPI")
-    stamp.write_text(" ".join(CLIENTS))
-    return HOME / "bin"
+        return pypi.environment("invoke-works", CLIENTS)
+    except pypi.Unavailable as why:
+        raise Skipped(why) from why
 
 
 # What AWS's tools and functions are given: nobody's credentials.

@@ -18,7 +18,6 @@ is not there and cannot be installed. It is installed from PyPI into an environm
 """
 
 import argparse
-import importlib.util
 import json
 import math
 import multiprocessing
@@ -26,9 +25,10 @@ import os
 import random
 import subprocess
 import sys
-import venv
 from collections import Counter
 from pathlib import Path
+
+import pypi
 
 ROOT = Path(__file__).resolve().parent.parent
 ORTOOLS = "ortools==9.15.6755"
@@ -258,24 +258,6 @@ def judge(question):
     return None, f"unproven: CP-SAT {'finds fewer' if fewer else 'does not know' if fewer is None else 'proves it'}"
 
 
-def with_ortools():
-    """Goes on in an environment that has OR-Tools, made under target/ when this one has not."""
-    if importlib.util.find_spec("ortools"):
-        return
-    home = ROOT / "target/packing-truth"
-    python = home / "bin/python"
-    if Path(sys.prefix).resolve() == home.resolve():
-        print("skipped: OR-Tools is not in its environment; remove target/packing-truth", file=sys.stderr)
-        sys.exit(77)
-    if not python.exists():
-        venv.create(home, with_pip=True)
-    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", ORTOOLS]
-    if subprocess.run(install).returncode:
-        print(f"skipped: {ORTOOLS} cannot be installed from PyPI", file=sys.stderr)
-        sys.exit(77)
-    os.execv(python, [python, *sys.argv])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--packing", type=Path, metavar="PROGRAM", help="the built example (default: cargo runs it)")
@@ -287,7 +269,7 @@ def main():
     if options.print:
         sys.stdout.write(lines)
         return 0
-    with_ortools()
+    pypi.enter("packing-truth", [ORTOOLS])
     program = [options.packing] if options.packing else ["cargo", "run", "-q", "--release", "--example", "packing"]
     done = subprocess.run(program, input=lines, stdout=subprocess.PIPE, encoding="utf-8", cwd=ROOT)
     answers = [json.loads(line) for line in done.stdout.splitlines()]

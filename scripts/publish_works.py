@@ -25,9 +25,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-import venv
 import zipfile
 from pathlib import Path
+
+import pypi
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "target/publish-works"
@@ -434,19 +435,6 @@ CHECKS = (
 )
 
 
-def install():
-    """Makes the environment under target/, when it is not as it has to be."""
-    stamp = HOME / "installed"
-    if stamp.exists() and stamp.read_text() == "\n".join(PACKAGES):
-        return
-    venv.create(HOME, with_pip=True, clear=True)
-    command = [HOME / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]
-    if subprocess.run(command).returncode:
-        print(f"skipped: {', '.join(PACKAGES)} cannot be installed from PyPI", file=sys.stderr)
-        sys.exit(77)
-    stamp.write_text("\n".join(PACKAGES))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layerfit", type=Path, required=True, metavar="PROGRAM", help="the built program")
@@ -456,7 +444,7 @@ def main():
     for name in arguments.check:
         if name not in names:
             parser.error(f"there is no check {name}; there are {', '.join(names)}")
-    install()
+    pypi.programs("publish-works", PACKAGES)
     failed = passed = 0
     for check in CHECKS:
         if arguments.check and check.__name__ not in arguments.check:
