@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -28,10 +28,15 @@ fn half_written() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 pub struct HalfWritten(PathBuf);
 
 impl HalfWritten {
-    /// Notes the directory.
-    pub fn new(directory: &Path) -> Self {
-        half_written().insert(directory.to_owned());
-        Self(directory.to_owned())
+    /// Makes a directory and notes it, with no signal between the two; `make` gives its path and what else there is to give.
+    ///
+    /// # Errors
+    /// When it cannot be made. It is not noted then.
+    pub fn make<T, E>(make: impl FnOnce() -> Result<(PathBuf, T), E>) -> Result<(Self, T), E> {
+        let mut half_written = half_written();
+        let (directory, made) = make()?;
+        half_written.insert(directory.clone());
+        Ok((Self(directory), made))
     }
 
     /// Does work in which no signal ends the process: one that comes meanwhile takes effect afterwards.

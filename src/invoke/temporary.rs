@@ -20,9 +20,12 @@ impl Temporary {
     /// # Errors
     /// When it cannot be made.
     pub(super) fn new() -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("layerfit-").tempdir();
-        let directory = directory.map_err(Error::io("make a directory in", std::env::temp_dir()))?;
-        Ok(Self { _until_then: HalfWritten::new(directory.path()), directory })
+        let (until_then, directory) = HalfWritten::make(|| {
+            let directory = tempfile::Builder::new().prefix("layerfit-").tempdir();
+            let directory = directory.map_err(Error::io("make a directory in", std::env::temp_dir()))?;
+            Ok((directory.path().to_owned(), directory))
+        })?;
+        Ok(Self { directory, _until_then: until_then })
     }
 
     pub(super) fn path(&self) -> &Path {

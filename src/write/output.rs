@@ -50,12 +50,15 @@ impl Output {
             });
         }
         let staging = beside("new");
-        fs::create_dir_all(&staging).map_err(Error::io("make", &staging))?;
-        let lock = File::open(&staging).map_err(Error::io("open", &staging))?;
-        if lock.try_lock().is_err() {
-            return Err(Error::OutputBusy(target.to_owned()));
-        }
-        let half_written = HalfWritten::new(&staging);
+        let (half_written, lock) = HalfWritten::make(|| {
+            fs::create_dir_all(&staging).map_err(Error::io("make", &staging))?;
+            let lock = File::open(&staging).map_err(Error::io("open", &staging))?;
+            // What another run writes to is not this one's to remove.
+            match lock.try_lock() {
+                Ok(()) => Ok((staging.clone(), lock)),
+                Err(_) => Err(Error::OutputBusy(target.to_owned())),
+            }
+        })?;
         let output = Self { target: absolute.clone(), staging, half_written, _lock: lock, committed: false };
         let old = beside("old");
         // A file system without exchange: a run that was killed between its two renames left the old directory here.
