@@ -10,30 +10,23 @@ Every check prints one line: "ok NAME: what" or "FAILED NAME: what". The last li
 did; 77: something is missing and cannot be installed.
 """
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+import checks
 import pypi
+from checks import require
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "target/action-works"
 PACKAGES = ("PyYAML==6.0.3", "pre-commit==4.7.0")
 # Neither of the two builds takes longer, in seconds.
 PATIENCE = 1800
-
-
-class Failed(Exception):
-    """A check found something wrong."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 def environment(temp):
@@ -183,25 +176,11 @@ CHECKS = (the_action_checks, the_hook_is_sound, the_hook_checks)
 
 
 def main():
-    wanted = sys.argv[1:]
-    names = [check.__name__ for check in CHECKS]
-    if any(name not in names for name in wanted):
-        sys.exit(f"usage: action_works.py [{' | '.join(names)}]...")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    checks.add_argument(parser, CHECKS)
+    arguments = parser.parse_args()
     pypi.enter("action-works", PACKAGES)
-    failed = passed = 0
-    for check in CHECKS:
-        if wanted and check.__name__ not in wanted:
-            continue
-        name = check.__name__.replace("_", "-")
-        with tempfile.TemporaryDirectory(prefix="action-") as temp:
-            try:
-                print(f"ok {name}: {check(Path(temp))}", flush=True)
-                passed += 1
-            except (Failed, subprocess.TimeoutExpired) as error:
-                print(f"FAILED {name}: {error}", flush=True)
-                failed += 1
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return checks.make(CHECKS, arguments.check, lambda temp: temp)
 
 
 if __name__ == "__main__":

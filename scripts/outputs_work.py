@@ -15,23 +15,15 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+import checks
 import pypi
+from checks import require
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("jsonschema==4.26.0", "junitparser==5.0.3", "tomli==2.5.0")
 PATIENCE = 120
-
-
-class Failed(Exception):
-    """A check found something wrong."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 class Bench:
@@ -175,20 +167,10 @@ CHECKS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layerfit", type=Path, required=True, metavar="PROGRAM", help="the built program")
+    checks.add_argument(parser, CHECKS)
     arguments = parser.parse_args()
     pypi.enter("outputs-work", PACKAGES)
-    failed = passed = 0
-    for check in CHECKS:
-        name = check.__name__.replace("_", "-")
-        with tempfile.TemporaryDirectory(prefix="outputs-") as temp:
-            try:
-                print(f"ok {name}: {check(Bench(arguments.layerfit.resolve(), Path(temp)))}", flush=True)
-                passed += 1
-            except (Failed, subprocess.TimeoutExpired) as error:
-                print(f"FAILED {name}: {error}", flush=True)
-                failed += 1
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return checks.make(CHECKS, arguments.check, lambda temp: Bench(arguments.layerfit.resolve(), temp))
 
 
 if __name__ == "__main__":

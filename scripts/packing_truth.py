@@ -21,7 +21,6 @@ import argparse
 import json
 import math
 import multiprocessing
-import os
 import random
 import subprocess
 import sys

@@ -16,19 +16,19 @@ import hashlib
 import json
 import os
 import random
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 import zipfile
 from pathlib import Path
 
+import checks
 import pypi
+from checks import Failed, require, require_same
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "target/publish-works"
@@ -40,19 +40,6 @@ DIRECT = 52_428_800
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 # The most that one command may take, in seconds.
 PATIENCE = 120
-
-
-class Failed(Exception):
-    """A check found something wrong."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def require_same(found, expected, what):
-    require(found == expected, f"{what}: {found!r}, and not {expected!r}")
 
 
 class Bench:
@@ -438,30 +425,10 @@ CHECKS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layerfit", type=Path, required=True, metavar="PROGRAM", help="the built program")
-    parser.add_argument("check", nargs="*", help="names of checks; all, if none is given")
+    checks.add_argument(parser, CHECKS)
     arguments = parser.parse_args()
-    names = [check.__name__ for check in CHECKS]
-    for name in arguments.check:
-        if name not in names:
-            parser.error(f"there is no check {name}; there are {', '.join(names)}")
     pypi.programs("publish-works", PACKAGES)
-    failed = passed = 0
-    for check in CHECKS:
-        if arguments.check and check.__name__ not in arguments.check:
-            continue
-        name = check.__name__.replace("_", "-")
-        with tempfile.TemporaryDirectory(prefix="publish-") as temp:
-            bench = Bench(arguments.layerfit.resolve(), Path(temp))
-            try:
-                print(f"ok {name}: {check(bench)}", flush=True)
-                passed += 1
-            except (Failed, subprocess.TimeoutExpired) as error:
-                print(f"FAILED {name}: {error}", flush=True)
-                failed += 1
-            finally:
-                bench.close()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return checks.make(CHECKS, arguments.check, lambda temp: Bench(arguments.layerfit.resolve(), temp))
 
 
 if __name__ == "__main__":
