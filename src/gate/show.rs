@@ -92,7 +92,8 @@ fn changes(title: &str, what: &'static str, changes: &[&Change], detail: Detail)
         let unzipped = signed(change.unzipped_growth());
         vec![name, signed(change.zipped_growth()), size(now.zipped_bytes), unzipped, size(now.unzipped_bytes)]
     };
-    let (rows, note) = cut(changes.iter().map(row).collect(), detail, |row| row.zipped_growth() < 0, changes);
+    let (rows, note) =
+        cut(changes.iter().map(row).collect(), detail, changes, |change| change.zipped_growth().unsigned_abs());
     (!rows.is_empty()).then(|| Section {
         title: title.to_owned(),
         header: vec![what, "zipped", "now", "unzipped", "now"],
@@ -112,7 +113,7 @@ fn files(diff: &Diff, detail: Detail) -> Option<Section> {
         vec![file.path.clone(), which.to_owned(), signed(file.zipped_growth()), signed(file.unzipped_growth())]
     };
     let rows = diff.files.iter().map(row).collect();
-    let (rows, note) = cut(rows, detail, |file: &super::FileChange| file.zipped_growth() < 0, &diff.files);
+    let (rows, note) = cut(rows, detail, &diff.files, |file| file.zipped_growth().unsigned_abs());
     (!rows.is_empty()).then(|| Section {
         title: plural(diff.files.len(), "file", "files"),
         header: vec!["file", "is", "zipped", "unzipped"],
@@ -125,7 +126,7 @@ fn files(diff: &Diff, detail: Detail) -> Option<Section> {
 fn moved(diff: &Diff, detail: Detail) -> Option<Section> {
     let row =
         |moved: &super::Moved| vec![moved.what.clone(), moved.from.clone(), moved.to.clone(), moved.files.to_string()];
-    let (rows, note) = cut(diff.moved.iter().map(row).collect(), detail, |_| false, &diff.moved);
+    let (rows, note) = cut(diff.moved.iter().map(row).collect(), detail, &diff.moved, |moved| moved.files as u64);
     (!rows.is_empty()).then(|| Section {
         title: "Moved".to_owned(),
         header: vec!["what", "from", "to", "files"],
@@ -135,20 +136,22 @@ fn moved(diff: &Diff, detail: Detail) -> Option<Section> {
     })
 }
 
-/// The rows that are shown: all, or both ends of a long list that is sorted by growth.
+/// The rows that are shown: all, or those of the things that changed most, in their order.
 fn cut<T>(
-    mut rows: Vec<Vec<String>>,
+    rows: Vec<Vec<String>>,
     detail: Detail,
-    shrank: impl Fn(&T) -> bool,
     things: &[T],
+    change: impl Fn(&T) -> u64,
 ) -> (Vec<Vec<String>>, Option<String>) {
     if detail == Detail::Full || rows.len() <= ROWS_SHOWN {
         return (rows, None);
     }
-    let last = things.iter().rev().take_while(|thing| shrank(thing)).count().min(ROWS_SHOWN / 2);
-    let between = rows.len() - ROWS_SHOWN;
-    rows.drain(ROWS_SHOWN - last..rows.len() - last);
-    (rows, Some(format!("and {between} more between these (-v)")))
+    let mut most: Vec<usize> = (0..things.len()).collect();
+    most.sort_by_key(|at| (std::cmp::Reverse(change(&things[*at])), *at));
+    most.truncate(ROWS_SHOWN);
+    let more = rows.len() - ROWS_SHOWN;
+    let shown = rows.into_iter().enumerate().filter(|(at, _)| most.contains(at)).map(|(_, row)| row);
+    (shown.collect(), Some(format!("and {more} more that changed less (-v)")))
 }
 
 fn signed(bytes: i64) -> String {
