@@ -211,19 +211,28 @@ fn snapshot(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> 
         [manifest] if is_json(manifest) => Snapshot::load(manifest),
         // What pack knew of the tree is more than its zips say.
         [packed] if packed.join(MANIFEST).is_file() => {
-            let (_, entries) = weigh(paths, settings, progress)?;
-            let manifest = Snapshot::load(&packed.join(MANIFEST))?;
-            let layers = manifest
-                .layers
-                .into_iter()
-                .zip(entries)
-                .map(|(layer, entries)| crate::gate::SnapshotLayer { entries, ..layer });
-            Ok(Snapshot { root: packed.display().to_string(), layers: layers.collect(), ..manifest })
+            let mismatches = Manifest::read(packed)?.mismatches(packed)?;
+            whole(&mismatches)?;
+            Ok(Snapshot { root: packed.display().to_string(), ..Snapshot::load(&packed.join(MANIFEST))? })
         }
         _ => {
             let (report, entries) = weigh(paths, settings, progress)?;
+            whole(&report.findings)?;
             Ok(Snapshot::new(&report, entries))
         }
+    }
+}
+
+/// What cannot be read as a whole cannot be compared: it would look as if something had gone.
+fn whole(findings: &[Finding]) -> Result<()> {
+    let broken = |finding: &&Finding| matches!(finding.code, Code::DamagedZip | Code::ManifestMismatch);
+    match findings.iter().find(broken) {
+        Some(finding) => Err(Error::Data {
+            file: finding.subject.clone(),
+            message: finding.message.clone(),
+            help: finding.help.clone(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -304,3 +304,19 @@ fn a_diff_says_what_grew_what_moved_and_what_rules_drop() {
     assert_eq!(world.run(&["diff", "OUT", "ROOT", "--format", "sarif"]).code, 2);
     assert_eq!(world.run(&["diff", "OUT", "gone"]).code, 2);
 }
+
+#[test]
+fn what_is_not_whole_is_not_compared() {
+    let world = world(1000);
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let zip = world.beside("out/layer-1.zip");
+    let bytes = fs::read(&zip).expect("read");
+    fs::write(&zip, &bytes[..bytes.len() - 30]).expect("written");
+    for cut in ["OUT", "out/layer-1.zip"] {
+        let run = world.run(&["diff", "ROOT", cut]);
+        assert!(run.code == 2 && run.stderr.contains("layer-1.zip"), "{cut}: {}{}", run.stdout, run.stderr);
+    }
+    fs::remove_file(&zip).expect("removed");
+    let run = world.run(&["diff", "ROOT", "OUT"]);
+    assert!(run.code == 2 && run.stderr.contains("not in the directory"), "{}{}", run.stdout, run.stderr);
+}
