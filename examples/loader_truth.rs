@@ -12,10 +12,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use layerfit::facts::read_facts;
-use layerfit::resolve::{Image, Process, RLayout, View, environment};
-use layerfit::rules::RuntimeProfile;
-use layerfit::scan::scan_directory;
+use layerfit::languages::{self, ALL};
+use layerfit::resolve::{Process, View, environment};
+use layerfit::runtime::{Image, RuntimeProfile};
+use layerfit::tree::{read_objects, scan_directory};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,20 +37,22 @@ fn main() -> ExitCode {
 fn compare(root: &Path) -> ExitCode {
     let profile = RuntimeProfile::load("host").expect("built in");
     let (tree, _) = scan_directory(root).expect("readable");
-    let (facts, _) = read_facts(&tree);
+    let (objects, _) = read_objects(&tree);
     let image = Image::new(&profile);
-    let (r, _) = RLayout::find(&tree, &facts);
-    let view = View::new(&tree, &facts, &image);
+    let (packages, _) = languages::find(&tree);
+    let view = View::new(&tree, &objects, &image);
 
     let mut environments = vec![("other programs", environment(&view, &[]))];
-    for home in &r.homes {
-        environments.push(("R", environment(&view, &home.ld_library_path)));
+    for language in ALL {
+        for spec in language.processes(&packages, &tree) {
+            environments.push((language.name(), environment(&view, &spec.library_path)));
+        }
     }
     let (mut edges, mut differences, mut files) = (0, 0, 0);
     for (name, environment) in &mut environments {
         // Lambda's working directory need not be there; no path in a tree like this depends on it.
         "/".clone_into(&mut environment.working_directory);
-        for id in facts.elf.keys() {
+        for id in objects.keys() {
             let path = tree.path(*id).mounted();
             let real = oracle::trace(Command::new("env"), &path, false, environment, false);
             if real.answers.is_empty() {

@@ -24,36 +24,17 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::exit)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod arrange;
-pub(crate) mod atomic;
-pub mod bundle;
-pub mod bytes;
-pub mod capture;
+pub mod base;
 pub mod cli;
-pub mod error;
-pub mod facts;
-pub mod finding;
+pub mod commands;
 pub mod formats;
-pub mod gate;
-pub mod handlers;
-pub mod interrupt;
 pub mod invoke;
-pub mod measure;
+pub mod languages;
 pub mod pack;
-pub mod path;
-pub mod pipeline;
-pub mod progress;
+pub mod plan;
 pub mod prune;
 pub mod publish;
 pub mod report;
 pub mod resolve;
-pub mod rules;
-pub mod scan;
-pub mod severities;
-pub mod suggest;
-pub mod sysroot;
-pub(crate) mod target;
-pub mod template;
-pub mod transform;
-pub mod why;
-pub mod write;
+pub mod runtime;
+pub mod tree;

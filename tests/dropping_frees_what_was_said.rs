@@ -277,7 +277,7 @@ fn the_tree_view_fits_80_columns_and_shows_every_unit_and_its_costs() {
     for unit in report["units"].as_array().expect("units") {
         let name = unit["name"].as_str().expect("a name");
         let shown = name.strip_prefix("lib:").unwrap_or(if name == "r" { "R itself" } else { name });
-        let size = |field: &str| layerfit::bytes::size(unit[field].as_u64().expect("bytes"));
+        let size = |field: &str| layerfit::base::bytes::size(unit[field].as_u64().expect("bytes"));
         let named = |line: &&str| line.trim_start().split("  ").next().is_some_and(|begin| begin.ends_with(shown));
         let line = view.lines().find(named);
         let line = line.unwrap_or_else(|| panic!("{shown} in {view}"));

@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 use std::process::Command;
 
-use layerfit::finding::Code;
+use layerfit::base::finding::Code;
 use raw_zip::{Part, zip};
 use support::{World, findings, noise};
 

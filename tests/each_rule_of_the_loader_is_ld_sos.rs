@@ -5,10 +5,9 @@ mod support;
 
 use std::fs;
 
-use layerfit::facts::read_facts;
-use layerfit::resolve::{Edge, Image, Outcome, Process, ProcessEnvironment, View};
-use layerfit::rules::RuntimeProfile;
-use layerfit::scan::{Place, scan_directory};
+use layerfit::resolve::{Edge, Outcome, Process, ProcessEnvironment, View};
+use layerfit::runtime::{Image, RuntimeProfile};
+use layerfit::tree::{Place, read_objects, scan_directory};
 use support::World;
 use support::oracle::{self, Trace};
 
@@ -51,12 +50,12 @@ fn judge_in(world: &World, path: &str, environment: &ProcessEnvironment) -> Judg
     world.directory("place");
     let profile = RuntimeProfile::load("host").expect("built in");
     let (tree, _) = scan_directory(&world.root()).expect("readable");
-    let (facts, _) = read_facts(&tree);
+    let (objects, _) = read_objects(&tree);
     let image = Image::new(&profile);
-    let view = View::new(&tree, &facts, &image);
+    let view = View::new(&tree, &objects, &image);
     let mounted = format!("/opt/{path}");
     let Place::Inside(id) = tree.locate(mounted.as_bytes()) else { panic!("{path} is there") };
-    let program = facts.elf[&id].interpreter.is_some();
+    let program = objects[&id].interpreter.is_some();
     Judged {
         ours: Process::new(&view, environment.clone()).start(id),
         real: oracle::command_in(&world.root())
@@ -420,10 +419,10 @@ fn what_is_opened_at_run_time_has_the_programs_rpath_and_its_own_but_not_its_cal
 
         let profile = RuntimeProfile::load("host").expect("built in");
         let (tree, _) = scan_directory(&world.root()).expect("readable");
-        let (facts, _) = read_facts(&tree);
+        let (objects, _) = read_objects(&tree);
         let image = Image::new(&profile);
-        let view = View::new(&tree, &facts, &image);
-        let id = |path: &str| tree.find(&layerfit::path::TreePath::new(path).expect("inside")).expect("there");
+        let view = View::new(&tree, &objects, &image);
+        let id = |path: &str| tree.find(&layerfit::base::path::TreePath::new(path).expect("inside")).expect("there");
         let mut process = Process::new(&view, environment());
         process.start(id("bin/host"));
         let edges = process.dlopen(id("plugins/plugin.so"));

@@ -24,7 +24,7 @@ fn sarif_reads_back_with_a_rule_a_place_and_a_fingerprint_for_each_result() {
     let sarif: Sarif = serde_json::from_str(&run.stdout).expect("SARIF 2.1.0");
     let [run] = sarif.runs.as_slice() else { panic!("one run") };
     let rules = run.tool.driver.rules.as_ref().expect("rules");
-    assert_eq!(rules.len(), layerfit::finding::Code::ALL.len());
+    assert_eq!(rules.len(), layerfit::base::finding::Code::ALL.len());
     let results = run.results.as_ref().expect("results");
     let missing = results.iter().find(|r| r.rule_id.as_deref() == Some("L201")).expect("the missing library");
     assert_eq!(missing.level, Some(ResultLevel::Error));

@@ -1,6 +1,6 @@
 //! The JSON Schemas in docs/ are what the types say.
 
-fn is_current(name: &str, generated: layerfit::error::Result<Vec<u8>>) {
+fn is_current(name: &str, generated: layerfit::base::error::Result<Vec<u8>>) {
     let path = format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"));
     let generated = String::from_utf8(generated.expect("a schema")).expect("UTF-8");
     if std::env::var_os("LAYERFIT_BLESS").is_some() {
@@ -22,12 +22,12 @@ fn the_json_schema_of_the_configuration_is_generated_from_the_types() {
 
 #[test]
 fn the_json_schema_of_why_is_generated_from_the_types() {
-    is_current("why.schema.json", layerfit::why::schema());
+    is_current("why.schema.json", layerfit::report::why::schema());
 }
 
 #[test]
 fn the_json_schema_of_diff_is_generated_from_the_types() {
-    is_current("diff.schema.json", layerfit::gate::schema());
+    is_current("diff.schema.json", layerfit::report::diff::schema());
 }
 
 #[test]

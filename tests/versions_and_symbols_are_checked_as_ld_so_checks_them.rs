@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 
 use layerfit::resolve::ProcessEnvironment;
-use layerfit::rules::RuntimeProfile;
+use layerfit::runtime::RuntimeProfile;
 use support::{World, assert_finding, assert_no_finding, findings, oracle};
 
 /// A library `lib/libv.so` with these versions, each with a function of its own.

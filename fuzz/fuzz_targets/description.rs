@@ -1,7 +1,7 @@
 //! Any bytes as a DESCRIPTION: read, or refused with a reason.
 #![no_main]
 
-use layerfit::formats::description::Description;
+use layerfit::languages::r::description::Description;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! Any bytes as an R source of any kind (the first byte says which): read, or refused with a reason.
 #![no_main]
 
-use layerfit::formats::r_source::{Kind, Source};
+use layerfit::languages::r::source::{Kind, Source};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -19,8 +19,8 @@ fuzz_target!(|bytes: &[u8]| {
             let lines = bytes.iter().filter(|b| matches!(b, b'\n' | b'\r')).count() + 1;
             assert!(source.uses.iter().all(|one| (1..=lines).contains(&one.line) && one.package.len() >= 2));
             assert!(source.follows.iter().all(|one| (1..=lines).contains(&one.line) && !one.path.is_empty()));
-            assert!(source.unseen.iter().all(|one| (1..=lines).contains(&one.line) && one.what.chars().count() <= 60));
-            assert!(source.uses.is_sorted() && source.follows.is_sorted() && source.unseen.is_sorted());
+            assert!(source.dynamic.iter().all(|one| (1..=lines).contains(&one.line) && one.what.chars().count() <= 60));
+            assert!(source.uses.is_sorted() && source.follows.is_sorted() && source.dynamic.is_sorted());
         }
         Err(why) => assert!(!why.is_empty()),
     }

@@ -1,7 +1,7 @@
 //! Any bytes as the index of a lazy-load database: refused, or read and written anew as one that reads back the same.
 #![no_main]
 
-use layerfit::formats::rdx::{Compression, Index};
+use layerfit::languages::r::rdx::{Compression, Index};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

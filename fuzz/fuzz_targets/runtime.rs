@@ -1,7 +1,7 @@
 //! Any text as a runtime profile: read, or refused with a reason; what is read can be asked.
 #![no_main]
 
-use layerfit::rules::RuntimeProfile;
+use layerfit::runtime::RuntimeProfile;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

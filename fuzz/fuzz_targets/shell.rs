@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
             // Scripts inside scripts count on from the line that they stand on.
             let lines = 2 * bytes.iter().filter(|byte| **byte == b'\n').count() + 2;
             assert!(script.runs.iter().all(|run| (1..=lines).contains(&run.line) && !run.commands.is_empty()));
-            assert!(script.unfollowed.iter().all(|unfollowed| unfollowed.line >= 1));
+            assert!(script.unresolved.iter().all(|unresolved| unresolved.line >= 1));
         }
         Err(why) => assert!(!why.is_empty()),
     }

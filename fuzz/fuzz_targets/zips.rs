@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use layerfit::scan::scan_zips;
+use layerfit::languages::package_directory;
+use layerfit::tree::scan_zips;
 use libfuzzer_sys::fuzz_target;
 
 /// The file that the zip is put in: one for the process, in memory where the system has that.
@@ -19,7 +20,7 @@ fn file() -> &'static PathBuf {
 
 fuzz_target!(|bytes: &[u8]| {
     std::fs::write(file(), bytes).expect("written");
-    let (tree, layers, findings) = scan_zips(std::slice::from_ref(file())).expect("the file can be read");
+    let (tree, layers, findings) = scan_zips(std::slice::from_ref(file()), package_directory).expect("the file can be read");
     assert_eq!(layers.len(), 1);
     for (id, entry) in tree.iter() {
         assert!(!entry.path.as_bytes().split(|b| *b == b'/').any(|part| part == b".."), "{}", entry.path);

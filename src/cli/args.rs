@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::publish::PublishArgs;
-use crate::gate::Growth;
+use crate::report::gate::Growth;
 
 /// Packs a runtime built under /opt into AWS Lambda layers that fit and load.
 #[derive(Debug, Parser)]
@@ -245,7 +245,7 @@ pub struct GateArgs {
     #[arg(long, value_name = "FILE", help_heading = "Budgets and growth")]
     pub manifest: Option<PathBuf>,
     /// Warn when less than this is left, unzipped in all or zipped in the layers [default: 0]
-    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse, help_heading = "Budgets and growth")]
+    #[arg(long, value_name = "BYTES", value_parser = crate::base::bytes::parse, help_heading = "Budgets and growth")]
     pub headroom: Option<u64>,
 }
 
@@ -337,16 +337,16 @@ pub struct Common {
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<PathBuf>,
     /// The most a layer's zip may have [default: 50MB, the limit for direct upload]
-    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::base::bytes::parse)]
     pub max_zipped: Option<u64>,
     /// The most function and layers may have unzipped [default: 250MB]
-    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::base::bytes::parse)]
     pub max_unzipped: Option<u64>,
     /// The most layers [default: 5]
     #[arg(long, value_name = "N")]
     pub max_layers: Option<NonZeroUsize>,
     /// Room to keep for the function's own code, unzipped [default: 0]
-    #[arg(long, value_name = "BYTES", value_parser = crate::bytes::parse)]
+    #[arg(long, value_name = "BYTES", value_parser = crate::base::bytes::parse)]
     pub function_size: Option<u64>,
     /// How many threads [default: one a core]
     #[arg(long, value_name = "N")]

@@ -7,8 +7,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::args::Cli;
-use crate::atomic::replace_file;
-use crate::error::{Error, Result};
+use crate::base::atomic::replace_file;
+use crate::base::error::{Error, Result};
 
 /// A shell's completions, as text that it reads.
 pub(super) fn completions(shell: Shell) -> Vec<u8> {

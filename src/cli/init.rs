@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::config::NAME;
-use crate::bytes::size;
-use crate::error::{Error, Result};
-use crate::finding::Code;
+use crate::base::bytes::size;
+use crate::base::error::{Error, Result};
+use crate::base::finding::Code;
 use crate::report::Report;
 
 /// Writes the configuration beside which `layerfit plan` needs no options; gives what to print.

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::args::FunctionOptions;
 use super::{Exit, print};
-use crate::error::{Error, Result};
-use crate::finding::{Finding, Severity};
-use crate::invoke::{self, Event, Function};
-use crate::rules::RuntimeProfile;
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Finding, Severity};
+use crate::invoke;
+use crate::invoke::{Event, Function};
+use crate::runtime::RuntimeProfile;
 
 /// A function, and the events to send to it.
 pub(super) struct Run {

@@ -25,13 +25,14 @@ pub use args::{Cli, Command};
 pub use config::schema as config_schema;
 pub use exit::Exit;
 
-use crate::error::{Error, Result};
-use crate::finding::Severity;
-use crate::gate;
-use crate::pipeline;
-use crate::progress::Progress;
-use crate::report::{self, Detail, Report};
-use crate::template::Template;
+use crate::base::error::{Error, Result};
+use crate::base::finding::Severity;
+use crate::base::progress::Progress;
+use crate::commands;
+use crate::plan::Settings;
+use crate::publish::sam::Template;
+use crate::report;
+use crate::report::{Detail, Report};
 use args::{Common, Format};
 
 /// Parses the command line and does what it says. Results go to stdout, progress and errors to stderr.
@@ -49,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         }
     };
     // Without it, signals end the run as they do any other, and the next one clears away what stays.
-    let _ = crate::interrupt::handle(progress::clear);
+    let _ = crate::base::interrupt::handle(progress::clear);
     match dispatch(&cli, &matches) {
         Ok(exit) => exit,
         Err(error) => {
@@ -64,21 +65,21 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
 fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
     match &cli.command {
         Command::Analyze { root, common } => {
-            with_report(cli.color, common, |settings, progress| pipeline::analyze(root, settings, progress))
+            with_report(cli.color, common, |settings, progress| commands::analyze(root, settings, progress))
         }
         Command::Plan { root, tree: true, common } => {
-            let report = with_settings(common, |settings, progress| pipeline::plan(root, settings, progress))?;
+            let report = with_settings(common, |settings, progress| commands::plan(root, settings, progress))?;
             done(&report::tree(&report, if common.verbose { Detail::Full } else { Detail::Short }))?;
             Ok(exit(&report))
         }
         Command::Plan { root, tree: false, common } => {
-            with_report(cli.color, common, |settings, progress| pipeline::plan(root, settings, progress))
+            with_report(cli.color, common, |settings, progress| commands::plan(root, settings, progress))
         }
         Command::Pack { root, output, template, common } => {
             // Before the work, so that a file of the user's is known at once.
             let template = template.as_deref().map(|path| Template::begin(path, root)).transpose()?;
             with_report(cli.color, common, |settings, progress| {
-                let report = pipeline::pack(root, output, settings, progress)?;
+                let report = commands::pack(root, output, settings, progress)?;
                 if let Some(template) = template.as_ref().filter(|_| report.fits) {
                     template.write(output, &report, settings.architecture)?;
                 }
@@ -88,8 +89,8 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         Command::Check { paths, run, function, gate, common } => {
             invoke::refuse_without_run(run.as_deref(), function)?;
             let (mut report, settings) = with_settings(common, |settings, progress| {
-                let gate = settings::gate_of(gate, &settings.gate)?;
-                let report = pipeline::check(paths, &pipeline::Settings { gate, ..settings.clone() }, progress)?;
+                let gate = settings::gate_of(gate, &settings::gate_default())?;
+                let report = commands::check(paths, settings, &gate, progress)?;
                 Ok((report, settings.clone()))
             })?;
             if let Some(handler) = run {
@@ -100,17 +101,17 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         }
         Command::Diff { old, new, common } => {
             let (old, new) = (several(old), several(new));
-            let diff = with_settings(common, |settings, progress| pipeline::diff(&old, &new, settings, progress))?;
+            let diff = with_settings(common, |settings, progress| commands::diff(&old, &new, settings, progress))?;
             done(&in_three_formats(
                 "diff",
                 common,
-                |detail| gate::table(&diff, detail),
-                || gate::json(&diff),
-                || gate::markdown(&diff),
+                |detail| report::diff::table(&diff, detail),
+                || report::diff::json(&diff),
+                || report::diff::markdown(&diff),
             )?)
         }
         Command::Invoke { paths, handler, function, runtime, repeat, listen, trace } => {
-            let runtime = crate::rules::RuntimeProfile::load(runtime)?;
+            let runtime = crate::runtime::RuntimeProfile::load(runtime)?;
             let mut run = invoke::function(paths, handler, function, runtime)?;
             run.function.trace.clone_from(trace);
             match listen {
@@ -126,14 +127,14 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         Command::Init { root, bootstrap: None } => {
             let settings = settings::settings(&Common::default(), &config::Config::default())?;
             let progress = progress::bar(false);
-            let report = pipeline::plan(root, &settings, progress.as_ref());
+            let report = commands::plan(root, &settings, progress.as_ref());
             progress.done();
             done(&init::write(&report?)?)
         }
         Command::Why { target, root, all, if_dropped, common } => {
             let (question, root) = why::question(target.as_deref(), root.as_deref(), *all, if_dropped)?;
             let answer =
-                with_settings(common, |settings, progress| pipeline::why(&root, &question, settings, progress))?;
+                with_settings(common, |settings, progress| commands::why(&root, &question, settings, progress))?;
             done(&why::show(&answer, common)?)
         }
         Command::Publish { arguments } => publish::run(arguments),
@@ -158,7 +159,7 @@ fn done(answer: &[u8]) -> Result<Exit> {
 /// Does work with the settings and as many threads as the arguments ask for.
 fn with_settings<T: Send>(
     common: &Common,
-    work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<T> + Send + Sync,
+    work: impl Fn(&Settings, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
     let working_directory = std::env::current_dir().map_err(Error::io("find", "the working directory"))?;
     let (config, file) = config::Config::find(common.config.as_deref(), &working_directory)?;
@@ -183,7 +184,7 @@ fn with_settings<T: Send>(
 fn with_report(
     color: ColorChoice,
     common: &Common,
-    work: impl Fn(&pipeline::Settings, &dyn Progress) -> Result<Report> + Send + Sync,
+    work: impl Fn(&Settings, &dyn Progress) -> Result<Report> + Send + Sync,
 ) -> Result<Exit> {
     show(&with_settings(common, work)?, color, common)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::progress::{Progress, Silent};
+use crate::base::progress::{Progress, Silent};
 
 /// The bar that is drawn: a signal has to find it.
 static DRAWN: OnceLock<ProgressBar> = OnceLock::new();

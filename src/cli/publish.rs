@@ -8,9 +8,10 @@ use clap::Args;
 use super::args::{Architecture, PageFormat};
 use super::config::{Config, NAME};
 use super::exit::Exit;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::publish;
 use crate::publish::plan::How;
-use crate::publish::{self, Aws, Outcome, Request};
+use crate::publish::{Aws, Outcome, Request};
 
 /// The options of `publish`.
 #[derive(Debug, Args)]

@@ -6,14 +6,15 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
 use super::args::PageFormat;
-use crate::error::{Error, Result};
+use crate::base::check_pages::{CheckPage, check_pages};
+use crate::base::error::{Error, Result};
+use crate::prune::{Level, PruneRule, PruneRules, requested_rules};
 use crate::report::markdown_text;
-use crate::rules::{CheckPage, Level, PruneRule, PruneRules, asked_rules, check_pages};
 
 /// The catalogue, or the page of `code`.
 pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) -> Result<Vec<u8>> {
     let rules = PruneRules::load(files)?;
-    let (asked, checks) = (asked_rules()?, check_pages()?);
+    let (asked, checks) = (requested_rules(), check_pages());
     let all = || asked.iter().chain(rules.iter().map(|(rule, _)| rule));
     let Some(code) = code else { return catalogue(all(), &checks, format) };
     let is = |c: &str, name: &str| c.eq_ignore_ascii_case(code) || name == code;
@@ -33,7 +34,7 @@ fn level(level: Level) -> &'static str {
     match level {
         Level::Safe => "safe",
         Level::Extra => "extra",
-        Level::Asked => "--drop",
+        Level::Requested => "--drop",
     }
 }
 
@@ -51,11 +52,7 @@ fn catalogue<'a>(
                 .iter()
                 .map(|[code, name, level, what]| json!({"code": code, "name": name, "level": level, "what": what}))
                 .collect();
-            let mut bytes = serde_json::to_vec_pretty(&rows).map_err(|error| Error::Data {
-                file: "rules".to_owned(),
-                message: error.to_string(),
-                help: "report this".to_owned(),
-            })?;
+            let mut bytes = serde_json::to_vec_pretty(&rows).map_err(Error::bug("write JSON"))?;
             bytes.push(b'\n');
             Ok(bytes)
         }

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::args::RuntimeCommand;
-use crate::capture;
-use crate::error::{Error, Result};
-use crate::rules::RuntimeProfile;
+use crate::base::error::{Error, Result};
+use crate::runtime::RuntimeProfile;
+use crate::runtime::capture;
 
 const HEADER: &str = "# A runtime profile, read off a root file system by `layerfit runtime capture`; use it with --runtime FILE.\n\
                       # The environment is that of provided.al2023: correct it when the image sets other variables.\n\n";

@@ -5,19 +5,21 @@ use std::path::PathBuf;
 
 use super::args::{Architecture, Common, GateArgs, LevelName, StrategyName, StripName};
 use super::config::{BudgetConfig, Bytes, Config, FindingConfig, NAME, RelocateConfig, SeverityName};
-use crate::arrange::{Arrangement, Relocation};
-use crate::error::{Error, Result};
-use crate::finding::Code;
+use crate::base::error::{Error, Result};
+use crate::base::finding::Code;
+use crate::base::path::TreePath;
+use crate::base::severity::{Severities, SeverityRule};
 use crate::formats::strace;
-use crate::gate::{Budget, Gate, Of};
-use crate::measure::Level;
-use crate::pack::{self, Group, Strategy, Wishes};
-use crate::path::TreePath;
-use crate::pipeline::Settings;
-use crate::rules::{self, Limits, PruneRules, RuntimeProfile};
-use crate::severities::{Severities, SeverityRule};
-use crate::transform::Transforms;
-use crate::transform::strip::StripMode;
+use crate::languages::{Arrangement, Relocation};
+use crate::pack;
+use crate::pack::measure::Level;
+use crate::pack::rewrite::Transforms;
+use crate::pack::rewrite::strip::StripMode;
+use crate::pack::{Group, LayerPolicy, Strategy};
+use crate::plan::Settings;
+use crate::prune::PruneRules;
+use crate::report::gate::{Budget, BudgetScope, Gate};
+use crate::runtime::{Limits, RuntimeProfile};
 
 /// The runtime that nobody named another than.
 pub(super) const RUNTIME: &str = "provided.al2023";
@@ -28,7 +30,7 @@ pub(super) const SYSROOT: &str = "/";
 /// The settings that the arguments ask for, and where they say nothing, the configuration file.
 pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
     let in_file = |bytes: Option<Bytes>| bytes.map(|bytes| bytes.0);
-    let mut limits = Limits::built_in()?;
+    let mut limits = Limits::built_in();
     let said = &config.limits;
     limits.layer_zipped = common.max_zipped.or(in_file(said.layer_zipped)).unwrap_or(limits.layer_zipped);
     limits.total_unzipped = common.max_unzipped.or(in_file(said.total_unzipped)).unwrap_or(limits.total_unzipped);
@@ -78,7 +80,7 @@ pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
         },
         use_cache: !common.no_cache,
         arrangement: arrangement(config)?,
-        wishes: wishes(common, config)?,
+        layer_policy: layer_policy(common, config)?,
         lock: common.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
         bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| SYSROOT.into())),
         drop: config.drop.iter().chain(&common.drop).cloned().collect(),
@@ -86,7 +88,6 @@ pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
         handlers: config.handler.iter().map(|path| config.path(path)).chain(common.handler.iter().cloned()).collect(),
         opened: opened(config.trace.iter().map(|path| config.path(path)).chain(common.trace.iter().cloned()))?,
         severities: Severities { off: ignored, rules: severity_rules(config)? },
-        gate: gate(config)?,
     })
 }
 
@@ -114,7 +115,12 @@ fn gate(config: &Config) -> Result<Gate> {
             });
         }
         let growth = said.growth.map(|growth| growth.0);
-        Ok(Budget { of: Of::new(&said.of)?, zipped: in_file(said.zipped), unzipped: in_file(said.unzipped), growth })
+        Ok(Budget {
+            of: BudgetScope::new(&said.of)?,
+            zipped: in_file(said.zipped),
+            unzipped: in_file(said.unzipped),
+            growth,
+        })
     };
     Ok(Gate {
         budgets: config.budget.iter().map(budget).collect::<Result<_>>()?,
@@ -170,7 +176,7 @@ fn choose(
 ) -> Result<()> {
     for name in select {
         if name == "extra" {
-            rules.set_level(rules::Level::Extra, true);
+            rules.set_level(crate::prune::Level::Extra, true);
         } else if !rules.set(name, true) {
             return Err(unknown(select_option, name, rules));
         }
@@ -179,7 +185,7 @@ fn choose(
         if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == name) {
             ignored.push(*code);
         } else if name == "safe" {
-            rules.set_level(rules::Level::Safe, false);
+            rules.set_level(crate::prune::Level::Safe, false);
         } else if !rules.set(name, false) {
             return Err(unknown(ignore_option, name, rules));
         }
@@ -206,7 +212,11 @@ fn arrangement(config: &Config) -> Result<Arrangement> {
     })
 }
 
-fn wishes(common: &Common, config: &Config) -> Result<Wishes> {
+pub(super) fn gate_default() -> Gate {
+    Gate::default()
+}
+
+fn layer_policy(common: &Common, config: &Config) -> Result<LayerPolicy> {
     let strategy = match common.strategy.or(config.strategy).unwrap_or_default() {
         StrategyName::Fewest => Strategy::Fewest,
         StrategyName::Kinds => Strategy::Kinds,
@@ -233,7 +243,7 @@ fn wishes(common: &Common, config: &Config) -> Result<Wishes> {
     if groups.is_empty() && strategy == Strategy::Kinds {
         groups = pack::kinds()?;
     }
-    Ok(Wishes { groups, strategy })
+    Ok(LayerPolicy { groups, strategy })
 }
 
 fn unknown(option: &str, name: &str, rules: &PruneRules) -> Error {

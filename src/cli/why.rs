@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Common;
-use crate::error::{Error, Result};
-use crate::why::{self, Question, Why};
+use crate::base::error::{Error, Result};
+use crate::report::why;
+use crate::report::why::{Question, Why};
 
 /// What the arguments ask, and of which directory.
 pub(super) fn question(
@@ -13,7 +14,7 @@ pub(super) fn question(
     all: bool,
     if_dropped: &[String],
 ) -> Result<(Question, PathBuf)> {
-    let default = || PathBuf::from(crate::path::MOUNT);
+    let default = || PathBuf::from(crate::base::path::MOUNT);
     match (target, root, if_dropped) {
         (Some(target), root, []) => {
             let question = Question::About { target: target.to_owned(), all };

@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::execution::Event;
-use super::http::{self, NoBody};
+use super::http;
+use super::http::NoBody;
 use super::outcome;
 use super::runtime_api::MOST_EVENT_BYTES;
 

@@ -13,17 +13,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::process::ChildStderr;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::extract::{self, Shown};
+use super::extract;
+use super::extract::Shown;
 use super::function::Function;
-use super::inside::{self, BOOTSTRAPS, Spec};
+use super::inside;
+use super::inside::{BOOTSTRAPS, Spec};
 use super::log::{Log, Report, missing_library};
 use super::memory::Meter;
 use super::outcome::{Answer, Failure, signal_name};
 use super::runtime_api::{Invocation, MOST_RESPONSE_BYTES, RuntimeApi, Said};
-use super::sandbox::{self, Sandbox};
+use super::sandbox;
+use super::sandbox::Sandbox;
 use super::temporary::Temporary;
-use crate::error::{Error, Result};
-use crate::finding::{Code, Finding};
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding};
 
 /// How long a function may take until it asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda
 /// Developer Guide, Lambda execution environment).

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::temporary::Temporary;
-use crate::error::{Error, Result};
-use crate::finding::Finding;
-use crate::scan::{Kind, Tree, scan_zips};
-use crate::write::{MANIFEST, Manifest};
+use crate::base::error::{Error, Result};
+use crate::base::finding::Finding;
+use crate::languages::package_directory;
+use crate::pack::output::{MANIFEST, Manifest};
+use crate::tree::{Kind, Tree, scan_zips};
 
 /// A directory to show in the sandbox.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 fn unzip(zips: &[PathBuf]) -> Result<(Shown, Vec<Finding>)> {
-    let (tree, _, findings) = scan_zips(zips)?;
+    let (tree, _, findings) = scan_zips(zips, package_directory)?;
     let mut unzipped = Unzipped { directory: Temporary::new()?, closed: Vec::new() };
     write(&tree, &mut unzipped)?;
     Ok((Shown::Unzipped(unzipped), findings))

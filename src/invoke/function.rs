@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::{Error, Result};
-use crate::rules::RuntimeProfile;
+use crate::base::error::{Error, Result};
+use crate::runtime::RuntimeProfile;
 
 /// What a function's environment variables may have together, in bytes (AWS Lambda quotas).
 const MOST_ENVIRONMENT_BYTES: usize = 4096;

@@ -160,6 +160,6 @@ pub(super) fn what_is_behind(path: &Path, why: &str) -> Option<String> {
     if line.ends_with(b"\r") {
         return Some("its lines end as in Windows, so that its interpreter's name ends with \\r: use LF".to_owned());
     }
-    let shown = crate::path::printable(line.trim_ascii()).into_owned();
+    let shown = crate::base::path::printable(line.trim_ascii()).into_owned();
     (why == "no such file or directory").then(|| format!("its interpreter {shown} is not there"))
 }

@@ -36,8 +36,8 @@ pub use inside::run as run_inside;
 pub use outcome::{Answer, Failure};
 pub use sandbox::INSIDE;
 
-use crate::error::{Error, Result};
-use crate::finding::Finding;
+use crate::base::error::{Error, Result};
+use crate::base::finding::Finding;
 
 /// Whether an event can be sent to a function.
 ///

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::finding::{Code, Finding};
+use crate::base::finding::{Code, Finding, Subject};
 
 /// What a function answered, or how it failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,8 +71,9 @@ impl Failure {
         let message = self.message.strip_prefix("RequestId: ");
         let message =
             message.and_then(|rest| rest.split_once(" Error: ")).map_or(self.message.as_str(), |(_, rest)| rest);
-        let shown: Vec<_> = message.lines().map(|line| crate::path::printable(line.as_bytes()).into_owned()).collect();
-        Finding::error(self.code, handler, format!("{}: {}", self.kind, shown.join(" ")), &self.help)
+        let shown: Vec<_> =
+            message.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
+        Finding::error(self.code, Subject::file(handler), format!("{}: {}", self.kind, shown.join(" ")), &self.help)
     }
 }
 

@@ -14,7 +14,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
-use super::http::{self, Answer, NoBody};
+use super::http;
+use super::http::{Answer, NoBody};
 
 /// The most bytes that an event may have (AWS Lambda quotas: 6 MB for synchronous invocations).
 pub(super) const MOST_EVENT_BYTES: usize = 6 << 20;

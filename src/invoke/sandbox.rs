@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::inside::{Said, Spec};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// The hidden command that is the inside of a sandbox.
 pub const INSIDE: &str = "inside-the-sandbox";

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::error::{Error, Result};
-use crate::interrupt::HalfWritten;
+use crate::base::error::{Error, Result};
+use crate::base::interrupt::HalfWritten;
 
 /// A directory that is removed when it is dropped, or when a signal ends the process.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::bins::{Assignment, Capacity, Piece, pack_bins};
 use super::lock::{Lock, Named};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Which layers are best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bins::{Capacity, Fit, Piece, fits};
 use super::groups::numbered;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -110,12 +110,8 @@ impl Lock {
     /// # Errors
     /// When it cannot be written; the old one is then as it was.
     pub fn store(&self, path: &Path) -> Result<()> {
-        let body = toml::to_string(self).map_err(|error| Error::Data {
-            file: path.display().to_string(),
-            message: error.to_string(),
-            help: "report this".to_owned(),
-        })?;
-        crate::atomic::replace_file(path, format!("{HEADER}{body}").as_bytes())
+        let body = toml::to_string(self).map_err(Error::bug("write the lock as TOML"))?;
+        crate::base::atomic::replace_file(path, format!("{HEADER}{body}").as_bytes())
     }
 
     /// The layers that were a group's: those of its name, numbered or not. What new ones are called goes on from there.

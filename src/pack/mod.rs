@@ -3,6 +3,9 @@
 pub mod bins;
 mod groups;
 mod lock;
+pub mod measure;
+pub mod output;
+pub mod rewrite;
 mod units;
 
 use bins::Capacity;
@@ -13,14 +16,18 @@ pub use lock::{LayerChange, Lock};
 pub(crate) use units::unit_of;
 pub use units::{Unit, UnitEntry, units};
 
-use crate::bytes::size;
-use crate::finding::{Code, Finding};
-use crate::measure::ZIP_OVERHEAD;
-use crate::rules::Limits;
-use crate::scan::EntryId;
+use crate::base::bytes::size;
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::list;
+use crate::pack::measure::ZIP_OVERHEAD;
+use crate::runtime::Limits;
+use crate::tree::EntryId;
 
 /// The most entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
 pub const MOST_ENTRIES: usize = 65_534;
+
+/// How many names a finding lists.
+const NAMES_SHOWN: usize = 5;
 
 /// One layer: what is in it and what it weighs, exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +44,9 @@ pub struct Layer {
     pub unzipped_bytes: u64,
 }
 
-/// What goes where.
+/// What is in which layer.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct Layout {
     /// The layers, in the order to attach them.
     pub layers: Vec<Layer>,
     /// No division of the units can do with fewer layers than this.
@@ -52,7 +59,7 @@ pub struct Plan {
     pub changes: Option<Vec<LayerChange>>,
 }
 
-impl Plan {
+impl Layout {
     /// The length of all zips together, in bytes.
     pub fn zipped_bytes(&self) -> u64 {
         self.layers.iter().map(|layer| layer.zipped_bytes).sum()
@@ -97,19 +104,19 @@ impl Piece {
 
 /// How units are to be divided.
 #[derive(Debug, Clone, Default)]
-pub struct Wishes {
+pub struct LayerPolicy {
     /// Units that are meant for a layer of their own, and its name.
     pub groups: Vec<Group>,
     /// Which layers are best.
     pub strategy: Strategy,
 }
 
-/// Packs units (sorted by name) into as few layers as possible, as the wishes allow; with a lock, in the way that changes
+/// Packs units (sorted by name) into as few layers as possible, as the policy allows; with a lock, in the way that changes
 /// the fewest of them.
 ///
 /// Gives the plan, even when there are more layers than allowed or the content is too large, and findings that say what
 /// does not fit, which units are the largest, and what would help. Files in no layer are those over the limit themselves.
-pub fn plan(units: &[Unit], limits: &Limits, wishes: &Wishes, lock: Option<&Lock>) -> (Plan, Vec<Finding>) {
+pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Option<&Lock>) -> (Layout, Vec<Finding>) {
     let capacity =
         Capacity { zipped: limits.layer_zipped.saturating_sub(ZIP_OVERHEAD), unzipped: limits.layers_unzipped() };
     let mut findings = Vec::new();
@@ -141,7 +148,7 @@ pub fn plan(units: &[Unit], limits: &Limits, wishes: &Wishes, lock: Option<&Lock
     let sizes: Vec<bins::Piece> = pieces.iter().map(|piece| piece.size).collect();
     let names: Vec<(String, String)> = pieces.iter().map(|p| (p.name.clone(), p.digest.clone())).collect();
     let unit_names: Vec<&str> = pieces.iter().map(|piece| units[piece.unit].name.as_str()).collect();
-    let wanted = (wishes.groups.as_slice(), wishes.strategy);
+    let wanted = (policy.groups.as_slice(), policy.strategy);
     let division = divide(&sizes, &names, &unit_names, wanted, capacity, lock);
     findings.extend(not_in_their_layers(&division.elsewhere, &unit_names));
     let named = division.layers;
@@ -154,25 +161,25 @@ pub fn plan(units: &[Unit], limits: &Limits, wishes: &Wishes, lock: Option<&Lock
             })
             .collect(),
     );
-    let plan = Plan {
+    let layout = Layout {
         layers: named.into_iter().map(|(name, bin)| layer(units, &pieces, name, &bin)).collect(),
         lower_bound: division.lower_bound,
         optimal: division.optimal,
         changes: lock.map(|lock| lock.changes(&now)),
         lock: now,
     };
-    findings.extend(does_not_fit(units, &plan, limits));
-    (plan, findings)
+    findings.extend(does_not_fit(units, &layout, limits));
+    (layout, findings)
 }
 
 /// How many zipped bytes fewer would let the content do with one layer less, when compressing harder may give as many.
 ///
 /// From libdeflate's level 6 to its 12 an R tree loses 2 % of its zipped bytes, and text can lose 10 %.
-pub fn saves_a_layer(plan: &Plan, limits: &Limits) -> Option<u64> {
-    let fewer = plan.layers.len().checked_sub(1).filter(|fewer| *fewer > 0)?;
+pub fn saves_a_layer(layout: &Layout, limits: &Limits) -> Option<u64> {
+    let fewer = layout.layers.len().checked_sub(1).filter(|fewer| *fewer > 0)?;
     let room = fewer as u64 * limits.layer_zipped;
     // As many headers fewer as layers.
-    let zipped = plan.zipped_bytes() - ZIP_OVERHEAD;
+    let zipped = layout.zipped_bytes() - ZIP_OVERHEAD;
     let wanted = zipped.checked_sub(room).filter(|wanted| *wanted > 0)?;
     (wanted <= zipped / 8).then_some(wanted)
 }
@@ -185,12 +192,10 @@ fn not_in_their_layers(elsewhere: &[(usize, String)], units: &[&str]) -> Vec<Fin
     }
     let finding = |(layer, mut units): (&str, Vec<&str>)| {
         units.dedup();
-        let shown = units[..units.len().min(5)].join(", ");
-        let more = if units.len() > 5 { format!(" and {} more", units.len() - 5) } else { String::new() };
         Finding::warning(
             Code::NotInItsLayer,
-            layer,
-            format!("{shown}{more} would need another layer to be in one of that name"),
+            Subject::layer(layer),
+            format!("{} would need another layer to be in one of that name", list::some(&units, NAMES_SHOWN)),
             "give them a layer whatever it costs with --strategy kinds, or change what the layer holds in layerfit.toml",
         )
     };
@@ -213,45 +218,45 @@ fn layer(units: &[Unit], pieces: &[Piece], name: String, bin: &[usize]) -> Layer
     }
 }
 
-fn does_not_fit(units: &[Unit], plan: &Plan, limits: &Limits) -> Vec<Finding> {
+fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
     let largest = |of: fn(&Unit) -> u64| {
         let mut sorted: Vec<&Unit> = units.iter().collect();
         sorted.sort_by(|a, b| of(b).cmp(&of(a)).then_with(|| a.name.cmp(&b.name)));
         let named: Vec<String> =
-            sorted.iter().take(5).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
+            sorted.iter().take(NAMES_SHOWN).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
         named.join(", ")
     };
-    if plan.layers.len() > limits.layers {
+    if layout.layers.len() > limits.layers {
         let room = limits.layer_zipped * limits.layers as u64;
-        let over = plan.zipped_bytes().saturating_sub(room);
-        let why = if plan.lower_bound > limits.layers && over > 0 {
+        let over = layout.zipped_bytes().saturating_sub(room);
+        let why = if layout.lower_bound > limits.layers && over > 0 {
             format!(
                 "{} zipped are {} over what {} layers of {} hold",
-                size(plan.zipped_bytes()),
+                size(layout.zipped_bytes()),
                 size(over),
                 limits.layers,
                 size(limits.layer_zipped)
             )
-        } else if plan.optimal {
+        } else if layout.optimal {
             "the units cannot be divided into fewer".to_owned()
         } else {
-            format!("no way with fewer was found; at least {} are needed", plan.lower_bound)
+            format!("no way with fewer was found; at least {} are needed", layout.lower_bound)
         };
         findings.push(Finding::error(
             Code::TooManyLayers,
-            "layers",
-            format!("{} layers are needed and {} are allowed: {why}", plan.layers.len(), limits.layers),
+            Subject::whole("layers"),
+            format!("{} layers are needed and {} are allowed: {why}", layout.layers.len(), limits.layers),
             format!(
                 "prune more (layerfit rules lists what --select can turn on), or drop some of the largest units: {}",
                 largest(Unit::zipped_bytes)
             ),
         ));
     }
-    for layer in plan.layers.iter().filter(|layer| layer.entries.len() > MOST_ENTRIES) {
+    for layer in layout.layers.iter().filter(|layer| layer.entries.len() > MOST_ENTRIES) {
         findings.push(Finding::error(
             Code::TooManyEntries,
-            &layer.name,
+            Subject::layer(&layer.name),
             format!("has {} entries, and a zip holds {MOST_ENTRIES} without zip64", layer.entries.len()),
             "prune, or pack small files into one archive that the function unpacks to /tmp when it starts",
         ));
@@ -274,7 +279,7 @@ pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) 
     };
     Some(Finding::error(
         Code::UnzippedTooLarge,
-        "layers",
+        Subject::whole("layers"),
         format!(
             "{} unzipped are {} over the {} that function and layers can have{function}",
             size(unzipped),

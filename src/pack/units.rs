@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::{Measurements, entry_overhead};
-use crate::path::TreePath;
-use crate::resolve::{RLayout, is_library_name};
-use crate::scan::{EntryId, Kind, Place, Tree};
+use crate::base::path::TreePath;
+use crate::pack::measure::{Measurements, entry_overhead};
+use crate::resolve::{Resolution, is_library_name};
+use crate::tree::{EntryId, Kind, Place};
 
 /// What stays together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,8 @@ impl Unit {
 ///
 /// Directories are packed only when they are empty in the tree: unzipping makes the others, and what pruning emptied is
 /// meant to go. A file too large to be measured counts as its own length.
-pub fn units(tree: &Tree, r: &RLayout, kept: impl Fn(EntryId) -> bool, measurements: &Measurements) -> Vec<Unit> {
+pub fn units(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool, measurements: &Measurements) -> Vec<Unit> {
+    let tree = &resolution.tree;
     let mut units: BTreeMap<String, Vec<UnitEntry>> = BTreeMap::new();
     for (id, entry) in tree.iter() {
         let is_directory = entry.is_directory();
@@ -72,7 +73,7 @@ pub fn units(tree: &Tree, r: &RLayout, kept: impl Fn(EntryId) -> bool, measureme
             Some(measured) => (measured.compressed, measured.bytes, measured.crc32),
             None => (entry.bytes(), entry.bytes(), 0),
         };
-        units.entry(unit_of(tree, r, id)).or_default().push(UnitEntry {
+        units.entry(unit_of(resolution, id)).or_default().push(UnitEntry {
             id,
             path: entry.path.clone(),
             zipped: entry_overhead(&entry.path, is_directory) + compressed,
@@ -85,19 +86,14 @@ pub fn units(tree: &Tree, r: &RLayout, kept: impl Fn(EntryId) -> bool, measureme
 }
 
 /// The name of the unit that an entry belongs to.
-pub(crate) fn unit_of(tree: &Tree, r: &RLayout, id: EntryId) -> String {
+pub(crate) fn unit_of(resolution: &Resolution<'_>, id: EntryId) -> String {
+    let (tree, packages) = (&resolution.tree, &resolution.packages);
     let path = tree.path(id);
-    if let Some(position) = r.package_of(path) {
-        let package = &r.packages[position];
-        let copies = r.find_package(package.name()).count();
-        return if copies > 1 {
-            format!("pkg:{}@{}", package.name(), package.library)
-        } else {
-            format!("pkg:{}", package.name())
-        };
+    if let Some(position) = packages.of_path(path) {
+        return packages.unit_name(position);
     }
-    if r.homes.iter().any(|home| path.below(&home.path).is_some()) {
-        return "r".to_owned();
+    if let Some(installation) = packages.installation_of(path) {
+        return installation.language.to_string();
     }
     // A link goes with the library it leads to, when that is beside it.
     let file = match (&tree.entry(id).kind, tree.follow(id)) {
@@ -108,7 +104,7 @@ pub(crate) fn unit_of(tree: &Tree, r: &RLayout, id: EntryId) -> String {
         return format!("lib:{file}");
     }
     match file.as_bytes().iter().position(|b| *b == b'/') {
-        Some(end) => format!("dir:{}", crate::path::printable(&file.as_bytes()[..end])),
+        Some(end) => format!("dir:{}", crate::base::path::printable(&file.as_bytes()[..end])),
         None => format!("file:{file}"),
     }
 }

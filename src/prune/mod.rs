@@ -1,18 +1,23 @@
 //! Prune: one decision a file. Rules propose what goes; the guard takes back what something kept needs. What the user
 //! names is kept or dropped whatever the rules say.
 
-mod holds;
+mod retention;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use holds::{Gone, Holds};
+pub use retention::{Removal, Retention};
+pub use rules::{Condition, Level, PruneRule, PruneRules, requested_rules};
 
-use crate::error::Result;
-use crate::facts::Facts;
-use crate::finding::{Code, Finding};
+use crate::base::error::Result;
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::list;
+use crate::languages::language;
 use crate::resolve::{Node, Resolution};
-use crate::rules::{PruneRule, PruneRules, asked_rules};
-use crate::scan::{EntryId, Kind, Place, Tree};
+use crate::tree::{EntryId, Kind, Place, Tree};
+
+/// How many paths a finding lists.
+const PATHS_SHOWN: usize = 3;
 
 /// What becomes of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,43 +36,34 @@ pub struct Pruning {
     /// The rules that would drop each entry; those of a kept one were taken back.
     matches: Vec<Vec<usize>>,
     /// What `--keep` names.
-    on_request: BTreeSet<EntryId>,
+    pinned: BTreeSet<EntryId>,
 }
 
 impl Pruning {
-    /// Keeps everything; `on_request` is what `--keep` names.
-    pub fn none(tree: &Tree, on_request: BTreeSet<EntryId>) -> Self {
+    /// Keeps everything; `pinned` is what `--keep` names.
+    pub fn none(tree: &Tree, pinned: BTreeSet<EntryId>) -> Self {
         let entries = tree.entries().len();
-        Self {
-            rules: Vec::new(),
-            decisions: vec![Decision::Keep; entries],
-            matches: vec![Vec::new(); entries],
-            on_request,
-        }
+        Self { rules: Vec::new(), decisions: vec![Decision::Keep; entries], matches: vec![Vec::new(); entries], pinned }
     }
 
     /// Notes what `--drop` and `--handler` took out of the tree, in the words of rules of their own; `unused` is what no
     /// handler uses. What was kept `before` and did not go stays, though a rule can find now that nothing loads it; and what
     /// is hidden and did not go with the rest was dropped by the rule that it was before.
-    ///
-    /// # Errors
-    /// When the built-in file of these rules is damaged.
-    pub fn note_gone(&mut self, tree: &Tree, gone: &Gone, unused: &BTreeSet<EntryId>, before: &Pruning) -> Result<()> {
-        let all: BTreeSet<EntryId> = gone.all().collect();
+    pub fn note_removed(&mut self, tree: &Tree, removal: &Removal, unused: &BTreeSet<EntryId>, before: &Pruning) {
+        let all: BTreeSet<EntryId> = removal.all().collect();
         for (id, _) in tree.all() {
             if tree.is_hidden(id) || (before.keeps(id) && !all.contains(&id)) {
                 self.decisions[id.index()] = before.decision(id);
             }
         }
         let (by_handlers, named): (Vec<EntryId>, Vec<EntryId>) =
-            gone.dropped.iter().partition(|id| unused.contains(id));
-        for (rule, entries) in asked_rules()?.into_iter().zip([named, gone.with_it.clone(), by_handlers]) {
+            removal.dropped.iter().partition(|id| unused.contains(id));
+        for (rule, entries) in requested_rules().iter().zip([named, removal.with_it.clone(), by_handlers]) {
             for id in entries {
                 self.decisions[id.index()] = Decision::Drop(self.rules.len());
             }
-            self.rules.push(rule);
+            self.rules.push(rule.clone());
         }
-        Ok(())
     }
 
     /// The rules that would drop an entry; when it is kept, the guard took that back.
@@ -76,8 +72,8 @@ impl Pruning {
     }
 
     /// Whether `--keep` names an entry.
-    pub fn keeps_on_request(&self, id: EntryId) -> bool {
-        self.on_request.contains(&id)
+    pub fn is_pinned(&self, id: EntryId) -> bool {
+        self.pinned.contains(&id)
     }
 
     /// What becomes of an entry. A directory is decided by what is in it, and is always `Keep` here.
@@ -100,9 +96,9 @@ enum Revoked {
 
 /// What no rule may drop.
 #[derive(Debug, Clone, Default)]
-pub struct Spared {
+pub struct Protected {
     /// What `--keep` names.
-    pub on_request: BTreeSet<EntryId>,
+    pub pinned: BTreeSet<EntryId>,
     /// What a run opened.
     pub opened: BTreeSet<EntryId>,
 }
@@ -113,29 +109,24 @@ pub struct Spared {
 ///
 /// # Errors
 /// When a rule cannot be compiled for this tree.
-pub fn prune(
-    tree: &Tree,
-    facts: &Facts,
-    resolution: &Resolution,
-    rules: &PruneRules,
-    spared: Spared,
-) -> Result<(Pruning, Vec<Finding>)> {
-    let compiled = rules.compile(&resolution.r.roots())?;
-    let opened = spared.opened.iter().map(|id| (*id, tree.path(*id)));
+pub fn prune(resolution: &Resolution<'_>, rules: &PruneRules, protected: Protected) -> Result<(Pruning, Vec<Finding>)> {
+    let tree = &resolution.tree;
+    let compiled = rules.compile(&resolution.packages.roots())?;
+    let opened = protected.opened.iter().map(|id| (*id, tree.path(*id)));
     let opened: Vec<(EntryId, usize)> = opened
         .filter_map(|(id, path)| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(path))?)))
         .collect();
-    let on_request: BTreeSet<EntryId> = spared.on_request.into_iter().chain(spared.opened).collect();
+    let pinned: BTreeSet<EntryId> = protected.pinned.into_iter().chain(protected.opened).collect();
     let mut matches: Vec<Vec<usize>> = tree
         .all()
         .map(|(id, entry)| match entry.kind {
             Kind::Directory => Vec::new(),
-            _ if tree.is_hidden(id) || on_request.contains(&id) => Vec::new(),
+            _ if tree.is_hidden(id) || pinned.contains(&id) => Vec::new(),
             _ => (0..compiled.len()).filter(|i| compiled[*i].drops(&entry.path)).collect(),
         })
         .collect();
     let package_of: Vec<Option<usize>> =
-        tree.entries().iter().map(|entry| resolution.r.package_of(&entry.path)).collect();
+        tree.entries().iter().map(|entry| resolution.packages.of_path(&entry.path)).collect();
 
     // What nothing loads is known when it is known what is kept. Dropping it changes no more: nothing kept needs it.
     let conditional: Vec<usize> = (0..compiled.len()).filter(|i| compiled[*i].rule.only.is_some()).collect();
@@ -144,18 +135,18 @@ pub fn prune(
         for rules in &mut set_aside {
             rules.retain(|rule| !conditional.contains(rule));
         }
-        let (kept, _) = settle(tree, resolution, &set_aside, &package_of);
-        let unloaded = resolution.unloaded(tree, facts, |id| kept[id.index()] == Decision::Keep);
+        let (kept, _) = settle(resolution, &set_aside, &package_of);
+        let unloaded = resolution.unloaded(|id| kept[id.index()] == Decision::Keep);
         let unloaded: BTreeSet<usize> = unloaded.iter().map(|library| library.entry.index()).collect();
         for (index, rules) in matches.iter_mut().enumerate() {
             rules.retain(|rule| unloaded.contains(&index) || !conditional.contains(rule));
         }
     }
-    let (decisions, revoked) = settle(tree, resolution, &matches, &package_of);
+    let (decisions, revoked) = settle(resolution, &matches, &package_of);
     let rules = compiled.into_iter().map(|c| c.rule).collect();
-    let mut pruning = Pruning { rules, decisions, matches, on_request };
+    let mut pruning = Pruning { rules, decisions, matches, pinned };
     drop_links_to_nothing(tree, &mut pruning);
-    let mut findings = findings(tree, resolution, &pruning, &revoked);
+    let mut findings = findings(resolution, &pruning, &revoked);
     findings.extend(opened_in_run(tree, &pruning, &opened));
     Ok((pruning, findings))
 }
@@ -163,8 +154,7 @@ pub fn prune(
 /// Decides every entry, and takes drops back until nothing that is kept needs what is dropped. Gives the decisions and
 /// what was taken back, with who needs it.
 fn settle(
-    tree: &Tree,
-    resolution: &Resolution,
+    resolution: &Resolution<'_>,
     matches: &[Vec<usize>],
     package_of: &[Option<usize>],
 ) -> (Vec<Decision>, BTreeMap<Revoked, String>) {
@@ -177,8 +167,8 @@ fn settle(
             };
             matches[id.index()].iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
         };
-        let decisions: Vec<Decision> = tree.all().map(|(id, _)| decide(id)).collect();
-        let taken_back = guard(tree, resolution, &decisions, package_of);
+        let decisions: Vec<Decision> = resolution.tree.all().map(|(id, _)| decide(id)).collect();
+        let taken_back = guard(resolution, &decisions, package_of);
         if taken_back.is_empty() {
             return (decisions, revoked);
         }
@@ -188,23 +178,21 @@ fn settle(
 
 /// What is dropped although something kept needs it, and who needs it.
 fn guard(
-    tree: &Tree,
-    resolution: &Resolution,
+    resolution: &Resolution<'_>,
     decisions: &[Decision],
     package_of: &[Option<usize>],
 ) -> BTreeMap<Revoked, String> {
+    let tree = &resolution.tree;
     let kept = |id: EntryId| decisions[id.index()] == Decision::Keep;
-    let entries = tree.iter().filter(|(id, entry)| !entry.is_directory() && kept(*id)).map(|(id, _)| Node::Entry(id));
-    let packages = resolution.r.packages.iter().enumerate();
-    let packages = packages.filter(|(_, package)| kept(package.entry)).map(|(position, _)| Node::Package(position));
-    let r = (!resolution.r.homes.is_empty()).then_some(Node::R);
-    let reached = resolution.graph.reach(entries.chain(packages).chain(r));
+    // A directory is not decided.
+    let roots = resolution.roots(|id| kept(id) && !tree.entry(id).is_directory());
+    let reached = resolution.graph.reach(roots);
 
     let mut taken_back = BTreeMap::new();
     for (node, from) in &reached {
         let Node::Entry(id) = node else { continue };
         let Decision::Drop(rule) = decisions[id.index()] else { continue };
-        let by = from.as_ref().map_or_else(String::new, |from| describe(tree, resolution, from, &reached));
+        let by = from.as_ref().map_or_else(String::new, |from| describe(resolution, from, &reached));
         match package_of[id.index()] {
             Some(package) => taken_back.entry(Revoked::Package(rule, package)).or_insert(by),
             None => taken_back.entry(Revoked::File(rule, *id)).or_insert(by),
@@ -214,13 +202,13 @@ fn guard(
 }
 
 /// Who needs something, in words; of a package's own file, who needs the package.
-fn describe(tree: &Tree, resolution: &Resolution, node: &Node, reached: &BTreeMap<Node, Option<Node>>) -> String {
+fn describe(resolution: &Resolution<'_>, node: &Node, reached: &BTreeMap<Node, Option<Node>>) -> String {
     match node {
-        Node::R => "R".to_owned(),
-        Node::Entry(id) => tree.path(*id).to_string(),
+        Node::Runtime(id) => language(*id).name().to_owned(),
+        Node::Entry(id) => resolution.tree.path(*id).to_string(),
         Node::Package(position) => match reached.get(node) {
-            Some(Some(from)) => describe(tree, resolution, from, reached),
-            _ => format!("pkg:{}", resolution.r.packages[*position].name()),
+            Some(Some(from)) => describe(resolution, from, reached),
+            _ => format!("pkg:{}", resolution.packages.get(*position).name),
         },
         Node::Image(name) | Node::Missing(name) => name.clone(),
     }
@@ -229,7 +217,7 @@ fn describe(tree: &Tree, resolution: &Resolution, node: &Node, reached: &BTreeMa
 /// A link to a directory of which nothing is left goes with what it pointed to.
 fn drop_links_to_nothing(tree: &Tree, pruning: &mut Pruning) {
     for (id, entry) in tree.iter() {
-        if !matches!(entry.kind, Kind::Link { .. }) || !pruning.keeps(id) || pruning.keeps_on_request(id) {
+        if !matches!(entry.kind, Kind::Link { .. }) || !pruning.keeps(id) || pruning.is_pinned(id) {
             continue;
         }
         let Place::Inside(target) = tree.follow(id) else { continue };
@@ -251,17 +239,12 @@ fn drop_links_to_nothing(tree: &Tree, pruning: &mut Pruning) {
     }
 }
 
-fn findings(
-    tree: &Tree,
-    resolution: &Resolution,
-    pruning: &Pruning,
-    revoked: &BTreeMap<Revoked, String>,
-) -> Vec<Finding> {
+fn findings(resolution: &Resolution<'_>, pruning: &Pruning, revoked: &BTreeMap<Revoked, String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (what, by) in revoked {
         let (rule, subject) = match what {
-            Revoked::File(rule, id) => (*rule, tree.path(*id).to_string()),
-            Revoked::Package(rule, package) => (*rule, format!("pkg:{}", resolution.r.packages[*package].name())),
+            Revoked::File(rule, id) => (*rule, Subject::from(resolution.tree.path(*id))),
+            Revoked::Package(rule, package) => (*rule, Subject::package(&resolution.packages.get(*package).name)),
         };
         let rule = &pruning.rules[rule];
         findings.push(Finding::info(
@@ -279,7 +262,7 @@ fn findings(
     if !idle.is_empty() {
         findings.push(Finding::info(
             Code::RuleMatchedNothing,
-            "rules",
+            Subject::whole("rules"),
             format!("matched nothing in this tree: {}", idle.join(", ")),
             "nothing to do; `layerfit rules CODE` says what a rule is for",
         ));
@@ -295,11 +278,10 @@ fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) ->
     }
     let finding = |(rule, paths): (usize, Vec<String>)| {
         let rule = &pruning.rules[rule];
-        let more = if paths.len() > 3 { format!(" and {} more", paths.len() - 3) } else { String::new() };
         Finding::info(
             Code::OpenedInRun,
-            format!("{} {}", rule.code, rule.name),
-            format!("the run opened {}{more}: what it opened stays", paths[..paths.len().min(3)].join(", ")),
+            Subject::rule(format_args!("{} {}", rule.code, rule.name)),
+            format!("the run opened {}: what it opened is kept", list::some(&paths, PATHS_SHOWN)),
             format!("nothing to do; --ignore {} keeps the rest of what the rule drops too", rule.code),
         )
     };

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::command::Command;
 use super::plan::{Function, Version};
 use super::problems;
-use crate::error::{Error, Result};
-use crate::scan::hex;
+use crate::base::error::{Error, Result};
+use crate::tree::hex;
 
 /// The CLI, and the options that each of its commands gets.
 #[derive(Debug, Clone)]

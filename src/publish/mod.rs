@@ -8,6 +8,7 @@ mod command;
 pub mod plan;
 mod problems;
 mod record;
+pub mod sam;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +20,10 @@ pub use command::{Command, Word, variable};
 pub use record::{Published, PublishedFunction, PublishedLayer, RECORD, SCHEMA, schema};
 pub use show::{json, markdown, table};
 
-use crate::error::{Error, Result};
-use crate::finding::Finding;
-use crate::rules::{Limits, RuntimeProfile};
-use crate::write::{Manifest, architecture};
+use crate::base::error::{Error, Result};
+use crate::base::finding::Finding;
+use crate::pack::output::{Manifest, architecture};
+use crate::runtime::{Limits, RuntimeProfile};
 use plan::{Function, How, Layer, Step, Version};
 
 /// What is asked for.
@@ -77,7 +78,7 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
         if let Some(finding) = plan::wrong_architecture(function, &how) {
             return Ok(Outcome::Refused(vec![finding]));
         }
-        match plan::attached(function, &known, &former, Limits::built_in()?.layers) {
+        match plan::attached(function, &known, &former, Limits::built_in().layers) {
             Ok(words) => steps.extend(plan::updating(function, words)),
             Err(finding) => return Ok(Outcome::Refused(vec![finding])),
         }
@@ -162,7 +163,7 @@ fn former(record: &Path, layers: &[Layer]) -> Result<Vec<String>> {
 /// How to publish, with what the manifest says where the request does not.
 fn how(manifest: &Manifest, asked: &How) -> Result<How> {
     let mut how = asked.clone();
-    how.direct = Limits::built_in()?.layer_zipped;
+    how.direct = Limits::built_in().layer_zipped;
     if how.runtimes.is_empty() && RuntimeProfile::is_lambda(&manifest.runtime) {
         how.runtimes.push(manifest.runtime.clone());
     }

@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use super::command::{Command, Word};
-use crate::error::{Error, Result};
-use crate::finding::{Code, Finding};
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
 
 /// A layer that is to be in AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +184,7 @@ pub fn attached(
     let others: Vec<&str> = function.layers.iter().filter(|arn| !is_ours(arn)).map(String::as_str).collect();
     Err(Finding::error(
         Code::TooManyLayers,
-        &function.name,
+        Subject::whole(&function.name),
         format!(
             "these are {} layers, it has {} of others ({}), and a function can have {most}",
             layers.len(),
@@ -202,7 +202,7 @@ pub fn wrong_architecture(function: &Function, how: &How) -> Option<Finding> {
     (wanted != layers).then(|| {
         Finding::error(
             Code::WrongMachine,
-            &function.name,
+            Subject::whole(&function.name),
             format!("the function is for {wanted}, and the layers are for {layers}"),
             "build the tree on that architecture, or make a function of the other; nothing was published",
         )

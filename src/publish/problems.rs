@@ -5,7 +5,7 @@
 
 use regex::Regex;
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// What stands in the place of a credential.
 const REDACTED: &str = "[redacted]";
@@ -156,11 +156,7 @@ fn action(words: &[String]) -> String {
 }
 
 fn compiled(pattern: &str) -> Result<Regex> {
-    Regex::new(pattern).map_err(|error| Error::Data {
-        file: "src/publish/problems.rs".to_owned(),
-        message: error.to_string(),
-        help: "report this".to_owned(),
-    })
+    Regex::new(pattern).map_err(Error::bug("compile a built-in pattern"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic::replace_file;
-use crate::error::{Error, Result};
+use crate::base::atomic::replace_file;
+use crate::base::error::{Error, Result};
 use crate::report::as_json;
 
 /// The form of the record. Fields are added, not renamed; the number counts up when that promise is broken.

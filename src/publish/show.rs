@@ -5,9 +5,9 @@ use super::aws::Aws;
 use super::command::variable;
 use super::plan::{Layer, Step, Version};
 use super::record::Published;
-use crate::bytes::plural;
-use crate::error::Result;
-use crate::report::{Section, as_json, markdown_section, markdown_text, table_section, wrapped};
+use crate::base::bytes::plural;
+use crate::base::error::Result;
+use crate::report::{Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped};
 
 /// What was published, for a terminal, 80 columns wide. ARNs are on lines of their own, to be copied.
 pub fn table(published: &Published) -> Vec<u8> {
@@ -63,6 +63,7 @@ fn section(published: &Published) -> Section {
         vec![layer.name.clone(), layer.version.to_string(), what.to_owned(), layer.sha256[..12].to_owned()]
     });
     Section {
+        kind: SectionKind::Other,
         title: "Layers".to_owned(),
         header: vec!["layer", "version", "what", "sha256"],
         numbers: vec![1],

@@ -1,28 +1,49 @@
-//! The report of a tree: its values read off what was analyzed, pruned, measured and packed.
+//! The report of a tree: its values read off what was analysis, pruned, measured and packed.
 
 use std::collections::BTreeMap;
 
 use super::contents::Contents;
-use super::costs::{self, Weight};
+use super::costs;
+use super::costs::Amount;
 use super::model::{
-    HardenedReport, LayerChangeReport, LayerReport, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule,
-    Report, RewrittenReport, SCHEMA, Totals, UnitReport, UnloadedReport,
+    LayerChangeReport, LayerReport, LayerState, LoadedBy, NeededReport, ObjectReport, PackageReport, Packing,
+    PrunedByRule, RecompressedReport, Report, RewrittenReport, SCHEMA, Totals, UnitReport, UnusedLibraryReport,
+    WhyUnused,
 };
-use crate::pipeline::{Analyzed, Planned, Settings};
+use crate::base::finding::Code;
+use crate::languages::Package;
+use crate::pack::rewrite::Form;
+use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};
-use crate::resolve::{Object, Outcome, ProcessKind, Resolution, WhyUnloaded};
-use crate::transform::Form;
+use crate::resolve::{FoundIn, Object, Outcome, ProcessKind, WhyUnloaded};
 
-/// The report of a tree; with `planned`, of its layers too.
-pub(crate) fn of_tree(
+impl Report {
+    /// The report of a tree that is not packed.
+    pub(crate) fn of_analysis(root: &str, settings: &Settings, analysis: &Analysis<'_>, pruning: &Pruning) -> Self {
+        report(root, settings, analysis, pruning, None)
+    }
+
+    /// The report of a plan, with its findings as bad as the settings have them.
+    pub(crate) fn of_plan(root: &str, settings: &Settings, plan: &Plan<'_>) -> Self {
+        let mut report = report(root, settings, &plan.analysis, &plan.pruning, Some(plan));
+        report.fits = plan.fits;
+        let mut findings = plan.findings.clone();
+        findings.extend(settings.severities.unused(&findings, Code::is_of_plans));
+        report.set_findings(findings, &settings.severities);
+        report
+    }
+}
+
+/// The report of a tree; with `plan`, of its layers too.
+fn report(
     root: &str,
     settings: &Settings,
-    analyzed: &Analyzed<'_>,
+    analysis: &Analysis<'_>,
     pruning: &Pruning,
-    planned: Option<&Planned<'_>>,
+    plan: Option<&Plan<'_>>,
 ) -> Report {
-    let weights = Weights::new(analyzed, pruning, planned);
-    let costs = costs::costs(analyzed, pruning, planned);
+    let sums = Sums::new(analysis, pruning, plan);
+    let costs = costs::costs(analysis, pruning, plan);
     Report {
         schema: SCHEMA,
         layerfit: env!("CARGO_PKG_VERSION").to_owned(),
@@ -30,45 +51,45 @@ pub(crate) fn of_tree(
         runtime: settings.runtime.name.clone(),
         limits: settings.limits,
         fits: true,
-        totals: weights.totals,
-        pruned: weights.pruned,
-        objects: objects(analyzed, pruning),
-        bundled: analyzed.bundled.clone(),
-        rewritten: planned.map(rewritten).unwrap_or_default(),
-        hardened: planned
-            .and_then(|planned| planned.measurements.hardened())
-            .map(|hardened| HardenedReport { files: hardened.files, saved_bytes: hardened.saved }),
-        unloaded: unloaded(analyzed, pruning, planned),
-        packages: packages(analyzed, pruning, planned.is_some(), &weights.packages, &costs.packages),
-        units: planned.map(|planned| units(planned, &costs)),
-        layers: planned.map(layers),
-        packing: planned.map(|planned| Packing {
-            layers: planned.plan.layers.len(),
-            lower_bound: planned.plan.lower_bound,
-            optimal: planned.plan.optimal,
+        totals: sums.totals,
+        pruned: sums.pruned,
+        objects: objects(analysis, pruning),
+        bundled: analysis.bundled.clone(),
+        rewritten: plan.map(rewritten).unwrap_or_default(),
+        recompressed: plan
+            .and_then(|plan| plan.measurements.recompressed())
+            .map(|recompressed| RecompressedReport { files: recompressed.files, saved_bytes: recompressed.saved }),
+        unused_libraries: unused_libraries(analysis, pruning, plan),
+        packages: packages(analysis, pruning, plan.is_some(), &sums.packages, &costs.packages),
+        units: plan.map(|plan| units(plan, &costs)),
+        layers: plan.map(layers),
+        packing: plan.map(|plan| Packing {
+            layers: plan.layout.layers.len(),
+            lower_bound: plan.layout.lower_bound,
+            optimal: plan.layout.optimal,
         }),
         directories: costs.directories,
         libraries: costs.libraries,
-        changes: planned.and_then(changes),
+        changes: plan.and_then(changes),
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
-        contents: Contents::new(analyzed, pruning, planned),
+        contents: Contents::new(analysis, pruning, plan),
     }
 }
 
 /// Sums over the entries of a tree.
-struct Weights {
+struct Sums {
     totals: Totals,
     pruned: Vec<PrunedByRule>,
     /// The kept files of each package.
-    packages: Vec<Weight>,
+    packages: Vec<Amount>,
 }
 
-impl Weights {
-    fn new(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Self {
+impl Sums {
+    fn new(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Self {
         let mut totals = Totals::default();
-        let by_rule = |rule: &crate::rules::PruneRule| PrunedByRule {
+        let by_rule = |rule: &crate::prune::PruneRule| PrunedByRule {
             rule: rule.code.clone(),
             name: rule.name.clone(),
             files: 0,
@@ -76,9 +97,9 @@ impl Weights {
             zipped_bytes: 0,
         };
         let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
-        let mut packages = vec![Weight::default(); analyzed.resolution.r.packages.len()];
-        for (id, entry) in analyzed.tree.all().filter(|(_, entry)| !entry.is_directory()) {
-            let measured = planned.and_then(|planned| planned.measurements.get(id));
+        let mut packages = vec![Amount::default(); analysis.resolution.packages.all.len()];
+        for (id, entry) in analysis.tree().all().filter(|(_, entry)| !entry.is_directory()) {
+            let measured = plan.and_then(|plan| plan.measurements.get(id));
             let zipped = measured.map_or(0, |measured| measured.zipped(&entry.path));
             // What is packed can be shorter or longer than what is in the tree.
             let unzipped = measured.map_or(entry.bytes(), |measured| measured.bytes);
@@ -95,31 +116,31 @@ impl Weights {
                 Decision::Keep => {
                     totals.kept.files += 1;
                     totals.kept.unzipped_bytes += unzipped;
-                    if let Some(package) = analyzed.resolution.r.package_of(&entry.path) {
+                    if let Some(package) = analysis.resolution.packages.of_path(&entry.path) {
                         packages[package].files += 1;
-                        packages[package].unzipped += unzipped;
-                        packages[package].zipped += zipped;
+                        packages[package].size.unzipped_bytes += unzipped;
+                        packages[package].size.zipped_bytes += zipped;
                     }
                 }
             }
         }
-        totals.kept.zipped_bytes = planned.map(|planned| planned.plan.zipped_bytes());
+        totals.kept.zipped_bytes = plan.map(|plan| plan.layout.zipped_bytes());
         pruned.sort_by(|a, b| a.rule.cmp(&b.rule));
         Self { totals, pruned, packages }
     }
 }
 
-fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
-    let elf = analyzed.facts.elf.iter().filter(|(id, _)| pruning.keeps(**id));
+fn objects(analysis: &Analysis<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
+    let elf = analysis.objects().iter().filter(|(id, _)| pruning.keeps(**id));
     elf.map(|(id, elf)| {
-        let mut by_answer: BTreeMap<(String, String, Option<String>), Vec<ProcessKind>> = BTreeMap::new();
-        for (kind, edge) in analyzed.resolution.loads.edges.get(id).into_iter().flat_map(BTreeMap::keys) {
+        let mut by_answer: BTreeMap<(String, FoundIn, Option<String>), Vec<ProcessKind>> = BTreeMap::new();
+        for (kind, edge) in analysis.resolution.loads.edges.get(id).into_iter().flat_map(BTreeMap::keys) {
             let path = match &edge.outcome {
                 Outcome::Found { opened, object: Object::Tree(_) } => Some(opened.clone()),
                 Outcome::Found { object: Object::Image(path), .. } => Some(path.clone()),
                 Outcome::Missing { .. } => None,
             };
-            let found = Resolution::found(&edge.outcome, &analyzed.image).to_owned();
+            let found = analysis.resolution.found(&edge.outcome);
             let kinds = by_answer.entry((edge.soname.clone(), found, path)).or_default();
             if !kinds.contains(kind) {
                 kinds.push(*kind);
@@ -130,11 +151,9 @@ fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
             found,
             path,
             process: match kinds.as_slice() {
-                [ProcessKind::R] => "R",
-                [ProcessKind::Plain] => "other",
-                _ => "any",
-            }
-            .to_owned(),
+                [kind] => LoadedBy::from(*kind),
+                _ => LoadedBy::Any,
+            },
         });
         let mut needed_versions = elf.needed_versions.clone();
         needed_versions.sort();
@@ -143,7 +162,7 @@ fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
         ObjectReport {
             needed_versions,
             defined_versions,
-            path: analyzed.tree.path(*id).to_string(),
+            path: analysis.tree().path(*id).to_string(),
             soname: elf.soname.clone(),
             machine: elf.machine.name(),
             strippable_bytes: elf.strippable_bytes(),
@@ -153,11 +172,11 @@ fn objects(analyzed: &Analyzed<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
     .collect()
 }
 
-fn rewritten(planned: &Planned<'_>) -> Vec<RewrittenReport> {
+fn rewritten(plan: &Plan<'_>) -> Vec<RewrittenReport> {
     let mut by_form: BTreeMap<Form, RewrittenReport> = BTreeMap::new();
-    for (id, before) in planned.measurements.rewritten() {
-        let path = planned.analyzed.tree.path(id);
-        let Some(now) = planned.measurements.get(id) else { continue };
+    for (id, before) in plan.measurements.rewritten() {
+        let path = plan.analysis.tree().path(id);
+        let Some(now) = plan.measurements.get(id) else { continue };
         let form = by_form.entry(before.form).or_insert_with(|| RewrittenReport {
             form: before.form,
             paths: Vec::new(),
@@ -169,25 +188,25 @@ fn rewritten(planned: &Planned<'_>) -> Vec<RewrittenReport> {
         form.paths.push(path.to_string());
         form.bytes_before += before.bytes;
         form.bytes += now.bytes;
-        form.zipped_bytes_before += crate::measure::entry_overhead(path, false) + before.compressed;
+        form.zipped_bytes_before += crate::pack::measure::entry_overhead(path, false) + before.compressed;
         form.zipped_bytes += now.zipped(path);
     }
     by_form.into_values().collect()
 }
 
-fn unloaded(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Vec<UnloadedReport> {
-    let tree = &analyzed.tree;
-    let unloaded = analyzed.resolution.unloaded(tree, &analyzed.facts, |id| pruning.keeps(id));
+fn unused_libraries(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Vec<UnusedLibraryReport> {
+    let tree = analysis.tree();
+    let unloaded = analysis.resolution.unloaded(|id| pruning.keeps(id));
     let of = |library: crate::resolve::Unloaded| {
         let entry = tree.entry(library.entry);
         let by = match library.why {
             WhyUnloaded::Shadowed(path) => Some(path),
             WhyUnloaded::Unreached => None,
         };
-        let measured = planned.and_then(|planned| planned.measurements.get(library.entry));
-        UnloadedReport {
+        let measured = plan.and_then(|plan| plan.measurements.get(library.entry));
+        UnusedLibraryReport {
             path: entry.path.to_string(),
-            why: if by.is_some() { "shadowed" } else { "unreached" }.to_owned(),
+            why: if by.is_some() { WhyUnused::Shadowed } else { WhyUnused::Unreached },
             by,
             bytes: entry.bytes(),
             zipped_bytes: measured.map(|measured| measured.zipped(&entry.path)),
@@ -197,54 +216,51 @@ fn unloaded(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned
 }
 
 fn packages(
-    analyzed: &Analyzed<'_>,
+    analysis: &Analysis<'_>,
     pruning: &Pruning,
     measured: bool,
-    weights: &[Weight],
-    freed: &[Weight],
+    sums: &[Amount],
+    freed: &[Amount],
 ) -> Vec<PackageReport> {
-    let r = &analyzed.resolution.r;
-    let there = |name: &str| r.find_package(name).any(|copy| pruning.keeps(r.packages[copy].entry));
-    r.packages
-        .iter()
-        .zip(weights)
-        .zip(freed)
-        .map(|((package, own), freed)| {
-            let needs: Vec<String> = package.description.needs().map(|need| need.package.clone()).collect();
-            PackageReport {
-                name: package.name().to_owned(),
-                version: package.description.version.to_string(),
-                path: package.directory.to_string(),
-                priority: package.description.priority.clone(),
-                missing: needs.iter().filter(|name| !there(name)).cloned().collect(),
-                needs,
-                reached: pruning.keeps(package.entry),
-                cost: costs::cost(*own, *freed, measured),
-            }
-        })
-        .collect()
+    let packages = &analysis.resolution.packages;
+    let report = |((package, own), freed): ((&Package, &Amount), &Amount)| {
+        let there =
+            |name: &str| packages.copies(package.language, name).any(|copy| pruning.keeps(packages.get(copy).entry));
+        let needs: Vec<String> = package.requires.iter().map(|required| required.package.clone()).collect();
+        PackageReport {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            language: package.language,
+            path: package.directory.to_string(),
+            priority: package.priority.clone(),
+            missing: needs.iter().filter(|name| !there(name)).cloned().collect(),
+            needs,
+            kept: pruning.keeps(package.entry),
+            cost: costs::cost(*own, *freed, measured),
+        }
+    };
+    packages.all.iter().zip(sums).zip(freed).map(report).collect()
 }
 
-fn changes(planned: &Planned<'_>) -> Option<Vec<LayerChangeReport>> {
-    let there = |name: &str| planned.plan.layers.iter().any(|layer| layer.name == name);
+fn changes(plan: &Plan<'_>) -> Option<Vec<LayerChangeReport>> {
+    let there = |name: &str| plan.layout.layers.iter().any(|layer| layer.name == name);
     let of = |change: &crate::pack::LayerChange| LayerChangeReport {
         layer: change.layer.clone(),
         state: match (change.known, there(&change.layer)) {
-            (true, false) => "gone",
-            (false, _) => "new",
-            (true, true) if change.is_unchanged() => "unchanged",
-            (true, true) => "changed",
-        }
-        .to_owned(),
+            (true, false) => LayerState::Gone,
+            (false, _) => LayerState::New,
+            (true, true) if change.is_unchanged() => LayerState::Unchanged,
+            (true, true) => LayerState::Changed,
+        },
         added: change.added.clone(),
         removed: change.removed.clone(),
         updated: change.updated.clone(),
     };
-    planned.plan.changes.as_ref().map(|changes| changes.iter().map(of).collect())
+    plan.layout.changes.as_ref().map(|changes| changes.iter().map(of).collect())
 }
 
-fn units(planned: &Planned<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
-    let layers = &planned.plan.layers;
+fn units(plan: &Plan<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
+    let layers = &plan.layout.layers;
     let freed = |unit: &crate::pack::Unit| costs.units.get(&unit.name).copied().unwrap_or_default();
     let of = |unit: &crate::pack::Unit| UnitReport {
         name: unit.name.clone(),
@@ -256,13 +272,13 @@ fn units(planned: &Planned<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
         files: unit.entries.len(),
         unzipped_bytes: unit.unzipped_bytes(),
         zipped_bytes: unit.zipped_bytes(),
-        retained_unzipped_bytes: freed(unit).unzipped,
-        retained_zipped_bytes: freed(unit).zipped,
+        retained_unzipped_bytes: freed(unit).size.unzipped_bytes,
+        retained_zipped_bytes: freed(unit).size.zipped_bytes,
     };
-    planned.units.iter().map(of).collect()
+    plan.units.iter().map(of).collect()
 }
 
-fn layers(planned: &Planned<'_>) -> Vec<LayerReport> {
+fn layers(plan: &Plan<'_>) -> Vec<LayerReport> {
     let of = |layer: &crate::pack::Layer| LayerReport {
         name: layer.name.clone(),
         zip: format!("{}.zip", layer.name),
@@ -273,5 +289,5 @@ fn layers(planned: &Planned<'_>) -> Vec<LayerReport> {
         units: layer.units.clone(),
         entries: None,
     };
-    planned.plan.layers.iter().map(of).collect()
+    plan.layout.layers.iter().map(of).collect()
 }

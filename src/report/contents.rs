@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::measure::entry_overhead;
+use crate::base::path::{TreePath, printable};
+use crate::languages::{LanguageId, language};
+use crate::pack::measure::entry_overhead;
 use crate::pack::unit_of;
-use crate::path::{TreePath, printable};
-use crate::pipeline::{Analyzed, Planned};
+use crate::plan::{Analysis, Plan};
+use crate::prune::PruneRule;
 use crate::prune::{Decision, Pruning};
 use crate::resolve::{Need, Node};
-use crate::rules::PruneRule;
-use crate::scan::{Entry, EntryId};
+use crate::tree::{Entry, EntryId};
 
 /// Every file of a tree, and who needs what.
 #[derive(Debug, Clone, Default)]
@@ -46,27 +47,34 @@ pub struct Group {
 /// The kinds of what is in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// R's home, and the packages that no R is without.
-    R,
+    /// A language's home, and the packages that it is not without.
+    Runtime(LanguageId),
     /// A package.
-    Package,
-    /// A library outside of R and its packages.
+    Package(LanguageId),
+    /// A library outside of languages and packages.
     Library,
     /// Anything else.
     Rest,
 }
 
 impl Kind {
-    /// Every kind, in their order.
-    pub const ALL: [Kind; 4] = [Kind::R, Kind::Package, Kind::Library, Kind::Rest];
-
     /// Its name for people.
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> String {
         match self {
-            Kind::R => "R itself",
-            Kind::Package => "R packages",
-            Kind::Library => "System libraries",
-            Kind::Rest => "The rest",
+            Kind::Runtime(id) => format!("{} itself", language(id).name()),
+            Kind::Package(id) => format!("{} packages", language(id).name()),
+            Kind::Library => "System libraries".to_owned(),
+            Kind::Rest => "Everything else".to_owned(),
+        }
+    }
+
+    /// The number of its colour on the page.
+    pub fn colour(self) -> usize {
+        match self {
+            Kind::Runtime(_) => 0,
+            Kind::Package(_) => 1,
+            Kind::Library => 2,
+            Kind::Rest => 3,
         }
     }
 }
@@ -98,14 +106,14 @@ pub enum ContentPlace {
 }
 
 impl Contents {
-    /// The contents of an analyzed tree; with `planned`, where each file went and what it adds to a zip.
-    pub(crate) fn new(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Self {
-        let tree = &analyzed.tree;
+    /// The contents of an analyzed tree; with `plan`, where each file went and what it adds to a zip.
+    pub(crate) fn new(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Self {
+        let tree = analysis.tree();
         let mut layer_of: BTreeMap<EntryId, usize> = BTreeMap::new();
-        for (position, layer) in planned.iter().flat_map(|planned| &planned.plan.layers).enumerate() {
+        for (position, layer) in plan.iter().flat_map(|plan| &plan.layout.layers).enumerate() {
             layer_of.extend(layer.entries.iter().map(|id| (*id, position)));
         }
-        let units: Vec<String> = tree.all().map(|(id, _)| unit_of(tree, &analyzed.resolution.r, id)).collect();
+        let units: Vec<String> = tree.all().map(|(id, _)| unit_of(&analysis.resolution, id)).collect();
         let shown = |id: EntryId, entry: &Entry| !entry.is_directory() || layer_of.contains_key(&id);
 
         // The report has the rules in the order of their codes.
@@ -121,12 +129,12 @@ impl Contents {
         let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
         for (id, _) in tree.all().filter(|(id, entry)| shown(*id, entry)) {
             let unit = units[id.index()].as_str();
-            groups.entry(unit).or_insert_with(|| group(analyzed, id, unit));
+            groups.entry(unit).or_insert_with(|| group(analysis, id, unit));
         }
         let position: BTreeMap<&str, usize> = groups.keys().enumerate().map(|(i, unit)| (*unit, i)).collect();
         let files = tree.all().filter(|(id, entry)| shown(*id, entry)).map(|(id, entry)| {
             let unit = units[id.index()].as_str();
-            let measured = planned.and_then(|planned| planned.measurements.get(id));
+            let measured = plan.and_then(|plan| plan.measurements.get(id));
             let (compressed, bytes) = measured.map_or((entry.bytes(), entry.bytes()), |m| (m.compressed, m.bytes));
             let path = entry.path.to_string() + if entry.is_directory() { "/" } else { "" };
             let below = path.strip_prefix(&groups[unit].base).and_then(|path| path.strip_prefix('/'));
@@ -138,29 +146,33 @@ impl Contents {
                     (Decision::Keep, Some(layer)) => ContentPlace::Layer(*layer),
                     (Decision::Keep, None) => ContentPlace::NoLayer,
                 },
-                zipped_bytes: planned.map_or(0, |_| entry_overhead(&entry.path, entry.is_directory()) + compressed),
+                zipped_bytes: plan.map_or(0, |_| entry_overhead(&entry.path, entry.is_directory()) + compressed),
                 unzipped_bytes: bytes,
             }
         });
         let files = files.collect();
-        let (things, needs) = needs(analyzed, &units);
+        let (things, needs) = needs(analysis, &units);
         let groups = groups.into_values().collect();
-        Self { measured: planned.is_some(), groups, files, rules, things, needs }
+        Self { measured: plan.is_some(), groups, files, rules, things, needs }
     }
 }
 
 /// The group of an entry whose unit has this name.
-fn group(analyzed: &Analyzed<'_>, id: EntryId, unit: &str) -> Group {
-    let (tree, r) = (&analyzed.tree, &analyzed.resolution.r);
+fn group(analysis: &Analysis<'_>, id: EntryId, unit: &str) -> Group {
+    let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
     let text = |path: &TreePath| path.to_string();
     let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    let (kind, label, base) = if let Some(position) = r.package_of(tree.path(id)) {
-        let package = &r.packages[position];
-        let base = package.description.priority.as_deref() == Some("base");
-        (if base { Kind::R } else { Kind::Package }, package.name().to_owned(), text(&package.directory))
-    } else if unit == "r" {
-        let base = if let [home] = r.homes.as_slice() { text(&home.path) } else { String::new() };
-        (Kind::R, "R's home".to_owned(), base)
+    let installation = packages.installation_of(tree.path(id));
+    let (kind, label, base) = if let Some(position) = packages.of_path(tree.path(id)) {
+        let package = packages.get(position);
+        let standard = package.priority.as_deref() == Some("base");
+        let kind = if standard { Kind::Runtime(package.language) } else { Kind::Package(package.language) };
+        (kind, package.name.clone(), text(&package.directory))
+    } else if let Some(installation) = installation.filter(|found| found.language.as_str() == unit) {
+        let id = installation.language;
+        let only = packages.installations_of(id).count() == 1;
+        let base = if only { text(&installation.path) } else { String::new() };
+        (Kind::Runtime(id), format!("{}'s home", language(id).name()), base)
     } else if let Some(path) = unit.strip_prefix("lib:") {
         (Kind::Library, last(path), String::new())
     } else if let Some(directory) = unit.strip_prefix("dir:") {
@@ -173,17 +185,18 @@ fn group(analyzed: &Analyzed<'_>, id: EntryId, unit: &str) -> Group {
 }
 
 /// Every edge of the graph, between the names of things.
-fn needs(analyzed: &Analyzed<'_>, units: &[String]) -> (Vec<String>, Vec<(usize, Need, usize)>) {
-    let (tree, resolution) = (&analyzed.tree, &analyzed.resolution);
+fn needs(analysis: &Analysis<'_>, units: &[String]) -> (Vec<String>, Vec<(usize, Need, usize)>) {
+    let (tree, resolution) = (analysis.tree(), &analysis.resolution);
     let name = |node: &Node| match node {
-        Node::R => "r".to_owned(),
+        Node::Runtime(id) => id.to_string(),
         Node::Entry(id) => tree.path(*id).mounted(),
-        Node::Package(position) => units[resolution.r.packages[*position].entry.index()].clone(),
+        Node::Package(position) => units[resolution.packages.get(*position).entry.index()].clone(),
         Node::Image(path) => printable(path.as_bytes()).into_owned(),
         Node::Missing(soname) => format!("missing:{}", printable(soname.as_bytes())),
     };
-    let packages = (0..resolution.r.packages.len()).map(Node::Package);
-    let from = std::iter::once(Node::R).chain(packages).chain(tree.iter().map(|(id, _)| Node::Entry(id)));
+    let packages = (0..resolution.packages.all.len()).map(Node::Package);
+    let runtimes = resolution.packages.languages().into_iter().map(Node::Runtime);
+    let from = runtimes.chain(packages).chain(tree.iter().map(|(id, _)| Node::Entry(id)));
     let mut edges: Vec<(String, Need, String)> = Vec::new();
     for node in from {
         edges.extend(resolution.graph.needs(&node).into_iter().map(|(to, need)| (name(&node), need, name(to))));

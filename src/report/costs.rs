@@ -4,125 +4,134 @@
 //! and the same files are compressed harder.
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{Cost, DirectoryReport, LibraryReport};
+use crate::base::size::Size;
 use crate::pack::unit_of;
-use crate::pipeline::{Analyzed, Planned};
-use crate::prune::{Holds, Pruning};
-use crate::scan::{EntryId, Kind, Place};
+use crate::plan::{Analysis, Plan};
+use crate::prune::{Pruning, Retention};
+use crate::tree::{EntryId, Kind, Place};
 
 /// Files and bytes of what is in layers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Weight {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Amount {
     /// How many files, links and empty directories.
-    pub(crate) files: usize,
-    /// The sum of their lengths in bytes.
-    pub(crate) unzipped: u64,
-    /// What they add to zips in bytes, headers included; 0 when nothing was measured.
-    pub(crate) zipped: u64,
+    pub files: usize,
+    /// Their bytes; zipped ones are 0 when nothing was measured.
+    #[serde(flatten)]
+    pub size: Size,
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts
+            .fold(Self::default(), |sum, amount| Self { files: sum.files + amount.files, size: sum.size + amount.size })
+    }
 }
 
 /// What each entry weighs in the layers, and what goes when some are dropped.
-pub(crate) struct Scales {
-    entries: Vec<Weight>,
-    holds: Holds,
+pub(crate) struct SizeIndex {
+    entries: Vec<Amount>,
+    retention: Retention,
 }
 
-impl Scales {
-    pub(crate) fn new(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Self {
-        let tree = &analyzed.tree;
-        let mut entries = vec![Weight::default(); tree.entries().len()];
-        match planned {
-            Some(planned) => {
-                for entry in planned.units.iter().flat_map(|unit| &unit.entries) {
-                    entries[entry.id.index()] = Weight { files: 1, unzipped: entry.unzipped, zipped: entry.zipped };
+impl SizeIndex {
+    pub(crate) fn new(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Self {
+        let tree = analysis.tree();
+        let mut entries = vec![Amount::default(); tree.entries().len()];
+        match plan {
+            Some(plan) => {
+                for entry in plan.units.iter().flat_map(|unit| &unit.entries) {
+                    entries[entry.id.index()] = one_file(entry.zipped, entry.unzipped);
                 }
             }
             None => {
                 for (id, entry) in tree.iter().filter(|(id, entry)| !entry.is_directory() && pruning.keeps(*id)) {
-                    entries[id.index()] = Weight { files: 1, unzipped: entry.bytes(), zipped: 0 };
+                    entries[id.index()] = one_file(0, entry.bytes());
                 }
             }
         }
-        Self { entries, holds: Holds::new(tree, &analyzed.resolution, pruning) }
+        Self { entries, retention: Retention::new(&analysis.resolution, pruning) }
     }
 
     /// What entries have together.
-    pub(crate) fn own(&self, entries: impl IntoIterator<Item = EntryId>) -> Weight {
-        entries.into_iter().fold(Weight::default(), |sum, id| {
-            let entry = self.entries[id.index()];
-            Weight {
-                files: sum.files + entry.files,
-                unzipped: sum.unzipped + entry.unzipped,
-                zipped: sum.zipped + entry.zipped,
-            }
-        })
+    pub(crate) fn own(&self, entries: impl IntoIterator<Item = EntryId>) -> Amount {
+        entries.into_iter().map(|id| self.entries[id.index()]).sum()
     }
 
     /// What goes when these entries are dropped, and what that weighs.
-    pub(crate) fn freed(&mut self, entries: impl IntoIterator<Item = EntryId>) -> (crate::prune::Gone, Weight) {
-        let gone = self.holds.drop(entries);
-        let weight = self.own(gone.all());
-        (gone, weight)
+    pub(crate) fn freed(&mut self, entries: impl IntoIterator<Item = EntryId>) -> (crate::prune::Removal, Amount) {
+        let removal = self.retention.drop(entries);
+        let weight = self.own(removal.all());
+        (removal, weight)
     }
 }
 
+fn one_file(zipped_bytes: u64, unzipped_bytes: u64) -> Amount {
+    Amount { files: 1, size: Size { zipped_bytes, unzipped_bytes } }
+}
+
 /// What a thing has and frees, in the report's words; `measured` says whether zipped bytes are known.
-pub(super) fn cost(own: Weight, freed: Weight, measured: bool) -> Cost {
+pub(super) fn cost(own: Amount, freed: Amount, measured: bool) -> Cost {
     Cost {
-        unzipped_bytes: own.unzipped,
-        zipped_bytes: measured.then_some(own.zipped),
-        retained_unzipped_bytes: freed.unzipped,
-        retained_zipped_bytes: measured.then_some(freed.zipped),
+        unzipped_bytes: own.size.unzipped_bytes,
+        zipped_bytes: measured.then_some(own.size.zipped_bytes),
+        retained_unzipped_bytes: freed.size.unzipped_bytes,
+        retained_zipped_bytes: measured.then_some(freed.size.zipped_bytes),
     }
 }
 
 /// What things weigh and free.
 pub(super) struct Costs {
     /// What dropping each package frees, in the order of the packages.
-    pub(super) packages: Vec<Weight>,
+    pub(super) packages: Vec<Amount>,
     /// What dropping each unit frees, by its name.
-    pub(super) units: BTreeMap<String, Weight>,
+    pub(super) units: BTreeMap<String, Amount>,
     pub(super) directories: Vec<DirectoryReport>,
     pub(super) libraries: Vec<LibraryReport>,
 }
 
-pub(super) fn costs(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<&Planned<'_>>) -> Costs {
-    let (tree, r) = (&analyzed.tree, &analyzed.resolution.r);
-    let mut scales = Scales::new(analyzed, pruning, planned);
-    let below = |directory: &crate::path::TreePath| tree.below(directory).map(|(id, _)| id).collect::<Vec<_>>();
-    let packages = r.packages.iter().map(|package| scales.freed(below(&package.directory)).1).collect();
-    let units = planned.map(|planned| {
+pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Costs {
+    let tree = analysis.tree();
+    let mut index = SizeIndex::new(analysis, pruning, plan);
+    let below = |directory: &crate::base::path::TreePath| tree.below(directory).map(|(id, _)| id).collect::<Vec<_>>();
+    let packages = &analysis.resolution.packages.all;
+    let packages = packages.iter().map(|package| index.freed(below(&package.directory)).1).collect();
+    let units = plan.map(|plan| {
         let of =
-            |unit: &crate::pack::Unit| (unit.name.clone(), scales.freed(unit.entries.iter().map(|entry| entry.id)).1);
-        planned.units.iter().map(of).collect()
+            |unit: &crate::pack::Unit| (unit.name.clone(), index.freed(unit.entries.iter().map(|entry| entry.id)).1);
+        plan.units.iter().map(of).collect()
     });
     let units = units.unwrap_or_default();
 
-    let kept = tree.iter().filter(|(id, _)| scales.entries[id.index()].files > 0).map(|(id, _)| id);
-    let unit_of_each: BTreeMap<EntryId, String> = kept.map(|id| (id, unit_of(tree, r, id))).collect();
+    let kept = tree.iter().filter(|(id, _)| index.entries[id.index()].files > 0).map(|(id, _)| id);
+    let unit_of_each: BTreeMap<EntryId, String> = kept.map(|id| (id, unit_of(&analysis.resolution, id))).collect();
     let mut directories = Vec::new();
     for (id, entry) in tree.iter().filter(|(_, entry)| entry.is_directory()) {
         let mut entries = below(&entry.path);
         entries.push(id);
-        let own = scales.own(entries.iter().copied());
+        let own = index.own(entries.iter().copied());
         if own.files == 0 {
             continue;
         }
         let mut units = entries.iter().filter_map(|id| unit_of_each.get(id));
         let first = units.next();
         let unit = first.filter(|first| units.all(|unit| unit == *first)).cloned();
-        let freed = scales.freed(entries).1;
+        let freed = index.freed(entries).1;
         directories.push(DirectoryReport {
             path: entry.path.to_string(),
             unit,
             files: own.files,
-            cost: cost(own, freed, planned.is_some()),
+            cost: cost(own, freed, plan.is_some()),
         });
     }
 
     let mut links: BTreeMap<EntryId, Vec<EntryId>> = BTreeMap::new();
-    for (id, entry) in tree.iter().filter(|(id, _)| analyzed.resolution.is_library(*id) && pruning.keeps(*id)) {
+    for (id, entry) in tree.iter().filter(|(id, _)| analysis.resolution.is_library(*id) && pruning.keeps(*id)) {
         match (&entry.kind, tree.follow(id)) {
             (Kind::Link { .. }, Place::Inside(file)) => links.entry(file).or_default().push(id),
             _ => {
@@ -132,11 +141,11 @@ pub(super) fn costs(analyzed: &Analyzed<'_>, pruning: &Pruning, planned: Option<
     }
     let libraries = links.into_iter().filter(|(file, _)| pruning.keeps(*file)).map(|(file, links)| {
         let all = || links.iter().copied().chain([file]);
-        let (own, freed) = (scales.own(all()), scales.freed(all()).1);
+        let (own, freed) = (index.own(all()), index.freed(all()).1);
         LibraryReport {
             path: tree.path(file).to_string(),
             links: links.iter().map(|link| tree.path(*link).to_string()).collect(),
-            cost: cost(own, freed, planned.is_some()),
+            cost: cost(own, freed, plan.is_some()),
         }
     });
     let libraries = libraries.collect();

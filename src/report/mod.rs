@@ -1,40 +1,25 @@
 //! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
 
 mod build;
-mod colors;
 mod contents;
 mod costs;
-mod github;
+pub mod diff;
+pub mod gate;
 mod html;
-mod json;
-mod junit;
-mod markdown;
 mod model;
-mod sarif;
-mod sections;
-mod table;
-mod tree;
+mod render;
+pub mod why;
 
-pub use colors::Colors;
 pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind};
-pub use github::annotations;
+pub use costs::Amount;
+pub(crate) use costs::SizeIndex;
 pub use html::html;
-pub use json::{json, manifest, schema};
-pub use junit::junit;
-pub use markdown::markdown;
 pub use model::{
-    Cost, Count, DirectoryReport, HardenedReport, Kept, LayerChangeReport, LayerReport, LibraryReport, NeededReport,
-    ObjectReport, PackageReport, Packing, PrunedByRule, Report, RewrittenReport, SCHEMA, Totals, UnitReport,
-    UnloadedReport,
+    Cost, Count, DirectoryReport, Kept, LayerChangeReport, LayerReport, LayerState, LibraryReport, LoadedBy,
+    NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport,
+    SCHEMA, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
-pub use sarif::sarif;
-pub use sections::Detail;
-pub use table::table;
-pub use tree::tree;
-
-pub(crate) use build::of_tree;
-pub(crate) use costs::{Scales, Weight};
-pub(crate) use json::bytes as as_json;
-pub(crate) use markdown::{escape as markdown_text, folded, render as markdown_section};
-pub(crate) use sections::Section;
-pub(crate) use table::{render as table_section, wrapped};
+pub use render::{Colors, Detail, annotations, json, junit, manifest, markdown, sarif, schema, table, tree};
+pub(crate) use render::{
+    Section, SectionKind, as_json, folded, markdown_section, markdown_text, table_section, wrapped,
+};

@@ -1,18 +1,22 @@
 //! The report as a value: everything a run found out, in the names of its JSON.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::contents::Contents;
-use crate::bundle::Bundled;
-use crate::finding::{Finding, Severity};
+use crate::base::finding::{Finding, Severity};
+use crate::base::severity::Severities;
 use crate::formats::elf::NeededVersion;
-use crate::rules::Limits;
-use crate::scan::LayerZip;
-use crate::severities::Severities;
-use crate::suggest::Suggestion;
-use crate::transform::Form;
-use crate::write::ManifestEntry;
+use crate::languages::{LanguageId, language};
+use crate::pack::output::ManifestEntry;
+use crate::pack::rewrite::Form;
+use crate::plan::bundle::Bundled;
+use crate::plan::suggest::Suggestion;
+use crate::resolve::{FoundIn, ProcessKind};
+use crate::runtime::Limits;
+use crate::tree::LayerZip;
 
 /// The form of the JSON. Fields are added, not renamed; the number counts up when that promise is broken.
 pub const SCHEMA: u32 = 1;
@@ -42,9 +46,9 @@ pub struct Report {
     pub rewritten: Vec<RewrittenReport>,
     /// What compressing harder came to, when it saved a layer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hardened: Option<HardenedReport>,
+    pub recompressed: Option<RecompressedReport>,
     /// The libraries that are kept though nothing loads them, and links to them, sorted by path.
-    pub unloaded: Vec<UnloadedReport>,
+    pub unused_libraries: Vec<UnusedLibraryReport>,
     /// The libraries that `--bundle` took from the build host, sorted by path.
     pub bundled: Vec<Bundled>,
     /// The R packages of the tree, sorted by name.
@@ -149,12 +153,13 @@ pub struct ObjectReport {
 pub struct NeededReport {
     /// Its name, as in DT_NEEDED.
     pub soname: String,
-    /// `layer`, `runtime`, `host` or `missing`.
-    pub found: String,
+    /// Where it is.
+    pub found: FoundIn,
     /// The path that the loader opens in Lambda.
     pub path: Option<String>,
-    /// The process that loads it: `R`, `other`, or `any` when both find the same.
-    pub process: String,
+    /// The process that loads it: a language's name, such as `R`, `other`, or `any` when all find the same.
+    #[schemars(with = "String")]
+    pub process: LoadedBy,
 }
 
 /// Files that are packed in another form than they have in the tree.
@@ -176,7 +181,7 @@ pub struct RewrittenReport {
 
 /// What compressing harder came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct HardenedReport {
+pub struct RecompressedReport {
     /// How many files are smaller for it.
     pub files: usize,
     /// How many bytes fewer they have in zips.
@@ -185,11 +190,11 @@ pub struct HardenedReport {
 
 /// A library that nothing loads, or a link to one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct UnloadedReport {
+pub struct UnusedLibraryReport {
     /// Where it is.
     pub path: String,
-    /// `shadowed` when what asks for it gets the image's; `unreached` when nothing asks for it.
-    pub why: String,
+    /// Why nothing loads it.
+    pub why: WhyUnused,
     /// The image's, when it is shadowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -224,6 +229,9 @@ pub struct PackageReport {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The language it is of: `r`.
+    #[schemars(with = "String")]
+    pub language: LanguageId,
     /// Its directory.
     pub path: String,
     /// `base` or `recommended` for R's own.
@@ -234,7 +242,7 @@ pub struct PackageReport {
     /// Those of them that are not there.
     pub missing: Vec<String>,
     /// Whether it is kept.
-    pub reached: bool,
+    pub kept: bool,
     /// What its files have and free.
     #[serde(flatten)]
     pub cost: Cost,
@@ -321,13 +329,84 @@ pub struct Packing {
     pub optimal: bool,
 }
 
+/// The process that loads something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoadedBy {
+    /// A language's.
+    Language(LanguageId),
+    /// Any other program's.
+    Other,
+    /// Every process, all with the same result.
+    Any,
+}
+
+impl From<ProcessKind> for LoadedBy {
+    fn from(kind: ProcessKind) -> Self {
+        match kind {
+            ProcessKind::Language(id) => LoadedBy::Language(id),
+            ProcessKind::Plain => LoadedBy::Other,
+        }
+    }
+}
+
+impl fmt::Display for LoadedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LoadedBy::Language(id) => language(*id).name(),
+            LoadedBy::Other => "other",
+            LoadedBy::Any => "any",
+        })
+    }
+}
+
+impl Serialize for LoadedBy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Why nothing loads a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WhyUnused {
+    /// What needs it gets the image's.
+    Shadowed,
+    /// Nothing needs it.
+    Unreached,
+}
+
+/// What became of a layer since the lock was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerState {
+    /// It is byte for byte what it was.
+    Unchanged,
+    /// Its content is different.
+    Changed,
+    /// It was not there.
+    New,
+    /// It is not there any more.
+    Gone,
+}
+
+impl fmt::Display for LayerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LayerState::Unchanged => "unchanged",
+            LayerState::Changed => "changed",
+            LayerState::New => "new",
+            LayerState::Gone => "gone",
+        })
+    }
+}
+
 /// What became of a layer since the lock was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LayerChangeReport {
     /// The layer's name.
     pub layer: String,
-    /// `unchanged`, `changed`, `new` or `gone`.
-    pub state: String,
+    /// What became of it.
+    pub state: LayerState,
     /// Units that are in it and were not.
     pub added: Vec<String>,
     /// Units that were in it and are not.

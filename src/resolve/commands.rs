@@ -3,16 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Resolution;
 use super::findings::some;
-use super::image::Image;
-use super::r::{RHome, RLayout};
-use crate::finding::{Code, Finding, Severity};
-use crate::formats::rdb;
+use super::loader::View;
+use crate::base::finding::{Code, Finding, Severity};
+use crate::base::list;
+use crate::base::path::{TreePath, printable};
 use crate::formats::shebang::{self, Interpreter};
-use crate::formats::shell::{How, Script, Unfollowed, Why};
-use crate::path::{TreePath, printable};
-use crate::rules::{RNeeds, RuntimeProfile};
-use crate::scan::{EntryId, Kind, Magic, Place, Tree};
+use crate::formats::shell::{Run, RunKind, Script, Unresolved, UnresolvedReason};
+use crate::languages::{ALL, Installation, OwnCommand, Packages, language};
+use crate::runtime::{Image, RuntimeProfile};
+use crate::tree::{EntryId, Kind, Magic, Place, Tree};
 
 /// A script longer than this is not read: no start-up script comes near, and what it costs to read one made to be slow
 /// grows with the square of its length.
@@ -55,17 +56,34 @@ pub struct CommandUse {
     pub guarded: bool,
 }
 
+/// What a script is to an invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// It is run on the way, in a process of its own, or starts a language.
+    Run,
+    /// It is what Lambda starts, or is read by that: what fails there ends the invocation.
+    Bootstrap,
+}
+
+/// A script to be followed.
+struct Visit {
+    script: EntryId,
+    role: Role,
+    /// The values that each variable can have when it begins.
+    variables: BTreeMap<String, BTreeSet<String>>,
+}
+
 /// What scripts run.
 #[derive(Debug, Default)]
 pub struct Commands {
     /// Every command, sorted.
     pub uses: Vec<CommandUse>,
     /// What could not be followed, by script.
-    pub unfollowed: Vec<(EntryId, Unfollowed)>,
-    /// The scripts on the way to an invocation; true for what the bootstrap itself is or reads.
-    pub on_the_way: BTreeMap<EntryId, bool>,
-    /// The `which` that R runs and nobody has, with R's base package.
-    which: Option<(EntryId, String)>,
+    pub unresolved: Vec<(EntryId, Unresolved)>,
+    /// The scripts on the way to an invocation.
+    pub on_the_way: BTreeMap<EntryId, Role>,
+    /// What languages execute by themselves, and is missing.
+    own_missing: Vec<OwnCommand>,
     /// What Lambda starts itself and the kernel would refuse, with the reason and the remedy.
     refused: Vec<(EntryId, &'static str, &'static str)>,
     /// Whether a script reads a file that cannot be followed, which may define functions.
@@ -74,19 +92,37 @@ pub struct Commands {
 
 /// Follows the scripts of a tree: every one to its interpreter, and those on the way to an invocation (the bootstrap, R's
 /// front ends, what they run and read) to their commands.
-pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds) -> Commands {
-    let mut commands = Commands::default();
+pub(super) fn follow(view: &View<'_>, packages: &Packages) -> Commands {
+    let (tree, image) = (view.tree, view.image);
+    let mut commands = Commands { uses: interpreters(tree, image), ..Commands::default() };
+    let functions = commands.follow_all(view, packages);
+    commands.uses.retain(|used| !(used.outcome == CommandOutcome::Missing && functions.contains(&used.command)));
+    commands.uses.sort();
+    commands.uses.dedup();
+    commands.unresolved.sort();
+    commands.unresolved.dedup();
+    let started = started_by_lambda(tree).into_iter();
+    commands.refused = started.filter_map(|id| refusal(tree, id).map(|(why, help)| (id, why, help))).collect();
+    let own = ALL.iter().flat_map(|language| language.commands(packages, tree));
+    let missing = |own: &OwnCommand| at_path(tree, image, &own.path) == Some(CommandOutcome::Missing);
+    commands.own_missing = own.filter(missing).collect();
+    commands
+}
+
+/// The interpreter of every executable script.
+fn interpreters(tree: &Tree, image: &Image<'_>) -> Vec<CommandUse> {
     let scripts = tree.iter().filter(|(_, entry)| entry.is_executable());
-    for (id, line) in scripts.filter_map(|(id, entry)| Some((id, script_line(&entry.kind)?))) {
+    let scripts = scripts.filter_map(|(id, entry)| Some((id, script_line(&entry.kind)?)));
+    let interpreter = |(script, line): (EntryId, &[u8])| {
         let (command, outcome) = match shebang::parse(line) {
             // What reads the line takes a carriage return for a part of the last word, and fails.
             _ if line.ends_with(b"\r") => {
                 let line = line.trim_ascii_start();
                 (String::from_utf8_lossy(line).into_owned(), CommandOutcome::Missing)
             }
-            None => continue,
+            None => return None,
             Some(Interpreter::Path(path)) => {
-                let Some(outcome) = command_at(tree, image, &path) else { continue };
+                let outcome = command_at(tree, image, &path)?;
                 (path, outcome)
             }
             Some(Interpreter::Command(name)) => {
@@ -94,87 +130,99 @@ pub(super) fn follow(tree: &Tree, image: &Image<'_>, r: &RLayout, needs: &RNeeds
                 (name, outcome)
             }
         };
-        commands.uses.push(CommandUse { script: id, line: 1, command, outcome, interpreter: true, guarded: false });
-    }
+        Some(CommandUse { script, line: 1, command, outcome, interpreter: true, guarded: false })
+    };
+    scripts.filter_map(interpreter).collect()
+}
 
-    let mut functions = BTreeSet::new();
-    let mut queued = BTreeSet::new();
-    // Variables that Lambda sets, and whatever the scripts set on the way.
+/// The variables that Lambda sets.
+fn lambda_variables(image: &Image<'_>) -> BTreeMap<String, BTreeSet<String>> {
     let path = image.profile().environment.path.join(":");
     let set = |name: &str, value: &str| (name.to_owned(), BTreeSet::from([value.to_owned()]));
-    let variables: BTreeMap<_, _> =
-        [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)].into();
-    let mut queue: Vec<_> = starts(tree, r).into_iter().map(|(id, own)| (id, own, variables.clone())).rev().collect();
-    while let Some((id, bootstrap, variables)) = queue.pop() {
-        let known = commands.on_the_way.get(&id).copied();
-        if known == Some(true) || (known == Some(false) && !bootstrap) || is_left_alone(tree, r, needs, id) {
-            continue;
-        }
-        commands.on_the_way.insert(id, bootstrap);
-        // A program, or a script in another language.
-        let other = match &tree.entry(id).kind {
-            Kind::File { magic: Magic::Script(_), .. } => !is_shell_script(tree, id),
-            Kind::File { magic: Magic::Other, .. } => false,
-            _ => true,
-        };
-        if other {
-            continue;
-        }
-        let text = if tree.entry(id).bytes() <= MAX_SCRIPT_BYTES { tree.read(id).ok() } else { None };
-        let text = text.filter(|text| !text.contains(&0));
-        let Some(script) = text.and_then(|text| Script::parse(&text, &variables).ok()) else {
-            let what = "the whole script".to_owned();
-            commands.unfollowed.push((id, Unfollowed { line: 1, what, why: Why::Syntax }));
-            continue;
-        };
-        functions.extend(script.functions.iter().cloned());
-        commands.unfollowed.extend(script.unfollowed.iter().map(|unfollowed| (id, unfollowed.clone())));
-        for run in &script.runs {
-            let outcome = |command: &String| match (command.contains('/'), run.how) {
-                (true, How::Command) => command_at(tree, image, command),
-                (true, How::Source) => at_path(tree, image, command),
-                // A script may put directories before those of PATH: every value that it gives it counts.
-                (false, How::Command) => Some(in_path(tree, image, command, script.variables.get("PATH"))),
-                // A name that a shell reads is looked for in the function's own directory.
-                (false, How::Source) => None,
-            };
-            let mut outcomes: Vec<_> = run.commands.iter().map(|command| (command.clone(), outcome(command))).collect();
-            // Of several values that a variable can have, one that is there is enough: the others are for other machines.
-            let fails = |outcome: &Option<CommandOutcome>| outcome.as_ref().is_some_and(CommandOutcome::is_failure);
-            if !outcomes.iter().all(|(_, outcome)| fails(outcome)) {
-                outcomes.retain(|(_, outcome)| !fails(outcome));
-            }
-            for (command, outcome) in outcomes {
-                let Some(outcome) = outcome else {
-                    // A file of the function's own: it may define whatever is run.
-                    if run.how == How::Source {
-                        commands.unread = true;
-                        let what = format!("reads {command}");
-                        commands.unfollowed.push((id, Unfollowed { line: run.line, what, why: Why::Value }));
-                    }
-                    continue;
-                };
-                if let CommandOutcome::Tree(next) = outcome
-                    && queued.insert((next, bootstrap && run.how == How::Source))
-                    && (run.how == How::Source || is_shell_script(tree, next))
-                {
-                    // What the bootstrap runs is its own process; what it reads is part of it.
-                    queue.push((next, bootstrap && run.how == How::Source, script.variables.clone()));
-                }
-                let (line, guarded) = (run.line, run.guarded);
-                commands.uses.push(CommandUse { script: id, line, command, outcome, interpreter: false, guarded });
-            }
-        }
+    [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)].into()
+}
+
+/// Whether what is at an entry is a shell script, or may be one.
+fn may_be_shell(tree: &Tree, id: EntryId) -> bool {
+    match &tree.entry(id).kind {
+        Kind::File { magic: Magic::Script(_), .. } => is_shell_script(tree, id),
+        Kind::File { magic: Magic::Other, .. } => true,
+        _ => false,
     }
-    commands.uses.retain(|used| !(used.outcome == CommandOutcome::Missing && functions.contains(&used.command)));
-    commands.uses.sort();
-    commands.uses.dedup();
-    commands.unfollowed.sort();
-    commands.unfollowed.dedup();
-    let started = started_by_lambda(tree).into_iter();
-    commands.refused = started.filter_map(|id| refusal(tree, id).map(|(why, help)| (id, why, help))).collect();
-    commands.which = r.homes.iter().find_map(|home| missing_which(tree, image, home));
-    commands
+}
+
+impl Commands {
+    /// Follows the scripts on the way to an invocation. Returns the names of the functions that they define.
+    fn follow_all(&mut self, view: &View<'_>, packages: &Packages) -> BTreeSet<String> {
+        let (tree, image) = (view.tree, view.image);
+        let mut functions = BTreeSet::new();
+        let mut queued = BTreeSet::new();
+        let variables = lambda_variables(image);
+        let visit = |(script, role)| Visit { script, role, variables: variables.clone() };
+        let mut queue: Vec<Visit> = starts(tree, packages).into_iter().map(visit).rev().collect();
+        while let Some(Visit { script: id, role, variables }) = queue.pop() {
+            if self.on_the_way.get(&id).is_some_and(|known| *known >= role) || is_left_alone(packages, tree.path(id)) {
+                continue;
+            }
+            self.on_the_way.insert(id, role);
+            if !may_be_shell(tree, id) {
+                continue;
+            }
+            let text = if tree.entry(id).bytes() <= MAX_SCRIPT_BYTES { tree.read(id).ok() } else { None };
+            let text = text.filter(|text| !text.contains(&0));
+            let Some(script) = text.and_then(|text| Script::parse(&text, &variables).ok()) else {
+                let what = "the whole script".to_owned();
+                self.unresolved.push((id, Unresolved { line: 1, what, why: UnresolvedReason::Syntax }));
+                continue;
+            };
+            functions.extend(script.functions.iter().cloned());
+            self.unresolved.extend(script.unresolved.iter().map(|unresolved| (id, unresolved.clone())));
+            for run in &script.runs {
+                for (command, outcome) in outcomes(tree, image, &script, run) {
+                    let Some(outcome) = outcome else {
+                        // A file of the function's own: it may define whatever is run.
+                        if run.kind == RunKind::Source {
+                            self.unread = true;
+                            let what = format!("reads {command}");
+                            let why = UnresolvedReason::Value;
+                            self.unresolved.push((id, Unresolved { line: run.line, what, why }));
+                        }
+                        continue;
+                    };
+                    // What the bootstrap runs is a process of its own; what it reads is part of it.
+                    let role = if run.kind == RunKind::Source { role } else { Role::Run };
+                    if let CommandOutcome::Tree(next) = outcome
+                        && queued.insert((next, role))
+                        && (run.kind == RunKind::Source || is_shell_script(tree, next))
+                    {
+                        queue.push(Visit { script: next, role, variables: script.variables.clone() });
+                    }
+                    let (line, guarded) = (run.line, run.guarded);
+                    self.uses.push(CommandUse { script: id, line, command, outcome, interpreter: false, guarded });
+                }
+            }
+        }
+        functions
+    }
+}
+
+/// What becomes of the commands that one place of a script can run; `None` of those that nothing is known of.
+fn outcomes(tree: &Tree, image: &Image<'_>, script: &Script, run: &Run) -> Vec<(String, Option<CommandOutcome>)> {
+    let outcome = |command: &String| match (command.contains('/'), run.kind) {
+        (true, RunKind::Command) => command_at(tree, image, command),
+        (true, RunKind::Source) => at_path(tree, image, command),
+        // A script may put directories before those of PATH: every value that it gives it counts.
+        (false, RunKind::Command) => Some(in_path(tree, image, command, script.variables.get("PATH"))),
+        // A name that a shell reads is looked for in the function's own directory.
+        (false, RunKind::Source) => None,
+    };
+    let mut outcomes: Vec<_> = run.commands.iter().map(|command| (command.clone(), outcome(command))).collect();
+    // Of several values that a variable can have, one that is there is enough: the others are for other machines.
+    let fails = |outcome: &Option<CommandOutcome>| outcome.as_ref().is_some_and(CommandOutcome::is_failure);
+    if !outcomes.iter().all(|(_, outcome)| fails(outcome)) {
+        outcomes.retain(|(_, outcome)| !fails(outcome));
+    }
+    outcomes
 }
 
 /// What Lambda starts itself: the bootstrap, and every file in `extensions/`
@@ -214,18 +262,14 @@ fn refusal(tree: &Tree, id: EntryId) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Where an invocation begins: what Lambda starts, and R's front ends where they are scripts. True for the former.
-fn starts(tree: &Tree, r: &RLayout) -> Vec<(EntryId, bool)> {
-    let find = |path: Option<TreePath>| tree.find(&path?);
-    let mut starts: Vec<(EntryId, bool)> = started_by_lambda(tree).into_iter().map(|id| (id, true)).collect();
-    for home in &r.homes {
-        starts
-            .extend(["bin/R", "bin/Rscript"].into_iter().filter_map(|name| Some((find(home.path.join(name))?, false))));
-    }
-    let named = tree.iter().filter(|(_, entry)| matches!(entry.path.name(), b"R" | b"Rscript"));
-    starts.extend(named.map(|(id, _)| (id, false)));
-    let real = starts.into_iter().filter_map(|(id, started)| match tree.follow(id) {
-        Place::Inside(file) if started || is_shell_script(tree, file) => Some((file, started)),
+/// Where an invocation begins: what Lambda starts, and the scripts that start languages.
+fn starts(tree: &Tree, packages: &Packages) -> Vec<(EntryId, Role)> {
+    let mut starts: Vec<(EntryId, Role)> =
+        started_by_lambda(tree).into_iter().map(|id| (id, Role::Bootstrap)).collect();
+    let front_ends = ALL.iter().flat_map(|language| language.front_ends(packages, tree));
+    starts.extend(front_ends.map(|id| (id, Role::Run)));
+    let real = starts.into_iter().filter_map(|(id, role)| match tree.follow(id) {
+        Place::Inside(file) if role == Role::Bootstrap || is_shell_script(tree, file) => Some((file, role)),
         _ => None,
     });
     real.collect()
@@ -249,8 +293,13 @@ fn is_shell_script(tree: &Tree, id: EntryId) -> bool {
     matches!(name.trim_end_matches('\r'), "sh" | "bash" | "dash" | "ash" | "ksh")
 }
 
-fn is_left_alone(tree: &Tree, r: &RLayout, needs: &RNeeds, id: EntryId) -> bool {
-    r.homes.iter().any(|home| tree.path(id).below(&home.path).is_some_and(|below| needs.is_left_alone(below)))
+/// Whether no invocation runs a script, as its language knows.
+fn is_left_alone(packages: &Packages, path: &TreePath) -> bool {
+    let left_alone = |installation: &Installation| {
+        let below = path.below(&installation.path);
+        below.is_some_and(|below| language(installation.language).needs().is_left_alone(below))
+    };
+    packages.installations.iter().any(left_alone)
 }
 
 /// A command by its path, to be executed; `None` when nothing is known of it.
@@ -292,168 +341,137 @@ fn in_path(tree: &Tree, image: &Image<'_>, name: &str, paths: Option<&BTreeSet<S
     found.find(|outcome| !outcome.is_failure()).unwrap_or(CommandOutcome::Missing)
 }
 
-/// The `which` that R has compiled in, when nobody has it. `Sys.which()` runs it, and utils calls that when it is loaded
-/// (`.onLoad` and `.osVersion` in R's src/library/utils/R): without it utils, and so stats, are not attached.
-fn missing_which(tree: &Tree, image: &Image<'_>, home: &RHome) -> Option<(EntryId, String)> {
-    // A profile that puts another function in its place is taken at its word.
-    let profiles =
-        ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(|below| home.path.join(below));
-    let replaced = profiles.filter_map(|path| tree.read(tree.find(&path)?).ok());
-    if replaced.into_iter().any(|text| text.windows(9).any(|window| window == b"Sys.which")) {
-        return None;
-    }
-    let base = tree.find(&home.path.join("library/base/R/base.rdb")?)?;
-    let database = tree.read(base).ok()?;
-    let which = rdb::records(&database)
-        .find_map(|record| rdb::strings(&record, b"/which").find(|path| path.starts_with('/')).map(str::to_owned))?;
-    (at_path(tree, image, &which) == Some(CommandOutcome::Missing)).then_some((base, which))
-}
-
-impl Commands {
-    /// What is missing, of the scripts for which `kept` holds.
-    pub(super) fn findings(&self, tree: &Tree, image: &Image<'_>, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let mut lines: BTreeMap<(EntryId, &str, &CommandOutcome, bool, bool), Vec<usize>> = BTreeMap::new();
-        for used in self.uses.iter().filter(|used| used.outcome.is_failure() && kept(used.script)) {
-            let key = (used.script, used.command.as_str(), &used.outcome, used.interpreter, used.guarded);
-            lines.entry(key).or_default().push(used.line);
+impl Resolution<'_> {
+    /// What is missing, of the scripts that satisfy `kept`.
+    pub(super) fn command_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+        let (tree, commands) = (&self.tree, &self.commands);
+        let mut lines: BTreeMap<Failure<'_>, Vec<usize>> = BTreeMap::new();
+        for used in commands.uses.iter().filter(|used| used.outcome.is_failure() && kept(used.script)) {
+            let CommandUse { script, ref command, ref outcome, interpreter, guarded, line } = *used;
+            lines.entry(Failure { script, command, outcome, interpreter, guarded }).or_default().push(line);
         }
         let mut findings: Vec<Finding> = lines
             .into_iter()
-            .map(|((script, command, outcome, interpreter, guarded), lines)| {
-                let on_the_way = self.on_the_way.get(&script);
-                if interpreter {
-                    return missing_interpreter(tree, image, script, (command, outcome), on_the_way.is_some());
+            .map(|(failure, lines)| {
+                if failure.interpreter {
+                    self.missing_script_interpreter(&failure)
+                } else {
+                    self.missing_command(&failure, &lines)
                 }
-                let may_be_function = self.unread && !command.contains('/');
-                let severity = match (guarded, on_the_way == Some(&true) && !may_be_function) {
-                    (true, _) => Severity::Info,
-                    (false, true) => Severity::Error,
-                    (false, false) => Severity::Warning,
-                };
-                missing_command(tree, image, (script, &lines), (command, outcome), (severity, guarded))
             })
             .collect();
-        for (id, why, help) in self.refused.iter().filter(|(id, ..)| kept(*id)) {
+        for (id, why, help) in commands.refused.iter().filter(|(id, ..)| kept(*id)) {
             let message = format!("{why}: Lambda cannot start it");
             findings.push(Finding::error(Code::DoesNotStart, tree.path(*id), message, *help));
         }
-        if let Some((base, which)) = self.which.as_ref().filter(|(base, _)| kept(*base)) {
-            findings.push(Finding::error(
-                Code::WhichMissing,
-                tree.path(*base),
-                format!(
-                    "Sys.which() runs {which}, which neither the tree nor {} has: R cannot load utils, nor attach stats",
-                    image.profile().name
-                ),
-                "configure R with WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: \
-                 layerfit rules C103 has the lines",
-            ));
+        for own in commands.own_missing.iter().filter(|own| kept(own.by)) {
+            let OwnCommand { by, path, code, caller, consequence, help } = own;
+            let name = &self.image.profile().name;
+            let message = format!("{caller} runs {path}, which neither the tree nor {name} has: {consequence}");
+            findings.push(Finding::error(*code, tree.path(*by), message, *help));
         }
-        findings.extend(self.not_followed(tree, kept));
+        findings.extend(self.not_followed(kept));
         findings
     }
 
-    fn not_followed(&self, tree: &Tree, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let mut parts: BTreeMap<(EntryId, Why), Vec<String>> = BTreeMap::new();
-        for (script, part) in self.unfollowed.iter().filter(|(script, _)| kept(*script)) {
+    fn not_followed(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+        let mut parts: BTreeMap<(EntryId, UnresolvedReason), Vec<String>> = BTreeMap::new();
+        for (script, part) in self.commands.unresolved.iter().filter(|(script, _)| kept(*script)) {
             let shown = format!("line {}: {}", part.line, printable(part.what.as_bytes()));
             parts.entry((*script, part.why)).or_default().push(shown);
         }
-        let finding = |((script, why), parts): ((EntryId, Why), Vec<String>)| {
+        let finding = |((script, why), parts): ((EntryId, UnresolvedReason), Vec<String>)| {
             let (message, help) = match why {
-                Why::Value => (
-                    format!("what is run here depends on values that only a run has: {}", some(&parts)),
+                UnresolvedReason::Value => (
+                    format!("what is run here depends on values known only at run time: {}", some(&parts)),
                     "check these lines by hand",
                 ),
-                Why::Syntax => (
-                    format!("cannot be read as shell here, and what is run after it may be missed: {}", some(&parts)),
+                UnresolvedReason::Syntax => (
+                    format!("cannot be parsed as shell, so what it runs after that may be missed: {}", some(&parts)),
                     "check it with bash -n, and these lines by hand",
                 ),
             };
-            if why == Why::Syntax && self.on_the_way.get(&script) == Some(&true) {
-                Finding::warning(Code::NotFollowed, tree.path(script), message, help)
+            if why == UnresolvedReason::Syntax && self.commands.on_the_way.get(&script) == Some(&Role::Bootstrap) {
+                Finding::warning(Code::NotFollowed, self.tree.path(script), message, help)
             } else {
-                Finding::info(Code::NotFollowed, tree.path(script), message, help)
+                Finding::info(Code::NotFollowed, self.tree.path(script), message, help)
             }
         };
         parts.into_iter().map(finding).collect()
     }
-}
 
-/// Why a command cannot be run, in words.
-fn fault(tree: &Tree, image: &Image<'_>, outcome: &CommandOutcome) -> String {
-    match outcome {
-        CommandOutcome::NotExecutable(id) => format!("is not executable ({})", tree.path(*id)),
-        _ => format!("neither the tree nor {} has", image.profile().name),
-    }
-}
-
-fn missing_interpreter(
-    tree: &Tree,
-    image: &Image<'_>,
-    script: EntryId,
-    (command, outcome): (&str, &CommandOutcome),
-    on_the_way: bool,
-) -> Finding {
-    let shown = printable(command.as_bytes());
-    let help = match outcome {
-        _ if command.ends_with('\r') => {
-            "save it with Unix line ends: the carriage return is taken for a part of the last word".to_owned()
+    /// Why a command cannot be run, in words.
+    fn fault(&self, outcome: &CommandOutcome) -> String {
+        match outcome {
+            CommandOutcome::NotExecutable(id) => format!("is not executable ({})", self.tree.path(*id)),
+            _ => format!("neither the tree nor {} has", self.image.profile().name),
         }
-        CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
-        _ => format!("put {shown} into the tree, or drop the script{}", runtimes_with(image, command)),
-    };
-    // PATH has bin/; what lies elsewhere is run by whoever knows it.
-    let in_bin = tree.path(script).parent().is_some_and(|parent| parent.as_bytes() == b"bin");
-    Finding {
-        severity: match (on_the_way, in_bin) {
+    }
+
+    fn missing_script_interpreter(&self, failure: &Failure<'_>) -> Finding {
+        let Failure { script, command, outcome, .. } = *failure;
+        let tree = &self.tree;
+        let shown = printable(command.as_bytes());
+        let help = match outcome {
+            _ if command.ends_with('\r') => {
+                "save it with Unix line ends: the carriage return is read as part of the last word".to_owned()
+            }
+            CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
+            _ => format!("put {shown} into the tree, or drop the script{}", self.runtimes_with(command)),
+        };
+        // PATH has bin/; what lies elsewhere is run by what knows its path.
+        let in_bin = tree.path(script).parent().is_some_and(|parent| parent.as_bytes() == b"bin");
+        let severity = match (self.commands.on_the_way.contains_key(&script), in_bin) {
             (true, _) => Severity::Error,
             (false, true) => Severity::Warning,
             (false, false) => Severity::Info,
-        },
-        code: Code::ScriptInterpreterMissing,
-        subject: tree.path(script).to_string(),
-        message: format!("is run by {shown}, which {}", fault(tree, image, outcome)),
-        help,
+        };
+        let message = format!("is run by {shown}, which {}", self.fault(outcome));
+        Finding::new(severity, Code::ScriptInterpreterMissing, tree.path(script), message, help)
+    }
+
+    fn missing_command(&self, failure: &Failure<'_>, lines: &[usize]) -> Finding {
+        let Failure { script, command, outcome, guarded, .. } = *failure;
+        let tree = &self.tree;
+        let may_be_function = self.commands.unread && !command.contains('/');
+        let in_bootstrap = self.commands.on_the_way.get(&script) == Some(&Role::Bootstrap);
+        let severity = match (guarded, in_bootstrap && !may_be_function) {
+            (true, _) => Severity::Info,
+            (false, true) => Severity::Error,
+            (false, false) => Severity::Warning,
+        };
+        let shown = printable(command.as_bytes());
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let line = if lines.len() == 1 { "line" } else { "lines" };
+        let guard = if guarded { ", but tests for it first or continues without it" } else { "" };
+        let help = match outcome {
+            CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
+            _ if command.contains('/') => {
+                format!("put it there, or write the script without it{}", self.runtimes_with(command))
+            }
+            _ => format!("put it into bin/, or write the script without it{}", self.runtimes_with(command)),
+        };
+        let message = format!("runs {shown} ({line} {}), which {}{guard}", some(&lines), self.fault(outcome));
+        Finding::new(severity, Code::CommandMissing, tree.path(script), message, help)
+    }
+
+    /// The built-in runtimes, but for this one, that have a command at its path, or a command of its name, in words.
+    fn runtimes_with(&self, command: &str) -> String {
+        let with = RuntimeProfile::others(&self.image.profile().name, |profile| {
+            let commands = &profile.commands;
+            if command.contains('/') { commands.has(command) } else { commands.names.contains(command) }
+        });
+        let has = if with.len() == 1 { "has" } else { "have" };
+        if with.is_empty() { String::new() } else { format!(" ({} {has} it)", list::with_last(&with, "and")) }
     }
 }
 
-fn missing_command(
-    tree: &Tree,
-    image: &Image<'_>,
-    (script, lines): (EntryId, &[usize]),
-    (command, outcome): (&str, &CommandOutcome),
-    (severity, guarded): (Severity, bool),
-) -> Finding {
-    let shown = printable(command.as_bytes());
-    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-    let line = if lines.len() == 1 { "line" } else { "lines" };
-    let asks = if guarded { ", but asks first or goes on without" } else { "" };
-    let help = match outcome {
-        CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
-        _ if command.contains('/') => {
-            format!("put it there, or write the script without{}", runtimes_with(image, command))
-        }
-        _ => format!("put it into bin/, or write the script without{}", runtimes_with(image, command)),
-    };
-    Finding {
-        severity,
-        code: Code::CommandMissing,
-        subject: tree.path(script).to_string(),
-        message: format!("runs {shown} ({line} {}), which {}{asks}", some(&lines), fault(tree, image, outcome)),
-        help,
-    }
-}
-
-/// The built-in runtimes, but for this one, that have a command at its path, or a command of its name, in words.
-fn runtimes_with(image: &Image<'_>, command: &str) -> String {
-    let with = RuntimeProfile::others(&image.profile().name, |profile| {
-        let commands = &profile.commands;
-        if command.contains('/') { commands.has(command) } else { commands.names.contains(command) }
-    });
-    match with.as_slice() {
-        [] => String::new(),
-        [one] => format!(" ({one} has it)"),
-        several => format!(" ({} have it)", several.join(" and ")),
-    }
+/// A command that a script cannot run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Failure<'a> {
+    script: EntryId,
+    command: &'a str,
+    outcome: &'a CommandOutcome,
+    interpreter: bool,
+    guarded: bool,
 }

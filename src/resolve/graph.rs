@@ -1,4 +1,4 @@
-//! The graph: files, packages and what they need, with R and the commands as roots.
+//! The graph: files, packages and what they need, with the languages and the commands as roots.
 //!
 //! "Why is it here" is a path in it, "may it go" is whether something kept reaches it.
 
@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::scan::EntryId;
+use crate::languages::LanguageId;
+use crate::tree::EntryId;
 
 /// Something that needs or is needed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
-    /// R itself: what a session needs before anybody's code runs.
-    R,
+    /// An installed language: what its sessions need before any code of the function runs.
+    Runtime(LanguageId),
     /// A file or link of the tree.
     Entry(EntryId),
-    /// An installed package: its position in [`super::RLayout::packages`].
+    /// An installed package: its position in [`crate::languages::Packages::all`].
     Package(usize),
     /// A library of the image.
     Image(String),
@@ -29,13 +30,13 @@ pub enum Node {
 pub enum Need {
     /// The loader maps the one with the other (`DT_NEEDED`).
     Loads,
-    /// A package's Depends or Imports.
+    /// A package that another one, or a session of a language, cannot do without.
     Imports,
     /// A link and what it points to.
     LinksTo,
-    /// A script and its interpreter, R and its modules.
+    /// A script, and its interpreter or what it runs.
     Runs,
-    /// A package and the files `library()` reads, R and the files a session reads.
+    /// A package and the files that loading it reads, a language and the files that a session reads.
     Contains,
 }
 

@@ -12,13 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::image::{Answer, Image};
 use super::tokens::expand;
-use crate::facts::Facts;
+use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
-use crate::path::TreePath;
-use crate::rules::{LoaderFacts, RuntimeProfile};
-use crate::scan::{EntryId, Kind, Place, Tree};
+use crate::runtime::{Image, Lookup};
+use crate::runtime::{LoaderFacts, RuntimeProfile};
+use crate::tree::{EntryId, Kind, Objects, Place, Tree};
 
 /// A loaded object: a file of the tree, or a library of the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +66,7 @@ pub struct View<'a> {
     /// The tree.
     pub tree: &'a Tree,
     /// What its ELF files say.
-    pub facts: &'a Facts,
+    pub objects: &'a Objects,
     /// The image.
     pub image: &'a Image<'a>,
     /// For each directory and machine that was searched: the directories to look in, those that exist.
@@ -76,8 +75,8 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// The tree at `/opt` in the image.
-    pub fn new(tree: &'a Tree, facts: &'a Facts, image: &'a Image<'a>) -> Self {
-        Self { tree, facts, image, existing: RefCell::default() }
+    pub fn new(tree: &'a Tree, objects: &'a Objects, image: &'a Image<'a>) -> Self {
+        Self { tree, objects, image, existing: RefCell::default() }
     }
 
     /// What a path of a running process leads to, when that is in the tree, or else a path of the image.
@@ -173,7 +172,7 @@ impl<'a> Process<'a> {
     ///
     /// Gives every needed library of every object loaded, in load order.
     pub fn start(&mut self, program: EntryId) -> Vec<Edge> {
-        let Some(elf) = self.view.facts.elf.get(&program) else { return Vec::new() };
+        let Some(elf) = self.view.objects.get(&program) else { return Vec::new() };
         // The kernel gives the path with every link followed, and that is what $ORIGIN of a program stands for.
         let opened = self.view.tree.path(program).mounted();
         let root = self.loaded(Object::Tree(program), &opened, Some(Arc::clone(elf)));
@@ -195,7 +194,7 @@ impl<'a> Process<'a> {
         if self.loaded.iter().any(|l| l.object == Object::Tree(library)) {
             return Vec::new();
         }
-        let Some(elf) = self.view.facts.elf.get(&library) else { return Vec::new() };
+        let Some(elf) = self.view.objects.get(&library) else { return Vec::new() };
         let opened = self.view.tree.path(library).mounted();
         let new = self.loaded(Object::Tree(library), &opened, Some(Arc::clone(elf)));
         self.loaded.push(new);
@@ -242,7 +241,7 @@ impl<'a> Process<'a> {
     fn load_interpreter(&mut self, elf: &Elf) {
         let of_machine = self.view.image.loader(elf.machine).map(|loader| loader.interpreter.clone());
         let Some(path) = elf.interpreter.clone().or(of_machine) else { return };
-        if let Opened::Found(mut loaded) = self.open(&path, Some(elf.machine)) {
+        if let Open::Found(mut loaded) = self.open(&path, Some(elf.machine)) {
             loaded.names.insert(path);
             self.loaded.push(loaded);
         }
@@ -278,17 +277,17 @@ impl<'a> Process<'a> {
         if name.contains('/') {
             let path = self.absolute(&name);
             return match self.open(&path, machine) {
-                Opened::Found(loaded) => self.add(loaded, name, needed_by),
-                Opened::NotThere | Opened::Fails => Outcome::Missing { searched: vec![path], stopped: None },
-                Opened::Stop(why) => Outcome::Missing { searched: Vec::new(), stopped: Some(why) },
+                Open::Found(loaded) => self.add(loaded, name, needed_by),
+                Open::NotFound | Open::SkipList => Outcome::Missing { searched: vec![path], stopped: None },
+                Open::Fatal(why) => Outcome::Missing { searched: Vec::new(), stopped: Some(why) },
             };
         }
         let mut searched = Vec::new();
         for list in self.search_lists(needed_by, &name) {
             match self.search(&list, &name, machine, &mut searched) {
-                Opened::Found(loaded) => return self.add(loaded, name, needed_by),
-                Opened::NotThere | Opened::Fails => {}
-                Opened::Stop(why) => return Outcome::Missing { searched, stopped: Some(why) },
+                Open::Found(loaded) => return self.add(loaded, name, needed_by),
+                Open::NotFound | Open::SkipList => {}
+                Open::Fatal(why) => return Outcome::Missing { searched, stopped: Some(why) },
             }
         }
         Outcome::Missing { searched, stopped: None }
@@ -340,7 +339,7 @@ impl<'a> Process<'a> {
         lists
     }
 
-    fn search(&self, list: &Search, name: &str, machine: Option<Machine>, searched: &mut Vec<String>) -> Opened {
+    fn search(&self, list: &Search, name: &str, machine: Option<Machine>, searched: &mut Vec<String>) -> Open {
         let directories = match list {
             Search::Directories(directories) => directories,
             Search::File(path) => return self.open(path, machine),
@@ -351,8 +350,8 @@ impl<'a> Process<'a> {
             let mut fails = false;
             for place in there.iter() {
                 match self.open(&format!("{place}/{name}"), machine) {
-                    Opened::NotThere => fails = false,
-                    Opened::Fails => fails = true,
+                    Open::NotFound => fails = false,
+                    Open::SkipList => fails = true,
                     end => return end,
                 }
             }
@@ -361,61 +360,61 @@ impl<'a> Process<'a> {
             }
             // Another error than "not there" ends this list, and the next one is tried (open_path in elf/dl-load.c).
             if fails {
-                return Opened::Fails;
+                return Open::SkipList;
             }
         }
-        Opened::NotThere
+        Open::NotFound
     }
 
-    fn open(&self, path: &str, machine: Option<Machine>) -> Opened {
+    fn open(&self, path: &str, machine: Option<Machine>) -> Open {
         match self.view.place(path) {
             Place::Inside(id) => match &self.view.tree.entry(id).kind {
-                Kind::File { .. } => match self.view.facts.elf.get(&id) {
+                Kind::File { .. } => match self.view.objects.get(&id) {
                     Some(elf) => self.accept(Object::Tree(id), path, elf, machine),
-                    None => Opened::Stop(format!("{path} is no ELF file, or a damaged one")),
+                    None => Open::Fatal(format!("{path} is no ELF file, or a damaged one")),
                 },
-                _ => Opened::Stop(format!("{path} is a directory")),
+                _ => Open::Fatal(format!("{path} is a directory")),
             },
-            Place::Root => Opened::Stop(format!("{path} is a directory")),
+            Place::Root => Open::Fatal(format!("{path} is a directory")),
             Place::Outside(outside) => {
-                let Some(machine) = machine else { return Opened::NotThere };
-                match self.view.image.ask(&String::from_utf8_lossy(&outside), machine) {
-                    Answer::There { path: real, elf: Some(elf) } => {
+                let Some(machine) = machine else { return Open::NotFound };
+                match self.view.image.lookup(&String::from_utf8_lossy(&outside), machine) {
+                    Lookup::Found { path: real, elf: Some(elf) } => {
                         self.accept(Object::Image(real), path, &elf, Some(machine))
                     }
-                    Answer::There { path: real, elf: None } => {
-                        Opened::Found(self.loaded(Object::Image(real), path, None))
+                    Lookup::Found { path: real, elf: None } => {
+                        Open::Found(self.loaded(Object::Image(real), path, None))
                     }
-                    Answer::NotThere => Opened::NotThere,
-                    Answer::Damaged(why) => Opened::Stop(format!("{path}: {why}")),
+                    Lookup::NotFound => Open::NotFound,
+                    Lookup::Invalid(why) => Open::Fatal(format!("{path}: {why}")),
                 }
             }
-            Place::Nowhere => Opened::NotThere,
-            Place::Loop => Opened::Fails,
+            Place::Nowhere => Open::NotFound,
+            Place::Loop => Open::SkipList,
         }
     }
 
     /// What the loader makes of an ELF file it has opened (`open_verify` and `_dl_map_object_from_fd`).
-    fn accept(&self, object: Object, path: &str, elf: &Arc<Elf>, machine: Option<Machine>) -> Opened {
+    fn accept(&self, object: Object, path: &str, elf: &Arc<Elf>, machine: Option<Machine>) -> Open {
         if let Some(machine) = machine {
             if machine.is_64 != elf.machine.is_64 {
-                return Opened::NotThere;
+                return Open::NotFound;
             }
             if machine.little_endian != elf.machine.little_endian {
-                return Opened::Stop(format!("{path} has another byte order"));
+                return Open::Fatal(format!("{path} has another byte order"));
             }
             if machine.machine != elf.machine.machine {
-                return Opened::NotThere;
+                return Open::NotFound;
             }
         }
         // The program itself can be needed, by its own name or another of the same file.
         let loaded = self.loaded.iter().any(|l| l.object == object);
         match elf.kind {
-            Type::Relocatable | Type::Core => Opened::Stop(format!("{path} is no shared library")),
+            Type::Relocatable | Type::Core => Open::Fatal(format!("{path} is no shared library")),
             Type::Executable | Type::Shared if !loaded && (elf.pie || elf.kind == Type::Executable) => {
-                Opened::Stop(format!("{path} is a program and cannot be loaded as a library"))
+                Open::Fatal(format!("{path} is a program and cannot be loaded as a library"))
             }
-            Type::Executable | Type::Shared => Opened::Found(self.loaded(object, path, Some(Arc::clone(elf)))),
+            Type::Executable | Type::Shared => Open::Found(self.loaded(object, path, Some(Arc::clone(elf)))),
         }
     }
 
@@ -473,12 +472,12 @@ enum Search {
     File(String),
 }
 
-enum Opened {
+enum Open {
     Found(Loaded),
     /// Nothing is there, or something to be passed over.
-    NotThere,
+    NotFound,
     /// Opening it is an error that ends one list of directories.
-    Fails,
+    SkipList,
     /// Something is there that makes the loader stop.
-    Stop(String),
+    Fatal(String),
 }

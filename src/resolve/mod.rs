@@ -4,69 +4,84 @@
 mod commands;
 mod findings;
 mod graph;
-mod image;
 mod loader;
+mod plugins;
 mod processes;
-mod r;
 mod symbols;
 mod tokens;
 mod unloaded;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use commands::{CommandOutcome, CommandUse, Commands};
-pub use findings::Asked;
+pub use commands::{CommandOutcome, CommandUse, Commands, Role};
+pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
-pub use image::Image;
 pub use loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};
-pub use processes::{Loads, ProcessKind, Reach, environment};
-pub use r::{LeftOut, Package, RHome, RLayout};
+pub use plugins::Plugins;
+pub use processes::{Certainty, Loads, ProcessKind, environment};
 pub use symbols::{Fault, VersionFault};
 pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 
-use crate::facts::Facts;
-use crate::finding::Finding;
-use crate::path::TreePath;
-use crate::rules::{Plugins, RNeeds};
-use crate::scan::{EntryId, Kind, Place, Tree};
+use crate::base::finding::Finding;
+use crate::base::path::TreePath;
+use crate::languages::{self, Packages, language};
+use crate::runtime::{Image, RuntimeProfile};
+use crate::tree::{EntryId, Kind, Objects, Place, Tree, read_objects};
 
-/// What needs what in a tree.
-pub struct Resolution {
-    /// R's homes, libraries and packages.
-    pub r: RLayout,
+/// A tree, and what needs what in it.
+pub struct Resolution<'a> {
+    /// The tree.
+    pub tree: Tree,
+    /// Its ELF files.
+    pub objects: Objects,
+    /// The image that its functions run in.
+    pub image: Image<'a>,
+    /// The languages and packages that are installed in it.
+    pub packages: Packages,
     /// Who needs whom.
     pub graph: Graph,
     /// What the loader did in every process.
     pub loads: Loads,
     /// What scripts run.
     pub commands: Commands,
-    /// The libraries of the tree that are there to be needed: every one that nothing loads by a name of its own.
+    /// The libraries of the tree that are only loaded as a dependency: every one that nothing loads by a name of its own.
     libraries: BTreeSet<EntryId>,
 }
 
-/// Resolves every need in the tree.
+/// Resolves every need in a tree, for functions in the image of `profile`.
 ///
-/// Gives the graph and findings about where R is; findings about what is missing depend on what is kept and come from
+/// Returns the tree with what needs what, and findings that do not depend on what is kept; those that do come from
 /// [`Resolution::findings`].
-pub fn resolve(
-    tree: &Tree,
-    facts: &Facts,
-    image: &Image<'_>,
-    needs: &RNeeds,
-    plugins: &Plugins,
-) -> (Resolution, Vec<Finding>) {
-    let (r, findings) = RLayout::find(tree, facts);
-    let loads = processes::run_all(&View::new(tree, facts, image), &r, needs, plugins);
+pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Finding>) {
+    let (objects, mut findings) = read_objects(&tree);
+    let image = Image::new(profile);
+    let (packages, found) = languages::find(&tree);
+    findings.extend(found);
+    let view = View::new(&tree, &objects, &image);
+    let loads = processes::run_all(&view, &packages, Plugins::built_in());
+    let commands = commands::follow(&view, &packages);
     let mut graph = Graph::default();
-    add_libraries(&mut graph, tree, &loads.edges);
-    add_packages(&mut graph, tree, &r, needs);
-    let commands = commands::follow(tree, image, &r, needs);
-    add_links_and_commands(&mut graph, tree, &commands);
-    let libraries = unloaded::libraries(tree, facts, &r, &loads);
-    (Resolution { r, graph, loads, commands, libraries }, findings)
+    add_libraries(&mut graph, &tree, &loads.edges);
+    add_packages(&mut graph, &tree, &packages);
+    add_sessions(&mut graph, &tree, &packages);
+    add_links_and_commands(&mut graph, &tree, &commands);
+    let libraries = unloaded::libraries(&view, &packages, &loads);
+    drop(view);
+    (Resolution { tree, objects, image, packages, graph, loads, commands, libraries }, findings)
 }
 
-fn add_libraries(graph: &mut Graph, tree: &Tree, edges: &BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Reach>>) {
+impl Resolution<'_> {
+    /// The nodes from which everything that is kept is reached, when `kept` holds for these entries: the entries
+    /// themselves, the packages and the languages.
+    pub(crate) fn roots(&self, kept: impl Fn(EntryId) -> bool) -> Vec<Node> {
+        let entries = self.tree.iter().filter(|(id, _)| kept(*id)).map(|(id, _)| Node::Entry(id));
+        let packages = self.packages.all.iter().enumerate();
+        let packages = packages.filter(|(_, package)| kept(package.entry)).map(|(position, _)| Node::Package(position));
+        entries.chain(packages).chain(self.packages.languages().into_iter().map(Node::Runtime)).collect()
+    }
+}
+
+fn add_libraries(graph: &mut Graph, tree: &Tree, edges: &BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Certainty>>) {
     for (from, edges) in edges {
         for (_, edge) in edges.keys() {
             let from = Node::Entry(*from);
@@ -88,12 +103,13 @@ fn add_libraries(graph: &mut Graph, tree: &Tree, edges: &BTreeMap<EntryId, BTree
     }
 }
 
-fn add_packages(graph: &mut Graph, tree: &Tree, r: &RLayout, needs: &RNeeds) {
-    for (position, package) in r.packages.iter().enumerate() {
+fn add_packages(graph: &mut Graph, tree: &Tree, packages: &Packages) {
+    for (position, package) in packages.all.iter().enumerate() {
         let node = Node::Package(position);
+        let needs = language(package.language).needs();
         graph.add(node.clone(), Need::Contains, Node::Entry(package.entry));
-        for need in package.description.needs() {
-            for copy in r.find_package(&need.package) {
+        for required in &package.requires {
+            for copy in packages.copies(package.language, &required.package) {
                 graph.add(node.clone(), Need::Imports, Node::Package(copy));
             }
         }
@@ -104,16 +120,21 @@ fn add_packages(graph: &mut Graph, tree: &Tree, r: &RLayout, needs: &RNeeds) {
             }
         }
     }
-    for home in &r.homes {
-        for (id, entry) in tree.below(&home.path) {
-            let below = entry.path.below(&home.path).unwrap_or_default();
+}
+
+fn add_sessions(graph: &mut Graph, tree: &Tree, packages: &Packages) {
+    for installation in &packages.installations {
+        let node = Node::Runtime(installation.language);
+        let needs = language(installation.language).needs();
+        for (id, entry) in tree.below(&installation.path) {
+            let below = entry.path.below(&installation.path).unwrap_or_default();
             if !entry.is_directory() && needs.session_needs(below) {
-                graph.add(Node::R, Need::Contains, Node::Entry(id));
+                graph.add(node.clone(), Need::Contains, Node::Entry(id));
             }
         }
         for name in needs.start_packages() {
-            for copy in r.find_package(name) {
-                graph.add(Node::R, Need::Imports, Node::Package(copy));
+            for copy in packages.copies(installation.language, name) {
+                graph.add(node.clone(), Need::Imports, Node::Package(copy));
             }
         }
     }

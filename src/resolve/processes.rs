@@ -4,78 +4,84 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};
-use super::r::{RHome, RLayout};
+use super::plugins::Plugins;
 use super::symbols::{Fault, faults};
 use crate::formats::elf::Priority;
-use crate::rules::{Plugins, RNeeds};
-use crate::scan::EntryId;
+use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
+use crate::tree::EntryId;
 
 /// Which kind of process loads something: the two search differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProcessKind {
-    /// R, with what `etc/ldpaths` puts before LD_LIBRARY_PATH.
-    R,
-    /// Any other program, with the image's LD_LIBRARY_PATH.
+    /// A language's, with what its start-up scripts put before LD_LIBRARY_PATH.
+    Language(LanguageId),
+    /// Any other program's, with the image's LD_LIBRARY_PATH.
     Plain,
 }
 
 /// How sure it is that something is loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reach {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
     /// Nothing is known to load it.
-    Nothing,
+    Unknown,
     /// Something that many functions never do loads it: a plugin, an R module that headless sessions leave alone.
     Optional,
-    /// A program, R or a package needs it.
-    Needed,
+    /// A program, a language or a package needs it.
+    Required,
 }
 
 /// What the loader did in every process.
 #[derive(Debug, Default)]
 pub struct Loads {
     /// Every needed library of every ELF file of the tree, by the process that loads it, and how sure that is.
-    pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Reach>>,
+    pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Certainty>>,
     /// Symbol versions and symbols that would not be found, and how sure it is that they are looked for.
-    pub faults: BTreeMap<Fault, Reach>,
+    pub faults: BTreeMap<Fault, Certainty>,
     /// Files that are loaded by a name or directory that no other file has as DT_NEEDED (programs, R's modules, the
     /// libraries of packages, plugins), and how sure that is.
-    pub roots: BTreeMap<EntryId, Reach>,
+    pub roots: BTreeMap<EntryId, Certainty>,
 }
 
 impl Loads {
-    fn record(&mut self, kind: ProcessKind, reach: Reach, edges: Vec<Edge>) {
+    fn record(&mut self, kind: ProcessKind, certainty: Certainty, edges: Vec<Edge>) {
         for edge in edges {
             if let Object::Tree(id) = edge.from {
-                let known = self.edges.entry(id).or_default().entry((kind, edge)).or_insert(reach);
-                *known = reach.max(*known);
+                let known = self.edges.entry(id).or_default().entry((kind, edge)).or_insert(certainty);
+                *known = certainty.max(*known);
             }
         }
     }
 
-    fn fault(&mut self, reach: Reach, faults: Vec<Fault>) {
+    fn fault(&mut self, certainty: Certainty, faults: Vec<Fault>) {
         for fault in faults {
-            let known = self.faults.entry(fault).or_insert(reach);
-            *known = reach.max(*known);
+            let known = self.faults.entry(fault).or_insert(certainty);
+            *known = certainty.max(*known);
         }
     }
 }
 
 /// Runs the loader for every process that a function can have.
-pub(super) fn run_all(view: &View<'_>, r: &RLayout, needs: &RNeeds, plugins: &Plugins) -> Loads {
+pub(super) fn run_all(view: &View<'_>, packages: &Packages, plugins: &Plugins) -> Loads {
     let mut loads = Loads::default();
-    for home in &r.homes {
-        run_r(view, r, home, needs, &mut loads);
+    for language in ALL {
+        for spec in language.processes(packages, view.tree) {
+            run_language(view, ProcessKind::Language(language.id()), &spec, &mut loads);
+        }
     }
     let is_plugin = |id: EntryId| plugins.holds(view.tree.path(id));
-    for (id, elf) in view.facts.elf.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
+    for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
             // A loader of another kind has search rules of its own; that the image lacks it is said.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
             run_plain(view, *id, if ours { Start::Program } else { Start::Foreign }, &mut loads);
         }
     }
-    for id in view.facts.elf.keys().filter(|id| is_plugin(**id)) {
+    for id in view.objects.keys().filter(|id| is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
             run_plain(view, *id, Start::Plugin, &mut loads);
         }
@@ -84,11 +90,11 @@ pub(super) fn run_all(view: &View<'_>, r: &RLayout, needs: &RNeeds, plugins: &Pl
     // What nothing has loaded. First that which nothing asks for: it finds what it needs by its own search path, where
     // the library that is needed may have none.
     let mut loaded = Loaded::of(view, &loads);
-    let unloaded: Vec<EntryId> = view.facts.elf.keys().copied().filter(|id| !loaded.files.contains(id)).collect();
-    let elfs = unloaded.iter().filter_map(|id| view.facts.elf.get(id));
+    let unloaded: Vec<EntryId> = view.objects.keys().copied().filter(|id| !loaded.files.contains(id)).collect();
+    let elfs = unloaded.iter().filter_map(|id| view.objects.get(id));
     let asked_for: BTreeSet<&str> = elfs.flat_map(|elf| &elf.needed).map(String::as_str).collect();
     let is_asked_for = |id: &EntryId| {
-        let names = [view.facts.elf[id].soname.as_deref(), std::str::from_utf8(view.tree.path(*id).name()).ok()];
+        let names = [view.objects[id].soname.as_deref(), std::str::from_utf8(view.tree.path(*id).name()).ok()];
         names.into_iter().flatten().any(|name| asked_for.contains(name))
     };
     let (later, first): (Vec<EntryId>, Vec<EntryId>) = unloaded.iter().partition(|id| is_asked_for(id));
@@ -101,8 +107,8 @@ pub(super) fn run_all(view: &View<'_>, r: &RLayout, needs: &RNeeds, plugins: &Pl
         loaded.answer(&mut edges);
         loaded.add(&edges);
         loaded.files.insert(id);
-        loads.record(ProcessKind::Plain, Reach::Nothing, edges);
-        loads.fault(Reach::Nothing, faults(&process, 0, false));
+        loads.record(ProcessKind::Plain, Certainty::Unknown, edges);
+        loads.fault(Certainty::Unknown, faults(&process, 0, false));
     }
     loads
 }
@@ -119,8 +125,8 @@ enum Start {
 }
 
 fn run_plain(view: &View<'_>, id: EntryId, start: Start, loads: &mut Loads) {
-    let reach = if start == Start::Plugin { Reach::Optional } else { Reach::Needed };
-    loads.roots.insert(id, reach);
+    let certainty = if start == Start::Plugin { Certainty::Optional } else { Certainty::Required };
+    loads.roots.insert(id, certainty);
     let mut process = Process::new(view, environment(view, &[]));
     let mut edges = process.start(id);
     match start {
@@ -129,10 +135,10 @@ fn run_plain(view: &View<'_>, id: EntryId, start: Start, loads: &mut Loads) {
         // Whoever loads it has loaded its own libraries before, and the loader takes those by their names.
         Start::Plugin => Loaded::of(view, loads).answer(&mut edges),
     }
-    loads.record(ProcessKind::Plain, reach, edges);
+    loads.record(ProcessKind::Plain, certainty, edges);
     if start != Start::Foreign {
         // A plugin's symbols may be those of whoever loads it.
-        loads.fault(reach, faults(&process, 0, start == Start::Program));
+        loads.fault(certainty, faults(&process, 0, start == Start::Program));
         follow_notes(view, &process, 0, ProcessKind::Plain, loads);
     }
 }
@@ -147,7 +153,7 @@ impl Loaded {
     fn of(view: &View<'_>, loads: &Loads) -> Self {
         let mut loaded = Self { files: loads.roots.keys().copied().collect(), names: BTreeMap::new() };
         for id in loads.roots.keys() {
-            let soname = view.facts.elf.get(id).and_then(|elf| elf.soname.clone());
+            let soname = view.objects.get(id).and_then(|elf| elf.soname.clone());
             let opened = view.tree.path(*id).mounted();
             let outcome = Outcome::Found { object: Object::Tree(*id), opened };
             loaded.names.extend(soname.map(|soname| (soname, outcome)));
@@ -179,38 +185,24 @@ impl Loaded {
     }
 }
 
-fn run_r(view: &View<'_>, r: &RLayout, home: &RHome, needs: &RNeeds, loads: &mut Loads) {
-    let at = |below: &str| home.path.join(below).and_then(|path| view.tree.find(&path));
-    let mut process = Process::new(view, environment(view, &home.ld_library_path));
-    if let Some(program) = at("bin/exec/R") {
-        loads.roots.insert(program, Reach::Needed);
-        loads.record(ProcessKind::R, Reach::Needed, process.start(program));
-        loads.fault(Reach::Needed, faults(&process, 0, true));
-        follow_notes(view, &process, 0, ProcessKind::R, loads);
+fn run_language(view: &View<'_>, kind: ProcessKind, spec: &ProcessSpec, loads: &mut Loads) {
+    let mut process = Process::new(view, environment(view, &spec.library_path));
+    if let Some(program) = spec.program {
+        loads.roots.insert(program, Certainty::Required);
+        loads.record(kind, Certainty::Required, process.start(program));
+        loads.fault(Certainty::Required, faults(&process, 0, true));
+        follow_notes(view, &process, 0, kind, loads);
     }
-    for library in r_loads(view, r, home) {
-        let below_home = view.tree.path(library).below(&home.path);
-        let optional = below_home.is_some_and(|below| needs.is_optional(below));
-        let reach = if optional { Reach::Optional } else { Reach::Needed };
-        loads.roots.insert(library, reach);
+    for library in spec.loads.iter().filter(|library| view.objects.contains_key(&library.entry)) {
+        let certainty = if library.optional { Certainty::Optional } else { Certainty::Required };
+        loads.roots.insert(library.entry, certainty);
         // Each is tried in a fresh session: which packages a function loads first is not known.
         let mut session = process.clone();
         let before = session.objects().len();
-        loads.record(ProcessKind::R, reach, session.dlopen(library));
-        loads.fault(reach, faults(&session, before, true));
-        follow_notes(view, &session, before, ProcessKind::R, loads);
+        loads.record(kind, certainty, session.dlopen(library.entry));
+        loads.fault(certainty, faults(&session, before, true));
+        follow_notes(view, &session, before, kind, loads);
     }
-}
-
-/// What R loads with `dyn.load()`: its modules, and every library in the `libs` directory of a package.
-fn r_loads(view: &View<'_>, r: &RLayout, home: &RHome) -> Vec<EntryId> {
-    let modules = home.path.join("modules").into_iter();
-    let libs = r.packages.iter().filter_map(|package| package.directory.join("libs"));
-    modules
-        .chain(libs)
-        .flat_map(|directory| view.tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>())
-        .filter(|id| view.facts.elf.contains_key(id))
-        .collect()
 }
 
 /// Loads what the notes of the objects from `first` on say that they may load.
@@ -221,10 +213,10 @@ fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: Proc
         Object::Image(_) => None,
     });
     for id in in_tree {
-        for wanted in view.facts.elf.get(&id).into_iter().flat_map(|elf| &elf.dlopen) {
-            let reach = match wanted.priority {
-                Priority::Required => Reach::Needed,
-                Priority::Recommended | Priority::Suggested => Reach::Optional,
+        for wanted in view.objects.get(&id).into_iter().flat_map(|elf| &elf.dlopen) {
+            let certainty = match wanted.priority {
+                Priority::Required => Certainty::Required,
+                Priority::Recommended | Priority::Suggested => Certainty::Optional,
             };
             let tried = wanted.soname.iter().map(|soname| {
                 let mut process = process.clone();
@@ -239,7 +231,7 @@ fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: Proc
             }
             let (edge, mut edges) = tried.swap_remove(found.unwrap_or(0));
             edges.push(edge);
-            loads.record(kind, reach, edges);
+            loads.record(kind, certainty, edges);
         }
     }
 }

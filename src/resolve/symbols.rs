@@ -3,9 +3,10 @@
 
 use super::loader::{Loaded, Object, Process};
 use crate::formats::elf::NeededVersion;
-use crate::formats::symbol_version::{self, SymbolVersion};
-use crate::rules::{Libraries, RuntimeProfile};
-use crate::scan::EntryId;
+use crate::formats::symbol_version;
+use crate::formats::symbol_version::SymbolVersion;
+use crate::runtime::{Libraries, RuntimeProfile};
+use crate::tree::EntryId;
 
 /// What would go wrong with versions or symbols of one file in some process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! Dynamic string tokens: what `$ORIGIN`, `$LIB` and `$PLATFORM` stand for in the paths that an ELF file has (ld.so(8)).
 
-use crate::rules::LoaderFacts;
+use crate::runtime::LoaderFacts;
 
 /// Puts in what `$ORIGIN`, `$LIB` and `$PLATFORM` stand for (ld.so(8), dynamic string tokens); `None` when one of them
 /// stands for nothing. The object that `path` is written in was opened by the path `opened`; `loader` is its machine's.

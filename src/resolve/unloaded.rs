@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Node;
-use super::loader::{Object, Outcome};
+use super::loader::{Object, Outcome, View};
 use super::processes::Loads;
-use super::r::RLayout;
-use super::{Reach, Resolution};
-use crate::facts::Facts;
+use super::{Certainty, Resolution};
 use crate::formats::elf::Type;
-use crate::scan::{EntryId, Kind, Place, Tree};
+use crate::languages::Packages;
+use crate::tree::{EntryId, Kind, Place};
 
 /// Why nothing loads a library.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,12 +30,13 @@ pub struct Unloaded {
 
 /// The libraries that are there to be needed, and the links to them: those named as libraries that nothing loads by a name
 /// of its own, as it does programs, plugins, R's modules and the libraries of packages.
-pub(super) fn libraries(tree: &Tree, facts: &Facts, r: &RLayout, loads: &Loads) -> BTreeSet<EntryId> {
+pub(super) fn libraries(view: &View<'_>, packages: &Packages, loads: &Loads) -> BTreeSet<EntryId> {
+    let tree = view.tree;
     let is_library = |id: EntryId| {
-        facts.elf.get(&id).is_some_and(|elf| elf.kind == Type::Shared)
+        view.objects.get(&id).is_some_and(|elf| elf.kind == Type::Shared)
             && is_library_name(tree.path(id).name())
             && !loads.roots.contains_key(&id)
-            && r.package_of(tree.path(id)).is_none()
+            && packages.of_path(tree.path(id)).is_none()
     };
     let ids = tree.iter().filter(|(id, entry)| match &entry.kind {
         Kind::File { .. } => is_library(*id),
@@ -55,27 +55,24 @@ pub fn is_library_name(name: &[u8]) -> bool {
     text.starts_with("lib") && (text.ends_with(".so") || text.contains(".so."))
 }
 
-impl Resolution {
+impl Resolution<'_> {
     /// Whether an entry is a library that is there to be needed, or a link to one: nothing loads it by a name of its own.
     pub fn is_library(&self, id: EntryId) -> bool {
         self.libraries.contains(&id)
     }
 
-    /// The libraries that nothing loads of what `kept` holds for, sorted by path.
-    pub fn unloaded(&self, tree: &Tree, facts: &Facts, kept: impl Fn(EntryId) -> bool) -> Vec<Unloaded> {
-        let others = tree.iter().map(|(id, _)| id).filter(|id| kept(*id) && !self.libraries.contains(id));
-        let packages = self.r.packages.iter().enumerate().filter(|(_, package)| kept(package.entry));
-        let roots = others.map(Node::Entry).chain(packages.map(|(position, _)| Node::Package(position)));
-        let reached = self.graph.reach(roots.chain((!self.r.homes.is_empty()).then_some(Node::R)));
+    /// The libraries that nothing loads, of the entries that satisfy `kept`, sorted by path.
+    pub fn unloaded(&self, kept: impl Fn(EntryId) -> bool) -> Vec<Unloaded> {
+        let reached = self.graph.reach(self.roots(|id| kept(id) && !self.libraries.contains(&id)));
         let images = self.loaded_from_the_image();
         let unloaded = self.libraries.iter().filter(|id| kept(**id) && !reached.contains_key(&Node::Entry(**id)));
-        unloaded.map(|id| Unloaded { entry: *id, why: why_unloaded(tree, facts, &images, *id) }).collect()
+        unloaded.map(|id| Unloaded { entry: *id, why: self.why_unloaded(&images, *id) }).collect()
     }
 
     /// Each name that something gets a library of the image for, with its path.
     fn loaded_from_the_image(&self) -> BTreeMap<&str, &str> {
         let mut images: BTreeMap<&str, &str> = BTreeMap::new();
-        let edges = self.loads.edges.values().flatten().filter(|(_, reach)| **reach > Reach::Nothing);
+        let edges = self.loads.edges.values().flatten().filter(|(_, reach)| **reach > Certainty::Unknown);
         for ((_, edge), _) in edges {
             if let Outcome::Found { object: Object::Image(path), .. } = &edge.outcome {
                 let first = images.entry(&edge.soname).or_insert(path);
@@ -84,15 +81,15 @@ impl Resolution {
         }
         images
     }
-}
 
-fn why_unloaded(tree: &Tree, facts: &Facts, images: &BTreeMap<&str, &str>, id: EntryId) -> WhyUnloaded {
-    let target = match tree.follow(id) {
-        Place::Inside(target) => target,
-        _ => id,
-    };
-    let own = std::str::from_utf8(tree.path(id).name()).ok();
-    let soname = facts.elf.get(&target).and_then(|elf| elf.soname.as_deref());
-    let shadowed_by = own.into_iter().chain(soname).filter_map(|name| images.get(name));
-    shadowed_by.min().map_or(WhyUnloaded::Unreached, |path| WhyUnloaded::Shadowed((*path).to_owned()))
+    fn why_unloaded(&self, images: &BTreeMap<&str, &str>, id: EntryId) -> WhyUnloaded {
+        let target = match self.tree.follow(id) {
+            Place::Inside(target) => target,
+            _ => id,
+        };
+        let own = std::str::from_utf8(self.tree.path(id).name()).ok();
+        let soname = self.objects.get(&target).and_then(|elf| elf.soname.as_deref());
+        let shadowed_by = own.into_iter().chain(soname).filter_map(|name| images.get(name));
+        shadowed_by.min().map_or(WhyUnloaded::Unreached, |path| WhyUnloaded::Shadowed((*path).to_owned()))
+    }
 }

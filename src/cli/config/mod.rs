@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::args::{Architecture, LevelName, StrategyName, StripName};
-use crate::error::{Error, Result};
-use crate::finding::{Code, Severity};
-use crate::gate::Growth;
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Severity};
+use crate::report::gate::Growth;
 
 /// The file's name.
 pub(super) const NAME: &str = "layerfit.toml";
@@ -219,7 +219,7 @@ impl TryFrom<NumberOrText> for Bytes {
     fn try_from(value: NumberOrText) -> std::result::Result<Self, String> {
         match value {
             NumberOrText::Number(bytes) => Ok(Self(bytes)),
-            NumberOrText::Text(text) => crate::bytes::parse(&text).map(Self),
+            NumberOrText::Text(text) => crate::base::bytes::parse(&text).map(Self),
         }
     }
 }

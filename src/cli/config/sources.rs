@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{Config, NAME};
+use crate::base::error::{Error, Result};
 use crate::cli::args::{Common, Format, LevelName, StrategyName, StripName};
 use crate::cli::settings;
-use crate::error::{Error, Result};
 use crate::report::{Section, as_json, table_section, wrapped};
-use crate::rules::Limits;
+use crate::runtime::Limits;
 
 /// Settings of the file whose options have another name.
 const OPTIONS: [(&str, &str); 5] = [
@@ -176,7 +176,7 @@ fn default(key: &str) -> Result<Value> {
     fn name<T: ValueEnum + Default>() -> Value {
         json!(T::default().to_possible_value().map(|value| value.get_name().to_owned()))
     }
-    let limits = Limits::built_in()?;
+    let limits = Limits::built_in();
     Ok(match key {
         "runtime" => json!(settings::RUNTIME),
         "sysroot" => json!(settings::SYSROOT),
@@ -213,6 +213,7 @@ fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path) ->
         (None, None) => "default".to_owned(),
     };
     let section = Section {
+        kind: crate::report::SectionKind::Other,
         title: "Settings".to_owned(),
         header: vec!["setting", "value", "from"],
         numbers: Vec::new(),

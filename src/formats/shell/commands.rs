@@ -4,12 +4,12 @@ use tree_sitter::Node;
 
 use super::syntax::{bytes, string};
 use super::words::{BUILTINS, KEYWORDS, LONG_WITH_VALUE, RUNNERS, SHELLS};
-use super::{How, Run, Script, Unfollowed, Why};
+use super::{Run, RunKind, Script, Unresolved, UnresolvedReason};
 
-/// How deep scripts inside scripts (`sh -c`) are read.
+/// RunKind deep scripts inside scripts (`sh -c`) are read.
 const MAX_DEPTH: usize = 4;
 
-/// How much of scripts inside a script is read, in bytes: they may hold each other many times over.
+/// RunKind much of scripts inside a script is read, in bytes: they may hold each other many times over.
 const MAX_NESTED_BYTES: usize = 64 << 10;
 
 impl Script {
@@ -26,7 +26,7 @@ impl Script {
             let (values, more) = self.first_words(word, text);
             if values.is_empty() || more.iter().any(|rest| RUNNERS.iter().any(|(runner, _)| *runner == base(rest))) {
                 // A command that is made of what is not known: `${debugger} --version`.
-                self.unfollowed(node, text, first_line, Why::Value);
+                self.unresolved(node, text, first_line, UnresolvedReason::Value);
                 return;
             }
             let runner = RUNNERS.iter().find(|(name, _)| values.iter().any(|value| base(value) == *name));
@@ -36,10 +36,10 @@ impl Script {
             };
             let commands: Vec<String> = values.iter().filter(own).cloned().collect();
             if !commands.is_empty() {
-                self.runs.push(Run { line, commands, how: How::Command, guarded: false });
+                self.runs.push(Run { line, commands, kind: RunKind::Command, guarded: false });
             }
             if values.contains("eval") {
-                self.unfollowed(node, text, first_line, Why::Value);
+                self.unresolved(node, text, first_line, UnresolvedReason::Value);
             }
             if let Some((runner, with_value)) = runner {
                 // What comes before the command: options, `env`'s variables, `timeout`'s time.
@@ -114,11 +114,11 @@ impl Script {
             }
             let values = self.values(word, text);
             if values.is_empty() {
-                self.unfollowed(node, text, first_line, Why::Value);
+                self.unresolved(node, text, first_line, UnresolvedReason::Value);
             }
             let commands: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
             if !commands.is_empty() {
-                self.runs.push(Run { line, commands, how: How::Source, guarded: false });
+                self.runs.push(Run { line, commands, kind: RunKind::Source, guarded: false });
             }
             return;
         }
@@ -129,7 +129,7 @@ impl Script {
         let values = self.values(word, text);
         if values.is_empty() {
             let what = string(word, text).chars().take(60).collect();
-            self.unfollowed.push(Unfollowed { line, what, why: Why::Value });
+            self.unresolved.push(Unresolved { line, what, why: UnresolvedReason::Value });
         }
         for value in values {
             self.inner(&value, line, depth);
@@ -141,7 +141,11 @@ impl Script {
         self.nested_bytes += script.len();
         let too_much = depth >= MAX_DEPTH || self.nested_bytes > MAX_NESTED_BYTES;
         if too_much || self.read(script.as_bytes(), line - 1, depth + 1).is_err() {
-            self.unfollowed.push(Unfollowed { line, what: script.chars().take(60).collect(), why: Why::Syntax });
+            self.unresolved.push(Unresolved {
+                line,
+                what: script.chars().take(60).collect(),
+                why: UnresolvedReason::Syntax,
+            });
         }
     }
 }

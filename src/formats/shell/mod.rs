@@ -2,7 +2,7 @@
 //!
 //! The grammar is tree-sitter's of bash, which holds POSIX sh; it reads on after what it does not understand. Values of
 //! variables are followed where they are written out (`SED=/bin/sed … ${SED}`); everything else that decides what is run
-//! is said to be unfollowed, with its line.
+//! is said to be unresolved, with its line.
 
 mod commands;
 mod guards;
@@ -21,14 +21,14 @@ pub struct Script {
     /// Commands by name or path, and files that are read into the script, in the order of their lines.
     pub runs: Vec<Run>,
     /// What could not be followed.
-    pub unfollowed: Vec<Unfollowed>,
+    pub unresolved: Vec<Unresolved>,
     /// The values that variables are given, as far as they are written out.
     pub variables: BTreeMap<String, BTreeSet<String>>,
     /// Functions that it defines.
     pub functions: BTreeSet<String>,
     /// Variables that are given more values than are followed.
     unknown: BTreeSet<String>,
-    /// How many bytes of scripts inside it were read.
+    /// RunKind many bytes of scripts inside it were read.
     nested_bytes: usize,
 }
 
@@ -39,15 +39,15 @@ pub struct Run {
     pub line: usize,
     /// The command's name or path; every one that it can be, sorted, where a variable has one of several values.
     pub commands: Vec<String>,
-    /// How it is run.
-    pub how: How,
+    /// RunKind it is run.
+    pub kind: RunKind,
     /// Whether the script asks first if the command is there (`command -v`).
     pub guarded: bool,
 }
 
-/// How a script runs something.
+/// RunKind a script runs something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum How {
+pub enum RunKind {
     /// As a process: by name in PATH, or by path.
     Command,
     /// As a file that a shell reads: `. FILE`, `sh FILE`.
@@ -56,18 +56,18 @@ pub enum How {
 
 /// Something that decides what is run and cannot be read off the script.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unfollowed {
+pub struct Unresolved {
     /// The line, from 1.
     pub line: usize,
     /// What is written there.
     pub what: String,
-    /// Why it could not be.
-    pub why: Why,
+    /// UnresolvedReason it could not be.
+    pub why: UnresolvedReason,
 }
 
-/// Why something could not be followed.
+/// UnresolvedReason something could not be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
+pub enum UnresolvedReason {
     /// It depends on values that only a run has.
     Value,
     /// It could not be read as shell: commands in it, and after it, may be missed.
@@ -86,8 +86,8 @@ impl Script {
         script.runs.retain(|run| !run.commands.iter().any(|command| functions.contains(command)));
         script.runs.sort();
         script.runs.dedup();
-        script.unfollowed.sort();
-        script.unfollowed.dedup();
+        script.unresolved.sort();
+        script.unresolved.dedup();
         Ok(script)
     }
 }

@@ -6,7 +6,7 @@ use tree_sitter::Node;
 
 use super::guards::{asked_for, left_of_or, tested};
 use super::syntax::{bytes, is_arithmetic, parse, string};
-use super::{Script, Unfollowed, Why};
+use super::{Script, Unresolved, UnresolvedReason};
 
 impl Script {
     /// Reads a script that begins on this line of the whole, inside so many others.
@@ -40,8 +40,8 @@ impl Script {
                     let condition = node.child_by_field_name("condition");
                     tried_until = tried_until.max(condition.map_or(0, |condition| condition.end_byte()));
                 }
-                "ERROR" => self.unfollowed(node, text, first_line, Why::Syntax),
-                _ if node.is_missing() => self.unfollowed(node, text, first_line, Why::Syntax),
+                "ERROR" => self.unresolved(node, text, first_line, UnresolvedReason::Syntax),
+                _ if node.is_missing() => self.unresolved(node, text, first_line, UnresolvedReason::Syntax),
                 _ => {}
             }
             if inside && cursor.goto_first_child() {
@@ -64,9 +64,9 @@ impl Script {
     }
 
     /// Notes that what decides here what is run cannot be followed.
-    pub(super) fn unfollowed(&mut self, node: Node<'_>, text: &[u8], first_line: usize, why: Why) {
+    pub(super) fn unresolved(&mut self, node: Node<'_>, text: &[u8], first_line: usize, why: UnresolvedReason) {
         let shown = bytes(node, text).split(|b| *b == b'\n').next().unwrap_or_default();
         let what: String = String::from_utf8_lossy(&shown[..shown.len().min(240)]).chars().take(60).collect();
-        self.unfollowed.push(Unfollowed { line: first_line + node.start_position().row + 1, what, why });
+        self.unresolved.push(Unresolved { line: first_line + node.start_position().row + 1, what, why });
     }
 }

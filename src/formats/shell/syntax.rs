@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
-/// How many times the parser may report progress for each byte, and for the shortest script. R's longest script takes
+/// RunKind many times the parser may report progress for each byte, and for the shortest script. R's longest script takes
 /// a hundredth of that; what was made to be slow is not read to its end.
 const STEPS_A_BYTE: usize = 1;
 const STEPS_AT_LEAST: usize = 20_000;

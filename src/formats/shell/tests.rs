@@ -61,24 +61,24 @@ fn keywords_and_what_a_variable_brings_are_seen_through() {
 #[test]
 fn what_is_not_shell_is_said_as_that() {
     let script = Script::parse(b"a\nif b; then (((\nc\n", &BTreeMap::new()).expect("read");
-    assert!(script.unfollowed.iter().any(|u| u.why == Why::Syntax), "{:?}", script.unfollowed);
+    assert!(script.unresolved.iter().any(|u| u.why == UnresolvedReason::Syntax), "{:?}", script.unresolved);
     let script = Script::parse(b"a\nif b; then c; fi\n", &BTreeMap::new()).expect("read");
-    assert_eq!(script.unfollowed, []);
+    assert_eq!(script.unresolved, []);
 }
 
 #[test]
 fn values_that_double_are_let_go() {
     let text = format!("A=x\n{}$A\n", "A=$A$A\n".repeat(64));
     let script = Script::parse(text.as_bytes(), &BTreeMap::new()).expect("read");
-    assert!(script.unfollowed.iter().any(|u| u.what == "$A"), "{script:?}");
+    assert!(script.unresolved.iter().any(|u| u.what == "$A"), "{script:?}");
 }
 
 #[test]
 fn what_cannot_be_followed_is_said_with_its_line() {
     let script = Script::parse(b"a\n${debugger} --version\neval \"$x\"\n. \"$y\"\n", &BTreeMap::new()).expect("read");
-    let lines: Vec<usize> = script.unfollowed.iter().map(|unfollowed| unfollowed.line).collect();
+    let lines: Vec<usize> = script.unresolved.iter().map(|unresolved| unresolved.line).collect();
     assert_eq!(lines, [2, 3, 4]);
-    assert_eq!(script.unfollowed[0].what, "${debugger} --version");
+    assert_eq!(script.unresolved[0].what, "${debugger} --version");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::syntax::string;
 /// As many values as one word may have; more are not followed.
 const MAX_VALUES: usize = 16;
 
-/// How long a value may get in bytes, as a path may (PATH_MAX): `A=$A$A` doubles it.
+/// RunKind long a value may get in bytes, as a path may (PATH_MAX): `A=$A$A` doubles it.
 const MAX_VALUE_BYTES: usize = 4096;
 
 impl Script {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bounds::bound;
 use super::decide::Question;
-use super::greedy::{self, Order};
+use super::greedy;
+use super::greedy::Order;
 use super::size::{Size, holds, total};
 use super::{Capacity, Piece};
 

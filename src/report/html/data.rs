@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::super::Report;
-use super::map::{self, Map};
-use crate::error::{Error, Result};
+use super::map;
+use super::map::Map;
+use crate::base::error::{Error, Result};
+use crate::report::Report;
 use crate::resolve::Need;
 
 /// What the script reads.
@@ -41,11 +42,7 @@ pub(super) fn json(report: &Report) -> Result<String> {
         things: &contents.things,
         needs: contents.needs.iter().flat_map(|(from, need, to)| [*from, number(*need), *to]).collect(),
     };
-    let json = serde_json::to_string(&data).map_err(|error| Error::Data {
-        file: "report.html".to_owned(),
-        message: error.to_string(),
-        help: "report this".to_owned(),
-    })?;
+    let json = serde_json::to_string(&data).map_err(Error::bug("write the data of the page"))?;
     Ok(without_markup(&json))
 }
 

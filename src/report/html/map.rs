@@ -5,11 +5,11 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use streemap::Rect;
 
-use super::super::Report;
-use super::super::contents::{ContentFile, ContentPlace, Contents, Kind};
+use crate::report::Report;
+use crate::report::contents::{ContentFile, ContentPlace, Contents, Kind};
 
 /// The sides that a whole map is laid out for: wider than high, as screens are, but not by much, for phones.
 const SIDES: (f64, f64) = (1500.0, 1000.0);
@@ -57,6 +57,9 @@ impl Node<'_> {
 pub(super) fn kept(report: &Report) -> Map {
     let contents = &report.contents;
     let names: Vec<&str> = report.layers.iter().flatten().map(|layer| layer.name.as_str()).collect();
+    let kinds: BTreeSet<Kind> = contents.groups.iter().map(|group| group.kind).collect();
+    let kinds: Vec<(Kind, String)> = kinds.into_iter().map(|kind| (kind, kind.label())).collect();
+    let kind_at = |kind: Kind| kinds.partition_point(|(other, _)| *other < kind);
     let mut files: Vec<(Vec<usize>, &ContentFile)> = Vec::new();
     for file in &contents.files {
         let layer = match file.place {
@@ -64,7 +67,7 @@ pub(super) fn kept(report: &Report) -> Map {
             ContentPlace::NoLayer => names.len(),
             ContentPlace::Dropped(_) => continue,
         };
-        files.push((vec![layer, contents.groups[file.group].kind as usize, file.group], file));
+        files.push((vec![layer, kind_at(contents.groups[file.group].kind), file.group], file));
     }
     if !contents.measured {
         // No layers then, or zips whose merged files come from nobody knows which.
@@ -74,7 +77,7 @@ pub(super) fn kept(report: &Report) -> Map {
     }
     let levels: &[Level<'_>] = &[
         &|layer| (names.get(layer).copied().unwrap_or("in no layer"), None, None),
-        &|kind| (Kind::ALL[kind].label(), Some(Kind::ALL[kind]), None),
+        &|kind| (kinds[kind].1.as_str(), Some(kinds[kind].0), None),
         &|group| of_group(contents, group),
     ];
     map(contents, "All that is kept", files, &levels[usize::from(!contents.measured)..])
@@ -159,7 +162,7 @@ fn flatten(contents: &Contents, node: &Node<'_>, depth: u8, map: &mut Map) {
     }
     map.depth.push(depth);
     map.name.push(node.name.to_owned());
-    map.kind.push(node.kind.map_or(-1, |kind| kind as i8));
+    map.kind.push(node.kind.and_then(|kind| i8::try_from(kind.colour()).ok()).unwrap_or(-1));
     map.zipped.push(node.zipped);
     map.unzipped.push(node.unzipped);
     for child in &node.children {

@@ -14,7 +14,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use sha2::{Digest, Sha256};
 
 use super::Report;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -25,7 +25,7 @@ const SCRIPT: &str = include_str!("script.js");
 /// # Errors
 /// When the template does not fit what it is given, which a test rules out.
 pub fn html(report: &Report) -> Result<Vec<u8>> {
-    let (page, data) = (tables::Page::new(report)?, data::json(report)?);
+    let (page, data) = (tables::Page::new(report), data::json(report)?);
     let render = || {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -40,11 +40,7 @@ pub fn html(report: &Report) -> Result<Vec<u8>> {
             data,
         })
     };
-    render().map(String::into_bytes).map_err(|error: minijinja::Error| Error::Data {
-        file: "page.html".to_owned(),
-        message: format!("{error:#}"),
-        help: "report this".to_owned(),
-    })
+    render().map(String::into_bytes).map_err(Error::bug("render the page"))
 }
 
 /// The name that a Content-Security-Policy has for a text.

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::super::Report;
-use super::super::contents::Contents;
-use super::super::sections::{Detail, percent, sections, summary, verdict};
-use crate::bytes::{plural, size};
-use crate::error::Result;
-use crate::finding::{Code, Severity};
+use crate::base::bytes::{plural, size};
+use crate::base::check_pages::check_pages;
+use crate::base::finding::{Code, Severity};
 use crate::formats::symbol_version;
-use crate::rules::check_pages;
+use crate::report::Kind;
+use crate::report::Report;
+use crate::report::contents::Contents;
+use crate::report::render::sections::{Detail, SectionKind, percent, sections, summary, verdict};
+use crate::resolve::FoundIn;
 
 /// Everything that the template names.
 #[derive(Serialize)]
@@ -25,6 +26,8 @@ pub(super) struct Page<'a> {
     measured: bool,
     counts: Vec<SeverityCount>,
     bars: Vec<Bar>,
+    /// What each colour of the map stands for.
+    legend: [String; 4],
     packages: Vec<PackageRow>,
     units: Vec<UnitRow>,
     libraries: Vec<LibraryRow>,
@@ -76,7 +79,7 @@ struct PackageRow {
     version: String,
     library: String,
     priority: String,
-    reached: bool,
+    kept: bool,
     layers: Vec<String>,
     zipped: Option<Bytes>,
     unzipped: Bytes,
@@ -135,10 +138,10 @@ struct FindingRow<'a> {
 #[derive(Serialize)]
 struct CodeRow {
     code: &'static str,
-    name: String,
-    what: String,
-    why: String,
-    help: String,
+    name: &'static str,
+    what: &'static str,
+    why: &'static str,
+    help: &'static str,
     count: usize,
 }
 
@@ -153,12 +156,12 @@ struct PlainTable {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(report: &'a Report) -> Result<Self> {
+    pub(super) fn new(report: &'a Report) -> Self {
         let count = |severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
         let counts = [
             (Severity::Error, "error", "errors"),
             (Severity::Warning, "warning", "warnings"),
-            (Severity::Info, "remark", "remarks"),
+            (Severity::Info, "note", "notes"),
         ];
         let counts = counts.map(|(severity, one, many)| SeverityCount {
             severity: severity.to_string(),
@@ -172,8 +175,8 @@ impl<'a> Page<'a> {
         };
         let (sections, last) = sections(report, Detail::Full);
         // The units have a table of their own; what could be done next comes first.
-        let next_steps = last.into_iter().filter(|section| section.title.starts_with("Next steps"));
-        Ok(Self {
+        let next_steps = last.into_iter().filter(|section| section.kind == SectionKind::NextSteps);
+        Self {
             report,
             verdict: verdict(report),
             state,
@@ -181,16 +184,17 @@ impl<'a> Page<'a> {
             measured: report.contents.measured,
             counts: counts.into(),
             bars: bars(report),
+            legend: legend(report),
             packages: packages(report),
             units: units(report),
             libraries: libraries(report),
             rules: rules(report),
             findings: findings(report),
-            codes: codes(report)?,
+            codes: codes(report),
             // The page has these two in another form.
             sections: next_steps
                 .chain(sections)
-                .filter(|section| !["Layers", "Pruned"].contains(&section.title.as_str()))
+                .filter(|section| !matches!(section.kind, SectionKind::Layers | SectionKind::Pruned))
                 .map(|section| PlainTable {
                     rows: section
                         .rows
@@ -204,8 +208,19 @@ impl<'a> Page<'a> {
                     note: section.note,
                 })
                 .collect(),
-        })
+        }
     }
+}
+
+/// What each colour of the map stands for in this tree.
+fn legend(report: &Report) -> [String; 4] {
+    let kinds: BTreeSet<Kind> = report.contents.groups.iter().map(|group| group.kind).collect();
+    let defaults = ["Runtimes", "Packages", "System libraries", "Everything else"];
+    std::array::from_fn(|colour| {
+        let labels = kinds.iter().filter(|kind| kind.colour() == colour).map(|kind| kind.label());
+        let labels: Vec<String> = labels.collect();
+        if labels.is_empty() { defaults[colour].to_owned() } else { labels.join(", ") }
+    })
 }
 
 fn bars(report: &Report) -> Vec<Bar> {
@@ -250,7 +265,7 @@ fn bars(report: &Report) -> Vec<Bar> {
 
 fn packages(report: &Report) -> Vec<PackageRow> {
     let mut needed_by: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for package in report.packages.iter().filter(|package| package.reached) {
+    for package in report.packages.iter().filter(|package| package.kept) {
         for need in &package.needs {
             needed_by.entry(need).or_default().push(package.name.clone());
         }
@@ -268,7 +283,7 @@ fn packages(report: &Report) -> Vec<PackageRow> {
             version: package.version.clone(),
             library: package.path.rsplit_once('/').map_or("", |(library, _)| library).to_owned(),
             priority: package.priority.clone().unwrap_or_default(),
-            reached: package.reached,
+            kept: package.kept,
             zipped: package.cost.zipped_bytes.map(Bytes::new),
             unzipped: Bytes::new(package.cost.unzipped_bytes),
             alone: Bytes::new(package.cost.retained_zipped_bytes.unwrap_or(package.cost.retained_unzipped_bytes)),
@@ -311,25 +326,25 @@ fn libraries(report: &Report) -> Vec<LibraryRow> {
         versions: BTreeSet<String>,
         needed_by: BTreeSet<String>,
     }
-    let mut rows: BTreeMap<(bool, &str, &str, &str), Users> = BTreeMap::new();
+    let mut rows: BTreeMap<(bool, &str, FoundIn, &str), Users> = BTreeMap::new();
     for object in &report.objects {
         for need in &object.needed {
-            let key = (need.found != "missing", need.soname.as_str(), need.found.as_str());
+            let key = (need.found != FoundIn::Missing, need.soname.as_str(), need.found);
             let users = rows.entry((key.0, key.1, key.2, need.path.as_deref().unwrap_or_default())).or_default();
-            users.processes.insert(need.process.clone());
+            users.processes.insert(need.process.to_string());
             users.needed_by.insert(object.path.clone());
             let versions = object.needed_versions.iter().filter(|version| version.soname == need.soname);
             users.versions.extend(versions.map(|version| version.version.clone()));
         }
     }
-    let row = |((_, soname, found, path), users): ((bool, &str, &str, &str), Users)| {
+    let row = |((_, soname, found, path), users): ((bool, &str, FoundIn, &str), Users)| {
         let mut versions: Vec<String> = users.versions.into_iter().collect();
         // The latest first: it is the one that decides.
         versions.sort_by_cached_key(|version| std::cmp::Reverse(symbol_version::key(version)));
         let processes: Vec<&str> = users.processes.iter().map(String::as_str).collect();
         LibraryRow {
             soname: soname.to_owned(),
-            found: found.to_owned(),
+            found: found.to_string(),
             path: path.to_owned(),
             thing: if path.is_empty() { format!("missing:{soname}") } else { path.to_owned() },
             process: match processes.as_slice() {
@@ -368,7 +383,7 @@ fn findings(report: &Report) -> Vec<FindingRow<'_>> {
     let rows = report.findings.iter().map(|finding| FindingRow {
         severity: finding.severity.to_string(),
         code: finding.code.as_str(),
-        subject: &finding.subject,
+        subject: finding.subject.as_str(),
         message: &finding.message,
         help: &finding.help,
     });
@@ -376,20 +391,20 @@ fn findings(report: &Report) -> Vec<FindingRow<'_>> {
 }
 
 /// The pages of the checks that found something, in the order of the catalogue.
-fn codes(report: &Report) -> Result<Vec<CodeRow>> {
+fn codes(report: &Report) -> Vec<CodeRow> {
     let mut counts: BTreeMap<Code, usize> = BTreeMap::new();
     for finding in &report.findings {
         *counts.entry(finding.code).or_default() += 1;
     }
-    let pages = check_pages()?.into_iter().filter_map(|page| {
+    let pages = check_pages().iter().filter_map(|page| {
         Some(CodeRow {
             count: *counts.get(&page.code)?,
             code: page.code.as_str(),
-            name: page.name,
-            what: page.what,
-            why: page.why,
-            help: page.help,
+            name: &page.name,
+            what: &page.what,
+            why: &page.why,
+            help: &page.help,
         })
     });
-    Ok(pages.collect())
+    pages.collect()
 }

@@ -1,0 +1,524 @@
+//! Findings: what a check reports, with a stable code, a subject, and a remedy.
+//!
+//! The catalogue of codes is this one enum; the page of each (what it means, why it matters, what to do) is data in
+//! `rules/checks.toml`, and a test holds the two together.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::path::{TreePath, printable};
+
+/// How bad a finding is. Only `Error` makes a run exit with 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The layers would not fit, load or run.
+    Error,
+    /// Something that is likely not meant, or fails for some uses.
+    Warning,
+    /// Worth knowing; nothing to do.
+    Info,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        })
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
+        /// The code of a check. A code, once released, keeps its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum Code {
+            $($(#[$doc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the catalogue.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The code as printed, for example `L201`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A chain of links that ends nowhere because it runs in a circle.
+    LinkLoop = "S101",
+    /// A link to something that is not in the tree.
+    DanglingLink = "S102",
+    /// A link that points out of `/opt`.
+    LinkLeavesRoot = "S103",
+    /// A FIFO, socket or device, which no layer can hold.
+    SpecialFile = "S104",
+    /// A file or directory that cannot be read.
+    Unreadable = "S105",
+    /// A name that is not UTF-8.
+    NameNotUtf8 = "S106",
+    /// One file under several names, which a zip can only copy.
+    HardLinks = "S107",
+    /// Nothing at all in the tree.
+    EmptyTree = "S108",
+    /// Modes in a zip that Lambda's user cannot read.
+    ModeUnreadable = "S109",
+    /// An ELF file the loader would reject.
+    DamagedElf = "L101",
+    /// A shared library that the loader would not find.
+    MissingLibrary = "L201",
+    /// A program interpreter that the image does not have.
+    MissingInterpreter = "L202",
+    /// A library that the facts about the image do not vouch for.
+    UncertainLibrary = "L203",
+    /// A symbol version that the loaded library does not define.
+    VersionTooNew = "L204",
+    /// A symbol that nothing loaded defines.
+    UndefinedSymbol = "L205",
+    /// Libraries that nothing loads.
+    UnloadedLibraries = "L206",
+    /// A part of one build of glibc beside another.
+    PrivateVersion = "L207",
+    /// A library without symbol versions where some are needed.
+    NoVersionInformation = "L208",
+    /// A library that was taken from the build host.
+    Bundled = "L209",
+    /// Files for another machine than the rest, or than was said.
+    WrongMachine = "L301",
+    /// A script whose interpreter is nowhere.
+    ScriptInterpreterMissing = "C101",
+    /// A command that a script runs and that is nowhere.
+    CommandMissing = "C102",
+    /// The `which` that R runs, and that is nowhere.
+    WhichMissing = "C103",
+    /// What a script runs that reading cannot tell.
+    NotFollowed = "C104",
+    /// A bootstrap or an extension that the kernel would not start.
+    DoesNotStart = "C105",
+    /// R without a bootstrap that would start it.
+    NoBootstrap = "C106",
+    /// A DESCRIPTION that does not describe an installed package.
+    DamagedDescription = "R101",
+    /// A package that an installed one needs is not there.
+    MissingPackage = "R102",
+    /// A package is there, but older than needed.
+    PackageTooOld = "R103",
+    /// The same package in two libraries.
+    DuplicatePackage = "R104",
+    /// A package that was built for another R.
+    BuiltForAnotherR = "R105",
+    /// R was built to run from another place.
+    HomeElsewhere = "R106",
+    /// A library that R does not look in.
+    LibraryNotSearched = "R107",
+    /// A package that a handler uses is not there.
+    HandlerPackageMissing = "R108",
+    /// What a handler uses that reading cannot tell.
+    HandlerNotFollowed = "R109",
+    /// Packages that are dropped and that kept ones suggest.
+    SuggestedAndDropped = "R110",
+    /// A rule would have dropped something that is needed.
+    RuleHeldBack = "P101",
+    /// A rule matched nothing.
+    RuleMatchedNothing = "P102",
+    /// A unit that is in another layer than it was meant for.
+    NotInItsLayer = "P103",
+    /// What `--drop` takes is needed by something that is kept.
+    DroppedThoughNeeded = "P104",
+    /// Rules would have dropped what a run opened.
+    OpenedInRun = "P105",
+    /// Something is ignored that is not there.
+    UnusedIgnore = "P106",
+    /// A layer's zip is over the limit.
+    LayerTooLarge = "F101",
+    /// Function and layers together are over the limit unzipped.
+    UnzippedTooLarge = "F102",
+    /// More layers than a function can have.
+    TooManyLayers = "F103",
+    /// One file that fits no layer.
+    FileTooLarge = "F104",
+    /// More entries than a zip can have.
+    TooManyEntries = "F105",
+    /// The layers fit, and less room is left than there is to be.
+    LittleHeadroom = "F106",
+    /// Something weighs more than its budget.
+    OverBudget = "B101",
+    /// Something weighs more than in the baseline.
+    Grew = "B102",
+    /// A budget of something that is not there.
+    UnmatchedBudget = "B103",
+    /// The layers weigh less than the baseline file says.
+    CanShrink = "B104",
+    /// An ELF file that is packed with its debug data.
+    NotStripped = "T101",
+    /// An R database that is packed as it is.
+    NotRepacked = "T102",
+    /// A package that is packed into another library than it is in.
+    Relocated = "T103",
+    /// R's environment file is packed with other libraries.
+    RenvironChanged = "T104",
+    /// A zip that cannot be read as Lambda would.
+    DamagedZip = "Z101",
+    /// An entry that would land outside `/opt`.
+    EntryEscapes = "Z102",
+    /// One name twice in a zip.
+    DuplicateEntry = "Z103",
+    /// A layer replaces a file of an earlier layer with other content.
+    Overwritten = "Z104",
+    /// A zip is not the one the manifest describes.
+    ManifestMismatch = "Z105",
+    /// An entry that is encrypted.
+    Encrypted = "Z106",
+    /// An entry that is neither stored nor deflated.
+    UnknownMethod = "Z107",
+    /// An entry in the form for zips over 4 GB.
+    Zip64 = "Z108",
+    /// Entries that share bytes of the zip.
+    Overlapping = "Z109",
+    /// An entry whose two headers say different things.
+    HeadersDisagree = "Z110",
+    /// An entry that is far longer than what the zip has of it, or than Lambda takes.
+    Bomb = "Z111",
+    /// Bytes of a zip that belong to no entry.
+    StrayBytes = "Z112",
+    /// A zip with everything below `opt/`.
+    NestedRoot = "Z113",
+    /// Files that two layers have alike.
+    Repeated = "Z114",
+    /// Copies of libraries where links should be.
+    FlattenedLinks = "Z115",
+    /// A name that no file can have.
+    NameImpossible = "Z116",
+    /// An entry below a file or a link.
+    ParentNotDirectory = "Z117",
+    /// A function that was run answered with an error, or ended.
+    FunctionFailed = "X101",
+    /// A function that was run took too long.
+    FunctionTimedOut = "X102",
+    /// A function that was run needed more memory than it may have.
+    FunctionOutOfMemory = "X103",
+    /// A function that was run did not get as far as its first event.
+    FunctionDoesNotStart = "X104",
+}
+
+/// What a check is about: the letter of its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// `S`: files, links and modes.
+    Files,
+    /// `L`: ELF files and shared libraries.
+    Libraries,
+    /// `C`: commands and scripts.
+    Commands,
+    /// `R`: packages and the runtimes of languages.
+    Packages,
+    /// `P`: pruning.
+    Pruning,
+    /// `F`: Lambda's limits.
+    Limits,
+    /// `B`: budgets and growth.
+    Budgets,
+    /// `T`: what is packed in another form than it has in the tree.
+    Transforms,
+    /// `Z`: zips.
+    Zips,
+    /// `X`: functions that were run.
+    Runs,
+}
+
+impl Category {
+    /// Its name in the outputs for programs: `libraries`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Category::Files => "files",
+            Category::Libraries => "libraries",
+            Category::Commands => "commands",
+            Category::Packages => "packages",
+            Category::Pruning => "pruning",
+            Category::Limits => "limits",
+            Category::Budgets => "budgets",
+            Category::Transforms => "transforms",
+            Category::Zips => "zips",
+            Category::Runs => "runs",
+        }
+    }
+}
+
+impl Code {
+    /// What it is about.
+    pub fn category(self) -> Category {
+        match self.as_str().as_bytes()[0] {
+            b'S' => Category::Files,
+            b'L' => Category::Libraries,
+            b'C' => Category::Commands,
+            b'R' => Category::Packages,
+            b'P' => Category::Pruning,
+            b'F' => Category::Limits,
+            b'B' => Category::Budgets,
+            b'T' => Category::Transforms,
+            b'Z' => Category::Zips,
+            _ => Category::Runs,
+        }
+    }
+
+    /// Whether it reports that layers are over a limit of Lambda's.
+    pub(crate) fn is_limit(self) -> bool {
+        self.category() == Category::Limits && self != Code::LittleHeadroom
+    }
+
+    /// Whether only layers' zips can have it.
+    pub(crate) fn is_only_of_zips(self) -> bool {
+        self == Code::ModeUnreadable || self.category() == Category::Zips
+    }
+
+    /// Whether only the gate of `check` reports it.
+    pub(crate) fn is_only_of_the_gate(self) -> bool {
+        self == Code::LittleHeadroom || self.category() == Category::Budgets
+    }
+
+    /// Whether planning a tree looks for it.
+    pub(crate) fn is_of_plans(self) -> bool {
+        !self.is_only_of_zips() && !self.is_only_of_the_gate() && self.category() != Category::Runs
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "SubjectText")]
+pub enum Subject {
+    /// A path in the tree.
+    Path(String),
+    /// An installed package: `pkg:Matrix`.
+    Package(String),
+    /// A layer, by its name or by the path of its zip.
+    Layer(String),
+    /// An entry of a layer's zip.
+    Entry {
+        /// The path of the zip.
+        zip: String,
+        /// The zip and the name of the entry: `r.zip: ../bin/x`.
+        shown: String,
+    },
+    /// A unit of the report: `lib:…`, `dir:…`.
+    Unit(String),
+    /// A prune rule or a check.
+    Rule(String),
+    /// A setting of the command line or of `layerfit.toml`.
+    Setting(String),
+    /// A file beside the tree, such as a handler, as it was named.
+    File(String),
+    /// Everything: `total`, `layers`, `libraries`.
+    Whole(String),
+}
+
+/// A subject as JSON has it.
+#[derive(Serialize, JsonSchema)]
+struct SubjectText {
+    /// What kind of thing it is.
+    about: About,
+    /// What it is called: a path in the tree, `pkg:NAME`, a layer, a rule, a setting.
+    subject: String,
+}
+
+/// The kinds of subjects.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum About {
+    Path,
+    Package,
+    Layer,
+    Entry,
+    Unit,
+    Rule,
+    Setting,
+    File,
+    Whole,
+}
+
+impl From<Subject> for SubjectText {
+    fn from(subject: Subject) -> Self {
+        Self { about: subject.about(), subject: subject.to_string() }
+    }
+}
+
+impl Subject {
+    /// A package, by its name.
+    pub fn package(name: impl fmt::Display) -> Self {
+        Self::Package(format!("pkg:{name}"))
+    }
+
+    /// Something by the name that it has as a unit of the report: a package or another unit.
+    pub fn unit(name: impl Into<String>) -> Self {
+        let name = name.into();
+        if name.starts_with("pkg:") { Self::Package(name) } else { Self::Unit(name) }
+    }
+
+    /// A layer.
+    pub fn layer(name: impl fmt::Display) -> Self {
+        Self::Layer(name.to_string())
+    }
+
+    /// A rule or a check.
+    pub fn rule(name: impl fmt::Display) -> Self {
+        Self::Rule(name.to_string())
+    }
+
+    /// A setting.
+    pub fn setting(name: impl fmt::Display) -> Self {
+        Self::Setting(name.to_string())
+    }
+
+    /// A file beside the tree.
+    pub fn file(name: impl fmt::Display) -> Self {
+        Self::File(name.to_string())
+    }
+
+    /// Everything, in this respect.
+    pub fn whole(name: impl fmt::Display) -> Self {
+        Self::Whole(name.to_string())
+    }
+
+    /// An entry of a zip, by the name that it has there.
+    pub fn entry(zip: impl fmt::Display, name: &[u8]) -> Self {
+        let zip = zip.to_string();
+        let shown = format!("{zip}: {}", printable(name));
+        Self::Entry { zip, shown }
+    }
+
+    /// What it is called.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Entry { shown: name, .. }
+            | Self::Path(name)
+            | Self::Package(name)
+            | Self::Layer(name)
+            | Self::Unit(name)
+            | Self::Rule(name)
+            | Self::Setting(name)
+            | Self::File(name)
+            | Self::Whole(name) => name,
+        }
+    }
+
+    /// The path in the tree that it is, when it is one.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    fn about(&self) -> About {
+        match self {
+            Self::Path(_) => About::Path,
+            Self::Package(_) => About::Package,
+            Self::Layer(_) => About::Layer,
+            Self::Entry { .. } => About::Entry,
+            Self::Unit(_) => About::Unit,
+            Self::Rule(_) => About::Rule,
+            Self::Setting(_) => About::Setting,
+            Self::File(_) => About::File,
+            Self::Whole(_) => About::Whole,
+        }
+    }
+}
+
+/// By name, whatever it is: the order in which reports list findings.
+impl Ord for Subject {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.as_str(), self.about()).cmp(&(other.as_str(), other.about()))
+    }
+}
+
+impl PartialOrd for Subject {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<&TreePath> for Subject {
+    fn from(path: &TreePath) -> Self {
+        Self::Path(path.to_string())
+    }
+}
+
+/// What a check reports.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Which check reports it.
+    pub code: Code,
+    /// What it is about.
+    #[serde(flatten)]
+    #[schemars(with = "SubjectText")]
+    pub subject: Subject,
+    /// What causes it: the name of the missing library, the version that is too new, the package that is missing. Findings
+    /// of one code and cause are one trouble, and have one remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl Finding {
+    /// An error about `subject`.
+    pub fn error(code: Code, subject: impl Into<Subject>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, subject, message, help)
+    }
+
+    /// A warning about `subject`.
+    pub fn warning(
+        code: Code,
+        subject: impl Into<Subject>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Warning, code, subject, message, help)
+    }
+
+    /// A note about `subject`.
+    pub fn info(code: Code, subject: impl Into<Subject>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(Severity::Info, code, subject, message, help)
+    }
+
+    /// A finding about `subject`.
+    pub fn new(
+        severity: Severity,
+        code: Code,
+        subject: impl Into<Subject>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self { severity, code, subject: subject.into(), cause: None, message: message.into(), help: help.into() }
+    }
+
+    /// The same finding, with what causes it.
+    #[must_use]
+    pub fn caused_by(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+}

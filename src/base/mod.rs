@@ -1,0 +1,18 @@
+//! What every room is built on: paths in a tree, sizes, lists in words, globs, errors, findings with typed subjects and
+//! their severities, the pages of the checks, files written whole, signals and progress. It knows nothing of layers.
+
+pub(crate) mod atomic;
+pub mod bytes;
+pub mod check_pages;
+pub mod error;
+pub mod finding;
+pub mod globs;
+pub mod interrupt;
+pub mod list;
+pub mod path;
+pub mod progress;
+pub mod severity;
+pub mod size;
+pub(crate) mod toml;
+
+pub use check_pages::{CheckPage, check_pages};

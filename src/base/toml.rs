@@ -1,0 +1,29 @@
+//! Knowledge kept as data: how a TOML file is read, and what is reported of one that is wrong.
+
+use serde::de::DeserializeOwned;
+
+use super::error::{Error, Result};
+
+/// Reads one TOML file; an error says what is wrong with its line and column.
+///
+/// # Errors
+/// When the text is not TOML, or not of this type.
+pub(crate) fn from_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| Error::Data {
+        file: file.to_owned(),
+        message: error.to_string().trim_end().to_owned(),
+        help: "correct the file; the built-in files in rules/ are examples".to_owned(),
+    })
+}
+
+/// A file of `rules/` that is embedded in the binary. A test of each reads it, so a damaged one is never shipped.
+#[expect(clippy::expect_used, reason = "what is embedded cannot be wrong at run time: a test reads each file")]
+pub(crate) fn built_in<T: DeserializeOwned>(file: &str, text: &str) -> T {
+    from_toml(file, text).expect("the built-in file is sound")
+}
+
+/// The globs of a file of `rules/`. A test of each reads it, so a damaged one is never shipped.
+#[expect(clippy::expect_used, reason = "what is embedded cannot be wrong at run time: a test reads each file")]
+pub(crate) fn built_in_globs<'a>(globs: impl IntoIterator<Item = &'a String>) -> globset::GlobSet {
+    super::globs::set(globs).expect("the built-in globs are sound")
+}

@@ -1,0 +1,19 @@
+//! `layerfit analyze`: read, resolve; nothing is pruned.
+
+use std::path::Path;
+
+use crate::base::error::Result;
+use crate::base::progress::Progress;
+use crate::plan::{Analysis, Decider, Settings};
+use crate::report::Report;
+
+/// What is in the tree at `root`, what needs what, and what is missing. Nothing is pruned.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    let (analysis, decisions) = Analysis::of_directory(root, Decider::KeepAll, settings, progress)?;
+    let mut report = Report::of_analysis(&root.display().to_string(), settings, &analysis, &decisions.pruning);
+    report.set_findings(decisions.findings_of_everything(&analysis), &settings.severities);
+    Ok(report)
+}

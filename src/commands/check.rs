@@ -1,0 +1,25 @@
+//! `layerfit check`: a tree, a packed directory or layer zips, held to the limits, to what loads, and to the gate.
+
+use std::path::PathBuf;
+
+use super::inputs::load_layers;
+use crate::base::error::Result;
+use crate::base::finding::Code;
+use crate::base::progress::Progress;
+use crate::plan::Settings;
+use crate::report::Report;
+use crate::report::diff::Snapshot;
+use crate::report::gate::Gate;
+
+/// Whether a tree, a directory that `pack` wrote, or layer zips (lowest first) fit and would load, and are within budgets.
+///
+/// # Errors
+/// When they cannot be read, or are a mixture of directories and zips; or when a baseline cannot be read or written.
+pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn Progress) -> Result<Report> {
+    let (mut report, entries) = load_layers(paths, settings, progress)?;
+    let snapshot = Snapshot::new(&report, entries);
+    let findings = gate.findings(&snapshot, &settings.limits, report.passed())?;
+    let unused = settings.severities.unused(&findings, Code::is_only_of_the_gate);
+    report.add_findings(findings.into_iter().chain(unused).collect(), &settings.severities);
+    Ok(report)
+}

@@ -1,0 +1,118 @@
+//! What was named on the command line of `check` and `diff`: a tree, a directory that `pack` wrote, or layer zips; each
+//! becomes a report with the entries of every layer.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::base::bytes::size;
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::progress::Progress;
+use crate::languages::package_directory;
+use crate::pack::output::{MANIFEST, Manifest, ManifestEntry, layer_entries};
+use crate::pack::unzipped_too_large;
+use crate::plan::suggest::suggestions;
+use crate::plan::{Analysis, Plan, Settings};
+use crate::prune::Pruning;
+use crate::report::Report;
+use crate::runtime::Limits;
+use crate::tree::{LayerZip, scan_zips};
+
+/// A report, and the entries of each of its layers.
+pub(super) type Loaded = (Report, Vec<Vec<ManifestEntry>>);
+
+/// The report of a tree, a directory that `pack` wrote, or layer zips, with the entries of each layer.
+pub(super) fn load_layers(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Loaded> {
+    let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
+    match (directories.as_slice(), files.as_slice()) {
+        ([directory], []) if directory.join(MANIFEST).is_file() => check_packed(directory, settings, progress),
+        ([directory], []) => {
+            let plan = Plan::new(directory, settings, progress)?;
+            let mut report = Report::of_plan(&directory.display().to_string(), settings, &plan);
+            report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
+            let entries = |layer| layer_entries(plan.analysis.tree(), layer, &plan.measurements);
+            Ok((report, plan.layout.layers.iter().map(entries).collect()))
+        }
+        ([], [_, ..]) => {
+            if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+                return Err(Error::RootMissing(missing.clone()));
+            }
+            check_zips(paths, Vec::new(), settings, progress)
+        }
+        _ => Err(Error::Usage {
+            message: "check takes one directory, or zips".to_owned(),
+            help: "layerfit check /opt, layerfit check layers/, or layerfit check low.zip high.zip".to_owned(),
+        }),
+    }
+}
+
+fn check_packed(directory: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Loaded> {
+    let manifest = Manifest::read(directory)?;
+    let findings = manifest.mismatches(directory)?;
+    let zips = manifest.layers.iter().map(|layer| directory.join(&layer.zip)).filter(|zip| zip.is_file());
+    let zips: Vec<PathBuf> = zips.collect();
+    check_zips(&zips, findings, settings, progress)
+}
+
+fn check_zips(
+    zips: &[PathBuf],
+    mut findings: Vec<Finding>,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<Loaded> {
+    if settings.bundle_from.is_some() {
+        return Err(Error::Usage {
+            message: "--bundle adds to a tree, and these are zips".to_owned(),
+            help: "give it to pack, which makes the zips".to_owned(),
+        });
+    }
+    if !(settings.drop.is_empty() && settings.keep.is_empty() && settings.handlers.is_empty()) {
+        return Err(Error::Usage {
+            message: "--drop, --keep and --handler are for a tree, and these are zips".to_owned(),
+            help: "give them to pack, which makes the zips".to_owned(),
+        });
+    }
+    progress.stage("reading", 0);
+    let (tree, layers, found) = scan_zips(zips, package_directory)?;
+    findings.extend(found);
+    findings.extend(over_limits(&layers, &settings.limits));
+    let analysis = Analysis::new((tree, findings), settings, progress);
+    let pruning = Pruning::none(analysis.tree(), BTreeSet::new());
+    let mut findings = analysis.findings.clone();
+    findings.extend(analysis.resolution_findings(&pruning));
+    let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
+    let mut report = Report::of_analysis(&names.join(" "), settings, &analysis, &pruning);
+    report.set_zips(&layers);
+    findings.extend(settings.severities.unused(&findings, Code::is_only_of_zips));
+    report.set_findings(findings, &settings.severities);
+    let entries = layers.iter().map(|layer| layer.contents.iter().map(ManifestEntry::from).collect());
+    Ok((report, entries.collect()))
+}
+
+fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for layer in layers.iter().filter(|layer| layer.zipped_bytes > limits.layer_zipped) {
+        findings.push(Finding::error(
+            Code::LayerTooLarge,
+            Subject::layer(layer.path.display()),
+            format!(
+                "{} zipped are {} over the {} of a layer",
+                size(layer.zipped_bytes),
+                size(layer.zipped_bytes - limits.layer_zipped),
+                size(limits.layer_zipped)
+            ),
+            "prune the tree and divide it again: layerfit pack",
+        ));
+    }
+    if layers.len() > limits.layers {
+        findings.push(Finding::error(
+            Code::TooManyLayers,
+            Subject::whole("layers"),
+            format!("these are {} layers, and a function can have {}", layers.len(), limits.layers),
+            "pack the tree again: layerfit pack finds the fewest",
+        ));
+    }
+    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
+    findings.extend(unzipped_too_large(unzipped, limits, ""));
+    findings
+}

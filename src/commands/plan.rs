@@ -1,0 +1,20 @@
+//! `layerfit plan`: read, resolve, prune, measure, pack; nothing is written.
+
+use std::path::Path;
+
+use crate::base::error::Result;
+use crate::base::progress::Progress;
+use crate::plan::suggest::suggestions;
+use crate::plan::{Plan, Settings};
+use crate::report::Report;
+
+/// How the tree at `root` would be packed. Nothing is written.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn plan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+    let plan = Plan::new(root, settings, progress)?;
+    let mut report = Report::of_plan(&root.display().to_string(), settings, &plan);
+    report.suggestions = suggestions(&plan, settings, true, progress)?;
+    Ok(report)
+}

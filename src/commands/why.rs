@@ -1,0 +1,28 @@
+//! `layerfit why`: a plan, and a question about it.
+
+use std::path::Path;
+
+use crate::base::error::Result;
+use crate::base::progress::Progress;
+use crate::plan::{Analysis, Decider, Plan, Settings};
+use crate::report::Report;
+use crate::report::why::{self, Question, Why};
+
+/// What something in `root` is there for, or what dropping things would do. Nothing is written.
+///
+/// # Errors
+/// When the tree cannot be read, or what is asked about is not there.
+pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn Progress) -> Result<Why> {
+    let plan = Plan::new(root, settings, progress)?;
+    let report = Report::of_plan(&root.display().to_string(), settings, &plan);
+    let targets = match question {
+        Question::About { target, all } => return why::about(&plan, &report, target, *all),
+        Question::IfDropped(targets) => targets,
+    };
+    // What breaks is found in the tree as it would be then.
+    let mut dropping = settings.clone();
+    dropping.drop.extend(targets.iter().cloned());
+    let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, &dropping, progress)?;
+    let then = decisions.all_findings(&analysis);
+    why::if_dropped(&plan, &report, targets, settings, (&report.findings, then))
+}

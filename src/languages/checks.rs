@@ -1,0 +1,103 @@
+//! What is checked of packages of any language: that what they require is there, in a version that will do, and once.
+
+use std::collections::BTreeMap;
+
+use super::language::LanguageId;
+use super::packages::{Package, Packages};
+use super::registry::{ALL, language};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::list;
+use crate::tree::{EntryId, Tree};
+
+/// The kept packages of each name.
+type ByName<'a> = BTreeMap<(LanguageId, &'a str), Vec<&'a Package>>;
+
+/// Findings about the installations and packages for which `kept` holds: missing or too old requirements, packages that
+/// are there twice, and what each language checks of its own.
+pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
+    let mut by_name = ByName::new();
+    for package in &there {
+        by_name.entry((package.language, &package.name)).or_default().push(package);
+    }
+    for package in &there {
+        findings.extend(requirements(packages, package, &by_name));
+        findings.extend(runtime_requirements(packages, package));
+    }
+    findings.extend(by_name.iter().filter(|(_, copies)| copies.len() > 1).map(|((_, name), copies)| {
+        let places: Vec<String> = copies.iter().map(|copy| format!("{} ({})", copy.library, copy.version)).collect();
+        Finding::warning(
+            Code::DuplicatePackage,
+            Subject::package(name),
+            format!(
+                "installed in {}: the one whose library is searched first is used",
+                list::with_last(&places, "and")
+            ),
+            "remove all copies but one",
+        )
+    }));
+    for language in ALL {
+        findings.extend(language.check(packages, tree, kept));
+    }
+    findings
+}
+
+fn requirements(packages: &Packages, package: &Package, by_name: &ByName<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let of = language(package.language);
+    for required in &package.requires {
+        match (by_name.get(&(package.language, required.package.as_str())), &required.constraint) {
+            (None, _) => findings.push(missing(packages, package, &required.package)),
+            (Some(copies), Some(constraint)) if !copies.iter().any(|copy| of.satisfies(&copy.version, constraint)) => {
+                let there: Vec<&str> = copies.iter().map(|copy| copy.version.as_str()).collect();
+                findings.push(Finding::error(
+                    Code::PackageTooOld,
+                    Subject::package(&package.name),
+                    format!(
+                        "needs {} ({constraint}), and the tree has {}",
+                        required.package,
+                        list::with_last(&there, "and")
+                    ),
+                    format!("install a version of {} that satisfies this", required.package),
+                ));
+            }
+            (Some(_), _) => {}
+        }
+    }
+    findings
+}
+
+fn missing(packages: &Packages, package: &Package, required: &str) -> Finding {
+    let name = &package.name;
+    let excluded = packages.excluded.packages.contains_key(&(package.language, required.to_owned()));
+    let why = match packages.copies(package.language, required).next() {
+        Some(_) => "; a rule drops it",
+        None if excluded => "; it was dropped by --drop",
+        None => "",
+    };
+    let fails = language(package.language).load_fails(name);
+    let help = if excluded {
+        format!("{fails} without it: drop pkg:{name} too, or neither")
+    } else {
+        format!("install {required} into the tree: {fails} without it")
+    };
+    let message = format!("needs the package {required}, which is in no library{why}");
+    Finding::error(Code::MissingPackage, Subject::package(name), message, help).caused_by(required)
+}
+
+fn runtime_requirements(packages: &Packages, package: &Package) -> Vec<Finding> {
+    let Some(installed) = packages.installations_of(package.language).next() else { return Vec::new() };
+    let of = language(package.language);
+    let unmet = package.requires_runtime.iter().filter(|constraint| !of.satisfies(&installed.version, constraint));
+    let finding = |constraint: &String| {
+        let name = of.name();
+        Finding::error(
+            Code::PackageTooOld,
+            Subject::package(&package.name),
+            format!("needs {name} ({constraint}), and the tree has {name} {}", installed.version),
+            format!("install a version of the package for this {name}, or build a newer {name}"),
+        )
+    };
+    unmet.map(finding).collect()
+}

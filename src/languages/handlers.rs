@@ -1,0 +1,322 @@
+//! Handlers: which packages the function's own sources use. They lie beside the tree, in the function's code, and are read
+//! and never run; other files that they read as code are read too, when they are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::language::{Followed, Language, LanguageId};
+use super::packages::Packages;
+use super::registry::{ALL, language};
+use super::source::Follow;
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::list;
+use crate::base::path::printable;
+
+/// Directories of a project that hold no code of the function: version control, and libraries that renv and packrat keep.
+const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "packrat", "node_modules"];
+
+/// More sources than this are no function's.
+const MOST_FILES: usize = 10_000;
+
+/// How many lines a message lists.
+const LINES_SHOWN: usize = 5;
+
+/// A file that is not a source by its name, and longer than this in bytes, is not one: its first line is not looked at.
+const MAX_UNNAMED_BYTES: u64 = 256 << 10;
+
+/// Where something is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, as it was named or found below what was named.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A package that the sources use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Where, in order.
+    pub places: Vec<Place>,
+    /// Whether the sources cope without it everywhere.
+    pub optional: bool,
+}
+
+/// Something in a source that decides which packages are used, and cannot be told by reading.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DynamicUse {
+    /// Where it is.
+    pub place: Place,
+    /// What is written there.
+    pub what: String,
+    /// Why it cannot be followed.
+    pub why: String,
+}
+
+/// What the sources of a function say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handlers {
+    /// The sources that were read, in order.
+    pub files: Vec<String>,
+    /// The languages they are written in.
+    pub languages: BTreeSet<LanguageId>,
+    /// The packages they use, by language and name.
+    pub packages: BTreeMap<(LanguageId, String), Used>,
+    /// What decides which packages are used and cannot be told by reading.
+    pub dynamic: Vec<DynamicUse>,
+}
+
+impl Handlers {
+    /// Reads handlers: files, and directories with everything below them that is an R source.
+    ///
+    /// # Errors
+    /// When one of them is not there, cannot be read, is no R source, or a directory has none.
+    pub fn read(named: &[PathBuf]) -> Result<Self> {
+        let mut reading = Reading { handlers: Self::default(), queue: Vec::new(), seen: BTreeSet::new() };
+        for path in named {
+            reading.add(path)?;
+        }
+        while let Some(next) = reading.queue.pop() {
+            reading.read(&next)?;
+        }
+        let Reading { mut handlers, .. } = reading;
+        handlers.files.sort();
+        handlers.dynamic.sort();
+        handlers.dynamic.dedup();
+        for used in handlers.packages.values_mut() {
+            used.places.sort();
+            used.places.dedup();
+        }
+        Ok(handlers)
+    }
+}
+
+impl Handlers {
+    /// Findings about them, in a tree with these packages: what is used and not installed, what could not be followed, and
+    /// what kept packages suggest of those that were excluded.
+    pub(crate) fn findings(&self, packages: &Packages) -> Vec<Finding> {
+        let mut findings = self.not_installed(packages);
+        findings.extend(self.not_followed());
+        findings.extend(suggested_and_excluded(packages));
+        findings
+    }
+
+    fn not_installed(&self, packages: &Packages) -> Vec<Finding> {
+        let absent = self.packages.iter().filter(|((id, name), _)| packages.copies(*id, name).next().is_none());
+        let finding = |((id, package), used): (&(LanguageId, String), &Used)| {
+            let first = used.places.first()?;
+            let more = match used.places.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more lines)"),
+            };
+            let copes = if used.optional { ", but works without it" } else { "" };
+            let language = language(*id).name();
+            Some(Finding::new(
+                if used.optional { Severity::Info } else { Severity::Error },
+                Code::HandlerPackageMissing,
+                Subject::file(&first.file),
+                format!(
+                    "line {} uses the {language} package {package}{more}, which is not in the tree{copes}",
+                    first.line
+                ),
+                format!("install {package} into the tree"),
+            ))
+        };
+        absent.filter_map(finding).collect()
+    }
+
+    fn not_followed(&self) -> Vec<Finding> {
+        let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for DynamicUse { place, what, why } in &self.dynamic {
+            let line = format!("line {}: {} ({why})", place.line, printable(what.as_bytes()));
+            by_file.entry(&place.file).or_default().push(line);
+        }
+        let finding = |(file, lines): (&str, Vec<String>)| {
+            Finding::warning(
+                Code::HandlerNotFollowed,
+                Subject::file(file),
+                format!("which packages it uses is decided at run time: {}", list::some_parts(&lines, LINES_SHOWN)),
+                "name the packages that these lines use with --keep pkg:NAME",
+            )
+        };
+        by_file.into_iter().map(finding).collect()
+    }
+}
+
+/// Packages that no handler uses and that kept ones suggest, in one finding.
+fn suggested_and_excluded(packages: &Packages) -> Option<Finding> {
+    let mut suggested: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in &packages.all {
+        let is_excluded =
+            |name: &&String| packages.excluded.packages.contains_key(&(package.language, (*name).clone()));
+        for name in package.suggests.iter().filter(is_excluded) {
+            suggested.entry(name).or_default().push(&package.name);
+        }
+    }
+    let parts: Vec<String> = suggested.iter().map(|(name, by)| format!("{name} (by {})", by.join(", "))).collect();
+    (!parts.is_empty()).then(|| {
+        Finding::info(
+            Code::SuggestedAndDropped,
+            Subject::whole("packages"),
+            format!("no handler uses these packages, and kept packages suggest them: {}", parts.join("; ")),
+            "--keep pkg:NAME for one that the function makes them load",
+        )
+    })
+}
+
+/// A file to be read, and the directory that the function will work in.
+struct ToRead {
+    file: PathBuf,
+    root: PathBuf,
+    followed: Option<Followed>,
+    /// Whether it was named on the command line, so that it must be a source.
+    named: bool,
+}
+
+struct Reading {
+    handlers: Handlers,
+    queue: Vec<ToRead>,
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Reading {
+    fn add(&mut self, path: &Path) -> Result<()> {
+        let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+        if !metadata.is_dir() {
+            let root = path.parent().unwrap_or(Path::new("")).to_owned();
+            self.push(ToRead { file: path.to_owned(), root, followed: None, named: true });
+            return Ok(());
+        }
+        let enters = |entry: &walkdir::DirEntry| {
+            let is_left_out = NOT_ENTERED.iter().any(|name| entry.file_name() == *name);
+            entry.depth() == 0 || !(entry.file_type().is_dir() && is_left_out)
+        };
+        let before = self.queue.len();
+        for entry in WalkDir::new(path).sort_by_file_name().into_iter().filter_entry(enters) {
+            let entry = entry.map_err(|error| {
+                let at = error.path().unwrap_or(path).to_owned();
+                Error::io("read", at)(error.into())
+            })?;
+            let name = entry.file_name().to_string_lossy();
+            // A file without an ending can be a script by its first line, which is looked at when it is read.
+            if entry.file_type().is_file() && (is_source_name(&name) || !name.contains('.')) {
+                let file = entry.path().to_owned();
+                self.push(ToRead { file, root: path.to_owned(), followed: None, named: false });
+            }
+            if self.queue.len() > MOST_FILES {
+                return Err(usage(path, "has more than 10,000 files", "name the directory of one function"));
+            }
+        }
+        if self.queue.len() == before {
+            return Err(usage(path, "has no source in it", "name the function's script, or the directory it is in"));
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, next: ToRead) {
+        if self.seen.insert(next.file.clone()) {
+            self.queue.push(next);
+        }
+    }
+
+    fn read(&mut self, next: &ToRead) -> Result<()> {
+        let path = &next.file;
+        let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // What is not a source by its name is not read whole when it is long.
+        let may_be_source = next.followed.is_some() || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
+        let bytes = if may_be_source { std::fs::read(path).map_err(Error::io("read", path))? } else { Vec::new() };
+        let read =
+            |language: &&'static dyn Language| Some((language.id(), language.source(&name, &bytes, next.followed)?));
+        let Some((id, source)) = ALL.iter().find_map(read).filter(|_| may_be_source) else {
+            return if next.named {
+                Err(usage(path, "is not a source that layerfit reads", "name an .R, .Rmd or .qmd file"))
+            } else {
+                Ok(())
+            };
+        };
+        let shown = path.display().to_string();
+        let source = source.map_err(|why| Error::Data {
+            file: shown.clone(),
+            message: why,
+            help: "correct it, or name the function's other sources one by one".to_owned(),
+        })?;
+        self.handlers.files.push(shown.clone());
+        self.handlers.languages.insert(id);
+        let place = |line: usize| Place { file: shown.clone(), line };
+        for used in source.uses {
+            let known =
+                self.handlers.packages.entry((id, used.package)).or_insert(Used { places: Vec::new(), optional: true });
+            known.places.push(place(used.line));
+            known.optional &= used.optional;
+        }
+        for dynamic in source.dynamic {
+            let (place, why) = (place(dynamic.line), dynamic.why.to_owned());
+            self.handlers.dynamic.push(DynamicUse { place, what: dynamic.what, why });
+        }
+        for follow in source.follows {
+            if !self.follow(&follow, next) && !follow.optional {
+                let why = "the file is not beside the handler, so what it uses is not known".to_owned();
+                self.handlers.dynamic.push(DynamicUse { place: place(follow.line), what: follow.path, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a file that another one reads; says whether it is there.
+    fn follow(&mut self, follow: &Follow, by: &ToRead) -> bool {
+        let beside = by.file.parent().unwrap_or(Path::new(""));
+        let written = Path::new(&follow.path);
+        let bases: Vec<PathBuf> = match written.strip_prefix("/var/task") {
+            Ok(inside) => vec![by.root.join(inside)],
+            Err(_) if written.is_absolute() => return false,
+            Err(_) => vec![by.root.join(written), beside.join(written)],
+        };
+        for base in bases {
+            for ending in follow.endings {
+                let mut path = base.as_os_str().to_owned();
+                path.push(ending);
+                let file = tidy(Path::new(&path));
+                if file.is_file() {
+                    let (root, followed) = (by.root.clone(), Some(follow.followed));
+                    self.push(ToRead { file, root, followed, named: false });
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+/// The path without `.` and with each `..` taken back: the same file is read once.
+fn tidy(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// Whether a file may be a source of some language, judged by its name.
+fn is_source_name(name: &str) -> bool {
+    ALL.iter().any(|language| language.is_source_name(name))
+}
+
+fn usage(path: &Path, what: &str, help: &str) -> Error {
+    Error::Usage { message: format!("--handler {}: {what}", path.display()), help: help.to_owned() }
+}

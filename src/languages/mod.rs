@@ -1,0 +1,20 @@
+//! The languages whose code functions run: each is a folder with the same parts behind [`Language`]. What is installed of
+//! all of them is one index ([`Packages`]); [`handlers`] reads a function's own sources.
+
+mod checks;
+pub mod handlers;
+mod language;
+mod needs;
+mod packages;
+pub mod r;
+mod registry;
+mod relocation;
+mod source;
+
+pub use checks::check;
+pub use language::{Dlopen, Followed, Found, Language, LanguageId, OwnCommand, ProcessSpec};
+pub use needs::{Needs, StandardPackages};
+pub use packages::{Built, Excluded, Installation, Package, Packages, Requirement, Roots};
+pub use registry::{ALL, find, language, package_directory};
+pub use relocation::{Arrangement, Relocation};
+pub use source::{Dynamic, Follow, Source, Use};

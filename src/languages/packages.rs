@@ -1,0 +1,179 @@
+//! Packages: what is installed in a tree, whatever language it is of, and how it is found again by name or path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::language::LanguageId;
+use crate::base::path::TreePath;
+use crate::tree::EntryId;
+
+/// An installation of a language: the program that runs its code, with its standard library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The language.
+    pub language: LanguageId,
+    /// Its directory; of R what `R RHOME` prints.
+    pub path: TreePath,
+    /// Its version.
+    pub version: String,
+    /// The platform that its packages are built for; empty when that is not known.
+    pub platform: String,
+    /// The directories that its start-up scripts put before LD_LIBRARY_PATH.
+    pub library_path: Vec<String>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// The language it is of.
+    pub language: LanguageId,
+    /// Its name.
+    pub name: String,
+    /// Its version, as written.
+    pub version: String,
+    /// The file that declares it; of R its DESCRIPTION.
+    pub entry: EntryId,
+    /// Its directory.
+    pub directory: TreePath,
+    /// The directory that the language searches to find it.
+    pub library: TreePath,
+    /// The packages that it cannot be loaded without.
+    pub requires: Vec<Requirement>,
+    /// The packages that it can make use of.
+    pub suggests: Vec<String>,
+    /// What it requires of the language's own version.
+    pub requires_runtime: Vec<String>,
+    /// What it was built for, when it says so.
+    pub built: Option<Built>,
+    /// How the language's distribution ranks it; of R `base` or `recommended`.
+    pub priority: Option<String>,
+}
+
+/// A package that is required, and in which versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    /// The package's name.
+    pub package: String,
+    /// The versions that will do, as the language writes them: `>= 3.0.0`. All of them when there is none.
+    pub constraint: Option<String>,
+}
+
+/// What a package was built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// The version of the language.
+    pub version: String,
+    /// The platform; empty for a package without compiled code.
+    pub platform: String,
+}
+
+/// What was excluded from a tree on request (`--drop`, `--handler`).
+#[derive(Debug, Default)]
+pub struct Excluded {
+    /// Packages, with their directories: what needs them says so.
+    pub packages: BTreeMap<(LanguageId, String), TreePath>,
+    /// Where the languages and their libraries were: rules for what is left there still apply.
+    pub roots: Roots,
+}
+
+/// What the placeholders of rules stand for in a tree: `{r_home}`, `{library}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roots(BTreeMap<&'static str, BTreeSet<TreePath>>);
+
+impl Roots {
+    /// The directories that `placeholder` stands for become these as well.
+    pub fn add(&mut self, placeholder: &'static str, directories: impl IntoIterator<Item = TreePath>) {
+        self.0.entry(placeholder).or_default().extend(directories);
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        for (placeholder, directories) in &other.0 {
+            self.add(placeholder, directories.iter().cloned());
+        }
+        self
+    }
+
+    /// Every placeholder with its directories, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &BTreeSet<TreePath>)> {
+        self.0.iter().map(|(placeholder, directories)| (*placeholder, directories))
+    }
+}
+
+/// Everything that is installed in a tree, of all languages.
+#[derive(Debug, Default)]
+pub struct Packages {
+    /// Installations of languages, sorted by language, then in the order in which they were found.
+    pub installations: Vec<Installation>,
+    /// Packages, sorted by name, then by language and library.
+    pub all: Vec<Package>,
+    /// What was there and is excluded on request.
+    pub excluded: Excluded,
+    roots: Roots,
+    by_directory: BTreeMap<TreePath, usize>,
+}
+
+impl Packages {
+    /// An index of what was found; `roots` is what the placeholders of rules stand for.
+    pub fn new(installations: Vec<Installation>, mut packages: Vec<Package>, roots: Roots) -> Self {
+        packages.sort_by(|a, b| (&a.name, a.language, &a.library).cmp(&(&b.name, b.language, &b.library)));
+        let by_directory = packages.iter().enumerate().map(|(i, package)| (package.directory.clone(), i)).collect();
+        Self { installations, all: packages, excluded: Excluded::default(), roots, by_directory }
+    }
+
+    /// The package at a position of [`Packages::all`].
+    pub fn get(&self, position: usize) -> &Package {
+        &self.all[position]
+    }
+
+    /// The positions of every copy of a package.
+    pub fn copies(&self, language: LanguageId, name: &str) -> impl Iterator<Item = usize> {
+        self.named(name).filter(move |position| self.all[*position].language == language)
+    }
+
+    /// The positions of every package of this name, in any language.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = usize> {
+        let first = self.all.partition_point(|package| package.name.as_str() < name);
+        (first..self.all.len()).take_while(move |i| self.all[*i].name == name)
+    }
+
+    /// The package that a path lies in.
+    pub fn of_path(&self, path: &TreePath) -> Option<usize> {
+        path.ancestors().find_map(|directory| self.by_directory.get(&directory).copied())
+    }
+
+    /// The installation that a path lies in.
+    pub fn installation_of(&self, path: &TreePath) -> Option<&Installation> {
+        self.installations.iter().find(|installation| path.below(&installation.path).is_some())
+    }
+
+    /// The languages that are installed, sorted.
+    pub fn languages(&self) -> BTreeSet<LanguageId> {
+        self.installations.iter().map(|installation| installation.language).collect()
+    }
+
+    /// The installations of a language.
+    pub fn installations_of(&self, language: LanguageId) -> impl Iterator<Item = &Installation> {
+        self.installations.iter().filter(move |installation| installation.language == language)
+    }
+
+    /// The packages of a language.
+    pub fn of_language(&self, language: LanguageId) -> impl Iterator<Item = &Package> {
+        self.all.iter().filter(move |package| package.language == language)
+    }
+
+    /// What the placeholders of rules stand for in this tree, and in what was excluded from it.
+    pub fn roots(&self) -> Roots {
+        self.roots.clone().with(&self.excluded.roots)
+    }
+
+    /// The name by which reports and the command line call a package: `pkg:Matrix`, with its library when another library
+    /// has it too: `pkg:Matrix@local/library`.
+    pub fn unit_name(&self, position: usize) -> String {
+        let package = self.get(position);
+        match self.named(&package.name).count() {
+            0 | 1 => format!("pkg:{}", package.name),
+            _ => format!("pkg:{}@{}", package.name, package.library),
+        }
+    }
+}

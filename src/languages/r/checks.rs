@@ -1,0 +1,141 @@
+//! What is checked of R alone: packages built for another R, libraries that R does not search, an R that was built to run
+//! from another place, an R that nothing starts.
+
+use super::needs::ID;
+use super::version::Version;
+use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::list;
+use crate::base::path::{TreePath, printable};
+use crate::languages::{Installation, Package, Packages};
+use crate::tree::{EntryId, Tree};
+
+/// Findings about R and its packages for which `kept` holds.
+pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(home) = packages.installations_of(ID).next() {
+        for package in packages.of_language(ID).filter(|package| kept(package.entry)) {
+            findings.extend(built_for_another_r(package, home));
+        }
+        findings.extend(not_searched(packages, tree, kept));
+        findings.extend(no_bootstrap(home, tree, kept));
+    }
+    findings
+}
+
+/// `library()` stops at a package built before R 3.0.0 or for another platform, and warns about one built under a newer R
+/// (`testRversion` in R's src/library/base/R/library.R). Packages built under an older minor version are common: Debian
+/// has them, and they load.
+fn built_for_another_r(package: &Package, home: &Installation) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(built) = &package.built else { return findings };
+    let subject = Subject::package(&package.name);
+    let versions = built.version.parse::<Version>().ok().zip(home.version.parse::<Version>().ok());
+    let numbers = |version: &Version, count: usize| version.numbers().iter().take(count).copied().collect::<Vec<_>>();
+    let severity = versions.and_then(|(built, home)| {
+        if numbers(&built, 1) < vec![3] {
+            Some(Severity::Error)
+        } else if numbers(&built, 2) > numbers(&home, 2) || numbers(&built, 1) != numbers(&home, 1) {
+            Some(Severity::Warning)
+        } else {
+            (numbers(&built, 2) != numbers(&home, 2)).then_some(Severity::Info)
+        }
+    });
+    if let Some(severity) = severity {
+        findings.push(Finding::new(
+            severity,
+            Code::BuiltForAnotherR,
+            subject.clone(),
+            format!("was built under R {}, and the tree has R {}", built.version, home.version),
+            "install the package again with the R in the tree",
+        ));
+    }
+    if !built.platform.is_empty() && !home.platform.is_empty() && built.platform != home.platform {
+        findings.push(Finding::error(
+            Code::BuiltForAnotherR,
+            subject,
+            format!("was built for {}, and R in the tree for {}", built.platform, home.platform),
+            "install the package again with the R in the tree",
+        ));
+    }
+    findings
+}
+
+/// Warnings about libraries that nothing which R reads when it starts names.
+fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let read = |path: Option<TreePath>| -> Option<String> {
+        Some(String::from_utf8_lossy(&tree.read(tree.find(&path?)?).ok()?).into_owned())
+    };
+    let mut named = String::new();
+    for home in packages.installations_of(ID) {
+        for below in ["etc/Renviron", "etc/Renviron.site", "etc/Rprofile.site", "library/base/R/Rprofile"] {
+            let text = read(home.path.join(below)).unwrap_or_default();
+            // What is commented out is not set; `${R_HOME}` is this home.
+            let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            named.extend(lines.map(|line| line.replace("${R_HOME}", &home.path.mounted()) + "\n"));
+        }
+    }
+    named += &read(TreePath::new("bootstrap")).unwrap_or_default();
+    let own = |library: &TreePath| {
+        let beside = |home: &Installation, name: &str| home.path.join(name).as_ref() == Some(library);
+        packages.installations_of(ID).any(|home| beside(home, "library") || beside(home, "site-library"))
+    };
+    let libraries: std::collections::BTreeSet<&TreePath> =
+        packages.of_language(ID).map(|package| &package.library).collect();
+    let unnamed = libraries.into_iter().filter(|library| !own(library) && !names_path(&named, &library.mounted()));
+    unnamed
+        .filter_map(|library| {
+            let there = packages.of_language(ID).filter(|package| package.library == *library && kept(package.entry));
+            let names: Vec<&str> = there.map(|package| package.name.as_str()).collect();
+            if names.is_empty() {
+                return None;
+            }
+            Some(Finding::warning(
+                Code::LibraryNotSearched,
+                library,
+                format!(
+                    "holds {}, and is not on R's library search path (.libPaths()): nothing that R reads at startup \
+                     names {}",
+                    list::some(&names, 1),
+                    library.mounted()
+                ),
+                format!("set R_LIBS={} for the function, or R_LIBS_SITE in etc/Renviron.site", library.mounted()),
+            ))
+        })
+        .collect()
+}
+
+/// Whether a text names a path, and not only a longer one that begins with it.
+fn names_path(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let rest = text[at + path.len()..].trim_start_matches('/');
+        !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    })
+}
+
+/// R without a bootstrap: where none is found, an invocation ends before it begins. A function can bring its own.
+fn no_bootstrap(home: &Installation, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Option<Finding> {
+    let bootstrap = TreePath::new("bootstrap").and_then(|path| tree.find(&path)).filter(|id| kept(*id));
+    bootstrap.is_none().then(|| {
+        Finding::info(
+            Code::NoBootstrap,
+            &home.path,
+            "the tree has R, and no bootstrap to start it: each function must bring its own",
+            "layerfit init --bootstrap DIR writes one, into the tree or into a function's code",
+        )
+    })
+}
+
+/// `bin/R` holds the home that configure was told; R looks there, wherever the script itself is.
+pub(super) fn home_elsewhere(home: &TreePath, script: &str) -> Option<Finding> {
+    let written = script.lines().find_map(|line| line.trim().strip_prefix("R_HOME_DIR="))?.trim_matches(['"', '\'']);
+    let expected = home.mounted();
+    if written.trim_end_matches('/') == expected || written.contains('$') {
+        return None;
+    }
+    Some(Finding::error(
+        Code::HomeElsewhere,
+        &home.join("bin/R")?,
+        format!("R was built to run from {}, and in Lambda it is at {expected}", printable(written.as_bytes())),
+        "configure R with a --prefix below /opt, or correct R_HOME_DIR in bin/R",
+    ))
+}

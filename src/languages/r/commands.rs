@@ -1,0 +1,37 @@
+//! What R executes by itself: the `which` whose path was compiled into it.
+
+use super::needs::ID;
+use super::rdb;
+use crate::base::finding::Code;
+use crate::languages::{Installation, OwnCommand, Packages};
+use crate::tree::Tree;
+
+/// The commands of each home.
+pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
+    packages.installations_of(ID).filter_map(|home| which(tree, home)).collect()
+}
+
+/// The `which` that R has compiled in. `Sys.which()` runs it, and utils calls that when it is loaded (`.onLoad` and
+/// `.osVersion` in R's src/library/utils/R): without it utils, and so stats, are not attached.
+fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
+    // A profile that puts another function in its place is taken at its word.
+    let profiles =
+        ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(|below| home.path.join(below));
+    let replaced = profiles.filter_map(|path| tree.read(tree.find(&path)?).ok());
+    if replaced.into_iter().any(|text| text.windows(9).any(|window| window == b"Sys.which")) {
+        return None;
+    }
+    let base = tree.find(&home.path.join("library/base/R/base.rdb")?)?;
+    let database = tree.read(base).ok()?;
+    let path = rdb::records(&database)
+        .find_map(|record| rdb::strings(&record, b"/which").find(|path| path.starts_with('/')).map(str::to_owned))?;
+    Some(OwnCommand {
+        by: base,
+        path,
+        code: Code::WhichMissing,
+        caller: "Sys.which()",
+        consequence: "R cannot load utils, nor attach stats",
+        help: "configure R with WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: \
+               layerfit rules C103 has the lines",
+    })
+}

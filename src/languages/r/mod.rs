@@ -1,0 +1,106 @@
+//! R: homes and packages by DESCRIPTION, the processes that load their libraries, the sources of handlers, R's databases.
+
+mod checks;
+mod commands;
+pub mod description;
+pub mod ldpaths;
+mod needs;
+mod packages;
+mod process;
+pub mod rdb;
+pub mod rdx;
+mod relocate;
+pub mod repack;
+pub mod source;
+pub mod version;
+
+use crate::base::error::Result;
+use crate::base::finding::Finding;
+use crate::base::path::TreePath;
+use crate::languages::{
+    Arrangement, Followed, Found, Language, LanguageId, Needs, OwnCommand, Packages, ProcessSpec, Roots, Source,
+};
+use crate::tree::{EntryId, Tree};
+
+/// R.
+pub struct R;
+
+impl Language for R {
+    fn id(&self) -> LanguageId {
+        needs::ID
+    }
+
+    fn name(&self) -> &'static str {
+        "R"
+    }
+
+    fn purl_type(&self) -> &'static str {
+        "cran"
+    }
+
+    fn find(&self, tree: &Tree) -> Found {
+        packages::find(tree)
+    }
+
+    fn package_directory(&self, path: &TreePath) -> Option<TreePath> {
+        path.parent().filter(|directory| path.name() == b"DESCRIPTION" && !directory.is_root())
+    }
+
+    fn processes(&self, packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
+        process::processes(packages, tree)
+    }
+
+    fn front_ends(&self, packages: &Packages, tree: &Tree) -> Vec<EntryId> {
+        process::front_ends(packages, tree)
+    }
+
+    fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
+        commands::commands(packages, tree)
+    }
+
+    fn source(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        followed: Option<Followed>,
+    ) -> Option<std::result::Result<Source, String>> {
+        source::read(name, bytes, followed)
+    }
+
+    fn is_source_name(&self, name: &str) -> bool {
+        source::Kind::of(name, b"").is_some()
+    }
+
+    fn load_fails(&self, package: &str) -> String {
+        format!("library({package}) fails")
+    }
+
+    fn satisfies(&self, version: &str, constraint: &str) -> bool {
+        version::satisfies(version, constraint)
+    }
+
+    fn check(&self, packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+        checks::check(packages, tree, kept)
+    }
+
+    fn needs(&self) -> &'static Needs {
+        &needs::NEEDS
+    }
+
+    fn rules(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("rules/languages/r/docs.toml", include_str!("../../../rules/languages/r/docs.toml")),
+            ("rules/languages/r/translations.toml", include_str!("../../../rules/languages/r/translations.toml")),
+            ("rules/languages/r/tcltk.toml", include_str!("../../../rules/languages/r/tcltk.toml")),
+            ("rules/languages/r/build.toml", include_str!("../../../rules/languages/r/build.toml")),
+        ]
+    }
+
+    fn example_roots(&self) -> Roots {
+        packages::example_roots()
+    }
+
+    fn arrange(&self, tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<Finding>> {
+        relocate::arrange(tree, arrangement)
+    }
+}

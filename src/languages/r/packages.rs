@@ -1,0 +1,151 @@
+//! R's homes and installed packages in a tree, and what the packages need of each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use super::checks::home_elsewhere;
+use super::description::{Dependency, Description};
+use super::ldpaths;
+use super::needs::ID;
+use crate::base::finding::{Code, Finding};
+use crate::base::path::TreePath;
+use crate::languages::{Built, Found, Installation, Package, Requirement, Roots};
+use crate::tree::{EntryId, Kind, Tree, unreadable};
+
+/// R's homes, libraries and packages.
+pub(super) fn find(tree: &Tree) -> Found {
+    let mut found = Found::default();
+    let (descriptions, damaged) = read_descriptions(tree);
+    found.findings.extend(damaged);
+    for (entry, description) in &descriptions {
+        let Some(directory) = tree.path(*entry).parent() else { continue };
+        let Some(library) = directory.parent() else { continue };
+        // A package inside another (its tests, its templates) is data of that one.
+        let inside = directory.ancestors().skip(1).filter_map(|above| above.join("DESCRIPTION"));
+        if inside.filter_map(|path| tree.find(&path)).any(|id| descriptions.contains_key(&id)) {
+            continue;
+        }
+        found.packages.push(package(description, *entry, directory, library));
+    }
+    let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
+    homes.sort_by(|a, b| a.library.cmp(&b.library));
+    for base in homes {
+        let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
+        let read = |below: &str| -> Option<String> {
+            let id = tree.find(&path.join(below)?)?;
+            Some(String::from_utf8_lossy(&tree.read(id).ok()?).into_owned())
+        };
+        let ldpaths = read("etc/ldpaths").unwrap_or_default();
+        if let Some(script) = read("bin/R") {
+            found.findings.extend(home_elsewhere(&path, &script));
+        }
+        let beside = found.packages.iter().filter(|package| package.library == base.library);
+        let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
+        found.installations.push(Installation {
+            language: ID,
+            library_path: ldpaths::directories(&ldpaths, &path.mounted()),
+            version: base.version.clone(),
+            platform: platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default(),
+            path,
+        });
+    }
+    let homes = found.installations.iter().map(|home| home.path.clone());
+    found.roots.add(HOME, homes);
+    let libraries: BTreeSet<TreePath> = found.packages.iter().map(|package| package.library.clone()).collect();
+    found.roots.add(LIBRARY, libraries);
+    found
+}
+
+/// What stands for R's homes in the globs of rules.
+const HOME: &str = "{r_home}";
+
+/// What stands for every R library in the globs of rules.
+const LIBRARY: &str = "{library}";
+
+/// What the placeholders stand for in the examples of rules.
+pub(super) fn example_roots() -> Roots {
+    let paths = |paths: &[&str]| paths.iter().filter_map(TreePath::new).collect::<Vec<_>>();
+    let mut roots = Roots::default();
+    roots.add(HOME, paths(&["R/lib64/R"]));
+    roots.add(LIBRARY, paths(&["R/lib64/R/library", "local/lib/R/site-library"]));
+    roots
+}
+
+fn package(description: &Description, entry: EntryId, directory: TreePath, library: TreePath) -> Package {
+    let requirement = |dependency: &Dependency| Requirement {
+        package: dependency.package.clone(),
+        constraint: dependency.constraint.as_ref().map(ToString::to_string),
+    };
+    Package {
+        language: ID,
+        name: description.package.clone(),
+        version: description.version.to_string(),
+        entry,
+        directory,
+        library,
+        requires: description.needs().map(requirement).collect(),
+        suggests: description.suggests.iter().map(|dependency| dependency.package.clone()).collect(),
+        requires_runtime: description.r.iter().map(ToString::to_string).collect(),
+        built: description
+            .built
+            .as_ref()
+            .map(|built| Built { version: built.r.to_string(), platform: built.platform.clone() }),
+        priority: description.priority.clone(),
+    }
+}
+
+/// The DESCRIPTION of every installed package, and findings about those that cannot be read.
+fn read_descriptions(tree: &Tree) -> (BTreeMap<EntryId, Description>, Vec<Finding>) {
+    let files = tree.iter().filter(|(_, entry)| matches!(entry.kind, Kind::File { .. }));
+    let wanted: Vec<EntryId> =
+        files.filter(|(_, entry)| entry.path.name() == b"DESCRIPTION").map(|(id, _)| id).collect();
+    let read: Vec<(EntryId, Option<Description>, Vec<Finding>)> = wanted
+        .par_iter()
+        .map(|id| {
+            let (description, findings) = read_description(tree, *id);
+            (*id, description, findings)
+        })
+        .collect();
+    let mut descriptions = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (id, description, found) in read {
+        descriptions.extend(description.map(|description| (id, description)));
+        findings.extend(found);
+    }
+    (descriptions, findings)
+}
+
+fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Finding>) {
+    let path = tree.path(id);
+    let bytes = match tree.read(id) {
+        Ok(bytes) => bytes,
+        Err(error) => return (None, vec![unreadable(path, &error)]),
+    };
+    if !describes_installed_package(tree, path, &bytes) {
+        return (None, Vec::new());
+    }
+    match Description::parse(&bytes) {
+        Ok(description) => {
+            let notes = description.notes.iter().map(|note| {
+                let help = "declare the encoding in the file: Encoding: latin1";
+                Finding::warning(Code::DamagedDescription, path, note.clone(), help)
+            });
+            let notes = notes.collect();
+            (Some(description), notes)
+        }
+        Err(why) => {
+            let message = format!("library() would refuse the package: {why}");
+            let help = "install the package again with R CMD INSTALL";
+            (None, vec![Finding::error(Code::DamagedDescription, path, message, help)])
+        }
+    }
+}
+
+/// Installed packages have `Meta/package.rds` or a Built field; other DESCRIPTION files (R's translations, packages inside
+/// a package's tests) do not.
+fn describes_installed_package(tree: &Tree, path: &TreePath, bytes: &[u8]) -> bool {
+    let meta = path.parent().and_then(|directory| directory.join("Meta/package.rds"));
+    meta.is_some_and(|meta| tree.find(&meta).is_some())
+        || bytes.split(|b| *b == b'\n').any(|line| line.starts_with(b"Built:"))
+}

@@ -1,0 +1,40 @@
+//! The processes of R: `bin/exec/R` with what `etc/ldpaths` puts before LD_LIBRARY_PATH, and what it loads with
+//! `dyn.load()`; and the scripts that start it.
+
+use super::needs::{ID, NEEDS};
+use crate::base::path::TreePath;
+use crate::languages::{Dlopen, Installation, Packages, ProcessSpec};
+use crate::tree::{EntryId, Tree};
+
+/// A process for each home.
+pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
+    let spec = |home: &Installation| ProcessSpec {
+        program: home.path.join("bin/exec/R").and_then(|path| tree.find(&path)),
+        library_path: home.library_path.clone(),
+        loads: loads(packages, tree, home),
+    };
+    packages.installations_of(ID).map(spec).collect()
+}
+
+/// What R loads with `dyn.load()`: its modules, and every library in the `libs` directory of a package.
+fn loads(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<Dlopen> {
+    let modules = home.path.join("modules").into_iter();
+    let libs = packages.of_language(ID).filter_map(|package| package.directory.join("libs"));
+    let files = modules.chain(libs).flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>());
+    files
+        .map(|entry| {
+            let below_home = tree.path(entry).below(&home.path);
+            Dlopen { entry, optional: below_home.is_some_and(|below| NEEDS.is_optional(below)) }
+        })
+        .collect()
+}
+
+/// `bin/R` and `bin/Rscript` of each home, and whatever has such a name.
+pub(super) fn front_ends(packages: &Packages, tree: &Tree) -> Vec<EntryId> {
+    let find = |path: Option<TreePath>| tree.find(&path?);
+    let homes = packages.installations_of(ID);
+    let in_homes =
+        homes.flat_map(|home| ["bin/R", "bin/Rscript"].into_iter().filter_map(|name| find(home.path.join(name))));
+    let named = tree.iter().filter(|(_, entry)| matches!(entry.path.name(), b"R" | b"Rscript")).map(|(id, _)| id);
+    in_homes.chain(named).collect()
+}

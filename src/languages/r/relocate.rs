@@ -1,0 +1,164 @@
+//! Arrange: puts packages into another library than they are installed in, and lets R find it there. The tree that the
+//! other stages see is the one that will be at `/opt`; what is on the disk stays as it is.
+//!
+//! R's own library must hold base and what a session attaches; a package elsewhere is found when the library is on
+//! `.libPaths()`. `etc/Renviron` names libraries in R_LIBS_USER (R's help page "libPaths", "Startup").
+
+use super::needs::NEEDS;
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::path::TreePath;
+use crate::languages::Arrangement;
+use crate::tree::{EntryId, Place, Tree};
+
+/// Arranges a tree. Gives remarks about what was moved and changed, and warnings about what could not be.
+///
+/// # Errors
+/// When a package is to move that is one of R's base packages or not in the tree, or to a place that is taken.
+pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut libraries = arrangement.libraries.clone();
+    for relocation in &arrangement.relocations {
+        let mut moved = Vec::new();
+        for package in &relocation.packages {
+            if NEEDS.standard.base.contains(package) {
+                return Err(Error::Usage {
+                    message: format!(
+                        "relocate: {package} is a base package, and R finds those in its own library only"
+                    ),
+                    help: "take it out of the list".to_owned(),
+                });
+            }
+            moved.extend(relocate(tree, package, &relocation.to)?.map(|from| (package, from)));
+        }
+        for (package, from) in moved {
+            findings.push(Finding::info(
+                Code::Relocated,
+                Subject::package(package),
+                format!("is packed into {}; in the tree it is in {from}", relocation.to),
+                "nothing to do; layerfit.toml says so",
+            ));
+        }
+        libraries.push(relocation.to.clone());
+    }
+    let mut named: Vec<TreePath> = Vec::new();
+    for library in libraries {
+        if !named.contains(&library) {
+            named.push(library);
+        }
+    }
+    for home in homes(tree) {
+        findings.extend(name_libraries(tree, &home, &named)?);
+    }
+    Ok(findings)
+}
+
+/// Moves a package; gives the library it came from, or nothing when it is where it should be.
+fn relocate(tree: &mut Tree, package: &str, to: &TreePath) -> Result<Option<TreePath>> {
+    let wrong = |message: String, help: &str| Error::Usage { message, help: help.to_owned() };
+    let Some(target) = to.join(package) else {
+        return Err(wrong(format!("relocate: {package} is no name of a package"), "take it out of the list"));
+    };
+    let descriptions = tree.entries().iter().filter(|entry| entry.path.name() == b"DESCRIPTION");
+    let directories = descriptions.filter_map(|entry| entry.path.parent());
+    let installed = directories.filter(|directory| {
+        let meta = directory.join("Meta/package.rds").and_then(|path| tree.find(&path));
+        directory.name() == package.as_bytes() && meta.is_some()
+    });
+    let from: Vec<TreePath> = installed.collect();
+    match from.as_slice() {
+        [one] if *one == target => Ok(None),
+        [one] if tree.find(&target).is_none() => {
+            tree.move_directory(one, &target);
+            Ok(one.parent())
+        }
+        [_] => Err(wrong(format!("relocate: {target} is there already"), "remove it from the tree, or move elsewhere")),
+        [] => Err(wrong(
+            format!("relocate: the package {package} is not in the tree"),
+            "correct its name, or take it out of the list",
+        )),
+        several => {
+            let places: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let message = format!("relocate: {package} is there {} times: {}", several.len(), places.join(" and "));
+            Err(wrong(message, "remove all copies but one"))
+        }
+    }
+}
+
+/// R's homes: the directories whose library holds base.
+fn homes(tree: &Tree) -> Vec<TreePath> {
+    let base = tree.entries().iter().filter_map(|entry| {
+        let home = entry.path.as_bytes().strip_suffix(b"library/base/DESCRIPTION")?;
+        if home.is_empty() || home.ends_with(b"/") { TreePath::new(home) } else { None }
+    });
+    base.collect()
+}
+
+/// Lets R_LIBS_USER in `etc/Renviron` name these libraries, those that R would not look in already.
+fn name_libraries(tree: &mut Tree, home: &TreePath, libraries: &[TreePath]) -> Result<Option<Finding>> {
+    let own = home.join("library");
+    let wanted: Vec<String> =
+        libraries.iter().filter(|library| own.as_ref() != Some(library)).map(TreePath::mounted).collect();
+    let Some(path) = home.join("etc/Renviron").filter(|_| !wanted.is_empty()) else { return Ok(None) };
+    let file: Option<EntryId> = match tree.find(&path).map(|id| tree.follow(id)) {
+        Some(Place::Inside(file)) if tree.entry(file).is_file() => Some(file),
+        _ => None,
+    };
+    let Some(file) = file else {
+        return Ok(Some(Finding::warning(
+            Code::RenvironChanged,
+            &path,
+            format!("is no file of the tree, so R will not look in {}", wanted.join(" and ")),
+            format!("set R_LIBS={} for the function", wanted.join(":")),
+        )));
+    };
+    let text = tree.read(file)?;
+    let Some(changed) = with_libraries(&text, &wanted) else { return Ok(None) };
+    tree.replace(file, changed);
+    Ok(Some(Finding::info(
+        Code::RenvironChanged,
+        tree.path(file),
+        format!("is packed with R_LIBS_USER set to {}", wanted.join(":")),
+        "nothing to do; layerfit.toml says so",
+    )))
+}
+
+/// An Renviron whose R_LIBS_USER is these libraries, unless the environment says otherwise; `None` when it says so already.
+/// The file's own lines of that variable become comments, as the last one would win.
+fn with_libraries(text: &[u8], libraries: &[String]) -> Option<Vec<u8>> {
+    let line = format!("R_LIBS_USER=${{R_LIBS_USER-'{}'}}", libraries.join(":"));
+    let sets = |text: &[u8]| text.trim_ascii_start().starts_with(b"R_LIBS_USER=");
+    let setting: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(|line| sets(line)).collect();
+    if setting == [line.as_bytes()] {
+        return None;
+    }
+    let mut changed = Vec::with_capacity(text.len() + 2 * line.len());
+    for old in text.split_inclusive(|b| *b == b'\n') {
+        if sets(old) {
+            changed.push(b'#');
+        }
+        changed.extend_from_slice(old);
+    }
+    if changed.last().is_some_and(|last| *last != b'\n') {
+        changed.push(b'\n');
+    }
+    changed.extend_from_slice(line.as_bytes());
+    changed.push(b'\n');
+    Some(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_libs_user_is_set_once_and_what_was_there_is_kept_as_a_comment() {
+        let libraries = ["/opt/local/library".to_owned(), "/opt/more".to_owned()];
+        let text = b"A=1\nR_LIBS_USER=${R_LIBS_USER:-'%U'}\n#R_LIBS_USER=x\nB=2";
+        let changed = with_libraries(text, &libraries).expect("changed");
+        let expected = "A=1\n#R_LIBS_USER=${R_LIBS_USER:-'%U'}\n#R_LIBS_USER=x\nB=2\n\
+                        R_LIBS_USER=${R_LIBS_USER-'/opt/local/library:/opt/more'}\n";
+        assert_eq!(String::from_utf8(changed.clone()).expect("text"), expected);
+        assert_eq!(with_libraries(&changed, &libraries), None);
+    }
+}

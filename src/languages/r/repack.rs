@@ -1,0 +1,99 @@
+//! Repack: R's lazy-load databases with their records open, so that the zip's deflate sees a whole database and not many
+//! small chunks that are compressed already. R reads them as they are (`compressed = FALSE` in the index;
+//! `do_lazyLoadDBfetch` in R's src/main/serialize.c). That costs unzipped bytes and saves zipped ones; records that are
+//! compressed by xz cost time at run time and save both.
+
+use std::collections::BTreeMap;
+
+use crate::languages::r::rdb;
+use crate::languages::r::rdx::{Compression, Index};
+
+/// No database of R's, open, comes near; a larger one is left as it is.
+const MAX_DATABASE_BYTES: u64 = 256 << 20;
+
+/// A database and its index, in another form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repacked {
+    /// The `.rdb`.
+    pub database: Vec<u8>,
+    /// The `.rdx`.
+    pub index: Vec<u8>,
+}
+
+/// Writes a database anew with records in the form `to` (open or xz); `None` when they are in it already.
+///
+/// # Errors
+/// Says what is wrong with a database that cannot be read; it is best left as it is.
+pub fn repack(database: &[u8], index: &[u8], to: Compression) -> Result<Option<Repacked>, String> {
+    let index = Index::parse(index)?;
+    if index.compression() == to {
+        return Ok(None);
+    }
+    let records = index.records();
+    // Records are written in the order they have in the file; several variables can share one.
+    let mut moved: BTreeMap<(u32, u32), (u32, u32)> = records.iter().map(|record| (*record, (0, 0))).collect();
+    let mut out = Vec::with_capacity(database.len() * 3);
+    for ((offset, length), new) in &mut moved {
+        let start = usize::try_from(*offset).map_err(|_| "a record begins nowhere")?;
+        let end = start.checked_add(usize::try_from(*length).unwrap_or(usize::MAX));
+        let record = end.and_then(|end| database.get(start..end)).ok_or("a record lies outside of the database")?;
+        let content = rdb::content(record, index.compression())?;
+        let record = match to {
+            Compression::Xz => rdb::xz_record(&content).ok_or("a record cannot be compressed")?,
+            _ => content,
+        };
+        let narrow = |number: usize| u32::try_from(number).ok().filter(|n| i32::try_from(*n).is_ok());
+        *new = narrow(out.len()).zip(narrow(record.len())).ok_or("it would be too large for R")?;
+        out.extend(record);
+        if out.len() as u64 > MAX_DATABASE_BYTES {
+            return Err("it would be too large".to_owned());
+        }
+    }
+    let records: Vec<(u32, u32)> = records.iter().map(|record| moved[record]).collect();
+    Ok(Some(Repacked { index: index.with(&records, to), database: out }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::languages::r::rdx::tests::index;
+
+    #[test]
+    fn open_and_xz_databases_hold_the_same_and_shared_records_stay_shared() {
+        let parts = [b"one one one one one one one".to_vec(), b"two".to_vec(), vec![7; 5000]];
+        let records: Vec<Vec<u8>> = parts.iter().map(|part| rdb::xz_record(part).expect("packed")).collect();
+        let mut at = 0;
+        let mut keys: Vec<(u32, u32)> = records
+            .iter()
+            .map(|record| {
+                let length = u32::try_from(record.len()).expect("short");
+                at += length;
+                (at - length, length)
+            })
+            .collect();
+        // In another order than in the file, and one of them twice.
+        keys.swap(0, 2);
+        keys.push(keys[1]);
+        let database = records.concat();
+        let from = index(&keys, 3);
+        let open = repack(&database, &from, Compression::Open).expect("read").expect("changed");
+        assert_eq!(open.database, parts.concat());
+        let read = |repacked: &Repacked| -> Vec<Vec<u8>> {
+            let index = Index::parse(&repacked.index).expect("an index");
+            let part = |(offset, length): (u32, u32)| &repacked.database[offset as usize..(offset + length) as usize];
+            index.records().into_iter().map(|r| rdb::content(part(r), index.compression()).expect("a record")).collect()
+        };
+        let expected = vec![parts[2].clone(), parts[1].clone(), parts[0].clone(), parts[1].clone()];
+        assert_eq!(read(&open), expected);
+        let xz = repack(&open.database, &open.index, Compression::Xz).expect("read").expect("changed");
+        assert_eq!(read(&xz), expected);
+        assert_eq!(repack(&open.database, &open.index, Compression::Open), Ok(None));
+    }
+
+    #[test]
+    fn a_database_that_does_not_fit_its_index_is_an_error() {
+        assert!(repack(b"short", &index(&[(0, 100)], 1), Compression::Open).is_err());
+        assert!(repack(b"not zlib at all", &index(&[(0, 10)], 1), Compression::Open).is_err());
+        assert!(repack(b"", b"", Compression::Open).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! Files that name packages: DESCRIPTION and renv.lock.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Source, UseKind};
+use crate::languages::r::description;
+
+/// The packages of a DESCRIPTION. What is only suggested, or needed to compile, the code copes without.
+pub(super) fn description(bytes: &[u8], source: &mut Source) -> Result<(), String> {
+    for named in description::named(bytes)? {
+        let optional = !matches!(named.field, "Depends" | "Imports");
+        source.uses(named.line, &named.package, UseKind::Named, optional);
+    }
+    Ok(())
+}
+
+/// What of an renv.lock is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Lock<'a> {
+    /// By name; only where they stand is asked of the rest.
+    #[serde(borrow)]
+    packages: BTreeMap<String, &'a RawValue>,
+}
+
+/// The packages of an renv.lock: all that the project's library holds.
+pub(super) fn lock(text: &str, source: &mut Source) -> Result<(), String> {
+    let lock: Lock<'_> = serde_json::from_str(text).map_err(|error| format!("it is no renv.lock: {error}"))?;
+    let mut places: Vec<(usize, String)> = lock
+        .packages
+        .into_iter()
+        .map(|(name, value)| (value.get().as_ptr() as usize - text.as_ptr() as usize, name))
+        .collect();
+    places.sort();
+    let (mut line, mut before) = (1, 0);
+    for (place, name) in places {
+        line += text[before..place].matches('\n').count();
+        before = place;
+        source.uses(line, &name, UseKind::Named, false);
+    }
+    Ok(())
+}

@@ -1,0 +1,469 @@
+//! Reads the code of a source: each call of a known function and each `pkg::name` for what it uses.
+
+use std::collections::BTreeSet;
+
+use super::document::Piece;
+use super::functions;
+use super::functions::{Argument, Bare, CHUNK, Does, Function, Matched, Written};
+use super::guards::{Guards, named_packages};
+use super::names::{Names, callee, function_name};
+use super::tree::{At, Code, Grammar};
+use super::{Reads, Source, UseKind};
+
+/// UseKind deep code in strings of code (`eval(parse(text = ))`) is read.
+const MAX_DEPTH: usize = 4;
+
+/// Functions that run code that was parsed.
+const EVALS: &[&str] = &["eval", "evalq", "eval.parent", "eval_tidy", "eval_bare"];
+
+/// Functions that find something by a name that they are given.
+const GETS: &[&str] = &["get", "get0", "mget", "match.fun"];
+
+/// Functions that make text.
+const MAKES_TEXT: &[&str] = &["paste", "paste0", "sprintf", "glue", "str_c"];
+
+/// Functions that read a file's lines.
+const READS_LINES: &[&str] = &["readLines", "read_utf8", "read_lines"];
+
+/// Functions whose value is an environment that is there, or whose call is a use itself.
+const NAMESPACES: &[&str] = &[
+    "environment",
+    "topenv",
+    "parent.frame",
+    "parent.env",
+    "globalenv",
+    "asNamespace",
+    "getNamespace",
+    "loadNamespace",
+    "ns_env",
+];
+
+/// Reads pieces of one file, which share their constants.
+///
+/// # Errors
+/// When the grammar does not fit the parser.
+pub(super) fn read(pieces: Vec<Piece>, source: &mut Source) -> Result<(), String> {
+    read_at(pieces, source, 0)
+}
+
+fn read_at(pieces: Vec<Piece>, source: &mut Source, depth: usize) -> Result<(), String> {
+    let codes = parse(pieces, source)?;
+    let mut reader = Reader {
+        names: Names::new(codes.last().map_or(0, |last| last.base + last.text.len())),
+        guards: Guards::default(),
+        sites: Vec::new(),
+        attached: BTreeSet::new(),
+        evaluates: false,
+        depth,
+        source,
+    };
+    for code in &codes {
+        reader.gather(code);
+    }
+    reader.guards.conclude(&reader.names);
+    let sites = std::mem::take(&mut reader.sites);
+    for site in &sites {
+        reader.attaches(*site);
+    }
+    for site in sites {
+        reader.site(site)?;
+    }
+    if !reader.names.step(1) {
+        reader.source.dynamic(1, "the whole source", "it is written so that following its names costs too much");
+    }
+    Ok(())
+}
+
+/// The trees of the pieces.
+fn parse(pieces: Vec<Piece>, source: &mut Source) -> Result<Vec<Code>, String> {
+    let mut grammar = Grammar::new()?;
+    let mut codes = Vec::new();
+    let mut base = 0;
+    let mut add = |text: String, line: usize, optional: bool, codes: &mut Vec<Code>| {
+        let length = text.len() + 1;
+        let rows = text.trim_end().lines().count().max(1);
+        match grammar.parse(&text) {
+            Some(tree) => codes.push(Code { text, tree, line, rows, base, optional }),
+            None => source.dynamic(line + 1, &text, "it is written so that reading it costs too much"),
+        }
+        base += length;
+    };
+    for piece in pieces {
+        let (mut optional, mut other_engine) = (piece.optional, false);
+        if let Some(options) = piece.options.filter(|options| !options.trim().is_empty()) {
+            let mut one = Vec::new();
+            add(format!("`{CHUNK}`({options})"), piece.line - 1, false, &mut one);
+            if let Some(code) = one.first() {
+                (optional, other_engine) = chunk_options(code, optional);
+            }
+            codes.append(&mut one);
+        }
+        if !other_engine {
+            add(piece.text, piece.line, optional, &mut codes);
+        }
+    }
+    Ok(codes)
+}
+
+/// Whether a chunk with these options need not run, and whether it is of another language.
+fn chunk_options(code: &Code, optional: bool) -> (bool, bool) {
+    let call = At::root(code).children().into_iter().next();
+    let options = call.map(functions::arguments).unwrap_or_default();
+    let option = |name: &str| options.iter().rfind(|option| option.name.as_deref() == Some(name))?.value;
+    let runs = option("eval").is_none_or(|value| matches!(value.written(), "TRUE" | "T"));
+    let engine = option("engine").and_then(At::string);
+    (optional || !runs, engine.is_some_and(|engine| !engine.eq_ignore_ascii_case("r")))
+}
+
+struct Reader<'t, 's> {
+    names: Names<'t>,
+    guards: Guards<'t>,
+    /// Calls and `pkg::name`, in the order of the text.
+    sites: Vec<At<'t>>,
+    /// Packages that are attached somewhere.
+    attached: BTreeSet<String>,
+    /// Whether code that was parsed is run somewhere.
+    evaluates: bool,
+    depth: usize,
+    source: &'s mut Source,
+}
+
+impl<'t> Reader<'t, '_> {
+    /// One walk through code, for all that has to be known before calls can be understood.
+    fn gather(&mut self, code: &'t Code) {
+        let everywhere = 0..usize::MAX;
+        let end = code.base + code.text.len();
+        // The functions and blocks around a node, each with its depth.
+        let mut functions = Vec::new();
+        let mut blocks = Vec::new();
+        let mut unread = None;
+        At::root(code).walk(|at, depth| {
+            while functions.last().is_some_and(|(inner, _)| *inner >= depth) {
+                functions.pop();
+            }
+            while blocks.last().is_some_and(|(inner, _)| *inner >= depth) {
+                blocks.pop();
+            }
+            let scope = functions.last().map_or(&everywhere, |(_, scope)| scope);
+            self.names.gather(at, scope);
+            self.guards.gather(at, blocks.last().map_or(end, |(_, end)| *end), &self.names);
+            match at.kind() {
+                "call" => {
+                    self.evaluates |= callee(at).is_some_and(|(_, name)| EVALS.contains(&name.as_str()));
+                    self.sites.push(at);
+                }
+                "namespace_operator" => self.sites.push(at),
+                "function_definition" => functions.push((depth, at.range())),
+                "braced_expression" => blocks.push((depth, at.range().end)),
+                _ => {}
+            }
+            if (at.node.is_error() || at.node.is_missing()) && unread != Some(at.line()) {
+                unread = Some(at.line());
+                // The lines that are there: what is missing may be behind them.
+                let text = code.text.trim_end();
+                let before = text.get(..at.node.start_byte()).unwrap_or(text);
+                let written = &text[before.rfind('\n').map_or(0, |newline| newline + 1)..];
+                let written = written.strip_prefix(&format!("`{CHUNK}`(")).unwrap_or(written);
+                self.source.dynamic(at.line(), written, "R does not read this as code");
+            }
+            true
+        });
+    }
+
+    /// Takes what a call attaches: the functions of packages count by their names alone then.
+    fn attaches(&mut self, site: At<'t>) {
+        let Some((home, name)) = callee(site).filter(|_| site.kind() == "call") else { return };
+        for known in self.known(site, home.as_deref(), &name) {
+            if let Does::Packages { argument, kind: UseKind::Attached, written, .. } = known.does {
+                let matched = Matched::new(known.formals, self.names.arguments(site));
+                let values = values_of(&matched, argument);
+                let named = values.into_iter().filter_map(|one| named_packages(one, written, &matched, &self.names));
+                self.attached.extend(named.flatten());
+            }
+        }
+    }
+
+    /// The known functions that a call can mean.
+    fn known(&self, call: At<'t>, home: Option<&str>, name: &str) -> Vec<&'static Function> {
+        let mut known: Vec<&'static Function> = functions::named(name).collect();
+        if let Some(home) = home {
+            known.retain(|function| function.homes.contains(&home));
+            return known;
+        }
+        let attached = |function: &&Function| function.homes.iter().any(|home| self.attached.contains(*home));
+        // What a package that is attached has comes before R's own.
+        let masked = known.iter().any(|one| one.bare == Bare::Attached && attached(one));
+        known.retain(|one| if masked { attached(one) } else { one.bare != Bare::Attached });
+        if !known.is_empty() && self.names.is_own(name, call.start()) {
+            known.clear();
+        }
+        known
+    }
+
+    fn site(&mut self, at: At<'t>) -> Result<(), String> {
+        if at.kind() == "namespace_operator" {
+            if let Some(package) = at.field("lhs").and_then(At::name_or_string) {
+                self.uses(at, &package, UseKind::Qualified);
+            }
+            return Ok(());
+        }
+        let Some((home, name)) = callee(at) else { return Ok(()) };
+        let arguments = self.names.arguments(at);
+        if home.is_none() && GETS.contains(&name.as_str()) && arguments.iter().any(|one| self.makes_a_path(one)) {
+            self.source.dynamic(at.line(), at.written(), "the name is computed, with its package");
+        }
+        for known in self.known(at, home.as_deref(), &name) {
+            let matched = Matched::new(known.formals, arguments.clone());
+            let quiet = known.bare == Bare::Quietly && home.is_none();
+            self.call(at, known, &matched, false, quiet)?;
+        }
+        Ok(())
+    }
+
+    /// What a call of a known function does. `by_value`: its arguments were evaluated before (`do.call()`).
+    fn call(
+        &mut self,
+        at: At<'t>,
+        known: &Function,
+        matched: &Matched<'t>,
+        by_value: bool,
+        quiet: bool,
+    ) -> Result<(), String> {
+        match known.does {
+            Does::Packages { argument, kind, written, .. } => {
+                let written = if by_value { Written::Never } else { written };
+                for value in values_of(matched, argument) {
+                    self.packages(at, value, kind, written, matched, quiet);
+                }
+            }
+            Does::File { argument, reads } => {
+                for value in values_of(matched, argument) {
+                    self.file(at, value, reads, quiet);
+                }
+            }
+            Does::Parse { file, text } => self.parsed(at, matched.get(file), matched.get(text))?,
+            Does::Apply { over, function } => {
+                if let (Some(function), Some(over)) = (matched.get(function), matched.over(over)) {
+                    self.applied(at, function, over);
+                }
+            }
+            Does::DoCall => self.do_call(at, matched)?,
+            Does::Box => {
+                for argument in &matched.dots {
+                    self.module(at, argument);
+                }
+            }
+            Does::Import { argument } => self.import(at, matched.get(argument), matched),
+            Does::Load { argument } => {
+                let value = matched.get(argument).filter(|value| !value.written().contains("system.file("));
+                if value.is_some_and(|value| self.names.values(value).is_none()) {
+                    self.source.dynamic(at.line(), at.written(), "the library's path is computed");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn uses(&mut self, at: At<'t>, package: &str, kind: UseKind) {
+        let optional = at.code.optional || self.guards.copes(package, at.start());
+        self.source.uses(at.line(), package, kind, optional);
+    }
+
+    fn follows(&mut self, at: At<'t>, path: &str, reads: Reads) {
+        let optional = at.code.optional || self.guards.tries(at.start());
+        self.source.follows(at.line(), path, reads, optional);
+    }
+
+    fn packages(
+        &mut self,
+        at: At<'t>,
+        value: At<'t>,
+        kind: UseKind,
+        written: Written,
+        matched: &Matched<'t>,
+        quiet: bool,
+    ) {
+        // librarian's packages of GitHub: user/package.
+        let value = if value.operator() == "/" { value.field("rhs").unwrap_or(value) } else { value };
+        if kind == UseKind::Loaded && self.is_namespace(value) {
+            return;
+        }
+        match named_packages(value, written, matched, &self.names) {
+            Some(packages) => packages.iter().for_each(|package| self.uses(at, package, kind)),
+            None if quiet => {}
+            None => self.source.dynamic(at.line(), at.written(), "the package's name is computed"),
+        }
+    }
+
+    /// Whether it is a namespace or an environment, and no package's name.
+    fn is_namespace(&self, value: At<'t>) -> bool {
+        let value = self.names.value(value).unwrap_or(value);
+        value.kind() == "call" && callee(value).is_some_and(|(_, name)| NAMESPACES.contains(&name.as_str()))
+    }
+
+    fn file(&mut self, at: At<'t>, value: At<'t>, reads: Reads, quiet: bool) {
+        match self.names.values(value) {
+            Some(paths) => paths.iter().for_each(|path| self.follows(at, path, reads)),
+            None if quiet => {}
+            None => self.source.dynamic(at.line(), at.written(), "the file's name is computed"),
+        }
+    }
+
+    /// `parse()` and its like: text that is constant is code of this file; other text matters where it is run.
+    fn parsed(&mut self, at: At<'t>, file: Option<At<'t>>, text: Option<At<'t>>) -> Result<(), String> {
+        let chunk = callee(at).is_some_and(|(_, name)| name == CHUNK);
+        let Some(text) = text else {
+            if let Some(file) = file.filter(|_| self.evaluates) {
+                self.file(at, file, Reads::Script, false);
+            }
+            return Ok(());
+        };
+        if let Some(lines) = self.names.values(text) {
+            if self.depth >= MAX_DEPTH {
+                self.source.dynamic(at.line(), at.written(), "code in strings of code is not read as deep as this");
+                return Ok(());
+            }
+            let mut inside = Source::default();
+            read_at(vec![Piece::code(lines.join("\n"), 0)], &mut inside, self.depth + 1)?;
+            let optional = at.code.optional || self.guards.tries(at.start());
+            for one in inside.uses {
+                self.source.uses(at.line(), &one.package, one.kind, optional || one.optional);
+            }
+            for one in inside.follows {
+                self.source.follows(at.line(), &one.path, one.reads, optional || one.optional);
+            }
+            for one in inside.dynamic {
+                self.source.dynamic(at.line(), &one.what, one.why);
+            }
+        } else if let Some(path) = self.lines_of(text) {
+            if self.evaluates || chunk {
+                self.file(at, path, Reads::Script, false);
+            }
+        } else if self.evaluates || chunk {
+            self.source.dynamic(at.line(), at.written(), "the code is computed");
+        }
+        Ok(())
+    }
+
+    /// The path in `readLines(path)`.
+    fn lines_of(&self, text: At<'t>) -> Option<At<'t>> {
+        let text = self.names.value(text).unwrap_or(text);
+        let (_, name) = callee(text).filter(|_| text.kind() == "call")?;
+        let reads = READS_LINES.contains(&name.as_str());
+        self.names.arguments(text).into_iter().next().filter(|_| reads)?.value
+    }
+
+    /// `lapply(over, function)`, when the function is a known one.
+    fn applied(&mut self, at: At<'t>, function: At<'t>, over: At<'t>) {
+        let Some((home, name)) = function_name(function) else { return };
+        if let Some(known) = self.known(at, home.as_deref(), &name).first() {
+            self.each(at, known, over);
+        }
+    }
+
+    /// A known function is called with each of some values as its first argument.
+    fn each(&mut self, at: At<'t>, known: &Function, values: At<'t>) {
+        match known.does {
+            Does::Packages { kind, .. } => {
+                let matched = Matched::new(known.formals, Vec::new());
+                self.packages(at, values, kind, Written::Never, &matched, false);
+            }
+            Does::File { reads, .. } => self.file(at, values, reads, false),
+            _ => {}
+        }
+    }
+
+    fn do_call(&mut self, at: At<'t>, matched: &Matched<'t>) -> Result<(), String> {
+        let Some(what) = matched.get("what") else { return Ok(()) };
+        let name = if what.kind() == "call" {
+            let name = self.names.values(what).filter(|names| names.len() == 1).and_then(|mut names| names.pop());
+            if name.is_none() && callee(what).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str())) {
+                self.source.dynamic(at.line(), at.written(), "the function's name is computed");
+            }
+            name.map(|name| (None, name))
+        } else {
+            function_name(what)
+        };
+        let Some((home, name)) = name else { return Ok(()) };
+        let arguments = matched.get("args");
+        let list = arguments.filter(|list| {
+            list.kind() == "call" && callee(*list).is_some_and(|(_, name)| matches!(name.as_str(), "list" | "c"))
+        });
+        let known = self.known(at, home.as_deref(), &name);
+        if let Some(list) = list {
+            for known in known {
+                let matched = Matched::new(known.formals, self.names.arguments(list));
+                self.call(at, known, &matched, true, false)?;
+            }
+        } else if let (Some(values), Some(known)) = (arguments, known.first()) {
+            self.each(at, known, values);
+        }
+        Ok(())
+    }
+
+    /// An argument of `box::use()`: a package, or a module by its path; either with names in brackets.
+    fn module(&mut self, at: At<'t>, argument: &Argument<'t>) {
+        let Some(mut value) = argument.value else { return };
+        if value.kind() == "subset"
+            && let Some(inside) = value.field("function")
+        {
+            value = inside;
+        }
+        let mut parts = Vec::new();
+        while value.operator() == "/" {
+            // `./a/b[c]` binds the brackets to b.
+            let last = value.field("rhs");
+            parts.extend(last.and_then(|last| last.field("function").unwrap_or(last).name()));
+            match value.field("lhs") {
+                Some(left) if self.names.step(1) => value = left,
+                _ => break,
+            }
+        }
+        match (value.name(), parts.is_empty()) {
+            (Some(package), true) if !package.starts_with('.') => self.uses(at, &package, UseKind::Loaded),
+            (Some(first), false) => {
+                parts.push(first);
+                parts.reverse();
+                self.follows(at, &parts.join("/"), Reads::Module);
+            }
+            _ => self.source.dynamic(at.line(), at.written(), "box knows no module of this form"),
+        }
+    }
+
+    /// `import::from(package, ...)` or `import::from("script.R", ...)`.
+    fn import(&mut self, at: At<'t>, from: Option<At<'t>>, matched: &Matched<'t>) {
+        let Some(from) = from else { return };
+        let Some(named) = named_packages(from, Written::Unless(".character_only"), matched, &self.names) else {
+            self.source.dynamic(at.line(), at.written(), "the package's name is computed");
+            return;
+        };
+        for name in named {
+            if name.to_ascii_lowercase().ends_with(".r") {
+                self.follows(at, &name, Reads::Script);
+            } else {
+                // It may be followed by the version that it must have.
+                let package = name.split([' ', '(']).next().unwrap_or_default();
+                self.uses(at, package, UseKind::Loaded);
+            }
+        }
+    }
+
+    /// Whether text with `::` in it is made by an argument.
+    fn makes_a_path(&self, argument: &Argument<'t>) -> bool {
+        argument.value.is_some_and(|value| {
+            value.kind() == "call"
+                && self.names.step(1)
+                && callee(value).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str()))
+                && value.written().contains("::")
+        })
+    }
+}
+
+/// What a formal argument has; all of `...`.
+fn values_of<'t>(matched: &Matched<'t>, argument: &str) -> Vec<At<'t>> {
+    if argument == "..." {
+        matched.dots.iter().filter_map(|one| one.value).collect()
+    } else {
+        matched.get(argument).into_iter().collect()
+    }
+}

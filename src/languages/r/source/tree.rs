@@ -1,0 +1,180 @@
+//! Parsed code: tree-sitter's trees with bounds, and places in them.
+
+use std::cell::Cell;
+use std::ops::{ControlFlow, Range};
+
+use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+
+use super::text::unescaped;
+
+/// The parser is handed the text in parts of this length, so that what it reads again can be counted.
+const PART: usize = 4096;
+
+/// UseKind often the parser may read the text. It reads real code once or twice; strings that are not closed make it read
+/// everything that follows, for each of them.
+const READINGS: usize = 16;
+
+/// UseKind many bytes of text at least there must be for a step of the parser (a hundred of its operations). Real code has
+/// more than 40, a vector of single digits 14.
+const BYTES_A_STEP: usize = 8;
+
+/// The grammar, ready to parse.
+pub(super) struct Grammar(Parser);
+
+impl Grammar {
+    /// # Errors
+    /// When the grammar and the parser are not of one version, which no input can bring about.
+    pub(super) fn new() -> Result<Self, String> {
+        let mut parser = Parser::new();
+        parser.set_language(&tree_sitter_r::LANGUAGE.into()).map_err(|error| error.to_string())?;
+        Ok(Self(parser))
+    }
+
+    /// The tree of a text; `None` when it is made so that parsing it costs too much. Costs are counted, not timed, so
+    /// the answer is the same everywhere.
+    pub(super) fn parse(&mut self, text: &str) -> Option<Tree> {
+        let bytes = text.as_bytes();
+        let left = Cell::new(READINGS * bytes.len() + 16 * PART);
+        let mut steps = bytes.len() / BYTES_A_STEP + 1000;
+        let mut read = |at: usize, _| {
+            let part = &bytes[at.min(bytes.len())..(at + PART).min(bytes.len())];
+            left.set(left.get().saturating_sub(part.len()));
+            // At the bound the text ends, so that a scan through the rest of it does too; the next step is the last.
+            if left.get() == 0 { &[] } else { part }
+        };
+        let mut progress = |_: &ParseState| {
+            steps = steps.saturating_sub(1);
+            if steps == 0 || left.get() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let options = ParseOptions::new().progress_callback(&mut progress);
+        let tree = self.0.parse_with_options(&mut read, None, Some(options));
+        if tree.is_none() {
+            self.0.reset();
+        }
+        tree.filter(|_| left.get() > 0)
+    }
+}
+
+/// Code that was parsed.
+pub(super) struct Code {
+    pub(super) text: String,
+    pub(super) tree: Tree,
+    /// Lines of the file before it.
+    pub(super) line: usize,
+    /// UseKind many lines it has.
+    pub(super) rows: usize,
+    /// Bytes of code before it: places in all code of a file have numbers of their own.
+    pub(super) base: usize,
+    /// Whether it need not run.
+    pub(super) optional: bool,
+}
+
+/// A node of code that was parsed.
+#[derive(Clone, Copy)]
+pub(super) struct At<'t> {
+    pub(super) code: &'t Code,
+    pub(super) node: Node<'t>,
+}
+
+impl<'t> At<'t> {
+    pub(super) fn root(code: &'t Code) -> Self {
+        Self { code, node: code.tree.root_node() }
+    }
+
+    pub(super) fn kind(self) -> &'static str {
+        self.node.kind()
+    }
+
+    pub(super) fn written(self) -> &'t str {
+        self.code.text.get(self.node.byte_range()).unwrap_or_default()
+    }
+
+    /// The line in the file, from 1.
+    pub(super) fn line(self) -> usize {
+        // What the grammar misses can be behind the last line.
+        self.code.line + self.node.start_position().row.min(self.code.rows - 1) + 1
+    }
+
+    /// Where it stands in all code of the file.
+    pub(super) fn range(self) -> Range<usize> {
+        let range = self.node.byte_range();
+        self.code.base + range.start..self.code.base + range.end
+    }
+
+    pub(super) fn start(self) -> usize {
+        self.code.base + self.node.start_byte()
+    }
+
+    pub(super) fn field(self, name: &str) -> Option<Self> {
+        Some(Self { node: self.node.child_by_field_name(name)?, ..self })
+    }
+
+    pub(super) fn children(self) -> Vec<Self> {
+        let mut cursor = self.node.walk();
+        self.node.named_children(&mut cursor).map(|node| Self { node, ..self }).collect()
+    }
+
+    /// The operator of a unary or binary one.
+    pub(super) fn operator(self) -> &'t str {
+        self.field("operator").map(Self::written).unwrap_or_default()
+    }
+
+    /// What it is without the parentheses around it.
+    pub(super) fn bare(mut self) -> Self {
+        while self.kind() == "parenthesized_expression"
+            && let Some(inside) = self.field("body")
+        {
+            self = inside;
+        }
+        self
+    }
+
+    /// The name that an identifier is, without backquotes.
+    pub(super) fn name(self) -> Option<String> {
+        let written = self.written();
+        match self.kind() {
+            "identifier" => Some(match written.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
+                Some(inside) => unescaped(inside),
+                None => written.to_owned(),
+            }),
+            "dots" | "dot_dot_i" => Some(written.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// What a string stands for.
+    pub(super) fn string(self) -> Option<String> {
+        if self.kind() != "string" {
+            return None;
+        }
+        let inside = self.field("content").map(Self::written).unwrap_or_default();
+        let raw = self.written().starts_with(['r', 'R']);
+        Some(if raw { inside.to_owned() } else { unescaped(inside) })
+    }
+
+    /// A name, or a string in its place.
+    pub(super) fn name_or_string(self) -> Option<String> {
+        self.name().or_else(|| self.string())
+    }
+
+    /// The nodes of a part of the code in the order of the text, itself first, each with its depth; without recursion,
+    /// for code can nest as deep as it likes. `enter` says whether to go into a node.
+    pub(super) fn walk(self, mut enter: impl FnMut(Self, usize) -> bool) {
+        let mut cursor = self.node.walk();
+        // The cursor would count its depth anew each time.
+        let mut depth = 0;
+        loop {
+            let inside = enter(Self { node: cursor.node(), ..self }, depth);
+            if inside && cursor.goto_first_child() {
+                depth += 1;
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return;
+                }
+                depth -= 1;
+            }
+        }
+    }
+}

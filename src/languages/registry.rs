@@ -1,0 +1,36 @@
+//! The languages that layerfit knows, and what it asks of all of them.
+
+use super::language::{Language, LanguageId};
+use super::packages::{Packages, Roots};
+use super::r::R;
+use crate::base::finding::Finding;
+use crate::base::path::TreePath;
+use crate::tree::Tree;
+
+/// Every language, sorted by identifier.
+pub static ALL: &[&dyn Language] = &[&R];
+
+/// The language with this identifier.
+pub fn language(id: LanguageId) -> &'static dyn Language {
+    // An identifier is only made by its language, which is one of these.
+    ALL.iter().copied().find(|language| language.id() == id).unwrap_or(ALL[0])
+}
+
+/// What is installed in a tree, and findings about it that do not depend on what is kept.
+pub fn find(tree: &Tree) -> (Packages, Vec<Finding>) {
+    let (mut installations, mut packages, mut roots, mut findings) =
+        (Vec::new(), Vec::new(), Roots::default(), Vec::new());
+    for language in ALL {
+        let found = language.find(tree);
+        installations.extend(found.installations);
+        packages.extend(found.packages);
+        roots = roots.with(&found.roots);
+        findings.extend(found.findings);
+    }
+    (Packages::new(installations, packages, roots), findings)
+}
+
+/// The directory of the package that a file at this path declares, in any language, judged by the path alone.
+pub fn package_directory(path: &TreePath) -> Option<TreePath> {
+    ALL.iter().find_map(|language| language.package_directory(path))
+}

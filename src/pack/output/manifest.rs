@@ -1,0 +1,168 @@
+//! The manifest: what is in each zip, for machines. The report's JSON, with the entries of every layer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::path::printable;
+use crate::pack::measure::ENTRY_OVERHEAD;
+use crate::tree::LayerEntry;
+use crate::tree::sha256_of;
+
+/// The manifest's name in an output directory.
+pub const MANIFEST: &str = "manifest.json";
+
+/// One entry of a layer's zip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestEntry {
+    /// Its path, relative to `/opt`.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its length in the zip in bytes, without headers.
+    pub compressed: u64,
+    /// Its CRC-32, in hexadecimal.
+    pub crc32: String,
+    /// Its type and permission bits, in octal.
+    pub mode: String,
+    /// Where it points, when it is a link.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub link: Option<String>,
+}
+
+impl From<&LayerEntry> for ManifestEntry {
+    fn from(entry: &LayerEntry) -> Self {
+        Self {
+            path: entry.path.to_string(),
+            size: entry.bytes,
+            compressed: entry.compressed,
+            crc32: format!("{:08x}", entry.crc32),
+            mode: format!("{:06o}", entry.mode),
+            link: entry.link.as_deref().map(|target| printable(target).into_owned()),
+        }
+    }
+}
+
+impl ManifestEntry {
+    /// What the entry adds to a zip that layerfit writes, in bytes: its headers, each with the name, and its content.
+    pub fn zipped_bytes(&self) -> u64 {
+        let directory = u64::from(self.mode.starts_with("04"));
+        ENTRY_OVERHEAD + 2 * (self.path.len() as u64 + directory) + self.compressed
+    }
+}
+
+/// What layerfit reads back of a manifest: the zips it wrote. Other fields are for other readers.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Manifest {
+    /// The form of the manifest.
+    pub schema: u32,
+    /// The runtime the layers were checked for.
+    #[serde(default)]
+    pub runtime: String,
+    /// The ELF files in them.
+    #[serde(default)]
+    pub objects: Vec<ManifestObject>,
+    /// The layers, in the order to attach them.
+    pub layers: Vec<ManifestLayer>,
+}
+
+/// What layerfit reads back of an ELF file.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ManifestObject {
+    /// The machine it runs on.
+    pub machine: String,
+}
+
+/// What layerfit reads back of a layer.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ManifestLayer {
+    /// The layer's name.
+    pub name: String,
+    /// Its zip's name, in the directory of the manifest.
+    pub zip: String,
+    /// The sha256 of the zip, in hexadecimal.
+    pub sha256: String,
+    /// The length of the zip in bytes.
+    pub zipped_bytes: u64,
+}
+
+/// The architecture of a function that can run what is for these machines, by Lambda's name for it: that of most of them,
+/// and nothing when none is for a Lambda function.
+pub(crate) fn architecture<'a>(machines: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    let mut files: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for machine in machines {
+        match machine {
+            "x86-64" => *files.entry("x86_64").or_default() += 1,
+            "aarch64" => *files.entry("arm64").or_default() += 1,
+            _ => {}
+        }
+    }
+    files.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name))).map(|(name, _)| name)
+}
+
+impl Manifest {
+    /// Reads the manifest of a directory that `pack` wrote.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let path = directory.join(MANIFEST);
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Data {
+                file: directory.display().to_string(),
+                message: format!("has no {MANIFEST}"),
+                help: "name a directory that `layerfit pack` wrote".to_owned(),
+            },
+            _ => Error::io("read", &path)(error),
+        })?;
+        Self::parse(&text).map_err(|why| Error::Data {
+            file: path.display().to_string(),
+            message: why,
+            help: "pack again, or check the zips by their names".to_owned(),
+        })
+    }
+
+    /// What of a directory is not as the manifest says.
+    ///
+    /// # Errors
+    /// When a zip cannot be read.
+    pub fn mismatches(&self, directory: &Path) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for layer in &self.layers {
+            let zip = directory.join(&layer.zip);
+            let message = if !zip.is_file() {
+                "is in the manifest and not in the directory"
+            } else if sha256_of(&zip)? != layer.sha256 {
+                "is not the zip that the manifest describes"
+            } else {
+                continue;
+            };
+            let help = "pack again: layers and manifest belong together";
+            findings.push(Finding::error(Code::ManifestMismatch, Subject::layer(&layer.zip), message, help));
+        }
+        Ok(findings)
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// Says what is wrong when it is none, or names a zip outside its directory.
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
+        let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if manifest.schema != crate::report::SCHEMA {
+            return Err(format!(
+                "its schema is {}, and this layerfit reads {}",
+                manifest.schema,
+                crate::report::SCHEMA
+            ));
+        }
+        match manifest.layers.iter().find(|layer| layer.zip.contains('/') || layer.zip.starts_with('.')) {
+            Some(layer) => Err(format!("it names {:?}, which is no file beside it", layer.zip)),
+            None => Ok(manifest),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Write: the plan as zips, a manifest and a report, in an output directory that is replaced whole or not at all.
+
+mod directory;
+mod manifest;
+mod zip;
+
+pub use directory::Output;
+pub(crate) use manifest::architecture;
+pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer};
+pub(crate) use zip::layer_entries;
+pub use zip::write_layer;

@@ -1,0 +1,170 @@
+//! Layer zips, byte for byte as planned (PKWARE APPNOTE.TXT).
+//!
+//! The zip crate cannot take bytes that are already deflated, and its writer decides about extra fields and descriptors;
+//! here each entry is exactly its local header, its compressed bytes and its central header, so that the planned length is
+//! the written one. Entries are sorted, their time is fixed, links stay links, and modes are what Lambda needs: "Lambda
+//! requires global read permissions on code files and any dependent libraries"
+//! (<https://www.repost.aws/knowledge-center/lambda-deployment-package-errors>).
+
+use std::io::Write;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::manifest::ManifestEntry;
+use crate::base::error::{Error, Result};
+use crate::base::path::printable;
+use crate::pack::Layer;
+use crate::pack::measure::{Measured, Measurements, Method};
+use crate::tree::{Entry, Kind, Tree, hex};
+
+/// 1980-01-01 00:00, the first moment the format knows (4.4.6): the same input gives the same bytes.
+const DOS_DATE: u16 = 0x0021;
+/// "Made by" Unix (4.4.2), so that the mode counts, at version 2.0.
+const MADE_BY: u16 = 0x0314;
+/// Version 2.0 is needed for deflate and directories (4.4.3).
+const NEEDED: u16 = 20;
+/// Bit 11: the name is UTF-8 (4.4.4).
+const UTF8: u16 = 1 << 11;
+
+/// The permission bits and type that an entry has in the zip: readable by all; executables and directories 755.
+pub(super) fn unix_mode(entry: &Entry) -> u32 {
+    match entry.kind {
+        Kind::Directory => 0o040_755,
+        Kind::Link { .. } => 0o120_777,
+        Kind::File { .. } if entry.is_executable() => 0o100_755,
+        Kind::File { .. } => 0o100_644,
+    }
+}
+
+/// Writes a layer's zip to `path`, which must not exist, and syncs it to disk.
+///
+/// Gives the zip's sha256 in hexadecimal and its entries.
+///
+/// # Errors
+/// When the zip cannot be written, or a part of it does not fit the format's 32 bits.
+pub fn write_layer(
+    path: &Path,
+    tree: &Tree,
+    layer: &Layer,
+    measurements: &Measurements,
+) -> Result<(String, Vec<ManifestEntry>)> {
+    let file = std::fs::File::create_new(path).map_err(Error::io("write", path))?;
+    let mut out = Sink { file: std::io::BufWriter::with_capacity(1 << 18, file), hash: Sha256::new(), written: 0 };
+    let mut central = Vec::new();
+    let mut entries = Vec::with_capacity(layer.entries.len());
+    let mut buffer = Vec::new();
+
+    for id in &layer.entries {
+        let entry = tree.entry(*id);
+        let mut name = entry.path.as_bytes().to_vec();
+        if entry.is_directory() {
+            name.push(b'/');
+        }
+        let measured = measurements.get(*id);
+        let (method, crc32, compressed, bytes) = match measured {
+            Some(m) => (m.method, m.crc32, m.compressed, m.bytes),
+            None => (Method::Stored, 0, 0, 0),
+        };
+        let flags = if name.is_ascii() || std::str::from_utf8(&name).is_err() { 0 } else { UTF8 };
+        let mut common = Vec::with_capacity(26);
+        for field in [NEEDED, flags, if method == Method::Deflated { 8 } else { 0 }, 0, DOS_DATE] {
+            common.extend(field.to_le_bytes());
+        }
+        common.extend(crc32.to_le_bytes());
+        common.extend(narrow(path, compressed)?.to_le_bytes());
+        common.extend(narrow(path, bytes)?.to_le_bytes());
+        common.extend(short(path, name.len())?.to_le_bytes());
+        common.extend(0_u16.to_le_bytes()); // no extra fields
+
+        let offset = narrow(path, out.written)?;
+        buffer.clear();
+        buffer.extend(0x0403_4b50_u32.to_le_bytes());
+        buffer.extend(&common);
+        buffer.extend(&name);
+        if let Some(measured) = measured {
+            measurements.compressed(measured, &mut buffer)?;
+        }
+        out.write(&buffer).map_err(Error::io("write", path))?;
+
+        central.extend(0x0201_4b50_u32.to_le_bytes());
+        central.extend(MADE_BY.to_le_bytes());
+        central.extend(&common);
+        central.extend([0; 6]); // no comment, disk 0, internal attributes: binary
+        let directory_bit = u32::from(entry.is_directory()) << 4; // for readers that know only MS-DOS
+        central.extend((unix_mode(entry) << 16 | directory_bit).to_le_bytes());
+        central.extend(offset.to_le_bytes());
+        central.extend(&name);
+
+        entries.push(manifest_entry(entry, measured));
+    }
+
+    let start = narrow(path, out.written)?;
+    let count = short(path, layer.entries.len())?;
+    let length = narrow(path, central.len() as u64)?;
+    central.extend(0x0605_4b50_u32.to_le_bytes());
+    central.extend([0; 4]); // this disk, and the one the directory starts on
+    central.extend(count.to_le_bytes());
+    central.extend(count.to_le_bytes());
+    central.extend(length.to_le_bytes());
+    central.extend(start.to_le_bytes());
+    central.extend(0_u16.to_le_bytes()); // no comment
+    out.write(&central).map_err(Error::io("write", path))?;
+
+    let file = out.file.into_inner().map_err(|e| Error::io("write", path)(e.into_error()))?;
+    file.sync_all().map_err(Error::io("write", path))?;
+    Ok((hex(&out.hash.finalize()), entries))
+}
+
+/// What the manifest says of an entry.
+fn manifest_entry(entry: &Entry, measured: Option<&Measured>) -> ManifestEntry {
+    ManifestEntry {
+        path: entry.path.to_string(),
+        size: measured.map_or(0, |measured| measured.bytes),
+        compressed: measured.map_or(0, |measured| measured.compressed),
+        crc32: format!("{:08x}", measured.map_or(0, |measured| measured.crc32)),
+        mode: format!("{:06o}", unix_mode(entry)),
+        link: match &entry.kind {
+            Kind::Link { target } => Some(printable(target).into_owned()),
+            _ => None,
+        },
+    }
+}
+
+/// What the manifest would say of a layer's entries, in the order of its zip.
+pub(crate) fn layer_entries(tree: &Tree, layer: &Layer, measurements: &Measurements) -> Vec<ManifestEntry> {
+    layer.entries.iter().map(|id| manifest_entry(tree.entry(*id), measurements.get(*id))).collect()
+}
+
+struct Sink {
+    file: std::io::BufWriter<std::fs::File>,
+    hash: Sha256,
+    written: u64,
+}
+
+impl Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.hash.update(bytes);
+        self.written += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+}
+
+/// Lambda's limits are far below where zip64 begins; a tree that gets there is refused, not packed in another format.
+fn narrow(path: &Path, value: u64) -> Result<u32> {
+    u32::try_from(value).map_err(|_| too_large(path, "4 GiB"))
+}
+
+fn short(path: &Path, value: usize) -> Result<u16> {
+    u16::try_from(value).ok().filter(|value| *value < u16::MAX).ok_or_else(|| too_large(path, "65,534 entries"))
+}
+
+fn too_large(path: &Path, limit: &str) -> Error {
+    Error::Usage {
+        message: format!(
+            "{}: a zip over {limit} needs zip64, which layerfit does not write for layers",
+            path.display()
+        ),
+        help: "set --max-zipped to what Lambda takes, or drop files with rules".to_owned(),
+    }
+}

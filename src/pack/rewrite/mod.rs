@@ -1,0 +1,63 @@
+//! Transform: what is packed in another form than it has in the tree. Bytes in, bytes out; the tree is never changed.
+
+pub mod strip;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::base::error::{Error, Result};
+use crate::base::path::TreePath;
+use strip::StripMode;
+
+/// The form in which a file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// That which it has in the tree.
+    AsItIs,
+    /// An ELF file without what no process loads.
+    Stripped,
+    /// An R database whose records are not compressed.
+    Open,
+    /// An R database whose records are compressed by xz.
+    Xz,
+}
+
+/// What is packed in another form.
+#[derive(Debug, Clone, Default)]
+pub struct Transforms {
+    /// What is removed from ELF files.
+    pub strip: StripMode,
+    /// Whether R's databases may get another form.
+    pub repack: bool,
+    not_stripped: GlobSet,
+}
+
+impl Transforms {
+    /// These transforms; ELF files that match one of the globs `not_stripped` are not stripped.
+    ///
+    /// # Errors
+    /// When one of the globs cannot be read.
+    pub fn new(strip: StripMode, not_stripped: &[String], repack: bool) -> Result<Self> {
+        let mut set = GlobSetBuilder::new();
+        for glob in not_stripped {
+            let compiled = GlobBuilder::new(glob).literal_separator(true).build();
+            set.add(compiled.map_err(|error| wrong_glob(glob, &error))?);
+        }
+        let not_stripped = set.build().map_err(|error| wrong_glob("", &error))?;
+        Ok(Self { strip, repack, not_stripped })
+    }
+
+    /// Whether the ELF file at this path is stripped.
+    pub fn strips(&self, path: &TreePath) -> bool {
+        self.strip != StripMode::None && !self.not_stripped.is_match(path.as_path())
+    }
+}
+
+fn wrong_glob(glob: &str, error: &globset::Error) -> Error {
+    Error::Usage {
+        message: format!("--no-strip {glob}: {error}"),
+        help: "a glob such as '**/libboost_*.so*', relative to the tree".to_owned(),
+    }
+}

@@ -1,0 +1,158 @@
+//! Bundle: takes the libraries that only the build host has into the tree's `lib/`, with what they need in turn.
+//!
+//! Never a part of glibc: those are of one build with the image's loader (`rules/glibc.toml`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::path::TreePath;
+use crate::formats::elf::{Elf, Machine, Type};
+use crate::resolve::{Certainty, Object, Outcome, Resolution};
+use crate::runtime::capture;
+use crate::runtime::sysroot::Sysroot;
+use crate::runtime::{GlibcNames, LoaderFacts};
+use crate::tree::{EntryId, Place, Tree};
+
+/// A library that was taken from the build host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct Bundled {
+    /// Where it is in the tree.
+    pub path: String,
+    /// Where it came from, every link followed.
+    pub from: String,
+    /// A file that needs it.
+    pub needed_by: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// The build host's libraries.
+pub struct Bundler {
+    root: Sysroot,
+    loaders: Vec<LoaderFacts>,
+    cache: BTreeMap<String, Vec<(i32, String)>>,
+    glibc: &'static GlibcNames,
+    taken: Vec<Bundled>,
+}
+
+/// A needed library that is nowhere, for a machine, and a file that needs it.
+pub(super) struct Wanted {
+    soname: String,
+    machine: Machine,
+    needed_by: EntryId,
+}
+
+impl Bundler {
+    /// The libraries of the root file system at `root`.
+    ///
+    /// # Errors
+    /// When the root is no directory or has no loader.
+    pub fn new(root: &Path) -> Result<Self> {
+        let (root, loaders) = capture::named_root(root)?;
+        let cache = capture::loader_cache(&root);
+        Ok(Self { root, loaders, cache, glibc: GlibcNames::built_in(), taken: Vec::new() })
+    }
+
+    /// Adds to the tree what is wanted and the host has; whether there was anything. The tree is to be resolved again then:
+    /// what was added has needs of its own.
+    ///
+    /// # Errors
+    /// When `lib` in the tree is not a directory, or a library of the host cannot be read.
+    pub(super) fn take(&mut self, tree: &mut Tree, wanted: &[Wanted]) -> Result<bool> {
+        // Where /opt/lib really is: it can be a link to lib64, and a file below a link could not be unzipped.
+        let directory = match tree.locate(b"/opt/lib") {
+            Place::Inside(id) if tree.entry(id).is_directory() => tree.path(id).clone(),
+            Place::Nowhere if tree.find(&lib()).is_none() => lib(),
+            _ => {
+                return Err(Error::Usage {
+                    message: "--bundle: lib in the tree is a file, or a link that leads out of the tree".to_owned(),
+                    help: "make it a directory: libraries of the build host are put there".to_owned(),
+                });
+            }
+        };
+        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
+        for wanted in wanted {
+            let Some(path) = directory.join(&wanted.soname) else { continue };
+            // One name holds a library for one machine only; that there are two is said by another finding.
+            let taken = tree.find(&path).is_some() || added.iter().any(|(other, _)| *other == path);
+            if self.glibc.has(&wanted.soname) || taken {
+                continue;
+            }
+            let Some(inside) = self.find(&wanted.soname, wanted.machine) else { continue };
+            let Some(file) = self.root.locate(&inside) else { continue };
+            let needed_by = tree.path(wanted.needed_by).to_string();
+            let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
+            let from = file.display().to_string();
+            self.taken.push(Bundled { path: path.to_string(), from, needed_by, bytes });
+            added.push((path, file));
+        }
+        let any = !added.is_empty();
+        tree.add_files(added)?;
+        Ok(any)
+    }
+
+    /// What was taken, sorted by path.
+    pub fn into_taken(mut self) -> Vec<Bundled> {
+        self.taken.sort();
+        self.taken
+    }
+
+    /// Where the host's loader would find a library: in its cache, or else in its directories.
+    fn find(&self, soname: &str, machine: Machine) -> Option<String> {
+        let flags = capture::cache_flags(machine);
+        let cached = self.cache.get(soname).into_iter().flatten();
+        // Those for better processors only are of no use to a layer.
+        let cached = cached.filter(|(of, path)| Some(*of) == flags && !path.contains("/glibc-hwcaps/"));
+        let directories = self.loaders.iter().filter(|loader| loader.machine == machine.name());
+        let directories = directories.flat_map(|loader| &loader.directories);
+        let mut candidates =
+            cached.map(|(_, path)| path.clone()).chain(directories.map(|directory| format!("{directory}/{soname}")));
+        candidates.find(|path| {
+            let elf = self.root.read(path).ok().and_then(|bytes| Elf::parse(&bytes).ok());
+            elf.is_some_and(|elf| elf.machine == machine && elf.kind == Type::Shared)
+        })
+    }
+}
+
+/// The directory of the tree that every process searches.
+fn lib() -> TreePath {
+    TreePath::new("lib").unwrap_or_default()
+}
+
+/// Each library that something kept surely needs, and that is nowhere, once.
+pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool) -> Vec<Wanted> {
+    let mut wanted: BTreeMap<(String, String), Wanted> = BTreeMap::new();
+    for (id, edges) in resolution.loads.edges.iter().filter(|(id, _)| kept(**id)) {
+        for ((_, edge), _) in edges.iter().filter(|(_, certainty)| **certainty == Certainty::Required) {
+            let missing = matches!(&edge.outcome, Outcome::Missing { stopped: None, .. });
+            let Some(elf) = resolution.objects.get(id).filter(|_| missing && edge.from == Object::Tree(*id)) else {
+                continue;
+            };
+            // A name with a slash is a path: there is no directory to put the file into.
+            if edge.soname.contains('/') {
+                continue;
+            }
+            let key = (edge.soname.clone(), elf.machine.name());
+            let new = Wanted { soname: edge.soname.clone(), machine: elf.machine, needed_by: *id };
+            wanted.entry(key).or_insert(new);
+        }
+    }
+    wanted.into_values().collect()
+}
+
+/// A note about each library that was taken.
+pub fn findings(taken: &[Bundled]) -> impl Iterator<Item = Finding> {
+    taken.iter().map(|bundled| {
+        Finding::info(
+            Code::Bundled,
+            Subject::Path(bundled.path.clone()),
+            format!("copied from {} for {}", bundled.from, bundled.needed_by),
+            "nothing to do; copy it into the tree when layers are to be packed on another machine",
+        )
+    })
+}

@@ -1,0 +1,71 @@
+//! Decide: what is kept of a tree, and everything there is to report about that.
+
+use super::analysis::Analysis;
+use super::protect::{pinned, protected};
+use super::settings::Settings;
+use crate::base::error::Result;
+use crate::base::finding::Finding;
+use crate::base::path::TreePath;
+use crate::prune::{Pruning, prune};
+use crate::tree::EntryId;
+
+/// What is kept of an analysis, and what there is to report about that.
+pub(crate) struct Decisions {
+    /// What is kept.
+    pub(crate) pruning: Pruning,
+    /// What there is to report about it.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// How it is decided what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decider {
+    /// Everything is.
+    KeepAll,
+    /// What the rules leave.
+    Rules,
+}
+
+impl Decider {
+    /// Decides what is kept.
+    ///
+    /// # Errors
+    /// When a rule cannot be compiled for this tree.
+    pub(super) fn decide(self, analysis: &Analysis<'_>, settings: &Settings) -> Result<Decisions> {
+        match self {
+            Decider::KeepAll => {
+                let pruning = Pruning::none(analysis.tree(), pinned(analysis, settings));
+                Ok(Decisions { pruning, findings: Vec::new() })
+            }
+            Decider::Rules => {
+                let protected = protected(analysis, settings);
+                let (pruning, findings) = prune(&analysis.resolution, &settings.rules, protected)?;
+                Ok(Decisions { pruning, findings })
+            }
+        }
+    }
+}
+
+impl Decisions {
+    /// Everything there is to report of what is kept.
+    pub(crate) fn all_findings(&self, analysis: &Analysis<'_>) -> Vec<Finding> {
+        let entry = |finding: &Finding| -> Option<EntryId> {
+            analysis.tree().find_even_hidden(&TreePath::new(finding.subject.path()?)?)
+        };
+        // What is wrong with a file that is dropped does not matter any more.
+        let dropped = |finding: &&Finding| entry(finding).is_some_and(|id| !self.pruning.keeps(id));
+        let mut findings: Vec<Finding> =
+            analysis.findings.iter().filter(|finding| !dropped(finding)).cloned().collect();
+        findings.extend(self.findings.iter().cloned());
+        findings.extend(analysis.resolution_findings(&self.pruning));
+        findings
+    }
+
+    /// Everything there is to report when nothing is dropped but on request.
+    pub(crate) fn findings_of_everything(&self, analysis: &Analysis<'_>) -> Vec<Finding> {
+        let mut findings = analysis.findings.clone();
+        findings.extend(self.findings.iter().cloned());
+        findings.extend(analysis.resolution_findings(&self.pruning));
+        findings
+    }
+}

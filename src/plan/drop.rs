@@ -1,0 +1,185 @@
+//! What `--drop` and `--keep` name: targets become entries, what is dropped is hidden in the tree with what only it needed,
+//! and the tree is looked at again as it is without that. So what breaks is found as in any other tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::analysis::Analysis;
+use super::decide::{Decider, Decisions};
+use super::settings::Settings;
+use super::target;
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::list;
+use crate::base::path::TreePath;
+use crate::languages::{Excluded, LanguageId, language};
+use crate::prune::{Pruning, Removal, Retention};
+use crate::resolve::{Need, Node};
+use crate::tree::{EntryId, Place, Tree};
+
+/// How many names a message lists.
+const NAMES_SHOWN: usize = 6;
+
+/// Leaves out of an analyzed tree what `--drop` names, what no handler uses, and what only that needed; `again` analyzes the
+/// tree without it.
+///
+/// # Errors
+/// When a target of `--drop` or `--keep` is not there, or both name the same.
+pub(super) fn apply<'a>(
+    analysis: Analysis<'a>,
+    decisions: Decisions,
+    decider: Decider,
+    settings: &'a Settings,
+    again: impl FnOnce(Tree, Excluded) -> Analysis<'a>,
+) -> Result<(Analysis<'a>, Decisions)> {
+    for text in &settings.keep {
+        entries_named(&analysis, "--keep", text)?;
+    }
+    let mut dropped = named_by_drop(&analysis, &decisions.pruning, settings)?;
+    let unused: BTreeSet<EntryId> =
+        unused_by_handlers(&analysis, &decisions.pruning).difference(&dropped).copied().collect();
+    dropped.extend(&unused);
+    if dropped.is_empty() {
+        return Ok((analysis, decisions));
+    }
+    let removal = Retention::new(&analysis.resolution, &decisions.pruning).drop(dropped.iter().copied());
+    let broken = broken_by_drop(&analysis, &decisions.pruning, &removal);
+    let by_rules = stays_pruned(analysis.tree(), &decisions.pruning, &dropped, &removal);
+    let packages = analysis.resolution.packages.all.iter();
+    let packages = packages
+        .filter(|package| removal.dropped.binary_search(&package.entry).is_ok())
+        .map(|package| ((package.language, package.name.clone()), package.directory.clone()));
+    let excluded = Excluded { packages: packages.collect(), roots: analysis.resolution.packages.roots() };
+
+    let Analysis { resolution, mut bundled, handlers, .. } = analysis;
+    let mut tree = resolution.tree;
+    tree.hide(removal.dropped.iter().chain(&removal.with_it).chain(&by_rules).copied());
+    let mut analysis = again(tree, excluded);
+    let is_there = |path: &str| TreePath::new(path).is_some_and(|path| analysis.tree().find(&path).is_some());
+    bundled.retain(|library| is_there(&library.path));
+    analysis.bundled = bundled;
+    analysis.handlers = handlers;
+    let mut now = decider.decide(&analysis, settings)?;
+    now.pruning.note_removed(analysis.tree(), &removal, &unused, &decisions.pruning);
+    now.findings.extend(broken);
+    Ok((analysis, now))
+}
+
+/// The entries that `--drop` names.
+fn named_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, settings: &Settings) -> Result<BTreeSet<EntryId>> {
+    let mut dropped = BTreeSet::new();
+    for text in &settings.drop {
+        let entries = entries_named(analysis, "--drop", text)?;
+        let mut files = entries.iter().filter(|id| !analysis.tree().entry(**id).is_directory()).peekable();
+        if files.peek().is_some() && files.all(|id| pruning.is_pinned(*id)) {
+            return Err(Error::Usage {
+                message: format!("--drop {text}: --keep names all of it"),
+                help: "remove it from one of the two".to_owned(),
+            });
+        }
+        dropped.extend(entries);
+    }
+    Ok(dropped)
+}
+
+/// What rules drop and is to stay so: of a package, as it is not to come back because the package is not there any more; and
+/// links that lead to nothing now.
+fn stays_pruned(tree: &Tree, pruning: &Pruning, dropped: &BTreeSet<EntryId>, removal: &Removal) -> Vec<EntryId> {
+    let all: BTreeSet<EntryId> = removal.all().collect();
+    let leads_there = |id: EntryId| match tree.follow(id) {
+        Place::Inside(target) => target != id && all.contains(&target),
+        _ => false,
+    };
+    let ids = tree.iter().map(|(id, _)| id);
+    ids.filter(|id| !pruning.keeps(*id) && (dropped.contains(id) || leads_there(*id))).collect()
+}
+
+/// The entries of packages that no handler uses: not by name, nor through what a used one needs, nor because their language
+/// starts with them. What is pinned or opened in a run is used, and so is what that needs. Packages of a language that no
+/// handler is written in are left alone.
+fn unused_by_handlers(analysis: &Analysis<'_>, pruning: &Pruning) -> BTreeSet<EntryId> {
+    let Some(handlers) = &analysis.handlers else { return BTreeSet::new() };
+    let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
+    let below = |position: usize| tree.below(&packages.get(position).directory).map(|(id, _)| id);
+    let languages = &handlers.languages;
+    let named = handlers.packages.keys().flat_map(|(id, name)| packages.copies(*id, name));
+    let at_start = languages
+        .iter()
+        .flat_map(|id| language(*id).needs().start_packages().flat_map(|name| packages.copies(*id, name)));
+    let pinned = (0..packages.all.len()).filter(|position| below(*position).any(|id| pruning.is_pinned(id)));
+    let sessions = languages.iter().copied().map(Node::Runtime);
+    let roots = named.chain(at_start).chain(pinned).map(Node::Package).chain(sessions);
+    let reached = analysis.resolution.graph.reach(roots);
+    let is_unused = |position: &usize| {
+        languages.contains(&packages.get(*position).language) && !reached.contains_key(&Node::Package(*position))
+    };
+    (0..packages.all.len()).filter(is_unused).flat_map(below).collect()
+}
+
+/// The entries that an argument names.
+fn entries_named(analysis: &Analysis<'_>, option: &str, text: &str) -> Result<BTreeSet<EntryId>> {
+    let targets = target::resolve_target(analysis, option, text)?;
+    let entries = target::entries(analysis, &targets);
+    if entries.is_empty() {
+        return Err(Error::Usage {
+            message: format!("{option} {text}: not in the tree"),
+            help: format!("layerfit why {text} says where it comes from"),
+        });
+    }
+    Ok(entries)
+}
+
+/// What goes though something that stays needs it: of languages and of packages, files and the packages that a session starts
+/// with. What packages and libraries need of others is found when the tree is looked at again.
+fn broken_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, removal: &Removal) -> Vec<Finding> {
+    let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
+    let all: BTreeSet<EntryId> = removal.all().collect();
+    let stays = |id: EntryId| pruning.keeps(id) && !all.contains(&id);
+    let language_of = |path: &TreePath| match packages.of_path(path) {
+        Some(position) => Some(packages.get(position).language),
+        None => packages.installation_of(path).map(|installation| installation.language),
+    };
+    let files = tree.iter().filter(|(id, entry)| !entry.is_directory() && stays(*id));
+    let staying: BTreeSet<LanguageId> = files.filter_map(|(_, entry)| language_of(&entry.path)).collect();
+
+    let mut findings = Vec::new();
+    let mut lost: BTreeMap<Subject, Vec<String>> = BTreeMap::new();
+    for from in analysis.resolution.graph.nodes() {
+        let who = match from {
+            Node::Runtime(id) if staying.contains(id) => Subject::whole(language(*id).name()),
+            Node::Package(position) if stays(packages.get(*position).entry) => {
+                Subject::unit(packages.unit_name(*position))
+            }
+            Node::Entry(id) if stays(*id) => Subject::from(tree.path(*id)),
+            _ => continue,
+        };
+        for (to, need) in analysis.resolution.graph.needs(from) {
+            match (from, to, need) {
+                (_, Node::Entry(id), Need::Contains | Need::LinksTo) if all.contains(id) => {
+                    lost.entry(who.clone()).or_default().push(tree.path(*id).to_string());
+                }
+                (Node::Runtime(id), Node::Package(position), Need::Imports) => {
+                    let package = packages.get(*position);
+                    // Another copy will do.
+                    let another = packages.copies(*id, &package.name).any(|copy| stays(packages.get(copy).entry));
+                    let why = language(*id).needs().without(&package.name);
+                    if let (true, false, Some(why)) = (all.contains(&package.entry), another, why) {
+                        let name = language(*id).name();
+                        findings.push(Finding::error(
+                            Code::DroppedThoughNeeded,
+                            Subject::unit(packages.unit_name(*position)),
+                            format!("--drop removes it, but {name} loads it at startup: {why}"),
+                            "remove it from --drop",
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    for (who, paths) in lost {
+        let message = format!("needs files that --drop removes: {}", list::some(&paths, NAMES_SHOWN));
+        let help = format!("remove them from --drop, or drop all of {who}");
+        findings.push(Finding::error(Code::DroppedThoughNeeded, who, message, help));
+    }
+    findings
+}

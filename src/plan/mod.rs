@@ -1,0 +1,83 @@
+//! Plan: settings → analysis → plan. A tree is read, resolved, pruned, measured and divided into layers; `--drop`, `--keep`
+//! and `--bundle` change what is in it, targets name what is in it, and suggestions say what to do next. It knows no output
+//! format: commands make reports of plans.
+
+mod analysis;
+pub mod bundle;
+mod decide;
+mod drop;
+mod protect;
+mod settings;
+mod stages;
+pub mod suggest;
+pub(crate) mod target;
+
+use std::path::Path;
+
+pub(crate) use analysis::Analysis;
+pub(crate) use decide::Decider;
+pub use settings::Settings;
+
+use crate::base::error::Result;
+use crate::base::finding::{Finding, Severity};
+use crate::base::progress::Progress;
+use crate::pack::measure::{Level, Measurements};
+use crate::pack::{self, Layout, Lock, Unit};
+use crate::prune::Pruning;
+
+/// A tree with what stays of it, measured and divided into layers.
+pub(crate) struct Plan<'a> {
+    /// The tree, and what is known of it.
+    pub(crate) analysis: Analysis<'a>,
+    /// What is kept.
+    pub(crate) pruning: Pruning,
+    /// What each kept file is in a zip.
+    pub(crate) measurements: Measurements,
+    /// What stays together.
+    pub(crate) units: Vec<Unit>,
+    /// What is in which layer.
+    pub(crate) layout: Layout,
+    /// Whether the layers are within the limits.
+    pub(crate) fits: bool,
+    /// Everything there is to report.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl<'a> Plan<'a> {
+    /// How the tree at `root` is packed under these settings. Nothing is written.
+    ///
+    /// # Errors
+    /// When the tree or a file that the settings name cannot be read, or a target is not there.
+    pub(crate) fn new(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
+        let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, settings, progress)?;
+        let mut findings = decisions.all_findings(&analysis);
+        let pruning = decisions.pruning;
+        let keeps = |id| pruning.keeps(id);
+        let options = settings.measure_options(&settings.transforms);
+        let (mut measurements, transformed) = Measurements::take(analysis.tree(), keeps, options, progress)?;
+        findings.extend(transformed);
+
+        let lock = settings.lock.as_deref().map(Lock::load).transpose()?.flatten();
+        let divide = |measurements: &Measurements| {
+            let units = pack::units(&analysis.resolution, keeps, measurements);
+            let (layout, does_not_fit) = pack::lay_out(&units, &settings.limits, &settings.layer_policy, lock.as_ref());
+            (units, layout, does_not_fit)
+        };
+        let mut divided = divide(&measurements);
+        let wanted = pack::saves_a_layer(&divided.1, &settings.limits);
+        if let Some(wanted) = wanted.filter(|_| settings.level == Level::Default) {
+            let undo = measurements.compress_harder(analysis.tree(), keeps, &settings.transforms, wanted, progress)?;
+            let harder = divide(&measurements);
+            if harder.1.layers.len() < divided.1.layers.len() {
+                divided = harder;
+            } else {
+                // For nothing: and a layer that is compressed differently would have to be published again.
+                measurements.undo(undo);
+            }
+        }
+        let (units, layout, does_not_fit) = divided;
+        let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
+        findings.extend(does_not_fit);
+        Ok(Self { analysis, pruning, measurements, units, layout, fits, findings })
+    }
+}

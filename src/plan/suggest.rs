@@ -1,0 +1,290 @@
+//! Suggestions: what could be done next to have fewer bytes, each step by itself with exactly what it saves, what it risks,
+//! and whether it saves a layer. Every number is measured or added up; nothing is estimated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Plan, Settings};
+use crate::base::error::Result;
+use crate::base::progress::Progress;
+use crate::pack;
+use crate::pack::Unit;
+use crate::pack::measure::Measurements;
+use crate::pack::rewrite::strip::StripMode;
+use crate::prune::{Condition, Level, Protected, prune};
+use crate::tree::{EntryId, Kind, Magic};
+
+/// In a tree of more entries, rules are not tried one by one: that would take longer than all the rest.
+const MOST_ENTRIES: usize = 50_000;
+
+/// Shorter files are not looked at for being the same: their headers cost as much.
+const LEAST_DUPLICATE_BYTES: u64 = 4096;
+
+/// How many names a suggestion lists.
+const NAMES_SHOWN: usize = 3;
+
+/// A step that would save bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Suggestion {
+    /// What to do: an option of the command line, or work to be done in the tree.
+    pub step: String,
+    /// What that does.
+    pub what: String,
+    /// What could stop working.
+    pub risk: String,
+    /// How many files it drops or changes.
+    pub files: usize,
+    /// How many bytes fewer the layers have unzipped; negative when they have more.
+    pub unzipped_bytes: i64,
+    /// How many bytes fewer the zips have.
+    pub zipped_bytes: i64,
+    /// How many layers fewer there would be.
+    pub layers: usize,
+}
+
+/// What entries weigh now, and would weigh; `None` when they are gone.
+type Change = BTreeMap<EntryId, Option<(u64, u64)>>;
+
+/// The steps that save something, the one that saves most first. With `measuring`, files are compressed in other forms to
+/// know what those would save.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn suggestions(
+    plan: &Plan<'_>,
+    settings: &Settings,
+    measuring: bool,
+    progress: &dyn Progress,
+) -> Result<Vec<Suggestion>> {
+    let steps = Steps { plan, settings, now: weights(&plan.units) };
+    let mut found = steps.rules()?;
+    found.extend(steps.not_opened());
+    found.extend(steps.duplicates()?);
+    if measuring {
+        found.extend(steps.other_forms(progress)?);
+    }
+    found.retain(|step| step.zipped_bytes > 0);
+    found.sort_by(|a, b| (b.layers, b.zipped_bytes, &a.step).cmp(&(a.layers, a.zipped_bytes, &b.step)));
+    Ok(found)
+}
+
+/// What each packed entry weighs: zipped with headers, and unzipped.
+fn weights(units: &[Unit]) -> BTreeMap<EntryId, (u64, u64)> {
+    units.iter().flat_map(|unit| &unit.entries).map(|entry| (entry.id, (entry.zipped, entry.unzipped))).collect()
+}
+
+struct Steps<'a> {
+    plan: &'a Plan<'a>,
+    settings: &'a Settings,
+    now: BTreeMap<EntryId, (u64, u64)>,
+}
+
+impl Steps<'_> {
+    fn step(&self, step: String, what: String, risk: &str, change: &Change) -> Suggestion {
+        let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let (mut zipped, mut unzipped) = (0, 0);
+        for (id, then) in change {
+            let (before, after) = (self.now[id], then.unwrap_or((0, 0)));
+            zipped += signed(before.0) - signed(after.0);
+            unzipped += signed(before.1) - signed(after.1);
+        }
+        let risk = risk.to_owned();
+        let layers = self.layers_saved(change);
+        Suggestion { step, what, risk, files: change.len(), unzipped_bytes: unzipped, zipped_bytes: zipped, layers }
+    }
+
+    /// How many layers fewer there are after a change.
+    fn layers_saved(&self, change: &Change) -> usize {
+        let now = self.plan.layout.layers.len();
+        if now < 2 {
+            return 0;
+        }
+        let units = self.plan.units.iter().filter_map(|unit| {
+            let entries = unit.entries.iter().filter_map(|entry| match change.get(&entry.id) {
+                None => Some(entry.clone()),
+                Some(None) => None,
+                Some(Some((zipped, unzipped))) => {
+                    Some(pack::UnitEntry { zipped: *zipped, unzipped: *unzipped, ..entry.clone() })
+                }
+            });
+            let entries: Vec<_> = entries.collect();
+            (!entries.is_empty()).then(|| Unit { name: unit.name.clone(), entries })
+        });
+        let units: Vec<Unit> = units.collect();
+        let then = pack::lay_out(&units, &self.settings.limits, &self.settings.layer_policy, None).0;
+        now.saturating_sub(then.layers.len())
+    }
+
+    /// Each rule that is off, on.
+    fn rules(&self) -> Result<Vec<Suggestion>> {
+        let analysis = &self.plan.analysis;
+        if analysis.tree().entries().len() > MOST_ENTRIES {
+            return Ok(Vec::new());
+        }
+        let off: Vec<_> = self.settings.rules.iter().filter(|(rule, on)| !on && rule.level == Level::Extra).collect();
+        let tried = off.into_par_iter().map(|(rule, _)| {
+            let mut rules = self.settings.rules.clone();
+            rules.set(&rule.code, true);
+            let pinned = self.now.keys().filter(|id| self.plan.pruning.is_pinned(**id)).copied().collect();
+            let protected = Protected { pinned, opened: BTreeSet::new() };
+            let (pruning, _) = prune(&analysis.resolution, &rules, protected)?;
+            let files = self.now.keys().filter(|id| !analysis.tree().entry(**id).is_directory());
+            let gone = files.filter(|id| !pruning.keeps(**id));
+            let change: Change = gone.map(|id| (*id, None)).collect();
+            let risk = match rule.only {
+                Some(Condition::Unloaded) => {
+                    "a program that opens one by its path, or dlopen() of a name that is written nowhere"
+                }
+                _ => rule.breaks.as_str(),
+            };
+            let step = format!("--select {}", rule.name);
+            Ok((!change.is_empty()).then(|| self.step(step, format!("{} {}", rule.code, rule.what), risk, &change)))
+        });
+        Ok(tried.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Packages of which a run opened nothing.
+    fn not_opened(&self) -> Option<Suggestion> {
+        if self.settings.opened.is_empty() {
+            return None;
+        }
+        let idle = self.plan.units.iter().filter(|unit| {
+            let opened = unit.entries.iter().any(|entry| self.plan.pruning.is_pinned(entry.id));
+            unit.name.starts_with("pkg:") && !opened
+        });
+        let idle: Vec<&Unit> = idle.collect();
+        let change: Change = idle.iter().flat_map(|unit| &unit.entries).map(|entry| (entry.id, None)).collect();
+        let names: Vec<&str> = idle.iter().map(|unit| unit.name.as_str()).collect();
+        (!names.is_empty()).then(|| {
+            self.step(
+                format!("--drop {}", names.join(",")),
+                format!("packages of which the run opened nothing: {}", names.len()),
+                "what the function does and that run did not",
+                &change,
+            )
+        })
+    }
+
+    /// Files with the same content as another: all but one can be links to it.
+    fn duplicates(&self) -> Result<Option<Suggestion>> {
+        let tree = self.plan.analysis.tree();
+        let mut alike: BTreeMap<(u64, u32), Vec<EntryId>> = BTreeMap::new();
+        for entry in self.plan.units.iter().flat_map(|unit| &unit.entries) {
+            if entry.unzipped >= LEAST_DUPLICATE_BYTES && tree.entry(entry.id).is_file() {
+                alike.entry((entry.unzipped, entry.crc32)).or_default().push(entry.id);
+            }
+        }
+        let mut change = Change::new();
+        let mut largest: Vec<(u64, String)> = Vec::new();
+        for ids in alike.into_values().filter(|ids| ids.len() > 1) {
+            let mut by_content: BTreeMap<[u8; 32], Vec<EntryId>> = BTreeMap::new();
+            for id in ids {
+                by_content.entry(*blake3::hash(&tree.read(id)?).as_bytes()).or_default().push(id);
+            }
+            for same in by_content.into_values().filter(|same| same.len() > 1) {
+                for id in &same[1..] {
+                    let target = relative(tree.path(same[0]).as_bytes(), tree.path(*id).as_bytes());
+                    let overhead = crate::pack::measure::entry_overhead(tree.path(*id), false);
+                    change.insert(*id, Some((overhead + target, target)));
+                    largest.push((self.now[id].0, format!("{} is {}", tree.path(*id), tree.path(same[0]))));
+                }
+            }
+        }
+        largest.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
+        let named: Vec<String> = largest.iter().take(NAMES_SHOWN).map(|(_, pair)| pair.clone()).collect();
+        Ok((!change.is_empty()).then(|| {
+            self.step(
+                "link files that are the same".to_owned(),
+                format!("the largest: {}", named.join("; ")),
+                "a library is loaded once where it was loaded under two names",
+                &change,
+            )
+        }))
+    }
+
+    /// What is packed as it is, in the forms that an option would give it.
+    fn other_forms(&self, progress: &dyn Progress) -> Result<Vec<Suggestion>> {
+        let tree = self.plan.analysis.tree();
+        let is_elf = |id: EntryId| matches!(tree.entry(id).kind, Kind::File { magic: Magic::Elf, .. });
+        let is_database = |id: EntryId| {
+            let name = tree.path(id).name();
+            tree.entry(id).is_file() && (name.ends_with(b".rdb") || name.ends_with(b".rdx"))
+        };
+        let mut found = Vec::new();
+        if self.settings.transforms.strip != StripMode::All {
+            let mut transforms = self.settings.transforms.clone();
+            transforms.strip = StripMode::All;
+            let change = self.measured(&transforms, &is_elf, progress)?;
+            found.push(self.step(
+                "--strip all".to_owned(),
+                "symbol tables and debug data out of ELF files; what is loaded stays byte for byte".to_owned(),
+                "names in backtraces of native code",
+                &change,
+            ));
+        }
+        if !self.settings.transforms.repack {
+            let mut transforms = self.settings.transforms.clone();
+            transforms.repack = true;
+            let change = self.measured(&transforms, &is_database, progress)?;
+            found.push(self.step(
+                "--repack-rdb".to_owned(),
+                "R's databases opened, so that the zip's deflate sees a whole one".to_owned(),
+                "none known: R reads the same values, from more bytes unzipped",
+                &change,
+            ));
+        }
+        Ok(found)
+    }
+
+    /// What would be other with these transforms, of the packed files for which `considered` holds.
+    fn measured(
+        &self,
+        transforms: &crate::pack::rewrite::Transforms,
+        considered: &(dyn Fn(EntryId) -> bool + Sync),
+        progress: &dyn Progress,
+    ) -> Result<Change> {
+        let tree = self.plan.analysis.tree();
+        let wanted = |id: EntryId| self.now.contains_key(&id) && considered(id);
+        let others: u64 = self.now.iter().filter(|(id, _)| !wanted(**id)).map(|(_, (_, unzipped))| unzipped).sum();
+        let mut options = self.settings.measure_options(transforms);
+        options.unzipped = options.unzipped.saturating_sub(others);
+        options.only = Some(&wanted);
+        let (measurements, _) = Measurements::take(tree, wanted, options, progress)?;
+        let mut change = Change::new();
+        for (id, now) in self.now.iter().filter(|(id, _)| wanted(**id)) {
+            let Some(measured) = measurements.get(*id) else { continue };
+            let then = (measured.zipped(tree.path(*id)), measured.bytes);
+            if then != *now {
+                change.insert(*id, Some(then));
+            }
+        }
+        Ok(change)
+    }
+}
+
+/// How long the target of a link at `from` to `to` is, in bytes, when it is relative.
+fn relative(to: &[u8], from: &[u8]) -> u64 {
+    let parts = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let (to, from) = (parts(to), parts(from));
+    let common = to.iter().zip(&from).take_while(|(a, b)| a == b).count().min(to.len() - 1).min(from.len() - 1);
+    let up = from.len() - 1 - common;
+    let down = to[common..].join(&b'/').len();
+    (3 * up + down) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_as_long_as_the_way_to_its_target() {
+        for (to, from, target) in
+            [("lib/a.so.1", "lib/a.so", "a.so.1"), ("a/b/c", "a/d/e", "../b/c"), ("x", "a/b/c", "../../x")]
+        {
+            assert_eq!(relative(to.as_bytes(), from.as_bytes()), target.len() as u64, "{to} {from}");
+        }
+    }
+}

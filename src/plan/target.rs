@@ -1,0 +1,216 @@
+//! Targets: what a name on the command line stands for (`why`, `--drop`, `--keep`), and names like it when there is none.
+//!
+//! `pkg:Matrix` is a package, in each library that has it (`pkg:Matrix@R/library`: in that one); `lib:…`, `dir:…`, `file:…`
+//! and the name of a language (`r`) are units of the report. Anything else is a path, in the tree or below `/opt`, or the name of a library.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::analysis::Analysis;
+use crate::base::error::{Error, Result};
+use crate::base::list;
+use crate::base::path::TreePath;
+use crate::languages::{ALL, LanguageId};
+use crate::pack::unit_of;
+use crate::resolve::{Object, Outcome};
+use crate::tree::{EntryId, Kind, Place};
+
+/// How many like names a message has.
+const SIMILAR_NAMES: usize = 3;
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    /// A package: its position in [`crate::languages::Packages::all`].
+    Package(usize),
+    /// A unit of the report.
+    Unit(String),
+    /// A directory and everything below it.
+    Directory(EntryId),
+    /// A file or link.
+    Entry(EntryId),
+    /// A library that is only loaded as a dependency, with the links to it.
+    Library(EntryId),
+    /// A library that is not in the tree, by its name.
+    Elsewhere(String),
+}
+
+/// Everything that `text` stands for, sorted; nothing when there is nothing of that name.
+pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
+    let (tree, resolution) = (analysis.tree(), &analysis.resolution);
+    if let Some(package) = text.strip_prefix("pkg:") {
+        return find_package(analysis, package);
+    }
+    let prefixed = ["lib:", "dir:", "file:"].iter().any(|prefix| text.starts_with(prefix));
+    if let Some(id) = path_in_tree(analysis, text).filter(|_| !prefixed) {
+        return vec![from_entry(analysis, id)];
+    }
+    let is_runtime = resolution.packages.languages().iter().any(|language| language.as_str() == text);
+    if prefixed || is_runtime {
+        let mut entries = tree.iter().filter(|(_, entry)| !entry.is_directory());
+        let is_there = entries.any(|(id, _)| unit_of(resolution, id) == text);
+        return if is_there { vec![Target::Unit(text.to_owned())] } else { Vec::new() };
+    }
+    let mut targets: BTreeSet<Target> = BTreeSet::new();
+    // A name alone is one of a library: `curl` may be a program or a package, and must say which.
+    let is_name = text.strip_suffix(".so").is_some() || text.contains(".so.");
+    for (id, _) in tree.all().filter(|(_, entry)| is_name && entry.path.name() == text.as_bytes()) {
+        if leads_to_elf(analysis, id) || tree.is_hidden(id) {
+            targets.insert(from_entry(analysis, id));
+        }
+    }
+    let named = analysis.objects().iter().filter(|(_, elf)| elf.soname.as_deref() == Some(text));
+    targets.extend(named.map(|(id, _)| from_entry(analysis, *id)));
+    if targets.is_empty() && needed_names(analysis).contains_key(text) {
+        targets.insert(Target::Elsewhere(text.to_owned()));
+    }
+    targets.into_iter().collect()
+}
+
+/// A package: `Matrix`, `Matrix@R/library`, or with the type of its language, as in Package URLs: `cran/Matrix`.
+fn find_package(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
+    let packages = &analysis.resolution.packages;
+    let (of, text) = match text.split_once('/') {
+        Some((purl_type, name)) => match ALL.iter().find(|language| language.purl_type() == purl_type) {
+            Some(language) => (Some(language.id()), name),
+            None => (None, text),
+        },
+        None => (None, text),
+    };
+    let (name, library) = text.split_once('@').map_or((text, None), |(name, library)| (name, Some(library)));
+    let is_of = |id: LanguageId| of.is_none_or(|of| of == id);
+    let mut excluded =
+        packages.excluded.packages.iter().filter(|((id, excluded), _)| is_of(*id) && excluded == name).peekable();
+    if excluded.peek().is_some() {
+        let directories = excluded.filter_map(|(_, directory)| analysis.tree().find_even_hidden(directory));
+        return directories.map(Target::Directory).collect();
+    }
+    let wanted = |position: &usize| {
+        let package = packages.get(*position);
+        is_of(package.language) && library.is_none_or(|library| package.library.to_string() == library)
+    };
+    packages.named(name).filter(wanted).map(Target::Package).collect()
+}
+
+/// As [`find`], of an argument of this option or command: nothing is an error that names what is like it.
+///
+/// # Errors
+/// When there is nothing of that name.
+pub(crate) fn resolve_target(analysis: &Analysis<'_>, option: &str, text: &str) -> Result<Vec<Target>> {
+    let targets = find(analysis, text);
+    if !targets.is_empty() {
+        return Ok(targets);
+    }
+    let near = similar_names(analysis, text);
+    Err(Error::Usage {
+        message: format!("{option} {text}: not found in the tree"),
+        help: if near.is_empty() {
+            "give a path in the tree, a library's name such as libgfortran.so.5, or pkg:NAME".to_owned()
+        } else {
+            format!("did you mean {}?", list::with_last(&near, "or"))
+        },
+    })
+}
+
+/// The entries that targets are made of: what is dropped or kept with them. Nothing, when all of it is elsewhere.
+pub(crate) fn entries(analysis: &Analysis<'_>, targets: &[Target]) -> BTreeSet<EntryId> {
+    let (tree, resolution) = (analysis.tree(), &analysis.resolution);
+    let mut all = BTreeSet::new();
+    for target in targets {
+        match target {
+            Target::Package(position) => {
+                all.extend(tree.below(&resolution.packages.get(*position).directory).map(|(id, _)| id));
+            }
+            Target::Unit(name) => {
+                let of_unit = tree.iter().filter(|(id, _)| unit_of(resolution, *id) == *name);
+                all.extend(of_unit.map(|(id, _)| id));
+            }
+            Target::Directory(id) => {
+                let directory = tree.path(*id);
+                all.extend(tree.all().filter(|(_, entry)| entry.path.below(directory).is_some()).map(|(id, _)| id));
+            }
+            Target::Entry(id) => {
+                all.insert(*id);
+            }
+            Target::Library(id) => {
+                let is_link = |entry: &crate::tree::Entry| matches!(entry.kind, Kind::Link { .. });
+                let links = tree.iter().filter(|(link, entry)| {
+                    is_link(entry) && resolution.is_library(*link) && tree.follow(*link) == Place::Inside(*id)
+                });
+                all.extend(links.map(|(link, _)| link).chain([*id]));
+            }
+            Target::Elsewhere(_) => {}
+        }
+    }
+    all
+}
+
+/// How a target is called: as on the command line.
+pub(crate) fn name(analysis: &Analysis<'_>, target: &Target) -> String {
+    match target {
+        Target::Package(position) => analysis.resolution.packages.unit_name(*position),
+        Target::Unit(name) | Target::Elsewhere(name) => name.clone(),
+        Target::Directory(id) | Target::Entry(id) | Target::Library(id) => analysis.tree().path(*id).to_string(),
+    }
+}
+
+fn path_in_tree(analysis: &Analysis<'_>, text: &str) -> Option<EntryId> {
+    let tree = analysis.tree();
+    let below_root = tree.root().and_then(|root| std::path::Path::new(text).strip_prefix(root).ok());
+    let below_root = below_root.and_then(|path| TreePath::new(path.as_os_str().as_encoded_bytes()));
+    let paths = [TreePath::new(text), TreePath::from_mounted(text.as_bytes()), below_root];
+    paths.into_iter().flatten().find_map(|path| tree.find_even_hidden(&path))
+}
+
+fn from_entry(analysis: &Analysis<'_>, id: EntryId) -> Target {
+    let tree = analysis.tree();
+    match &tree.entry(id).kind {
+        Kind::Directory => Target::Directory(id),
+        Kind::File { .. } if analysis.resolution.is_library(id) => Target::Library(id),
+        Kind::Link { .. } if analysis.resolution.is_library(id) => match tree.follow(id) {
+            Place::Inside(file) => Target::Library(file),
+            _ => Target::Entry(id),
+        },
+        Kind::File { .. } | Kind::Link { .. } => Target::Entry(id),
+    }
+}
+
+fn leads_to_elf(analysis: &Analysis<'_>, id: EntryId) -> bool {
+    matches!(analysis.tree().follow(id), Place::Inside(file) if analysis.objects().contains_key(&file))
+}
+
+/// The names of libraries that sometarget needs, true for those that are found in the tree.
+fn needed_names<'a>(analysis: &'a Analysis<'_>) -> BTreeMap<&'a str, bool> {
+    let mut names = BTreeMap::new();
+    for (_, edge) in analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys) {
+        let in_tree = matches!(&edge.outcome, Outcome::Found { object: Object::Tree(_), .. });
+        *names.entry(edge.soname.as_str()).or_insert(false) |= in_tree;
+    }
+    names
+}
+
+/// Names that are written much like `text`, the most alike first, packages before paths.
+fn similar_names(analysis: &Analysis<'_>, text: &str) -> Vec<String> {
+    let wanted = text.rsplit(['/', ':']).next().unwrap_or(text).to_lowercase();
+    let mut found: BTreeSet<(usize, bool, String)> = BTreeSet::new();
+    let mut consider = |last: &str, name: &str| {
+        let last = last.to_lowercase();
+        let longest = last.chars().count().max(wanted.chars().count());
+        let distance = match wanted.len() {
+            3.. if last.starts_with(&wanted) => 1,
+            _ => strsim::damerau_levenshtein(&last, &wanted),
+        };
+        if distance * 5 <= longest * 2 {
+            found.insert((distance, !name.starts_with("pkg:"), name.to_owned()));
+        }
+    };
+    for package in &analysis.resolution.packages.all {
+        consider(&package.name, &format!("pkg:{}", package.name));
+    }
+    for entry in analysis.tree().entries() {
+        consider(&String::from_utf8_lossy(entry.path.name()), &entry.path.to_string());
+    }
+    for soname in needed_names(analysis).into_iter().filter(|(_, in_tree)| !in_tree).map(|(soname, _)| soname) {
+        consider(soname, soname);
+    }
+    found.into_iter().take(SIMILAR_NAMES).map(|(.., name)| name).collect()
+}

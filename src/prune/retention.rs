@@ -1,0 +1,429 @@
+//! Retention: what is kept in the layers by what, and so what goes when something is dropped.
+//!
+//! Most files are kept because they are there. Two kinds are kept only while something that is kept needs them: libraries
+//! that are only loaded as a dependency, and files that a rule would drop and the guard took back. Who needs them is in the
+//! graph. When something is dropped, only what it leads to can lose its last holder. The algorithm is trial deletion
+//! (Bacon and Rajan, "Concurrent Cycle Collection in Reference Counted Systems", 2001): that part is a suspect as a whole,
+//! and whatever is still held from outside of it is cleared, with what it holds in turn. So circles of libraries are no
+//! trouble, and a question costs as much as the part is large. For one library the answer is what it dominates in the graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::Pruning;
+use crate::languages::ALL;
+use crate::resolve::{Node, Resolution};
+use crate::tree::{EntryId, Kind, Place, Tree};
+
+/// What goes when something is dropped; each list is sorted by path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// What was to be dropped, with the links that lead to it.
+    pub dropped: Vec<EntryId>,
+    /// Libraries that nothing kept needs any more, with the links to them, and links to directories of which nothing is left.
+    pub with_it: Vec<EntryId>,
+    /// What rules would drop, and were held back from by what goes now.
+    pub released: Vec<EntryId>,
+}
+
+impl Removal {
+    /// Everything that goes.
+    pub fn all(&self) -> impl Iterator<Item = EntryId> {
+        self.dropped.iter().chain(&self.with_it).chain(&self.released).copied()
+    }
+}
+
+/// When something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeepWhile {
+    /// As long as it is not dropped.
+    Always,
+    /// As long as something that holds it is there.
+    AnyHolder,
+    /// As long as everything that holds it is there.
+    AllHolders,
+}
+
+/// What a question makes of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is as it was.
+    Untouched,
+    /// It is dropped, or goes because of that.
+    Removed,
+    /// It may be lost.
+    Suspect,
+    /// Something that stays holds it.
+    Cleared,
+}
+
+/// A link to a directory, the positions of the entries below that, and how many of these are packed.
+struct Folder {
+    link: usize,
+    below: Range<usize>,
+    packed: usize,
+}
+
+/// What keeps what. Nodes are the entries of the tree, by position; after them the packages, the languages, and for
+/// each rule and package what the guard took back as a whole.
+pub struct Retention {
+    ids: Vec<EntryId>,
+    /// The entries that are in layers.
+    packed: Vec<bool>,
+    /// The entries that `--keep` names: nothing drops them.
+    pinned: Vec<bool>,
+    /// The entries that rules would drop.
+    guarded: Vec<bool>,
+    /// The libraries that are only loaded as a dependency, and the links to them.
+    libraries: Vec<bool>,
+    keep: Vec<KeepWhile>,
+    keeps: Vec<Vec<usize>>,
+    held_by: Vec<Vec<usize>>,
+    /// Whether a node holds what it needs: it is there in any case, or something that is there holds it.
+    alive: Vec<bool>,
+    /// The package whose DESCRIPTION an entry is.
+    describes: BTreeMap<usize, usize>,
+    /// The links that name an entry or lead to it.
+    links: BTreeMap<usize, Vec<usize>>,
+    folders: Vec<Folder>,
+    state: Vec<State>,
+    touched: Vec<usize>,
+}
+
+impl Retention {
+    /// What keeps what in a tree that is pruned so.
+    pub fn new(resolution: &Resolution<'_>, pruning: &Pruning) -> Self {
+        let tree = &resolution.tree;
+        let entries = tree.entries().len();
+        let is_empty = |id: EntryId| tree.below(tree.path(id)).next().is_none();
+        let kept = |id: EntryId| !tree.is_hidden(id) && pruning.keeps(id);
+        let of_each = |holds: &dyn Fn(EntryId) -> bool| tree.all().map(|(id, _)| holds(id)).collect::<Vec<bool>>();
+        let mut retention = Self {
+            ids: tree.all().map(|(id, _)| id).collect(),
+            packed: of_each(&|id| kept(id) && (!tree.entry(id).is_directory() || is_empty(id))),
+            pinned: of_each(&|id| pruning.is_pinned(id)),
+            guarded: of_each(&|id| kept(id) && pruning.matching(id).next().is_some()),
+            libraries: of_each(&|id| resolution.is_library(id)),
+            keep: vec![KeepWhile::Always; entries + resolution.packages.all.len() + ALL.len()],
+            keeps: Vec::new(),
+            held_by: Vec::new(),
+            alive: Vec::new(),
+            describes: BTreeMap::new(),
+            links: BTreeMap::new(),
+            folders: Vec::new(),
+            state: Vec::new(),
+            touched: Vec::new(),
+        };
+        retention.add_links(tree);
+        retention.add_needs(resolution, pruning);
+        retention.find_alive();
+        // A library that nothing needs is there all the same, so it holds what it needs itself. A link to one holds nothing.
+        for (id, _) in tree.iter().filter(|(id, entry)| entry.is_file() && resolution.is_library(*id)) {
+            let at = id.index();
+            if retention.packed[at] && !retention.guarded[at] && !retention.alive[at] {
+                retention.keep[at] = KeepWhile::Always;
+            }
+        }
+        retention.find_alive();
+        retention.state = vec![State::Untouched; retention.keep.len()];
+        retention
+    }
+
+    fn add_links(&mut self, tree: &Tree) {
+        for (id, entry) in tree.iter().filter(|(id, _)| self.packed[id.index()]) {
+            if !matches!(entry.kind, Kind::Link { .. }) {
+                continue;
+            }
+            let target = match tree.follow(id) {
+                Place::Inside(target) => Some(target),
+                _ => None,
+            };
+            for to in tree.next_hop(id).into_iter().chain(target).filter(|to| self.packed[to.index()]) {
+                let links = self.links.entry(to.index()).or_default();
+                if !links.contains(&id.index()) {
+                    links.push(id.index());
+                }
+            }
+            let Some(directory) = target.filter(|target| tree.entry(*target).is_directory()) else { continue };
+            let below: Vec<usize> = tree.below(tree.path(directory)).map(|(id, _)| id.index()).collect();
+            let packed = below.iter().filter(|at| self.packed[**at]).count();
+            if let (Some(first), Some(last), 1..) = (below.first(), below.last(), packed) {
+                self.folders.push(Folder { link: id.index(), below: *first..*last + 1, packed });
+            }
+        }
+    }
+
+    fn add_needs(&mut self, resolution: &Resolution<'_>, pruning: &Pruning) {
+        let entries = self.ids.len();
+        let packages = &resolution.packages.all;
+        let languages = entries + packages.len();
+        let wholes_from = languages + ALL.len();
+        let mut edges: Vec<(usize, usize)> = Vec::new();
+        for (position, package) in packages.iter().enumerate().filter(|(_, p)| self.packed[p.entry.index()]) {
+            self.keep[entries + position] = KeepWhile::AnyHolder;
+            self.describes.insert(package.entry.index(), entries + position);
+            edges.push((package.entry.index(), entries + position));
+        }
+        // What a rule was held back from in a package comes and goes as a whole.
+        let mut wholes: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        let mut parts_of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for at in (0..entries).filter(|at| self.packed[*at] && !self.pinned[*at]) {
+            let id = self.ids[at];
+            if self.guarded[at] {
+                let Some(package) = resolution.packages.of_path(resolution.tree.path(id)) else {
+                    self.keep[at] = KeepWhile::AnyHolder;
+                    continue;
+                };
+                self.keep[at] = KeepWhile::AllHolders;
+                for rule in &pruning.matches[at] {
+                    let next = wholes_from + wholes.len();
+                    let whole = *wholes.entry((*rule, package)).or_insert(next);
+                    parts_of.entry(at).or_default().push(whole);
+                    edges.push((whole, at));
+                }
+            } else if self.libraries[at] {
+                self.keep[at] = KeepWhile::AnyHolder;
+            }
+        }
+        self.keep.resize(wholes_from + wholes.len(), KeepWhile::AnyHolder);
+
+        let position = |node: &Node| match node {
+            Node::Runtime(id) => ALL.iter().position(|language| language.id() == *id).map(|at| languages + at),
+            Node::Entry(id) => Some(id.index()).filter(|at| self.packed[*at]),
+            Node::Package(p) => Some(entries + p).filter(|_| self.packed[packages[*p].entry.index()]),
+            Node::Image(_) | Node::Missing(_) => None,
+        };
+        for from in resolution.graph.nodes() {
+            let Some(at) = position(from) else { continue };
+            for to in resolution.graph.needs(from).into_iter().filter_map(|(to, _)| position(to)) {
+                match self.keep[to] {
+                    KeepWhile::Always => {}
+                    KeepWhile::AnyHolder => edges.push((at, to)),
+                    KeepWhile::AllHolders => edges.extend(parts_of[&to].iter().map(|whole| (at, *whole))),
+                }
+            }
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        self.keeps = vec![Vec::new(); self.keep.len()];
+        self.held_by = vec![Vec::new(); self.keep.len()];
+        for (from, to) in edges {
+            self.keeps[from].push(to);
+            self.held_by[to].push(from);
+        }
+    }
+
+    /// Finds what is held, from what is there in any case.
+    fn find_alive(&mut self) {
+        let entries = self.ids.len();
+        let there = |at: usize| self.keep[at] == KeepWhile::Always && (at >= entries || self.packed[at]);
+        let mut alive: Vec<bool> = (0..self.keep.len()).map(there).collect();
+        let mut queue: Vec<usize> = (0..alive.len()).filter(|at| alive[*at]).collect();
+        while let Some(from) = queue.pop() {
+            for to in &self.keeps[from] {
+                if !alive[*to] && self.is_held(*to, |by| alive[by]) {
+                    alive[*to] = true;
+                    queue.push(*to);
+                }
+            }
+        }
+        self.alive = alive;
+    }
+
+    fn is_held(&self, at: usize, by: impl Fn(usize) -> bool) -> bool {
+        let mut held_by = self.held_by[at].iter();
+        match self.keep[at] {
+            KeepWhile::Always => true,
+            KeepWhile::AnyHolder => held_by.any(|from| by(*from)),
+            KeepWhile::AllHolders => held_by.all(|from| by(*from)),
+        }
+    }
+
+    /// What goes when these entries are dropped together. What is in no layer now, or is kept on request, does not go.
+    pub fn drop(&mut self, entries: impl IntoIterator<Item = EntryId>) -> Removal {
+        let mut dropped: Vec<usize> = Vec::new();
+        for id in entries {
+            self.take(id.index(), &mut dropped);
+        }
+        let lost = self.lost();
+        let (released, libraries): (BTreeSet<usize>, BTreeSet<usize>) =
+            lost.into_iter().partition(|at| self.guarded[*at]);
+        let mut others = Vec::new();
+        for at in libraries.iter().chain(&released) {
+            self.take(*at, &mut others);
+        }
+        self.take_links_to_nothing(&dropped, &mut others);
+        let with_it = others.into_iter().filter(|at| !released.contains(at)).collect();
+        for at in self.touched.drain(..) {
+            self.state[at] = State::Untouched;
+        }
+        let ids = |mut positions: Vec<usize>| {
+            positions.sort_unstable();
+            positions.into_iter().map(|at| self.ids[at]).collect()
+        };
+        Removal { dropped: ids(dropped), with_it: ids(with_it), released: ids(released.into_iter().collect()) }
+    }
+
+    fn set(&mut self, at: usize, state: State) {
+        if self.state[at] == State::Untouched {
+            self.touched.push(at);
+        }
+        self.state[at] = state;
+    }
+
+    /// Takes an entry and every link that would lead to nothing without it.
+    fn take(&mut self, at: usize, taken: &mut Vec<usize>) {
+        let mut queue = vec![at];
+        while let Some(at) = queue.pop() {
+            if !self.packed[at] || self.pinned[at] || self.state[at] == State::Removed {
+                continue;
+            }
+            self.set(at, State::Removed);
+            taken.push(at);
+            if let Some(package) = self.describes.get(&at) {
+                self.set(*package, State::Removed);
+            }
+            queue.extend(self.links.get(&at).into_iter().flatten());
+        }
+    }
+
+    /// The entries that nothing holds any more, when what is `Removal` goes.
+    fn lost(&mut self) -> Vec<usize> {
+        let mut next = 0;
+        while let Some(from) = self.touched.get(next).copied() {
+            next += 1;
+            for position in 0..self.keeps[from].len() {
+                let to = self.keeps[from][position];
+                let may_go = self.alive[to] && self.keep[to] != KeepWhile::Always;
+                if may_go && self.state[to] == State::Untouched {
+                    self.set(to, State::Suspect);
+                }
+            }
+        }
+        let suspects: Vec<usize> =
+            self.touched.iter().copied().filter(|at| self.state[*at] == State::Suspect).collect();
+        let mut queue = suspects.clone();
+        while let Some(at) = queue.pop() {
+            let there = |by: usize| match self.state[by] {
+                State::Untouched => self.alive[by],
+                State::Cleared => true,
+                State::Removed | State::Suspect => false,
+            };
+            if self.state[at] == State::Suspect && self.is_held(at, there) {
+                self.state[at] = State::Cleared;
+                queue.extend(&self.keeps[at]);
+            }
+        }
+        let entries = self.ids.len();
+        let is_lost = |at: &usize| {
+            let goes = *at < entries && (self.libraries[*at] || self.guarded[*at]);
+            goes && self.state[*at] == State::Suspect
+        };
+        suspects.into_iter().filter(is_lost).collect()
+    }
+
+    /// Adds the links to directories of which nothing is left, and those to them.
+    fn take_links_to_nothing(&mut self, dropped: &[usize], others: &mut Vec<usize>) {
+        loop {
+            if self.folders.is_empty() {
+                return;
+            }
+            let before = others.len();
+            let mut gone: Vec<usize> = dropped.iter().chain(&*others).copied().collect();
+            gone.sort_unstable();
+            for number in 0..self.folders.len() {
+                let Folder { link, below, packed } = &self.folders[number];
+                let first = gone.partition_point(|at| *at < below.start);
+                let end = gone.partition_point(|at| *at < below.end);
+                if end - first == *packed {
+                    self.take(*link, others);
+                }
+            }
+            if others.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use petgraph::algo::dominators::simple_fast;
+    use petgraph::graph::DiGraph;
+
+    use super::*;
+
+    /// Libraries that need each other, and a few programs that need some of them.
+    fn world(ids: &[EntryId], programs: usize, edges: &[(usize, usize)]) -> Retention {
+        let nodes = ids.len();
+        let mut retention = Retention {
+            ids: ids.to_vec(),
+            packed: vec![true; nodes],
+            pinned: vec![false; nodes],
+            guarded: vec![false; nodes],
+            libraries: (0..nodes).map(|at| at >= programs).collect(),
+            keep: (0..nodes).map(|at| if at < programs { KeepWhile::Always } else { KeepWhile::AnyHolder }).collect(),
+            keeps: vec![Vec::new(); nodes],
+            held_by: vec![Vec::new(); nodes],
+            alive: Vec::new(),
+            describes: BTreeMap::new(),
+            links: BTreeMap::new(),
+            folders: Vec::new(),
+            state: vec![State::Untouched; nodes],
+            touched: Vec::new(),
+        };
+        for (from, to) in edges {
+            retention.keeps[*from].push(*to);
+            retention.held_by[*to].push(*from);
+        }
+        retention.find_alive();
+        retention
+    }
+
+    #[test]
+    fn what_goes_with_a_library_is_what_it_dominates() {
+        const NODES: usize = 40;
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in 10..10 + NODES {
+            std::fs::write(directory.path().join(name.to_string()), "").expect("written");
+        }
+        let (tree, _) = crate::tree::scan_directory(directory.path()).expect("read");
+        let ids: Vec<EntryId> = tree.iter().map(|(id, _)| id).collect();
+        let mut state = 1_u64;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).expect("31 bits") % below
+        };
+        for round in 0..200 {
+            let programs = 1 + random(6);
+            // From a few edges, where much hangs on one, to many, with circles.
+            let count = NODES + random(NODES * 2);
+            let edges: BTreeSet<(usize, usize)> = (0..count)
+                .map(|_| (random(NODES), programs + random(NODES - programs)))
+                .filter(|(from, to)| from != to)
+                .collect();
+            let edges: Vec<(usize, usize)> = edges.into_iter().collect();
+            let mut graph = DiGraph::<(), ()>::new();
+            let nodes: Vec<_> = (0..=NODES).map(|_| graph.add_node(())).collect();
+            for program in 0..programs {
+                graph.add_edge(nodes[NODES], nodes[program], ());
+            }
+            for (from, to) in &edges {
+                graph.add_edge(nodes[*from], nodes[*to], ());
+            }
+            let dominators = simple_fast(&graph, nodes[NODES]);
+            let mut retention = world(&ids, programs, &edges);
+            for at in 0..NODES {
+                let dominated: Vec<EntryId> = (0..NODES)
+                    .filter(|other| *other != at)
+                    .filter(|other| {
+                        dominators.dominators(nodes[*other]).is_some_and(|mut above| above.any(|n| n == nodes[at]))
+                    })
+                    .map(|other| ids[other])
+                    .collect();
+                let went = retention.drop([ids[at]]);
+                assert_eq!((went.dropped, went.with_it), (vec![ids[at]], dominated), "round {round}, node {at}");
+            }
+        }
+    }
+}

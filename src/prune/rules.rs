@@ -1,0 +1,357 @@
+//! Prune rules: which files could go, why that is safe, and what it breaks.
+
+use std::sync::LazyLock;
+
+use globset::GlobSet;
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::base::error::{Error, Result};
+use crate::base::globs;
+use crate::base::path::TreePath;
+use crate::base::toml::{built_in, from_toml};
+use crate::languages::{ALL, Roots};
+
+/// The rule files that belong to no language.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("rules/prune/system-docs.toml", include_str!("../../rules/prune/system-docs.toml")),
+    ("rules/prune/development.toml", include_str!("../../rules/prune/development.toml")),
+    ("rules/prune/foreign.toml", include_str!("../../rules/prune/foreign.toml")),
+    ("rules/prune/optional.toml", include_str!("../../rules/prune/optional.toml")),
+    ("rules/prune/libraries.toml", include_str!("../../rules/prune/libraries.toml")),
+];
+
+/// Whether a rule is on by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// On by default.
+    Safe,
+    /// On when selected: some functions need what it drops.
+    Extra,
+    /// Not a rule to turn on: what the command line names.
+    #[serde(skip)]
+    Requested,
+}
+
+/// What a rule can ask of a file beside its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// It is a library that nothing which is kept loads.
+    Unloaded,
+}
+
+/// A rule as written. It cannot exist without its reasons and its examples.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneRule {
+    /// Its stable code: `D101`.
+    pub code: String,
+    /// Its short name.
+    pub name: String,
+    /// What the files are.
+    pub what: String,
+    /// Why a function does not need them.
+    pub why_safe: String,
+    /// What stops working.
+    pub breaks: String,
+    /// Whether it is on by default.
+    pub level: Level,
+    /// Globs of what it drops. `{library}` stands for every R library, `{r_home}` for R's home.
+    #[serde(rename = "match")]
+    pub globs: Vec<String>,
+    /// Globs of what it spares.
+    #[serde(default)]
+    pub unless: Vec<String>,
+    /// A regular expression that a path must match as well; empty when unused.
+    #[serde(default)]
+    pub pattern: String,
+    /// What must be true of a file beside its path.
+    #[serde(default)]
+    pub only: Option<Condition>,
+    /// Paths it drops: they are its test.
+    pub drops: Vec<String>,
+    /// Paths that look alike and stay: they are its test too.
+    pub keeps: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleFile {
+    rule: Vec<PruneRule>,
+}
+
+/// What is dropped because somebody said so: a rule for the report, and its page.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestedRule {
+    code: String,
+    name: String,
+    what: String,
+    why_safe: String,
+    breaks: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestedFile {
+    rule: [RequestedRule; 3],
+}
+
+/// The rules that stand for `--drop` and `--handler` in reports: what `--drop` names, what goes because nothing else needs
+/// it, and what no handler uses.
+pub fn requested_rules() -> &'static [PruneRule; 3] {
+    static RULES: LazyLock<[PruneRule; 3]> = LazyLock::new(|| {
+        let file: RequestedFile = built_in("rules/requested.toml", include_str!("../../rules/requested.toml"));
+        file.rule.map(|rule| PruneRule {
+            code: rule.code,
+            name: rule.name,
+            what: rule.what,
+            why_safe: rule.why_safe,
+            breaks: rule.breaks,
+            level: Level::Requested,
+            globs: Vec::new(),
+            unless: Vec::new(),
+            pattern: String::new(),
+            only: None,
+            drops: Vec::new(),
+            keeps: Vec::new(),
+        })
+    });
+    &RULES
+}
+
+/// Rules in the order of their codes, each on or off.
+#[derive(Debug, Clone)]
+pub struct PruneRules {
+    rules: Vec<(PruneRule, bool)>,
+}
+
+impl PruneRules {
+    /// The built-in rules and those in `files`; the safe ones are on.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is no rule file, or repeats a code or a name.
+    pub fn load(files: &[std::path::PathBuf]) -> Result<Self> {
+        let mut rules = Self { rules: Vec::new() };
+        let of_languages = ALL.iter().flat_map(|language| language.rules());
+        for (file, text) in BUILT_IN.iter().chain(of_languages) {
+            rules.add(file, text)?;
+        }
+        for path in files {
+            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            rules.add(&path.display().to_string(), &text)?;
+        }
+        Ok(rules)
+    }
+
+    /// The rules of one text alone; `file` names it in messages.
+    ///
+    /// # Errors
+    /// When the text is no rule file, or repeats a code or a name.
+    pub fn parse(file: &str, text: &str) -> Result<Self> {
+        let mut rules = Self { rules: Vec::new() };
+        rules.add(file, text)?;
+        Ok(rules)
+    }
+
+    fn add(&mut self, file: &str, text: &str) -> Result<()> {
+        for rule in from_toml::<RuleFile>(file, text)?.rule {
+            check(file, &rule)?;
+            let mut known = self.rules.iter().map(|(rule, _)| rule).chain(requested_rules());
+            if let Some(old) = known.find(|old| old.code == rule.code || old.name == rule.name) {
+                return Err(wrong(file, &rule, &format!("there is already a rule {} ({})", old.code, old.name)));
+            }
+            let on = rule.level == Level::Safe;
+            self.rules.push((rule, on));
+        }
+        self.rules.sort_by(|(a, _), (b, _)| a.code.cmp(&b.code));
+        Ok(())
+    }
+
+    /// Every rule, and whether it is on, in the order of their codes.
+    pub fn iter(&self) -> impl Iterator<Item = (&PruneRule, bool)> {
+        self.rules.iter().map(|(rule, on)| (rule, *on))
+    }
+
+    /// Turns the rule with this code or name on or off; says whether there is one.
+    pub fn set(&mut self, code_or_name: &str, on: bool) -> bool {
+        match self.rules.iter_mut().find(|(rule, _)| rule.code == code_or_name || rule.name == code_or_name) {
+            Some((_, state)) => {
+                *state = on;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Turns every rule of a level on or off.
+    pub fn set_level(&mut self, level: Level, on: bool) {
+        for (rule, state) in &mut self.rules {
+            if rule.level == level {
+                *state = on;
+            }
+        }
+    }
+
+    /// The rules that are on, ready to be asked about paths of a tree with these roots.
+    ///
+    /// # Errors
+    /// When a glob or pattern cannot be compiled.
+    pub fn compile(&self, roots: &Roots) -> Result<Vec<CompiledRule>> {
+        self.rules.iter().filter(|(_, on)| *on).map(|(rule, _)| CompiledRule::new(rule, roots)).collect()
+    }
+}
+
+/// A rule that can be asked about paths.
+pub struct CompiledRule {
+    /// The rule as written.
+    pub rule: PruneRule,
+    globs: GlobSet,
+    unless: GlobSet,
+    pattern: Option<Regex>,
+}
+
+impl CompiledRule {
+    fn new(rule: &PruneRule, roots: &Roots) -> Result<Self> {
+        let bad = |error: &dyn std::fmt::Display| wrong("rules", rule, &error.to_string());
+        Ok(Self {
+            globs: compile_globs(&rule.globs, roots).map_err(|e| bad(&e))?,
+            unless: compile_globs(&rule.unless, roots).map_err(|e| bad(&e))?,
+            pattern: match rule.pattern.as_str() {
+                "" => None,
+                pattern => Some(Regex::new(pattern).map_err(|e| bad(&e))?),
+            },
+            rule: rule.clone(),
+        })
+    }
+
+    /// Whether the rule would drop the file or link at this path.
+    pub fn drops(&self, path: &TreePath) -> bool {
+        let path = path.as_path();
+        self.globs.is_match(path)
+            && !self.unless.is_match(path)
+            && self.pattern.as_ref().is_none_or(|pattern| path.to_str().is_some_and(|text| pattern.is_match(text)))
+    }
+}
+
+/// Puts each root in the place of its placeholder. A glob whose placeholder stands for nothing matches nothing.
+fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globset::Error> {
+    let mut all = Vec::new();
+    for glob in globs {
+        let mut expanded = vec![glob.clone()];
+        for (placeholder, paths) in roots.iter().filter(|(placeholder, _)| glob.contains(placeholder)) {
+            let put = |glob: &String, path: &str| match path {
+                // An installation can be the root itself.
+                "" => glob.replace(&format!("{placeholder}/"), ""),
+                path => glob.replace(placeholder, &globset::escape(path)),
+            };
+            let each = |glob: &String| paths.iter().filter_map(|path| Some(put(glob, path.as_str()?))).collect();
+            expanded = expanded.iter().flat_map::<Vec<String>, _>(each).collect();
+        }
+        all.extend(expanded);
+    }
+    globs::set(&all)
+}
+
+fn check(file: &str, rule: &PruneRule) -> Result<()> {
+    for (field, empty) in [
+        ("code", rule.code.is_empty()),
+        ("name", rule.name.is_empty()),
+        ("what", rule.what.is_empty()),
+        ("why_safe", rule.why_safe.is_empty()),
+        ("breaks", rule.breaks.is_empty()),
+        ("match", rule.globs.is_empty()),
+        ("drops", rule.drops.is_empty()),
+        ("keeps", rule.keeps.is_empty()),
+    ] {
+        if empty {
+            return Err(wrong(file, rule, &format!("\"{field}\" is empty: a rule needs its reasons and examples")));
+        }
+    }
+    // Globs and examples are tried at once: a rule that does not do what it says never reaches a tree.
+    let example =
+        |path: &str| TreePath::new(path).ok_or_else(|| wrong(file, rule, &format!("{path:?} leaves the tree")));
+    let roots = ALL.iter().fold(Roots::default(), |roots, language| roots.with(&language.example_roots()));
+    let compiled = CompiledRule::new(rule, &roots)?;
+    for path in &rule.drops {
+        if !compiled.drops(&example(path)?) {
+            return Err(wrong(file, rule, &format!("it does not drop its own example {path:?}")));
+        }
+    }
+    for path in &rule.keeps {
+        if compiled.drops(&example(path)?) {
+            return Err(wrong(file, rule, &format!("it drops {path:?}, which it says it keeps")));
+        }
+    }
+    Ok(())
+}
+
+fn wrong(file: &str, rule: &PruneRule, message: &str) -> Error {
+    Error::Data {
+        file: file.to_owned(),
+        message: format!("rule {} ({}): {message}", rule.code, rule.name),
+        help: "correct the rule; `layerfit rules CODE` shows a built-in one".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str = r#"
+        [[rule]]
+        code = "X1"
+        name = "notes"
+        what = "notes"
+        why_safe = "nobody reads them"
+        breaks = "nothing known"
+        level = "safe"
+        match = ["{library}/*/notes/**", "**/*.note"]
+        unless = ["**/keep.note"]
+        drops = ["R/lib64/R/library/stats/notes/a"]
+        keeps = ["R/lib64/R/library/notes/R/notes.rdb"]
+    "#;
+
+    fn load(text: &str) -> Result<PruneRules> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        PruneRules::load(&[file.path().to_owned()])
+    }
+
+    #[test]
+    fn every_built_in_rule_does_to_its_examples_what_it_says() {
+        // Loading tries every example; this test is here to say so by name when one fails.
+        let rules = PruneRules::load(&[]).expect("the built-in rules hold");
+        assert!(rules.iter().count() > 20);
+    }
+
+    #[test]
+    fn placeholders_stand_for_every_library_and_escape_its_name() {
+        let rules = load(RULE).expect("a rule");
+        let path = |text: &str| TreePath::new(text).expect("a path");
+        let mut roots = Roots::default();
+        roots.add("{library}", [path("a[b]/library"), path("site")]);
+        let compiled = rules.compile(&roots).expect("compiles");
+        let rule = compiled.iter().find(|c| c.rule.code == "X1").expect("there");
+        assert!(rule.drops(&path("a[b]/library/x/notes/deep/er")));
+        assert!(rule.drops(&path("site/x/notes/a")));
+        assert!(!rule.drops(&path("ab/library/x/notes/a")));
+        assert!(rule.drops(&path("any/where.note")) && !rule.drops(&path("any/keep.note")));
+    }
+
+    #[test]
+    fn a_rule_without_reasons_or_that_fails_its_examples_is_refused() {
+        for (from, to, says) in [
+            ("nobody reads them", "", "why_safe"),
+            ("stats/notes/a", "stats/R/a", "its own example"),
+            ("notes/R/notes.rdb", "a/notes/b", "says it keeps"),
+            ("level", "leevl", "leevl"),
+            ("**/*.note", "[", "rule X1"),
+        ] {
+            let error = load(&RULE.replace(from, to)).expect_err(says).to_string();
+            assert!(error.contains(says), "{says}: {error}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A template for AWS SAM beside the layers: a layer version for each of them, and an example function that has them all and
+//! is triggered by objects in a bucket (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/>).
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde::Serialize;
+
+use crate::base::atomic::replace_file;
+use crate::base::error::{Error, Result};
+use crate::pack::output::architecture;
+use crate::report::{LayerReport, Report};
+use crate::runtime::RuntimeProfile;
+
+/// The first line of a template. A file that begins otherwise is the user's.
+const MARKER: &str =
+    "# Written by `layerfit pack --template`, and written anew by the next. A copy is yours to change.";
+const TEMPLATE: &str = include_str!("sam.yaml");
+/// The runtime of the example function where the layers are for no image of Lambda's.
+const RUNTIME: &str = "provided.al2023";
+
+/// A template that is to be written.
+#[derive(Debug)]
+pub struct Template {
+    path: PathBuf,
+}
+
+#[derive(Serialize)]
+struct TemplateLayer {
+    resource: String,
+    name: String,
+    description: String,
+    content: String,
+}
+
+impl Template {
+    /// Begins to write a template of layers of the tree `root` to `path`, before there is anything to say in it.
+    ///
+    /// # Errors
+    /// When there is something that layerfit did not write, or that cannot be read; and in the tree, where the next run would
+    /// pack it.
+    pub fn begin(path: &Path, root: &Path) -> Result<Self> {
+        if let (Ok(root), Ok(directory)) = (root.canonicalize(), directory(path).canonicalize())
+            && directory.starts_with(&root)
+        {
+            return Err(Error::Usage {
+                message: format!("--template {}: is in the tree to be packed", path.display()),
+                help: "give a file outside of it, beside the output directory".to_owned(),
+            });
+        }
+        match std::fs::read(path) {
+            Ok(bytes) if bytes.starts_with(MARKER.as_bytes()) => {}
+            Ok(_) => {
+                return Err(Error::Usage {
+                    message: format!("{}: layerfit did not write this file", path.display()),
+                    help: "move it away, or give another file with --template".to_owned(),
+                });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let directory = directory(path);
+                if !directory.is_dir() {
+                    return Err(Error::Usage {
+                        message: format!("--template {}: there is no {}", path.display(), directory.display()),
+                        help: "make the directory, or give another file".to_owned(),
+                    });
+                }
+            }
+            Err(error) => return Err(Error::io("read", path)(error)),
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Writes the template of layers that are in the directory `output`, whole or not at all. The function has the
+    /// architecture that was asked for, or that of most files.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, output: &Path, report: &Report, asked: Option<&str>) -> Result<()> {
+        // As they really are: between paths with ".." or links in them, the way could not be told from their names.
+        let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
+        let (from, output) = (real(directory(&self.path))?, real(output)?);
+        // Between two absolute paths there always is a way.
+        let content = pathdiff::diff_paths(&output, from).unwrap_or(output);
+        replace_file(&self.path, text(report, &content, asked)?.as_bytes())
+    }
+}
+
+/// The directory that a file is in.
+fn directory(file: &Path) -> &Path {
+    file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The template, with the layers in the directory `content`, as seen from where it will be.
+fn text(report: &Report, content: &Path, asked: Option<&str>) -> Result<String> {
+    let mut taken: BTreeSet<String> = ["ExampleFunction", "Bucket", "BucketName"].map(str::to_owned).into();
+    let of_layer = |layer: &LayerReport| TemplateLayer {
+        resource: resource(&layer.name, &mut taken),
+        name: layer_name(&layer.name),
+        description: format!("{} of {}", layer.name, report.root)
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(256)
+            .collect(),
+        content: content.join(&layer.zip).to_string_lossy().into_owned(),
+    };
+    let layers: Vec<TemplateLayer> = report.layers.iter().flatten().map(of_layer).collect();
+    let runtime = Some(report.runtime.as_str()).filter(|name| RuntimeProfile::is_lambda(name));
+    let of_most = architecture(report.objects.iter().map(|object| object.machine.as_str()));
+    let render = || {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        // The ending of the name makes JSON of every value.
+        environment.add_template("sam.yaml", TEMPLATE)?;
+        environment.get_template("sam.yaml")?.render(context! {
+            marker => MARKER,
+            description => format!("{} in {} layers", report.root, layers.len()),
+            runtime => runtime.unwrap_or(RUNTIME),
+            runtimes => runtime.map(str::to_owned).into_iter().collect::<Vec<String>>(),
+            architecture => asked.or(of_most).map(str::to_owned),
+            layers => Serde(&layers),
+        })
+    };
+    render().map(|text| text + "\n").map_err(Error::bug("render the template"))
+}
+
+/// A name for a layer's resource that no other has: CloudFormation wants letters and digits.
+fn resource(layer: &str, taken: &mut BTreeSet<String>) -> String {
+    let words = layer.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut name: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
+    if !name.starts_with("Layer") {
+        name.insert_str(0, "Layer");
+    }
+    name.truncate(200);
+    let numbers = (2_usize..).map(|number| format!("{name}x{number}"));
+    let free = std::iter::once(name.clone()).chain(numbers).find(|name| !taken.contains(name)).unwrap_or(name);
+    taken.insert(free.clone());
+    free
+}
+
+/// A layer's name with what Lambda takes: letters, digits, hyphens and underscores.
+fn layer_name(layer: &str) -> String {
+    layer.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_are_alphanumeric_and_each_has_its_own_name() {
+        let mut taken = BTreeSet::new();
+        let names = ["layer-1", "r", "my-own.lib", "my_own-lib", "myOwn lib", "ä", "ö"];
+        let names = names.map(|name| resource(name, &mut taken));
+        assert_eq!(
+            names,
+            ["Layer1", "LayerR", "LayerMyOwnLib", "LayerMyOwnLibx2", "LayerMyOwnLibx3", "Layer", "Layerx2"]
+        );
+    }
+}

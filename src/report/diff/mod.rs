@@ -1,0 +1,248 @@
+//! What is other in one set of layers than in another: by layer, package, rule and file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+mod show;
+mod snapshot;
+
+use crate::base::size::Size;
+pub use show::{json, markdown, schema, table};
+use snapshot::Owners;
+pub(crate) use snapshot::size_of;
+pub use snapshot::{Snapshot, SnapshotLayer, SnapshotPackage, SnapshotRule};
+
+/// The form of the JSON.
+const SCHEMA: u32 = 1;
+
+/// What is other in one set of layers than in another.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Diff {
+    /// The form of this document.
+    pub schema: u32,
+    /// What the old layers were made of or read from.
+    pub old: String,
+    /// The same for the new ones.
+    pub new: String,
+    /// All layers together.
+    pub total: Change,
+    /// The layers that weigh other than they did, in their order, those that are gone last.
+    pub layers: Vec<Change>,
+    /// The packages that weigh other than they did or have another version, what grew most first.
+    pub packages: Vec<Change>,
+    /// Files of no package that weigh other than they did, together.
+    pub others: Change,
+    /// What rules drop now and did before, by their codes and names.
+    pub rules: Vec<Change>,
+    /// The files that are new, gone or have another content, what grew most first.
+    pub files: Vec<FileChange>,
+    /// What is in another layer than it was.
+    pub moved: Vec<Moved>,
+}
+
+/// What something weighs, and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Change {
+    /// What it is.
+    pub name: String,
+    /// What it weighed; nothing when it was not there.
+    pub before: Option<Size>,
+    /// What it weighs; nothing when it is gone.
+    pub now: Option<Size>,
+    /// The version of a package, before and now, when they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions: Option<(String, String)>,
+}
+
+/// A file that is new, gone, or has another content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FileChange {
+    /// Where it is.
+    pub path: String,
+    /// The package it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// Whether it is new, gone or changed.
+    pub which: FileChangeKind,
+    /// What it weighed; nothing when it was not there.
+    pub before: Option<Size>,
+    /// What it weighs; nothing when it is gone.
+    pub now: Option<Size>,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileChangeKind {
+    /// It was not there.
+    New,
+    /// It is not there any more.
+    Gone,
+    /// It has another content, mode or target.
+    Changed,
+}
+
+/// Files that are in another layer than they were.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct Moved {
+    /// The package they belong to, or `other files`.
+    pub what: String,
+    /// The layer they were in.
+    pub from: String,
+    /// The layer they are in.
+    pub to: String,
+    /// How many they are.
+    pub files: usize,
+}
+
+impl Change {
+    fn new(name: impl Into<String>, before: Option<Size>, now: Option<Size>) -> Self {
+        Self { name: name.into(), before, now, versions: None }
+    }
+
+    /// By how many bytes it grew in zips.
+    pub fn zipped_growth(&self) -> i64 {
+        growth(self.before, self.now, |weight| weight.zipped_bytes)
+    }
+
+    /// By how many bytes it grew unzipped.
+    pub fn unzipped_growth(&self) -> i64 {
+        growth(self.before, self.now, |weight| weight.unzipped_bytes)
+    }
+
+    fn is_none(&self) -> bool {
+        self.before == self.now && self.versions.is_none()
+    }
+}
+
+impl FileChange {
+    /// By how many bytes it grew in zips.
+    pub fn zipped_growth(&self) -> i64 {
+        growth(self.before, self.now, |weight| weight.zipped_bytes)
+    }
+
+    /// By how many bytes it grew unzipped.
+    pub fn unzipped_growth(&self) -> i64 {
+        growth(self.before, self.now, |weight| weight.unzipped_bytes)
+    }
+}
+
+fn growth(before: Option<Size>, now: Option<Size>, part: impl Fn(Size) -> u64) -> i64 {
+    let bytes = |weight: Option<Size>| i64::try_from(weight.map_or(0, &part)).unwrap_or(i64::MAX);
+    bytes(now) - bytes(before)
+}
+
+impl Diff {
+    /// What is other in `new` than in `old`.
+    pub fn new(old: &Snapshot, new: &Snapshot) -> Self {
+        let (before, now) = (by_path(old), by_path(new));
+        let owners = (Owners::new(old), Owners::new(new));
+        let package = |path: &str| owners.1.of(path).or_else(|| owners.0.of(path));
+
+        let mut files = Vec::new();
+        let mut moved: BTreeMap<(String, &str, &str), usize> = BTreeMap::new();
+        for path in before.keys().chain(now.keys()).copied().collect::<BTreeSet<_>>() {
+            let (then, now) = (before.get(path), now.get(path));
+            let which = match (then, now) {
+                (Some((from, then)), Some((to, now))) => {
+                    if from != to {
+                        let what = package(path).map_or("other files".to_owned(), |name| format!("pkg:{name}"));
+                        *moved.entry((what, *from, *to)).or_default() += 1;
+                    }
+                    if (then.size, &then.crc32, &then.mode, &then.link) == (now.size, &now.crc32, &now.mode, &now.link)
+                    {
+                        continue;
+                    }
+                    FileChangeKind::Changed
+                }
+                (None, _) => FileChangeKind::New,
+                (_, None) => FileChangeKind::Gone,
+            };
+            files.push(FileChange {
+                path: path.to_owned(),
+                package: package(path).map(str::to_owned),
+                which,
+                before: then.map(|(_, entry)| size_of(entry)),
+                now: now.map(|(_, entry)| size_of(entry)),
+            });
+        }
+        files.sort_by(|a, b| b.zipped_growth().cmp(&a.zipped_growth()).then_with(|| a.path.cmp(&b.path)));
+        let moved = moved.into_iter().map(|((what, from, to), files)| Moved {
+            what,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            files,
+        });
+        let packages = packages(old, new);
+        let of_packages = |snapshot: &Snapshot| {
+            let mut rest = Size::default();
+            let owners = Owners::new(snapshot);
+            snapshot
+                .entries()
+                .filter(|(_, entry)| owners.of(&entry.path).is_none())
+                .for_each(|(_, e)| rest += size_of(e));
+            rest
+        };
+        Self {
+            schema: SCHEMA,
+            old: old.root.clone(),
+            new: new.root.clone(),
+            total: Change::new("all", Some(old.total()), Some(new.total())),
+            layers: layers(old, new),
+            packages,
+            others: Change::new("other files", Some(of_packages(old)), Some(of_packages(new))),
+            rules: rules(old, new),
+            files,
+            moved: moved.collect(),
+        }
+    }
+
+    /// Whether nothing is other.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.moved.is_empty() && self.total.is_none()
+    }
+}
+
+fn by_path(snapshot: &Snapshot) -> BTreeMap<&str, (&str, &crate::pack::output::ManifestEntry)> {
+    snapshot.entries().map(|(layer, entry)| (entry.path.as_str(), (layer, entry))).collect()
+}
+
+fn layers(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
+    let of = |snapshot: &Snapshot, name: &str| {
+        snapshot.layers.iter().find(|layer| layer.name == name).map(SnapshotLayer::size)
+    };
+    let gone = old.layers.iter().filter(|layer| of(new, &layer.name).is_none());
+    let names = new.layers.iter().chain(gone).map(|layer| &layer.name);
+    let changes = names.map(|name| Change::new(name, of(old, name), of(new, name)));
+    changes.filter(|change| !change.is_none()).collect()
+}
+
+fn packages(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
+    let (before, now) = (old.package_sizes(), new.package_sizes());
+    let version = |snapshot: &Snapshot, name: &str| {
+        let kept = snapshot.packages.iter().filter(|package| package.kept);
+        kept.filter(|package| package.name == name).map(|package| package.version.clone()).next()
+    };
+    let names: BTreeSet<&str> = before.keys().chain(now.keys()).copied().collect();
+    let changes = names.into_iter().map(|name| {
+        let versions = version(old, name).zip(version(new, name)).filter(|(a, b)| a != b);
+        Change { versions, ..Change::new(name, before.get(name).copied(), now.get(name).copied()) }
+    });
+    let mut changes: Vec<Change> = changes.filter(|change| !change.is_none()).collect();
+    changes.sort_by(|a, b| b.zipped_growth().cmp(&a.zipped_growth()).then_with(|| a.name.cmp(&b.name)));
+    changes
+}
+
+fn rules(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
+    let of = |snapshot: &Snapshot| -> BTreeMap<String, Size> {
+        let weigh = |rule: &SnapshotRule| Size { zipped_bytes: rule.zipped_bytes, unzipped_bytes: rule.bytes };
+        let dropped = snapshot.pruned.iter().filter(|rule| rule.bytes > 0);
+        dropped.map(|rule| (format!("{} {}", rule.rule, rule.name), weigh(rule))).collect()
+    };
+    let (before, now) = (of(old), of(new));
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let changes = names.into_iter().map(|name| Change::new(name, before.get(name).copied(), now.get(name).copied()));
+    changes.filter(|change| !change.is_none()).collect()
+}

@@ -1,0 +1,172 @@
+//! A diff as a table for a terminal, as Markdown and as JSON; and its JSON Schema. Each gives bytes; none prints.
+
+use super::{Change, Diff, FileChangeKind};
+use crate::base::bytes::{plural, size};
+use crate::base::error::Result;
+use crate::report::{Detail, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped};
+
+/// Rows that a short diff has of each table.
+const ROWS_SHOWN: usize = 10;
+
+/// The diff for a terminal, 80 columns wide.
+pub fn table(diff: &Diff, detail: Detail) -> Vec<u8> {
+    let mut out = wrapped(&verdict(diff));
+    out += &sections(diff, detail).iter().map(table_section).collect::<String>();
+    out.into_bytes()
+}
+
+/// The diff as Markdown, for a pull request: all but the layers is folded. Names from trees are data.
+pub fn markdown(diff: &Diff) -> Vec<u8> {
+    let mut out = format!("# {}\n", markdown_text(verdict(diff).trim_end_matches('.')));
+    for (number, section) in sections(diff, Detail::Full).iter().enumerate() {
+        if number == 0 {
+            out += &markdown_section(section);
+        } else {
+            out += &crate::report::folded(section);
+        }
+    }
+    out.into_bytes()
+}
+
+/// The diff as JSON, with a line end.
+///
+/// # Errors
+/// When a value cannot be written as JSON, which no diff holds.
+pub fn json(diff: &Diff) -> Result<Vec<u8>> {
+    as_json(diff)
+}
+
+/// The JSON Schema of the diff, generated from the types; `docs/diff.schema.json` is a copy.
+///
+/// # Errors
+/// As for [`fn@json`].
+pub fn schema() -> Result<Vec<u8>> {
+    as_json(&schemars::schema_for!(Diff))
+}
+
+fn verdict(diff: &Diff) -> String {
+    if diff.is_empty() {
+        return format!("{} and {} have the same content.", diff.old, diff.new);
+    }
+    let zipped = diff.total.now.unwrap_or_default().zipped_bytes;
+    let unzipped = diff.total.unzipped_growth();
+    let change = match diff.total.zipped_growth() {
+        0 => "as many bytes zipped as before".to_owned(),
+        growth => format!(
+            "{} zipped ({})",
+            signed(growth),
+            percent(growth, diff.total.before.unwrap_or_default().zipped_bytes)
+        ),
+    };
+    format!("{change}, {} unzipped: {} zipped now.", signed(unzipped), size(zipped))
+}
+
+fn sections(diff: &Diff, detail: Detail) -> Vec<Section> {
+    let mut layers: Vec<&Change> = diff.layers.iter().collect();
+    if layers.len() > 1 {
+        layers.push(&diff.total);
+    }
+    let mut packages: Vec<&Change> = diff.packages.iter().collect();
+    if diff.others.before != diff.others.now {
+        packages.push(&diff.others);
+    }
+    let all = [
+        changes("Layers", "layer", &layers, detail),
+        changes("Packages", "package", &packages, detail),
+        files(diff, detail),
+        changes("Pruned by rules", "rule", &diff.rules.iter().collect::<Vec<_>>(), detail),
+        moved(diff, detail),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn changes(title: &str, what: &'static str, changes: &[&Change], detail: Detail) -> Option<Section> {
+    let row = |change: &&Change| {
+        let name = match (&change.versions, change.before, change.now) {
+            (Some((before, now)), ..) => format!("{} {before} → {now}", change.name),
+            (None, None, _) => format!("{} (new)", change.name),
+            (None, _, None) => format!("{} (gone)", change.name),
+            (None, ..) => change.name.clone(),
+        };
+        let now = change.now.unwrap_or_default();
+        let unzipped = signed(change.unzipped_growth());
+        vec![name, signed(change.zipped_growth()), size(now.zipped_bytes), unzipped, size(now.unzipped_bytes)]
+    };
+    let (rows, note) =
+        cut(changes.iter().map(row).collect(), detail, changes, |change| change.zipped_growth().unsigned_abs());
+    (!rows.is_empty()).then(|| Section {
+        kind: SectionKind::Other,
+        title: title.to_owned(),
+        header: vec![what, "zipped", "now", "unzipped", "now"],
+        numbers: vec![1, 2, 3, 4],
+        rows,
+        note,
+    })
+}
+
+fn files(diff: &Diff, detail: Detail) -> Option<Section> {
+    let row = |file: &super::FileChange| {
+        let which = match file.which {
+            FileChangeKind::New => "new",
+            FileChangeKind::Gone => "gone",
+            FileChangeKind::Changed => "changed",
+        };
+        vec![file.path.clone(), which.to_owned(), signed(file.zipped_growth()), signed(file.unzipped_growth())]
+    };
+    let rows = diff.files.iter().map(row).collect();
+    let (rows, note) = cut(rows, detail, &diff.files, |file| file.zipped_growth().unsigned_abs());
+    (!rows.is_empty()).then(|| Section {
+        kind: SectionKind::Other,
+        title: plural(diff.files.len(), "file", "files"),
+        header: vec!["file", "is", "zipped", "unzipped"],
+        numbers: vec![2, 3],
+        rows,
+        note,
+    })
+}
+
+fn moved(diff: &Diff, detail: Detail) -> Option<Section> {
+    let row =
+        |moved: &super::Moved| vec![moved.what.clone(), moved.from.clone(), moved.to.clone(), moved.files.to_string()];
+    let (rows, note) = cut(diff.moved.iter().map(row).collect(), detail, &diff.moved, |moved| moved.files as u64);
+    (!rows.is_empty()).then(|| Section {
+        kind: SectionKind::Other,
+        title: "Moved".to_owned(),
+        header: vec!["what", "from", "to", "files"],
+        numbers: vec![3],
+        rows,
+        note,
+    })
+}
+
+/// The rows that are shown: all, or those of the things that changed most, in their order.
+fn cut<T>(
+    rows: Vec<Vec<String>>,
+    detail: Detail,
+    things: &[T],
+    change: impl Fn(&T) -> u64,
+) -> (Vec<Vec<String>>, Option<String>) {
+    if detail == Detail::Full || rows.len() <= ROWS_SHOWN {
+        return (rows, None);
+    }
+    let mut most: Vec<usize> = (0..things.len()).collect();
+    most.sort_by_key(|at| (std::cmp::Reverse(change(&things[*at])), *at));
+    most.truncate(ROWS_SHOWN);
+    let more = rows.len() - ROWS_SHOWN;
+    let shown = rows.into_iter().enumerate().filter(|(at, _)| most.contains(at)).map(|(_, row)| row);
+    (shown.collect(), Some(format!("and {more} more that changed less (-v)")))
+}
+
+fn signed(bytes: i64) -> String {
+    let sign = if bytes < 0 { "-" } else { "+" };
+    format!("{sign}{}", size(bytes.unsigned_abs()))
+}
+
+/// A part in percent, with two digits after the point, rounded away from zero so that no growth is none.
+fn percent(part: i64, whole: u64) -> String {
+    if whole == 0 {
+        return "from nothing".to_owned();
+    }
+    let hundredths = (u128::from(part.unsigned_abs()) * 10_000).div_ceil(u128::from(whole));
+    format!("{}{}.{:02} %", if part < 0 { "-" } else { "+" }, hundredths / 100, hundredths % 100)
+}

@@ -1,0 +1,159 @@
+//! What layers weigh, file by file: read off a plan, off zips, or off the manifest of an earlier run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::base::error::{Error, Result};
+use crate::base::size::Size;
+use crate::pack::output::ManifestEntry;
+use crate::report::Report;
+
+/// What some layers weigh.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Snapshot {
+    /// What they were made of or read from.
+    pub root: String,
+    /// The layers, in the order to attach them.
+    pub layers: Vec<SnapshotLayer>,
+    /// The R packages in them.
+    pub packages: Vec<SnapshotPackage>,
+    /// What each rule dropped.
+    #[serde(default)]
+    pub pruned: Vec<SnapshotRule>,
+}
+
+/// A layer.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SnapshotLayer {
+    /// Its name.
+    pub name: String,
+    /// The length of its zip in bytes.
+    pub zipped_bytes: u64,
+    /// The sum of its entries' lengths in bytes.
+    pub unzipped_bytes: u64,
+    /// What is in it.
+    pub entries: Vec<ManifestEntry>,
+}
+
+/// An R package.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SnapshotPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its directory.
+    pub path: String,
+    /// Whether it is kept.
+    pub kept: bool,
+}
+
+/// What a rule dropped.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SnapshotRule {
+    /// Its code.
+    pub rule: String,
+    /// Its name.
+    pub name: String,
+    /// The sum of the lengths of what it dropped, in bytes.
+    pub bytes: u64,
+    /// What that would add to zips, in bytes.
+    pub zipped_bytes: u64,
+}
+
+impl Snapshot {
+    /// The snapshot of a report whose layers have these entries.
+    pub(crate) fn new(report: &Report, entries: Vec<Vec<ManifestEntry>>) -> Self {
+        let layers = report.layers.iter().flatten().zip(entries).map(|(layer, entries)| SnapshotLayer {
+            name: layer.name.clone(),
+            zipped_bytes: layer.zipped_bytes,
+            unzipped_bytes: layer.unzipped_bytes,
+            entries,
+        });
+        let packages = report.packages.iter().map(|package| SnapshotPackage {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            path: package.path.clone(),
+            kept: package.kept,
+        });
+        let pruned = report.pruned.iter().map(|rule| SnapshotRule {
+            rule: rule.rule.clone(),
+            name: rule.name.clone(),
+            bytes: rule.bytes,
+            zipped_bytes: rule.zipped_bytes,
+        });
+        Self {
+            root: report.root.clone(),
+            layers: layers.collect(),
+            packages: packages.collect(),
+            pruned: pruned.collect(),
+        }
+    }
+
+    /// Reads the snapshot of a manifest that `pack` wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no such manifest.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        serde_json::from_str(&text).map_err(|error| Error::Data {
+            file: path.display().to_string(),
+            message: format!("is no manifest.json with the entries of its layers: {error}"),
+            help: "give the manifest.json that `layerfit pack` wrote".to_owned(),
+        })
+    }
+
+    /// Everything together.
+    pub(crate) fn total(&self) -> Size {
+        self.layers.iter().fold(Size::default(), |mut sum, layer| {
+            sum += layer.size();
+            sum
+        })
+    }
+
+    /// Every entry, with its layer.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &ManifestEntry)> {
+        self.layers.iter().flat_map(|layer| layer.entries.iter().map(|entry| (layer.name.as_str(), entry)))
+    }
+
+    /// What each package weighs, by its name; one that is in two libraries is counted together.
+    pub(crate) fn package_sizes(&self) -> BTreeMap<&str, Size> {
+        let owners = Owners::new(self);
+        let mut weights: BTreeMap<&str, Size> = BTreeMap::new();
+        for (_, entry) in self.entries() {
+            if let Some(package) = owners.of(&entry.path) {
+                *weights.entry(package).or_default() += size_of(entry);
+            }
+        }
+        weights
+    }
+}
+
+impl SnapshotLayer {
+    /// What its zip weighs.
+    pub(crate) fn size(&self) -> Size {
+        Size { zipped_bytes: self.zipped_bytes, unzipped_bytes: self.unzipped_bytes }
+    }
+}
+
+/// What an entry weighs.
+pub(crate) fn size_of(entry: &ManifestEntry) -> Size {
+    Size { zipped_bytes: entry.zipped_bytes(), unzipped_bytes: entry.size }
+}
+
+/// FileChangeKind package a path belongs to.
+pub(crate) struct Owners<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Owners<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
+        Self(snapshot.packages.iter().map(|package| (package.path.as_str(), package.name.as_str())).collect())
+    }
+
+    /// The package in whose directory the path lies, the nearest one.
+    pub(crate) fn of(&self, path: &str) -> Option<&'a str> {
+        let above = std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0));
+        above.skip(1).find_map(|directory| self.0.get(directory).copied())
+    }
+}

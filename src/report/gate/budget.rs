@@ -1,0 +1,172 @@
+//! Budgets: how much the whole, a layer, a package or some files may weigh, and how much they may grow.
+
+use std::fmt;
+use std::str::FromStr;
+
+use globset::GlobMatcher;
+
+use crate::base::bytes::size;
+use crate::base::error::{Error, Result};
+use crate::base::finding::Subject;
+use crate::base::globs;
+use crate::base::size::Size;
+use crate::report::diff::{Snapshot, size_of};
+
+/// How much something may weigh.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// What.
+    pub of: BudgetScope,
+    /// At most this many bytes in zips.
+    pub zipped: Option<u64>,
+    /// At most this many bytes unzipped.
+    pub unzipped: Option<u64>,
+    /// At most this much more than in the baseline, zipped and unzipped.
+    pub growth: Option<Growth>,
+}
+
+/// What a budget is for.
+#[derive(Debug, Clone)]
+pub enum BudgetScope {
+    /// All layers together.
+    Total,
+    /// Each layer whose name the glob matches: `layer:*`.
+    Layers(GlobMatcher),
+    /// Each package whose name the glob matches: `pkg:Matrix`.
+    Packages(GlobMatcher),
+    /// All files together whose path the glob matches.
+    Paths(GlobMatcher),
+}
+
+impl BudgetScope {
+    /// Reads what a budget is for.
+    ///
+    /// # Errors
+    /// When it is not a glob.
+    pub fn new(text: &str) -> Result<Self> {
+        let glob = |glob: &str| match globs::glob(glob) {
+            Ok(glob) => Ok(glob.compile_matcher()),
+            Err(error) => Err(Error::Usage {
+                message: format!("budget of {text:?}: {}", error.kind()),
+                help: "name total, layer:NAME, pkg:NAME, or a glob of paths such as lib/**".to_owned(),
+            }),
+        };
+        Ok(match (text, text.split_once(':')) {
+            ("total", _) => BudgetScope::Total,
+            (_, Some(("layer", name))) => BudgetScope::Layers(glob(name)?),
+            (_, Some(("pkg", name))) => BudgetScope::Packages(glob(name)?),
+            (path, _) => BudgetScope::Paths(glob(path)?),
+        })
+    }
+
+    /// What there is of it, and how large that is.
+    pub(super) fn sizes(&self, snapshot: &Snapshot) -> Vec<(Subject, Size)> {
+        match self {
+            BudgetScope::Total => vec![(Subject::whole("total"), snapshot.total())],
+            BudgetScope::Layers(glob) => {
+                let layers = snapshot.layers.iter().filter(|layer| glob.is_match(&layer.name));
+                layers.map(|layer| (Subject::layer(format_args!("layer:{}", layer.name)), layer.size())).collect()
+            }
+            BudgetScope::Packages(glob) => {
+                let packages = snapshot.package_sizes().into_iter().filter(|(name, _)| glob.is_match(name));
+                packages.map(|(name, size)| (Subject::package(name), size)).collect()
+            }
+            BudgetScope::Paths(glob) => {
+                let mut entries = snapshot.entries().filter(|(_, entry)| glob.is_match(&entry.path)).peekable();
+                if entries.peek().is_none() {
+                    return Vec::new();
+                }
+                let mut sum = Size::default();
+                entries.for_each(|(_, entry)| sum += size_of(entry));
+                vec![(Subject::setting(glob.glob().glob()), sum)]
+            }
+        }
+    }
+}
+
+impl fmt::Display for BudgetScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BudgetScope::Total => f.write_str("total"),
+            BudgetScope::Layers(glob) => write!(f, "layer:{}", glob.glob().glob()),
+            BudgetScope::Packages(glob) => write!(f, "pkg:{}", glob.glob().glob()),
+            BudgetScope::Paths(glob) => f.write_str(glob.glob().glob()),
+        }
+    }
+}
+
+/// How much something may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// By so many bytes.
+    Bytes(u64),
+    /// By so many hundredths of a percent.
+    BasisPoints(u64),
+}
+
+impl Growth {
+    /// The largest that what was `before` may be now.
+    pub fn limit(self, before: u64) -> u64 {
+        match self {
+            Growth::Bytes(bytes) => before.saturating_add(bytes),
+            Growth::BasisPoints(points) => {
+                let more = u128::from(before) * u128::from(points) / 10_000;
+                before.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+            }
+        }
+    }
+}
+
+impl FromStr for Growth {
+    type Err = String;
+
+    /// Reads `2%`, `0.5%`, `500KB` or a number of bytes.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let Some(percent) = text.trim().strip_suffix('%') else {
+            return crate::base::bytes::parse(text).map(Growth::Bytes);
+        };
+        let wrong = || format!("{text:?} is not a growth, such as 2%, 0.5% or 500KB");
+        let (whole, part) = percent.trim().split_once('.').unwrap_or((percent.trim(), ""));
+        if part.len() > 2 || !part.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        let whole: u64 = whole.parse().map_err(|_| wrong())?;
+        let part: u64 = format!("{part:0<2}").parse().map_err(|_| wrong())?;
+        whole.checked_mul(100).and_then(|points| points.checked_add(part)).map(Growth::BasisPoints).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Growth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Growth::Bytes(bytes) => f.write_str(&size(*bytes)),
+            Growth::BasisPoints(points) if points % 100 == 0 => write!(f, "{} %", points / 100),
+            Growth::BasisPoints(points) => write!(f, "{}.{:02} %", points / 100, points % 100),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_read_in_percent_and_in_bytes_and_never_rounded_up() {
+        for (text, growth) in [
+            ("2%", Growth::BasisPoints(200)),
+            ("0.5 %", Growth::BasisPoints(50)),
+            ("0%", Growth::BasisPoints(0)),
+            ("12.25%", Growth::BasisPoints(1225)),
+            ("500KB", Growth::Bytes(512_000)),
+            ("0", Growth::Bytes(0)),
+        ] {
+            assert_eq!(text.parse(), Ok(growth), "{text}");
+        }
+        for text in ["%", "x%", "-1%", "1.234%", "2 apples", "", "99999999999999999999%"] {
+            assert!(text.parse::<Growth>().is_err(), "{text}");
+        }
+        assert_eq!(Growth::BasisPoints(200).limit(149), 151);
+        assert_eq!(Growth::BasisPoints(200).limit(u64::MAX), u64::MAX);
+        assert_eq!(Growth::Bytes(3).limit(4), 7);
+    }
+}

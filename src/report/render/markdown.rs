@@ -1,0 +1,99 @@
+//! The report as Markdown, for report.md and pull requests.
+
+use super::sections::{Detail, Section, SectionKind, findings, sections, summary, verdict};
+use crate::base::bytes::plural;
+use crate::base::finding::{Finding, Severity};
+use crate::report::Report;
+
+/// The report as Markdown: what a reviewer must see, and the rest folded. Names from the tree are data: they cannot become
+/// markup.
+pub fn markdown(report: &Report) -> Vec<u8> {
+    let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
+    out += &format!("For `{}`. {}\n", report.runtime, escape(&summary(report)));
+    let (sections, last) = sections(report, Detail::Full);
+    let is_short = |section: &&Section| matches!(section.kind, SectionKind::Layers | SectionKind::Changes);
+    out += &sections.iter().filter(is_short).map(render).collect::<String>();
+    let (shown, note) = findings(report, Detail::Full);
+    let (infos, shown): (Vec<&Finding>, Vec<&Finding>) =
+        shown.into_iter().partition(|finding| finding.severity == Severity::Info);
+    let rows = |findings: &[&Finding]| -> String {
+        let cells = |finding: &&Finding| {
+            [
+                finding.severity.to_string(),
+                finding.code.to_string(),
+                escape(finding.subject.as_str()),
+                escape(&finding.message),
+                escape(&finding.help),
+            ]
+        };
+        let rows: String = findings.iter().map(|finding| format!("| {} |\n", cells(finding).join(" | "))).collect();
+        format!("\n| | code | subject | what | help |\n| --- | --- | --- | --- | --- |\n{rows}")
+    };
+    if !shown.is_empty() {
+        out += &format!("\n## Findings\n{}", rows(&shown));
+    }
+    if let Some(note) = note {
+        out += &format!("\n{note}.\n");
+    }
+    if !infos.is_empty() {
+        out += &details(&plural(infos.len(), "note", "notes"), &rows(&infos));
+    }
+    out += &sections.iter().filter(|section| !is_short(section)).chain(&last).map(folded).collect::<String>();
+    out.into_bytes()
+}
+
+/// A section that is folded until it is opened.
+pub(crate) fn folded(section: &Section) -> String {
+    let open = render(section);
+    // Its title is the summary.
+    let (_, table) = open.trim_start().split_once('\n').unwrap_or_default();
+    details(&escape(&section.title), table)
+}
+
+/// HTML that GitHub folds; the empty line makes what is inside Markdown again.
+fn details(summary: &str, inside: &str) -> String {
+    format!("\n<details><summary>{summary}</summary>\n\n{}\n\n</details>\n", inside.trim_matches('\n'))
+}
+
+/// A section, with an empty line before it.
+pub(crate) fn render(section: &Section) -> String {
+    let mut out = format!("\n## {}\n\n| {} |\n", escape(&section.title), section.header.join(" | "));
+    let rule = (0..section.header.len()).map(|column| if section.numbers.contains(&column) { "---:" } else { "---" });
+    out += &format!("| {} |\n", rule.collect::<Vec<_>>().join(" | "));
+    for row in &section.rows {
+        out += &format!("| {} |\n", row.iter().map(|cell| escape(cell)).collect::<Vec<_>>().join(" | "));
+    }
+    if let Some(note) = &section.note {
+        out += &format!("\n{}\n", escape(note));
+    }
+    out
+}
+
+/// Keeps every character that Markdown or HTML gives a meaning from having it.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' | '\r' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_become_markup() {
+        assert_eq!(escape("<script>|`x`"), "&lt;script&gt;\\|\\`x\\`");
+    }
+}

@@ -1,0 +1,28 @@
+//! A report as bytes: for terminals, pull requests, programs and CI servers. Each format is a function of a [`Report`];
+//! nothing here prints.
+//!
+//! [`Report`]: super::Report
+
+mod colors;
+mod github;
+mod json;
+mod junit;
+mod markdown;
+mod sarif;
+pub(super) mod sections;
+mod table;
+mod tree;
+
+pub use colors::Colors;
+pub use github::annotations;
+pub(crate) use json::bytes as as_json;
+pub use json::{json, manifest, schema};
+pub use junit::junit;
+pub use markdown::markdown;
+pub(crate) use markdown::{escape as markdown_text, folded, render as markdown_section};
+pub use sarif::sarif;
+pub use sections::Detail;
+pub(crate) use sections::{Section, SectionKind};
+pub use table::table;
+pub(crate) use table::{render as table_section, wrapped};
+pub use tree::tree;

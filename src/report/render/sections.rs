@@ -1,0 +1,422 @@
+//! What a report shows people, in the order of their questions: does it fit, in how many layers of what size, what was
+//! pruned by which rule, what is missing, what are the largest units. The terminal and Markdown both show these.
+
+use std::collections::BTreeMap;
+
+use crate::base::bytes::{plural, size};
+use crate::base::finding::{Finding, Severity};
+use crate::languages::{LanguageId, language};
+use crate::pack::rewrite::Form;
+use crate::report::{LayerState, Report};
+
+/// Rules that a short report names; the others are summed up.
+const RULES_SHOWN: usize = 12;
+/// Suggestions that a short report has.
+const STEPS_SHOWN: usize = 6;
+/// Units that a short report names.
+const UNITS_SHOWN: usize = 10;
+
+/// Which part of a report or an answer a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SectionKind {
+    /// The layers and their limits.
+    Layers,
+    /// What is different from the lock.
+    Changes,
+    /// What each rule dropped.
+    Pruned,
+    /// What could be done next.
+    NextSteps,
+    /// Anything else.
+    Other,
+}
+
+/// A heading, a table below it, and a note below that.
+pub(crate) struct Section {
+    pub(crate) kind: SectionKind,
+    pub(crate) title: String,
+    pub(crate) header: Vec<&'static str>,
+    /// Columns of numbers, aligned to the right.
+    pub(crate) numbers: Vec<usize>,
+    pub(crate) rows: Vec<Vec<String>>,
+    pub(crate) note: Option<String>,
+}
+
+/// How much of a limit is used, rounded up: 100 % is full, more is over.
+pub(in crate::report) fn percent(part: u64, whole: u64) -> String {
+    match whole {
+        0 => "-".to_owned(),
+        whole => format!("{} %", (u128::from(part) * 100).div_ceil(u128::from(whole))),
+    }
+}
+
+/// The answer in one line.
+pub(in crate::report) fn verdict(report: &Report) -> String {
+    let errors = report.errors();
+    let Some(layers) = &report.layers else {
+        return match errors {
+            0 => "No errors.".to_owned(),
+            _ => format!("{}.", plural(errors, "error", "errors")),
+        };
+    };
+    let limit = plural(layers.len(), "layer", "layers");
+    let zipped: u64 = layers.iter().map(|layer| layer.zipped_bytes).sum();
+    match (report.fits, errors) {
+        (true, 0) => format!("Fits: {limit}, {} zipped.", size(zipped)),
+        (true, _) => {
+            format!("Fits in {limit}, {} zipped, but has {}.", size(zipped), plural(errors, "error", "errors"))
+        }
+        (false, _) => format!("Does not fit: {limit}, {} zipped.", size(zipped)),
+    }
+}
+
+/// What was in the tree, and what is kept.
+pub(in crate::report) fn summary(report: &Report) -> String {
+    let totals = &report.totals;
+    let mut text = format!(
+        "{} holds {} ({}), {} and {}.",
+        report.root,
+        plural(totals.scanned.files, "file", "files"),
+        size(totals.scanned.bytes),
+        packages(report),
+        plural(report.objects.len(), "ELF file", "ELF files"),
+    );
+    if totals.pruned.files > 0 {
+        text += &format!(
+            " Rules drop {} ({}); {} are kept ({}).",
+            totals.pruned.files,
+            size(totals.pruned.bytes),
+            totals.kept.files,
+            size(totals.kept.unzipped_bytes)
+        );
+    }
+    text
+}
+
+/// How many packages there are of each language.
+fn packages(report: &Report) -> String {
+    let mut counts: BTreeMap<LanguageId, usize> = BTreeMap::new();
+    for package in &report.packages {
+        *counts.entry(package.language).or_default() += 1;
+    }
+    let count = |(id, count): (LanguageId, usize)| {
+        let name = language(id).name();
+        plural(count, &format!("{name} package"), &format!("{name} packages"))
+    };
+    let counts: Vec<String> = counts.into_iter().map(count).collect();
+    if counts.is_empty() { "no packages".to_owned() } else { counts.join(", ") }
+}
+
+/// How much to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What fits a screen.
+    Short,
+    /// Every rule, every unit, every note.
+    Full,
+}
+
+/// Every section that is not empty, but for the findings; those that come after these are the second.
+pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Vec<Section>) {
+    let sections = [
+        layers(report),
+        changes(report, detail),
+        pruned(report, detail),
+        rewritten(report),
+        bundled(report),
+        unused_libraries(report, detail),
+    ];
+    let last = [largest(report, detail), next_steps(report, detail)];
+    (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
+}
+
+/// The findings, the worst first; a short report only counts the notes.
+pub(in crate::report) fn findings(report: &Report, detail: Detail) -> (Vec<&Finding>, Option<String>) {
+    let (shown, infos): (Vec<&Finding>, Vec<&Finding>) =
+        report.findings.iter().partition(|finding| detail == Detail::Full || finding.severity != Severity::Info);
+    let mut notes = Vec::new();
+    if !infos.is_empty() {
+        notes.push(format!("{} with -v", plural(infos.len(), "more note", "more notes")));
+    }
+    if report.ignored > 0 {
+        notes.push(format!("{} ignored", report.ignored));
+    }
+    (shown, (!notes.is_empty()).then(|| notes.join("; ")))
+}
+
+fn layers(report: &Report) -> Option<Section> {
+    let layers = report.layers.as_ref()?;
+    let limits = &report.limits;
+    let mut rows: Vec<Vec<String>> = layers
+        .iter()
+        .map(|layer| {
+            vec![
+                layer.name.clone(),
+                size(layer.zipped_bytes),
+                percent(layer.zipped_bytes, limits.layer_zipped),
+                size(layer.unzipped_bytes),
+                percent(layer.unzipped_bytes, limits.layers_unzipped()),
+                layer.files.to_string(),
+            ]
+        })
+        .collect();
+    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
+    rows.push(vec![
+        "all".to_owned(),
+        size(layers.iter().map(|layer| layer.zipped_bytes).sum()),
+        String::new(),
+        size(unzipped),
+        percent(unzipped, limits.layers_unzipped()),
+        layers.iter().map(|layer| layer.files).sum::<usize>().to_string(),
+    ]);
+    let left = limits.layers_unzipped().saturating_sub(unzipped);
+    let mut note = format!(
+        "Limits: {} zipped per layer, {} layers, {} unzipped in total: {} left for the function.",
+        size(limits.layer_zipped),
+        limits.layers,
+        size(limits.layers_unzipped()),
+        size(left)
+    );
+    if let Some(packing) = &report.packing {
+        if packing.optimal {
+            note += &format!(" {} is the minimum.", plural(packing.layers, "layer", "layers"));
+        } else {
+            let bound = plural(packing.lower_bound, "layer", "layers");
+            note +=
+                &format!(" Lower bound: {bound}; it is not proven that fewer than {} cannot hold it.", packing.layers);
+        }
+    }
+    Some(Section {
+        kind: SectionKind::Layers,
+        title: "Layers".to_owned(),
+        header: vec!["layer", "zipped", "% of limit", "unzipped", "% of limit", "files"],
+        numbers: vec![1, 2, 3, 4, 5],
+        rows,
+        note: Some(note),
+    })
+}
+
+fn pruned(report: &Report, detail: Detail) -> Option<Section> {
+    let mut rows = Vec::new();
+    let mut rules: Vec<_> = report.pruned.iter().filter(|rule| rule.files > 0).collect();
+    rules.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.rule.cmp(&b.rule)));
+    let shown = if detail == Detail::Full || rules.len() <= RULES_SHOWN { rules.len() } else { RULES_SHOWN - 1 };
+    for rule in &rules[..shown] {
+        rows.push(vec![
+            rule.rule.clone(),
+            rule.name.clone(),
+            rule.files.to_string(),
+            size(rule.bytes),
+            size(rule.zipped_bytes),
+        ]);
+    }
+    if rows.is_empty() {
+        return None;
+    }
+    let others = &rules[shown..];
+    if !others.is_empty() {
+        rows.push(vec![
+            format!("+{}", others.len()),
+            "others (-v)".to_owned(),
+            others.iter().map(|rule| rule.files).sum::<usize>().to_string(),
+            size(others.iter().map(|rule| rule.bytes).sum()),
+            size(others.iter().map(|rule| rule.zipped_bytes).sum()),
+        ]);
+    }
+    rows.push(vec![
+        "all".to_owned(),
+        String::new(),
+        report.totals.pruned.files.to_string(),
+        size(report.totals.pruned.bytes),
+        size(rules.iter().map(|rule| rule.zipped_bytes).sum()),
+    ]);
+    Some(Section {
+        kind: SectionKind::Pruned,
+        title: "Pruned".to_owned(),
+        header: vec!["rule", "name", "files", "unzipped", "zipped"],
+        numbers: vec![2, 3, 4],
+        rows,
+        note: Some("layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+    })
+}
+
+/// What is different from the lock: what has to be published again, and why.
+fn changes(report: &Report, detail: Detail) -> Option<Section> {
+    let changes = report.changes.as_ref()?;
+    let rows = changes.iter().map(|change| {
+        let signed =
+            |sign: &str, units: &[String]| units.iter().map(|unit| format!("{sign}{unit}")).collect::<Vec<_>>();
+        let mut all = [signed("+", &change.added), signed("-", &change.removed), signed("~", &change.updated)].concat();
+        let more = all.len().saturating_sub(UNITS_SHOWN);
+        if detail == Detail::Short && more > 0 {
+            all.truncate(UNITS_SHOWN);
+            all.push(format!("and {more} more (-v)"));
+        }
+        vec![change.layer.clone(), change.state.to_string(), all.join(" ")]
+    });
+    let publish = changes.iter().filter(|change| matches!(change.state, LayerState::Changed | LayerState::New)).count();
+    Some(Section {
+        kind: SectionKind::Changes,
+        title: "Changes since the lock file".to_owned(),
+        header: vec!["layer", "state", "units: + added, - removed, ~ changed"],
+        numbers: vec![],
+        rows: rows.collect(),
+        note: Some(format!(
+            "To publish: {}; the others are byte for byte the same.",
+            plural(publish, "layer", "layers")
+        )),
+    })
+}
+
+/// What is packed in another form than it has in the tree, and what that saves.
+fn rewritten(report: &Report) -> Option<Section> {
+    let change = |before: u64, now: u64| {
+        let sign = if now > before { "+" } else { "-" };
+        format!("{sign}{}", size(before.abs_diff(now)))
+    };
+    let name = |form: Form| match form {
+        Form::AsItIs => "as it is",
+        Form::Stripped => "ELF files stripped (--strip)",
+        Form::Open => "R databases opened (--repack-rdb)",
+        Form::Xz => "R databases with xz (--repack-rdb)",
+    };
+    let rows = report.rewritten.iter().map(|form| {
+        vec![
+            name(form.form).to_owned(),
+            form.paths.len().to_string(),
+            change(form.bytes_before, form.bytes),
+            change(form.zipped_bytes_before, form.zipped_bytes),
+        ]
+    });
+    let note = report.recompressed.map(|recompressed| {
+        format!(
+            "{} compressed harder, to save a layer: {} less.",
+            plural(recompressed.files, "file is", "files are"),
+            size(recompressed.saved_bytes)
+        )
+    });
+    (!report.rewritten.is_empty() || note.is_some()).then(|| Section {
+        kind: SectionKind::Other,
+        title: "Transformed".to_owned(),
+        header: vec!["what", "files", "unzipped", "zipped"],
+        numbers: vec![1, 2, 3],
+        rows: rows.collect(),
+        note,
+    })
+}
+
+/// Libraries that came from the build host.
+fn bundled(report: &Report) -> Option<Section> {
+    let row =
+        |bundled: &crate::plan::bundle::Bundled| vec![bundled.path.clone(), bundled.from.clone(), size(bundled.bytes)];
+    (!report.bundled.is_empty()).then(|| Section {
+        kind: SectionKind::Other,
+        title: "Bundled".to_owned(),
+        header: vec!["library", "copied from", "unzipped"],
+        numbers: vec![2],
+        rows: report.bundled.iter().map(row).collect(),
+        note: None,
+    })
+}
+
+/// Libraries that nothing loads; a short report only has the finding that counts them.
+fn unused_libraries(report: &Report, detail: Detail) -> Option<Section> {
+    if detail == Detail::Short || report.unused_libraries.is_empty() {
+        return None;
+    }
+    let rows = report.unused_libraries.iter().map(|library| {
+        vec![
+            library.path.clone(),
+            library.by.as_ref().map_or("not needed by anything".to_owned(), |by| format!("{by} comes first")),
+            size(library.bytes),
+            library.zipped_bytes.map(size).unwrap_or_default(),
+        ]
+    });
+    Some(Section {
+        kind: SectionKind::Other,
+        title: "Unused libraries".to_owned(),
+        header: vec!["library", "why", "unzipped", "zipped"],
+        numbers: vec![2, 3],
+        rows: rows.collect(),
+        note: Some("--select unloaded-libraries drops them; layerfit rules D901 says what that may break.".to_owned()),
+    })
+}
+
+fn largest(report: &Report, detail: Detail) -> Option<Section> {
+    let units = report.units.as_ref()?;
+    let mut sorted: Vec<_> = units.iter().collect();
+    sorted.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.name.cmp(&b.name)));
+    let rows: Vec<Vec<String>> = sorted
+        .iter()
+        .take(if detail == Detail::Full { usize::MAX } else { UNITS_SHOWN })
+        .map(|unit| {
+            vec![
+                unit.name.clone(),
+                unit.layers.join(" "),
+                unit.files.to_string(),
+                size(unit.unzipped_bytes),
+                size(unit.zipped_bytes),
+                size(unit.retained_zipped_bytes),
+            ]
+        })
+        .collect();
+    (!rows.is_empty()).then(|| Section {
+        kind: SectionKind::Other,
+        title: match detail {
+            Detail::Short => format!("Largest of {}", plural(units.len(), "unit", "units")),
+            Detail::Full => plural(units.len(), "unit", "units"),
+        },
+        header: vec!["unit", "layer", "files", "unzipped", "zipped", "frees"],
+        numbers: vec![2, 3, 4, 5],
+        rows,
+        note: Some("frees: zipped bytes freed by dropping it alone; plan --tree shows more.".to_owned()),
+    })
+}
+
+fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
+    let shown = if detail == Detail::Full { usize::MAX } else { STEPS_SHOWN };
+    let saved = |bytes: i64| {
+        let shown = size(bytes.unsigned_abs());
+        if bytes < 0 { format!("+{shown}") } else { format!("-{shown}") }
+    };
+    // A list of packages to drop, and what a rule breaks, can be long.
+    let short = |text: &str, most: usize| -> String {
+        let long = text.chars().count() > most && detail == Detail::Short;
+        if long { text.chars().take(most - 1).chain(['…']).collect() } else { text.to_owned() }
+    };
+    let steps = || report.suggestions.iter().take(shown);
+    let layers = steps().any(|step| step.layers > 0);
+    let rows: Vec<Vec<String>> = steps()
+        .map(|step| {
+            let saves = if step.layers > 0 { format!("-{}", step.layers) } else { String::new() };
+            let mut row = vec![short(&step.step, 28), saved(step.unzipped_bytes), saved(step.zipped_bytes)];
+            row.extend(layers.then_some(saves));
+            row.push(short(&step.risk, 60));
+            row
+        })
+        .collect();
+    let mut header = vec!["step", "unzipped", "zipped"];
+    header.extend(layers.then_some("layers"));
+    header.push("what it risks");
+    (!rows.is_empty()).then(|| Section {
+        kind: SectionKind::NextSteps,
+        title: "Further savings (each on its own)".to_owned(),
+        numbers: (1..header.len() - 1).collect(),
+        header,
+        rows,
+        note: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_over_is_not_a_hundred_percent() {
+        assert_eq!(percent(100, 100), "100 %");
+        assert_eq!(percent(101, 100), "101 %");
+        assert_eq!(percent(52_428_801, 52_428_800), "101 %");
+        assert_eq!(percent(0, 0), "-");
+    }
+}

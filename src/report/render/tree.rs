@@ -1,0 +1,216 @@
+//! What takes the room, for a terminal of 80 columns: layer, kind, unit, directory, each with what it has in zips and what
+//! dropping it alone would free.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::bytes::size;
+use crate::languages::{LanguageId, language};
+use crate::report::{Detail, DirectoryReport, Report, UnitReport};
+
+/// Columns of names, and cells of bars.
+const NAME: usize = 38;
+/// Columns of a size.
+const SIZE: usize = 11;
+const BAR: u64 = 16;
+/// Units of a kind and directories of a unit that a short view names; the others are summed up.
+const UNITS_SHOWN: usize = 8;
+const DIRECTORIES_SHOWN: usize = 3;
+/// What the units of one heading have in common.
+enum Heading {
+    /// A language itself.
+    Runtime(LanguageId),
+    /// The packages of a language, by the names of their units.
+    Packages(LanguageId, BTreeSet<String>),
+    /// Units whose names begin so.
+    Prefix(&'static str, &'static str),
+}
+
+impl Heading {
+    /// Every heading that a report can have.
+    fn all(report: &Report) -> Vec<Heading> {
+        let mut units: BTreeMap<LanguageId, BTreeSet<String>> = BTreeMap::new();
+        for package in &report.packages {
+            let unit = report.contents.groups.iter().find(|group| group.base == package.path);
+            let unit = unit.map_or_else(|| format!("pkg:{}", package.name), |group| group.unit.clone());
+            units.entry(package.language).or_default().insert(unit);
+        }
+        let runtimes = units.keys().copied().map(Heading::Runtime).collect::<Vec<_>>();
+        let packages = units.into_iter().map(|(id, units)| Heading::Packages(id, units));
+        let others = [("lib:", "libraries"), ("dir:", "directories"), ("file:", "files")];
+        let others = others.map(|(prefix, name)| Heading::Prefix(prefix, name));
+        packages.chain(runtimes).chain(others).collect()
+    }
+
+    fn has(&self, unit: &str) -> bool {
+        match self {
+            Heading::Runtime(id) => unit == id.as_str(),
+            Heading::Packages(_, units) => units.contains(unit),
+            Heading::Prefix(prefix, _) => unit.starts_with(prefix),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Heading::Runtime(id) => format!("{} itself", language(*id).name()),
+            Heading::Packages(id, _) => format!("{} packages", language(*id).name()),
+            Heading::Prefix(_, name) => (*name).to_owned(),
+        }
+    }
+}
+
+/// A line, and those below it.
+struct Branch {
+    name: String,
+    zipped: u64,
+    frees: Option<u64>,
+    below: Vec<Branch>,
+}
+
+/// What takes the room in the layers of a plan, the largest first, as text with a line end.
+pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
+    let units = report.units.as_deref().unwrap_or_default();
+    let mut directories: BTreeMap<&str, Vec<&DirectoryReport>> = BTreeMap::new();
+    for directory in &report.directories {
+        if let Some(unit) = &directory.unit {
+            directories.entry(unit).or_default().push(directory);
+        }
+    }
+    let headings = Heading::all(report);
+    let layers: Vec<Branch> = report
+        .layers
+        .iter()
+        .flatten()
+        .map(|layer| {
+            // A unit that no layer holds whole is shown in the first of its layers.
+            let here = |unit: &&UnitReport| unit.layers.first() == Some(&layer.name);
+            let units: Vec<&UnitReport> = units.iter().filter(here).collect();
+            let kinds = headings.iter().filter_map(|heading| under(heading, &units, &directories, detail));
+            let below = sorted(kinds.collect());
+            Branch { name: layer.name.clone(), zipped: layer.zipped_bytes, frees: None, below }
+        })
+        .collect();
+    let total = layers.iter().map(|layer| layer.zipped).sum();
+    let mut out = format!("{:<NAME$}{:>SIZE$}{:>SIZE$}\n", "", "zipped", "frees");
+    for layer in sorted(layers) {
+        draw(&layer, ("", ""), total, &mut out);
+    }
+    out += "\nfrees: what dropping it alone would free, with the libraries that nothing else\nneeds; ";
+    out += "layerfit why --if-dropped A,B tells it of several together.\n";
+    out.into_bytes()
+}
+
+/// What one heading has of these units.
+fn under(
+    heading: &Heading,
+    units: &[&UnitReport],
+    directories: &BTreeMap<&str, Vec<&DirectoryReport>>,
+    detail: Detail,
+) -> Option<Branch> {
+    let name = heading.name();
+    let branches = units.iter().filter(|unit| heading.has(&unit.name)).map(|unit| {
+        let split = if unit.layers.len() > 1 { format!(" (in {} layers)", unit.layers.len()) } else { String::new() };
+        let below = directories.get(unit.name.as_str()).map(|all| below(unit, all)).unwrap_or_default();
+        Branch {
+            name: format!("{}{split}", unit.name.strip_prefix("lib:").unwrap_or(&unit.name)),
+            zipped: unit.zipped_bytes,
+            frees: Some(unit.retained_zipped_bytes),
+            below: shown(below, DIRECTORIES_SHOWN, detail),
+        }
+    });
+    let branches: Vec<Branch> = branches.collect();
+    if let Heading::Runtime(_) = heading {
+        return branches.into_iter().next().map(|runtime| Branch { name, ..runtime });
+    }
+    let zipped = branches.iter().map(|branch| branch.zipped).sum();
+    let name = format!("{name} ({})", branches.len());
+    (!branches.is_empty()).then(|| Branch { name, zipped, frees: None, below: shown(branches, UNITS_SHOWN, detail) })
+}
+
+/// The topmost directories that belong to a unit frees; those in it, when it is one directory.
+fn below(unit: &UnitReport, all: &[&DirectoryReport]) -> Vec<Branch> {
+    let is_in = |path: &str, directory: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+    let whole = all.iter().find(|directory| directory.files == unit.files).map(|directory| directory.path.as_str());
+    let inside: Vec<&&DirectoryReport> =
+        all.iter().filter(|directory| whole.is_none_or(|whole| is_in(&directory.path, whole))).collect();
+    let topmost = inside.iter().filter(|directory| !inside.iter().any(|other| is_in(&directory.path, &other.path)));
+    let branch = |directory: &&&&DirectoryReport| Branch {
+        name: match whole {
+            Some(whole) => directory.path[whole.len() + 1..].to_owned(),
+            None => directory.path.clone(),
+        },
+        zipped: directory.cost.zipped_bytes.unwrap_or_default(),
+        frees: directory.cost.retained_zipped_bytes,
+        below: Vec::new(),
+    };
+    topmost.map(|directory| branch(&directory)).collect()
+}
+
+fn sorted(mut branches: Vec<Branch>) -> Vec<Branch> {
+    branches.sort_by(|a, b| b.zipped.cmp(&a.zipped).then_with(|| a.name.cmp(&b.name)));
+    branches
+}
+
+/// The largest branches, and one for all others.
+fn shown(branches: Vec<Branch>, most: usize, detail: Detail) -> Vec<Branch> {
+    let mut branches = sorted(branches);
+    if detail == Detail::Full || branches.len() <= most + 1 {
+        return branches;
+    }
+    let others = branches.split_off(most);
+    let zipped = others.iter().map(|branch| branch.zipped).sum();
+    branches.push(Branch { name: format!("{} others (-v)", others.len()), zipped, frees: None, below: Vec::new() });
+    branches
+}
+
+/// Draws a branch and those below it; `first` and `next` are what stands before its own line and before theirs.
+fn draw(branch: &Branch, (first, next): (&str, &str), total: u64, out: &mut String) {
+    let line = format!(
+        "{}{:>SIZE$}{:>SIZE$} {}",
+        cut(&format!("{first}{}", branch.name)),
+        size(branch.zipped),
+        branch.frees.map(size).unwrap_or_default(),
+        bar(branch.zipped, total)
+    );
+    *out += line.trim_end();
+    out.push('\n');
+    for (number, below) in branch.below.iter().enumerate() {
+        let last = number + 1 == branch.below.len();
+        let (here, after) = if last { ("└ ", "  ") } else { ("├ ", "│ ") };
+        draw(below, (&format!("{next}{here}"), &format!("{next}{after}")), total, out);
+    }
+}
+
+/// A name in its columns: of a long one, the beginning and the end.
+fn cut(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= NAME {
+        return format!("{name:<NAME$}");
+    }
+    let begin = NAME / 2;
+    let end = letters.len() - (NAME - begin - 1);
+    letters[..begin].iter().chain(&['…']).chain(&letters[end..]).collect()
+}
+
+/// A bar of eighths of cells.
+fn bar(part: u64, whole: u64) -> String {
+    let eighths = (u128::from(part) * u128::from(BAR) * 8).checked_div(u128::from(whole)).unwrap_or(0);
+    let full = usize::try_from(eighths / 8).unwrap_or(0);
+    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][usize::try_from(eighths % 8).unwrap_or(0)];
+    "█".repeat(full) + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_its_share_and_a_name_keeps_both_ends() {
+        assert_eq!(bar(1, 1), "█".repeat(16));
+        assert_eq!(bar(1, 128), "▏");
+        assert_eq!(bar(0, 0), "");
+        let long = cut("lib/a-library-with-a-very-long-name-indeed.so.12.3.4");
+        assert_eq!(long.chars().count(), NAME);
+        assert!(long.starts_with("lib/a-library") && long.ends_with(".so.12.3.4"), "{long}");
+        assert_eq!(cut("short").len(), NAME);
+    }
+}

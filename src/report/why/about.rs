@@ -1,0 +1,294 @@
+//! About one thing: kept or dropped, by what, for whom, and at what cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::paths::{DependencyPath, Paths, Root};
+use super::{About, DroppedBy, NeededBy, Path, SCHEMA, Step, ThingKind, ThingState, Why};
+use crate::base::error::Result;
+use crate::languages::language;
+use crate::plan::target;
+use crate::plan::target::Target;
+use crate::plan::{Analysis, Plan};
+use crate::prune::Decision;
+use crate::report::{LoadedBy, Report, SizeIndex};
+use crate::resolve::{Node, Object, Outcome, WhyUnloaded};
+use crate::tree::{EntryId, Kind};
+
+/// How many paths are listed at most.
+const MAX_PATHS: usize = 50;
+
+/// Answers for everything that `target` stands for; with `all`, with every path to it.
+///
+/// # Errors
+/// When nothing is called that.
+pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -> Result<Why> {
+    let analysis = &plan.analysis;
+    let things = target::resolve_target(analysis, "why", target)?;
+    let mut answers = Answers {
+        plan,
+        paths: Paths::new(analysis, &plan.pruning),
+        sizes: SizeIndex::new(analysis, &plan.pruning, Some(plan)),
+        max_paths: if all { MAX_PATHS } else { 1 },
+    };
+    Ok(Why {
+        schema: SCHEMA,
+        layerfit: report.layerfit.clone(),
+        root: report.root.clone(),
+        runtime: report.runtime.clone(),
+        targets: vec![target.to_owned()],
+        things: things.iter().map(|thing| answers.about(thing)).collect(),
+        if_dropped: None,
+    })
+}
+
+struct Answers<'a> {
+    plan: &'a Plan<'a>,
+    paths: Paths<'a>,
+    sizes: SizeIndex,
+    max_paths: usize,
+}
+
+impl Answers<'_> {
+    fn about(&mut self, thing: &Target) -> About {
+        let (analysis, pruning) = (&self.plan.analysis, &self.plan.pruning);
+        let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
+        let entries = target::entries(analysis, std::slice::from_ref(thing));
+        let files = || entries.iter().copied().filter(|id| !tree.entry(*id).is_directory());
+        let kept: BTreeSet<EntryId> = files().filter(|id| !tree.is_hidden(*id) && pruning.keeps(*id)).collect();
+        let (paths, truncated) = self.paths_to(thing, &kept);
+        let dropped_by = self.dropped_by(files());
+        let state = match thing {
+            Target::Elsewhere(name) if self.is_missing(name) => ThingState::Missing,
+            Target::Elsewhere(_) => ThingState::Runtime,
+            Target::Package(position) if !pruning.keeps(packages.get(*position).entry) => ThingState::Dropped,
+            _ if kept.is_empty() && !dropped_by.is_empty() => ThingState::Dropped,
+            _ if dropped_by.is_empty() => ThingState::Kept,
+            _ => ThingState::Partly,
+        };
+        let held_back = kept.iter().flat_map(|id| pruning.matching(*id)).map(|rule| rule.code.clone());
+        let held_back: BTreeSet<String> = held_back.collect();
+        let (gone, freed) = self.sizes.freed(entries.iter().copied());
+        let goes_with = gone.with_it.iter().chain(&gone.released).map(|id| tree.path(*id).to_string());
+        let mut goes_with: Vec<String> = goes_with.collect();
+        goes_with.sort();
+        let mut about = About {
+            kind: kind(analysis, thing),
+            name: target::name(analysis, thing),
+            state,
+            answer: String::new(),
+            held_back: held_back.into_iter().collect(),
+            paths: paths.iter().map(|path| self.show(path)).collect(),
+            truncated,
+            needed_by: self.needed_by(thing),
+            imported_by: self.imported_by(thing),
+            own: self.sizes.own(entries.iter().copied()),
+            freed,
+            goes_with,
+            dropped_by,
+        };
+        about.answer = self.answer(thing, &about, (files().count(), kept.len()));
+        about
+    }
+
+    fn paths_to(&self, thing: &Target, kept: &BTreeSet<EntryId>) -> (Vec<DependencyPath>, bool) {
+        let targets: BTreeSet<Node> = match thing {
+            Target::Package(_) if kept.is_empty() => BTreeSet::new(),
+            Target::Package(position) => [Node::Package(*position)].into(),
+            Target::Unit(_) | Target::Directory(_) | Target::Entry(_) => {
+                kept.iter().copied().map(Node::Entry).collect()
+            }
+            Target::Library(id) => kept.iter().filter(|kept| *kept == id).copied().map(Node::Entry).collect(),
+            Target::Elsewhere(name) => {
+                let edges = self.plan.analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys);
+                let of_name = edges.filter(|(_, edge)| edge.soname == *name);
+                let node = |outcome: &Outcome| match outcome {
+                    Outcome::Missing { .. } => Some(Node::Missing(name.clone())),
+                    Outcome::Found { object: Object::Image(path), .. } => Some(Node::Image(path.clone())),
+                    Outcome::Found { .. } => None,
+                };
+                of_name.filter_map(|(_, edge)| node(&edge.outcome)).collect()
+            }
+        };
+        // Of many files most are only there: what something needs says more of them.
+        let many = matches!(thing, Target::Unit(_) | Target::Directory(_));
+        let needed = if many { self.paths.shortest(&targets, true) } else { None };
+        match self.max_paths {
+            1 => (needed.or_else(|| self.paths.shortest(&targets, false)).into_iter().collect(), false),
+            most => self.paths.all(&targets, most),
+        }
+    }
+
+    fn show(&self, path: &DependencyPath) -> Path {
+        let analysis = &self.plan.analysis;
+        let name = |node: &Node| match node {
+            Node::Runtime(id) => language(*id).name().to_owned(),
+            Node::Entry(id) => analysis.tree().path(*id).to_string(),
+            Node::Package(position) => analysis.resolution.packages.unit_name(*position),
+            Node::Image(name) | Node::Missing(name) => name.clone(),
+        };
+        let steps = path.steps.iter().map(|(node, how)| Step { how: (*how).to_owned(), name: name(node) });
+        let first_line = || match (path.steps.first(), &analysis.handlers) {
+            (Some((Node::Package(position), _)), Some(handlers)) => {
+                let package = analysis.resolution.packages.get(*position);
+                let used = handlers.packages.get(&(package.language, package.name.clone()))?;
+                Some(used.places.first()?.to_string())
+            }
+            _ => None,
+        };
+        let place = if path.root == Root::Handler { first_line() } else { None };
+        Path { root: place.unwrap_or_else(|| path.root.name()), steps: steps.collect() }
+    }
+
+    fn dropped_by(&self, files: impl Iterator<Item = EntryId>) -> Vec<DroppedBy> {
+        let pruning = &self.plan.pruning;
+        let mut by_rule: BTreeMap<usize, usize> = BTreeMap::new();
+        for id in files {
+            if let Decision::Drop(rule) = pruning.decision(id) {
+                *by_rule.entry(rule).or_default() += 1;
+            }
+        }
+        let of = |(rule, files): (usize, usize)| {
+            let rule = &pruning.rules[rule];
+            DroppedBy {
+                rule: rule.code.clone(),
+                name: rule.name.clone(),
+                files,
+                what: rule.what.clone(),
+                why_safe: rule.why_safe.clone(),
+                breaks: rule.breaks.clone(),
+            }
+        };
+        let mut dropped_by: Vec<DroppedBy> = by_rule.into_iter().map(of).collect();
+        dropped_by.sort_by(|a, b| a.rule.cmp(&b.rule));
+        dropped_by
+    }
+
+    /// What needs a library, of what is kept.
+    fn needed_by(&self, thing: &Target) -> Vec<NeededBy> {
+        let (analysis, pruning) = (&self.plan.analysis, &self.plan.pruning);
+        let tree = analysis.tree();
+        let name_of = |id: EntryId| String::from_utf8_lossy(tree.path(id).name()).into_owned();
+        let (file, names): (Option<EntryId>, BTreeSet<String>) = match thing {
+            Target::Library(id) => {
+                let names = target::entries(analysis, std::slice::from_ref(thing)).into_iter().map(name_of);
+                (Some(*id), names.collect())
+            }
+            Target::Entry(id) if analysis.objects().contains_key(id) || tree.is_hidden(*id) => {
+                (Some(*id), [name_of(*id)].into())
+            }
+            Target::Elsewhere(name) => (None, [name.clone()].into()),
+            Target::Entry(_) | Target::Package(_) | Target::Unit(_) | Target::Directory(_) => return Vec::new(),
+        };
+        let mut needed_by = Vec::new();
+        for (from, edges) in analysis.resolution.loads.edges.iter().filter(|(id, _)| pruning.keeps(**id)) {
+            for ((process, edge), certainty) in edges {
+                let (object, path, searched, stopped) = match &edge.outcome {
+                    Outcome::Found { object, opened } => (Some(object), Some(opened), Vec::new(), None),
+                    Outcome::Missing { searched, stopped } => (None, None, searched.clone(), stopped.clone()),
+                };
+                let is_it = file.is_some_and(|file| object == Some(&Object::Tree(file)));
+                if !is_it && !names.contains(&edge.soname) {
+                    continue;
+                }
+                needed_by.push(NeededBy {
+                    file: tree.path(*from).to_string(),
+                    soname: edge.soname.clone(),
+                    process: LoadedBy::from(*process),
+                    certainty: *certainty,
+                    found: analysis.resolution.found(&edge.outcome),
+                    path: path.cloned(),
+                    searched,
+                    stopped,
+                });
+            }
+        }
+        needed_by.sort();
+        needed_by.dedup();
+        needed_by
+    }
+
+    fn imported_by(&self, thing: &Target) -> Vec<String> {
+        let (analysis, pruning) = (&self.plan.analysis, &self.plan.pruning);
+        let Target::Package(position) = thing else { return Vec::new() };
+        let importers = analysis.resolution.graph.needed_by(&Node::Package(*position));
+        let kept = |position: &usize| pruning.keeps(analysis.resolution.packages.get(*position).entry);
+        let packages = importers.into_iter().filter_map(|(from, _)| match from {
+            Node::Package(position) if kept(position) => Some(analysis.resolution.packages.unit_name(*position)),
+            _ => None,
+        });
+        packages.collect()
+    }
+
+    fn is_missing(&self, name: &str) -> bool {
+        let edges = self.plan.analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys);
+        let mut of_name = edges.filter(|(_, edge)| edge.soname == name);
+        of_name.any(|(_, edge)| matches!(edge.outcome, Outcome::Missing { .. }))
+    }
+
+    /// The answer in one sentence.
+    fn answer(&self, thing: &Target, about: &About, (files, kept): (usize, usize)) -> String {
+        let (analysis, name) = (&self.plan.analysis, &about.name);
+        let image = &analysis.resolution.image.profile().name;
+        let rules = || {
+            let rules = about.dropped_by.iter().map(|rule| format!("{} ({})", rule.rule, rule.name));
+            rules.collect::<Vec<_>>().join(", ")
+        };
+        let whole = matches!(thing, Target::Package(_) | Target::Unit(_) | Target::Directory(_));
+        match (about.state, about.paths.first()) {
+            (ThingState::Missing, Some(_)) => format!("{name} is missing: neither the tree nor {image} has it."),
+            (ThingState::Missing, None) => format!("{name} is missing, and nothing that is kept needs it."),
+            (ThingState::Runtime, Some(_)) => format!("{name} is not in the tree: {image} has it."),
+            (ThingState::Runtime, None) => {
+                format!("{name} is not in the tree: {image} has it, and nothing that is kept needs it.")
+            }
+            (ThingState::Dropped, _) => match self.why_unloaded(thing) {
+                Some(why) => format!("{name} is dropped by {}: {why}.", rules()),
+                None => format!("{name} is dropped by {}.", rules()),
+            },
+            (_, _) if kept == 0 => format!("{name} holds no file."),
+            (ThingState::Partly, _) => {
+                format!("{name} is kept, {kept} of its {files} files; the others are dropped by {}.", rules())
+            }
+            _ if whole => format!("{name} is kept, all of its {files} files."),
+            (_, Some(path)) if path.root == Root::InTree.name() && path.steps.len() == 1 => {
+                match self.why_unloaded(thing) {
+                    Some(why) => format!("{name} is kept: no rule drops it; {why}."),
+                    None => format!("{name} is kept: no rule drops it."),
+                }
+            }
+            (_, Some(path)) => {
+                let how = path.steps.last().map(|step| step.how.as_str()).unwrap_or_default();
+                let before = path.steps.iter().rev().nth(1).map_or(path.root.as_str(), |step| step.name.as_str());
+                format!("{name} is kept: {before} {how} it.")
+            }
+            (_, None) => format!("{name} is kept."),
+        }
+    }
+
+    /// Why nothing loads a library, when nothing does.
+    fn why_unloaded(&self, thing: &Target) -> Option<String> {
+        let (analysis, pruning) = (&self.plan.analysis, &self.plan.pruning);
+        let (Target::Library(id) | Target::Entry(id)) = thing else { return None };
+        if !analysis.resolution.is_library(*id) {
+            return None;
+        }
+        // Asked as if it were kept: that nothing loads it can be what dropped it.
+        let kept = |other: EntryId| pruning.keeps(other) || other == *id;
+        let unloaded = analysis.resolution.unloaded(kept);
+        unloaded.into_iter().find(|library| library.entry == *id).map(|library| match library.why {
+            WhyUnloaded::Shadowed(path) => format!("nothing loads it, because {path} of the image comes first"),
+            WhyUnloaded::Unreached => "nothing that is kept needs it".to_owned(),
+        })
+    }
+}
+
+fn kind(analysis: &Analysis<'_>, thing: &Target) -> ThingKind {
+    match thing {
+        Target::Package(_) => ThingKind::Package,
+        Target::Unit(_) => ThingKind::Unit,
+        Target::Directory(_) => ThingKind::Directory,
+        Target::Library(_) | Target::Elsewhere(_) => ThingKind::Library,
+        Target::Entry(id) if matches!(analysis.tree().entry(*id).kind, Kind::Link { .. }) => ThingKind::Link,
+        Target::Entry(_) => ThingKind::File,
+    }
+}

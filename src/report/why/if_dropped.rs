@@ -1,0 +1,148 @@
+//! If things were dropped together: what would be free, what would go with them and break, and how many layers would do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Breaks, GoesWith, IfDropped, SCHEMA, StartsWith, Why};
+use crate::base::error::Result;
+use crate::base::finding::{Category, Finding, Severity};
+use crate::languages::language;
+use crate::pack;
+use crate::pack::Unit;
+use crate::plan::target;
+use crate::plan::{Plan, Settings};
+use crate::prune::requested_rules;
+use crate::report::{Report, SizeIndex};
+use crate::resolve::{Need, Node};
+use crate::tree::EntryId;
+
+/// Answers for targets together. `now` and `then` are what the checks say of the tree with and without them.
+///
+/// # Errors
+/// When one of them is not there.
+pub(crate) fn if_dropped(
+    plan: &Plan<'_>,
+    report: &Report,
+    targets: &[String],
+    settings: &Settings,
+    (now, then): (&[Finding], Vec<Finding>),
+) -> Result<Why> {
+    let analysis = &plan.analysis;
+    let mut entries: BTreeSet<EntryId> = BTreeSet::new();
+    for text in targets {
+        let things = target::resolve_target(analysis, "--if-dropped", text)?;
+        entries.extend(target::entries(analysis, &things));
+    }
+    let mut sizes = SizeIndex::new(analysis, &plan.pruning, Some(plan));
+    let (gone, freed) = sizes.freed(entries.iter().copied());
+    let all: BTreeSet<EntryId> = gone.all().collect();
+
+    let [_, nothing_else, _] = requested_rules();
+    let held_back = |id: EntryId| plan.pruning.matching(id).next().map(|rule| rule.code.clone());
+    let mut goes_with: Vec<(EntryId, String)> =
+        gone.with_it.iter().map(|id| (*id, nothing_else.code.clone())).collect();
+    goes_with.extend(gone.released.iter().filter_map(|id| Some((*id, held_back(*id)?))));
+    goes_with.sort();
+    let goes_with = goes_with.into_iter().map(|(id, rule)| {
+        let path = analysis.tree().path(id).to_string();
+        GoesWith { path, rule, size: sizes.own([id]).size }
+    });
+    let goes_with = goes_with.collect();
+
+    let left: Vec<Unit> = plan.units.iter().filter_map(|unit| without(unit, &all)).collect();
+    let (layout, does_not_fit) = pack::lay_out(&left, &settings.limits, &settings.layer_policy, None);
+    let mut findings: Vec<Finding> = then.into_iter().filter(|finding| is_new(finding, now)).collect();
+    findings.sort();
+    findings.dedup();
+    Ok(Why {
+        schema: SCHEMA,
+        layerfit: report.layerfit.clone(),
+        root: report.root.clone(),
+        runtime: report.runtime.clone(),
+        targets: targets.to_vec(),
+        things: Vec::new(),
+        if_dropped: Some(IfDropped {
+            own: sizes.own(entries),
+            freed,
+            goes_with,
+            breaks: breaks(plan, &all),
+            starts_with: starts_with(plan, &all),
+            findings,
+            layers: plan.layout.layers.len(),
+            layers_then: layout.layers.len(),
+            fits_then: !does_not_fit.iter().any(|finding| finding.severity == Severity::Error),
+        }),
+    })
+}
+
+/// A unit without what goes; `None` when nothing of it is left.
+fn without(unit: &Unit, gone: &BTreeSet<EntryId>) -> Option<Unit> {
+    let entries: Vec<_> = unit.entries.iter().filter(|entry| !gone.contains(&entry.id)).cloned().collect();
+    (!entries.is_empty()).then(|| Unit { name: unit.name.clone(), entries })
+}
+
+/// The kept packages that need what goes, directly or through others. A package of which another copy stays is no loss.
+fn breaks(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<Breaks> {
+    let (analysis, pruning) = (&plan.analysis, &plan.pruning);
+    let packages = &analysis.resolution.packages;
+    let stays = |position: usize| {
+        let entry = packages.get(position).entry;
+        pruning.keeps(entry) && !gone.contains(&entry)
+    };
+    let mut loads: Vec<bool> = (0..packages.all.len()).map(stays).collect();
+    let mut found: BTreeMap<usize, Breaks> = BTreeMap::new();
+    let mut directly = true;
+    loop {
+        let mut broken: Vec<usize> = Vec::new();
+        for (position, package) in packages.all.iter().enumerate().filter(|(position, _)| loads[*position]) {
+            let id = package.language;
+            let was_there = |name: &&str| packages.copies(id, name).any(|copy| pruning.keeps(packages.get(copy).entry));
+            let is_lost = |name: &&str| !packages.copies(id, name).any(|copy| loads[copy]);
+            let needs = package.requires.iter().map(|required| required.package.as_str());
+            let lost: BTreeSet<&str> = needs.filter(was_there).filter(is_lost).collect();
+            if !lost.is_empty() {
+                broken.push(position);
+                let needs = lost.into_iter().map(|name| format!("pkg:{name}")).collect();
+                found.insert(position, Breaks { name: packages.unit_name(position), needs, directly });
+            }
+        }
+        if broken.is_empty() {
+            return found.into_values().collect();
+        }
+        for position in broken {
+            loads[position] = false;
+        }
+        directly = false;
+    }
+}
+
+/// The packages of what goes that a language starts with.
+fn starts_with(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<StartsWith> {
+    let resolution = &plan.analysis.resolution;
+    let packages = &resolution.packages;
+    let mut found = Vec::new();
+    for id in packages.languages() {
+        for (to, need) in resolution.graph.needs(&Node::Runtime(id)) {
+            let (Node::Package(position), Need::Imports) = (to, need) else { continue };
+            let package = packages.get(*position);
+            let without = language(id).needs().without(&package.name);
+            if let Some(without) = without.filter(|_| gone.contains(&package.entry)) {
+                found.push(StartsWith { name: packages.unit_name(*position), without: without.to_owned() });
+            }
+        }
+    }
+    found
+}
+
+/// Whether a finding reports something that none of the others does. Findings of libraries name the first of several files
+/// that have the same trouble, so their subjects are not compared.
+fn is_new(finding: &Finding, others: &[Finding]) -> bool {
+    let by_cause = |finding: &Finding| finding.code.category() == Category::Libraries && finding.cause.is_some();
+    let same = |other: &Finding| {
+        let trouble = match &finding.cause {
+            Some(_) => other.cause == finding.cause,
+            None => other.message == finding.message,
+        };
+        other.code == finding.code && trouble && (by_cause(finding) || other.subject == finding.subject)
+    };
+    finding.severity != Severity::Info && !others.iter().any(same)
+}

@@ -1,0 +1,304 @@
+//! The answer as a table for a terminal, as Markdown and as JSON; and the JSON Schema. Each gives bytes; none prints.
+
+use super::{About, IfDropped, NeededBy, Path, Why};
+use crate::base::bytes::{plural, size};
+use crate::base::error::Result;
+use crate::base::finding::Code;
+use crate::base::list;
+use crate::report::{
+    Detail, LoadedBy, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped,
+};
+use crate::resolve::Certainty;
+
+/// Rows that a short answer has of each table.
+const ROWS_SHOWN: usize = 10;
+/// Names that a sentence lists.
+const NAMES_SHOWN: usize = 6;
+/// Rules whose reasons are given in full.
+const RULES_IN_FULL: usize = 2;
+
+/// A piece of the answer.
+enum Block {
+    Text(String),
+    Table(Section),
+}
+
+/// The answer for a terminal, 80 columns wide.
+pub fn table(why: &Why, detail: Detail) -> Vec<u8> {
+    let mut out = String::new();
+    for (number, answer) in answers(why, detail).into_iter().enumerate() {
+        for (position, block) in answer.into_iter().enumerate() {
+            match block {
+                Block::Text(text) if (number, position) == (0, 0) => out += &wrapped(&text),
+                Block::Text(text) => out += &format!("\n{}", wrapped(&text)),
+                Block::Table(section) => out += &table_section(&section),
+            }
+        }
+    }
+    out.into_bytes()
+}
+
+/// The answer as Markdown. Names from the tree are data: they cannot become markup.
+pub fn markdown(why: &Why) -> Vec<u8> {
+    let mut out = format!("# Why {}\n", markdown_text(&why.targets.join(", ")));
+    for block in answers(why, Detail::Full).into_iter().flatten() {
+        match block {
+            Block::Text(text) => out += &format!("\n{}\n", markdown_text(&text)),
+            Block::Table(section) => out += &markdown_section(&section),
+        }
+    }
+    out.into_bytes()
+}
+
+/// The answer as JSON, with a line end.
+///
+/// # Errors
+/// When a value cannot be written as JSON, which no answer holds.
+pub fn json(why: &Why) -> Result<Vec<u8>> {
+    as_json(why)
+}
+
+/// The JSON Schema of the answer, generated from the types; `docs/why.schema.json` is a copy.
+///
+/// # Errors
+/// As for [`fn@json`].
+pub fn schema() -> Result<Vec<u8>> {
+    as_json(&schemars::schema_for!(Why))
+}
+
+fn answers(why: &Why, detail: Detail) -> Vec<Vec<Block>> {
+    let things = why.things.iter().map(|thing| about(thing, detail));
+    things.chain(why.if_dropped.as_ref().map(|dropped| if_dropped(&why.targets, dropped, detail))).collect()
+}
+
+fn about(about: &About, detail: Detail) -> Vec<Block> {
+    let mut blocks = vec![Block::Text(about.answer.clone())];
+    blocks.extend(dropped_by(about).map(Block::Table));
+    if !about.held_back.is_empty() {
+        let rules = about.held_back.join(", ");
+        blocks.push(Block::Text(format!("{rules} would drop it, but something that is kept needs it.")));
+    }
+    blocks.extend(paths(about));
+    blocks.extend(needed_by(&about.needed_by, detail));
+    if !about.imported_by.is_empty() {
+        let (verb, packages) = (if about.imported_by.len() == 1 { "needs" } else { "need" }, &about.imported_by);
+        blocks.push(Block::Text(format!("{} {verb} it to load.", some(packages))));
+    }
+    if about.own.files > 0 {
+        blocks.push(Block::Text(cost(about)));
+    }
+    blocks
+}
+
+/// The way in one line: each step by its last name, or its last two when one is there already. The whole paths are in the
+/// table of steps.
+fn arrows(path: &Path) -> String {
+    let mut names = vec![path.root.as_str()];
+    for step in &path.steps {
+        let last = |count: usize| step.name.rmatch_indices('/').nth(count - 1).map_or(0, |(at, _)| at + 1);
+        let short = if step.name.starts_with("pkg:") { 0 } else { last(1) };
+        let short = if names.contains(&&step.name[short..]) { last(2) } else { short };
+        names.push(&step.name[short..]);
+    }
+    names.join(" → ")
+}
+
+fn paths(about: &About) -> Vec<Block> {
+    let Some(shortest) = about.paths.first() else { return Vec::new() };
+    let mut blocks = vec![Block::Table(Section {
+        kind: SectionKind::Other,
+        title: arrows(shortest),
+        header: vec!["how", "what"],
+        numbers: vec![],
+        rows: shortest.steps.iter().map(|step| vec![step.how.clone(), step.name.clone()]).collect(),
+        note: None,
+    })];
+    if about.paths.len() > 1 {
+        let more = if about.truncated { ", and there are more" } else { "" };
+        blocks.push(Block::Table(Section {
+            kind: SectionKind::Other,
+            title: format!("{}{more}", plural(about.paths.len(), "path", "paths")),
+            header: vec!["steps", "path"],
+            numbers: vec![0],
+            rows: about.paths.iter().map(|path| vec![path.steps.len().to_string(), arrows(path)]).collect(),
+            note: None,
+        }));
+    }
+    blocks
+}
+
+fn dropped_by(about: &About) -> Option<Section> {
+    let full = about.dropped_by.len() <= RULES_IN_FULL;
+    let mut rows = Vec::new();
+    for rule in &about.dropped_by {
+        rows.push(vec![rule.rule.clone(), rule.name.clone(), plural(rule.files, "file", "files")]);
+        if full {
+            for (heading, text) in [("what", &rule.what), ("why safe", &rule.why_safe), ("breaks", &rule.breaks)] {
+                rows.push(vec![String::new(), heading.to_owned(), text.clone()]);
+            }
+        }
+    }
+    (!rows.is_empty()).then(|| Section {
+        kind: SectionKind::Other,
+        title: "Dropped".to_owned(),
+        header: vec!["rule", "name", ""],
+        numbers: vec![],
+        rows,
+        note: (!full).then(|| "layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+    })
+}
+
+fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
+    let Some(first) = needers.first() else { return Vec::new() };
+    let shown = if detail == Detail::Full { needers.len() } else { needers.len().min(ROWS_SHOWN) };
+    let one_name = needers.iter().all(|needer| needer.soname == first.soname);
+    let rows = needers[..shown].iter().map(|needer| {
+        let found = match (&needer.path, needer.certainty) {
+            (Some(path), _) => path.clone(),
+            (None, Certainty::Required) => "nowhere".to_owned(),
+            (None, _) => "nowhere; may never be loaded".to_owned(),
+        };
+        let mut row = vec![needer.file.clone()];
+        row.extend((!one_name).then(|| needer.soname.clone()));
+        row.extend([needer.process.to_string(), found]);
+        row
+    });
+    let missing: Vec<&NeededBy> = needers.iter().filter(|needer| needer.path.is_none()).collect();
+    let mut looked: Vec<String> = missing
+        .iter()
+        .map(|needer| match &needer.stopped {
+            Some(why) => format!("For {} the loader stops: {why}.", process(needer.process)),
+            None => format!("For {} the loader searches {}.", process(needer.process), needer.searched.join(", ")),
+        })
+        .collect();
+    looked.sort();
+    looked.dedup();
+    looked.truncate(2);
+    if shown < needers.len() {
+        looked.push(format!("{} more need it (-v).", needers.len() - shown));
+    }
+    let title = if one_name { format!("Needed by, as {}", first.soname) } else { "Needed by".to_owned() };
+    let header = if one_name { vec!["file", "for", "found"] } else { vec!["file", "as", "for", "found"] };
+    let note = (!looked.is_empty()).then(|| looked.join(" "));
+    vec![Block::Table(Section { kind: SectionKind::Other, title, header, numbers: vec![], rows: rows.collect(), note })]
+}
+
+fn process(process: LoadedBy) -> String {
+    match process {
+        LoadedBy::Language(_) => process.to_string(),
+        LoadedBy::Other | LoadedBy::Any => "other programs".to_owned(),
+    }
+}
+
+fn cost(about: &About) -> String {
+    let own = &about.own;
+    let has = format!(
+        "It has {} zipped, {} unzipped, in {}.",
+        size(own.size.zipped_bytes),
+        size(own.size.unzipped_bytes),
+        plural(own.files, "file", "files")
+    );
+    let frees = format!(
+        "Dropping it alone frees {} zipped, {} unzipped",
+        size(about.freed.size.zipped_bytes),
+        size(about.freed.size.unzipped_bytes)
+    );
+    match about.goes_with.as_slice() {
+        [] if about.freed == about.own => format!("{has} Dropping it alone frees that, and nothing else goes with it."),
+        [] => format!("{has} {frees}."),
+        others => format!("{has} {frees}: with it goes what nothing else needs, {}.", some(others)),
+    }
+}
+
+/// Names, the first of them when there are many.
+fn some(names: &[String]) -> String {
+    list::some(names, NAMES_SHOWN)
+}
+
+fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Block> {
+    let (own, freed) = (&dropped.own, &dropped.freed);
+    let mut text = format!(
+        "Dropping {} frees {} zipped, {} unzipped, in {}.",
+        targets.join(", "),
+        size(freed.size.zipped_bytes),
+        size(freed.size.unzipped_bytes),
+        plural(freed.files, "file", "files")
+    );
+    if freed != own {
+        text += &format!(" {} zipped of it is their own.", size(own.size.zipped_bytes));
+    }
+    let layers = plural(dropped.layers_then, "layer", "layers");
+    text += &match dropped.layers_then.cmp(&dropped.layers) {
+        std::cmp::Ordering::Less => format!(" Then {layers} would do, where there are {} now", dropped.layers),
+        std::cmp::Ordering::Equal => format!(" It would still be {layers}"),
+        std::cmp::Ordering::Greater => format!(" It would be {layers}"),
+    };
+    text += if dropped.fits_then { "." } else { ", and not fit." };
+
+    let mut blocks = vec![Block::Text(text)];
+    blocks.extend(goes_with(dropped, detail).map(Block::Table));
+    if !dropped.breaks.is_empty() {
+        let rows = dropped.breaks.iter().map(|broken| vec![broken.name.clone(), broken.needs.join(", ")]);
+        let directly = dropped.breaks.iter().filter(|broken| broken.directly).count();
+        blocks.push(Block::Table(Section {
+            kind: SectionKind::Other,
+            title: "Would no longer load".to_owned(),
+            header: vec!["package", "needs"],
+            numbers: vec![],
+            rows: rows.collect(),
+            note: Some(format!(
+                "{directly} of {} directly; drop them too, or keep what they need.",
+                dropped.breaks.len()
+            )),
+        }));
+    }
+    if !dropped.starts_with.is_empty() {
+        let rows = dropped.starts_with.iter().map(|start| vec![start.name.clone(), start.without.clone()]);
+        blocks.push(Block::Table(Section {
+            kind: SectionKind::Other,
+            title: "Needed at startup".to_owned(),
+            header: vec!["package", "what happens without it"],
+            numbers: vec![],
+            rows: rows.collect(),
+            note: None,
+        }));
+    }
+    // What the two tables above say already.
+    let others = dropped.findings.iter().filter(|finding| finding.code != Code::MissingPackage);
+    let rows: Vec<Vec<String>> = others
+        .map(|finding| {
+            let code = format!("{} {}", finding.severity, finding.code);
+            vec![code, format!("{}: {}", finding.subject, finding.message)]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let note = None;
+        let title = "New findings".to_owned();
+        blocks.push(Block::Table(Section {
+            kind: SectionKind::Other,
+            title,
+            header: vec!["", "what"],
+            numbers: vec![],
+            rows,
+            note,
+        }));
+    }
+    blocks
+}
+
+fn goes_with(dropped: &IfDropped, detail: Detail) -> Option<Section> {
+    let mut largest: Vec<_> = dropped.goes_with.iter().collect();
+    largest.sort_by(|a, b| b.size.zipped_bytes.cmp(&a.size.zipped_bytes).then_with(|| a.path.cmp(&b.path)));
+    let shown = if detail == Detail::Full { largest.len() } else { largest.len().min(ROWS_SHOWN) };
+    let rows = largest[..shown].iter().map(|file| {
+        vec![file.path.clone(), file.rule.clone(), size(file.size.unzipped_bytes), size(file.size.zipped_bytes)]
+    });
+    (!largest.is_empty()).then(|| Section {
+        kind: SectionKind::Other,
+        title: format!("With them {}", plural(largest.len(), "file goes", "files go")),
+        header: vec!["path", "rule", "unzipped", "zipped"],
+        numbers: vec![2, 3],
+        rows: rows.collect(),
+        note: (shown < largest.len()).then(|| format!("{} more (-v).", largest.len() - shown)),
+    })
+}

@@ -1,0 +1,303 @@
+//! Capture: reads a runtime profile off a root file system: its loader, its libraries with the versions they define, its
+//! commands. Nothing in the root is run, so the root of another machine will do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use goblin::elf::header::{EM_AARCH64, EM_X86_64};
+use ld_so_cache::parsers::parse_ld_cache;
+use regex::bytes::Regex;
+
+use crate::base::error::{Error, Result};
+use crate::base::path::TreePath;
+use crate::formats::elf::{Elf, Machine, Type};
+use crate::formats::symbol_version;
+use crate::runtime::sysroot::Sysroot;
+use crate::runtime::{Commands, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile};
+
+/// Where the interpreters of Lambda's two machines are (their ABIs fix these paths).
+const INTERPRETERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+
+/// Which of the loader's subdirectories a processor makes it search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Processor {
+    /// The levels of x86-64 above the first that it has, the highest first.
+    pub levels: Vec<&'static str>,
+    /// What glibc before 2.37 took for its platform.
+    pub platform: &'static str,
+    /// Whether glibc before 2.37 saw AVX-512 in it.
+    pub avx512: bool,
+}
+
+impl Processor {
+    /// What every x86-64 processor in Lambda has: AVX2, and so the third level.
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-avx2.html>)
+    pub fn of_lambda() -> Self {
+        Self { levels: vec!["x86-64-v3", "x86-64-v2"], platform: "x86_64", avx512: false }
+    }
+
+    /// The processor of this machine, from /proc/cpuinfo.
+    pub fn of_this_machine() -> Self {
+        Self::read(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+    }
+
+    /// Reads /proc/cpuinfo as glibc reads the processor (sysdeps/x86/dl-hwcap.h, cpu_features.c).
+    fn read(text: &str) -> Self {
+        let field = |name: &str| {
+            text.lines().find_map(|line| line.split_once(':').filter(|(n, _)| n.trim() == name)).map_or("", |(_, v)| v)
+        };
+        let flags: BTreeSet<&str> = field("flags").split_whitespace().collect();
+        let all = |names: &[&str]| names.iter().all(|name| flags.contains(name));
+        let mut levels = Vec::new();
+        let second = all(&["cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"]);
+        let third = second && all(&["avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"]);
+        let fourth = third && all(&["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]);
+        levels.extend(fourth.then_some("x86-64-v4"));
+        levels.extend(third.then_some("x86-64-v3"));
+        levels.extend(second.then_some("x86-64-v2"));
+        let intel = field("vendor_id").trim() == "GenuineIntel";
+        let haswell = all(&["avx2", "bmi1", "bmi2", "abm", "movbe", "popcnt", "fma"]);
+        Self {
+            levels,
+            platform: if intel && haswell { "haswell" } else { "x86_64" },
+            avx512: intel && all(&["avx512cd", "avx512bw", "avx512dq", "avx512vl"]),
+        }
+    }
+}
+
+/// The loaders of a root, one for each machine: what is compiled into them, and what `processor` makes of it.
+pub fn loaders(root: &Sysroot, processor: &Processor) -> Vec<LoaderFacts> {
+    let mut found = Vec::new();
+    for interpreter in INTERPRETERS {
+        let Ok(bytes) = root.read(interpreter) else { continue };
+        let Ok(elf) = Elf::parse(&bytes) else { continue };
+        let directories = compiled_in_directories(&bytes);
+        let first = directories.first().cloned().unwrap_or_default();
+        found.push(LoaderFacts {
+            machine: elf.machine.name(),
+            interpreter: (*interpreter).to_owned(),
+            // $LIB is the first of them without slashes (DL_DST_LIB in elf/Makefile is made of the same slibdir).
+            lib: first.trim_start_matches('/').to_owned(),
+            platform: if elf.machine.machine == EM_X86_64 { processor.platform } else { "aarch64" }.to_owned(),
+            subdirectories: subdirectories(elf.machine, glibc_minor(root, &directories), processor),
+            directories,
+            source: format!("read off {interpreter}"),
+        });
+    }
+    found
+}
+
+/// The directories that a loader has compiled in: glibc keeps them as one array of strings, each with a slash at its end
+/// (`system_dirs` in elf/dl-load.c).
+fn compiled_in_directories(loader: &[u8]) -> Vec<String> {
+    let Ok(array) = Regex::new(r"(?-u)(?:/[A-Za-z0-9_./+-]*lib[A-Za-z0-9_./+-]*/\x00)+") else { return Vec::new() };
+    let longest = array.find_iter(loader).map(|found| found.as_bytes()).max_by_key(|found| found.len());
+    let strings = longest.unwrap_or_default().split(|b| *b == 0).filter(|directory| !directory.is_empty());
+    strings.map(|directory| String::from_utf8_lossy(directory).trim_end_matches('/').to_owned()).collect()
+}
+
+/// N of the root's glibc 2.N: its C library defines a version for each release that added a symbol, and nearly all did.
+fn glibc_minor(root: &Sysroot, directories: &[String]) -> Option<u32> {
+    let libc = directories.iter().find_map(|directory| root.read(&format!("{directory}/libc.so.6")).ok())?;
+    let banner = Regex::new(r"(?-u)release version 2\.([0-9]{1,3})\b").ok()?;
+    let minor = banner.captures(&libc)?.get(1)?;
+    std::str::from_utf8(minor.as_bytes()).ok()?.parse().ok()
+}
+
+/// The subdirectories of every directory that are searched before it, in order: `glibc-hwcaps` since glibc 2.33, and until
+/// 2.36 every combination of "tls", platform and capability (`_dl_important_hwcaps` in elf/dl-hwcaps.c).
+pub fn subdirectories(machine: Machine, glibc_minor: Option<u32>, processor: &Processor) -> Vec<String> {
+    let minor = glibc_minor.unwrap_or(u32::MAX);
+    let x86 = machine.machine == EM_X86_64;
+    let mut all = Vec::new();
+    if x86 && minor >= 33 {
+        all.extend(processor.levels.iter().map(|level| format!("glibc-hwcaps/{level}")));
+    }
+    if minor <= 36 {
+        let mut names = if x86 { vec!["x86_64"] } else { vec!["atomics"] };
+        if x86 && processor.avx512 {
+            names.insert(0, "avx512_1");
+        }
+        names.extend([if x86 { processor.platform } else { "aarch64" }, "tls"]);
+        for chosen in (1_u32..1 << names.len()).rev() {
+            let parts = (0..names.len()).rev().filter(|bit| chosen & (1 << bit) != 0).map(|bit| names[bit]);
+            all.push(parts.collect::<Vec<_>>().join("/"));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    all.retain(|subdirectory| seen.insert(subdirectory.clone()));
+    all
+}
+
+/// How the loader's cache marks libraries of a machine (`_DL_CACHE_DEFAULT_ID`, sysdeps/*/dl-cache.h).
+pub fn cache_flags(machine: Machine) -> Option<i32> {
+    match machine.machine {
+        EM_X86_64 if machine.is_64 => Some(0x303),
+        EM_AARCH64 if machine.is_64 => Some(0xa03),
+        _ => None,
+    }
+}
+
+/// What the loader's cache has for each name (ldconfig(8)); empty when there is none or it is damaged, as for the loader.
+pub fn loader_cache(root: &Sysroot) -> BTreeMap<String, Vec<(i32, String)>> {
+    let mut cache: BTreeMap<String, Vec<(i32, String)>> = BTreeMap::new();
+    let entries = root.read("/etc/ld.so.cache").ok().and_then(|bytes| parse_ld_cache(&bytes).ok()?.get_entries().ok());
+    for entry in entries.unwrap_or_default() {
+        cache.entry(entry.library_name).or_default().push((entry.flags, entry.library_path));
+    }
+    cache
+}
+
+/// The root file system that `--sysroot` names, and its loaders.
+///
+/// # Errors
+/// When it is no directory or holds no loader that Lambda's machines could use.
+pub fn named_root(root: &Path) -> Result<(Sysroot, Vec<LoaderFacts>)> {
+    let refused = |why: String| Error::Usage {
+        message: format!("--sysroot {}: {why}", root.display()),
+        help: "name the root of an unpacked image: the directory that holds its etc, lib64 and usr".to_owned(),
+    };
+    if !root.is_dir() {
+        return Err(refused("is no directory".to_owned()));
+    }
+    let sysroot = Sysroot::new(root);
+    let loaders = loaders(&sysroot, &Processor::of_lambda());
+    if loaders.is_empty() {
+        return Err(refused(format!("has none of {}", INTERPRETERS.join(", "))));
+    }
+    Ok((sysroot, loaders))
+}
+
+/// Reads the profile called `name` off the root file system at `root`.
+///
+/// The environment is that of `provided.al2023`: a root does not say which variables its processes get.
+///
+/// # Errors
+/// When the root is no directory or holds no loader that Lambda's machines could use.
+pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
+    let (sysroot, loader) = named_root(root)?;
+    let like = RuntimeProfile::load("provided.al2023")?;
+    let source = "read off the root by `layerfit runtime capture`";
+    let (directories, defines) = libraries(&sysroot, &loader, &like.environment.ld_library_path);
+    let is_there = |path: &String| sysroot.is_file(path);
+    Ok(RuntimeProfile {
+        name: name.to_owned(),
+        closed: false,
+        what: "A root file system, read by `layerfit runtime capture`".to_owned(),
+        checked: String::new(),
+        support: String::new(),
+        loader,
+        libraries: Libraries {
+            from: LibrarySource::List,
+            directories,
+            sonames: BTreeSet::new(),
+            defines,
+            uncertain: BTreeSet::new(),
+            uncertain_why: String::new(),
+            source: source.to_owned(),
+        },
+        versions: Vec::new(),
+        packages: Vec::new(),
+        commands: commands(&sysroot, &like.environment.path, source),
+        files: Files {
+            ca_bundle: like.files.ca_bundle.iter().filter(|path| is_there(path)).cloned().collect(),
+            locales: Vec::new(),
+            source: source.to_owned(),
+        },
+        environment: like.environment,
+    })
+}
+
+/// The directories that hold libraries, and each library in them with the versions it defines.
+fn libraries(
+    root: &Sysroot,
+    loaders: &[LoaderFacts],
+    library_path: &[String],
+) -> (Vec<String>, BTreeMap<String, Vec<String>>) {
+    let cached = loader_cache(root).into_values().flatten();
+    let in_cache = cached.filter_map(|(_, path)| Some(path.rsplit_once('/')?.0.to_owned()));
+    let searched = loaders.iter().flat_map(|loader| loader.directories.clone()).chain(in_cache);
+    let mut directories: Vec<String> = Vec::new();
+    for directory in searched.chain(library_path.iter().cloned()) {
+        let subdirectories = loaders.iter().flat_map(|loader| &loader.subdirectories);
+        let below: Vec<String> = subdirectories.map(|below| format!("{directory}/{below}")).collect();
+        for directory in [vec![directory], below].concat() {
+            let below_mount = TreePath::from_mounted(directory.as_bytes()).is_some();
+            if !below_mount && !directories.contains(&directory) && root.is_directory(&directory) {
+                directories.push(directory);
+            }
+        }
+    }
+    let mut defines = BTreeMap::new();
+    for directory in &directories {
+        for file in root.list(directory).into_iter().filter(|file| file.contains(".so")) {
+            let path = format!("{directory}/{file}");
+            let Some(elf) = root.read(&path).ok().and_then(|bytes| Elf::parse(&bytes).ok()) else { continue };
+            let for_a_loader = loaders.iter().any(|loader| loader.machine == elf.machine.name());
+            if elf.kind == Type::Shared && for_a_loader {
+                let mut versions = elf.defined_versions;
+                versions.sort_by_key(|version| symbol_version::key(version));
+                defines.insert(path, versions);
+            }
+        }
+    }
+    (directories, defines)
+}
+
+/// The commands in the directories of PATH.
+fn commands(root: &Sysroot, path: &[String], source: &str) -> Commands {
+    let directories = path.iter().filter(|directory| TreePath::from_mounted(directory.as_bytes()).is_none());
+    let directories: Vec<String> = directories.filter(|directory| root.is_directory(directory)).cloned().collect();
+    let names = directories.iter().flat_map(|directory| {
+        let names = root.list(directory).into_iter();
+        names.filter(move |name| root.is_file(&format!("{directory}/{name}")))
+    });
+    Commands { names: names.collect(), directories, complete: true, source: source.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X86: Machine = Machine { is_64: true, little_endian: true, machine: EM_X86_64 };
+
+    #[test]
+    fn the_subdirectories_are_those_that_the_loader_prints() {
+        // LD_DEBUG=libs on glibc 2.36 and a processor of another make than Intel's.
+        let processor = Processor { levels: vec!["x86-64-v3", "x86-64-v2"], platform: "x86_64", avx512: false };
+        assert_eq!(
+            subdirectories(X86, Some(36), &processor),
+            [
+                "glibc-hwcaps/x86-64-v3",
+                "glibc-hwcaps/x86-64-v2",
+                "tls/x86_64/x86_64",
+                "tls/x86_64",
+                "tls",
+                "x86_64/x86_64",
+                "x86_64"
+            ]
+        );
+        let intel = Processor { platform: "haswell", ..processor };
+        assert_eq!(
+            subdirectories(X86, Some(26), &intel),
+            ["tls/haswell/x86_64", "tls/haswell", "tls/x86_64", "tls", "haswell/x86_64", "haswell", "x86_64"]
+        );
+        assert_eq!(subdirectories(X86, Some(39), &intel), ["glibc-hwcaps/x86-64-v3", "glibc-hwcaps/x86-64-v2"]);
+    }
+
+    #[test]
+    fn a_loaders_own_directories_are_read_out_of_it() {
+        let loader = b"x\0/lib64/ld-linux-x86-64.so.2\0/lib/\0\0/lib64/\0/usr/lib64/\0\0rest";
+        assert_eq!(compiled_in_directories(loader), ["/lib64", "/usr/lib64"]);
+        assert_eq!(compiled_in_directories(b"nothing"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_processor_is_read_as_glibc_reads_it() {
+        let third = "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3 avx avx2 bmi1 bmi2 f16c fma abm movbe";
+        let read = |vendor: &str| Processor::read(&format!("vendor_id : {vendor}\nflags : fpu {third}\n"));
+        assert_eq!(read("AuthenticAMD"), Processor::of_lambda());
+        assert_eq!(read("GenuineIntel").platform, "haswell");
+        assert_eq!(Processor::read("").levels, Vec::<&str>::new());
+    }
+}

@@ -1,0 +1,157 @@
+//! The image: the libraries and commands that are there before any layer is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::formats::elf::{Elf, Machine};
+use crate::runtime::capture;
+use crate::runtime::sysroot::Sysroot;
+use crate::runtime::{LibrarySource, LoaderFacts, RuntimeProfile};
+
+/// What the image answers when the loader asks for a path.
+#[derive(Debug, Clone)]
+pub(crate) enum Lookup {
+    /// A file is there.
+    Found {
+        /// Its path with every link followed; for a listed library, the path as asked for.
+        path: String,
+        /// What the loader reads of it; unknown for a listed library.
+        elf: Option<Arc<Elf>>,
+    },
+    /// Nothing is there.
+    NotFound,
+    /// Something is there that makes the loader stop.
+    Invalid(String),
+}
+
+/// The libraries and commands of a runtime's image, asked for by path.
+pub struct Image<'a> {
+    profile: &'a RuntimeProfile,
+    loaders: Vec<LoaderFacts>,
+    /// The root to read, when nothing is listed.
+    root: Option<Sysroot>,
+    /// What the loader's cache has for each name, with the machine's flags.
+    cache: BTreeMap<String, Vec<(i32, String)>>,
+    asked: Mutex<BTreeMap<String, Lookup>>,
+}
+
+impl<'a> Image<'a> {
+    /// The image that `profile` describes. With `from = "filesystem"` this machine's own files are read as asked.
+    pub fn new(profile: &'a RuntimeProfile) -> Self {
+        let root = match profile.libraries.from {
+            LibrarySource::Filesystem => Some(Sysroot::new("/")),
+            LibrarySource::List => None,
+        };
+        let loaders = match &root {
+            Some(root) => capture::loaders(root, &capture::Processor::of_this_machine()),
+            None => profile.loader.clone(),
+        };
+        let cache = root.as_ref().map(capture::loader_cache).unwrap_or_default();
+        Self { profile, loaders, root, cache, asked: Mutex::default() }
+    }
+
+    /// The profile.
+    pub fn profile(&self) -> &'a RuntimeProfile {
+        self.profile
+    }
+
+    /// The loader for a machine; `None` when the image has none.
+    pub fn loader(&self, machine: Machine) -> Option<&LoaderFacts> {
+        self.loaders.iter().find(|loader| loader.machine == machine.name())
+    }
+
+    /// The directories that the loader searches last (ld.so(8)).
+    pub fn system_directories(&self, machine: Option<Machine>) -> &[String] {
+        let loader = machine.and_then(|machine| self.loader(machine)).or(self.loaders.first());
+        loader.map(|loader| loader.directories.as_slice()).unwrap_or_default()
+    }
+
+    /// The file that the loader's cache has for a name (`_dl_load_cache_lookup` in elf/dl-cache.c): the best of the
+    /// processor's subdirectories, or else the first.
+    pub(crate) fn cached(&self, name: &str, machine: Machine) -> Option<String> {
+        let loader = self.loader(machine)?;
+        let flags = capture::cache_flags(machine)?;
+        let rank = |path: &str| match path.split_once("/glibc-hwcaps/") {
+            // Subdirectories for other processors do not count.
+            Some((_, below)) => loader.subdirectories.iter().position(|subdirectory| {
+                let wanted = subdirectory.strip_prefix("glibc-hwcaps/");
+                wanted.is_some_and(|wanted| below.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/')))
+            }),
+            None => Some(usize::MAX),
+        };
+        let found = self.cache.get(name)?.iter().filter(|(of, _)| *of == flags);
+        found.filter_map(|(_, path)| Some((rank(path)?, path))).min_by_key(|(rank, _)| *rank).map(|(_, p)| p.clone())
+    }
+
+    /// Whether a program interpreter is there.
+    pub fn has_interpreter(&self, path: &str) -> bool {
+        self.loaders.iter().any(|loader| loader.interpreter == path) || self.has_file(path)
+    }
+
+    /// Whether a directory is there.
+    pub(crate) fn is_directory(&self, path: &str) -> bool {
+        match &self.root {
+            Some(root) => root.is_directory(path),
+            None => self.profile.libraries.holds(path),
+        }
+    }
+
+    /// Whether a command or script is there, by its absolute path.
+    pub fn has_command(&self, path: &str) -> bool {
+        if self.root.is_some() {
+            return self.has_file(path);
+        }
+        self.profile.commands.has(path)
+    }
+
+    /// Whether it is known which commands are in the directory of this path.
+    pub(crate) fn knows_commands_beside(&self, path: &str) -> bool {
+        let commands = &self.profile.commands;
+        let beside =
+            path.rsplit_once('/').is_some_and(|(directory, _)| commands.directories.iter().any(|d| d == directory));
+        self.root.is_some() || (commands.complete && beside)
+    }
+
+    /// Whether a regular file is there.
+    fn has_file(&self, path: &str) -> bool {
+        self.root.as_ref().is_some_and(|root| root.is_file(path))
+    }
+
+    /// What the loader finds at `path`, which is not below `/opt`.
+    pub(crate) fn lookup(&self, path: &str, machine: Machine) -> Lookup {
+        let Some(root) = &self.root else {
+            let interpreter = self.loaders.iter().any(|l| l.interpreter == path && l.machine == machine.name());
+            let library = self.profile.libraries.has(path);
+            let answer = Lookup::Found { path: path.to_owned(), elf: None };
+            return if interpreter || library { answer } else { Lookup::NotFound };
+        };
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = asked.get(path) {
+            return answer.clone();
+        }
+        let answer = ask_root(root, path, &asked);
+        if let Lookup::Found { path: real, .. } = &answer {
+            asked.insert(real.clone(), answer.clone());
+        }
+        asked.insert(path.to_owned(), answer.clone());
+        answer
+    }
+}
+
+fn ask_root(root: &Sysroot, path: &str, asked: &BTreeMap<String, Lookup>) -> Lookup {
+    let Some(real) = root.canonical(path) else { return Lookup::NotFound };
+    if let Some(answer) = asked.get(&real) {
+        return answer.clone();
+    }
+    if root.is_directory(&real) {
+        return Lookup::Invalid("it is a directory".to_owned());
+    }
+    let Ok(bytes) = root.read(&real) else { return Lookup::NotFound };
+    if !bytes.starts_with(b"\x7fELF") {
+        return Lookup::Invalid("it is no ELF file".to_owned());
+    }
+    match Elf::parse(&bytes) {
+        Ok(elf) => Lookup::Found { path: real, elf: Some(Arc::new(elf)) },
+        Err(why) => Lookup::Invalid(why),
+    }
+}

@@ -1,0 +1,15 @@
+//! The image that a function runs in: its profile, Lambda's limits, glibc's own libraries, a root file system as its
+//! processes see it, and how a profile is captured from one.
+
+pub mod capture;
+mod glibc;
+mod image;
+mod limits;
+mod profile;
+pub mod sysroot;
+
+pub use glibc::GlibcNames;
+pub use image::Image;
+pub(crate) use image::Lookup;
+pub use limits::Limits;
+pub use profile::{Commands, Environment, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile, VersionBound};

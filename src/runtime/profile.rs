@@ -1,0 +1,296 @@
+//! Runtime profiles: what a Lambda image has, from `rules/runtimes/*.toml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::{Error, Result};
+use crate::base::toml::from_toml;
+
+/// The profiles that come with layerfit, by name.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("provided.al2023", include_str!("../../rules/runtimes/provided.al2023.toml")),
+    ("provided.al2", include_str!("../../rules/runtimes/provided.al2.toml")),
+    ("provided", include_str!("../../rules/runtimes/provided.toml")),
+    ("host", include_str!("../../rules/runtimes/host.toml")),
+];
+
+/// What an image has: libraries, the environment of its processes, commands. Every group names its source.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeProfile {
+    /// Its name: `provided.al2023`.
+    pub name: String,
+    /// Which image it is.
+    pub what: String,
+    /// The day the facts were collected.
+    pub checked: String,
+    /// How long AWS supports it.
+    pub support: String,
+    /// Whether no new function can be made with it: it is offered to nobody then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
+    /// The environment of a process there.
+    pub environment: Environment,
+    /// Its dynamic loaders, one for each machine; none when they are read off this machine.
+    #[serde(default)]
+    pub loader: Vec<LoaderFacts>,
+    /// Its libraries.
+    pub libraries: Libraries,
+    /// The highest symbol versions its libraries define.
+    #[serde(default)]
+    pub versions: Vec<VersionBound>,
+    /// Versions of what matters, for messages.
+    #[serde(default)]
+    pub packages: Vec<PackageVersion>,
+    /// Its commands.
+    pub commands: Commands,
+    /// Other files that programs look for.
+    pub files: Files,
+}
+
+/// The environment of a process in the image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// PATH, in order.
+    pub path: Vec<String>,
+    /// `LD_LIBRARY_PATH`, in order.
+    pub ld_library_path: Vec<String>,
+    /// The working directory, which an empty element of a search path stands for.
+    pub working_directory: String,
+    /// Where that is known from.
+    pub source: String,
+}
+
+/// A dynamic loader: what is compiled into it, and what it makes of the processor.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoaderFacts {
+    /// The machine whose libraries it loads: `x86-64`.
+    pub machine: String,
+    /// Its own path.
+    pub interpreter: String,
+    /// The directories it searches last, in order.
+    pub directories: Vec<String>,
+    /// What `$LIB` stands for.
+    pub lib: String,
+    /// What `$PLATFORM` stands for.
+    pub platform: String,
+    /// Subdirectories that it searches before each directory, in order.
+    pub subdirectories: Vec<String>,
+    /// Where that is known from.
+    pub source: String,
+}
+
+/// Where the names of the image's libraries come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LibrarySource {
+    /// The profile lists them.
+    List,
+    /// They are read off this machine's file system.
+    Filesystem,
+}
+
+/// The libraries of the image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Libraries {
+    /// Listed here, or read off this machine.
+    pub from: LibrarySource,
+    /// The directories that hold them.
+    pub directories: Vec<String>,
+    /// File names of libraries; each is in every one of the directories.
+    pub sonames: BTreeSet<String>,
+    /// Libraries by their paths, each with the symbol versions it defines: what `layerfit runtime capture` reads.
+    #[serde(default)]
+    pub defines: BTreeMap<String, Vec<String>>,
+    /// Names in the list that are not guaranteed.
+    pub uncertain: BTreeSet<String>,
+    /// Why they are not.
+    pub uncertain_why: String,
+    /// Where that is known from.
+    pub source: String,
+}
+
+impl Libraries {
+    /// Whether a library is at this path.
+    pub fn has(&self, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        self.defines.contains_key(path) || (self.holds(directory) && self.sonames.contains(name))
+    }
+
+    /// Whether a directory holds libraries.
+    pub fn holds(&self, directory: &str) -> bool {
+        self.directories.iter().any(|known| known == directory)
+    }
+
+    /// The names of every library.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let captured = self.defines.keys().filter_map(|path| path.rsplit('/').next());
+        self.sonames.iter().map(String::as_str).chain(captured)
+    }
+}
+
+/// The highest symbol version that a library of the image defines.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionBound {
+    /// The library.
+    pub soname: String,
+    /// The family of versions: `GLIBC`.
+    pub prefix: String,
+    /// The highest: `2.34`.
+    pub max: String,
+    /// Where that is known from.
+    pub source: String,
+}
+
+/// A package of the image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageVersion {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where that is known from.
+    pub source: String,
+}
+
+/// The commands of the image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    /// Where they are.
+    pub directories: Vec<String>,
+    /// Their names.
+    pub names: BTreeSet<String>,
+    /// Whether a command that is not listed is known to be absent.
+    #[serde(default = "complete")]
+    pub complete: bool,
+    /// Where that is known from.
+    pub source: String,
+}
+
+fn complete() -> bool {
+    true
+}
+
+/// Files that programs look for.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// Certificate bundles.
+    pub ca_bundle: Vec<String>,
+    /// Locales.
+    pub locales: Vec<String>,
+    /// Where that is known from.
+    pub source: String,
+}
+
+impl Commands {
+    /// Whether a command or script is at this absolute path.
+    pub fn has(&self, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        self.directories.iter().any(|known| known == directory) && self.names.contains(name)
+    }
+}
+
+impl RuntimeProfile {
+    /// The names of the built-in images, but for the one called `but`, that new functions can be made with and for which
+    /// `fits` holds.
+    pub fn others(but: &str, fits: impl Fn(&Self) -> bool) -> Vec<&'static str> {
+        static LISTED: OnceLock<Vec<RuntimeProfile>> = OnceLock::new();
+        let listed = LISTED.get_or_init(|| {
+            let profiles = BUILT_IN.iter().filter_map(|(name, _)| Self::load(name).ok());
+            profiles.filter(|profile| profile.libraries.from == LibrarySource::List && !profile.closed).collect()
+        });
+        let others = listed.iter().filter(|profile| profile.name != but);
+        others.filter(|profile| fits(profile)).map(|profile| profile.name.as_str()).collect()
+    }
+
+    /// Reads a profile; `file` names it in messages.
+    ///
+    /// # Errors
+    /// When the text is not a profile.
+    pub fn parse(file: &str, text: &str) -> Result<Self> {
+        from_toml(file, text)
+    }
+
+    /// The profile as a file that reads back as the same.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML, which no profile is.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(Error::bug("write the profile as TOML"))
+    }
+
+    /// Whether a profile of this name comes with layerfit.
+    pub fn is_built_in(name: &str) -> bool {
+        BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
+    }
+
+    /// Whether Lambda has a runtime of this name that layerfit has a profile of.
+    pub fn is_lambda(name: &str) -> bool {
+        name != "host" && Self::is_built_in(name)
+    }
+
+    /// The profile called `name`, or the one in the file of that path.
+    ///
+    /// # Errors
+    /// When there is neither, or the file is not a profile.
+    pub fn load(name: &str) -> Result<Self> {
+        if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return Self::parse(&format!("rules/runtimes/{name}.toml"), text);
+        }
+        let path = Path::new(name);
+        if path.is_file() {
+            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            return Self::parse(name, &text);
+        }
+        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        Err(Error::Usage {
+            message: format!("--runtime {name}: no such runtime, and no file of that name"),
+            help: format!("one of {}, or the path of a profile", names.join(", ")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_is_read_and_is_what_its_file_is_called() {
+        for (name, _) in BUILT_IN {
+            let profile = RuntimeProfile::load(name).expect(name);
+            assert_eq!(profile.name, *name);
+            assert!(!profile.environment.ld_library_path.is_empty());
+            match profile.libraries.from {
+                LibrarySource::List => assert!(profile.libraries.sonames.contains("libc.so.6"), "{name}"),
+                LibrarySource::Filesystem => assert!(profile.libraries.sonames.is_empty(), "{name}"),
+            }
+            assert!(profile.libraries.uncertain.is_subset(&profile.libraries.sonames), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_every_lambda_image_lacks_is_in_no_profile() {
+        for (name, _) in BUILT_IN {
+            let profile = RuntimeProfile::load(name).expect(name);
+            for soname in ["libtirpc.so.3", "libgfortran.so.5", "libquadmath.so.0"] {
+                assert!(!profile.libraries.sonames.contains(soname), "{name}: {soname}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_runtime_names_those_there_are() {
+        let error = RuntimeProfile::load("python3.12").expect_err("unknown").to_string();
+        assert!(error.contains("provided.al2023"), "{error}");
+    }
+}

@@ -1,0 +1,70 @@
+//! Objects: what every ELF file of a tree says of itself, read in parallel and once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::{EntryId, Kind, Magic, Tree};
+use crate::base::error::Error;
+use crate::base::finding::{Code, Finding};
+use crate::base::path::TreePath;
+use crate::formats::elf::Elf;
+
+/// A larger ELF file is not read: it is over twice what a function and all its layers can have unzipped.
+const MAX_ELF_BYTES: u64 = 1 << 29;
+
+/// Files longer than this are read one at a time, so that no machine's memory is full of them.
+const LARGE_BYTES: u64 = 1 << 25;
+
+/// Every ELF file that the loader would take.
+pub type Objects = BTreeMap<EntryId, Arc<Elf>>;
+
+/// Reads every ELF file.
+///
+/// Returns them, and findings about files that are damaged or cannot be read.
+pub fn read_objects(tree: &Tree) -> (Objects, Vec<Finding>) {
+    let is_elf = |kind: &Kind| matches!(kind, Kind::File { magic: Magic::Elf, .. });
+    let wanted = tree.iter().filter(|(_, entry)| is_elf(&entry.kind)).map(|(id, _)| id);
+    let (large, small): (Vec<EntryId>, Vec<EntryId>) = wanted.partition(|id| tree.entry(*id).bytes() > LARGE_BYTES);
+    let read = |id: &EntryId| (*id, read_one(tree, *id));
+    let mut all: Vec<_> = small.par_iter().map(read).collect();
+    all.extend(large.iter().map(read));
+
+    let mut objects = Objects::new();
+    let mut findings = Vec::new();
+    for (id, result) in all {
+        match result {
+            Ok(elf) => objects.extend(elf.map(|elf| (id, Arc::new(elf)))),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    (objects, findings)
+}
+
+/// One ELF file; `None` when it is data, as far as loading goes.
+fn read_one(tree: &Tree, id: EntryId) -> Result<Option<Elf>, Finding> {
+    let entry = tree.entry(id);
+    if entry.bytes() > MAX_ELF_BYTES {
+        let message = format!("an ELF file of {} bytes fits no layer and is not read", entry.bytes());
+        return Err(Finding::error(Code::DamagedElf, &entry.path, message, "drop it, or strip it"));
+    }
+    let bytes = tree.read(id).map_err(|error| unreadable(&entry.path, &error))?;
+    if Elf::is_debug_companion(&bytes) {
+        return Ok(None);
+    }
+    Elf::parse(&bytes).map(Some).map_err(|why| {
+        let help = "build or copy it again; the loader would refuse it or crash";
+        Finding::error(Code::DamagedElf, &entry.path, format!("damaged ELF file: {why}"), help)
+    })
+}
+
+/// A file that cannot be read.
+pub fn unreadable(path: &TreePath, error: &Error) -> Finding {
+    Finding::error(
+        Code::Unreadable,
+        path,
+        error.to_string().lines().next().unwrap_or_default(),
+        "run again when nothing writes to the tree, as a user who may read it",
+    )
+}

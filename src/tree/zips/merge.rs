@@ -1,0 +1,240 @@
+//! Layers one over the other: which entry is there at last, and what is wrong with several layers together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::bytes::{plural, size};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::path::TreePath;
+use crate::tree::{Entry, Kind, Magic};
+
+/// The layers' entries, as far as they are merged.
+#[derive(Default)]
+pub(super) struct Merged {
+    entries: BTreeMap<TreePath, Layered>,
+    /// What a layer has in the place of another layer's entry.
+    meetings: Vec<Meeting>,
+    /// ELF files of one layer that are alike.
+    alike: BTreeMap<Likeness, Vec<TreePath>>,
+}
+
+/// What copies of one library have in common.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Likeness {
+    layer: usize,
+    directory: TreePath,
+    /// The name without what follows `.so`.
+    stem: Vec<u8>,
+    crc32: u32,
+    bytes: u64,
+}
+
+struct Layered {
+    entry: Entry,
+    layer: usize,
+    crc32: u32,
+}
+
+struct Meeting {
+    path: TreePath,
+    lower: usize,
+    upper: usize,
+    bytes: u64,
+    same: bool,
+}
+
+impl Merged {
+    /// Puts an entry of a layer over what is there: the last one wins.
+    pub(super) fn insert(&mut self, entry: Entry, layer: usize, crc32: u32) {
+        if let Kind::File { magic: Magic::Elf, bytes, .. } = entry.kind
+            && let Some(directory) = entry.path.parent()
+        {
+            let name = entry.path.name();
+            let stem = name[..name.windows(3).position(|part| part == b".so").unwrap_or(name.len())].to_vec();
+            let likeness = Likeness { layer, directory, stem, crc32, bytes };
+            self.alike.entry(likeness).or_default().push(entry.path.clone());
+        }
+        let path = entry.path.clone();
+        let new = Layered { entry, layer, crc32 };
+        let Some(old) = self.entries.get(&path) else {
+            self.entries.insert(path, new);
+            return;
+        };
+        // A name twice in one zip is a finding of its own.
+        if old.layer != layer && !(old.entry.is_directory() && new.entry.is_directory()) {
+            let same = match (&old.entry.kind, &new.entry.kind) {
+                (Kind::File { bytes: a, .. }, Kind::File { bytes: b, .. }) => a == b && old.crc32 == crc32,
+                (a, b) => a == b,
+            };
+            let (lower, upper, bytes) = (old.layer, layer, new.entry.bytes());
+            self.meetings.push(Meeting { path: path.clone(), lower, upper, bytes, same });
+        }
+        self.entries.insert(path, new);
+    }
+
+    /// What is wrong with the layers, which `names` names; takes out what lies below something that is no directory.
+    pub(super) fn findings(&mut self, names: &[String], package_directory: PackageDirectory) -> Vec<Finding> {
+        let packages: BTreeSet<TreePath> = self.entries.keys().filter_map(package_directory).collect();
+        let mut findings = self.replaced(names, &packages);
+        findings.extend(self.repeated(names, &packages));
+        findings.extend(self.flattened(names));
+        findings.extend(self.below_no_directory(names));
+        findings.extend(self.unreadable(names));
+        findings
+    }
+
+    /// Every entry that is left.
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries.into_values().map(|layered| layered.entry).collect()
+    }
+
+    /// Files that a later layer replaces with other content: a finding a file, or a package.
+    fn replaced(&self, names: &[String], packages: &BTreeSet<TreePath>) -> Vec<Finding> {
+        let mut groups: BTreeMap<(TreePath, usize, usize), usize> = BTreeMap::new();
+        for meeting in self.meetings.iter().filter(|meeting| !meeting.same) {
+            let whole = package_of(&meeting.path, packages).unwrap_or_else(|| meeting.path.clone());
+            *groups.entry((whole, meeting.lower, meeting.upper)).or_default() += 1;
+        }
+        let say = |((path, lower, upper), files): ((TreePath, usize, usize), usize)| {
+            let what = match files {
+                1 => "the file".to_owned(),
+                files => format!("{} of the package", plural(files, "file", "files")),
+            };
+            Finding::warning(
+                Code::Overwritten,
+                &path,
+                format!("{} replaces {what} of {} with other content", names[upper], names[lower]),
+                "keep it in one layer only",
+            )
+        };
+        groups.into_iter().map(say).collect()
+    }
+
+    /// Files that are in two layers alike: a finding for each two layers.
+    fn repeated(&self, names: &[String], packages: &BTreeSet<TreePath>) -> Vec<Finding> {
+        let mut groups: BTreeMap<(usize, usize), Vec<&Meeting>> = BTreeMap::new();
+        for meeting in self.meetings.iter().filter(|meeting| meeting.same && meeting.bytes > 0) {
+            groups.entry((meeting.upper, meeting.lower)).or_default().push(meeting);
+        }
+        let say = |((upper, lower), meetings): ((usize, usize), Vec<&Meeting>)| {
+            let bytes: u64 = meetings.iter().map(|meeting| meeting.bytes).sum();
+            let shared: BTreeSet<TreePath> =
+                meetings.iter().filter_map(|meeting| package_of(&meeting.path, packages)).collect();
+            let example = match shared.first() {
+                Some(package) => format!("{}, such as {package}", plural(shared.len(), "package", "packages")),
+                None => format!("such as {}", meetings[0].path),
+            };
+            Finding::warning(
+                Code::Repeated,
+                Subject::layer(&names[upper]),
+                format!(
+                    "{} ({}) that {} has too, with the same content: {example}",
+                    plural(meetings.len(), "file", "files"),
+                    size(bytes),
+                    names[lower]
+                ),
+                "keep them in one layer only: both count against the unzipped limit",
+            )
+        };
+        groups.into_iter().map(say).collect()
+    }
+
+    /// Libraries that are there several times under the names of one: links that the zipper followed.
+    fn flattened(&self, names: &[String]) -> Vec<Finding> {
+        let mut of_layer: BTreeMap<usize, (usize, u64, &[TreePath])> = BTreeMap::new();
+        for (Likeness { layer, bytes, .. }, paths) in self.alike.iter().filter(|(_, paths)| paths.len() > 1) {
+            let (copies, wasted, _) = of_layer.entry(*layer).or_insert((0, 0, paths));
+            *copies += paths.len() - 1;
+            *wasted += bytes * (paths.len() as u64 - 1);
+        }
+        let say = |(layer, (copies, wasted, example)): (usize, (usize, u64, &[TreePath]))| {
+            let mut example: Vec<String> = example.iter().map(TreePath::to_string).collect();
+            example.sort();
+            Finding::warning(
+                Code::FlattenedLinks,
+                Subject::layer(&names[layer]),
+                format!(
+                    "{} ({}) of libraries under other names, as where links were followed: {}",
+                    plural(copies, "copy", "copies"),
+                    size(wasted),
+                    example.join(" = ")
+                ),
+                "keep links as links (zip -y, or layerfit pack): Lambda unzips them as such",
+            )
+        };
+        of_layer.into_iter().map(say).collect()
+    }
+
+    /// Entries below a file or a link, which an unzipper cannot put there, or would put where the link points.
+    fn below_no_directory(&mut self, names: &[String]) -> Vec<Finding> {
+        let mut below: BTreeMap<TreePath, Vec<TreePath>> = BTreeMap::new();
+        for path in self.entries.keys() {
+            // The highest one is what the others fail at.
+            let above = path
+                .ancestors()
+                .skip(1)
+                .filter(|above| self.entries.get(above).is_some_and(|layered| !layered.entry.is_directory()));
+            if let Some(above) = above.last() {
+                below.entry(above).or_default().push(path.clone());
+            }
+        }
+        let mut findings = Vec::new();
+        for (above, paths) in below {
+            let layered = &self.entries[&above];
+            let what = if layered.entry.is_file() { "a file" } else { "a link" };
+            let first = &self.entries[&paths[0]];
+            findings.push(Finding::error(
+                Code::ParentNotDirectory,
+                &above,
+                format!(
+                    "is {what} in {}, and {} puts {} below it, such as {}; they are passed over",
+                    names[layered.layer],
+                    names[first.layer],
+                    plural(paths.len(), "file", "files"),
+                    paths[0]
+                ),
+                "make the zips anew, from a tree in which it is either a directory or not",
+            ));
+            for path in paths {
+                self.entries.remove(&path);
+            }
+        }
+        findings
+    }
+
+    /// Files and directories that only their owner can read: a finding a layer.
+    fn unreadable(&self, names: &[String]) -> Vec<Finding> {
+        let mut of_layer: BTreeMap<usize, (usize, &Entry)> = BTreeMap::new();
+        for Layered { entry, layer, .. } in self.entries.values() {
+            let needed = match entry.kind {
+                Kind::Directory => 0o005,
+                Kind::File { .. } => 0o004,
+                Kind::Link { .. } => 0,
+            };
+            if entry.mode & needed != needed {
+                of_layer.entry(*layer).or_insert((0, entry)).0 += 1;
+            }
+        }
+        let say = |(layer, (entries, first)): (usize, (usize, &Entry))| {
+            Finding::error(
+                Code::ModeUnreadable,
+                Subject::layer(&names[layer]),
+                format!(
+                    "{} cannot be read by all, as Lambda needs: {} has mode {:04o}",
+                    plural(entries, "entry", "entries"),
+                    first.path,
+                    first.mode
+                ),
+                "chmod -R a+rX before zipping, or let layerfit pack set the modes",
+            )
+        };
+        of_layer.into_iter().map(say).collect()
+    }
+}
+
+/// The directory of the package that a file declares, when it declares one, judged by its path.
+pub type PackageDirectory = fn(&TreePath) -> Option<TreePath>;
+
+/// The package that a path lies in.
+fn package_of(path: &TreePath, packages: &BTreeSet<TreePath>) -> Option<TreePath> {
+    path.ancestors().skip(1).find(|above| packages.contains(above))
+}

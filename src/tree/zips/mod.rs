@@ -1,0 +1,211 @@
+//! A tree from layer zips, merged as Lambda merges them.
+//!
+//! "Lambda extracts the layers in the order (low to high) listed by the function … if the same file appears in multiple
+//! layers, the function uses the version in the last extracted layer" (AWS Lambda Developer Guide, layers). Nothing is
+//! unpacked to disk: `archive.rs` reads one zip with bounds, `sound.rs` says what is wrong with it, `merge.rs` what is
+//! wrong with several.
+
+mod archive;
+mod merge;
+mod sound;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+pub(in crate::tree) use archive::Archive;
+use archive::{Member, Unread};
+use merge::Merged;
+pub use merge::PackageDirectory;
+
+use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings};
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::path::TreePath;
+
+/// A link's target longer than this is no path (PATH_MAX, limits.h).
+const MOST_LINK_BYTES: u64 = 4096;
+
+/// What `check` must know of one zip besides its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerZip {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length in bytes: what the direct-upload limit counts.
+    pub zipped_bytes: u64,
+    /// The sum of its entries' lengths in bytes: what the unzipped limit counts.
+    pub unzipped_bytes: u64,
+    /// How many entries it has.
+    pub entries: usize,
+    /// The sha256 of the zip, in hexadecimal.
+    pub sha256: String,
+    /// Its entries, but for those that are passed over, sorted by path.
+    pub contents: Vec<LayerEntry>,
+}
+
+/// An entry of a zip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerEntry {
+    /// Where it is.
+    pub path: TreePath,
+    /// Its length in bytes, and in the zip.
+    pub bytes: u64,
+    /// Its length in the zip in bytes, without headers.
+    pub compressed: u64,
+    /// Its CRC-32.
+    pub crc32: u32,
+    /// File type and permission bits, as in `st_mode`.
+    pub mode: u32,
+    /// Where it points, when it is a link.
+    pub link: Option<Vec<u8>>,
+}
+
+/// Reads `zips`, lowest layer first, into the tree that a function would see at `/opt`.
+///
+/// `package_directory` tells packages by their files, so that findings speak of a package and not of each of its files.
+///
+/// Gives the tree, what each zip weighs, and findings: zips and entries that cannot be read or that unzippers would not
+/// agree about, entries that would land outside `/opt`, modes that Lambda cannot read, and what layers do to each other.
+///
+/// # Errors
+/// When a zip cannot be opened or read from disk; a zip that is damaged is a finding.
+pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)> {
+    let mut findings = Vec::new();
+    let mut layers = Vec::new();
+    let mut archives: Vec<Archive> = Vec::new();
+    let mut merged = Merged::default();
+
+    for path in zips {
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let zipped_bytes = file.metadata().map_err(Error::io("read", path))?.len();
+        let sha256 = sha256_of(path)?;
+        let mut layer =
+            LayerZip { path: path.clone(), zipped_bytes, unzipped_bytes: 0, entries: 0, sha256, contents: Vec::new() };
+        let mut archive = match Archive::open(path, file) {
+            Ok(archive) => archive,
+            Err(why) => {
+                findings.push(damaged(Subject::layer(path.display()), &why));
+                layers.push(layer);
+                continue;
+            }
+        };
+        findings.extend(sound::findings(&mut archive, zipped_bytes));
+        layer.entries = archive.members.len();
+        let number = archives.len();
+        let read: Vec<_> = archive.members.par_iter().enumerate().map(|at| read_member(&archive, number, at)).collect();
+        for (index, read) in read.into_iter().enumerate() {
+            layer.unzipped_bytes = layer.unzipped_bytes.saturating_add(archive.members[index].bytes);
+            match read {
+                Ok(Some(entry)) => {
+                    layer.contents.push(layer_entry(&entry, &archive.members[index]));
+                    merged.insert(entry, number, archive.members[index].crc32);
+                }
+                Ok(None) => {}
+                Err(finding) => findings.push(finding),
+            }
+        }
+        layer.contents.sort_by(|a, b| a.path.cmp(&b.path));
+        layers.push(layer);
+        archives.push(archive);
+    }
+
+    let names: Vec<String> = archives.iter().map(|archive| archive.path().display().to_string()).collect();
+    findings.extend(merged.findings(&names, package_directory));
+    let mut entries = merged.into_entries();
+    entries.extend(implied_directories(&entries));
+    let tree = Tree::new(entries, Source::Zips(archives));
+    if tree.entries().is_empty() {
+        findings.push(Finding::error(
+            Code::EmptyTree,
+            Subject::whole("layers"),
+            "the layers are empty",
+            "name the zips to check, lowest layer first",
+        ));
+    }
+    findings.extend(link_findings(&tree));
+    Ok((tree, layers, findings))
+}
+
+/// One member as an entry, its content compared with what the zip says of it; nothing for what `sound` has named. `Err` is
+/// a finding about it.
+fn read_member(
+    archive: &Archive,
+    number: usize,
+    (index, member): (usize, &Member),
+) -> std::result::Result<Option<Entry>, Finding> {
+    let Some(path) = sound::path(member).filter(|path| !path.is_root() && !member.is_special()) else {
+        return Ok(None);
+    };
+    let broken = |why: String| damaged(Subject::entry(archive.path().display(), &member.name), &why);
+    let kind = if member.is_directory() {
+        Kind::Directory
+    } else if member.is_link() {
+        if member.bytes > MOST_LINK_BYTES {
+            return Err(broken("the link's target is longer than a path can be".to_owned()));
+        }
+        if member.unread == Some(Unread::Unsound) {
+            return Ok(None);
+        }
+        Kind::Link { target: archive.verify(member, MOST_LINK_BYTES).map_err(broken)? }
+    } else {
+        let head = match member.unread {
+            Some(_) => Vec::new(),
+            None => archive.verify(member, HEAD_BYTES as u64).map_err(broken)?,
+        };
+        Kind::File { bytes: member.bytes, magic: Magic::of(&head), hard: None }
+    };
+    Ok(Some(Entry { path, kind, mode: member.mode & 0o7777, origin: Origin::Zip { archive: number, index } }))
+}
+
+fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
+    let (kind, link) = match &entry.kind {
+        Kind::Directory => (0o040_000, None),
+        Kind::File { .. } => (0o100_000, None),
+        Kind::Link { target } => (0o120_000, Some(target.clone())),
+    };
+    LayerEntry {
+        path: entry.path.clone(),
+        bytes: if entry.is_directory() { 0 } else { member.bytes },
+        compressed: member.compressed,
+        crc32: member.crc32,
+        mode: kind | entry.mode,
+        link,
+    }
+}
+
+fn damaged(subject: Subject, why: &str) -> Finding {
+    Finding::error(
+        Code::DamagedZip,
+        subject,
+        format!("cannot be unzipped: {why}"),
+        "recreate the zip: Lambda would report \"Could not unzip uploaded file\"",
+    )
+}
+
+/// The sha256 of a file, in hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io("read", path))? {
+            0 => return Ok(hex(&hash.finalize())),
+            length => hash.update(&buffer[..length]),
+        }
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        use std::fmt::Write;
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
