@@ -72,7 +72,7 @@ struct Piece {
     /// The digest of everything that a zip says of it.
     digest: String,
     entries: Vec<EntryId>,
-    size: bins::Piece,
+    size: bins::Item,
 }
 
 impl Piece {
@@ -86,7 +86,7 @@ impl Piece {
             name,
             digest: hash.finalize().to_hex()[..32].to_owned(),
             entries: entries.iter().map(|entry| entry.id).collect(),
-            size: bins::Piece {
+            size: bins::Item {
                 zipped: entries.iter().map(|entry| entry.zipped).sum(),
                 unzipped: entries.iter().map(|entry| entry.unzipped).sum(),
                 pin: None,
@@ -138,7 +138,7 @@ pub fn plan(units: &[Unit], limits: &Limits, wishes: &Wishes, lock: Option<&Lock
             // One over the unzipped limit is over what all layers can have together, which is said of the whole.
         }
     }
-    let sizes: Vec<bins::Piece> = pieces.iter().map(|piece| piece.size).collect();
+    let sizes: Vec<bins::Item> = pieces.iter().map(|piece| piece.size).collect();
     let names: Vec<(String, String)> = pieces.iter().map(|p| (p.name.clone(), p.digest.clone())).collect();
     let unit_names: Vec<&str> = pieces.iter().map(|piece| units[piece.unit].name.as_str()).collect();
     let wanted = (wishes.groups.as_slice(), wishes.strategy);
