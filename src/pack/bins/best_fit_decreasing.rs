@@ -49,7 +49,7 @@ pub(super) fn variants() -> impl Iterator<Item = (Norm, FitRule)> {
     FitRule::ALL.into_iter().flat_map(|rule| Norm::ALL.into_iter().map(move |norm| (norm, rule)))
 }
 
-/// Packs all items; `None` if some bin would have had to be opened for that and must not be.
+/// Packs all items; `None` if one fits into no bin and must not open another.
 pub(super) fn best_fit_decreasing(query: Query, norm: Norm, rule: FitRule, overflow: Overflow) -> Option<Placement> {
     let Query { sizes, capacity, residuals } = query;
     let mut sorted: Vec<usize> = (0..sizes.len()).collect();

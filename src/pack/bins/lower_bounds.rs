@@ -87,8 +87,8 @@ fn martello_toth(sorted: &[u64], capacity: u64) -> usize {
     thresholds.dedup();
     let mut best = 0;
     for threshold in thresholds {
-        // Items larger than capacity - threshold share a bin with none of the larger ones; those over half a bin share one
-        // with none of each other, but leave space for the rest.
+        // Of the items that are not small, those over half a bin are in different bins. The ones larger than
+        // capacity - threshold leave no space for any other; the rest leave some for those up to half a bin.
         let alone = first_over(capacity - threshold).max(over_half);
         let not_small = sorted.partition_point(|size| *size < threshold).min(over_half);
         let space_left = (alone - over_half) as u128 * capacity_wide - sum(over_half, alone);
