@@ -1,15 +1,15 @@
-//! Packs instances and says what came out, for `scripts/packing_truth.py`, which holds it against another solver:
+//! Packs instances and prints the results for `scripts/packing_truth.py`, which checks them with another solver:
 //! `cargo run --release --example packing <INSTANCES`.
 //!
-//! Each line of the input is an instance in JSON: `{"capacity": [ZIPPED, UNZIPPED], "pieces": [[ZIPPED, UNZIPPED, PIN]...]}`
-//! in bytes, with the number of a bin or null for the pin. Each line of the output is the answer to it: `bins` with
-//! something in them, the `lower_bound`, whether they are `optimal`, the `packing` (for each bin the positions of its
-//! pieces), and the `milliseconds` of processor time it took. Ends with 2 at a line that is no instance.
+//! Each line of the input is an instance in JSON: `{"capacity": [ZIPPED, UNZIPPED], "items": [[ZIPPED, UNZIPPED, PIN]...]}`
+//! in bytes, where the pin is the number of a bin or null. Each line of the output is the answer to it: the number of `bins`
+//! with something in them, the `lower_bound`, whether the packing is `optimal`, the `packing` (the positions of the items in
+//! each bin), and the `milliseconds` of processor time it took. Exits with 2 at a line that is not an instance.
 
 use std::io::BufRead;
 use std::process::ExitCode;
 
-use layerfit::pack::bins::{Capacity, Piece, pack_bins};
+use layerfit::pack::bins::{Capacity, Item, pack_bins};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 struct Instance {
     capacity: (u64, u64),
-    pieces: Vec<(u64, u64, Option<usize>)>,
+    items: Vec<(u64, u64, Option<usize>)>,
 }
 
 #[derive(Serialize)]
@@ -39,23 +39,23 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         };
-        println!("{}", serde_json::to_string(&answer(instance)).expect("numbers are JSON"));
+        println!("{}", serde_json::to_string(&solve(instance)).expect("numbers are JSON"));
     }
     ExitCode::SUCCESS
 }
 
-fn answer(instance: Instance) -> Answer {
+fn solve(instance: Instance) -> Answer {
     let capacity = Capacity { zipped: instance.capacity.0, unzipped: instance.capacity.1 };
-    let pieces: Vec<Piece> =
-        instance.pieces.into_iter().map(|(zipped, unzipped, pin)| Piece { zipped, unzipped, pin }).collect();
-    let began = milliseconds();
-    let found = pack_bins(&pieces, capacity);
-    let milliseconds = milliseconds() - began;
+    let items: Vec<Item> =
+        instance.items.into_iter().map(|(zipped, unzipped, pin)| Item { zipped, unzipped, pin }).collect();
+    let start = milliseconds();
+    let assignment = pack_bins(&items, capacity);
+    let milliseconds = milliseconds() - start;
     Answer {
-        bins: found.bins.iter().filter(|bin| !bin.is_empty()).count(),
-        lower_bound: found.lower_bound,
-        optimal: found.optimal,
-        packing: found.bins,
+        bins: assignment.bins.iter().filter(|bin| !bin.is_empty()).count(),
+        lower_bound: assignment.lower_bound,
+        optimal: assignment.optimal,
+        packing: assignment.bins,
         milliseconds,
     }
 }

@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
-"""Hold layerfit's packing against a solver that knows nothing of it: OR-Tools CP-SAT.
+"""Hold layerfit's bin packing against a solver that knows nothing of it: OR-Tools CP-SAT.
 
-Makes instances from a fixed seed, always the same: 20 to 400 pieces of nine kinds, loose or full to the byte, one
-dimension binding or both, every third with pieces pinned to bins. Has examples/packing.rs pack them and checks of each
+Makes instances from a fixed seed, always the same: 20 to 400 items of nine kinds, loose or full to the byte, one
+dimension binding or both, every third with items pinned to bins. Has examples/packing.rs pack them and checks of each
 answer, with its own arithmetic and with CP-SAT:
 
-- every piece is in one bin, a pinned one in that of its pin, and no bin holds more than it can;
-- what is called optimal is: CP-SAT proves that one bin less does not do, or the bytes alone do;
-- a lower bound is true: CP-SAT finds no packing below it, and it is the number of bins just when they are optimal;
+- every item is in exactly one bin, a pinned one in that of its pin, and no bin is overfull;
+- a packing that is called optimal is: one bin fewer is infeasible by the sums of bytes, or CP-SAT proves it;
+- the lower bound is valid: CP-SAT finds no packing below it; and it equals the number of bins exactly if the packing is
+  optimal;
 - it took no more than a second of processor time.
 
-CP-SAT may take a fixed effort for each question, not a time, so that it says the same everywhere; what it cannot answer
-is counted and not judged, and so are packings that layerfit calls unproven and CP-SAT betters.
+CP-SAT has a fixed effort for each question, not a time, so that it answers the same everywhere. What it cannot answer is
+counted and not judged, and so are packings that layerfit calls unproven and CP-SAT improves.
 
-Prints one line for each failure, and one of figures at the end. Exit 0: no failure; 1: some; 2: wrong call; 77: OR-Tools
-is not there and cannot be installed. It is installed from PyPI into an environment of its own when it is not there.
+Prints one line for each failure, and a line of figures at the end. Exit 0: no failure; 1: some; 2: wrong call; 77:
+OR-Tools is missing and cannot be installed. It is installed from PyPI into an environment of its own if it is missing.
 """
 
 import argparse
@@ -32,15 +33,15 @@ import pypi
 ROOT = Path(__file__).resolve().parent.parent
 ORTOOLS = "ortools==9.15.6755"
 SEED = 20240607
-# What one answer may take, in milliseconds of processor time.
-ALLOWED = 1000
-# What CP-SAT may do for one question, in its own units: about as many seconds.
+# The most an answer may take, in milliseconds of processor time.
+MAX_MILLISECONDS = 1000
+# The effort of CP-SAT for one question, in its own deterministic units: about as many seconds.
 EFFORT = 3.0
 
 COUNTS = (20, 25, 30, 40, 60, 100, 200, 400)
 FILLS = (0.7, 0.85, 0.92, 0.96, 0.98, 0.99, 0.995, 0.999, 0.9999)
 BINDING = ("zipped", "unzipped", "both")
-# Lambda's limits, for the kinds whose pieces are shares of a bin.
+# Lambda's limits, for the kinds whose items are shares of a bin.
 LAYER = (50 << 20, 250 << 20)
 
 
@@ -98,9 +99,9 @@ OF_A_BIN = (thirds, over_half)
 
 
 def cut(rng, bins, count):
-    """Pieces that fill so many bins to the byte, in one dimension or in both."""
+    """Items that fill so many bins to the byte, in one dimension or in both."""
     both = rng.random() < 0.5
-    pieces = []
+    items = []
     for number in range(bins):
         inside = count // bins + (number < count % bins)
         columns = []
@@ -110,99 +111,99 @@ def cut(rng, bins, count):
             column = [max(1, int(full * share / sum(shares))) for share in shares]
             column[0] += full - sum(column)
             columns.append(column)
-        pieces += zip(*columns)
-    rng.shuffle(pieces)
-    return pieces
+        items += zip(*columns)
+    rng.shuffle(items)
+    return items
 
 
 def instances(count):
-    """So many instances; each has its own seed, so that no one depends on how many there are."""
+    """So many instances; each has a seed of its own, so that none depends on how many there are."""
     kinds = OF_ANY_SIZE + OF_A_BIN + (cut,)
     for number in range(count):
         rng = random.Random(SEED + number)
         kind = kinds[number % len(kinds)]
-        # Two in three are of as few bins as Lambda allows layers.
+        # Two in three have no more bins than Lambda allows layers.
         bins = rng.randint(6, 12) if rng.random() < 1 / 3 else rng.randint(1, 5)
         size = rng.choice(COUNTS)
         capacity = LAYER
         if kind is cut:
-            pieces = cut(rng, bins, size)
+            items = cut(rng, bins, size)
             slack = rng.choice((0, 0.0001, 0.001, 0.01))
             capacity = [int(size * (1 + slack)) for size in LAYER]
         elif kind in OF_A_BIN:
-            pieces = [kind(rng, piece) for piece in range(rng.randint(20, 45))]
+            items = [kind(rng, item) for item in range(rng.randint(20, 45))]
         else:
-            pieces = [kind(rng, piece) for piece in range(size)]
-        pieces = [[int(zipped), int(unzipped)] for zipped, unzipped in pieces]
+            items = [kind(rng, item) for item in range(size)]
+        items = [[int(zipped), int(unzipped)] for zipped, unzipped in items]
         if kind in OF_ANY_SIZE:
-            capacity = fitting(rng, pieces, bins)
-        pins = pinned(rng, pieces, capacity) if rng.random() < 1 / 3 else [None] * len(pieces)
+            capacity = fitting(rng, items, bins)
+        pins = pinned(rng, items, capacity) if rng.random() < 1 / 3 else [None] * len(items)
         yield {
             "capacity": list(capacity),
-            "pieces": [[*piece, pin] for piece, pin in zip(pieces, pins)],
+            "items": [[*item, pin] for item, pin in zip(items, pins)],
         }
 
 
-def fitting(rng, pieces, bins):
-    """A capacity at which so many bins would be full to some degree."""
+def fitting(rng, items, bins):
+    """A capacity with which so many bins would be full to some degree."""
     binding = rng.choice(BINDING)
     capacity = []
     for dimension, name in enumerate(("zipped", "unzipped")):
         fill = rng.choice(FILLS)
         if binding not in (name, "both"):
             fill *= rng.uniform(0.4, 0.9)
-        sizes = [piece[dimension] for piece in pieces]
+        sizes = [item[dimension] for item in items]
         capacity.append(max(math.ceil(sum(sizes) / (bins * fill)), max(sizes)))
     return capacity
 
 
-def pinned(rng, pieces, capacity):
-    """Pins to a few bins, for some of the pieces, so that they fit there."""
+def pinned(rng, items, capacity):
+    """Pins to a few bins for some of the items, which fit there together."""
     left = {number: list(capacity) for number in rng.sample(range(6), rng.randint(1, 4))}
     share = rng.choice((0.05, 0.2, 0.5))
     pins = []
-    for piece in pieces:
+    for item in items:
         number = rng.choice(sorted(left))
-        fits = all(size <= room for size, room in zip(piece, left[number]))
+        fits = all(size <= residual for size, residual in zip(item, left[number]))
         pins.append(number if fits and rng.random() < share else None)
         if pins[-1] is not None:
-            left[number] = [room - size for size, room in zip(piece, left[number])]
+            left[number] = [residual - size for size, residual in zip(item, left[number])]
     return pins
 
 
 # --- judging ------------------------------------------------------------------
 
 
-def by_bytes(instance):
-    """The fewest bins that hold as many bytes, and all pins."""
-    least = len({pin for _, _, pin in instance["pieces"]} - {None})
+def continuous_bound(instance):
+    """The fewest bins that the sums of bytes and the pins allow."""
+    least = len({pin for _, _, pin in instance["items"]} - {None})
     for dimension, capacity in enumerate(instance["capacity"]):
-        least = max(least, -(-sum(piece[dimension] for piece in instance["pieces"]) // capacity))
+        least = max(least, -(-sum(item[dimension] for item in instance["items"]) // capacity))
     return least
 
 
-def can_be_packed(instance, bins):
-    """Whether CP-SAT can put the pieces into so many bins; None when it does not find out."""
+def is_feasible(instance, bins):
+    """Whether CP-SAT finds that the items fit into so many bins; None if it cannot tell."""
     from ortools.sat.python import cp_model
 
-    pieces, capacity = instance["pieces"], instance["capacity"]
-    # The bins of the pins come first.
-    pins = sorted({pin for _, _, pin in pieces} - {None})
+    items, capacity = instance["items"], instance["capacity"]
+    # The bins that pins name come first.
+    pins = sorted({pin for _, _, pin in items} - {None})
     model = cp_model.CpModel()
-    inside = [[model.new_bool_var("") for _ in range(bins)] for _ in pieces]
-    free = [number for number, (_, _, pin) in enumerate(pieces) if pin is None]
-    free.sort(key=lambda i: -max(size / most for size, most in zip(pieces[i], capacity)))
-    for number, (_, _, pin) in enumerate(pieces):
+    inside = [[model.new_bool_var("") for _ in range(bins)] for _ in items]
+    free = [number for number, (_, _, pin) in enumerate(items) if pin is None]
+    free.sort(key=lambda i: -max(size / most for size, most in zip(items[i], capacity)))
+    for number, (_, _, pin) in enumerate(items):
         model.add_exactly_one(inside[number])
         if pin is not None:
             model.add(inside[number][pins.index(pin)] == 1)
-    # The others are alike: the largest piece is in the first of them, the second in one of the first two, and so on.
+    # The others are interchangeable: the largest item is in the first of them, the second in one of the first two, ...
     for order, number in enumerate(free):
         for bin_ in range(len(pins) + order + 1, bins):
             model.add(inside[number][bin_] == 0)
     for bin_ in range(bins):
         for dimension in range(2):
-            held = sum(piece[dimension] * inside[i][bin_] for i, piece in enumerate(pieces))
+            held = sum(item[dimension] * inside[i][bin_] for i, item in enumerate(items))
             model.add(held <= capacity[dimension])
     solver = cp_model.CpSolver()
     # One thread and a fixed effort, for the same answer everywhere.
@@ -214,54 +215,54 @@ def can_be_packed(instance, bins):
 
 
 def wrong(instance, answer):
-    """What is wrong with an answer by itself; nothing if it is a packing and does not contradict itself."""
-    pieces, packing = instance["pieces"], answer["packing"]
-    if sorted(piece for bin_ in packing for piece in bin_) != list(range(len(pieces))):
-        return "not every piece is in one bin"
+    """What is wrong with an answer on its own; None if it is a packing and consistent."""
+    items, packing = instance["items"], answer["packing"]
+    if sorted(item for bin_ in packing for item in bin_) != list(range(len(items))):
+        return "not every item is in exactly one bin"
     for number, bin_ in enumerate(packing):
         for dimension, capacity in enumerate(instance["capacity"]):
-            if sum(pieces[piece][dimension] for piece in bin_) > capacity:
-                return "a bin holds more than it can"
-        if any(pieces[piece][2] not in (None, number) for piece in bin_):
-            return "a piece is not where its pin says"
+            if sum(items[item][dimension] for item in bin_) > capacity:
+                return "a bin is overfull"
+        if any(items[item][2] not in (None, number) for item in bin_):
+            return "an item is not in the bin of its pin"
     bins, lower_bound, optimal = answer["bins"], answer["lower_bound"], answer["optimal"]
     if bins != sum(1 for bin_ in packing if bin_):
-        return "the bins are not as many as it says"
+        return "the number of bins is not that of the packing"
     if lower_bound > bins or optimal != (lower_bound == bins):
         return f"the lower bound is {lower_bound} and optimal {optimal}"
-    if answer["milliseconds"] > ALLOWED:
+    if answer["milliseconds"] > MAX_MILLISECONDS:
         return f"took {answer['milliseconds']} ms"
     return None
 
 
 def judge(question):
-    """What is wrong with an answer, or nothing; and how it was judged."""
+    """What is wrong with an answer, or None; and how it was judged."""
     instance, answer = question
     what = wrong(instance, answer)
-    bins, lower_bound, least = answer["bins"], answer["lower_bound"], by_bytes(instance)
+    bins, lower_bound, least = answer["bins"], answer["lower_bound"], continuous_bound(instance)
     if what is not None:
         return what, "failed"
     if bins <= least:
-        return None, "proven by bytes" if answer["optimal"] else "unproven: by bytes optimal"
-    fewer = can_be_packed(instance, bins - 1)
+        return None, "proven by sums" if answer["optimal"] else "unproven: optimal by sums"
+    fewer = is_feasible(instance, bins - 1)
     if answer["optimal"]:
         if fewer:
-            return f"CP-SAT needs {bins - 1} or fewer", "failed"
-        return None, "proven by CP-SAT" if fewer is False else "CP-SAT does not know"
+            return f"CP-SAT needs only {bins - 1} bins", "failed"
+        return None, "proven by CP-SAT" if fewer is False else "CP-SAT cannot tell"
     if fewer and lower_bound == bins - 1 or lower_bound <= least:
         below = False
     else:
-        below = can_be_packed(instance, lower_bound - 1)
+        below = is_feasible(instance, lower_bound - 1)
     if below:
         return f"CP-SAT needs fewer than the lower bound {lower_bound}", "failed"
-    return None, f"unproven: CP-SAT {'finds fewer' if fewer else 'does not know' if fewer is None else 'proves it'}"
+    return None, f"unproven: CP-SAT {'finds fewer' if fewer else 'cannot tell' if fewer is None else 'proves it'}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--packing", type=Path, metavar="PROGRAM", help="the built example (default: cargo runs it)")
-    parser.add_argument("--instances", type=int, default=600, metavar="N", help="how many (default: %(default)s)")
-    parser.add_argument("--print", action="store_true", help="print the instances as JSON lines, and do no more")
+    parser.add_argument("--packing", type=Path, metavar="PROGRAM", help="the built example (default: run it with cargo)")
+    parser.add_argument("--instances", type=int, default=600, metavar="N", help="how many instances (default: %(default)s)")
+    parser.add_argument("--print", action="store_true", help="only print the instances as JSON lines")
     options = parser.parse_args()
     problems = list(instances(options.instances))
     lines = "".join(json.dumps(problem) + "\n" for problem in problems)
@@ -280,8 +281,8 @@ def main():
         for number, (what, how) in enumerate(pool.imap(judge, zip(problems, answers))):
             tally[how] += 1
             if what is not None:
-                pieces, bins = len(problems[number]["pieces"]), answers[number]["bins"]
-                print(f"FAILED instance {number} ({pieces} pieces, {bins} bins): {what}")
+                items, bins = len(problems[number]["items"]), answers[number]["bins"]
+                print(f"FAILED instance {number} ({items} items, {bins} bins): {what}")
     slowest = max(answer["milliseconds"] for answer in answers)
     others = ", ".join(f"{count} {how}" for how, count in sorted(tally.items()) if how != "failed")
     print(f"{len(problems)} instances, {tally['failed']} failures: {others}; at most {slowest} ms each")

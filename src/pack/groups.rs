@@ -6,7 +6,7 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::bins::{Assignment, Capacity, Piece, pack_bins};
+use super::bins::{Assignment, Capacity, Item, pack_bins};
 use super::lock::{Lock, Named};
 use crate::base::error::{Error, Result};
 
@@ -74,7 +74,7 @@ pub(super) struct Division {
 
 /// Divides pieces, each with its name and digest, and the name of its unit.
 pub(super) fn divide(
-    pieces: &[Piece],
+    pieces: &[Item],
     names: &[(String, String)],
     units: &[&str],
     (groups, strategy): (&[Group], Strategy),
@@ -91,7 +91,7 @@ pub(super) fn divide(
 
 /// What is to be divided, and within what.
 struct Task<'a> {
-    pieces: &'a [Piece],
+    pieces: &'a [Item],
     names: &'a [(String, String)],
     /// The group of each piece.
     group_of: Vec<Option<usize>>,
@@ -148,7 +148,7 @@ impl Task<'_> {
             if members.is_empty() {
                 continue;
             }
-            let own: Vec<Piece> = members.iter().map(|member| self.pieces[*member]).collect();
+            let own: Vec<Item> = members.iter().map(|member| self.pieces[*member]).collect();
             let own_names: Vec<(String, String)> = members.iter().map(|member| self.names[*member].clone()).collect();
             let assignment = pack_bins(&own, self.capacity);
             division.lower_bound += assignment.lower_bound;
@@ -164,14 +164,14 @@ impl Task<'_> {
     }
 }
 
-fn fits(pieces: &[Piece], bin: &[usize], capacity: Capacity) -> bool {
+fn fits(pieces: &[Item], bin: &[usize], capacity: Capacity) -> bool {
     bin.iter().map(|piece| pieces[*piece].zipped).sum::<u64>() <= capacity.zipped
         && bin.iter().map(|piece| pieces[*piece].unzipped).sum::<u64>() <= capacity.unzipped
 }
 
 /// Bins as layers: those of groups with their names, the others with numbers. The order does not matter to Lambda, for no
 /// two layers hold the same file: the fullest comes first.
-fn by_weight(assignment: &Assignment, pieces: &[Piece], fixed: &[String], others: &str) -> Vec<Named> {
+fn by_weight(assignment: &Assignment, pieces: &[Item], fixed: &[String], others: &str) -> Vec<Named> {
     let weight = |bin: &Vec<usize>| bin.iter().map(|piece| pieces[*piece].zipped).sum::<u64>();
     let named = assignment.bins.iter().take(fixed.len()).zip(fixed).map(|(bin, name)| (name.clone(), bin.clone()));
     let mut layers: Vec<Named> = named.filter(|(_, bin)| !bin.is_empty()).collect();
@@ -199,7 +199,7 @@ mod tests {
     const CAPACITY: Capacity = Capacity { zipped: 100, unzipped: 1000 };
 
     fn divided(units: &[(&str, u64)], groups: &[(&str, &str)], strategy: Strategy) -> (Vec<(String, String)>, usize) {
-        let pieces: Vec<Piece> = units.iter().map(|(_, z)| Piece { zipped: *z, unzipped: *z, pin: None }).collect();
+        let pieces: Vec<Item> = units.iter().map(|(_, z)| Item { zipped: *z, unzipped: *z, pin: None }).collect();
         let names: Vec<(String, String)> = units.iter().map(|(name, z)| ((*name).to_owned(), z.to_string())).collect();
         let unit_names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
         let groups: Vec<Group> =

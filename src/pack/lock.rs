@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::bins::{Capacity, Fit, Piece, fits};
+use super::bins::{Capacity, Item, Verdict, fits};
 use super::groups::numbered;
 use crate::base::error::{Error, Result};
 
@@ -68,7 +68,7 @@ impl LayerChange {
 /// What is to be divided.
 #[derive(Clone, Copy)]
 struct Task<'a> {
-    pieces: &'a [Piece],
+    pieces: &'a [Item],
     names: &'a [(String, String)],
     capacity: Capacity,
     fixed: &'a [String],
@@ -124,7 +124,7 @@ impl Lock {
     /// are other than in the lock. A piece with a pin is in the layer with that name of `fixed`.
     pub(super) fn assign(
         &self,
-        pieces: &[Piece],
+        pieces: &[Item],
         names: &[(String, String)],
         capacity: Capacity,
         fewest: &[Vec<usize>],
@@ -184,18 +184,18 @@ impl Lock {
         let open = self.layer.iter().filter(|layer| !is_kept(&layer.name) && !fixed.contains(&layer.name));
         let open: Vec<&LockedLayer> = open.collect();
         let given_pin = |piece: usize| given.iter().position(|pin| Some(*pin) == pieces[piece].pin);
-        let free = rest.iter().map(|piece| Piece { pin: given_pin(*piece), ..pieces[*piece] });
-        let free: Vec<Piece> = free.collect();
+        let free = rest.iter().map(|piece| Item { pin: given_pin(*piece), ..pieces[*piece] });
+        let free: Vec<Item> = free.collect();
         // What was in a layer that changes best stays in it, and only what is new is put somewhere.
         let staying = free.iter().zip(&rest).map(|(piece, number)| {
             let name = &names[*number].0;
             let in_given = || given.iter().position(|pin| self.has(&fixed[*pin], name));
             let in_open = || open.iter().position(|layer| layer.units.contains_key(name)).map(|i| i + given.len());
-            Piece { pin: piece.pin.or_else(in_given).or_else(in_open).filter(|pin| *pin < changed), ..*piece }
+            Item { pin: piece.pin.or_else(in_given).or_else(in_open).filter(|pin| *pin < changed), ..*piece }
         });
-        let staying: Vec<Piece> = staying.collect();
+        let staying: Vec<Item> = staying.collect();
         for attempt in [&staying, &free] {
-            if let Fit::Found(bins) = fits(attempt, changed, capacity) {
+            if let Verdict::Feasible(bins) = fits(attempt, changed, capacity) {
                 let bins = bins.into_iter().enumerate().filter(|(_, bin)| !bin.is_empty());
                 let bins = bins.map(|(number, bin)| {
                     let name = given.get(number).map(|pin| &fixed[*pin]);
@@ -315,11 +315,11 @@ mod tests {
 
     const CAPACITY: Capacity = Capacity { zipped: 100, unzipped: 1000 };
 
-    fn piece(zipped: u64) -> Piece {
-        Piece { zipped, unzipped: zipped, pin: None }
+    fn piece(zipped: u64) -> Item {
+        Item { zipped, unzipped: zipped, pin: None }
     }
 
-    fn named(sizes: &[(&str, u64)]) -> (Vec<Piece>, Vec<(String, String)>) {
+    fn named(sizes: &[(&str, u64)]) -> (Vec<Item>, Vec<(String, String)>) {
         sizes.iter().map(|(name, size)| (piece(*size), ((*name).to_owned(), format!("{name}{size}")))).unzip()
     }
 

@@ -79,7 +79,7 @@ struct Piece {
     /// The digest of everything that a zip says of it.
     digest: String,
     entries: Vec<EntryId>,
-    size: bins::Piece,
+    size: bins::Item,
 }
 
 impl Piece {
@@ -93,7 +93,7 @@ impl Piece {
             name,
             digest: hash.finalize().to_hex()[..32].to_owned(),
             entries: entries.iter().map(|entry| entry.id).collect(),
-            size: bins::Piece {
+            size: bins::Item {
                 zipped: entries.iter().map(|entry| entry.zipped).sum(),
                 unzipped: entries.iter().map(|entry| entry.unzipped).sum(),
                 pin: None,
@@ -145,7 +145,7 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
             // One over the unzipped limit is over what all layers can have together, which is said of the whole.
         }
     }
-    let sizes: Vec<bins::Piece> = pieces.iter().map(|piece| piece.size).collect();
+    let sizes: Vec<bins::Item> = pieces.iter().map(|piece| piece.size).collect();
     let names: Vec<(String, String)> = pieces.iter().map(|p| (p.name.clone(), p.digest.clone())).collect();
     let unit_names: Vec<&str> = pieces.iter().map(|piece| units[piece.unit].name.as_str()).collect();
     let wanted = (policy.groups.as_slice(), policy.strategy);

@@ -116,8 +116,8 @@ fn place(text: &str, at: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::Config;
+    use super::*;
 
     fn problems(text: &str) -> Vec<String> {
         match read::<Config>(text) {
