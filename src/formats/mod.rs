@@ -2,6 +2,7 @@
 
 pub mod description;
 pub mod elf;
+pub mod ld_so_cache;
 pub mod ldpaths;
 pub mod r_source;
 pub mod rdb;
