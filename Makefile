@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works outputs-work bench reports fuzz static package needs clean
+.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works outputs-work bench reports fuzz mutants static package needs clean
 
 # Where everything goes that is not in the repository.
 work := target/demo
@@ -14,10 +14,12 @@ layerfit := target/release/layerfit
 runtime := --runtime host
 # A function in R, from the packed layers.
 hello := --code $(work)/hello --handler hello.handler --event $(work)/hello/event.json --timeout 10 --memory 256
-# Examples are built with the program everywhere but in the demo: without them it would be built anew.
+# The program alone: with examples, cargo would build it and its dependencies with the features that dev-dependencies add, and
+# so again for each target that builds it otherwise (here, in `cargo install` of the action, and in the demo).
+release := cargo build --release --locked
 
 demo: needs
-	cargo build --release --locked
+	$(release)
 	scripts/demo-tree.sh $(tree)
 	@echo; echo '$$ layerfit pack $(tree) -o $(work)/layers $(runtime)'
 	@$(layerfit) pack $(tree) -o $(work)/layers $(runtime)
@@ -36,10 +38,11 @@ check-code:
 
 # What layerfit promises of a real tree, proven on the demo's (scripts/prove.py says how); R runs from the packed layers.
 # Then bootstrap/ serves events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py).
-# With 100 runs killed at random moments: make prove KILLS=100
+# The example is the one that `cargo test` has built. With 100 runs killed at random moments: make prove KILLS=100
 prove:
 	scripts/needs.sh functions
-	cargo build --release --locked --bins --examples
+	$(release)
+	cargo build --locked --example loader_truth
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) $(if $(KILLS),--kills $(KILLS)) $(tree) -- $(runtime)
 	python3 scripts/bootstrap_works.py $(tree)
@@ -48,65 +51,71 @@ prove:
 # What report.html promises, tried in a browser (scripts/page_works.py says how).
 page-works: needs
 	scripts/needs.sh browser
-	cargo build --release --locked --bins --examples
+	$(release)
 	scripts/demo-tree.sh $(tree)
 	/usr/bin/python3 scripts/page_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
 
 # SARIF, JUnit and JSON against other people's validators, from PyPI (scripts/outputs_work.py says how).
 outputs-work: needs
 	scripts/needs.sh python
-	cargo build --release --locked --bins --examples
+	$(release)
 	python3 scripts/outputs_work.py --layerfit $(layerfit)
 
 # Layers go to a server that speaks for AWS by the real AWS CLI (scripts/publish_works.py says how); both are from PyPI.
 publish-works: needs
 	scripts/needs.sh python
-	cargo build --release --locked --bins --examples
+	$(release)
 	python3 scripts/publish_works.py --layerfit $(layerfit)
 
 # action.yml and the pre-commit hook, run as GitHub and pre-commit do (scripts/action_works.py says how).
 action-works: needs
 	scripts/needs.sh python
-	cargo build --release --locked --bins --examples
+	$(release)
 	python3 scripts/action_works.py
 
 # R's own examples print the same from the layers as from the tree: some minutes more than `make prove`.
 prove-examples: needs
-	cargo build --release --locked --bins --examples
+	$(release)
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) --examples --only r-reads-the-same-values \
 		--only r-does-what-its-examples-did $(tree) -- $(runtime)
 
 # The packer's counts of layers against OR-Tools' CP-SAT, from PyPI, on hundreds of instances; some minutes.
 packing-truth: needs
-	cargo build --release --locked --bins --examples
 	python3 scripts/packing_truth.py
 
 # layerfit against zip and 7z on the demo's tree, or on another: make bench TREE=DIR
 bench:
 	scripts/needs.sh bench
-	cargo build --release --locked --bins --examples
+	$(release)
 	$(if $(TREE),,scripts/demo-tree.sh $(tree))
 	python3 benches/peers.py --layerfit $(layerfit) $(or $(TREE),$(tree))
 
 # Half an hour for each reader of files that strangers make: make fuzz MINUTES=30
-fuzz:
+fuzz: needs
+	scripts/needs.sh fuzz
 	scripts/fuzz.sh $(or $(MINUTES),30)
 
-# One binary that needs no library of the machine it runs on: target/ARCH-unknown-linux-musl/release/layerfit
+# Wrong edits that no test notices (scripts/mutants.py says how). All of them take most of a day; one part of 20, or 60 that are
+# drawn by a fixed seed, an hour: make mutants SHARD=0/20, or make mutants SAMPLE=60 SEED=1
+mutants: needs
+	scripts/needs.sh mutants
+	python3 scripts/mutants.py $(if $(SHARD),--shard $(SHARD)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+
+# One binary that needs no library of the machine it runs on: target/ARCH-unknown-linux-musl/dist/layerfit
 static := $(shell uname -m)-unknown-linux-musl
 static:
 	scripts/needs.sh static
 	rustup target add $(static)
-	cargo build --release --locked --target $(static)
-	! readelf -lW target/$(static)/release/layerfit | grep INTERP
+	cargo build --profile dist --locked --target $(static)
+	! readelf -lW target/$(static)/dist/layerfit | grep INTERP
 
 # The crate as it would be published, built from nothing but what is in it: a file that is embedded and left out fails it.
 package: needs
 	cargo package --locked
 
 reports: needs
-	cargo build --release --locked
+	$(release)
 	scripts/demo-tree.sh $(tree)
 	cd $(work) && ../release/layerfit plan opt $(runtime) >../../reports/demo.txt
 	cd $(work) && ../release/layerfit plan opt $(runtime) --format markdown >../../reports/demo.md

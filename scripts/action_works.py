@@ -177,10 +177,10 @@ CHECKS = (the_action_checks, the_hook_is_sound, the_hook_checks)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    checks.add_argument(parser, CHECKS)
+    checks.add_arguments(parser, CHECKS)
     arguments = parser.parse_args()
     pypi.enter("action-works", PACKAGES)
-    return checks.make(CHECKS, arguments.check, lambda temp: temp)
+    return checks.run_apart(CHECKS, arguments.only, lambda temp: temp)
 
 
 if __name__ == "__main__":

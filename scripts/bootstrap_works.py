@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Prove that bootstrap/ runs functions in R as its runtime.R says, with the R of a real tree.
 
-usage: bootstrap_works.py [--root DIR] TREE [CHECK...]
+usage: bootstrap_works.py [--root DIR] [--only NAME]... TREE
 
 A small Runtime API of Lambda's own kind is served here, and r-works.sh starts the bootstrap with TREE at /opt, once
-for each check; with --root, nothing is there besides but what DIR, made by image_root.py, holds. Named checks only,
-if any are named.
+for each check; with --root, nothing is there besides but what DIR, made by image_root.py, holds.
 
 Every check prints one line: "ok NAME: figures" or "FAILED NAME: what"; the last line counts them. Exit 0: none failed;
 1: one did; 2: wrong call; 77: not tried, as r-works.sh says why.
@@ -25,6 +24,9 @@ import threading
 import time
 from pathlib import Path
 
+import checks
+from checks import NothingWorksHere, require, require_same, short
+
 HERE = Path(__file__).resolve().parent
 BOOTSTRAP = HERE.parent / "bootstrap"
 MB = 1 << 20
@@ -33,28 +35,6 @@ MB = 1 << 20
 PATIENCE = 240
 # What a small event may take of a processor, in seconds, and what 900 of them may take of memory.
 MOST_SECONDS, MOST_GROWTH = 0.02, 8 * MB
-
-
-class Failed(Exception):
-    """A check found something wrong."""
-
-
-class Skipped(Exception):
-    """Nothing can be checked here."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def require_same(one, other, what):
-    require(one == other, f"{what}: {short(one)} is not {short(other)}")
-
-
-def short(value):
-    text = repr(value)
-    return text if len(text) < 300 else f"{text[:300]}... ({len(text)} characters)"
 
 
 # --- the Runtime API ----------------------------------------------------------
@@ -238,8 +218,8 @@ class Bench:
         log.seek(0)
         text = log.read().decode("utf-8", "replace")
         log.close()
-        if status == 77:
-            raise Skipped(text.strip())
+        if status == checks.MISSING:
+            raise NothingWorksHere(text.strip())
         require(status is not None, f"R did not end by itself; the log: {short(text[-2000:])}")
         return Run(api, status, text)
 
@@ -689,33 +669,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, help="a root made by image_root.py")
     parser.add_argument("tree", type=Path, help="a tree that belongs at /opt, with R in R/")
-    parser.add_argument("check", nargs="*", help="names of checks; all, if none is given")
+    checks.add_arguments(parser, CHECKS)
     arguments = parser.parse_args()
     if not (arguments.tree / "R/bin/Rscript").exists():
         parser.error(f"{arguments.tree} holds no R/bin/Rscript")
-    names = [check.__name__ for check in CHECKS]
-    for name in arguments.check:
-        if name not in names:
-            parser.error(f"there is no check {name}; there are {', '.join(names)}")
-
-    failed = passed = 0
     with tempfile.TemporaryDirectory(prefix="bootstrap-") as temp:
-        bench = Bench(arguments.tree.resolve(), arguments.root, Path(temp))
-        for check in CHECKS:
-            if arguments.check and check.__name__ not in arguments.check:
-                continue
-            name = check.__name__.replace("_", "-")
-            try:
-                print(f"ok {name}: {check(bench)}", flush=True)
-                passed += 1
-            except Failed as error:
-                print(f"FAILED {name}: {error}", flush=True)
-                failed += 1
-            except Skipped as error:
-                print(error)
-                return 77
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+        return checks.run(CHECKS, arguments.only, Bench(arguments.tree.resolve(), arguments.root, Path(temp)))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,34 @@
-"""What the scripts that try layerfit with other people's tools share: checks that hold or fail, each told in one line."""
+"""What the scripts that try layerfit out share: requirements, and a runner of checks.
 
+A check is a function whose name says what holds. It returns a few words or figures, raises `Failed` when it does not hold,
+and `Skipped` when it cannot be tried here. Each is reported in one line, "ok NAME: figures", "FAILED NAME: what" or
+"skipped NAME: why"; the last line counts them.
+"""
+
+import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
+
+# What a script exits with when nothing can be tried here: something is missing that cannot be installed.
+MISSING = 77
+# The longest line about a failure, in characters: it may quote a log.
+MOST_OF_A_LINE = 4000
 
 
 class Failed(Exception):
     """A check found something wrong."""
+
+
+class Skipped(Exception):
+    """A check cannot be tried here."""
+
+
+class NothingWorksHere(Exception):
+    """No check of the script can be tried here."""
 
 
 def require(condition, what):
@@ -16,37 +37,104 @@ def require(condition, what):
 
 
 def require_same(found, expected, what):
-    require(found == expected, f"{what}: {found!r}, and not {expected!r}")
+    require(found == expected, f"{what}: {short(found)} is not {short(expected)}")
 
 
-def add_argument(parser, checks):
-    """An argument that names some of the checks."""
-    names = [check.__name__ for check in checks]
-    parser.add_argument("check", nargs="*", help=f"of {', '.join(names)}; all, if none is given")
+def require_in(part, whole, what):
+    require(part in whole, f"{what}: {short(part)} is not in {short(whole[-1500:])}")
 
 
-def make(checks, wanted, prepare):
-    """Makes those of the checks that are wanted, or all; `prepare` makes of an empty directory what a check takes, and is
-    closed after it. Each prints "ok NAME: what" or "FAILED NAME: what", and the last line counts them. Gives the exit code."""
-    unknown = set(wanted) - {check.__name__ for check in checks}
-    if unknown:
-        print(f"there is no check {', '.join(sorted(unknown))}; --help names them", file=sys.stderr)
-        return 2
-    failed = passed = 0
-    for check in checks:
-        if wanted and check.__name__ not in wanted:
-            continue
-        name = check.__name__.replace("_", "-")
+def short(value):
+    text = repr(value)
+    return text if len(text) < 1600 else f"{text[:1600]}... ({len(text)} characters)"
+
+
+# --- the command line -----------------------------------------------------------
+
+
+def name_of(check):
+    return check.__name__.replace("_", "-")
+
+
+def add_arguments(parser, checks):
+    """--only NAME, which may be repeated, and --list, which needs no other argument."""
+    names = [name_of(check) for check in checks]
+
+    def known(text):
+        name = text.replace("_", "-")
+        if name not in names:
+            raise argparse.ArgumentTypeError(f"there is no check {text}; --list prints their names")
+        return name
+
+    class List(argparse.Action):
+        def __call__(self, *_):
+            print("\n".join(names))
+            parser.exit()
+
+    parser.add_argument(
+        "--only", metavar="NAME", type=known, action="append", default=[], help="run this check, and others named so"
+    )
+    parser.add_argument("--list", nargs=0, action=List, help="print the names of the checks")
+
+
+# --- the runner -----------------------------------------------------------------
+
+
+def run(checks, only, *given, always=(), vital=()):
+    """Calls the checks named in `only` and those in `always`, or all when none is named, each with `given`.
+
+    When one in `vital` does not pass, those after it have nothing to work with and are left out. Returns the exit code.
+    """
+    return run_each(checks, only, lambda: contextlib.nullcontext(given), always, vital)
+
+
+def run_apart(checks, only, prepare):
+    """The same, each with what `prepare` makes of an empty directory of its own; it is closed afterwards, if it can be."""
+
+    @contextlib.contextmanager
+    def apart():
         with tempfile.TemporaryDirectory(prefix="layerfit-") as temp:
             bench = prepare(Path(temp))
             try:
-                print(f"ok {name}: {check(bench)}", flush=True)
-                passed += 1
-            except (Failed, subprocess.TimeoutExpired) as error:
-                print(f"FAILED {name}: {error}", flush=True)
-                failed += 1
+                yield (bench,)
             finally:
                 if hasattr(bench, "close"):
                     bench.close()
-    print(f"{passed} passed, {failed} failed")
+
+    return run_each(checks, only, apart)
+
+
+def run_each(checks, only, context, always=(), vital=()):
+    outcomes = {"ok": [], "FAILED": [], "skipped": []}
+    for check in checks:
+        name = name_of(check)
+        if only and name not in only and check not in always:
+            continue
+        try:
+            with context() as given:
+                outcome, text = "ok", check(*given)
+        except NothingWorksHere as why:
+            print(f"skipped: {why}", file=sys.stderr)
+            return MISSING
+        except Skipped as why:
+            outcome, text = "skipped", one_line(why)
+        except (Failed, subprocess.TimeoutExpired) as why:
+            outcome, text = "FAILED", one_line(why)
+        except Exception as error:  # a mistake in the check or in what it reads; the others are still worth a try
+            traceback.print_exc()
+            outcome, text = "FAILED", f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        outcomes[outcome].append(name)
+        print(f"{outcome} {name}: {text}", flush=True)
+        if check in vital and outcome != "ok":
+            break
+    failed = outcomes["FAILED"]
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    skipped = f", {len(outcomes['skipped'])} skipped" if outcomes["skipped"] else ""
+    print(f"{len(outcomes['ok'])} passed, {len(failed)} failed{skipped}")
     return 1 if failed else 0
+
+
+def one_line(text):
+    text = " ".join(str(text).split())
+    return text if len(text) <= MOST_OF_A_LINE else f"{text[:MOST_OF_A_LINE]}..."

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prove that `layerfit invoke` runs functions from packed layers as Lambda would, with the R of a real tree.
 
-usage: invoke_works.py [--layerfit PROGRAM] [--only CHECK]... TREE [-- PACK OPTIONS]
+usage: invoke_works.py [--layerfit PROGRAM] [--only NAME]... TREE [-- PACK OPTIONS]
 
 TREE is packed with --strip all --repack-rdb and these options, bootstrap/ goes beside each function, and the functions
 run from the zips. AWS's own client (awscli) calls them, and Lambda's own Rust runtime is one of them; examples/s3-watcher
@@ -31,7 +31,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import checks
 import pypi
+from checks import Skipped, require, require_in, require_same, short
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ["awscli==1.45.11", "moto[server]==5.2.1"]
@@ -43,32 +45,6 @@ MOST_GROWTH = 8 * MB
 STARTS = 5
 # A run that takes longer has failed.
 PATIENCE = 300
-
-
-class Failed(Exception):
-    """A check found something wrong."""
-
-
-class Skipped(Exception):
-    """Something is missing that a check needs."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def require_same(one, other, what):
-    require(one == other, f"{what}: {short(one)} is not {short(other)}")
-
-
-def require_in(part, whole, what):
-    require(part in whole, f"{what}: no {short(part)} in {short(whole[-1500:])}")
-
-
-def short(value):
-    text = repr(value)
-    return text if len(text) < 1600 else f"{text[:1600]}... ({len(text)} characters)"
 
 
 class Run:
@@ -152,10 +128,7 @@ class Bench:
 
 def with_clients():
     """The directory of awscli's and moto's programs; they are installed when they are not there."""
-    try:
-        return pypi.environment("invoke-works", CLIENTS)
-    except pypi.Unavailable as why:
-        raise Skipped(why) from why
+    return pypi.environment("invoke-works", CLIENTS)
 
 
 # What AWS's tools and functions are given: nobody's credentials.
@@ -517,38 +490,20 @@ CHECKS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layerfit", type=Path, default=ROOT / "target/release/layerfit", metavar="PROGRAM")
-    parser.add_argument("--only", action="append", metavar="CHECK", help="this check, and others that are named so")
+    checks.add_arguments(parser, CHECKS)
     parser.add_argument("tree", type=Path, help="a tree that belongs at /opt, with R in R/")
     parser.add_argument("options", nargs="*", help="options for pack, after --")
     arguments = parser.parse_args()
-    names = [check.__name__ for check in CHECKS]
-    for name in arguments.only or ():
-        if name not in names:
-            parser.error(f"there is no check {name}; there are {', '.join(names)}")
     if not (arguments.tree / "R/bin/Rscript").exists():
         parser.error(f"{arguments.tree} holds no R/bin/Rscript")
     space = ["unshare", "--user", "--map-user=993", "--map-group=990", "--keep-caps", "--mount", "--pid", "--fork", "true"]
     if subprocess.run(space, stderr=subprocess.DEVNULL).returncode:
         print("skipped: user namespaces are not allowed here, which layerfit invoke needs", file=sys.stderr)
-        return 77
-    passed = failed = 0
+        return checks.MISSING
     with tempfile.TemporaryDirectory(prefix="invoke-works-") as temp:
         os.chmod(temp, 0o755)
         bench = Bench(arguments.layerfit.resolve(), arguments.tree.resolve(), arguments.options, Path(temp))
-        for check in CHECKS:
-            if arguments.only and check.__name__ not in arguments.only:
-                continue
-            name = check.__name__.replace("_", "-")
-            try:
-                print(f"ok {name}: {check(bench)}", flush=True)
-                passed += 1
-            except Skipped as why:
-                print(f"skipped {name}: {why}", flush=True)
-            except (Failed, subprocess.TimeoutExpired, ValueError, KeyError, IndexError) as why:
-                print(f"FAILED {name}: {type(why).__name__ + ': ' if not isinstance(why, Failed) else ''}{why}", flush=True)
-                failed += 1
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+        return checks.run(CHECKS, arguments.only, bench)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs.sh [browser|python|functions|bench|static]: what `make demo` and `make test` need besides Rust; and what the targets that
+# needs.sh [browser|python|functions|bench|static|mutants|fuzz]: what `make demo` and `make test` need besides Rust; and what the targets that
 # name one of these need as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
 set -euo pipefail
 
@@ -37,6 +37,11 @@ if [ "${1-}" = static ]; then
     command -v rustup >/dev/null || { echo "needs: rustup is missing, which gets Rust for musl: https://rustup.rs" >&2; exit 2; }
     command -v musl-gcc >/dev/null || missing+=(musl-tools)
 fi
+# Tools of cargo's, from crates.io, by everybody.
+case "${1-}" in
+    mutants) command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants ;;
+    fuzz) command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz ;;
+esac
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

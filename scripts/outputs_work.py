@@ -167,10 +167,10 @@ CHECKS = (
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layerfit", type=Path, required=True, metavar="PROGRAM", help="the built program")
-    checks.add_argument(parser, CHECKS)
+    checks.add_arguments(parser, CHECKS)
     arguments = parser.parse_args()
     pypi.enter("outputs-work", PACKAGES)
-    return checks.make(CHECKS, arguments.check, lambda temp: Bench(arguments.layerfit.resolve(), temp))
+    return checks.run_apart(CHECKS, arguments.only, lambda temp: Bench(arguments.layerfit.resolve(), temp))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,13 @@ import time
 from pathlib import Path
 
 from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+import checks
+from checks import Failed, require, require_same
 
 # How long a page of 20,000 files may take to open: five times what it takes here, for slower machines.
 MOST_SECONDS = 10
@@ -39,19 +41,6 @@ HOSTILE = [
     "x/javascript:alert(1)",
     "x/<!--",
 ]
-
-
-class Failed(Exception):
-    """A check found something wrong."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def require_same(ours, theirs, what):
-    require(ours == theirs, f"{what}: {ours!r} is not {theirs!r}")
 
 
 # --- pages ----------------------------------------------------------------------
@@ -635,7 +624,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layerfit", default="target/release/layerfit", type=Path)
     parser.add_argument("--shots", type=Path, help="a directory for pictures")
-    parser.add_argument("--only", default="", help="run the checks with this in their names")
+    checks.add_arguments(parser, CHECKS)
     parser.add_argument("tree", type=Path)
     parser.add_argument("options", nargs="*", help="options for layerfit, after --")
     proof = parser.parse_args()
@@ -647,7 +636,6 @@ def main():
     # The driver is on this machine; a proxy is not the way to it.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
     # The user's cache is left alone, and Chromium's crash reports stay here.
-    failed = 0
     with tempfile.TemporaryDirectory(prefix="page-works-") as work:
         proof.work = Path(work)
         os.environ["XDG_CACHE_HOME"] = os.environ["XDG_CONFIG_HOME"] = str(proof.work / "home")
@@ -658,19 +646,10 @@ def main():
         proof.hostile = page(proof, "hostile", "plan", proof.work / "hostile-tree")
         proof.large = page(proof, "large", "plan", proof.work / "large-tree")
         browser = Browser(proof.work, proof.shots)
-        checks = [check for check in CHECKS if proof.only in check.__name__]
         try:
-            for check in checks:
-                name = check.__name__.replace("_", "-")
-                try:
-                    print(f"ok {name}: {check(proof, browser)}", flush=True)
-                except (Failed, WebDriverException) as what:
-                    failed += 1
-                    print(f"FAILED {name}: {str(what).splitlines()[0]}", flush=True)
+            return checks.run(CHECKS, proof.only, proof, browser)
         finally:
             browser.driver.quit()
-    print(f"{len(checks) - failed} passed, {failed} failed")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

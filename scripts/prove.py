@@ -27,6 +27,9 @@ import types
 import zipfile
 from pathlib import Path
 
+import checks
+from checks import MISSING, Failed, Skipped, require, require_same
+
 HERE = Path(__file__).resolve().parent
 MB = 1 << 20
 
@@ -39,7 +42,7 @@ SMALL_LAYER, FEW_LAYERS = 5 * MB, 2
 # The image of r_works_in_the_image.
 IMAGE = "provided.al2023"
 # The checks of bootstrap_works.py that are made there, too.
-SERVED = ("hello", "errors_are_told", "a_script_that_fetches_its_events", "packages_are_as_ever")
+SERVED = ("hello", "errors-are-told", "a-script-that-fetches-its-events", "packages-are-as-ever")
 # Findings that say R would not work there: a missing library, and the `which` that R runs.
 FATAL = ("L201", "C103")
 # How many units dropping_frees_what_was_said drops, and the length of a zip's last record (APPNOTE.TXT 4.3.16).
@@ -51,24 +54,6 @@ ROOM = (0, 0.5)
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # What prove gives to layerfit itself.
 RESERVED = ("--format", "-o", "--output", "--jobs")
-
-
-class Failed(Exception):
-    """A check found something wrong."""
-
-
-class Skipped(Exception):
-    """A check cannot be made here."""
-
-
-def require(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def require_same(ours, theirs, what):
-    """`what` names the two things compared: they have to be equal."""
-    require(ours == theirs, f"{what}: {ours!r} and {theirs!r}")
 
 
 def require_none(paths, what):
@@ -485,7 +470,7 @@ def run_r_works(proof, extracted):
     if proof.r_libs:
         environment["R_LIBS"] = proof.r_libs
     done = run([HERE / "r-works.sh", extracted], env=environment)
-    if done.returncode == 77:
+    if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
     return last_line(done.stdout)
@@ -505,7 +490,7 @@ def r_works_in_the_image(proof):
     require(made.returncode == 0, f"image_root.py exits {made.returncode}: {last_line(made.stderr)}")
     environment = {**os.environ, "R_LIBS": proof.r_libs or os.environ.get("R_LIBS", "")}
     done = run([HERE / "r-works.sh", "--root", root, extracted], env=environment)
-    if done.returncode == 77:
+    if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
     # Versions are left aside: the root has this machine's libraries.
     foretold = [f"{f['code']} {f['subject']}" for f in report["findings"] if f["code"] in FATAL and is_error(f)]
@@ -515,7 +500,8 @@ def r_works_in_the_image(proof):
     if foretold:
         shutil.rmtree(layers.parent)
         return f"R does not work with only what {IMAGE} has, as layerfit says: {', '.join(foretold)}"
-    served = run([sys.executable, HERE / "bootstrap_works.py", "--root", root, extracted, *SERVED], env=environment)
+    only = [word for name in SERVED for word in ("--only", name)]
+    served = run([sys.executable, HERE / "bootstrap_works.py", "--root", root, *only, extracted], env=environment)
     require(served.returncode == 0, f"bootstrap_works.py exits {served.returncode}: {served.stdout[-1000:]}")
     shutil.rmtree(layers.parent)
     figures = made.stdout.splitlines()[0].partition(": ")[2]
@@ -544,7 +530,7 @@ def packages_are_as_r_says(proof):
     if not (proof.tree / "R/bin/Rscript").exists():
         raise Skipped("there is no R/bin/Rscript in the tree")
     done = run([HERE / "r-works.sh", proof.tree, HERE / "r-packages.R"])
-    if done.returncode == 77:
+    if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
     # Sorted here: R sorts as the locale has it.
@@ -619,7 +605,7 @@ def r_reads_the_same_values(proof):
     proof.repacked = extracted[-1]
 
     done = run([sys.executable, HERE / "r_same.py", "values", proof.tree, *extracted])
-    if done.returncode == 77:
+    if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, f"exit {done.returncode}: {done.stdout} {last_line(done.stderr)}")
     lines = done.stdout.splitlines()
@@ -638,7 +624,7 @@ def r_does_what_its_examples_did(proof):
     require(proof.repacked, "nothing was packed in another form")
     done = run([sys.executable, HERE / "r_same.py", "examples", proof.tree, proof.repacked])
     print(done.stderr, end="", file=sys.stderr)
-    if done.returncode == 77:
+    if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
     return last_line(done.stdout)
@@ -647,9 +633,9 @@ def r_does_what_its_examples_did(proof):
 def the_loader_says_the_same(proof):
     """Holds what layerfit says of each library against what ld.so itself does (examples/loader_truth.rs)."""
     if not proof.loader_truth.exists():
-        raise Skipped(f"{proof.loader_truth} is not built: cargo build --release --examples")
+        raise Skipped(f"{proof.loader_truth} is not built: cargo build --example loader_truth")
     done = run([proof.loader_truth, proof.tree])
-    if done.returncode == 77:
+    if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, last_line(done.stdout + done.stderr))
     return last_line(done.stdout)
@@ -844,7 +830,7 @@ def on_a_full_file_system(proof, full, room, seed, command, environment):
     done = run([*space, "bash", "-c", script, "bash", size, full, after, seed or "", *command], env=environment)
     if done.returncode not in (0, 1, 2):
         reason = f"no tmpfs can be mounted here: {last_line(done.stderr)}"
-        raise Skipped(reason) if done.returncode in (1, 77) else Failed(reason)
+        raise Skipped(reason) if done.returncode in (1, MISSING) else Failed(reason)
     return done, after
 
 
@@ -897,43 +883,11 @@ CHECKS = (
 )
 
 
-# Those that others need, or that are the point of all: made with --only too.
+# Those that others need, or that are the point of all: run with --only too.
 ALWAYS = (pack_and_its_memory, plan_says_what_pack_writes, content_is_what_is_kept, tree_is_unchanged)
 
 
 # --- the program --------------------------------------------------------------
-
-
-def prove(proof):
-    """Makes every check; gives how many failed."""
-    count = {"ok": 0, "FAILED": 0, "skipped": 0}
-    for check in CHECKS:
-        if proof.only and name_of(check) not in (*proof.only, *map(name_of, ALWAYS)):
-            continue
-        try:
-            result, figures = "ok", check(proof)
-        except Failed as failed:
-            result, figures = "FAILED", failed
-        except Skipped as skipped:
-            result, figures = "skipped", skipped
-        except Exception as error:  # the other checks are still worth making
-            result, figures = "FAILED", f"{type(error).__name__}: {error}"
-        count[result] += 1
-        print(f"{result} {name_of(check)}: {one_line(figures)}", flush=True)
-        if check is pack_and_its_memory and result != "ok":
-            break  # nothing was packed, so there is nothing to check
-    skipped = f", {count['skipped']} skipped" if count["skipped"] else ""
-    print(f"{count['ok']} passed, {count['FAILED']} failed{skipped}")
-    return count["FAILED"]
-
-
-def name_of(check):
-    return check.__name__.replace("_", "-")
-
-
-def one_line(figures):
-    text = " ".join(str(figures).split())
-    return text if len(text) <= 500 else text[:500] + "..."
 
 
 def built_binary():
@@ -946,21 +900,22 @@ def arguments():
     end = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(
         description="Prove on a real tree that layerfit does what it says.",
-        usage="prove.py [--layerfit BIN] [--r-libs PATH] [--kills N] [--examples] [--no-speed] [--only CHECK]... TREE "
-        "[-- LAYERFIT OPTIONS...]",
+        usage="prove.py [--layerfit BIN] [--loader-truth BIN] [--r-libs PATH] [--kills N] [--examples] [--no-speed] "
+        "[--only NAME]... TREE [-- LAYERFIT OPTIONS...]",
     )
     parser.add_argument("--layerfit", metavar="BIN", default=built_binary(), help="the program (default: %(default)s)")
+    parser.add_argument(
+        "--loader-truth", metavar="BIN", type=Path, default=HERE.parent / "target/debug/examples/loader_truth",
+        help="the built example of this name (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--r-libs", metavar="PATH", help="R_LIBS for r-works.sh, below /opt")
     parser.add_argument("--kills", metavar="N", type=int, default=0, help="kill so many runs, at random moments")
     parser.add_argument("--examples", action="store_true", help="run the examples in R's help pages, which takes minutes")
-    parser.add_argument("--only", metavar="CHECK", action="append", default=[], help="leave out most others")
+    checks.add_arguments(parser, CHECKS)
     parser.add_argument("--no-speed", action="store_true", help="do not compare times, on a busy machine")
     parser.add_argument("tree", metavar="TREE", type=Path, help="the directory that will be /opt")
     given = parser.parse_args(words[:end])
     given.options = words[end + 1 :]
-    for name in given.only:
-        if name not in map(name_of, CHECKS):
-            parser.error(f"{name}: there is no such check, only {', '.join(map(name_of, CHECKS))}")
     given.layerfit = shutil.which(given.layerfit)
     if not given.layerfit:
         parser.error("there is no layerfit to run: build it (cargo build --release) or name it with --layerfit")
@@ -980,13 +935,12 @@ def main():
         temp = Path(temp).resolve()
         proof = types.SimpleNamespace(
             layerfit=os.path.abspath(given.layerfit),
-            loader_truth=Path(os.path.abspath(given.layerfit)).parent / "examples/loader_truth",
+            loader_truth=given.loader_truth.resolve(),
             tree=given.tree.resolve(),
             options=given.options,
             r_libs=given.r_libs,
             kills=given.kills,
             examples=given.examples,
-            only=given.only,
             repacked=None,
             speed=not given.no_speed,
             temp=temp,
@@ -994,7 +948,8 @@ def main():
             extracted=temp / "extracted",
         )
         proof.digest = digest_of(proof.tree)
-        return 1 if prove(proof) else 0
+        # Without a pack there is nothing to check.
+        return checks.run(CHECKS, given.only, proof, always=ALWAYS, vital=(pack_and_its_memory,))
 
 
 if __name__ == "__main__":

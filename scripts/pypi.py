@@ -6,12 +6,12 @@ import sys
 import venv
 from pathlib import Path
 
+from checks import MISSING, Skipped
+
 ROOT = Path(__file__).resolve().parent.parent
-# What a script exits with when something is missing that cannot be installed.
-MISSING = 77
 
 
-class Unavailable(Exception):
+class Unavailable(Skipped):
     """The packages cannot be had."""
 
 

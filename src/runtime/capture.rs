@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use goblin::elf::header::{EM_AARCH64, EM_X86_64};
-use ld_so_cache::parsers::parse_ld_cache;
 use regex::bytes::Regex;
 
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
-use crate::formats::symbol_version;
+use crate::formats::{ld_so_cache, symbol_version};
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{Commands, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile};
 
@@ -141,9 +140,9 @@ pub fn cache_flags(machine: Machine) -> Option<i32> {
 /// What the loader's cache has for each name (ldconfig(8)); empty when there is none or it is damaged, as for the loader.
 pub fn loader_cache(root: &Sysroot) -> BTreeMap<String, Vec<(i32, String)>> {
     let mut cache: BTreeMap<String, Vec<(i32, String)>> = BTreeMap::new();
-    let entries = root.read("/etc/ld.so.cache").ok().and_then(|bytes| parse_ld_cache(&bytes).ok()?.get_entries().ok());
-    for entry in entries.unwrap_or_default() {
-        cache.entry(entry.library_name).or_default().push((entry.flags, entry.library_path));
+    let bytes = root.read("/etc/ld.so.cache").unwrap_or_default();
+    for entry in ld_so_cache::parse(&bytes).unwrap_or_default() {
+        cache.entry(entry.name.to_owned()).or_default().push((entry.flags, entry.path.to_owned()));
     }
     cache
 }

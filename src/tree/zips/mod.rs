@@ -203,9 +203,5 @@ pub(crate) fn sha256_of(path: &Path) -> Result<String> {
 
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        use std::fmt::Write;
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
