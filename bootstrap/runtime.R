@@ -1,61 +1,62 @@
-# runtime.R: runs a function in R for one event of AWS Lambda after another, in one R process.
+# runtime.R: Lambda's runtime client for R. It runs a function for one event after another, in one R process.
 #
-# The handler "file.function" is a function in file.r or file.R in LAMBDA_TASK_ROOT, which becomes R's directory;
-# "dir/file" is dir/file.handler. The code of the file, comments apart, decides how it is run:
+# The handler "file.function" is a function in file.r or file.R in LAMBDA_TASK_ROOT, which becomes R's working
+# directory; "dir/file" means dir/file.handler. How it is run depends on the file's code (comments are ignored):
 #
-#   1. It mentions the function's name: it runs once, in the global environment. For each event the function is called
-#      as f(), f(event) or f(event, context), by the number of its arguments; its value is the response.
-#   2. Otherwise, it mentions AWS_LAMBDA_RUNTIME_API: it is left to fetch an event and to send the response itself. It
-#      runs again and again, each time in an environment of its own; no event is taken before it or beside it.
-#   3. Otherwise, the name is "handler": it runs for each event, in an environment of its own. What it prints is in the
-#      log; the response is OK, without quotes.
-#   4. Otherwise as in case 1: the function may be from another file, or from a package, that it loads.
+#   1. The code mentions the function's name: the file runs once, in the global environment. For each event the function
+#      is called as f(), f(event) or f(event, context), by the number of its arguments; its value is the response.
+#   2. Otherwise, the code mentions AWS_LAMBDA_RUNTIME_API: the file fetches an event and sends the response itself. It
+#      runs again and again, each time in a new environment; runtime.R takes no events of its own.
+#   3. Otherwise, the function's name is "handler": the file runs for each event, in a new environment. Its output goes
+#      to the log; the response is OK, without quotes.
+#   4. Otherwise as in case 1: the file may load the function from another file or from a package.
 #
-# An error is logged and sent with its class and R's calls, the innermost first (R keeps none where recursion has no
-# end). After that the next event is awaited, but before the first event and in case 2 the process ends. quit() ends it
-# too, without a response: Lambda reports Runtime.ExitError. Warnings are logged at once. Packages loaded, options and
-# global variables stay for the events that follow.
+# An error is logged and sent with its class and R's call stack, the innermost call first (R keeps no stack for infinite
+# recursion). Then the next event is awaited, but before the first event and in case 2 the process ends. quit() ends it
+# too, without a response: Lambda reports Runtime.ExitError. Warnings are logged immediately. Loaded packages, options
+# and global variables persist between events.
 #
-# `context` is a list: request_id, function_arn, trace_id (which _X_AMZN_TRACE_ID is set to), client_context and
-# identity, both parsed, deadline_ms, since 1970, and the function remaining_ms(). What Lambda does not send is NULL.
+# `context` is a list: request_id, function_arn, trace_id (also in _X_AMZN_TRACE_ID), client_context and identity, both
+# parsed, deadline_ms, since 1970, and the function remaining_ms(). What Lambda does not send is NULL.
 #
-# From JSON: an object is a named list, an array a list without names (for unlist() to make a vector of it), a string
-# character, a number double (as in JavaScript: digits are lost beyond 2^53), null NULL; \u0000 is an error, as strings
-# in R cannot hold it. An event of no bytes is NULL.
+# From JSON: an object becomes a named list, an array a list without names (use unlist() for a vector), a string
+# character, a number double (as in JavaScript: integers beyond 2^53 lose digits), null NULL; \u0000 is an error, as
+# strings in R cannot contain it. An empty event is NULL.
 #
-# To JSON: with names, a list or vector is an object; without, a list is an array, and so is a vector, but for one of
-# length 1 that is not I(x). NULL, NA, NaN and infinite numbers are null; numbers have as many digits as they need. A
-# data frame is an array with an object for each row, a matrix an array of its rows, a factor its labels, a Date
-# "2024-02-29", a time "2024-02-29T12:00:00Z", in UTC and to the millisecond. What has no form in JSON is an error: a
-# function, environment, S4 object, piece of code, complex number, or raw vector in a list. So a function that returns
-# its event answers with the same JSON. A raw vector, and what has class "json" as from jsonlite, is sent as it is.
+# To JSON: a list or vector with names becomes an object; a list without names an array, and so does a vector, except
+# one of length 1 that is not I(x). NULL, NA, NaN and infinite numbers become null; numbers have as many digits as they
+# need. A data frame becomes an array with an object for each row, a matrix an array of its rows, a factor its labels, a
+# Date "2024-02-29", a time "2024-02-29T12:00:00Z", in UTC and to the millisecond. Values that JSON cannot represent are
+# an error: a function, environment, S4 object, language object, complex number, or raw vector in a list. A function
+# that returns its event therefore responds with the same JSON. A raw vector, or an object of class "json" as from
+# jsonlite, is sent as it is.
 #
-# Of R, this needs no more than base and modules/internet.so, with the libraries that one is linked with.
+# All this needs of R is base and modules/internet.so, with the libraries that it is linked with.
 
-# All of it is kept out of the global environment, which is the function's.
+# Everything is kept out of the global environment, which belongs to the function.
 local(envir = new.env(parent = baseenv()), {
 
 # --- HTTP -----------------------------------------------------------------------------------------------------------
 
 api <- Sys.getenv("AWS_LAMBDA_RUNTIME_API")
-a_year <- 31536000L # seconds: R's sockets have no way to wait for ever
+a_year <- 31536000L # seconds: R's sockets cannot wait forever
 
-# Bytes until `size` or, without one, until the end.
+# Reads `size` bytes or, without a size, until the end.
 receive <- function(connection, size = Inf) {
     pieces <- list()
     while (size > 0 && length(piece <- readBin(connection, "raw", min(size, 1048576)))) {
         pieces[[length(pieces) + 1L]] <- piece
         size <- size - length(piece)
     }
-    if (is.finite(size) && size > 0) stop("the connection ended in the middle of an answer")
+    if (is.finite(size) && size > 0) stop("the connection ended in the middle of a response")
     as.raw(unlist(pieces))
 }
 
-# One request to the runtime API. Each has a connection of its own: none can time out while the process is frozen, and
-# none is left behind.
+# Sends one request to the Runtime API. Each request has its own connection, so that none can time out while the process
+# is frozen, and none is left open.
 request <- function(method, path, body = raw(), headers = character()) {
     port <- as.integer(sub(".*:", "", api))
-    if (is.na(port)) stop("AWS_LAMBDA_RUNTIME_API names no host and port, which Lambda sets it to")
+    if (is.na(port)) stop("AWS_LAMBDA_RUNTIME_API is not HOST:PORT; Lambda sets it")
     connection <- socketConnection(sub(":[0-9]*$", "", api), port, open = "r+b", blocking = TRUE, timeout = a_year)
     on.exit(close(connection))
     head <- c(paste0(method, " /2018-06-01/runtime/", path, " HTTP/1.1"), paste0("Host: ", api), "Connection: close",
@@ -64,7 +65,7 @@ request <- function(method, path, body = raw(), headers = character()) {
 
     line <- function() sub("\r$", "", readLines(connection, 1L, warn = FALSE), useBytes = TRUE)
     status <- suppressWarnings(as.integer(sub("^HTTP/[0-9.]+ ([0-9]+).*", "\\1", line(), useBytes = TRUE)))
-    if (!length(status) || is.na(status)) stop("no answer in HTTP")
+    if (!length(status) || is.na(status)) stop("the response is not HTTP")
     fields <- character()
     while (length(field <- line()) && nzchar(field)) fields <- c(fields, field)
     Encoding(fields) <- "UTF-8"
@@ -75,7 +76,7 @@ request <- function(method, path, body = raw(), headers = character()) {
         chunks <- list()
         repeat {
             size <- strtoi(sub("[; ].*", "", line()), 16L)
-            if (!length(size) || is.na(size)) stop("the connection ended in the middle of an answer")
+            if (!length(size) || is.na(size)) stop("the connection ended in the middle of a response")
             if (size == 0L) break
             chunks[[length(chunks) + 1L]] <- receive(connection, size)
             line()
@@ -90,27 +91,27 @@ request <- function(method, path, body = raw(), headers = character()) {
 
 say <- function(...) cat("runtime.R: ", ..., "\n", sep = "", file = stderr())
 
-# Sends a result. Lambda says what it does not take (too large, too late), and goes on; 500 is its order to exit.
+# Sends a result. If Lambda rejects it (too large, too late), that is logged; at status 500 the process must exit.
 post <- function(path, body, headers = character()) {
     answer <- tryCatch(request("POST", path, body, c("Content-Type: application/json", headers)), error = identity)
     if (inherits(answer, "error")) return(say("cannot send to ", path, ": ", conditionMessage(answer)))
-    if (answer$status >= 300L) say(path, " was answered with ", answer$status, ": ", rawToChar(answer$body))
+    if (answer$status >= 300L) say(path, " failed with status ", answer$status, ": ", rawToChar(answer$body))
     if (answer$status >= 500L) quit("no", 1L, FALSE)
 }
 
-# An error whose class, which is sent, is the type that other runtimes of Lambda have for it.
+# Raises an error whose class, which is sent as its type, is the type that Lambda's other runtimes use for it.
 fail <- function(type, ...)
     stop(structure(class = c(type, "error", "condition"), list(message = paste0(...), call = NULL)))
 
 # --- JSON to R ------------------------------------------------------------------------------------------------------
 
-# A string, a mark, a number, a word, or else one byte that is nothing of the kind. What matched is never tried again
-# (++, *+), so that a long string needs no more of a stack than a short one.
+# A string, a punctuation character, a number, a word, or else a single byte that is invalid. Matching never backtracks
+# (++, *+), so that a long string needs no more stack than a short one.
 token <- paste0('"(?:[^"\\\\\\x00-\\x1f]++|\\\\(?:["\\\\/bfnrt]|u[0-9a-fA-F]{4}))*+"|[{}\\[\\]:,]|',
     "-?(?:0|[1-9][0-9]*+)(?:\\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null|[^ \\t\\r\\n]")
 
 # Kinds of token by number: 1 to 5 { } [ ] : 6 a comma in an object, 7 a string, 8 another single value, 9 a comma in an
-# array, 10 a key, 11 any other comma, 0 the begin and the end. Kind b may follow kind a if may_follow[a + 1, b + 1].
+# array, 10 a key, 11 any other comma, 0 the start and the end. Kind b may follow kind a if may_follow[a + 1, b + 1].
 value_kinds <- c(1L, 3L, 7L, 8L)
 may_follow <- matrix(FALSE, 12L, 12L)
 may_follow[c(0, 5, 3, 9) + 1, value_kinds + 1L] <- TRUE
@@ -120,13 +121,13 @@ may_follow[cbind(c(1, 1, 10, 6, 3), c(2, 10, 5, 10, 4)) + 1] <- TRUE
 plain <- c('"', "/", "\b", "\f", "\n", "\r", "\t")
 escape <- c('\\"', "\\/", "\\b", "\\f", "\\n", "\\r", "\\t")
 
-# The text of strings in quotes.
+# Returns the text of quoted strings.
 unquote <- function(x) {
     x <- substring(x, 2L, nchar(x, "bytes") - 1L)
     Encoding(x) <- "UTF-8"
     escaped <- grep("\\", x, fixed = TRUE)
     if (!length(escaped)) return(x)
-    # A backslash that is escaped must not be taken for the begin of what follows it.
+    # An escaped backslash must not be mistaken for the start of another escape.
     text <- gsub("\\\\", "\\u005c", x[escaped], fixed = TRUE)
     for (i in seq_along(plain)) text <- gsub(escape[i], plain[i], text, fixed = TRUE)
     coded <- grep("\\u", text, fixed = TRUE)
@@ -135,11 +136,11 @@ unquote <- function(x) {
     x
 }
 
-# The text that was split at each \u. Two surrogates are one character, a lone one is U+FFFD.
+# Joins text that was split at each \u. A surrogate pair is one character, a lone surrogate becomes U+FFFD.
 decoded <- function(parts) {
     code <- strtoi(substr(parts[-1L], 1L, 4L), 16L)
     rest <- substring(parts[-1L], 5L)
-    if (any(code == 0L)) fail("Runtime.InvalidEvent", "\\u0000 is in the event, which no string of R's can hold")
+    if (any(code == 0L)) fail("Runtime.InvalidEvent", "the event contains \\u0000, which a string in R cannot contain")
     high <- code >= 0xD800L & code < 0xDC00L
     low <- code >= 0xDC00L & code < 0xE000L
     pair <- which(high & c(low[-1L], FALSE) & rest == "")
@@ -150,13 +151,13 @@ decoded <- function(parts) {
     paste0(c(parts[1L], paste0(ifelse(is.na(char), "", char), rest)), collapse = "")
 }
 
-# The value of a JSON text, given as bytes. A loop over its characters would take R seconds for a large event, so all
-# tokens are worked on at once, and the only loop is over objects and arrays, from the last to the first.
+# Parses a JSON text, given as bytes. A loop over its characters would take R seconds for a large event, so all tokens
+# are processed at once, and the only loop is over objects and arrays, from the last to the first.
 from_json <- function(bytes) {
     wrong <- function(at) fail("Runtime.InvalidEvent", "the event is not JSON: see byte ", at)
     if (length(nul <- which(bytes == 0))) wrong(nul[1L])
     text <- rawToChar(bytes)
-    if (!validUTF8(text)) fail("Runtime.InvalidEvent", "the event is not in UTF-8")
+    if (!validUTF8(text)) fail("Runtime.InvalidEvent", "the event is not valid UTF-8")
     found <- gregexpr(token, text, perl = TRUE, useBytes = TRUE)[[1L]]
     if (found[1L] < 0L) wrong(length(bytes))
     Encoding(text) <- "bytes"
@@ -166,8 +167,8 @@ from_json <- function(bytes) {
     wrong_ones <- which(attr(found, "match.length") == 1L & (kind == 7L | kind == 8L & !first %in% 0:9))
     if (length(wrong_ones)) wrong(found[wrong_ones[1L]])
 
-    # How deep each token is, its own bracket counted; with all of one depth side by side, the last opening bracket
-    # before a token is the one it is in.
+    # The depth of each token, including its own bracket. With the tokens sorted by depth, each token is inside the
+    # last opening bracket before it.
     opens <- kind == 1L | kind == 3L
     closes <- kind == 2L | kind == 4L
     depth <- cumsum(opens) - cumsum(closes) + closes
@@ -208,7 +209,7 @@ from_json <- function(bytes) {
 
 # --- R to JSON ------------------------------------------------------------------------------------------------------
 
-# Strings in quotes, as UTF-8; bytes that are none become U+FFFD.
+# Returns quoted strings, as UTF-8; invalid bytes become U+FFFD.
 quoted <- function(x) {
     if (!length(x)) return(character())
     Encoding(x) <- ifelse(Encoding(x) == "latin1", "latin1", "UTF-8")
@@ -225,7 +226,7 @@ quoted <- function(x) {
     paste0('"', x, '"')
 }
 
-# One JSON text for each element of a vector.
+# Returns one JSON text for each element of a vector.
 scalars <- function(x) {
     if (inherits(x, "POSIXct")) {
         ms <- round(as.numeric(x) * 1000)
@@ -234,7 +235,7 @@ scalars <- function(x) {
     } else if (inherits(x, "Date") || is.factor(x)) {
         x <- as.character(x)
     }
-    # Whole numbers of package bit64 are bits in a double, which nobody else can read.
+    # Integers of the package bit64 are stored in the bits of a double, which only that package can read.
     type <- if (!inherits(x, "integer64")) typeof(x) else if (requireNamespace("bit64", quietly = TRUE)) "bit64" else ""
     text <- switch(type,
         character = quoted(x),
@@ -253,12 +254,12 @@ scalars <- function(x) {
             exact
         },
         list = return(texts(unclass(x))),
-        fail("Runtime.MarshalError", "the response holds what JSON has no form for: ", class(x)[1L]))
+        fail("Runtime.MarshalError", "the response contains a value that JSON cannot represent: ", class(x)[1L]))
     text[is.na(x)] <- "null"
     as.vector(text)
 }
 
-# One JSON text for each element of a vector, or row of a data frame or of an array of two dimensions or more.
+# Returns one JSON text for each element of a vector, or row of a data frame or of an array with two or more dimensions.
 elements <- function(x) {
     row_of <- function(open, columns, close, n) {
         text <- if (length(columns)) do.call(paste, c(unname(columns), sep = ",")) else character(n)
@@ -271,7 +272,7 @@ elements <- function(x) {
     }
     text <- scalars(x)
     size <- dim(x)
-    while (length(size) > 1L) { # the last dimension is taken together
+    while (length(size) > 1L) { # the last dimension is collapsed
         dim(text) <- c(prod(size[-length(size)]), size[length(size)])
         text <- row_of("[", lapply(seq_len(ncol(text)), function(i) text[, i]), "]", nrow(text))
         size <- size[-length(size)]
@@ -279,8 +280,8 @@ elements <- function(x) {
     text
 }
 
-# Lists as objects, where they have labels (names or NULL, one for each list), or arrays. `parts` are the texts of what
-# is in them, of all lists in a row, `count` of each.
+# Returns lists as objects if they have labels (names or NULL, one for each list), otherwise as arrays. `parts` has the
+# texts of their items, of one list after the other, and `count` the number of items of each list.
 collected <- function(labels, count, parts) {
     named <- !vapply(labels, is.null, NA)
     inside <- rep(named, count)
@@ -289,8 +290,8 @@ collected <- function(labels, count, parts) {
     paste0(ifelse(named, "{", "["), vapply(lists, paste0, "", collapse = ","), ifelse(named, "}", "]"))
 }
 
-# One JSON text for each item of a list. Single values and plain lists, which are most of it, are worked on together: so
-# R calls a few functions for each level of lists, and not for each value.
+# Returns one JSON text for each item of a list. Single values and plain lists, which are the most common, are processed
+# together, so that R calls a few functions for each level of lists instead of for each value.
 texts <- function(items) {
     text <- rep(NA_character_, length(items))
     type <- vapply(items, typeof, "")
@@ -319,27 +320,27 @@ texts <- function(items) {
 
 to_json <- function(x) texts(list(x))
 
-# The bytes of a response.
+# Returns the bytes of a response.
 response <- function(value) if (is.raw(value)) value else charToRaw(enc2utf8(to_json(value)))
 
 # --- errors ---------------------------------------------------------------------------------------------------------
 
-# What a function of no arguments gives, or its error and the calls that led there from this function.
+# Returns the value of a function without arguments, or its error and the call stack from this function on.
 attempt <- function(work) {
     calls <- NULL
     tryCatch(list(value = withCallingHandlers(work(), error = function(e) calls <<- sys.calls())),
         error = function(e) list(error = e, calls = calls))
 }
 
-# A call as one line, with its place in the file where that is known.
+# Returns a call as one line, with its position in the file if that is known.
 frame <- function(call) {
     line <- substr(deparse(call, nlines = 1L)[1L], 1L, 200L)
     place <- attr(call, "srcref")
     if (is.null(place)) line else paste0(line, " at ", basename(attr(place, "srcfile")$filename), "#", place[1L])
 }
 
-# Logs an error and sends it. Calls of this file, and those by which R calls error handlers, are left out; fifty are
-# enough of a recursion without end.
+# Logs an error and sends it. The stack omits calls from this file and those by which R calls error handlers. It has at
+# most fifty calls, which is enough to recognise infinite recursion.
 report <- function(path, failed) {
     name <- function(call) if (is.name(call[[1L]])) as.character(call[[1L]]) else ""
     calls <- as.list(failed$calls)
@@ -361,8 +362,8 @@ report <- function(path, failed) {
 
 # --- the function ---------------------------------------------------------------------------------------------------
 
-# Packages that R attaches at its start, but for R_DEFAULT_PACKAGES=NULL. Where there is no `which`, Sys.which() is an
-# error, and utils calls it when it is loaded; so it first gets another one, which looks through PATH itself.
+# Attaches the packages that R would attach at startup, if not for R_DEFAULT_PACKAGES=NULL. Without `which`, Sys.which()
+# fails, and utils calls it when it is loaded, so Sys.which is first replaced by a function that searches PATH itself.
 attach_packages <- function() {
     if (!identical(Sys.getenv("R_DEFAULT_PACKAGES"), "NULL")) return()
     if (inherits(try(Sys.which("sh"), silent = TRUE), "try-error")) {
@@ -376,13 +377,13 @@ attach_packages <- function() {
         })
         lockBinding("Sys.which", baseenv())
     }
-    Sys.unsetenv("R_DEFAULT_PACKAGES") # R that is started from here is to have them
+    Sys.unsetenv("R_DEFAULT_PACKAGES") # an R started from here attaches its packages as usual
     packages <- c("methods", "datasets", "utils", "grDevices", "graphics", "stats")
     options(defaultPackages = packages[-1L])
     for (package in packages) require(package, quietly = TRUE, warn.conflicts = FALSE, character.only = TRUE)
 }
 
-# The handler's file, its code and its function's name.
+# Finds the handler's file, its code and the name of its function.
 find_code <- function(handler) {
     parts <- regmatches(handler, regexec("^((.*/)?[^./]+)([.]([^/]+))?$", handler))[[1L]]
     if (!length(parts)) fail("Runtime.MalformedHandlerName", "the handler '", handler, "' is not file.function")
@@ -394,7 +395,7 @@ find_code <- function(handler) {
     list(path = path, code = code, name = if (nzchar(parts[5L])) parts[5L] else "handler")
 }
 
-# Runs code as Rscript would, printing what is visible.
+# Runs code as Rscript does, printing visible values.
 evaluate <- function(code, environment) {
     for (i in seq_along(code)) {
         result <- withVisible(eval(code[i], environment))
@@ -402,7 +403,7 @@ evaluate <- function(code, environment) {
     }
 }
 
-# The function that gives an event's response in bytes; events are bytes, too, for a script need not understand them.
+# Returns the function that turns an event into a response. Both are bytes: in case 3, an event is not parsed.
 load_function <- function() {
     attach_packages()
     setwd(Sys.getenv("LAMBDA_TASK_ROOT", "."))
@@ -414,7 +415,7 @@ load_function <- function() {
             repeat alone()
         }
         if (found$name == "handler") {
-            say(found$path, " has no function 'handler', so all of it runs for each event")
+            say(found$path, " has no function 'handler', so the whole file runs for each event")
             return(function(bytes, context) {
                 alone()
                 charToRaw("OK")
@@ -426,7 +427,7 @@ load_function <- function() {
     if (is.null(handler)) fail("Runtime.HandlerNotFound", found$path, " defines no function '", found$name, "'")
     takes <- names(formals(args(handler)))
     takes <- if ("..." %in% takes) 2L else length(takes)
-    # R compiles a function when it is called again: better now, when Lambda lends a whole processor.
+    # R compiles a function when it is called repeatedly: better now, while Lambda provides a full CPU.
     for (i in 1:2) response(from_json(charToRaw('{"a":[1,{},"\\n",null,true]}')))
     function(bytes, context) {
         event <- if (length(bytes)) from_json(bytes)
@@ -434,7 +435,7 @@ load_function <- function() {
     }
 }
 
-# What a function may know of its invocation.
+# Returns the context of an invocation.
 context_of <- function(headers) {
     header <- function(name) headers[[paste0("lambda-runtime-", name)]]
     parsed <- function(text) if (!is.null(text)) from_json(charToRaw(text))
@@ -445,7 +446,7 @@ context_of <- function(headers) {
         remaining_ms = function() deadline - as.numeric(Sys.time()) * 1000)
 }
 
-# A warning would wait for the end of the loop, which never comes.
+# By default, R would hold warnings back until the end of the loop, which never comes.
 options(warn = max(1L, getOption("warn")))
 loaded <- attempt(load_function)
 if (!is.null(loaded$error)) {
@@ -457,7 +458,7 @@ repeat {
     invocation <- tryCatch(request("GET", "invocation/next"), error = identity)
     if (!identical(invocation$status, 200L)) {
         why <- if (inherits(invocation, "error")) conditionMessage(invocation) else invocation$status
-        say("there is no next event: ", why)
+        say("cannot get the next event: ", why)
         quit("no", 1L, FALSE)
     }
     trace <- invocation$headers[["lambda-runtime-trace-id"]]

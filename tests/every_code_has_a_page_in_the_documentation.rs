@@ -16,8 +16,9 @@ fn generated() -> BTreeMap<String, String> {
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
         run.stdout
     };
-    let mut index = "# Rules and checks\n\nWhat layerfit prunes (D) and checks (all others). `layerfit rules CODE` prints a page too. \
-                     Rules that are safe are on;\n`--select CODE` turns on an extra one, `--ignore CODE` turns one off.\n\n"
+    let mut index = "# Rules and checks\n\nThe prune rules (D) and the checks (all others). `layerfit rules CODE` prints these pages \
+                     too. Safe rules are on by\ndefault; `--select CODE` turns on an extra rule, `--ignore CODE` turns off a rule \
+                     or a check. Requested rules stand for\nwhat `--drop` and `--handler` remove.\n\n"
         .to_owned();
     let mut pages = BTreeMap::new();
     for (number, row) in page(&["--format", "markdown"]).lines().enumerate() {

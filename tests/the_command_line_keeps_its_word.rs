@@ -107,7 +107,9 @@ fn every_rule_and_check_has_a_page() {
         let run = world.run(&["rules", code]);
         assert_eq!(run.code, 0);
         assert!(run.stdout.starts_with(code) && run.stdout.lines().count() > 4, "{}", run.stdout);
-        assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
+        // Globs and code are not broken: they are there to be copied.
+        let fits = |line: &str| line.chars().count() <= 80 || !line.trim().contains(' ');
+        assert!(run.stdout.lines().all(fits), "{}", run.stdout);
     }
 }
 

@@ -1,10 +1,10 @@
 # S3 with httr and openssl: requests signed by AWS Signature Version 4, as
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html describes it.
 #
-# Region and credentials are those that Lambda gives a function for its role. AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names
+# Region and credentials are those that Lambda gives a function for its role. AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL selects
 # another server, as for AWS's own tools.
 
-# All that is not a letter, a digit or one of -._~/ as %XX.
+# Percent-encodes everything except letters, digits and -._~/.
 encoded <- function(key) gsub("%2F", "/", URLencode(enc2utf8(key), reserved = TRUE), fixed = TRUE)
 
 hex <- function(hash) paste(as.character(unclass(hash)), collapse = "")
@@ -36,13 +36,13 @@ s3_request <- function(method, bucket, key, body = raw()) {
     answer <- httr::VERB(method, paste0(endpoint, path), body = if (method == "PUT") body,
         httr::add_headers(.headers = c(headers[names(headers) != "host"], Authorization = authorization)))
     if (httr::status_code(answer) != 200L)
-        stop("S3 answers ", method, " ", path, " with ", httr::status_code(answer), ": ",
+        stop("S3 answered ", method, " ", path, " with ", httr::status_code(answer), ": ",
             httr::content(answer, "text", encoding = "UTF-8"))
     answer
 }
 
-# An object's bytes.
+# Returns an object's bytes.
 s3_get <- function(bucket, key) httr::content(s3_request("GET", bucket, key), "raw")
 
-# Makes bytes an object.
+# Stores bytes as an object.
 s3_put <- function(bucket, key, bytes) invisible(s3_request("PUT", bucket, key, bytes))

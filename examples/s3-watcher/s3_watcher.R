@@ -1,12 +1,12 @@
-# The handler s3_watcher.handler: for each RDS file that is put into a bucket, the average of the numbers in it goes into
-# the bucket NAME-output, as a text file.
+# The handler s3_watcher.handler: for each RDS file that is uploaded to the bucket NAME, it writes the average of the numbers in
+# it to the bucket NAME-output, as a text file.
 
 source("s3.R")
 
 handler <- function(event) {
     averages <- lapply(event$Records, function(record) {
         bucket <- record$s3$bucket$name
-        # In an event, keys are written as in the query of a URL.
+        # In an event, keys are encoded as in the query of a URL.
         key <- URLdecode(gsub("+", " ", record$s3$object$key, fixed = TRUE))
         numbers <- unserialize(memDecompress(s3_get(bucket, key), "gzip"))
         average <- mean(numbers)

@@ -23,6 +23,9 @@ pub struct CheckPage {
     pub why: String,
     /// What to do.
     pub help: String,
+    /// R code that `help` refers to; empty when there is none.
+    #[serde(default)]
+    pub r_code: String,
 }
 
 #[derive(Deserialize)]

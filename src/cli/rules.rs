@@ -1,4 +1,4 @@
-//! `layerfit rules`: the catalogue, and the page of one rule or check.
+//! `layerfit rules`: prints the catalogue of prune rules and checks, or the page of one of them.
 
 use std::path::PathBuf;
 
@@ -10,6 +10,12 @@ use crate::base::check_pages::{CheckPage, check_pages};
 use crate::base::error::{Error, Result};
 use crate::prune::{Level, PruneRule, PruneRules, requested_rules};
 use crate::report::markdown_text;
+
+/// What the levels in the catalogue mean, for a terminal.
+const LEVELS: &str = "Safe rules are on by default. --select CODE turns on an extra rule,
+--ignore CODE turns off a rule or a check. Requested rules stand for what --drop
+and --handler remove.
+";
 
 /// The catalogue, or the page of `code`.
 pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) -> Result<Vec<u8>> {
@@ -34,7 +40,7 @@ fn level(level: Level) -> &'static str {
     match level {
         Level::Safe => "safe",
         Level::Extra => "extra",
-        Level::Requested => "--drop",
+        Level::Requested => "requested",
     }
 }
 
@@ -59,7 +65,7 @@ fn catalogue<'a>(
         PageFormat::Markdown => {
             let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();
             for row in rows {
-                text += &format!("| {} |\n", row.map(|cell| markdown_text(&cell)).join(" | "));
+                text += &format!("| {} |\n", row.map(|cell| prose(&cell)).join(" | "));
             }
             Ok(text.into_bytes())
         }
@@ -69,25 +75,37 @@ fn catalogue<'a>(
             table.set_header(["code", "name", "level", "what"]);
             table.add_rows(rows);
             let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-            let note =
-                "\nRules that are safe are on; --select CODE turns on an extra one, --ignore CODE turns one off.\n";
-            Ok((text + note).into_bytes())
+            Ok(format!("{text}\n{LEVELS}").into_bytes())
         }
     }
 }
 
-/// The headings of a rule's page that have globs and paths below them, a line each.
-const PATHS: [&str; 4] = ["Matches", "Spares", "For example, it drops", "and keeps"];
+/// What a part of a page is made of.
+enum Body {
+    /// Sentences, with commands in backticks.
+    Prose(String),
+    /// Lines that stay as they are, in a language that Markdown knows.
+    Lines(&'static str, String),
+}
+
+impl Body {
+    fn text(&self) -> &str {
+        match self {
+            Body::Prose(text) | Body::Lines(_, text) => text.trim_end(),
+        }
+    }
+}
 
 fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
+    let paths = |paths: &[String]| Body::Lines("text", paths.join("\n"));
     let parts = [
-        ("What it drops", rule.what.clone()),
-        ("Why that is safe", rule.why_safe.clone()),
-        ("What it breaks", rule.breaks.clone()),
-        (PATHS[0], rule.globs.join("\n")),
-        (PATHS[1], rule.unless.join("\n")),
-        (PATHS[2], rule.drops.join("\n")),
-        (PATHS[3], rule.keeps.join("\n")),
+        ("What it drops", Body::Prose(rule.what.clone())),
+        ("Why it is safe", Body::Prose(rule.why_safe.clone())),
+        ("What it breaks", Body::Prose(rule.breaks.clone())),
+        ("Matches", paths(&rule.globs)),
+        ("Excludes", paths(&rule.unless)),
+        ("Examples it drops", paths(&rule.drops)),
+        ("Examples it keeps", paths(&rule.keeps)),
     ];
     let title = format!("{} {} (prune rule, {})", rule.code, rule.name, level(rule.level));
     render(&title, &parts, format)
@@ -95,38 +113,102 @@ fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
 
 fn check_page(check: &CheckPage, format: PageFormat) -> Vec<u8> {
     let parts = [
-        ("What it means", check.what.clone()),
-        ("Why it matters", check.why.clone()),
-        ("What to do", check.help.clone()),
+        ("What it means", Body::Prose(check.what.clone())),
+        ("Why it matters", Body::Prose(check.why.clone())),
+        ("What to do", Body::Prose(check.help.clone())),
+        ("R code", Body::Lines("r", check.r_code.clone())),
     ];
     render(&format!("{} {} (check, {})", check.code, check.name, check.severity), &parts, format)
 }
 
-fn render(title: &str, parts: &[(&str, String)], format: PageFormat) -> Vec<u8> {
-    let parts = parts.iter().filter(|(_, text)| !text.is_empty());
+/// A page; parts without text are left out.
+fn render(title: &str, parts: &[(&str, Body)], format: PageFormat) -> Vec<u8> {
+    let parts = parts.iter().filter(|(_, body)| !body.text().is_empty());
     match format {
         PageFormat::Json => {
             let mut object = serde_json::Map::new();
             object.insert("title".to_owned(), json!(title));
-            object.extend(parts.map(|(heading, text)| ((*heading).to_owned(), json!(text))));
+            object.extend(parts.map(|(heading, body)| ((*heading).to_owned(), json!(body.text()))));
             format!("{:#}\n", serde_json::Value::Object(object)).into_bytes()
         }
         PageFormat::Markdown => {
             let mut page = format!("# {title}\n");
-            for (heading, text) in parts {
-                let text = if PATHS.contains(heading) { format!("```text\n{text}\n```") } else { markdown_text(text) };
+            for (heading, body) in parts {
+                let text = match body {
+                    Body::Prose(_) => prose(body.text()),
+                    Body::Lines(language, _) => format!("```{language}\n{}\n```", body.text()),
+                };
                 page += &format!("\n## {heading}\n\n{text}\n");
             }
             page.into_bytes()
         }
         PageFormat::Table => {
-            let mut table = Table::new();
-            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
-            for (heading, text) in parts {
-                table.add_row([*heading, text.as_str()]);
+            let mut page = format!("{title}\n");
+            for (heading, body) in parts {
+                page += &format!("\n{heading}\n");
+                // Lines are not wrapped, so that they can be copied.
+                let lines = match body {
+                    Body::Prose(_) => wrapped(body.text(), 78),
+                    Body::Lines(..) => body.text().to_owned(),
+                };
+                page.extend(lines.lines().map(|line| format!("  {line}\n")));
             }
-            let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-            format!("{title}\n\n{text}").into_bytes()
+            page.into_bytes()
+        }
+    }
+}
+
+/// Text as Markdown, in which only what stands between two backticks is markup.
+fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // A backtick without a second one is text: the loader quotes `GLIBC_2.35'.
+    if parts.len().is_multiple_of(2) {
+        return markdown_text(text);
+    }
+    let spans = parts.iter().enumerate().map(|(number, part)| match number % 2 {
+        0 => markdown_text(part),
+        // In a table, a bar ends the cell even in code.
+        _ => format!("`{}`", part.replace('|', "\\|")),
+    });
+    spans.collect()
+}
+
+/// Text broken at spaces, so that no line has more than `width` characters where that can be.
+fn wrapped(text: &str, width: usize) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 {
+            let fits = column + 1 + length <= width;
+            out.push(if fits { ' ' } else { '\n' });
+            column = if fits { column + 1 } else { 0 };
+        }
+        out += word;
+        column += length;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_stays_code_and_a_lone_backtick_is_text() {
+        assert_eq!(prose("run `zip -r *`, not *"), "run `zip -r *`, not \\*");
+        assert_eq!(prose("version `GLIBC_2.35' not found"), markdown_text("version `GLIBC_2.35' not found"));
+    }
+
+    #[test]
+    fn lines_are_as_wide_as_allowed() {
+        assert_eq!(wrapped("ab cd  efghij k", 5), "ab cd\nefghij\nk");
+    }
+
+    #[test]
+    fn code_to_copy_keeps_its_lines_in_every_format() {
+        for format in [PageFormat::Table, PageFormat::Markdown] {
+            let page = String::from_utf8(page(Some("C103"), &[], format).expect("built in")).expect("UTF-8");
+            assert!(page.lines().any(|line| line.trim_start() == "base <- baseenv()"), "{page}");
         }
     }
 }
