@@ -14,16 +14,17 @@ use tokio::process::ChildStderr;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::extract;
-use super::extract::Shown;
+use super::extract::Mounted;
 use super::function::Function;
 use super::inside;
-use super::inside::{BOOTSTRAPS, Spec};
+use super::inside::BOOTSTRAPS;
 use super::log::{Log, Report, missing_library};
 use super::memory::Meter;
 use super::outcome::{Answer, Failure, signal_name};
 use super::runtime_api::{Invocation, MOST_RESPONSE_BYTES, RuntimeApi, Said};
 use super::sandbox;
 use super::sandbox::Sandbox;
+use super::spec::{Message, Spec};
 use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
@@ -47,8 +48,8 @@ pub struct Event {
 /// A place where a function runs.
 pub struct Environment {
     function: Function,
-    layers: Shown,
-    code: Shown,
+    layers: Mounted,
+    code: Mounted,
     /// Where the sandbox's root is put together.
     root: Temporary,
     log: Log,
@@ -74,9 +75,9 @@ struct Running {
 
 /// What can happen while something is waited for.
 #[derive(Debug)]
-enum Happened {
+enum SandboxEvent {
     Said(Said),
-    Inside(Option<inside::Said>),
+    Inside(Option<Message>),
     TimedOut,
     OutOfMemory,
 }
@@ -114,7 +115,7 @@ impl Environment {
             findings.extend(found);
             code
         } else {
-            Shown::Own(root.empty("task")?)
+            Mounted::Own(root.empty("task")?)
         };
         root.empty("root")?;
         if let Some(trace) = &function.trace {
@@ -251,19 +252,19 @@ impl Environment {
         let mut failed: Option<(Failure, Vec<u8>)> = None;
         loop {
             match running.happens(deadline, &mut self.log).await {
-                Happened::Said(Said::Next) => return Ok(End::Next(None)),
+                SandboxEvent::Said(Said::Next) => return Ok(End::Next(None)),
                 // It is to exit now, and what it says then is not what Lambda answers.
-                Happened::Said(Said::InitError { kind, body }) => {
+                SandboxEvent::Said(Said::InitError { kind, body }) => {
                     let help = "the log above says where it failed";
                     failed = Some((Failure::of_the_function(Code::FunctionDoesNotStart, kind, &body, help), body));
                 }
-                Happened::Said(_) | Happened::Inside(Some(inside::Said::Begun(_) | inside::Said::Started)) => {}
-                Happened::TimedOut => {
+                SandboxEvent::Said(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
+                SandboxEvent::TimedOut => {
                     let failed = failed.map(|(failure, body)| End::Failed(failure, Some(body)));
                     return Ok(failed.unwrap_or(End::TimedOut));
                 }
-                Happened::OutOfMemory => return Ok(End::Failed(out_of_memory(id, limit), None)),
-                Happened::Inside(said) => {
+                SandboxEvent::OutOfMemory => return Ok(End::Failed(out_of_memory(id, limit), None)),
+                SandboxEvent::Inside(said) => {
                     if let Some((failure, body)) = failed {
                         return Ok(End::Failed(failure, Some(body)));
                     }
@@ -271,7 +272,7 @@ impl Environment {
                     let why = String::from_utf8_lossy(&running.before).into_owned();
                     return match said {
                         None if running.sandbox.first.is_none() => Err(sandbox::impossible(&why)),
-                        Some(inside::Said::NoRoot(why)) => Err(sandbox::impossible(&why)),
+                        Some(Message::NoRoot(why)) => Err(sandbox::impossible(&why)),
                         said => Ok(End::Failed(self.ended(id, said, Code::FunctionDoesNotStart), None)),
                     };
                 }
@@ -301,14 +302,14 @@ impl Environment {
         let mut answered = None;
         loop {
             match running.happens(deadline, &mut self.log).await {
-                Happened::Said(Said::Next) if answered.is_some() => return Ok(End::Next(answered)),
-                Happened::Said(said @ (Said::Response { .. } | Said::Error { .. } | Said::TooLarge(_))) => {
+                SandboxEvent::Said(Said::Next) if answered.is_some() => return Ok(End::Next(answered)),
+                SandboxEvent::Said(said @ (Said::Response { .. } | Said::Error { .. } | Said::TooLarge(_))) => {
                     answered = Some(said);
                 }
-                Happened::Said(_) | Happened::Inside(Some(inside::Said::Begun(_) | inside::Said::Started)) => {}
-                Happened::TimedOut => return Ok(End::TimedOut),
-                Happened::OutOfMemory => return Ok(End::Failed(out_of_memory(id, running.limit), None)),
-                Happened::Inside(said) => {
+                SandboxEvent::Said(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
+                SandboxEvent::TimedOut => return Ok(End::TimedOut),
+                SandboxEvent::OutOfMemory => return Ok(End::Failed(out_of_memory(id, running.limit), None)),
+                SandboxEvent::Inside(said) => {
                     running.ended = true;
                     running.drain(&mut self.log).await;
                     // What it had answered is answered.
@@ -325,25 +326,25 @@ impl Environment {
     }
 
     /// What the end of a bootstrap means.
-    fn ended(&self, id: &str, said: Option<inside::Said>, code: Code) -> Failure {
+    fn ended(&self, id: &str, said: Option<Message>, code: Code) -> Failure {
         let exit = |how: &str| Failure::of_lambda(code, id, "Runtime.ExitError", how, "the log above says why");
         let entry = |how: &str, help: String| {
             Failure::of_lambda(Code::FunctionDoesNotStart, id, "Runtime.InvalidEntrypoint", how, help)
         };
         match said {
-            Some(inside::Said::Exited(0)) => exit("Runtime exited without providing a reason"),
-            Some(inside::Said::Exited(status)) => exit(&format!("Runtime exited with error: exit status {status}")),
-            Some(inside::Said::Killed(signal)) => exit(&format!("Runtime exited with error: {}", signal_name(signal))),
-            Some(inside::Said::NoBootstrap) => entry(
+            Some(Message::Exited(0)) => exit("Runtime exited without providing a reason"),
+            Some(Message::Exited(status)) => exit(&format!("Runtime exited with error: exit status {status}")),
+            Some(Message::Killed(signal)) => exit(&format!("Runtime exited with error: {}", signal_name(signal))),
+            Some(Message::NoBootstrap) => entry(
                 &format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" ")),
                 "for a function in R, `layerfit init --bootstrap DIR` writes one, into the code or the tree".to_owned(),
             ),
-            Some(inside::Said::CannotStart { path, why }) => {
+            Some(Message::CannotStart { path, why }) => {
                 let place = match path.strip_prefix("/opt/") {
                     Some(name) => self.layers.path().join(name),
                     None => self.code.path().join("bootstrap"),
                 };
-                let behind = inside::what_is_behind(&place, &why);
+                let behind = inside::root_cause(&place, &why);
                 let help = behind.unwrap_or_else(|| "`layerfit check` says what it lacks".to_owned());
                 entry(&format!("fork/exec {path}: {why}"), help)
             }
@@ -374,25 +375,25 @@ impl Environment {
 
 impl Running {
     /// Waits for what happens next, while the function's log is passed on.
-    async fn happens(&mut self, deadline: Instant, log: &mut Log) -> Happened {
+    async fn happens(&mut self, deadline: Instant, log: &mut Log) -> SandboxEvent {
         let mut buffer = Vec::with_capacity(1 << 16);
         loop {
             buffer.clear();
             tokio::select! {
                 // In this order: a function that never stops writing is to end all the same.
                 biased;
-                () = tokio::time::sleep_until(deadline) => return Happened::TimedOut,
+                () = tokio::time::sleep_until(deadline) => return SandboxEvent::TimedOut,
                 _ = self.ticks.tick() => {
                     if self.meter.as_mut().is_some_and(|meter| meter.look() > self.limit) {
-                        return Happened::OutOfMemory;
+                        return SandboxEvent::OutOfMemory;
                     }
                 }
-                Some(said) = self.api.said.recv() => return Happened::Said(said),
+                Some(said) = self.api.said.recv() => return SandboxEvent::Said(said),
                 said = self.sandbox.next() => {
-                    if let Some(inside::Said::Begun(_)) = said {
+                    if let Some(Message::Begun(_)) = said {
                         self.meter = self.sandbox.first.map(Meter::new);
                     }
-                    return Happened::Inside(said);
+                    return SandboxEvent::Inside(said);
                 }
                 read = self.log.read_buf(&mut buffer), if !self.log_ended => {
                     self.log_ended = !read.is_ok_and(|length| length > 0);

@@ -20,19 +20,19 @@ use crate::tree::{Kind, Tree, scan_zips};
 
 /// A directory to show in the sandbox.
 #[derive(Debug)]
-pub(super) enum Shown {
+pub(super) enum Mounted {
     /// The user's own, which is not changed.
     Own(PathBuf),
     /// What was unzipped; it is removed in the end.
     Unzipped(Unzipped),
 }
 
-impl Shown {
+impl Mounted {
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         match self {
-            Shown::Own(path) => path,
-            Shown::Unzipped(unzipped) => unzipped.directory.path(),
+            Mounted::Own(path) => path,
+            Mounted::Unzipped(unzipped) => unzipped.directory.path(),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Drop for Unzipped {
 ///
 /// # Errors
 /// When they cannot be read, are a mixture, or cannot be unzipped.
-pub(super) fn layers(paths: &[PathBuf]) -> Result<(Shown, Vec<Finding>)> {
+pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         return Err(Error::RootMissing(missing.clone()));
     }
@@ -74,7 +74,7 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Shown, Vec<Finding>)> {
             })?;
             unzip(&manifest.layers.iter().map(|layer| directory.join(&layer.zip)).collect::<Vec<_>>())
         }
-        [directory] if directory.is_dir() => Ok((Shown::Own(absolute(directory)?), Vec::new())),
+        [directory] if directory.is_dir() => Ok((Mounted::Own(absolute(directory)?), Vec::new())),
         zips if zips.iter().all(|path| path.is_file()) => unzip(zips),
         _ => Err(Error::Usage {
             message: "the layers are one directory, or zips".to_owned(),
@@ -87,9 +87,9 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Shown, Vec<Finding>)> {
 ///
 /// # Errors
 /// When it cannot be read or unzipped.
-pub(super) fn code(path: &Path) -> Result<(Shown, Vec<Finding>)> {
+pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
     if path.is_dir() {
-        Ok((Shown::Own(absolute(path)?), Vec::new()))
+        Ok((Mounted::Own(absolute(path)?), Vec::new()))
     } else if path.is_file() {
         unzip(&[path.to_owned()])
     } else {
@@ -104,11 +104,11 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(Error::io("find", path))
 }
 
-fn unzip(zips: &[PathBuf]) -> Result<(Shown, Vec<Finding>)> {
+fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     let (tree, _, findings) = scan_zips(zips, package_directory)?;
     let mut unzipped = Unzipped { directory: Temporary::new()?, closed: Vec::new() };
     write(&tree, &mut unzipped)?;
-    Ok((Shown::Unzipped(unzipped), findings))
+    Ok((Mounted::Unzipped(unzipped), findings))
 }
 
 /// Writes a tree. Entries are sorted, so that a directory comes before what is in it.

@@ -22,6 +22,7 @@ mod mounts;
 mod outcome;
 mod runtime_api;
 mod sandbox;
+mod spec;
 mod temporary;
 
 use std::io::Write;

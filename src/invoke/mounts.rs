@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, UnmountFlags};
 
-use super::inside::Spec;
+use super::spec::Spec;
 
 /// What of this machine's root is the system around: programs, libraries and their settings.
 const OF_THE_HOST: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "gnu"];

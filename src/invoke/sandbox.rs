@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use super::inside::{Said, Spec};
+use super::spec::{Message, Spec};
 use crate::base::error::{Error, Result};
 
 /// The hidden command that is the inside of a sandbox.
@@ -75,10 +75,10 @@ impl Sandbox {
     }
 
     /// What the inside says next; `None` when it has ended. Nothing is lost when this is dropped before it is done.
-    pub(super) async fn next(&mut self) -> Option<Said> {
+    pub(super) async fn next(&mut self) -> Option<Message> {
         let line = self.said.next_line().await.ok().flatten()?;
         let said = serde_json::from_str(&line).ok()?;
-        if let Said::Begun(first) = said {
+        if let Message::Begun(first) = said {
             self.first = Some(first).filter(|first| *first > 1);
         }
         Some(said)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::language::LanguageId;
+use super::id::LanguageId;
 use super::packages::{Package, Packages};
 use super::registry::{ALL, language};
 use crate::base::finding::{Code, Finding, Subject};

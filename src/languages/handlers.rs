@@ -6,10 +6,11 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::language::{Followed, Language, LanguageId};
+use super::id::LanguageId;
+use super::language::Language;
 use super::packages::Packages;
 use super::registry::{ALL, language};
-use super::source::Follow;
+use super::source::{Follow, Followed};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;

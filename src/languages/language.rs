@@ -1,36 +1,15 @@
 //! What a language is to layerfit: where its packages are, which processes it starts, what its sources use, and what must
 //! not be dropped. Each language is a folder with the same parts: `packages.rs`, `process.rs`, `checks.rs`, `source/`.
 
-use std::fmt;
-
-use schemars::JsonSchema;
-use serde::Serialize;
-
+use super::id::LanguageId;
 use super::needs::Needs;
 use super::packages::{Installation, Package, Packages, Roots};
 use super::relocation::Arrangement;
-use super::source::Source;
+use super::source::{Followed, Source};
 use crate::base::error::Result;
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::tree::{EntryId, Tree};
-
-/// A language, by its identifier: `r`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
-pub struct LanguageId(pub(in crate::languages) &'static str);
-
-impl LanguageId {
-    /// The identifier: the name of the language's folder, and of that in `rules/languages/`.
-    pub fn as_str(self) -> &'static str {
-        self.0
-    }
-}
-
-impl fmt::Display for LanguageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
 
 /// What a language finds in a tree.
 #[derive(Debug, Default)]
@@ -146,13 +125,4 @@ pub trait Language: Sync {
     /// # Errors
     /// When a package cannot be moved.
     fn arrange(&self, tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<Finding>>;
-}
-
-/// How a source names another file that is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Followed {
-    /// As code, whatever its name is.
-    Code,
-    /// As what its name says.
-    ByName,
 }

@@ -3,6 +3,7 @@
 
 mod checks;
 pub mod handlers;
+mod id;
 mod language;
 mod needs;
 mod packages;
@@ -12,9 +13,10 @@ mod relocation;
 mod source;
 
 pub use checks::check;
-pub use language::{Dlopen, Followed, Found, Language, LanguageId, OwnCommand, ProcessSpec};
+pub use id::LanguageId;
+pub use language::{Dlopen, Found, Language, OwnCommand, ProcessSpec};
 pub use needs::{Needs, StandardPackages};
 pub use packages::{Built, Excluded, Installation, Package, Packages, Requirement, Roots};
 pub use registry::{ALL, find, language, package_directory};
 pub use relocation::{Arrangement, Relocation};
-pub use source::{Dynamic, Follow, Source, Use};
+pub use source::{Dynamic, Follow, Followed, Source, Use};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::language::LanguageId;
+use super::id::LanguageId;
 use crate::base::path::TreePath;
 use crate::tree::EntryId;
 

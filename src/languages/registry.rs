@@ -1,6 +1,7 @@
 //! The languages that layerfit knows, and what it asks of all of them.
 
-use super::language::{Language, LanguageId};
+use super::id::LanguageId;
+use super::language::Language;
 use super::packages::{Packages, Roots};
 use super::r::R;
 use crate::base::finding::Finding;

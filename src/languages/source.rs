@@ -1,8 +1,6 @@
 //! Sources of functions: what one uses, which other files it reads, and what reading cannot tell. Each language has a
 //! reader of its own.
 
-use super::language::Followed;
-
 /// What a source says of packages and files. Everything is in the order of its lines, and nothing is there twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
@@ -49,4 +47,13 @@ pub struct Dynamic {
     pub what: String,
     /// Why it cannot be followed.
     pub why: &'static str,
+}
+
+/// How a source names another file that is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Followed {
+    /// As code, whatever its name is.
+    Code,
+    /// As what its name says.
+    ByName,
 }

@@ -8,6 +8,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::bins::{Assignment, Capacity, Item, pack_bins};
 use super::lock::{Lock, Named};
+use super::names::numbered;
 use crate::base::error::{Error, Result};
 
 /// Which layers are best.
@@ -181,15 +182,6 @@ fn by_weight(assignment: &Assignment, pieces: &[Item], fixed: &[String], others:
         layers.push((numbered(others, number), bin.clone()));
     }
     layers
-}
-
-/// The name of the layer of a group with this number, from 0: a named one has the name itself first.
-pub(super) fn numbered(name: &str, number: usize) -> String {
-    match (name, number) {
-        ("layer", number) => format!("layer-{}", number + 1),
-        (name, 0) => name.to_owned(),
-        (name, number) => format!("{name}-{}", number + 1),
-    }
 }
 
 #[cfg(test)]

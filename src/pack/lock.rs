@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::bins::{Capacity, Item, Verdict, fits};
-use super::groups::numbered;
+use super::names::numbered;
 use crate::base::error::{Error, Result};
 
 /// The form of the file.

@@ -4,6 +4,7 @@ pub mod bins;
 mod groups;
 mod lock;
 pub mod measure;
+mod names;
 pub mod output;
 pub mod rewrite;
 mod units;

@@ -7,11 +7,11 @@ use super::costs;
 use super::costs::Amount;
 use super::model::{
     LayerChangeReport, LayerReport, LayerState, LoadedBy, NeededReport, ObjectReport, PackageReport, Packing,
-    PrunedByRule, RecompressedReport, Report, RewrittenReport, SCHEMA, Totals, UnitReport, UnusedLibraryReport,
-    WhyUnused,
+    PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
 use crate::base::finding::Code;
 use crate::languages::Package;
+use crate::pack::output::SCHEMA;
 use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};

@@ -10,6 +10,7 @@ mod model;
 mod render;
 pub mod why;
 
+pub use crate::pack::output::SCHEMA;
 pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind};
 pub use costs::Amount;
 pub(crate) use costs::SizeIndex;
@@ -17,7 +18,7 @@ pub use html::html;
 pub use model::{
     Cost, Count, DirectoryReport, Kept, LayerChangeReport, LayerReport, LayerState, LibraryReport, LoadedBy,
     NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport,
-    SCHEMA, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
+    Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
 pub use render::{Colors, Detail, annotations, json, junit, manifest, markdown, sarif, schema, table, tree};
 pub(crate) use render::{

@@ -18,9 +18,6 @@ use crate::resolve::{FoundIn, ProcessKind};
 use crate::runtime::Limits;
 use crate::tree::LayerZip;
 
-/// The form of the JSON. Fields are added, not renamed; the number counts up when that promise is broken.
-pub const SCHEMA: u32 = 1;
-
 /// Everything a run found out.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use super::Method;
+use super::measured::Method;
 
 /// Shorter content is compressed faster than a file is opened.
 pub(super) const LEAST_BYTES: u64 = 16 << 10;

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::cache::{Cache, Facts, Key, LEAST_BYTES};
+use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
 use super::spool::Spool;
-use super::{Measured, Method};
 use crate::base::error::Result;
 
 /// How many bytes of file content may be in memory at once, whatever the number of cores. One larger file passes alone.

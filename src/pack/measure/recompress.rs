@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::Measurements;
 use super::engine::Want;
-use super::{Level, Measurements};
+use super::measured::{Level, Measured, Recompressed};
 use crate::base::error::Result;
 use crate::base::progress::Progress;
 use crate::pack::rewrite::strip::{Stripped, strip};
@@ -16,18 +17,9 @@ use crate::tree::{EntryId, Kind, Magic, Tree};
 /// How much content is compressed harder before it is asked again whether that is enough.
 const BATCH_BYTES: u64 = 8 << 20;
 
-/// What compressing harder came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Recompressed {
-    /// How many files.
-    pub files: usize,
-    /// How many bytes fewer they have in the zips.
-    pub saved: u64,
-}
-
 /// Files as they were before they were compressed harder.
 #[derive(Debug, Default)]
-pub struct Undo(Vec<(EntryId, super::Measured)>);
+pub struct Undo(Vec<(EntryId, Measured)>);
 
 impl Measurements {
     /// Compresses files harder until they have `wanted` bytes fewer, or there are none left. Gives what they were before, for
@@ -132,7 +124,7 @@ impl Measurements {
         tree: &Tree,
         transforms: &Transforms,
         batch: &[EntryId],
-    ) -> Result<Vec<(EntryId, super::Measured)>> {
+    ) -> Result<Vec<(EntryId, Measured)>> {
         batch
             .par_iter()
             .map(|id| {

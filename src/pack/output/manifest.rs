@@ -13,6 +13,9 @@ use crate::pack::measure::ENTRY_OVERHEAD;
 use crate::tree::LayerEntry;
 use crate::tree::sha256_of;
 
+/// The form of the JSON of manifests and reports. Fields are added, not renamed; the number counts up when that promise is broken.
+pub const SCHEMA: u32 = 1;
+
 /// The manifest's name in an output directory.
 pub const MANIFEST: &str = "manifest.json";
 
@@ -153,12 +156,8 @@ impl Manifest {
     /// Says what is wrong when it is none, or names a zip outside its directory.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if manifest.schema != crate::report::SCHEMA {
-            return Err(format!(
-                "its schema is {}, and this layerfit reads {}",
-                manifest.schema,
-                crate::report::SCHEMA
-            ));
+        if manifest.schema != SCHEMA {
+            return Err(format!("its schema is {}, and this layerfit reads {}", manifest.schema, SCHEMA));
         }
         match manifest.layers.iter().find(|layer| layer.zip.contains('/') || layer.zip.starts_with('.')) {
             Some(layer) => Err(format!("it names {:?}, which is no file beside it", layer.zip)),

@@ -6,6 +6,6 @@ mod zip;
 
 pub use directory::Output;
 pub(crate) use manifest::architecture;
-pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer};
+pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer, SCHEMA};
 pub(crate) use zip::layer_entries;
 pub use zip::write_layer;
