@@ -1,17 +1,23 @@
 //! `layerfit rules`: the catalogue, and the page of one rule or check.
 
-use std::path::PathBuf;
-
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
-use super::args::PageFormat;
+use super::args::{AnswerFormat, RulesArgs};
+use super::exit::Exit;
+use super::output;
 use crate::error::{Error, Result};
 use crate::report::markdown_text;
 use crate::rules::{CheckPage, Level, PruneRule, PruneRules, asked_rules, check_pages};
 
-/// The catalogue, or the page of `code`.
-pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) -> Result<Vec<u8>> {
+pub(super) fn run(arguments: &RulesArgs) -> Result<Exit> {
+    output::done(&page(arguments)?)
+}
+
+/// The catalogue, or the page of one code.
+fn page(arguments: &RulesArgs) -> Result<Vec<u8>> {
+    let RulesArgs { code, rules: files, format } = arguments;
+    let (code, format) = (code.as_deref(), *format);
     let rules = PruneRules::load(files)?;
     let (asked, checks) = (asked_rules()?, check_pages()?);
     let all = || asked.iter().chain(rules.iter().map(|(rule, _)| rule));
@@ -24,7 +30,7 @@ pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) ->
         return Ok(check_page(check, format));
     }
     Err(Error::Usage {
-        message: format!("rules {code}: there is no such rule or check"),
+        message: format!("no rule or check is called {code}"),
         help: "`layerfit rules` lists them all".to_owned(),
     })
 }
@@ -40,13 +46,13 @@ fn level(level: Level) -> &'static str {
 fn catalogue<'a>(
     rules: impl Iterator<Item = &'a PruneRule>,
     checks: &[CheckPage],
-    format: PageFormat,
+    format: AnswerFormat,
 ) -> Result<Vec<u8>> {
     let rows = rules.map(|rule| [rule.code.clone(), rule.name.clone(), level(rule.level).into(), rule.what.clone()]);
     let checks = checks.iter().map(|c| [c.code.to_string(), c.name.clone(), c.severity.to_string(), c.what.clone()]);
     let rows: Vec<[String; 4]> = rows.chain(checks).collect();
     match format {
-        PageFormat::Json => {
+        AnswerFormat::Json => {
             let rows: Vec<_> = rows
                 .iter()
                 .map(|[code, name, level, what]| json!({"code": code, "name": name, "level": level, "what": what}))
@@ -59,14 +65,14 @@ fn catalogue<'a>(
             bytes.push(b'\n');
             Ok(bytes)
         }
-        PageFormat::Markdown => {
+        AnswerFormat::Markdown => {
             let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();
             for row in rows {
                 text += &format!("| {} |\n", row.map(|cell| markdown_text(&cell)).join(" | "));
             }
             Ok(text.into_bytes())
         }
-        PageFormat::Table => {
+        AnswerFormat::Table => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             table.set_header(["code", "name", "level", "what"]);
@@ -82,7 +88,7 @@ fn catalogue<'a>(
 /// The headings of a rule's page that have globs and paths below them, a line each.
 const PATHS: [&str; 4] = ["Matches", "Spares", "For example, it drops", "and keeps"];
 
-fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
+fn rule_page(rule: &PruneRule, format: AnswerFormat) -> Vec<u8> {
     let parts = [
         ("What it drops", rule.what.clone()),
         ("Why that is safe", rule.why_safe.clone()),
@@ -96,7 +102,7 @@ fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
     render(&title, &parts, format)
 }
 
-fn check_page(check: &CheckPage, format: PageFormat) -> Vec<u8> {
+fn check_page(check: &CheckPage, format: AnswerFormat) -> Vec<u8> {
     let parts = [
         ("What it means", check.what.clone()),
         ("Why it matters", check.why.clone()),
@@ -105,16 +111,16 @@ fn check_page(check: &CheckPage, format: PageFormat) -> Vec<u8> {
     render(&format!("{} {} (check, {})", check.code, check.name, check.severity), &parts, format)
 }
 
-fn render(title: &str, parts: &[(&str, String)], format: PageFormat) -> Vec<u8> {
+fn render(title: &str, parts: &[(&str, String)], format: AnswerFormat) -> Vec<u8> {
     let parts = parts.iter().filter(|(_, text)| !text.is_empty());
     match format {
-        PageFormat::Json => {
+        AnswerFormat::Json => {
             let mut object = serde_json::Map::new();
             object.insert("title".to_owned(), json!(title));
             object.extend(parts.map(|(heading, text)| ((*heading).to_owned(), json!(text))));
             format!("{:#}\n", serde_json::Value::Object(object)).into_bytes()
         }
-        PageFormat::Markdown => {
+        AnswerFormat::Markdown => {
             let mut page = format!("# {title}\n");
             for (heading, text) in parts {
                 let text = if PATHS.contains(heading) { format!("```text\n{text}\n```") } else { markdown_text(text) };
@@ -122,7 +128,7 @@ fn render(title: &str, parts: &[(&str, String)], format: PageFormat) -> Vec<u8> 
             }
             page.into_bytes()
         }
-        PageFormat::Table => {
+        AnswerFormat::Table => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             for (heading, text) in parts {

@@ -233,6 +233,11 @@ impl RuntimeProfile {
         })
     }
 
+    /// The names of the built-in profiles.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
     /// Whether a profile of this name comes with layerfit.
     pub fn is_built_in(name: &str) -> bool {
         BUILT_IN.iter().any(|(built_in, _)| *built_in == name)

@@ -1,0 +1,20 @@
+//! `layerfit plan`: how a tree would be packed.
+
+use clap::ColorChoice;
+
+use super::args::PlanArgs;
+use super::exit::Exit;
+use super::output;
+use super::work::with_settings;
+use crate::error::Result;
+use crate::{pipeline, report};
+
+pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
+    let PlanArgs { root, options, tree, report: shown } = arguments;
+    let report = with_settings(options, &shown.output, |settings, progress| pipeline::plan(root, settings, progress))?;
+    if *tree {
+        output::print(&report::tree(&report, output::detail(&shown.output)))?;
+        return Ok(output::verdict(&report));
+    }
+    output::report(&report, color, shown)
+}
