@@ -424,7 +424,7 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
         (&["--event", "large"], "Lambda takes 6 MB"),
         (&["--event", "none"], "cannot read none"),
         (&["--env", "AWS_LAMBDA_X=1"], "Lambda sets this variable itself"),
-        (&["--env", "1X=1"], "no name of a variable"),
+        (&["--env", "1X=1"], "not the name of a variable"),
         (&["--env", "LAYERFIT_NOT_SET"], "environment variable not found"),
         (&["--timeout", "901"], "901 is not in 1..=900"),
         (&["--memory", "64"], "64 is not in 128..=10240"),

@@ -182,7 +182,7 @@ fn a_captured_profile_has_the_libraries_versions_and_commands_of_the_root() {
     assert_eq!(world.json(&["analyze", "ROOT"]).0, 1, "the built-in runtime has no such library");
     // What is there is not written over; what the root lacks is said.
     let run = world.run(&["runtime", "capture", "--sysroot", sysroot, "mine"]);
-    assert!(run.code == 2 && run.stderr.contains("mine.toml: is there already"), "{}", run.stderr);
+    assert!(run.code == 2 && run.stderr.contains("mine.toml: already exists"), "{}", run.stderr);
     fs::create_dir(world.beside("empty")).expect("made");
     let run = world.run(&["runtime", "capture", "--sysroot", "empty", "other"]);
     assert!(run.code == 2 && run.stderr.contains("has none of /lib64/ld-linux"), "{}", run.stderr);

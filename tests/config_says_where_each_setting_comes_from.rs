@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::{Value, json};
 use support::World;
 
-const FILE: &str = "runtime = \"provided.al2\"\nselect = [\"datasets\"]\n\n[limits]\nlayers = 3\nfunction-size = \"3MB\"\n\n\
+const FILE: &str = "runtime = \"provided.al2\"\nselect = [\"datasets\"]\n\n# Limits\nmax-layers = 3\nfunction-size = \"3MB\"\n\n\
                     [[layer]]\nname = \"runtime\"\nholds = [\"r\"]\n\n[[layer]]\nname = \"rest\"\nholds = [\"*\"]\n";
 
 fn world() -> World {
@@ -30,23 +30,21 @@ fn said(settings: &Value, name: &str) -> Vec<(Value, Value)> {
 #[test]
 fn the_command_line_comes_before_the_file_and_that_before_the_default() {
     let world = world();
-    let arguments =
-        ["config", "--runtime", "provided.al2023", "--select", "help-figures,r-news", "--no-cache", "--jobs", "2"];
+    let arguments = ["config", "--runtime", "provided.al2023", "--select", "help-figures,r-news", "--no-cache"];
     let (code, settings) = world.json(&[&arguments[..], &["--bundle=false", "--max-zipped", "1MB"]].concat());
     assert_eq!(code, 0);
     assert_eq!(settings["file"], json!(world.beside("layerfit.toml")));
     for (name, expected) in [
         ("runtime", vec![(json!("provided.al2023"), json!("--runtime"))]),
         ("select", vec![(json!(["datasets"]), json!(2)), (json!(["help-figures", "r-news"]), json!("--select"))]),
-        ("limits.layers", vec![(json!(3), json!(5))]),
-        ("limits.function-size", vec![(json!("3MB"), json!(6))]),
-        ("limits.layer-zipped", vec![(json!("1MB"), json!("--max-zipped"))]),
-        ("limits.total-unzipped", vec![(json!(262_144_000), json!("default"))]),
+        ("max-layers", vec![(json!(3), json!(5))]),
+        ("function-size", vec![(json!("3MB"), json!(6))]),
+        ("max-zipped", vec![(json!("1MB"), json!("--max-zipped"))]),
+        ("max-unzipped", vec![(json!(262_144_000), json!("default"))]),
         ("bundle", vec![(json!(false), json!("--bundle"))]),
         ("repack-rdb", vec![(json!(false), json!("default"))]),
         ("strip", vec![(json!("debug"), json!("default"))]),
         ("no-cache", vec![(json!(true), json!("--no-cache"))]),
-        ("jobs", vec![(json!("2"), json!("--jobs"))]),
         ("lock", vec![(json!(null), json!("default"))]),
         (
             "layer",
@@ -64,7 +62,10 @@ fn the_command_line_comes_before_the_file_and_that_before_the_default() {
 fn every_option_that_is_a_setting_is_there() {
     let world = World::new();
     let help = world.run(&["plan", "--help"]).stdout;
-    let options = help.lines().filter_map(|line| line.trim().split(' ').find_map(|word| word.strip_prefix("--")));
+    let options = help
+        .lines()
+        .filter(|line| line.trim().starts_with('-'))
+        .filter_map(|line| line.trim().split(' ').find_map(|word| word.strip_prefix("--")));
     let (_, settings) = world.json(&["config"]);
     assert_eq!(settings["file"], Value::Null);
     let mut seen = 0;
@@ -72,11 +73,7 @@ fn every_option_that_is_a_setting_is_there() {
         let option = option.split(['[', '=']).next().unwrap_or(option);
         let key = match option {
             // How to print, and not what.
-            "tree" | "config" | "format" | "verbose" | "quiet" | "color" | "help" => continue,
-            "max-zipped" => "limits.layer-zipped",
-            "max-unzipped" => "limits.total-unzipped",
-            "max-layers" => "limits.layers",
-            "function-size" => "limits.function-size",
+            "tree" | "config" | "format" | "verbose" | "quiet" | "jobs" | "color" | "help" => continue,
             same => same,
         };
         if help.contains(&format!("--{option}")) && !said(&settings, key).is_empty() {
@@ -94,7 +91,14 @@ fn the_table_names_the_file_and_the_line_in_80_columns() {
     let run = world.run(&["config", "--strategy", "kinds"]);
     let shown = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(shown.contains("layerfit.toml"), "{}", run.stdout);
-    for row in ["limits.layers 3 line 5", "strategy kinds --strategy", "level default default", "lock - default"] {
+    for row in [
+        "max-layers 3 line 5",
+        "max-zipped 50.00 M",
+        "function-size 3MB line 6",
+        "strategy kinds --strategy",
+        "level default default",
+        "lock - default",
+    ] {
         assert!(shown.contains(row), "{row}: {}", run.stdout);
     }
     assert!(run.stdout.lines().all(|line| line.chars().count() <= 80), "{}", run.stdout);
@@ -104,14 +108,18 @@ fn the_table_names_the_file_and_the_line_in_80_columns() {
 fn what_no_run_would_take_is_the_error_it_would_end_in() {
     let world = world();
     for arguments in
-        [&["config", "--select", "nonsense"][..], &["config", "--format", "html"], &["config", "--sysroot", "/"]]
+        [&["config", "--select", "nonsense"][..], &["config", "--runtime", "nonsense"], &["config", "--sysroot", "/"]]
     {
         let run = world.run(arguments);
         assert!(run.code == 2 && run.stderr.contains("help:"), "{arguments:?}: {}", run.stderr);
     }
     fs::write(world.beside("layerfit.toml"), "runtme = \"host\"\n").expect("written");
     let run = world.run(&["config"]);
-    assert!(run.code == 2 && run.stderr.contains("line 1") && run.stderr.contains("`runtime`"), "{}", run.stderr);
+    assert!(
+        run.code == 2 && run.stderr.contains("layerfit.toml:1:1:") && run.stderr.contains("`runtime`"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

@@ -205,8 +205,8 @@ fn names_that_aws_does_not_take_and_paths_that_the_cli_changes_are_refused() {
     for (arguments, words) in [
         (&["--prefix", "my.team/"][..], "AWS takes letters, digits"),
         (&["--description", &"x".repeat(300)], "has 300 characters, and AWS takes 256"),
-        (&["--s3-prefix", "layers/"], "there is no bucket"),
-        (&["--s3-bucket", "s3://bucket/x"], "is no bucket's name"),
+        (&["--s3-prefix", "layers/"], "has no effect without a bucket"),
+        (&["--s3-bucket", "s3://bucket/x"], "not the name of a bucket"),
     ] {
         let run = publish(&world, arguments);
         assert_eq!(run.code, 2);

@@ -113,7 +113,7 @@ fn rules_are_turned_on_and_off_by_code_or_name() {
     assert_eq!(dropped(&world.json(&["plan", "ROOT", "--select", "extra"]).1, "D117"), 1);
     let run = world.run(&["plan", "ROOT", "--select", "D17"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("--select D17: there is no such rule"), "{}", run.stderr);
+    assert!(run.stderr.contains("--select: no rule or check is called D17"), "{}", run.stderr);
 }
 
 #[test]

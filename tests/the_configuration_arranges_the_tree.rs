@@ -31,7 +31,7 @@ fn world_of_r() -> World {
 fn the_file_is_found_upwards_and_the_command_line_comes_before_it() {
     let world = World::new();
     world.package("library", "a", "1.0", "");
-    config(&world, "runtime = \"provided.al2\"\n[limits]\nlayer-zipped = \"1KB\"\nlayers = 3\n");
+    config(&world, "runtime = \"provided.al2\"\nmax-zipped = \"1KB\"\nmax-layers = 3\n");
     let below = world.beside("a/b");
     fs::create_dir_all(&below).expect("directories");
     let run = |arguments: &[&str]| {
@@ -67,12 +67,21 @@ fn a_key_that_is_not_known_is_an_error_with_its_place() {
     let world = World::new();
     world.file("x", "x");
     for (text, words) in [
-        ("runtme = \"x\"\n", "line 1, column 1: there is no `runtme`; did you mean `runtime`?"),
-        ("[limits]\nlayers = 0\n", "line 2"),
-        ("[limits]\nlayer-zipped = \"5 apples\"\n", "is no unit"),
-        ("[[layer]]\nname = \"a/b\"\nholds = []\n", "other characters"),
-        ("[[layer]]\nname = \"a\"\nholds = [\"[\"]\n", "layer a: ["),
-        ("[[relocate]]\npackages = [\"x\"]\nto = \"/usr/lib\"\n", "/usr/lib is no directory of the tree"),
+        ("runtme = \"x\"\n", "layerfit.toml:1:1: unknown key `runtme`; did you mean `runtime`?"),
+        ("\nmax-layers = 0\n", "layerfit.toml:2:14: must be at least 1"),
+        ("max-zipped = \"5 apples\"\n", "\"apples\""),
+        ("\nselect = [\n\"nosuch\"]\n", "layerfit.toml:3: select: no rule or check is called nosuch"),
+        ("ignore = [\"D999\"]\n", "layerfit.toml:1: ignore: no rule or check is called D999"),
+        (
+            "runtime = \"al2023\"\n",
+            "layerfit.toml:1: runtime: no runtime and no file is called al2023\n  help: did you mean provided.al2023?",
+        ),
+        ("[[layer]]\nname = \"a/b\"\nholds = []\n", "characters other than"),
+        ("[[layer]]\nname = \"a\"\nholds = [\"[\"]\n", "layerfit.toml:1: layer a: ["),
+        (
+            "[[relocate]]\npackages = [\"x\"]\nto = \"/usr/lib\"\n",
+            "layerfit.toml:1: /usr/lib is not a directory of the tree",
+        ),
     ] {
         config(&world, text);
         let run = world.run(&["plan", "ROOT"]);
@@ -223,18 +232,18 @@ fn init_writes_a_configuration_for_the_tree_that_is_taken_as_it_is() {
     let all: String = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(setting) if setting.contains(" = ") || setting.starts_with("[[") => format!("{setting}\n"),
+            Some(setting) if setting.contains(" = ") || setting.starts_with('[') => format!("{setting}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
     assert_finding(&world.json(&["plan", "ROOT"]).1, "T104", "R/lib/R/etc/Renviron", "/opt/local/library");
     config(&world, &all.replace("bundle = true\n", ""));
     assert_eq!(world.run(&["plan", "ROOT"]).code, 1, "libgone is missing");
-    assert!(!world.run(&["plan", "ROOT"]).stderr.contains("help: correct it"));
+    assert!(!world.run(&["plan", "ROOT"]).stderr.contains("help: fix it"));
     // One that is there is never replaced.
     let run = world.run(&["init", "ROOT"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("layerfit.toml: is there already"), "{}", run.stderr);
+    assert!(run.stderr.contains("layerfit.toml: already exists"), "{}", run.stderr);
 }
 
 #[test]

@@ -31,14 +31,14 @@ impl SeverityRule {
     /// A rule for the findings with this code whose subject the glob matches.
     ///
     /// # Errors
-    /// When the glob is none, or the code is a limit's, which is raised under `[limits]` or holds.
+    /// When the glob is none, or the code is a limit's, which is raised by its own key or holds.
     pub fn new(code: Code, subject: Option<&str>, severity: Option<Severity>) -> Result<Self> {
         if severity != Some(Severity::Error) && code.is_limit() {
             return Err(Error::Usage {
                 message: format!(
                     "{code} says that the layers are over a limit of Lambda's, and cannot be less than an error"
                 ),
-                help: "where the limit is another, say so under [limits]: layer-zipped for layers that go through S3"
+                help: "where the limit is different, set it: max-zipped = \"250MB\" for layers that are uploaded through S3"
                     .to_owned(),
             });
         }

@@ -1,27 +1,33 @@
-//! `layerfit completions` and `layerfit man`: what is generated from the declared arguments, beside the help.
+//! `layerfit completions` and `layerfit man`: what is generated from the declared arguments, like the help.
 
 use std::path::Path;
 
 use clap::CommandFactory;
-use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::args::Cli;
+use super::args::{Cli, CompletionsArgs, ManArgs};
+use super::exit::Exit;
+use super::output;
 use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 
-/// A shell's completions, as text that it reads.
-pub(super) fn completions(shell: Shell) -> Vec<u8> {
+/// Prints a shell's completions, as text that it reads.
+pub(super) fn completions(arguments: &CompletionsArgs) -> Result<Exit> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "layerfit", &mut text);
-    text
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "layerfit", &mut text);
+    output::done(&text)
+}
+
+/// Prints the manual's first page; or with a directory, writes all pages and prints their names.
+pub(super) fn manual(arguments: &ManArgs) -> Result<Exit> {
+    output::done(&pages(arguments.directory.as_deref())?)
 }
 
 /// The manual's first page; or with a directory, the names of the pages that were written into it.
 ///
 /// # Errors
 /// When a page cannot be written.
-pub(super) fn manual(directory: Option<&Path>) -> Result<Vec<u8>> {
+fn pages(directory: Option<&Path>) -> Result<Vec<u8>> {
     // `help COMMAND` prints what the pages say.
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();

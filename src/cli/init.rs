@@ -1,38 +1,56 @@
-//! `layerfit init`: a commented layerfit.toml for what is in a tree.
+//! `layerfit init`: a commented layerfit.toml for what is in a tree, or a bootstrap for R.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::config::NAME;
-use crate::base::bytes::size;
+use super::args::{InitArgs, PlanOptions};
+use super::config::{Config, NAME};
+use super::exit::Exit;
+use super::new_file::write_new;
+use super::{output, progress, settings};
+use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
-use crate::base::finding::Code;
+use crate::base::finding::{Code, Severity};
+use crate::commands;
 use crate::report::Report;
+use crate::runtime::GlibcNames;
 
-/// Writes the configuration beside which `layerfit plan` needs no options; gives what to print.
+pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
+    if let Some(directory) = &arguments.bootstrap {
+        return output::done(&bootstrap(directory)?);
+    }
+    let settings = settings::settings(&PlanOptions::default(), &Config::default())?;
+    let progress = progress::bar(false);
+    let report = commands::plan(&arguments.root, &settings, progress.as_ref());
+    progress.done();
+    output::done(&write(&report?)?)
+}
+
+/// Writes the configuration with which `layerfit plan` needs no options; returns what to print.
 ///
 /// # Errors
 /// When there is one already, or it cannot be written.
-pub(super) fn write(report: &Report) -> Result<Vec<u8>> {
-    super::runtime::write_new(Path::new(NAME), configuration(report).as_bytes(), 0o644)?;
-    Ok(format!("{NAME}: every value is what this tree needs; `layerfit plan {}` now takes them\n", report.root)
-        .into_bytes())
+fn write(report: &Report) -> Result<Vec<u8>> {
+    let help = "edit it, or remove it to have a new one written";
+    write_new(Path::new(NAME), configuration(report)?.as_bytes(), 0o644, help)?;
+    Ok(format!("{NAME}: written for this tree; `layerfit plan {}` now uses it\n", report.root).into_bytes())
 }
 
-/// What answers Lambda's events in R, and whether it is executable.
+/// The Lambda custom runtime client for R: names, content and modes.
 const BOOTSTRAP: [(&str, &str, u32); 2] = [
     ("runtime.R", include_str!("../../bootstrap/runtime.R"), 0o644),
     ("bootstrap", include_str!("../../bootstrap/bootstrap"), 0o755),
 ];
 
-/// Writes the bootstrap and what it runs into a directory; gives what to print.
+/// Writes the bootstrap and what it runs into a directory; returns what to print.
 ///
 /// # Errors
-/// When one of them is there already, or cannot be written; what was written before is taken back.
-pub(super) fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
+/// When one of them exists, or cannot be written; the one that was written before is removed again.
+fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
     let mut written = Vec::new();
     for (name, text, mode) in BOOTSTRAP {
         let path = directory.join(name);
-        if let Err(error) = super::runtime::write_new(&path, text.as_bytes(), mode) {
+        if let Err(error) = write_new(&path, text.as_bytes(), mode, "remove it, or name another directory") {
             for path in written {
                 std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
@@ -41,39 +59,47 @@ pub(super) fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
         written.push(path);
     }
     Ok(format!(
-        "{} and {}: a handler is a function of the event; the head of runtime.R says how it is called\n",
+        "{} and {}: written; a handler is a function of the event, as the head of runtime.R describes\n",
         directory.join("bootstrap").display(),
         directory.join("runtime.R").display()
     )
     .into_bytes())
 }
 
-/// The configuration, as text.
-fn configuration(report: &Report) -> String {
+/// The libraries that --bundle would look for on the build host: those that are surely needed and nowhere, and that are not a
+/// part of glibc.
+fn to_be_bundled(report: &Report) -> Result<BTreeSet<&str>> {
+    let glibc = GlibcNames::built_in();
+    let missing = report.findings.iter().filter(|f| f.code == Code::MissingLibrary && f.severity == Severity::Error);
+    let lacking: BTreeSet<&str> = missing.map(|finding| finding.subject.as_str()).collect();
+    let objects = report.objects.iter().filter(|object| lacking.contains(object.path.as_str()));
+    let needed = objects.flat_map(|object| &object.needed).filter(|needed| needed.path.is_none());
+    // One that is needed by its path has to be there, and not in lib/.
+    Ok(needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect())
+}
+
+/// The configuration, as text. Every setting is before the first table, and every table is commented out, so that a line can be
+/// added anywhere.
+fn configuration(report: &Report) -> Result<String> {
     let kept = &report.totals.kept;
     let layers = report.packing.map_or(0, |packing| packing.layers);
     let mut text = format!(
-        "# How layerfit packs {}: {} packages of R, {} of what is kept in {layers} {}, {} zipped.\n\
-         # What the command line says comes before what stands here. Paths are relative to this file.\n\n\
-         # The image the layers are for: provided.al2023, host (this machine), or a profile's path.\n\
+        "# How layerfit packs {}: {} of R, {} unzipped, {} zipped in {}.\n\
+         # Command-line options override this file. Paths are relative to its directory.\n\n\
+         # Lambda runtime: provided.al2023, host (this machine), or the path of a profile.\n\
          runtime = {:?}\n\n",
         report.root,
-        report.packages.len(),
+        plural(report.packages.len(), "package", "packages"),
         size(kept.unzipped_bytes),
-        if layers == 1 { "layer" } else { "layers" },
         size(kept.zipped_bytes.unwrap_or(0)),
+        plural(layers, "layer", "layers"),
         report.runtime,
     );
-    let bundled: Vec<&str> = report
-        .findings
-        .iter()
-        .filter(|f| f.code == Code::MissingLibrary && f.help.starts_with("--bundle"))
-        .map(|f| f.subject.as_str())
-        .collect();
-    text += "# Take libraries that neither the tree nor the image has from the machine that built the tree.\n";
-    text += &match bundled.first() {
-        Some(first) => format!("# {first} needs one.\nbundle = true\n\n"),
-        None => "# bundle = true\n\n".to_owned(),
+    text += "# Copy libraries that neither the tree nor the runtime has from the machine that built the tree.\n";
+    let missing: Vec<&str> = to_be_bundled(report)?.into_iter().collect();
+    text += &match missing.as_slice() {
+        [] => "# bundle = true\n\n".to_owned(),
+        names => format!("# Missing here: {}.\nbundle = true\n\n", names.join(", ")),
     };
     let unnamed: Vec<String> = report
         .findings
@@ -81,37 +107,39 @@ fn configuration(report: &Report) -> String {
         .filter(|finding| finding.code == Code::LibraryNotSearched)
         .map(|finding| format!("{:?}", finding.subject))
         .collect();
-    text += "# Libraries that R_LIBS_USER in etc/Renviron is to name, besides R's own.\n";
+    text += "# Libraries that R_LIBS_USER is set to in etc/Renviron, besides R's own.\n";
     text += &match unnamed.as_slice() {
         [] => "# r-libs-user = [\"local/lib/R/site-library\"]\n\n".to_owned(),
         libraries => format!("r-libs-user = [{}]\n\n", libraries.join(", ")),
     };
-    text += "# Remember which unit is in which layer, so that a change publishes as few layers anew as possible.\n\
+    text += "# Record which unit is in which layer, so that a change needs as few layers as possible to be published again.\n\
              lock = \"layerfit.lock\"\n\n\
-             # Smaller zips: R's databases opened for the zip's deflate, symbol tables out of ELF files, all the time it takes.\n\
+             # Smaller zips: R's databases stored uncompressed, so that deflate does better; symbol tables stripped; slowest\n\
+             # compression.\n\
              # repack-rdb = true\n# strip = \"all\"\n# level = \"max\"\n\n\
-             # Prune rules to turn on, and rules and checks to leave out: `layerfit rules` lists them.\n\
+             # Prune rules to turn on, and rules and checks to turn off: `layerfit rules` lists them.\n\
              # select = [\"datasets\"]\n# ignore = [\"D105\", \"L206\"]\n\n\
-             # What check compares weights with: `layerfit check --update-baseline` writes the file, which then only shrinks.\n\
+             # Lambda's limits, and space reserved for the function's own code.\n\
+             # max-zipped = \"250MB\"   # when layers are uploaded through S3\n# function-size = \"3MB\"\n\n\
+             # Baseline that `layerfit check` compares sizes with; `layerfit check --update-baseline` writes it.\n\
              # baseline = \"layerfit.baseline.json\"\n# max-growth = \"2%\"\n\n\
-             # Lambda's limits, and room for the function's own code.\n\
-             [limits]\n# function-size = \"3MB\"\n# layer-zipped = \"250MB\"   # when layers are uploaded through S3\n\n";
-    text += "# Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
+             # Tables follow: keys such as those above cannot stand below one.\n\n\
+             # Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
              # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MB\"\n\n\
-             # Findings that are worse or less bad here than layerfit thinks, or left out with a reason.\n\
+             # Findings that have another severity here, or are turned off for a reason.\n\
              # [[finding]]\n# code = \"L201\"\n# subject = \"R/lib64/R/library/nlme/**\"\n# severity = \"off\"\n\
              # reason = \"nothing loads nlme\"\n\n";
     let movable = report.packages.iter().filter(|package| package.priority.as_deref() != Some("base"));
     let largest = movable.max_by_key(|package| (package.cost.zipped_bytes, std::cmp::Reverse(&package.name)));
     if let Some(package) = largest.map(|package| &package.name) {
         text += &format!(
-            "# Pack packages into another library than they are installed in.\n\
+            "# Pack packages into a library different from the one they are installed in.\n\
              # [[relocate]]\n# packages = [{package:?}]\n# to = \"local/lib/R/site-library\"\n\n"
         );
     }
-    text += "# Layers with names, and the units they hold (`layerfit plan -v` lists them).\n\
+    text += "# Named layers, and the units they hold (`layerfit plan -v` lists the units).\n\
              # [[layer]]\n# name = \"runtime\"\n# holds = [\"r\", \"lib:*\"]\n\n\
-             # What `layerfit publish` takes: names are the prefix and the layer's.\n\
-             [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
-    text
+             # Options of `layerfit publish`. A layer's name in AWS is the prefix and the layer's name.\n\
+             # [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
+    Ok(text)
 }

@@ -2,26 +2,44 @@
 //! what went wrong to stderr.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::FunctionOptions;
-use super::{Exit, print};
+use super::args::{FunctionOptions, InsideArgs, InvokeArgs};
+use super::exit::Exit;
+use super::output;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
 use crate::invoke;
 use crate::invoke::{Event, Function};
 use crate::runtime::RuntimeProfile;
 
+pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
+    let InvokeArgs { paths, runtime, handler, function: options, repeat, listen, trace } = arguments;
+    let mut run = function(paths, handler, options, RuntimeProfile::load(runtime)?)?;
+    run.function.trace.clone_from(trace);
+    match listen {
+        Some(address) => run.listen(*address),
+        None => run.invoke(repeat.get()),
+    }
+}
+
+/// The inside of a sandbox: this process becomes the function's.
+#[expect(clippy::unnecessary_wraps, reason = "every command returns a result")]
+pub(super) fn inside(arguments: &InsideArgs) -> Result<Exit> {
+    invoke::run_inside(&arguments.spec);
+    Ok(Exit::Done)
+}
+
 /// A function, and the events to send to it.
 pub(super) struct Run {
-    pub(super) function: Function,
+    function: Function,
     events: Vec<Event>,
 }
 
-/// What the arguments say.
+/// The function that the arguments describe.
 pub(super) fn function(
     paths: &[PathBuf],
     handler: &str,
@@ -48,13 +66,13 @@ pub(super) fn function(
     Ok(Run { function, events: events.into_iter().map(event).collect() })
 }
 
-/// Without --run, how to run a function makes no sense.
+/// Refuses the options of a function when none is run.
 pub(super) fn refuse_without_run(run: Option<&str>, options: &FunctionOptions) -> Result<()> {
     if run.is_some() || *options == FunctionOptions::default() {
         return Ok(());
     }
     Err(Error::Usage {
-        message: "--code, --event, --timeout, --memory, --env and --rootfs say how a function is run".to_owned(),
+        message: "--code, --event, --timeout, --memory, --env and --rootfs have no effect without --run".to_owned(),
         help: "name the function to run: --run HANDLER".to_owned(),
     })
 }
@@ -75,8 +93,8 @@ fn variables(said: &[String]) -> Result<BTreeMap<String, String>> {
         let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(letter) || name.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(Error::Usage {
-                message: format!("--env {name}: no name of a variable"),
-                help: "letters, digits and '_', and no digit first".to_owned(),
+                message: format!("--env {name}: not the name of a variable"),
+                help: "use letters, digits and '_', and no digit first".to_owned(),
             });
         }
         if value.contains('\0') {
@@ -90,7 +108,7 @@ fn variables(said: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(variables)
 }
 
-/// The events in a file: one JSON value, or one in each line.
+/// The events in a file: one JSON value, or one per line.
 fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
     let mut content = Vec::new();
     if path == Path::new("-") {
@@ -127,13 +145,13 @@ fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
 }
 
 impl Run {
-    /// Sends the events, so many times, and prints the responses.
+    /// Sends the events `repeat` times, and prints the responses.
     pub(super) fn invoke(self, repeat: usize) -> Result<Exit> {
         let mut exit = Exit::Done;
         let handler = self.function.handler.clone();
         let events = std::iter::repeat_n(self.events, repeat).flatten();
-        invoke::invoke(self.function, events, Box::new(std::io::stderr()), say, |answer| {
-            print(&[&answer.body, &b"\n"[..]].concat())?;
+        invoke::invoke(self.function, events, output::log(), say, |answer| {
+            output::print(&[&answer.body, &b"\n"[..]].concat())?;
             if let Some(failure) = &answer.failure {
                 exit = Exit::CheckFailed;
                 say(&[failure.finding(&handler)]);
@@ -145,17 +163,16 @@ impl Run {
 
     /// Offers the invoke endpoint.
     pub(super) fn listen(self, address: SocketAddr) -> Result<Exit> {
-        invoke::listen(self.function, address, Box::new(std::io::stderr()), say, |address| {
-            let _ = writeln!(
-                std::io::stderr(),
-                "layerfit: listening; aws lambda invoke --endpoint-url http://{address} --function-name {} …",
+        invoke::listen(self.function, address, output::log(), say, |address| {
+            output::message(format_args!(
+                "listening; aws lambda invoke --endpoint-url http://{address} --function-name {} …",
                 Function::NAME
-            );
+            ));
         })?;
         Ok(Exit::Done)
     }
 
-    /// Sends the events, and gives what is wrong with the function.
+    /// Sends the events, and returns what is wrong with the function.
     pub(super) fn findings(self) -> Result<Vec<Finding>> {
         let handler = self.function.handler.clone();
         let mut findings = Vec::new();
@@ -163,7 +180,7 @@ impl Run {
         invoke::invoke(
             self.function,
             self.events,
-            Box::new(std::io::stderr()),
+            output::log(),
             |_| {},
             |answer| {
                 findings.extend(answer.failure.as_ref().map(|failure| failure.finding(&handler)));
@@ -174,10 +191,9 @@ impl Run {
     }
 }
 
-/// Says what is wrong.
+/// Prints the errors among the findings.
 fn say(findings: &[Finding]) {
     for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
-        let Finding { code, subject, message, help, .. } = finding;
-        let _ = writeln!(std::io::stderr(), "layerfit: error {code} {subject}: {message}\n  help: {help}");
+        output::finding(finding, Some(Severity::Error));
     }
 }

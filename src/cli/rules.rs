@@ -1,11 +1,11 @@
 //! `layerfit rules`: prints the catalogue of prune rules and checks, or the page of one of them.
 
-use std::path::PathBuf;
-
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
-use super::args::PageFormat;
+use super::args::{AnswerFormat, RulesArgs};
+use super::exit::Exit;
+use super::output;
 use crate::base::check_pages::{CheckPage, check_pages};
 use crate::base::error::{Error, Result};
 use crate::prune::{Level, PruneRule, PruneRules, requested_rules};
@@ -17,8 +17,14 @@ const LEVELS: &str = "Safe rules are on by default. --select CODE turns on an ex
 and --handler remove.
 ";
 
-/// The catalogue, or the page of `code`.
-pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) -> Result<Vec<u8>> {
+pub(super) fn run(arguments: &RulesArgs) -> Result<Exit> {
+    output::done(&page(arguments)?)
+}
+
+/// The catalogue, or the page of one code.
+fn page(arguments: &RulesArgs) -> Result<Vec<u8>> {
+    let RulesArgs { code, rules: files, format } = arguments;
+    let (code, format) = (code.as_deref(), *format);
     let rules = PruneRules::load(files)?;
     let (asked, checks) = (requested_rules(), check_pages());
     let all = || asked.iter().chain(rules.iter().map(|(rule, _)| rule));
@@ -31,7 +37,7 @@ pub(super) fn page(code: Option<&str>, files: &[PathBuf], format: PageFormat) ->
         return Ok(check_page(check, format));
     }
     Err(Error::Usage {
-        message: format!("rules {code}: there is no such rule or check"),
+        message: format!("no rule or check is called {code}"),
         help: "`layerfit rules` lists them all".to_owned(),
     })
 }
@@ -47,13 +53,13 @@ fn level(level: Level) -> &'static str {
 fn catalogue<'a>(
     rules: impl Iterator<Item = &'a PruneRule>,
     checks: &[CheckPage],
-    format: PageFormat,
+    format: AnswerFormat,
 ) -> Result<Vec<u8>> {
     let rows = rules.map(|rule| [rule.code.clone(), rule.name.clone(), level(rule.level).into(), rule.what.clone()]);
     let checks = checks.iter().map(|c| [c.code.to_string(), c.name.clone(), c.severity.to_string(), c.what.clone()]);
     let rows: Vec<[String; 4]> = rows.chain(checks).collect();
     match format {
-        PageFormat::Json => {
+        AnswerFormat::Json => {
             let rows: Vec<_> = rows
                 .iter()
                 .map(|[code, name, level, what]| json!({"code": code, "name": name, "level": level, "what": what}))
@@ -62,14 +68,14 @@ fn catalogue<'a>(
             bytes.push(b'\n');
             Ok(bytes)
         }
-        PageFormat::Markdown => {
+        AnswerFormat::Markdown => {
             let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();
             for row in rows {
                 text += &format!("| {} |\n", row.map(|cell| prose(&cell)).join(" | "));
             }
             Ok(text.into_bytes())
         }
-        PageFormat::Table => {
+        AnswerFormat::Table => {
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             table.set_header(["code", "name", "level", "what"]);
@@ -96,7 +102,7 @@ impl Body {
     }
 }
 
-fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
+fn rule_page(rule: &PruneRule, format: AnswerFormat) -> Vec<u8> {
     let paths = |paths: &[String]| Body::Lines("text", paths.join("\n"));
     let parts = [
         ("What it drops", Body::Prose(rule.what.clone())),
@@ -111,7 +117,7 @@ fn rule_page(rule: &PruneRule, format: PageFormat) -> Vec<u8> {
     render(&title, &parts, format)
 }
 
-fn check_page(check: &CheckPage, format: PageFormat) -> Vec<u8> {
+fn check_page(check: &CheckPage, format: AnswerFormat) -> Vec<u8> {
     let parts = [
         ("What it means", Body::Prose(check.what.clone())),
         ("Why it matters", Body::Prose(check.why.clone())),
@@ -122,16 +128,16 @@ fn check_page(check: &CheckPage, format: PageFormat) -> Vec<u8> {
 }
 
 /// A page; parts without text are left out.
-fn render(title: &str, parts: &[(&str, Body)], format: PageFormat) -> Vec<u8> {
+fn render(title: &str, parts: &[(&str, Body)], format: AnswerFormat) -> Vec<u8> {
     let parts = parts.iter().filter(|(_, body)| !body.text().is_empty());
     match format {
-        PageFormat::Json => {
+        AnswerFormat::Json => {
             let mut object = serde_json::Map::new();
             object.insert("title".to_owned(), json!(title));
             object.extend(parts.map(|(heading, body)| ((*heading).to_owned(), json!(body.text()))));
             format!("{:#}\n", serde_json::Value::Object(object)).into_bytes()
         }
-        PageFormat::Markdown => {
+        AnswerFormat::Markdown => {
             let mut page = format!("# {title}\n");
             for (heading, body) in parts {
                 let text = match body {
@@ -142,7 +148,7 @@ fn render(title: &str, parts: &[(&str, Body)], format: PageFormat) -> Vec<u8> {
             }
             page.into_bytes()
         }
-        PageFormat::Table => {
+        AnswerFormat::Table => {
             let mut page = format!("{title}\n");
             for (heading, body) in parts {
                 page += &format!("\n{heading}\n");
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn code_to_copy_keeps_its_lines_in_every_format() {
-        for format in [PageFormat::Table, PageFormat::Markdown] {
+        for format in [AnswerFormat::Table, AnswerFormat::Markdown] {
             let page = String::from_utf8(page(Some("C103"), &[], format).expect("built in")).expect("UTF-8");
             assert!(page.lines().any(|line| line.trim_start() == "base <- baseenv()"), "{page}");
         }

@@ -1,10 +1,10 @@
-//! From arguments to settings, once; everything that is wrong with them is said here.
+//! From options and layerfit.toml to settings, once; everything that is wrong with them is reported here.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::args::{Architecture, Common, GateArgs, LevelName, StrategyName, StripName};
-use super::config::{BudgetConfig, Bytes, Config, FindingConfig, NAME, RelocateConfig, SeverityName};
+use super::args::{Architecture, GateOptions, LevelName, PlanOptions, StrategyName, StripName};
+use super::config::{BudgetConfig, Bytes, Config, FindingConfig, RelocateConfig, SeverityName};
 use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
@@ -17,145 +17,267 @@ use crate::pack::rewrite::Transforms;
 use crate::pack::rewrite::strip::StripMode;
 use crate::pack::{Group, LayerPolicy, Strategy};
 use crate::plan::Settings;
-use crate::prune::PruneRules;
+use crate::prune::{Level as RuleLevel, PruneRules};
 use crate::report::gate::{Budget, BudgetScope, Gate};
 use crate::runtime::{Limits, RuntimeProfile};
 
-/// The runtime that nobody named another than.
+/// The default runtime.
 pub(super) const RUNTIME: &str = "provided.al2023";
 
-/// The root that libraries are bundled from.
+/// The default root that libraries are bundled from.
 pub(super) const SYSROOT: &str = "/";
 
-/// The settings that the arguments ask for, and where they say nothing, the configuration file.
-pub(super) fn settings(common: &Common, config: &Config) -> Result<Settings> {
-    let in_file = |bytes: Option<Bytes>| bytes.map(|bytes| bytes.0);
-    let mut limits = Limits::built_in();
-    let said = &config.limits;
-    limits.layer_zipped = common.max_zipped.or(in_file(said.layer_zipped)).unwrap_or(limits.layer_zipped);
-    limits.total_unzipped = common.max_unzipped.or(in_file(said.total_unzipped)).unwrap_or(limits.total_unzipped);
-    limits.layers = common.max_layers.or(said.layers).map_or(limits.layers, Into::into);
-    limits.function_unzipped = common.function_size.or(in_file(said.function_size)).unwrap_or(0);
-
-    let own_rules = config.rules.iter().map(|path| config.path(path));
-    let mut prune = PruneRules::load(&own_rules.chain(common.rules.iter().cloned()).collect::<Vec<_>>())?;
-    let mut ignored = Vec::new();
-    // The command line comes second, so that it can take back what the file says.
-    for (select, ignore, options) in [
-        (&config.select, &config.ignore, ["select in", "ignore in"]),
-        (&common.select, &common.ignore, ["--select", "--ignore"]),
-    ] {
-        choose(select, ignore, options, &mut prune, &mut ignored)?;
-    }
-    let strip = match common.strip.or(config.strip).unwrap_or_default() {
-        StripName::None => StripMode::None,
-        StripName::Debug => StripMode::Debug,
-        StripName::All => StripMode::All,
-    };
-    let runtime = match (&common.runtime, &config.runtime) {
-        (Some(name), _) => RuntimeProfile::load(name)?,
-        (None, Some(name)) if RuntimeProfile::is_built_in(name) => RuntimeProfile::load(name)?,
-        (None, Some(file)) => RuntimeProfile::load(&config.path(file.as_ref()).to_string_lossy())?,
-        (None, None) => RuntimeProfile::load(RUNTIME)?,
-    };
-    let sysroot = common.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
-    let bundle = common.bundle.or(config.bundle).unwrap_or(false);
-    if common.sysroot.is_some() && !bundle {
+/// The settings that the options ask for; where an option is not given, those of the configuration file.
+pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Settings> {
+    let PlanOptions { input, content, targets, traces, size, layers, .. } = options;
+    let (prune, ignored) = rules_and_checks(options, config)?;
+    let sysroot = content.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
+    let bundle = content.bundle.or(config.bundle).unwrap_or(false);
+    if content.sysroot.is_some() && !bundle {
         return Err(Error::Usage {
-            message: "--sysroot is the root that --bundle takes libraries from".to_owned(),
-            help: "give both, or neither".to_owned(),
+            message: "--sysroot has no effect without --bundle".to_owned(),
+            help: "add --bundle, or leave --sysroot out".to_owned(),
         });
     }
-    let not_stripped: Vec<String> = config.no_strip.iter().chain(&common.no_strip).cloned().collect();
+    let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
     Ok(Settings {
-        runtime,
+        runtime: runtime(input.runtime.as_deref(), config)?,
         rules: prune,
-        limits,
-        architecture: common.arch.or(config.arch).map(Architecture::name),
-        transforms: Transforms::new(strip, &not_stripped, common.repack_rdb.or(config.repack_rdb).unwrap_or(false))?,
-        level: match common.level.or(config.level).unwrap_or_default() {
+        limits: limits(options, config)?,
+        architecture: content.arch.or(config.arch).map(Architecture::name),
+        transforms: transforms(options, config)?,
+        level: match size.level.or(config.level).unwrap_or_default() {
             LevelName::Fast => Level::Fast,
             LevelName::Default => Level::Default,
             LevelName::Max => Level::Max,
         },
-        use_cache: !common.no_cache,
+        use_cache: !size.no_cache,
         arrangement: arrangement(config)?,
-        layer_policy: layer_policy(common, config)?,
-        lock: common.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
+        layer_policy: layer_policy(layers.strategy, config)?,
+        lock: layers.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
         bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| SYSROOT.into())),
-        drop: config.drop.iter().chain(&common.drop).cloned().collect(),
-        keep: config.keep.iter().chain(&common.keep).cloned().collect(),
-        handlers: config.handler.iter().map(|path| config.path(path)).chain(common.handler.iter().cloned()).collect(),
-        opened: opened(config.trace.iter().map(|path| config.path(path)).chain(common.trace.iter().cloned()))?,
+        drop: [&config.drop[..], &targets.drop].concat(),
+        keep: [&config.keep[..], &targets.keep].concat(),
+        handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
+        opened: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
         severities: Severities { off: ignored, rules: severity_rules(config)? },
     })
 }
 
-fn severity_rules(config: &Config) -> Result<Vec<SeverityRule>> {
-    let rule = |said: &FindingConfig| {
-        let unsaid = said.reason.trim().is_empty();
-        if unsaid && said.severity == SeverityName::Off {
-            return Err(Error::Usage {
-                message: format!("{NAME}: [[finding]] {} is turned off without a reason", said.code),
-                help: "say why, so that the next reader can tell when it is over: reason = \"…\"".to_owned(),
-            });
-        }
-        SeverityRule::new(said.code, said.subject.as_deref(), said.severity.severity())
-    };
-    config.finding.iter().map(rule).collect()
+/// The limits that the layers must stay within.
+fn limits(options: &PlanOptions, config: &Config) -> Result<Limits> {
+    let given = &options.limits;
+    let mut limits = Limits::built_in();
+    limits.layer_zipped = given.max_zipped.or(bytes(config.max_zipped)).unwrap_or(limits.layer_zipped);
+    limits.total_unzipped = given.max_unzipped.or(bytes(config.max_unzipped)).unwrap_or(limits.total_unzipped);
+    limits.layers = given.max_layers.or(config.max_layers).map_or(limits.layers, Into::into);
+    limits.function_unzipped = given.function_size.or(bytes(config.function_size)).unwrap_or(0);
+    Ok(limits)
 }
 
-fn gate(config: &Config) -> Result<Gate> {
-    let in_file = |bytes: Option<Bytes>| bytes.map(|bytes| bytes.0);
-    let budget = |said: &BudgetConfig| {
-        if said.zipped.is_none() && said.unzipped.is_none() && said.growth.is_none() {
+fn bytes(size: Option<Bytes>) -> Option<u64> {
+    size.map(|size| size.0)
+}
+
+/// The runtime that an option or the file names.
+fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
+    let (name, file) = match (option, &config.runtime) {
+        (Some(name), _) => (name, PathBuf::from(name)),
+        (None, Some(name)) => (name.as_str(), config.path(Path::new(name))),
+        (None, None) => return RuntimeProfile::load(RUNTIME),
+    };
+    if RuntimeProfile::is_built_in(name) {
+        return RuntimeProfile::load(name);
+    }
+    if file.is_file() {
+        return RuntimeProfile::load(&file.to_string_lossy());
+    }
+    let set_by =
+        if option.is_some() { "--runtime".to_owned() } else { format!("{}: runtime", config.place("runtime", 0)) };
+    let names: Vec<&str> = RuntimeProfile::names().collect();
+    let all = format!("the built-in ones are {}; or give the path of a profile", names.join(", "));
+    Err(Error::Usage {
+        message: format!("{set_by}: no runtime and no file is called {name}"),
+        help: match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean {near}? {all}"),
+            None => all,
+        },
+    })
+}
+
+/// The name that was most likely meant: one that contains what was given, or is like it.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let likeness = |known: &str| {
+        let known = known.to_lowercase();
+        let contains = !lower.is_empty() && known.contains(&lower);
+        if known == lower {
+            2.0
+        } else if contains {
+            1.0
+        } else {
+            strsim::jaro_winkler(&lower, &known)
+        }
+    };
+    let alike = known.map(|known| (likeness(known), known)).filter(|(likeness, _)| *likeness >= 0.8);
+    // Of equals, the first.
+    alike.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, known)| known)
+}
+
+/// What is packed in a form different from the tree's.
+fn transforms(options: &PlanOptions, config: &Config) -> Result<Transforms> {
+    let size = &options.size;
+    let strip = match size.strip.or(config.strip).unwrap_or_default() {
+        StripName::None => StripMode::None,
+        StripName::Debug => StripMode::Debug,
+        StripName::All => StripMode::All,
+    };
+    let not_stripped = [&config.no_strip[..], &size.no_strip].concat();
+    Transforms::new(strip, &not_stripped, size.repack_rdb.or(config.repack_rdb).unwrap_or(false))
+}
+
+/// The prune rules, each on or off, and the checks whose findings are hidden.
+fn rules_and_checks(options: &PlanOptions, config: &Config) -> Result<(PruneRules, Vec<Code>)> {
+    let given = &options.rules;
+    let from_file = config.rules.iter().map(|path| config.path(path));
+    let mut rules = PruneRules::load(&from_file.chain(given.rules.iter().cloned()).collect::<Vec<_>>())?;
+    let mut ignored = Vec::new();
+    // The command line comes second, so that it can undo what the file does.
+    for (element, name) in config.select.iter().enumerate() {
+        if !select(name, &mut rules) {
+            return Err(unknown(&format!("{}: select", config.place("select", element)), name, &rules));
+        }
+    }
+    for (element, name) in config.ignore.iter().enumerate() {
+        if !ignore(name, &mut rules, &mut ignored) {
+            return Err(unknown(&format!("{}: ignore", config.place("ignore", element)), name, &rules));
+        }
+    }
+    if let Some(name) = given.select.iter().find(|name| !select(name, &mut rules)) {
+        return Err(unknown("--select", name, &rules));
+    }
+    if let Some(name) = given.ignore.iter().find(|name| !ignore(name, &mut rules, &mut ignored)) {
+        return Err(unknown("--ignore", name, &rules));
+    }
+    Ok((rules, ignored))
+}
+
+/// Turns rules on; returns whether there is one of that name.
+fn select(name: &str, rules: &mut PruneRules) -> bool {
+    if name == "extra" {
+        rules.set_level(RuleLevel::Extra, true);
+        return true;
+    }
+    rules.set(name, true)
+}
+
+/// Turns rules off, or notes the check whose findings are hidden; returns whether there is one of that name.
+fn ignore(name: &str, rules: &mut PruneRules, ignored: &mut Vec<Code>) -> bool {
+    if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == name) {
+        ignored.push(*code);
+        return true;
+    }
+    if name == "safe" {
+        rules.set_level(RuleLevel::Safe, false);
+        return true;
+    }
+    rules.set(name, false)
+}
+
+fn unknown(set_by: &str, name: &str, rules: &PruneRules) -> Error {
+    if Code::ALL.iter().any(|code| code.as_str() == name) {
+        return Error::Usage {
+            message: format!("{set_by}: {name} is a check, and not a prune rule"),
+            help: "checks are always on; `ignore` hides their findings".to_owned(),
+        };
+    }
+    let known = rules.iter().flat_map(|(rule, _)| [rule.code.as_str(), rule.name.as_str()]);
+    let known = known.chain(Code::ALL.iter().map(|code| code.as_str()));
+    Error::Usage {
+        message: format!("{set_by}: no rule or check is called {name}"),
+        help: match nearest(name, known) {
+            Some(near) => format!("did you mean {near}? `layerfit rules` lists them all"),
+            None => "`layerfit rules` lists them all".to_owned(),
+        },
+    }
+}
+
+/// An error about an element of the file, with its place.
+fn at(config: &Config, key: &str, element: usize) -> impl FnOnce(Error) -> Error {
+    let place = config.place(key, element);
+    move |error| match error {
+        Error::Usage { message, help } => Error::Usage { message: format!("{place}: {message}"), help },
+        other => other,
+    }
+}
+
+fn severity_rules(config: &Config) -> Result<Vec<SeverityRule>> {
+    let rule = |(element, entry): (usize, &FindingConfig)| {
+        if entry.reason.trim().is_empty() && entry.severity == SeverityName::Off {
             return Err(Error::Usage {
-                message: format!("{NAME}: the [[budget]] of {} allows everything", said.of),
-                help: "say how much it may weigh: zipped, unzipped or growth".to_owned(),
+                message: format!(
+                    "{}: [[finding]] {} is turned off without a reason",
+                    config.place("finding", element),
+                    entry.code
+                ),
+                help: "add one, so that the next reader can tell when it no longer holds: reason = \"…\"".to_owned(),
             });
         }
-        let growth = said.growth.map(|growth| growth.0);
+        SeverityRule::new(entry.code, entry.subject.as_deref(), entry.severity.severity())
+            .map_err(at(config, "finding", element))
+    };
+    config.finding.iter().enumerate().map(rule).collect()
+}
+
+pub(super) fn gate(config: &Config) -> Result<Gate> {
+    let budget = |(element, entry): (usize, &BudgetConfig)| {
+        if entry.zipped.is_none() && entry.unzipped.is_none() && entry.growth.is_none() {
+            return Err(Error::Usage {
+                message: format!("{}: the [[budget]] of {} limits nothing", config.place("budget", element), entry.of),
+                help: "set zipped, unzipped or growth".to_owned(),
+            });
+        }
         Ok(Budget {
-            of: BudgetScope::new(&said.of)?,
-            zipped: in_file(said.zipped),
-            unzipped: in_file(said.unzipped),
-            growth,
+            of: BudgetScope::new(&entry.of).map_err(at(config, "budget", element))?,
+            zipped: bytes(entry.zipped),
+            unzipped: bytes(entry.unzipped),
+            growth: entry.growth.map(|growth| growth.0),
         })
     };
     Ok(Gate {
-        budgets: config.budget.iter().map(budget).collect::<Result<_>>()?,
+        budgets: config.budget.iter().enumerate().map(budget).collect::<Result<_>>()?,
         baseline: config.baseline.as_ref().map(|path| config.path(path)),
         max_growth: config.max_growth.map(|growth| growth.0),
-        headroom: in_file(config.limits.headroom).unwrap_or(0),
+        headroom: bytes(config.headroom).unwrap_or(0),
         ..Gate::default()
     })
 }
 
-/// The gate, with what `check`'s own arguments say of it.
-pub(super) fn gate_of(arguments: &GateArgs, gate: &Gate) -> Result<Gate> {
+/// The gate, with the options of `check` over it.
+pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
     let gate = Gate {
         budgets: gate.budgets.clone(),
-        baseline: arguments.baseline.clone().or_else(|| gate.baseline.clone()),
-        max_growth: arguments.max_growth.or(gate.max_growth),
-        update_baseline: arguments.update_baseline,
-        manifest: arguments.manifest.clone(),
-        headroom: arguments.headroom.unwrap_or(gate.headroom),
+        baseline: options.baseline.clone().or_else(|| gate.baseline.clone()),
+        max_growth: options.max_growth.or(gate.max_growth),
+        update_baseline: options.update_baseline,
+        manifest: options.manifest.clone(),
+        headroom: options.headroom.unwrap_or(gate.headroom),
     };
-    let needs = [(arguments.max_growth.is_some(), "--max-growth"), (gate.update_baseline, "--update-baseline")];
-    match needs.iter().find(|(said, _)| *said && gate.baseline.is_none()) {
+    let needs = [(options.max_growth.is_some(), "--max-growth"), (gate.update_baseline, "--update-baseline")];
+    match needs.iter().find(|(given, _)| *given && gate.baseline.is_none()) {
         Some((_, option)) => Err(Error::Usage {
-            message: format!("{option}: there is no baseline"),
+            message: format!("{option} has no effect without a baseline"),
             help: "name one: --baseline layerfit.baseline.json, or the manifest.json of an earlier run".to_owned(),
         }),
         None => Ok(gate),
     }
 }
 
-/// What the runs opened that these logs are of.
-fn opened(logs: impl Iterator<Item = PathBuf>) -> Result<BTreeSet<Vec<u8>>> {
+/// What the runs of these logs opened.
+fn opened(logs: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>> {
     let mut opened = BTreeSet::new();
     for path in logs {
-        let log = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let log = std::fs::read(path).map_err(Error::io("read", path))?;
         let read = strace::parse(&log).map_err(|message| Error::Data {
             file: path.display().to_string(),
             message,
@@ -166,95 +288,53 @@ fn opened(logs: impl Iterator<Item = PathBuf>) -> Result<BTreeSet<Vec<u8>>> {
     Ok(opened)
 }
 
-/// Turns rules on and off, and notes the checks whose findings are left out.
-fn choose(
-    select: &[String],
-    ignore: &[String],
-    [select_option, ignore_option]: [&str; 2],
-    rules: &mut PruneRules,
-    ignored: &mut Vec<Code>,
-) -> Result<()> {
-    for name in select {
-        if name == "extra" {
-            rules.set_level(crate::prune::Level::Extra, true);
-        } else if !rules.set(name, true) {
-            return Err(unknown(select_option, name, rules));
-        }
-    }
-    for name in ignore {
-        if let Some(code) = Code::ALL.iter().find(|code| code.as_str() == name) {
-            ignored.push(*code);
-        } else if name == "safe" {
-            rules.set_level(crate::prune::Level::Safe, false);
-        } else if !rules.set(name, false) {
-            return Err(unknown(ignore_option, name, rules));
-        }
-    }
-    Ok(())
-}
-
 fn arrangement(config: &Config) -> Result<Arrangement> {
-    let inside = |path: &String| {
+    let inside = |path: &String, key: &str, element: usize| {
         // `/opt/local` and `local` are the same place.
         let path_in_tree = TreePath::from_mounted(path.as_bytes()).or_else(|| TreePath::new(path));
         path_in_tree
             .filter(|inside| !inside.is_root() && (!path.starts_with('/') || path.starts_with("/opt/")))
             .ok_or_else(|| Error::Usage {
-                message: format!("{NAME}: {path} is no directory of the tree"),
+                message: format!("{}: {path} is not a directory of the tree", config.place(key, element)),
                 help: "name a library relative to the tree, such as local/lib/R/site-library".to_owned(),
             })
     };
-    let relocation =
-        |relocate: &RelocateConfig| Ok(Relocation { packages: relocate.packages.clone(), to: inside(&relocate.to)? });
+    let relocation = |(element, entry): (usize, &RelocateConfig)| {
+        Ok(Relocation { packages: entry.packages.clone(), to: inside(&entry.to, "relocate", element)? })
+    };
+    let library = |(element, path): (usize, &String)| inside(path, "r-libs-user", element);
     Ok(Arrangement {
-        relocations: config.relocate.iter().map(relocation).collect::<Result<_>>()?,
-        libraries: config.r_libs_user.iter().map(inside).collect::<Result<_>>()?,
+        relocations: config.relocate.iter().enumerate().map(relocation).collect::<Result<_>>()?,
+        libraries: config.r_libs_user.iter().enumerate().map(library).collect::<Result<_>>()?,
     })
 }
 
-pub(super) fn gate_default() -> Gate {
-    Gate::default()
-}
-
-fn layer_policy(common: &Common, config: &Config) -> Result<LayerPolicy> {
-    let strategy = match common.strategy.or(config.strategy).unwrap_or_default() {
+fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<LayerPolicy> {
+    let strategy = match strategy.or(config.strategy).unwrap_or_default() {
         StrategyName::Fewest => Strategy::Fewest,
         StrategyName::Kinds => Strategy::Kinds,
     };
     let mut groups = Vec::new();
-    for layer in &config.layer {
-        // It is the name of a zip too, and what layers without one are called has a meaning of its own.
+    for (element, layer) in config.layer.iter().enumerate() {
+        // It is the name of a zip too, and the names of layers without one have a meaning of their own.
         let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let wrong = match layer.name.as_str() {
-            "" => Some("has no characters"),
-            name if !name.chars().all(simple) => Some("has other characters than letters, digits, '-' and '_'"),
-            name if name.starts_with("layer-") => Some("is what a layer without a name could be called"),
-            name if groups.iter().any(|group: &Group| group.name == name) => Some("is there twice"),
+            "" => Some("is empty"),
+            name if !name.chars().all(simple) => Some("has characters other than letters, digits, '-' and '_'"),
+            name if name.starts_with("layer-") => Some("could be that of a layer without a name"),
+            name if groups.iter().any(|group: &Group| group.name == name) => Some("is used twice"),
             _ => None,
         };
         if let Some(wrong) = wrong {
             return Err(Error::Usage {
-                message: format!("{NAME}: the layer name {:?} {wrong}", layer.name),
-                help: "give it another name".to_owned(),
+                message: format!("{}: the layer name {:?} {wrong}", config.place("layer", element), layer.name),
+                help: "choose another name".to_owned(),
             });
         }
-        groups.push(Group::new(&layer.name, &layer.holds)?);
+        groups.push(Group::new(&layer.name, &layer.holds).map_err(at(config, "layer", element))?);
     }
     if groups.is_empty() && strategy == Strategy::Kinds {
         groups = pack::kinds()?;
     }
     Ok(LayerPolicy { groups, strategy })
-}
-
-fn unknown(option: &str, name: &str, rules: &PruneRules) -> Error {
-    let known = rules.iter().flat_map(|(rule, _)| [rule.code.clone(), rule.name.clone()]);
-    let known = known.chain(Code::ALL.iter().map(ToString::to_string));
-    let close = known.filter(|known| known.eq_ignore_ascii_case(name) || known.contains(name)).min();
-    Error::Usage {
-        message: format!("{option} {name}: there is no such rule or check"),
-        help: match close {
-            Some(close) => format!("did you mean {close}? `layerfit rules` lists them all"),
-            None => "`layerfit rules` lists them all".to_owned(),
-        },
-    }
 }

@@ -1,43 +1,41 @@
 //! `layerfit why`: what is asked, and how the answer is printed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::args::Common;
+use super::args::WhyArgs;
+use super::exit::Exit;
+use super::output;
+use super::work::with_settings;
 use crate::base::error::{Error, Result};
+use crate::commands;
 use crate::report::why;
-use crate::report::why::{Question, Why};
+use crate::report::why::Question;
+
+pub(super) fn run(arguments: &WhyArgs) -> Result<Exit> {
+    let WhyArgs { options, answer, .. } = arguments;
+    let (question, root) = question(arguments)?;
+    let why = with_settings(options, &answer.output, |settings, progress| {
+        commands::why(&root, &question, settings, progress)
+    })?;
+    output::answer(answer, |detail| why::table(&why, detail), || why::json(&why), || why::markdown(&why))
+}
 
 /// What the arguments ask, and of which directory.
-pub(super) fn question(
-    target: Option<&str>,
-    root: Option<&Path>,
-    all: bool,
-    if_dropped: &[String],
-) -> Result<(Question, PathBuf)> {
+fn question(arguments: &WhyArgs) -> Result<(Question, PathBuf)> {
+    let WhyArgs { target, root, if_dropped, all, .. } = arguments;
     let default = || PathBuf::from(crate::base::path::MOUNT);
-    match (target, root, if_dropped) {
+    match (target, root, if_dropped.as_slice()) {
         (Some(target), root, []) => {
-            let question = Question::About { target: target.to_owned(), all };
-            Ok((question, root.map_or_else(default, Path::to_owned)))
+            let question = Question::About { target: target.clone(), all: *all };
+            Ok((question, root.clone().unwrap_or_else(default)))
         }
-        // What is named is dropped together, so there is no other target.
+        // The targets are in the option, so that the first argument is the directory.
         (root, None, [_, ..]) => {
-            Ok((Question::IfDropped(if_dropped.to_vec()), root.map_or_else(default, PathBuf::from)))
+            Ok((Question::IfDropped(if_dropped.clone()), root.as_ref().map_or_else(default, PathBuf::from)))
         }
         _ => Err(Error::Usage {
-            message: "why asks about one thing, or with --if-dropped about what that names".to_owned(),
+            message: "why explains one target, or with --if-dropped those that it names".to_owned(),
             help: "layerfit why pkg:Matrix /opt, or layerfit why --if-dropped pkg:Matrix,pkg:mgcv /opt".to_owned(),
         }),
     }
-}
-
-/// The answer, as the arguments want it.
-pub(super) fn show(answer: &Why, common: &Common) -> Result<Vec<u8>> {
-    super::in_three_formats(
-        "why",
-        common,
-        |detail| why::table(answer, detail),
-        || why::json(answer),
-        || why::markdown(answer),
-    )
 }

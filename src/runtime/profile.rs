@@ -229,6 +229,11 @@ impl RuntimeProfile {
         toml::to_string_pretty(self).map_err(Error::bug("write the profile as TOML"))
     }
 
+    /// The names of the built-in profiles.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
     /// Whether a profile of this name comes with layerfit.
     pub fn is_built_in(name: &str) -> bool {
         BUILT_IN.iter().any(|(built_in, _)| *built_in == name)

@@ -1,16 +1,20 @@
-//! `layerfit.toml`: what the command line would say every time, and what it cannot say. Looked for in the working directory
-//! and those above it; paths in it are relative to where it lies.
+//! `layerfit.toml`: settings that every run takes, and those that the command line has no option for. It is looked for in the
+//! working directory and those above it; paths in it are relative to its directory.
+//!
+//! A key that an option sets too has the option's name.
 
+mod place;
 mod problems;
-mod sources;
 
-pub(super) use sources::sources;
+pub(super) use place::of as place_of;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use toml::de::{DeTable, DeValue};
 
 use super::args::{Architecture, LevelName, StrategyName, StripName};
 use crate::base::error::{Error, Result};
@@ -20,100 +24,110 @@ use crate::report::gate::Growth;
 /// The file's name.
 pub(super) const NAME: &str = "layerfit.toml";
 
-/// What layerfit.toml says; what it does not say is as the command line or the default has it.
+/// The content of layerfit.toml; a key that is not set leaves the option's default.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(title = "layerfit.toml")]
 pub(super) struct Config {
-    /// A built-in runtime, or the path of a profile.
+    /// Lambda runtime the layers are for: a built-in profile, or the path of one.
     pub runtime: Option<String>,
-    /// The function's architecture; files for another are an error.
+    /// Architecture of the function; files for another are errors.
     pub arch: Option<Architecture>,
-    /// Files with more prune rules.
+    /// Files with additional prune rules.
     pub rules: Vec<PathBuf>,
-    /// Prune rules to turn on, by code or name; "extra" is all that are off.
+    /// Prune rules to turn on, by code or name; "extra" is all that are off by default.
     pub select: Vec<String>,
-    /// Prune rules to turn off, and checks whose findings are left out.
+    /// Prune rules to turn off, and checks whose findings are hidden.
     pub ignore: Vec<String>,
     /// Targets to drop: packages, libraries, paths or units.
     pub drop: Vec<String>,
     /// Targets that are never dropped.
     pub keep: Vec<String>,
-    /// The function's own sources.
+    /// R sources of the function: packages that they do not use are dropped.
     pub handler: Vec<PathBuf>,
-    /// Logs of its runs.
+    /// Logs of test runs; what they opened is never pruned.
     pub trace: Vec<PathBuf>,
-    /// Take libraries that neither the tree nor the image has from the build host.
+    /// Copy libraries that neither the tree nor the runtime has from the build host.
     pub bundle: Option<bool>,
-    /// The build host's root, for `bundle`.
+    /// Root file system of the build host, for `bundle`.
     pub sysroot: Option<PathBuf>,
-    /// How hard to compress.
+    /// Compression level.
     pub level: Option<LevelName>,
-    /// What to remove from ELF files.
+    /// What to strip from ELF files.
     pub strip: Option<StripName>,
     /// Globs of files that are not stripped.
     pub no_strip: Vec<String>,
-    /// Pack R's lazy-load databases with open records.
+    /// Store R's lazy-load databases uncompressed, so that they compress better in the zip.
     pub repack_rdb: Option<bool>,
-    /// Which layers are best.
+    /// How to divide content into layers.
     pub strategy: Option<StrategyName>,
-    /// Remembers which unit is in which layer.
+    /// File that records which unit is in which layer.
     pub lock: Option<PathBuf>,
-    /// Lambda's limits, where others count.
-    pub limits: LimitsConfig,
-    /// Libraries that R_LIBS_USER is to name, relative to the tree.
+    /// Maximum size of each layer zip.
+    pub max_zipped: Option<Bytes>,
+    /// Maximum unzipped size of function and layers together.
+    pub max_unzipped: Option<Bytes>,
+    /// Maximum number of layers.
+    #[serde(deserialize_with = "at_least_one")]
+    pub max_layers: Option<NonZeroUsize>,
+    /// Unzipped size to reserve for the function's own code.
+    pub function_size: Option<Bytes>,
+    /// Size that must stay free of the limits, unzipped in total and zipped in the layers; less is a warning.
+    pub headroom: Option<Bytes>,
+    /// Baseline that `check` compares with: a manifest, or a file that `check --update-baseline` writes.
+    pub baseline: Option<PathBuf>,
+    /// Growth of all layers together that is allowed since the baseline.
+    pub max_growth: Option<GrowthText>,
+    /// Libraries that R_LIBS_USER is set to, relative to the tree.
     pub r_libs_user: Vec<String>,
-    /// Layers with names, and what they hold.
+    /// Named layers, and what they hold.
     pub layer: Vec<LayerConfig>,
     /// Packages that move to another library.
     pub relocate: Vec<RelocateConfig>,
-    /// How bad findings are, by code and subject.
+    /// Severities of findings, by code and subject.
     pub finding: Vec<FindingConfig>,
-    /// How much things may weigh, and grow.
+    /// Sizes and growth that `check` allows.
     pub budget: Vec<BudgetConfig>,
-    /// A manifest, or a file that `check --update-baseline` writes.
-    pub baseline: Option<PathBuf>,
-    /// How much all layers may grow since the baseline.
-    pub max_growth: Option<GrowthText>,
-    /// What `publish` takes.
+    /// Options of `publish`.
     pub publish: PublishConfig,
-    /// The directory that the file lies in.
+    /// The file that this was read from.
     #[serde(skip)]
+    source: Source,
+}
+
+/// The file of a configuration.
+#[derive(Debug, Clone, Default)]
+struct Source {
+    /// Its path as messages show it.
+    shown: String,
+    /// The directory that it lies in.
     directory: PathBuf,
+    /// Its content.
+    text: String,
 }
 
-/// Limits other than Lambda's own.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct LimitsConfig {
-    /// The most a layer's zip may have.
-    pub layer_zipped: Option<Bytes>,
-    /// The most function and layers may have unzipped.
-    pub total_unzipped: Option<Bytes>,
-    /// The most layers.
-    pub layers: Option<std::num::NonZeroUsize>,
-    /// Room to keep for the function's own code, unzipped.
-    pub function_size: Option<Bytes>,
-    /// Room that is to stay free, unzipped in all and zipped in the layers.
-    pub headroom: Option<Bytes>,
+/// Reads a count that is at least 1.
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<NonZeroUsize>, D::Error> {
+    let number = usize::deserialize(deserializer)?;
+    NonZeroUsize::new(number).map(Some).ok_or_else(|| serde::de::Error::custom("must be at least 1"))
 }
 
-/// How bad some findings are.
+/// The severity of some findings.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FindingConfig {
     /// The check's code.
     pub code: Code,
-    /// A glob of what they are about; all of them when there is none.
+    /// Glob of their subjects; all of them when it is not set.
     pub subject: Option<String>,
-    /// How bad they are here.
+    /// Their severity.
     pub severity: SeverityName,
-    /// Why; what is turned off must say so.
+    /// The reason, which is required when they are turned off.
     #[serde(default)]
     pub reason: String,
 }
 
-/// How bad a finding is, or that it is left out.
+/// The severity of findings; `off` hides them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SeverityName {
@@ -134,21 +148,21 @@ impl SeverityName {
     }
 }
 
-/// How much something may weigh.
+/// The size and growth that something is allowed.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BudgetConfig {
     /// `total`, `layer:GLOB`, `pkg:GLOB`, or a glob of paths.
     pub of: String,
-    /// The most it may have in zips.
+    /// Maximum size in zips.
     pub zipped: Option<Bytes>,
-    /// The most it may have unzipped.
+    /// Maximum unzipped size.
     pub unzipped: Option<Bytes>,
-    /// How much it may grow since the baseline.
+    /// Growth allowed since the baseline.
     pub growth: Option<GrowthText>,
 }
 
-/// A growth as text: `"2%"`, `"500KB"`.
+/// A growth: `"2%"`, `"500KB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
@@ -162,50 +176,59 @@ impl TryFrom<String> for GrowthText {
     }
 }
 
-/// A layer with a name.
+/// A named layer.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerConfig {
-    /// The layer's name, and that of its zip.
+    /// Name of the layer, and of its zip.
     pub name: String,
     /// Globs of unit names.
     pub holds: Vec<String>,
 }
 
-/// Packages that are packed into another library than they are installed in.
+/// Packages that are packed into a library different from the one they are installed in.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RelocateConfig {
-    /// The packages, by name.
+    /// Names of the packages.
     pub packages: Vec<String>,
     /// The library, relative to the tree.
     pub to: String,
 }
 
-/// What `layerfit publish` would be told on its command line.
+/// Options of `layerfit publish`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct PublishConfig {
+    /// Prefix for the names of the layers in AWS.
     pub prefix: Option<String>,
-    /// Names in AWS, by those of the manifest.
+    /// Names of the layers in AWS, by their names in the manifest.
     pub names: BTreeMap<String, String>,
+    /// Description of each published version.
     pub description: Option<String>,
+    /// Licence: an SPDX identifier, a URL or a text.
     pub license_info: Option<String>,
+    /// Compatible runtimes, by Lambda's names.
     pub compatible_runtimes: Vec<String>,
+    /// Bucket for zips too large for a direct upload.
     pub s3_bucket: Option<String>,
+    /// Prefix for keys in the bucket.
     pub s3_prefix: Option<String>,
+    /// Function to attach the layers to.
     pub function: Option<String>,
+    /// Profile of the AWS CLI.
     pub profile: Option<String>,
+    /// AWS Region.
     pub region: Option<String>,
 }
 
-/// A number of bytes, as a number or as text: `52428800`, `"50MB"`.
+/// A size in bytes: `52428800`, `"50MB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "NumberOrText")]
 #[schemars(with = "NumberOrText")]
 pub(super) struct Bytes(pub u64);
 
-/// As it is written: `52428800`, or with a unit, `"50MB"`.
+/// A size in bytes, or with a unit (B, KB, MB, GB; 1 MB is 1024 x 1024 bytes): `52428800`, `"50MB"`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum NumberOrText {
@@ -225,7 +248,7 @@ impl TryFrom<NumberOrText> for Bytes {
 }
 
 impl Config {
-    /// The file that `named` names, or else the nearest one in `start` and above; the defaults when there is none.
+    /// The file at `named`, or else the nearest one in `start` and above; the defaults when there is none.
     ///
     /// # Errors
     /// When the file cannot be read, or is not as it must be.
@@ -233,18 +256,39 @@ impl Config {
         let found = start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.is_file());
         let Some(path) = named.map(Path::to_owned).or(found) else { return Ok((Self::default(), None)) };
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let mut config: Self = problems::read(&text).map_err(|problems| Error::Data {
-            file: path.display().to_string(),
-            message: problems,
-            help: "correct it, or leave it aside with --config /dev/null".to_owned(),
+        let shown = path.strip_prefix(start).unwrap_or(&path).display().to_string();
+        let mut config: Self = problems::read(&shown, &text).map_err(|problems| Error::Usage {
+            message: problems.join("\n  "),
+            help: "fix it, or ignore the file with --config /dev/null".to_owned(),
         })?;
-        config.directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        config.source = Source { shown, directory, text };
         Ok((config, Some(path)))
     }
 
-    /// A path of the file, from where it lies.
+    /// A path of the file, from the directory that it lies in.
     pub(super) fn path(&self, path: &Path) -> PathBuf {
-        self.directory.join(path)
+        self.source.directory.join(path)
+    }
+
+    /// The content of the file; empty when there is none.
+    pub(super) fn text(&self) -> &str {
+        &self.source.text
+    }
+
+    /// Where a key stands, or one element of its list: `layerfit.toml:3`.
+    pub(super) fn place(&self, key: &str, element: usize) -> String {
+        let Source { shown, text, .. } = &self.source;
+        let (document, _) = DeTable::parse_recoverable(text);
+        let written = document.get_ref().iter().find(|(name, _)| name.get_ref() == key);
+        let at = written.map(|(name, value)| match value.get_ref() {
+            DeValue::Array(array) => array.get(element).map_or(name.span().start, |element| element.span().start),
+            _ => name.span().start,
+        });
+        match at {
+            Some(at) => format!("{shown}:{}", place::of(text, at).0),
+            None => shown.clone(),
+        }
     }
 }
 
@@ -254,4 +298,37 @@ impl Config {
 /// When it cannot be written as JSON, which cannot be.
 pub fn schema() -> Result<Vec<u8>> {
     crate::report::as_json(&schemars::schema_for!(Config))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::args::Cli;
+
+    /// Keys that no option sets.
+    const KEYS_ALONE: [&str; 6] = ["budget", "finding", "layer", "publish", "r-libs-user", "relocate"];
+
+    #[test]
+    fn a_key_has_the_name_of_its_option() {
+        let schema = schemars::schema_for!(Config).to_value();
+        let command = Cli::command();
+        let check = command.find_subcommand("check").expect("check");
+        let options: Vec<&str> = check.get_arguments().filter_map(clap::Arg::get_long).collect();
+        for key in schema["properties"].as_object().expect("keys").keys() {
+            assert_eq!(options.contains(&key.as_str()), !KEYS_ALONE.contains(&key.as_str()), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_that_of_a_key_or_of_an_element() {
+        let text = "runtime = \"x\"\nselect = [\n  \"a\",\n  \"b\",\n]\n[[layer]]\nname = \"x\"\nholds = []\n";
+        let mut config: Config = problems::read("f", text).expect("read");
+        config.source = Source { shown: "f".to_owned(), directory: PathBuf::new(), text: text.to_owned() };
+        assert_eq!(config.place("runtime", 0), "f:1");
+        assert_eq!(config.place("select", 1), "f:4");
+        assert_eq!(config.place("layer", 0), "f:6");
+        assert_eq!(config.place("drop", 0), "f");
+    }
 }

@@ -1,70 +1,227 @@
-//! Everything that is wrong with a configuration file, each with its place, and with a suggestion where one is near.
+//! Reads a configuration file, and reports everything that is wrong with it: each problem with its place, and with a
+//! suggestion where a name is near.
+//!
+//! Keys are compared with the schema of the type, and so are the names that a value can be; what is left is for serde.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-/// More problems than this are not told at once.
-const MOST: usize = 20;
+use super::place;
 
-/// How alike two names are to be taken for each other, of 1 (Jaro and Winkler's measure: beginnings count more).
-const ALIKE: f64 = 0.8;
+/// The most problems that are reported at once.
+const MAX_PROBLEMS: usize = 20;
 
-/// Reads a file.
+/// The least likeness of a name that is suggested, of 1 (Jaro and Winkler's measure: beginnings count more).
+const MIN_LIKENESS: f64 = 0.8;
+
+/// The most names that a message lists.
+const MAX_NAMES: usize = 40;
+
+/// Names that somebody could know from elsewhere, and that are too unlike the keys they stand for.
+const MEANT: [(&str, &str); 6] = [
+    ("limits", "`max-zipped`, `max-unzipped`, `max-layers`, `function-size` or `headroom`, without a table"),
+    ("layers", "`max-layers`"),
+    ("layer-zipped", "`max-zipped`"),
+    ("total-unzipped", "`max-unzipped`"),
+    ("output", "`layerfit pack -o`, which has no key"),
+    ("architecture", "`arch`"),
+];
+
+/// Something that is wrong.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Problem {
+    /// The byte of the text that it begins at.
+    at: usize,
+    what: String,
+}
+
+/// Reads the text of `file`.
 ///
 /// # Errors
 /// Every problem in a line of its own, in the order of the file.
-pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn read<T: DeserializeOwned + JsonSchema>(file: &str, text: &str) -> Result<T, Vec<String>> {
     let (mut document, broken) = DeTable::parse_recoverable(text);
-    let mut problems: Vec<(usize, String)> = Vec::new();
-    for error in broken {
-        problems.push((error.span().map_or(0, |span| span.start), error.message().to_owned()));
-    }
-    let mut read = None;
-    while problems.len() < MOST {
+    let problem = |error: &toml::de::Error| Problem {
+        at: error.span().map_or(0, |span| span.start),
+        what: error.message().to_owned(),
+    };
+    let schema = schemars::schema_for!(T).to_value();
+    let mut keys = Keys { schema: &schema, problems: broken.iter().map(problem).collect() };
+    keys.look_at_table(document.get_mut(), &schema, None, 0);
+    let Keys { mut problems, .. } = keys;
+    while problems.len() < MAX_PROBLEMS {
         match T::deserialize(Deserializer::from(document.clone())) {
-            Ok(value) => {
-                read = Some(value);
-                break;
-            }
+            Ok(value) if problems.is_empty() => return Ok(value),
+            Ok(_) => break,
             Err(error) => {
                 let span = error.span().unwrap_or(0..text.len());
-                problems.push((span.start, worded(error.message())));
-                // What is wrong is taken out, and what is left is read again. Where nothing can be, that is all.
+                // A table whose only fault is that a wrong value was taken out of it has been reported.
+                if !lacks_a_key(&document, &schema, span.start) {
+                    let what = names_at(document.get_ref(), &schema, &schema, &span);
+                    problems.push(Problem { what: what.unwrap_or_else(|| error.message().to_owned()), at: span.start });
+                }
+                // The value is taken out, and the rest is read again.
                 if !remove(document.get_mut(), &span) {
                     break;
                 }
             }
         }
     }
-    match read {
-        Some(value) if problems.is_empty() => Ok(value),
-        _ => {
-            problems.sort();
-            problems.dedup();
-            // A key that is misspelt is missing too, which need not be told.
-            let meant: Vec<String> = problems
-                .iter()
-                .filter_map(|(_, what)| Some(what.split_once("did you mean ")?.1.replace('?', "")))
-                .collect();
-            problems.retain(|(_, what)| {
-                what.strip_prefix("missing field ").is_none_or(|name| !meant.iter().any(|meant| meant == name))
-            });
-            let lines: Vec<String> =
-                problems.iter().map(|(at, what)| format!("{}: {what}", place(text, *at))).collect();
-            Err(lines.join("\n  "))
+    problems.sort();
+    problems.dedup();
+    Err(problems
+        .iter()
+        .map(|problem| {
+            let (line, column) = place::of(text, problem.at);
+            format!("{file}:{line}:{column}: {}", problem.what)
+        })
+        .collect())
+}
+
+/// Compares keys with a schema.
+struct Keys<'a> {
+    schema: &'a Value,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Keys<'a> {
+    /// Takes unknown keys out of a table, which begins `at` a byte; returns whether it has all that it must have.
+    fn look_at_table(&mut self, table: &mut DeTable<'_>, node: &'a Value, name: Option<&str>, at: usize) -> bool {
+        let Some(properties) = node["properties"].as_object() else { return true };
+        let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+        let unknown = table.iter().map(|(key, _)| key).filter(|key| !known.contains(&key.get_ref().as_ref()));
+        let unknown: Vec<_> = unknown.cloned().collect();
+        let mut meant = BTreeSet::new();
+        for key in unknown {
+            let near = nearest(key.get_ref(), &known);
+            meant.extend(near);
+            self.problems.push(Problem { at: key.span().start, what: self.unknown(key.get_ref(), name, near, &known) });
+            table.remove(&key);
         }
+        for (key, value) in table.iter_mut() {
+            let node = resolved(self.schema, &properties[key.get_ref().as_ref()]);
+            self.look_at_value(value, node, &format!("[{}]", key.get_ref()));
+        }
+        let mut whole = true;
+        let required = node["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for required in required.filter(|required| !table.iter().any(|(key, _)| key.get_ref() == required)) {
+            whole = false;
+            // A key that is misspelt is missing too, which need not be reported.
+            if !meant.contains(required) {
+                let of = name.map(|name| format!(" in {name}")).unwrap_or_default();
+                self.problems.push(Problem { at, what: format!("the key `{required}` is missing{of}") });
+            }
+        }
+        whole
+    }
+
+    /// Looks at the tables in a value; returns whether it has all that it must have. `name` is its key in brackets.
+    fn look_at_value(&mut self, value: &mut toml::Spanned<DeValue<'_>>, node: &'a Value, name: &str) -> bool {
+        let at = value.span().start;
+        match value.get_mut() {
+            DeValue::Table(table) => self.look_at_table(table, node, Some(name), at),
+            DeValue::Array(array) => {
+                let items = resolved(self.schema, &node["items"]);
+                let mut elements: Vec<_> = array.iter().cloned().collect();
+                elements.retain_mut(|element| self.look_at_value(element, items, &format!("[{name}]")));
+                *array = elements.into_iter().collect();
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn unknown(&self, key: &str, table: Option<&str>, near: Option<&str>, known: &[&str]) -> String {
+        let place = table.map(|table| format!(" in {table}")).unwrap_or_default();
+        let meant = MEANT.iter().find(|(name, _)| table.is_none() && *name == key);
+        let top = self.schema["properties"].as_object().is_some_and(|keys| keys.contains_key(key));
+        let advice = match (meant, near, table) {
+            (Some((_, meant)), _, _) => format!("did you mean {meant}?"),
+            (None, Some(near), _) => format!("did you mean `{near}`?"),
+            (None, None, Some(_)) if top => "it is a key of the top level: put it above the first table".to_owned(),
+            (None, None, _) => format!("the keys are {}", known.join(", ")),
+        };
+        format!("unknown key `{key}`{place}; {advice}")
     }
 }
 
-/// Removes the smallest value that a span lies in, with its key; says whether there was one. The span of a table that is
-/// written under a header does not hold what is in it, so everything is looked at.
+/// Whether a table that begins at a byte lacks a key that it must have.
+fn lacks_a_key(document: &toml::Spanned<DeTable<'_>>, schema: &Value, at: usize) -> bool {
+    let mut keys = Keys { schema, problems: Vec::new() };
+    keys.look_at_table(document.clone().get_mut(), schema, None, 0);
+    keys.problems.iter().any(|problem| problem.at == at)
+}
+
+/// What a node of the schema refers to: the definition, or the one alternative to null.
+fn resolved<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
+    if let Some(target) = node["$ref"].as_str() {
+        return schema.pointer(target.trim_start_matches('#')).map_or(node, |target| resolved(schema, target));
+    }
+    let alternatives = node["anyOf"].as_array().map_or(&[][..], Vec::as_slice);
+    match alternatives {
+        [one, null] if null["type"] == "null" => resolved(schema, one),
+        _ => node,
+    }
+}
+
+/// The name that was most likely meant.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = name.replace('_', "-");
+    let alike = known.iter().map(|known| (strsim::jaro_winkler(&name, known), *known));
+    alike.filter(|(alike, _)| *alike >= MIN_LIKENESS).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}
+
+/// What to say of the text at a span when it had to be one of several names and is none of them.
+fn names_at(table: &DeTable<'_>, node: &Value, schema: &Value, span: &Range<usize>) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let node = resolved(schema, &node["properties"][key.get_ref().as_ref()]);
+        name_in(value, node, schema, span)
+    })
+}
+
+fn name_in(value: &toml::Spanned<DeValue<'_>>, node: &Value, schema: &Value, span: &Range<usize>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::Table(table) => names_at(table, node, schema, span),
+        DeValue::Array(array) => {
+            let items = resolved(schema, &node["items"]);
+            array.iter().find_map(|element| name_in(element, items, schema, span))
+        }
+        DeValue::String(text) if value.span() == *span => {
+            let names = names(node);
+            let near = nearest(text, &names);
+            match near {
+                _ if names.is_empty() || names.contains(&text.as_ref()) => None,
+                Some(near) => Some(format!("unknown value `{text}`; did you mean `{near}`?")),
+                None if names.len() > MAX_NAMES => Some(format!("unknown code `{text}`; `layerfit rules` lists them")),
+                None => Some(format!("unknown value `{text}`; the values are {}", names.join(", "))),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The names that a value can be.
+fn names(node: &Value) -> Vec<&str> {
+    let one_of = node["oneOf"].as_array().into_iter().flatten();
+    let nodes = std::iter::once(node).chain(one_of);
+    nodes
+        .flat_map(|node| node["enum"].as_array().into_iter().flatten().chain(std::iter::once(&node["const"])))
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// Removes the smallest value that a span lies in, with its key; returns whether there was one. The span of a table that is
+/// written under a header does not cover what is in it, so everything is looked at.
 fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
     if table.iter_mut().any(|(_, value)| remove_inside(value.get_mut(), span)) {
         return true;
     }
-    let at = table.iter().find(|(key, value)| holds(&key.span(), span) || holds(&value.span(), span));
+    let at = table.iter().find(|(key, value)| covers(&key.span(), span) || covers(&value.span(), span));
     let Some(key) = at.map(|(key, _)| key.clone()) else { return false };
     table.remove(&key).is_some()
 }
@@ -76,7 +233,7 @@ fn remove_inside(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
             if array.iter_mut().any(|element| remove_inside(element.get_mut(), span)) {
                 return true;
             }
-            let Some(position) = array.iter().position(|element| holds(&element.span(), span)) else { return false };
+            let Some(position) = array.iter().position(|element| covers(&element.span(), span)) else { return false };
             let others = array.iter().enumerate().filter(|(other, _)| *other != position);
             *array = others.map(|(_, element)| element.clone()).collect();
             true
@@ -85,60 +242,21 @@ fn remove_inside(value: &mut DeValue<'_>, span: &Range<usize>) -> bool {
     }
 }
 
-fn holds(outer: &Range<usize>, inner: &Range<usize>) -> bool {
+fn covers(outer: &Range<usize>, inner: &Range<usize>) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// serde's words for an unknown key, with the one that was meant rather than all there are.
-fn worded(message: &str) -> String {
-    let mut names = message.split('`').skip(1).step_by(2);
-    match names.next() {
-        Some(unknown) if message.starts_with("unknown ") => {
-            let known: Vec<&str> = names.collect();
-            let nearest = known.iter().map(|name| (strsim::jaro_winkler(unknown, name), *name));
-            let nearest = nearest.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
-            match nearest {
-                Some((_, name)) => format!("there is no `{unknown}`; did you mean `{name}`?"),
-                None => format!("there is no `{unknown}`; there are {}", known.join(", ")),
-            }
-        }
-        _ => message.to_owned(),
-    }
-}
-
-/// Where a byte of the text is, in words.
-fn place(text: &str, at: usize) -> String {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-    format!("line {line}, column {column}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
     use super::*;
+    use crate::cli::Config;
 
     fn problems(text: &str) -> Vec<String> {
-        match read::<Config>(text) {
-            Ok(_) => Vec::new(),
-            Err(problems) => problems.lines().map(|line| line.trim().to_owned()).collect(),
-        }
+        read::<Config>("f", text).err().unwrap_or_default()
     }
 
-    #[test]
-    fn every_problem_is_told_with_its_place_and_what_was_meant() {
-        let text = "runtme = \"provided.al2\"\nlevel = \"maximum\"\n[limits]\nlayers = 0\nlayer-zipped = \"5 apples\"\n\
-                    [[layer]]\nname = \"r\"\nhold = [\"r\"]\n[[layer]]\nholds = []\n";
+    fn assert_problems(text: &str, expected: &[&str]) {
         let found = problems(text);
-        let expected = [
-            "line 1, column 1: there is no `runtme`; did you mean `runtime`?",
-            "line 2, column 9: there is no `maximum`; did you mean `max`?",
-            "line 4, column 10: ",
-            "line 5, column 16: \"apples\" is no unit",
-            "line 8, column 1: there is no `hold`; did you mean `holds`?",
-            "line 9, column 1: missing field `name`",
-        ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.starts_with(expected), "{found} is not {expected}");
@@ -146,8 +264,44 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_told_and_what_is_right_is_read() {
-        assert!(problems("a = [\n")[0].starts_with("line "));
-        assert_eq!(problems("runtime = \"host\"\n[limits]\nlayers = 3\n"), Vec::<String>::new());
+    fn every_problem_is_reported_with_its_place_and_a_suggestion() {
+        assert_problems(
+            "runtme = \"provided.al2\"\nlevel = \"maximum\"\nmax-layers = 0\nmax-zipped = \"5 apples\"\n\
+             [[layer]]\nname = \"r\"\nhold = [\"r\"]\n[[layer]]\nholds = []\n\
+             [[finding]]\ncode = \"L999\"\nseverity = \"of\"\n",
+            &[
+                "f:1:1: unknown key `runtme`; did you mean `runtime`?",
+                "f:2:9: unknown value `maximum`; did you mean `max`?",
+                "f:3:14: must be at least 1",
+                "f:4:14: \"apples\"",
+                "f:7:1: unknown key `hold` in [[layer]]; did you mean `holds`?",
+                "f:8:1: the key `name` is missing in [[layer]]",
+                "f:11:8: unknown code `L999`",
+                "f:12:12: unknown value `of`; did you mean `off`?",
+            ],
+        );
+    }
+
+    #[test]
+    fn names_that_are_known_from_elsewhere_are_understood() {
+        assert_problems(
+            "layer-zipped = \"50MB\"\nlayers = 3\nrepack_rdb = true\nquux = 1\n[limits]\nlayers = 3\n\
+             [publish]\nrepack-rdb = true\n",
+            &[
+                "f:1:1: unknown key `layer-zipped`; did you mean `max-zipped`?",
+                "f:2:1: unknown key `layers`; did you mean `max-layers`?",
+                "f:3:1: unknown key `repack_rdb`; did you mean `repack-rdb`?",
+                "f:4:1: unknown key `quux`; the keys are arch, ",
+                "f:5:2: unknown key `limits`; did you mean `max-zipped`, `max-unzipped`",
+                "f:8:1: unknown key `repack-rdb` in [publish]; it is a key of the top level",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_toml_is_reported_and_what_is_right_is_read() {
+        assert!(problems("a = [\n")[0].starts_with("f:"));
+        assert_eq!(problems("runtime = \"host\"\nmax-layers = 3\narch = \"amd64\"\n"), Vec::<String>::new());
+        assert_eq!(problems("[publish.names]\nanything = \"x\"\n"), Vec::<String>::new());
     }
 }

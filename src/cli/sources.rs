@@ -1,7 +1,7 @@
 //! `layerfit config`: every setting, with its value and where that comes from.
 //!
 //! The settings are those of the file's JSON Schema, so that none can be left out; an option of the command line is the one
-//! of the same name, but for the limits. A list is what the file says and what the command line adds.
+//! of the same name. A list is that of the file, followed by that of the command line.
 
 use std::path::Path;
 
@@ -12,32 +12,37 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, NAME};
-use crate::base::error::{Error, Result};
-use crate::cli::args::{Common, Format, LevelName, StrategyName, StripName};
-use crate::cli::settings;
-use crate::report::{Section, as_json, table_section, wrapped};
+use super::args::{ConfigArgs, LevelName, SettingsFormat, StrategyName, StripName};
+use super::config;
+use super::config::{Config, NAME};
+use super::exit::Exit;
+use super::work::working_directory;
+use super::{output, settings};
+use crate::base::bytes::size;
+use crate::base::error::Result;
+use crate::report::{Section, SectionKind, as_json, table_section, wrapped};
 use crate::runtime::Limits;
 
-/// Settings of the file whose options have another name.
-const OPTIONS: [(&str, &str); 5] = [
-    ("limits.layer-zipped", "max-zipped"),
-    ("limits.total-unzipped", "max-unzipped"),
-    ("limits.layers", "max-layers"),
-    ("limits.function-size", "function-size"),
-    ("limits.headroom", "headroom"),
-];
+/// Settings that are sizes in bytes.
+const SIZES: [&str; 4] = ["max-zipped", "max-unzipped", "function-size", "headroom"];
 
 /// Settings that only the command line has.
-const COMMAND_LINE_ONLY: [&str; 2] = ["no-cache", "jobs"];
+const COMMAND_LINE_ONLY: [&str; 1] = ["no-cache"];
 
-/// A setting, by one of the places that say something of it.
+pub(super) fn run(arguments: &ConfigArgs, matches: &ArgMatches) -> Result<Exit> {
+    if arguments.schema {
+        return output::done(&config::schema()?);
+    }
+    output::done(&sources(arguments, matches.subcommand().map(|(_, given)| given))?)
+}
+
+/// A setting, from one of the places that set it.
 #[derive(Debug, Serialize)]
 struct Setting {
     /// Its key in layerfit.toml, or its option without `--`.
     #[serde(rename = "setting")]
     key: String,
-    /// What it is; null when there is none.
+    /// Its value; null when it has none.
     value: Value,
     /// `command line`, `file` or `default`.
     from: &'static str,
@@ -49,7 +54,7 @@ struct Setting {
     option: Option<String>,
 }
 
-/// Everything there is to say.
+/// All settings, and the file that they were read from.
 #[derive(Debug, Serialize)]
 struct Sources {
     /// The file's path, when there is one.
@@ -57,30 +62,21 @@ struct Sources {
     settings: Vec<Setting>,
 }
 
-/// What `layerfit config` prints. Settings that no run would take are the error that the run would end in.
+/// Every setting, printed. Settings that a run would refuse are the same error here.
 ///
 /// # Errors
-/// When the file cannot be read, or it or the command line says what cannot be.
-pub(in crate::cli) fn sources(common: &Common, given: Option<&ArgMatches>) -> Result<Vec<u8>> {
-    let working_directory = std::env::current_dir().map_err(Error::io("find", "the working directory"))?;
-    let (config, file) = Config::find(common.config.as_deref(), &working_directory)?;
-    settings::settings(common, &config)?;
-    let text = match &file {
-        Some(path) => std::fs::read_to_string(path).map_err(Error::io("read", path))?,
-        None => String::new(),
-    };
-    let settings = collect(&text, given)?;
-    match common.format {
-        Format::Table if common.quiet => Ok(Vec::new()),
-        Format::Table => Ok(table(&settings, file.as_deref(), &working_directory)),
-        Format::Json => {
+/// When the file cannot be read, or it or the command line is wrong.
+fn sources(arguments: &ConfigArgs, given: Option<&ArgMatches>) -> Result<Vec<u8>> {
+    let working_directory = working_directory()?;
+    let (config, file) = Config::find(arguments.options.input.config.as_deref(), &working_directory)?;
+    settings::settings(&arguments.options, &config)?;
+    let settings = collect(config.text(), given)?;
+    match arguments.format {
+        SettingsFormat::Table => Ok(table(&settings, file.as_deref(), &working_directory)),
+        SettingsFormat::Json => {
             let file = file.map(|path| path.display().to_string());
             as_json(&Sources { file, settings })
         }
-        _ => Err(Error::Usage {
-            message: "config answers in --format table or json".to_owned(),
-            help: "the others are for reports: layerfit plan, pack or check".to_owned(),
-        }),
     }
 }
 
@@ -89,9 +85,8 @@ fn collect(text: &str, given: Option<&ArgMatches>) -> Result<Vec<Setting>> {
     let (spans, _) = DeTable::parse_recoverable(text);
     let mut settings = Vec::new();
     for key in keys() {
-        let named = OPTIONS.iter().find(|(name, _)| *name == key).map_or(key.as_str(), |(_, option)| option);
         let mut places = in_file(&key, &values, spans.get_ref(), text);
-        let on_command_line = on_command_line(&key, named, given);
+        let on_command_line = on_command_line(&key, given);
         let adds = on_command_line.as_ref().is_some_and(|setting| setting.value.is_array());
         if !adds && on_command_line.is_some() {
             places.clear();
@@ -105,7 +100,7 @@ fn collect(text: &str, given: Option<&ArgMatches>) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// The settings there are, those of a table that is no list each by itself.
+/// All settings; those of a table that is not a list each alone.
 fn keys() -> Vec<String> {
     let schema = schemars::schema_for!(Config).to_value();
     let mut keys = Vec::new();
@@ -120,7 +115,7 @@ fn keys() -> Vec<String> {
     keys
 }
 
-/// What the file says of a setting; of a list of tables, each by itself.
+/// The values of a setting in the file; of a list of tables, each alone.
 fn in_file(key: &str, values: &Value, spans: &DeTable<'_>, text: &str) -> Vec<Setting> {
     let (mut value, mut table, mut at) = (values, Some(spans), None);
     let mut written = None;
@@ -130,7 +125,7 @@ fn in_file(key: &str, values: &Value, spans: &DeTable<'_>, text: &str) -> Vec<Se
         at = written.map(|(name, _)| name.span().start);
         table = written.and_then(|(_, value)| value.get_ref().as_table());
     }
-    let line = |at: usize| Some(text.get(..at).unwrap_or(text).matches('\n').count() + 1);
+    let line = |at: usize| Some(config::place_of(text, at).0);
     let setting = |value: &Value, at: usize| Setting {
         key: key.to_owned(),
         value: value.clone(),
@@ -147,21 +142,21 @@ fn in_file(key: &str, values: &Value, spans: &DeTable<'_>, text: &str) -> Vec<Se
     }
 }
 
-/// What the command line says of a setting.
-fn on_command_line(key: &str, option: &str, given: Option<&ArgMatches>) -> Option<Setting> {
-    let (given, id) = (given?, option.replace('-', "_"));
+/// The value of a setting on the command line.
+fn on_command_line(key: &str, given: Option<&ArgMatches>) -> Option<Setting> {
+    let (given, id) = (given?, key.replace('-', "_"));
     if !matches!(given.try_contains_id(&id), Ok(true)) || given.value_source(&id) != Some(ValueSource::CommandLine) {
         return None;
     }
     let words: Vec<String> = given.get_raw(&id)?.map(|word| word.to_string_lossy().into_owned()).collect();
-    // What can be given many times is a list; an option without a value says true.
+    // An option that can be repeated is a list; one without a value means true.
     let value = match (words.first().map(String::as_str), is_list(key)) {
         (_, true) => json!(words),
         (None | Some("true"), false) => json!(true),
         (Some("false"), false) => json!(false),
         (Some(word), false) => json!(word),
     };
-    let option = Some(format!("--{option}"));
+    let option = Some(format!("--{key}"));
     Some(Setting { key: key.to_owned(), value, from: "command line", line: None, option })
 }
 
@@ -171,7 +166,7 @@ fn is_list(key: &str) -> bool {
     schema["properties"][key]["type"] == "array"
 }
 
-/// What a setting is when nobody says anything.
+/// The default of a setting.
 fn default(key: &str) -> Result<Value> {
     fn name<T: ValueEnum + Default>() -> Value {
         json!(T::default().to_possible_value().map(|value| value.get_name().to_owned()))
@@ -184,28 +179,18 @@ fn default(key: &str) -> Result<Value> {
         "level" => name::<LevelName>(),
         "strip" => name::<StripName>(),
         "strategy" => name::<StrategyName>(),
-        "limits.layer-zipped" => json!(limits.layer_zipped),
-        "limits.total-unzipped" => json!(limits.total_unzipped),
-        "limits.layers" => json!(limits.layers),
-        "limits.function-size" | "limits.headroom" => json!(0),
+        "max-zipped" => json!(limits.layer_zipped),
+        "max-unzipped" => json!(limits.total_unzipped),
+        "max-layers" => json!(limits.layers),
+        "function-size" | "headroom" => json!(0),
         _ => Value::Null,
     })
 }
 
 fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path) -> Vec<u8> {
     let which = match file {
-        Some(path) => format!("The file is {}.", path.display()),
-        None => format!("There is no {NAME} in {} or above.", working_directory.display()),
-    };
-    let plain = |value: &Value| match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(values) => values
-            .iter()
-            .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
-            .collect::<Vec<_>>()
-            .join(", "),
-        other => other.to_string(),
+        Some(path) => format!("Configuration file: {}", path.display()),
+        None => format!("No {NAME} was found in {} or above.", working_directory.display()),
     };
     let from = |setting: &Setting| match (&setting.option, setting.line) {
         (Some(option), _) => option.clone(),
@@ -213,12 +198,35 @@ fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path) ->
         (None, None) => "default".to_owned(),
     };
     let section = Section {
-        kind: crate::report::SectionKind::Other,
+        kind: SectionKind::Other,
         title: "Settings".to_owned(),
         header: vec!["setting", "value", "from"],
         numbers: Vec::new(),
-        rows: settings.iter().map(|s| vec![s.key.clone(), plain(&s.value), from(s)]).collect(),
-        note: Some("The command line comes before the file, and adds to its lists.".to_owned()),
+        rows: settings.iter().map(|s| vec![s.key.clone(), plain(&s.key, &s.value), from(s)]).collect(),
+        note: Some("Command-line options override the file; lists are appended.".to_owned()),
     };
     (wrapped(&which) + &table_section(&section)).into_bytes()
+}
+
+/// A value as people read it: sizes with their unit, tables as in TOML.
+fn plain(key: &str, value: &Value) -> String {
+    let inner = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Object(table) => {
+            let entries = table.iter().map(|(key, value)| format!("{key} = {value}"));
+            entries.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Array(values) => values.iter().map(inner).collect::<Vec<_>>().join(", "),
+        // A size that has been given a unit is shown as it was given.
+        value if SIZES.contains(&key) => match (value.as_u64(), value.as_str()) {
+            (Some(bytes), _) => size(bytes),
+            (None, Some(text)) => text.parse().map_or_else(|_| text.to_owned(), size),
+            (None, None) => value.to_string(),
+        },
+        value => inner(value),
+    }
 }

@@ -1,0 +1,324 @@
+//! The options that several commands share, in groups. A command flattens the groups that it heeds, and no others: an option
+//! that a command would ignore is an error there.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::values::{
+    AnswerFormat, Architecture, LevelName, ReportFormat, StrategyName, StripName, check, count, threads,
+};
+use crate::base::finding::Code;
+
+/// The headings that options are listed under.
+pub(super) mod heading {
+    /// What is read, and for which runtime.
+    pub(crate) const INPUT: &str = "Input";
+    /// What is left out of the layers.
+    pub(crate) const PRUNING: &str = "Pruning";
+    /// How small files become.
+    pub(crate) const SIZE: &str = "Size";
+    /// How content is divided.
+    pub(crate) const LAYERS: &str = "Layers";
+    /// What layers must stay within.
+    pub(crate) const LIMITS: &str = "Limits";
+    /// What `check` compares sizes with.
+    pub(crate) const BUDGETS: &str = "Budgets and growth";
+    /// How a function is run.
+    pub(crate) const FUNCTION: &str = "Running the function";
+    /// What is asked.
+    pub(crate) const QUESTION: &str = "Question";
+    /// How AWS is reached.
+    pub(crate) const AWS: &str = "AWS";
+    /// What is printed or written, and how.
+    pub(crate) const OUTPUT: &str = "Output";
+}
+
+/// The configuration file, and the runtime that the layers are for.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::INPUT)]
+pub(crate) struct Input {
+    /// Configuration file [default: the nearest layerfit.toml]
+    ///
+    /// The default is looked for in the working directory and the directories above it. --config /dev/null ignores it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Lambda runtime the layers are for [default: provided.al2023]
+    ///
+    /// A built-in profile (provided.al2023, provided.al2, provided, or host for this machine), or the path of a profile such
+    /// as `layerfit runtime capture` writes.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub runtime: Option<String>,
+}
+
+/// How a tree is read, and what is added to it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::INPUT)]
+pub(crate) struct Content {
+    /// Architecture of the function [default: that of most files]
+    ///
+    /// Files for another architecture are errors.
+    #[arg(long, value_enum)]
+    pub arch: Option<Architecture>,
+    /// Copy missing libraries from the build host into lib/
+    ///
+    /// Copies the libraries that something needs and that neither the tree nor the runtime has, with their own
+    /// dependencies, and never a part of glibc. --bundle=false overrides `bundle = true` in layerfit.toml.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub bundle: Option<bool>,
+    /// Root file system of the build host, for --bundle [default: /]
+    #[arg(long, value_name = "DIR")]
+    pub sysroot: Option<PathBuf>,
+}
+
+/// Which prune rules are applied, and which findings are reported.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::PRUNING)]
+pub(crate) struct RuleChoice {
+    /// Load additional prune rules from FILE (repeatable)
+    #[arg(long, value_name = "FILE", help_heading = heading::INPUT)]
+    pub rules: Vec<PathBuf>,
+    /// Turn on prune rules, by code or name (repeatable)
+    ///
+    /// "extra" turns on every rule that is off by default. `layerfit rules` lists the rules. Repeat the option, or separate
+    /// values with commas.
+    #[arg(long, value_name = "CODE,...", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Turn off prune rules, or hide the findings of checks (repeatable)
+    ///
+    /// "safe" turns off every rule that is on by default. `layerfit rules` lists rules and checks. Repeat the option, or
+    /// separate values with commas.
+    #[arg(long, value_name = "CODE,...", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+}
+
+/// Which findings are reported, where no prune rule is applied.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::PRUNING)]
+pub(crate) struct CheckChoice {
+    /// Hide the findings of these checks (repeatable)
+    ///
+    /// Repeat the option, or separate codes with commas.
+    #[arg(long, value_name = "CODE,...", value_delimiter = ',', value_parser = check)]
+    pub ignore: Vec<Code>,
+}
+
+/// What is dropped or kept by name.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::PRUNING)]
+pub(crate) struct Targets {
+    /// Drop packages, libraries, paths or units (repeatable)
+    ///
+    /// A target is pkg:NAME, the name of a library, a path in the tree, or a unit of the report. It is dropped even if
+    /// something needs it, together with everything that only it needs. Repeat the option, or separate targets with commas.
+    #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
+    pub drop: Vec<String>,
+    /// Never drop these packages, libraries, paths or units (repeatable)
+    ///
+    /// Neither a rule nor --drop removes them. Repeat the option, or separate targets with commas.
+    #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
+    pub keep: Vec<String>,
+    /// Keep only packages that these R sources use (repeatable)
+    ///
+    /// The sources of the function: a script, or a directory of scripts. Packages that they use are kept with everything
+    /// those depend on; other packages are dropped.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub handler: Vec<PathBuf>,
+}
+
+/// What runs of the function opened.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::PRUNING)]
+pub(crate) struct Traces {
+    /// Never prune what a test run opened, by its log (repeatable)
+    ///
+    /// A log of `strace -f -e trace=file`, or one that `layerfit invoke --trace` writes.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Vec<PathBuf>,
+}
+
+/// How small files become in the layers.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::SIZE)]
+pub(crate) struct Size {
+    /// Compression level [default: default]
+    #[arg(long, value_enum)]
+    pub level: Option<LevelName>,
+    /// What to strip from ELF files [default: debug]
+    #[arg(long, value_enum)]
+    pub strip: Option<StripName>,
+    /// Do not strip the files that match GLOB (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub no_strip: Vec<String>,
+    /// Store R's databases uncompressed: smaller zip, larger unzipped
+    ///
+    /// R's lazy-load databases (.rdb) compress better as a whole than record by record. R reads the same values from them.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub repack_rdb: Option<bool>,
+    /// Do not read or write the compression cache
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+/// How content is divided into layers.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::LAYERS)]
+pub(crate) struct Layers {
+    /// How to divide content into layers [default: fewest]
+    #[arg(long, value_enum)]
+    pub strategy: Option<StrategyName>,
+    /// Keep the layers recorded in FILE, changing as few as possible
+    ///
+    /// `layerfit pack` writes the file. A layer that does not change keeps its sha256, and need not be published again.
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+}
+
+/// What the layers must stay within.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::LIMITS)]
+pub(crate) struct Limits {
+    /// Maximum size of each layer zip [default: 50MB]
+    ///
+    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MB. Sizes are numbers of
+    /// bytes, or have a unit: B, KB, MB or GB, with 1 MB = 1 MiB = 1024 x 1024 bytes.
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    pub max_zipped: Option<u64>,
+    /// Maximum unzipped size of function and layers [default: 250MB]
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    pub max_unzipped: Option<u64>,
+    /// Maximum number of layers [default: 5]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub max_layers: Option<NonZeroUsize>,
+    /// Unzipped size to reserve for the function's code [default: 0]
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    pub function_size: Option<u64>,
+}
+
+/// The options that decide how a tree is packed.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PlanOptions {
+    /// The configuration file and the runtime.
+    #[command(flatten)]
+    pub input: Input,
+    /// How the tree is read.
+    #[command(flatten)]
+    pub content: Content,
+    /// Rules and checks.
+    #[command(flatten)]
+    pub rules: RuleChoice,
+    /// What is dropped or kept by name.
+    #[command(flatten)]
+    pub targets: Targets,
+    /// What runs opened.
+    #[command(flatten)]
+    pub traces: Traces,
+    /// How small files become.
+    #[command(flatten)]
+    pub size: Size,
+    /// How content is divided.
+    #[command(flatten)]
+    pub layers: Layers,
+    /// What the layers must stay within.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// How much is printed, and how fast that is found.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::OUTPUT)]
+pub(crate) struct Output {
+    /// Show every row and note of the table
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print no table and no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Number of threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::OUTPUT)]
+pub(crate) struct ReportOutput {
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// How much, and how fast.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How an answer that is not a report is printed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::OUTPUT)]
+pub(crate) struct AnswerOutput {
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: AnswerFormat,
+    /// How much, and how fast.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What `check` compares sizes with, besides the limits.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::BUDGETS)]
+pub(crate) struct GateOptions {
+    /// Fail if the layers have grown since this baseline
+    ///
+    /// A baseline file, or the manifest.json of an earlier run.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Growth allowed since the baseline: 2%, 500KB [default: none]
+    #[arg(long, value_name = "GROWTH")]
+    pub max_growth: Option<crate::report::gate::Growth>,
+    /// If the check passes, record current sizes in the baseline
+    ///
+    /// Recorded sizes only ever go down: growth that --max-growth allows does not raise them.
+    #[arg(long)]
+    pub update_baseline: bool,
+    /// Fail if packing would produce files different from FILE
+    ///
+    /// The manifest.json of an earlier run.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Warn when less than this is left of a size limit [default: 0]
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    pub headroom: Option<u64>,
+}
+
+/// How a function is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = heading::FUNCTION)]
+pub(crate) struct FunctionOptions {
+    /// Code of the function, mounted at /var/task
+    ///
+    /// A directory, or the zip that would be uploaded.
+    #[arg(long, value_name = "DIR|ZIP")]
+    pub code: Option<PathBuf>,
+    /// Event as JSON, or several, one per line [default: {}]
+    ///
+    /// "-" reads standard input. Several events are sent one after the other.
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<PathBuf>,
+    /// Timeout of an invocation in seconds [default: 3]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=900))]
+    pub timeout: Option<u64>,
+    /// Memory of the function in MB [default: 128]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(128..=10240))]
+    pub memory: Option<u64>,
+    /// Set an environment variable (repeatable)
+    ///
+    /// Without a value, the variable is passed on as it is set here.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    /// System around the layers [default: that of this machine]
+    ///
+    /// The directory of an unpacked image.
+    #[arg(long, value_name = "DIR")]
+    pub rootfs: Option<PathBuf>,
+}

@@ -1,0 +1,128 @@
+//! The values that options accept: names, and parsers whose messages say what is wrong in words.
+
+use std::num::NonZeroUsize;
+
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::base::finding::Code;
+
+/// The compression levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LevelName {
+    /// Quick and larger, for a first look
+    Fast,
+    /// Compress harder only where that saves a layer
+    #[default]
+    Default,
+    /// Smallest and slowest
+    Max,
+}
+
+/// What is stripped from ELF files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StripName {
+    /// Nothing
+    None,
+    /// Debug data
+    #[default]
+    Debug,
+    /// Debug data and symbol tables: everything not needed at run time
+    All,
+}
+
+/// How content is divided into layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StrategyName {
+    /// As few layers as possible
+    #[default]
+    Fewest,
+    /// Separate layers for R, packages and system libraries, or those that layerfit.toml names
+    Kinds,
+}
+
+/// The architectures of Lambda functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+pub(crate) enum Architecture {
+    /// 64-bit Intel and AMD
+    #[serde(rename = "x86_64", alias = "x86-64", alias = "amd64")]
+    #[value(name = "x86_64", alias = "x86-64", alias = "amd64")]
+    X86,
+    /// AWS Graviton
+    #[serde(rename = "arm64", alias = "aarch64")]
+    #[value(name = "arm64", alias = "aarch64")]
+    Arm,
+}
+
+impl Architecture {
+    /// Lambda's name for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Architecture::X86 => "x86_64",
+            Architecture::Arm => "arm64",
+        }
+    }
+}
+
+/// The formats of a report: `analyze`, `plan`, `pack` and `check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A table for a terminal
+    #[default]
+    Table,
+    /// JSON, described by docs/report.schema.json
+    Json,
+    /// Markdown, for a pull request
+    Markdown,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML, for CI servers
+    Junit,
+    /// A self-contained interactive page
+    Html,
+}
+
+/// The formats of everything that is not a report: `why`, `diff`, `rules` and `publish`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum AnswerFormat {
+    /// A table for a terminal
+    #[default]
+    Table,
+    /// JSON
+    Json,
+    /// Markdown, for a pull request
+    Markdown,
+}
+
+/// The formats of `config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SettingsFormat {
+    /// A table for a terminal
+    #[default]
+    Table,
+    /// JSON
+    Json,
+}
+
+/// A count that is at least 1.
+pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<usize>() {
+        Ok(number) => NonZeroUsize::new(number).ok_or_else(|| "must be at least 1".to_owned()),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
+}
+
+/// The number of threads.
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    count(text).map_err(|problem| format!("{problem}; leave --jobs out for one thread per core"))
+}
+
+/// The code of a check, where prune rules are not applied.
+pub(super) fn check(text: &str) -> Result<Code, String> {
+    let code = Code::ALL.iter().find(|code| code.as_str().eq_ignore_ascii_case(text));
+    code.copied().ok_or_else(|| "not the code of a check such as L201; `layerfit rules` lists them".to_owned())
+}

@@ -1,0 +1,25 @@
+//! `layerfit check`: whether a tree, or finished layers, pass.
+
+use clap::ColorChoice;
+
+use super::args::CheckArgs;
+use super::exit::Exit;
+use super::work::with_configuration;
+use super::{invoke, output, settings};
+use crate::base::error::Result;
+use crate::commands;
+
+pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
+    let CheckArgs { paths, options, gate, run, function, report: shown } = arguments;
+    invoke::refuse_without_run(run.as_deref(), function)?;
+    let (mut report, settings) = with_configuration(options, &shown.output, |settings, config, progress| {
+        let gate = settings::gate_of(gate, &settings::gate(config)?)?;
+        let report = commands::check(paths, settings, &gate, progress)?;
+        Ok((report, settings.clone()))
+    })?;
+    if let Some(handler) = run {
+        let function = invoke::function(paths, handler, function, settings.runtime)?;
+        report.add_findings(function.findings()?, &settings.severities);
+    }
+    output::report(&report, color, shown)
+}

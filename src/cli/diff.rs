@@ -1,0 +1,33 @@
+//! `layerfit diff`: two sets of layers, compared.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::args::{DiffArgs, PlanOptions};
+use super::exit::Exit;
+use super::output;
+use super::work::with_settings;
+use crate::base::error::Result;
+use crate::commands;
+use crate::report;
+
+pub(super) fn run(arguments: &DiffArgs) -> Result<Exit> {
+    let DiffArgs { old, new, input, answer } = arguments;
+    // How a tree is packed is for layerfit.toml to say: finished layers on the other side have been packed already.
+    let options = PlanOptions { input: input.clone(), ..PlanOptions::default() };
+    let (old, new) = (several(old), several(new));
+    let diff =
+        with_settings(&options, &answer.output, |settings, progress| commands::diff(&old, &new, settings, progress))?;
+    output::answer(
+        answer,
+        |detail| report::diff::table(&diff, detail),
+        || report::diff::json(&diff),
+        || report::diff::markdown(&diff),
+    )
+}
+
+/// Paths that are separated by commas.
+fn several(paths: &OsStr) -> Vec<PathBuf> {
+    paths.as_bytes().split(|byte| *byte == b',').map(|path| PathBuf::from(OsStr::from_bytes(path))).collect()
+}

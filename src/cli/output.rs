@@ -1,0 +1,111 @@
+//! The only place that prints: results to stdout, messages to stderr.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use clap::ColorChoice;
+
+use super::args::{AnswerFormat, AnswerOutput, Output, ReportFormat, ReportOutput};
+use super::color;
+use super::exit::Exit;
+use crate::base::error::{Error, Result};
+use crate::base::finding::{Finding, Severity};
+use crate::report;
+use crate::report::{Detail, Report};
+
+/// Writes to stdout.
+///
+/// # Errors
+/// When it cannot be written to. A reader that has gone away has read enough (`layerfit analyze | head`).
+pub(super) fn print(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(Error::io("write to", "standard output")),
+    }
+}
+
+/// Prints the result of a command that has no verdict.
+pub(super) fn done(result: &[u8]) -> Result<Exit> {
+    print(result)?;
+    Ok(Exit::Done)
+}
+
+/// Prints a message, in which the program is named. Where stderr is gone, nothing can be told.
+pub(super) fn message(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "layerfit: {text}");
+}
+
+/// Prints why layerfit could not do its work.
+pub(super) fn error(error: &Error, choice: ColorChoice) {
+    let mut out = std::io::stderr();
+    let name = color::of(choice, &out).severity(Severity::Error, "layerfit:");
+    let _ = writeln!(out, "{name} {error}");
+}
+
+/// Prints a finding as a message.
+pub(super) fn finding(finding: &Finding, severity: Option<Severity>) {
+    let Finding { code, subject, message: what, help, .. } = finding;
+    let severity = severity.map(|severity| format!("{severity} ")).unwrap_or_default();
+    message(format_args!("{severity}{code} {subject}: {what}\n  help: {help}"));
+}
+
+/// Where the log of a function goes.
+pub(super) fn log() -> Box<dyn Write + Send> {
+    Box::new(std::io::stderr())
+}
+
+/// How much of a table is printed.
+pub(super) fn detail(output: &Output) -> Detail {
+    if output.verbose { Detail::Full } else { Detail::Short }
+}
+
+/// The exit code that a report means.
+pub(super) fn verdict(report: &Report) -> Exit {
+    if report.passed() { Exit::Done } else { Exit::CheckFailed }
+}
+
+/// Prints a report.
+pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutput) -> Result<Exit> {
+    let output = &options.output;
+    print(&match options.format {
+        ReportFormat::Table if output.quiet => Vec::new(),
+        ReportFormat::Table => report::table(report, detail(output), color::of(choice, &std::io::stdout())),
+        ReportFormat::Json => report::json(report)?,
+        ReportFormat::Markdown => report::markdown(report),
+        ReportFormat::Sarif => report::sarif(report)?,
+        ReportFormat::Junit => report::junit(report)?,
+        ReportFormat::Html => report::html(report)?,
+    })?;
+    on_github(report)?;
+    Ok(verdict(report))
+}
+
+/// Prints an answer, which has a reader for each format.
+pub(super) fn answer(
+    options: &AnswerOutput,
+    table: impl FnOnce(Detail) -> Vec<u8>,
+    json: impl FnOnce() -> Result<Vec<u8>>,
+    markdown: impl FnOnce() -> Vec<u8>,
+) -> Result<Exit> {
+    done(&match options.format {
+        AnswerFormat::Table if options.output.quiet => Vec::new(),
+        AnswerFormat::Table => table(detail(&options.output)),
+        AnswerFormat::Json => json()?,
+        AnswerFormat::Markdown => markdown(),
+    })
+}
+
+/// In a step of GitHub Actions, the findings become annotations, and the report goes to the job summary. Annotations go to
+/// stderr, which the runner reads as well: stdout is the report's.
+fn on_github(report: &Report) -> Result<()> {
+    if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+        return Ok(());
+    }
+    let _ = std::io::stderr().write_all(&report::annotations(report));
+    let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
+    let path = std::path::Path::new(&summary);
+    let mut file =
+        std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("write", path))?;
+    file.write_all(&report::markdown(report)).map_err(Error::io("write", path))
+}

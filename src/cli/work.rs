@@ -1,0 +1,68 @@
+//! Work on a tree or on layers: with the settings that options and layerfit.toml ask for, with as many threads as wanted, and
+//! with a progress bar.
+
+use std::path::PathBuf;
+
+use super::args::{Output, PlanOptions};
+use super::config::Config;
+use super::{output, progress, settings};
+use crate::base::error::{Error, Result};
+use crate::base::progress::Progress;
+use crate::plan::Settings;
+
+/// The configuration file that counts here, and its path.
+///
+/// # Errors
+/// When it cannot be read, or is not as it must be.
+pub(super) fn configuration(named: Option<&PathBuf>, quiet: bool) -> Result<Config> {
+    let (config, file) = Config::find(named.map(PathBuf::as_path), &working_directory()?)?;
+    if let Some(file) = file.filter(|_| !quiet && named.is_none()) {
+        output::message(format_args!("settings from {}", file.display()));
+    }
+    Ok(config)
+}
+
+/// The working directory.
+///
+/// # Errors
+/// When it is gone.
+pub(super) fn working_directory() -> Result<PathBuf> {
+    std::env::current_dir().map_err(Error::io("find", "the working directory"))
+}
+
+/// Does work with settings.
+///
+/// # Errors
+/// When the settings are wrong, or the work fails.
+pub(super) fn with_settings<T: Send>(
+    options: &PlanOptions,
+    output: &Output,
+    work: impl Fn(&Settings, &dyn Progress) -> Result<T> + Send + Sync,
+) -> Result<T> {
+    with_configuration(options, output, |settings, _, progress| work(settings, progress))
+}
+
+/// Does work with settings, and with the configuration file that some of them are from.
+///
+/// # Errors
+/// When the settings are wrong, or the work fails.
+pub(super) fn with_configuration<T: Send>(
+    options: &PlanOptions,
+    output: &Output,
+    work: impl Fn(&Settings, &Config, &dyn Progress) -> Result<T> + Send + Sync,
+) -> Result<T> {
+    let config = configuration(options.input.config.as_ref(), output.quiet)?;
+    let settings = settings::settings(options, &config)?;
+    let progress = progress::bar(output.quiet);
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(jobs) = output.jobs {
+        pool = pool.num_threads(jobs.into());
+    }
+    let pool = pool.build().map_err(|error| Error::Usage {
+        message: format!("cannot start {} threads: {error}", output.jobs.map_or(0, std::num::NonZero::get)),
+        help: "give a smaller number with --jobs".to_owned(),
+    })?;
+    let done = pool.install(|| work(&settings, &config, progress.as_ref()));
+    progress.done();
+    done
+}
