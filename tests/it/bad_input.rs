@@ -4,7 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::support::{Run, World, assert_finding, assert_no_finding, findings};
+use crate::support::{Run, World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use layerfit::finding::Code;
 
 #[test]
 fn a_missing_root_is_an_error_that_names_it() {
@@ -91,6 +92,7 @@ fn an_unreadable_file_and_directory_are_errors_and_the_rest_goes_on() {
     assert_eq!(report["totals"]["scanned"]["files"], 1);
     world.mode("shut", 0o444);
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "S105");
+    assert_fired_and_nearly_missed(Code::Unreadable);
 }
 
 #[test]

@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::support::{
+    World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, oracle, zip_entries,
+};
+use layerfit::finding::Code;
 use serde_json::Value;
-use crate::support::{World, assert_finding, assert_no_finding, findings, oracle, zip_entries};
 
 /// The root of a build host beside the tree: this machine's loader, and libraries made by the test in /usr/lib64.
 fn host(world: &World) -> PathBuf {
@@ -104,6 +107,7 @@ fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the
     // The tree itself is as it was, and the finished zips check out.
     assert!(!world.root().join("lib/libgfortran.so.5").exists());
     assert_eq!(world.json(&["check", "out"]).0, 0);
+    assert_fired_and_nearly_missed(Code::Bundled);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{World, assert_finding, assert_no_finding, findings};
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use layerfit::finding::Code;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -171,6 +172,7 @@ fn links_that_a_zipper_followed_are_told_and_kept_ones_are_not() {
     for near in ["kept.zip", "two.zip"] {
         assert_no_finding(&world.json(&["check", near]).1, "Z115");
     }
+    assert_fired_and_nearly_missed(Code::FlattenedLinks);
 }
 
 #[test]
@@ -203,6 +205,7 @@ fn what_two_layers_have_alike_is_told_once_for_each_two() {
         "high.zip replaces 2 files of the package of low.zip with other content",
     );
     assert_no_finding(&world.json(&["check", "high.zip"]).1, "Z114");
+    assert_fired_and_nearly_missed(Code::Repeated);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use crate::support::{World, assert_finding, assert_no_finding, findings};
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use layerfit::finding::Code;
 
 fn script(world: &World, path: &str, text: &str) {
     world.file(path, text).mode(path, 0o755);
@@ -166,6 +167,7 @@ fn the_which_that_r_has_compiled_in_is_missed() {
     let world = World::new();
     world.r().file("R/lib/R/library/base/R/base.rdb", database("/opt/bin/which")).program("bin/which", &[], &[]);
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+    assert_fired_and_nearly_missed(Code::WhichMissing);
 }
 
 /// What makes a tree, and what is said of it.

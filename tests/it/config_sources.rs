@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
 use crate::support::World;
+use serde_json::{Value, json};
 
 const FILE: &str = "runtime = \"provided.al2\"\nselect = [\"datasets\"]\n\n[limits]\nlayers = 3\nfunction-size = \"3MB\"\n\n\
                     [[layer]]\nname = \"runtime\"\nholds = [\"r\"]\n\n[[layer]]\nname = \"rest\"\nholds = [\"*\"]\n";

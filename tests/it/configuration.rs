@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use crate::support::{
+    Run, World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, noise, zip_entries,
+};
+use layerfit::finding::Code;
 use serde_json::Value;
-use crate::support::{Run, World, assert_finding, assert_no_finding, noise, zip_entries};
 
 fn config(world: &World, text: &str) {
     fs::write(world.beside("layerfit.toml"), text).expect("written");
@@ -175,6 +178,7 @@ fn named_layers_hold_what_they_are_meant_to_hold() {
     let names: Vec<String> = layers(&report).into_keys().collect();
     assert_eq!(names, ["layer-1", "one", "three", "two"]);
     assert_eq!(report["packing"]["optimal"], true);
+    assert_fired_and_nearly_missed(Code::NotInItsLayer);
 }
 
 #[test]

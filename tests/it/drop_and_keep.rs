@@ -1,7 +1,7 @@
 //! `--drop` and `--keep` do what they name, whatever the rules say; the report shows what went, and the checks what breaks.
 
-use serde_json::Value;
 use crate::support::{World, assert_finding, assert_no_finding, findings, zip_entries};
+use serde_json::Value;
 
 const LIBRARY: &str = "R/lib/R/library";
 

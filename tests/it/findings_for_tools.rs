@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::Value;
 use crate::support::{Run, World};
+use serde_json::Value;
 
 /// A tree with an error, a warning and a remark, and names that mean something to XML, URIs and GitHub.
 fn world() -> World {

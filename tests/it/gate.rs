@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use serde_json::Value;
 use crate::support::{World, assert_finding, assert_no_finding, findings, noise};
+use serde_json::Value;
 
 /// A tree of one R with a package of `bytes` that do not compress.
 fn world(bytes: usize) -> World {

@@ -3,8 +3,9 @@
 
 use std::fs;
 
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use layerfit::finding::Code;
 use serde_json::Value;
-use crate::support::{World, assert_finding, assert_no_finding, findings};
 
 /// R, and packages that need each other: a → b, and c by itself, with a library that only c's code loads.
 fn world() -> World {
@@ -50,6 +51,7 @@ fn what_no_source_uses_goes_with_its_libraries_and_what_is_used_keeps_what_it_ne
     let (_, report) = plan(&world, &["--handler", "code", "--keep", "pkg:cc"]);
     assert!(kept_packages(&report).contains(&"cc".to_owned()));
     assert_no_finding(&report, "R110");
+    assert_fired_and_nearly_missed(Code::SuggestedAndDropped);
 }
 
 #[test]
@@ -131,4 +133,5 @@ fn what_a_run_opened_stays_whatever_a_rule_takes_it_for() {
     let run = world.run(&["plan", "ROOT", "--trace", "no.log"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("no.log: it holds no call as strace writes them"), "{}", run.stderr);
+    assert_fired_and_nearly_missed(Code::OpenedInRun);
 }

@@ -1,7 +1,7 @@
 //! A needed library is found where the loader in Lambda would find it, for the process that loads it.
 
-use serde_json::Value;
 use crate::support::{World, assert_finding, assert_no_finding, findings};
+use serde_json::Value;
 
 /// How the needed library `soname` of the object at `path` was found: each `found path process`.
 fn found(report: &Value, path: &str, soname: &str) -> Vec<String> {

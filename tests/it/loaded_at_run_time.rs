@@ -1,7 +1,7 @@
 //! What no DT_NEEDED names and is loaded all the same: plugins, what an ELF note tells of; and what nothing loads at all.
 
-use serde_json::Value;
 use crate::support::{World, assert_finding, assert_no_finding, findings};
+use serde_json::Value;
 
 const NOTE: &str = "__attribute__((section(\".note.dlopen\"), used, aligned(4)))\n\
     static const struct { unsigned namesz, descsz, type; char name[4]; char desc[DESC]; } note =\n\

@@ -3,12 +3,12 @@
 
 use std::fs;
 
+use crate::support::World;
+use crate::support::oracle::{self, Trace};
 use layerfit::facts::read_facts;
 use layerfit::resolve::{Edge, Image, Outcome, Process, ProcessEnvironment, View};
 use layerfit::rules::RuntimeProfile;
 use layerfit::scan::{Place, scan_directory};
-use crate::support::World;
-use crate::support::oracle::{self, Trace};
 
 /// The environment of Lambda's programs, with a working directory that every tree here has.
 fn environment() -> ProcessEnvironment {

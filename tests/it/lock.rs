@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde_json::Value;
 use crate::support::{World, noise};
+use serde_json::Value;
 
 const PACK: [&str; 8] = ["pack", "ROOT", "-o", "OUT", "--lock", "my.lock", "--max-zipped", "100KB"];
 

@@ -1,7 +1,7 @@
 //! The report ends with what could be done next; each step, done, saves exactly the bytes and layers that it names.
 
-use serde_json::Value;
 use crate::support::{World, noise};
+use serde_json::Value;
 
 fn zipped(report: &Value) -> (i64, i64, i64) {
     let kept = &report["totals"]["kept"];

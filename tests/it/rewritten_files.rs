@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{World, assert_finding, assert_no_finding, zip_entries};
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, zip_entries};
+use layerfit::finding::Code;
 
 /// A program with debug data, and where it is packed.
 fn with_debug_data() -> World {
@@ -89,6 +90,7 @@ fn a_file_can_be_left_out_and_one_with_an_archive_behind_it_is_left_alone() {
     let (content, report) = packed(&world, &[]);
     assert_eq!(content, with_archive);
     assert_finding(&report, "T101", "bin/tool", "34 bytes lie behind its last section");
+    assert_fired_and_nearly_missed(Code::NotStripped);
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use crate::support::World;
+use crate::support::function::sandboxes_can_be_made;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use crate::support::World;
-use crate::support::function::sandboxes_can_be_made;
 
 #[test]
 fn events_come_with_their_headers_and_again_until_they_are_answered() {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{Run, World, noise};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// An output of one file's layer, and a tree that takes a while to pack.
 fn world() -> World {

@@ -3,9 +3,10 @@
 
 use std::fs;
 
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, oracle};
+use layerfit::finding::Code;
 use layerfit::resolve::ProcessEnvironment;
 use layerfit::rules::RuntimeProfile;
-use crate::support::{World, assert_finding, assert_no_finding, findings, oracle};
 
 /// A library `lib/libv.so` with these versions, each with a function of its own.
 fn versioned(world: &World, versions: &[&str]) {
@@ -51,6 +52,7 @@ fn a_version_that_the_library_in_the_tree_lacks_is_an_error_with_the_symbol_that
     if let Some(said) = complaints(&world, false) {
         assert!(said.contains("version `V_1.10' not found (required by /opt/bin/tool)"), "{said}");
     }
+    assert_fired_and_nearly_missed(Code::VersionTooNew);
 }
 
 #[test]
@@ -66,6 +68,7 @@ fn a_library_without_versions_is_a_remark_for_the_loader_goes_on() {
     if let Some(said) = complaints(&world, false) {
         assert!(said.contains("no version information available"), "{said}");
     }
+    assert_fired_and_nearly_missed(Code::NoVersionInformation);
 }
 
 #[test]
@@ -108,6 +111,7 @@ fn glibc_private_is_no_number_and_belongs_to_one_build() {
     assert_finding(&report, "L207", "bin/tool", "GLIBC_PRIVATE of libc.so.6");
     world.program("bin/tool", &[], &["-lc"]);
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "L207");
+    assert_fired_and_nearly_missed(Code::PrivateVersion);
 }
 
 #[test]
@@ -133,6 +137,7 @@ fn a_symbol_that_nobody_defines_is_a_warning_and_a_weak_one_is_none() {
         &["-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libv.so"],
     );
     assert_no_finding(&world.json(&["analyze", "ROOT", "--runtime", "host"]).1, "L205");
+    assert_fired_and_nearly_missed(Code::UndefinedSymbol);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `why` says for whom something is kept, by the shortest way or by all, or what dropped it; and where the loader looks.
 
-use serde_json::Value;
 use crate::support::World;
+use serde_json::Value;
 
 const LIBRARY: &str = "R/lib/R/library";
 

@@ -5,12 +5,16 @@ pub(crate) mod function;
 pub(crate) mod oracle;
 pub(crate) mod raw_zip;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
+use layerfit::finding::Code;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -198,10 +202,16 @@ impl World {
     }
 }
 
-/// The cache of all runs of one test program: they share it as a user's runs do, and the user's own is left alone.
+/// The cache of all runs: they share it as a user's runs do, and the user's own is left alone. It begins empty, and lies
+/// where cargo cleans up: a static is never dropped, and a temporary directory in one would stay.
 fn cache_home() -> &'static Path {
-    static HOME: std::sync::OnceLock<TempDir> = std::sync::OnceLock::new();
-    HOME.get_or_init(|| tempfile::tempdir().expect("a directory")).path()
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir_all(&home).expect("made");
+        home
+    })
 }
 
 impl Run {
@@ -237,10 +247,24 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+thread_local! {
+    /// Codes that this test asked reports for, and whether there was a finding: each test has a thread of its own.
+    static ASKED: RefCell<BTreeSet<(String, bool)>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Asserts that this test has seen a report with a finding of this code, and one without.
+#[track_caller]
+pub(crate) fn assert_fired_and_nearly_missed(code: Code) {
+    for fired in [true, false] {
+        let seen = ASKED.with_borrow(|asked| asked.contains(&(code.as_str().to_owned(), fired)));
+        assert!(seen, "this test has no report {} {code}", if fired { "with" } else { "without" });
+    }
+}
+
 /// The findings of a report with this code: subject and message.
 pub(crate) fn findings(report: &Value, code: &str) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
-    report["findings"]
+    let found: Vec<(String, String)> = report["findings"]
         .as_array()
         .expect("findings")
         .iter()
@@ -249,7 +273,9 @@ pub(crate) fn findings(report: &Value, code: &str) -> Vec<(String, String)> {
             assert!(!text(&finding["help"]).is_empty(), "a finding names the remedy: {finding}");
             (text(&finding["subject"]), text(&finding["message"]))
         })
-        .collect()
+        .collect();
+    ASKED.with_borrow_mut(|asked| asked.insert((code.to_owned(), !found.is_empty())));
+    found
 }
 
 /// Asserts that there is exactly one finding with this code, about `subject`, whose message has `words`.
