@@ -5,7 +5,7 @@
 //! held against what the resolver says for `--runtime host`. Prints the count of edges and of differences; exits with 1
 //! when there are any, with 77 when this machine allows no mounts.
 
-#[path = "../tests/support/oracle.rs"]
+#[path = "../tests/it/support/oracle.rs"]
 mod oracle;
 
 use std::os::unix::process::CommandExt;

@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn code_to_copy_keeps_its_lines_in_every_format() {
         for format in [AnswerFormat::Table, AnswerFormat::Markdown] {
-            let page = String::from_utf8(page(Some("C103"), &[], format).expect("built in")).expect("UTF-8");
+            let page = String::from_utf8(
+                page(&RulesArgs { code: Some("C103".to_owned()), rules: Vec::new(), format }).expect("built in"),
+            )
+            .expect("UTF-8");
             assert!(page.lines().any(|line| line.trim_start() == "base <- baseenv()"), "{page}");
         }
     }

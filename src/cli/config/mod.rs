@@ -305,7 +305,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::args::Cli;
+    use crate::cli::args::Cli;
 
     /// Keys that no option sets.
     const KEYS_ALONE: [&str; 6] = ["budget", "finding", "layer", "publish", "r-libs-user", "relocate"];

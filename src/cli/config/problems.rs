@@ -248,8 +248,8 @@ fn covers(outer: &Range<usize>, inner: &Range<usize>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Config;
     use super::*;
-    use crate::cli::Config;
 
     fn problems(text: &str) -> Vec<String> {
         read::<Config>("f", text).err().unwrap_or_default()

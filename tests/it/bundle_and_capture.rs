@@ -1,0 +1,245 @@
+//! `--bundle` takes what only the build host has, with what that needs; `runtime capture` writes a profile of any root.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::support::{
+    World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, oracle, zip_entries,
+};
+use layerfit::base::finding::Code;
+use serde_json::Value;
+
+/// The root of a build host beside the tree: this machine's loader, and libraries made by the test in /usr/lib64.
+fn host(world: &World) -> PathBuf {
+    let root = world.beside("host");
+    fs::create_dir_all(root.join("usr/lib64")).expect("made");
+    fs::create_dir_all(root.join("usr/bin")).expect("made");
+    symlink("/usr/lib64", root.join("lib64")).expect("linked");
+    // Not through the link, which leads out of this root for everybody but layerfit.
+    let inside = oracle::INTERPRETER.trim_start_matches('/');
+    let interpreter = if inside.starts_with("lib64/") { root.join("usr").join(inside) } else { root.join(inside) };
+    fs::create_dir_all(interpreter.parent().expect("a directory")).expect("made");
+    // The directories that the loader has compiled in are changed to those of Amazon Linux.
+    let mut loader = fs::read(fs::canonicalize(oracle::INTERPRETER).expect("there")).expect("read");
+    let array = loader.windows(5).position(|w| w == b"\0/lib" || w == b"\0/usr").map(|at| at + 1);
+    let array = array.and_then(|from| (from..loader.len()).find(|at| is_array(&loader[*at..])));
+    let at = array.expect("the loader's directories");
+    let end = at + array_length(&loader[at..]);
+    loader[at..end].fill(0);
+    loader[at..at + 19].copy_from_slice(b"/lib64/\0/usr/lib64/");
+    // Another copy of the array, where there is one, goes as well.
+    let mut from = end;
+    while let Some(next) = (from..loader.len()).find(|at| is_array(&loader[*at..])) {
+        from = next + array_length(&loader[next..]);
+        loader[next..from].fill(0);
+    }
+    let real = root.join("usr/lib64/ld.so");
+    fs::write(&real, loader).expect("written");
+    symlink("/usr/lib64/ld.so", interpreter).expect("linked");
+    root
+}
+
+fn array_length(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while bytes[length..].starts_with(b"/") {
+        let end = bytes[length..].iter().position(|b| *b == 0).expect("ends");
+        if end == 0 || bytes[length + end - 1] != b'/' {
+            break;
+        }
+        length += end + 1;
+    }
+    length
+}
+
+fn is_array(bytes: &[u8]) -> bool {
+    (bytes.starts_with(b"/lib") || bytes.starts_with(b"/usr/lib")) && array_length(bytes) > 9
+}
+
+/// Moves a library from the tree to the host.
+fn to_host(world: &World, host: &Path, path: &str) {
+    let name = Path::new(path).file_name().expect("a name");
+    fs::rename(world.root().join(path), host.join("usr/lib64").join(name)).expect("moved");
+}
+
+fn bundled(report: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let taken = report["bundled"].as_array().expect("bundled").iter();
+    taken.map(|bundled| (text(&bundled["path"]), text(&bundled["needed_by"]))).collect()
+}
+
+#[test]
+fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the_image_has() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libquadmath.so.0", &[], &[]).library("lib/libz.so.1", &[], &[]).library(
+        "lib/libc.so.6",
+        &[],
+        &[],
+    );
+    let needed = ["lib/libquadmath.so.0", "lib/libz.so.1", "lib/libc.so.6"];
+    world.library("lib/libgfortran.so.5", &needed, &[]).program("bin/tool", &["lib/libgfortran.so.5"], &[]);
+    for path in [&needed[..], &["lib/libgfortran.so.5"]].concat() {
+        to_host(&world, &host, path);
+    }
+    // A link on the host: what is taken is the file.
+    fs::rename(host.join("usr/lib64/libquadmath.so.0"), host.join("usr/lib64/libquadmath.so.0.0.0")).expect("renamed");
+    symlink("libquadmath.so.0.0.0", host.join("usr/lib64/libquadmath.so.0")).expect("linked");
+    let sysroot = host.to_str().expect("UTF-8");
+
+    let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "bin/tool", "needs libgfortran.so.5");
+    assert_no_finding(&report, "L209");
+    let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", sysroot]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    let expected = [("lib/libgfortran.so.5", "bin/tool"), ("lib/libquadmath.so.0", "lib/libgfortran.so.5")];
+    assert_eq!(bundled(&report), expected.map(|(path, by)| (path.to_owned(), by.to_owned())));
+    let from = format!("taken from {}/usr/lib64/libquadmath.so.0.0.0", host.display());
+    assert!(findings(&report, "L209").iter().any(|(_, message)| message.contains(&from)), "{report:#}");
+    let zipped = zip_entries(&world.beside("out/layer-1.zip"));
+    let content = fs::read(host.join("usr/lib64/libquadmath.so.0.0.0")).expect("read");
+    assert!(
+        zipped
+            .iter()
+            .any(|(name, mode, bytes)| name == "lib/libquadmath.so.0" && mode & 0o444 == 0o444 && *bytes == content)
+    );
+    // The tree itself is as it was, and the finished zips check out.
+    assert!(!world.root().join("lib/libgfortran.so.5").exists());
+    assert_eq!(world.json(&["check", "out"]).0, 0);
+    assert_fired_and_nearly_missed(Code::Bundled);
+}
+
+#[test]
+fn where_lib_is_a_link_the_library_goes_where_it_leads_and_where_it_is_a_file_that_is_an_error() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("x/libown.so.1", &[], &[]).program("bin/tool", &["x/libown.so.1"], &[]);
+    to_host(&world, &host, "x/libown.so.1");
+    world.directory("lib64").file("lib64/note", "x").link("lib", "lib64");
+    let bundle = ["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (code, report) = world.json(&bundle);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_eq!(bundled(&report), [("lib64/libown.so.1".to_owned(), "bin/tool".to_owned())]);
+    let names: Vec<String> = zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect();
+    assert!(names.contains(&"lib64/libown.so.1".to_owned()) && !names.iter().any(|name| name.starts_with("lib/")));
+    fs::remove_file(world.root().join("lib")).expect("removed");
+    world.file("lib", "a file");
+    let run = world.run(&bundle);
+    assert!(run.code == 2 && run.stderr.contains("lib in the tree is a file"), "{}", run.stderr);
+}
+
+#[test]
+fn a_part_of_glibc_is_never_taken() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libnsl.so.1", &[], &[]).program("bin/tool", &["lib/libnsl.so.1"], &[]);
+    to_host(&world, &host, "lib/libnsl.so.1");
+    let (code, report) = world.json(&["analyze", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "bin/tool", "needs libnsl.so.1");
+    assert_eq!(bundled(&report), []);
+}
+
+#[test]
+fn what_the_host_has_not_stays_missing_and_a_root_that_is_not_there_is_an_error() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libgone.so", &[], &[]).program("bin/tool", &["lib/libgone.so"], &[]);
+    fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    assert_eq!((code, findings(&report, "L201").len()), (1, 1));
+    let help = |report: &serde_json::Value| report["findings"][0]["help"].as_str().expect("help").to_owned();
+    assert!(help(&report).starts_with("--bundle did not find libgone.so"), "{}", help(&report));
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert!(help(&report).starts_with("--bundle takes libgone.so"), "{}", help(&report));
+    let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", "nowhere"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("--sysroot nowhere: is no directory"), "{}", run.stderr);
+    let empty = world.beside("empty-root");
+    fs::create_dir(&empty).expect("a directory");
+    let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", empty.to_str().expect("UTF-8")]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("has none of /lib64/ld-linux-x86-64.so.2"), "{}", run.stderr);
+    assert_eq!(world.run(&["analyze", "ROOT", "--sysroot", "/"]).code, 2, "--sysroot goes with --bundle");
+}
+
+#[test]
+fn a_captured_profile_has_the_libraries_versions_and_commands_of_the_root() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libown.so.1", &[], &[]).program("bin/tool", &["lib/libown.so.1"], &[]);
+    to_host(&world, &host, "lib/libown.so.1");
+    fs::write(host.join("usr/bin/owncommand"), "x").expect("written");
+    let sysroot = host.to_str().expect("UTF-8");
+    let run = world.run(&["runtime", "capture", "--sysroot", sysroot, "mine"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "mine.toml: use it with --runtime mine.toml\n"), "{}", run.stderr);
+    let text = fs::read_to_string(world.beside("mine.toml")).expect("written");
+    assert!(text.contains("/usr/lib64/libown.so.1") && text.contains("\"owncommand\""), "{text}");
+    assert!(text.contains("\"/lib64\"") && text.contains("glibc-hwcaps") == cfg!(target_arch = "x86_64"), "{text}");
+
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "mine.toml"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_eq!(report["runtime"], "mine");
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 1, "the built-in runtime has no such library");
+    // What is there is not written over; what the root lacks is said.
+    let run = world.run(&["runtime", "capture", "--sysroot", sysroot, "mine"]);
+    assert!(run.code == 2 && run.stderr.contains("mine.toml: already exists"), "{}", run.stderr);
+    fs::create_dir(world.beside("empty")).expect("made");
+    let run = world.run(&["runtime", "capture", "--sysroot", "empty", "other"]);
+    assert!(run.code == 2 && run.stderr.contains("has none of /lib64/ld-linux"), "{}", run.stderr);
+    assert_eq!(world.run(&["runtime", "capture", "--sysroot", sysroot, "provided"]).code, 2, "a built-in name");
+}
+
+#[test]
+fn a_captured_host_says_what_the_host_says() {
+    let world = World::new();
+    world.c(
+        "bin/tool",
+        "#include <math.h>\nint main(int c, char **v) { return (int)log((double)c); }\n",
+        &[],
+        &["-lm"],
+    );
+    world.mode("bin/tool", 0o755);
+    assert_eq!(world.run(&["runtime", "capture", "--sysroot", "/", "here"]).code, 0);
+    let (code, captured) = world.json(&["analyze", "ROOT", "--runtime", "here.toml"]);
+    assert_eq!(code, 0, "{:#}", captured["findings"]);
+    let (code, read) = world.json(&["analyze", "ROOT", "--runtime", "host"]);
+    assert_eq!(code, 0);
+    let sonames = |report: &Value| -> Vec<Value> {
+        report["objects"][0]["needed"]
+            .as_array()
+            .expect("needed")
+            .iter()
+            .map(|needed| needed["soname"].clone())
+            .collect()
+    };
+    assert_eq!(sonames(&captured), sonames(&read));
+    // Versions are compared too: one that no glibc has is missed in both.
+    let text = fs::read_to_string(world.beside("here.toml")).expect("read");
+    fs::write(world.beside("older.toml"), text.replace("\"GLIBC_2.29\"", "\"GLIBC_2.29x\"")).expect("written");
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "older.toml"]);
+    assert_eq!(code, 1);
+    assert!(findings(&report, "L204").iter().any(|(_, message)| message.contains("GLIBC_2.29 of libm.so.6")));
+    assert_no_finding(&captured, "L204");
+}
+
+#[test]
+fn a_bundled_library_can_be_dropped_and_does_not_come_back() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libdeep.so.1", &[], &[]).library("lib/libh.so.1", &["lib/libdeep.so.1"], &[]);
+    world.program("bin/tool", &["lib/libh.so.1"], &[]);
+    to_host(&world, &host, "lib/libh.so.1");
+    to_host(&world, &host, "lib/libdeep.so.1");
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (code, report) = world.json(&bundle);
+    let names: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!((code, names), (0, vec!["lib/libdeep.so.1".to_owned(), "lib/libh.so.1".to_owned()]));
+    // What only it needs goes with it, though that came from the host too.
+    let (code, report) = world.json(&[&bundle[..], &["--drop", "libh.so.1"]].concat());
+    assert_eq!((code, bundled(&report)), (1, vec![]));
+    assert_finding(&report, "L201", "bin/tool", "needs libh.so.1");
+    let (code, report) = world.json(&[&bundle[..], &["--keep", "libh.so.1"]].concat());
+    assert_eq!((code, bundled(&report).len()), (0, 2), "what is to be kept may come by --bundle");
+}

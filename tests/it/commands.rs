@@ -1,0 +1,258 @@
+//! What starts scripts, and what the scripts on the way to an invocation run, is in the tree, in the image, or missed.
+
+use std::io::Write;
+
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use layerfit::base::finding::Code;
+
+fn script(world: &World, path: &str, text: &str) {
+    world.file(path, text).mode(path, 0o755);
+}
+
+#[test]
+fn a_command_of_the_bootstrap_that_the_image_lacks_is_an_error_that_names_a_runtime_with_it() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\nset -e\nwhile true; do\n  curl -sS x | grep y\n  tar -xf z\ndone\n");
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2"]);
+    assert_eq!(code, 1);
+    let found = findings(&report, "C102");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].1.contains("runs curl (line 4)") && found[1].1.contains("runs tar (line 5)"), "{found:?}");
+    // al2023 has curl, and no tar either.
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_finding(&report, "C102", "bootstrap", "runs tar");
+    // One that is closed to new functions has it, and is recommended to nobody.
+    assert!(!report["findings"][0]["help"].as_str().expect("help").contains("provided"));
+    assert_no_finding(&world.json(&["analyze", "ROOT", "--runtime", "provided"]).1, "C102");
+}
+
+#[test]
+fn a_command_in_the_tree_is_found_and_kept_for_the_script() {
+    let world = World::new();
+    world.program("bin/curl", &[], &[]);
+    script(&world, "bootstrap", "#!/bin/sh\ncurl x\n");
+    let (code, report) = world.json(&["plan", "ROOT", "--runtime", "provided.al2", "--select", "network-commands"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "P101", "bin/curl", "bootstrap needs it");
+    // Where the image has the command first, the one in the tree is not run, and may go.
+    let (_, report) = world.json(&["plan", "ROOT", "--select", "network-commands"]);
+    assert_no_finding(&report, "P101");
+}
+
+#[test]
+fn what_the_bootstrap_reads_and_runs_is_followed() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/bash\nBASE=/opt/etc\n. \"$BASE/functions\"\nstart\nexec /opt/run.sh\n");
+    world.file("etc/functions", "start() { jq . ; }\n");
+    script(&world, "run.sh", "#!/bin/sh\nless x\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let subjects: Vec<(String, String)> =
+        findings(&report, "C102").into_iter().map(|(subject, message)| (subject, message[..9].to_owned())).collect();
+    assert_eq!(subjects, [("etc/functions".into(), "runs jq (".into()), ("run.sh".into(), "runs less".into())]);
+    // What the bootstrap reads is its own; what it runs may fail without it.
+    let severity = |subject: &str| {
+        let found = report["findings"].as_array().expect("findings").iter().find(|f| f["subject"] == subject);
+        found.expect("there")["severity"].as_str().expect("text").to_owned()
+    };
+    assert_eq!([severity("etc/functions"), severity("run.sh")], ["error", "warning"]);
+}
+
+#[test]
+fn a_path_that_the_script_sets_is_searched() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    for path in ["/opt/R/bin:$PATH", "\"${PATH}:/opt/R/bin\"", "/opt/R/bin"] {
+        script(&world, "bootstrap", &format!("#!/bin/sh\nexport PATH={path}\nRscript x.R\n"));
+        assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C102");
+    }
+    script(&world, "bootstrap", "#!/bin/sh\nRscript x.R\n");
+    assert_finding(&world.json(&["analyze", "ROOT"]).1, "C102", "bootstrap", "runs Rscript");
+}
+
+#[test]
+fn the_bootstrap_of_the_recipe_by_hand_is_understood() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    let text = "#!/bin/sh\nexport PYTHONPATH=/opt/python\n\
+        SCRIPT=$LAMBDA_TASK_ROOT/$(echo \"$_HANDLER\" | cut -d. -f1).r\nwhile true\ndo\n    HEADERS=\"$(mktemp)\"\n\
+        EVENT_DATA=$(curl -sS -LD \"$HEADERS\" -X GET \"http://${AWS_LAMBDA_RUNTIME_API}/next\")\n\
+        ID=$(grep -Fi Lambda-Runtime-Aws-Request-Id \"$HEADERS\" | tr -d '[:space:]' | cut -d: -f2)\n\
+        /opt/R/bin/Rscript $SCRIPT\n    curl -X POST \"http://x/$ID/response\" -d \"$RESPONSE\"\ndone\n";
+    script(&world, "bootstrap", text);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    for code in ["C101", "C102", "C104"] {
+        assert_no_finding(&report, code);
+    }
+    // provided.al2 has no curl, and everything else.
+    let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2"]);
+    assert_finding(&report, "C102", "bootstrap", "runs curl (lines 7, 10)");
+}
+
+#[test]
+fn a_command_that_is_asked_for_first_is_a_remark() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\nif command -v jq >/dev/null; then jq . ; fi\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "C102", "bootstrap", "asks first");
+}
+
+#[test]
+fn what_may_be_a_function_of_a_file_that_is_not_read_is_no_error() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\n. \"$LAMBDA_TASK_ROOT/handler.sh\"\nhandle_it x\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "C102", "bootstrap", "runs handle_it");
+    assert_finding(&report, "C104", "bootstrap", "line 2: reads /var/task/handler.sh");
+}
+
+#[test]
+fn what_cannot_be_followed_is_said_and_scripts_that_no_invocation_runs_are_left_alone() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\n$HANDLER_COMMAND x\n");
+    script(&world, "bin/bzmore", "#!/bin/sh\nmore x\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "C104", "bootstrap", "line 2: $HANDLER_COMMAND x");
+    assert_no_finding(&report, "C102");
+}
+
+#[test]
+fn an_interpreter_that_is_nowhere_is_an_error_on_the_way_and_a_warning_elsewhere() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/bash\r\necho x\r\n");
+    script(&world, "bin/c_rehash", "#!/usr/bin/env perl\n");
+    script(&world, "bin/fine", "#!/usr/bin/env bash\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let found = findings(&report, "C101");
+    assert_eq!(found.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["bootstrap", "bin/c_rehash"]);
+    assert!(found[0].1.contains("/bin/bash\\r") && found[1].1.contains("is run by perl"), "{found:?}");
+}
+
+#[test]
+fn an_interpreter_in_the_tree_is_found() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    script(&world, "bin/job", "#!/opt/R/bin/Rscript\n");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C101");
+}
+
+/// A lazy-load database with this string in it, as R writes one.
+fn database(text: &str) -> Vec<u8> {
+    let mut record = vec![0, 4, 0, 9];
+    record.extend(u32::try_from(text.len()).expect("short").to_be_bytes());
+    record.extend(text.as_bytes());
+    let mut bytes = u32::try_from(record.len()).expect("short").to_be_bytes().to_vec();
+    let mut zlib = flate2::write::ZlibEncoder::new(&mut bytes, flate2::Compression::default());
+    zlib.write_all(&record).expect("compressed");
+    zlib.finish().expect("compressed");
+    bytes
+}
+
+#[test]
+fn the_which_that_r_has_compiled_in_is_missed() {
+    let world = World::new();
+    world.r().file("R/lib/R/library/base/R/base.rdb", database("/usr/bin/which"));
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "C103", "R/lib/R/library/base/R/base.rdb", "runs /usr/bin/which");
+    assert_no_finding(&world.json(&["analyze", "ROOT", "--runtime", "provided"]).1, "C103");
+    // Another Sys.which in the site's profile, or a `which` of the tree's own, is the way out.
+    world.file("R/lib/R/etc/Rprofile.site", "assign('Sys.which', f, baseenv())\n");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+    let world = World::new();
+    world.r().file("R/lib/R/library/base/R/base.rdb", database("/opt/bin/which")).program("bin/which", &[], &[]);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+    assert_fired_and_nearly_missed(Code::WhichMissing);
+}
+
+/// What makes a tree, and what is said of it.
+type Case<'a> = (&'a dyn Fn(&World), &'a str);
+
+#[test]
+fn what_lambda_starts_and_the_kernel_refuses_is_an_error_with_the_reason() {
+    let refused = |make: &dyn Fn(&World)| {
+        let world = World::new();
+        make(&world);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1);
+        findings(&report, "C105")
+            .into_iter()
+            .map(|(subject, message)| format!("{subject} {message}"))
+            .collect::<String>()
+    };
+    let cases: [Case<'_>; 7] = [
+        (&|world| _ = world.file("bootstrap", "#!/bin/sh\n"), "bootstrap is not executable"),
+        (&|world| script(world, "bootstrap", "echo x\n"), "bootstrap begins with neither #! nor"),
+        (&|world| script(world, "bootstrap", "\u{feff}#!/bin/sh\n"), "bootstrap begins with a byte order mark"),
+        (&|world| script(world, "bootstrap", "#!\n"), "bootstrap has #! and no interpreter"),
+        (&|world| script(world, "bootstrap", ""), "bootstrap is empty"),
+        (&|world| _ = world.directory("bootstrap").file("bootstrap/x", "x"), "bootstrap is a directory"),
+        (&|world| _ = world.file("extensions/watch", "#!/bin/sh\n"), "extensions/watch is not executable"),
+    ];
+    for (make, words) in cases {
+        let found = refused(make);
+        assert!(found.contains(words), "{words}: {found}");
+    }
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\necho x\n");
+    world.program("extensions/watch", &[], &[]).directory("extensions/data").file("extensions/data/x", "x");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C105");
+}
+
+#[test]
+fn extensions_are_started_as_the_bootstrap_is() {
+    let world = World::new();
+    script(&world, "extensions/watch", "#!/bin/sh\njq .\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "C102", "extensions/watch", "runs jq");
+}
+
+#[test]
+fn what_is_there_and_not_executable_cannot_be_run() {
+    let world = World::new();
+    world.file("bin/tool", "#!/bin/sh\n").file("run.sh", "#!/bin/sh\n");
+    script(&world, "bootstrap", "#!/bin/sh\n/opt/run.sh\nsh /opt/run.sh\ntool\n");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    let found = findings(&report, "C102");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].1.contains("runs /opt/run.sh (line 2), which is not executable (run.sh)"), "{found:?}");
+    assert!(found[1].1.contains("runs tool (line 4), which neither"), "{found:?}");
+}
+
+#[test]
+fn a_carriage_return_after_an_option_is_seen_too() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh -e\r\necho x\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "C101", "bootstrap", "is run by /bin/sh -e\\r");
+}
+
+#[test]
+fn a_line_of_the_bootstrap_that_is_not_shell_is_a_warning() {
+    let world = World::new();
+    script(&world, "bootstrap", "#!/bin/sh\nif true; then (((\necho x\n");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_finding(&report, "C104", "bootstrap", "cannot be read as shell here");
+    let finding = report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "C104");
+    assert_eq!(finding.expect("there")["severity"], "warning");
+}
+
+#[test]
+fn a_script_that_nobody_starts_is_a_remark_when_its_interpreter_is_missing() {
+    let world = World::new();
+    script(&world, "share/doc/example.pl", "#!/usr/bin/perl\n");
+    script(&world, "bin/c_rehash", "#!/usr/bin/perl\n");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    let severity = |subject: &str| {
+        let found = report["findings"].as_array().expect("findings").iter().find(|f| f["subject"] == subject);
+        found.expect("there")["severity"].as_str().expect("text").to_owned()
+    };
+    assert_eq!([severity("bin/c_rehash"), severity("share/doc/example.pl")], ["warning", "info"]);
+}

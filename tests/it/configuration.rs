@@ -1,0 +1,266 @@
+//! layerfit.toml says what the command line would, and what it cannot: packages in another library, layers with names.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::support::{
+    Run, World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, noise, zip_entries,
+};
+use layerfit::base::finding::Code;
+use serde_json::Value;
+
+fn config(world: &World, text: &str) {
+    fs::write(world.beside("layerfit.toml"), text).expect("written");
+}
+
+fn layers(report: &Value) -> BTreeMap<String, Vec<String>> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let of = |value: &Value| value.as_array().expect("a list").iter().map(text).collect();
+    let layers = report["layers"].as_array().expect("layers").iter();
+    layers.map(|layer| (text(&layer["name"]), of(&layer["units"]))).collect()
+}
+
+/// Renviron as R 4.2.2 installs it, and a package that is not R's own.
+fn world_of_r() -> World {
+    let world = World::new();
+    world.r().file("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_LIBS_USER:-'%U'}\nEDITOR=vi\n");
+    world.package("R/lib/R/library", "survival", "3.4", "Depends: R (>= 3.5)\n");
+    world
+}
+
+#[test]
+fn the_file_is_found_upwards_and_the_command_line_comes_before_it() {
+    let world = World::new();
+    world.package("library", "a", "1.0", "");
+    config(&world, "runtime = \"provided.al2\"\nmax-zipped = \"1KB\"\nmax-layers = 3\n");
+    let below = world.beside("a/b");
+    fs::create_dir_all(&below).expect("directories");
+    let run = |arguments: &[&str]| {
+        let root = world.root();
+        let mut command = world.command(&["plan", root.to_str().expect("UTF-8"), "--format", "json"]);
+        let run = Run::of({
+            command.args(arguments).current_dir(&below);
+            command
+        });
+        let report: Value = serde_json::from_str(&run.stdout).expect(&run.stderr);
+        (report["runtime"].clone(), report["limits"]["layer_zipped"].clone(), report["limits"]["layers"].clone())
+    };
+    assert_eq!(run(&[]), ("provided.al2".into(), 1024.into(), 3.into()));
+    assert_eq!(run(&["--max-zipped", "2KB", "--runtime", "provided"]), ("provided".into(), 2048.into(), 3.into()));
+    assert_eq!(run(&["--config", "/dev/null"]), ("provided.al2023".into(), 52_428_800.into(), 5.into()));
+}
+
+#[test]
+fn what_the_file_turns_on_the_command_line_can_turn_off() {
+    let world = World::new();
+    world.file("share/doc/x", "x").library("lib/libidle.so.1", &[], &[]);
+    config(&world, "select = [\"unloaded-libraries\"]\nignore = [\"safe\"]\n");
+    let pruned = |arguments: &[&str]| {
+        let (_, report) = world.json(&[&["plan", "ROOT"], arguments].concat());
+        report["totals"]["pruned"]["files"].as_u64().expect("a number")
+    };
+    assert_eq!(pruned(&[]), 1);
+    assert_eq!(pruned(&["--ignore", "unloaded-libraries"]), 0);
+}
+
+#[test]
+fn a_key_that_is_not_known_is_an_error_with_its_place() {
+    let world = World::new();
+    world.file("x", "x");
+    for (text, words) in [
+        ("runtme = \"x\"\n", "layerfit.toml:1:1: unknown key `runtme`; did you mean `runtime`?"),
+        ("\nmax-layers = 0\n", "layerfit.toml:2:14: must be at least 1"),
+        ("max-zipped = \"5 apples\"\n", "\"apples\""),
+        ("\nselect = [\n\"nosuch\"]\n", "layerfit.toml:3: select: no rule or check is called nosuch"),
+        ("ignore = [\"D999\"]\n", "layerfit.toml:1: ignore: no rule or check is called D999"),
+        (
+            "runtime = \"al2023\"\n",
+            "layerfit.toml:1: runtime: no runtime and no file is called al2023\n  help: did you mean provided.al2023?",
+        ),
+        ("[[layer]]\nname = \"a/b\"\nholds = []\n", "characters other than"),
+        ("[[layer]]\nname = \"a\"\nholds = [\"[\"]\n", "layerfit.toml:1: layer a: ["),
+        (
+            "[[relocate]]\npackages = [\"x\"]\nto = \"/usr/lib\"\n",
+            "layerfit.toml:1: /usr/lib is not a directory of the tree",
+        ),
+    ] {
+        config(&world, text);
+        let run = world.run(&["plan", "ROOT"]);
+        assert_eq!(run.code, 2, "{text}");
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_package_that_moves_is_packed_in_its_new_library_and_r_is_told() {
+    let world = world_of_r();
+    config(&world, "[[relocate]]\npackages = [\"survival\"]\nto = \"local/lib/R/site-library\"\n");
+    let before = fs::read(world.root().join("R/lib/R/etc/Renviron")).expect("read");
+    let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_finding(&report, "T103", "pkg:survival", "is packed into local/lib/R/site-library");
+    assert_finding(&report, "T104", "R/lib/R/etc/Renviron", "R_LIBS_USER set to /opt/local/lib/R/site-library");
+    // R will look there, and says so to the check that asks.
+    assert_no_finding(&report, "R107");
+    let entries = zip_entries(&world.beside("out/layer-1.zip"));
+    let content = |path: &str| entries.iter().find(|(name, ..)| name == path).map(|(.., content)| content.clone());
+    assert!(content("R/lib/R/library/survival/DESCRIPTION").is_none());
+    let there = content("local/lib/R/site-library/survival/DESCRIPTION").expect("moved");
+    assert_eq!(there, fs::read(world.root().join("R/lib/R/library/survival/DESCRIPTION")).expect("read"));
+    let renviron = String::from_utf8(content("R/lib/R/etc/Renviron").expect("packed")).expect("text");
+    let expected = "#R_LIBS_USER=${R_LIBS_USER:-'%U'}\nEDITOR=vi\n\
+                    R_LIBS_USER=${R_LIBS_USER-'/opt/local/lib/R/site-library'}\n";
+    assert_eq!(renviron, expected);
+    assert_eq!(fs::read(world.root().join("R/lib/R/etc/Renviron")).expect("read"), before, "the tree is as it was");
+    // What was packed is what is checked.
+    assert_eq!(world.json(&["check", "OUT", "--config", "/dev/null"]).0, 0);
+}
+
+#[test]
+fn a_library_of_its_own_is_named_without_moving_anything() {
+    let world = world_of_r();
+    world.package("local/library", "httr", "1.0", "");
+    assert_finding(&world.json(&["plan", "ROOT"]).1, "R107", "local/library", "holds httr");
+    config(&world, "r-libs-user = [\"/opt/local/library\"]\n");
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    assert_no_finding(&report, "R107");
+    assert_finding(&report, "T104", "R/lib/R/etc/Renviron", "/opt/local/library");
+}
+
+#[test]
+fn what_cannot_move_is_an_error_that_says_why() {
+    let world = world_of_r();
+    let relocate = |package: &str, to: &str| {
+        config(&world, &format!("[[relocate]]\npackages = [{package:?}]\nto = {to:?}\n"));
+        let run = world.run(&["plan", "ROOT"]);
+        (run.code, run.stderr)
+    };
+    for (package, to, words) in [
+        ("stats", "local/library", "stats is a base package"),
+        ("gone", "local/library", "the package gone is not in the tree"),
+        ("../x", "local/library", "the package ../x is not in the tree"),
+        ("survival", "taken", "taken/survival is there already"),
+    ] {
+        world.file("taken/survival", "x");
+        let (code, said) = relocate(package, to);
+        assert_eq!(code, 2, "{package}");
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // One that is there already is where it should be.
+    assert_eq!(relocate("survival", "R/lib/R/library").0, 0);
+}
+
+#[test]
+fn where_renviron_is_no_file_of_the_tree_that_is_a_warning() {
+    let world = world_of_r();
+    fs::remove_file(world.root().join("R/lib/R/etc/Renviron")).expect("removed");
+    world.link("R/lib/R/etc/Renviron", "/etc/R/Renviron");
+    config(&world, "r-libs-user = [\"local/library\"]\n");
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    assert_finding(&report, "T104", "R/lib/R/etc/Renviron", "will not look in /opt/local/library");
+}
+
+#[test]
+fn named_layers_hold_what_they_are_meant_to_hold() {
+    let world = World::new();
+    for (number, (name, kb)) in [("a", 60), ("b", 30), ("c", 40), ("d", 30)].into_iter().enumerate() {
+        world.file(format!("{name}/data"), noise(number as u64 + 1, kb * 1000));
+    }
+    let plan = ["plan", "ROOT", "--max-zipped", "100KB"];
+    config(&world, "[[layer]]\nname = \"system\"\nholds = [\"dir:c\", \"dir:b\"]\n");
+    let (code, report) = world.json(&plan);
+    assert_eq!(code, 0);
+    let found = layers(&report);
+    assert_eq!(found["system"][..2], ["dir:b", "dir:c"]);
+    assert_eq!(found.len(), 2);
+    assert_no_finding(&report, "P103");
+    // Fewer layers come first, and it is said what is not where it was meant to be.
+    config(
+        &world,
+        "[[layer]]\nname = \"one\"\nholds = [\"dir:a\"]\n[[layer]]\nname = \"two\"\nholds = [\"dir:b\"]\n[[layer]]\nname = \"three\"\nholds = [\"dir:c\"]\n",
+    );
+    let (code, report) = world.json(&plan);
+    assert_eq!((code, layers(&report).len()), (0, 2));
+    assert_finding(&report, "P103", "three", "dir:c");
+    // With kinds each has its own, whatever it costs.
+    let (_, report) = world.json(&[&plan[..], &["--strategy", "kinds"]].concat());
+    let names: Vec<String> = layers(&report).into_keys().collect();
+    assert_eq!(names, ["layer-1", "one", "three", "two"]);
+    assert_eq!(report["packing"]["optimal"], true);
+    assert_fired_and_nearly_missed(Code::NotInItsLayer);
+}
+
+#[test]
+fn kinds_need_no_names_and_a_lock_keeps_them() {
+    let world = world_of_r();
+    world.library("lib/libown.so.1", &[], &[]).program("R/lib/R/bin/exec/R", &["lib/libown.so.1"], &[]);
+    let pack = ["pack", "ROOT", "-o", "OUT", "--strategy", "kinds", "--lock", "my.lock"];
+    let (code, report) = world.json(&pack);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    let found = layers(&report);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["packages", "runtime", "system"]);
+    assert_eq!(found["runtime"], ["r"]);
+    assert_eq!(found["system"], ["lib:lib/libown.so.1"]);
+    // A package more changes the layer of packages alone.
+    world.package("R/lib/R/library", "new", "1.0", "");
+    let (_, report) = world.json(&pack);
+    let states: Vec<(&str, &str)> = report["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .map(|change| (change["layer"].as_str().expect("text"), change["state"].as_str().expect("text")))
+        .collect();
+    assert_eq!(states, [("runtime", "unchanged"), ("packages", "changed"), ("system", "unchanged")]);
+}
+
+#[test]
+fn init_writes_a_configuration_for_the_tree_that_is_taken_as_it_is() {
+    let world = world_of_r();
+    world.package("local/library", "httr", "1.0", "");
+    world.library("lib/libgone.so", &[], &[]).program("bin/tool", &["lib/libgone.so"], &[]);
+    fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    let run = world.run(&["init", "ROOT"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let text = fs::read_to_string(world.beside("layerfit.toml")).expect("written");
+    for line in [
+        "bundle = true",
+        "r-libs-user = [\"local/library\"]",
+        "lock = \"layerfit.lock\"",
+        "runtime = \"provided.al2023\"",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    // What is commented out is right too, when it is taken in.
+    let all: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(setting) if setting.contains(" = ") || setting.starts_with('[') => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_finding(&world.json(&["plan", "ROOT"]).1, "T104", "R/lib/R/etc/Renviron", "/opt/local/library");
+    config(&world, &all.replace("bundle = true\n", ""));
+    assert_eq!(world.run(&["plan", "ROOT"]).code, 1, "libgone is missing");
+    assert!(!world.run(&["plan", "ROOT"]).stderr.contains("help: fix it"));
+    // One that is there is never replaced.
+    let run = world.run(&["init", "ROOT"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("layerfit.toml: already exists"), "{}", run.stderr);
+}
+
+#[test]
+fn init_writes_a_bootstrap_that_lambda_could_start_and_replaces_none() {
+    let world = World::new();
+    world.program("R/bin/Rscript", &[], &[]);
+    assert_eq!(world.run(&["init", "--bootstrap", "opt"]).code, 0);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    for code in ["C101", "C102", "C105"] {
+        assert_no_finding(&report, code);
+    }
+    let before = fs::read(world.root().join("bootstrap")).expect("read");
+    fs::remove_file(world.root().join("runtime.R")).expect("removed");
+    assert_eq!(world.run(&["init", "--bootstrap", "opt"]).code, 2);
+    assert_eq!(fs::read(world.root().join("bootstrap")).expect("read"), before);
+    assert!(!world.root().join("runtime.R").exists(), "half of it is not left");
+}

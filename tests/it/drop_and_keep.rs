@@ -1,0 +1,216 @@
+//! `--drop` and `--keep` do what they name, whatever the rules say; the report shows what went, and the checks what breaks.
+
+use crate::support::{World, assert_finding, assert_no_finding, findings, zip_entries};
+use serde_json::Value;
+
+const LIBRARY: &str = "R/lib/R/library";
+
+fn world() -> World {
+    let world = World::new();
+    world.r().library("lib/libx.so.1.0", &[], &["-Wl,-soname,libx.so.1"]).link("lib/libx.so.1", "libx.so.1.0");
+    world.library("R/lib/R/lib/libR.so", &[], &[]).program("R/lib/R/bin/exec/R", &["R/lib/R/lib/libR.so"], &[]);
+    world.package(LIBRARY, "a", "1.0", "").package(LIBRARY, "b", "1.0", "Imports: a\n");
+    world.library("R/lib/R/library/a/libs/a.so", &["lib/libx.so.1.0"], &[]);
+    world
+}
+
+fn pruned(report: &Value, rule: &str) -> Option<(u64, u64)> {
+    let rows = report["pruned"].as_array().expect("pruned");
+    assert!(rows.is_sorted_by_key(|row| row["rule"].as_str().expect("a code").to_owned()));
+    let row = rows.iter().find(|row| row["rule"] == rule)?;
+    Some((row["files"].as_u64().expect("files"), row["bytes"].as_u64().expect("bytes")))
+}
+
+/// The names in the zips after a pack with these options, and its report.
+fn packed(world: &World, more: &[&str]) -> (Vec<String>, i32, Value) {
+    let (code, report) = world.json(&[&["pack", "ROOT", "-o", "OUT"], more].concat());
+    let layers = report["layers"].as_array().expect("layers");
+    let zips = layers.iter().map(|layer| world.beside("out").join(layer["zip"].as_str().expect("a name")));
+    let mut names: Vec<String> = zips.flat_map(|zip| zip_entries(&zip)).map(|(name, ..)| name).collect();
+    names.sort();
+    (names, code, report)
+}
+
+#[test]
+fn a_dropped_package_goes_with_the_library_that_only_it_needed_and_the_report_says_so() {
+    let world = world();
+    let (before, code, report) = packed(&world, &[]);
+    assert_eq!((code, pruned(&report, "D001"), pruned(&report, "D002")), (0, None, None));
+    let (after, code, report) = packed(&world, &["--drop", "pkg:a"]);
+    let gone = |name: &String| name.starts_with("R/lib/R/library/a/") || name.starts_with("lib/libx.so.1");
+    assert_eq!(after, before.iter().filter(|name| !gone(name)).cloned().collect::<Vec<_>>());
+    let files = before.iter().filter(|name| name.starts_with("R/lib/R/library/a/")).count() as u64;
+    assert_eq!(pruned(&report, "D001").expect("a row").0, files);
+    assert_eq!(pruned(&report, "D002").expect("a row").0, 2, "the library and its link");
+    // What the rules drop of the package is theirs, and nothing of it comes back.
+    assert_eq!(pruned(&report, "D101"), pruned(&packed(&world, &[]).2, "D101"));
+    assert_eq!(code, 1);
+    assert_finding(&report, "R102", "pkg:b", "needs the package a, which no library has, for --drop takes it");
+    assert_no_finding(&report, "P104");
+    let rows = report["pruned"].as_array().expect("pruned").iter();
+    let totals = rows.map(|row| row["files"].as_u64().expect("files")).sum::<u64>();
+    assert_eq!(report["totals"]["pruned"]["files"].as_u64(), Some(totals));
+    for (code, name) in [("D001", "dropped-by-you"), ("D002", "needed-by-nothing-else")] {
+        assert!(world.run(&["rules", code]).stdout.starts_with(&format!("{code} {name}")));
+    }
+}
+
+#[test]
+fn dropping_what_the_rest_does_not_need_is_no_error() {
+    let world = world();
+    let (names, code, report) = packed(&world, &["--drop", "pkg:b,pkg:a"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert!(!names.iter().any(|name| name.starts_with("lib/")), "{names:?}");
+    // Packed without them, it is what a tree without them gives.
+    for path in ["R/lib/R/library/a", "R/lib/R/library/b", "lib"] {
+        std::fs::remove_dir_all(world.root().join(path)).expect("removed");
+    }
+    let digest = |report: &Value| report["layers"][0]["sha256"].clone();
+    assert_eq!(digest(&packed(&world, &[]).2), digest(&report));
+}
+
+#[test]
+fn a_dropped_library_is_missing_where_it_is_needed() {
+    let world = world();
+    for name in ["libx.so.1", "lib/libx.so.1.0", "lib:lib/libx.so.1.0"] {
+        let (names, code, report) = packed(&world, &["--drop", name]);
+        assert_eq!(code, 1);
+        assert!(!names.iter().any(|name| name.starts_with("lib/libx")), "{name}: {names:?}");
+        assert_finding(&report, "L201", "R/lib/R/library/a/libs/a.so", "needs libx.so.1, which neither the tree nor");
+        let help = &report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "L201").expect("one")
+            ["help"];
+        assert!(help.as_str().expect("text").contains("--drop takes it"), "{help}");
+    }
+}
+
+#[test]
+fn what_is_found_elsewhere_without_a_dropped_library_is_no_error() {
+    let world = World::new();
+    world.library("first/libx.so", &[], &[]).library("lib/libx.so", &[], &[]);
+    world.program("bin/tool", &["first/libx.so"], &["-Wl,-rpath,/opt/first"]);
+    // Also when a rule dropped the other one as long as nothing loaded it.
+    for more in [&[][..], &["--select", "D901"]] {
+        let (code, report) = world.json(&[&["plan", "ROOT", "--drop", "first"], more].concat());
+        assert_eq!(code, 0, "{more:?}: {:#}", report["findings"]);
+        let objects = report["objects"].as_array().expect("objects");
+        let tool = objects.iter().find(|object| object["path"] == "bin/tool").expect("there");
+        assert_eq!(tool["needed"][0]["path"], "/opt/lib/libx.so", "{more:?}");
+    }
+    assert_eq!(pruned(&world.json(&["plan", "ROOT", "--select", "D901"]).1, "D901").expect("a row").0, 1);
+}
+
+#[test]
+fn r_and_packages_say_what_they_lack_of_what_is_dropped() {
+    let world = world();
+    let (code, report) =
+        world.json(&["plan", "ROOT", "--drop", "R/lib/R/etc/Renviron,pkg:grDevices,R/lib/R/library/a/NAMESPACE"]);
+    assert_eq!(code, 1);
+    let said = findings(&report, "P104");
+    let of = |subject: &str| said.iter().find(|(who, _)| who == subject).map(|(_, message)| message.as_str());
+    assert_eq!(of("R"), Some("needs what --drop takes: R/lib/R/etc/Renviron"));
+    assert_eq!(of("pkg:a"), Some("needs what --drop takes: R/lib/R/library/a/NAMESPACE"));
+    assert!(of("pkg:grDevices").expect("said").contains("R starts with it"), "{said:?}");
+    // All of R dropped is nobody's loss.
+    let (code, report) = world.json(&["plan", "ROOT", "--drop", "R"]);
+    assert_eq!((code, report["totals"]["kept"]["files"].as_u64()), (0, Some(0)), "{:#}", report["findings"]);
+}
+
+#[test]
+fn links_to_what_is_dropped_go_too() {
+    let world = World::new();
+    world.file("share/x/data", "data").link("data", "share/x/data").link("x", "share/x").link("y", "data");
+    world.file("share/z", "z");
+    let (names, code, _) = packed(&world, &["--drop", "share/x"]);
+    assert_eq!((names, code), (vec!["share/z".to_owned()], 0));
+    let (_, report) = world.json(&["plan", "ROOT", "--drop", "share/x/data", "--keep", "data"]);
+    assert_finding(&report, "P104", "data", "needs what --drop takes: share/x/data");
+}
+
+#[test]
+fn what_a_dropped_package_held_against_a_rule_goes_by_that_rule() {
+    let world = world();
+    world.package(LIBRARY, "tcltk", "4.2.2", "").package(LIBRARY, "gui", "1.0", "Imports: tcltk\n");
+    assert_finding(&world.json(&["plan", "ROOT"]).1, "P101", "pkg:tcltk", "pkg:gui needs it");
+    let (names, _, report) = packed(&world, &["--drop", "pkg:gui"]);
+    assert!(!names.iter().any(|name| name.contains("tcltk")), "{names:?}");
+    assert_no_finding(&report, "P101");
+    assert!(pruned(&report, "D301").expect("a row").0 > 0);
+}
+
+#[test]
+fn the_last_package_of_a_library_takes_nothing_back_from_the_rules() {
+    let world = world();
+    world.package("site", "only", "1.0", "").file("site/only/help/AnIndex", "index");
+    let (names, _, _) = packed(&world, &["--drop", "pkg:only"]);
+    assert!(!names.iter().any(|name| name.starts_with("site")), "{names:?}");
+    let (names, _, _) = packed(&world, &["--drop", "site/only/DESCRIPTION"]);
+    assert!(
+        names.contains(&"site/only/NAMESPACE".to_owned()) && !names.iter().any(|n| n.contains("help")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn what_is_to_be_kept_is_dropped_by_no_rule_and_goes_with_nothing() {
+    let world = world();
+    let help = "R/lib/R/library/b/help/b.rdb";
+    let (names, _, report) = packed(&world, &["--keep", &format!("{help},pkg:stats")]);
+    assert!(names.contains(&help.to_owned()) && names.contains(&"R/lib/R/library/stats/help/stats.rdb".to_owned()));
+    assert!(!names.contains(&"R/lib/R/library/a/help/a.rdb".to_owned()));
+    assert_no_finding(&report, "P101");
+    // Not with what is dropped, nor because nothing loads it.
+    let (names, _, report) = packed(&world, &["--drop", "pkg:a", "--keep", "libx.so.1", "--select", "D901"]);
+    assert!(names.contains(&"lib/libx.so.1.0".to_owned()) && names.contains(&"lib/libx.so.1".to_owned()), "{names:?}");
+    assert_eq!(pruned(&report, "D002").expect("a row").0, 0);
+    // A part of what is dropped.
+    let (names, _, _) = packed(&world, &["--drop", "R/lib/R/library/b", "--keep", "R/lib/R/library/b/R"]);
+    let of_b: Vec<&String> = names.iter().filter(|name| name.starts_with("R/lib/R/library/b/")).collect();
+    assert_eq!(of_b, ["R/lib/R/library/b/R/b", "R/lib/R/library/b/R/b.rdb"]);
+}
+
+#[test]
+fn analyze_and_check_look_at_what_is_left_too() {
+    let world = world();
+    let (code, report) = world.json(&["analyze", "ROOT", "--drop", "pkg:a"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "R102", "pkg:b", "--drop takes it");
+    let (_, of_r) = world.json(&["analyze", "ROOT", "--drop", "pkg:stats"]);
+    assert_finding(&of_r, "P104", "pkg:stats", "R starts with it");
+    assert!(report["packages"].as_array().expect("packages").iter().all(|package| package["name"] != "a"));
+    assert!(report["objects"].as_array().expect("objects").iter().all(|object| object["path"] != "lib/libx.so.1.0"));
+    assert_eq!(world.json(&["check", "ROOT", "--drop", "pkg:a"]).0, 1);
+    assert_eq!(world.json(&["check", "ROOT", "--drop", "pkg:a,pkg:b"]).0, 0);
+}
+
+#[test]
+fn a_dropped_thing_can_still_be_asked_about() {
+    let world = world();
+    for (name, rule) in [("pkg:a", "D001"), ("R/lib/R/library/a/NAMESPACE", "D001"), ("libx.so.1.0", "D002")] {
+        let (code, answer) = world.json(&["why", name, "ROOT", "--drop", "pkg:a"]);
+        assert_eq!((code, answer["things"][0]["state"].as_str()), (0, Some("dropped")), "{name}");
+        let rules = answer["things"][0]["dropped_by"].as_array().expect("rules");
+        assert!(rules.iter().any(|by| by["rule"] == rule), "{name}: {rules:?}");
+    }
+}
+
+#[test]
+fn names_that_make_no_sense_are_exit_code_2() {
+    let world = world();
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let zip = world.beside("out/layer-1.zip");
+    let zip = zip.to_str().expect("UTF-8");
+    for (arguments, says) in [
+        (&["plan", "ROOT", "--drop", "pkg:A"][..], "did you mean pkg:a"),
+        (&["plan", "ROOT", "--keep", "libx.so.2"], "did you mean lib/libx.so.1"),
+        (&["analyze", "ROOT", "--drop", "qqqqqqqqqqqqqqqq"], "there is nothing of that name"),
+        (&["plan", "ROOT", "--drop", "libc.so.6"], "there is nothing of that name"),
+        (&["plan", "ROOT", "--drop", "pkg:a", "--keep", "pkg:a"], "--keep names all of it"),
+        (&["check", zip, "--drop", "pkg:a"], "these are zips"),
+        (&["why", "--if-dropped", "pkg:zz", "ROOT"], "there is nothing of that name"),
+        (&["why", "pkg:a", "ROOT", "--if-dropped", "pkg:b"], "--if-dropped"),
+    ] {
+        let run = world.run(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.stdout);
+        assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
+    }
+}

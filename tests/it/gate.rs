@@ -1,0 +1,320 @@
+//! Budgets, growth since a baseline, the file that only shrinks, room that stays free, and how bad findings are: each makes
+//! `check` fail when it should, and not a byte before.
+
+use std::fs;
+
+use crate::support::{World, assert_finding, assert_no_finding, findings, noise};
+use serde_json::Value;
+
+/// A tree of one R with a package of `bytes` that do not compress.
+fn world(bytes: usize) -> World {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "digest", "0.6.31", "");
+    grow(&world, bytes);
+    world
+}
+
+fn grow(world: &World, bytes: usize) {
+    world.file("R/lib/R/library/digest/R/digest.rdb", noise(1, bytes));
+}
+
+fn config(world: &World, text: &str) {
+    fs::write(world.beside("layerfit.toml"), text).expect("written");
+}
+
+fn weight(report: &Value, unit: &str) -> u64 {
+    let units = report["units"].as_array().expect("units");
+    let unit = units.iter().find(|found| found["name"] == unit).expect("there");
+    unit["zipped_bytes"].as_u64().expect("a number")
+}
+
+#[test]
+fn a_budget_holds_to_the_byte() {
+    let world = world(20_000);
+    let (_, plan) = world.json(&["plan", "ROOT"]);
+    let digest = weight(&plan, "pkg:digest");
+    let total = plan["totals"]["kept"]["zipped_bytes"].as_u64().expect("a number");
+    let unzipped = plan["totals"]["kept"]["unzipped_bytes"].as_u64().expect("a number");
+    let budgets = |less: u64| {
+        format!(
+            "[[budget]]\nof = \"total\"\nzipped = {}\nunzipped = {}\n[[budget]]\nof = \"layer:*\"\nzipped = {}\n\
+             [[budget]]\nof = \"pkg:dig*\"\nzipped = {}\n[[budget]]\nof = \"R/lib/R/library/*/R/*.rdb\"\nunzipped = {}\n",
+            total - less,
+            unzipped - less,
+            total - less,
+            digest - less,
+            // The seven packages of R have 50 times their name each.
+            20_000 + 50 * "basecompilermethodsutilsstatsgraphicsgrDevices".len() as u64 - less,
+        )
+    };
+    config(&world, &budgets(0));
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!((code, findings(&report, "B101")), (0, Vec::new()));
+    config(&world, &budgets(1));
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 1);
+    let over: Vec<String> = findings(&report, "B101").into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(over, ["R/lib/R/library/*/R/*.rdb", "layer:layer-1", "pkg:digest", "total", "total"]);
+    assert!(findings(&report, "B101").iter().all(|(_, message)| message.contains("are 1 B over its budget of")));
+    // What was packed, and its zips alone, are held to the same.
+    config(&world, &budgets(0));
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    for path in ["OUT", "out/layer-1.zip"] {
+        config(&world, &budgets(0));
+        assert_no_finding(&world.json(&["check", path]).1, "B101");
+        config(&world, &budgets(1));
+        assert_eq!(findings(&world.json(&["check", path]).1, "B101").len(), 5, "{path}");
+    }
+}
+
+#[test]
+fn a_budget_of_nothing_is_told_and_one_that_allows_everything_is_refused() {
+    let world = world(100);
+    config(
+        &world,
+        "[[budget]]\nof = \"pkg:digset\"\nzipped = \"1MB\"\n[[budget]]\nof = \"pkg:digest\"\nzipped = \"1MB\"\n",
+    );
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "B103", "pkg:digset", "no such thing");
+    config(&world, "[[budget]]\nof = \"total\"\n");
+    let run = world.run(&["check", "ROOT"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("limits nothing"), "{}", run.stderr);
+    config(&world, "[[budget]]\nof = \"total\"\ngrowth = \"2 apples\"\n");
+    assert!(world.run(&["check", "ROOT"]).stderr.contains("layerfit.toml:3:10: "));
+}
+
+#[test]
+fn growth_since_a_manifest_is_held_in_percent_and_in_bytes() {
+    let world = world(20_000);
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let check = |growth: &[&str]| world.json(&[&["check", "ROOT", "--baseline", "out/manifest.json"], growth].concat());
+    assert_eq!(check(&[]).0, 0);
+    grow(&world, 20_100);
+    let (code, report) = check(&[]);
+    assert_eq!(code, 1);
+    // Stored, because deflate would make it no smaller: 100 bytes are 100 bytes.
+    let grown = findings(&report, "B102");
+    assert!(
+        grown.iter().any(|(_, message)| message.contains("zipped are 100 B more than in out/manifest.json")),
+        "{grown:?}"
+    );
+    assert!(grown.iter().any(|(_, message)| message.contains("most by pkg:digest +100 B")), "{grown:?}");
+    let (code, report) = check(&["--max-growth", "100"]);
+    assert_eq!(code, 0);
+    assert_no_finding(&report, "B102");
+    assert_eq!(check(&["--max-growth", "99"]).0, 1);
+    assert_eq!(check(&["--max-growth", "2%"]).0, 0);
+    assert_eq!(check(&["--max-growth", "0.01%"]).0, 1);
+    // A package's own word, and what is new has not grown.
+    config(
+        &world,
+        "baseline = \"out/manifest.json\"\nmax-growth = \"1MB\"\n[[budget]]\nof = \"pkg:*\"\ngrowth = \"50\"\n",
+    );
+    world.package("R/lib/R/library", "sys", "3.4", "");
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 1);
+    assert!(findings(&report, "B102").iter().all(|(subject, _)| subject == "pkg:digest"));
+}
+
+#[test]
+fn the_baseline_file_only_shrinks() {
+    let world = world(20_000);
+    let path = world.beside("base.json");
+    let baseline = || -> Value { serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON") };
+    let total = || baseline()["weights"]["total"]["zipped_bytes"].as_u64().expect("a number");
+    let check = |more: &[&str]| world.json(&[&["check", "ROOT", "--baseline", "base.json"], more].concat());
+    let run = world.run(&["check", "ROOT", "--baseline", "base.json"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("--update-baseline"), "{}", run.stderr);
+    assert_eq!(check(&["--update-baseline"]).0, 0);
+    let first = total();
+
+    grow(&world, 20_050);
+    assert_eq!(check(&["--update-baseline"]).0, 1);
+    assert_eq!(total(), first);
+    // What may grow still does not raise it.
+    assert_eq!(check(&["--update-baseline", "--max-growth", "1KB"]).0, 0);
+    assert_eq!(total(), first);
+
+    grow(&world, 19_000);
+    let (code, report) = check(&[]);
+    assert_eq!((code, total()), (0, first));
+    assert_finding(&report, "B104", "base.json", "1000 B zipped less than it says");
+    assert_eq!(check(&["--update-baseline"]).0, 0);
+    assert_eq!(total(), first - 1000);
+    assert_no_finding(&check(&[]).1, "B104");
+    grow(&world, 20_000);
+    assert_eq!(check(&[]).0, 1);
+    assert_eq!(world.names_beside(), ["base.json", "opt"]);
+}
+
+#[test]
+fn a_baseline_that_is_none_is_refused_and_stays_as_it_was() {
+    let world = world(100);
+    fs::write(world.beside("base.json"), "{\"layerfit_baseline\": 1, \"weight\": {}}").expect("written");
+    let run = world.run(&["check", "ROOT", "--baseline", "base.json", "--update-baseline"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("unknown field `weight`"), "{}", run.stderr);
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let before = fs::read(world.beside("out/manifest.json")).expect("read");
+    let run = world.run(&["check", "ROOT", "--baseline", "out/manifest.json", "--update-baseline"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("is a manifest"), "{}", run.stderr);
+    assert_eq!(fs::read(world.beside("out/manifest.json")).expect("read"), before);
+    for alone in [&["--update-baseline"][..], &["--max-growth", "2%"]] {
+        assert_eq!(world.run(&[&["check", "ROOT"], alone].concat()).code, 2);
+    }
+}
+
+#[test]
+fn too_little_headroom_is_told_before_it_is_needed() {
+    let world = world(1000);
+    let (_, plan) = world.json(&["plan", "ROOT"]);
+    let left = 262_144_000 - plan["totals"]["kept"]["unzipped_bytes"].as_u64().expect("a number");
+    let check = |bytes: u64| world.json(&["check", "ROOT", "--headroom", &bytes.to_string()]);
+    let (code, report) = check(left + 1);
+    assert_eq!(code, 0);
+    let said = findings(&report, "F106");
+    assert!(said.iter().any(|(_, message)| message.contains("left unzipped")), "{said:?}");
+    assert!(!findings(&check(left).1, "F106").iter().any(|(_, message)| message.contains("left unzipped")));
+}
+
+#[test]
+fn a_tree_that_has_changed_since_its_manifest_is_told() {
+    let world = world(1000);
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let check = |level: &str| world.json(&["check", "ROOT", "--manifest", "out/manifest.json", "--level", level]);
+    // How hard it is compressed does not matter.
+    assert_eq!(check("max").0, 0);
+    world.file("R/lib/R/library/digest/NAMESPACE", "other").file("new", "x");
+    fs::remove_file(world.root().join("R/lib/R/library/digest/R/digest.rdb")).expect("removed");
+    let (code, report) = check("default");
+    assert_eq!(code, 1);
+    assert_finding(&report, "Z105", "out/manifest.json", "1 file changed, 1 new, 1 gone");
+}
+
+#[test]
+fn findings_are_as_bad_as_the_configuration_says_where_it_says_so() {
+    let world = World::new();
+    world.library("lib/libgone.so", &[], &[]);
+    world.library("lib/libx.so", &["lib/libgone.so"], &[]).library("bin/liby.so", &["lib/libgone.so"], &[]);
+    world.program("bin/tool", &["lib/libgone.so"], &[]);
+    fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    assert_eq!(world.json(&["check", "ROOT"]).0, 1);
+    config(&world, "[[finding]]\ncode = \"L201\"\nsubject = \"bin/**\"\nseverity = \"off\"\nreason = \"never run\"\n");
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!((code, report["ignored"].as_u64()), (0, Some(1)), "{:#}", report["findings"]);
+    assert_no_finding(&report, "L201");
+    // A remark that somebody wants to fail for.
+    config(
+        &world,
+        "[[finding]]\ncode = \"L201\"\nseverity = \"info\"\n[[finding]]\ncode = \"L206\"\nseverity = \"error\"\n",
+    );
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 1, "{:#}", report["findings"]);
+    // Another place, and a finding that is not there, are told.
+    config(&world, "[[finding]]\ncode = \"L201\"\nsubject = \"lib64/*\"\nseverity = \"off\"\nreason = \"misspelt\"\n");
+    let (code, report) = world.json(&["check", "ROOT", "--ignore", "R104"]);
+    assert_eq!(code, 1);
+    let said: Vec<String> = findings(&report, "P106").into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(said, ["L201 lib64/*", "R104"]);
+    // Codes of zips are not looked for in a tree, nor the other way round.
+    assert_no_finding(&world.json(&["check", "ROOT", "--ignore", "Z104,L201,B101"]).1, "Z104");
+}
+
+#[test]
+fn what_is_turned_off_has_a_reason_and_a_limit_is_never_off() {
+    let world = world(10);
+    for (text, said) in [
+        ("[[finding]]\ncode = \"L201\"\nseverity = \"off\"\n", "without a reason"),
+        ("[[finding]]\ncode = \"F101\"\nseverity = \"off\"\nreason = \"S3\"\n", "max-zipped"),
+        ("[[finding]]\ncode = \"L999\"\nseverity = \"off\"\n", "layerfit.toml:2:8: unknown code `L999`"),
+        ("[[finding]]\ncode = \"L201\"\nseverity = \"of\"\n", "did you mean `off`?"),
+        ("[[finding]]\ncode = \"L201\"\nsubject = \"[\"\nseverity = \"info\"\n", "is no glob"),
+    ] {
+        config(&world, text);
+        let run = world.run(&["check", "ROOT"]);
+        assert_eq!(run.code, 2, "{text}");
+        assert!(run.stderr.contains(said), "{text}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_diff_says_what_grew_what_moved_and_what_rules_drop() {
+    let world = world(20_000);
+    world.file("lib/data", noise(3, 500));
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let diff = |old: &str, new: &str| -> Value {
+        let run = world.run(&["diff", old, new, "--format", "json"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        serde_json::from_str(&run.stdout).expect("JSON")
+    };
+    // However they are read, the same layers are the same.
+    for same in ["OUT", "ROOT", "out/manifest.json", "out/layer-1.zip"] {
+        let diff = diff("OUT", same);
+        assert_eq!(
+            (diff["files"].to_string(), diff["layers"].to_string()),
+            ("[]".to_owned(), "[]".to_owned()),
+            "{same}"
+        );
+        assert_eq!(diff["total"]["before"], diff["total"]["now"], "{same}");
+    }
+    let run = world.run(&["diff", "OUT", "ROOT"]);
+    assert!(run.stdout.contains("Nothing is other"), "{}", run.stdout);
+
+    world.package("R/lib/R/library", "digest", "0.6.33", "");
+    grow(&world, 25_000);
+    world.package("R/lib/R/library", "sys", "3.4", "").file("R/lib/R/library/sys/help/more", noise(2, 3000));
+    fs::remove_file(world.root().join("lib/data")).expect("removed");
+    config(
+        &world,
+        "[[layer]]\nname = \"packages\"\nholds = [\"pkg:digest\", \"pkg:sys\"]\n[[layer]]\nname = \"r\"\nholds = [\"*\"]\n",
+    );
+    let diff = diff("OUT", "ROOT");
+    let digest = &diff["packages"][0];
+    assert_eq!((digest["name"].as_str(), &digest["versions"][1]), (Some("digest"), &Value::from("0.6.33")));
+    let grown = |thing: &Value| {
+        thing["now"]["zipped_bytes"].as_i64().unwrap_or(0) - thing["before"]["zipped_bytes"].as_i64().unwrap_or(0)
+    };
+    assert!((5000..5100).contains(&grown(digest)), "{digest}");
+    assert_eq!((diff["packages"][1]["name"].as_str(), diff["packages"][1]["before"].is_null()), (Some("sys"), true));
+    let gone = diff["files"].as_array().expect("files").iter().find(|file| file["which"] == "gone").expect("one");
+    assert_eq!((gone["path"].as_str(), grown(gone)), (Some("lib/data"), -(500 + 76 + 2 * 8)));
+    let help = diff["rules"].as_array().expect("rules").iter().find(|rule| rule["name"] == "D101 help").expect("D101");
+    assert!(grown(help) > 3000, "{help}");
+    let from_to: Vec<&Value> = diff["moved"].as_array().expect("moved").iter().map(|moved| &moved["to"]).collect();
+    assert!(
+        !from_to.is_empty() && from_to.iter().all(|to| *to == "packages" || *to == "r" || *to == "layer-1"),
+        "{from_to:?}"
+    );
+    // Everything that grew and shrank adds up to the whole, but for what each zip has of its own.
+    let sum: i64 = diff["files"].as_array().expect("files").iter().map(grown).sum();
+    let zips = diff["layers"].as_array().expect("layers");
+    let other = |there: &str| i64::try_from(zips.iter().filter(|layer| layer[there].is_null()).count()).expect("few");
+    let more_zips = other("before") - other("now");
+    assert_eq!(grown(&diff["total"]), sum + 22 * more_zips);
+    for format in ["table", "markdown"] {
+        let shown = world.run(&["diff", "OUT", "ROOT", "--format", format]).stdout;
+        assert!(shown.contains("digest 0.6.31 → 0.6.33"), "{shown}");
+    }
+    assert_eq!(world.run(&["diff", "OUT", "ROOT", "--format", "sarif"]).code, 2);
+    assert_eq!(world.run(&["diff", "OUT", "gone"]).code, 2);
+}
+
+#[test]
+fn what_is_not_whole_is_not_compared() {
+    let world = world(1000);
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let zip = world.beside("out/layer-1.zip");
+    let bytes = fs::read(&zip).expect("read");
+    fs::write(&zip, &bytes[..bytes.len() - 30]).expect("written");
+    for cut in ["OUT", "out/layer-1.zip"] {
+        let run = world.run(&["diff", "ROOT", cut]);
+        assert!(run.code == 2 && run.stderr.contains("layer-1.zip"), "{cut}: {}{}", run.stdout, run.stderr);
+    }
+    fs::remove_file(&zip).expect("removed");
+    let run = world.run(&["diff", "ROOT", "OUT"]);
+    assert!(run.code == 2 && run.stderr.contains("not in the directory"), "{}{}", run.stdout, run.stderr);
+}

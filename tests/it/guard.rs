@@ -1,0 +1,124 @@
+//! A rule never removes what a kept file or package needs: the guard takes the drop back and says so.
+
+use crate::support::{World, assert_finding, assert_no_finding, findings, zip_entries};
+
+const LIBRARY: &str = "R/lib/R/library";
+
+fn dropped(report: &serde_json::Value, rule: &str) -> u64 {
+    let pruned = report["pruned"].as_array().expect("pruned");
+    pruned.iter().find(|p| p["rule"] == rule).and_then(|p| p["files"].as_u64()).expect("the rule is on")
+}
+
+#[test]
+fn tcltk_goes_when_nothing_imports_it() {
+    let world = World::new();
+    world.r().package(LIBRARY, "tcltk", "4.2.2", "");
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    assert_no_finding(&report, "P101");
+    let tcltk = report["packages"].as_array().expect("packages").iter().find(|p| p["name"] == "tcltk").expect("tcltk");
+    assert_eq!((tcltk["reached"].as_bool(), tcltk["unzipped_bytes"].as_u64()), (Some(false), Some(0)));
+}
+
+#[test]
+fn tcltk_stays_whole_when_a_package_imports_it_and_other_rules_still_apply_to_it() {
+    let world = World::new();
+    world.r().package(LIBRARY, "tcltk", "4.2.2", "").file(format!("{LIBRARY}/tcltk/exec/x.tcl"), "tcl");
+    world.package(LIBRARY, "gui", "1.0", "Imports: middle\n").package(LIBRARY, "middle", "1.0", "Depends: tcltk\n");
+    let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_finding(&report, "P101", "pkg:tcltk", "pkg:middle needs it: it stays");
+    let names: Vec<String> =
+        zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, _, _)| name).collect();
+    for kept in ["R/tcltk.rdb", "NAMESPACE", "Meta/package.rds", "exec/x.tcl"] {
+        assert!(names.contains(&format!("{LIBRARY}/tcltk/{kept}")), "{kept} in {names:?}");
+    }
+    assert!(!names.iter().any(|name| name.contains("tcltk/help")), "help goes all the same");
+}
+
+#[test]
+fn a_library_that_something_loads_stays_with_its_link_and_what_it_loads() {
+    let world = World::new();
+    world.library("lib/libdeep.so", &[], &[]).library(
+        "lib/libx.so.1.0",
+        &["lib/libdeep.so"],
+        &["-Wl,-soname,libx.so.1"],
+    );
+    world.link("lib/libx.so.1", "libx.so.1.0").library("lib/libunused.so", &[], &[]);
+    world.program("bin/tool", &["lib/libx.so.1.0"], &[]);
+    let rule = world.beside("mine.toml");
+    std::fs::write(
+        &rule,
+        "[[rule]]\ncode = \"X1\"\nname = \"libs\"\nwhat = \"w\"\nwhy_safe = \"w\"\nbreaks = \"b\"\nlevel = \"safe\"\n\
+         match = [\"lib/**\"]\ndrops = [\"lib/a\"]\nkeeps = [\"bin/a\"]\n",
+    )
+    .expect("written");
+    let (code, report) = world.json(&["plan", "ROOT", "--rules", rule.to_str().expect("UTF-8")]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    let stays: Vec<String> = findings(&report, "P101").into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(stays, ["lib/libdeep.so", "lib/libx.so.1", "lib/libx.so.1.0"]);
+    assert_eq!(dropped(&report, "X1"), 1);
+}
+
+#[test]
+fn what_a_kept_link_points_to_stays_and_a_link_to_an_emptied_directory_goes() {
+    let world = World::new();
+    world.file("share/man/man1/a.1", "page").link("bin/page", "../share/man/man1/a.1");
+    world.file("share/doc/x/readme", "text").link("documentation", "share/doc");
+    let (code, report) = world.json(&["plan", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "P101", "share/man/man1/a.1", "bin/page needs it");
+    assert_no_finding(&report, "S102");
+    assert_eq!(report["totals"]["kept"]["files"], 2, "the page and its link");
+}
+
+#[test]
+fn a_link_that_another_leads_through_stays() {
+    let world = World::new();
+    world.file("share/page", "page").link("share/man/man1/a.1", "../../page").link("page", "share/man/man1/a.1");
+    let (code, report) = world.json(&["plan", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "P101", "share/man/man1/a.1", "page needs it");
+    assert_eq!(report["totals"]["kept"]["files"], 3);
+}
+
+#[test]
+fn a_rule_cannot_take_what_r_needs_to_start() {
+    let world = World::new();
+    world.r();
+    let rule = world.beside("mine.toml");
+    std::fs::write(
+        &rule,
+        "[[rule]]\ncode = \"X1\"\nname = \"r\"\nwhat = \"w\"\nwhy_safe = \"w\"\nbreaks = \"b\"\nlevel = \"safe\"\n\
+         match = [\"{r_home}/**\"]\ndrops = [\"R/lib64/R/a\"]\nkeeps = [\"bin/a\"]\n",
+    )
+    .expect("written");
+    let (code, report) = world.json(&["plan", "ROOT", "--rules", rule.to_str().expect("UTF-8")]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    let stays: Vec<String> = findings(&report, "P101").into_iter().map(|(subject, _)| subject).collect();
+    for needed in ["R/lib/R/bin/R", "R/lib/R/etc/Renviron", "R/lib/R/etc/ldpaths", "pkg:compiler", "pkg:stats"] {
+        assert!(stays.contains(&needed.to_owned()), "{needed} in {stays:?}");
+    }
+}
+
+#[test]
+fn rules_are_turned_on_and_off_by_code_or_name() {
+    let world = World::new();
+    world.package(LIBRARY, "a", "1.0", "").file(format!("{LIBRARY}/a/CITATION"), "cite");
+    assert_eq!(dropped(&world.json(&["plan", "ROOT"]).1, "D101"), 1);
+    let (_, report) = world.json(&["plan", "ROOT", "--ignore", "help", "--select", "D117"]);
+    assert!(report["pruned"].as_array().expect("pruned").iter().all(|p| p["rule"] != "D101"));
+    assert_eq!(dropped(&report, "D117"), 1);
+    assert_eq!(dropped(&world.json(&["plan", "ROOT", "--select", "extra"]).1, "D117"), 1);
+    let run = world.run(&["plan", "ROOT", "--select", "D17"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("--select: no rule or check is called D17"), "{}", run.stderr);
+}
+
+#[test]
+fn rules_that_matched_nothing_are_said() {
+    let world = World::new();
+    world.package(LIBRARY, "a", "1.0", "");
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    let said = findings(&report, "P102");
+    assert!(said[0].1.contains("D503") && !said[0].1.contains("D101"), "{said:?}");
+}

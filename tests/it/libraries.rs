@@ -1,0 +1,219 @@
+//! A needed library is found where the loader in Lambda would find it, for the process that loads it.
+
+use crate::support::{World, assert_finding, assert_no_finding, findings};
+use serde_json::Value;
+
+/// How the needed library `soname` of the object at `path` was found: each `found path process`.
+fn found(report: &Value, path: &str, soname: &str) -> Vec<String> {
+    let objects = report["objects"].as_array().expect("objects");
+    let object =
+        objects.iter().find(|object| object["path"] == path).unwrap_or_else(|| panic!("{path} in {objects:#?}"));
+    let needed = object["needed"].as_array().expect("needed").iter().filter(|needed| needed["soname"] == soname);
+    needed
+        .map(|n| {
+            let text = |key: &str| n[key].as_str().unwrap_or("-").to_owned();
+            format!("{} {} {}", text("found"), text("path"), text("process"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_library_in_lib_is_found_through_its_link() {
+    let world = World::new();
+    world.library("lib/libb.so.1", &[], &[]).program("bin/tool", &["lib/libb.so.1"], &[]);
+    std::fs::rename(world.root().join("lib/libb.so.1"), world.root().join("lib/libb.so.1.2")).expect("renamed");
+    world.link("lib/libb.so.1", "libb.so.1.2");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_eq!(found(&report, "bin/tool", "libb.so.1"), ["layer /opt/lib/libb.so.1 other"]);
+}
+
+#[test]
+fn a_library_that_is_nowhere_is_an_error_that_names_who_needs_it_and_where_was_looked() {
+    let world = World::new();
+    world.library("lib/libtirpc.so.3", &[], &[]).library("lib/liba.so", &["lib/libtirpc.so.3"], &[]);
+    world.program("bin/one", &["lib/liba.so"], &[]).program("bin/two", &["lib/libtirpc.so.3"], &[]);
+    std::fs::remove_file(world.root().join("lib/libtirpc.so.3")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "bin/two", "needs libtirpc.so.3 (so does lib/liba.so)");
+    let message = &findings(&report, "L201")[0].1;
+    assert!(message.contains("/lib64, /usr/lib64") && message.contains("/opt/lib"), "{message}");
+    assert_eq!(found(&report, "lib/liba.so", "libtirpc.so.3"), ["missing - other"]);
+}
+
+#[test]
+fn a_library_of_the_image_is_there_unless_the_runtime_lacks_it() {
+    let world = World::new();
+    world.library("lib/libcurl.so.4", &[], &[]).program("bin/tool", &["lib/libcurl.so.4"], &[]);
+    std::fs::remove_file(world.root().join("lib/libcurl.so.4")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(
+        (code, found(&report, "bin/tool", "libcurl.so.4")),
+        (0, vec!["runtime /lib64/libcurl.so.4 other".to_owned()])
+    );
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2"]);
+    assert_eq!((code, found(&report, "bin/tool", "libcurl.so.4")), (1, vec!["missing - other".to_owned()]));
+}
+
+#[test]
+fn lambdas_path_has_the_image_before_opt_lib_and_rs_has_opt_lib_first() {
+    let world = World::new();
+    world.r().library("lib/libz.so.1", &[], &[]).program("bin/tool", &["lib/libz.so.1"], &[]);
+    world.library("R/lib/R/lib/libR.so", &["lib/libz.so.1"], &[]);
+    world.program("R/lib/R/bin/exec/R", &["R/lib/R/lib/libR.so"], &[]);
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(found(&report, "bin/tool", "libz.so.1"), ["runtime /lib64/libz.so.1 other"]);
+    assert_eq!(found(&report, "R/lib/R/bin/exec/R", "libR.so"), ["layer /opt/R/lib/R/lib/libR.so R"]);
+    assert_eq!(found(&report, "R/lib/R/lib/libR.so", "libz.so.1"), ["layer /opt/lib/libz.so.1 R"]);
+}
+
+#[test]
+fn opt_lib64_is_not_searched() {
+    let world = World::new();
+    world.library("lib64/libown.so.1", &[], &[]).program("bin/tool", &["lib64/libown.so.1"], &[]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let finding =
+        report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "L201").expect("missing");
+    assert!(
+        finding["help"].as_str().expect("help").contains("lib64/libown.so.1 is not in a directory that is searched")
+    );
+}
+
+#[test]
+fn runpath_with_origin_finds_what_lies_beside() {
+    let world = World::new();
+    world.library("app/libown.so", &[], &[]);
+    world.program("app/tool", &["app/libown.so"], &["-Wl,--enable-new-dtags", "-Wl,-rpath,$ORIGIN"]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!((code, found(&report, "app/tool", "libown.so")), (0, vec!["layer /opt/app/libown.so other".to_owned()]));
+}
+
+#[test]
+fn rpath_is_inherited_and_runpath_is_not() {
+    for (dtags, expected) in [("-Wl,--disable-new-dtags", "layer"), ("-Wl,--enable-new-dtags", "missing")] {
+        let world = World::new();
+        world.library("far/libleaf.so", &[], &[]).library("far/libmiddle.so", &["far/libleaf.so"], &[]);
+        world.program("bin/tool", &["far/libmiddle.so"], &[dtags, "-Wl,-rpath,/opt/far"]);
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        let answers = found(&report, "far/libmiddle.so", "libleaf.so");
+        assert!(answers[0].starts_with(expected), "{dtags}: {answers:?}");
+    }
+}
+
+#[test]
+fn rpath_comes_before_ld_library_path_and_runpath_after() {
+    for (dtags, expected) in
+        [("-Wl,--disable-new-dtags", "/opt/own/libx.so"), ("-Wl,--enable-new-dtags", "/opt/lib/libx.so")]
+    {
+        let world = World::new();
+        world.library("own/libx.so", &[], &[]).library("lib/libx.so", &[], &[]);
+        world.program("bin/tool", &["own/libx.so"], &[dtags, "-Wl,-rpath,/opt/own"]);
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(found(&report, "bin/tool", "libx.so"), [format!("layer {expected} other")]);
+    }
+}
+
+#[test]
+fn what_is_loaded_already_answers_by_its_soname() {
+    // libdeep needs libx.so, which only the program's own RUNPATH leads to; it is loaded by then, so libdeep has it.
+    let world = World::new();
+    world.library("own/libx.so", &[], &[]).library("lib/libdeep.so", &["own/libx.so"], &[]);
+    let flags = ["-Wl,--enable-new-dtags", "-Wl,-rpath,/opt/own"];
+    world.program("bin/tool", &["own/libx.so", "lib/libdeep.so"], &flags);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(
+        (code, found(&report, "lib/libdeep.so", "libx.so")),
+        (0, vec!["layer /opt/own/libx.so other".to_owned()])
+    );
+}
+
+#[test]
+fn a_library_for_another_machine_is_passed_over() {
+    let world = World::new();
+    world.library("first/libx.so", &[], &[]).library("lib/libx.so", &[], &[]);
+    world.program("bin/tool", &["lib/libx.so"], &["-Wl,--disable-new-dtags", "-Wl,-rpath,/opt/first"]);
+    let path = world.root().join("first/libx.so");
+    let mut bytes = std::fs::read(&path).expect("read");
+    bytes[18] = if bytes[18] == 183 { 62 } else { 183 }; // e_machine: aarch64 or x86-64
+    std::fs::write(&path, bytes).expect("written");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(found(&report, "bin/tool", "libx.so"), ["layer /opt/lib/libx.so other"]);
+}
+
+#[test]
+fn a_file_that_is_no_elf_file_stops_the_loader() {
+    let world = World::new();
+    world.library("lib/libx.so", &[], &[]).program("bin/tool", &["lib/libx.so"], &[]);
+    world.file("lib/libx.so", "INPUT(libx.so.1)");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "bin/tool", "the loader stops: /opt/lib/libx.so is no ELF file");
+}
+
+#[test]
+fn modules_and_package_libraries_are_loaded_by_r_without_being_needed() {
+    let world = World::new();
+    world.r().library("lib/libgfortran.so.5", &[], &[]).library("R/lib/R/lib/libR.so", &[], &[]);
+    world.program("R/lib/R/bin/exec/R", &["R/lib/R/lib/libR.so"], &[]);
+    world.library("R/lib/R/modules/lapack.so", &["lib/libgfortran.so.5"], &[]);
+    world.library("R/lib/R/library/stats/libs/stats.so", &["R/lib/R/lib/libR.so"], &[]);
+    let (code, report) = world.json(&["plan", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_eq!(found(&report, "R/lib/R/modules/lapack.so", "libgfortran.so.5"), ["layer /opt/lib/libgfortran.so.5 R"]);
+    assert_eq!(found(&report, "R/lib/R/library/stats/libs/stats.so", "libR.so"), ["layer /opt/R/lib/R/lib/libR.so R"]);
+}
+
+#[test]
+fn a_program_whose_interpreter_the_image_lacks_does_not_start() {
+    let world = World::new();
+    world.program("bin/fine", &[], &[]);
+    world.program("bin/musl", &[], &["-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L202", "bin/musl", "/lib/ld-musl-x86_64.so.1");
+}
+
+#[test]
+fn what_a_program_for_another_c_library_needs_is_not_looked_for_as_glibc_would() {
+    let world = World::new();
+    world.library("musl/libc.musl-x86_64.so.1", &[], &[]);
+    world.program("bin/tool", &["musl/libc.musl-x86_64.so.1"], &["-Wl,--dynamic-linker,/lib/ld-musl-x86_64.so.1"]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L202", "bin/tool", "/lib/ld-musl-x86_64.so.1");
+    assert_no_finding(&report, "L201");
+}
+
+#[test]
+fn a_library_that_is_not_guaranteed_is_a_warning() {
+    let world = World::new();
+    world.library("lib/libexpat.so.1", &[], &[]).program("bin/tool", &["lib/libexpat.so.1"], &[]);
+    std::fs::remove_file(world.root().join("lib/libexpat.so.1")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "L203", "bin/tool", "libexpat.so.1, which provided.al2 may not have");
+    let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "provided"]);
+    assert_no_finding(&report, "L203");
+}
+
+#[test]
+fn on_the_host_this_machines_own_libraries_are_found() {
+    let world = World::new();
+    world.program("bin/tool", &[], &["-lc"]);
+    let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "host"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert!(found(&report, "bin/tool", "libc.so.6")[0].starts_with("host /"));
+}
+
+#[test]
+fn r_that_was_built_for_another_place_is_an_error() {
+    let world = World::new();
+    world.r();
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R106");
+    world.file("R/lib/R/bin/R", "#!/bin/sh\nR_HOME_DIR=/usr/lib/R\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "R106", "R/lib/R/bin/R", "to run from /usr/lib/R, and in Lambda it is at /opt/R/lib/R");
+}

@@ -1,0 +1,47 @@
+//! What layerfit promises, tested from outside: most tests build a tree and run the program on it.
+//!
+//! One module per promise, which its first lines state. All of them are one program: build it once, and run a part of it with
+//! `cargo test --test it loader_rules::`. They share that process, so a test hands an environment, a working directory, a
+//! limit or another user to the program that it starts, and changes nothing of its own.
+
+mod support;
+
+mod architecture;
+mod bad_input;
+mod bundle_and_capture;
+mod check_zips;
+mod code_pages;
+mod colors;
+mod command_line;
+mod commands;
+mod completions_and_manual;
+mod config_sources;
+mod configuration;
+mod drop_and_keep;
+mod each_code_fires;
+mod fewest_layers;
+mod findings_for_tools;
+mod freed_by_dropping;
+mod gate;
+mod guard;
+mod handlers;
+mod hostile_zips;
+mod invoke;
+mod libraries;
+mod loaded_at_run_time;
+mod loader_rules;
+mod lock;
+mod next_steps;
+mod output_is_whole;
+mod packages;
+mod page;
+mod publish;
+mod readme_gate;
+mod rewritten_files;
+mod runtime_api;
+mod schemas;
+mod signals;
+mod template;
+mod versions_and_symbols;
+mod why;
+mod zips;

@@ -1,0 +1,72 @@
+//! The report ends with what could be done next; each step, done, saves exactly the bytes and layers that it names.
+
+use crate::support::{World, noise};
+use serde_json::Value;
+
+fn zipped(report: &Value) -> (i64, i64, i64) {
+    let kept = &report["totals"]["kept"];
+    let layers = report["layers"].as_array().expect("layers").len();
+    // The end of each zip is no file's.
+    let zipped = kept["zipped_bytes"].as_i64().expect("a number") - 22 * i64::try_from(layers).expect("few");
+    (zipped, kept["unzipped_bytes"].as_i64().expect("a number"), i64::try_from(layers).expect("few"))
+}
+
+/// A tree with something for every kind of step.
+fn world() -> World {
+    let world = World::new();
+    world.r().library("lib/libidle.so.1", &[], &["-g"]).program("bin/curl", &[], &["-g"]);
+    world.file("lib/libidle.so.1.data", noise(1, 60_000)).file("share/same", noise(2, 50_000));
+    world.file("share/deep/same", noise(2, 50_000)).file("share/near", noise(3, 50_000));
+    world.package("local/library", "data", "1.0", "").file("local/library/data/data/Rdata.rdb", noise(4, 30_000));
+    world
+}
+
+#[test]
+fn each_step_that_is_an_option_saves_what_it_says() {
+    let world = world();
+    let plan = ["plan", "ROOT", "--max-zipped", "120KB"];
+    let (_, report) = world.json(&plan);
+    let before = zipped(&report);
+    let steps = report["suggestions"].as_array().expect("suggestions");
+    let options: Vec<&Value> = steps.iter().filter(|s| s["step"].as_str().expect("text").starts_with("--")).collect();
+    assert!(options.len() >= 4, "{steps:#?}");
+    for step in options {
+        let text = step["step"].as_str().expect("text");
+        let arguments: Vec<&str> = text.split(' ').collect();
+        let after = zipped(&world.json(&[&plan[..], &arguments].concat()).1);
+        let saved = (before.0 - after.0, before.1 - after.1, before.2 - after.2);
+        let said = |key: &str| step[key].as_i64().expect("a number");
+        assert_eq!(saved, (said("zipped_bytes"), said("unzipped_bytes"), said("layers")), "{text}");
+    }
+}
+
+#[test]
+fn the_same_content_twice_is_told_with_what_links_would_save() {
+    let world = world();
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    let before = zipped(&report);
+    let step = report["suggestions"]
+        .as_array()
+        .expect("suggestions")
+        .iter()
+        .find(|s| s["step"] == "link files that are the same");
+    let step = step.expect("the two that are the same");
+    assert!(step["what"].as_str().expect("text").contains("share/same is share/deep/same"), "{step:#}");
+    std::fs::remove_file(world.root().join("share/same")).expect("removed");
+    world.link("share/same", "deep/same");
+    let after = zipped(&world.json(&["plan", "ROOT"]).1);
+    assert_eq!(step["zipped_bytes"].as_i64(), Some(before.0 - after.0));
+    assert_eq!(step["unzipped_bytes"].as_i64(), Some(before.1 - after.1));
+}
+
+#[test]
+fn what_a_run_opened_nothing_of_is_offered_for_dropping() {
+    let world = world();
+    std::fs::write(world.beside("run.log"), "1 open(\"/opt/R/lib/R/library/base/R/base.rdb\", O_RDONLY) = 3\n")
+        .expect("written");
+    let (_, report) = world.json(&["plan", "ROOT", "--trace", "run.log"]);
+    let steps =
+        report["suggestions"].as_array().expect("suggestions").iter().map(|s| s["step"].as_str().expect("text"));
+    let drop = steps.into_iter().find(|step| step.starts_with("--drop ")).expect("offered").to_owned();
+    assert!(drop.contains("pkg:data") && !drop.contains("pkg:base"), "{drop}");
+}

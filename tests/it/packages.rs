@@ -1,0 +1,118 @@
+//! What packages need of each other is held to what R does at library().
+
+use crate::support::{World, assert_finding, assert_no_finding, findings};
+
+const SITE: &str = "local/lib/R/site-library";
+
+#[test]
+fn a_package_that_is_missing_is_an_error_and_one_in_another_library_is_not() {
+    let world = World::new();
+    world
+        .r()
+        .package(SITE, "httr", "1.4.5", "Imports: curl (>= 3.0.0), mime, methods\n")
+        .package(SITE, "mime", "0.12", "");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "R102", "pkg:httr", "needs the package curl, which no library has");
+    let httr = report["packages"].as_array().expect("packages").iter().find(|p| p["name"] == "httr").expect("httr");
+    assert_eq!(httr["needs"], serde_json::json!(["curl", "mime", "methods"]));
+    assert_eq!(httr["missing"], serde_json::json!(["curl"]));
+}
+
+#[test]
+fn linking_to_and_suggests_are_not_needed_to_run() {
+    let world = World::new();
+    world.r().package(SITE, "a", "1.0", "LinkingTo: cpp11, Rcpp\nSuggests: testthat\nDepends: R (>= 3.5)\n");
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 0);
+}
+
+#[test]
+fn a_package_that_is_too_old_is_an_error_and_the_exact_version_is_not() {
+    let world = World::new();
+    world.r().package(SITE, "a", "1.0", "Imports: b (>= 1.10),\n    c (>= 2.0-1)\n");
+    world.package(SITE, "b", "1.9", "").package(SITE, "c", "2.0.1", "");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "R103", "pkg:a", "needs b (>= 1.10), and the tree has 1.9");
+}
+
+#[test]
+fn r_itself_can_be_too_old() {
+    let world = World::new();
+    world.r().package(SITE, "a", "1.0", "Depends: R (>= 4.3)\n").package(SITE, "b", "1.0", "Depends: R (>= 4.2.2)\n");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_finding(&report, "R103", "pkg:a", "needs R (>= 4.3), and the tree has R 4.2.2");
+}
+
+#[test]
+fn the_same_package_in_two_libraries_is_a_warning() {
+    let world = World::new();
+    world.r().package(SITE, "a", "1.0", "").package("other/library", "a", "2.0", "").package(SITE, "b", "1.0", "");
+    let (code, report) = world.json(&["plan", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "R104", "pkg:a", "local/lib/R/site-library (1.0) and other/library (2.0)");
+    let units: Vec<&str> =
+        report["units"].as_array().expect("units").iter().filter_map(|u| u["name"].as_str()).collect();
+    assert!(units.contains(&"pkg:a@other/library") && units.contains(&"pkg:b"), "{units:?}");
+}
+
+#[test]
+fn a_package_built_for_another_r_is_said_as_loudly_as_r_says_it() {
+    let world = World::new();
+    world.r();
+    for (name, built) in [
+        ("older", "R 4.0.2; ; x; unix"),
+        ("newer", "R 4.3.1; ; x; unix"),
+        ("ancient", "R 2.15.0; ; x; unix"),
+        ("same", "R 4.2.1; ; x; unix"),
+        ("foreign", "R 4.2.2; aarch64-unknown-linux-gnu; x; unix"),
+    ] {
+        let at = format!("{SITE}/{name}/DESCRIPTION");
+        world.file(at, format!("Package: {name}\nVersion: 1.0\nBuilt: {built}\n"));
+    }
+    let base = "R/lib/R/library/methods/DESCRIPTION";
+    world.file(base, "Package: methods\nVersion: 4.2.2\nBuilt: R 4.2.2; x86_64-pc-linux-gnu; x; unix\n");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    let mut said: Vec<String> = report["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter(|finding| finding["code"] == "R105")
+        .map(|finding| format!("{} {}", finding["severity"].as_str().unwrap(), finding["subject"].as_str().unwrap()))
+        .collect();
+    said.sort();
+    assert_eq!(said, ["error pkg:ancient", "error pkg:foreign", "info pkg:older", "warning pkg:newer"]);
+}
+
+#[test]
+fn a_package_that_a_rule_drops_needs_nothing_any_more() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "tcltk", "4.2.2", "Imports: nothere\n");
+    assert_eq!(findings(&world.json(&["analyze", "ROOT"]).1, "R102").len(), 1);
+    assert_no_finding(&world.json(&["plan", "ROOT"]).1, "R102");
+}
+
+#[test]
+fn a_library_that_r_does_not_look_in_is_a_warning_until_something_names_it() {
+    let world = World::new();
+    world.r().package(SITE, "httr", "1.4.5", "").package(SITE, "mime", "0.12", "");
+    world.package("R/lib/R/site-library", "R6", "2.5", "");
+    let warns = || world.json(&["analyze", "ROOT"]).1;
+    assert_finding(&warns(), "R107", SITE, "holds httr and 1 more, and nothing that R reads");
+    // Commented out, or another place that begins alike, is not it.
+    world.file(
+        "R/lib/R/etc/Renviron.site",
+        "#R_LIBS_SITE=/opt/local/lib/R/site-library\nR_LIBS=/opt/local/lib/R/site-library2\n",
+    );
+    assert_finding(&warns(), "R107", SITE, "holds httr");
+    for (file, text) in [
+        ("R/lib/R/etc/Renviron.site", "R_LIBS_SITE=${R_LIBS_SITE-'/opt/local/lib/R/site-library/'}\n"),
+        ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib:/opt/local/lib/R/site-library:x\n"),
+        ("R/lib/R/etc/Rprofile.site", ".libPaths(c('/opt/local/lib/R/site-library', .libPaths()))\n"),
+        ("bootstrap", "#!/bin/sh\nexport R_LIBS=/opt/local/lib/R/site-library\n"),
+    ] {
+        world.file("R/lib/R/etc/Renviron.site", "").file(file, text);
+        assert_no_finding(&warns(), "R107");
+        std::fs::remove_file(world.root().join(file)).expect("removed");
+    }
+}

@@ -1,0 +1,222 @@
+//! report.html: one file that loads nothing and runs nothing but its own script, whatever files are called; the same bytes
+//! for the same tree; small with many files; and everything but the map without a script. What the script does is tried in
+//! a browser by `scripts/page_works.py`.
+
+use std::fs;
+
+use crate::support::{World, noise};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+const HOSTILE: &[&str] = &[
+    "<script>alert(1)<",
+    "x/\"><img src=y onerror=alert(1)>",
+    "x/'-alert(1)-'",
+    "x/&lt;b&gt;&amp;",
+    "x/{{ 7 * 7 }}{% include 'x' %}",
+    "x/<!--",
+    "x/sep\u{2028}\u{2029}end",
+    "x/]]><",
+];
+
+fn world() -> World {
+    let world = World::new();
+    world.r().package("site", "a", "1.0", "Imports: b, gone\n").package("site", "b", "1.0", "");
+    world.program("R/lib/R/bin/exec/R", &[], &[]);
+    world.library("lib/libdeep.so.1", &[], &[]).library("site/b/libs/b.so", &["lib/libdeep.so.1"], &[]);
+    world.file("share/man/man1/x.1", "page").file("share/data", noise(1, 50_000));
+    world
+}
+
+fn plan(world: &World) -> String {
+    world.run(&["plan", "ROOT", "--format", "html"]).stdout
+}
+
+/// What is between the first of `from` and the next of `to`.
+fn between<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
+    let start = page.find(from).unwrap_or_else(|| panic!("{from} is not there")) + from.len();
+    let end = page[start..].find(to).unwrap_or_else(|| panic!("{to} is not there"));
+    &page[start..start + end]
+}
+
+fn data(page: &str) -> Value {
+    serde_json::from_str(between(page, "<script type=\"application/json\" id=\"data\">", "</script>")).expect("JSON")
+}
+
+/// The page without what its scripts hold.
+fn without_scripts(page: &str) -> String {
+    let mut out = String::new();
+    let mut rest = page;
+    while let Some(start) = rest.find("<script") {
+        out += &rest[..start];
+        rest = &rest[start..];
+        rest = &rest[rest.find("</script>").expect("closed") + "</script>".len()..];
+    }
+    out + rest
+}
+
+#[test]
+fn it_loads_nothing_and_its_policy_knows_its_style_and_script_alone() {
+    let page = plan(&world());
+    for word in ["http:", "https:", " src=", "@import", "url(", "style=\"", "onclick", "javascript:"] {
+        assert!(!page.contains(word), "{word}");
+    }
+    let links = page.split("href=\"").skip(1).map(|rest| &rest[..1]);
+    assert!(links.clone().count() > 3 && links.clone().all(|first| first == "#"));
+    let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
+    let policy = between(&page, "Content-Security-Policy\" content=\"", "\"");
+    let (style, script) = (between(&page, "<style>", "</style>"), between(&page, "<script>", "</script>"));
+    assert_eq!(
+        policy,
+        format!(
+            "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
+            hash(style),
+            hash(script)
+        )
+    );
+}
+
+#[test]
+fn names_from_the_tree_are_text_everywhere() {
+    let world = World::new();
+    for name in HOSTILE {
+        world.file(*name, "x");
+        // A dangling link is a finding, and a package has its name in tables.
+        world.link(&format!("{name}.link"), "<b>nowhere</b>");
+    }
+    world.package("site", "<i>p</i>", "1.0", "Imports: <u>gone</u>\n");
+    let clean = World::new();
+    clean.file("x/y", "x").link("y.link", "nowhere").package("site", "p", "1.0", "Imports: gone\n");
+    let (page, expected) = (plan(&world), plan(&clean));
+    for tag in ["<script", "<img", "<b>n", "<i>p", "<u>", "<!--", "]]>"] {
+        assert_eq!(page.matches(tag).count(), expected.matches(tag).count(), "{tag}");
+    }
+    // All of them are there, as text.
+    let names = data(&page)["kept"]["name"].to_string();
+    for name in HOSTILE {
+        let last = serde_json::to_string(name.rsplit('/').next().expect("a name")).expect("JSON");
+        assert!(names.contains(last.trim_matches('"')), "{name} in {names}");
+    }
+    assert!(without_scripts(&page).contains("&lt;script&gt;alert(1)&lt;.link"), "the finding about the link");
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_shown_as_elsewhere() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let world = World::new();
+    world.file(OsStr::from_bytes(b"bad\xff\x1b[31m"), "x");
+    let page = plan(&world);
+    assert!(data(&page)["kept"]["name"].to_string().contains(r"bad\\xff\\u{1b}[31m"));
+    assert!(without_scripts(&page).contains(r"bad\xff\u{1b}[31m") && !page.contains('\u{1b}'));
+}
+
+#[test]
+fn the_same_tree_gives_the_same_page_wherever_it_is() {
+    let (one, other) = (world(), world());
+    let page =
+        |world: &World, jobs| world.run(&["plan", "opt", "--format", "html", "--no-cache", "--jobs", jobs]).stdout;
+    assert!(page(&one, "1") == page(&other, "2"));
+}
+
+#[test]
+fn pack_writes_what_the_format_prints_and_replaces_an_old_page() {
+    let world = world();
+    fs::create_dir(world.beside("out")).expect("made");
+    for _ in 0..2 {
+        let run = world.run(&["pack", "ROOT", "-o", "OUT", "--format", "html"]);
+        let page = fs::read_to_string(world.beside("out/report.html")).expect("read");
+        assert!(page == run.stdout, "{}", run.stderr);
+        let zip = fs::read(world.beside("out/layer-1.zip")).expect("read");
+        let sha256: String = Sha256::digest(zip).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(page.contains(&sha256));
+    }
+    let run = world.run(&["rules", "--format", "html"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    assert!(run.stderr.contains("table, json, markdown"), "{}", run.stderr);
+}
+
+#[test]
+fn without_a_script_verdict_tables_and_findings_are_there() {
+    let world = world();
+    let page = without_scripts(&plan(&world));
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    assert!(between(&page, "<h1>", "</h1>").starts_with("Fits in 1 layer, "));
+    assert!(page.contains("<noscript>"));
+    for package in report["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("a name");
+        let row = between(&page, &format!("data-go=\"pkg:{name}\">"), "</tr>");
+        for bytes in ["zipped_bytes", "unzipped_bytes", "retained_zipped_bytes"] {
+            assert!(row.contains(&format!("data-v=\"{}\"", package[bytes])), "{bytes} of {name}: {row}");
+        }
+    }
+    let rules = between(&page, "id=\"table-rules\"", "</table>");
+    for rule in report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] != 0) {
+        let row = between(rules, rule["rule"].as_str().expect("a code"), "</tr>");
+        assert!(row.contains("Safe, because:") && row.contains("Breaks:"), "{row}");
+    }
+    let library = between(between(&page, "id=\"table-libraries\"", "</table>"), "libdeep.so.1</span>", "</tr>");
+    assert!(library.contains("<td>layer</td>") && library.contains("b.so"), "{library}");
+    let findings = report["findings"].as_array().expect("findings");
+    assert_eq!(page.matches("<li class=\"finding ").count(), findings.len());
+}
+
+#[test]
+fn the_map_has_every_byte_and_who_needs_what() {
+    let world = world();
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    let data = data(&plan(&world));
+    let number = |value: &Value| value.as_u64().expect("a number");
+    // 22 bytes of a zip belong to no entry.
+    assert_eq!(number(&data["kept"]["zipped"][0]) + 22, number(&report["totals"]["kept"]["zipped_bytes"]));
+    assert_eq!(data["kept"]["unzipped"][0], report["totals"]["kept"]["unzipped_bytes"]);
+    let dropped: u64 =
+        report["pruned"].as_array().expect("rules").iter().map(|rule| number(&rule["zipped_bytes"])).sum();
+    assert_eq!(number(&data["dropped"]["zipped"][0]), dropped);
+
+    let things: Vec<&str> =
+        data["things"].as_array().expect("things").iter().map(|thing| thing.as_str().expect("text")).collect();
+    let needs: Vec<usize> =
+        data["needs"].as_array().expect("needs").iter().map(|n| usize::try_from(number(n)).expect("small")).collect();
+    let needs: Vec<(&str, usize, &str)> = needs.chunks(3).map(|n| (things[n[0]], n[1], things[n[2]])).collect();
+    for need in [
+        ("pkg:a", 1, "pkg:b"),
+        ("pkg:b", 4, "/opt/site/b/libs/b.so"),
+        ("/opt/site/b/libs/b.so", 0, "/opt/lib/libdeep.so.1"),
+        ("r", 1, "pkg:stats"),
+    ] {
+        assert!(needs.contains(&need), "{need:?} in {needs:?}");
+    }
+}
+
+#[test]
+fn analyze_and_check_have_pages_too() {
+    let world = world();
+    let analyzed = world.run(&["analyze", "ROOT", "--format", "html"]).stdout;
+    assert!(!analyzed.contains("<h2 id=\"limits-title\">") && data(&analyzed)["measured"] == false);
+    world.run(&["pack", "ROOT", "-o", "OUT", "--max-zipped", "52KB", "-q"]);
+    let checked = world.run(&["check", "OUT", "--format", "html"]).stdout;
+    assert!(checked.contains("<h2 id=\"limits-title\">") && checked.contains("layer-2"), "{checked:.2000}");
+    let empty = World::new();
+    assert!(plan(&empty).contains("S108"));
+}
+
+#[test]
+fn a_page_of_20_000_files_would_be_under_3_mb() {
+    // A quarter of them, in as many directories for each file, and what the page has without any file.
+    let world = World::new();
+    world.file("site/x", "");
+    let base = plan(&world).len();
+    for package in 0..25 {
+        for file in 0..200 {
+            let name = format!("site/package-{package:02}/extdata/directory/a-file-with-a-name-{file:03}.txt");
+            world.file(name, file.to_string());
+        }
+    }
+    let page = plan(&world);
+    let files = data(&page)["kept"]["depth"].as_array().expect("depths").len();
+    assert!(files > 5000, "{files}");
+    let whole = base + 4 * (page.len() - base);
+    assert!(whole < 3 << 20, "{whole}");
+}

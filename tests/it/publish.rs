@@ -1,0 +1,218 @@
+//! What the AWS CLI cannot do is told with a remedy, and without credentials. The `aws` here is a script that says what the
+//! real one says; `scripts/publish_works.py` has the real one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::support::{Run, World};
+
+/// A world with one packed layer, and an `aws` that is this script. The script has its operation in `$2`.
+fn world(script: &str) -> World {
+    let world = World::new();
+    world.file("a", "one");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let aws = program(&world);
+    fs::create_dir(aws.parent().expect("a directory")).expect("made");
+    let log = world.beside("log");
+    fs::write(&aws, format!("#!/bin/sh\necho \"$@\" >>{}\n{script}\n", log.display())).expect("written");
+    fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).expect("executable");
+    world
+}
+
+fn program(world: &World) -> PathBuf {
+    world.beside("bin").join("aws")
+}
+
+fn publish(world: &World, arguments: &[&str]) -> Run {
+    let mut command = world.command(&[&["publish", "OUT"], arguments].concat());
+    let path = std::env::var("PATH").expect("a PATH");
+    command.env("PATH", format!("{}:{path}", world.beside("bin").display()));
+    command.env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+    Run::of(command)
+}
+
+/// What was run, one command a line.
+fn log(world: &World) -> String {
+    fs::read_to_string(world.beside("log")).unwrap_or_default()
+}
+
+const LISTS: &str = r#"[ "$2" != list-layer-versions ] || { echo '{"LayerVersions": []}'; exit 0; }"#;
+
+/// An `aws` that publishes: its answer has the zip's sha256, with this change of its first byte.
+fn publisher(check: &str, change: impl Fn(u8) -> u8) -> World {
+    let world = world("");
+    let aws = program(&world);
+    let answer = world.beside("answer");
+    fs::write(&answer, answers(&world, change)).expect("written");
+    let begin = fs::read_to_string(&aws).expect("read");
+    fs::write(&aws, format!("{begin}{check}\n{LISTS}\ncat {}\n", answer.display())).expect("written");
+    world
+}
+
+/// An answer of `publish-layer-version`.
+fn answers(world: &World, change: impl Fn(u8) -> u8) -> String {
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(world.beside("out/manifest.json")).expect("read")).expect("JSON");
+    let sha256 = manifest["layers"][0]["sha256"].as_str().expect("a sha256");
+    let mut bytes: Vec<u8> =
+        (0..32).map(|at| u8::from_str_radix(&sha256[2 * at..2 * at + 2], 16).expect("hex")).collect();
+    bytes[0] = change(bytes[0]);
+    let code = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes);
+    format!(
+        r#"{{"LayerVersionArn": "arn:aws:lambda:eu-west-1:123456789012:layer:layer-1:1", "Version": 1, "Content": {{"CodeSha256": "{code}"}}}}"#
+    )
+}
+
+#[test]
+fn each_refusal_has_its_remedy() {
+    for (said, remedy) in [
+        (
+            "An error occurred (AccessDeniedException) when calling the PublishLayerVersion operation: User: \
+             arn:aws:iam::123456789012:user/x is not authorized to perform: lambda:PublishLayerVersion on resource: y",
+            "allow lambda:PublishLayerVersion to whom `aws sts get-caller-identity --profile dev` names",
+        ),
+        (
+            "Error loading SSO Token: Token for https://example.awsapps.com/start does not exist",
+            "aws sso login --profile dev",
+        ),
+        (
+            "The SSO session associated with this profile has expired or is otherwise invalid.",
+            "aws sso login --profile dev",
+        ),
+        (
+            "An error occurred (ExpiredTokenException) when calling the PublishLayerVersion operation: The security token \
+             included in the request is expired",
+            "these credentials are over",
+        ),
+        (
+            "An error occurred (TooManyRequestsException) when calling the PublishLayerVersion operation (reached max \
+             retries: 4): Rate exceeded",
+            "run this again in a minute; what is published is not published again",
+        ),
+        (
+            "An error occurred (RequestEntityTooLargeException) when calling the PublishLayerVersion operation: Request \
+             must be smaller than 70167211 bytes for the PublishLayerVersion operation",
+            "--s3-bucket",
+        ),
+        ("Unable to locate credentials. You can configure credentials by running \"aws configure\".", "aws configure"),
+        ("You must specify a region. You can also configure your region by running \"aws configure\".", "--region"),
+        ("An error occurred (CodeStorageExceededException) when calling …", "delete-layer-version"),
+        ("Something that nobody has heard of", "see what aws says"),
+    ] {
+        let world = world(&format!("{LISTS}\ncat >&2 <<'END'\n\n{said}\nEND\nexit 254"));
+        let run = publish(&world, &["--profile", "dev"]);
+        assert_eq!(run.code, 2, "{said}");
+        assert!(run.stdout.is_empty(), "{}", run.stdout);
+        let first = said.split_whitespace().next().expect("a word");
+        let start = format!("layerfit: aws lambda publish-layer-version: {first}");
+        assert!(run.stderr.starts_with(&start), "{}", run.stderr);
+        let help = run.stderr.rsplit("help: ").next().expect("a help");
+        assert!(help.contains(remedy), "{said}: {help}");
+        assert!(!world.beside("out/layers.json").exists(), "nothing was published, and nothing is recorded");
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_written_and_a_directory_without_manifest_are_told_before_anything_is_asked() {
+    let world = world("exit 1");
+    let record = world.beside("nowhere/layers.json");
+    let run = publish(&world, &["-o", &record.to_string_lossy()]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("no record can be written there"), "{}", run.stderr);
+    let run = world.run(&["publish", "ROOT"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("has no manifest.json") && run.stderr.contains("layerfit pack"), "{}", run.stderr);
+    assert_eq!(log(&world), "");
+}
+
+#[test]
+fn of_two_runs_at_once_one_is_refused() {
+    let world = publisher("", |byte| byte);
+    let other = fs::File::open(world.beside("out")).expect("opened");
+    other.lock().expect("locked");
+    let run = publish(&world, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("another layerfit publishes it"), "{}", run.stderr);
+    assert_eq!(log(&world), "");
+    drop(other);
+    let run = publish(&world, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}
+
+#[test]
+fn an_accounts_number_is_no_sign_of_another_problem() {
+    let said = "An error occurred (ResourceNotFoundException) when calling the GetFunctionConfiguration operation: Function \
+                not found: arn:aws:lambda:eu-west-1:123430156413:function:f";
+    let world = world(&format!("{LISTS}\necho '{said}' >&2; exit 254"));
+    let run = publish(&world, &["--function", "f"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("layerfit publishes layers, and makes no function"), "{}", run.stderr);
+}
+
+#[test]
+fn credentials_that_the_cli_writes_are_not_shown() {
+    let world = world("echo \"tried AKIAIOSFODNN7EXAMPLE with $AWS_SECRET_ACCESS_KEY\" >&2; exit 255");
+    let run = publish(&world, &[]);
+    assert!(run.stderr.contains("tried [redacted] with [redacted]"), "{}", run.stderr);
+}
+
+#[test]
+fn version_2_neither_pages_nor_asks() {
+    // Version 2 waits for keys when it has a pager, a prompt or an open stdin.
+    let check = "[ -z \"$AWS_PAGER\" ] && [ \"$AWS_CLI_AUTO_PROMPT\" = off ] && ! read -r line || { echo interactive >&2; exit 1; }";
+    let world = publisher(check, |byte| byte);
+    let run = publish(&world, &["--format", "json", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let published: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(published["layers"][0]["version"], 1);
+    for line in log(&world).lines() {
+        assert!(line.contains("--region eu-west-1 --endpoint-url http://127.0.0.1:1 --output json"), "{line}");
+    }
+}
+
+#[test]
+fn a_version_with_other_content_than_the_zip_is_an_error() {
+    let world = publisher("", |byte| byte ^ 1);
+    let run = publish(&world, &[]);
+    assert_eq!(run.code, 2, "{}", run.stdout);
+    assert!(run.stderr.contains("the zip changed while it was sent"), "{}", run.stderr);
+}
+
+#[test]
+fn a_cli_that_answers_something_else_is_told_of() {
+    let run = publish(&world("echo not JSON"), &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("its answer is no JSON") && run.stderr.contains("aws --version"), "{}", run.stderr);
+}
+
+#[test]
+fn a_record_that_is_the_users_is_not_overwritten_and_nothing_is_asked_then() {
+    let world = world("exit 1");
+    fs::write(world.beside("out/layers.json"), "[1, 2]").expect("written");
+    let run = publish(&world, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("layers.json: is no record of published layers"), "{}", run.stderr);
+    assert_eq!(log(&world), "");
+    assert_eq!(fs::read_to_string(world.beside("out/layers.json")).expect("read"), "[1, 2]");
+}
+
+#[test]
+fn names_that_aws_does_not_take_and_paths_that_the_cli_changes_are_refused() {
+    let world = world("exit 1");
+    for (arguments, words) in [
+        (&["--prefix", "my.team/"][..], "AWS takes letters, digits"),
+        (&["--description", &"x".repeat(300)], "has 300 characters, and AWS takes 256"),
+        (&["--s3-prefix", "layers/"], "has no effect without a bucket"),
+        (&["--s3-bucket", "s3://bucket/x"], "not the name of a bucket"),
+    ] {
+        let run = publish(&world, arguments);
+        assert_eq!(run.code, 2);
+        assert!(run.stderr.contains(words), "{}", run.stderr);
+    }
+    fs::rename(world.beside("out"), world.beside("$HOME")).expect("renamed");
+    let run = world.run(&["publish", "$HOME"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("would take a part of this path for a variable"), "{}", run.stderr);
+    assert_eq!(log(&world), "");
+}

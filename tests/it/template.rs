@@ -1,0 +1,99 @@
+//! `pack --template` writes a SAM template of the layers, whole or not at all, and over nothing of the user's.
+
+use std::fs;
+
+use crate::support::{Run, World, noise};
+
+fn template(world: &World, file: &str, more: &[&str]) -> Run {
+    let file = world.beside(file);
+    world.run(&[&["pack", "ROOT", "-o", "OUT", "--template", &file.to_string_lossy()], more].concat())
+}
+
+#[test]
+fn each_layer_is_there_in_the_functions_order_with_its_zip_as_seen_from_the_template() {
+    let world = World::new();
+    world.file("a/x", noise(1, 4000)).file("b/y", noise(2, 4000));
+    fs::create_dir(world.beside("sam")).expect("made");
+    assert_eq!(template(&world, "sam/template.yaml", &["--max-zipped", "5KB", "--arch", "arm64"]).code, 0);
+    let text = fs::read_to_string(world.beside("sam/template.yaml")).expect("read");
+    assert!(text.starts_with("# Written by `layerfit pack --template`"), "{text}");
+    for line in [
+        "      ContentUri: \"../out/layer-1.zip\"",
+        "      ContentUri: \"../out/layer-2.zip\"",
+        "      CompatibleRuntimes: [\"provided.al2023\"]",
+        "      CompatibleArchitectures: [\"arm64\"]",
+        "      RetentionPolicy: Retain",
+        "      Runtime: \"provided.al2023\"",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+    assert!(text.contains("      Layers:\n        - !Ref Layer1\n        - !Ref Layer2\n"), "{text}");
+}
+
+#[test]
+fn the_way_to_the_zips_is_told_from_any_directory_and_by_any_name() {
+    let world = World::new();
+    world.file("a", "one");
+    fs::create_dir(world.beside("sub")).expect("made");
+    std::os::unix::fs::symlink("sub", world.beside("link")).expect("linked");
+    for (template, zip) in [("../template.yaml", "sub/out/layer-1.zip"), ("../link/template.yaml", "out/layer-1.zip")] {
+        let mut command = world.command(&["pack", "ROOT", "-o", "out", "--template", template]);
+        command.current_dir(world.beside("sub"));
+        assert_eq!(Run::of(command).code, 0);
+        let text = fs::read_to_string(world.beside("sub").join(template)).expect("read");
+        assert!(text.contains(&format!("ContentUri: \"{zip}\"")), "{template}: {text}");
+    }
+}
+
+#[test]
+fn a_template_in_the_tree_is_refused() {
+    let world = World::new();
+    world.file("lib/a", "one");
+    for file in ["opt/template.yaml", "opt/lib/template.yaml"] {
+        let run = template(&world, file, &[]);
+        assert_eq!(run.code, 2);
+        assert!(run.stderr.contains("is in the tree to be packed"), "{}", run.stderr);
+    }
+    assert_eq!(world.names_beside(), ["opt"]);
+}
+
+#[test]
+fn the_architecture_is_that_of_the_files() {
+    let world = World::new();
+    world.program("bin/tool", &[], &[]);
+    let run = template(&world, "template.yaml", &["--runtime", "host"]);
+    let text = fs::read_to_string(world.beside("template.yaml")).expect("read");
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    assert!(text.contains(&format!("CompatibleArchitectures: [\"{machine}\"]")), "{}{text}", run.stderr);
+    // What this machine has is no runtime of Lambda's.
+    assert!(!text.contains("CompatibleRuntimes"), "{text}");
+}
+
+#[test]
+fn a_template_is_written_anew_and_a_file_of_the_users_is_not() {
+    let world = World::new();
+    world.file("a", "one");
+    assert_eq!(template(&world, "template.yaml", &[]).code, 0);
+    let before = fs::read(world.beside("template.yaml")).expect("read");
+    assert_eq!(template(&world, "template.yaml", &[]).code, 0);
+    assert_eq!(fs::read(world.beside("template.yaml")).expect("read"), before);
+    assert_eq!(world.names_beside(), ["opt", "out", "template.yaml"]);
+
+    fs::remove_dir_all(world.beside("out")).expect("removed");
+    fs::write(world.beside("template.yaml"), "AWSTemplateFormatVersion: mine\n").expect("written");
+    let run = template(&world, "template.yaml", &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("template.yaml: layerfit did not write this file"), "{}", run.stderr);
+    assert!(!world.beside("out").exists(), "it is known before anything is written");
+    let run = template(&world, "nowhere/template.yaml", &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("make the directory"), "{}", run.stderr);
+}
+
+#[test]
+fn what_does_not_fit_has_no_template() {
+    let world = World::new();
+    world.file("a", noise(3, 9000));
+    assert_eq!(template(&world, "template.yaml", &["--max-zipped", "1KB"]).code, 1);
+    assert!(!world.beside("template.yaml").exists());
+}

@@ -1,0 +1,229 @@
+//! `why` says for whom something is kept, by the shortest way or by all, or what dropped it; and where the loader looks.
+
+use crate::support::World;
+use serde_json::Value;
+
+const LIBRARY: &str = "R/lib/R/library";
+
+/// R with a library of its own, which needs one of lib; a package that needs both; and a program.
+fn world() -> World {
+    let world = World::new();
+    world.r();
+    world.library("lib/libdeep.so.5.0", &[], &["-Wl,-soname,libdeep.so.5"]).link("lib/libdeep.so.5", "libdeep.so.5.0");
+    world.library("R/lib/R/lib/libR.so", &["lib/libdeep.so.5.0"], &[]);
+    world.program("R/lib/R/bin/exec/R", &["R/lib/R/lib/libR.so"], &[]);
+    world.package(LIBRARY, "Matrix", "1.5", "Imports: stats\n").package(LIBRARY, "mgcv", "1.8", "Depends: Matrix\n");
+    world.library("R/lib/R/library/Matrix/libs/Matrix.so", &["lib/libdeep.so.5.0"], &[]);
+    world.program("bin/tool", &["lib/libdeep.so.5.0"], &[]);
+    world
+}
+
+fn why(world: &World, arguments: &[&str]) -> Value {
+    let (code, answer) = world.json(&[&["why"], arguments].concat());
+    assert_eq!(code, 0);
+    answer
+}
+
+fn only(answer: &Value) -> &Value {
+    let things = answer["things"].as_array().expect("things");
+    assert_eq!(things.len(), 1, "{answer:#}");
+    &things[0]
+}
+
+/// A way as one line: `R reads R/lib/R/lib/libR.so loads lib/libdeep.so.5.0`.
+fn line(way: &Value) -> String {
+    let step =
+        |step: &Value| format!(" {} {}", step["how"].as_str().expect("how"), step["name"].as_str().expect("a name"));
+    let steps: String = way["steps"].as_array().expect("steps").iter().map(step).collect();
+    format!("{}{steps}", way["root"].as_str().expect("a root"))
+}
+
+fn lines(thing: &Value) -> Vec<String> {
+    thing["ways"].as_array().expect("ways").iter().map(line).collect()
+}
+
+#[test]
+fn a_library_is_there_for_who_loads_it_by_the_shortest_way_from_a_root() {
+    let world = world();
+    for name in ["libdeep.so.5", "lib/libdeep.so.5", "/opt/lib/libdeep.so.5.0", "lib:lib/libdeep.so.5.0"] {
+        let answer = why(&world, &[name, "ROOT"]);
+        let thing = only(&answer);
+        assert_eq!(thing["state"], "kept");
+        if !name.starts_with("lib:") {
+            assert_eq!((thing["kind"].as_str(), thing["name"].as_str()), (Some("library"), Some("lib/libdeep.so.5.0")));
+        }
+        let way = &lines(thing)[0];
+        assert!(way.starts_with("R reads R/lib/R/lib/libR.so loads lib/libdeep.so.5"), "{name}: {way}");
+    }
+}
+
+#[test]
+fn all_ways_are_every_one_the_shortest_first() {
+    let world = world();
+    let answer = why(&world, &["libdeep.so.5", "ROOT", "--all"]);
+    let ways = lines(only(&answer));
+    for way in [
+        "R reads R/lib/R/lib/libR.so loads lib/libdeep.so.5.0",
+        "R reads R/lib/R/bin/exec/R loads R/lib/R/lib/libR.so loads lib/libdeep.so.5.0",
+        "installed is pkg:Matrix reads R/lib/R/library/Matrix/libs/Matrix.so loads lib/libdeep.so.5.0",
+        "in the tree is bin/tool loads lib/libdeep.so.5.0",
+    ] {
+        assert!(ways.contains(&way.to_owned()), "{way} in {ways:#?}");
+    }
+    assert_eq!(only(&answer)["more_ways"], false);
+    let steps = |way: &Value| way["steps"].as_array().expect("steps").len();
+    assert!(only(&answer)["ways"].as_array().expect("ways").is_sorted_by_key(steps), "{ways:#?}");
+
+    let answer = why(&world, &["pkg:Matrix", "ROOT", "--all"]);
+    assert_eq!(lines(only(&answer)), ["installed is pkg:Matrix", "installed is pkg:mgcv imports pkg:Matrix"]);
+    assert_eq!(only(&answer)["imported_by"], serde_json::json!(["pkg:mgcv"]));
+}
+
+#[test]
+fn more_ways_than_are_listed_are_said() {
+    let world = World::new();
+    world.library("lib/libx.so", &[], &[]).program("bin/p0", &["lib/libx.so"], &[]);
+    for number in 1..60 {
+        std::fs::copy(world.root().join("bin/p0"), world.root().join(format!("bin/p{number}"))).expect("copied");
+    }
+    let answer = why(&world, &["libx.so", "ROOT", "--all"]);
+    let thing = only(&answer);
+    assert_eq!((lines(thing).len(), thing["more_ways"].as_bool()), (50, Some(true)));
+    assert!(world.run(&["why", "libx.so", "ROOT", "--all"]).stdout.contains("50 ways, and there are more"));
+    assert_eq!(thing["needed_by"].as_array().expect("needers").len(), 60);
+}
+
+#[test]
+fn who_needs_a_library_is_said_for_each_process_with_the_place_where_it_is_found() {
+    let world = world();
+    world.library("lib/libcurl.so.4", &[], &[]);
+    world.library("R/lib/R/library/Matrix/libs/curl.so", &["lib/libcurl.so.4"], &[]);
+    world.program("bin/curl", &["lib/libcurl.so.4"], &[]);
+    let answer = why(&world, &["libcurl.so.4", "ROOT"]);
+    let found = |file: &str| {
+        let needers = only(&answer)["needed_by"].as_array().expect("needers");
+        let of = needers.iter().find(|n| n["file"] == file).unwrap_or_else(|| panic!("{file} in {needers:#?}"));
+        [&of["process"], &of["found"], &of["path"]].map(|value| value.as_str().expect("text").to_owned())
+    };
+    assert_eq!(found("R/lib/R/library/Matrix/libs/curl.so"), ["R", "layer", "/opt/lib/libcurl.so.4"]);
+    assert_eq!(found("bin/curl"), ["other", "runtime", "/lib64/libcurl.so.4"]);
+}
+
+#[test]
+fn a_library_of_the_image_and_one_of_nobody_are_answered_too() {
+    let world = world();
+    world.library("gone/libgone.so.1", &[], &[]);
+    world.c(
+        "bin/needy",
+        "int entry(void) { return 0; }",
+        &["gone/libgone.so.1"],
+        &["-nostdlib", "-pie", "-fPIC", "-Wl,-e,entry", "-Wl,--no-as-needed", "-lm"],
+    );
+    world.mode("bin/needy", 0o755);
+    std::fs::remove_dir_all(world.root().join("gone")).expect("removed");
+
+    let answer = why(&world, &["libgone.so.1", "ROOT"]);
+    let thing = only(&answer);
+    assert_eq!(
+        (thing["state"].as_str(), lines(thing)),
+        (Some("missing"), vec!["in the tree is bin/needy loads libgone.so.1".to_owned()])
+    );
+    let searched = thing["needed_by"][0]["searched"].as_array().expect("directories");
+    assert!(searched.contains(&Value::from("/opt/lib")) && searched.contains(&Value::from("/lib64")), "{searched:?}");
+    assert!(thing["answer"].as_str().expect("text").contains("neither the tree nor provided.al2023 has it"));
+
+    let answer = why(&world, &["libm.so.6", "ROOT"]);
+    let thing = only(&answer);
+    assert_eq!(
+        (thing["state"].as_str(), lines(thing)),
+        (Some("runtime"), vec!["in the tree is bin/needy loads /lib64/libm.so.6".to_owned()])
+    );
+}
+
+#[test]
+fn a_dropped_file_names_the_rule_its_reason_and_what_it_breaks() {
+    let world = world();
+    let answer = why(&world, &["R/lib/R/library/Matrix/help/Matrix.rdb", "ROOT"]);
+    let thing = only(&answer);
+    assert_eq!((thing["kind"].as_str(), thing["state"].as_str()), (Some("file"), Some("dropped")));
+    let rule = &thing["dropped_by"][0];
+    assert_eq!((rule["rule"].as_str(), rule["name"].as_str()), (Some("D101"), Some("help")));
+    for reason in ["what", "why_safe", "breaks"] {
+        assert!(rule[reason].as_str().is_some_and(|text| text.len() > 20), "{reason}: {rule}");
+    }
+    assert!(lines(thing).is_empty());
+    let text = world.run(&["why", "R/lib/R/library/Matrix/help/Matrix.rdb", "ROOT"]).stdout;
+    assert!(text.contains("is dropped by D101 (help)") && text.contains("why safe"), "{text}");
+    // With the rule off it is there, with its package.
+    let answer = why(&world, &["R/lib/R/library/Matrix/help/Matrix.rdb", "ROOT", "--ignore", "D101"]);
+    assert_eq!(lines(only(&answer)), ["installed is pkg:Matrix has R/lib/R/library/Matrix/help/Matrix.rdb"]);
+}
+
+#[test]
+fn a_library_that_nothing_reaches_any_more_says_so() {
+    let world = world();
+    world.library("lib/libalone.so", &[], &[]).library("lib/libcurl.so.4", &[], &[]);
+    world.program("bin/curl", &["lib/libcurl.so.4"], &[]);
+    for (name, reason) in [
+        ("libalone.so", "nothing that is kept asks for it"),
+        ("libcurl.so.4", "/lib64/libcurl.so.4 of the image comes first"),
+    ] {
+        let answer = why(&world, &[name, "ROOT", "--select", "D901"]);
+        let thing = only(&answer);
+        assert_eq!((thing["state"].as_str(), thing["dropped_by"][0]["rule"].as_str()), (Some("dropped"), Some("D901")));
+        assert!(thing["answer"].as_str().expect("text").contains(reason), "{}", thing["answer"]);
+        let answer = why(&world, &[name, "ROOT"]);
+        assert_eq!(only(&answer)["state"], "kept");
+        assert!(only(&answer)["answer"].as_str().expect("text").contains(reason), "{}", only(&answer)["answer"]);
+    }
+}
+
+#[test]
+fn what_the_guard_holds_is_said_with_who_needs_it() {
+    let world = World::new();
+    world.r().package(LIBRARY, "tcltk", "4.2.2", "").package(LIBRARY, "gui", "1.0", "Imports: tcltk\n");
+    let answer = why(&world, &["pkg:tcltk", "ROOT", "--all"]);
+    let thing = only(&answer);
+    assert_eq!(thing["held_back"], serde_json::json!(["D301"]));
+    assert!(lines(thing).contains(&"installed is pkg:gui imports pkg:tcltk".to_owned()));
+}
+
+#[test]
+fn a_name_that_is_not_there_is_exit_code_2_and_names_like_it() {
+    let world = world();
+    for (name, like) in [
+        ("pkg:matrix", "pkg:Matrix"),
+        ("libdep.so.5", "lib/libdeep.so.5"),
+        ("lib/libdeep.so.6", "lib/libdeep.so.5"),
+        ("R/lib/R/library/mgvc/NAMESPACE", "NAMESPACE"),
+        ("Matrix", "pkg:Matrix"),
+    ] {
+        let run = world.run(&["why", name, "ROOT"]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{name}");
+        assert!(run.stderr.contains("there is nothing of that name") && run.stderr.contains(like), "{}", run.stderr);
+    }
+    assert_eq!(world.run(&["why", "libdeep.so.5", "nowhere"]).code, 2);
+    assert_eq!(world.run(&["why"]).code, 2);
+}
+
+#[test]
+fn the_answer_fits_80_columns_and_names_cannot_become_markup() {
+    let world = world();
+    world.file("share/a/very/long/path/that/does/not/end/before/the/line/of/a/terminal/is/full/of/it", "x");
+    for arguments in [
+        &["why", "libdeep.so.5", "ROOT", "--all"][..],
+        &["why", "pkg:Matrix", "ROOT", "-v"],
+        &["why", "share", "ROOT"],
+        &["why", "r", "ROOT"],
+        &["why", "--if-dropped", "pkg:stats,lib", "ROOT"],
+    ] {
+        let run = world.run(arguments);
+        assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
+        for line in run.stdout.lines() {
+            assert!(line.chars().count() <= 80 && line == line.trim_end(), "{line:?}");
+        }
+    }
+    world.file("<script>|x", "x");
+    let run = world.run(&["why", "<script>|x", "ROOT", "--format", "markdown"]);
+    assert!(run.stdout.contains("&lt;script&gt;\\|x") && !run.stdout.contains("<script>"), "{}", run.stdout);
+}
