@@ -8,7 +8,7 @@
 //! | [`base`] | paths, sizes, lists, globs, errors, findings, severities, files written whole, signals, progress |
 //! | [`formats`] | bytes become facts that no language owns: ELF files, shell scripts, shebangs, logs of strace |
 //! | [`runtime`] | the image that a function runs in: profiles, limits, a root file system, capturing a profile |
-//! | [`mod@tree`] | a directory, or layer zips merged as Lambda merges them, becomes a [`tree::Tree`] |
+//! | [`tree`](mod@tree) | a directory, or layer zips merged as Lambda merges them, becomes a [`tree::Tree`] |
 //! | [`languages`] | what is installed of each language, what it loads, and what a function's sources use |
 //! | [`resolve`] | who needs whom, as the dynamic loader, the kernel and the languages would find it, in one graph |
 //! | [`prune`] | what may go, the guard that keeps what is needed, and what goes with what |

@@ -1,13 +1,13 @@
 //! Bytes, and numbers of things, as people read them.
 
-/// A number of bytes with its unit. A KB is 1024 bytes, a MB 1024 KB and a GB 1024 MB, as in Lambda's quotas.
+/// A number of bytes with its unit: B, KiB, MiB or GiB, with two digits after the point.
 pub fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two decimals of a number that is printed")]
     let (value, unit) = match bytes {
         0..=1023 => return format!("{bytes} B"),
-        1024..=1_048_575 => (bytes as f64 / 1024.0, "KB"),
-        1_048_576..=1_073_741_823 => (bytes as f64 / 1_048_576.0, "MB"),
-        _ => (bytes as f64 / 1_073_741_824.0, "GB"),
+        1024..=1_048_575 => (bytes as f64 / 1024.0, "KiB"),
+        1_048_576..=1_073_741_823 => (bytes as f64 / 1_048_576.0, "MiB"),
+        _ => (bytes as f64 / 1_073_741_824.0, "GiB"),
     };
     format!("{value:.2} {unit}")
 }
@@ -17,7 +17,7 @@ pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Reads a number of bytes: `52428800`, `50MB`. A KB is 1024 bytes and a MB 1024 KB, as in Lambda's quotas.
+/// Reads a number of bytes: `52428800`, `50MiB`. MB means MiB here, as in Lambda's quotas: AWS's "50 MB" are 52,428,800 bytes.
 pub(crate) fn parse(text: &str) -> std::result::Result<u64, String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -28,15 +28,16 @@ pub(crate) fn parse(text: &str) -> std::result::Result<u64, String> {
         "K" | "KB" | "KIB" => 1 << 10,
         "M" | "MB" | "MIB" => 1 << 20,
         "G" | "GB" | "GIB" => 1 << 30,
-        _ => return Err(format!("{unit:?} is no unit: B, KB, MB or GB (a KB is 1024 bytes)")),
+        _ => return Err(format!("{unit:?} is not a unit: B, KiB, MiB or GiB (KB, MB and GB mean the same)")),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let whole: u64 = whole.parse().map_err(|_| format!("{text:?} is no number of bytes, such as 52428800 or 50MB"))?;
+    let whole: u64 =
+        whole.parse().map_err(|_| format!("{text:?} is not a number of bytes, such as 52428800 or 50MiB"))?;
     let part = match fraction {
         "" => 0,
         digits => {
             let value: u64 =
-                digits.get(..digits.len().min(9)).and_then(|d| d.parse().ok()).ok_or("no number of bytes")?;
+                digits.get(..digits.len().min(9)).and_then(|d| d.parse().ok()).ok_or("not a number of bytes")?;
             let scale = 10_u64.pow(u32::try_from(digits.len().min(9)).unwrap_or(9));
             u64::try_from(u128::from(value) * u128::from(factor) / u128::from(scale)).unwrap_or(u64::MAX)
         }
@@ -50,10 +51,10 @@ mod tests {
 
     #[test]
     fn sizes_are_counted_as_aws_counts() {
-        assert_eq!(size(52_428_800), "50.00 MB");
+        assert_eq!(size(52_428_800), "50.00 MiB");
         assert_eq!(size(1023), "1023 B");
-        assert_eq!(size(1536), "1.50 KB");
-        assert_eq!(size(100 << 30), "100.00 GB");
+        assert_eq!(size(1536), "1.50 KiB");
+        assert_eq!(size(100 << 30), "100.00 GiB");
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl SeverityRule {
                 message: format!(
                     "{code} says that the layers are over a limit of Lambda's, and cannot be less than an error"
                 ),
-                help: "where the limit is different, set it: max-zipped = \"250MB\" for layers that are uploaded through S3"
+                help: "where the limit is different, set it: max-zipped = \"250MiB\" for layers that are uploaded through S3"
                     .to_owned(),
             });
         }

@@ -105,7 +105,7 @@ fn configuration(report: &Report) -> Result<String> {
         .findings
         .iter()
         .filter(|finding| finding.code == Code::LibraryNotSearched)
-        .map(|finding| format!("{:?}", finding.subject))
+        .map(|finding| format!("{:?}", finding.subject.as_str()))
         .collect();
     text += "# Libraries that R_LIBS_USER is set to in etc/Renviron, besides R's own.\n";
     text += &match unnamed.as_slice() {
@@ -120,12 +120,12 @@ fn configuration(report: &Report) -> Result<String> {
              # Prune rules to turn on, and rules and checks to turn off: `layerfit rules` lists them.\n\
              # select = [\"datasets\"]\n# ignore = [\"D105\", \"L206\"]\n\n\
              # Lambda's limits, and space reserved for the function's own code.\n\
-             # max-zipped = \"250MB\"   # when layers are uploaded through S3\n# function-size = \"3MB\"\n\n\
+             # max-zipped = \"250MiB\"   # when layers are uploaded through S3\n# function-size = \"3MiB\"\n\n\
              # Baseline that `layerfit check` compares sizes with; `layerfit check --update-baseline` writes it.\n\
              # baseline = \"layerfit.baseline.json\"\n# max-growth = \"2%\"\n\n\
              # Tables follow: keys such as those above cannot stand below one.\n\n\
              # Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
-             # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MB\"\n\n\
+             # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MiB\"\n\n\
              # Findings that have another severity here, or are turned off for a reason.\n\
              # [[finding]]\n# code = \"L201\"\n# subject = \"R/lib64/R/library/nlme/**\"\n# severity = \"off\"\n\
              # reason = \"nothing loads nlme\"\n\n";

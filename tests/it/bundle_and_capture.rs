@@ -95,7 +95,7 @@ fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the
     assert_eq!(code, 0, "{:#}", report["findings"]);
     let expected = [("lib/libgfortran.so.5", "bin/tool"), ("lib/libquadmath.so.0", "lib/libgfortran.so.5")];
     assert_eq!(bundled(&report), expected.map(|(path, by)| (path.to_owned(), by.to_owned())));
-    let from = format!("taken from {}/usr/lib64/libquadmath.so.0.0.0", host.display());
+    let from = format!("copied from {}/usr/lib64/libquadmath.so.0.0.0", host.display());
     assert!(findings(&report, "L209").iter().any(|(_, message)| message.contains(&from)), "{report:#}");
     let zipped = zip_entries(&world.beside("out/layer-1.zip"));
     let content = fs::read(host.join("usr/lib64/libquadmath.so.0.0.0")).expect("read");
@@ -152,7 +152,7 @@ fn what_the_host_has_not_stays_missing_and_a_root_that_is_not_there_is_an_error(
     let help = |report: &serde_json::Value| report["findings"][0]["help"].as_str().expect("help").to_owned();
     assert!(help(&report).starts_with("--bundle did not find libgone.so"), "{}", help(&report));
     let (_, report) = world.json(&["analyze", "ROOT"]);
-    assert!(help(&report).starts_with("--bundle takes libgone.so"), "{}", help(&report));
+    assert!(help(&report).starts_with("--bundle copies libgone.so"), "{}", help(&report));
     let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", "nowhere"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("--sysroot nowhere: is no directory"), "{}", run.stderr);

@@ -69,7 +69,7 @@ fn quiet_prints_no_table_and_keeps_the_exit_code() {
 fn verbose_shows_remarks_and_every_unit() {
     let world = world();
     let (short, long) = (world.run(&["plan", "ROOT"]).stdout, world.run(&["plan", "ROOT", "-v"]).stdout);
-    assert!(short.contains("-v shows 2 remarks more") && !short.contains("P102"), "{short}");
+    assert!(short.contains("2 more notes with -v") && !short.contains("P102"), "{short}");
     assert!(long.contains("P102") && long.lines().count() > short.lines().count(), "{long}");
 }
 

@@ -96,7 +96,7 @@ fn a_command_that_is_asked_for_first_is_a_remark() {
     script(&world, "bootstrap", "#!/bin/sh\nif command -v jq >/dev/null; then jq . ; fi\n");
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 0);
-    assert_finding(&report, "C102", "bootstrap", "asks first");
+    assert_finding(&report, "C102", "bootstrap", "tests for it first");
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn a_line_of_the_bootstrap_that_is_not_shell_is_a_warning() {
     let world = World::new();
     script(&world, "bootstrap", "#!/bin/sh\nif true; then (((\necho x\n");
     let (_, report) = world.json(&["analyze", "ROOT"]);
-    assert_finding(&report, "C104", "bootstrap", "cannot be read as shell here");
+    assert_finding(&report, "C104", "bootstrap", "cannot be parsed as shell");
     let finding = report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "C104");
     assert_eq!(finding.expect("there")["severity"], "warning");
 }

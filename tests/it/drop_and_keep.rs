@@ -45,7 +45,7 @@ fn a_dropped_package_goes_with_the_library_that_only_it_needed_and_the_report_sa
     // What the rules drop of the package is theirs, and nothing of it comes back.
     assert_eq!(pruned(&report, "D101"), pruned(&packed(&world, &[]).2, "D101"));
     assert_eq!(code, 1);
-    assert_finding(&report, "R102", "pkg:b", "needs the package a, which no library has, for --drop takes it");
+    assert_finding(&report, "R102", "pkg:b", "needs the package a, which is in no library; it was dropped by --drop");
     assert_no_finding(&report, "P104");
     let rows = report["pruned"].as_array().expect("pruned").iter();
     let totals = rows.map(|row| row["files"].as_u64().expect("files")).sum::<u64>();
@@ -79,7 +79,7 @@ fn a_dropped_library_is_missing_where_it_is_needed() {
         assert_finding(&report, "L201", "R/lib/R/library/a/libs/a.so", "needs libx.so.1, which neither the tree nor");
         let help = &report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "L201").expect("one")
             ["help"];
-        assert!(help.as_str().expect("text").contains("--drop takes it"), "{help}");
+        assert!(help.as_str().expect("text").contains("dropped by --drop"), "{help}");
     }
 }
 
@@ -107,9 +107,9 @@ fn r_and_packages_say_what_they_lack_of_what_is_dropped() {
     assert_eq!(code, 1);
     let said = findings(&report, "P104");
     let of = |subject: &str| said.iter().find(|(who, _)| who == subject).map(|(_, message)| message.as_str());
-    assert_eq!(of("R"), Some("needs what --drop takes: R/lib/R/etc/Renviron"));
-    assert_eq!(of("pkg:a"), Some("needs what --drop takes: R/lib/R/library/a/NAMESPACE"));
-    assert!(of("pkg:grDevices").expect("said").contains("R starts with it"), "{said:?}");
+    assert_eq!(of("R"), Some("needs files that --drop removes: R/lib/R/etc/Renviron"));
+    assert_eq!(of("pkg:a"), Some("needs files that --drop removes: R/lib/R/library/a/NAMESPACE"));
+    assert!(of("pkg:grDevices").expect("said").contains("R loads it at startup"), "{said:?}");
     // All of R dropped is nobody's loss.
     let (code, report) = world.json(&["plan", "ROOT", "--drop", "R"]);
     assert_eq!((code, report["totals"]["kept"]["files"].as_u64()), (0, Some(0)), "{:#}", report["findings"]);
@@ -123,7 +123,7 @@ fn links_to_what_is_dropped_go_too() {
     let (names, code, _) = packed(&world, &["--drop", "share/x"]);
     assert_eq!((names, code), (vec!["share/z".to_owned()], 0));
     let (_, report) = world.json(&["plan", "ROOT", "--drop", "share/x/data", "--keep", "data"]);
-    assert_finding(&report, "P104", "data", "needs what --drop takes: share/x/data");
+    assert_finding(&report, "P104", "data", "needs files that --drop removes: share/x/data");
 }
 
 #[test]
@@ -173,9 +173,9 @@ fn analyze_and_check_look_at_what_is_left_too() {
     let world = world();
     let (code, report) = world.json(&["analyze", "ROOT", "--drop", "pkg:a"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "R102", "pkg:b", "--drop takes it");
+    assert_finding(&report, "R102", "pkg:b", "it was dropped by --drop");
     let (_, of_r) = world.json(&["analyze", "ROOT", "--drop", "pkg:stats"]);
-    assert_finding(&of_r, "P104", "pkg:stats", "R starts with it");
+    assert_finding(&of_r, "P104", "pkg:stats", "R loads it at startup");
     assert!(report["packages"].as_array().expect("packages").iter().all(|package| package["name"] != "a"));
     assert!(report["objects"].as_array().expect("objects").iter().all(|object| object["path"] != "lib/libx.so.1.0"));
     assert_eq!(world.json(&["check", "ROOT", "--drop", "pkg:a"]).0, 1);
@@ -202,11 +202,11 @@ fn names_that_make_no_sense_are_exit_code_2() {
     for (arguments, says) in [
         (&["plan", "ROOT", "--drop", "pkg:A"][..], "did you mean pkg:a"),
         (&["plan", "ROOT", "--keep", "libx.so.2"], "did you mean lib/libx.so.1"),
-        (&["analyze", "ROOT", "--drop", "qqqqqqqqqqqqqqqq"], "there is nothing of that name"),
-        (&["plan", "ROOT", "--drop", "libc.so.6"], "there is nothing of that name"),
+        (&["analyze", "ROOT", "--drop", "qqqqqqqqqqqqqqqq"], "not found in the tree"),
+        (&["plan", "ROOT", "--drop", "libc.so.6"], "not found in the tree"),
         (&["plan", "ROOT", "--drop", "pkg:a", "--keep", "pkg:a"], "--keep names all of it"),
         (&["check", zip, "--drop", "pkg:a"], "these are zips"),
-        (&["why", "--if-dropped", "pkg:zz", "ROOT"], "there is nothing of that name"),
+        (&["why", "--if-dropped", "pkg:zz", "ROOT"], "not found in the tree"),
         (&["why", "pkg:a", "ROOT", "--if-dropped", "pkg:b"], "--if-dropped"),
     ] {
         let run = world.run(arguments);

@@ -65,7 +65,7 @@ fn too_many_layers_is_an_error_that_names_the_largest_units() {
     assert_eq!(report["fits"], false);
     assert_finding(&report, "F103", "layers", "3 layers are needed and 2 are allowed");
     let help = report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "F103").expect("there");
-    assert!(help["help"].as_str().expect("help").contains("pkg:p0 (58.87 KB"), "{help}");
+    assert!(help["help"].as_str().expect("help").contains("pkg:p0 (58.87 KiB"), "{help}");
     let (code, report) = world.json(&["check", "ROOT", "--max-zipped", "70000", "--max-layers", "3"]);
     assert_eq!(code, 0);
     assert_no_finding(&report, "F103");
@@ -78,7 +78,7 @@ fn the_unzipped_limit_is_for_function_and_layers_together() {
     assert_eq!(world.json(&["plan", "ROOT", "--max-unzipped", "100000"]).0, 0);
     let (code, report) = world.json(&["plan", "ROOT", "--max-unzipped", "100000", "--function-size", "1"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "F102", "layers", "97.66 KB unzipped are 1 B over");
+    assert_finding(&report, "F102", "layers", "97.66 KiB unzipped are 1 B over");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_file_that_no_layer_holds_is_named() {
     let world = packages(&[60, 10]);
     let (code, report) = world.json(&["plan", "ROOT", "--max-zipped", "50000"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "F104", "library/p0/data/x", "and a layer holds 48.83 KB");
+    assert_finding(&report, "F104", "library/p0/data/x", "and a layer holds 48.83 KiB");
 }
 
 #[test]

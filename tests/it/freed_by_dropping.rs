@@ -297,7 +297,7 @@ fn what_would_break_is_foretold() {
         .map(|broken| (broken["name"].as_str().expect("a name"), broken["directly"].as_bool().expect("a bool")))
         .collect();
     assert_eq!(broken, [("pkg:one", true), ("pkg:two", true), ("pkg:w", false)]);
-    assert_eq!(said["r_starts_with"][0]["name"], "pkg:stats");
+    assert_eq!(said["starts_with"][0]["name"], "pkg:stats");
     // As the checks say when it is really dropped, and nothing that they say anyway.
     let codes: Vec<&str> =
         said["findings"].as_array().expect("findings").iter().filter_map(|f| f["code"].as_str()).collect();

@@ -76,8 +76,8 @@ fn what_is_used_and_not_there_is_an_error_and_what_is_tested_for_a_remark() {
     assert_eq!(status, 1);
     let found = findings(&report, "R108");
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].1.contains("line 2 uses the package missing1"), "{found:?}");
-    assert!(found[1].1.contains("missing2") && found[1].1.ends_with("copes without it"), "{found:?}");
+    assert!(found[0].1.contains("line 2 uses the R package missing1"), "{found:?}");
+    assert!(found[1].1.contains("missing2") && found[1].1.ends_with("works without it"), "{found:?}");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn why_begins_with_the_line_of_the_handler() {
 #[test]
 fn a_handler_that_is_not_there_or_none_is_an_error() {
     let world = world();
-    for (path, words) in [("gone.R", "gone.R"), ("code", "has no R source in it"), ("layerfit.txt", "is no R source")] {
+    for (path, words) in [("gone.R", "gone.R"), ("code", "has no source in it"), ("layerfit.txt", "is not a source")] {
         fs::write(world.beside("layerfit.txt"), "text").expect("written");
         let run = world.run(&["plan", "ROOT", "--handler", path]);
         assert_eq!(run.code, 2, "{path}");
@@ -124,7 +124,7 @@ fn what_a_run_opened_stays_whatever_a_rule_takes_it_for() {
     assert_eq!(dropped(&without) - dropped(&with), 2, "the file and the link to it");
     assert_no_finding(&without, "P105");
     let found = findings(&with, "P105");
-    assert!(found[0].1.contains("share/doc/link, share/doc/used: what it opened stays"), "{found:?}");
+    assert!(found[0].1.contains("share/doc/link, share/doc/used: what it opened is kept"), "{found:?}");
     // A package of which something was opened is used.
     code(&world, "test.R", "1\n");
     let (_, report) = plan(&world, &["--handler", "code", "--trace", "run.log"]);

@@ -16,7 +16,7 @@ fn with_note(world: &World, json: &str) {
 
 fn unloaded(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
-    let libraries = report["unloaded"].as_array().expect("unloaded").iter();
+    let libraries = report["unused_libraries"].as_array().expect("unloaded").iter();
     libraries.map(|library| (text(&library["path"]), text(&library["why"]))).collect()
 }
 

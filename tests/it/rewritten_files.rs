@@ -134,9 +134,9 @@ fn a_layer_less_is_worth_compressing_harder_and_only_as_hard_as_needed() {
     let limit = (max + (default - max) / 2).to_string();
     let report = plan(&["--max-zipped", &limit]);
     assert_eq!(report["packing"]["layers"], 1, "{:#}", report["packing"]);
-    let hardened = &report["hardened"];
+    let hardened = &report["recompressed"];
     assert!((1..=3).contains(&hardened["files"].as_u64().expect("files")), "{hardened}");
     // Where no effort would do, none is made.
     let far = (max - max / 20).to_string();
-    assert!(plan(&["--max-zipped", &far])["hardened"].is_null());
+    assert!(plan(&["--max-zipped", &far])["recompressed"].is_null());
 }

@@ -39,7 +39,7 @@ fn line(way: &Value) -> String {
 }
 
 fn lines(thing: &Value) -> Vec<String> {
-    thing["ways"].as_array().expect("ways").iter().map(line).collect()
+    thing["paths"].as_array().expect("ways").iter().map(line).collect()
 }
 
 #[test]
@@ -70,9 +70,9 @@ fn all_ways_are_every_one_the_shortest_first() {
     ] {
         assert!(ways.contains(&way.to_owned()), "{way} in {ways:#?}");
     }
-    assert_eq!(only(&answer)["more_ways"], false);
+    assert_eq!(only(&answer)["truncated"], false);
     let steps = |way: &Value| way["steps"].as_array().expect("steps").len();
-    assert!(only(&answer)["ways"].as_array().expect("ways").is_sorted_by_key(steps), "{ways:#?}");
+    assert!(only(&answer)["paths"].as_array().expect("ways").is_sorted_by_key(steps), "{ways:#?}");
 
     let answer = why(&world, &["pkg:Matrix", "ROOT", "--all"]);
     assert_eq!(lines(only(&answer)), ["installed is pkg:Matrix", "installed is pkg:mgcv imports pkg:Matrix"]);
@@ -88,8 +88,8 @@ fn more_ways_than_are_listed_are_said() {
     }
     let answer = why(&world, &["libx.so", "ROOT", "--all"]);
     let thing = only(&answer);
-    assert_eq!((lines(thing).len(), thing["more_ways"].as_bool()), (50, Some(true)));
-    assert!(world.run(&["why", "libx.so", "ROOT", "--all"]).stdout.contains("50 ways, and there are more"));
+    assert_eq!((lines(thing).len(), thing["truncated"].as_bool()), (50, Some(true)));
+    assert!(world.run(&["why", "libx.so", "ROOT", "--all"]).stdout.contains("50 paths, and there are more"));
     assert_eq!(thing["needed_by"].as_array().expect("needers").len(), 60);
 }
 
@@ -165,7 +165,7 @@ fn a_library_that_nothing_reaches_any_more_says_so() {
     world.library("lib/libalone.so", &[], &[]).library("lib/libcurl.so.4", &[], &[]);
     world.program("bin/curl", &["lib/libcurl.so.4"], &[]);
     for (name, reason) in [
-        ("libalone.so", "nothing that is kept asks for it"),
+        ("libalone.so", "nothing that is kept needs it"),
         ("libcurl.so.4", "/lib64/libcurl.so.4 of the image comes first"),
     ] {
         let answer = why(&world, &[name, "ROOT", "--select", "D901"]);
@@ -200,7 +200,7 @@ fn a_name_that_is_not_there_is_exit_code_2_and_names_like_it() {
     ] {
         let run = world.run(&["why", name, "ROOT"]);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{name}");
-        assert!(run.stderr.contains("there is nothing of that name") && run.stderr.contains(like), "{}", run.stderr);
+        assert!(run.stderr.contains("not found in the tree") && run.stderr.contains(like), "{}", run.stderr);
     }
     assert_eq!(world.run(&["why", "libdeep.so.5", "nowhere"]).code, 2);
     assert_eq!(world.run(&["why"]).code, 2);

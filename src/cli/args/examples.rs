@@ -96,7 +96,7 @@ Examples:
 
 pub(super) const CONFIG: &str = "\
 Examples:
-  layerfit config --max-zipped 250MB
+  layerfit config --max-zipped 250MiB
   layerfit config --schema > layerfit.schema.json";
 
 /// Where each shell looks for a user's own completions, by its manual.

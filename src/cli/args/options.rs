@@ -179,13 +179,13 @@ pub(crate) struct Layers {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = heading::LIMITS)]
 pub(crate) struct Limits {
-    /// Maximum size of each layer zip [default: 50MB]
+    /// Maximum size of each layer zip [default: 50MiB]
     ///
-    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MB. Sizes are numbers of
-    /// bytes, or have a unit: B, KB, MB or GB, with 1 MB = 1 MiB = 1024 x 1024 bytes.
+    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes are numbers of
+    /// bytes, or have a unit: B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_zipped: Option<u64>,
-    /// Maximum unzipped size of function and layers [default: 250MB]
+    /// Maximum unzipped size of function and layers [default: 250MiB]
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_unzipped: Option<u64>,
     /// Maximum number of layers [default: 5]
@@ -273,7 +273,7 @@ pub(crate) struct GateOptions {
     /// A baseline file, or the manifest.json of an earlier run.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Growth allowed since the baseline: 2%, 500KB [default: none]
+    /// Growth allowed since the baseline: 2%, 500KiB [default: none]
     #[arg(long, value_name = "GROWTH")]
     pub max_growth: Option<crate::report::gate::Growth>,
     /// If the check passes, record current sizes in the baseline

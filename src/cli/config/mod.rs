@@ -162,7 +162,7 @@ pub(super) struct BudgetConfig {
     pub growth: Option<GrowthText>,
 }
 
-/// A growth: `"2%"`, `"500KB"`.
+/// A growth: `"2%"`, `"500KiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
@@ -222,13 +222,13 @@ pub(super) struct PublishConfig {
     pub region: Option<String>,
 }
 
-/// A size in bytes: `52428800`, `"50MB"`.
+/// A size in bytes: `52428800`, `"50MiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "NumberOrText")]
 #[schemars(with = "NumberOrText")]
 pub(super) struct Bytes(pub u64);
 
-/// A size in bytes, or with a unit (B, KB, MB, GB; 1 MB is 1024 x 1024 bytes): `52428800`, `"50MB"`.
+/// A size in bytes, or with a unit (B, KiB, MiB, GiB; KB, MB and GB mean the same): `52428800`, `"50MiB"`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum NumberOrText {

@@ -120,12 +120,12 @@ impl Growth {
 impl FromStr for Growth {
     type Err = String;
 
-    /// Reads `2%`, `0.5%`, `500KB` or a number of bytes.
+    /// Reads `2%`, `0.5%`, `500KiB` or a number of bytes.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let Some(percent) = text.trim().strip_suffix('%') else {
             return crate::base::bytes::parse(text).map(Growth::Bytes);
         };
-        let wrong = || format!("{text:?} is not a growth, such as 2%, 0.5% or 500KB");
+        let wrong = || format!("{text:?} is not a growth, such as 2%, 0.5% or 500KiB");
         let (whole, part) = percent.trim().split_once('.').unwrap_or((percent.trim(), ""));
         if part.len() > 2 || !part.bytes().all(|b| b.is_ascii_digit()) {
             return Err(wrong());

@@ -13,11 +13,11 @@
     return made;
   }
 
-  /** A number of bytes as people read it: a KB is 1024 bytes. */
+  /** A number of bytes as people read it: a KiB is 1024 bytes. */
   function size(bytes) {
     if (bytes < 1024) return `${bytes} B`;
     const [value, unit] =
-      bytes < 2 ** 20 ? [bytes / 2 ** 10, 'KB'] : bytes < 2 ** 30 ? [bytes / 2 ** 20, 'MB'] : [bytes / 2 ** 30, 'GB'];
+      bytes < 2 ** 20 ? [bytes / 2 ** 10, 'KiB'] : bytes < 2 ** 30 ? [bytes / 2 ** 20, 'MiB'] : [bytes / 2 ** 30, 'GiB'];
     return `${value.toFixed(2)} ${unit}`;
   }
 
