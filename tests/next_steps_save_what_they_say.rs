@@ -72,3 +72,15 @@ fn what_a_run_opened_nothing_of_is_offered_for_dropping() {
     let drop = steps.into_iter().find(|step| step.starts_with("--drop ")).expect("offered").to_owned();
     assert!(drop.contains("pkg:data") && !drop.contains("pkg:base"), "{drop}");
 }
+
+#[test]
+fn the_step_that_saves_a_layer_comes_first_and_then_the_one_that_saves_most() {
+    let world = world();
+    let (_, report) = world.json(&["plan", "ROOT", "--max-zipped", "120KB"]);
+    let steps = report["suggestions"].as_array().expect("suggestions");
+    let saved =
+        |step: &Value| (step["layers"].as_i64().expect("layers"), step["zipped_bytes"].as_i64().expect("bytes"));
+    let saved: Vec<(i64, i64)> = steps.iter().map(saved).collect();
+    assert!(saved.first() != saved.last(), "{saved:?}");
+    assert!(saved.is_sorted_by(|a, b| a >= b), "{saved:?}");
+}

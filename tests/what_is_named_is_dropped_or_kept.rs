@@ -216,3 +216,16 @@ fn names_that_make_no_sense_are_exit_code_2() {
         assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_link_to_a_directory_that_rules_empty_goes_with_it_unless_it_is_to_be_kept() {
+    let world = World::new();
+    world.file("share/man/man1/x.1", "page").file("share/y", "y").link("manual", "share/man").link("both", "share");
+    let (names, code, report) = packed(&world, &[]);
+    assert_eq!((names, code), (vec!["both".to_owned(), "share/y".to_owned()], 0));
+    // It went by the rule that dropped what it led to.
+    assert_eq!(report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] == 2).count(), 1);
+    let (names, _, report) = packed(&world, &["--keep", "manual"]);
+    assert_eq!(names, ["both", "manual", "share/y"]);
+    assert_eq!(report["totals"]["pruned"]["files"], 1);
+}
