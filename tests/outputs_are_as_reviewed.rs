@@ -111,30 +111,118 @@ fn page(text: &str) -> String {
     out + rest
 }
 
+#[track_caller]
+fn reviewed_plan(name: &str, more: &[&str]) {
+    reviewed_run(name, &world(), &[&["plan", "opt"], more].concat());
+}
+
 #[test]
-fn a_plan_in_every_format() {
-    let world = world();
-    let plan = |name: &str, more: &[&str]| reviewed_run(name, &world, &[&["plan", "opt"], &LIMITS[..], more].concat());
-    plan("plan.txt", &[]);
-    plan("plan-verbose.txt", &["-v"]);
-    plan("plan-tree.txt", &["--tree"]);
-    plan("plan-tree-verbose.txt", &["--tree", "-v"]);
-    plan("plan.json", &["--format", "json"]);
-    plan("plan.md", &["--format", "markdown"]);
-    plan("plan-junit.xml", &["--format", "junit"]);
-    let run = world.run(&[&["plan", "opt", "--format", "html"], &LIMITS[..]].concat());
+fn a_plan_for_a_terminal() {
+    reviewed_plan("plan.txt", &LIMITS);
+    reviewed_plan("plan-verbose.txt", &[&LIMITS[..], &["-v"]].concat());
+}
+
+#[test]
+fn a_plan_as_a_tree() {
+    reviewed_plan("plan-tree.txt", &[&LIMITS[..], &["--tree"]].concat());
+    reviewed_plan("plan-tree-verbose.txt", &[&LIMITS[..], &["--tree", "-v"]].concat());
+}
+
+#[test]
+fn a_plan_as_json_and_markdown() {
+    reviewed_plan("plan.json", &[&LIMITS[..], &["--format", "json"]].concat());
+    reviewed_plan("plan.md", &[&LIMITS[..], &["--format", "markdown"]].concat());
+}
+
+#[test]
+fn a_plan_as_a_page() {
+    let run = world().run(&[&["plan", "opt", "--format", "html"], &LIMITS[..]].concat());
     reviewed("plan-page.html", &page(&run.stdout));
 }
 
 #[test]
 fn a_plan_of_what_does_not_fit() {
+    reviewed_plan("too-many-layers.txt", &["--max-zipped", "20000", "--max-layers", "1"]);
+    let too_large = ["--max-unzipped", "60000", "--function-size", "10000", "--max-zipped", "52000"];
+    reviewed_plan("too-large-unzipped.txt", &too_large);
+    let run = world().run(&[&["plan", "opt", "--format", "html"], &too_large[..]].concat());
+    reviewed("too-large-page.html", bars(&run.stdout));
+}
+
+/// The part of a page that compares what there is with the limits.
+fn bars(page: &str) -> &str {
+    let start = page.find("<h2 id=\"limits-title\">").expect("there");
+    &page[start..start + page[start..].find("</section>").expect("closed")]
+}
+
+#[test]
+fn a_plan_of_what_no_layer_holds() {
+    reviewed_plan("file-too-large.txt", &["--max-zipped", "9100"]);
+    reviewed_plan("kinds.txt", &["--strategy", "kinds", "-v"]);
+}
+
+#[test]
+fn a_plan_with_every_rule() {
+    let more = ["--select", "extra", "--strip", "all", "--format", "json", "--arch", "arm64"];
+    reviewed_plan("every-rule.json", &more);
+}
+
+/// More rules drop something than a short report lists, and a package is not loaded by its name alone.
+#[test]
+fn many_rules_are_summed_up() {
+    let world = World::new();
+    for (number, path) in [
+        "include/x.h",
+        "lib/x.a",
+        "lib/x.la",
+        "lib/pkgconfig/x.pc",
+        "lib/cmake/x/x-config.cmake",
+        "share/aclocal/x.m4",
+        "bin/x-config",
+        "share/gir-1.0/x.gir",
+        "share/man/man1/x.1",
+        "share/doc/x",
+        "share/info/x.info",
+        ".DS_Store",
+        "lib/x.dylib",
+        ".git/HEAD",
+        "x~",
+        ".nfs00000000018d7f5c00000001",
+    ]
+    .iter()
+    .enumerate()
+    {
+        world.file(path, noise(number as u64, 100 * number));
+    }
+    world.file("share/x", "x");
+    reviewed_run("many-rules.txt", &world, &["plan", "opt"]);
+    reviewed_run("many-rules-markdown.md", &world, &["plan", "opt", "--format", "markdown", "--ignore", "P102"]);
+}
+
+#[test]
+fn a_tree_with_nothing_to_say_and_one_with_nothing_in_it() {
+    let world = World::new();
+    reviewed_run("empty.txt", &world, &["plan", "opt"]);
+    world.file("share/x", "x");
+    reviewed_run("nothing-to-say.txt", &world, &["analyze", "opt"]);
+    reviewed_run("nothing-to-say-plan.txt", &world, &["plan", "opt"]);
+    reviewed_run("nothing-to-say-junit.xml", &world, &["plan", "opt", "--format", "junit"]);
+    reviewed_run("nothing-dropped.txt", &world, &["plan", "opt", "--drop", "share"]);
+    reviewed_run("no-tree.txt", &world, &["pack", "nowhere", "-o", "out"]);
+    reviewed_run("no-manifest.txt", &world, &["publish", "opt", "--dry-run"]);
+    reviewed_run("output-is-a-file.txt", &world, &["pack", "opt", "-o", "opt/share/x"]);
+    reviewed_run("output-in-tree.txt", &world, &["pack", "opt", "-o", "opt/out"]);
+    world.link("../out", "opt");
+    reviewed_run("output-is-a-link.txt", &world, &["pack", "opt", "-o", "out"]);
+}
+
+#[test]
+fn findings_as_junit_and_of_the_gate_too() {
     let world = world();
-    let run = |name: &str, more: &[&str]| reviewed_run(name, &world, &[&["plan", "opt"], more].concat());
-    run("too-many-layers.txt", &["--max-zipped", "20000", "--max-layers", "1"]);
-    run("too-large-unzipped.txt", &["--max-unzipped", "60000", "--function-size", "10000"]);
-    run("file-too-large.txt", &["--max-zipped", "9100"]);
-    run("kinds.txt", &["--strategy", "kinds", "-v"]);
-    run("every-rule.json", &["--select", "extra", "--strip", "all", "--format", "json", "--arch", "arm64"]);
+    reviewed_plan("plan-junit.xml", &[&LIMITS[..], &["--format", "junit"]].concat());
+    fs::write(world.beside("layerfit.toml"), "[[budget]]\nof = \"total\"\nzipped = 100\n").expect("written");
+    let gate = ["check", "opt", "--format", "junit", "--max-layers", "1", "--max-zipped", "20000"];
+    reviewed_run("gate-junit.xml", &world, &gate);
 }
 
 #[test]
@@ -196,9 +284,15 @@ fn why_something_is_there() {
         ("unit", "dir:bin"),
         ("bootstrap", "bootstrap"),
         ("file-of-package", "R/lib/R/library/Matrix/NAMESPACE"),
+        ("package-in-library", "pkg:mgcv@site"),
     ] {
         reviewed_run(&format!("why-{name}.txt"), &world, &[&["why", target, "opt"], &more[..]].concat());
     }
+}
+
+#[test]
+fn every_way_to_something_and_names_that_nothing_has() {
+    let world = world();
     reviewed_run("why-all-ways.json", &world, &["why", "libbottom.so", "opt", "--all", "--format", "json"]);
     reviewed_run("why-all-ways.txt", &world, &["why", "libbottom.so", "opt", "--all", "-v"]);
     reviewed_run("why.md", &world, &["why", "share/man", "opt", "--format", "markdown"]);
@@ -217,7 +311,7 @@ fn what_dropping_would_do() {
 }
 
 #[test]
-fn what_is_packed_and_what_checks_of_it_find() {
+fn what_is_packed() {
     let world = world();
     let pack = [&["pack", "opt", "-o", "out", "--lock", "my.lock"], &LIMITS[..]].concat();
     reviewed_run("pack.txt", &world, &pack);
@@ -231,8 +325,13 @@ fn what_is_packed_and_what_checks_of_it_find() {
         &["check", "out", "--format", "json", "--max-zipped", "10000", "--max-layers", "1"],
     );
     reviewed("check-page.html", &page(&world.run(&["check", "out", "--format", "html"]).stdout));
+}
 
-    // The next version: what the lock, the gate and a diff say of it.
+/// A tree that was packed with a lock, and is the next version of it now.
+fn next_version() -> World {
+    let world = world();
+    let pack = [&["pack", "opt", "-o", "out", "--lock", "my.lock", "-q"], &LIMITS[..]].concat();
+    assert_eq!(world.run(&pack).code, 1, "there are errors, and it fits");
     world
         .package(LIBRARY, "Matrix", "1.6", "Priority: recommended\nImports: stats\n")
         .package("site", "fresh", "0.1", "");
@@ -240,6 +339,12 @@ fn what_is_packed_and_what_checks_of_it_find() {
     world.mode("bin/runs", 0o644).file("share/man/man1/more.1", "another page\n".repeat(50));
     fs::remove_file(world.root().join("share/deep/same")).expect("removed");
     fs::remove_file(world.root().join("bin/arm")).expect("removed");
+    world
+}
+
+#[test]
+fn what_the_gate_finds_in_the_next_version() {
+    let world = next_version();
     reviewed_run("plan-since-the-lock.txt", &world, &[&["plan", "opt", "--lock", "my.lock"], &LIMITS[..]].concat());
     let config = "baseline = \"out/manifest.json\"\nmax-growth = \"0.5%\"\n\
         [[budget]]\nof = \"total\"\nunzipped = \"10KB\"\n[[budget]]\nof = \"layer:layer-1\"\nzipped = 100\n\
@@ -256,12 +361,22 @@ fn what_is_packed_and_what_checks_of_it_find() {
         &world,
         &[&gate[..], &["--manifest", "out/manifest.json", "--format", "json"]].concat(),
     );
+}
+
+#[test]
+fn what_a_diff_says_of_the_next_version() {
+    let world = next_version();
     for (name, more) in
         [("txt", &[][..]), ("verbose.txt", &["-v"]), ("md", &["--format", "markdown"]), ("json", &["--format", "json"])]
     {
         reviewed_run(&format!("diff.{name}"), &world, &[&["diff", "out", "opt"], more].concat());
         reviewed_run(&format!("diff-back.{name}"), &world, &[&["diff", "opt", "out"], more].concat());
     }
+}
+
+#[test]
+fn a_baseline_that_is_written_and_held() {
+    let world = next_version();
     let baseline = [
         "check",
         "opt",
@@ -272,5 +387,18 @@ fn what_is_packed_and_what_checks_of_it_find() {
         "L201,R102,R103,S103,C101,L204,L301",
     ];
     reviewed_run("baseline.txt", &world, &baseline);
-    reviewed("baseline.json", &fs::read_to_string(world.beside("base.json")).unwrap_or_default());
+    let written = || fs::read_to_string(world.beside("base.json")).expect("written");
+    reviewed("baseline.json", &written());
+    // Some of it grows, and more of it shrinks.
+    world.file("share/near", noise(4, 2_000)).file("R/lib/R/library/gui/R/gui.rdb", noise(8, 900));
+    world.file("site/fresh/R/fresh.rdb", noise(9, 600)).file("site/mgcv/R/mgcv.rdb", noise(10, 500));
+    fs::write(world.beside("layerfit.toml"), "[[budget]]\nof = \"pkg:*\"\ngrowth = \"1%\"\n").expect("written");
+    reviewed_run("baseline-held.json", &world, &[&baseline[..4], &["--format", "json"]].concat());
+    fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    world.run(&baseline);
+    reviewed("baseline-shrunk.json", &written());
+    // All of it grows.
+    world.file("share/near", noise(4, 30_000));
+    reviewed_run("baseline-grown.txt", &world, &baseline);
+    assert_eq!(written(), fs::read_to_string(world.beside("base.json")).expect("there"));
 }
