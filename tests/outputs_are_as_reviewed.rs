@@ -402,3 +402,217 @@ fn a_baseline_that_is_written_and_held() {
     reviewed_run("baseline-grown.txt", &world, &baseline);
     assert_eq!(written(), fs::read_to_string(world.beside("base.json")).expect("there"));
 }
+
+/// A manifest that was made by hand: layers with entries (path, length, length in the zip, checksum, mode, target of a
+/// link), packages (name, version, path, whether it is kept), and what rules dropped (code, name, bytes, bytes in zips).
+struct ByHand {
+    layers: Vec<(&'static str, Vec<Entry>)>,
+    packages: Vec<(&'static str, &'static str, &'static str, bool)>,
+    pruned: Vec<(&'static str, &'static str, u64, u64)>,
+}
+
+type Entry = (String, u64, u64, u32, &'static str, Option<&'static str>);
+
+fn file(path: impl Into<String>, size: u64, compressed: u64) -> Entry {
+    (path.into(), size, compressed, 7, "100644", None)
+}
+
+impl ByHand {
+    fn write(&self, world: &World, name: &str) {
+        let entry = |(path, size, compressed, crc32, mode, link): &Entry| {
+            let mut entry = serde_json::json!({
+                "path": path, "size": size, "compressed": compressed, "crc32": format!("{crc32:08x}"), "mode": mode,
+            });
+            if let Some(link) = link {
+                entry["link"] = Value::from(*link);
+            }
+            entry
+        };
+        let layer = |(name, entries): &(&str, Vec<Entry>)| {
+            let zipped: u64 = entries.iter().map(|entry| entry.2 + 76 + 2 * entry.0.len() as u64).sum();
+            serde_json::json!({
+                "name": name,
+                "zipped_bytes": zipped + 22,
+                "unzipped_bytes": entries.iter().map(|entry| entry.1).sum::<u64>(),
+                "entries": entries.iter().map(entry).collect::<Vec<_>>(),
+            })
+        };
+        let package = |(name, version, path, reached): &(&str, &str, &str, bool)| serde_json::json!({"name": name, "version": version, "path": path, "reached": reached});
+        let rule = |(rule, name, bytes, zipped): &(&str, &str, u64, u64)| serde_json::json!({"rule": rule, "name": name, "bytes": bytes, "zipped_bytes": zipped});
+        let manifest = serde_json::json!({
+            "root": name,
+            "layers": self.layers.iter().map(layer).collect::<Vec<_>>(),
+            "packages": self.packages.iter().map(package).collect::<Vec<_>>(),
+            "pruned": self.pruned.iter().map(rule).collect::<Vec<_>>(),
+        });
+        fs::write(world.beside(name), manifest.to_string()).expect("written");
+    }
+}
+
+fn before() -> ByHand {
+    let many = (0..12).map(|n| file(format!("site/p{n:02}/DESCRIPTION"), 100, 60));
+    ByHand {
+        layers: vec![
+            ("one", [file("bin/a", 1000, 500), file("bin/b", 1000, 500), file("lib/p/x", 400, 300)].into()),
+            (
+                "two",
+                many.chain([file("lib/q/x", 900, 90), file("lib/s/x", 50, 50), file("etc/rest", 10, 10)]).collect(),
+            ),
+            (
+                "three",
+                vec![
+                    ("bin/link".to_owned(), 1, 1, 7, "120777", Some("a")),
+                    ("bin/mode".to_owned(), 5, 5, 7, "100644", None),
+                    ("bin/sum".to_owned(), 5, 5, 7, "100644", None),
+                    ("var/empty".to_owned(), 0, 0, 0, "040755", None),
+                    file("lib/u/x", 30, 30),
+                ],
+            ),
+        ],
+        packages: vec![
+            ("p", "1.0", "lib/p", true),
+            ("q", "1.0", "lib/q", true),
+            ("s", "1.0", "lib/s", true),
+            ("u", "0.9", "other/u", false),
+            ("u", "1.0", "lib/u", true),
+        ],
+        pruned: vec![
+            ("D101", "help", 100, 50),
+            ("D102", "same", 9, 9),
+            ("D103", "nothing", 0, 0),
+            ("D104", "gone", 5, 4),
+        ],
+    }
+}
+
+fn after() -> ByHand {
+    let many = (0..12).map(|n| file(format!("site/p{n:02}/DESCRIPTION"), 100 + n, 60 + n / 2));
+    let mut after = before();
+    after.layers = vec![
+        (
+            "three",
+            vec![
+                ("bin/link".to_owned(), 1, 1, 7, "120777", Some("b")),
+                ("bin/mode".to_owned(), 5, 5, 7, "100755", None),
+                ("bin/sum".to_owned(), 5, 5, 8, "100644", None),
+                ("var/empty".to_owned(), 0, 0, 0, "040755", None),
+                file("lib/u/x", 30, 30),
+            ],
+        ),
+        ("one", vec![file("bin/a", 1000, 500), file("bin/new", 20, 20), file("lib/p/x", 4000, 2000)]),
+        ("four", many.chain([file("lib/q/x", 900, 90), file("lib/t/x", 70, 70), file("etc/rest", 10, 10)]).collect()),
+    ];
+    after.packages = vec![
+        ("p", "1.0", "lib/p", true),
+        ("q", "1.1", "lib/q", true),
+        ("t", "1.0", "lib/t", true),
+        ("u", "2.0", "other/u", false),
+        ("u", "1.0", "lib/u", true),
+    ];
+    after.pruned =
+        vec![("D101", "help", 101, 48), ("D102", "same", 9, 9), ("D103", "nothing", 0, 0), ("D105", "new", 6, 5)];
+    after
+}
+
+#[test]
+fn a_diff_of_manifests_that_were_made_by_hand() {
+    let world = World::new();
+    before().write(&world, "before.json");
+    after().write(&world, "after.json");
+    for (name, more) in
+        [("txt", &[][..]), ("verbose.txt", &["-v"]), ("md", &["--format", "markdown"]), ("json", &["--format", "json"])]
+    {
+        reviewed_run(&format!("by-hand.{name}"), &world, &[&["diff", "before.json", "after.json"], more].concat());
+    }
+    reviewed_run("by-hand-back.txt", &world, &["diff", "after.json", "before.json"]);
+    reviewed_run("by-hand-same.txt", &world, &["diff", "before.json", "before.json"]);
+}
+
+#[test]
+fn a_diff_of_as_many_bytes_and_one_from_nothing() {
+    let world = World::new();
+    let of = |layers| ByHand { layers, packages: Vec::new(), pruned: Vec::new() };
+    of(vec![("one", vec![file("a", 100, 50), file("b", 7, 7)])]).write(&world, "one.json");
+    of(vec![("one", vec![file("a", 100, 50), file("c", 7, 7)])]).write(&world, "other.json");
+    of(vec![("one", vec![file("a", 100, 50)]), ("two", vec![file("b", 7, 7)])]).write(&world, "two.json");
+    of(vec![("two", vec![file("a", 100, 50), file("b", 7, 7)])]).write(&world, "renamed.json");
+    of(Vec::new()).write(&world, "nothing.json");
+    let diff = |old: &str, new: &str| printed(&world.run(&["diff", old, new]));
+    let names = ["one.json", "other.json", "two.json", "renamed.json", "nothing.json"];
+    let all: String = names.iter().map(|new| format!("one.json {new}: {}\n", diff("one.json", new))).collect();
+    reviewed("by-hand-small.txt", &(all + &diff("nothing.json", "one.json") + &diff("nothing.json", "nothing.json")));
+}
+
+/// R's lazy-load database of these variables, and its index, as R writes them: each record compressed on its own.
+fn database(variables: &[String]) -> (Vec<u8>, Vec<u8>) {
+    use std::io::Write;
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let name = |name: &str| [words(&[0x0004_0009, u32::try_from(name.len()).expect("short")]), name.into()].concat();
+    let names = |all: &[String]| {
+        let mut out = words(&[0x402, 1]);
+        out.extend(name("names"));
+        out.extend(words(&[16, u32::try_from(all.len()).expect("few")]));
+        out.extend(all.iter().flat_map(|text| name(text)));
+        out.extend(words(&[254]));
+        out
+    };
+    let count = u32::try_from(variables.len()).expect("few");
+    let mut rdb = Vec::new();
+    let mut rdx = b"X\n".to_vec();
+    rdx.extend(words(&[3, 0x4_0202, 0x3_0500, 5]));
+    rdx.extend(b"UTF-8");
+    rdx.extend(words(&[19 | 0x200, 3, 19 | 0x200, count]));
+    for text in variables {
+        let mut record = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        record.write_all(text.as_bytes()).expect("in memory");
+        let record =
+            [words(&[u32::try_from(text.len()).expect("short")]), record.finish().expect("in memory")].concat();
+        let at = u32::try_from(rdb.len()).expect("short");
+        rdx.extend(words(&[13, 2, at, u32::try_from(record.len()).expect("short")]));
+        rdb.extend(record);
+    }
+    rdx.extend(names(&(0..variables.len()).map(|number| format!("x{number}")).collect::<Vec<_>>()));
+    rdx.extend(words(&[19, 0, 10, 1, 1]));
+    rdx.extend(names(&["variables", "references", "compressed"].map(str::to_owned)));
+    (rdb, rdx)
+}
+
+#[test]
+fn databases_get_the_form_that_the_room_allows() {
+    let world = World::new();
+    for (package, variables) in [("small", 20_usize), ("large", 60)] {
+        world.package("site", package, "1.0", "");
+        let text = |number: usize| format!("function(x) {{ stop(\"{package} {number}\") }}\n").repeat(20 + number % 5);
+        let (rdb, rdx) = database(&(0..variables).map(text).collect::<Vec<_>>());
+        world.file(format!("site/{package}/R/{package}.rdb"), rdb).file(format!("site/{package}/R/{package}.rdx"), rdx);
+    }
+    world.file("site/small/help/small.rdb", "dropped").file("site/small/help/small.rdx", "dropped");
+    let plan = |more: &[&str]| world.json(&[&["plan", "ROOT", "--repack-rdb"], more].concat()).1;
+    let forms = |report: &Value| {
+        serde_json::json!({
+            "rewritten": report["rewritten"],
+            "kept": report["totals"]["kept"],
+            "findings": report["findings"].as_array().expect("findings").iter().map(|f| &f["code"]).collect::<Vec<_>>(),
+            "steps": report["suggestions"].as_array().expect("steps").iter().map(|s| &s["step"]).collect::<Vec<_>>(),
+        })
+    };
+    let wide = plan(&[]);
+    let unzipped = wide["totals"]["kept"]["unzipped_bytes"].as_u64().expect("bytes");
+    let as_it_is = world.json(&["plan", "ROOT"]).1;
+    let least = as_it_is["totals"]["kept"]["unzipped_bytes"].as_u64().expect("bytes");
+    let mut shown = vec![("as it is".to_owned(), forms(&as_it_is)), ("as much as there is".to_owned(), forms(&wide))];
+    for room in [unzipped, unzipped - 1, (unzipped + least) / 2, least + 1000, least, least - 1] {
+        let more = ["--max-unzipped", &room.to_string()];
+        shown.push((format!("room for {room}"), forms(&plan(&more))));
+    }
+    let shown: String = shown.iter().map(|(room, forms)| format!("{room}: {forms:#}\n")).collect();
+    reviewed("databases.json", &shown);
+    // What is packed reads back: the records that R would find.
+    assert_eq!(world.json(&["pack", "ROOT", "-o", "OUT", "--repack-rdb"]).0, 0);
+    let zipped = support::zip_entries(&world.beside("out/layer-1.zip"));
+    let rdb = zipped.iter().find(|(name, ..)| name == "site/small/R/small.rdb").expect("there");
+    assert!(String::from_utf8_lossy(&rdb.2).contains("stop(\"small 19\")"));
+    // Where a step is done already, it is not offered; where it is not, it is.
+    let steps = |report: &Value| report["suggestions"].to_string();
+    assert!(steps(&as_it_is).contains("--repack-rdb") && !steps(&wide).contains("--repack-rdb"));
+}
