@@ -84,3 +84,21 @@ fn the_step_that_saves_a_layer_comes_first_and_then_the_one_that_saves_most() {
     assert!(saved.first() != saved.last(), "{saved:?}");
     assert!(saved.is_sorted_by(|a, b| a >= b), "{saved:?}");
 }
+
+#[test]
+fn only_rules_that_are_off_until_somebody_turns_them_on_are_offered() {
+    let world = world();
+    let steps = |more: &[&str]| -> Vec<String> {
+        let (_, report) = world.json(&[&["plan", "ROOT"], more].concat());
+        let steps = report["suggestions"].as_array().expect("suggestions").iter();
+        steps.map(|step| step["step"].as_str().expect("text").to_owned()).collect()
+    };
+    let select = "--select package-data".to_owned();
+    assert!(steps(&[]).contains(&select));
+    // One that was turned off was turned off for a reason, and one that is on saves nothing more.
+    let off = steps(&["--ignore", "D101"]);
+    assert!(off.contains(&select) && !off.iter().any(|step| step == "--select help"), "{off:?}");
+    assert!(!steps(&["--select", "package-data"]).contains(&select));
+    // Nor is one for what is to be kept.
+    assert!(!steps(&["--keep", "pkg:data"]).contains(&select));
+}

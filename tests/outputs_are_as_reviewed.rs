@@ -220,8 +220,9 @@ fn a_tree_with_nothing_to_say_and_one_with_nothing_in_it() {
 fn findings_as_junit_and_of_the_gate_too() {
     let world = world();
     reviewed_plan("plan-junit.xml", &[&LIMITS[..], &["--format", "junit"]].concat());
-    fs::write(world.beside("layerfit.toml"), "[[budget]]\nof = \"total\"\nzipped = 100\n").expect("written");
-    let gate = ["check", "opt", "--format", "junit", "--max-layers", "1", "--max-zipped", "20000"];
+    fs::write(world.beside("gate.toml"), "[[budget]]\nof = \"total\"\nzipped = 100\n").expect("written");
+    let gate =
+        ["check", "opt", "--config", "gate.toml", "--format", "junit", "--max-layers", "1", "--max-zipped", "20000"];
     reviewed_run("gate-junit.xml", &world, &gate);
 }
 
@@ -296,6 +297,19 @@ fn every_way_to_something_and_names_that_nothing_has() {
     reviewed_run("why-all-ways.json", &world, &["why", "libbottom.so", "opt", "--all", "--format", "json"]);
     reviewed_run("why-all-ways.txt", &world, &["why", "libbottom.so", "opt", "--all", "-v"]);
     reviewed_run("why.md", &world, &["why", "share/man", "opt", "--format", "markdown"]);
+    for target in ["manual", "pkg:mgcv", "pkg:tcltk", "lib/libcurl.so.4", "libgone.so.1", "dir:bin", "bootstrap"] {
+        let name = target.replace([':', '/'], "-");
+        reviewed_run(&format!("why-{name}.json"), &world, &["why", target, "opt", "--format", "json"]);
+    }
+    let dropped = ["why", "pkg:tcltk", "opt", "--drop", "pkg:gui", "--keep", "R/lib/R/library/tcltk/R/tcltk"];
+    reviewed_run("why-dropped-and-kept.txt", &world, &dropped);
+    let dropped = ["why", "pkg:Matrix", "opt", "--drop", "pkg:Matrix,libdeep.so.5", "--format", "json"];
+    reviewed_run("why-dropped.json", &world, &dropped);
+    let dropped = ["why", "lib/libdeep.so.5.0", "opt", "--drop", "libdeep.so.5", "--format", "json"];
+    reviewed_run("why-dropped-library.json", &world, &dropped);
+    for (number, mistyped) in ["libdeep.so.6", "libdee", "pkg:matrx", "BIN/tool", "Mat", "xx"].iter().enumerate() {
+        reviewed_run(&format!("why-mistyped-{number}.txt"), &world, &["why", mistyped, "opt"]);
+    }
     reviewed_run("why-mistyped.txt", &world, &["why", "pkg:matrix", "opt"]);
     reviewed_run("why-nothing-like-it.txt", &world, &["why", "qqqqqqqqqqqqqqqqqqqq", "opt"]);
 }
@@ -392,15 +406,19 @@ fn a_baseline_that_is_written_and_held() {
     // Some of it grows, and more of it shrinks.
     world.file("share/near", noise(4, 2_000)).file("R/lib/R/library/gui/R/gui.rdb", noise(8, 900));
     world.file("site/fresh/R/fresh.rdb", noise(9, 600)).file("site/mgcv/R/mgcv.rdb", noise(10, 500));
-    fs::write(world.beside("layerfit.toml"), "[[budget]]\nof = \"pkg:*\"\ngrowth = \"1%\"\n").expect("written");
-    reviewed_run("baseline-held.json", &world, &[&baseline[..4], &["--format", "json"]].concat());
-    fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    fs::write(world.beside("gate.toml"), "[[budget]]\nof = \"pkg:*\"\ngrowth = \"1%\"\n").expect("written");
+    reviewed_run(
+        "baseline-held.json",
+        &world,
+        &[&baseline[..4], &["--config", "gate.toml", "--format", "json"]].concat(),
+    );
     world.run(&baseline);
-    reviewed("baseline-shrunk.json", &written());
+    let shrunk = written();
+    reviewed("baseline-shrunk.json", &shrunk);
     // All of it grows.
     world.file("share/near", noise(4, 30_000));
     reviewed_run("baseline-grown.txt", &world, &baseline);
-    assert_eq!(written(), fs::read_to_string(world.beside("base.json")).expect("there"));
+    assert_eq!(written(), shrunk);
 }
 
 /// A manifest that was made by hand: layers with entries (path, length, length in the zip, checksum, mode, target of a
@@ -509,8 +527,13 @@ fn after() -> ByHand {
         ("u", "2.0", "other/u", false),
         ("u", "1.0", "lib/u", true),
     ];
-    after.pruned =
-        vec![("D101", "help", 101, 48), ("D102", "same", 9, 9), ("D103", "nothing", 0, 0), ("D105", "new", 6, 5)];
+    after.pruned = vec![
+        ("D101", "help", 101, 48),
+        ("D102", "same", 9, 9),
+        ("D103", "nothing", 0, 0),
+        ("D105", "new", 6, 5),
+        ("D106", "empty", 0, 0),
+    ];
     after
 }
 
@@ -605,6 +628,11 @@ fn databases_get_the_form_that_the_room_allows() {
         let more = ["--max-unzipped", &room.to_string()];
         shown.push((format!("room for {room}"), forms(&plan(&more))));
     }
+    // What opening them would save is known for the room there is.
+    for room in [unzipped, unzipped - 1] {
+        let (_, report) = world.json(&["plan", "ROOT", "--max-unzipped", &room.to_string()]);
+        shown.push((format!("offered for {room}"), report["suggestions"].clone()));
+    }
     let shown: String = shown.iter().map(|(room, forms)| format!("{room}: {forms:#}\n")).collect();
     reviewed("databases.json", &shown);
     // What is packed reads back: the records that R would find.
@@ -615,4 +643,74 @@ fn databases_get_the_form_that_the_room_allows() {
     // Where a step is done already, it is not offered; where it is not, it is.
     let steps = |report: &Value| report["suggestions"].to_string();
     assert!(steps(&as_it_is).contains("--repack-rdb") && !steps(&wide).contains("--repack-rdb"));
+}
+
+#[test]
+fn long_answers_are_cut_and_whole_when_asked_for() {
+    let world = World::new();
+    let mut hub = Elf::program();
+    for number in 10..22 {
+        let soname = format!("libonly{number}.so");
+        hub = hub.needs(&soname);
+        world.elf(&format!("lib/{soname}"), &Elf::library(&soname).debug(&noise(number, 100 * number as usize)));
+        world.elf(&format!("bin/user{number}"), &Elf::program().needs("libshared.so.2").needs("libnone.so"));
+        world.package("site", &format!("p{number}"), "1.0", "Imports: base0\n");
+    }
+    world.package("site", "base0", "1.0", "");
+    world.elf("bin/hub", &hub).elf("lib/libshared.so.2", &Elf::library("libshared.so.2"));
+    for (name, more) in [("txt", &[][..]), ("verbose.txt", &["-v"])] {
+        for target in ["libshared.so.2", "libnone.so", "bin/hub", "pkg:base0", "libonly10.so"] {
+            let file = format!("long-{}.{name}", target.replace([':', '/'], "-"));
+            reviewed_run(&file, &world, &[&["why", target, "opt"], more].concat());
+        }
+        reviewed_run(
+            &format!("long-if-dropped.{name}"),
+            &world,
+            &[&["why", "--if-dropped", "bin/hub", "opt"], more].concat(),
+        );
+        reviewed_run(&format!("long-plan.{name}"), &world, &[&["plan", "opt"], more].concat());
+        reviewed_run(&format!("long-tree.{name}"), &world, &[&["plan", "opt", "--tree"], more].concat());
+    }
+}
+
+#[test]
+fn what_is_compressed_harder_to_save_a_layer_is_said() {
+    let world = World::new();
+    let words = |seed| noise(seed, 30_000).iter().map(|byte| format!("word{} ", byte % 61)).collect::<String>();
+    world.file("one/words", words(1)).file("two/words", words(2));
+    let zipped = |more: &[&str]| {
+        let (_, report) = world.json(&[&["plan", "opt"], more].concat());
+        report["totals"]["kept"]["zipped_bytes"].as_u64().expect("bytes")
+    };
+    let (default, max) = (zipped(&[]), zipped(&["--level", "max"]));
+    let limit =
+        usize::midpoint(usize::try_from(default).expect("small"), usize::try_from(max).expect("small")).to_string();
+    let run = world.run(&["plan", "opt", "--max-zipped", &limit, "-v"]);
+    let rewritten = &run.stdout[run.stdout.find("Rewritten").expect("there")..];
+    let line = rewritten.lines().find(|line| line.contains("compressed harder")).expect("said");
+    assert!(line.starts_with("1 file is compressed harder, to save a layer: "), "{line}");
+    // With a lock that keeps the layers apart it is still one layer less that counts.
+    let (_, report) = world.json(&["plan", "opt", "--max-zipped", &limit]);
+    assert_eq!(
+        (report["layers"].as_array().expect("layers").len(), report["hardened"]["files"].as_u64()),
+        (1, Some(1))
+    );
+}
+
+#[test]
+fn circles_and_what_dropped_things_need() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "tcltk", "4.2.2", "Priority: base\nImports: stats\n");
+    world.elf("lib/liba.so", &Elf::library("liba.so").needs("libb.so"));
+    world.elf("lib/libb.so", &Elf::library("libb.so").needs("liba.so").needs("libc2.so"));
+    world.elf("lib/libc2.so", &Elf::library("libc2.so").needs("liba.so"));
+    world.elf("bin/one", &Elf::program().needs("liba.so")).elf("bin/two", &Elf::program().needs("libc2.so"));
+    world.elf("site/p/libs/p.so", &Elf::library("p.so").needs("libb.so")).package("site", "p", "1.0", "");
+    world.package("site", "q", "1.0", "Imports: p\n");
+    for target in ["libb.so", "pkg:stats", "pkg:p"] {
+        let name = target.replace(':', "-");
+        reviewed_run(&format!("circle-{name}.json"), &world, &["why", target, "opt", "--all", "--format", "json"]);
+    }
+    reviewed_run("circle-dropped.json", &world, &["plan", "opt", "--drop", "bin,pkg:q", "--format", "json"]);
+    reviewed_run("circle-if-dropped.json", &world, &["why", "opt", "--if-dropped", "pkg:p,bin", "--format", "json"]);
 }

@@ -364,3 +364,41 @@ fn what_only_a_run_or_a_zip_or_the_gate_can_find_is_not_missed_where_nothing_is_
     let missed: Vec<String> = findings(&report, "P106").into_iter().map(|(subject, _)| subject).collect();
     assert_eq!(missed, ["Z101", "Z104"]);
 }
+
+#[test]
+fn a_baseline_of_another_form_is_refused() {
+    let world = world(100);
+    fs::write(world.beside("base.json"), "{\"layerfit_baseline\": 2, \"weights\": {}}").expect("written");
+    let run = world.run(&["check", "ROOT", "--baseline", "base.json", "--update-baseline"]);
+    assert_eq!(run.code, 2, "{}", run.stdout);
+    assert!(run.stderr.contains("base.json"), "{}", run.stderr);
+    // Nothing to hold it to, and nothing to be written: only a baseline that is to be made can be missing.
+    let run = world.run(&["check", "ROOT", "--baseline", "gone.json"]);
+    assert!(run.code == 2 && run.stderr.contains("--update-baseline"), "{}", run.stderr);
+    assert_eq!(world.run(&["check", "ROOT", "--baseline", "gone.json", "--update-baseline"]).code, 0);
+    assert!(world.beside("gone.json").exists());
+}
+
+#[test]
+fn a_baseline_is_not_written_when_anything_fails() {
+    let world = world(20_000);
+    let update = ["check", "ROOT", "--baseline", "base.json", "--update-baseline"];
+    assert_eq!(world.json(&update).0, 0);
+    let first = fs::read(world.beside("base.json")).expect("read");
+    grow(&world, 10_000);
+    let same = |why: &str| assert_eq!(fs::read(world.beside("base.json")).expect("read"), first, "{why}");
+    // A budget that is exceeded, though the whole has shrunk.
+    config(&world, "[[budget]]\nof = \"pkg:digest\"\nzipped = 100\n");
+    assert_eq!(world.json(&update).0, 1);
+    same("over budget");
+    // An error of the tree, with the gate content.
+    fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    world.file("lib/bad.so", b"\x7fELF");
+    assert_eq!(world.json(&update).0, 1);
+    same("an error");
+    // A warning is none.
+    fs::remove_file(world.root().join("lib/bad.so")).expect("removed");
+    world.link("nowhere", "gone");
+    assert_eq!(world.json(&update).0, 0);
+    assert_ne!(fs::read(world.beside("base.json")).expect("read"), first);
+}

@@ -229,3 +229,39 @@ fn a_link_to_a_directory_that_rules_empty_goes_with_it_unless_it_is_to_be_kept()
     assert_eq!(names, ["both", "manual", "share/y"]);
     assert_eq!(report["totals"]["pruned"]["files"], 1);
 }
+
+#[test]
+fn r_lacks_what_is_dropped_as_long_as_anything_of_it_or_a_package_stays() {
+    let world = world();
+    world.package("site", "own", "1.0", "");
+    // A package alone, outside of R's home.
+    let (code, report) = world.json(&["plan", "ROOT", "--drop", "R"]);
+    let of_r = |report: &Value| findings(report, "P104").into_iter().filter(|(who, _)| who == "R").count();
+    assert_eq!((code, of_r(&report)), (1, 1), "{:#}", report["findings"]);
+    // R's home without a package.
+    let (code, report) = world.json(&["plan", "ROOT", "--drop", "R/lib/R/library,site"]);
+    let started: Vec<String> = findings(&report, "P104").into_iter().map(|(who, _)| who).collect();
+    assert_eq!(code, 1);
+    assert!(started.contains(&"pkg:stats".to_owned()), "{started:?}");
+    // Nothing of either.
+    let (code, report) = world.json(&["plan", "ROOT", "--drop", "R,site"]);
+    assert_eq!((code, of_r(&report)), (0, 0), "{:#}", report["findings"]);
+}
+
+#[test]
+fn a_library_is_named_with_the_links_to_it_and_with_no_others() {
+    let world = World::new();
+    for name in ["libone.so", "libtwo.so"] {
+        world.library(&format!("lib/{name}.1.0"), &[], &[&format!("-Wl,-soname,{name}.1")]);
+        world.link(&format!("lib/{name}.1"), &format!("{name}.1.0")).link(&format!("lib/{name}"), &format!("{name}.1"));
+    }
+    world.link("other", "lib/libone.so").file("lib/libtext.so", "INPUT(libone.so.1)\n");
+    let (names, _, _) = packed(&world, &["--drop", "libone.so.1"]);
+    assert_eq!(names, ["lib/libtext.so", "lib/libtwo.so", "lib/libtwo.so.1", "lib/libtwo.so.1.0"]);
+    let (names, _, _) = packed(&world, &["--drop", "lib", "--keep", "libtwo.so"]);
+    assert_eq!(names, ["lib/libtwo.so", "lib/libtwo.so.1", "lib/libtwo.so.1.0"]);
+    // A name alone is that of a library; what only has such a name is named by its path.
+    let run = world.run(&["plan", "ROOT", "--drop", "libtext.so"]);
+    assert!(run.code == 2 && run.stderr.contains("lib/libtext.so"), "{}", run.stderr);
+    assert_eq!(packed(&world, &["--drop", "lib/libtext.so"]).0.len(), 7);
+}

@@ -244,4 +244,20 @@ mod tests {
         assert_eq!((found, elsewhere), (expected, 0));
         assert_eq!(kinds().expect("built in").len(), 3);
     }
+
+    #[test]
+    fn a_bin_holds_what_is_within_both_limits() {
+        let piece = |zipped, unzipped| Piece { zipped, unzipped, pin: None };
+        let pieces = [piece(60, 10), piece(40, 990), piece(1, 0), piece(0, 1)];
+        assert!(fits(&pieces, &[0, 1], CAPACITY));
+        assert!(!fits(&pieces, &[0, 1, 2], CAPACITY));
+        assert!(!fits(&pieces, &[0, 1, 3], CAPACITY));
+        // A group that no layer holds unzipped gives no layer its name.
+        let names: Vec<(String, String)> = ["pkg:a", "pkg:b"].map(|name| (name.to_owned(), String::new())).into();
+        let groups = [Group::new("packages", &["pkg:*".to_owned()]).expect("a glob")];
+        let pieces = [piece(10, 600), piece(10, 600)];
+        let wanted = (&groups[..], Strategy::Fewest);
+        let division = divide(&pieces, &names, &["pkg:a", "pkg:b"], wanted, CAPACITY, None);
+        assert_eq!((division.layers.len(), division.elsewhere.len()), (2, 2));
+    }
 }

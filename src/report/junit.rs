@@ -81,3 +81,27 @@ fn lines(findings: &[&Finding]) -> String {
     let lines = findings.iter().map(|f| format!("{} {}: {}\n  help: {}\n", f.severity, f.subject, f.message, f.help));
     lines.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_family_of_codes_has_a_class_of_its_own() {
+        let classes = [
+            Code::LinkLoop,
+            Code::MissingLibrary,
+            Code::CommandMissing,
+            Code::MissingPackage,
+            Code::RuleHeldBack,
+            Code::LayerTooLarge,
+            Code::NotStripped,
+            Code::DamagedZip,
+        ]
+        .map(class);
+        for (number, class) in classes.iter().enumerate() {
+            assert!(class.starts_with("layerfit."), "{class}");
+            assert!(!classes[..number].contains(class), "{class} is that of two families");
+        }
+    }
+}
