@@ -172,3 +172,18 @@ fn what_is_compressed_harder_for_nothing_is_packed_as_if_it_had_not_been() {
     let headers: u64 = entries.map(|entry| 76 + 2 * entry["path"].as_str().expect("a path").len() as u64).sum();
     assert_eq!(compressed + headers + 44, packed);
 }
+
+#[test]
+fn a_file_exactly_as_large_as_a_layer_fits_beside_others_of_its_unit() {
+    let world = World::new();
+    world.file("share/x", noise(1, 1000)).file("share/y", noise(2, 10));
+    // The file, its two headers with its name, and the end of the zip.
+    let exact = 1000 + 76 + 2 * 7 + 22;
+    let plan = |limit: usize| world.json(&["plan", "ROOT", "--max-zipped", &limit.to_string()]);
+    let (code, report) = plan(exact);
+    assert_eq!((code, report["layers"].as_array().expect("layers").len()), (0, 2), "{:#}", report["findings"]);
+    assert_no_finding(&report, "F104");
+    let (code, report) = plan(exact - 1);
+    assert_eq!(code, 1);
+    assert_finding(&report, "F104", "share/x", "by itself");
+}

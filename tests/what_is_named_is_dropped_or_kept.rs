@@ -265,3 +265,21 @@ fn a_library_is_named_with_the_links_to_it_and_with_no_others() {
     assert!(run.code == 2 && run.stderr.contains("lib/libtext.so"), "{}", run.stderr);
     assert_eq!(packed(&world, &["--drop", "lib/libtext.so"]).0.len(), 7);
 }
+
+#[test]
+fn what_is_to_be_dropped_and_kept_is_an_error_when_nothing_of_it_would_go() {
+    let world = world();
+    world.directory("var/empty").file("share/x", "x").file("share/y", "y");
+    for both in ["share/x", "share", "pkg:a", "libx.so.1", "R/lib/R/library/a/NAMESPACE"] {
+        let run = world.run(&["plan", "ROOT", "--drop", both, "--keep", both]);
+        assert!(run.code == 2 && run.stderr.contains("--keep names all of it"), "{both}: {}", run.stderr);
+    }
+    // A part of it is enough, and so is a directory without a file, of which there is nothing to keep.
+    let kept = |more: &[&str]| {
+        let (names, code, _) = packed(&world, more);
+        assert_eq!(code, 0);
+        names.into_iter().filter(|name| name.starts_with("share/") || name.starts_with("var/")).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&["--drop", "share", "--keep", "share/x"]), ["share/x", "var/empty/"]);
+    assert_eq!(kept(&["--drop", "var", "--keep", "share"]), ["share/x", "share/y"]);
+}
