@@ -99,6 +99,9 @@ fn only_rules_that_are_off_until_somebody_turns_them_on_are_offered() {
     let off = steps(&["--ignore", "D101"]);
     assert!(off.contains(&select) && !off.iter().any(|step| step == "--select help"), "{off:?}");
     assert!(!steps(&["--select", "package-data"]).contains(&select));
+    let strip = "--strip all".to_owned();
+    assert!(steps(&[]).contains(&strip) && steps(&["--strip", "none"]).contains(&strip));
+    assert!(!steps(&["--strip", "all"]).contains(&strip));
     // Nor is one for what is to be kept.
     assert!(!steps(&["--keep", "pkg:data"]).contains(&select));
 }

@@ -744,3 +744,22 @@ fn circles_and_what_dropped_things_need() {
     reviewed_run("circle-dropped.json", &world, &["plan", "opt", "--drop", "bin,pkg:q", "--format", "json"]);
     reviewed_run("circle-if-dropped.json", &world, &["why", "opt", "--if-dropped", "pkg:p,bin", "--format", "json"]);
 }
+
+#[test]
+fn many_changes_since_the_lock_are_cut_and_a_step_can_save_headers_alone() {
+    let world = World::new();
+    let packages = |from: usize, to: usize| {
+        for number in from..to {
+            world.package("site", &format!("p{number}"), "1.0", "");
+        }
+    };
+    packages(10, 22);
+    let pack = ["pack", "opt", "-o", "out", "--lock", "my.lock", "-q"];
+    assert_eq!(world.run(&pack).code, 0);
+    packages(22, 35);
+    fs::remove_dir_all(world.root().join("site/p10")).expect("removed");
+    world.file("site/p11/R/p11", "changed").file("site/p12/data/Rdata.rdb", "");
+    let plan = ["plan", "opt", "--lock", "my.lock"];
+    reviewed_run("many-changes.txt", &world, &plan);
+    reviewed_run("many-changes-verbose.txt", &world, &[&plan[..], &["-v"]].concat());
+}

@@ -283,3 +283,22 @@ fn what_is_to_be_dropped_and_kept_is_an_error_when_nothing_of_it_would_go() {
     assert_eq!(kept(&["--drop", "share", "--keep", "share/x"]), ["share/x", "var/empty/"]);
     assert_eq!(kept(&["--drop", "var", "--keep", "share"]), ["share/x", "share/y"]);
 }
+
+#[test]
+fn a_unit_is_named_as_the_report_names_it_and_one_that_is_not_there_is_an_error() {
+    let world = World::new();
+    world.file("share/x", "x").file("note", "x").library("lib/libx.so", &[], &[]).directory("empty");
+    for unit in ["r", "lib:lib/liby.so", "dir:shar", "dir:empty", "file:share/x", "file:nothing", "lib:libx.so"] {
+        let run = world.run(&["plan", "ROOT", "--drop", unit]);
+        assert!(run.code == 2 && run.stderr.contains("there is nothing of that name"), "{unit}: {}", run.stdout);
+    }
+    for (unit, left) in [
+        ("dir:share", ["lib/libx.so", "note"]),
+        ("file:note", ["lib/libx.so", "share/x"]),
+        ("lib:lib/libx.so", ["note", "share/x"]),
+    ] {
+        let (names, code, _) = packed(&world, &["--drop", unit]);
+        let names: Vec<&String> = names.iter().filter(|name| *name != "empty/").collect();
+        assert_eq!((names, code), (left.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().iter().collect(), 0));
+    }
+}

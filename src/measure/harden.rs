@@ -246,4 +246,58 @@ mod tests {
         assert!(hardened.files >= 5 && hardened.saved >= before, "{hardened:?}");
         assert_eq!(length(&measured, "dropped.aa"), length(&soft, "dropped.aa"));
     }
+
+    #[test]
+    fn the_kind_that_gained_most_goes_on_and_the_search_ends_where_nothing_is_to_be_hoped_for() {
+        let home = tempfile::tempdir().expect("a directory");
+        let words = text(1, 130_000).into_bytes();
+        // Digits gain next to nothing, and their kind comes first by name.
+        let mut state = 1_u64;
+        let digits = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            b"0123456789abcdef"[(state >> 60) as usize]
+        });
+        let digits: Vec<u8> = digits.take(words.len()).collect();
+        let batch = usize::try_from(BATCH_BYTES).expect("fits");
+        for (ending, block) in [("z", &words), ("a", &digits)] {
+            let large: Vec<u8> = block.iter().copied().cycle().take(batch).collect();
+            std::fs::write(home.path().join(format!("1.{ending}")), large).expect("written");
+            std::fs::write(home.path().join(format!("2.{ending}")), &block[5..500_000]).expect("written");
+        }
+        let (tree, _) = crate::scan::scan_directory(home.path()).expect("read");
+        let transforms = Transforms::default();
+        let hardened = |wanted: u64| {
+            let options = Options {
+                longest: 1 << 30,
+                unzipped: 1 << 30,
+                level: Level::Default,
+                transforms: &transforms,
+                cache: crate::measure::Cache::at(&home.path().join("cache")),
+                only: None,
+            };
+            let (mut measured, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");
+            let lengths = |measured: &Measurements| -> BTreeMap<Vec<u8>, u64> {
+                let length = |id| measured.get(id).expect("measured").compressed;
+                tree.iter().map(|(id, entry)| (entry.path.name().to_vec(), length(id))).collect()
+            };
+            let before = lengths(&measured);
+            measured.harden(&tree, |_| true, &transforms, wanted, &Silent).expect("measured");
+            let after = lengths(&measured);
+            let gain = |name: &[u8]| before[name] - after[name];
+            ([gain(b"1.a"), gain(b"2.a"), gain(b"1.z"), gain(b"2.z")], measured.hardened().expect("tried"))
+        };
+        // The large file of each kind is one batch. Then the small ones are judged by them.
+        let ([digits_gain, 0, words_gain, 0], tried) = hardened(u64::MAX) else { panic!("both small ones are left") };
+        assert!(words_gain > 5 * digits_gain, "{words_gain} {digits_gain}");
+        assert_eq!(tried.saved, digits_gain + words_gain);
+        let hope = |gain: u64| 499_995 * gain * 3 / 2 / BATCH_BYTES;
+        let most = tried.saved + hope(digits_gain) + hope(words_gain);
+        assert_eq!(hardened(most + 1).1, tried);
+        let ([_, digits_again, _, words_again], more) = hardened(most);
+        assert!(words_again > 0, "{more:?}");
+        assert_eq!(more.saved, tried.saved + digits_again + words_again);
+        // One byte more than the large ones gave: the small file of the better kind is enough.
+        let ([_, 0, _, words_again], enough) = hardened(tried.saved + 1) else { panic!("the digits are left") };
+        assert_eq!((enough.files, enough.saved), (tried.files + 1, tried.saved + words_again));
+    }
 }
