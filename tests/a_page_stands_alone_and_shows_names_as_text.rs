@@ -235,7 +235,9 @@ fn files_by_top(map: &Value) -> std::collections::BTreeMap<String, Vec<String>> 
             _ => {}
         }
     }
-    tops.values_mut().for_each(|files| files.sort());
+    for files in tops.values_mut() {
+        files.sort();
+    }
     tops
 }
 

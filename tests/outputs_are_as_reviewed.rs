@@ -614,7 +614,7 @@ fn database(variables: &[String]) -> (Vec<u8>, Vec<u8>) {
     let mut rdx = b"X\n".to_vec();
     rdx.extend(words(&[3, 0x4_0202, 0x3_0500, 5]));
     rdx.extend(b"UTF-8");
-    rdx.extend(words(&[19 | 0x200, 3, 19 | 0x200, count]));
+    rdx.extend(words(&[0x213, 3, 0x213, count]));
     for text in variables {
         let mut record = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
         record.write_all(text.as_bytes()).expect("in memory");
@@ -654,7 +654,7 @@ fn databases_get_the_form_that_the_room_allows() {
     let as_it_is = world.json(&["plan", "ROOT"]).1;
     let least = as_it_is["totals"]["kept"]["unzipped_bytes"].as_u64().expect("bytes");
     let mut shown = vec![("as it is".to_owned(), forms(&as_it_is)), ("as much as there is".to_owned(), forms(&wide))];
-    for room in [unzipped, unzipped - 1, (unzipped + least) / 2, least + 1000, least, least - 1] {
+    for room in [unzipped, unzipped - 1, u64::midpoint(unzipped, least), least + 1000, least, least - 1] {
         let more = ["--max-unzipped", &room.to_string()];
         shown.push((format!("room for {room}"), forms(&plan(&more))));
     }
@@ -679,10 +679,13 @@ fn databases_get_the_form_that_the_room_allows() {
 fn long_answers_are_cut_and_whole_when_asked_for() {
     let world = World::new();
     let mut hub = Elf::program();
-    for number in 10..22 {
+    for number in 10_u16..22 {
         let soname = format!("libonly{number}.so");
         hub = hub.needs(&soname);
-        world.elf(&format!("lib/{soname}"), &Elf::library(&soname).debug(&noise(number, 100 * number as usize)));
+        world.elf(
+            &format!("lib/{soname}"),
+            &Elf::library(&soname).debug(&noise(number.into(), 100 * usize::from(number))),
+        );
         world.elf(&format!("bin/user{number}"), &Elf::program().needs("libshared.so.2").needs("libnone.so"));
         world.package("site", &format!("p{number}"), "1.0", "Imports: base0\n");
     }

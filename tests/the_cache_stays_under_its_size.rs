@@ -82,14 +82,14 @@ fn a_damaged_cache_changes_nothing_but_the_time() {
 #[test]
 fn what_is_compressed_faster_than_it_is_looked_up_is_not_kept() {
     let world = World::new();
-    world.file("share/short", "text ".repeat(4000)[..16_383].as_bytes());
+    world.file("share/short", &"text ".repeat(4000).as_bytes()[..16_383]);
     assert_eq!(plan(&world, &[]).code, 0);
     assert_eq!(files(&world.beside("cache")).len(), 0);
-    world.file("share/long", "text ".repeat(4000)[..16_384].as_bytes());
+    world.file("share/long", &"text ".repeat(4000).as_bytes()[..16_384]);
     assert_eq!(plan(&world, &[]).code, 0);
     assert_eq!(files(&world.beside("cache")).len(), 1);
     // The same content twice is one entry, at each level.
-    world.file("share/again", "text ".repeat(4000)[..16_384].as_bytes());
+    world.file("share/again", &"text ".repeat(4000).as_bytes()[..16_384]);
     assert_eq!(plan(&world, &[]).code, 0);
     assert_eq!(files(&world.beside("cache")).len(), 1);
     assert_eq!(plan(&world, &["--level", "max"]).code, 0);
