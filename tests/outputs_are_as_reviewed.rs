@@ -235,6 +235,12 @@ fn a_tree_with_nothing_to_say_and_one_with_nothing_in_it() {
     reviewed_run("no-tree.txt", &world, &["pack", "nowhere", "-o", "out"]);
     reviewed_run("no-manifest.txt", &world, &["publish", "opt", "--dry-run"]);
     reviewed_run("output-is-a-file.txt", &world, &["pack", "opt", "-o", "opt/share/x"]);
+    fs::write(world.beside("taken"), "a file").expect("written");
+    reviewed_run("output-is-a-file-beside.txt", &world, &["pack", "opt", "-o", "taken"]);
+    fs::create_dir(world.beside("real")).expect("made");
+    world.link("../linked", "real");
+    reviewed_run("output-is-a-link-beside.txt", &world, &["pack", "opt", "-o", "linked"]);
+    reviewed_run("output-is-the-root.txt", &world, &["pack", "opt", "-o", "/"]);
     reviewed_run("output-in-tree.txt", &world, &["pack", "opt", "-o", "opt/out"]);
     world.link("../out", "opt");
     reviewed_run("output-is-a-link.txt", &world, &["pack", "opt", "-o", "out"]);
