@@ -742,11 +742,12 @@ fn circles_and_what_dropped_things_need() {
     world.r().package("R/lib/R/library", "tcltk", "4.2.2", "Priority: base\nImports: stats\n");
     world.elf("lib/liba.so", &Elf::library("liba.so").needs("libb.so"));
     world.elf("lib/libb.so", &Elf::library("libb.so").needs("liba.so").needs("libc2.so"));
-    world.elf("lib/libc2.so", &Elf::library("libc2.so").needs("liba.so"));
+    world.elf("lib/libc2.so", &Elf::library("libc2.so").needs("liba.so").needs("libd.so"));
+    world.elf("lib/libd.so", &Elf::library("libd.so"));
     world.elf("bin/one", &Elf::program().needs("liba.so")).elf("bin/two", &Elf::program().needs("libc2.so"));
     world.elf("site/p/libs/p.so", &Elf::library("p.so").needs("libb.so")).package("site", "p", "1.0", "");
     world.package("site", "q", "1.0", "Imports: p\n");
-    for target in ["libb.so", "pkg:stats", "pkg:p"] {
+    for target in ["libb.so", "libd.so", "pkg:stats", "pkg:p"] {
         let name = target.replace(':', "-");
         reviewed_run(&format!("circle-{name}.json"), &world, &["why", target, "opt", "--all", "--format", "json"]);
     }
@@ -771,4 +772,31 @@ fn many_changes_since_the_lock_are_cut_and_a_step_can_save_headers_alone() {
     let plan = ["plan", "opt", "--lock", "my.lock"];
     reviewed_run("many-changes.txt", &world, &plan);
     reviewed_run("many-changes-verbose.txt", &world, &[&plan[..], &["-v"]].concat());
+}
+
+#[test]
+fn more_steps_than_a_short_report_has_and_texts_that_it_cuts() {
+    let world = World::new();
+    world.package("site", "idle-package-with-a-long-name", "1.0", "").package("site", "used", "1.0", "");
+    for (number, path) in [
+        "bin/setup.bat",
+        "site/used/data/Rdata.rdb",
+        "ssl/misc/CA.pl",
+        "bin/bzip2",
+        "bin/curl",
+        "bin/xmllint",
+        "site/used/examples/app.R",
+        "site/used/CITATION",
+    ]
+    .iter()
+    .enumerate()
+    {
+        world.file(path, noise(number as u64, 100 * (number + 1)));
+    }
+    fs::write(world.beside("run.log"), "1 open(\"/opt/site/used/R/used.rdb\", O_RDONLY) = 3\n").expect("written");
+    let plan = ["plan", "opt", "--trace", "run.log"];
+    reviewed_run("many-steps.txt", &world, &plan);
+    reviewed_run("many-steps-verbose.txt", &world, &[&plan[..], &["-v"]].concat());
+    // Where there are several layers, whether a step saves one has a column.
+    reviewed_run("steps-that-save-a-layer.txt", &world, &[&plan[..], &["--max-zipped", "4000"]].concat());
 }
