@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use support::elf::Elf;
 use support::{World, assert_finding, assert_no_finding, findings, oracle, zip_entries};
 
 /// The root of a build host beside the tree: this machine's loader, and libraries made by the test in /usr/lib64.
@@ -271,17 +272,25 @@ fn a_library_is_taken_from_where_the_hosts_cache_says_for_the_right_machine_and_
     let content = fs::read(world.root().join("lib/libown.so.1")).expect("read");
     // The tree has no lib yet.
     fs::remove_dir_all(world.root().join("lib")).expect("removed");
-    for directory in ["usr/other", "usr/own", "usr/own/glibc-hwcaps/x86-64-v3", "usr/lib64"] {
+    for directory in ["usr/other", "usr/own", "usr/own/glibc-hwcaps/x86-64-v3", "usr/lib64", "usr/arm", "usr/exec"] {
         fs::create_dir_all(host.join(directory)).expect("made");
         fs::write(host.join(directory).join("libown.so.1"), &content).expect("written");
     }
     fs::write(host.join("usr/other/libown.so.1"), [&content[..], b"other"].concat()).expect("written");
+    // One for another machine, and a program: the loader passes over them, whatever the cache says.
+    let machine = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
+    fs::write(host.join("usr/arm/libown.so.1"), Elf::library("libown.so.1").machine(machine).bytes()).expect("written");
+    let mut program = content.clone();
+    program[16] = 2;
+    fs::write(host.join("usr/exec/libown.so.1"), program).expect("written");
     let (ours, others) = if cfg!(target_arch = "aarch64") { (0x0a03, 0x0303) } else { (0x0303, 0x0a03) };
     let name = "libown.so.1";
     fs::create_dir_all(host.join("etc")).expect("made");
     let entries = [
         (others, name, "/usr/other/libown.so.1"),
         (ours, "libother.so.1", "/usr/other/libown.so.1"),
+        (ours, name, "/usr/arm/libown.so.1"),
+        (ours, name, "/usr/exec/libown.so.1"),
         (ours, name, "/usr/own/glibc-hwcaps/x86-64-v3/libown.so.1"),
         (ours, name, "/usr/own/libown.so.1"),
     ];
