@@ -33,7 +33,9 @@ fn world() -> World {
         &Elf::program()
             .needs("libdeep.so.5")
             .needs("libcurl.so.4")
+            .needs_version("libm.so.6", "GLIBC_2.2.5")
             .needs_version("libm.so.6", "GLIBC_2.99")
+            .needs_version("libm.so.6", "GLIBC_2.14")
             .needs("libm.so.6"),
     );
     world.elf("bin/needy", &Elf::program().needs("libgone.so.1"));
