@@ -422,4 +422,43 @@ mod tests {
             assert!(Lock::load(&path).expect_err(text).to_string().contains("layerfit.lock"));
         }
     }
+
+    #[test]
+    fn two_new_pieces_change_one_layer_where_one_has_room_for_both() {
+        let before = lock(&[("one", &[("a", 60)]), ("two", &[("b", 30)])]);
+        let sizes = [("a", 60), ("b", 30), ("new", 35), ("newer", 30)];
+        assert_eq!(assigned(&before, &sizes), [layer("one", &["a"]), layer("two", &["b", "new", "newer"])]);
+    }
+
+    #[test]
+    fn what_is_in_layers_that_change_stays_in_them() {
+        let before =
+            lock(&[("same", &[("e", 90)]), ("one", &[("a", 49), ("b", 40)]), ("two", &[("c", 49), ("d", 40)])]);
+        let sizes = [("a", 50), ("b", 40), ("c", 50), ("d", 40), ("e", 90)];
+        let layers = [layer("same", &["e"]), layer("one", &["a", "b"]), layer("two", &["c", "d"])];
+        assert_eq!(assigned(&before, &sizes), layers);
+        // Also where one of the layers has a given name.
+        let before = lock(&[("r", &[("a", 49), ("b", 40)]), ("two", &[("c", 49), ("d", 40)])]);
+        let (mut pieces, names) = named(&sizes[..4]);
+        pieces[0].pin = Some(0);
+        let fewest = pack_bins(&pieces, CAPACITY).bins;
+        let layers = before.assign(&pieces, &names, CAPACITY, &fewest, &["r".to_owned()]);
+        assert_eq!(layers, [("r".to_owned(), vec![0, 1]), ("two".to_owned(), vec![2, 3])]);
+    }
+
+    #[test]
+    fn a_new_layer_has_the_first_number_that_no_layer_has_or_had() {
+        let before = lock(&[("layer-1", &[("a", 60)])]);
+        assert_eq!(assigned(&before, &[("a", 60), ("b", 60)]), [layer("layer-1", &["a"]), layer("layer-2", &["b"])]);
+        let before = lock(&[("layer-1", &[("gone", 60)]), ("layer-2", &[("a", 60)]), ("layer-4", &[("b", 60)])]);
+        let sizes = [("a", 60), ("b", 60), ("c", 60), ("d", 60)];
+        let names: Vec<String> = assigned(&before, &sizes).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["layer-2", "layer-4", "layer-3", "layer-5"]);
+        let of_group = before.of_group("layer");
+        assert_eq!(of_group.layer.len(), 3);
+        let kinds = lock(&[("r", &[("a", 60)]), ("r-2", &[("b", 60)]), ("ring", &[("c", 60)])]).of_group("r");
+        assert_eq!(kinds.layer.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>(), ["r", "r-2"]);
+        let new: Vec<String> = assigned(&kinds, &sizes[..3]).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(new, ["r", "r-2", "r-3"]);
+    }
 }

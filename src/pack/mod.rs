@@ -290,3 +290,50 @@ pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) 
         format!("more layers do not help, only pruning does{largest}"),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { layer_zipped: 1000, total_unzipped: 10_000, layers: 5, function_unzipped: 0 };
+
+    fn planned(zipped: &[u64]) -> Layout {
+        let layer = |zipped_bytes: &u64| Layer {
+            name: "layer".to_owned(),
+            units: Vec::new(),
+            entries: Vec::new(),
+            zipped_bytes: *zipped_bytes,
+            unzipped_bytes: 3,
+        };
+        let layers = zipped.iter().map(layer).collect();
+        Layout { layers, lower_bound: 1, optimal: true, lock: Lock::new(Vec::new()), changes: None }
+    }
+
+    #[test]
+    fn an_eighth_less_at_most_is_hoped_for_and_only_where_it_saves_a_layer() {
+        assert_eq!(saves_a_layer(&planned(&[]), &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[1000]), &LIMITS), None);
+        // One end of a zip goes with the layer.
+        assert_eq!(saves_a_layer(&planned(&[900, 122]), &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[900, 123]), &LIMITS), Some(1));
+        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 142]), &LIMITS), Some(142));
+        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 143]), &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[1000, 1000, 50]), &LIMITS), Some(28));
+    }
+
+    #[test]
+    fn a_plan_is_as_long_as_its_layers() {
+        assert_eq!((planned(&[5, 7]).zipped_bytes(), planned(&[5, 7]).unzipped_bytes()), (12, 6));
+    }
+
+    #[test]
+    fn what_is_over_the_unzipped_limit_is_told_with_what_the_function_has_of_it() {
+        assert_eq!(unzipped_too_large(10_000, &LIMITS, "; x"), None);
+        let finding = unzipped_too_large(10_001, &LIMITS, "; x").expect("over");
+        assert!(finding.message.contains("1 B over") && !finding.message.contains("less"), "{}", finding.message);
+        assert!(finding.help.ends_with("; x"), "{}", finding.help);
+        let limits = Limits { function_unzipped: 1, ..LIMITS };
+        let finding = unzipped_too_large(10_001, &limits, "").expect("over");
+        assert!(finding.message.contains("2 B over") && finding.message.contains("1 B for"), "{}", finding.message);
+    }
+}

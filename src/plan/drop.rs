@@ -86,7 +86,7 @@ fn named_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, settings: &Settings
 fn stays_pruned(tree: &Tree, pruning: &Pruning, dropped: &BTreeSet<EntryId>, removal: &Removal) -> Vec<EntryId> {
     let all: BTreeSet<EntryId> = removal.all().collect();
     let leads_there = |id: EntryId| match tree.follow(id) {
-        Place::Inside(target) => target != id && all.contains(&target),
+        Place::Inside(target) => target != id && (all.contains(&target) || dropped.contains(&target)),
         _ => false,
     };
     let ids = tree.iter().map(|(id, _)| id);

@@ -178,7 +178,7 @@ fn leads_to_elf(analysis: &Analysis<'_>, id: EntryId) -> bool {
     matches!(analysis.tree().follow(id), Place::Inside(file) if analysis.objects().contains_key(&file))
 }
 
-/// The names of libraries that sometarget needs, true for those that are found in the tree.
+/// The names of libraries that something needs, true for those that are found in the tree.
 fn needed_names<'a>(analysis: &'a Analysis<'_>) -> BTreeMap<&'a str, bool> {
     let mut names = BTreeMap::new();
     for (_, edge) in analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys) {

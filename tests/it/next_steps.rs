@@ -70,3 +70,36 @@ fn what_a_run_opened_nothing_of_is_offered_for_dropping() {
     let drop = steps.into_iter().find(|step| step.starts_with("--drop ")).expect("offered").to_owned();
     assert!(drop.contains("pkg:data") && !drop.contains("pkg:base"), "{drop}");
 }
+
+#[test]
+fn the_step_that_saves_a_layer_comes_first_and_then_the_one_that_saves_most() {
+    let world = world();
+    let (_, report) = world.json(&["plan", "ROOT", "--max-zipped", "120KB"]);
+    let steps = report["suggestions"].as_array().expect("suggestions");
+    let saved =
+        |step: &Value| (step["layers"].as_i64().expect("layers"), step["zipped_bytes"].as_i64().expect("bytes"));
+    let saved: Vec<(i64, i64)> = steps.iter().map(saved).collect();
+    assert!(saved.first() != saved.last(), "{saved:?}");
+    assert!(saved.is_sorted_by(|a, b| a >= b), "{saved:?}");
+}
+
+#[test]
+fn only_rules_that_are_off_until_somebody_turns_them_on_are_offered() {
+    let world = world();
+    let steps = |more: &[&str]| -> Vec<String> {
+        let (_, report) = world.json(&[&["plan", "ROOT"], more].concat());
+        let steps = report["suggestions"].as_array().expect("suggestions").iter();
+        steps.map(|step| step["step"].as_str().expect("text").to_owned()).collect()
+    };
+    let select = "--select package-data".to_owned();
+    assert!(steps(&[]).contains(&select));
+    // One that was turned off was turned off for a reason, and one that is on saves nothing more.
+    let off = steps(&["--ignore", "D101"]);
+    assert!(off.contains(&select) && !off.iter().any(|step| step == "--select help"), "{off:?}");
+    assert!(!steps(&["--select", "package-data"]).contains(&select));
+    let strip = "--strip all".to_owned();
+    assert!(steps(&[]).contains(&strip) && steps(&["--strip", "none"]).contains(&strip));
+    assert!(!steps(&["--strip", "all"]).contains(&strip));
+    // Nor is one for what is to be kept.
+    assert!(!steps(&["--keep", "pkg:data"]).contains(&select));
+}

@@ -165,3 +165,18 @@ impl Manifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_architecture_is_that_of_most_files() {
+        let of = |machines: &[&'static str]| architecture(machines.iter().copied());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["ppc64 (64 bit)"]), None);
+        assert_eq!(of(&["x86-64"]), Some("x86_64"));
+        assert_eq!(of(&["aarch64", "x86-64", "aarch64"]), Some("arm64"));
+        assert_eq!(of(&["x86-64", "aarch64", "ppc64 (64 bit)", "x86-64"]), Some("x86_64"));
+    }
+}

@@ -272,4 +272,128 @@ mod tests {
             let _ = strip(&bytes, StripMode::All);
         }
     }
+
+    /// An ELF file of this class and byte order, with a loaded section, debug data of this length, a comment behind it, and
+    /// the names of the sections: behind all that, or in the loaded part.
+    fn made(is_64: bool, little: bool, debug: usize, names_loaded: bool) -> Vec<u8> {
+        use goblin::elf::header::{ELFCLASS32, ELFDATA2MSB};
+        use goblin::elf::program_header::PT_LOAD;
+        use goblin::elf::section_header::SHT_PROGBITS;
+        let endian = if little { Endian::Little } else { Endian::Big };
+        let ctx = Ctx::new(if is_64 { Container::Big } else { Container::Little }, endian);
+        let (header_bytes, segment_bytes, section_bytes) = if is_64 { (64, 56, 64) } else { (52, 32, 40) };
+        let names = b"\0.text\0.debug_info\0.comment\0.shstrtab\0";
+        let text = header_bytes + segment_bytes;
+        let mut out = vec![0; text];
+        out.extend(b"loaded!!");
+        let mut at_names = out.len();
+        if names_loaded {
+            out.extend(names);
+        }
+        let loaded = out.len();
+        let at_debug = out.len();
+        out.resize(at_debug + debug, b'd');
+        let at_comment = out.len();
+        out.extend(b"comment");
+        if !names_loaded {
+            at_names = out.len();
+            out.extend(names);
+        }
+        let table = out.len().next_multiple_of(8);
+        out.resize(table + 5 * section_bytes, 0);
+
+        let mut header = Header::new(ctx);
+        header.e_ident[EI_CLASS] = if is_64 { ELFCLASS64 } else { ELFCLASS32 };
+        header.e_ident[EI_DATA] = if little { ELFDATA2LSB } else { ELFDATA2MSB };
+        (header.e_type, header.e_machine, header.e_version) = (ET_DYN, 62, 1);
+        (header.e_phoff, header.e_phnum) = (header_bytes as u64, 1);
+        (header.e_shoff, header.e_shnum, header.e_shstrndx) = (table as u64, 5, 4);
+        out.pwrite_with(header, 0, endian).expect("written");
+        let segment = ProgramHeader {
+            p_type: PT_LOAD,
+            p_filesz: loaded as u64,
+            p_memsz: loaded as u64,
+            ..ProgramHeader::default()
+        };
+        out.pwrite_with(segment, header_bytes, ctx).expect("written");
+        for (number, (name, kind, flags, at, length)) in [
+            (1, SHT_PROGBITS, SHF_ALLOC, text, 8),
+            (7, SHT_PROGBITS, 0, at_debug, debug),
+            (19, SHT_PROGBITS, 0, at_comment, 7),
+            (28, SHT_STRTAB, 0, at_names, names.len()),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let section = SectionHeader {
+                sh_name: name,
+                sh_type: kind,
+                sh_flags: u64::from(flags),
+                sh_offset: at as u64,
+                sh_size: length as u64,
+                sh_addralign: 1,
+                ..SectionHeader::default()
+            };
+            out.pwrite_with(section, table + (number + 1) * section_bytes, ctx).expect("written");
+        }
+        out
+    }
+
+    #[test]
+    fn each_class_and_byte_order_is_stripped_and_its_headers_lead_to_what_is_left() {
+        for (is_64, little) in [(true, true), (true, false), (false, true), (false, false)] {
+            let old = made(is_64, little, 500, false);
+            let names = |bytes: &[u8]| -> Vec<(String, u64)> {
+                Elf::parse(bytes)
+                    .expect("ELF")
+                    .sections
+                    .into_iter()
+                    .map(|section| (section.name, section.bytes))
+                    .collect()
+            };
+            let section = |name: &str, bytes| (name.to_owned(), bytes);
+            assert_eq!(names(&old)[1], section(".debug_info", 500), "{is_64} {little}");
+            let debug = smaller(&old, StripMode::Debug);
+            assert_eq!(names(&debug), [section(".text", 8), section(".comment", 7), section(".shstrtab", 26)]);
+            let all = smaller(&old, StripMode::All);
+            assert_eq!(names(&all), [section(".text", 8), section(".shstrtab", 17)]);
+            for (new, count) in [(&debug, 5), (&all, 3)] {
+                let header = new.pread::<Header>(0).expect("a header");
+                assert_eq!((header.e_shnum, header.e_shstrndx), (count, count - 1));
+                let size = if is_64 { 64 } else { 40 };
+                assert_eq!(header.e_shoff + u64::from(count) * size, new.len() as u64);
+                assert_eq!(header.e_shoff % 8, 0);
+                assert_eq!(strip(new, StripMode::Debug), Stripped::Nothing);
+            }
+            // What is loaded is as it was, but for the header's words on sections.
+            let loaded = if is_64 { 64 } else { 52 };
+            assert_eq!(debug[loaded..loaded + 40], old[loaded..loaded + 40]);
+        }
+    }
+
+    #[test]
+    fn what_would_be_no_smaller_stays_as_it_is() {
+        // Names in the loaded part stay there, and those that are left are put behind it once more.
+        assert_eq!(strip(&made(true, true, 1, true), StripMode::Debug), Stripped::Nothing);
+        assert!(matches!(strip(&made(true, true, 500, true), StripMode::Debug), Stripped::Smaller(_)));
+        // A compiler's output, and a file without sections, have nothing to remove.
+        let mut object = made(true, true, 500, false);
+        object[16] = 1;
+        assert_eq!(strip(&object, StripMode::All), Stripped::Nothing);
+        let mut bare = made(true, true, 500, false);
+        bare[60] = 0;
+        assert_eq!(strip(&bare, StripMode::All), Stripped::Nothing);
+    }
+
+    #[test]
+    fn the_sections_of_debuggers_are_known_by_their_names() {
+        for name in
+            [".debug_info", ".zdebug_line", ".gnu.debuglto_.x", ".gnu.linkonce.wi.x", ".line", ".stabstr", ".gdb_index"]
+        {
+            assert!(is_debug(name.as_bytes()), "{name}");
+        }
+        for name in [".gdb_index2", ".text", ".symtab", ".comment", "debug_info", ".gnu.version"] {
+            assert!(!is_debug(name.as_bytes()), "{name}");
+        }
+    }
 }

@@ -169,4 +169,20 @@ mod tests {
         assert_eq!(Growth::BasisPoints(200).limit(u64::MAX), u64::MAX);
         assert_eq!(Growth::Bytes(3).limit(4), 7);
     }
+
+    #[test]
+    fn growth_is_shown_as_it_was_given() {
+        for (growth, shown) in [
+            (Growth::BasisPoints(200), "2 %"),
+            (Growth::BasisPoints(205), "2.05 %"),
+            (Growth::BasisPoints(50), "0.50 %"),
+            (Growth::BasisPoints(0), "0 %"),
+            (Growth::Bytes(7), "7 B"),
+        ] {
+            assert_eq!(growth.to_string(), shown);
+        }
+        for of in ["total", "layer:r*", "pkg:*", "lib/**"] {
+            assert_eq!(BudgetScope::new(of).expect("a glob").to_string(), of);
+        }
+    }
 }

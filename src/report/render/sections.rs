@@ -297,7 +297,7 @@ fn rewritten(report: &Report) -> Option<Section> {
     });
     (!report.rewritten.is_empty() || note.is_some()).then(|| Section {
         kind: SectionKind::Other,
-        title: "Transformed".to_owned(),
+        title: "Rewritten".to_owned(),
         header: vec!["what", "files", "unzipped", "zipped"],
         numbers: vec![1, 2, 3],
         rows: rows.collect(),
