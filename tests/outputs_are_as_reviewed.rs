@@ -152,6 +152,8 @@ fn a_plan_for_a_terminal() {
 fn a_plan_as_a_tree() {
     reviewed_plan("plan-tree.txt", &[&LIMITS[..], &["--tree"]].concat());
     reviewed_plan("plan-tree-verbose.txt", &[&LIMITS[..], &["--tree", "-v"]].concat());
+    // A unit that no layer holds whole.
+    reviewed_plan("plan-tree-split.txt", &["--tree", "--max-zipped", "20000"]);
 }
 
 #[test]
