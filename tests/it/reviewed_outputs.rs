@@ -87,7 +87,11 @@ fn printed(run: &Run) -> String {
 
 #[track_caller]
 fn reviewed_run(name: &str, world: &World, arguments: &[&str]) {
-    reviewed(name, &printed(&world.run(arguments)));
+    let run = world.run(arguments);
+    // A snapshot does not tell how its text ends.
+    let ends_a_line = run.stdout.ends_with('\n') && !run.stdout.ends_with("\n\n");
+    assert!(run.stdout.is_empty() || ends_a_line, "{:?}", run.stdout);
+    reviewed(name, &printed(&run));
 }
 
 /// A page as what is on it: its data as JSON that can be read, and without the style and the script.
@@ -150,6 +154,8 @@ fn a_plan_for_a_terminal() {
 fn a_plan_as_a_tree() {
     reviewed_plan("plan-tree.txt", &[&LIMITS[..], &["--tree"]].concat());
     reviewed_plan("plan-tree-verbose.txt", &[&LIMITS[..], &["--tree", "-v"]].concat());
+    // A unit that no layer holds whole.
+    reviewed_plan("plan-tree-split.txt", &["--tree", "--max-zipped", "20000"]);
 }
 
 #[test]
@@ -291,6 +297,13 @@ fn what_is_dropped_and_kept_by_name() {
     );
     plan("dropped.txt", &["--drop", "libdeep.so.5,pkg:gui", "-v"]);
     plan("traced.txt", &["--trace", "run.log", "-v"]);
+    for (name, packages) in [("three", &["Matrix", "gui", "mgcv"][..]), ("four", &["Matrix", "gui", "mgcv", "base"])] {
+        let line = |package: &&str| format!("1 open(\"/opt/{LIBRARY}/{package}/help/{package}.rdb\", O_RDONLY) = 3\n");
+        fs::write(world.beside("run.log"), packages.iter().map(line).collect::<String>()).expect("written");
+        let (_, report) = world.json(&["plan", "opt", "--trace", "run.log"]);
+        let told = crate::support::findings(&report, "P105");
+        reviewed(&format!("traced-{name}.txt"), &format!("{told:#?}"));
+    }
     let page = world.run(&["plan", "opt", "--drop", "pkg:gui", "--format", "html"]).stdout;
     reviewed("dropped-page-data.txt", &readable(&data_of(&page)["dropped"]));
 }
