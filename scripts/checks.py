@@ -49,6 +49,23 @@ def short(value):
     return text if len(text) < 1600 else f"{text[:1600]}... ({len(text)} characters)"
 
 
+# --- options of layerfit --------------------------------------------------------
+
+# The options of `layerfit analyze`, which refuses the others that `plan` and `pack` have.
+ANALYZE = ("--config", "--runtime", "--arch", "--bundle", "--sysroot", "--drop", "--keep", "--handler")
+
+
+def for_analyze(options):
+    """Those of these options of `plan` or `pack` that `analyze` has, with their values."""
+    chosen, has = [], False
+    for word in options:
+        if word.startswith("-"):
+            has = word.split("=")[0] in ANALYZE
+        if has:
+            chosen.append(word)
+    return chosen
+
+
 # --- the command line -----------------------------------------------------------
 
 

@@ -236,10 +236,10 @@ def nothing_is_logged_or_loaded(proof, browser):
     pages = {
         "plan": proof.plan,
         "packed": layers / "report.html",
-        "analyze": page(proof, "analyze", "analyze", proof.tree, *proof.options),
+        "analyze": page(proof, "analyze", "analyze", proof.tree, *checks.for_analyze(proof.options)),
         "check": page(proof, "check", "check", layers, *proof.options),
         "too-large": page(
-            proof, "too-large", "plan", proof.tree, "--max-zipped", "4MB", "--max-unzipped", "30MB", *proof.options
+            proof, "too-large", "plan", proof.tree, "--max-zipped", "4MiB", "--max-unzipped", "30MiB", *proof.options
         ),
         "empty": page(proof, "empty", "plan", empty),
         "hostile": proof.hostile,
@@ -486,7 +486,7 @@ def text_can_be_read(proof, browser):
 
 
 def who_needs_what_can_be_followed(proof, browser):
-    packages = {p["name"]: p for p in proof.report["packages"] if p["reached"]}
+    packages = {p["name"]: p for p in proof.report["packages"] if p["kept"]}
     imports_of = lambda name: [need for need in packages[name]["needs"] if need in packages]  # noqa: E731
     # A list shows a dozen, and more when it is asked.
     name = max(packages, key=lambda name: (len(imports_of(name)) if len(imports_of(name)) <= 10 else 0, name))

@@ -80,7 +80,8 @@ def last_line(text):
 
 def layerfit_json(proof, command, *arguments, options=None):
     """Runs layerfit with --format json; gives its exit code and its report."""
-    options = proof.options if options is None else options
+    if options is None:
+        options = checks.for_analyze(proof.options) if command == "analyze" else proof.options
     done = run([proof.layerfit, command, *arguments, "--format", "json", *options])
     require(done.returncode in (0, 1), f"layerfit {command} exits {done.returncode}: {done.stderr}")
     return done.returncode, json.loads(done.stdout)
@@ -428,7 +429,7 @@ def zips_of_zip_are_told(proof):
 def too_small_is_refused(proof):
     if proof.plan["totals"]["kept"]["zipped_bytes"] <= SMALL_LAYER * FEW_LAYERS:
         raise Skipped(f"the tree fits in {FEW_LAYERS} layers of {SMALL_LAYER} bytes")
-    small = ["--max-zipped", f"{SMALL_LAYER // MB}MB", "--max-layers", str(FEW_LAYERS)]
+    small = ["--max-zipped", f"{SMALL_LAYER // MB}MiB", "--max-layers", str(FEW_LAYERS)]
     options = without(proof.options, ("--max-zipped", "--max-layers")) + small
     code, report = layerfit_json(proof, "check", proof.tree, options=options)
     require_same(code, 1, "exit code and the one that says it does not fit")
@@ -439,7 +440,7 @@ def too_small_is_refused(proof):
     layers = report["layers"]
     packed = sum(layer["zipped_bytes"] for layer in layers)
     counts = [f"{len(layers)} layers are needed", f"{FEW_LAYERS} are allowed", f"{FEW_LAYERS} layers of"]
-    sizes = [f"{size / MB:.2f} MB" for size in (SMALL_LAYER, packed, packed - FEW_LAYERS * SMALL_LAYER)]
+    sizes = [f"{size / MB:.2f} MiB" for size in (SMALL_LAYER, packed, packed - FEW_LAYERS * SMALL_LAYER)]
     silent = [words for words in counts + sizes if words not in message]
     require(not silent, f"F103 does not say {silent}: {message}")
     largest = max(report["units"], key=lambda unit: unit["zipped_bytes"])["name"]
@@ -588,7 +589,7 @@ def r_reads_the_same_values(proof):
     options = [word for word in without(proof.options, LIMITS) if word != "--repack-rdb"] + ["--repack-rdb"]
     # Help pages are databases too. With no more room than the databases take as they are, xz is used.
     ways = {
-        "everything": [*options, "--ignore", "safe", "--max-zipped", "4GB", "--max-unzipped", "4GB"],
+        "everything": [*options, "--ignore", "safe", "--max-zipped", "4GiB", "--max-unzipped", "4GiB"],
         "in little room": [*options, "--max-unzipped", str(proof.pack["totals"]["kept"]["unzipped_bytes"])],
     }
     expected, extracted = {}, []
@@ -648,7 +649,7 @@ def analyze_and_ldd(proof):
     files = [proof.tree / item["path"] for item in layerfit_json(proof, "analyze", proof.tree)[1]["objects"]]
     loop = ["bash", "-c", 'for file; do ldd "$file"; done; exit 0', "bash", *files]
     theirs = timed(loop, 0)
-    analyze = [proof.layerfit, "analyze", proof.tree, "-q", *proof.options]
+    analyze = [proof.layerfit, "analyze", proof.tree, "-q", *checks.for_analyze(proof.options)]
     code = run(analyze).returncode
     ours = min(timed(analyze, code) for _ in range(2))
     figures = f"analyze takes {ours:.2f} s, ldd on each of {len(files)} ELF files {theirs:.2f} s"

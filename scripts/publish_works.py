@@ -264,7 +264,7 @@ def what_the_function_cannot_use_is_refused(bench):
 def large_zips_go_by_s3(bench):
     """A zip over the limit of a request goes through the bucket, and only that."""
     tree = bench.tree(big=noise(1, DIRECT + 1), small=b"one")
-    layers = bench.pack(tree, "layers", "--max-zipped", "250MB", "--level", "fast")
+    layers = bench.pack(tree, "layers", "--max-zipped", "250MiB", "--level", "fast")
     _, said = bench.run("publish", layers, code=2)
     require("--s3-bucket" in said, said)
     require_same(bench.versions("small")[0], [], "versions although one layer cannot be sent")
@@ -357,7 +357,7 @@ def credentials_are_not_shown(bench):
         require(secret not in out + said, "a credential is shown")
     # A key that nothing signs well, and none at all.
     _, said = bench.run("publish", layers, code=2, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
-    require("redentials" in said and "help: give the AWS CLI credentials" in said, said)
+    require("redentials" in said and "help: set up credentials for the AWS CLI" in said, said)
     _, said = bench.run("publish", layers, "--profile", "nobody", code=2)
     require("nobody" in said and "aws configure list-profiles" in said, said)
     return "redacted in what the CLI says; none and a wrong profile have a remedy"
@@ -368,7 +368,7 @@ def the_cli_has_to_be_there(bench):
     empty = bench.temp / "empty"
     empty.mkdir()
     _, said = bench.run("publish", layers, code=2, PATH=str(empty))
-    require("aws: there is no such program" in said and "--aws PATH" in said, said)
+    require("aws: no such program" in said and "--aws PATH" in said, said)
     _, said = bench.run("publish", layers, "--endpoint-url", "http://127.0.0.1:9", endpoint=False, code=2, AWS_MAX_ATTEMPTS="1")
     require("Could not connect" in said and "--endpoint-url" in said, said)
     return "and to reach AWS"
