@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Try the GitHub Action (action.yml) and the pre-commit hook (.pre-commit-hooks.yaml), here and without GitHub.
+"""Test the GitHub Action (action.yml) and the pre-commit hook (.pre-commit-hooks.yaml) without GitHub.
 
-The action's steps are run as the runner would: with its environment, its files for outputs and summaries, and expressions
-replaced; actions/cache is left out, and so the program is built. The hook is held against pre-commit's own rules, and
-pre-commit builds and runs it from a clone of this repository. PyYAML and pre-commit are installed from PyPI into an
-environment of their own, under target/. Both builds use target/, where what they need is built already.
+The action's steps run as on GitHub's runner: with its environment, its files for outputs and summaries, and expressions
+replaced; actions/cache is left out, so the program is built. pre-commit validates the hook, then builds and runs it from a
+clone of this repository. PyYAML and pre-commit are installed from PyPI into a virtual environment under target/. Both builds
+use target/, where the dependencies are already built.
 
-Every check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: one
-did; 77: something is missing and cannot be installed.
+Each check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: some
+failed; 77: something is missing and cannot be installed.
 """
 
 import argparse
@@ -25,18 +25,18 @@ from checks import require
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "target/action-works"
 PACKAGES = ("PyYAML==6.0.3", "pre-commit==4.7.0")
-# Neither of the two builds takes longer, in seconds.
+# The time limit of a build, in seconds.
 PATIENCE = 1800
 
 
 def environment(temp):
-    """The environment without what says that this runs in GitHub Actions itself, or in a hook of Git's."""
+    """The environment without variables of GitHub Actions and of Git hooks, in which this script may itself run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "GIT_", "RUNNER_"))}
     return kept | {"XDG_CACHE_HOME": str(temp / "cache"), "CARGO_TARGET_DIR": str(ROOT / "target")}
 
 
 class Runner:
-    """A machine of GitHub's, as far as the action can tell."""
+    """Looks like one of GitHub's runners to the action."""
 
     def __init__(self, temp):
         import yaml
@@ -56,25 +56,25 @@ class Runner:
         }
 
     def replaced(self, text, inputs):
-        """A value with its expressions replaced; only those that are known here."""
+        """A value with its expressions replaced; others than these are an error."""
         known = {"runner.temp": str(self.temp), "runner.os": "Linux", "runner.arch": "X64"}
         known |= {f"inputs.{name}": value for name, value in inputs.items()}
         known |= {"steps.version.outputs.key": "KEY"}
 
         def one(match):
-            require(match[1] in known, f"action.yml: what is {match[0]}?")
+            require(match[1] in known, f"action.yml: unknown expression {match[0]}")
             return known[match[1]]
 
         return re.sub(r"\$\{\{\s*(.*?)\s*\}\}", one, text)
 
     def step(self, name, **inputs):
-        """Runs a step; gives exit code, stdout and stderr."""
+        """Runs a step; returns exit code, stdout and stderr."""
         for given, declared in self.action["inputs"].items():
             require(given in inputs or not declared.get("required"), f"input {given} is required")
             inputs.setdefault(given, declared.get("default"))
         step = next(step for step in self.action["runs"]["steps"] if step["name"] == name)
-        require(step.get("shell") == "bash", f"{name}: a step that runs something needs a shell")
-        # Text that is replaced in a script could be a script itself.
+        require(step.get("shell") == "bash", f"{name}: a step with `run` needs a shell")
+        # Text that is inserted into a script could itself be run.
         require("${{" not in step["run"], f"{name}: an expression in a script")
         values = {name: self.replaced(str(value), inputs) for name, value in step.get("env", {}).items()}
         directory = self.workspace / self.replaced(step.get("working-directory", "."), inputs)
@@ -89,7 +89,7 @@ class Runner:
 
 
 def tree(directory, *, broken=False):
-    """A small tree, which is fine or has a script that nothing can run."""
+    """Creates a small tree, which is fine, or has a bootstrap that is not executable."""
     (directory / "lib").mkdir(parents=True)
     (directory / "lib/data").write_text("one\n")
     if broken:
@@ -98,7 +98,7 @@ def tree(directory, *, broken=False):
 
 
 def the_action_checks(temp):
-    """Every step of the action, on trees that are fine and one that is not."""
+    """Every step of the action, on trees that pass and one that fails."""
     runner = Runner(temp)
     require(runner.action["runs"]["using"] == "composite", "not a composite action")
     code, out, err = runner.step("Find the version", paths="x")
@@ -109,26 +109,26 @@ def the_action_checks(temp):
     require(re.fullmatch(r"layerfit-\w+-\w+-KEY", runner.replaced(cache["with"]["key"], {})), "the cache's key")
     code, out, err = runner.step("Build layerfit", paths="x")
     require(code == 0, f"Build layerfit: {out}{err}")
-    require((cached / "bin/layerfit").exists(), f"what is cached has no layerfit: {cached}")
+    require((cached / "bin/layerfit").exists(), f"the cached directory has no layerfit: {cached}")
 
     tree(runner.workspace / "my tree")
     tree(runner.workspace / "sub/broken", broken=True)
     code, out, err = runner.step("Check", paths="my tree\n", args="--runtime provided.al2\n --jobs 1")
-    require(code == 0 and "For provided.al2." in out, f"a tree that is fine: {code} {out}{err}")
+    require(code == 0 and "For provided.al2." in out, f"a tree that passes: {code} {out}{err}")
     require(runner.summary.read_text().count("# ") > 0, "no summary")
     runner.summary.unlink()
     code, out, err = runner.step("Check", paths="broken", **{"working-directory": "sub"})
-    require(code == 1, f"a tree that is not: {code} {out}{err}")
+    require(code == 1, f"a tree that fails: {code} {out}{err}")
     require(re.search(r"^::error file=.*bootstrap", err, re.M), f"no annotation: {err}")
     require("bootstrap" in runner.summary.read_text(), "the summary lacks the finding")
-    # What stands in an input is an argument, and never a command.
+    # The content of an input is an argument, never a command.
     code, out, err = runner.step("Check", paths="$(touch evil); `touch evil`", args="; touch evil")
     require(code == 2 and not list(runner.workspace.rglob("evil")), f"inputs are run: {code} {out}{err}")
     return "builds, passes and fails as it should, with annotations and summary"
 
 
 def the_hook_is_sound(temp):
-    """pre-commit takes the hook's manifest."""
+    """pre-commit accepts the hook's manifest."""
     command = [HOME / "bin/pre-commit", "validate-manifest", ".pre-commit-hooks.yaml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     require(done.returncode == 0, done.stdout + done.stderr)
@@ -145,7 +145,7 @@ def the_hook_checks(temp):
         require(done.returncode == code, f"{command[:3]} exits {done.returncode}: {said}")
         return said
 
-    # What is here, committed or not, as a repository of its own.
+    # A new repository of the working tree, with changes that are not committed.
     source = temp / "layerfit"
     listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines()
     for name in filter(lambda name: (ROOT / name).is_file(), listed):

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Prove that bootstrap/ runs functions in R as its runtime.R says, with the R of a real tree.
+"""Verify that bootstrap/ runs functions in R as documented in runtime.R, with the R of a real tree.
 
 usage: bootstrap_works.py [--root DIR] [--only NAME]... TREE
 
-A small Runtime API of Lambda's own kind is served here, and r-works.sh starts the bootstrap with TREE at /opt, once
-for each check; with --root, nothing is there besides but what DIR, made by image_root.py, holds.
+This script serves a small Runtime API like Lambda's, and r-works.sh starts the bootstrap with TREE at /opt, once for each
+check; with --root, everything else is from DIR, which image_root.py creates.
 
-Every check prints one line: "ok NAME: figures" or "FAILED NAME: what"; the last line counts them. Exit 0: none failed;
-1: one did; 2: wrong call; 77: not tried, as r-works.sh says why.
+Each check prints one line: "ok NAME: figures" or "FAILED NAME: what"; the last line counts them. Exit 0: none failed;
+1: some failed; 2: wrong arguments; 77: skipped, for the reason that r-works.sh prints.
 """
 
 import argparse
@@ -31,20 +31,20 @@ HERE = Path(__file__).resolve().parent
 BOOTSTRAP = HERE.parent / "bootstrap"
 MB = 1 << 20
 
-# A check that takes longer has failed: R waits for something that does not come.
+# The time limit of a check, in seconds: R is waiting for something that never comes.
 PATIENCE = 240
-# What a small event may take of a processor, in seconds, and what 900 of them may take of memory.
-MOST_SECONDS, MOST_GROWTH = 0.02, 8 * MB
+# Maximum processor time of a small event, in seconds, and memory growth over 900 of them, in bytes.
+MAX_SECONDS, MAX_GROWTH = 0.02, 8 * MB
 
 
 # --- the Runtime API ----------------------------------------------------------
 
 
 class Api(http.server.ThreadingHTTPServer):
-    """Hands out `events` (bytes) one after the other and keeps what is said of them.
+    """Hands out `events` (bytes) one after the other and records the answers.
 
-    As in Lambda, an event is handed out again until it is answered, and an answer to another one is refused. `framing`
-    says how the end of an event is known: "length", "chunks" or "end" of the connection. `headers` come with the first.
+    As in Lambda, an event is handed out again until it is answered, and an answer to any other one is refused. `framing` is
+    how the end of an event is marked: "length", "chunks" or "end" of the connection. `headers` are sent with the first.
     Responses of more than `refuse` bytes are refused.
     """
 
@@ -63,12 +63,12 @@ class Api(http.server.ThreadingHTTPServer):
         return f"id-{len(self.answers)}"
 
     def handle_error(self, request, client_address):
-        """A connection that R closes early is no news."""
+        """R may close connections early."""
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # which would wait 40 ms for R before it sends what follows the header
+    disable_nagle_algorithm = True  # it would delay what follows the header by 40 ms
 
     def log_message(self, *arguments):
         pass
@@ -93,10 +93,10 @@ class Answer(http.server.BaseHTTPRequestHandler):
         api = self.server
         api.requests += 1
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            return self.say(400, b"no chunks, please")
+            return self.say(400, b"chunks are not accepted")
         length = int(self.headers["Content-Length"])
         if api.refuse and length > api.refuse:
-            # Lambda does not read to the end of what is too large.
+            # Lambda does not read a body to its end if it is too large.
             self.close_connection = True
             self.finish_event("refused", b"")
             return self.say(413, b"too large")
@@ -143,7 +143,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 class Run:
-    """What a function answered, logged and exited with."""
+    """The answers, log and exit code of a function."""
 
     def __init__(self, api, status, log):
         self.api, self.status, self.log = api, status, log
@@ -172,14 +172,14 @@ class Run:
 
 
 class Bench:
-    """Where checks run functions: a tree, and a root to see it in, if any."""
+    """Runs functions for checks, with a tree, and in a root if there is one."""
 
     def __init__(self, tree, root, temp):
         self.tree, self.root, self.temp = tree, root, temp
         self.runs = 0
 
     def run(self, files, events, handler="main.handler", in_layer=False, environment=(), during=None, **options):
-        """Runs the function made of `files` (names and text) until each of `events` is answered or R has ended."""
+        """Runs the function in `files` (names and text) until all `events` are answered, or R has ended."""
         self.runs += 1
         task = self.temp / f"task-{self.runs}"
         task.mkdir()
@@ -220,7 +220,7 @@ class Bench:
         log.close()
         if status == checks.MISSING:
             raise NothingWorksHere(text.strip())
-        require(status is not None, f"R did not end by itself; the log: {short(text[-2000:])}")
+        require(status is not None, f"R did not end; the log: {short(text[-2000:])}")
         return Run(api, status, text)
 
 
@@ -231,7 +231,7 @@ def hello(bench):
     run = bench.run({"main.R": 'handler <- function() "Hello from planet lambdar"'}, [{}])
     require_same(run.response(), b'"Hello from planet lambdar"', "response")
     require_same(run.api.said[0]["Content-Type"], "application/json", "content type")
-    require_same(run.status, 1, "exit code once Lambda says 500")
+    require_same(run.status, 1, "exit code after status 500")
     return f"first answer {run.api.seconds[0] * 1000:.0f} ms after its event"
 
 
@@ -246,7 +246,7 @@ def echo_is_the_same(bench):
     escaped = [json.dumps(event, ensure_ascii=True).encode() for event in EVENTS]
     plain = [json.dumps(event, ensure_ascii=False, indent=2).encode() for event in EVENTS]
     for locale in ("C.UTF-8", "C"):
-        code = "options(warn = 2)\nhandler <- function(event) event"  # runtime.R itself must not give warnings
+        code = "options(warn = 2)\nhandler <- function(event) event"  # runtime.R itself must not raise warnings
         run = bench.run({"main.R": code}, escaped + plain, environment={"LANG": locale})
         for index, event in enumerate(EVENTS + EVENTS):
             require_same(run.value(index), event, f"echo with LANG={locale}")
@@ -267,7 +267,7 @@ def event_is_what_it_says(bench):
         "object": {"b": []}, "empty": {}, "null": null, "numbers": [1, 2, 3.5], "long": 9007199254740992}"""
     value = bench.run({"main.R": code}, [event]).value()
     wrong = [name for name, right in value.items() if right is not True and name != "sum"]
-    require(not wrong and value["sum"] == 6.5, f"the event has another {wrong or 'sum'}")
+    require(not wrong and value["sum"] == 6.5, f"the event differs in {wrong or 'sum'}")
     return "objects, arrays, strings, numbers, null"
 
 
@@ -314,7 +314,7 @@ def unfit_responses_are_errors(bench):
         require_same(error["errorType"], "Runtime.MarshalError", f"type of the error for {code}")
         require_same(error["stackTrace"], [], "its stack")
     require_same(run.value(len(codes)), 1, "the next response")
-    return f"{len(codes)} of them, the process goes on"
+    return f"{len(codes)} of them; the process continues"
 
 
 def large_events(bench):
@@ -337,7 +337,7 @@ def large_events(bench):
         before, after = run.value(0), run.value(2)
         seconds = after[1] - before[1]
         figures.append(f"{len(event) / MB:.1f} MB in {seconds:.1f} s and {(after[0] - before[0]) / MB:.0f} MB")
-    return f"the same by length, in chunks and to the end; read: {', '.join(figures)}"
+    return f"the same by length, in chunks and until the end; read: {', '.join(figures)}"
 
 
 def errors_are_told(bench):
@@ -383,10 +383,10 @@ def errors_are_told(bench):
     require(got["match"]["stackTrace"][1].startswith("match.arg("), "match.arg() is not in the stack")
     require("NAs introduced" in got["warning"]["errorMessage"], "a warning made an error has another message")
     require_same(len(got["many"]["stackTrace"]), 50, "calls of a deep recursion")
-    # R keeps no calls of this one.
-    require(re.search("stack usage|too deeply", got["endless"]["errorMessage"]), "message of an endless recursion")
-    require(max(map(len, got["large"]["stackTrace"])) < 300, "a call with its data in it is not cut")
-    return f"{len(cases)} kinds, among them an endless recursion"
+    # R does not record the calls of this one.
+    require(re.search("stack usage|too deeply", got["endless"]["errorMessage"]), "message of infinite recursion")
+    require(max(map(len, got["large"]["stackTrace"])) < 300, "a call that contains its data is not truncated")
+    return f"{len(cases)} kinds, including infinite recursion"
 
 
 def errors_before_the_first_event(bench):
@@ -470,7 +470,7 @@ def late_answers_are_sent(bench):
     code = "handler <- function(event, context) { while (context$remaining_ms() > -500) Sys.sleep(0.1); 'late' }"
     run = bench.run({"main.R": code}, [1, 2])
     require_same([run.value(0), run.value(1)], ["late", "late"], "responses half a second after the deadline")
-    return "the deadline is for Lambda to enforce, the answer is sent"
+    return "Lambda enforces the deadline; the answer is sent"
 
 
 def odd_events(bench):
@@ -483,8 +483,8 @@ def odd_events(bench):
     for index in range(1, len(events)):
         require_same(run.error(index)["errorType"], "Runtime.InvalidEvent", f"type of the error for {events[index]!r}")
     require_same(run.error(3)["errorMessage"], "the event is not JSON: see byte 8", "message")
-    require_same(run.response(len(events)), b"[" * 501 + b"]" * 501, "500 arrays in each other")
-    return f"{len(events) - 1} that are not JSON are errors, an empty one is NULL"
+    require_same(run.response(len(events)), b"[" * 501 + b"]" * 501, "500 nested arrays")
+    return f"{len(events) - 1} invalid events are errors, an empty one is NULL"
 
 
 def the_log_is_immediate(bench):
@@ -516,7 +516,7 @@ def the_log_is_immediate(bench):
 def quit_ends_the_process(bench):
     run = bench.run({"main.R": "handler <- function() quit('no', 3)"}, [1])
     require_same((run.status, run.api.answers), (3, []), "exit code and answers")
-    return "without a response, as runtime.R says"
+    return "without a response, as documented"
 
 
 def a_thousand_events(bench):
@@ -531,12 +531,12 @@ def a_thousand_events(bench):
     values = [run.value(index) for index in range(1000)]
     require_same([value["n"] for value in values], list(range(1000)), "events answered")
     growth = values[-1]["rss"] - values[99]["rss"]
-    require(growth < MOST_GROWTH, f"R grew by {growth} bytes from the 100th event to the last")
-    require_same({value["connections"] for value in values}, {0}, "connections that are open in the function")
+    require(growth < MAX_GROWTH, f"R grew by {growth} bytes from the 100th event to the last")
+    require_same({value["connections"] for value in values}, {0}, "open connections in the function")
     seconds = (values[-1]["seconds"] - values[99]["seconds"]) / 900
-    require(seconds < MOST_SECONDS, f"an event takes {seconds:.3f} s of a processor")
+    require(seconds < MAX_SECONDS, f"an event takes {seconds:.3f} s of processor time")
     taken = sorted(run.api.seconds)[500]
-    figures = f"{seconds * 1000:.1f} ms of a processor each, answered after {taken * 1000:.1f} ms"
+    figures = f"{seconds * 1000:.1f} ms of processor time each, answered after {taken * 1000:.1f} ms"
     return f"{figures}; {values[-1]['rss'] / MB:.0f} MB of memory, {growth / MB:+.1f} MB since the 100th"
 
 
@@ -552,13 +552,13 @@ def a_script_that_prints(bench):
     require_same(run.response(0), b"OK", "response")
     error = run.error(1)
     require_same(error["stackTrace"], ['stop("stopped") at test.R#3'], "stack of its error")
-    return "runs for each event, in an environment of its own; answers OK; its errors are reported"
+    return "runs for each event, in a new environment; answers OK; its errors are reported"
 
 
 def a_script_that_fetches_its_events(bench):
-    """As in the recipe: the script gets the event and posts the response by itself."""
+    """As in the recipe: the script fetches the event and posts the response itself."""
     plain = r"""
-        # What the recipe does with httr, without it: not every layer has it.
+        # The recipe uses httr, which not every layer has.
         api <- strsplit(Sys.getenv("AWS_LAMBDA_RUNTIME_API"), ":")[[1]]
         ask <- function(...) {
             connection <- socketConnection(api[1], as.integer(api[2]), open = "r+b", blocking = TRUE, timeout = 600)
@@ -595,7 +595,7 @@ def a_script_that_fetches_its_events(bench):
     require_same((run.value(0), len(run.api.answers), run.status), ({"average": 1}, 1, 1), "what an error leaves")
     require("after it" in run.log, "its error is not in the log")
     done = " and ".join(name for name, code in scripts.items() if code)
-    return f"three events with {done}, none taken from it"
+    return f"three events with {done}, and runtime.R fetched none"
 
 
 def too_large_a_response(bench):
@@ -603,7 +603,7 @@ def too_large_a_response(bench):
     run = bench.run({"main.R": code}, [1, 2], refuse=6 * MB + 100)
     require_same([kind for kind, _ in run.api.answers], ["refused", "response"], "answers")
     require_same(run.value(1), "small", "the second answer")
-    return "is refused, and the next event is served"
+    return "is refused, and the next event is answered"
 
 
 def packages_are_as_ever(bench):
@@ -624,11 +624,11 @@ def packages_are_as_ever(bench):
     if (bench.tree / "local/lib/R/site-library").is_dir():
         require_same(libraries[0], "/opt/local/lib/R/site-library", "the first library")
     require_same(value["child"], "4", "R started from R")
-    return "attached as by R itself, nothing but the function's in the global environment"
+    return "attached as in R itself, and only the function is in the global environment"
 
 
 def in_a_layer(bench):
-    """The same from /opt: a copy of the tree with the bootstrap in it."""
+    """From /opt: a copy of the tree with the bootstrap in it."""
     layer = bench.temp / "layer"
     subprocess.run(["cp", "-a", "--reflink=auto", bench.tree, layer], check=True)
     for name in ("bootstrap", "runtime.R"):
@@ -667,12 +667,12 @@ CHECKS = (
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, help="a root made by image_root.py")
+    parser.add_argument("--root", type=Path, help="a root that image_root.py created")
     parser.add_argument("tree", type=Path, help="a tree that belongs at /opt, with R in R/")
     checks.add_arguments(parser, CHECKS)
     arguments = parser.parse_args()
     if not (arguments.tree / "R/bin/Rscript").exists():
-        parser.error(f"{arguments.tree} holds no R/bin/Rscript")
+        parser.error(f"{arguments.tree} does not contain R/bin/Rscript")
     with tempfile.TemporaryDirectory(prefix="bootstrap-") as temp:
         return checks.run(CHECKS, arguments.only, Bench(arguments.tree.resolve(), arguments.root, Path(temp)))
 

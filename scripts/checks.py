@@ -1,8 +1,8 @@
-"""What the scripts that try layerfit out share: requirements, and a runner of checks.
+"""Shared by the scripts that test layerfit from outside: assertions, and a runner of checks.
 
-A check is a function whose name says what holds. It returns a few words or figures, raises `Failed` when it does not hold,
-and `Skipped` when it cannot be tried here. Each is reported in one line, "ok NAME: figures", "FAILED NAME: what" or
-"skipped NAME: why"; the last line counts them.
+A check is a function named after what it verifies. It returns a short summary, raises `Failed` if it fails, and `Skipped` if
+it cannot run here. Each is reported in one line, "ok NAME: figures", "FAILED NAME: what" or "skipped NAME: why"; the last
+line counts them.
 """
 
 import argparse
@@ -13,22 +13,22 @@ import tempfile
 import traceback
 from pathlib import Path
 
-# What a script exits with when nothing can be tried here: something is missing that cannot be installed.
+# The exit code of a script that cannot run here: something is missing that cannot be installed.
 MISSING = 77
-# The longest line about a failure, in characters: it may quote a log.
-MOST_OF_A_LINE = 4000
+# Maximum length of the line about a failure, in characters: it may quote a log.
+MAX_LINE = 4000
 
 
 class Failed(Exception):
-    """A check found something wrong."""
+    """A check failed."""
 
 
 class Skipped(Exception):
-    """A check cannot be tried here."""
+    """A check cannot run here."""
 
 
 class NothingWorksHere(Exception):
-    """No check of the script can be tried here."""
+    """No check of the script can run here."""
 
 
 def require(condition, what):
@@ -49,6 +49,23 @@ def short(value):
     return text if len(text) < 1600 else f"{text[:1600]}... ({len(text)} characters)"
 
 
+# --- options of layerfit --------------------------------------------------------
+
+# The options of `layerfit analyze`, which refuses the others that `plan` and `pack` have.
+ANALYZE = ("--config", "--runtime", "--arch", "--bundle", "--sysroot", "--drop", "--keep", "--handler")
+
+
+def for_analyze(options):
+    """Those of these options of `plan` or `pack` that `analyze` has, with their values."""
+    chosen, has = [], False
+    for word in options:
+        if word.startswith("-"):
+            has = word.split("=")[0] in ANALYZE
+        if has:
+            chosen.append(word)
+    return chosen
+
+
 # --- the command line -----------------------------------------------------------
 
 
@@ -57,13 +74,13 @@ def name_of(check):
 
 
 def add_arguments(parser, checks):
-    """--only NAME, which may be repeated, and --list, which needs no other argument."""
+    """Adds --only NAME, which can be repeated, and --list, which needs no other argument."""
     names = [name_of(check) for check in checks]
 
     def known(text):
         name = text.replace("_", "-")
         if name not in names:
-            raise argparse.ArgumentTypeError(f"there is no check {text}; --list prints their names")
+            raise argparse.ArgumentTypeError(f"no check is called {text}; --list prints the names")
         return name
 
     class List(argparse.Action):
@@ -72,7 +89,7 @@ def add_arguments(parser, checks):
             parser.exit()
 
     parser.add_argument(
-        "--only", metavar="NAME", type=known, action="append", default=[], help="run this check, and others named so"
+        "--only", metavar="NAME", type=known, action="append", default=[], help="run only this check (repeatable)"
     )
     parser.add_argument("--list", nargs=0, action=List, help="print the names of the checks")
 
@@ -81,15 +98,15 @@ def add_arguments(parser, checks):
 
 
 def run(checks, only, *given, always=(), vital=()):
-    """Calls the checks named in `only` and those in `always`, or all when none is named, each with `given`.
+    """Calls the checks named in `only` and those in `always`, or all if none is named, each with `given`.
 
-    When one in `vital` does not pass, those after it have nothing to work with and are left out. Returns the exit code.
+    If one in `vital` does not pass, the checks after it are left out. Returns the exit code.
     """
     return run_each(checks, only, lambda: contextlib.nullcontext(given), always, vital)
 
 
 def run_apart(checks, only, prepare):
-    """The same, each with what `prepare` makes of an empty directory of its own; it is closed afterwards, if it can be."""
+    """The same, but each check gets what `prepare` returns for its own empty directory; that is closed afterwards."""
 
     @contextlib.contextmanager
     def apart():
@@ -120,7 +137,7 @@ def run_each(checks, only, context, always=(), vital=()):
             outcome, text = "skipped", one_line(why)
         except (Failed, subprocess.TimeoutExpired) as why:
             outcome, text = "FAILED", one_line(why)
-        except Exception as error:  # a mistake in the check or in what it reads; the others are still worth a try
+        except Exception as error:  # a bug in the check, or unexpected data: the others still run
             traceback.print_exc()
             outcome, text = "FAILED", f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         outcomes[outcome].append(name)
@@ -137,4 +154,4 @@ def run_each(checks, only, context, always=(), vital=()):
 
 def one_line(text):
     text = " ".join(str(text).split())
-    return text if len(text) <= MOST_OF_A_LINE else f"{text[:MOST_OF_A_LINE]}..."
+    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}..."

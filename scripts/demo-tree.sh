@@ -4,15 +4,15 @@
 #
 # Nothing is installed and root is not needed: apt works on private state, the
 # packages are only downloaded (apt checks their signatures) and unpacked. If DEST
-# is complete nothing is done; remove DEST to have it built anew.
+# is complete, nothing is done; remove DEST to rebuild it.
 #
-#   DEST         the tree, to be seen at /opt: R/, local/, lib/, share/
+#   DEST         the tree for /opt: R/, local/, lib/, share/
 #   DEST.stamp   "complete" and the package versions in it
 #   DEST.debs    the downloaded packages and apt's lists, kept for the next build
-#   DEST.new     scratch, gone at the end
+#   DEST.new     scratch, removed at the end
 #
 # Needs apt-get, dpkg, coreutils, findutils, sed, flock. Exit 0: the tree is
-# there; 2: it could not be made.
+# complete; 2: it could not be built.
 set -euo pipefail
 export LC_ALL=C
 umask 022
@@ -26,26 +26,26 @@ die() { say "$*"; exit 2; }
 for tool in apt-get dpkg dpkg-deb flock; do
     command -v "$tool" >/dev/null || die "$tool is missing; run this on Debian or Ubuntu"
 done
-mkdir -p -- "$(dirname -- "$1")" 2>/dev/null || die "cannot make the directory of $1"
+mkdir -p -- "$(dirname -- "$1")" 2>/dev/null || die "cannot create the directory of $1"
 dest=$(realpath -m -- "$1")
-# apt's configuration has no way to quote these.
-case $dest in *[[:space:]\"\;]*) die "no spaces, quotes or semicolons in DEST, please" ;; esac
+# apt's configuration cannot quote these.
+case $dest in *[[:space:]\"\;]*) die "DEST must not contain spaces, quotes or semicolons" ;; esac
 new=$dest.new debs=$dest.debs stamp=$dest.stamp
 
-# An edited script may lay the tree out otherwise, so its own sum is in the stamp.
+# An edited script may build a different tree, so the stamp has the script's checksum.
 self=$(sha256sum <"${BASH_SOURCE[0]}")
 self=${self%% *}
 complete() {
     [ -d "$dest" ] && [ -f "$stamp" ] && [ "$(head -n 1 -- "$stamp")" = "complete $self" ]
 }
-done_already() { say "$dest is complete already (remove it to have it built anew)"; exit 0; }
+done_already() { say "$dest is already complete (remove it to rebuild it)"; exit 0; }
 complete && done_already
 
 # Only replace what an earlier run of this script has made.
 if [ ! -f "$stamp" ]; then
     rmdir -- "$dest" 2>/dev/null || true
     for path in "$dest" "$new"; do
-        [ ! -e "$path" ] || die "$path exists and is not from this script; name another DEST"
+        [ ! -e "$path" ] || die "$path exists, and this script did not create it; name another DEST"
     done
 fi
 
@@ -62,10 +62,10 @@ root=$new/root opt=$new/opt
 mkdir -p "$root" "$opt"
 
 # --- which packages -----------------------------------------------------------
-# Sources, keyrings, pins and proxies stay the system's (/etc/apt); lists, cache
-# and dpkg status are ours. The status is empty, so the closure is whole whatever
+# Sources, keyrings, pins and proxies are the system's (/etc/apt); lists, cache
+# and dpkg status are ours. The status is empty, so the closure is complete whatever
 # the machine has installed. A file given with -c is read after /etc/apt/apt.conf.d
-# and can, unlike -o, clear hooks which would touch the system's own cache.
+# and, unlike -o, can clear hooks that would touch the system's own cache.
 : >"$state/dpkg/status"
 cat >"$state/conf" <<CONF
 #clear APT::Update::Pre-Invoke;
@@ -77,7 +77,7 @@ cat >"$state/conf" <<CONF
 #clear DPkg::Pre-Install-Pkgs;
 #clear APT::Architectures;
 APT::Architectures { "$(dpkg --print-architecture)"; };
-// apt's own user may not be allowed into this directory
+// apt's own user may not have access to this directory
 APT::Sandbox::User "root";
 APT::Install-Recommends "false";
 APT::Install-Suggests "false";
@@ -103,43 +103,43 @@ give_up() {
         [ -n "$why" ] || why=$(grep -a -m 1 "^$kind" "$log" | tr -s '[:space:]' ' ' || true)
     done
     die "$1 (${why:-no reason given}); check the network and the sources in /etc/apt" \
-        "(on Ubuntu 'universe' must be among them), then run this again"
+        "(Ubuntu needs 'universe'), then run this again"
 }
 
 say "reading the package lists"
-apt update >/dev/null || give_up "the package archive cannot be read"
-apt -s install "${wanted[@]}" >"$new/plan" || give_up "the archive cannot give ${wanted[*]}"
+apt update >/dev/null || give_up "cannot read the package archive"
+apt -s install "${wanted[@]}" >"$new/plan" || give_up "the archive does not have ${wanted[*]}"
 # "Inst NAME (VERSION ARCHIVE [ARCH])" -> "NAME VERSION ARCH"
 sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*\[\([a-z0-9-]*\)\]).*/\1 \2 \3/p' "$new/plan" |
     sort >"$new/packages"
 [ -s "$new/packages" ] || give_up "apt named no packages"
 
-say "downloading what is missing of $(wc -l <"$new/packages") packages"
+say "downloading $(wc -l <"$new/packages") packages, except those downloaded before"
 apt --download-only install "${wanted[@]}" >/dev/null || give_up "the download failed"
 
 # --- unpack -------------------------------------------------------------------
 say "unpacking"
 while read -r name version arch; do
     # glibc and its loader must be the host's: the loader's path is fixed in every
-    # program, and it takes no glibc but its own.
+    # program, and it only works with its own glibc.
     case $name in libc6 | libc6-* | libc-*) continue ;; esac
-    deb=$debs/${name}_${version//:/%3a}_$arch.deb # apt writes an epoch's colon so
-    [ -f "$deb" ] || die "apt left no $deb"
+    deb=$debs/${name}_${version//:/%3a}_$arch.deb # apt encodes an epoch's colon
+    [ -f "$deb" ] || die "apt did not download $deb"
     dpkg-deb -x "$deb" "$root" ||
-        die "${deb##*/} cannot be unpacked; remove it and run this again"
+        die "cannot unpack ${deb##*/}; remove it and run this again"
 done <"$new/packages"
 
 # --- R's home: R/lib/R --------------------------------------------------------
 say "laying out $dest"
-touch "$new/begun" # whatever is newer was made below
+touch "$new/begun" # anything newer is created below
 home=$root/usr/lib/R
 share=$root/usr/share/R
 for path in "$home/bin/exec/R" "$home/bin/R" "$share/share"; do
-    [ -e "$path" ] || die "r-base-core holds no ${path#"$root"}"
+    [ -e "$path" ] || die "r-base-core does not contain ${path#"$root"}"
 done
 
-# Debian keeps R's configuration in /etc/R and its licence elsewhere, behind links
-# which would lead out of the tree: put the files themselves there.
+# Debian keeps R's configuration in /etc/R and its licence elsewhere, with links
+# that would lead out of the tree: these are replaced by the files themselves.
 for top in "$home" "$share"; do
     while IFS= read -r link; do
         target=$(readlink "$link")
@@ -148,11 +148,11 @@ for top in "$home" "$share"; do
             *) file=$(realpath -m "$(dirname "$link")/$target") ;;
         esac
         case $target:$file in /*:*) ;; *:"$top"/*) continue ;; esac # stays inside
-        # made at installation, from a template that lies beside the link
+        # created at installation, from a template beside the link
         [ -e "$file" ] || file=$home/etc/${target##*/}.ucf
-        # base-files is not in the closure, but R has its own copy of the licences
+        # base-files is not in the closure, but R has its own copies of the licences
         [ -e "$file" ] || file=$share/share/licenses/${target##*/}
-        [ -e "$file" ] || die "$link leads to $target, which no package holds"
+        [ -e "$file" ] || die "$link leads to $target, which no package contains"
         rm "$link"
         cp -RL --preserve=mode,timestamps "$file" "$link"
     done < <(find "$top" -type l | sort)
@@ -178,27 +178,27 @@ while IFS= read -r file; do
     sed -i -e 's#/usr/lib/R\b#/opt/R/lib/R#g' -e 's#/usr/share/R\b#/opt/R/lib/R#g' \
         -e 's#/etc/R\b#/opt/R/lib/R/etc#g' "$file"
 done < <(grep -rIlE '/usr/(lib|share)/R\b|/etc/R\b' "$home/bin" "$home/etc" | sort)
-# bin/R looks for lib64 by itself. And Rscript, a program, has /usr/lib/R compiled
-# in; it heeds RHOME, so whatever R starts (parallel's workers, say) must see it.
+# bin/R finds lib64 itself. Rscript, a binary, has /usr/lib/R compiled in but reads
+# RHOME, so RHOME is exported for everything that R starts, such as parallel's workers.
 # shellcheck disable=SC2016 # ${libnn} is the script's own
 sed -i -e 's#/usr/${libnn#/opt/R/${libnn#g' \
     -e '0,/^R_HOME_DIR=/s##RHOME=/opt/R/lib/R\nexport RHOME\n&#' "$home/bin/R"
-# The home's libraries, then the tree's; no Java.
+# The R home's libraries, then the tree's; no Java.
 # shellcheck disable=SC2016
 sed -i -e 's#/usr/lib/[a-z0-9_]*-linux-gnu[a-z0-9]*#/opt/lib#g' \
     -e 's#^: ${JAVA_HOME=.*#: ${JAVA_HOME=}#' \
     -e 's#^: ${R_JAVA_LD_LIBRARY_PATH=.*#: ${R_JAVA_LD_LIBRARY_PATH=}#' "$home/etc/ldpaths"
-# Packages come from the tree alone; Renviron.site would add the system's places.
+# Packages are only in the tree; Renviron.site would add the system's libraries.
 sed -i '/^R_LIBS_SITE=/d' "$home/etc/Renviron" "$home/etc/Renviron.site"
 renviron() { printf "%s=\${%s:-'%s'}\n" "$1" "$1" "$2" >>"$home/etc/Renviron"; }
-printf '\n## Places in this tree\n' >>"$home/etc/Renviron"
+printf '\n## Paths in this tree\n' >>"$home/etc/Renviron"
 renviron R_LIBS_SITE /opt/local/lib/R/site-library
 
 # Lambda's images have no `which`. Sys.which() runs it, and utils calls that when it is loaded (layerfit rules C103).
 [ -f "$home/etc/Rprofile.site" ] || : >"$home/etc/Rprofile.site"
 cat >>"$home/etc/Rprofile.site" <<'RPROFILE'
 
-## Where there is no `which`, look through PATH without it
+## Without `which`, search PATH in R
 if (!file.exists("/usr/bin/which")) local({
     base <- baseenv()
     unlockBinding("Sys.which", base)
@@ -216,7 +216,7 @@ RPROFILE
 ln -s ../lib/R/bin/R "$opt/R/bin/R"
 cat >"$opt/R/bin/Rscript" <<'RSCRIPT'
 #!/bin/sh
-# Rscript has another home compiled in, but heeds this variable.
+# Rscript has a different home compiled in, but reads this variable.
 RHOME=/opt/R/lib/R
 export RHOME
 exec /opt/R/lib/R/bin/Rscript "$@"
@@ -224,37 +224,37 @@ RSCRIPT
 chmod 755 "$opt/R/bin/Rscript"
 
 # --- shared libraries: lib ----------------------------------------------------
-# All those of the closure, but glibc. A few serve the closure's other programs
-# (dpkg, ucf, xdg-utils, zip) and nothing of R's: some 3 MB of 87, left in since a
-# tree made by hand has such too and finding them is the packer's work. Most of
-# X11 has to be there even without a display: grDevices' cairo.so, which draws
+# All libraries of the closure except glibc. A few are needed only by other programs
+# of the closure (dpkg, ucf, xdg-utils, zip), not by R: some 3 MB of 87. They are kept,
+# as trees made by hand have such libraries too, and finding them is layerfit's job.
+# Most of X11 is needed even without a display: grDevices' cairo.so, which draws
 # png() and svg() in memory, is linked with it; so are tcltk and modules/R_X11.so.
-# Only the directories which the loader itself would search are taken; blas and
-# lapack are where update-alternatives would have linked from.
+# Only directories that the loader itself searches are copied, and blas and lapack,
+# to which update-alternatives would have linked.
 for dir in "$root"/{,usr/}lib/*-linux-gnu*{,/blas,/lapack}; do
     [ -d "$dir" ] || continue
     find "$dir" -maxdepth 1 \( -type f -o -type l \) -name 'lib*.so*' \
         -exec cp -P --preserve=mode,timestamps -t "$opt/lib" {} +
 done
 for name in libblas.so.3 liblapack.so.3; do
-    [ -e "$opt/lib/$name" ] || die "no package of the closure holds $name"
+    [ -e "$opt/lib/$name" ] || die "no package of the closure contains $name"
 done
 
-# --- what the libraries look for at places compiled in ------------------------
-# library(tcltk) starts an interpreter, which reads Tcl's start-up script. Tk's
-# scripts are left out: they are read with a display only.
+# --- files that libraries look for at compiled-in paths -----------------------
+# library(tcltk) starts an interpreter, which reads Tcl's startup script. Tk's
+# scripts are left out: they are only read with a display.
 for dir in "$root"/usr/share/tcltk/tcl[0-9]*; do
     [ -f "$dir/init.tcl" ] || continue
     mv "$dir" "$opt/share/"
     renviron TCL_LIBRARY "/opt/share/${dir##*/}"
 done
-# R's openssl package has OpenSSL load its module of old ciphers.
+# R's openssl package makes OpenSSL load its module of legacy ciphers.
 for dir in "$root"/usr/lib/*-linux-gnu*/ossl-modules; do
     [ -d "$dir" ] || continue
     mv "$dir" "$opt/lib/"
     renviron OPENSSL_MODULES /opt/lib/ossl-modules
 done
-# Without any font png() and svg() draw boxes for letters; the host may have none.
+# Without any font, png() and svg() draw boxes instead of letters; the host may have none.
 if [ -d "$root/usr/share/fonts/truetype" ]; then
     mkdir "$opt/share/fonts"
     mv "$root/usr/share/fonts/truetype" "$opt/share/fonts/"
@@ -270,17 +270,17 @@ FONTS
     renviron FONTCONFIG_FILE /opt/share/fonts/fonts.conf
 fi
 
-# --- is it what it should be? -------------------------------------------------
+# --- check the result ---------------------------------------------------------
 while IFS= read -r link; do
     case $(readlink "$link") in /*) die "${link#"$opt"} is an absolute link" ;; esac
     [ -e "$link" ] || die "${link#"$opt"} leads nowhere"
     case $(realpath "$link") in "$opt"/*) ;; *) die "${link#"$opt"} leads out of the tree" ;; esac
 done < <(find "$opt" -type l | sort)
-# Settings and start-up must not name the system's places for R or for libraries.
+# Configuration and startup scripts must not refer to the system's R or libraries.
 if grep -HnE '/usr/(local/)?(lib|share)/|/etc/R\b' \
     "$home/bin/R" "$home/etc/ldpaths" "$home/etc/Renviron" "$home/etc/Renviron.site" |
     grep -v ':[0-9]*: *#' >&2; then
-    die "paths outside /opt are left in these lines"
+    die "these lines still have paths outside /opt"
 fi
 for line in 'R_HOME_DIR=/opt/R/lib/R' 'R_SHARE_DIR=/opt/R/lib/R/share' \
     'R_INCLUDE_DIR=/opt/R/lib/R/include' 'R_DOC_DIR=/opt/R/lib/R/doc' \
@@ -288,8 +288,8 @@ for line in 'R_HOME_DIR=/opt/R/lib/R' 'R_SHARE_DIR=/opt/R/lib/R/share' \
     grep -qx "$line" "$home/bin/R" || die "R's start script lacks $line"
 done
 
-# The same archive gives the same tree: one rule for modes, and what was made
-# here gets the date of R itself.
+# The same archive yields the same tree: modes follow one rule, and files created
+# here get the date of R itself.
 chmod -R u=rwX,go=rX "$opt"
 find "$opt" -newer "$new/begun" -exec touch -h -r "$home/bin/exec/R" {} +
 
@@ -300,5 +300,5 @@ mv -- "$opt" "$dest"
     cat "$new/packages"
 } >"$new/stamp"
 mv -- "$new/stamp" "$stamp"
-say "$dest is ready: $(du -sm -- "$dest" | cut -f 1) MB," \
+say "$dest is ready: $(du -sm -- "$dest" | cut -f 1) MiB," \
     "$(find "$dest" -type f | wc -l) files and $(find "$dest" -type l | wc -l) links"

@@ -1,10 +1,10 @@
 #!/bin/bash
-# fuzz.sh [MINUTES [TARGET...]]: fuzz the readers of files that strangers make (30 minutes each, by default all of them,
-# as many at a time as there are processors), from seeds that are real files.
+# fuzz.sh [MINUTES [TARGET...]]: fuzz the parsers of untrusted files, by default all of them for 30 minutes each, one per
+# processor at a time, seeded with real files.
 #
-# A crash, a hang of 10 seconds or more than 512 MB ends a target with an error, and its input stays in fuzz/artifacts:
-# make a test of it. Needs cargo-fuzz (cargo install cargo-fuzz). The stable compiler will do: RUSTC_BOOTSTRAP lets it
-# take the flags that fuzzing needs.
+# A crash, a hang of 10 seconds, or use of more than 512 MB ends a target with an error, and the input stays in
+# fuzz/artifacts: turn it into a test. Needs cargo-fuzz (cargo install cargo-fuzz). The stable compiler is enough:
+# RUSTC_BOOTSTRAP makes it accept the flags that fuzzing needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ export RUSTC_BOOTSTRAP=1
 seed() { mkdir -p "fuzz/corpus/$1"; cp -- "$2" "fuzz/corpus/$1/$(sha1sum <"$2" | cut -c 1-16)"; }
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
-# Small ELF files of every kind the loader tells apart.
+# Small ELF files of every kind that the loader distinguishes.
 echo 'int used(void); int weak(void) __attribute__((weak)); int f(void) { return used() + (weak ? weak() : 0); }' >"$work/a.c"
 echo 'extern int f(void); int main(void) { return f(); }' >"$work/b.c"
 printf 'V1 { global: used; local: *; };\n' >"$work/map"
@@ -50,7 +50,7 @@ find target/demo/opt -name '*.rdx' -size -2k 2>/dev/null | sort | head -n 20 | w
     gzip -dc <"$file" >"$work/index"
     seed rdx "$work/index"
 done
-# Zips with everything that zip can write: links, zip64, encryption, another method, lengths after the content.
+# Zips with everything that zip can write: links, zip64, encryption, another method, sizes after the content.
 mkdir "$work/layer" "$work/layer/lib" "$work/layer/empty"
 cp -- "$work/libu.so" "$work/layer/lib/libu.so.1"
 ln -s libu.so.1 "$work/layer/lib/libu.so"
@@ -64,7 +64,7 @@ for options in '' '-y' '-0' '-fz -y' '-P secret' '-Z bzip2' '-fd' '-X -D'; do
 done
 (cd "$work/layer" && zip -q -r - . | cat >"$work/piped.zip")
 seed zips "$work/piped.zip"
-# R sources, each behind the letter of its kind.
+# R sources, each prefixed with the letter of its kind.
 source_seed() { { printf %s "$1"; cat -- "$2"; } >"$work/source"; seed r_source "$work/source"; }
 find target/demo/opt -size -16k \( -name '*.R' -o -name '*.Rmd' -o -name '*.Rnw' \) 2>/dev/null | sort |
     while IFS= read -r file; do
@@ -93,7 +93,7 @@ run() {
     if cargo fuzz run --release --sanitizer none "$1" -- -max_total_time=$((minutes * 60)) -timeout=10 \
         -rss_limit_mb=512 -max_len=65536 -print_final_stats=1 "${dictionary[@]}" >"fuzz/artifacts/$1.log" 2>&1; then
         echo "ok fuzz $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "fuzz/artifacts/$1.log") inputs in" \
-            "$minutes minutes, $(sed -n 's/^stat::peak_rss_mb: *//p' "fuzz/artifacts/$1.log") MB at the peak"
+            "$minutes minutes, $(sed -n 's/^stat::peak_rss_mb: *//p' "fuzz/artifacts/$1.log") MB peak memory"
     else
         echo "FAILED fuzz $1: $(grep -aE 'ERROR|panicked|Test unit written' "fuzz/artifacts/$1.log" | head -n 3 | tr '\n' ' ')"
         return 1

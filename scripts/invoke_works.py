@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Prove that `layerfit invoke` runs functions from packed layers as Lambda would, with the R of a real tree.
+"""Verify that `layerfit invoke` runs functions from packed layers as Lambda would, with the R of a real tree.
 
 usage: invoke_works.py [--layerfit PROGRAM] [--only NAME]... TREE [-- PACK OPTIONS]
 
-TREE is packed with --strip all --repack-rdb and these options, bootstrap/ goes beside each function, and the functions
-run from the zips. AWS's own client (awscli) calls them, and Lambda's own Rust runtime is one of them; examples/s3-watcher
-reads and writes objects of a server that speaks S3 (moto), which checks its signatures.
+TREE is packed with --strip all --repack-rdb and these options, bootstrap/ is copied into each function, and the functions
+run from the zips. The AWS CLI invokes them, and one uses Lambda's own Rust runtime; examples/s3-watcher reads and writes
+objects on a local S3 server (moto) that checks signatures.
 
-awscli and moto are installed from PyPI into target/invoke-works when they are not there. Every check prints one line:
-"ok NAME: figures", "FAILED NAME: what" or "skipped NAME: why"; then comes a table of cold starts, before and after
-pruning, stripping and repacking; the last line counts the checks. Exit 0: none failed; 1: one did; 2: wrong call; 77: not
-tried, because this machine allows no user namespaces.
+awscli and moto are installed from PyPI into target/invoke-works if they are missing. Each check prints one line:
+"ok NAME: figures", "FAILED NAME: what" or "skipped NAME: why". A table of cold starts follows, before and after pruning,
+stripping and repacking; the last line counts the checks. Exit 0: none failed; 1: some failed; 2: wrong arguments;
+77: skipped, because this machine does not allow user namespaces.
 """
 
 import argparse
@@ -39,16 +39,16 @@ ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ["awscli==1.45.11", "moto[server]==5.2.1"]
 MB = 1 << 20
 
-# What R may grow by from the 100th event to the 1,000th.
-MOST_GROWTH = 8 * MB
-# How many cold starts of each form the table's medians are of.
+# How much R's memory may grow from the 100th event to the 1,000th, in bytes.
+MAX_GROWTH = 8 * MB
+# The number of cold starts per form, of which the table has the median.
 STARTS = 5
-# A run that takes longer has failed.
+# The time limit of a run, in seconds.
 PATIENCE = 300
 
 
 class Run:
-    """What a run of layerfit came to."""
+    """A finished run of layerfit."""
 
     def __init__(self, done):
         self.code, self.out, self.log = done.returncode, done.stdout.decode(), done.stderr.decode("utf-8", "replace")
@@ -69,7 +69,7 @@ class Run:
         return error
 
     def report(self, name):
-        """A figure of REPORT, as a number."""
+        """A number in the REPORT line."""
         found = re.search(rf"\t{name}: ([0-9.]+) ", self.log)
         require(found, f"REPORT has no {name}: {short(self.log[-800:])}")
         return float(found[1])
@@ -84,12 +84,12 @@ class Bench:
         self.layers = self.pack("layers", tree, ["--strip", "all", "--repack-rdb"])
 
     def pack(self, name, tree, more, for_an_image=False):
-        """Packs a tree with more options; `for_an_image`, with what that lacks, and not with the caller's options."""
+        """Packs a tree with more options; `for_an_image`, with libraries bundled, and without the caller's options."""
         layers = self.temp / name
         options = ["--runtime", "provided.al2023", "--bundle"] if for_an_image else self.options
         command = [self.layerfit, "pack", tree, "-o", layers, "--quiet", *more, *options]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        # 1: a finding is an error, for the image that is meant; it is written all the same when it fits.
+        # 1: some finding is an error for that image; the layers are still written if they fit.
         require(done.returncode in (0, 1) and layers.is_dir(), f"pack: {done.stdout.decode()[-1000:]}")
         return layers
 
@@ -110,7 +110,7 @@ class Bench:
 
     def command(self, code, handler, more=(), layers=None):
         command = [self.layerfit, "invoke", layers or self.layers, "--handler", handler, "--code", code, *more]
-        # Enough for any release's R on a slow machine, where a check does not say otherwise.
+        # Enough for any version of R on a slow machine, unless a check sets its own.
         for option, value in (("--memory", "256"), ("--timeout", "20")):
             command += [] if option in more else [option, value]
         return command
@@ -127,11 +127,11 @@ class Bench:
 
 
 def with_clients():
-    """The directory of awscli's and moto's programs; they are installed when they are not there."""
+    """The directory of the programs of awscli and moto, which are installed if they are missing."""
     return pypi.environment("invoke-works", CLIENTS)
 
 
-# What AWS's tools and functions are given: nobody's credentials.
+# Credentials for AWS's tools and for functions: those of AWS's documentation.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -169,7 +169,7 @@ def json_in_and_out(bench):
     run = bench.run("handler <- function(event) event", events)
     require_same(run.code, 0, f"exit code ({run.log[-800:]})")
     require_same(run.values(), events, "echo")
-    return f"{len(events)} events come back as they were"
+    return f"{len(events)} events are returned unchanged"
 
 
 def an_r_error(bench):
@@ -194,35 +194,35 @@ def a_timeout(bench):
 
 
 def out_of_memory(bench):
-    code = "handler <- function(event) { x <- numeric(event * 131072); x[] <- 1; length(x) }"  # so many MB
+    code = "handler <- function(event) { x <- numeric(event * 131072); x[] <- 1; length(x) }"  # MB
     run = bench.run(code, [300], more=["--memory", "200", "--timeout", "60"])
     run.error("Runtime.ExitError", "Runtime exited with error: signal: killed", "X103")
     enough = bench.run(code, [300], more=["--memory", "1024", "--timeout", "60"])
     require_same(enough.value(), 300 * 131072, "with enough")
     used = enough.report("Max Memory Used")
     require(300 < used < 800, f"with enough, it used {used} MB")
-    return f"300 MB in a function of 200: killed; with 1,024 it answers and used {used:.0f}"
+    return f"300 MB in a function of 200 MB: killed; in one of 1,024 MB: answered, {used:.0f} MB used"
 
 
 def image_root(bench):
-    """A root with what an image has and no more; made once."""
+    """A root with only what an image has; created once."""
     root = bench.temp / "image"
     if not root.exists():
         profile = ROOT / "rules/runtimes/provided.al2023.toml"
         done = subprocess.run([sys.executable, ROOT / "scripts/image_root.py", profile, root], capture_output=True)
         if done.returncode:
-            raise Skipped(f"no root with only what an image has: {done.stderr.decode()[-400:]}")
+            raise Skipped(f"cannot create a root with only what an image has: {done.stderr.decode()[-400:]}")
     return root
 
 
 def bundled(bench):
-    """Layers that need no more than an image; made once."""
+    """Layers that need only what an image has; packed once."""
     layers = bench.temp / "bundled"
     return layers if layers.exists() else bench.pack("bundled", bench.tree, ["--strip", "all"], for_an_image=True)
 
 
 def in_an_image(bench):
-    """With nothing around the layers but what the image has; --bundle takes the rest from here."""
+    """With only what the image has around the layers; --bundle copies the rest from this machine."""
     root = image_root(bench)
     layers = bundled(bench)
     code = "handler <- function() list(sum = sum(solve(diag(3))), shell = nzchar(Sys.which('sh')))"
@@ -232,7 +232,7 @@ def in_an_image(bench):
 
 
 def a_missing_library(bench):
-    """Without libgfortran, where no system can make up for it, the message names it."""
+    """Without libgfortran in layers and system, the message names it."""
     root = image_root(bench)
     name = "libgfortran.so.5"
     tree = bench.temp / "without"
@@ -266,22 +266,22 @@ def a_thousand_events(bench):
     values = run.values()
     require_same([value["n"] for value in values], list(range(1000)), "events answered")
     growth = values[-1]["rss"] - values[99]["rss"]
-    require(growth < MOST_GROWTH, f"R grew by {growth} bytes from the 100th event to the last")
+    require(growth < MAX_GROWTH, f"R grew by {growth} bytes from the 100th event to the last")
     require_same(run.log.count("Init Duration"), 1, "starts")
     used = [int(mb) for mb in re.findall(r"Max Memory Used: (\d+) MB", run.log)]
     require_same(len(used), 1000, "REPORT lines")
     durations = sorted(float(ms) for ms in re.findall(r"\tDuration: ([0-9.]+) ms", run.log))
     growth = f"{growth / MB:+.1f} MB since the 100th"
-    return f"{taken:.1f} s in all, {durations[500]:.1f} ms each (median), {used[-1]} MB, {growth}, one start"
+    return f"{taken:.1f} s in total, {durations[500]:.1f} ms each (median), {used[-1]} MB, {growth}, one start"
 
 
 def without_root(bench):
     if os.geteuid() != 0:
-        return "all of these ran without root"
+        return "all checks run without root"
     code = bench.code({"main.R": "handler <- function() 'me'"})
     prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "TMPDIR=/tmp"]
     require_same(bench.run(code, prefix=prefix).value(), "me", "response to user 65534")
-    return "user 65534 may, too"
+    return "works for user 65534"
 
 
 @contextlib.contextmanager
@@ -297,7 +297,7 @@ def listening(bench, code, handler, more=()):
     finally:
         process.terminate()
         lines += process.communicate(timeout=PATIENCE)[1].splitlines()
-    require_same(process.returncode, -signal.SIGTERM, "what it ends by once it is told to")
+    require_same(process.returncode, -signal.SIGTERM, "how it ends when it is terminated")
 
 
 def the_aws_cli(bench):
@@ -329,9 +329,9 @@ def the_aws_cli(bench):
         require_same(said["FunctionError"], "Unhandled", "FunctionError")
         require_same(json.loads(body)["errorMessage"], "as asked", "errorMessage")
         said, body = invoke('"later"', "--invocation-type", "Event")
-        require_same((said["StatusCode"], body), (202, ""), "an event that nobody waits for")
+        require_same((said["StatusCode"], body), (202, ""), "an asynchronous event")
         value = json.loads(invoke("{}")[1])
-        require(value["id"].endswith("4"), f"the one that nobody waited for was not run before: {value['id']}")
+        require(value["id"].endswith("4"), f"the asynchronous event was not run before: {value['id']}")
     require_same(len([line for line in lines if line.startswith("REPORT ")]), 4, "invocations in the log")
     version = subprocess.run([programs / "aws", "--version"], capture_output=True, text=True)
     return f"{(version.stdout or version.stderr).split()[0]}: response, log, client context, error, Event"
@@ -365,7 +365,7 @@ def lambdas_rust_runtime(bench):
 
 @contextlib.contextmanager
 def s3_server(programs, temp):
-    """moto on loopback. After seven requests, which are for the buckets and a user, it checks signatures as AWS does."""
+    """moto on loopback. After seven requests, which create the buckets and a user, it checks signatures as AWS does."""
     port = free_port()
     environment = client_environment({"INITIAL_NO_AUTH_ACTION_COUNT": "7"})
     command = [programs / "moto_server", "-H", "127.0.0.1", "-p", str(port)]
@@ -395,7 +395,7 @@ def s3_watcher(bench):
     programs = with_clients()
     code = bench.code(ROOT / "examples/s3-watcher")
     rds = bench.temp / "numbers.rds"
-    # R's own: the numbers 1 to 20, as saveRDS() writes them.
+    # The numbers 1 to 20, as saveRDS() writes them.
     value = bench.run("handler <- function() { f <- tempfile(); saveRDS(as.numeric(1:20), f);"
                       " as.integer(readBin(f, 'raw', 1e6)) }").value()  # fmt: skip
     rds.write_bytes(bytes(value))
@@ -436,7 +436,7 @@ def s3_watcher(bench):
         require_same((bench.temp / "average").read_text(), "Average = 10.5", "the object")
         wrong = watch({**variables, "AWS_SECRET_ACCESS_KEY": "x" * 40})
         wrong.error("simpleError", "SignatureDoesNotMatch", "X101")
-    return f"Average = 10.5 of an object of moto's, which checks the signature; {run.report('Duration'):.0f} ms"
+    return f"Average = 10.5 of an object in moto, which checks the signature; {run.report('Duration'):.0f} ms"
 
 
 # --- the table ----------------------------------------------------------------
@@ -450,7 +450,7 @@ FORMS = (
 
 
 def cold_starts(bench):
-    """Cold starts of each form of the tree, in turns, so that what else the machine does is shared."""
+    """Cold starts of each form of the tree, in turns, so that other load affects all alike."""
     code = bench.code({"main.R": "handler <- function() 1"})
     forms = []
     for number, (name, more) in enumerate(FORMS):
@@ -495,10 +495,10 @@ def main():
     parser.add_argument("options", nargs="*", help="options for pack, after --")
     arguments = parser.parse_args()
     if not (arguments.tree / "R/bin/Rscript").exists():
-        parser.error(f"{arguments.tree} holds no R/bin/Rscript")
+        parser.error(f"{arguments.tree} does not contain R/bin/Rscript")
     space = ["unshare", "--user", "--map-user=993", "--map-group=990", "--keep-caps", "--mount", "--pid", "--fork", "true"]
     if subprocess.run(space, stderr=subprocess.DEVNULL).returncode:
-        print("skipped: user namespaces are not allowed here, which layerfit invoke needs", file=sys.stderr)
+        print("skipped: layerfit invoke needs user namespaces, which are not allowed here", file=sys.stderr)
         return checks.MISSING
     with tempfile.TemporaryDirectory(prefix="invoke-works-") as temp:
         os.chmod(temp, 0o755)

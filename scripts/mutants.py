@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""Make small wrong edits (mutants), one at a time, and see whether a test fails for each: what is missed is not tested.
+"""Mutation testing: make small wrong edits (mutants), one at a time, and see whether a test fails for each.
 
-cargo-mutants makes them and runs the library's unit tests and tests/it; .cargo/mutants.toml says in which files. Without
-options all of them are tried, which takes many hours; --shard K/N tries one of N parts (K counts from 0), and --sample N as
-many, drawn by a fixed seed: the same ones every time. One that does not compile says nothing, so the next that is drawn
-takes its place.
+cargo-mutants makes the edits and runs the library's unit tests and tests/it; .cargo/mutants.toml lists the files. Without
+options, all mutants are tested, which takes many hours; --shard K/N tests one of N parts (K counts from 0), and --sample N a
+sample drawn with a fixed seed, always the same. A drawn mutant that does not compile is replaced by the next.
 
-A mutant may be left alone when it is in tests/mutants-left.toml with a reason; that file says how. One that is missed and
-is not there is an error, and so is an entry that names no mutant.
+A missed mutant is an error unless tests/mutants-left.toml lists it with a reason (that file describes the format). An entry
+there that matches no mutant is an error too.
 
-Everything that is built or reported is below target/mutants. Exit 0: none is missed; 1: some are; 2: it cannot be tried.
+Everything that is built or reported is below target/mutants. Exit 0: none is missed; 1: some are; 2: it cannot run.
 """
 
 import argparse
@@ -28,20 +27,20 @@ WORK = ROOT / "target/mutants"
 LEFT = ROOT / "tests/mutants-left.toml"
 KEYS = {"file": str, "function": str, "what": str, "nth": int, "kind": str, "why": str}
 KINDS = ("equivalent", "not worth it")
-# Of the tests' own time without a mutant, after which a mutant is taken to run for ever; and never less than so many seconds.
-PATIENCE, LEAST_PATIENCE = 2, 60
+# The time limit of a mutant, as a multiple of the tests' time without one; and its minimum, in seconds.
+PATIENCE, MIN_PATIENCE = 2, 60
 OUTCOMES = {"CaughtMutant": "caught", "MissedMutant": "missed", "Timeout": "timeout", "Unviable": "unviable"}
 
 
 class CannotTry(Exception):
-    """There is nothing to go by."""
+    """Mutation testing cannot run."""
 
 
 # --- which mutants --------------------------------------------------------------
 
 
 def all_mutants():
-    """Every mutant, in the order of files and lines, with what identifies it whatever line it is in."""
+    """Every mutant, ordered by file and line, with an identity that does not depend on the line."""
     done = subprocess.run(["cargo", "mutants", "--list", "--json"], cwd=ROOT, stdout=subprocess.PIPE)
     if done.returncode:
         raise CannotTry("cargo mutants --list failed")
@@ -69,8 +68,8 @@ def shard(text):
 
 
 def left_alone():
-    """The entries of the checked-in list, by what identifies their mutants. Python has had a reader for TOML since 3.11 only,
-    so this is a small one, for tables of one-line strings and numbers."""
+    """The entries of the checked-in list, by the identity of their mutants. Python has a TOML parser only since 3.11, so this is
+    a small one, for tables of one-line strings and numbers."""
     entries, entry = {}, None
     text = LEFT.read_text() if LEFT.exists() else ""
     for number, line in enumerate([*text.splitlines(), "[[left]]"], 1):
@@ -98,20 +97,20 @@ def left_alone():
 
 
 def attempt(mutants, timeout):
-    """Tries these mutants; yields each with its outcome. Without a timeout, the tests are run as they are first.
+    """Tests these mutants; returns each with its outcome, and the timeout for further attempts, in seconds.
 
-    Returns the timeout for further attempts, in seconds.
+    Without a timeout, the tests are first run without a mutant.
     """
     WORK.mkdir(parents=True, exist_ok=True)
     tool = "nextest" if shutil.which("cargo-nextest") else "cargo"
     command = ["cargo", "mutants", "--output", WORK, "--test-tool", tool, "--colors", "never", "--no-shuffle"]
     if timeout is None:
-        command += ["--timeout-multiplier", str(PATIENCE), "--minimum-test-timeout", str(LEAST_PATIENCE)]
+        command += ["--timeout-multiplier", str(PATIENCE), "--minimum-test-timeout", str(MIN_PATIENCE)]
     else:
         command += ["--baseline", "skip", "--timeout", str(timeout)]
     for mutant in mutants:
         command += ["--re", f"^{re.escape(mutant['name'])}$"]
-    # The tests' profile with less to write and to link; one target directory for all attempts, so that dependencies are built once.
+    # The tests' profile without debug data; one target directory for all attempts, so that dependencies are built once.
     environment = {**os.environ, "CARGO_TARGET_DIR": str(WORK / "build"), "CARGO_PROFILE_DEV_DEBUG": "0", "INSTA_UPDATE": "no"}
     code = subprocess.run(command, cwd=ROOT, env=environment).returncode
     # 2: some were missed; 3: some ran for too long (https://mutants.rs/exit-codes.html).
@@ -123,14 +122,14 @@ def attempt(mutants, timeout):
     for outcome in outcomes:
         if outcome["scenario"] == "Baseline":
             seconds = sum(phase["duration"] for phase in outcome["phase_results"] if phase["phase"] == "Test")
-            timeout = max(LEAST_PATIENCE, round(PATIENCE * seconds))
+            timeout = max(MIN_PATIENCE, round(PATIENCE * seconds))
         else:
             results.append((by_name[outcome["scenario"]["Mutant"]["name"]], OUTCOMES[outcome["summary"]]))
     return results, timeout
 
 
 def attempt_all(mutants, wanted):
-    """Tries mutants in this order until so many compiled, or all of them."""
+    """Tests mutants in this order until `wanted` of them compiled."""
     results, timeout, begun = [], None, 0
     while begun < len(mutants):
         viable = sum(outcome != "unviable" for _, outcome in results)
@@ -143,7 +142,7 @@ def attempt_all(mutants, wanted):
     return results
 
 
-# --- what came of it ------------------------------------------------------------
+# --- the result -----------------------------------------------------------------
 
 
 def judge(results, left, known):
@@ -157,10 +156,10 @@ def judge(results, left, known):
         print(f"  {'left' if reason else 'MISSED'}: {described(identity)}{': ' + reason['why'] if reason else ''}")
     for identity in of["caught"]:
         if identity in left:
-            print(f"  caught now, so its entry in {LEFT.name} can go: {described(identity)}")
+            print(f"  now caught, so its entry in {LEFT.name} can be removed: {described(identity)}")
     gone = sorted(identity for identity in left if identity not in known)
     for identity in gone:
-        print(f"  {LEFT.name} names a mutant that there is not: {described(identity)}")
+        print(f"  {LEFT.name} has an entry that matches no mutant: {described(identity)}")
     print(f"{len(of['missed']) - len(new)} left with a reason, {len(new)} missed, {len(gone)} entries without a mutant")
     return 1 if new or gone else 0
 
@@ -174,9 +173,9 @@ def described(identity):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shard", type=shard, metavar="K/N", help="only one of N parts, K from 0 to N-1")
-    parser.add_argument("--sample", type=int, metavar="N", help="only so many that compile, drawn by the seed")
-    parser.add_argument("--seed", type=int, default=1, metavar="SEED", help="what they are drawn by (default: %(default)s)")
-    parser.add_argument("--list", action="store_true", help="print the mutants in the order they would be tried, and stop")
+    parser.add_argument("--sample", type=int, metavar="N", help="only a sample of N that compile")
+    parser.add_argument("--seed", type=int, default=1, metavar="SEED", help="the seed of the sample (default: %(default)s)")
+    parser.add_argument("--list", action="store_true", help="print the mutants in the order of testing, and stop")
     arguments = parser.parse_args()
     try:
         left = left_alone()

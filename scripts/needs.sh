@@ -1,6 +1,6 @@
 #!/bin/bash
-# needs.sh [browser|python|functions|bench|static|mutants|fuzz]: what `make demo` and `make test` need besides Rust; and what the targets that
-# name one of these need as well. Installs it when that is possible; otherwise says how in one line and exits with 2.
+# needs.sh [browser|python|functions|bench|static|mutants|fuzz]: installs what `make demo` and `make test` need besides Rust,
+# and what the named targets need in addition. If it cannot, it prints the command that would, and exits with 2.
 set -euo pipefail
 
 # command:package
@@ -13,15 +13,15 @@ missing=()
 for pair in "${wanted[@]}"; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 done
-# The C compiler links the tests' programs against libc.
+# The tests compile programs and link them with libc.
 echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(gcc libc6-dev)
 if [ "${1-}" = browser ]; then
     command -v chromium google-chrome google-chrome-stable >/dev/null || missing+=(chromium)
     command -v chromedriver >/dev/null || missing+=(chromium-driver)
-    # The system's Python, for which the package is: another may come first in the PATH.
+    # The package is for the system's Python; another Python may come first in PATH.
     /usr/bin/python3 -c 'import selenium' 2>/dev/null || missing+=(python3-selenium)
 fi
-# The scripts make an environment of their own for what comes from PyPI.
+# The scripts create virtual environments for packages from PyPI.
 if [ "${1-}" = python ] || [ "${1-}" = functions ]; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     command -v git >/dev/null || missing+=(git)
@@ -29,15 +29,15 @@ fi
 if [ "${1-}" = functions ]; then
     command -v strace >/dev/null || missing+=(strace)
 fi
-# 7-Zip's program is called 7zz in newer packages, and the older p7zip has it as 7z.
+# 7-Zip is called 7zz in newer packages, and 7z in the older p7zip.
 if [ "${1-}" = bench ] && ! command -v 7zz 7z >/dev/null; then
     missing+=("$(apt-cache show 7zip 2>/dev/null | grep -q . && echo 7zip || echo p7zip-full)")
 fi
 if [ "${1-}" = static ]; then
-    command -v rustup >/dev/null || { echo "needs: rustup is missing, which gets Rust for musl: https://rustup.rs" >&2; exit 2; }
+    command -v rustup >/dev/null || { echo "needs: rustup is missing; it installs Rust's musl target: https://rustup.rs" >&2; exit 2; }
     command -v musl-gcc >/dev/null || missing+=(musl-tools)
 fi
-# Tools of cargo's, from crates.io, by everybody.
+# Cargo subcommands from crates.io, which do not need root.
 case "${1-}" in
     mutants) command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants ;;
     fuzz) command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz ;;

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Hold what layerfit writes for other programs against other people's validators.
+"""Check layerfit's output for other programs with third-party validators.
 
-SARIF against the schema of its standard (OASIS), JUnit XML by junitparser, and every JSON and layerfit.toml against
-layerfit's own schemas in docs/, by jsonschema. What a validator takes is damaged too, and then it must be refused, so that a
-validator that takes everything is noticed. The three are installed from PyPI into an environment of their own, under target/.
+SARIF is validated against the schema of its standard (OASIS), JUnit XML is read by junitparser, and JSON and layerfit.toml
+are validated against layerfit's own schemas in docs/ by jsonschema. Valid documents are also damaged, and must then be
+refused: this detects a validator that accepts everything. The packages are installed from PyPI into a virtual environment
+under target/.
 
-Every check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: one
-did; 77: something is missing and cannot be installed.
+Each check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: some
+failed; 77: something is missing and cannot be installed.
 """
 
 import argparse
@@ -27,7 +28,7 @@ PATIENCE = 120
 
 
 class Bench:
-    """A tree with errors, warnings and remarks, and with names that mean something to XML and to URIs."""
+    """A tree with errors, warnings and notes, and with names that are special in XML and URIs."""
 
     def __init__(self, layerfit, temp):
         self.layerfit, self.temp = layerfit, temp
@@ -76,7 +77,7 @@ def require_valid(document, schema, what):
 
 
 def require_refused(document, schema, what):
-    require(errors_of(document, schema), f"{what} is taken for valid")
+    require(errors_of(document, schema), f"{what} is accepted")
 
 
 def schema(name):
@@ -107,10 +108,10 @@ def junit_is_read(bench):
     cases = [case for suite in suites for case in suite]
     failed = {case.name.split()[0] for case in cases if any(isinstance(result, Failure) for result in case.result)}
     found = {f["code"] for f in bench.json("check", bench.tree)["findings"] if f["severity"] == "error"}
-    require(failed == found, f"cases that fail are {sorted(failed)}, codes of errors {sorted(found)}")
+    require(failed == found, f"failed cases {sorted(failed)}, codes of errors {sorted(found)}")
     counted = sum(suite.failures for suite in suites)
-    require(counted == len(failed), f"the suites count {counted} failures, and {len(failed)} cases fail")
-    return f"{len(cases)} cases, of which {len(failed)} fail"
+    require(counted == len(failed), f"the suites count {counted} failures, and {len(failed)} cases failed")
+    return f"{len(cases)} cases, {len(failed)} failed"
 
 
 def json_is_as_its_schema_says(bench):
@@ -142,12 +143,12 @@ def layerfit_toml_is_as_its_schema_says(bench):
     path = bench.temp / "layerfit.toml"
     text = path.read_text()
     require_valid(tomli.loads(text), its, "what init writes")
-    # Everything that init only names in comments is taken by both.
+    # Settings that init only writes as comments are valid too.
     lines = [line for line in text.splitlines() if " = " in line or line.startswith(("[", "# ["))]
     whole = "\n".join(line.removeprefix("# ") for line in lines)
     keys = tomli.loads(whole)
-    require_valid(keys, its, "what init names in comments")
-    wrong = [("runtme = 'host'\n", "a key that is misspelt"), ("level = 'most'\n", "a level that there is not")]
+    require_valid(keys, its, "what init writes as comments")
+    wrong = [("runtme = 'host'\n", "a key that is misspelt"), ("level = 'most'\n", "a level that does not exist")]
     for line, what in wrong:
         require_refused(tomli.loads(line), its, what)
         path.write_text(line)

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Hold layerfit's bin packing against a solver that knows nothing of it: OR-Tools CP-SAT.
+"""Compare layerfit's bin packing with an independent solver: OR-Tools CP-SAT.
 
-Makes instances from a fixed seed, always the same: 20 to 400 items of nine kinds, loose or full to the byte, one
-dimension binding or both, every third with items pinned to bins. Has examples/packing.rs pack them and checks of each
-answer, with its own arithmetic and with CP-SAT:
+Generates instances from a fixed seed: 20 to 400 items of nine kinds, loose or full to the byte, with one or both dimensions
+binding, every third with items pinned to bins. examples/packing.rs packs them, and each answer is checked with arithmetic
+and with CP-SAT:
 
-- every item is in exactly one bin, a pinned one in that of its pin, and no bin is overfull;
-- a packing that is called optimal is: one bin fewer is infeasible by the sums of bytes, or CP-SAT proves it;
-- the lower bound is valid: CP-SAT finds no packing below it; and it equals the number of bins exactly if the packing is
-  optimal;
+- every item is in exactly one bin, a pinned one in the bin of its pin, and no bin is overfull;
+- a packing reported as optimal is optimal: with one bin fewer, the sums of bytes or CP-SAT prove it infeasible;
+- the lower bound is valid: CP-SAT finds no packing below it; and it equals the number of bins if and only if the packing is
+  reported as optimal;
 - it took no more than a second of processor time.
 
-CP-SAT has a fixed effort for each question, not a time, so that it answers the same everywhere. What it cannot answer is
-counted and not judged, and so are packings that layerfit calls unproven and CP-SAT improves.
+CP-SAT has a deterministic effort limit instead of a time limit, so results are the same everywhere. Instances that it
+cannot decide are counted but not judged, as are packings reported as unproven that CP-SAT improves.
 
-Prints one line for each failure, and a line of figures at the end. Exit 0: no failure; 1: some; 2: wrong call; 77:
-OR-Tools is missing and cannot be installed. It is installed from PyPI into an environment of its own if it is missing.
+Prints one line for each failure, and a line of figures at the end. Exit 0: no failures; 1: some; 2: wrong arguments; 77:
+OR-Tools is missing and cannot be installed. If missing, it is installed from PyPI into a virtual environment.
 """
 
 import argparse
@@ -33,15 +33,15 @@ import pypi
 ROOT = Path(__file__).resolve().parent.parent
 ORTOOLS = "ortools==9.15.6755"
 SEED = 20240607
-# The most an answer may take, in milliseconds of processor time.
+# Maximum processor time of an answer, in milliseconds.
 MAX_MILLISECONDS = 1000
-# The effort of CP-SAT for one question, in its own deterministic units: about as many seconds.
+# CP-SAT's effort limit for one question, in its deterministic units: about as many seconds.
 EFFORT = 3.0
 
 COUNTS = (20, 25, 30, 40, 60, 100, 200, 400)
 FILLS = (0.7, 0.85, 0.92, 0.96, 0.98, 0.99, 0.995, 0.999, 0.9999)
 BINDING = ("zipped", "unzipped", "both")
-# Lambda's limits, for the kinds whose items are shares of a bin.
+# Lambda's limits, for kinds of items that are shares of a bin.
 LAYER = (50 << 20, 250 << 20)
 
 
@@ -49,7 +49,7 @@ LAYER = (50 << 20, 250 << 20)
 
 
 def packages(rng, number):
-    """Bytes zipped and unzipped like those of R packages."""
+    """Zipped and unzipped sizes like those of R packages."""
     zipped = rng.lognormvariate(12.8, 1.5)
     return zipped, zipped * math.exp(rng.gauss(1.0, 0.35))
 
@@ -61,7 +61,7 @@ def large(rng, number):
 
 
 def halves(rng, number):
-    """Some are about as large as one another, and larger than nearly all others."""
+    """Some have about the same size, and are larger than nearly all others."""
     zipped = rng.uniform(0.8, 1.2) * 2e7 if number < 12 else packages(rng, number)[0]
     return zipped, zipped * math.exp(rng.gauss(1.0, 0.35))
 
@@ -99,7 +99,7 @@ OF_A_BIN = (thirds, over_half)
 
 
 def cut(rng, bins, count):
-    """Items that fill so many bins to the byte, in one dimension or in both."""
+    """Items that fill `bins` bins to the byte, in one dimension or both."""
     both = rng.random() < 0.5
     items = []
     for number in range(bins):
@@ -117,7 +117,7 @@ def cut(rng, bins, count):
 
 
 def instances(count):
-    """So many instances; each has a seed of its own, so that none depends on how many there are."""
+    """`count` instances; each has its own seed, so none depends on the count."""
     kinds = OF_ANY_SIZE + OF_A_BIN + (cut,)
     for number in range(count):
         rng = random.Random(SEED + number)
@@ -145,7 +145,7 @@ def instances(count):
 
 
 def fitting(rng, items, bins):
-    """A capacity with which so many bins would be full to some degree."""
+    """A capacity with which `bins` bins would be filled to some degree."""
     binding = rng.choice(BINDING)
     capacity = []
     for dimension, name in enumerate(("zipped", "unzipped")):
@@ -175,7 +175,7 @@ def pinned(rng, items, capacity):
 
 
 def continuous_bound(instance):
-    """The fewest bins that the sums of bytes and the pins allow."""
+    """The lower bound from the sums of bytes and from the pins."""
     least = len({pin for _, _, pin in instance["items"]} - {None})
     for dimension, capacity in enumerate(instance["capacity"]):
         least = max(least, -(-sum(item[dimension] for item in instance["items"]) // capacity))
@@ -183,7 +183,7 @@ def continuous_bound(instance):
 
 
 def is_feasible(instance, bins):
-    """Whether CP-SAT finds that the items fit into so many bins; None if it cannot tell."""
+    """Whether the items fit into `bins` bins, by CP-SAT; None if it cannot decide."""
     from ortools.sat.python import cp_model
 
     items, capacity = instance["items"], instance["capacity"]
@@ -206,7 +206,7 @@ def is_feasible(instance, bins):
             held = sum(item[dimension] * inside[i][bin_] for i, item in enumerate(items))
             model.add(held <= capacity[dimension])
     solver = cp_model.CpSolver()
-    # One thread and a fixed effort, for the same answer everywhere.
+    # One thread and a fixed effort, for the same result everywhere.
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
     solver.parameters.max_deterministic_time = EFFORT
@@ -215,7 +215,7 @@ def is_feasible(instance, bins):
 
 
 def wrong(instance, answer):
-    """What is wrong with an answer on its own; None if it is a packing and consistent."""
+    """What is wrong with an answer in itself; None if it is a valid packing and consistent."""
     items, packing = instance["items"], answer["packing"]
     if sorted(item for bin_ in packing for item in bin_) != list(range(len(items))):
         return "not every item is in exactly one bin"

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Try report.html in a browser, as somebody would who looks for what is large and why it is there.
+"""Test report.html in a browser.
 
-Every check prints one line: "ok NAME: figures" or "FAILED NAME: what". The last line counts them. Exit 0: none failed;
-1: one did; 2: wrong call. Pages are made of TREE, of a tree with files called like markup, and of one with 20,000
-files; what they show is held against the JSON of the same run. --shots DIR keeps pictures of them.
+Each check prints one line: "ok NAME: figures" or "FAILED NAME: what". The last line counts them. Exit 0: none failed;
+1: some failed; 2: wrong arguments. The pages are those of TREE, of a tree with file names that look like markup, and of one
+with 20,000 files; what they show is compared with the JSON of the same run. --shots DIR keeps screenshots.
 
 Needs Chromium or Chrome, its driver, and the system's python3-selenium (scripts/needs.sh browser).
 """
@@ -27,10 +27,10 @@ from selenium.webdriver.common.keys import Keys
 import checks
 from checks import Failed, require, require_same
 
-# How long a page of 20,000 files may take to open: five times what it takes here, for slower machines.
-MOST_SECONDS = 10
-# The least contrast of text, WCAG 2.2 AA.
-LEAST_CONTRAST = 4.5
+# The time limit for opening a page of 20,000 files: about five times the usual time, for slow machines.
+MAX_SECONDS = 10
+# The minimum contrast of text, WCAG 2.2 AA.
+MIN_CONTRAST = 4.5
 
 HOSTILE = [
     "<script>alert(1)<",
@@ -60,7 +60,7 @@ def package(library, name, imports=""):
 def hostile_tree(root):
     for name in HOSTILE:
         write(root / name)
-        # Its finding has the name too.
+        # Its finding also contains the name.
         (root / (name + ".link")).symlink_to("<b>nowhere</b>")
     write(Path(os.fsdecode(os.fsencode(root) + b"/x/bad\xff\x1b[31m")))
     write(root / "include/<i>.h")
@@ -81,7 +81,7 @@ def large_tree(root):
 
 
 def page(proof, name, command, *arguments):
-    """Writes the page of a run; gives its path."""
+    """Writes the page of a run; returns its path."""
     path = proof.work / f"{name}.html"
     run = subprocess.run(
         [proof.layerfit, command, *map(str, arguments), "--format", "html"], capture_output=True, check=False
@@ -100,7 +100,7 @@ def report_of(proof, *arguments):
 
 
 class Browser:
-    """A browser with one page at a time, and what it logged."""
+    """A browser with one page at a time, and its logs."""
 
     def __init__(self, work, shots):
         self.shots = shots
@@ -159,17 +159,17 @@ class Browser:
         element.click()
 
     def click_text(self, selector, text):
-        """Clicks the last of these that has this text, wherever it is."""
+        """Clicks the last of these elements with this text, even outside the viewport."""
         found = self.js(
             "const all = [...document.querySelectorAll(arguments[0])].filter((e) => e.textContent === arguments[1]);"
             "all.at(-1)?.click(); return all.length",
             selector,
             text,
         )
-        require(found, f"there is no {selector} called {text}")
+        require(found, f"no {selector} has the text {text}")
 
     def set(self, selector, value, event):
-        """Gives a field a value, as if it had been typed or chosen."""
+        """Sets the value of a field, as if it had been typed or chosen."""
         self.js(
             "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
             "e.dispatchEvent(new Event(arguments[2]))",
@@ -188,7 +188,7 @@ class Browser:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def click_map(self, across, down):
-        """Clicks on the map, at shares of its sides."""
+        """Clicks on the map, at these fractions of its width and height."""
         element = self.find("#map")
         self.js("arguments[0].scrollIntoView({block: 'center'})", element)
         left, top, width, height = self.js(
@@ -202,7 +202,7 @@ class Browser:
         return self.texts("#crumbs li")
 
     def quiet(self):
-        """Requires that nothing was logged, and nothing requested but the page."""
+        """Requires that nothing was logged, and only the page was requested."""
         logged = [entry["message"] for entry in self.driver.get_log("browser")]
         require(not logged, f"the console has {logged}")
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
@@ -220,7 +220,7 @@ def which(*names):
     for name in names:
         if found := shutil.which(name):
             return found
-    sys.exit(f"page_works: none of {', '.join(names)} is there; scripts/needs.sh browser installs them")
+    sys.exit(f"page_works: none of {', '.join(names)} is installed; scripts/needs.sh browser installs them")
 
 
 # --- checks ---------------------------------------------------------------------
@@ -236,10 +236,10 @@ def nothing_is_logged_or_loaded(proof, browser):
     pages = {
         "plan": proof.plan,
         "packed": layers / "report.html",
-        "analyze": page(proof, "analyze", "analyze", proof.tree, *proof.options),
+        "analyze": page(proof, "analyze", "analyze", proof.tree, *checks.for_analyze(proof.options)),
         "check": page(proof, "check", "check", layers, *proof.options),
         "too-large": page(
-            proof, "too-large", "plan", proof.tree, "--max-zipped", "4MB", "--max-unzipped", "30MB", *proof.options
+            proof, "too-large", "plan", proof.tree, "--max-zipped", "4MiB", "--max-unzipped", "30MiB", *proof.options
         ),
         "empty": page(proof, "empty", "plan", empty),
         "hostile": proof.hostile,
@@ -294,8 +294,8 @@ def the_map_is_zoomed_by_keys(proof, browser):
     require_same(said(), first, "right and left again")
     browser.press(Keys.ENTER)
     inside = browser.crumbs()
-    require_same(inside, [*start, first.split(",")[0]], "Enter goes in")
-    # In to a file, which has nothing in it: it is looked at.
+    require_same(inside, [*start, first.split(",")[0]], "Enter zooms in")
+    # Enter until it is a file, which cannot be entered.
     places = [inside]
     while "Path" not in browser.texts("#facts dt"):
         browser.press(Keys.ENTER)
@@ -307,9 +307,9 @@ def the_map_is_zoomed_by_keys(proof, browser):
     )
     for place in reversed(places[:-2]):
         browser.press(Keys.ESCAPE)
-        require_same(browser.crumbs(), place, "Escape goes out")
+        require_same(browser.crumbs(), place, "Escape zooms out")
     browser.press(Keys.ESCAPE, Keys.ESCAPE, Keys.ESCAPE)
-    require_same(browser.crumbs(), start, "and no further than the beginning")
+    require_same(browser.crumbs(), start, "Escape at the top")
     return f"{first}; {second}; {' › '.join(places[-1])}"
 
 
@@ -322,7 +322,7 @@ def the_keyboard_reaches_everything_and_is_seen(proof, browser):
             "const e = document.activeElement;"
             "return [e.id || e.textContent, parseFloat(getComputedStyle(e).outlineWidth)]"
         )
-        require(outline >= 2, f"{name!r} has the focus and does not show it")
+        require(outline >= 2, f"{name!r} has the focus but does not show it")
         reached.append(name)
         if name == "finding-text":
             break
@@ -334,8 +334,8 @@ def the_keyboard_reaches_everything_and_is_seen(proof, browser):
     nameless = [
         n["role"]["value"] for n in named if n["role"]["value"] != "table" and not n.get("name", {}).get("value")
     ]
-    require(not nameless, f"without a name: {nameless}")
-    return f"{len(reached)} stops, {len(named)} things with names"
+    require(not nameless, f"without an accessible name: {nameless}")
+    return f"{len(reached)} stops, {len(named)} elements with names"
 
 
 def tables_are_sorted(proof, browser):
@@ -428,7 +428,7 @@ def the_theme_follows_the_system_and_the_button(proof, browser):
     browser.open(proof.plan, dark=True)
     dark = browser.js(look)
     browser.shot("dark")
-    require(light[0] != dark[0] and light[1] != dark[1], "page and map are the same in the dark")
+    require(light[0] != dark[0] and light[1] != dark[1], "page and map look the same in dark mode")
     browser.click("#theme")
     require_same(browser.js(look)[::2], [light[0], "Theme: light"], "light by the button")
     browser.click("#theme")
@@ -458,7 +458,7 @@ while (walker.nextNode()) {
   const key = `${e.tagName} ${e.className}: ${style.color} on ${behind(e)}`;
   least[key] = Math.min(least[key] ?? 99, found);
 }
-// What the canvas writes on: a kind's colour, and that darkened for groups and for what holds several.
+// The backgrounds of text on the canvas: the colour of a kind, and its darker shades for groups and containers.
 const text = number(getComputedStyle(document.body).color);
 const legend = getComputedStyle(document.querySelector('#legend'));
 for (const kind of [0, 1, 2, 3]) {
@@ -479,16 +479,16 @@ def text_can_be_read(proof, browser):
         browser.click("#show-pruned")
         least = browser.js(CONTRAST)
         require(len(least) > 30, f"only {len(least)} kinds of text")
-        low = [f"{what}: {value:.2f}" for what, value in least if value < LEAST_CONTRAST]
+        low = [f"{what}: {value:.2f}" for what, value in least if value < MIN_CONTRAST]
         require(not low, "; ".join(low))
         figures.append(f"{least[0][1]:.2f}")
-    return f"at least {figures[0]} in the light and {figures[1]} in the dark"
+    return f"at least {figures[0]} in light mode and {figures[1]} in dark mode"
 
 
 def who_needs_what_can_be_followed(proof, browser):
-    packages = {p["name"]: p for p in proof.report["packages"] if p["reached"]}
+    packages = {p["name"]: p for p in proof.report["packages"] if p["kept"]}
     imports_of = lambda name: [need for need in packages[name]["needs"] if need in packages]  # noqa: E731
-    # A list shows a dozen, and more when it is asked.
+    # A list shows a dozen, and the rest on request.
     name = max(packages, key=lambda name: (len(imports_of(name)) if len(imports_of(name)) <= 10 else 0, name))
     browser.open(proof.plan)
     browser.click_text("#table-packages tbody th button.go", name)
@@ -509,7 +509,7 @@ def who_needs_what_can_be_followed(proof, browser):
     browser.click("#back")
     require_same(browser.find("#what").text, name, "Back")
 
-    # A library: those who load it are those with it in DT_NEEDED.
+    # A library is loaded by the files that have it in DT_NEEDED.
     row = browser.js("return document.querySelector('#table-libraries tbody tr').cells[0].textContent")
     loaders = {o["path"] for o in proof.report["objects"] if any(n["soname"] == row for n in o["needed"])}
     browser.click("#table-libraries tbody tr:first-child th button.go")
@@ -524,20 +524,20 @@ def who_needs_what_can_be_followed(proof, browser):
 
 def hostile_names_are_text(proof, browser):
     browser.open(proof.hostile)
-    # An alert would make every command from here on fail.
+    # An alert would make every later command fail.
     names = browser.js("return JSON.parse(document.getElementById('data').textContent).kept.name")
-    require(r"bad\xff\u{1b}[31m" in names, f"the name that is not UTF-8: {names}")
+    require(r"bad\xff\u{1b}[31m" in names, f"the name that is not UTF-8 is missing: {names}")
     for name in HOSTILE:
         browser.set("#find", name, "input")
         require(name in browser.texts("#found button span"), f"{name} is not found")
-        # A group can be called like its only file, which comes after it.
+        # A group can have the name of its only file, which is listed after it.
         browser.click_text("#found button span", name)
         require_same(browser.texts("#facts dd .name"), [name], "its path")
         element = browser.find("#map")
         ActionChains(browser.driver).move_to_element(element).perform()
     require(any(name in browser.texts("#finding-list button.go") for name in [HOSTILE[0] + ".link"]), "its finding")
     made = browser.texts("img, iframe, u, main b:not(.help b, #why b, td b), main i:not(#legend i)")
-    require_same(made, [], "elements made of names")
+    require_same(made, [], "elements created from names")
     require_same(browser.js("return document.scripts.length"), 2, "scripts")
     browser.quiet()
     return f"{len(HOSTILE)} names"
@@ -553,7 +553,7 @@ def twenty_thousand_files_open_soon(proof, browser):
     zoomed = time.monotonic() - start
     total = files + browser.js("return JSON.parse(document.getElementById('data').textContent).dropped.name.length")
     require(total > 20_000, f"{total} boxes")
-    require(ready < MOST_SECONDS * 1000, f"{ready} ms")
+    require(ready < MAX_SECONDS * 1000, f"{ready} ms")
     browser.shot("20000-files")
     length = proof.large.stat().st_size / 1e6
     return f"{total} boxes in {length:.2f} MB open in {ready} ms; a click and a search take {zoomed * 1000:.0f} ms"
@@ -565,7 +565,7 @@ def it_fits_a_phone(proof, browser):
             browser.open(path, width=width, height=740)
             browser.js("document.querySelectorAll('details').forEach((d) => d.open = true)")
             widths = browser.js("const e = document.scrollingElement; return [e.scrollWidth, e.clientWidth]")
-            require_same(widths[0], widths[1], f"the widths of {path.name} and of what is seen of it at {width}")
+            require_same(widths[0], widths[1], f"width of {path.name}, and visible width, at {width}")
     browser.open(proof.plan, width=360, height=740)
     browser.shot("phone")
     browser.js("document.querySelector('#map-section').scrollIntoView()")
@@ -591,11 +591,11 @@ def without_a_script_all_but_the_map_is_there(proof, browser):
     found = lambda selector: browser.driver.find_elements(By.CSS_SELECTOR, selector)  # noqa: E731
     shown = lambda selector: [element for element in found(selector) if element.is_displayed()]  # noqa: E731
     require_same(len(shown("h1")), 1, "the verdict")
-    require_same(len(shown("noscript p")), 1, "the word about the map")
+    require_same(len(shown("noscript p")), 1, "the note about the map")
     require_same(len(shown("#finding-list li")), len(proof.report["findings"]), "findings")
     require_same(len(shown("#table-packages tbody tr")), len(proof.report["packages"]), "packages")
     dead = [e.get_attribute("outerHTML") for e in shown("button, input, select, canvas")]
-    require(not dead, f"dead without a script: {dead}")
+    require(not dead, f"without function when scripts are off: {dead}")
     browser.shot("no-script")
     return f"{len(shown('table'))} tables"
 
@@ -623,19 +623,19 @@ CHECKS = [
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layerfit", default="target/release/layerfit", type=Path)
-    parser.add_argument("--shots", type=Path, help="a directory for pictures")
+    parser.add_argument("--shots", type=Path, help="a directory for screenshots")
     checks.add_arguments(parser, CHECKS)
     parser.add_argument("tree", type=Path)
     parser.add_argument("options", nargs="*", help="options for layerfit, after --")
     proof = parser.parse_args()
     if not proof.layerfit.is_file() or not proof.tree.is_dir():
-        parser.error(f"{proof.layerfit} or {proof.tree} is not there")
+        parser.error(f"{proof.layerfit} or {proof.tree} does not exist")
     proof.layerfit = proof.layerfit.resolve()
     if proof.shots:
         proof.shots.mkdir(parents=True, exist_ok=True)
-    # The driver is on this machine; a proxy is not the way to it.
+    # The driver is on this machine and must not be reached through a proxy.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
-    # The user's cache is left alone, and Chromium's crash reports stay here.
+    # Neither layerfit's cache nor Chromium's crash reports go to the user's directories.
     with tempfile.TemporaryDirectory(prefix="page-works-") as work:
         proof.work = Path(work)
         os.environ["XDG_CACHE_HOME"] = os.environ["XDG_CONFIG_HOME"] = str(proof.work / "home")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Prove on a real tree that layerfit does what it says.
+"""Verify layerfit's promises on a real tree.
 
-Every check prints one line: "ok NAME: figures", "FAILED NAME: what" or "skipped
-NAME: why". The last line counts them. Exit 0: none failed; 1: one did; 2: wrong
-call. What is compared is worked out here, with Python's zipfile and Info-ZIP's
-zip and unzip, not with layerfit's own code. The tree is only read; everything
-that is written goes to a temporary directory (set TMPDIR to choose where; about
-six times the size of the tree is needed there).
+Each check prints one line: "ok NAME: figures", "FAILED NAME: what" or "skipped
+NAME: why". The last line counts them. Exit 0: none failed; 1: some failed;
+2: wrong arguments. Expected results are computed here, with Python's zipfile and
+Info-ZIP's zip and unzip, not with layerfit's code. The tree is only read;
+everything is written to a temporary directory (set by TMPDIR; it needs about
+six times the size of the tree).
 """
 
 import argparse
@@ -34,25 +34,25 @@ HERE = Path(__file__).resolve().parent
 MB = 1 << 20
 
 # How many times faster than `zip -r -9` pack has to be.
-LEAST_RATIO = 5
-# When the packs of killed_runs are killed, as shares of the time that one takes.
+MIN_RATIO = 5
+# When the runs of killed_runs are killed, as shares of the duration of a whole one.
 KILLED_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
 # The limits of too_small_is_refused.
 SMALL_LAYER, FEW_LAYERS = 5 * MB, 2
 # The image of r_works_in_the_image.
 IMAGE = "provided.al2023"
-# The checks of bootstrap_works.py that are made there, too.
+# The checks of bootstrap_works.py that run there, too.
 SERVED = ("hello", "errors-are-told", "a-script-that-fetches-its-events", "packages-are-as-ever")
-# Findings that say R would not work there: a missing library, and the `which` that R runs.
+# Findings that mean that R would not work there: a missing library, or the missing `which` that R runs.
 FATAL = ("L201", "C103")
-# How many units dropping_frees_what_was_said drops, and the length of a zip's last record (APPNOTE.TXT 4.3.16).
+# How many units dropping_frees_what_was_reported drops, and the length of a zip's end record (APPNOTE.TXT 4.3.16).
 UNITS_DROPPED, END_RECORD = 10, 22
-# Options that say how much fits.
+# The options that set limits.
 LIMITS = ("--max-zipped", "--max-unzipped", "--max-layers", "--function-size")
-# How much of what is written has room on the full file systems, as shares of it.
+# How much of the output the full file systems have room for, as shares of it.
 ROOM = (0, 0.5)
 PAGE = os.sysconf("SC_PAGE_SIZE")
-# What prove gives to layerfit itself.
+# Options of layerfit that this script sets.
 RESERVED = ("--format", "-o", "--output", "--jobs")
 
 
@@ -65,7 +65,7 @@ def require_none(paths, what):
 
 
 def run(command, **options):
-    """Runs a program to its end; gives its exit code, output and error output."""
+    """Runs a program until it ends; returns its exit code, output and error output."""
     command = [str(word) for word in command]
     if not shutil.which(command[0]):
         raise Failed(f"{command[0]} is not installed; install it (apt-get install {command[0]})")
@@ -79,35 +79,36 @@ def last_line(text):
 
 
 def layerfit_json(proof, command, *arguments, options=None):
-    """Runs layerfit with --format json; gives its exit code and its report."""
-    options = proof.options if options is None else options
+    """Runs layerfit with --format json; returns its exit code and its report."""
+    if options is None:
+        options = checks.for_analyze(proof.options) if command == "analyze" else proof.options
     done = run([proof.layerfit, command, *arguments, "--format", "json", *options])
     require(done.returncode in (0, 1), f"layerfit {command} exits {done.returncode}: {done.stderr}")
     return done.returncode, json.loads(done.stdout)
 
 
 def pack_command(proof, output, *more, tree=None):
-    # Without the cache, so that each run does all of its work.
+    # Without the cache, so that each run does all the work.
     words = ["pack", tree or proof.tree, "-o", output, "--format", "json", "--no-cache"]
     return [proof.layerfit, *words, *proof.options, *more]
 
 
 def pack(proof, output, *more, tree=None):
-    """Packs; gives the sha256 that each zip in `output` really has."""
+    """Packs; returns the actual sha256 of each zip in `output`."""
     done = run(pack_command(proof, output, *more, tree=tree))
     require_same(done.returncode, proof.pack_exit, f"exit code of pack {' '.join(more)} and of the first pack")
     return whole_directory(output)
 
 
 def pack_other(proof, output):
-    """Packs with less in it than `pack`; gives the sha256 that each zip really has."""
+    """Packs less content than `pack`; returns the actual sha256 of each zip."""
     done = run(pack_command(proof, output, "--select", "extra"))
     require(done.returncode in (0, 1), f"pack --select extra exits {done.returncode}: {done.stderr}")
     return whole_directory(output)
 
 
 def timed(command, exit_code, **options):
-    """Runs a program that has to end with this exit code; gives the seconds of the whole process."""
+    """Runs a program that has to end with this exit code; returns its duration in seconds."""
     began = time.perf_counter()
     done = run(command, **options)
     seconds = time.perf_counter() - began
@@ -117,7 +118,7 @@ def timed(command, exit_code, **options):
 
 
 def unzip(directory, to):
-    """Extracts the zips of a packed directory, which has to be whole."""
+    """Extracts the zips of a packed directory, which has to be complete."""
     for name in whole_directory(directory):
         done = run(["unzip", "-qo", Path(directory) / name, "-d", to])
         require(done.returncode == 0, f"unzip {name}: {last_line(done.stderr)}")
@@ -160,13 +161,13 @@ def digest_of(root):
 
 
 def whole_directory(directory):
-    """Requires that a packed directory is whole; gives the sha256 of each of its zips."""
+    """Requires that a packed directory is complete; returns the sha256 of each of its zips."""
     directory = Path(directory)
     require((directory / "manifest.json").is_file(), f"{directory.name} has no manifest.json")
     layers = json.loads((directory / "manifest.json").read_text("utf-8"))["layers"]
     listed = {layer["zip"]: layer["sha256"] for layer in layers}
     there = {path.name: sha256_of(path) for path in sorted(directory.glob("*.zip"))}
-    require_same(there, listed, "zips there and zips in the manifest")
+    require_same(there, listed, "zips in the directory and in the manifest")
     return there
 
 
@@ -187,7 +188,7 @@ def missing_libraries(report):
 
 
 def pack_and_its_memory(proof):
-    """Packs for the checks that follow. The first of them: a child's peak begins at that of this process, small now."""
+    """Packs for the other checks. It is the first, as a child's peak memory starts at this process's, which is still small."""
     command = [str(word) for word in pack_command(proof, proof.packed)]
     with open(proof.temp / "pack.json", "wb") as out, open(proof.temp / "pack.err", "wb") as err:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -196,11 +197,11 @@ def pack_and_its_memory(proof):
     said = (proof.temp / "pack.err").read_text("utf-8", "replace")
     require(proof.pack_exit in (0, 1), f"layerfit pack exits {proof.pack_exit}: {said}")
     proof.pack = json.loads((proof.temp / "pack.json").read_text("utf-8"))
-    require(proof.pack["fits"], "the tree does not fit, so there is nothing to prove: give other options")
+    require(proof.pack["fits"], "the tree does not fit, so there is nothing to verify: use other options")
     proof.manifest = json.loads((proof.packed / "manifest.json").read_text("utf-8"))
     proof.zips = [proof.packed / layer["zip"] for layer in proof.pack["layers"]]
     proof.sha256 = {path.name: sha256_of(path) for path in proof.zips}
-    return f"exit code {proof.pack_exit}, {usage.ru_maxrss / 1024:.0f} MB of memory at its peak"  # ru_maxrss is in KB
+    return f"exit code {proof.pack_exit}, {usage.ru_maxrss / 1024:.0f} MB peak memory"  # ru_maxrss is in KB
 
 
 def plan_says_what_pack_writes(proof):
@@ -211,13 +212,13 @@ def plan_says_what_pack_writes(proof):
     require_same(names, [layer["zip"] for layer in proof.pack["layers"]], "zips of plan and pack")
     require_same(names, [layer["zip"] for layer in proof.manifest["layers"]], "zips of plan and manifest")
     written = sorted(path.name for path in proof.packed.iterdir())
-    require_same(written, sorted(names + ["manifest.json", "report.html", "report.md"]), "files written and files expected")
+    require_same(written, sorted(names + ["manifest.json", "report.html", "report.md"]), "files written and expected")
 
     for planned, packed, manifest in zip(proof.plan["layers"], proof.pack["layers"], proof.manifest["layers"]):
         name = planned["zip"]
         path = proof.packed / name
         length, sha256 = path.stat().st_size, sha256_of(path)
-        require_same(length, planned["zipped_bytes"], f"{name}: length and planned length")
+        require_same(length, planned["zipped_bytes"], f"{name}: size and planned size")
         require(length <= limit, f"{name}: {length} bytes are over the limit of {limit}")
         require_same(sha256, packed["sha256"], f"{name}: sha256 and that of pack")
         require_same(sha256, manifest["sha256"], f"{name}: sha256 and that of the manifest")
@@ -237,7 +238,7 @@ def plan_says_what_pack_writes(proof):
 
 
 def as_in_manifest(archive, info):
-    """What the manifest should say of an entry."""
+    """An entry as the manifest should have it."""
     mode = info.external_attr >> 16
     entry = {
         "path": name_bytes(info).decode("utf-8"),
@@ -278,7 +279,7 @@ def entry_is_plain(raw, info):
     require(info.date_time == (1980, 1, 1, 0, 0, 0), f"{info.filename}: its date is {info.date_time}")
     require(not info.extra and local[-1] == 0, f"{info.filename} has extra fields")
     require(not info.comment, f"{info.filename} has a comment")
-    require(info.create_system == 3, f"{info.filename}: it is made by system {info.create_system}, not by Unix")
+    require(info.create_system == 3, f"{info.filename}: its creator system is {info.create_system}, not Unix")
 
 
 def content_is_what_is_kept(proof):
@@ -291,11 +292,11 @@ def content_is_what_is_kept(proof):
     kept = set(entries) - directories
 
     require_none(kept - files_and_links(result), "files were not extracted")
-    require_none(files_and_links(result) - kept, "files were extracted and are not in the manifest")
-    require_none(kept - files_and_links(source), "files are kept and not in the tree")
+    require_none(files_and_links(result) - kept, "files were extracted but are not in the manifest")
+    require_none(kept - files_and_links(source), "files are kept but not in the tree")
     wanted = directories | {str(parent) for path in entries for parent in Path(path).parents} - {"."}
-    require_same(set(result) - kept, wanted, "directories extracted and wanted")
-    require_none((d for d in directories if os.listdir(proof.tree / d)), "directories in zips are full in the tree")
+    require_same(set(result) - kept, wanted, "directories extracted and expected")
+    require_none((d for d in directories if os.listdir(proof.tree / d)), "directories in zips are not empty in the tree")
 
     forms = {form["form"]: set(form["paths"]) for form in proof.pack["rewritten"]}
     stripped, rewritten = forms.get("stripped", set()), set().union(*forms.values())
@@ -310,7 +311,7 @@ def content_is_what_is_kept(proof):
         if path in stripped:
             require_same_when_loaded(path, before.read_bytes(), after.read_bytes())
         elif path not in rewritten:
-            require(filecmp.cmp(before, after, shallow=False), f"{path}: its content is not that of the tree")
+            require(filecmp.cmp(before, after, shallow=False), f"{path}: its content differs from the tree's")
         right = 0o755 if source[path].st_mode & 0o111 else 0o644
         require(stat.S_IMODE(mode) == right, f"{path}: its mode is {stat.S_IMODE(mode):o} and should be {right:o}")
 
@@ -331,12 +332,12 @@ def content_is_what_is_kept(proof):
     require_same(sum(rule["files"] for rule in pruned), len(dropped), "files of all rules and files dropped")
     require_same(sum(rule["bytes"] for rule in pruned), bytes_of(dropped), "bytes of all rules and bytes dropped")
     figures = f"{len(kept)} kept, + {len(dropped)} pruned = {len(scanned)} scanned"
-    return f"{figures}; {len(stripped)} stripped, equal in all that is loaded; the rest equal to the tree's"
+    return f"{figures}; {len(stripped)} stripped, equal in everything that is loaded; the rest equal to the tree's"
 
 
 def require_same_when_loaded(path, before, after):
-    """Program headers, and every byte of every segment, are the same: the loader sees no difference (elf(5))."""
-    require(before[:4] == b"\x7fELF" and before[4] == 2 and before[5] == 1, f"{path}: it is no 64-bit ELF file")
+    """Requires equal program headers, and equal bytes in every segment: the loader sees no difference (elf(5))."""
+    require(before[:4] == b"\x7fELF" and before[4] == 2 and before[5] == 1, f"{path}: it is not a 64-bit ELF file")
     phoff, phentsize, phnum = *struct.unpack_from("<Q", before, 32), *struct.unpack_from("<HH", before, 54)
     end = phoff + phentsize * phnum
     for number in range(phnum):
@@ -346,11 +347,11 @@ def require_same_when_loaded(path, before, after):
         end = max(end, offset + length)
 
     def loaded(content):
-        # The header says where section headers are, which are not loaded: e_shoff, e_shnum, e_shstrndx.
+        # Without the fields about section headers, which are not loaded: e_shoff, e_shnum, e_shstrndx.
         return content[:40] + content[48:60] + content[64:end]
 
-    require(loaded(before) == loaded(after), f"{path}: what is loaded of it is not that of the tree")
-    require(len(after) < len(before), f"{path}: it is no smaller for being stripped")
+    require(loaded(before) == loaded(after), f"{path}: its loaded content differs from the tree's")
+    require(len(after) < len(before), f"{path}: stripping did not make it smaller")
 
 
 def same_bytes_every_time(proof):
@@ -364,14 +365,14 @@ def same_bytes_every_time(proof):
     }
     for way, (more, tree) in ways.items():
         sha256 = pack(proof, proof.temp / "again", *more, tree=tree)
-        require(sha256 == proof.sha256, f"{way} gives other zips: {sha256} and before {proof.sha256}")
+        require(sha256 == proof.sha256, f"{way} gives different zips: {sha256}, before {proof.sha256}")
     shutil.rmtree(copy)
     digest = proof.sha256[proof.zips[0].name]
     return f"{', '.join(ways)}: the same {count_of(proof.zips, 'zip')}, the first with sha256 {digest[:16]}..."
 
 
 def copy_otherwise(tree, copy):
-    """A copy with the same names, contents and modes, made in another order and with other times."""
+    """Makes a copy with the same names, contents and modes, in a different order and with different times."""
     copy.mkdir()
     for path, s in sorted(walk(tree).items(), reverse=True):
         if not stat.S_ISDIR(s.st_mode):
@@ -392,9 +393,8 @@ def check_agrees_with_plan(proof):
     return f"exit code {code}, missing libraries: {len(missing_libraries(checked))}, as in the plan"
 
 
-def zips_of_zip_are_told(proof):
-    """Zips as people make them by hand, with links followed: check says the same of them as of the tree, and what they have
-    beside that."""
+def zips_made_by_hand_are_checked(proof):
+    """Zips made with zip, which follows links: check finds the same missing libraries as in the tree, and the links."""
     output = proof.temp / "by-hand"
     output.mkdir()
     names = sorted(os.listdir(proof.tree))
@@ -405,7 +405,7 @@ def zips_of_zip_are_told(proof):
         if group:
             zips.append(output / f"{zip_name}.zip")
             done = run(["zip", "-q", "-r", zips[-1], *group], cwd=proof.tree)
-            # 18: a link that leads nowhere is left out.
+            # 18: a dangling link was left out.
             require(done.returncode in (0, 18), f"zip exits {done.returncode}: {last_line(done.stderr)}")
     code, checked = layerfit_json(proof, "check", *zips)
     _, analyzed = layerfit_json(proof, "analyze", proof.tree)
@@ -413,7 +413,7 @@ def zips_of_zip_are_told(proof):
     there = {needed["soname"] for elf in analyzed["objects"] for needed in elf["needed"] if not needed["path"]}
     require_same(sorted(missing), sorted(there), "missing libraries of zips and tree")
     sizes = [path.stat().st_size for path in zips]
-    require_same([layer["zipped_bytes"] for layer in checked["layers"]], sizes, "lengths of zips and files")
+    require_same([layer["zipped_bytes"] for layer in checked["layers"]], sizes, "sizes of zips, as reported and on disk")
     codes = [finding["code"] for finding in checked["findings"]]
     limit = checked["limits"]["layer_zipped"]
     require_same(codes.count("F101"), sum(size > limit for size in sizes), "findings F101 and zips over the limit")
@@ -428,10 +428,10 @@ def zips_of_zip_are_told(proof):
 def too_small_is_refused(proof):
     if proof.plan["totals"]["kept"]["zipped_bytes"] <= SMALL_LAYER * FEW_LAYERS:
         raise Skipped(f"the tree fits in {FEW_LAYERS} layers of {SMALL_LAYER} bytes")
-    small = ["--max-zipped", f"{SMALL_LAYER // MB}MB", "--max-layers", str(FEW_LAYERS)]
+    small = ["--max-zipped", f"{SMALL_LAYER // MB}MiB", "--max-layers", str(FEW_LAYERS)]
     options = without(proof.options, ("--max-zipped", "--max-layers")) + small
     code, report = layerfit_json(proof, "check", proof.tree, options=options)
-    require_same(code, 1, "exit code and the one that says it does not fit")
+    require_same(code, 1, "exit code and that of content that does not fit")
     require_same(report["fits"], False, "fits")
     findings = [finding for finding in report["findings"] if finding["code"] == "F103"]
     require_same(len(findings), 1, "findings F103 and expected")
@@ -439,9 +439,9 @@ def too_small_is_refused(proof):
     layers = report["layers"]
     packed = sum(layer["zipped_bytes"] for layer in layers)
     counts = [f"{len(layers)} layers are needed", f"{FEW_LAYERS} are allowed", f"{FEW_LAYERS} layers of"]
-    sizes = [f"{size / MB:.2f} MB" for size in (SMALL_LAYER, packed, packed - FEW_LAYERS * SMALL_LAYER)]
+    sizes = [f"{size / MB:.2f} MiB" for size in (SMALL_LAYER, packed, packed - FEW_LAYERS * SMALL_LAYER)]
     silent = [words for words in counts + sizes if words not in message]
-    require(not silent, f"F103 does not say {silent}: {message}")
+    require(not silent, f"F103 does not mention {silent}: {message}")
     largest = max(report["units"], key=lambda unit: unit["zipped_bytes"])["name"]
     require(largest in help_text, f"F103 does not name the largest unit, {largest}: {help_text}")
     return message
@@ -460,7 +460,7 @@ def without(options, names):
 
 def r_works(proof):
     if not (proof.tree / "R/bin/Rscript").exists():
-        raise Skipped("there is no R/bin/Rscript in the tree")
+        raise Skipped("the tree has no R/bin/Rscript")
     require(proof.extracted.is_dir(), "nothing was extracted")
     return f"from the extracted layers: {run_r_works(proof, proof.extracted)}"
 
@@ -477,9 +477,9 @@ def run_r_works(proof, extracted):
 
 
 def r_works_in_the_image(proof):
-    """Runs R from layers with the build host's libraries in them, where there is nothing but what the image has."""
+    """Runs R from layers with bundled libraries, in a root with only what the image has."""
     if not (proof.tree / "R/bin/Rscript").exists():
-        raise Skipped("there is no R/bin/Rscript in the tree")
+        raise Skipped("the tree has no R/bin/Rscript")
     layers, extracted, root = (proof.temp / "image" / name for name in ("layers", "extracted", "root"))
     options = [word for word in without(proof.options, ("--runtime",)) if word != "--bundle"]
     layers.parent.mkdir()
@@ -492,14 +492,14 @@ def r_works_in_the_image(proof):
     done = run([HERE / "r-works.sh", "--root", root, extracted], env=environment)
     if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
-    # Versions are left aside: the root has this machine's libraries.
-    foretold = [f"{f['code']} {f['subject']}" for f in report["findings"] if f["code"] in FATAL and is_error(f)]
-    require(done.returncode or not foretold, f"R works, although layerfit says {', '.join(foretold)}")
-    if done.returncode and not foretold:
+    # Versions do not count: the root has this machine's libraries.
+    predicted = [f"{f['code']} {f['subject']}" for f in report["findings"] if f["code"] in FATAL and is_error(f)]
+    require(done.returncode or not predicted, f"R works, although layerfit reports {', '.join(predicted)}")
+    if done.returncode and not predicted:
         raise why_not(done, made.stdout.split())
-    if foretold:
+    if predicted:
         shutil.rmtree(layers.parent)
-        return f"R does not work with only what {IMAGE} has, as layerfit says: {', '.join(foretold)}"
+        return f"R does not work with only what {IMAGE} has, as layerfit reports: {', '.join(predicted)}"
     only = [word for name in SERVED for word in ("--only", name)]
     served = run([sys.executable, HERE / "bootstrap_works.py", "--root", root, *only, extracted], env=environment)
     require(served.returncode == 0, f"bootstrap_works.py exits {served.returncode}: {served.stdout[-1000:]}")
@@ -514,42 +514,42 @@ def is_error(finding):
 
 
 def why_not(done, not_copied):
-    """What to raise when R does not work in the image's root; `not_copied` names what this machine could not give."""
+    """What to raise if R does not work in the image's root; `not_copied` names what this machine does not have."""
     said = done.stdout + done.stderr
     lacking = set(re.findall(r"(lib\S+): cannot open shared object file", said))
     ours = sorted(lacking.intersection(not_copied))
     if ours and len(ours) == len(lacking):
-        return Skipped(f"{IMAGE} has {', '.join(ours)}, and this machine has none that can stand in")
+        return Skipped(f"{IMAGE} has {', '.join(ours)}, and this machine has no substitute")
     if lacking:
         return Failed(f"neither the layers nor {IMAGE} have {', '.join(sorted(lacking))}")
     return Failed(f"exit {done.returncode}: {last_line(said)}")
 
 
 def packages_are_as_r_says(proof):
-    """Holds the packages that layerfit finds, and what each needs, against R's own tools::package_dependencies()."""
+    """Compares the packages that layerfit finds, and their dependencies, with R's own tools::package_dependencies()."""
     if not (proof.tree / "R/bin/Rscript").exists():
-        raise Skipped("there is no R/bin/Rscript in the tree")
+        raise Skipped("the tree has no R/bin/Rscript")
     done = run([HERE / "r-works.sh", proof.tree, HERE / "r-packages.R"])
     if done.returncode == MISSING:
         raise Skipped(last_line(done.stderr))
     require(done.returncode == 0, f"exit {done.returncode}: {last_line(done.stdout + done.stderr)}")
-    # Sorted here: R sorts as the locale has it.
+    # Sorted here, as R sorts by locale.
     lines = (line.split("\t") for line in done.stdout.splitlines())
     theirs = {path: " ".join(sorted(needs.split())) for path, needs in lines}
-    # Without rules, for some drop whole packages.
+    # analyze applies no rules, some of which drop whole packages.
     _, report = layerfit_json(proof, "analyze", proof.tree)
     ours = {f"/opt/{p['path']}": " ".join(sorted(set(p["needs"]))) for p in report["packages"]}
-    require_none(set(ours) ^ set(theirs), "packages are known to R or to layerfit only")
+    require_none(set(ours) ^ set(theirs), "packages are known only to R, or only to layerfit")
     for path, needs in theirs.items():
-        require_same(ours[path], needs, f"what {path} needs, as layerfit and as R say")
+        require_same(ours[path], needs, f"what {path} needs, by layerfit and by R")
     count = sum(len(needs.split()) for needs in theirs.values())
     libraries = {os.path.dirname(path) for path in theirs}
-    return f"{len(theirs)} packages in {', '.join(sorted(libraries))} need {count} others, as R says"
+    return f"{len(theirs)} packages in {', '.join(sorted(libraries))} have {count} dependencies, as in R"
 
 
-def dropping_frees_what_was_said(proof):
-    """Drops ten units, one after the other, and packs again: the zips lose what the plan said, to the byte."""
-    # At this level nothing is compressed harder for the sake of a layer, which would change the lengths of other files.
+def dropping_frees_what_was_reported(proof):
+    """Drops ten units, one at a time, and packs again: the zips shrink by what the plan reported, to the byte."""
+    # At this level, no file is compressed harder to save a layer, which would change the sizes of other files.
     options = without(proof.options, ("--level",)) + ["--level", "fast", "-o", proof.temp / "dropped"]
     _, before = layerfit_json(proof, "pack", proof.tree, options=options)
     zipped, unzipped = in_zips(proof.temp / "dropped")
@@ -565,30 +565,32 @@ def dropping_frees_what_was_said(proof):
         require(after["fits"], f"without {name} it does not fit")
         now = in_zips(proof.temp / "dropped")
         said = unit["retained_zipped_bytes"], unit["retained_unzipped_bytes"]
-        require_same((zipped - now[0], unzipped - now[1]), said, f"bytes that dropping {name} frees, and said")
+        require_same((zipped - now[0], unzipped - now[1]), said, f"bytes that dropping {name} frees, and reported")
         freed += said[0]
     shutil.rmtree(proof.temp / "dropped")
     names = ", ".join(unit["name"] for unit in chosen)
     with_others = sum(unit in telling for unit in chosen)
-    return f"{len(chosen)} units, {with_others} of them with what only they need, {freed} bytes in zips: {names}"
+    return f"{len(chosen)} units, {with_others} of them with dependencies only they have, {freed} bytes in zips: {names}"
 
 
 def in_zips(directory):
-    """The bytes of all zips without their last records, and those of the files in them."""
+    """The bytes of all zips without their end records, and of the files in them."""
     zipped = unzipped = 0
     for name in whole_directory(directory):
         zipped += (directory / name).stat().st_size - END_RECORD
         with zipfile.ZipFile(directory / name) as archive:
             unzipped += sum(info.file_size for info in archive.infolist())
     return zipped, unzipped
+
+
 def r_reads_the_same_values(proof):
-    """Packs R's databases in other forms, and has R compare every value in them with the tree's (r_same.py)."""
+    """Repacks R's databases, and has R compare every value in them with the tree's (r_same.py)."""
     if not (proof.tree / "R/bin/Rscript").exists():
-        raise Skipped("there is no R/bin/Rscript in the tree")
+        raise Skipped("the tree has no R/bin/Rscript")
     options = [word for word in without(proof.options, LIMITS) if word != "--repack-rdb"] + ["--repack-rdb"]
-    # Help pages are databases too. With no more room than the databases take as they are, xz is used.
+    # Help pages are databases too. If there is only room for the databases as they are, xz is used.
     ways = {
-        "everything": [*options, "--ignore", "safe", "--max-zipped", "4GB", "--max-unzipped", "4GB"],
+        "everything": [*options, "--ignore", "safe", "--max-zipped", "4GiB", "--max-unzipped", "4GiB"],
         "in little room": [*options, "--max-unzipped", str(proof.pack["totals"]["kept"]["unzipped_bytes"])],
     }
     expected, extracted = {}, []
@@ -601,7 +603,7 @@ def r_reads_the_same_values(proof):
         expected[way] = (forms.get("open", 0), forms.get("xz", 0))
         extracted.append(layers.with_name(f"{way}.unzipped"))
         unzip(layers, extracted[-1])
-    require(any(map(any, expected.values())), "no database was packed in another form")
+    require(any(map(any, expected.values())), "no database was repacked")
     proof.repacked = extracted[-1]
 
     done = run([sys.executable, HERE / "r_same.py", "values", proof.tree, *extracted])
@@ -618,10 +620,10 @@ def r_reads_the_same_values(proof):
 
 
 def r_does_what_its_examples_did(proof):
-    """Runs the examples in R's help pages from the tree and from the layers with databases in other forms (r_same.py)."""
+    """Runs the examples in R's help pages from the tree and from layers with repacked databases (r_same.py)."""
     if not proof.examples:
-        raise Skipped("it takes minutes, and --examples was not given")
-    require(proof.repacked, "nothing was packed in another form")
+        raise Skipped("it takes minutes: add --examples")
+    require(proof.repacked, "nothing was repacked")
     done = run([sys.executable, HERE / "r_same.py", "examples", proof.tree, proof.repacked])
     print(done.stderr, end="", file=sys.stderr)
     if done.returncode == MISSING:
@@ -630,8 +632,8 @@ def r_does_what_its_examples_did(proof):
     return last_line(done.stdout)
 
 
-def the_loader_says_the_same(proof):
-    """Holds what layerfit says of each library against what ld.so itself does (examples/loader_truth.rs)."""
+def the_loader_agrees(proof):
+    """Compares layerfit's result for each library with what ld.so does (examples/loader_truth.rs)."""
     if not proof.loader_truth.exists():
         raise Skipped(f"{proof.loader_truth} is not built: cargo build --example loader_truth")
     done = run([proof.loader_truth, proof.tree])
@@ -642,13 +644,13 @@ def the_loader_says_the_same(proof):
 
 
 def analyze_and_ldd(proof):
-    """What a loop of ldd over the tree's ELF files takes, for R and for other programs: less than analyze must not."""
+    """Requires that analyze takes no longer than a loop of ldd over the tree's ELF files."""
     if not proof.speed:
         raise Skipped("--no-speed")
     files = [proof.tree / item["path"] for item in layerfit_json(proof, "analyze", proof.tree)[1]["objects"]]
     loop = ["bash", "-c", 'for file; do ldd "$file"; done; exit 0', "bash", *files]
     theirs = timed(loop, 0)
-    analyze = [proof.layerfit, "analyze", proof.tree, "-q", *proof.options]
+    analyze = [proof.layerfit, "analyze", proof.tree, "-q", *checks.for_analyze(proof.options)]
     code = run(analyze).returncode
     ours = min(timed(analyze, code) for _ in range(2))
     figures = f"analyze takes {ours:.2f} s, ldd on each of {len(files)} ELF files {theirs:.2f} s"
@@ -665,7 +667,7 @@ def speed(proof):
     ours = min(timed(pack_command(proof, proof.temp / "again"), proof.pack_exit) for _ in range(2))
     ratio = theirs / ours
     figures = f"zip -r -9 takes {theirs:.2f} s, layerfit pack {ours:.2f} s, {ratio:.1f} times faster"
-    require(ratio >= LEAST_RATIO, f"{figures}, and {LEAST_RATIO} is the least")
+    require(ratio >= MIN_RATIO, f"{figures}, and {MIN_RATIO} is the minimum")
     return figures
 
 
@@ -682,7 +684,7 @@ def size(proof):
 
 
 def the_cache_changes_nothing(proof):
-    """The same bytes with an empty cache, a full one, and one in which every entry is damaged."""
+    """Requires the same bytes with an empty cache, a full one, and one in which every entry is damaged."""
     cache, output = proof.temp / "cache", proof.temp / "cached"
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     command = [word for word in pack_command(proof, output) if word != "--no-cache"]
@@ -701,9 +703,9 @@ def the_cache_changes_nothing(proof):
 
 
 def killed_runs(proof):
-    """Kills packs that would replace an older, different DIR: afterwards it is the old one or the new one, whole.
+    """Kills runs that would replace an older, different DIR: afterwards it is the old or the new one, complete.
 
-    Every other one uses a cache, empty before: the next run with what is in it gives the same bytes.
+    Every second one uses a cache, empty before: the next run with that cache gives the same bytes.
     """
     older_layers, beside, cache = (proof.temp / name for name in ("older", "killed", "killed-cache"))
     output = beside / "layers"
@@ -733,22 +735,22 @@ def killed_runs(proof):
         found["old" if there == older else "new"] += 1
         timed(words, proof.pack_exit, env=environment)
         require_same(whole_directory(output), proof.sha256, f"{what}: zips of the next run and of the first")
-        require_same(os.listdir(beside), [output.name], f"{what}: what is beside DIR and expected")
+        require_same(os.listdir(beside), [output.name], f"{what}: entries beside DIR and expected")
     require(in_time > 0, "every run ended before it was killed")
     killed = f"{in_time} of {len(moments)} killed within the {seconds[0]:.2f} s of a pack ({seconds[1]:.2f} s with a cache)"
-    whole = f"DIR always whole, {found['old']} times the old one and {found['new']} times the new one"
-    return f"{killed}; {whole}; {half} left a directory, which the next run swept"
+    whole = f"DIR always complete, {found['old']} times the old one and {found['new']} times the new one"
+    return f"{killed}; {whole}; {half} left a directory, which the next run removed"
 
 
 def full_file_systems(proof):
-    """Packs where there is no room: exit code 2 with path and remedy, and what was there before is there after."""
+    """Packs without enough disk space: exit code 2 with path and remedy, and existing output is unchanged."""
     older_layers, beside = proof.temp / "older", proof.temp / "beside"
     older = pack_other(proof, older_layers)
     zips, files = (sum(pages(path.stat().st_size) for path in paths) for paths in (proof.zips, proof.packed.iterdir()))
     times = 0
 
     def pack_there(place, room, seed=None):
-        """Packs with a full file system for a place; gives what layerfit said, the directory with DIR, and that place."""
+        """Packs with a full file system at `place`; returns the finished process, the directory with DIR, and that place."""
         nonlocal times
         times += 1
         shutil.rmtree(beside, ignore_errors=True)
@@ -767,20 +769,20 @@ def full_file_systems(proof):
     def fails_whole(place, room, seed=None):
         done, output, after = pack_there(place, room, seed)
         what = f"{place} with room for {room} bytes"
-        require_same(done.returncode, 2, f"{what}: exit code and the one that says it cannot be done")
+        require_same(done.returncode, 2, f"{what}: exit code and that of a failed run")
         for words in ("No space left", str(proof.temp / "full"), "help: free some space"):
             require(words in done.stderr, f"{what}: its message has no {words!r}: {done.stderr}")
-        require_same(os.listdir(output), ["layers"], f"{what}: what is beside DIR and expected")
-        require_same(whole_directory(output / "layers"), older, f"{what}: zips there and those from before")
+        require_same(os.listdir(output), ["layers"], f"{what}: entries beside DIR and expected")
+        require_same(whole_directory(output / "layers"), older, f"{what}: zips now and before")
         if place != "-o":
-            require_same(os.listdir(after), [], f"{what}: what is left and expected")
+            require_same(os.listdir(after), [], f"{what}: files left behind and expected")
 
-    # Into the zips there is no room, or for some of them, or for all and not for what is written after them.
+    # There is no room for the zips, or for some of them, or for all but not for the files written after them.
     for share in (*ROOM, 1):
         fails_whole("-o", int(share * zips), beside)
     for share in ROOM:
         fails_whole("TMPDIR", int(share * zips))
-    # The cache is only ever a shortcut: nothing fails, and nothing half-written stays.
+    # The cache is optional: nothing fails, and no unfinished entry stays.
     for share in ROOM:
         room = int(share * zips)
         done, output, after = pack_there("XDG_CACHE_HOME", room)
@@ -788,27 +790,27 @@ def full_file_systems(proof):
         require_same(done.returncode, proof.pack_exit, f"{what}: exit code and that of the first pack")
         require_same(whole_directory(output / "layers"), proof.sha256, f"{what}: zips and those without it")
         entries = [path for path in walk(after) if path.rpartition("/")[2].startswith(".new-")]
-        require_none(entries, "entries of the cache are half-written")
+        require_none(entries, "entries of the cache are unfinished")
         environment = {**os.environ, "XDG_CACHE_HOME": str(after)}
         words = [word for word in pack_command(proof, beside / "layers") if word != "--no-cache"]
         timed(words, proof.pack_exit, env=environment)
         require_same(whole_directory(beside / "layers"), proof.sha256, f"{what}: zips of the next run and without it")
-    # With as much room as is needed it works, so it was the room.
+    # With enough room it works, so the failures were due to disk space.
     done, output, _ = pack_there("-o", files, beside)
     require_same(done.returncode, proof.pack_exit, "exit code with enough room and that of the first pack")
     require_same(whole_directory(output / "layers"), proof.sha256, "zips with enough room and those of the first pack")
-    return f"{times} packs with too little room for DIR, TMPDIR or the cache, or just enough: all whole, with path and remedy"
+    return f"{times} runs with too little or just enough room for DIR, TMPDIR or the cache: all complete, with path and remedy"
 
 
 def pages(length):
-    """The bytes that a file takes in memory."""
+    """The bytes that a file of this length occupies on a tmpfs."""
     return -(-length // PAGE) * PAGE
 
 
 def on_a_full_file_system(proof, full, room, seed, command, environment):
-    """Runs a program where the directory `full` has, besides a copy of `seed`, room for so many bytes.
+    """Runs a program where the directory `full` has room for `room` bytes besides a copy of `seed`.
 
-    Gives what became of it, and a copy of what is in `full` then: the file system itself is seen in there alone.
+    Returns the finished process, and a copy of `full`: the file system is only visible in the program's namespace.
     """
     after = proof.temp / "full-after"
     for path in (full, after):
@@ -829,7 +831,7 @@ def on_a_full_file_system(proof, full, room, seed, command, environment):
     """
     done = run([*space, "bash", "-c", script, "bash", size, full, after, seed or "", *command], env=environment)
     if done.returncode not in (0, 1, 2):
-        reason = f"no tmpfs can be mounted here: {last_line(done.stderr)}"
+        reason = f"cannot mount a tmpfs: {last_line(done.stderr)}"
         raise Skipped(reason) if done.returncode in (1, MISSING) else Failed(reason)
     return done, after
 
@@ -845,14 +847,14 @@ def foreign_files_survive(proof):
         pack_again(proof, output)
         for path, text in files.items():
             name = path.relative_to(output)
-            require(path.is_file() and path.read_text() == text, f"{name} is gone or changed after another pack")
+            require(path.is_file() and path.read_text() == text, f"{name} is missing or changed after packing again")
     require_same(whole_directory(output), proof.sha256, "zips beside other files and without them")
-    return f"{', '.join(str(path.relative_to(output)) for path in files)} are there after two more packs"
+    return f"{', '.join(str(path.relative_to(output)) for path in files)} are unchanged after packing twice more"
 
 
 def tree_is_unchanged(proof):
     same = digest_of(proof.tree) == proof.digest
-    require(same, "names, modes, sizes, times or links in the tree are other than before")
+    require(same, "names, modes, sizes, times or links in the tree have changed")
     return f"names, modes, sizes, times and links are as before ({proof.digest[:16]}...)"
 
 
@@ -863,15 +865,15 @@ CHECKS = (
     content_is_what_is_kept,
     same_bytes_every_time,
     check_agrees_with_plan,
-    zips_of_zip_are_told,
+    zips_made_by_hand_are_checked,
     too_small_is_refused,
     r_works,
     r_works_in_the_image,
     packages_are_as_r_says,
-    dropping_frees_what_was_said,
+    dropping_frees_what_was_reported,
     r_reads_the_same_values,
     r_does_what_its_examples_did,
-    the_loader_says_the_same,
+    the_loader_agrees,
     analyze_and_ldd,
     speed,
     size,
@@ -883,7 +885,7 @@ CHECKS = (
 )
 
 
-# Those that others need, or that are the point of all: run with --only too.
+# Those that others need, or that are essential: they run with --only, too.
 ALWAYS = (pack_and_its_memory, plan_says_what_pack_writes, content_is_what_is_kept, tree_is_unchanged)
 
 
@@ -899,7 +901,7 @@ def arguments():
     words = sys.argv[1:]
     end = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(
-        description="Prove on a real tree that layerfit does what it says.",
+        description="Verify layerfit's promises on a real tree.",
         usage="prove.py [--layerfit BIN] [--loader-truth BIN] [--r-libs PATH] [--kills N] [--examples] [--no-speed] "
         "[--only NAME]... TREE [-- LAYERFIT OPTIONS...]",
     )
@@ -909,21 +911,21 @@ def arguments():
         help="the built example of this name (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--r-libs", metavar="PATH", help="R_LIBS for r-works.sh, below /opt")
-    parser.add_argument("--kills", metavar="N", type=int, default=0, help="kill so many runs, at random moments")
+    parser.add_argument("--kills", metavar="N", type=int, default=0, help="kill N runs at random moments")
     parser.add_argument("--examples", action="store_true", help="run the examples in R's help pages, which takes minutes")
     checks.add_arguments(parser, CHECKS)
-    parser.add_argument("--no-speed", action="store_true", help="do not compare times, on a busy machine")
+    parser.add_argument("--no-speed", action="store_true", help="skip the checks of speed, on a busy machine")
     parser.add_argument("tree", metavar="TREE", type=Path, help="the directory that will be /opt")
     given = parser.parse_args(words[:end])
     given.options = words[end + 1 :]
     given.layerfit = shutil.which(given.layerfit)
     if not given.layerfit:
-        parser.error("there is no layerfit to run: build it (cargo build --release) or name it with --layerfit")
+        parser.error("layerfit was not found: build it (cargo build --release), or name it with --layerfit")
     if not given.tree.is_dir():
-        parser.error(f"{given.tree} is no directory")
+        parser.error(f"{given.tree} is not a directory")
     for word in given.options:
         if word.split("=")[0] in RESERVED:
-            parser.error(f"{word}: prove gives this one itself")
+            parser.error(f"{word}: prove.py sets this option itself")
     return given
 
 

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Try `layerfit publish` and `layerfit pack --template` with the real AWS CLI, against a server that speaks for AWS.
+"""Test `layerfit publish` and `layerfit pack --template` with the real AWS CLI and a local AWS server.
 
-Layers of a small tree are packed and published by the AWS CLI (version 1, from PyPI) to a moto server that this script
-starts on the loopback interface; what AWS has then is asked for with the CLI itself, and compared with the zips. The
-templates are held against cfn-lint. All three are installed from PyPI into an environment of their own, under target/, when
-they are not there.
+Layers of a small tree are packed and published with the AWS CLI (version 1, from PyPI) to a moto server on the loopback
+interface; the CLI then reads back what the server has, which is compared with the zips. Templates are checked by cfn-lint.
+All three are installed from PyPI into a virtual environment under target/ if they are missing.
 
-Every check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: one
-did; 2: wrong call; 77: something is missing and cannot be installed.
+Each check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: some
+failed; 2: wrong arguments; 77: something is missing and cannot be installed.
 """
 
 import argparse
@@ -34,16 +33,16 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "target/publish-works"
 PACKAGES = ("awscli==1.46.3", "moto[server]==5.2.5", "cfn-lint==1.58.0")
 REGION = "eu-central-1"
-# What layerfit takes for too large to be sent in a request (rules/limits.toml).
+# Maximum size of a direct upload, in bytes (rules/limits.toml).
 DIRECT = 52_428_800
-# Documented examples, which are nobody's credentials.
+# The example credentials of AWS's documentation.
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-# The most that one command may take, in seconds.
+# The time limit of a command, in seconds.
 PATIENCE = 120
 
 
 class Bench:
-    """A server that speaks for AWS, a home with nothing in it, and trees to pack."""
+    """A local AWS server, an empty home directory, and trees to pack."""
 
     def __init__(self, layerfit, temp):
         self.layerfit, self.temp, self.number = layerfit, temp, 0
@@ -51,7 +50,7 @@ class Bench:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{port}"
-        # Only what the programs need, and nothing of the user's: no profile, no credentials, no proxy.
+        # Only what the programs need: none of the user's profiles, credentials or proxies.
         self.environment = {
             "PATH": f"{HOME / 'bin'}:{os.environ['PATH']}",
             "HOME": str(temp / "home"),
@@ -83,19 +82,19 @@ class Bench:
         self.log.close()
 
     def reset(self):
-        """AWS as it was at the beginning: with nothing."""
+        """Deletes everything that the server has."""
         request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")
         urllib.request.urlopen(request, timeout=30).close()
 
     def aws(self, *arguments):
-        """What the CLI answers."""
+        """The output of the CLI."""
         command = ["aws", *arguments, "--endpoint-url", self.endpoint, "--output", "json"]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE)
         require(done.returncode == 0, f"aws {' '.join(arguments[:2])}: {done.stderr}")
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def run(self, *arguments, code=0, endpoint=True, **environment):
-        """Runs layerfit; gives what it writes to stdout and to stderr."""
+        """Runs layerfit; returns its stdout and stderr."""
         command = [self.layerfit, *map(str, arguments)]
         if endpoint and arguments[0] == "publish":
             command += ["--endpoint-url", self.endpoint]
@@ -106,11 +105,11 @@ class Bench:
         return done.stdout, done.stderr
 
     def published(self, *arguments, **environment):
-        """Publishes; gives what layerfit says of it."""
+        """Publishes; returns what layerfit prints as JSON."""
         return json.loads(self.run("publish", *arguments, "--format", "json", **environment)[0])
 
     def tree(self, **packages):
-        """A tree with R packages of these contents, and layers of it: one for each package."""
+        """A tree of R packages with this content."""
         self.number += 1
         tree = self.temp / f"opt-{self.number}"
         for name, content in packages.items():
@@ -124,7 +123,7 @@ class Bench:
         return tree
 
     def pack(self, tree, name, *arguments):
-        """Packs a tree into layers that are called after its packages; gives their directory."""
+        """Packs a tree into one layer per package, with the package's name; returns their directory."""
         names = sorted(path.name for path in (tree / "library").iterdir())
         layers = "".join(f'[[layer]]\nname = "{name.replace(".", "-")}"\nholds = ["pkg:{name}"]\n\n' for name in names)
         config = self.temp / f"{name}.toml"
@@ -165,7 +164,7 @@ class Bench:
         return [layer["Arn"] for layer in found]
 
     def foreign(self, name):
-        """A layer that somebody else published."""
+        """Publishes a layer that is not layerfit's; returns its ARN."""
         zip_ = self.temp / f"{name}.zip"
         with zipfile.ZipFile(zip_, "w") as archive:
             archive.writestr(name, name)
@@ -185,7 +184,7 @@ def noise(seed, length):
 
 
 def what_is_new_is_published(bench):
-    """All layers the first time, none the second, one after a change of one package."""
+    """All layers the first time, none the second, one after one package changed."""
     tree = bench.tree(a=b"one", b=b"two")
     layers = bench.pack(tree, "layers")
     arguments = [layers, "--prefix", "my-", "--description", "R, 'quoted' $HOME", "--license-info", "MIT"]
@@ -211,13 +210,13 @@ def what_is_new_is_published(bench):
     require((layers / "layers.json").exists(), "pack left layers.json behind")
     changed = bench.published(*arguments)
     require_same([layer["published"] for layer in changed["layers"]], [False, True], "after a change")
-    require_same(bench.versions("my-a")[0], [1], "versions of what did not change")
-    require_same(bench.versions("my-b"), ([1, 2], sha256(layers / "b.zip")), "versions of what did")
+    require_same(bench.versions("my-a")[0], [1], "versions of the unchanged layer")
+    require_same(bench.versions("my-b"), ([1, 2], sha256(layers / "b.zip")), "versions of the changed layer")
     return "2 of 2 layers, then none, then the 1 that changed"
 
 
 def the_function_gets_them(bench):
-    """A function's layers are replaced, those of others stay, and one that is not packed any more goes."""
+    """A function's layers are replaced, other layers stay, and a layer that is no longer packed is removed."""
     below, above = bench.foreign("below"), bench.foreign("above")
     tree = bench.tree(a=b"one", b=b"two", c=b"three")
     layers = bench.pack(tree, "layers")
@@ -228,7 +227,7 @@ def the_function_gets_them(bench):
     require_same(first["function"], {"name": "f", "layers": [below, *arns], "updated": True}, "what is said")
     require("function" not in json.loads((layers / "layers.json").read_text()), "layers.json has the function")
 
-    # Another layer of somebody's above ours; then a package changes.
+    # Another layer is added above ours; then a package changes.
     bench.aws("lambda", "update-function-configuration", "--function-name", "f", "--layers", below, *arns, above)
     (tree / "library/b/data.bin").write_bytes(b"changed")
     layers = bench.pack(tree, "layers")
@@ -237,18 +236,18 @@ def the_function_gets_them(bench):
     require(expected[2] != arns[1], "b was not published")
     require_same(bench.layers_of("f"), expected, "layers after a change")
     again = bench.published(layers, "--function", "f")
-    require_same(again["function"]["updated"], False, "updated without need")
+    require_same(again["function"]["updated"], False, "updated unnecessarily")
 
     shutil.rmtree(tree / "library/c")
     layers = bench.pack(tree, "layers")
     third = bench.published(layers, "--function", "f")
     require_same(third["retired"], ["c"], "retired")
     require_same(bench.layers_of("f"), [*expected[:3], above], "layers without c")
-    return "ours replaced between those of others; one that was ours gone"
+    return "ours are replaced between other layers; one that was ours is removed"
 
 
 def what_the_function_cannot_use_is_refused(bench):
-    """A function that would have six layers, or is for another architecture: nothing is published."""
+    """If a function would have six layers, or has a different architecture, nothing is published."""
     layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers")
     bench.function("f", [bench.foreign(f"other{number}") for number in range(4)])
     before = bench.layers_of("f")
@@ -262,9 +261,9 @@ def what_the_function_cannot_use_is_refused(bench):
 
 
 def large_zips_go_by_s3(bench):
-    """A zip over the limit of a request goes through the bucket, and only that."""
+    """Only a zip too large for a direct upload goes through the bucket."""
     tree = bench.tree(big=noise(1, DIRECT + 1), small=b"one")
-    layers = bench.pack(tree, "layers", "--max-zipped", "250MB", "--level", "fast")
+    layers = bench.pack(tree, "layers", "--max-zipped", "250MiB", "--level", "fast")
     _, said = bench.run("publish", layers, code=2)
     require("--s3-bucket" in said, said)
     require_same(bench.versions("small")[0], [], "versions although one layer cannot be sent")
@@ -276,11 +275,11 @@ def large_zips_go_by_s3(bench):
     keys = [object_["Key"] for object_ in bench.aws("s3api", "list-objects-v2", "--bucket", "bucket")["Contents"]]
     require_same(keys, [key], "what is in the bucket")
     require_same(bench.versions("big"), ([1], sha256(layers / "big.zip")), "the large layer")
-    return f"{(layers / 'big.zip').stat().st_size} bytes by the bucket, the small layer in the request"
+    return f"{(layers / 'big.zip').stat().st_size} bytes through the bucket, the small layer directly"
 
 
 def a_dry_run_changes_nothing(bench):
-    """What it prints does in a shell what publish would have done."""
+    """The printed script does what publish would have done."""
     layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers it's")
     other = bench.foreign("other")
     bench.function("f", [other])
@@ -302,13 +301,13 @@ def a_dry_run_changes_nothing(bench):
     require("# nothing to do" in script and "aws" not in script, script)
     after = bench.published(*arguments)
     require_same([layer["published"] for layer in after["layers"]], [False, False], "published after the script")
-    return "and its script does it"
+    return "and its script publishes"
 
 
 def a_killed_run_can_be_run_again(bench):
-    """Killed when one of three layers is there: the next run publishes the other two."""
+    """Killed after one of three layers was published: the next run publishes the other two."""
     layers = bench.pack(bench.tree(a=b"one", b=b"two", c=b"three"), "layers")
-    # The CLI, but it waits before the second layer, so that the kill finds publish between two of them.
+    # The CLI, but it waits before the second layer, so that publish is killed between two layers.
     slow, waiting = bench.temp / "slow-aws", bench.temp / "waiting"
     slow.write_text(
         f'#!/bin/sh\ncase "$*" in *publish-layer-version*"--layer-name b"*) touch {waiting}; exec sleep 60;; esac\n'
@@ -323,7 +322,7 @@ def a_killed_run_can_be_run_again(bench):
     while not waiting.exists() and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     require(waiting.exists(), f"it ended before the second layer: {run.poll()}")
-    # The whole group, as Ctrl-C in a terminal does: the CLI ends with it.
+    # The whole process group, so that the CLI ends too.
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     require_same([bench.versions(name)[0] for name in "abc"], [[1], [], []], "versions when it was killed")
@@ -331,7 +330,7 @@ def a_killed_run_can_be_run_again(bench):
     again = bench.published(layers)
     require_same([layer["published"] for layer in again["layers"]], [False, True, True], "published by the next run")
     require_same([bench.versions(name)[0] for name in "abc"], [[1], [1], [1]], "versions after the next run")
-    return "the next run publishes what is missing, and nothing twice"
+    return "the next run publishes what is missing, nothing twice"
 
 
 def what_is_not_as_the_manifest_says_is_refused(bench):
@@ -345,22 +344,22 @@ def what_is_not_as_the_manifest_says_is_refused(bench):
 
 
 def credentials_are_not_shown(bench):
-    """Keys are in no output, whatever the CLI writes."""
+    """No output contains keys, whatever the CLI writes."""
     layers = bench.pack(bench.tree(a=b"one"), "layers")
-    # --debug writes the request with the key's identifier and the signature.
+    # --debug writes the request with the access key id and the signature.
     loud = bench.temp / "loud-aws"
     loud.write_text(f'#!/bin/sh\n{HOME / "bin/aws"} "$@" --debug >/dev/null\necho "secret $AWS_SECRET_ACCESS_KEY" >&2\nexit 255\n')
     loud.chmod(0o755)
     out, said = bench.run("publish", layers, "--aws", loud, code=2)
-    require("AWS4-HMAC-SHA256" in said and "[redacted]" in said, "the CLI's own words are not shown")
+    require("AWS4-HMAC-SHA256" in said and "[redacted]" in said, "the CLI's own messages are not shown")
     for secret in (KEY, SECRET):
         require(secret not in out + said, "a credential is shown")
-    # A key that nothing signs well, and none at all.
+    # No credentials, and a profile that does not exist.
     _, said = bench.run("publish", layers, code=2, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
-    require("redentials" in said and "help: give the AWS CLI credentials" in said, said)
+    require("redentials" in said and "help: set up credentials for the AWS CLI" in said, said)
     _, said = bench.run("publish", layers, "--profile", "nobody", code=2)
     require("nobody" in said and "aws configure list-profiles" in said, said)
-    return "redacted in what the CLI says; none and a wrong profile have a remedy"
+    return "redacted in the CLI's messages; missing credentials and a wrong profile have a remedy"
 
 
 def the_cli_has_to_be_there(bench):
@@ -368,14 +367,14 @@ def the_cli_has_to_be_there(bench):
     empty = bench.temp / "empty"
     empty.mkdir()
     _, said = bench.run("publish", layers, code=2, PATH=str(empty))
-    require("aws: there is no such program" in said and "--aws PATH" in said, said)
+    require("aws: no such program" in said and "--aws PATH" in said, said)
     _, said = bench.run("publish", layers, "--endpoint-url", "http://127.0.0.1:9", endpoint=False, code=2, AWS_MAX_ATTEMPTS="1")
     require("Could not connect" in said and "--endpoint-url" in said, said)
-    return "and to reach AWS"
+    return "and must reach AWS"
 
 
 def the_configuration_says_it(bench):
-    """[publish] of layerfit.toml, with the command line before it."""
+    """[publish] of layerfit.toml, which the command line overrides."""
     layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers")
     config = bench.temp / "publish.toml"
     config.write_text('[publish]\nprefix = "team-"\nnames = { a = "r" }\nlicense-info = "MIT"\n')
@@ -391,7 +390,7 @@ def the_configuration_says_it(bench):
 
 
 def the_template_is_sound(bench):
-    """cfn-lint has nothing to say of templates, but that a runtime is old (W2531)."""
+    """cfn-lint reports nothing about templates, except that a runtime is old (W2531)."""
     tree = bench.tree(**{"a": b"one", "b.c": b"two", "bC": b"three"})
     for runtime in ("provided.al2023", "provided.al2"):
         template = bench.temp / f"{runtime}.yaml"
@@ -399,11 +398,11 @@ def the_template_is_sound(bench):
         old = ["--ignore-checks", "W2531"] if runtime == "provided.al2" else []
         done = subprocess.run([HOME / "bin/cfn-lint", template, *old], capture_output=True, text=True, timeout=PATIENCE)
         require(done.returncode == 0 and not done.stdout.strip(), f"cfn-lint of {runtime}: {done.stdout}{done.stderr}")
-    # That it would have something to say of one that is wrong.
+    # cfn-lint does report a template that is wrong.
     wrong = bench.temp / "wrong.yaml"
     wrong.write_text(template.read_text().replace("!Ref LayerA", "!Ref LayerX"))
     done = subprocess.run([HOME / "bin/cfn-lint", wrong], capture_output=True, text=True, timeout=PATIENCE)
-    require(done.returncode != 0, "cfn-lint accepts a layer that there is not")
+    require(done.returncode != 0, "cfn-lint accepts a layer that does not exist")
     return "for two runtimes, without errors or warnings"
 
 

@@ -1,4 +1,4 @@
-"""Environments under target/ with packages from PyPI, for the scripts that try layerfit with other people's tools."""
+"""Virtual environments under target/ with packages from PyPI, for the scripts that test layerfit with third-party tools."""
 
 import os
 import subprocess
@@ -12,27 +12,27 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Unavailable(Skipped):
-    """The packages cannot be had."""
+    """The packages cannot be installed."""
 
 
 def environment(name, packages):
-    """Makes target/NAME, when it does not have just these packages; gives the directory of its programs."""
+    """Creates target/NAME unless it has exactly these packages; returns the directory of its programs."""
     home = ROOT / "target" / name
     stamp = home / "installed"
     if not stamp.exists() or stamp.read_text() != "\n".join(packages):
         try:
             venv.create(home, with_pip=True, clear=True)
         except subprocess.CalledProcessError as error:
-            raise Unavailable(f"no environment for Python can be made (package python3-venv): {error}") from error
+            raise Unavailable(f"cannot create a virtual environment (package python3-venv): {error}") from error
         install = [home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
         if subprocess.run(install).returncode:
-            raise Unavailable(f"{', '.join(packages)} cannot be installed from PyPI")
+            raise Unavailable(f"cannot install {', '.join(packages)} from PyPI")
         stamp.write_text("\n".join(packages))
     return home / "bin"
 
 
 def programs(name, packages):
-    """As `environment`; without the packages the script ends."""
+    """Like `environment`, but ends the script if the packages cannot be installed."""
     try:
         return environment(name, packages)
     except Unavailable as why:
@@ -41,7 +41,7 @@ def programs(name, packages):
 
 
 def enter(name, packages):
-    """Goes on in the environment, so that the script can import the packages."""
+    """Restarts the script in the environment, so that it can import the packages."""
     python = programs(name, packages) / "python"
     if Path(sys.prefix).resolve() != python.parent.parent.resolve():
         os.execv(python, [python, *sys.argv])

@@ -1,4 +1,4 @@
-//! `layerfit publish`: its options, with layerfit.toml behind them, and how the outcome is printed.
+//! `layerfit publish`: its options, with layerfit.toml for those not given, and how the outcome is printed.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::output;
 use super::work::configuration;
 use crate::base::error::{Error, Result};
 use crate::publish;
-use crate::publish::plan::How;
+use crate::publish::plan::PublishOptions;
 use crate::publish::{Aws, Outcome, Request};
 
 pub(super) fn run(arguments: &PublishArgs) -> Result<Exit> {
@@ -54,12 +54,12 @@ fn request(arguments: &PublishArgs, config: &Config) -> Result<Request> {
             help: format!("name it: --s3-bucket BUCKET, or s3-bucket in [publish] of {NAME}"),
         });
     }
-    // A bucket's objects are named by URLs: the CLI would not read these as they are meant.
+    // The bucket becomes a part of s3:// URLs, which the AWS CLI would misread with these.
     let odd = |text: &String| text.is_empty() || text.contains(['/', '?', '#']) || text.contains(char::is_whitespace);
     if let Some(bucket) = bucket.iter().find(|bucket| odd(bucket)) {
         return Err(Error::Usage {
             message: format!("--s3-bucket {bucket:?}: not the name of a bucket"),
-            help: "give the name alone; --s3-prefix is the prefix for keys".to_owned(),
+            help: "give the name only; the prefix for keys is --s3-prefix".to_owned(),
         });
     }
     let runtimes = if arguments.compatible_runtimes.is_empty() {
@@ -70,7 +70,7 @@ fn request(arguments: &PublishArgs, config: &Config) -> Result<Request> {
     Ok(Request {
         prefix: arguments.prefix.clone().or_else(|| file.prefix.clone()).unwrap_or_default(),
         names: file.names.clone(),
-        how: How {
+        options: PublishOptions {
             description: arguments.description.clone().or_else(|| file.description.clone()),
             license: arguments.license_info.clone().or_else(|| file.license_info.clone()),
             runtimes,

@@ -1,5 +1,5 @@
-//! The invoke endpoint: what `aws lambda invoke --endpoint-url` talks to (AWS Lambda API, Invoke). The name of the function
-//! can be any. Events wait for each other: there is one execution environment.
+//! The invoke endpoint: what `aws lambda invoke --endpoint-url` talks to (AWS Lambda API, Invoke). It accepts any function
+//! name. Events are queued: there is one execution environment.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,20 +11,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::execution::Event;
 use super::http;
-use super::http::NoBody;
+use super::http::BodyError;
 use super::outcome;
-use super::runtime_api::MOST_EVENT_BYTES;
+use super::runtime_api::MAX_EVENT_BYTES;
 
-/// The most bytes of an event that nobody waits for (AWS Lambda quotas: 1 MB for asynchronous invocations).
-const MOST_ASYNCHRONOUS_BYTES: usize = 1 << 20;
+/// Maximum size of the event of an asynchronous invocation, in bytes (AWS Lambda quotas: 1 MB).
+const MAX_ASYNCHRONOUS_BYTES: usize = 1 << 20;
 
-/// An event that has come, and where to send its answer; nowhere, when nobody waits for it.
+/// An event that was received, and where to send its answer; `None` for an asynchronous invocation.
 pub(super) struct Job {
     pub event: Event,
     pub answer: Option<oneshot::Sender<outcome::Answer>>,
 }
 
-/// Serves the endpoint; every event goes to `jobs`.
+/// Serves the endpoint; every event is sent to `jobs`.
 pub(super) async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job>) {
     http::serve(listener, move |request| answer(request, jobs.clone())).await;
 }
@@ -33,20 +33,20 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
     let path = request.uri().path();
     let name = path.strip_prefix("/2015-03-31/functions/").and_then(|rest| rest.strip_suffix("/invocations"));
     if name.is_none_or(|name| name.is_empty() || name.contains('/')) {
-        let message = format!("There is no {path} here: only /2015-03-31/functions/NAME/invocations");
+        let message = format!("No such path: {path}; only /2015-03-31/functions/NAME/invocations is served");
         return refuse(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message);
     }
     if request.method() != Method::POST {
-        return refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowedException", "Only POST is allowed here");
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowedException", "Only POST is allowed");
     }
     let header = |name| http::header(&request, name).map(str::to_owned);
     let kind = header("x-amz-invocation-type").unwrap_or_else(|| "RequestResponse".to_owned());
     let tail = header("x-amz-log-type").is_some_and(|kind| kind == "Tail");
     let limit = match kind.as_str() {
-        "RequestResponse" | "DryRun" => MOST_EVENT_BYTES,
-        "Event" => MOST_ASYNCHRONOUS_BYTES,
+        "RequestResponse" | "DryRun" => MAX_EVENT_BYTES,
+        "Event" => MAX_ASYNCHRONOUS_BYTES,
         other => {
-            let message = format!("{other} is no invocation type: RequestResponse, Event or DryRun");
+            let message = format!("{other} is not an invocation type: use RequestResponse, Event or DryRun");
             return refuse(StatusCode::BAD_REQUEST, "InvalidParameterValueException", &message);
         }
     };
@@ -60,20 +60,20 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
     };
     let payload = match http::body(request.into_body(), limit).await {
         Ok(payload) => payload,
-        Err(NoBody::TooLarge(bytes)) => {
+        Err(BodyError::TooLarge(bytes)) => {
             let message =
                 format!("{bytes} byte payload is too large for the {kind} invocation type (limit {limit} bytes)");
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message);
         }
-        Err(NoBody::Broken) => {
-            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", "It broke off");
+        Err(BodyError::Incomplete) => {
+            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", "The request body is incomplete");
         }
     };
     if let Some(why) = not_json(&payload) {
         let message = format!("Could not parse request body into json: {why}");
         return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &message);
     }
-    // No event is an empty object, as Lambda has it.
+    // An empty body is an empty object, as in Lambda.
     let payload = if payload.is_empty() { b"{}".to_vec() } else { payload };
     let event = Event { payload, client_context: context };
     match kind.as_str() {
@@ -106,7 +106,7 @@ fn answered(answer: outcome::Answer, tail: bool) -> http::Answer {
     response
 }
 
-/// Why an event is no JSON; nothing at all is fine.
+/// Why an event is not JSON; an empty one is accepted.
 pub(super) fn not_json(payload: &[u8]) -> Option<String> {
     if payload.is_empty() {
         return None;

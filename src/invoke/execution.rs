@@ -1,9 +1,9 @@
-//! An execution environment: starts the function when there is none, gives it one event after the other, watches time and
-//! memory, and says what came of it.
+//! An execution environment: starts the function if it is not running, sends it one event after the other, watches time and
+//! memory, and returns the outcome.
 //!
-//! As in Lambda: up to ten seconds of start are not counted against the timeout, and a start that takes longer begins again
-//! at the expense of the first event; an invocation is over when the function asks for the next event; a function that ran
-//! out of time or memory, or ended, is started anew for the next event.
+//! As in Lambda: up to ten seconds of the init phase do not count against the timeout, and an init phase that takes longer is
+//! repeated within the timeout of the first event; an invocation is over when the function asks for the next event; a
+//! function that ran out of time or memory, or exited, is restarted for the next event.
 
 use std::io::Write;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use super::inside::BOOTSTRAPS;
 use super::log::{Log, Report, missing_library};
 use super::memory::Meter;
 use super::outcome::{Answer, Failure, signal_name};
-use super::runtime_api::{Invocation, MOST_RESPONSE_BYTES, RuntimeApi, Said};
+use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall};
 use super::sandbox;
 use super::sandbox::Sandbox;
 use super::spec::{Message, Spec};
@@ -29,14 +29,14 @@ use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 
-/// How long a function may take until it asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda
-/// Developer Guide, Lambda execution environment).
+/// Time limit until the function asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda Developer
+/// Guide, Lambda execution environment).
 const INIT: Duration = Duration::from_secs(10);
 
-/// How often memory is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+/// The interval of memory samples.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// An event, and what its sender says beside it.
+/// An event, and the client context sent with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
     /// The event, as JSON.
@@ -45,27 +45,27 @@ pub struct Event {
     pub client_context: Option<String>,
 }
 
-/// A place where a function runs.
+/// An execution environment of a function.
 pub struct Environment {
     function: Function,
     layers: Mounted,
     code: Mounted,
-    /// Where the sandbox's root is put together.
+    /// Where the sandbox's root is assembled.
     root: Temporary,
     log: Log,
     running: Option<Running>,
     invocations: u64,
 }
 
-/// A function that runs.
+/// A running function.
 struct Running {
     sandbox: Sandbox,
     api: RuntimeApi,
     meter: Option<Meter>,
     ticks: Interval,
-    /// What was written before process 1 of the sandbox ran, which is why it does not.
-    before: Vec<u8>,
-    /// What the function writes.
+    /// Output from before process 1 of the sandbox ran: why the sandbox could not be created.
+    startup_output: Vec<u8>,
+    /// Output of the function.
     log: ChildStderr,
     log_ended: bool,
     /// Whether process 1 has ended.
@@ -73,40 +73,42 @@ struct Running {
     limit: u64,
 }
 
-/// What can happen while something is waited for.
+/// What can happen while the function runs.
 #[derive(Debug)]
 enum SandboxEvent {
-    Said(Said),
+    /// The function called the Runtime API.
+    Called(RuntimeCall),
+    /// The inside of the sandbox sent a message, or has ended.
     Inside(Option<Message>),
     TimedOut,
     OutOfMemory,
 }
 
-/// An invocation that is over.
-struct Done {
-    end: End,
+/// A finished invocation.
+struct Finished {
+    end: PhaseEnd,
     began: Instant,
     init_ms: Option<f64>,
 }
 
-/// How the wait for the first event, or an invocation, ended.
-enum End {
-    /// The function asks for the (next) event.
-    Next(Option<Said>),
-    /// It has failed.
+/// How an init or invoke phase ended.
+enum PhaseEnd {
+    /// The function asks for the next event; after an invoke phase, with its response or error.
+    Next(Option<RuntimeCall>),
+    /// It failed; with the error that it sent, if any.
     Failed(Failure, Option<Vec<u8>>),
-    /// There was no time left.
+    /// It timed out.
     TimedOut,
-    /// It had ended before it was given the event.
+    /// It had exited before it got the event.
     Gone,
 }
 
 impl Environment {
-    /// Unzips layers and code. Gives what is wrong with the zips, too: that much of them is not there. The log goes to
-    /// `sink` as it is written.
+    /// Unzips layers and code; also returns what is wrong with the zips, which is left out. The log goes to `sink` as it is
+    /// written.
     ///
     /// # Errors
-    /// When layers or code cannot be read, or there is no room to unzip them.
+    /// When layers or code cannot be read or unzipped.
     pub fn new(function: Function, sink: Box<dyn Write + Send>) -> Result<(Self, Vec<Finding>)> {
         let (layers, mut findings) = extract::layers(&function.layers)?;
         let root = Temporary::new()?;
@@ -119,103 +121,103 @@ impl Environment {
         };
         root.empty("root")?;
         if let Some(trace) = &function.trace {
-            // Each start of the function appends to it.
+            // It is emptied here, as each start of the function appends to it.
             std::fs::write(trace, "").map_err(Error::io("write", trace))?;
         }
         let log = Log::new(sink);
         Ok((Self { function, layers, code, root, log, running: None, invocations: 0 }, findings))
     }
 
-    /// Gives the function an event, and waits until it is done with it.
+    /// Sends the function an event, and waits until it has finished.
     ///
     /// # Errors
-    /// When no sandbox can be made here. What is wrong with the function is a [`Failure`].
+    /// When a sandbox cannot be created. What is wrong with the function is a [`Failure`].
     pub async fn invoke(&mut self, event: Event) -> Result<Answer> {
         self.invocations += 1;
-        // Ids are told by their number: the same run has the same log.
+        // Ids are numbered, so the same run has the same log.
         let id = format!("00000000-0000-4000-8000-{:012x}", self.invocations);
         self.log.begin();
-        let Done { end, began, init_ms } = self.until_done(&id, &event).await?;
+        let Finished { end, began, init_ms } = self.init_and_invoke(&id, &event).await?;
         let timeout = self.function.timeout;
         let duration_ms = match end {
-            End::TimedOut => timeout.as_secs_f64() * 1000.0,
+            PhaseEnd::TimedOut => timeout.as_secs_f64() * 1000.0,
             _ => milliseconds(began),
         };
-        let mut most_bytes = 0;
+        let mut peak_bytes = 0;
         if let Some(running) = &mut self.running {
             running.drain(&mut self.log).await;
-            most_bytes = running.meter.as_mut().map_or(0, Meter::look);
+            peak_bytes = running.meter.as_mut().map_or(0, Meter::sample);
         }
-        let (body, content_type, failure) = self.settled(end, &id);
-        let ended = failure.as_ref().is_some_and(is_end);
+        let (body, content_type, failure) = self.response(end, &id);
+        let ended = failure.as_ref().is_some_and(ends_process);
         if ended || self.running.as_ref().is_some_and(|running| running.ended) {
             self.stop().await;
         }
         self.log.line(&format!("END RequestId: {id}"));
-        // An error that a function tells of is no fault of its process, and REPORT does not speak of it.
+        // REPORT does not mention an error that the function itself sent: its process is fine.
         let status = failure.as_ref().filter(|_| ended).map(|failure| match failure.code {
             Code::FunctionTimedOut => ("timeout", None),
             _ => ("error", Some(failure.kind.as_str())),
         });
         let memory_mb = self.function.memory_mb;
-        self.log.report(&Report { id: &id, duration_ms, init_ms, memory_mb, most_bytes, status });
+        self.log.report(&Report { id: &id, duration_ms, init_ms, memory_mb, peak_bytes, status });
         let log_tail = self.log.tail().to_vec();
-        Ok(Answer { request_id: id, body, content_type, failure, log_tail, duration_ms, init_ms, most_bytes })
+        Ok(Answer { request_id: id, body, content_type, failure, log_tail, duration_ms, init_ms, peak_bytes })
     }
 
-    /// Starts the function where it does not run, and gives it the event.
-    async fn until_done(&mut self, id: &str, event: &Event) -> Result<Done> {
+    /// Starts the function if it is not running, and sends it the event.
+    async fn init_and_invoke(&mut self, id: &str, event: &Event) -> Result<Finished> {
         let mut init_ms = None;
         loop {
             let mut began = None;
             if self.running.is_none() {
                 let started = Instant::now();
                 let mut end = self.start(started + INIT, id).await?;
-                if matches!(end, End::TimedOut) {
+                if matches!(end, PhaseEnd::TimedOut) {
                     let took = milliseconds(started);
                     self.log.line(&format!("INIT_REPORT Init Duration: {took:.2} ms\tPhase: init\tStatus: timeout"));
                     self.stop().await;
-                    let again = Instant::now();
-                    began = Some(again);
-                    end = self.start(again + self.function.timeout, id).await?;
+                    let restarted = Instant::now();
+                    began = Some(restarted);
+                    end = self.start(restarted + self.function.timeout, id).await?;
                 } else {
                     init_ms = Some(milliseconds(started));
                 }
-                if !matches!(end, End::Next(_)) {
+                if !matches!(end, PhaseEnd::Next(_)) {
                     self.log.line(&format!("START RequestId: {id} Version: $LATEST"));
-                    return Ok(Done { end, began: began.unwrap_or_else(Instant::now), init_ms });
+                    return Ok(Finished { end, began: began.unwrap_or_else(Instant::now), init_ms });
                 }
             }
             let began = began.unwrap_or_else(Instant::now);
             self.log.line(&format!("START RequestId: {id} Version: $LATEST"));
             let end = self.run(id, event, began).await?;
-            if !matches!(end, End::Gone) {
-                return Ok(Done { end, began, init_ms });
+            if !matches!(end, PhaseEnd::Gone) {
+                return Ok(Finished { end, began, init_ms });
             }
-            // It ended after the last event, when nobody looked.
+            // It exited unnoticed after the last event.
             self.stop().await;
             self.log.begin();
         }
     }
 
-    /// The answer that an end stands for: its body, what that is, and what failed.
-    fn settled(&mut self, end: End, id: &str) -> (Vec<u8>, String, Option<Failure>) {
+    /// The response for a phase that ended: its body, its content type, and what failed.
+    fn response(&mut self, end: PhaseEnd, id: &str) -> (Vec<u8>, String, Option<Failure>) {
         let (body, failure) = match end {
-            End::Next(Some(Said::Response { body, content_type })) => return (body, content_type, None),
-            End::Next(Some(Said::Error { kind, body })) => {
-                let help = self.help("the log above says where it failed");
+            PhaseEnd::Next(Some(RuntimeCall::Response { body, content_type })) => return (body, content_type, None),
+            PhaseEnd::Next(Some(RuntimeCall::Error { kind, body })) => {
+                let help = self.help("the log above shows where it failed");
                 let failure = Failure::of_the_function(Code::FunctionFailed, kind, &body, help);
                 (Some(body), failure)
             }
-            End::Next(Some(Said::TooLarge(bytes))) => (None, too_large(bytes)),
-            End::Failed(mut failure, body) => {
+            PhaseEnd::Next(Some(RuntimeCall::TooLarge(bytes))) => (None, too_large(bytes)),
+            PhaseEnd::Failed(mut failure, body) => {
                 failure.help = self.help(&failure.help);
                 (body, failure)
             }
-            End::TimedOut | End::Next(_) | End::Gone => {
+            PhaseEnd::TimedOut | PhaseEnd::Next(_) | PhaseEnd::Gone => {
                 let message = format!("Task timed out after {:.2} seconds", self.function.timeout.as_secs_f64());
                 self.log.line(&format!("{id} {message}\n"));
-                let help = "give it more time with --timeout, or see in the log what it waited for";
+                let help = "raise --timeout, or see in the log what it was waiting for";
                 (None, Failure::of_lambda(Code::FunctionTimedOut, id, "Sandbox.Timedout", &message, help))
             }
         };
@@ -224,7 +226,7 @@ impl Environment {
     }
 
     /// Starts the function and waits until it asks for its first event.
-    async fn start(&mut self, deadline: Instant, id: &str) -> Result<End> {
+    async fn start(&mut self, deadline: Instant, id: &str) -> Result<PhaseEnd> {
         let api = RuntimeApi::start().await.map_err(Error::io("listen on", "127.0.0.1"))?;
         let spec = Spec {
             root: self.root.path().join("root"),
@@ -233,7 +235,7 @@ impl Environment {
             rootfs: self.function.rootfs.clone(),
             environment: self.function.environment(api.address),
         };
-        let mut ticks = tokio::time::interval(LOOK);
+        let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (sandbox, log) = Sandbox::start(&spec, self.function.trace.as_deref())?;
         let limit = self.function.memory_mb << 20;
@@ -242,7 +244,7 @@ impl Environment {
             api,
             meter: None,
             ticks,
-            before: Vec::new(),
+            startup_output: Vec::new(),
             log,
             log_ended: false,
             ended: false,
@@ -251,38 +253,40 @@ impl Environment {
         let running = self.running.insert(running);
         let mut failed: Option<(Failure, Vec<u8>)> = None;
         loop {
-            match running.happens(deadline, &mut self.log).await {
-                SandboxEvent::Said(Said::Next) => return Ok(End::Next(None)),
-                // It is to exit now, and what it says then is not what Lambda answers.
-                SandboxEvent::Said(Said::InitError { kind, body }) => {
-                    let help = "the log above says where it failed";
+            match running.next_event(deadline, &mut self.log).await {
+                SandboxEvent::Called(RuntimeCall::Next) => return Ok(PhaseEnd::Next(None)),
+                // It should exit now; Lambda responds with this error whatever the exit status is.
+                SandboxEvent::Called(RuntimeCall::InitError { kind, body }) => {
+                    let help = "the log above shows where it failed";
                     failed = Some((Failure::of_the_function(Code::FunctionDoesNotStart, kind, &body, help), body));
                 }
-                SandboxEvent::Said(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
+                SandboxEvent::Called(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
                 SandboxEvent::TimedOut => {
-                    let failed = failed.map(|(failure, body)| End::Failed(failure, Some(body)));
-                    return Ok(failed.unwrap_or(End::TimedOut));
+                    let failed = failed.map(|(failure, body)| PhaseEnd::Failed(failure, Some(body)));
+                    return Ok(failed.unwrap_or(PhaseEnd::TimedOut));
                 }
-                SandboxEvent::OutOfMemory => return Ok(End::Failed(out_of_memory(id, limit), None)),
-                SandboxEvent::Inside(said) => {
+                SandboxEvent::OutOfMemory => return Ok(PhaseEnd::Failed(out_of_memory(id, limit), None)),
+                SandboxEvent::Inside(message) => {
                     if let Some((failure, body)) = failed {
-                        return Ok(End::Failed(failure, Some(body)));
+                        return Ok(PhaseEnd::Failed(failure, Some(body)));
                     }
                     running.drain(&mut self.log).await;
-                    let why = String::from_utf8_lossy(&running.before).into_owned();
-                    return match said {
+                    let why = String::from_utf8_lossy(&running.startup_output).into_owned();
+                    return match message {
                         None if running.sandbox.first.is_none() => Err(sandbox::impossible(&why)),
                         Some(Message::NoRoot(why)) => Err(sandbox::impossible(&why)),
-                        said => Ok(End::Failed(self.ended(id, said, Code::FunctionDoesNotStart), None)),
+                        message => {
+                            Ok(PhaseEnd::Failed(self.exit_failure(id, message, Code::FunctionDoesNotStart), None))
+                        }
                     };
                 }
             }
         }
     }
 
-    /// Gives a function that waits an event, and waits until it asks for the next.
-    async fn run(&mut self, id: &str, event: &Event, began: Instant) -> Result<End> {
-        let Some(running) = &mut self.running else { return Ok(End::Gone) };
+    /// Sends a waiting function an event, and waits until it asks for the next.
+    async fn run(&mut self, id: &str, event: &Event, began: Instant) -> Result<PhaseEnd> {
+        let Some(running) = &mut self.running else { return Ok(PhaseEnd::Gone) };
         let deadline = began + self.function.timeout;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = deadline.saturating_duration_since(Instant::now());
@@ -301,63 +305,66 @@ impl Environment {
         });
         let mut answered = None;
         loop {
-            match running.happens(deadline, &mut self.log).await {
-                SandboxEvent::Said(Said::Next) if answered.is_some() => return Ok(End::Next(answered)),
-                SandboxEvent::Said(said @ (Said::Response { .. } | Said::Error { .. } | Said::TooLarge(_))) => {
-                    answered = Some(said);
+            match running.next_event(deadline, &mut self.log).await {
+                SandboxEvent::Called(RuntimeCall::Next) if answered.is_some() => return Ok(PhaseEnd::Next(answered)),
+                SandboxEvent::Called(
+                    call @ (RuntimeCall::Response { .. } | RuntimeCall::Error { .. } | RuntimeCall::TooLarge(_)),
+                ) => {
+                    answered = Some(call);
                 }
-                SandboxEvent::Said(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
-                SandboxEvent::TimedOut => return Ok(End::TimedOut),
-                SandboxEvent::OutOfMemory => return Ok(End::Failed(out_of_memory(id, running.limit), None)),
-                SandboxEvent::Inside(said) => {
+                SandboxEvent::Called(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
+                SandboxEvent::TimedOut => return Ok(PhaseEnd::TimedOut),
+                SandboxEvent::OutOfMemory => return Ok(PhaseEnd::Failed(out_of_memory(id, running.limit), None)),
+                SandboxEvent::Inside(message) => {
                     running.ended = true;
                     running.drain(&mut self.log).await;
-                    // What it had answered is answered.
+                    // A response that it sent before it exited counts.
                     if answered.is_some() {
-                        return Ok(End::Next(answered));
+                        return Ok(PhaseEnd::Next(answered));
                     }
                     if !running.api.handed_out(id) {
-                        return Ok(End::Gone);
+                        return Ok(PhaseEnd::Gone);
                     }
-                    return Ok(End::Failed(self.ended(id, said, Code::FunctionFailed), None));
+                    return Ok(PhaseEnd::Failed(self.exit_failure(id, message, Code::FunctionFailed), None));
                 }
             }
         }
     }
 
-    /// What the end of a bootstrap means.
-    fn ended(&self, id: &str, said: Option<Message>, code: Code) -> Failure {
-        let exit = |how: &str| Failure::of_lambda(code, id, "Runtime.ExitError", how, "the log above says why");
-        let entry = |how: &str, help: String| {
-            Failure::of_lambda(Code::FunctionDoesNotStart, id, "Runtime.InvalidEntrypoint", how, help)
+    /// The failure of a bootstrap that exited or did not start.
+    fn exit_failure(&self, id: &str, message: Option<Message>, code: Code) -> Failure {
+        let exit = |error: &str| Failure::of_lambda(code, id, "Runtime.ExitError", error, "see the log above");
+        let entry = |error: &str, help: String| {
+            Failure::of_lambda(Code::FunctionDoesNotStart, id, "Runtime.InvalidEntrypoint", error, help)
         };
-        match said {
+        match message {
             Some(Message::Exited(0)) => exit("Runtime exited without providing a reason"),
             Some(Message::Exited(status)) => exit(&format!("Runtime exited with error: exit status {status}")),
             Some(Message::Killed(signal)) => exit(&format!("Runtime exited with error: {}", signal_name(signal))),
             Some(Message::NoBootstrap) => entry(
                 &format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" ")),
-                "for a function in R, `layerfit init --bootstrap DIR` writes one, into the code or the tree".to_owned(),
+                "for a function in R, write one into the code or the tree with `layerfit init --bootstrap DIR`"
+                    .to_owned(),
             ),
             Some(Message::CannotStart { path, why }) => {
                 let place = match path.strip_prefix("/opt/") {
                     Some(name) => self.layers.path().join(name),
                     None => self.code.path().join("bootstrap"),
                 };
-                let behind = inside::root_cause(&place, &why);
-                let help = behind.unwrap_or_else(|| "`layerfit check` says what it lacks".to_owned());
+                let cause = inside::root_cause(&place, &why);
+                let help = cause.unwrap_or_else(|| "`layerfit check` reports what is missing".to_owned());
                 entry(&format!("fork/exec {path}: {why}"), help)
             }
             _ => exit("Runtime exited with error: signal: killed"),
         }
     }
 
-    /// What to do, with what the log shows of a library that is missing.
+    /// What to do: about a library that the log reports as missing, or else this.
     fn help(&self, otherwise: &str) -> String {
         match missing_library(self.log.kept()) {
             Some(library) => format!(
-                "{library} is in neither the layers nor the system around them: `layerfit pack --bundle` takes it, and \
-                 `layerfit check` says who needs it"
+                "{library} is in neither the layers nor the system around them: `layerfit check` reports what needs it, and \
+                 `layerfit pack --bundle` copies it from the build host"
             ),
             None => otherwise.to_owned(),
         }
@@ -374,26 +381,26 @@ impl Environment {
 }
 
 impl Running {
-    /// Waits for what happens next, while the function's log is passed on.
-    async fn happens(&mut self, deadline: Instant, log: &mut Log) -> SandboxEvent {
+    /// Waits for the next event of the sandbox, while passing on the function's log.
+    async fn next_event(&mut self, deadline: Instant, log: &mut Log) -> SandboxEvent {
         let mut buffer = Vec::with_capacity(1 << 16);
         loop {
             buffer.clear();
             tokio::select! {
-                // In this order: a function that never stops writing is to end all the same.
+                // In this order, so that a function that never stops writing still times out.
                 biased;
                 () = tokio::time::sleep_until(deadline) => return SandboxEvent::TimedOut,
                 _ = self.ticks.tick() => {
-                    if self.meter.as_mut().is_some_and(|meter| meter.look() > self.limit) {
+                    if self.meter.as_mut().is_some_and(|meter| meter.sample() > self.limit) {
                         return SandboxEvent::OutOfMemory;
                     }
                 }
-                Some(said) = self.api.said.recv() => return SandboxEvent::Said(said),
-                said = self.sandbox.next() => {
-                    if let Some(Message::Begun(_)) = said {
+                Some(call) = self.api.calls.recv() => return SandboxEvent::Called(call),
+                message = self.sandbox.next() => {
+                    if let Some(Message::Begun(_)) = message {
                         self.meter = self.sandbox.first.map(Meter::new);
                     }
-                    return SandboxEvent::Inside(said);
+                    return SandboxEvent::Inside(message);
                 }
                 read = self.log.read_buf(&mut buffer), if !self.log_ended => {
                     self.log_ended = !read.is_ok_and(|length| length > 0);
@@ -404,14 +411,14 @@ impl Running {
     }
 
     fn pass_on(&mut self, bytes: &[u8], log: &mut Log) {
-        if self.sandbox.first.is_none() { self.before.extend_from_slice(bytes) } else { log.write(bytes) }
+        if self.sandbox.first.is_none() { self.startup_output.extend_from_slice(bytes) } else { log.write(bytes) }
     }
 
     /// Passes on what the function has written so far.
     async fn drain(&mut self, log: &mut Log) {
         let mut buffer = vec![0; 1 << 16];
         let mut quiet = 0;
-        // What the kernel has of it is known after the reactor was asked, which happens between tasks.
+        // The reactor is polled between tasks, and only then knows whether the pipe has more.
         while quiet < 2 && !self.log_ended {
             tokio::task::yield_now().await;
             let mut read = ReadBuf::new(&mut buffer);
@@ -430,13 +437,13 @@ impl Running {
     }
 }
 
-/// Whether the process of a function cannot go on after this.
-fn is_end(failure: &Failure) -> bool {
+/// Whether the function's process cannot be used again after this failure.
+fn ends_process(failure: &Failure) -> bool {
     failure.code != Code::FunctionFailed || failure.kind == "Runtime.ExitError"
 }
 
 fn out_of_memory(id: &str, limit: u64) -> Failure {
-    let help = format!("its processes had more than {} MB: give more with --memory", limit >> 20);
+    let help = format!("its processes used more than {} MB: raise --memory", limit >> 20);
     let message = "Runtime exited with error: signal: killed";
     Failure::of_lambda(Code::FunctionOutOfMemory, id, "Runtime.ExitError", message, help)
 }
@@ -446,9 +453,9 @@ fn too_large(bytes: usize) -> Failure {
         code: Code::FunctionFailed,
         kind: "Function.ResponseSizeTooLarge".to_owned(),
         message: format!(
-            "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({MOST_RESPONSE_BYTES} bytes)."
+            "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
         ),
-        help: "answer with less, or put it into S3 and answer where it is".to_owned(),
+        help: "return less, or put the data into S3 and return its location".to_owned(),
     }
 }
 

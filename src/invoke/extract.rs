@@ -1,8 +1,9 @@
-//! Layers as Lambda has them at `/opt`: what `layerfit pack` wrote, layer zips in merge order, or a plain tree.
+//! Layers as Lambda mounts them at `/opt`: a directory that `layerfit pack` wrote, layer zips in merge order, or a plain
+//! tree.
 //!
-//! Zips are read by `scan`, which believes nothing they say, and merges them: the last one wins. What it leaves out
-//! (names that lead outside, entries below a file or a link, contents that are not what was claimed) is not written, so
-//! that nothing is ever written through a link.
+//! Zips are read and merged by `tree`, which trusts nothing in them; the last one wins. What it leaves out (names that lead
+//! outside, entries below a file or a link, contents different from those declared) is not written, so nothing is ever
+//! written through a link.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -18,12 +19,12 @@ use crate::languages::package_directory;
 use crate::pack::output::{MANIFEST, Manifest};
 use crate::tree::{Kind, Tree, scan_zips};
 
-/// A directory to show in the sandbox.
+/// A directory to mount in the sandbox.
 #[derive(Debug)]
 pub(super) enum Mounted {
-    /// The user's own, which is not changed.
+    /// A directory of the user, which is not changed.
     Own(PathBuf),
-    /// What was unzipped; it is removed in the end.
+    /// An unzipped directory; it is removed at the end.
     Unzipped(Unzipped),
 }
 
@@ -37,28 +38,28 @@ impl Mounted {
     }
 }
 
-/// What was unzipped.
+/// An unzipped directory.
 #[derive(Debug)]
 pub(super) struct Unzipped {
     directory: Temporary,
-    /// Directories that have to be opened before they can be removed, the highest first.
-    closed: Vec<PathBuf>,
+    /// Directories whose modes have to be changed before they can be removed, the highest first.
+    unwritable: Vec<PathBuf>,
 }
 
 impl Drop for Unzipped {
     fn drop(&mut self) {
-        for path in &self.closed {
-            // What cannot be opened cannot be removed either; nothing more can be done about it here.
+        for path in &self.unwritable {
+            // If this fails, the directory cannot be removed either; nothing more can be done about it here.
             let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
         }
     }
 }
 
-/// The layers named by `paths`: a directory that `pack` wrote, one that will be `/opt`, or zips, the lowest first. Gives
-/// what is wrong with the zips, too.
+/// The layers named by `paths`: a directory that `pack` wrote, one that will be `/opt`, or zips, the lowest first. Also
+/// returns what is wrong with the zips.
 ///
 /// # Errors
-/// When they cannot be read, are a mixture, or cannot be unzipped.
+/// When they cannot be read or unzipped, or are a mixture of directories and zips.
 pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         return Err(Error::RootMissing(missing.clone()));
@@ -77,13 +78,13 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
         [directory] if directory.is_dir() => Ok((Mounted::Own(absolute(directory)?), Vec::new())),
         zips if zips.iter().all(|path| path.is_file()) => unzip(zips),
         _ => Err(Error::Usage {
-            message: "the layers are one directory, or zips".to_owned(),
+            message: "the layers must be one directory, or zips".to_owned(),
             help: "layerfit invoke layers/ …, layerfit invoke /opt …, or layerfit invoke low.zip high.zip …".to_owned(),
         }),
     }
 }
 
-/// The function's own code: a directory, or its zip.
+/// The function's own code: a directory or a zip.
 ///
 /// # Errors
 /// When it cannot be read or unzipped.
@@ -106,7 +107,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     let (tree, _, findings) = scan_zips(zips, package_directory)?;
-    let mut unzipped = Unzipped { directory: Temporary::new()?, closed: Vec::new() };
+    let mut unzipped = Unzipped { directory: Temporary::new()?, unwritable: Vec::new() };
     write(&tree, &mut unzipped)?;
     Ok((Mounted::Unzipped(unzipped), findings))
 }
@@ -114,13 +115,13 @@ fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
 /// Writes a tree. Entries are sorted, so that a directory comes before what is in it.
 fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
     let root = unzipped.directory.path().to_owned();
-    // Whoever runs the function need not be who unzips.
-    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(Error::io("make", &root))?;
+    // The function may run as a different user.
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &root))?;
     let entries: Vec<_> = tree.iter().collect();
     for (_, entry) in &entries {
         let path = root.join(entry.path.as_path());
         match &entry.kind {
-            Kind::Directory => fs::create_dir(&path).map_err(Error::io("make", &path))?,
+            Kind::Directory => fs::create_dir(&path).map_err(Error::io("create", &path))?,
             Kind::Link { target } => {
                 let target = std::ffi::OsStr::from_bytes(target);
                 std::os::unix::fs::symlink(target, &path).map_err(Error::io("write", &path))?;
@@ -131,27 +132,27 @@ fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
     entries.par_iter().filter(|(_, entry)| entry.is_file()).try_for_each(|(id, entry)| {
         let path = root.join(entry.path.as_path());
         let content = match tree.read(*id) {
-            // It is not unzipped, as a finding says: a bomb, or encrypted.
+            // A zip bomb or an encrypted file is not unzipped; a finding reports it.
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => return Ok(()),
             content => content?,
         };
         fs::write(&path, content).map_err(Error::io("write", &path))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode(entry.mode))).map_err(Error::io("write", &path))
     })?;
-    // Last, and the deepest first, as nothing can be put into a closed directory.
+    // Last, and the deepest first, as nothing can be written into a directory that is not writable.
     for (_, entry) in entries.iter().rev().filter(|(_, entry)| entry.is_directory()) {
         let path = root.join(entry.path.as_path());
         let mode = mode(entry.mode);
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(Error::io("write", &path))?;
         if mode & 0o700 != 0o700 {
-            unzipped.closed.insert(0, path);
+            unzipped.unwritable.insert(0, path);
         }
     }
     Ok(())
 }
 
-/// The mode of an entry for a function that is not its owner: in Lambda `/opt` is another user's, so that only what others
-/// may do counts. Here the function's user and the owner are one: it gets no more than others do.
+/// The mode of an entry for a function that does not own it. In Lambda, `/opt` belongs to another user, so only the
+/// permissions of others count. Here the function's user is the owner, so the owner gets the permissions of others.
 fn mode(mode: u32) -> u32 {
     let others = mode & 0o005;
     (mode & 0o277) | (others << 6)

@@ -1,4 +1,4 @@
-//! What is run: a function as it is configured in Lambda.
+//! A function as it is configured in Lambda.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::base::error::{Error, Result};
 use crate::runtime::RuntimeProfile;
 
-/// What a function's environment variables may have together, in bytes (AWS Lambda quotas).
-const MOST_ENVIRONMENT_BYTES: usize = 4096;
+/// Maximum size of all of a function's environment variables together, in bytes (AWS Lambda quotas).
+const MAX_ENVIRONMENT_BYTES: usize = 4096;
 
-/// Variables that Lambda sets and nobody else (AWS Lambda Developer Guide, "Using Lambda environment variables"). The
-/// credentials and the region, which it sets too, have to come from somewhere here.
+/// Variables that only Lambda sets (AWS Lambda Developer Guide, "Using Lambda environment variables"). It also sets the
+/// credentials and the Region, but here these have to come from the user.
 const RESERVED: &[&str] =
     &["_HANDLER", "_X_AMZN_TRACE_ID", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"];
 
@@ -25,49 +25,49 @@ pub struct Function {
     pub code: Option<PathBuf>,
     /// The handler: `file.function`.
     pub handler: String,
-    /// How long an invocation may take.
+    /// Timeout of an invocation.
     pub timeout: Duration,
-    /// How much memory its processes may have, in MB (1024 × 1024 bytes).
+    /// Memory limit of its processes, in MB (1024 × 1024 bytes).
     pub memory_mb: u64,
     /// Its own environment variables.
     pub variables: BTreeMap<String, String>,
-    /// The system around it: an unpacked image; this machine's when not said.
+    /// The root file system around the layers: an unpacked image; by default, this machine's.
     pub rootfs: Option<PathBuf>,
-    /// Where strace writes what is opened.
+    /// Where strace logs the files that are opened.
     pub trace: Option<PathBuf>,
-    /// The image whose environment it has.
+    /// The Lambda runtime whose environment it gets.
     pub runtime: RuntimeProfile,
 }
 
 impl Function {
-    /// Its name, where one is asked for.
+    /// Its name, where one is needed.
     pub const NAME: &'static str = "function";
 
-    /// Whether it can be run.
+    /// Checks whether it can be run.
     ///
     /// # Errors
-    /// When a variable is one of Lambda's, they are too long together, or the system around is no directory.
+    /// When a variable is reserved for Lambda, the variables are too large together, or `rootfs` is not a directory.
     pub fn validate(&mut self) -> Result<()> {
         let reserved = |name: &&String| RESERVED.contains(&name.as_str()) || name.starts_with("AWS_LAMBDA_");
         if let Some(name) = self.variables.keys().find(reserved) {
             return Err(Error::Usage {
                 message: format!("--env {name}: Lambda sets this variable itself"),
-                help: "give it another name".to_owned(),
+                help: "rename it".to_owned(),
             });
         }
         let bytes: usize = self.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if bytes > MOST_ENVIRONMENT_BYTES {
+        if bytes > MAX_ENVIRONMENT_BYTES {
             return Err(Error::Usage {
-                message: format!("--env: {bytes} bytes are more than the 4 KB that a function's variables may have"),
-                help: "put what is long into a file of the code".to_owned(),
+                message: format!("--env: the variables have {bytes} bytes, more than Lambda's limit of 4 KB"),
+                help: "move long values to a file in the function's code".to_owned(),
             });
         }
         if let Some(rootfs) = &self.rootfs {
             let real = rootfs.canonicalize().map_err(Error::io("find", rootfs))?;
             if !real.is_dir() || real == Path::new("/") {
                 return Err(Error::Usage {
-                    message: format!("--rootfs {}: no directory of an unpacked image", rootfs.display()),
-                    help: "leave it out to run on this machine's own system".to_owned(),
+                    message: format!("--rootfs {}: not the directory of an unpacked image", rootfs.display()),
+                    help: "leave --rootfs out to use this machine's system".to_owned(),
                 });
             }
             self.rootfs = Some(real);
@@ -75,7 +75,7 @@ impl Function {
         Ok(())
     }
 
-    /// Its ARN, of an account that is nobody's.
+    /// Its ARN, in a placeholder account.
     pub(super) fn arn(&self) -> String {
         format!("arn:aws:lambda:{}:012345678912:function:{}", self.region(), Self::NAME)
     }
@@ -84,8 +84,8 @@ impl Function {
         self.variables.get("AWS_REGION").map_or("us-east-1", String::as_str)
     }
 
-    /// The environment of its bootstrap: Lambda's (AWS Lambda Developer Guide, "Using Lambda environment variables"), and
-    /// over that its own.
+    /// The environment of its bootstrap: Lambda's variables (AWS Lambda Developer Guide, "Using Lambda environment
+    /// variables"), overridden by its own.
     pub(super) fn environment(&self, api: SocketAddr) -> BTreeMap<String, String> {
         let image = &self.runtime.environment;
         let memory = self.memory_mb.to_string();
@@ -94,7 +94,7 @@ impl Function {
         let mut all: BTreeMap<String, String> = [
             ("PATH", image.path.join(":").as_str()),
             ("LD_LIBRARY_PATH", &image.ld_library_path.join(":")),
-            ("LANG", language(self.rootfs.as_deref().unwrap_or(Path::new("/")))),
+            ("LANG", locale(self.rootfs.as_deref().unwrap_or(Path::new("/")))),
             ("TZ", ":UTC"),
             ("LAMBDA_TASK_ROOT", "/var/task"),
             ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
@@ -116,9 +116,9 @@ impl Function {
     }
 }
 
-/// Lambda's language where the system has it. Programs would fall back to ASCII without: then it is the one that every
-/// glibc since 2.35 has, in the same encoding.
-fn language(system: &Path) -> &'static str {
+/// Lambda's locale where the system has it. Without it, programs would fall back to ASCII: C.UTF-8, which is built into every
+/// glibc since 2.35, has the same encoding.
+fn locale(system: &Path) -> &'static str {
     let locales = system.join("usr/lib/locale");
     let has = locales.join("en_US.utf8").is_dir()
         || std::fs::read(locales.join("locale-archive"))

@@ -10,11 +10,11 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// An answer, whole.
+/// A complete response.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Serves connections until it is dropped, each in a task of its own. Header names are written as Lambda writes them, with
-/// capitals: scripts look for them.
+/// Serves connections until it is dropped, each in its own task. Header names are capitalized, as Lambda's are: scripts
+/// search for them.
 pub(super) async fn serve<H, F>(listener: TcpListener, handle: H)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -23,12 +23,12 @@ where
     // Connections end with the server.
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        // A connection that is gone before it is accepted, or no file descriptor for one: the next may be better.
+        // The connection was closed before it was accepted, or there is no file descriptor for it: try the next one.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             continue;
         };
-        // What is sent is complete: waiting for more to send with it would only delay it.
+        // Responses are sent whole: waiting for more data would only delay them.
         let _ = stream.set_nodelay(true);
         let handle = handle.clone();
         let service = service_fn(move |request| {
@@ -37,28 +37,28 @@ where
         });
         connections.spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
-            // Clients break off as they like.
+            // A client may disconnect at any time.
             let _ = server.title_case_headers(true).serve_connection(TokioIo::new(stream), service).await;
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// Why there is no body.
-pub(super) enum NoBody {
-    /// It has more bytes than allowed: so many.
+/// Why a body could not be read.
+pub(super) enum BodyError {
+    /// It is larger than allowed; its length in bytes.
     TooLarge(usize),
-    /// The client broke off.
-    Broken,
+    /// The client disconnected before the end.
+    Incomplete,
 }
 
-/// Reads a body of at most `limit` bytes. One that is larger is read to its end all the same, and not kept: many clients
-/// read the answer only then.
-pub(super) async fn body(mut incoming: Incoming, limit: usize) -> Result<Vec<u8>, NoBody> {
+/// Reads a body of at most `limit` bytes. A larger one is still read to its end and discarded: many clients read the
+/// response only after sending everything.
+pub(super) async fn body(mut incoming: Incoming, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut kept = Vec::new();
     let mut length = 0;
     while let Some(frame) = incoming.frame().await {
-        let Ok(data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else { continue };
         length += data.len();
         if length > limit {
             kept = Vec::new();
@@ -66,10 +66,10 @@ pub(super) async fn body(mut incoming: Incoming, limit: usize) -> Result<Vec<u8>
             kept.extend_from_slice(&data);
         }
     }
-    if length > limit { Err(NoBody::TooLarge(length)) } else { Ok(kept) }
+    if length > limit { Err(BodyError::TooLarge(length)) } else { Ok(kept) }
 }
 
-/// An answer of JSON.
+/// A JSON response.
 pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
@@ -79,7 +79,7 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     answer
 }
 
-/// Sets a header; a value that no header can hold is left out.
+/// Sets a header; a value that a header cannot hold is left out.
 pub(super) fn set(answer: &mut Answer, name: &'static str, value: &str) {
     if let Ok(value) = hyper::header::HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);

@@ -1,27 +1,27 @@
-//! A function's log as Lambda writes it: what the function writes, between START and END, and REPORT.
+//! A function's log as Lambda writes it: the function's output between START and END, then REPORT.
 
 use std::io::Write;
 
-/// What is kept of an invocation's log, to say what went wrong.
+/// How much of an invocation's log is kept to explain failures, in bytes.
 const KEPT: usize = 1 << 16;
 
-/// What Lambda sends of a log when it is asked to: "the last 4 KB of the execution log" (API of Invoke, LogType).
+/// How much of the log Lambda returns on request, in bytes: "the last 4 KB of the execution log" (API of Invoke, LogType).
 const TAIL: usize = 4096;
 
-/// Where the log goes, and the end of it.
+/// Where the log is written, and its last part.
 pub(super) struct Log {
     sink: Box<dyn Write + Send>,
     kept: Vec<u8>,
 }
 
-/// What REPORT says of an invocation.
+/// The values in the REPORT line of an invocation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Report<'a> {
     pub id: &'a str,
     pub duration_ms: f64,
     pub init_ms: Option<f64>,
     pub memory_mb: u64,
-    pub most_bytes: u64,
+    pub peak_bytes: u64,
     /// `timeout` or `error`, and the error's type.
     pub status: Option<(&'static str, Option<&'a str>)>,
 }
@@ -31,12 +31,12 @@ impl Log {
         Self { sink, kept: Vec::new() }
     }
 
-    /// Forgets the invocation before.
+    /// Discards the log of the previous invocation.
     pub(super) fn begin(&mut self) {
         self.kept.clear();
     }
 
-    /// Writes what the function wrote. A log that cannot be written any more (`2>&1 | head`) is no reason to stop.
+    /// Writes output of the function. A log that cannot be written any more (`2>&1 | head`) is not a reason to stop.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         let _ = self.sink.write_all(bytes).and_then(|()| self.sink.flush());
         self.kept.extend_from_slice(bytes);
@@ -45,10 +45,10 @@ impl Log {
         }
     }
 
-    /// Writes a line of Lambda's own, on a line of its own.
+    /// Writes a line of Lambda, after ending an unfinished one of the function.
     pub(super) fn line(&mut self, text: &str) {
-        let begun = self.kept.last().is_some_and(|last| *last != b'\n');
-        self.write(format!("{}{text}\n", if begun { "\n" } else { "" }).as_bytes());
+        let unfinished = self.kept.last().is_some_and(|last| *last != b'\n');
+        self.write(format!("{}{text}\n", if unfinished { "\n" } else { "" }).as_bytes());
     }
 
     /// Writes REPORT, with tabs as Lambda does.
@@ -59,8 +59,8 @@ impl Log {
             report.duration_ms,
             billed(report.duration_ms + report.init_ms.unwrap_or(0.0)),
             report.memory_mb,
-            // As many as are begun, as a function that needs them needs that memory size.
-            report.most_bytes.div_ceil(1 << 20),
+            // Rounded up: the memory size that the function needs.
+            report.peak_bytes.div_ceil(1 << 20),
         );
         if let Some(init) = report.init_ms {
             text += &format!("\tInit Duration: {init:.2} ms");
@@ -74,25 +74,25 @@ impl Log {
         self.line(&text);
     }
 
-    /// What is known of the invocation's log.
+    /// The part of the invocation's log that is kept.
     pub(super) fn kept(&self) -> &[u8] {
         &self.kept
     }
 
-    /// The end of the log that Lambda sends.
+    /// The end of the log, as Lambda returns it.
     pub(super) fn tail(&self) -> &[u8] {
         &self.kept[self.kept.len().saturating_sub(TAIL)..]
     }
 }
 
-/// Milliseconds as they are billed: each that is begun.
+/// Billed milliseconds: rounded up.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than a quarter of an hour")]
 fn billed(ms: f64) -> u64 {
     ms.ceil() as u64
 }
 
-/// The library that a program or R says it cannot load, by the words of ld.so (dl-load.c): "NAME: cannot open shared
-/// object file: No such file or directory".
+/// The library that a program or R could not load, from the message of ld.so (dl-load.c): "NAME: cannot open shared object
+/// file: No such file or directory".
 pub(super) fn missing_library(log: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(log);
     let before = &text[..text.find(": cannot open shared object file")?];
@@ -113,7 +113,7 @@ mod tests {
             duration_ms: 1.204,
             init_ms: Some(100.5),
             memory_mb: 128,
-            most_bytes: (40 << 20) + 1,
+            peak_bytes: (40 << 20) + 1,
             status: Some(("error", Some("Runtime.ExitError"))),
         });
         assert_eq!(

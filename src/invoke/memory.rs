@@ -1,33 +1,33 @@
-//! How much memory the processes of a sandbox have, by /proc, as seen from outside.
+//! How much memory the processes of a sandbox use, read from /proc outside the sandbox.
 //!
-//! What counts is resident memory, as in Lambda: of one process the kernel's own mark of the most it ever had (VmHWM), so
-//! that nothing is missed between two looks; of several together what they have when looked at, memory that they share
-//! counted once (Pss, where the sum of what each has would be a new peak). Files in `/tmp` do not count, as they are on
-//! a disk in Lambda; nor does what the kernel has for the processes, such as its cache of files.
+//! Resident memory counts, as in Lambda. For one process it is the peak that the kernel records (VmHWM), so nothing is missed
+//! between two samples; for several together it is their memory at the time of a sample, with shared memory counted once
+//! (Pss, read only where the sum of all would be a new peak). Files in `/tmp` do not count, as they are on a disk in Lambda;
+//! nor does memory of the kernel, such as its page cache.
 
 use std::fs;
 
 /// Watches the descendants of a process.
 #[derive(Debug)]
 pub(super) struct Meter {
-    /// Process 1 of the sandbox, by its number outside. It is layerfit's own and does not count.
+    /// Process 1 of the sandbox, by its id outside. It is layerfit itself and does not count.
     first: i32,
-    /// The most so far, in bytes.
+    /// The peak so far, in bytes.
     pub peak: u64,
 }
 
 impl Meter {
-    /// A meter for the sandbox whose process 1 has this number.
+    /// A meter for the sandbox whose process 1 has this id outside.
     pub(super) fn new(first: i32) -> Self {
         Self { first, peak: 0 }
     }
 
-    /// Looks once; gives the most that there ever was, in bytes.
-    pub(super) fn look(&mut self) -> u64 {
+    /// Takes a sample; returns the peak so far, in bytes.
+    pub(super) fn sample(&mut self) -> u64 {
         let processes = descendants(self.first);
         let mut together = 0;
         for process in &processes {
-            // A process can end at any time: it has nothing then.
+            // A process can end at any time, and then uses none.
             let Ok(status) = fs::read_to_string(format!("/proc/{process}/status")) else { continue };
             together += kilobytes(&status, "VmRSS:");
             self.peak = self.peak.max(kilobytes(&status, "VmHWM:"));
@@ -53,12 +53,12 @@ fn kilobytes(text: &str, label: &str) -> u64 {
     number.map_or(0, |kilobytes| kilobytes * 1024)
 }
 
-/// Every process that `first` has started, and that those have.
+/// The descendants of the process `first`.
 fn descendants(first: i32) -> Vec<i32> {
     let mut found = Vec::new();
     let mut left = vec![first];
     while let Some(process) = left.pop() {
-        // Every thread has children of its own.
+        // Each thread has its own list of children.
         let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
         for thread in threads.flatten() {
             let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
@@ -88,7 +88,7 @@ mod tests {
         let mut line = String::new();
         let mut out = std::io::BufReader::new(child.stdout.take().expect("piped"));
         std::io::BufRead::read_line(&mut out, &mut line).expect("a line");
-        let peak = Meter::new(us).look();
+        let peak = Meter::new(us).sample();
         drop(child.stdin.take());
         child.wait().expect("ended");
         assert_eq!(line, "30000000\n");

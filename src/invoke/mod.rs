@@ -1,14 +1,14 @@
 //! Runs a function from its layers on this machine, the way Lambda would, without AWS.
 //!
-//! Responsible for the proof that what was packed answers. `extract.rs` unzips layers and code; `sandbox.rs` starts a
-//! sandbox, `inside.rs` and `mounts.rs` are what happens in it; `runtime_api.rs` hands out events and takes the answers;
-//! `execution.rs` is Lambda's life of a function (start, invocations, time, memory by `memory.rs`); `log.rs` and
-//! `outcome.rs` have Lambda's words for it; `endpoint.rs` lets AWS's own clients call it.
+//! Responsible for showing that the packed function works. `extract.rs` unzips layers and code; `sandbox.rs` starts a
+//! sandbox, and `inside.rs` and `mounts.rs` run in it; `runtime_api.rs` hands out events and receives the responses;
+//! `execution.rs` is the lifecycle of a function (start, invocations, timeout, and memory with `memory.rs`); `log.rs` and
+//! `outcome.rs` have Lambda's log lines and errors; `endpoint.rs` lets AWS's own clients invoke it.
 //!
-//! What is not as in Lambda: the kernel and the processor are this machine's (Lambda gives a share of a processor by
-//! memory), and so is the system around the layers, unless an unpacked image is given; memory is what its processes have
-//! resident, looked at a hundred times a second; extensions are not started; there is no role, and so no credentials but
-//! those that are given; the network is this machine's.
+//! Differences from Lambda: the kernel and the processor are this machine's (Lambda allots processor time by memory), and so
+//! is the system around the layers, unless an unpacked image is given; memory is the resident memory of the processes, sampled
+//! a hundred times a second; extensions are not started; there is no execution role, and so no credentials except those
+//! passed with `--env`; the network is this machine's.
 
 mod endpoint;
 mod execution;
@@ -40,25 +40,25 @@ pub use sandbox::INSIDE;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 
-/// Whether an event can be sent to a function.
+/// Checks whether an event can be sent to a function.
 ///
 /// # Errors
-/// When it is no JSON, or larger than Lambda takes.
+/// When it is not JSON, or larger than Lambda accepts.
 pub fn check_event(event: &[u8], place: &str) -> Result<()> {
     let wrong =
         |message: String, help: &str| Err(Error::Data { file: place.to_owned(), message, help: help.to_owned() });
-    if event.len() > runtime_api::MOST_EVENT_BYTES {
-        let message = format!("the event has {} bytes, and Lambda takes 6 MB", event.len());
-        return wrong(message, "send less, or put it into S3 and send where it is");
+    if event.len() > runtime_api::MAX_EVENT_BYTES {
+        let message = format!("the event has {} bytes, more than Lambda's limit of 6 MB", event.len());
+        return wrong(message, "send less, or put the data into S3 and send its location");
     }
     match endpoint::not_json(event) {
-        Some(why) => wrong(format!("the event is not JSON: {why}"), "give one JSON value, or one in each line"),
+        Some(why) => wrong(format!("the event is not JSON: {why}"), "give one JSON value, or one per line"),
         None => Ok(()),
     }
 }
 
-/// Gives a function these events, one after the other, in one execution environment. Each answer goes to `answered` as it
-/// comes; when that says so, no more events are sent. `wrong` gets what is wrong with the zips before anything runs.
+/// Sends these events to a function, one after the other, in one execution environment. Each answer is passed to `answered` as
+/// it arrives; an error from that ends the run. `wrong` gets what is wrong with the zips before anything runs.
 ///
 /// # Errors
 /// When layers or code cannot be read, or no sandbox can be made here.
@@ -80,7 +80,7 @@ pub fn invoke(
     block_on(work)
 }
 
-/// Offers the invoke endpoint at `address` until a signal ends it. `announce` gets where it listens.
+/// Serves the invoke endpoint at `address` until a signal ends it. `announce` gets the address that it listens on.
 ///
 /// # Errors
 /// When layers or code cannot be read, the address cannot be listened on, or no sandbox can be made here.
@@ -96,7 +96,7 @@ pub fn listen(
     block_on(async {
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Usage {
             message: format!("cannot listen on {address}: {error}"),
-            help: "give another port; 0 takes one that is free".to_owned(),
+            help: "use another port; 0 chooses a free one".to_owned(),
         })?;
         announce(listener.local_addr().unwrap_or(address));
         let (sender, mut jobs) = mpsc::unbounded_channel::<endpoint::Job>();
@@ -104,7 +104,7 @@ pub fn listen(
             while let Some(job) = jobs.recv().await {
                 let answer = environment.invoke(job.event).await?;
                 if let Some(to) = job.answer {
-                    // A client that did not wait does not want it.
+                    // The client may have disconnected.
                     let _ = to.send(answer);
                 }
             }
@@ -119,5 +119,5 @@ pub fn listen(
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Error::io("make", "a reactor"))?.block_on(work)
+    runtime.map_err(Error::io("create", "a reactor"))?.block_on(work)
 }

@@ -1,7 +1,7 @@
-//! The file system as a function sees it, put together of mounts: the system around, read-only; `/opt` and `/var/task`,
-//! read-only; `/tmp`, empty, writable and of Lambda's size; `/dev` with five devices; `/proc` with the sandbox's processes.
+//! The file system that a function sees, assembled from mounts: the surrounding system, `/opt` and `/var/task`, all read-only;
+//! `/tmp`, empty, writable and of Lambda's size; `/dev` with five devices; `/proc` with the sandbox's processes.
 //!
-//! All of it is done in a mount namespace of the sandbox's own, so that the host is not changed, and vanishes with it.
+//! All mounts are in the sandbox's own mount namespace, so the host is not changed, and they vanish with it.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -14,21 +14,21 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::spec::Spec;
 
-/// What of this machine's root is the system around: programs, libraries and their settings.
+/// The entries of this machine's root that are the surrounding system: programs, libraries and their configuration.
 const OF_THE_HOST: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "gnu"];
 
-/// An R of this machine's own, where distributions put it: no image of Lambda has one, and it must not lend a hand.
+/// Where distributions install R. No Lambda image has one, and this machine's must not be used by accident.
 const HOST_R: &[&str] = &["usr/lib/R", "usr/lib64/R", "usr/share/R", "etc/R", "usr/local/lib/R", "usr/local/lib64/R"];
 
-/// What a process finds in Lambda's `/dev` and is the same everywhere. There is no `/dev/shm` in Lambda.
+/// The devices in Lambda's `/dev` that are the same everywhere. Lambda has no `/dev/shm`.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 
-/// The room of `/tmp`, unless a function asks for more (AWS Lambda quotas: 512 MB to 10,240 MB).
+/// The size of `/tmp`, unless a function is configured with more (AWS Lambda quotas: 512 MB to 10,240 MB).
 const TMP: &str = "mode=1777,size=512m";
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Makes the root and enters it.
+/// Assembles the root and enters it.
 pub(super) fn enter(spec: &Spec) -> Result<()> {
     let root = spec.root.as_path();
     tmpfs(root, "mode=755")?;
@@ -39,7 +39,7 @@ pub(super) fn enter(spec: &Spec) -> Result<()> {
             if system.join("var").is_dir() {
                 mirror(&system.join("var"), &root.join("var"), &["task"])?;
             }
-            // So that names are resolved as on this machine: an image has no such files of its own.
+            // Host names are resolved as on this machine: an image does not have these files.
             directory(&root.join("etc"))?;
             if system.join("etc").is_dir() {
                 mirror(&system.join("etc"), &root.join("etc"), &["resolv.conf", "hosts"])?;
@@ -68,9 +68,9 @@ pub(super) fn enter(spec: &Spec) -> Result<()> {
     change_root(root)
 }
 
-/// This machine's system. What a link in `/etc` leads to outside of it, such as resolv.conf, is bound where it leads.
+/// This machine's system. If `/etc/resolv.conf` is a link that leads outside these directories, its target is bound in place.
 fn of_the_host(root: &Path) -> Result<()> {
-    let all = fs::read_dir("/").map_err(|error| format!("/ cannot be listed: {error}"))?;
+    let all = fs::read_dir("/").map_err(|error| format!("cannot list /: {error}"))?;
     let others: Vec<String> = all
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| !OF_THE_HOST.contains(&name.as_str()))
@@ -83,7 +83,7 @@ fn of_the_host(root: &Path) -> Result<()> {
     {
         let at = root.join(inside);
         if let Some(parent) = at.parent() {
-            fs::create_dir_all(parent).map_err(|error| format!("{} cannot be made: {error}", parent.display()))?;
+            fs::create_dir_all(parent).map_err(|error| format!("cannot create {}: {error}", parent.display()))?;
         }
         bind(&real, &at)?;
     }
@@ -96,9 +96,9 @@ fn of_the_host(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts every entry of `from` but these names into `to`: links as links, the rest bound.
+/// Mirrors every entry of `from` except these names in `to`: links as links, the rest as bind mounts.
 fn mirror(from: &Path, to: &Path, but: &[&str]) -> Result<()> {
-    let cannot = |error: std::io::Error| format!("{} cannot be read: {error}", from.display());
+    let cannot = |error: std::io::Error| format!("cannot read {}: {error}", from.display());
     for entry in fs::read_dir(from).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let (name, path) = (entry.file_name(), entry.path());
@@ -120,27 +120,27 @@ fn mirror(from: &Path, to: &Path, but: &[&str]) -> Result<()> {
 fn directory(at: &Path) -> Result<()> {
     match fs::create_dir(at) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(format!("{} cannot be made: {error}", at.display()))
+            Err(format!("cannot create {}: {error}", at.display()))
         }
         _ => Ok(()),
     }
 }
 
-/// Shows `from` at `at`, which is made.
+/// Bind-mounts `from` at `at`, which is created.
 fn bind(from: &Path, at: &Path) -> Result<()> {
     if from.is_dir() {
         directory(at)?;
     } else if !at.exists() {
-        fs::write(at, "").map_err(|error| format!("{} cannot be made: {error}", at.display()))?;
+        fs::write(at, "").map_err(|error| format!("cannot create {}: {error}", at.display()))?;
     }
     rustix::mount::mount_bind_recursive(from, at)
-        .map_err(|error| format!("{} cannot be shown at {}: {error}", from.display(), at.display()))
+        .map_err(|error| format!("cannot bind {} to {}: {error}", from.display(), at.display()))
 }
 
 fn tmpfs(at: &Path, options: &str) -> Result<()> {
     let data = CString::new(options).map_err(|error| error.to_string())?;
     rustix::mount::mount("tmpfs", at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(data.as_c_str()))
-        .map_err(|error| format!("an empty file system cannot be mounted at {}: {error}", at.display()))
+        .map_err(|error| format!("cannot mount a tmpfs at {}: {error}", at.display()))
 }
 
 fn devices(root: &Path) -> Result<()> {
@@ -151,30 +151,30 @@ fn devices(root: &Path) -> Result<()> {
     }
     for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
         std::os::unix::fs::symlink(Path::new("/proc/self").join(target), dev.join(name))
-            .map_err(|error| format!("/dev/{name} cannot be made: {error}"))?;
+            .map_err(|error| format!("cannot create /dev/{name}: {error}"))?;
     }
     remount_read_only(&dev)
 }
 
-/// The sandbox's processes. Where a container hides a part of its own /proc, the kernel refuses a new one: then that is
-/// shown as it is.
+/// Mounts a /proc of the sandbox's processes. In a container that hides a part of its own /proc, the kernel refuses a new
+/// one, and the container's is bound instead.
 fn proc(root: &Path) -> Result<()> {
     let at = root.join("proc");
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     if rustix::mount::mount("proc", &at, "proc", flags, None::<&std::ffi::CStr>).is_err() {
         return bind(Path::new("/proc"), &at);
     }
-    // For whom is root outside, its files would be writable.
+    // If the user is root outside, these files would be writable.
     let sys = at.join("sys");
     bind(&sys, &sys).and_then(|()| remount_read_only(&sys))
 }
 
-/// Makes everything that is mounted below `root` read-only.
+/// Makes every mount below `root` read-only.
 fn read_only(root: &Path) -> Result<()> {
     let mut below: BTreeSet<PathBuf> = BTreeSet::new();
-    let table = fs::read("/proc/self/mountinfo").map_err(|error| format!("the mounts cannot be listed: {error}"))?;
+    let table = fs::read("/proc/self/mountinfo").map_err(|error| format!("cannot list the mounts: {error}"))?;
     for line in table.split(|byte| *byte == b'\n') {
-        // The fifth field is where it is mounted (proc_pid_mountinfo(5)).
+        // The fifth field is the mount point (proc_pid_mountinfo(5)).
         let Some(point) = line.split(|byte| *byte == b' ').nth(4) else { continue };
         let point = PathBuf::from(std::ffi::OsStr::from_bytes(&unescaped(point)));
         if point.starts_with(root) && point != root {
@@ -184,7 +184,7 @@ fn read_only(root: &Path) -> Result<()> {
     below.iter().try_for_each(|point| remount_read_only(point))
 }
 
-/// Blanks and backslashes are written as three octal digits.
+/// Decodes blanks and backslashes, which mountinfo writes as three octal digits.
 fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -197,10 +197,10 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A mount made by someone else keeps its nosuid and the like in a user namespace: dropping them is refused, so they are
-/// named again (mount_namespaces(7)).
+/// Makes a mount read-only. In a user namespace, flags such as nosuid of a mount from outside are locked, so they are set
+/// again (mount_namespaces(7)).
 fn remount_read_only(at: &Path) -> Result<()> {
-    let cannot = |error: rustix::io::Errno| format!("{} cannot be made read-only: {error}", at.display());
+    let cannot = |error: rustix::io::Errno| format!("cannot make {} read-only: {error}", at.display());
     let has = rustix::fs::statvfs(at).map_err(cannot)?.f_flag;
     let mut flags = MountFlags::BIND | MountFlags::RDONLY;
     for (kept, flag) in [
@@ -218,13 +218,13 @@ fn remount_read_only(at: &Path) -> Result<()> {
     rustix::mount::mount_remount(at, flags, "").map_err(cannot)
 }
 
-/// Makes `root` the root, and lets go of the old one.
+/// Makes `root` the root directory, and unmounts the old one.
 fn change_root(root: &Path) -> Result<()> {
-    let cannot = |error: rustix::io::Errno| format!("the sandbox's root cannot be entered: {error}");
+    let cannot = |error: rustix::io::Errno| format!("cannot enter the sandbox's root: {error}");
     rustix::process::chdir(root).map_err(cannot)?;
     match rustix::process::pivot_root(".", ".") {
         Ok(()) => rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(cannot)?,
-        // The root that a machine boots into cannot be left that way (pivot_root(2)).
+        // The initial root file system cannot be pivoted (pivot_root(2)).
         Err(rustix::io::Errno::INVAL) => {
             rustix::mount::mount_move(".", "/").map_err(cannot)?;
             rustix::process::chroot(".").map_err(cannot)?;

@@ -1,45 +1,45 @@
-//! What an invocation came to, in Lambda's words, and as a finding.
+//! The outcome of an invocation, in Lambda's words and as a finding.
 
 use serde::Serialize;
 
 use crate::base::finding::{Code, Finding, Subject};
 
-/// What a function answered, or how it failed.
+/// What a function returned, or how it failed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The invocation's id.
     pub request_id: String,
-    /// The response; of a function that failed, the error as JSON.
+    /// The response; if the function failed, the error as JSON.
     pub body: Vec<u8>,
-    /// What the function says the response is.
+    /// The content type of the response, as the function sent it.
     pub content_type: String,
     /// How it failed, if it did.
     pub failure: Option<Failure>,
     /// The last 4 KB of its log.
     pub log_tail: Vec<u8>,
-    /// How long the invocation took, in milliseconds, without what was done before the first event.
+    /// Duration of the invocation in milliseconds, without the init phase.
     pub duration_ms: f64,
-    /// How long the function took to ask for its first event, in milliseconds, when it was started for this invocation.
+    /// Duration of the init phase in milliseconds, if the function was started for this invocation.
     pub init_ms: Option<f64>,
-    /// The most memory that its processes had since they were started, in bytes.
-    pub most_bytes: u64,
+    /// Peak memory of its processes since they were started, in bytes.
+    pub peak_bytes: u64,
 }
 
 /// How an invocation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Which of the checks says so.
+    /// The check that reports it.
     pub code: Code,
-    /// The error's type: the function's own, or Lambda's.
+    /// The type of the error: the function's own, or Lambda's.
     pub kind: String,
-    /// What it says.
+    /// The message of the error.
     pub message: String,
     /// What to do.
     pub help: String,
 }
 
 impl Failure {
-    /// Lambda's own error about a function, as it would be answered.
+    /// The response that Lambda would send for this error.
     pub(super) fn body(&self) -> Vec<u8> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -47,17 +47,17 @@ impl Failure {
             error_type: &'a str,
             error_message: &'a str,
         }
-        // Texts can always be written.
+        // Strings can always be serialized.
         serde_json::to_vec(&Body { error_type: &self.kind, error_message: &self.message }).unwrap_or_default()
     }
 
-    /// An error that Lambda puts its request id before.
+    /// An error of Lambda, which begins with the request id.
     pub(super) fn of_lambda(code: Code, id: &str, kind: &str, message: &str, help: impl Into<String>) -> Self {
         let message = format!("RequestId: {id} Error: {message}");
         Self { code, kind: kind.to_owned(), message, help: help.into() }
     }
 
-    /// An error that the function sent, as JSON that should have errorMessage; what else it is goes as it is.
+    /// An error that the function sent, as JSON with errorMessage; any other body is used as it is.
     pub(super) fn of_the_function(code: Code, kind: String, body: &[u8], help: impl Into<String>) -> Self {
         let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
         let message = value.and_then(|value| value.get("errorMessage")?.as_str().map(str::to_owned));
@@ -67,7 +67,7 @@ impl Failure {
 
     /// The failure as a finding about the function with this handler.
     pub fn finding(&self, handler: &str) -> Finding {
-        // The id is another one each time that a function is invoked, and says nothing here.
+        // The request id is different for each invocation, and of no use in a finding.
         let message = self.message.strip_prefix("RequestId: ");
         let message =
             message.and_then(|rest| rest.split_once(" Error: ")).map_or(self.message.as_str(), |(_, rest)| rest);
@@ -77,7 +77,7 @@ impl Failure {
     }
 }
 
-/// How Go, which Lambda is written in, says that a signal ended a process.
+/// How Go, the language that Lambda is written in, names the signal that ended a process.
 pub(super) fn signal_name(signal: i32) -> String {
     let name = match signal {
         1 => "hangup",

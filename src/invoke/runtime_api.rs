@@ -1,8 +1,8 @@
-//! The Runtime API, which a function gets its events from and sends its results to (AWS Lambda Developer Guide, "Using
-//! the Lambda runtime API", version 2018-06-01). What is refused is refused in the words of Lambda's own emulator.
+//! The Runtime API, from which a function gets its events and to which it sends its results (AWS Lambda Developer Guide,
+//! "Using the Lambda runtime API", version 2018-06-01). Refusals have the words of Lambda's own emulator.
 //!
-//! An event that was handed out and not answered is handed out again when it is asked for, as Lambda does: the recipe's
-//! handlers fetch the event that their bootstrap had fetched before. The API of extensions is not served.
+//! An event that was handed out and not answered is handed out again on request, as in Lambda: some handlers fetch the event
+//! that their bootstrap had fetched before. The Extensions API is not served.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,18 +15,18 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 use super::http;
-use super::http::{Answer, NoBody};
+use super::http::{Answer, BodyError};
 
-/// The most bytes that an event may have (AWS Lambda quotas: 6 MB for synchronous invocations).
-pub(super) const MOST_EVENT_BYTES: usize = 6 << 20;
+/// Maximum size of an event, in bytes (AWS Lambda quotas: 6 MB for synchronous invocations).
+pub(super) const MAX_EVENT_BYTES: usize = 6 << 20;
 
-/// The most bytes that a response may have: `MaxPayloadSize` of aws-lambda-runtime-interface-emulator,
-/// internal/lambda/interop/model.go, and what Lambda's own messages say.
-pub(super) const MOST_RESPONSE_BYTES: usize = (6 << 20) + 100;
+/// Maximum size of a response, in bytes: `MaxPayloadSize` of aws-lambda-runtime-interface-emulator,
+/// internal/lambda/interop/model.go, and the number in Lambda's own messages.
+pub(super) const MAX_RESPONSE_BYTES: usize = (6 << 20) + 100;
 
 const PREFIX: &str = "/2018-06-01/runtime/";
 
-/// One event, and what its headers say.
+/// One event, and the values of its headers.
 #[derive(Debug, Clone)]
 pub(super) struct Invocation {
     pub id: String,
@@ -35,26 +35,26 @@ pub(super) struct Invocation {
     pub deadline_ms: u128,
     pub arn: String,
     pub trace: String,
-    /// What the client said of itself, as JSON.
+    /// The client context, as JSON.
     pub client_context: Option<String>,
 }
 
-/// What the function does, as soon as it does so.
+/// A call of the function.
 #[derive(Debug)]
-pub(super) enum Said {
-    /// It asks for an event: what was before is done.
+pub(super) enum RuntimeCall {
+    /// It asks for an event: the previous invocation is over.
     Next,
-    /// It has answered.
+    /// Its response.
     Response { body: Vec<u8>, content_type: String },
-    /// Its answer has so many bytes, which is too many.
+    /// Its response is too large; its length in bytes.
     TooLarge(usize),
-    /// It has failed.
+    /// An error, instead of a response.
     Error { kind: String, body: Vec<u8> },
-    /// It has failed before its first event.
+    /// An error of the init phase.
     InitError { kind: String, body: Vec<u8> },
 }
 
-/// Where the function is.
+/// The state of the function, as Lambda's emulator has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     Starting,
@@ -66,9 +66,9 @@ enum Phase {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// What is to be handed out, and after that what was.
+    /// The invocation to hand out, or the one that was handed out last.
     invocation: Option<Invocation>,
-    said: mpsc::UnboundedSender<Said>,
+    calls: mpsc::UnboundedSender<RuntimeCall>,
 }
 
 #[derive(Debug, Clone)]
@@ -82,8 +82,8 @@ struct Shared {
 pub(super) struct RuntimeApi {
     /// Where it listens: the value of `AWS_LAMBDA_RUNTIME_API`.
     pub address: SocketAddr,
-    /// What the function says.
-    pub said: mpsc::UnboundedReceiver<Said>,
+    /// The calls of the function, as they arrive.
+    pub calls: mpsc::UnboundedReceiver<RuntimeCall>,
     shared: Shared,
     server: tokio::task::JoinHandle<()>,
 }
@@ -95,19 +95,19 @@ impl Drop for RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Listens on a port of its own, on loopback only.
+    /// Listens on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When the system gives no port.
+    /// When there is no free port.
     pub(super) async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let (sender, said) = mpsc::unbounded_channel();
-        let state = State { phase: Phase::Starting, invocation: None, said: sender };
+        let (sender, calls) = mpsc::unbounded_channel();
+        let state = State { phase: Phase::Starting, invocation: None, calls: sender };
         let shared = Shared { state: Arc::new(Mutex::new(state)), offered: Arc::new(Notify::new()) };
         let handler = shared.clone();
         let server = tokio::spawn(http::serve(listener, move |request| handler.clone().answer(request)));
-        Ok(Self { address, said, shared, server })
+        Ok(Self { address, calls, shared, server })
     }
 
     /// Hands out an event as soon as the function asks for one.
@@ -139,7 +139,7 @@ impl Shared {
             ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"] => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "Method not allowed")
             }
-            _ => refuse(StatusCode::NOT_FOUND, "NotFound", &format!("There is no {path} here")),
+            _ => refuse(StatusCode::NOT_FOUND, "NotFound", &format!("No such path: {path}")),
         }
     }
 
@@ -151,7 +151,7 @@ impl Shared {
                     state.invocation = None;
                 }
                 state.phase = Phase::Waiting;
-                let _ = state.said.send(Said::Next);
+                let _ = state.calls.send(RuntimeCall::Next);
             }
         }
         loop {
@@ -162,58 +162,58 @@ impl Shared {
                     return handed_out(invocation);
                 }
             }
-            // A client that does not wait any longer drops this, and nothing is lost.
+            // When the client disconnects, this is dropped, and no event is lost.
             self.offered.notified().await;
         }
     }
 
     async fn response(self, id: &str, request: Request<Incoming>) -> Answer {
         let content_type = http::header(&request, "content-type").unwrap_or("application/octet-stream").to_owned();
-        let body = http::body(request.into_body(), MOST_RESPONSE_BYTES).await;
+        let body = http::body(request.into_body(), MAX_RESPONSE_BYTES).await;
         let mut state = self.state();
         if let Some(refused) = state.refusal(id, "InvocationResponse") {
             return refused;
         }
-        let (said, answer) = match body {
-            Ok(body) => (Said::Response { body, content_type }, accepted()),
-            Err(NoBody::TooLarge(bytes)) => {
-                let message = format!("Exceeded maximum allowed payload size ({MOST_RESPONSE_BYTES} bytes).");
+        let (call, answer) = match body {
+            Ok(body) => (RuntimeCall::Response { body, content_type }, accepted()),
+            Err(BodyError::TooLarge(bytes)) => {
+                let message = format!("Exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes).");
                 let refused = refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message);
-                (Said::TooLarge(bytes), refused)
+                (RuntimeCall::TooLarge(bytes), refused)
             }
-            Err(NoBody::Broken) => return broken(),
+            Err(BodyError::Incomplete) => return incomplete(),
         };
         state.phase = Phase::Answered(id.to_owned());
-        let _ = state.said.send(said);
+        let _ = state.calls.send(call);
         answer
     }
 
     async fn error(self, id: &str, request: Request<Incoming>) -> Answer {
         let kind = error_type(&request);
-        let Ok(body) = http::body(request.into_body(), MOST_RESPONSE_BYTES).await else { return broken() };
+        let Ok(body) = http::body(request.into_body(), MAX_RESPONSE_BYTES).await else { return incomplete() };
         let mut state = self.state();
         if let Some(refused) = state.refusal(id, "InvocationErrorResponse") {
             return refused;
         }
         state.phase = Phase::Answered(id.to_owned());
-        let _ = state.said.send(Said::Error { kind: kind.unwrap_or_else(|| type_in(&body)), body });
+        let _ = state.calls.send(RuntimeCall::Error { kind: kind.unwrap_or_else(|| type_in(&body)), body });
         accepted()
     }
 
     async fn init_error(self, request: Request<Incoming>) -> Answer {
         let kind = error_type(&request);
-        let Ok(body) = http::body(request.into_body(), MOST_RESPONSE_BYTES).await else { return broken() };
+        let Ok(body) = http::body(request.into_body(), MAX_RESPONSE_BYTES).await else { return incomplete() };
         let state = self.state();
         if state.phase != Phase::Starting {
             return state.refuse_transition("InitError");
         }
-        let _ = state.said.send(Said::InitError { kind: kind.unwrap_or_else(|| type_in(&body)), body });
+        let _ = state.calls.send(RuntimeCall::InitError { kind: kind.unwrap_or_else(|| type_in(&body)), body });
         accepted()
     }
 }
 
 impl State {
-    /// Why the function may not answer the event `id` now; `None` when it may.
+    /// The refusal if the function is not allowed to answer the event `id` now.
     fn refusal(&self, id: &str, to: &str) -> Option<Answer> {
         match &self.phase {
             Phase::Invoked(current) | Phase::Answered(current) if current != id => {
@@ -253,8 +253,8 @@ fn accepted() -> Answer {
     http::json(StatusCode::ACCEPTED, "{\"status\":\"OK\"}\n")
 }
 
-/// What is sent to a client that has broken off, and so to nobody.
-fn broken() -> Answer {
+/// The response to a client that has disconnected, which is never read.
+fn incomplete() -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::BAD_REQUEST;
     answer
@@ -269,7 +269,7 @@ fn error_type(request: &Request<Incoming>) -> Option<String> {
     (!kind.is_empty()).then(|| kind.to_owned())
 }
 
-/// The type that an error's body names.
+/// The type in the body of an error.
 pub(super) fn type_in(body: &[u8]) -> String {
     let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let kind = value.and_then(|value| value.get("errorType")?.as_str().map(str::to_owned));

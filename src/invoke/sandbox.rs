@@ -1,8 +1,8 @@
 //! The outside of the sandbox: starts one, and ends it.
 //!
-//! The namespaces (users, mounts, processes) are made by `unshare` of util-linux, which every Linux has, as a crate without
-//! unsafe code cannot make them itself; layerfit does the rest inside (`inside.rs`). The function is user 993, as in Lambda
-//! (`sbx_user1051`), and has no capabilities; who runs layerfit need not be root. The network is this machine's.
+//! The namespaces (users, mounts, processes) are created by `unshare` of util-linux, which every Linux distribution has, as a
+//! crate without unsafe code cannot create them itself; layerfit does the rest inside (`inside.rs`). The function runs as user
+//! 993, as in Lambda (`sbx_user1051`), without capabilities; layerfit does not need root. The network is this machine's.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use super::spec::{Message, Spec};
 use crate::base::error::{Error, Result};
 
-/// The hidden command that is the inside of a sandbox.
+/// The hidden command that runs the inside of a sandbox.
 pub const INSIDE: &str = "inside-the-sandbox";
 
-/// What a sandbox is made with: user and group 993 and 990, as Lambda has them; capabilities for the inside, which gives
-/// them up before it starts the function; process 1 ends when `unshare` does.
+/// Options of `unshare`: user and group 993 and 990, as in Lambda; capabilities for the inside, which drops them before it
+/// starts the function; process 1 ends when `unshare` does.
 const UNSHARE: &[&str] = &[
     "--user",
     "--map-user=993",
@@ -33,28 +33,28 @@ const UNSHARE: &[&str] = &[
     "--",
 ];
 
-/// A sandbox that runs. Dropped, it ends with all of its processes.
+/// A running sandbox. When dropped, all of its processes are killed.
 #[derive(Debug)]
 pub(super) struct Sandbox {
     child: Child,
     /// Process 1 ends when this is closed.
     alive: Option<ChildStdin>,
-    said: Lines<BufReader<ChildStdout>>,
-    /// Process 1, by its number outside.
+    messages: Lines<BufReader<ChildStdout>>,
+    /// Process 1, by its id outside.
     pub first: Option<i32>,
 }
 
 impl Sandbox {
-    /// Starts one, and gives what the function in it writes; with `trace`, under strace, which adds what is opened to that
-    /// file.
+    /// Starts one, and returns the output of the function in it; with `trace`, under strace, which appends the files that are
+    /// opened to that log.
     ///
     /// # Errors
     /// When `unshare` or `strace` cannot be started.
     pub(super) fn start(spec: &Spec, trace: Option<&Path>) -> Result<(Self, ChildStderr)> {
         let own = std::env::current_exe().map_err(Error::io("find", "layerfit itself"))?;
         let spec = serde_json::to_string(spec).map_err(|error| Error::Usage {
-            message: format!("the sandbox cannot be described: {error}"),
-            help: "give paths that are UTF-8".to_owned(),
+            message: format!("cannot describe the sandbox: {error}"),
+            help: "use paths that are UTF-8".to_owned(),
         })?;
         let mut command = match trace {
             Some(file) => {
@@ -71,17 +71,17 @@ impl Sandbox {
         let (Some(out), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(cannot_start(program, &io::Error::other("it has no output")));
         };
-        Ok((Self { alive: child.stdin.take(), said: BufReader::new(out).lines(), first: None, child }, log))
+        Ok((Self { alive: child.stdin.take(), messages: BufReader::new(out).lines(), first: None, child }, log))
     }
 
-    /// What the inside says next; `None` when it has ended. Nothing is lost when this is dropped before it is done.
+    /// The next message from the inside; `None` when it has ended. Cancel-safe: nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Option<Message> {
-        let line = self.said.next_line().await.ok().flatten()?;
-        let said = serde_json::from_str(&line).ok()?;
-        if let Message::Begun(first) = said {
+        let line = self.messages.next_line().await.ok().flatten()?;
+        let message = serde_json::from_str(&line).ok()?;
+        if let Message::Begun(first) = message {
             self.first = Some(first).filter(|first| *first > 1);
         }
-        Some(said)
+        Some(message)
     }
 
     /// Kills every process in it.
@@ -108,13 +108,13 @@ impl Drop for Sandbox {
 fn cannot_start(program: &str, error: &io::Error) -> Error {
     let help = match (program, error.kind()) {
         ("strace", io::ErrorKind::NotFound) => "install strace (package strace), or leave --trace out",
-        (_, io::ErrorKind::NotFound) => "install it (package util-linux): it makes the sandbox",
+        (_, io::ErrorKind::NotFound) => "install it (package util-linux): it creates the sandbox",
         _ => "see the message",
     };
     Error::Usage { message: format!("cannot start {program}: {error}"), help: help.to_owned() }
 }
 
-/// Why there is no sandbox, from what `unshare` wrote, and what to do about it.
+/// The error for a sandbox that cannot be created, from the output of `unshare`, with a remedy.
 pub(super) fn impossible(why: &str) -> Error {
     let why = why.trim();
     let setting = |path: &str, refuses: &str| {
@@ -129,8 +129,8 @@ pub(super) fn impossible(why: &str) -> Error {
     } else if setting("/proc/sys/user/max_user_namespaces", "0").is_some() {
         "allow user namespaces: sudo sysctl -w user.max_user_namespaces=10000"
     } else {
-        "allow user namespaces here; in a container, start it with --security-opt seccomp=unconfined, and where that is \
-         not enough, --privileged"
+        "allow user namespaces; start a container with --security-opt seccomp=unconfined or, if that is not enough, with \
+         --privileged"
     };
-    Error::Usage { message: format!("no sandbox can be made here: {why}"), help: help.to_owned() }
+    Error::Usage { message: format!("cannot create a sandbox: {why}"), help: help.to_owned() }
 }

@@ -1,32 +1,32 @@
-//! What the outside and the inside of a sandbox tell each other.
+//! What the outside and the inside of a sandbox send each other.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// What the sandbox is made of; all paths are the host's.
+/// Description of a sandbox; all paths are the host's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Spec {
-    /// An empty directory, where the root is put together.
+    /// An empty directory, where the root is assembled.
     pub root: PathBuf,
-    /// What will be `/opt`.
+    /// The directory that will be `/opt`.
     pub layers: PathBuf,
-    /// What will be `/var/task`; an empty directory when not said.
+    /// The directory that will be `/var/task`; an empty one by default.
     pub code: Option<PathBuf>,
-    /// The system around them; this machine's when not said.
+    /// The root file system around them; by default, this machine's.
     pub rootfs: Option<PathBuf>,
     /// The environment of the bootstrap.
     pub environment: BTreeMap<String, String>,
 }
 
-/// What the inside tells the outside.
+/// A message from the inside to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
-    /// Process 1 runs; it has this number outside.
+    /// Process 1 runs; this is its id outside.
     Begun(i32),
-    /// The file system cannot be put together.
+    /// The file system cannot be assembled.
     NoRoot(String),
     /// There is no bootstrap.
     NoBootstrap,
@@ -34,13 +34,13 @@ pub(super) enum Message {
     CannotStart {
         /// Its path.
         path: String,
-        /// What the kernel said, in Go's words, which Lambda prints.
+        /// The kernel's error in Go's words, which Lambda prints.
         why: String,
     },
     /// The bootstrap runs.
     Started,
     /// The bootstrap has ended with this exit code.
     Exited(i32),
-    /// A signal has ended the bootstrap.
+    /// This signal has ended the bootstrap.
     Killed(i32),
 }

@@ -1,4 +1,4 @@
-//! Directories that go when the run ends, by a signal too.
+//! Directories that are removed when the run ends, even by a signal.
 
 use std::path::{Path, PathBuf};
 
@@ -15,14 +15,14 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// Makes one, where TMPDIR says.
+    /// Creates one in TMPDIR.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub(super) fn new() -> Result<Self> {
         let (until_then, directory) = HalfWritten::make(|| {
             let directory = tempfile::Builder::new().prefix("layerfit-").tempdir();
-            let directory = directory.map_err(Error::io("make a directory in", std::env::temp_dir()))?;
+            let directory = directory.map_err(Error::io("create a directory in", std::env::temp_dir()))?;
             Ok((directory.path().to_owned(), directory))
         })?;
         Ok(Self { directory, _until_then: until_then })
@@ -32,13 +32,13 @@ impl Temporary {
         self.directory.path()
     }
 
-    /// Makes a directory in it.
+    /// Creates a directory in it.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub(super) fn empty(&self, name: &str) -> Result<PathBuf> {
         let path = self.path().join(name);
-        std::fs::create_dir(&path).map_err(Error::io("make", &path))?;
+        std::fs::create_dir(&path).map_err(Error::io("create", &path))?;
         Ok(path)
     }
 }

@@ -1,4 +1,4 @@
-//! The user's own AWS CLI as a process, version 1 or 2: it has their credentials, profiles and Regions, and layerfit has none.
+//! Runs the user's own AWS CLI, version 1 or 2: it has the credentials, profiles and Regions, and layerfit has none.
 
 use std::process::{Command as Process, Stdio};
 
@@ -11,7 +11,7 @@ use super::problems;
 use crate::base::error::{Error, Result};
 use crate::tree::hex;
 
-/// The CLI, and the options that each of its commands gets.
+/// The AWS CLI, and the options that are added to each command.
 #[derive(Debug, Clone)]
 pub struct Aws {
     program: String,
@@ -22,63 +22,63 @@ pub struct Aws {
 impl Aws {
     /// The CLI `program`, with the user's `--profile`, `--region` and `--endpoint-url`.
     pub fn new(program: &str, profile: Option<&str>, region: Option<&str>, endpoint: Option<&str>) -> Self {
-        let said = [("--profile", profile), ("--region", region), ("--endpoint-url", endpoint)];
-        let options = said.iter().filter_map(|(option, value)| Some([(*option).to_owned(), (*value)?.to_owned()]));
+        let given = [("--profile", profile), ("--region", region), ("--endpoint-url", endpoint)];
+        let options = given.iter().filter_map(|(option, value)| Some([(*option).to_owned(), (*value)?.to_owned()]));
         Self { program: program.to_owned(), options: options.flatten().collect(), profile: profile.map(str::to_owned) }
     }
 
-    /// A command for a shell, ready to paste, with these words at its end.
+    /// A command for a shell, ready to paste, ending with these words.
     pub fn shell(&self, command: &Command, end: &[&str]) -> String {
         let end: Vec<String> = end.iter().map(|word| (*word).to_owned()).collect();
         command.shell(std::slice::from_ref(&self.program), &[self.options.as_slice(), end.as_slice()].concat())
     }
 
-    /// Runs a command and gives what it answers, or nothing where it answers nothing.
+    /// Runs a command and returns its output, or null if there is none.
     ///
     /// # Errors
-    /// When there is no CLI, or it fails: with what it says and a remedy.
+    /// When the CLI is not installed, or fails: with its message and a remedy.
     pub fn run(&self, words: &[String]) -> Result<Value> {
-        self.output(words)?.map_err(|said| match problems::problem(words, &said, self.profile.as_deref()) {
+        self.output(words)?.map_err(|message| match problems::problem(words, &message, self.profile.as_deref()) {
             Ok(error) | Err(error) => error,
         })
     }
 
-    /// Runs a command; gives its answer, or what it says when it fails.
+    /// Runs a command; returns its output, or its message if it fails.
     fn output(&self, words: &[String]) -> Result<std::result::Result<Value, String>> {
         let mut process = Process::new(&self.program);
         process.args(words).args(&self.options).args(["--output", "json"]);
-        // Version 2 shows answers in a pager and asks for what it misses, unless it is told not to; version 1 does neither.
+        // Unless told otherwise, version 2 shows output in a pager and prompts for missing parameters.
         process.env("AWS_PAGER", "").env("AWS_CLI_AUTO_PROMPT", "off").stdin(Stdio::null());
         let output = process.output().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::Usage {
-                message: format!("{}: there is no such program", self.program),
+                message: format!("{}: no such program", self.program),
                 help: "install the AWS CLI (https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html), \
-                       or say where it is: --aws PATH"
+                       or name it with --aws PATH"
                     .to_owned(),
             },
             _ => Error::io("run", &self.program)(error),
         })?;
-        let said = problems::redacted(&String::from_utf8_lossy(&output.stderr), &problems::secrets())?;
+        let message = problems::redacted(&String::from_utf8_lossy(&output.stderr), &problems::secrets())?;
         if !output.status.success() {
-            return Ok(Err(if said.trim().is_empty() { format!("{}", output.status) } else { said }));
+            return Ok(Err(if message.trim().is_empty() { format!("{}", output.status) } else { message }));
         }
         let answer = String::from_utf8_lossy(&output.stdout);
         if answer.trim().is_empty() {
             return Ok(Ok(Value::Null));
         }
         let answer = serde_json::from_str(&answer);
-        answer.map(Ok).map_err(|error| self.unexpected(words, &format!("its answer is no JSON ({error})")))
+        answer.map(Ok).map_err(|error| self.unexpected(words, &format!("its output is not JSON ({error})")))
     }
 
-    fn unexpected(&self, words: &[String], said: &str) -> Error {
+    fn unexpected(&self, words: &[String], message: &str) -> Error {
         Error::Aws {
             command: problems::name(words),
-            said: said.to_owned(),
-            help: format!("see whether {} is the AWS CLI: {} --version", self.program, self.program),
+            said: message.to_owned(),
+            help: format!("check that {} is the AWS CLI: {} --version", self.program, self.program),
         }
     }
 
-    /// The newest version of a layer that AWS has; nothing when there is none.
+    /// The newest version of a layer in AWS, if there is one.
     ///
     /// # Errors
     /// As for [`Aws::run`].
@@ -86,11 +86,11 @@ impl Aws {
         let list = ["lambda", "list-layer-versions", "--layer-name", name].map(str::to_owned);
         let versions = match self.output(&list)? {
             Ok(answer) => answer,
-            // AWS lists no versions of a layer that there is not, and others that speak its language say this.
-            Err(said) if said.contains("ResourceNotFound") => return Ok(None),
-            Err(said) => return Err(problems::problem(&list, &said, self.profile.as_deref())?),
+            // AWS returns an empty list for a layer that does not exist; some compatible services return this error.
+            Err(message) if message.contains("ResourceNotFound") => return Ok(None),
+            Err(message) => return Err(problems::problem(&list, &message, self.profile.as_deref())?),
         };
-        // Nobody promises an order, and a layer has as many versions as its owner likes.
+        // The order of the list is not documented.
         let numbers = versions["LayerVersions"].as_array().into_iter().flatten().filter_map(|v| v["Version"].as_u64());
         let Some(version) = numbers.max() else { return Ok(None) };
         let number = version.to_string();
@@ -98,10 +98,10 @@ impl Aws {
         self.version(&get, &self.run(&get)?).map(Some)
     }
 
-    /// The version that an answer describes.
+    /// The layer version that an output describes.
     ///
     /// # Errors
-    /// When it describes none.
+    /// When it does not describe one.
     pub fn version(&self, words: &[String], answer: &Value) -> Result<Version> {
         let arn = answer["LayerVersionArn"].as_str();
         let sha256 = answer["Content"]["CodeSha256"].as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
@@ -109,11 +109,11 @@ impl Aws {
             (Some(arn), Some(version), Some(sha256)) => {
                 Ok(Version { arn: arn.to_owned(), version, sha256: hex(&sha256) })
             }
-            _ => Err(self.unexpected(words, "its answer has no LayerVersionArn, Version or CodeSha256")),
+            _ => Err(self.unexpected(words, "its output has no LayerVersionArn, Version or CodeSha256")),
         }
     }
 
-    /// A function and its layers, once it is not being updated any more.
+    /// A function and its layers, after any update in progress has finished.
     ///
     /// # Errors
     /// As for [`Aws::run`].
@@ -125,7 +125,7 @@ impl Aws {
             answer = self.run(&get)?;
         }
         let Some(arn) = answer["FunctionArn"].as_str() else {
-            return Err(self.unexpected(&get, "its answer has no FunctionArn"));
+            return Err(self.unexpected(&get, "its output has no FunctionArn"));
         };
         let layers = answer["Layers"].as_array().into_iter().flatten();
         Ok(Function {

@@ -1,15 +1,15 @@
-//! Commands of the AWS CLI as values: the same one is run, or printed for a shell.
+//! Commands of the AWS CLI as values: the same command can be run, or printed for a shell.
 
 /// A word of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
-    /// As it is.
+    /// Literal text.
     Text(String),
-    /// The ARN that publishing the layer of this number will give.
+    /// The ARN that publishing the layer with this index will return.
     Arn(usize),
 }
 
-/// A command, without the program and the options that all commands have.
+/// A command, without the program and the options that all commands share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Its words: service, operation, arguments.
@@ -22,14 +22,14 @@ impl Command {
         Self { words: words.iter().map(|word| Word::Text((*word).to_owned())).collect() }
     }
 
-    /// The same with more words.
+    /// The command with more words.
     #[must_use]
     pub fn with(mut self, words: &[&str]) -> Self {
         self.words.extend(words.iter().map(|word| Word::Text((*word).to_owned())));
         self
     }
 
-    /// The command's words, with the ARNs that are known by now.
+    /// The command's words, with the ARNs known so far.
     pub fn resolved(&self, arns: &[Option<String>]) -> Vec<String> {
         let word = |word: &Word| match word {
             Word::Text(text) => text.clone(),
@@ -38,8 +38,8 @@ impl Command {
         self.words.iter().map(word).collect()
     }
 
-    /// The command for a shell, ready to paste; what `before` and `after` say belongs to every command. An ARN that is not
-    /// known is the variable that [`variable`] names.
+    /// The command for a shell, ready to paste, between the words that all commands share. An ARN that is not known is the
+    /// variable that [`variable`] names.
     pub fn shell(&self, before: &[String], after: &[String]) -> String {
         let words = self.words.iter().map(|word| match word {
             Word::Text(text) => quoted(text),
@@ -50,14 +50,14 @@ impl Command {
     }
 }
 
-/// The shell variable that holds the ARN of the layer of this number.
+/// The shell variable with the ARN of the layer that has this index.
 pub fn variable(layer: usize) -> String {
     format!("layer{}", layer + 1)
 }
 
-/// A word as a shell reads it.
+/// A word, quoted for a shell.
 fn quoted(word: &str) -> String {
-    // Only a NUL cannot be quoted, and no argument holds one.
+    // Only a NUL cannot be quoted, and no argument contains one.
     shlex::try_quote(word).map_or_else(|_| String::new(), Into::into)
 }
 

@@ -1,7 +1,7 @@
-//! Publish: the layers of a directory that `pack` wrote go to AWS by the user's own AWS CLI, those whose content changed.
+//! Publishes layers in a directory that `pack` wrote, if their content changed, using the user's own AWS CLI.
 //!
-//! First AWS is asked what it has, then [`plan`] says what is to be done, and only then is anything changed; `--dry-run` prints
-//! the same steps instead. A run that ended early can be run again: a version with the right content is not published twice.
+//! First AWS is queried, then [`plan`] decides on the steps, and only then is anything changed; `--dry-run` prints the same
+//! steps instead. A run that ended early can be repeated: a version with the right content is not published twice.
 
 mod aws;
 mod command;
@@ -24,40 +24,40 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 use crate::pack::output::{Manifest, architecture};
 use crate::runtime::{Limits, RuntimeProfile};
-use plan::{Function, How, Layer, Step, Version};
+use plan::{Function, Layer, PublishOptions, Step, Version};
 
-/// What is asked for.
+/// What to publish, and how.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What the names of all layers begin with.
+    /// Prefix for the names of all layers.
     pub prefix: String,
-    /// Names for layers, by those in the manifest.
+    /// Names of the layers in AWS, by their names in the manifest.
     pub names: BTreeMap<String, String>,
-    /// How they are published. Runtimes and architecture that are not said are the manifest's.
-    pub how: How,
-    /// The function that is to have them.
+    /// How they are published. Runtimes and architecture default to those of the manifest.
+    pub options: PublishOptions,
+    /// The function to attach them to.
     pub function: Option<String>,
-    /// Where to record what was published; `layers.json` in the directory when not said.
+    /// Where to record what was published; by default, `layers.json` in the directory.
     pub record: Option<PathBuf>,
-    /// Whether what would change something is printed and not done.
+    /// Whether to print the commands that would change something instead of running them.
     pub dry_run: bool,
 }
 
-/// What became of it.
+/// The outcome.
 #[derive(Debug)]
 pub enum Outcome {
     /// AWS has the layers.
     Done(Published),
-    /// What would be done, for a shell.
+    /// What would be done, as a shell script.
     WouldDo(String),
-    /// Nothing was changed, and this is why.
+    /// Nothing was changed, for these reasons.
     Refused(Vec<Finding>),
 }
 
-/// Publishes the layers in `directory`. What is done is said on the way, a line each.
+/// Publishes the layers in `directory`. `say` gets one line for each change.
 ///
 /// # Errors
-/// When the directory cannot be read, a name is none that AWS takes, or the AWS CLI fails.
+/// When the directory cannot be read, AWS would not accept a name, or the AWS CLI fails.
 pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str)) -> Result<Outcome> {
     let manifest = Manifest::read(directory)?;
     let mismatches = manifest.mismatches(directory)?;
@@ -66,16 +66,16 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     }
     let layers = layers(directory, &manifest, request, say)?;
     let record = request.record.clone().unwrap_or_else(|| directory.join(RECORD));
-    let _lock = if request.dry_run { None } else { Some(alone(directory, &record)?) };
+    let _lock = if request.dry_run { None } else { Some(lock(directory, &record)?) };
     let former = former(&record, &layers)?;
-    let how = how(&manifest, &request.how)?;
+    let options = publish_options(&manifest, &request.options)?;
 
     let known = layers.into_iter().map(|layer| aws.newest(&layer.name).map(|newest| (layer, newest)));
     let known: Vec<(Layer, Option<Version>)> = known.collect::<Result<_>>()?;
     let function = request.function.as_deref().map(|name| aws.function(name)).transpose()?;
-    let mut steps = plan::publishing(&known, &how)?;
+    let mut steps = plan::publishing(&known, &options)?;
     if let Some(function) = &function {
-        if let Some(finding) = plan::wrong_architecture(function, &how) {
+        if let Some(finding) = plan::wrong_architecture(function, &options) {
             return Ok(Outcome::Refused(vec![finding]));
         }
         match plan::attached(function, &known, &former, Limits::built_in().layers) {
@@ -92,39 +92,39 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     Ok(Outcome::Done(done))
 }
 
-/// Before anything is published: the record can be written where it is to be, and no other run publishes this directory, which
-/// would not see in time what this one publishes. Both are so as long as what is given is held.
-fn alone(directory: &Path, record: &Path) -> Result<File> {
+/// Checks before anything is published that the record can be written, and locks the directory until the returned file is
+/// dropped: a second run would not see in time what this one publishes.
+fn lock(directory: &Path, record: &Path) -> Result<File> {
     let place = record.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !place.is_dir() || record.is_dir() {
         return Err(Error::Usage {
-            message: format!("{}: no record can be written there", record.display()),
-            help: "name a file in a directory that there is, with -o".to_owned(),
+            message: format!("{}: the record cannot be written there", record.display()),
+            help: "name a file in an existing directory with -o".to_owned(),
         });
     }
     let lock = File::open(directory).map_err(Error::io("open", directory))?;
     if lock.try_lock().is_err() {
         return Err(Error::Usage {
-            message: format!("{}: another layerfit publishes it", directory.display()),
-            help: "wait for it, and run this again; what is published is not published again".to_owned(),
+            message: format!("{}: another run of layerfit is publishing it", directory.display()),
+            help: "wait for it, then run this again; what is published is not published again".to_owned(),
         });
     }
     Ok(lock)
 }
 
-/// The layers of the manifest, by the names they are to have in AWS.
+/// The layers of the manifest, with their names in AWS.
 fn layers(directory: &Path, manifest: &Manifest, request: &Request, say: &dyn Fn(&str)) -> Result<Vec<Layer>> {
     for known in request.names.keys().filter(|name| !manifest.layers.iter().any(|layer| layer.name == **name)) {
-        say(&format!("names: there is no layer {known} in {}", directory.display()));
+        say(&format!("names: no layer {known} in {}", directory.display()));
     }
-    let mut taken = BTreeSet::new();
+    let mut used = BTreeSet::new();
     let mut layers = Vec::new();
     for layer in &manifest.layers {
         let name = format!("{}{}", request.prefix, request.names.get(&layer.name).unwrap_or(&layer.name));
-        let takes = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let problem = if name.is_empty() || name.len() > 140 || !name.chars().all(takes) {
-            "AWS takes letters, digits, '-' and '_', 140 of them at most"
-        } else if !taken.insert(name.clone()) {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let problem = if name.is_empty() || name.len() > 140 || !name.chars().all(allowed) {
+            "AWS allows letters, digits, '-' and '_', at most 140"
+        } else if !used.insert(name.clone()) {
             "two layers would have this name"
         } else {
             let file = file(directory, &layer.zip)?;
@@ -133,26 +133,26 @@ fn layers(directory: &Path, manifest: &Manifest, request: &Request, say: &dyn Fn
         };
         return Err(Error::Usage {
             message: format!("layer {} would be called {name:?}: {problem}", layer.name),
-            help: "give it another name: --prefix, or names in [publish] of layerfit.toml".to_owned(),
+            help: "change the name with --prefix, or with names in [publish] of layerfit.toml".to_owned(),
         });
     }
     Ok(layers)
 }
 
-/// A zip as the AWS CLI has to be told of it: it replaces `~` and `$NAME` in paths.
+/// The path of a zip for the AWS CLI, which replaces `~` and `$NAME` in paths.
 fn file(directory: &Path, zip: &str) -> Result<String> {
     let path = directory.join(zip);
     let usable = path.to_str().filter(|text| !text.contains('$') && !text.contains('%'));
     let Some(text) = usable else {
         return Err(Error::Usage {
-            message: format!("{}: the AWS CLI would take a part of this path for a variable", path.display()),
-            help: "move the directory to a path of UTF-8 text without $ and %, or name it from within".to_owned(),
+            message: format!("{}: the AWS CLI would replace a part of this path", path.display()),
+            help: "move the directory to a UTF-8 path without $ and %, or use a relative path without them".to_owned(),
         });
     };
     Ok(if text.starts_with(['~', '-']) { format!("./{text}") } else { text.to_owned() })
 }
 
-/// The names of layers that the record has and the directory has not any more.
+/// The names of layers that are in the record but no longer in the directory.
 fn former(record: &Path, layers: &[Layer]) -> Result<Vec<String>> {
     let Some(record) = Published::load(record)? else { return Ok(Vec::new()) };
     let known = record.layers.into_iter().map(|layer| layer.name).chain(record.retired);
@@ -160,27 +160,27 @@ fn former(record: &Path, layers: &[Layer]) -> Result<Vec<String>> {
     Ok(former.into_iter().collect())
 }
 
-/// How to publish, with what the manifest says where the request does not.
-fn how(manifest: &Manifest, asked: &How) -> Result<How> {
-    let mut how = asked.clone();
-    how.direct = Limits::built_in().layer_zipped;
-    if how.runtimes.is_empty() && RuntimeProfile::is_lambda(&manifest.runtime) {
-        how.runtimes.push(manifest.runtime.clone());
+/// The options of the request, with defaults from the manifest.
+fn publish_options(manifest: &Manifest, requested: &PublishOptions) -> Result<PublishOptions> {
+    let mut options = requested.clone();
+    options.direct = Limits::built_in().layer_zipped;
+    if options.runtimes.is_empty() && RuntimeProfile::is_lambda(&manifest.runtime) {
+        options.runtimes.push(manifest.runtime.clone());
     }
     let machines = manifest.objects.iter().map(|object| object.machine.as_str());
-    how.architecture = how.architecture.or_else(|| architecture(machines).map(str::to_owned));
-    for (what, text, most) in [("description", &how.description, 256), ("licence", &how.license, 512)] {
-        if let Some(length) = text.as_ref().map(|text| text.chars().count()).filter(|length| *length > most) {
+    options.architecture = options.architecture.or_else(|| architecture(machines).map(str::to_owned));
+    for (what, text, max) in [("description", &options.description, 256), ("licence", &options.license, 512)] {
+        if let Some(length) = text.as_ref().map(|text| text.chars().count()).filter(|length| *length > max) {
             return Err(Error::Usage {
-                message: format!("the {what} has {length} characters, and AWS takes {most}"),
+                message: format!("the {what} has {length} characters, and AWS allows {max}"),
                 help: "shorten it".to_owned(),
             });
         }
     }
-    Ok(how)
+    Ok(options)
 }
 
-/// Does what is to be done, step by step.
+/// Carries out the steps in order.
 fn carry_out(
     steps: &[Step],
     known: Vec<(Layer, Option<Version>)>,
@@ -197,7 +197,7 @@ fn carry_out(
             Step::Upload(command) => {
                 let words = command.resolved(&arns);
                 aws.run(&words)?;
-                say(&format!("sent {} to {}", words[2], words[3]));
+                say(&format!("uploaded {} to {}", words[2], words[3]));
             }
             Step::Publish(number, command) => {
                 let words = command.resolved(&arns);
@@ -210,7 +210,7 @@ fn carry_out(
                             "{} has the sha256 {}, and {} has {}",
                             version.arn, version.sha256, layer.file, layer.sha256
                         ),
-                        help: "the zip changed while it was sent: pack again, and publish when nothing writes to it"
+                        help: "the zip changed while it was being uploaded: pack again, and publish when nothing writes to it"
                             .to_owned(),
                     });
                 }

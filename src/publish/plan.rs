@@ -1,5 +1,5 @@
-//! What is to be done so that AWS has the layers, and a function uses them: from what is in the directory and what AWS has,
-//! without asking anybody.
+//! Decides on the steps that publish the layers and attach them to a function, from what is in the directory and what AWS
+//! has. It does no input or output.
 
 use serde_json::json;
 
@@ -7,20 +7,20 @@ use super::command::{Command, Word};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 
-/// A layer that is to be in AWS.
+/// A layer to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// What it is called there.
+    /// Its name in AWS.
     pub name: String,
-    /// Its zip, as commands name it.
+    /// The path of its zip, for the AWS CLI.
     pub file: String,
     /// The sha256 of the zip, in hexadecimal.
     pub sha256: String,
-    /// The length of the zip in bytes.
+    /// The size of the zip in bytes.
     pub bytes: u64,
 }
 
-/// The newest version of a layer that AWS has.
+/// The newest version of a layer in AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     /// Its ARN, with the version.
@@ -31,95 +31,95 @@ pub struct Version {
     pub sha256: String,
 }
 
-/// A function that is to have the layers.
+/// A function to attach the layers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
     /// As the user named it.
     pub name: String,
-    /// Its ARN, which says whose it is.
+    /// Its ARN, which contains its account and Region.
     pub arn: String,
     /// Its architecture, by Lambda's name.
     pub architecture: Option<String>,
     /// The ARNs of its layers, in order.
     pub layers: Vec<String>,
-    /// What AWS calls this state of the function: an update of another one is refused.
+    /// The id of this revision of the function: AWS refuses to update any other.
     pub revision: Option<String>,
 }
 
 /// How layers are published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct How {
-    /// What is said of each version.
+pub struct PublishOptions {
+    /// Description of each published version.
     pub description: Option<String>,
-    /// Its licence: an SPDX identifier, a URL, or a text.
+    /// Licence: an SPDX identifier, a URL, or a text.
     pub license: Option<String>,
-    /// The runtimes it is for, by Lambda's names.
+    /// Compatible runtimes, by Lambda's names.
     pub runtimes: Vec<String>,
-    /// The architecture it is for, by Lambda's name.
+    /// Compatible architecture, by Lambda's name.
     pub architecture: Option<String>,
-    /// The bucket for zips that are too large to be sent to Lambda.
+    /// Bucket for zips too large for a direct upload.
     pub bucket: Option<String>,
-    /// What their keys there begin with.
+    /// Prefix for keys in the bucket.
     pub bucket_prefix: String,
-    /// The longest zip that Lambda takes itself, in bytes.
+    /// Maximum size of a direct upload, in bytes.
     pub direct: u64,
 }
 
-/// Something to do.
+/// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Copy the zip of a layer into the bucket.
+    /// Upload the zip of a layer to the bucket.
     Upload(Command),
-    /// Publish the layer of this number; the answer has its ARN.
+    /// Publish the layer with this index; the output has its ARN.
     Publish(usize, Command),
-    /// Give the function its layers.
+    /// Attach the layers to the function.
     Update(Command),
-    /// Wait until the function has them.
+    /// Wait until the function is updated.
     Wait(Command),
 }
 
-/// What is to be done: nothing for a layer whose newest version has its content.
+/// The steps that publish the layers; none for a layer whose newest version has the same content.
 ///
 /// # Errors
-/// When a zip can be sent neither to Lambda nor to a bucket, or AWS would not take a name.
-pub fn publishing(layers: &[(Layer, Option<Version>)], how: &How) -> Result<Vec<Step>> {
+/// When a zip is too large for a direct upload, and there is no bucket.
+pub fn publishing(layers: &[(Layer, Option<Version>)], options: &PublishOptions) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     for (number, (layer, newest)) in layers.iter().enumerate() {
         if newest.as_ref().is_some_and(|newest| newest.sha256 == layer.sha256) {
             continue;
         }
         let command = Command::new(&["lambda", "publish-layer-version", "--layer-name", &layer.name]);
-        let command = if layer.bytes <= how.direct {
+        let command = if layer.bytes <= options.direct {
             command.with(&["--zip-file", &format!("fileb://{}", layer.file)])
         } else {
-            let Some(bucket) = &how.bucket else {
+            let Some(bucket) = &options.bucket else {
                 return Err(Error::Usage {
                     message: format!(
-                        "{}: {} bytes are more than the {} that Lambda takes in a request",
-                        layer.file, layer.bytes, how.direct
+                        "{}: {} bytes are more than the {} of a direct upload",
+                        layer.file, layer.bytes, options.direct
                     ),
-                    help: "name a bucket in the same Region to send it by: --s3-bucket BUCKET".to_owned(),
+                    help: "name a bucket in the same Region for the upload: --s3-bucket BUCKET".to_owned(),
                 });
             };
-            // By its content: a zip that an interrupted run sent is replaced by the same bytes.
-            let key = format!("{}{}-{}.zip", how.bucket_prefix, layer.name, layer.sha256);
+            // The key depends on the content: a zip from an interrupted run is replaced by the same bytes.
+            let key = format!("{}{}-{}.zip", options.bucket_prefix, layer.name, layer.sha256);
             let upload = Command::new(&["s3", "cp", &layer.file, &format!("s3://{bucket}/{key}")]);
             steps.push(Step::Upload(upload.with(&["--only-show-errors"])));
             command.with(&["--content", &json!({ "S3Bucket": bucket, "S3Key": key }).to_string()])
         };
-        steps.push(Step::Publish(number, described(command, how)));
+        steps.push(Step::Publish(number, described(command, options)));
     }
     Ok(steps)
 }
 
-/// The command, with what the version says of itself.
-fn described(mut command: Command, how: &How) -> Command {
+/// The command, with the metadata of the version.
+fn described(mut command: Command, options: &PublishOptions) -> Command {
     let mut in_json = serde_json::Map::new();
     for (option, field, text) in
-        [("--description", "Description", &how.description), ("--license-info", "LicenseInfo", &how.license)]
+        [("--description", "Description", &options.description), ("--license-info", "LicenseInfo", &options.license)]
     {
         match text {
-            // The CLI would take these for options, or for files and pages (version 1) to read.
+            // The CLI would read these as options, or (version 1) as files and URLs to load.
             Some(text) if text.starts_with('-') || text.contains("://") => {
                 in_json.insert(field.to_owned(), json!(text));
             }
@@ -130,31 +130,31 @@ fn described(mut command: Command, how: &How) -> Command {
     if !in_json.is_empty() {
         command = command.with(&["--cli-input-json", &serde_json::Value::Object(in_json).to_string()]);
     }
-    if !how.runtimes.is_empty() {
-        let runtimes: Vec<&str> = how.runtimes.iter().map(String::as_str).collect();
+    if !options.runtimes.is_empty() {
+        let runtimes: Vec<&str> = options.runtimes.iter().map(String::as_str).collect();
         command = command.with(&["--compatible-runtimes"]).with(&runtimes);
     }
-    if let Some(architecture) = &how.architecture {
+    if let Some(architecture) = &options.architecture {
         command = command.with(&["--compatible-architectures", architecture]);
     }
-    // A CLI that has not heard for a minute asks again, and there would be two versions.
+    // By default the CLI retries after a minute without a response, and there would be two versions.
     command.with(&["--cli-read-timeout", "600"])
 }
 
 /// The layers that the function gets, in order, or the finding that it cannot have them.
 ///
-/// Its layers that are ours are replaced one by one, in our order; those of others stay where they are between them. Where we
-/// have more than there were, the others follow the last of ours, or come last of all where there were none: so that what is
-/// ours is on top, as it was checked. Ours are those of the function's own account and Region that have the name of one of
-/// `layers`, or one in `former`: a layer that was published from the same directory before.
+/// The function's layers that are ours are replaced one by one, in our order; other layers keep their places between them.
+/// If we have more layers than before, the additional ones follow the last of ours, or come last if there were none: then
+/// ours are on top, as they were checked. Ours are the layers in the function's own account and Region that have the name of
+/// one of `layers`, or a name in `former`: layers that were published from the same directory before.
 ///
 /// # Errors
-/// When it would have more than `most` layers.
+/// When it would have more than `max` layers.
 pub fn attached(
     function: &Function,
     layers: &[(Layer, Option<Version>)],
     former: &[String],
-    most: usize,
+    max: usize,
 ) -> std::result::Result<Vec<Word>, Finding> {
     let is_ours = |arn: &str| {
         same_owner(arn, &function.arn)
@@ -178,7 +178,7 @@ pub fn attached(
         }
     }
     words.extend(ours);
-    if words.len() <= most {
+    if words.len() <= max {
         return Ok(words);
     }
     let others: Vec<&str> = function.layers.iter().filter(|arn| !is_ours(arn)).map(String::as_str).collect();
@@ -186,30 +186,30 @@ pub fn attached(
         Code::TooManyLayers,
         Subject::whole(&function.name),
         format!(
-            "these are {} layers, it has {} of others ({}), and a function can have {most}",
+            "these are {} layers, it has {} other layers ({}), and a function can have {max}",
             layers.len(),
             others.len(),
             others.join(", ")
         ),
-        "take one of those off the function, or pack into fewer layers; nothing was published",
+        "remove one of those from the function, or pack into fewer layers; nothing was published",
     ))
 }
 
-/// The finding that the function is for another architecture than the layers; nothing where one of the two is not known.
-/// AWS would attach them, and nothing in them would run.
-pub fn wrong_architecture(function: &Function, how: &How) -> Option<Finding> {
-    let (wanted, layers) = (function.architecture.as_deref()?, how.architecture.as_deref()?);
+/// The finding that the architectures of function and layers differ; none if one of them is not known. AWS would attach the
+/// layers, but nothing in them would run.
+pub fn wrong_architecture(function: &Function, options: &PublishOptions) -> Option<Finding> {
+    let (wanted, layers) = (function.architecture.as_deref()?, options.architecture.as_deref()?);
     (wanted != layers).then(|| {
         Finding::error(
             Code::WrongMachine,
             Subject::whole(&function.name),
             format!("the function is for {wanted}, and the layers are for {layers}"),
-            "build the tree on that architecture, or make a function of the other; nothing was published",
+            "build the tree for that architecture, or change the function's; nothing was published",
         )
     })
 }
 
-/// The steps that give the function these layers; none when it has them.
+/// The steps that attach these layers to the function; none if it has them.
 pub fn updating(function: &Function, words: Vec<Word>) -> Vec<Step> {
     if words.iter().eq(&function.layers.iter().cloned().map(Word::Text).collect::<Vec<_>>()) {
         return Vec::new();
@@ -229,7 +229,7 @@ pub fn name_in(arn: &str) -> Option<&str> {
     arn.split(':').nth(6)
 }
 
-/// Whether two ARNs are of one account in one Region.
+/// Whether two ARNs have the same account and Region.
 fn same_owner(one: &str, other: &str) -> bool {
     let owner = |arn: &str| arn.split(':').skip(3).take(2).map(str::to_owned).collect::<Vec<_>>();
     owner(one) == owner(other)
@@ -256,7 +256,7 @@ mod tests {
         Function { name: "f".to_owned(), arn, architecture: None, layers: layers.to_vec(), revision: None }
     }
 
-    /// What a function has afterwards, by short names; `+` are versions that are to be published.
+    /// The layers of a function afterwards, by short names; `+` marks versions to be published.
     fn after(before: &[&str], ours: &[(Layer, Option<Version>)], former: &[&str]) -> Vec<String> {
         let before: Vec<String> = before.iter().map(|name| arn(name, 1)).collect();
         let former: Vec<String> = former.iter().map(|name| (*name).to_owned()).collect();
@@ -294,7 +294,7 @@ mod tests {
         let others: Vec<String> = ["a", "b", "c", "d"].map(|name| arn(name, 1)).to_vec();
         let finding = attached(&function(&others), &ours, &[], 5).expect_err("too many");
         assert_eq!(finding.code, Code::TooManyLayers);
-        assert!(finding.message.contains("it has 4 of others"), "{}", finding.message);
+        assert!(finding.message.contains("it has 4 other layers"), "{}", finding.message);
     }
 
     #[test]
@@ -308,11 +308,11 @@ mod tests {
     fn only_what_changed_is_published_and_only_what_is_too_large_goes_through_the_bucket() {
         let mut ours = [layer("r", true), layer("lib", false), layer("big", false)];
         ours[2].0.bytes = 1000;
-        let mut how = How { direct: 100, ..How::default() };
-        assert!(publishing(&ours, &how).expect_err("too large").to_string().contains("--s3-bucket"));
-        how.bucket = Some("b".to_owned());
-        how.bucket_prefix = "p/".to_owned();
-        let steps = publishing(&ours, &how).expect("steps");
+        let mut options = PublishOptions { direct: 100, ..PublishOptions::default() };
+        assert!(publishing(&ours, &options).expect_err("too large").to_string().contains("--s3-bucket"));
+        options.bucket = Some("b".to_owned());
+        options.bucket_prefix = "p/".to_owned();
+        let steps = publishing(&ours, &options).expect("steps");
         let [Step::Publish(1, _), Step::Upload(upload), Step::Publish(2, publish)] = &steps[..] else {
             panic!("{steps:?}")
         };
@@ -322,13 +322,13 @@ mod tests {
 
     #[test]
     fn what_the_cli_would_read_as_a_file_is_given_as_json() {
-        let how = How {
+        let options = PublishOptions {
             description: Some("R for all".to_owned()),
             license: Some("https://opensource.org/license/mit".to_owned()),
             direct: 100,
-            ..How::default()
+            ..PublishOptions::default()
         };
-        let steps = publishing(&[layer("r", false)], &how).expect("steps");
+        let steps = publishing(&[layer("r", false)], &options).expect("steps");
         let Step::Publish(_, command) = &steps[0] else { panic!("{steps:?}") };
         let words = command.resolved(&[]);
         assert!(words.windows(2).any(|pair| pair == ["--description", "R for all"]), "{words:?}");

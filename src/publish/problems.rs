@@ -1,4 +1,4 @@
-//! What the AWS CLI says when it cannot: without credentials, and with a remedy.
+//! Errors of the AWS CLI, without credentials and with a remedy.
 //!
 //! Its messages come from botocore's `exceptions.py`, or from the service, as `An error occurred (CODE) when calling the
 //! OPERATION operation: MESSAGE`.
@@ -7,15 +7,15 @@ use regex::Regex;
 
 use crate::base::error::{Error, Result};
 
-/// What stands in the place of a credential.
+/// What replaces a credential.
 const REDACTED: &str = "[redacted]";
 
-/// Environment variables whose values are shown nowhere.
+/// Environment variables whose values are never shown.
 const SECRETS: &[&str] =
     &["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
 
-/// What credentials look like, and what is left of them: key identifiers (documented prefixes, `IAM identifiers` in the IAM
-/// User Guide), signatures, tokens and keys with their names, and passwords in URLs.
+/// Patterns of credentials, and their replacements: key identifiers (by the prefixes under `IAM identifiers` in the IAM User
+/// Guide), signatures, named tokens and keys, and passwords in URLs.
 const CREDENTIALS: &[(&str, &str)] = &[
     (r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}\b", REDACTED),
     (r"(?i)(signature=)[0-9a-f]{32,}", "${1}[redacted]"),
@@ -26,70 +26,70 @@ const CREDENTIALS: &[(&str, &str)] = &[
     (r"(://)[^/@\s:]+:[^/@\s]+@", "${1}[redacted]@"),
 ];
 
-/// Signs of a problem, and its remedy. The first that fits counts. `{action}` is the permission, `{profile}` the option.
+/// Patterns of messages, and remedies; the first match is used. `{action}` is the permission, `{profile}` the option.
 const REMEDIES: &[(&str, &str)] = &[
     (
         r"(?i)error loading sso token|sso session .* expired|UnauthorizedSSOToken|token has expired and refresh failed|Token for .* does not exist",
         "log in again: aws sso login{profile}",
     ),
-    (r"(?i)session has expired.*aws login|aws login", "log in again, as it says"),
+    (r"(?i)session has expired.*aws login|aws login", "log in again: aws login"),
     (
         r"(?i)unable to locate credentials|NoCredentials|partial credentials",
-        "give the AWS CLI credentials (aws configure, aws sso login, or the AWS_ variables), or name a profile that has them: --profile",
+        "set up credentials for the AWS CLI (aws configure, aws sso login, or the AWS_ variables), or name a profile that has them: --profile",
     ),
     (
         r"ExpiredToken|RequestExpired|token included in the request is expired",
-        "these credentials are over: get new ones, for example by aws sso login{profile}, and run this again",
+        "these credentials have expired: get new ones, for example with aws sso login{profile}, and run this again",
     ),
     (
         r"AccessDenied|is not authorized to perform|UnauthorizedOperation",
-        "allow {action} to whom `aws sts get-caller-identity{profile}` names, or use another profile",
+        "allow {action} for the identity that `aws sts get-caller-identity{profile}` prints, or use another profile",
     ),
     (
         r"UnrecognizedClient|InvalidClientTokenId|InvalidSignature|SignatureDoesNotMatch|InvalidAccessKeyId|IncompleteSignature|AuthFailure",
-        "AWS does not know these credentials: `aws sts get-caller-identity{profile}` tries them, `aws configure list{profile}` says where they are from",
+        "AWS does not accept these credentials: `aws sts get-caller-identity{profile}` tests them, `aws configure list{profile}` shows where they come from",
     ),
     (
         r"(?i)RequestEntityTooLarge|request must be smaller than|\(413\)",
-        "send it by way of S3: --s3-bucket BUCKET, a bucket in the same Region",
+        "upload it through S3: --s3-bucket BUCKET, a bucket in the same Region",
     ),
     (
         r"(?i)unzipped size must be smaller|layers consume more than|exceeds the maximum allowed size",
-        "layers and function are too large unzipped: layerfit plan says what takes the room",
+        "layers and function are too large unzipped: `layerfit plan --tree` shows what takes up space",
     ),
     (
         r"TooManyRequests|Throttl|Rate exceeded|SlowDown|RequestLimitExceeded",
-        "AWS asks to wait: run this again in a minute; what is published is not published again",
+        "AWS is throttling requests: run this again in a minute; what is published is not published again",
     ),
     (
         r"CodeStorageExceeded",
-        "the account's storage for code is full: aws lambda delete-layer-version removes old versions",
+        "the account's code storage is full: remove old versions with aws lambda delete-layer-version",
     ),
     (
         r"PreconditionFailed|ResourceConflict",
-        "somebody else changes the function at this moment: run this again; what is published is not published again",
+        "the function was changed at the same time: run this again; what is published is not published again",
     ),
-    (r"(?i)specify a region", "say which Region: --region eu-central-1, AWS_REGION, or the profile's"),
-    (r"(?i)config profile .* could not be found", "`aws configure list-profiles` lists those there are"),
+    (r"(?i)specify a region", "set the Region: --region eu-central-1, AWS_REGION, or the profile's"),
+    (r"(?i)config profile .* could not be found", "`aws configure list-profiles` lists the profiles"),
     (
         r"(?i)could not connect to the endpoint|connection was closed|connect timeout|read timeout|name or service not known|could not resolve",
         "check --region, --endpoint-url and the network, and run this again; what is published is not published again",
     ),
     (
         r"(?i)NoSuchBucket|PermanentRedirect|\(301\)|IllegalLocation|must be addressed using",
-        "name a bucket that there is, in the same Region: --s3-bucket",
+        "name an existing bucket in the same Region: --s3-bucket",
     ),
     (
         r"(?i)ResourceNotFound|function not found",
-        "check the name and the Region (--region); layerfit publishes layers, and makes no function",
+        "check the name and the Region (--region); layerfit publishes layers, but does not create functions",
     ),
     (
         r"(?i)max attempts exceeded",
-        "see `aws lambda get-function --function-name`: LastUpdateStatusReason says why it takes so long",
+        "run `aws lambda get-function --function-name NAME`: LastUpdateStatusReason shows why the update takes so long",
     ),
     (
         r"(?i)unknown options|invalid choice|usage: aws",
-        "this AWS CLI is too old for it (aws --version): install a current one",
+        "this AWS CLI is too old (aws --version): install a current one",
     ),
 ];
 
@@ -108,10 +108,10 @@ pub(super) fn redacted(text: &str, secrets: &[String]) -> Result<String> {
     Ok(text)
 }
 
-/// The credentials of this process's environment, which the CLI inherits. Nothing is read off them but whether they appear.
+/// The credentials in the environment, which the CLI inherits. They are only searched for in its messages.
 pub(super) fn secrets() -> Vec<String> {
     let values = SECRETS.iter().filter_map(|name| std::env::var(name).ok());
-    // Something as short would be no secret, and taking it out would only make messages unreadable.
+    // A shorter value cannot be a secret, and redacting it would only make messages unreadable.
     values.filter(|value| value.len() >= 8).collect()
 }
 
@@ -119,26 +119,27 @@ pub(super) fn secrets() -> Vec<String> {
 ///
 /// # Errors
 /// When a pattern is wrong, which a test rules out.
-pub(super) fn problem(words: &[String], said: &str, profile: Option<&str>) -> Result<Error> {
+pub(super) fn problem(words: &[String], message: &str, profile: Option<&str>) -> Result<Error> {
     let command = name(words);
     let profile = profile.map(|profile| format!(" --profile {profile}")).unwrap_or_default();
-    let mut help = "see what aws says; what is published is not published again when you run this once more".to_owned();
-    for (signs, remedy) in REMEDIES {
-        if compiled(signs)?.is_match(said) {
-            let named = compiled(r"not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9*]+)")?.captures(said);
+    let mut help =
+        "see the message of the AWS CLI; if you run this again, what is published is not published again".to_owned();
+    for (pattern, remedy) in REMEDIES {
+        if compiled(pattern)?.is_match(message) {
+            let named = compiled(r"not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9*]+)")?.captures(message);
             let action = named.map_or_else(|| action(words), |named| named[1].to_owned());
             help = remedy.replace("{action}", &action).replace("{profile}", &profile);
             break;
         }
     }
-    let said = if said.trim().is_empty() { "it failed, and does not say why" } else { said.trim() };
-    Ok(Error::Aws { command, said: said.to_owned(), help })
+    let message = if message.trim().is_empty() { "it failed without a message" } else { message.trim() };
+    Ok(Error::Aws { command, said: message.to_owned(), help })
 }
 
-/// What a command is called, without its arguments.
+/// The name of a command, without its arguments.
 pub(super) fn name(words: &[String]) -> String {
-    let said = words.iter().take_while(|word| !word.starts_with('-') && !word.contains('/')).take(3);
-    std::iter::once("aws").chain(said.map(String::as_str)).collect::<Vec<_>>().join(" ")
+    let name = words.iter().take_while(|word| !word.starts_with('-') && !word.contains('/')).take(3);
+    std::iter::once("aws").chain(name.map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 
 /// The permission that a command needs.
@@ -180,10 +181,10 @@ mod tests {
         let publish = ["lambda", "publish-layer-version"];
         let said = "An error occurred (AccessDeniedException) when calling the PublishLayerVersion operation: User: x is not \
                     authorized to perform: lambda:PublishLayerVersion on resource: y";
-        assert!(help(&publish, said).contains("allow lambda:PublishLayerVersion to"));
+        assert!(help(&publish, said).contains("allow lambda:PublishLayerVersion for"));
         let said =
             "upload failed: An error occurred (AccessDenied) when calling the PutObject operation: Access Denied";
-        assert!(help(&["s3", "cp"], said).contains("allow s3:PutObject to"));
+        assert!(help(&["s3", "cp"], said).contains("allow s3:PutObject for"));
         assert!(help(&["lambda", "list-layer-versions"], "(AccessDenied)").contains("lambda:ListLayerVersions"));
     }
 

@@ -9,23 +9,23 @@ use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 use crate::report::as_json;
 
-/// The form of the record. Fields are added, not renamed; the number counts up when that promise is broken.
+/// The version of the record's format. It changes when a field is renamed or removed, but not when one is added.
 pub const SCHEMA: u32 = 1;
 
-/// The record's name in the directory of the layers. `pack` carries it along, as every file that it did not write.
+/// The record's name in the directory of the layers. `pack` keeps it, like every file that it did not write.
 pub const RECORD: &str = "layers.json";
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Published {
-    /// The form of this document.
+    /// The version of this format.
     pub schema: u32,
     /// The layers, in the order to attach them.
     pub layers: Vec<PublishedLayer>,
-    /// Names of layers that were published from this directory before and are not in it any more. They are still in AWS.
+    /// Names of layers that were published from this directory before but are no longer in it. They are still in AWS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<String>,
-    /// The function that has them, when one was named; what is printed says it, and layers.json does not.
+    /// The function that they are attached to, if one was named. It is printed, but not recorded in layers.json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<PublishedFunction>,
 }
@@ -33,7 +33,7 @@ pub struct Published {
 /// A layer in AWS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedLayer {
-    /// Its name there.
+    /// Its name in AWS.
     pub name: String,
     /// The ARN of the version with this content.
     pub arn: String,
@@ -41,14 +41,14 @@ pub struct PublishedLayer {
     pub version: u64,
     /// The sha256 of its zip in hexadecimal, as in manifest.json; AWS shows the same in base64.
     pub sha256: String,
-    /// Whether this run published it; otherwise the newest version had this content already.
+    /// Whether this run published it; if not, the newest version already had this content.
     pub published: bool,
 }
 
-/// A function that has the layers.
+/// A function that the layers are attached to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedFunction {
-    /// As it was named.
+    /// As the user named it.
     pub name: String,
     /// The ARNs of all its layers, in order.
     pub layers: Vec<String>,
@@ -57,10 +57,10 @@ pub struct PublishedFunction {
 }
 
 impl Published {
-    /// What the last run recorded; nothing when there is no such file.
+    /// The record of the last run, if there is one.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not layerfit's: it would be overwritten.
+    /// When the file cannot be read, or layerfit did not write it and would overwrite it.
     pub fn load(path: &Path) -> Result<Option<Self>> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -70,8 +70,8 @@ impl Published {
         let read: std::result::Result<Self, _> = serde_json::from_str(&text);
         let problem = match read {
             Ok(record) if record.schema == SCHEMA => return Ok(Some(record)),
-            Ok(record) => format!("its schema is {}, and this layerfit reads {SCHEMA}", record.schema),
-            Err(error) => format!("is no record of published layers: {error}"),
+            Ok(record) => format!("its format version is {}, and this layerfit reads {SCHEMA}", record.schema),
+            Err(error) => format!("is not a record of published layers: {error}"),
         };
         Err(Error::Data {
             file: path.display().to_string(),

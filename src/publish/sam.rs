@@ -1,5 +1,5 @@
-//! A template for AWS SAM beside the layers: a layer version for each of them, and an example function that has them all and
-//! is triggered by objects in a bucket (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/>).
+//! A template for AWS SAM: a layer version for each layer, and an example function that uses them all and is triggered by
+//! objects in a bucket (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/>).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
 use crate::base::atomic::replace_file;
+use crate::base::bytes::plural;
 use crate::base::error::{Error, Result};
 use crate::pack::output::architecture;
 use crate::report::{LayerReport, Report};
@@ -16,12 +17,12 @@ use crate::runtime::RuntimeProfile;
 
 /// The first line of a template. A file that begins otherwise is the user's.
 const MARKER: &str =
-    "# Written by `layerfit pack --template`, and written anew by the next. A copy is yours to change.";
+    "# Written by `layerfit pack --template`, which overwrites it on the next run. Copy this file to change it.";
 const TEMPLATE: &str = include_str!("sam.yaml");
-/// The runtime of the example function where the layers are for no image of Lambda's.
+/// The runtime of the example function if that of the layers is not one of Lambda's.
 const RUNTIME: &str = "provided.al2023";
 
-/// A template that is to be written.
+/// A template to write.
 #[derive(Debug)]
 pub struct Template {
     path: PathBuf,
@@ -36,10 +37,10 @@ struct TemplateLayer {
 }
 
 impl Template {
-    /// Begins to write a template of layers of the tree `root` to `path`, before there is anything to say in it.
+    /// Checks, before anything is packed, that a template for the tree `root` can be written to `path`.
     ///
     /// # Errors
-    /// When there is something that layerfit did not write, or that cannot be read; and in the tree, where the next run would
+    /// When there is a file that layerfit did not write or cannot read, or when `path` is in the tree, where the next run would
     /// pack it.
     pub fn begin(path: &Path, root: &Path) -> Result<Self> {
         if let (Ok(root), Ok(directory)) = (root.canonicalize(), directory(path).canonicalize())
@@ -47,7 +48,7 @@ impl Template {
         {
             return Err(Error::Usage {
                 message: format!("--template {}: is in the tree to be packed", path.display()),
-                help: "give a file outside of it, beside the output directory".to_owned(),
+                help: "name a file outside the tree, such as one beside the output directory".to_owned(),
             });
         }
         match std::fs::read(path) {
@@ -55,15 +56,15 @@ impl Template {
             Ok(_) => {
                 return Err(Error::Usage {
                     message: format!("{}: layerfit did not write this file", path.display()),
-                    help: "move it away, or give another file with --template".to_owned(),
+                    help: "move it away, or name another file with --template".to_owned(),
                 });
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let directory = directory(path);
                 if !directory.is_dir() {
                     return Err(Error::Usage {
-                        message: format!("--template {}: there is no {}", path.display(), directory.display()),
-                        help: "make the directory, or give another file".to_owned(),
+                        message: format!("--template {}: no such directory: {}", path.display(), directory.display()),
+                        help: "create the directory, or name another file".to_owned(),
                     });
                 }
             }
@@ -72,18 +73,18 @@ impl Template {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Writes the template of layers that are in the directory `output`, whole or not at all. The function has the
-    /// architecture that was asked for, or that of most files.
+    /// Writes the template for layers in the directory `output`, whole or not at all. The function gets the architecture
+    /// `requested`, or that of most files.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, output: &Path, report: &Report, asked: Option<&str>) -> Result<()> {
-        // As they really are: between paths with ".." or links in them, the way could not be told from their names.
+    pub fn write(&self, output: &Path, report: &Report, requested: Option<&str>) -> Result<()> {
+        // Resolved: paths with ".." or links could not be related by their names alone.
         let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
         let (from, output) = (real(directory(&self.path))?, real(output)?);
-        // Between two absolute paths there always is a way.
+        // There is always a relative path between two absolute ones.
         let content = pathdiff::diff_paths(&output, from).unwrap_or(output);
-        replace_file(&self.path, text(report, &content, asked)?.as_bytes())
+        replace_file(&self.path, text(report, &content, requested)?.as_bytes())
     }
 }
 
@@ -92,8 +93,8 @@ fn directory(file: &Path) -> &Path {
     file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The template, with the layers in the directory `content`, as seen from where it will be.
-fn text(report: &Report, content: &Path, asked: Option<&str>) -> Result<String> {
+/// The template, with the layers in the directory `content`, which is relative to the template's.
+fn text(report: &Report, content: &Path, requested: Option<&str>) -> Result<String> {
     let mut taken: BTreeSet<String> = ["ExampleFunction", "Bucket", "BucketName"].map(str::to_owned).into();
     let of_layer = |layer: &LayerReport| TemplateLayer {
         resource: resource(&layer.name, &mut taken),
@@ -111,21 +112,21 @@ fn text(report: &Report, content: &Path, asked: Option<&str>) -> Result<String> 
     let render = || {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // The ending of the name makes JSON of every value.
+        // The extension of the name makes minijinja write every value as JSON.
         environment.add_template("sam.yaml", TEMPLATE)?;
         environment.get_template("sam.yaml")?.render(context! {
             marker => MARKER,
-            description => format!("{} in {} layers", report.root, layers.len()),
+            description => format!("{} in {}", report.root, plural(layers.len(), "layer", "layers")),
             runtime => runtime.unwrap_or(RUNTIME),
             runtimes => runtime.map(str::to_owned).into_iter().collect::<Vec<String>>(),
-            architecture => asked.or(of_most).map(str::to_owned),
+            architecture => requested.or(of_most).map(str::to_owned),
             layers => Serde(&layers),
         })
     };
     render().map(|text| text + "\n").map_err(Error::bug("render the template"))
 }
 
-/// A name for a layer's resource that no other has: CloudFormation wants letters and digits.
+/// A unique name for a layer's resource: CloudFormation allows letters and digits.
 fn resource(layer: &str, taken: &mut BTreeSet<String>) -> String {
     let words = layer.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut name: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
@@ -139,7 +140,7 @@ fn resource(layer: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// A layer's name with what Lambda takes: letters, digits, hyphens and underscores.
+/// A layer's name with the characters that Lambda allows: letters, digits, hyphens and underscores.
 fn layer_name(layer: &str) -> String {
     layer.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).take(60).collect()
 }

@@ -1,5 +1,5 @@
-//! What was published as a table for a terminal, as Markdown and as JSON; and what would be done as a script. Each gives text;
-//! none prints.
+//! What was published, as a table, Markdown or JSON; and what would be done, as a script. Everything is returned, and nothing
+//! printed.
 
 use super::aws::Aws;
 use super::command::variable;
@@ -9,7 +9,7 @@ use crate::base::bytes::plural;
 use crate::base::error::Result;
 use crate::report::{Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped};
 
-/// What was published, for a terminal, 80 columns wide. ARNs are on lines of their own, to be copied.
+/// What was published, as a table 80 columns wide. Each ARN is on its own line, so it can be copied.
 pub fn table(published: &Published) -> Vec<u8> {
     let mut out = wrapped(&summary(published)) + &table_section(&section(published));
     out += "\nARNs, in the order to attach them\n";
@@ -35,10 +35,10 @@ pub fn markdown(published: &Published) -> Vec<u8> {
     format!("# Published layers\n\n{}\n{}", markdown_text(&summary(published)), markdown_section(&section)).into_bytes()
 }
 
-/// What was published, as JSON, with a line end.
+/// What was published, as JSON, ending with a newline.
 ///
 /// # Errors
-/// When a value cannot be written as JSON, which no answer holds.
+/// When a value cannot be written as JSON, which the types rule out.
 pub fn json(published: &Published) -> Result<Vec<u8>> {
     as_json(published)
 }
@@ -47,11 +47,11 @@ fn summary(published: &Published) -> String {
     let new = published.layers.iter().filter(|layer| layer.published).count();
     let all = plural(published.layers.len(), "layer", "layers");
     let mut text = match new {
-        0 => format!("Nothing to publish: AWS has the content of {all}."),
+        0 => format!("Nothing to publish: AWS already has the content of {all}."),
         _ => format!("Published {new} of {all}."),
     };
     if let Some(function) = &published.function {
-        let what = if function.updated { "has them now" } else { "had them already" };
+        let what = if function.updated { "now has them" } else { "already had them" };
         text += &format!(" {} {what}.", function.name);
     }
     text
@@ -72,19 +72,19 @@ fn section(published: &Published) -> Section {
     }
 }
 
-/// What would be done, as a script for a shell: the steps that change something, and remarks on layers that stay.
+/// What would be done, as a shell script: the steps that change something, and comments on layers that do not change.
 pub(super) fn script(known: &[(Layer, Option<Version>)], steps: &[Step], with_function: bool, aws: &Aws) -> String {
     let mut lines = Vec::new();
     for (layer, newest) in known {
         if let Some(newest) = newest.as_ref().filter(|newest| newest.sha256 == layer.sha256) {
-            lines.push(format!("# {} stays: version {} has this content", layer.name, newest.version));
+            lines.push(format!("# {} is unchanged: version {} has this content", layer.name, newest.version));
         }
     }
     if steps.is_empty() {
         lines.push("# nothing to do".to_owned());
         return lines.join("\n") + "\n";
     }
-    // Version 2 would show each answer in a pager.
+    // Version 2 would show each output in a pager.
     let mut commands = vec!["export AWS_PAGER=".to_owned()];
     for step in steps {
         commands.push(match step {
@@ -97,7 +97,7 @@ pub(super) fn script(known: &[(Layer, Option<Version>)], steps: &[Step], with_fu
             }
         });
     }
-    // What fails must not be followed by what needs it.
+    // A command that fails must not be followed by those that need it.
     lines.push(commands.join(" &&\n"));
     lines.join("\n") + "\n"
 }

@@ -248,12 +248,12 @@ fn a_bootstrap_that_does_not_start_is_told_with_its_reason() {
     let run = world.invoke(&[]);
     let message = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
     assert_failed(&run, entry, message, "X104");
-    assert!(run.stderr.contains("`layerfit init --bootstrap DIR` writes one"), "{}", run.stderr);
+    assert!(run.stderr.contains("`layerfit init --bootstrap DIR`"), "{}", run.stderr);
 
     for (content, mode, why, help) in [
         ("#!/bin/sh\n", 0o644, "permission denied", "chmod 755"),
         ("#!/bin/sh\r\n", 0o755, "no such file or directory", "use LF"),
-        ("#!/no/such\n", 0o755, "no such file or directory", "its interpreter /no/such is not there"),
+        ("#!/no/such\n", 0o755, "no such file or directory", "its interpreter /no/such does not exist"),
         ("\0\0\0\0", 0o755, "exec format error", "layerfit check"),
     ] {
         let world = World::new();
@@ -430,7 +430,7 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
         (&["--event", "bad"][..], "bad, line 2: the event is not JSON"),
         (&["--event", "cut"], "cut: the event is not JSON"),
         (&["--event", "empty"], "there is no event in it"),
-        (&["--event", "large"], "Lambda takes 6 MB"),
+        (&["--event", "large"], "Lambda's limit of 6 MB"),
         (&["--event", "none"], "cannot read none"),
         (&["--env", "AWS_LAMBDA_X=1"], "Lambda sets this variable itself"),
         (&["--env", "1X=1"], "not the name of a variable"),
@@ -439,7 +439,7 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
         (&["--memory", "64"], "64 is not in 128..=10240"),
         (&["--code", "none"], "--code none: no such directory or zip"),
         (&["--rootfs", "none"], "cannot find none"),
-        (&["--rootfs", "/"], "no directory of an unpacked image"),
+        (&["--rootfs", "/"], "not the directory of an unpacked image"),
         (&["--listen", "nowhere"], "invalid socket address"),
     ] {
         let run = world.invoke(more);

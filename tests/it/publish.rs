@@ -70,7 +70,7 @@ fn each_refusal_has_its_remedy() {
         (
             "An error occurred (AccessDeniedException) when calling the PublishLayerVersion operation: User: \
              arn:aws:iam::123456789012:user/x is not authorized to perform: lambda:PublishLayerVersion on resource: y",
-            "allow lambda:PublishLayerVersion to whom `aws sts get-caller-identity --profile dev` names",
+            "allow lambda:PublishLayerVersion for the identity that `aws sts get-caller-identity --profile dev` prints",
         ),
         (
             "Error loading SSO Token: Token for https://example.awsapps.com/start does not exist",
@@ -83,7 +83,7 @@ fn each_refusal_has_its_remedy() {
         (
             "An error occurred (ExpiredTokenException) when calling the PublishLayerVersion operation: The security token \
              included in the request is expired",
-            "these credentials are over",
+            "these credentials have expired",
         ),
         (
             "An error occurred (TooManyRequestsException) when calling the PublishLayerVersion operation (reached max \
@@ -98,7 +98,7 @@ fn each_refusal_has_its_remedy() {
         ("Unable to locate credentials. You can configure credentials by running \"aws configure\".", "aws configure"),
         ("You must specify a region. You can also configure your region by running \"aws configure\".", "--region"),
         ("An error occurred (CodeStorageExceededException) when calling …", "delete-layer-version"),
-        ("Something that nobody has heard of", "see what aws says"),
+        ("Something that nobody has heard of", "see the message of the AWS CLI"),
     ] {
         let world = world(&format!("{LISTS}\ncat >&2 <<'END'\n\n{said}\nEND\nexit 254"));
         let run = publish(&world, &["--profile", "dev"]);
@@ -119,7 +119,7 @@ fn a_record_that_cannot_be_written_and_a_directory_without_manifest_are_told_bef
     let record = world.beside("nowhere/layers.json");
     let run = publish(&world, &["-o", &record.to_string_lossy()]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("no record can be written there"), "{}", run.stderr);
+    assert!(run.stderr.contains("the record cannot be written there"), "{}", run.stderr);
     let run = world.run(&["publish", "ROOT"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("has no manifest.json") && run.stderr.contains("layerfit pack"), "{}", run.stderr);
@@ -133,7 +133,7 @@ fn of_two_runs_at_once_one_is_refused() {
     other.lock().expect("locked");
     let run = publish(&world, &[]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("another layerfit publishes it"), "{}", run.stderr);
+    assert!(run.stderr.contains("another run of layerfit is publishing it"), "{}", run.stderr);
     assert_eq!(log(&world), "");
     drop(other);
     let run = publish(&world, &[]);
@@ -147,7 +147,7 @@ fn an_accounts_number_is_no_sign_of_another_problem() {
     let world = world(&format!("{LISTS}\necho '{said}' >&2; exit 254"));
     let run = publish(&world, &["--function", "f"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("layerfit publishes layers, and makes no function"), "{}", run.stderr);
+    assert!(run.stderr.contains("layerfit publishes layers, but does not create functions"), "{}", run.stderr);
 }
 
 #[test]
@@ -176,14 +176,14 @@ fn a_version_with_other_content_than_the_zip_is_an_error() {
     let world = publisher("", |byte| byte ^ 1);
     let run = publish(&world, &[]);
     assert_eq!(run.code, 2, "{}", run.stdout);
-    assert!(run.stderr.contains("the zip changed while it was sent"), "{}", run.stderr);
+    assert!(run.stderr.contains("the zip changed while it was being uploaded"), "{}", run.stderr);
 }
 
 #[test]
 fn a_cli_that_answers_something_else_is_told_of() {
     let run = publish(&world("echo not JSON"), &[]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("its answer is no JSON") && run.stderr.contains("aws --version"), "{}", run.stderr);
+    assert!(run.stderr.contains("its output is not JSON") && run.stderr.contains("aws --version"), "{}", run.stderr);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_record_that_is_the_users_is_not_overwritten_and_nothing_is_asked_then() {
     fs::write(world.beside("out/layers.json"), "[1, 2]").expect("written");
     let run = publish(&world, &[]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("layers.json: is no record of published layers"), "{}", run.stderr);
+    assert!(run.stderr.contains("layers.json: is not a record of published layers"), "{}", run.stderr);
     assert_eq!(log(&world), "");
     assert_eq!(fs::read_to_string(world.beside("out/layers.json")).expect("read"), "[1, 2]");
 }
@@ -201,8 +201,8 @@ fn a_record_that_is_the_users_is_not_overwritten_and_nothing_is_asked_then() {
 fn names_that_aws_does_not_take_and_paths_that_the_cli_changes_are_refused() {
     let world = world("exit 1");
     for (arguments, words) in [
-        (&["--prefix", "my.team/"][..], "AWS takes letters, digits"),
-        (&["--description", &"x".repeat(300)], "has 300 characters, and AWS takes 256"),
+        (&["--prefix", "my.team/"][..], "AWS allows letters, digits"),
+        (&["--description", &"x".repeat(300)], "has 300 characters, and AWS allows 256"),
         (&["--s3-prefix", "layers/"], "has no effect without a bucket"),
         (&["--s3-bucket", "s3://bucket/x"], "not the name of a bucket"),
     ] {
@@ -213,6 +213,6 @@ fn names_that_aws_does_not_take_and_paths_that_the_cli_changes_are_refused() {
     fs::rename(world.beside("out"), world.beside("$HOME")).expect("renamed");
     let run = world.run(&["publish", "$HOME"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("would take a part of this path for a variable"), "{}", run.stderr);
+    assert!(run.stderr.contains("would replace a part of this path"), "{}", run.stderr);
     assert_eq!(log(&world), "");
 }

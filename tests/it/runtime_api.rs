@@ -97,7 +97,7 @@ next()
             state("Running", "InitError"),
             [400, id],
             [400, id],
-            [404, {"errorMessage": "There is no /2018-06-01/runtime/nothing here", "errorType": "NotFound"}],
+            [404, {"errorMessage": "No such path: /2018-06-01/runtime/nothing", "errorType": "NotFound"}],
             [405, {"errorMessage": "Method not allowed", "errorType": "MethodNotAllowed"}],
             [202, {"status": "OK"}],
             state("ResponseSent", "InvocationResponse"),
@@ -267,7 +267,7 @@ fn a_port_that_is_taken_is_said_and_a_signal_ends_the_endpoint() {
     let mut endpoint = Endpoint::start(&world);
     let run = world.run(&["invoke", "ROOT", "--handler", "x", "--listen", &endpoint.address]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("cannot listen on") && run.stderr.contains("give another port"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot listen on") && run.stderr.contains("use another port"), "{}", run.stderr);
     let child = i32::try_from(endpoint.child.id()).expect("a number");
     let process = rustix::process::Pid::from_raw(child).expect("a process");
     rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("sent");

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::support::{Run, World, noise};
@@ -20,9 +21,33 @@ fn world() -> World {
     world
 }
 
+/// The same command, with signals at their defaults however the tests were started: an ignored signal is inherited, and a
+/// shell without job control starts `cmd &` with SIGINT ignored. GNU env can reset them since coreutils 8.32.
+fn with_default_signals(command: &Command) -> Command {
+    const RESET: &str = "--default-signal=INT,HUP,TERM";
+    static CAN_RESET: OnceLock<bool> = OnceLock::new();
+    let can_reset = *CAN_RESET
+        .get_or_init(|| Command::new("env").args([RESET, "true"]).output().is_ok_and(|output| output.status.success()));
+    let mut same = Command::new(if can_reset { "env".as_ref() } else { command.get_program() });
+    if can_reset {
+        same.arg(RESET).arg(command.get_program());
+    }
+    same.args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        same.current_dir(directory);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => same.env(name, value),
+            None => same.env_remove(name),
+        };
+    }
+    same
+}
+
 fn spawn(world: &World) -> Child {
-    let mut command = world.command(&["pack", "ROOT", "-o", "OUT", "--no-cache", "--level", "max"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs")
+    let command = world.command(&["pack", "ROOT", "-o", "OUT", "--no-cache", "--level", "max"]);
+    with_default_signals(&command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs")
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -122,7 +147,7 @@ fn the_line_of_the_progress_is_cleared() {
     let line = format!("stty rows 24 columns 80; timeout --foreground -s INT 0.7 '{}'; true", words.join("' '"));
     let mut script = Command::new("script");
     script.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
-    let shown = Run::of(script).stdout;
+    let shown = Run::of(with_default_signals(&script)).stdout;
     let drawn = shown.rfind("reading").max(shown.rfind("compressing")).expect("a stage was drawn");
     assert!(shown[drawn..].contains("\u{1b}[2K"), "{shown:?}");
     assert_eq!(world.names_beside(), ["opt", "out"]);

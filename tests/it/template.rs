@@ -87,7 +87,7 @@ fn a_template_is_written_anew_and_a_file_of_the_users_is_not() {
     assert!(!world.beside("out").exists(), "it is known before anything is written");
     let run = template(&world, "nowhere/template.yaml", &[]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("make the directory"), "{}", run.stderr);
+    assert!(run.stderr.contains("create the directory"), "{}", run.stderr);
 }
 
 #[test]
