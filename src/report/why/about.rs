@@ -276,7 +276,9 @@ impl Answers<'_> {
         let kept = |other: EntryId| pruning.keeps(other) || other == *id;
         let unloaded = analysis.resolution.unloaded(kept);
         unloaded.into_iter().find(|library| library.entry == *id).map(|library| match library.why {
-            WhyUnloaded::Shadowed(path) => format!("nothing loads it, because the loader finds {path} of the image first"),
+            WhyUnloaded::Shadowed(path) => {
+                format!("nothing loads it, because the loader finds {path} of the image first")
+            }
             WhyUnloaded::Unreached => "nothing kept needs it".to_owned(),
         })
     }
