@@ -49,9 +49,9 @@ fn the_same_content_twice_is_told_with_what_links_would_save() {
         .as_array()
         .expect("suggestions")
         .iter()
-        .find(|s| s["step"] == "link files that are the same");
+        .find(|s| s["step"] == "replace duplicate files by symlinks");
     let step = step.expect("the two that are the same");
-    assert!(step["what"].as_str().expect("text").contains("share/same is share/deep/same"), "{step:#}");
+    assert!(step["what"].as_str().expect("text").contains("share/same equals share/deep/same"), "{step:#}");
     std::fs::remove_file(world.root().join("share/same")).expect("removed");
     world.link("share/same", "deep/same");
     let after = zipped(&world.json(&["plan", "ROOT"]).1);

@@ -40,7 +40,7 @@ pub fn sarif(report: &Report) -> Result<Vec<u8>> {
                 "level": level(finding.severity),
                 "message": { "text": format!("{}: {}\n{}", finding.subject, finding.message, finding.help) },
                 "locations": [location(finding)],
-                // The same finding in the next run is the same alert, whatever its words are then.
+                // The same alert in later runs, even if the message is reworded.
                 "partialFingerprints": { "codeAndSubject/v1": fingerprint(finding) },
             })
         })
@@ -50,7 +50,7 @@ pub fn sarif(report: &Report) -> Result<Vec<u8>> {
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": { "name": "layerfit", "version": report.layerfit, "rules": rules } },
-            // Where the tree will be in Lambda.
+            // The place of the tree in Lambda.
             "originalUriBaseIds": { "OPT": { "uri": "file:///opt/" } },
             "columnKind": "unicodeCodePoints",
             "results": results,
@@ -80,11 +80,11 @@ fn location(finding: &Finding) -> Value {
 pub(super) enum Place<'a> {
     /// At a path in the tree.
     InTree(&'a str),
-    /// At a file beside it.
+    /// At a file outside the tree.
     File(&'a str),
 }
 
-/// The place of what a finding is about. What is not a file is about what is configured.
+/// The place of a finding's subject; for what is not a file, layerfit.toml.
 pub(super) fn place(subject: &Subject) -> Place<'_> {
     match subject {
         Subject::Path(path) => Place::InTree(path),
