@@ -276,18 +276,18 @@ impl Code {
     }
 
     /// Whether only layers' zips can have it.
-    pub(crate) fn is_only_of_zips(self) -> bool {
+    pub(crate) fn is_zip_only(self) -> bool {
         self == Code::ModeUnreadable || self.category() == Category::Zips
     }
 
     /// Whether only the gate of `check` reports it.
-    pub(crate) fn is_only_of_the_gate(self) -> bool {
+    pub(crate) fn is_gate_only(self) -> bool {
         self == Code::LittleHeadroom || self.category() == Category::Budgets
     }
 
     /// Whether planning a tree looks for it.
-    pub(crate) fn is_of_plans(self) -> bool {
-        !self.is_only_of_zips() && !self.is_only_of_the_gate() && self.category() != Category::Runs
+    pub(crate) fn is_plan_check(self) -> bool {
+        !self.is_zip_only() && !self.is_gate_only() && self.category() != Category::Runs
     }
 }
 

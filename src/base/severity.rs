@@ -62,17 +62,17 @@ impl SeverityRule {
 
 impl Severities {
     /// The findings as the user has them, and how many are left out.
-    pub(crate) fn judge(&self, findings: Vec<Finding>) -> (Vec<Finding>, usize) {
+    pub(crate) fn apply(&self, findings: Vec<Finding>) -> (Vec<Finding>, usize) {
         let before = findings.len();
-        let judged = findings.into_iter().filter(|finding| !self.off.contains(&finding.code)).filter_map(|finding| {
+        let applied = findings.into_iter().filter(|finding| !self.off.contains(&finding.code)).filter_map(|finding| {
             match self.rules.iter().rev().find(|rule| rule.fits(&finding)) {
                 Some(rule) => rule.severity.map(|severity| Finding { severity, ..finding }),
                 None => Some(finding),
             }
         });
-        let judged: Vec<Finding> = judged.collect();
-        let ignored = before - judged.len();
-        (judged, ignored)
+        let applied: Vec<Finding> = applied.collect();
+        let ignored = before - applied.len();
+        (applied, ignored)
     }
 
     /// Findings about what is said of nothing that was found, of the codes that this run looks for.

@@ -2,7 +2,7 @@
 //! only within a family.
 
 /// Markers of glibc that are no numbers, with the release that brought them (glibc's NEWS, sysdeps/*/Versions).
-const MARKERS: &[(&str, &str)] = &[("GLIBC_ABI_DT_RELR", "2.36"), ("GLIBC_ABI_GNU2_TLS", "2.42")];
+const ABI_MARKERS: &[(&str, &str)] = &[("GLIBC_ABI_DT_RELR", "2.36"), ("GLIBC_ABI_GNU2_TLS", "2.42")];
 
 /// A symbol version that has a number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +27,8 @@ impl<'a> SymbolVersion<'a> {
 }
 
 /// The release of glibc that a marker came with: `2.36` for `GLIBC_ABI_DT_RELR`.
-pub fn marker(version: &str) -> Option<&'static str> {
-    MARKERS.iter().find(|(name, _)| *name == version).map(|(_, release)| *release)
+pub fn abi_marker(version: &str) -> Option<&'static str> {
+    ABI_MARKERS.iter().find(|(name, _)| *name == version).map(|(_, release)| *release)
 }
 
 /// Whether a version is glibc's own business: its parts fit together only when they are of one build.
@@ -67,7 +67,7 @@ mod tests {
         for name in ["GLIBC_PRIVATE", "GLIBC_ABI_DT_RELR", "PRIVATE", "libfoo", "X_1.y", "X_"] {
             assert_eq!(SymbolVersion::parse(name), None, "{name}");
         }
-        assert_eq!(marker("GLIBC_ABI_DT_RELR"), Some("2.36"));
+        assert_eq!(abi_marker("GLIBC_ABI_DT_RELR"), Some("2.36"));
         assert!(is_private("GLIBC_PRIVATE"));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolution;
 use super::findings::some;
-use super::loader::View;
+use super::loader::LoaderView;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
 use crate::base::path::{TreePath, printable};
@@ -81,7 +81,7 @@ pub struct Commands {
     /// What could not be followed, by script.
     pub unresolved: Vec<(EntryId, Unresolved)>,
     /// The scripts on the way to an invocation.
-    pub on_the_way: BTreeMap<EntryId, Role>,
+    pub startup_scripts: BTreeMap<EntryId, Role>,
     /// What languages execute by themselves, and is missing.
     own_missing: Vec<OwnCommand>,
     /// What Lambda starts itself and the kernel would refuse, with the reason and the remedy.
@@ -92,7 +92,7 @@ pub struct Commands {
 
 /// Follows the scripts of a tree: every one to its interpreter, and those on the way to an invocation (the bootstrap, R's
 /// front ends, what they run and read) to their commands.
-pub(super) fn follow(view: &View<'_>, packages: &Packages) -> Commands {
+pub(super) fn follow(view: &LoaderView<'_>, packages: &Packages) -> Commands {
     let (tree, image) = (view.tree, view.image);
     let mut commands = Commands { uses: interpreters(tree, image), ..Commands::default() };
     let functions = commands.follow_all(view, packages);
@@ -153,7 +153,7 @@ fn may_be_shell(tree: &Tree, id: EntryId) -> bool {
 
 impl Commands {
     /// Follows the scripts on the way to an invocation. Returns the names of the functions that they define.
-    fn follow_all(&mut self, view: &View<'_>, packages: &Packages) -> BTreeSet<String> {
+    fn follow_all(&mut self, view: &LoaderView<'_>, packages: &Packages) -> BTreeSet<String> {
         let (tree, image) = (view.tree, view.image);
         let mut functions = BTreeSet::new();
         let mut queued = BTreeSet::new();
@@ -161,10 +161,12 @@ impl Commands {
         let visit = |(script, role)| Visit { script, role, variables: variables.clone() };
         let mut queue: Vec<Visit> = starts(tree, packages).into_iter().map(visit).rev().collect();
         while let Some(Visit { script: id, role, variables }) = queue.pop() {
-            if self.on_the_way.get(&id).is_some_and(|known| *known >= role) || is_left_alone(packages, tree.path(id)) {
+            if self.startup_scripts.get(&id).is_some_and(|known| *known >= role)
+                || is_left_alone(packages, tree.path(id))
+            {
                 continue;
             }
-            self.on_the_way.insert(id, role);
+            self.startup_scripts.insert(id, role);
             if !may_be_shell(tree, id) {
                 continue;
             }
@@ -391,7 +393,7 @@ impl Resolution<'_> {
                     "check it with bash -n, and these lines by hand",
                 ),
             };
-            if why == UnresolvedReason::Syntax && self.commands.on_the_way.get(&script) == Some(&Role::Bootstrap) {
+            if why == UnresolvedReason::Syntax && self.commands.startup_scripts.get(&script) == Some(&Role::Bootstrap) {
                 Finding::warning(Code::NotFollowed, self.tree.path(script), message, help)
             } else {
                 Finding::info(Code::NotFollowed, self.tree.path(script), message, help)
@@ -401,7 +403,7 @@ impl Resolution<'_> {
     }
 
     /// Why a command cannot be run, in words.
-    fn fault(&self, outcome: &CommandOutcome) -> String {
+    fn reason(&self, outcome: &CommandOutcome) -> String {
         match outcome {
             CommandOutcome::NotExecutable(id) => format!("is not executable ({})", self.tree.path(*id)),
             _ => format!("neither the tree nor {} has", self.image.profile().name),
@@ -421,12 +423,12 @@ impl Resolution<'_> {
         };
         // PATH has bin/; what lies elsewhere is run by what knows its path.
         let in_bin = tree.path(script).parent().is_some_and(|parent| parent.as_bytes() == b"bin");
-        let severity = match (self.commands.on_the_way.contains_key(&script), in_bin) {
+        let severity = match (self.commands.startup_scripts.contains_key(&script), in_bin) {
             (true, _) => Severity::Error,
             (false, true) => Severity::Warning,
             (false, false) => Severity::Info,
         };
-        let message = format!("is run by {shown}, which {}", self.fault(outcome));
+        let message = format!("is run by {shown}, which {}", self.reason(outcome));
         Finding::new(severity, Code::ScriptInterpreterMissing, tree.path(script), message, help)
     }
 
@@ -434,7 +436,7 @@ impl Resolution<'_> {
         let Failure { script, command, outcome, guarded, .. } = *failure;
         let tree = &self.tree;
         let may_be_function = self.commands.unread && !command.contains('/');
-        let in_bootstrap = self.commands.on_the_way.get(&script) == Some(&Role::Bootstrap);
+        let in_bootstrap = self.commands.startup_scripts.get(&script) == Some(&Role::Bootstrap);
         let severity = match (guarded, in_bootstrap && !may_be_function) {
             (true, _) => Severity::Info,
             (false, true) => Severity::Error,
@@ -451,7 +453,7 @@ impl Resolution<'_> {
             }
             _ => format!("put it into bin/, or write the script without it{}", self.runtimes_with(command)),
         };
-        let message = format!("runs {shown} ({line} {}), which {}{guard}", some(&lines), self.fault(outcome));
+        let message = format!("runs {shown} ({line} {}), which {}{guard}", some(&lines), self.reason(outcome));
         Finding::new(severity, Code::CommandMissing, tree.path(script), message, help)
     }
 

@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Resolution;
-use super::loader::{Edge, Object, Outcome};
+use super::loader::{LibraryLookup, NeededLibrary, Object};
 use super::processes::{Certainty, ProcessKind};
-use super::symbols::{Fault, VersionFault};
+use super::symbols::{SymbolError, VersionError};
 use super::unloaded::{Unloaded, WhyUnloaded};
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity, Subject};
@@ -57,10 +57,10 @@ pub struct FindingContext {
 }
 
 /// Who needs something, in which process, how, and how surely.
-type Needer<'a> = (EntryId, ProcessKind, &'a Edge, Certainty);
+type Needer<'a> = (EntryId, ProcessKind, &'a NeededLibrary, Certainty);
 
 /// A library's name, a version, the library that is loaded, and what is wrong with it.
-type VersionKey<'a> = (&'a str, &'a str, &'a Object, &'a VersionFault);
+type VersionKey<'a> = (&'a str, &'a str, &'a Object, &'a VersionError);
 
 /// A version that is needed: of which library, how surely, by which file, and what to add to that.
 struct VersionNeed<'a> {
@@ -95,7 +95,7 @@ impl Resolution<'_> {
     fn by_soname<'a>(
         &'a self,
         kept: &'a impl Fn(EntryId) -> bool,
-        wanted: impl Fn(&Outcome) -> bool + 'a,
+        wanted: impl Fn(&LibraryLookup) -> bool + 'a,
     ) -> BTreeMap<&'a str, Vec<Needer<'a>>> {
         let mut found: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (id, edges) in self.loads.edges.iter().filter(|(id, _)| kept(**id)) {
@@ -112,7 +112,7 @@ impl Resolution<'_> {
 
     fn missing_libraries(&self, bundled: bool, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let (tree, image) = (&self.tree, &self.image);
-        let missing = self.by_soname(kept, |outcome| matches!(outcome, Outcome::Missing { .. }));
+        let missing = self.by_soname(kept, |outcome| matches!(outcome, LibraryLookup::Missing { .. }));
         let mut in_tree: BTreeMap<&[u8], Vec<String>> = BTreeMap::new();
         let dropped: BTreeSet<&[u8]> =
             tree.all().filter(|(id, _)| tree.is_hidden(*id)).map(|(_, entry)| entry.path.name()).collect();
@@ -127,8 +127,8 @@ impl Resolution<'_> {
             .map(|(soname, needers)| {
                 let (first, kind, edge, certainty) = needers[0];
                 let (searched, stopped) = match &edge.outcome {
-                    Outcome::Missing { searched, stopped } => (searched.as_slice(), stopped.as_ref()),
-                    Outcome::Found { .. } => (&[][..], None),
+                    LibraryLookup::Missing { searched, stopped } => (searched.as_slice(), stopped.as_ref()),
+                    LibraryLookup::Found { .. } => (&[][..], None),
                 };
                 let process = match kind {
                     ProcessKind::Language(id) => format!("{} searches", language(id).name()),
@@ -168,7 +168,7 @@ impl Resolution<'_> {
         let (tree, image) = (&self.tree, &self.image);
         let uncertain = &image.profile().libraries.uncertain;
         let from_image =
-            self.by_soname(kept, |outcome| matches!(outcome, Outcome::Found { object: Object::Image(_), .. }));
+            self.by_soname(kept, |outcome| matches!(outcome, LibraryLookup::Found { object: Object::Image(_), .. }));
         from_image
             .into_iter()
             .filter(|(soname, _)| uncertain.contains(*soname))
@@ -189,8 +189,8 @@ impl Resolution<'_> {
     fn version_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         // One finding for each version of each library, whoever needs it.
         let mut by_version: BTreeMap<VersionKey<'_>, Vec<VersionNeeder<'_>>> = BTreeMap::new();
-        for (fault, certainty) in &self.loads.faults {
-            let Fault::Version { needed, library, why, file } = fault else { continue };
+        for (error, certainty) in &self.loads.symbol_errors {
+            let SymbolError::Version { needed, library, why, file } = error else { continue };
             if !kept(*file) {
                 continue;
             }
@@ -210,8 +210,8 @@ impl Resolution<'_> {
     }
 
     fn undefined_symbols(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let undefined = self.loads.faults.keys().filter_map(|fault| match fault {
-            Fault::Undefined { file, symbols } if kept(*file) => Some((file, symbols)),
+        let undefined = self.loads.symbol_errors.keys().filter_map(|error| match error {
+            SymbolError::Undefined { file, symbols } if kept(*file) => Some((file, symbols)),
             _ => None,
         });
         undefined
@@ -294,7 +294,7 @@ impl Resolution<'_> {
     }
 
     /// A finding about one needed version.
-    fn version_finding(&self, needed: &VersionNeed<'_>, why: &VersionFault) -> Finding {
+    fn version_finding(&self, needed: &VersionNeed<'_>, why: &VersionError) -> Finding {
         let tree = &self.tree;
         let VersionNeed { soname, version, library, certainty, file, details } = needed;
         let name = &self.image.profile().name;
@@ -304,7 +304,7 @@ impl Resolution<'_> {
         };
         let needs = format!("needs {version} of {soname}{details}");
         let (severity, code, message, help) = match why {
-            VersionFault::Absent { highest } => {
+            VersionError::Absent { highest } => {
                 let has = highest.as_ref().map_or_else(|| "has none of that family".to_owned(), |h| format!("has {h}"));
                 let help = match library {
                     Object::Image(_) => {
@@ -323,19 +323,19 @@ impl Resolution<'_> {
                     help,
                 )
             }
-            VersionFault::Unversioned => (
+            VersionError::Unversioned => (
                 Severity::Info,
                 Code::NoVersionInformation,
                 format!("{needs}, and {whose} has no versions: the loader prints \"no version information available\""),
                 format!("link it with the {soname} that is loaded to be rid of the message; it works all the same"),
             ),
-            VersionFault::Marker { release, has } => (
+            VersionError::AbiMarker { release, has } => (
                 Severity::Warning,
                 Code::VersionTooNew,
                 format!("{needs}, which came with glibc {release}, and {name} has {has}: only a patched one has it"),
                 "link it with -z nopack-relative-relocs, or build it on the image".to_owned(),
             ),
-            VersionFault::Private => (
+            VersionError::Private => (
                 Severity::Warning,
                 Code::PrivateVersion,
                 format!("{needs}, which is private to one build of glibc, and {name} has its own"),
@@ -359,14 +359,14 @@ impl Resolution<'_> {
     }
 
     /// Where a needed library was found.
-    pub fn found(&self, outcome: &Outcome) -> FoundIn {
+    pub fn found(&self, outcome: &LibraryLookup) -> FoundIn {
         match outcome {
-            Outcome::Found { object: Object::Tree(_), .. } => FoundIn::Layer,
-            Outcome::Found { object: Object::Image(_), .. } => match self.image.profile().libraries.from {
+            LibraryLookup::Found { object: Object::Tree(_), .. } => FoundIn::Layer,
+            LibraryLookup::Found { object: Object::Image(_), .. } => match self.image.profile().libraries.from {
                 LibrarySource::List => FoundIn::Runtime,
                 LibrarySource::Filesystem => FoundIn::Host,
             },
-            Outcome::Missing { .. } => FoundIn::Missing,
+            LibraryLookup::Missing { .. } => FoundIn::Missing,
         }
     }
 }

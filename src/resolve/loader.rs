@@ -30,7 +30,7 @@ pub enum Object {
 
 /// What became of one needed library.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum LibraryLookup {
     /// The loader takes this object, opened under this path.
     Found {
         /// The object.
@@ -49,20 +49,20 @@ pub enum Outcome {
 
 /// One needed library of one object, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Edge {
+pub struct NeededLibrary {
     /// The object that needs it.
     pub from: Object,
     /// The name as in DT_NEEDED.
     pub soname: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: LibraryLookup,
 }
 
 /// A directory, and the machine whose libraries are looked for in it.
 type DirectoryOfMachine = (String, Option<String>);
 
 /// What the loader sees: the tree at `/opt`, and the image around it.
-pub struct View<'a> {
+pub struct LoaderView<'a> {
     /// The tree.
     pub tree: &'a Tree,
     /// What its ELF files say.
@@ -73,7 +73,7 @@ pub struct View<'a> {
     existing: RefCell<BTreeMap<DirectoryOfMachine, Rc<Vec<String>>>>,
 }
 
-impl<'a> View<'a> {
+impl<'a> LoaderView<'a> {
     /// The tree at `/opt` in the image.
     pub fn new(tree: &'a Tree, objects: &'a Objects, image: &'a Image<'a>) -> Self {
         Self { tree, objects, image, existing: RefCell::default() }
@@ -123,11 +123,11 @@ pub struct ProcessEnvironment {
 /// A process: what it has loaded so far, in load order.
 #[derive(Clone)]
 pub struct Process<'a> {
-    view: &'a View<'a>,
+    view: &'a LoaderView<'a>,
     environment: ProcessEnvironment,
     /// LD_LIBRARY_PATH with its tokens replaced: by the program, whoever searches.
     library_path: Vec<String>,
-    loaded: Vec<Loaded>,
+    loaded: Vec<LoadedObject>,
     /// How many objects were loaded before the program began to run: they see each other's symbols, and all others see
     /// theirs.
     started_with: usize,
@@ -137,7 +137,7 @@ pub struct Process<'a> {
 
 /// An object in a process.
 #[derive(Clone)]
-pub(super) struct Loaded {
+pub(super) struct LoadedObject {
     pub(super) object: Object,
     /// What it says; unknown for a listed library of an image.
     pub(super) elf: Option<Arc<Elf>>,
@@ -154,7 +154,7 @@ pub(super) struct Loaded {
     loader: Option<usize>,
 }
 
-impl Loaded {
+impl LoadedObject {
     fn answers_to(&self, name: &str) -> bool {
         self.names.contains(name) || self.soname.as_deref() == Some(name)
     }
@@ -162,7 +162,7 @@ impl Loaded {
 
 impl<'a> Process<'a> {
     /// A process with this environment that has loaded nothing yet.
-    pub fn new(view: &'a View<'a>, environment: ProcessEnvironment) -> Self {
+    pub fn new(view: &'a LoaderView<'a>, environment: ProcessEnvironment) -> Self {
         // Where the program is not there, as in a tree whose R is in another layer, its tokens are not known.
         let library_path = environment.library_path.clone();
         Self { view, environment, library_path, loaded: Vec::new(), started_with: 0, complete: true }
@@ -171,7 +171,7 @@ impl<'a> Process<'a> {
     /// Starts the program, or treats a library as one, and loads what it needs, breadth first.
     ///
     /// Gives every needed library of every object loaded, in load order.
-    pub fn start(&mut self, program: EntryId) -> Vec<Edge> {
+    pub fn start(&mut self, program: EntryId) -> Vec<NeededLibrary> {
         let Some(elf) = self.view.objects.get(&program) else { return Vec::new() };
         // The kernel gives the path with every link followed, and that is what $ORIGIN of a program stands for.
         let opened = self.view.tree.path(program).mounted();
@@ -190,7 +190,7 @@ impl<'a> Process<'a> {
     /// RPATH: only the program's own counts beside those of the new objects.
     ///
     /// Gives every needed library of every object that was not loaded before, in load order.
-    pub fn dlopen(&mut self, library: EntryId) -> Vec<Edge> {
+    pub fn dlopen(&mut self, library: EntryId) -> Vec<NeededLibrary> {
         if self.loaded.iter().any(|l| l.object == Object::Tree(library)) {
             return Vec::new();
         }
@@ -202,7 +202,7 @@ impl<'a> Process<'a> {
     }
 
     /// Loads what `dlopen(name)` called by `caller` would find, by the caller's search path: what a `.note.dlopen` speaks of.
-    pub fn dlopen_by_name(&mut self, name: &str, caller: EntryId) -> (Outcome, Vec<Edge>) {
+    pub fn dlopen_by_name(&mut self, name: &str, caller: EntryId) -> (LibraryLookup, Vec<NeededLibrary>) {
         let caller = self.loaded.iter().position(|l| l.object == Object::Tree(caller)).unwrap_or(0);
         let before = self.loaded.len();
         let outcome = self.map(name, caller);
@@ -218,7 +218,7 @@ impl<'a> Process<'a> {
     }
 
     /// The objects loaded, in load order; the first is the program.
-    pub(super) fn objects(&self) -> &[Loaded] {
+    pub(super) fn objects(&self) -> &[LoadedObject] {
         &self.loaded
     }
 
@@ -233,7 +233,7 @@ impl<'a> Process<'a> {
     }
 
     /// The object that the loader holds a needed version against: the first that answers to the library's name.
-    pub(super) fn answering_to(&self, name: &str) -> Option<&Loaded> {
+    pub(super) fn answering_to(&self, name: &str) -> Option<&LoadedObject> {
         self.loaded.iter().find(|l| l.answers_to(name))
     }
 
@@ -247,15 +247,15 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn load_needed(&mut self, first: usize) -> Vec<Edge> {
+    fn load_needed(&mut self, first: usize) -> Vec<NeededLibrary> {
         let mut edges = Vec::new();
         let mut next = first;
         while next < self.loaded.len() {
             let elf = self.loaded[next].elf.clone();
             for soname in elf.iter().flat_map(|elf| &elf.needed) {
                 let outcome = self.map(soname, next);
-                self.complete &= matches!(outcome, Outcome::Found { .. });
-                edges.push(Edge { from: self.loaded[next].object.clone(), soname: soname.clone(), outcome });
+                self.complete &= matches!(outcome, LibraryLookup::Found { .. });
+                edges.push(NeededLibrary { from: self.loaded[next].object.clone(), soname: soname.clone(), outcome });
             }
             next += 1;
         }
@@ -263,23 +263,23 @@ impl<'a> Process<'a> {
     }
 
     /// Finds the object for a needed name, and adds it to the process when it is new.
-    fn map(&mut self, needed: &str, needed_by: usize) -> Outcome {
+    fn map(&mut self, needed: &str, needed_by: usize) -> LibraryLookup {
         let by = &self.loaded[needed_by];
         let machine = by.machine;
         let Some(name) = self.expand(needed, &by.opened, by.machine) else {
             let stopped = Some(format!("what {needed} stands for is not known"));
-            return Outcome::Missing { searched: Vec::new(), stopped };
+            return LibraryLookup::Missing { searched: Vec::new(), stopped };
         };
         if let Some(loaded) = self.loaded.iter_mut().find(|l| l.answers_to(&name)) {
             loaded.names.insert(name);
-            return Outcome::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
+            return LibraryLookup::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
         }
         if name.contains('/') {
             let path = self.absolute(&name);
             return match self.open(&path, machine) {
                 Open::Found(loaded) => self.add(loaded, name, needed_by),
-                Open::NotFound | Open::SkipList => Outcome::Missing { searched: vec![path], stopped: None },
-                Open::Fatal(why) => Outcome::Missing { searched: Vec::new(), stopped: Some(why) },
+                Open::NotFound | Open::SkipList => LibraryLookup::Missing { searched: vec![path], stopped: None },
+                Open::Fatal(why) => LibraryLookup::Missing { searched: Vec::new(), stopped: Some(why) },
             };
         }
         let mut searched = Vec::new();
@@ -287,21 +287,21 @@ impl<'a> Process<'a> {
             match self.search(&list, &name, machine, &mut searched) {
                 Open::Found(loaded) => return self.add(loaded, name, needed_by),
                 Open::NotFound | Open::SkipList => {}
-                Open::Fatal(why) => return Outcome::Missing { searched, stopped: Some(why) },
+                Open::Fatal(why) => return LibraryLookup::Missing { searched, stopped: Some(why) },
             }
         }
-        Outcome::Missing { searched, stopped: None }
+        LibraryLookup::Missing { searched, stopped: None }
     }
 
-    fn add(&mut self, mut new: Loaded, name: String, needed_by: usize) -> Outcome {
+    fn add(&mut self, mut new: LoadedObject, name: String, needed_by: usize) -> LibraryLookup {
         // One file under two names is one object: the loader compares device and inode.
         if let Some(loaded) = self.loaded.iter_mut().find(|l| l.object == new.object) {
             loaded.names.insert(name);
-            return Outcome::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
+            return LibraryLookup::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
         }
         new.loader = Some(needed_by);
         new.names.insert(name);
-        let outcome = Outcome::Found { object: new.object.clone(), opened: new.opened.clone() };
+        let outcome = LibraryLookup::Found { object: new.object.clone(), opened: new.opened.clone() };
         self.loaded.push(new);
         outcome
     }
@@ -418,7 +418,7 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn loaded(&self, object: Object, opened: &str, elf: Option<Arc<Elf>>) -> Loaded {
+    fn loaded(&self, object: Object, opened: &str, elf: Option<Arc<Elf>>) -> LoadedObject {
         let machine = elf.as_ref().map(|elf| elf.machine);
         let split = |path: Option<&String>| -> Vec<String> {
             let elements = path.into_iter().filter(|path| !path.is_empty()).flat_map(|path| path.split(':'));
@@ -432,7 +432,7 @@ impl<'a> Process<'a> {
         };
         // A listed library's own name is all that is known of it.
         let file_name = opened.rsplit('/').next().map(str::to_owned);
-        Loaded {
+        LoadedObject {
             soname: elf.as_ref().map_or(file_name, |elf| elf.soname.clone()),
             names: BTreeSet::new(),
             has_runpath: runpath.is_some(),
@@ -473,7 +473,7 @@ enum Search {
 }
 
 enum Open {
-    Found(Loaded),
+    Found(LoadedObject),
     /// Nothing is there, or something to be passed over.
     NotFound,
     /// Opening it is an error that ends one list of directories.

@@ -5,6 +5,7 @@ mod commands;
 mod findings;
 mod graph;
 mod loader;
+mod orphans;
 mod plugins;
 mod processes;
 mod symbols;
@@ -16,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use commands::{CommandOutcome, CommandUse, Commands, Role};
 pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
-pub use loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};
+pub use loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 pub use plugins::Plugins;
-pub use processes::{Certainty, Loads, ProcessKind, environment};
-pub use symbols::{Fault, VersionFault};
+pub use processes::{Certainty, LoadedLibraries, ProcessKind, environment};
+pub use symbols::{SymbolError, VersionError};
 pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 
 use crate::base::finding::Finding;
@@ -41,7 +42,7 @@ pub struct Resolution<'a> {
     /// Who needs whom.
     pub graph: Graph,
     /// What the loader did in every process.
-    pub loads: Loads,
+    pub loads: LoadedLibraries,
     /// What scripts run.
     pub commands: Commands,
     /// The libraries of the tree that are only loaded as a dependency: every one that nothing loads by a name of its own.
@@ -57,8 +58,9 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     let image = Image::new(profile);
     let (packages, found) = languages::find(&tree);
     findings.extend(found);
-    let view = View::new(&tree, &objects, &image);
-    let loads = processes::run_all(&view, &packages, Plugins::built_in());
+    let view = LoaderView::new(&tree, &objects, &image);
+    let mut loads = processes::run_all(&view, &packages, Plugins::built_in());
+    orphans::load_orphans(&view, &mut loads);
     let commands = commands::follow(&view, &packages);
     let mut graph = Graph::default();
     add_libraries(&mut graph, &tree, &loads.edges);
@@ -81,12 +83,16 @@ impl Resolution<'_> {
     }
 }
 
-fn add_libraries(graph: &mut Graph, tree: &Tree, edges: &BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Certainty>>) {
+fn add_libraries(
+    graph: &mut Graph,
+    tree: &Tree,
+    edges: &BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>,
+) {
     for (from, edges) in edges {
         for (_, edge) in edges.keys() {
             let from = Node::Entry(*from);
             match &edge.outcome {
-                Outcome::Found { object: Object::Tree(id), opened } => {
+                LibraryLookup::Found { object: Object::Tree(id), opened } => {
                     // The link that the name went through is needed as much as the file it leads to.
                     let opened = TreePath::from_mounted(opened.as_bytes()).and_then(|path| tree.find(&path));
                     if let Some(opened) = opened {
@@ -94,10 +100,10 @@ fn add_libraries(graph: &mut Graph, tree: &Tree, edges: &BTreeMap<EntryId, BTree
                     }
                     graph.add(from, Need::Loads, Node::Entry(*id));
                 }
-                Outcome::Found { object: Object::Image(path), .. } => {
+                LibraryLookup::Found { object: Object::Image(path), .. } => {
                     graph.add(from, Need::Loads, Node::Image(path.clone()));
                 }
-                Outcome::Missing { .. } => graph.add(from, Need::Loads, Node::Missing(edge.soname.clone())),
+                LibraryLookup::Missing { .. } => graph.add(from, Need::Loads, Node::Missing(edge.soname.clone())),
             }
         }
     }

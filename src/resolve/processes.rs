@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};
+use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 use super::plugins::Plugins;
-use super::symbols::{Fault, faults};
+use super::symbols::{SymbolError, symbol_errors};
 use crate::formats::elf::Priority;
 use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
 use crate::tree::EntryId;
@@ -37,18 +37,18 @@ pub enum Certainty {
 
 /// What the loader did in every process.
 #[derive(Debug, Default)]
-pub struct Loads {
+pub struct LoadedLibraries {
     /// Every needed library of every ELF file of the tree, by the process that loads it, and how sure that is.
-    pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Certainty>>,
+    pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>,
     /// Symbol versions and symbols that would not be found, and how sure it is that they are looked for.
-    pub faults: BTreeMap<Fault, Certainty>,
+    pub symbol_errors: BTreeMap<SymbolError, Certainty>,
     /// Files that are loaded by a name or directory that no other file has as DT_NEEDED (programs, R's modules, the
     /// libraries of packages, plugins), and how sure that is.
     pub roots: BTreeMap<EntryId, Certainty>,
 }
 
-impl Loads {
-    fn record(&mut self, kind: ProcessKind, certainty: Certainty, edges: Vec<Edge>) {
+impl LoadedLibraries {
+    pub(super) fn record(&mut self, kind: ProcessKind, certainty: Certainty, edges: Vec<NeededLibrary>) {
         for edge in edges {
             if let Object::Tree(id) = edge.from {
                 let known = self.edges.entry(id).or_default().entry((kind, edge)).or_insert(certainty);
@@ -57,17 +57,17 @@ impl Loads {
         }
     }
 
-    fn fault(&mut self, certainty: Certainty, faults: Vec<Fault>) {
-        for fault in faults {
-            let known = self.faults.entry(fault).or_insert(certainty);
+    pub(super) fn record_errors(&mut self, certainty: Certainty, errors: Vec<SymbolError>) {
+        for error in errors {
+            let known = self.symbol_errors.entry(error).or_insert(certainty);
             *known = certainty.max(*known);
         }
     }
 }
 
 /// Runs the loader for every process that a function can have.
-pub(super) fn run_all(view: &View<'_>, packages: &Packages, plugins: &Plugins) -> Loads {
-    let mut loads = Loads::default();
+pub(super) fn run_all(view: &LoaderView<'_>, packages: &Packages, plugins: &Plugins) -> LoadedLibraries {
+    let mut loads = LoadedLibraries::default();
     for language in ALL {
         for spec in language.processes(packages, view.tree) {
             run_language(view, ProcessKind::Language(language.id()), &spec, &mut loads);
@@ -78,37 +78,13 @@ pub(super) fn run_all(view: &View<'_>, packages: &Packages, plugins: &Plugins) -
         if !loads.roots.contains_key(id) {
             // A loader of another kind has search rules of its own; that the image lacks it is said.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
-            run_plain(view, *id, if ours { Start::Program } else { Start::Foreign }, &mut loads);
+            run_plain(view, *id, if ours { Start::Program } else { Start::UnknownInterpreter }, &mut loads);
         }
     }
     for id in view.objects.keys().filter(|id| is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
             run_plain(view, *id, Start::Plugin, &mut loads);
         }
-    }
-
-    // What nothing has loaded. First that which nothing asks for: it finds what it needs by its own search path, where
-    // the library that is needed may have none.
-    let mut loaded = Loaded::of(view, &loads);
-    let unloaded: Vec<EntryId> = view.objects.keys().copied().filter(|id| !loaded.files.contains(id)).collect();
-    let elfs = unloaded.iter().filter_map(|id| view.objects.get(id));
-    let asked_for: BTreeSet<&str> = elfs.flat_map(|elf| &elf.needed).map(String::as_str).collect();
-    let is_asked_for = |id: &EntryId| {
-        let names = [view.objects[id].soname.as_deref(), std::str::from_utf8(view.tree.path(*id).name()).ok()];
-        names.into_iter().flatten().any(|name| asked_for.contains(name))
-    };
-    let (later, first): (Vec<EntryId>, Vec<EntryId>) = unloaded.iter().partition(|id| is_asked_for(id));
-    for id in first.into_iter().chain(later) {
-        if loaded.files.contains(&id) {
-            continue;
-        }
-        let mut process = Process::new(view, environment(view, &[]));
-        let mut edges = process.start(id);
-        loaded.answer(&mut edges);
-        loaded.add(&edges);
-        loaded.files.insert(id);
-        loads.record(ProcessKind::Plain, Certainty::Unknown, edges);
-        loads.fault(Certainty::Unknown, faults(&process, 0, false));
     }
     loads
 }
@@ -119,52 +95,53 @@ enum Start {
     /// As a program that the image's loader starts.
     Program,
     /// As a program with an interpreter that the image does not have.
-    Foreign,
+    UnknownInterpreter,
     /// As a program that has loaded a plugin.
     Plugin,
 }
 
-fn run_plain(view: &View<'_>, id: EntryId, start: Start, loads: &mut Loads) {
+fn run_plain(view: &LoaderView<'_>, id: EntryId, start: Start, loads: &mut LoadedLibraries) {
     let certainty = if start == Start::Plugin { Certainty::Optional } else { Certainty::Required };
     loads.roots.insert(id, certainty);
     let mut process = Process::new(view, environment(view, &[]));
     let mut edges = process.start(id);
     match start {
         Start::Program => {}
-        Start::Foreign => edges.retain(|edge| matches!(edge.outcome, Outcome::Found { .. })),
+        Start::UnknownInterpreter => edges.retain(|edge| matches!(edge.outcome, LibraryLookup::Found { .. })),
         // Whoever loads it has loaded its own libraries before, and the loader takes those by their names.
-        Start::Plugin => Loaded::of(view, loads).answer(&mut edges),
+        Start::Plugin => AnsweredNames::of(view, loads).answer(&mut edges),
     }
     loads.record(ProcessKind::Plain, certainty, edges);
-    if start != Start::Foreign {
+    if start != Start::UnknownInterpreter {
         // A plugin's symbols may be those of whoever loads it.
-        loads.fault(certainty, faults(&process, 0, start == Start::Program));
+        loads.record_errors(certainty, symbol_errors(&process, 0, start == Start::Program));
         follow_notes(view, &process, 0, ProcessKind::Plain, loads);
     }
 }
 
-/// What processes have loaded: the files of the tree, and the object that a name stands for.
-struct Loaded {
-    files: BTreeSet<EntryId>,
-    names: BTreeMap<String, Outcome>,
+/// What processes have loaded: files of the tree, and the object that each requested name resolved to.
+pub(super) struct AnsweredNames {
+    /// The loaded files of the tree.
+    pub(super) files: BTreeSet<EntryId>,
+    names: BTreeMap<String, LibraryLookup>,
 }
 
-impl Loaded {
-    fn of(view: &View<'_>, loads: &Loads) -> Self {
+impl AnsweredNames {
+    pub(super) fn of(view: &LoaderView<'_>, loads: &LoadedLibraries) -> Self {
         let mut loaded = Self { files: loads.roots.keys().copied().collect(), names: BTreeMap::new() };
         for id in loads.roots.keys() {
             let soname = view.objects.get(id).and_then(|elf| elf.soname.clone());
             let opened = view.tree.path(*id).mounted();
-            let outcome = Outcome::Found { object: Object::Tree(*id), opened };
+            let outcome = LibraryLookup::Found { object: Object::Tree(*id), opened };
             loaded.names.extend(soname.map(|soname| (soname, outcome)));
         }
         loaded.add(loads.edges.values().flat_map(BTreeMap::keys).map(|(_, edge)| edge));
         loaded
     }
 
-    fn add<'e>(&mut self, edges: impl IntoIterator<Item = &'e Edge>) {
+    pub(super) fn add<'e>(&mut self, edges: impl IntoIterator<Item = &'e NeededLibrary>) {
         for edge in edges {
-            if let Outcome::Found { object, .. } = &edge.outcome {
+            if let LibraryLookup::Found { object, .. } = &edge.outcome {
                 self.files.extend(match object {
                     Object::Tree(id) => Some(*id),
                     Object::Image(_) => None,
@@ -174,10 +151,11 @@ impl Loaded {
         }
     }
 
-    /// Takes what some process has loaded under a name for what is missing under it.
-    fn answer(&self, edges: &mut [Edge]) {
+    /// Resolves missing libraries to what another process has loaded under the same name.
+    pub(super) fn answer(&self, edges: &mut [NeededLibrary]) {
         for edge in edges {
-            if let (Outcome::Missing { stopped: None, .. }, Some(found)) = (&edge.outcome, self.names.get(&edge.soname))
+            if let (LibraryLookup::Missing { stopped: None, .. }, Some(found)) =
+                (&edge.outcome, self.names.get(&edge.soname))
             {
                 edge.outcome = found.clone();
             }
@@ -185,12 +163,12 @@ impl Loaded {
     }
 }
 
-fn run_language(view: &View<'_>, kind: ProcessKind, spec: &ProcessSpec, loads: &mut Loads) {
+fn run_language(view: &LoaderView<'_>, kind: ProcessKind, spec: &ProcessSpec, loads: &mut LoadedLibraries) {
     let mut process = Process::new(view, environment(view, &spec.library_path));
     if let Some(program) = spec.program {
         loads.roots.insert(program, Certainty::Required);
         loads.record(kind, Certainty::Required, process.start(program));
-        loads.fault(Certainty::Required, faults(&process, 0, true));
+        loads.record_errors(Certainty::Required, symbol_errors(&process, 0, true));
         follow_notes(view, &process, 0, kind, loads);
     }
     for library in spec.loads.iter().filter(|library| view.objects.contains_key(&library.entry)) {
@@ -200,13 +178,19 @@ fn run_language(view: &View<'_>, kind: ProcessKind, spec: &ProcessSpec, loads: &
         let mut session = process.clone();
         let before = session.objects().len();
         loads.record(kind, certainty, session.dlopen(library.entry));
-        loads.fault(certainty, faults(&session, before, true));
+        loads.record_errors(certainty, symbol_errors(&session, before, true));
         follow_notes(view, &session, before, kind, loads);
     }
 }
 
 /// Loads what the notes of the objects from `first` on say that they may load.
-fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: ProcessKind, loads: &mut Loads) {
+fn follow_notes(
+    view: &LoaderView<'_>,
+    process: &Process<'_>,
+    first: usize,
+    kind: ProcessKind,
+    loads: &mut LoadedLibraries,
+) {
     let objects = process.objects()[first..].iter();
     let in_tree = objects.filter_map(|object| match &object.object {
         Object::Tree(id) => Some(*id),
@@ -221,11 +205,11 @@ fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: Proc
             let tried = wanted.soname.iter().map(|soname| {
                 let mut process = process.clone();
                 let (outcome, edges) = process.dlopen_by_name(soname, id);
-                (Edge { from: Object::Tree(id), soname: soname.clone(), outcome }, edges)
+                (NeededLibrary { from: Object::Tree(id), soname: soname.clone(), outcome }, edges)
             });
             let mut tried: Vec<_> = tried.collect();
             // One of the names is enough; when none is found, the first is the one that is missing.
-            let found = tried.iter().position(|(edge, _)| matches!(edge.outcome, Outcome::Found { .. }));
+            let found = tried.iter().position(|(edge, _)| matches!(edge.outcome, LibraryLookup::Found { .. }));
             if tried.is_empty() || (found.is_none() && wanted.priority == Priority::Suggested) {
                 continue;
             }
@@ -237,7 +221,7 @@ fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: Proc
 }
 
 /// The environment of a process in the image, with these directories before its LD_LIBRARY_PATH.
-pub fn environment(view: &View<'_>, first: &[String]) -> ProcessEnvironment {
+pub fn environment(view: &LoaderView<'_>, first: &[String]) -> ProcessEnvironment {
     let environment = &view.image.profile().environment;
     ProcessEnvironment {
         library_path: first.iter().chain(&environment.ld_library_path).cloned().collect(),

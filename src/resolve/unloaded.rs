@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Node;
-use super::loader::{Object, Outcome, View};
-use super::processes::Loads;
+use super::loader::{LibraryLookup, LoaderView, Object};
+use super::processes::LoadedLibraries;
 use super::{Certainty, Resolution};
 use crate::formats::elf::Type;
 use crate::languages::Packages;
@@ -30,7 +30,7 @@ pub struct Unloaded {
 
 /// The libraries that are there to be needed, and the links to them: those named as libraries that nothing loads by a name
 /// of its own, as it does programs, plugins, R's modules and the libraries of packages.
-pub(super) fn libraries(view: &View<'_>, packages: &Packages, loads: &Loads) -> BTreeSet<EntryId> {
+pub(super) fn libraries(view: &LoaderView<'_>, packages: &Packages, loads: &LoadedLibraries) -> BTreeSet<EntryId> {
     let tree = view.tree;
     let is_library = |id: EntryId| {
         view.objects.get(&id).is_some_and(|elf| elf.kind == Type::Shared)
@@ -74,7 +74,7 @@ impl Resolution<'_> {
         let mut images: BTreeMap<&str, &str> = BTreeMap::new();
         let edges = self.loads.edges.values().flatten().filter(|(_, reach)| **reach > Certainty::Unknown);
         for ((_, edge), _) in edges {
-            if let Outcome::Found { object: Object::Image(path), .. } = &edge.outcome {
+            if let LibraryLookup::Found { object: Object::Image(path), .. } = &edge.outcome {
                 let first = images.entry(&edge.soname).or_insert(path);
                 *first = (*first).min(path);
             }

@@ -98,8 +98,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy)]
 enum Origin {
     Directory,
-    /// A content beside the source, by its position in [`Tree::beside`].
-    Beside(usize),
+    /// A content beside the source, by its position in [`Tree::overlays`].
+    Overlay(usize),
     Zip {
         archive: usize,
         index: usize,
@@ -137,12 +137,12 @@ pub struct Tree {
     entries: Vec<Entry>,
     source: Source,
     /// Contents that do not lie in the source at the entry's own path.
-    beside: Vec<Beside>,
+    overlays: Vec<Overlay>,
     /// Which entries are taken for absent, by position; empty when none is.
     hidden: Vec<bool>,
 }
 
-enum Beside {
+enum Overlay {
     /// A file that was added from elsewhere, or moved.
     File(PathBuf),
     /// A content that takes the place of the file's own.
@@ -157,7 +157,7 @@ enum Source {
 impl Tree {
     fn new(mut entries: Vec<Entry>, source: Source) -> Self {
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { entries, source, beside: Vec::new(), hidden: Vec::new() }
+        Self { entries, source, overlays: Vec::new(), hidden: Vec::new() }
     }
 
     /// Adds files from elsewhere, each at a path that is free, with the directories above it. Ids are other ones after
@@ -172,8 +172,8 @@ impl Tree {
             let bytes = opened.metadata().map_err(Error::io("read", &file))?.len();
             opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
             let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
-            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Beside(self.beside.len()) });
-            self.beside.push(Beside::File(file));
+            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(self.overlays.len()) });
+            self.overlays.push(Overlay::File(file));
         }
         self.put_in_order();
         Ok(())
@@ -186,8 +186,8 @@ impl Tree {
         for entry in &mut self.entries {
             let Some(path) = entry.path.below(from).and_then(|below| to.join(below)) else { continue };
             if let (Some(root), Origin::Directory, true) = (&root, entry.origin, entry.is_file()) {
-                entry.origin = Origin::Beside(self.beside.len());
-                self.beside.push(Beside::File(root.join(entry.path.as_path())));
+                entry.origin = Origin::Overlay(self.overlays.len());
+                self.overlays.push(Overlay::File(root.join(entry.path.as_path())));
             }
             entry.path = path;
         }
@@ -196,11 +196,11 @@ impl Tree {
 
     /// Gives a file another content. What is in the source stays as it is.
     pub(crate) fn replace(&mut self, id: EntryId, content: Vec<u8>) {
-        let position = self.beside.len();
+        let position = self.overlays.len();
         let entry = &mut self.entries[id.index()];
         entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content), hard: None };
-        entry.origin = Origin::Beside(position);
-        self.beside.push(Beside::Bytes(content));
+        entry.origin = Origin::Overlay(position);
+        self.overlays.push(Overlay::Bytes(content));
     }
 
     fn put_in_order(&mut self) {
@@ -301,11 +301,11 @@ impl Tree {
             (Source::Directory(root), Origin::Directory) => {
                 read(&root.join(entry.path.as_path()))?;
             }
-            (_, Origin::Beside(position)) => match &self.beside[position] {
-                Beside::File(path) => {
+            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+                Overlay::File(path) => {
                     read(path)?;
                 }
-                Beside::Bytes(bytes) => content.extend_from_slice(bytes),
+                Overlay::Bytes(bytes) => content.extend_from_slice(bytes),
             },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
                 let archive = &archives[archive];

@@ -12,14 +12,14 @@ use crate::tree::{Entry, Kind, Magic};
 pub(super) struct Merged {
     entries: BTreeMap<TreePath, Layered>,
     /// What a layer has in the place of another layer's entry.
-    meetings: Vec<Meeting>,
+    collisions: Vec<Collision>,
     /// ELF files of one layer that are alike.
-    alike: BTreeMap<Likeness, Vec<TreePath>>,
+    copies_of: BTreeMap<Fingerprint, Vec<TreePath>>,
 }
 
 /// What copies of one library have in common.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Likeness {
+struct Fingerprint {
     layer: usize,
     directory: TreePath,
     /// The name without what follows `.so`.
@@ -34,7 +34,7 @@ struct Layered {
     crc32: u32,
 }
 
-struct Meeting {
+struct Collision {
     path: TreePath,
     lower: usize,
     upper: usize,
@@ -50,8 +50,8 @@ impl Merged {
         {
             let name = entry.path.name();
             let stem = name[..name.windows(3).position(|part| part == b".so").unwrap_or(name.len())].to_vec();
-            let likeness = Likeness { layer, directory, stem, crc32, bytes };
-            self.alike.entry(likeness).or_default().push(entry.path.clone());
+            let fingerprint = Fingerprint { layer, directory, stem, crc32, bytes };
+            self.copies_of.entry(fingerprint).or_default().push(entry.path.clone());
         }
         let path = entry.path.clone();
         let new = Layered { entry, layer, crc32 };
@@ -66,7 +66,7 @@ impl Merged {
                 (a, b) => a == b,
             };
             let (lower, upper, bytes) = (old.layer, layer, new.entry.bytes());
-            self.meetings.push(Meeting { path: path.clone(), lower, upper, bytes, same });
+            self.collisions.push(Collision { path: path.clone(), lower, upper, bytes, same });
         }
         self.entries.insert(path, new);
     }
@@ -90,11 +90,11 @@ impl Merged {
     /// Files that a later layer replaces with other content: a finding a file, or a package.
     fn replaced(&self, names: &[String], packages: &BTreeSet<TreePath>) -> Vec<Finding> {
         let mut groups: BTreeMap<(TreePath, usize, usize), usize> = BTreeMap::new();
-        for meeting in self.meetings.iter().filter(|meeting| !meeting.same) {
-            let whole = package_of(&meeting.path, packages).unwrap_or_else(|| meeting.path.clone());
-            *groups.entry((whole, meeting.lower, meeting.upper)).or_default() += 1;
+        for collision in self.collisions.iter().filter(|collision| !collision.same) {
+            let whole = package_of(&collision.path, packages).unwrap_or_else(|| collision.path.clone());
+            *groups.entry((whole, collision.lower, collision.upper)).or_default() += 1;
         }
-        let say = |((path, lower, upper), files): ((TreePath, usize, usize), usize)| {
+        let finding = |((path, lower, upper), files): ((TreePath, usize, usize), usize)| {
             let what = match files {
                 1 => "the file".to_owned(),
                 files => format!("{} of the package", plural(files, "file", "files")),
@@ -106,47 +106,47 @@ impl Merged {
                 "keep it in one layer only",
             )
         };
-        groups.into_iter().map(say).collect()
+        groups.into_iter().map(finding).collect()
     }
 
     /// Files that are in two layers alike: a finding for each two layers.
     fn repeated(&self, names: &[String], packages: &BTreeSet<TreePath>) -> Vec<Finding> {
-        let mut groups: BTreeMap<(usize, usize), Vec<&Meeting>> = BTreeMap::new();
-        for meeting in self.meetings.iter().filter(|meeting| meeting.same && meeting.bytes > 0) {
-            groups.entry((meeting.upper, meeting.lower)).or_default().push(meeting);
+        let mut groups: BTreeMap<(usize, usize), Vec<&Collision>> = BTreeMap::new();
+        for collision in self.collisions.iter().filter(|collision| collision.same && collision.bytes > 0) {
+            groups.entry((collision.upper, collision.lower)).or_default().push(collision);
         }
-        let say = |((upper, lower), meetings): ((usize, usize), Vec<&Meeting>)| {
-            let bytes: u64 = meetings.iter().map(|meeting| meeting.bytes).sum();
+        let finding = |((upper, lower), collisions): ((usize, usize), Vec<&Collision>)| {
+            let bytes: u64 = collisions.iter().map(|collision| collision.bytes).sum();
             let shared: BTreeSet<TreePath> =
-                meetings.iter().filter_map(|meeting| package_of(&meeting.path, packages)).collect();
+                collisions.iter().filter_map(|collision| package_of(&collision.path, packages)).collect();
             let example = match shared.first() {
                 Some(package) => format!("{}, such as {package}", plural(shared.len(), "package", "packages")),
-                None => format!("such as {}", meetings[0].path),
+                None => format!("such as {}", collisions[0].path),
             };
             Finding::warning(
                 Code::Repeated,
                 Subject::layer(&names[upper]),
                 format!(
                     "{} ({}) that {} has too, with the same content: {example}",
-                    plural(meetings.len(), "file", "files"),
+                    plural(collisions.len(), "file", "files"),
                     size(bytes),
                     names[lower]
                 ),
                 "keep them in one layer only: both count against the unzipped limit",
             )
         };
-        groups.into_iter().map(say).collect()
+        groups.into_iter().map(finding).collect()
     }
 
     /// Libraries that are there several times under the names of one: links that the zipper followed.
     fn flattened(&self, names: &[String]) -> Vec<Finding> {
         let mut of_layer: BTreeMap<usize, (usize, u64, &[TreePath])> = BTreeMap::new();
-        for (Likeness { layer, bytes, .. }, paths) in self.alike.iter().filter(|(_, paths)| paths.len() > 1) {
+        for (Fingerprint { layer, bytes, .. }, paths) in self.copies_of.iter().filter(|(_, paths)| paths.len() > 1) {
             let (copies, wasted, _) = of_layer.entry(*layer).or_insert((0, 0, paths));
             *copies += paths.len() - 1;
             *wasted += bytes * (paths.len() as u64 - 1);
         }
-        let say = |(layer, (copies, wasted, example)): (usize, (usize, u64, &[TreePath]))| {
+        let finding = |(layer, (copies, wasted, example)): (usize, (usize, u64, &[TreePath]))| {
             let mut example: Vec<String> = example.iter().map(TreePath::to_string).collect();
             example.sort();
             Finding::warning(
@@ -161,7 +161,7 @@ impl Merged {
                 "keep links as links (zip -y, or layerfit pack): Lambda unzips them as such",
             )
         };
-        of_layer.into_iter().map(say).collect()
+        of_layer.into_iter().map(finding).collect()
     }
 
     /// Entries below a file or a link, which an unzipper cannot put there, or would put where the link points.
@@ -214,7 +214,7 @@ impl Merged {
                 of_layer.entry(*layer).or_insert((0, entry)).0 += 1;
             }
         }
-        let say = |(layer, (entries, first)): (usize, (usize, &Entry))| {
+        let finding = |(layer, (entries, first)): (usize, (usize, &Entry))| {
             Finding::error(
                 Code::ModeUnreadable,
                 Subject::layer(&names[layer]),
@@ -227,7 +227,7 @@ impl Merged {
                 "chmod -R a+rX before zipping, or let layerfit pack set the modes",
             )
         };
-        of_layer.into_iter().map(say).collect()
+        of_layer.into_iter().map(finding).collect()
     }
 }
 

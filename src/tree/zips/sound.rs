@@ -81,7 +81,7 @@ pub(super) fn findings(archive: &mut Archive, zip_bytes: u64) -> Vec<Finding> {
 /// What the directory alone says: what is encrypted, in an unknown form, of zip64, special, or too long.
 fn for_each_code(archive: &Archive, findings: &mut Vec<Finding>) {
     let zip = archive.path();
-    let mut say = |wrong: &dyn Fn(&Member) -> bool, finding: &dyn Fn(Subject, String) -> Finding| {
+    let mut report = |wrong: &dyn Fn(&Member) -> bool, finding: &dyn Fn(Subject, String) -> Finding| {
         let of_these: Vec<&Member> = archive.members.iter().filter(|member| wrong(member)).collect();
         let Some(first) = of_these.first() else { return };
         let number = match of_these.len() {
@@ -90,35 +90,38 @@ fn for_each_code(archive: &Archive, findings: &mut Vec<Finding>) {
         };
         findings.push(finding(Subject::entry(zip.display(), &first.name), number));
     };
-    say(&|member| member.encrypted, &|subject, number| {
+    report(&|member| member.encrypted, &|subject, number| {
         let help = "make the zip anew without a password";
         Finding::error(Code::Encrypted, subject, format!("{number}: encrypted, and Lambda has no password"), help)
     });
     let known = |member: &Member| [CompressionMethod::STORE, CompressionMethod::DEFLATE].contains(&member.method);
-    say(&|member| !known(member), &|subject, number| {
+    report(&|member| !known(member), &|subject, number| {
         let methods: Vec<String> = archive.members.iter().filter(|m| !known(m)).map(|m| m.method.to_string()).collect();
         let message = format!("{number}: compressed by method {}, not deflate", methods[0]);
         Finding::error(Code::UnknownMethod, subject, message, "make the zip anew with deflate: zip, or layerfit pack")
     });
-    say(&|member| member.zip64, &|subject, number| {
+    report(&|member| member.zip64, &|subject, number| {
         let message = format!("{number}: in the form for zips over 4 GB (zip64), which AWS does not say that it reads");
         Finding::warning(Code::Zip64, subject, message, "zip from files and to a file, not through a pipe")
     });
-    say(&|member| member.is_special(), &|subject, number| {
+    report(&|member| member.is_special(), &|subject, number| {
         let message = format!("{number}: a FIFO, socket or device, and not unzipped by Lambda");
         Finding::warning(Code::SpecialFile, subject, message, "remove it from the tree")
     });
-    say(&|member| matches!(member.unread, Some(Unread::Bomb | Unread::TooLong | Unread::Late)), &|subject, number| {
-        let unread = || archive.members.iter().filter(|member| member.unread.is_some());
-        let bytes: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.bytes));
-        let compressed: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.compressed));
-        let message = format!(
-            "{number}: {} of {} in the zip, which is not content of a layer; not unzipped",
-            size(bytes),
-            size(compressed)
-        );
-        Finding::error(Code::Bomb, subject, message, "remove it, and see who made the zip")
-    });
+    report(
+        &|member| matches!(member.unread, Some(Unread::Bomb | Unread::TooLong | Unread::Late)),
+        &|subject, number| {
+            let unread = || archive.members.iter().filter(|member| member.unread.is_some());
+            let bytes: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.bytes));
+            let compressed: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.compressed));
+            let message = format!(
+                "{number}: {} of {} in the zip, which is not content of a layer; not unzipped",
+                size(bytes),
+                size(compressed)
+            );
+            Finding::error(Code::Bomb, subject, message, "remove it, and see who made the zip")
+        },
+    );
 }
 
 /// Names that lead out of the tree, that no file can have, that occur twice, or that put everything a level too low.
