@@ -37,21 +37,21 @@ pub struct Resolution<'a> {
     pub objects: Objects,
     /// The image that its functions run in.
     pub image: Image<'a>,
-    /// The languages and packages that are installed in it.
+    /// The languages and packages installed in it.
     pub packages: Packages,
-    /// Who needs whom.
+    /// What needs what.
     pub graph: Graph,
-    /// What the loader did in every process.
+    /// What the loader loads in every process.
     pub loads: LoadedLibraries,
     /// What scripts run.
     pub commands: Commands,
-    /// The libraries of the tree that are only loaded as a dependency: every one that nothing loads by a name of its own.
+    /// The libraries of the tree that are only loaded as a dependency.
     libraries: BTreeSet<EntryId>,
 }
 
 /// Resolves every need in a tree, for functions in the image of `profile`.
 ///
-/// Returns the tree with what needs what, and findings that do not depend on what is kept; those that do come from
+/// Returns the resolution and the findings that do not depend on what is kept; those that do are returned by
 /// [`Resolution::findings`].
 pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Finding>) {
     let (objects, mut findings) = read_objects(&tree);
@@ -59,7 +59,7 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     let (packages, found) = languages::find(&tree);
     findings.extend(found);
     let view = LoaderView::new(&tree, &objects, &image);
-    let mut loads = processes::run_all(&view, &packages, Plugins::built_in());
+    let mut loads = processes::load_processes(&view, &packages, Plugins::built_in());
     orphans::load_orphans(&view, &mut loads);
     let commands = commands::follow(&view, &packages);
     let mut graph = Graph::default();
@@ -73,8 +73,8 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
 }
 
 impl Resolution<'_> {
-    /// The nodes from which everything that is kept is reached, when `kept` holds for these entries: the entries
-    /// themselves, the packages and the languages.
+    /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the
+    /// languages.
     pub(crate) fn roots(&self, kept: impl Fn(EntryId) -> bool) -> Vec<Node> {
         let entries = self.tree.iter().filter(|(id, _)| kept(*id)).map(|(id, _)| Node::Entry(id));
         let packages = self.packages.all.iter().enumerate();
@@ -93,7 +93,7 @@ fn add_libraries(
             let from = Node::Entry(*from);
             match &edge.outcome {
                 LibraryLookup::Found { object: Object::Tree(id), opened } => {
-                    // The link that the name went through is needed as much as the file it leads to.
+                    // The link by which the library was opened is needed as well as its target.
                     let opened = TreePath::from_mounted(opened.as_bytes()).and_then(|path| tree.find(&path));
                     if let Some(opened) = opened {
                         graph.add(from.clone(), Need::Loads, Node::Entry(opened));
@@ -151,9 +151,9 @@ fn add_links_and_commands(graph: &mut Graph, tree: &Tree, commands: &Commands) {
         if let Place::Inside(target) = tree.follow(id)
             && !tree.entry(target).is_directory()
         {
-            // The links on the way are needed as much as what they lead to.
-            let on_the_way = tree.next_hop(id).into_iter().chain([target]);
-            on_the_way.for_each(|to| graph.add(Node::Entry(id), Need::LinksTo, Node::Entry(to)));
+            // Intermediate links are needed as well as the target.
+            let hops = tree.next_hop(id).into_iter().chain([target]);
+            hops.for_each(|to| graph.add(Node::Entry(id), Need::LinksTo, Node::Entry(to)));
         }
     }
     for used in &commands.uses {

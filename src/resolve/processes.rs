@@ -1,6 +1,6 @@
-//! Processes: everything that a function can start or load, run through the loader. R with each of its modules and
-//! packages, each program, each plugin, what an ELF note says may be loaded, and at last each library that none of them
-//! reached, for something may `dlopen()` it by a name that is written nowhere.
+//! Processes: everything that a function can start or load, run through the loader: each language with its modules and
+//! packages, each program, each plugin, and what ELF notes list for `dlopen()`. What none of them loads is left to
+//! `orphans.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,36 +14,36 @@ use crate::formats::elf::Priority;
 use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
 use crate::tree::EntryId;
 
-/// Which kind of process loads something: the two search differently.
+/// The kind of a process: the search path depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProcessKind {
-    /// A language's, with what its start-up scripts put before LD_LIBRARY_PATH.
+    /// A language's, with the directories that its start-up scripts prepend to LD_LIBRARY_PATH.
     Language(LanguageId),
     /// Any other program's, with the image's LD_LIBRARY_PATH.
     Plain,
 }
 
-/// How sure it is that something is loaded.
+/// How certain it is that something is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
-    /// Nothing is known to load it.
+    /// Nothing in the tree is known to load it.
     Unknown,
-    /// Something that many functions never do loads it: a plugin, an R module that headless sessions leave alone.
+    /// It is loaded only in uses that many functions never have: a plugin, an R module for graphics devices.
     Optional,
-    /// A program, a language or a package needs it.
+    /// A program, a language or a package loads it.
     Required,
 }
 
-/// What the loader did in every process.
+/// What the loader loads in every process.
 #[derive(Debug, Default)]
 pub struct LoadedLibraries {
-    /// Every needed library of every ELF file of the tree, by the process that loads it, and how sure that is.
+    /// The needed libraries of every ELF file of the tree, by kind of process, with the certainty.
     pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>,
-    /// Symbol versions and symbols that would not be found, and how sure it is that they are looked for.
+    /// Symbol versions and symbols that are not found, with the certainty that they are looked up.
     pub symbol_errors: BTreeMap<SymbolError, Certainty>,
-    /// Files that are loaded by a name or directory that no other file has as DT_NEEDED (programs, R's modules, the
-    /// libraries of packages, plugins), and how sure that is.
+    /// Files that are loaded other than by DT_NEEDED (programs, R's modules, the libraries of packages, plugins), with the
+    /// certainty.
     pub roots: BTreeMap<EntryId, Certainty>,
 }
 
@@ -66,17 +66,17 @@ impl LoadedLibraries {
 }
 
 /// Runs the loader for every process that a function can have.
-pub(super) fn run_all(view: &LoaderView<'_>, packages: &Packages, plugins: &Plugins) -> LoadedLibraries {
+pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins: &Plugins) -> LoadedLibraries {
     let mut loads = LoadedLibraries::default();
     for language in ALL {
         for spec in language.processes(packages, view.tree) {
             run_language(view, ProcessKind::Language(language.id()), &spec, &mut loads);
         }
     }
-    let is_plugin = |id: EntryId| plugins.holds(view.tree.path(id));
+    let is_plugin = |id: EntryId| plugins.contains(view.tree.path(id));
     for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
-            // A loader of another kind has search rules of its own; that the image lacks it is said.
+            // A different loader has its own search rules; that the image lacks it has a finding of its own.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
             run_plain(view, *id, if ours { Start::Program } else { Start::UnknownInterpreter }, &mut loads);
         }
@@ -89,10 +89,10 @@ pub(super) fn run_all(view: &LoaderView<'_>, packages: &Packages, plugins: &Plug
     loads
 }
 
-/// How a process outside of R begins.
+/// How a process that is not a language's starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
-    /// As a program that the image's loader starts.
+    /// As a program with an interpreter that the image has.
     Program,
     /// As a program with an interpreter that the image does not have.
     UnknownInterpreter,
@@ -108,12 +108,12 @@ fn run_plain(view: &LoaderView<'_>, id: EntryId, start: Start, loads: &mut Loade
     match start {
         Start::Program => {}
         Start::UnknownInterpreter => edges.retain(|edge| matches!(edge.outcome, LibraryLookup::Found { .. })),
-        // Whoever loads it has loaded its own libraries before, and the loader takes those by their names.
+        // The program that loads it has already loaded its own libraries, which answer to their names.
         Start::Plugin => AnsweredNames::of(view, loads).answer(&mut edges),
     }
     loads.record(ProcessKind::Plain, certainty, edges);
     if start != Start::UnknownInterpreter {
-        // A plugin's symbols may be those of whoever loads it.
+        // A plugin's undefined symbols may be defined by the program that loads it.
         loads.record_errors(certainty, symbol_errors(&process, 0, start == Start::Program));
         follow_notes(view, &process, 0, ProcessKind::Plain, loads);
     }
@@ -174,7 +174,7 @@ fn run_language(view: &LoaderView<'_>, kind: ProcessKind, spec: &ProcessSpec, lo
     for library in spec.loads.iter().filter(|library| view.objects.contains_key(&library.entry)) {
         let certainty = if library.optional { Certainty::Optional } else { Certainty::Required };
         loads.roots.insert(library.entry, certainty);
-        // Each is tried in a fresh session: which packages a function loads first is not known.
+        // Each is loaded in a fresh session: the order in which a function loads packages is not known.
         let mut session = process.clone();
         let before = session.objects().len();
         loads.record(kind, certainty, session.dlopen(library.entry));
@@ -183,7 +183,7 @@ fn run_language(view: &LoaderView<'_>, kind: ProcessKind, spec: &ProcessSpec, lo
     }
 }
 
-/// Loads what the notes of the objects from `first` on say that they may load.
+/// Loads what the notes of the objects from `first` on list for `dlopen()`.
 fn follow_notes(
     view: &LoaderView<'_>,
     process: &Process<'_>,
@@ -208,7 +208,7 @@ fn follow_notes(
                 (NeededLibrary { from: Object::Tree(id), soname: soname.clone(), outcome }, edges)
             });
             let mut tried: Vec<_> = tried.collect();
-            // One of the names is enough; when none is found, the first is the one that is missing.
+            // One of the names is enough; when none is found, the first is reported missing.
             let found = tried.iter().position(|(edge, _)| matches!(edge.outcome, LibraryLookup::Found { .. }));
             if tried.is_empty() || (found.is_none() && wanted.priority == Priority::Suggested) {
                 continue;
@@ -220,7 +220,7 @@ fn follow_notes(
     }
 }
 
-/// The environment of a process in the image, with these directories before its LD_LIBRARY_PATH.
+/// The environment of a process in the image, with these directories prepended to its LD_LIBRARY_PATH.
 pub fn environment(view: &LoaderView<'_>, first: &[String]) -> ProcessEnvironment {
     let environment = &view.image.profile().environment;
     ProcessEnvironment {

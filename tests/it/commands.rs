@@ -130,7 +130,7 @@ fn an_interpreter_that_is_nowhere_is_an_error_on_the_way_and_a_warning_elsewhere
     assert_eq!(code, 1);
     let found = findings(&report, "C101");
     assert_eq!(found.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["bootstrap", "bin/c_rehash"]);
-    assert!(found[0].1.contains("/bin/bash\\r") && found[1].1.contains("is run by perl"), "{found:?}");
+    assert!(found[0].1.contains("/bin/bash\\r") && found[1].1.contains("needs the interpreter perl"), "{found:?}");
 }
 
 #[test]

@@ -80,17 +80,17 @@ fn what_the_image_has_is_compared_by_number_and_a_runtime_that_would_do_is_named
     let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "provided"]);
     assert_eq!(code, 1);
     let found = findings(&report, "L204");
-    let log = found.iter().find(|(_, message)| message.contains("of libm.so.6")).expect("log() is of GLIBC_2.29");
+    let log = found.iter().find(|(_, message)| message.contains("from libm.so.6")).expect("log() is of GLIBC_2.29");
     assert_eq!(log.0, "bin/tool");
     assert!(
-        log.1.contains("needs GLIBC_2.29 of libm.so.6 (for ") && log.1.contains("provided has GLIBC_2.17"),
+        log.1.contains("needs GLIBC_2.29 from libm.so.6 (") && log.1.contains("provided only provides up to GLIBC_2.17"),
         "{log:?}"
     );
     let help = report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "L204").expect("there");
     assert!(help["help"].as_str().expect("help").contains("--runtime provided.al2023"), "{help}");
     // The near miss: al2023 has all of these.
     let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2023"]);
-    assert!(!findings(&report, "L204").iter().any(|(_, message)| message.contains("of libm.so.6")), "{report:#}");
+    assert!(!findings(&report, "L204").iter().any(|(_, message)| message.contains("from libm.so.6")), "{report:#}");
 }
 
 #[test]
