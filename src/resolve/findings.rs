@@ -312,7 +312,7 @@ impl Resolution<'_> {
                 let help = match library {
                     Object::Image(_) => {
                         format!(
-                            "rebuild it on the image or an older distribution{}",
+                            "rebuild it on the image or on an older distribution{}",
                             runtimes_with(soname, version, name)
                         )
                     }

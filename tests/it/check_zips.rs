@@ -202,7 +202,7 @@ fn what_two_layers_have_alike_is_told_once_for_each_two() {
         &report,
         "Z104",
         "R/library/sys",
-        "high.zip replaces 2 files of the package of low.zip with other content",
+        "high.zip replaces 2 package files from low.zip with different content",
     );
     assert_no_finding(&world.json(&["check", "high.zip"]).1, "Z114");
     assert_fired_and_nearly_missed(Code::Repeated);

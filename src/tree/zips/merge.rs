@@ -97,7 +97,7 @@ impl Merged {
         let finding = |((path, lower, upper), files): ((TreePath, usize, usize), usize)| {
             let what = match files {
                 1 => "the file".to_owned(),
-                files => format!("{} of the package", plural(files, "file", "files")),
+                files => plural(files, "package file", "package files"),
             };
             Finding::warning(
                 Code::Overwritten,
