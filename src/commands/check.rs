@@ -20,7 +20,7 @@ pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn
     let (mut report, entries) = load_layers(paths, settings, progress)?;
     let snapshot = Snapshot::new(&report, entries);
     let findings = gate.findings(&snapshot, &settings.limits, report.passed())?;
-    let unused = settings.severities.unused(&findings, Code::is_only_of_the_gate);
+    let unused = settings.severities.unused(&findings, Code::is_gate_only);
     report.add_findings(findings.into_iter().chain(unused).collect(), &settings.severities);
     Ok(report)
 }

@@ -83,7 +83,7 @@ fn check_zips(
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
     let mut report = Report::of_analysis(&names.join(" "), settings, &analysis, &pruning);
     report.set_zips(&layers);
-    findings.extend(settings.severities.unused(&findings, Code::is_only_of_zips));
+    findings.extend(settings.severities.unused(&findings, Code::is_zip_only));
     report.set_findings(findings, &settings.severities);
     let entries = layers.iter().map(|layer| layer.contents.iter().map(ManifestEntry::from).collect());
     Ok((report, entries.collect()))

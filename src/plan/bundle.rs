@@ -12,7 +12,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
-use crate::resolve::{Certainty, Object, Outcome, Resolution};
+use crate::resolve::{Certainty, LibraryLookup, Object, Resolution};
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{GlibcNames, LoaderFacts};
@@ -129,7 +129,7 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
     let mut wanted: BTreeMap<(String, String), Wanted> = BTreeMap::new();
     for (id, edges) in resolution.loads.edges.iter().filter(|(id, _)| kept(**id)) {
         for ((_, edge), _) in edges.iter().filter(|(_, certainty)| **certainty == Certainty::Required) {
-            let missing = matches!(&edge.outcome, Outcome::Missing { stopped: None, .. });
+            let missing = matches!(&edge.outcome, LibraryLookup::Missing { stopped: None, .. });
             let Some(elf) = resolution.objects.get(id).filter(|_| missing && edge.from == Object::Tree(*id)) else {
                 continue;
             };

@@ -11,7 +11,7 @@ use crate::base::list;
 use crate::base::path::TreePath;
 use crate::languages::{ALL, LanguageId};
 use crate::pack::unit_of;
-use crate::resolve::{Object, Outcome};
+use crate::resolve::{LibraryLookup, Object};
 use crate::tree::{EntryId, Kind, Place};
 
 /// How many similar names a message lists.
@@ -182,7 +182,7 @@ fn leads_to_elf(analysis: &Analysis<'_>, id: EntryId) -> bool {
 fn needed_names<'a>(analysis: &'a Analysis<'_>) -> BTreeMap<&'a str, bool> {
     let mut names = BTreeMap::new();
     for (_, edge) in analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys) {
-        let in_tree = matches!(&edge.outcome, Outcome::Found { object: Object::Tree(_), .. });
+        let in_tree = matches!(&edge.outcome, LibraryLookup::Found { object: Object::Tree(_), .. });
         *names.entry(edge.soname.as_str()).or_insert(false) |= in_tree;
     }
     names

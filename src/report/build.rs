@@ -15,7 +15,7 @@ use crate::pack::output::SCHEMA;
 use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};
-use crate::resolve::{FoundIn, Object, Outcome, ProcessKind, WhyUnloaded};
+use crate::resolve::{FoundIn, LibraryLookup, Object, ProcessKind, WhyUnloaded};
 
 impl Report {
     /// The report of a tree that is not packed.
@@ -28,7 +28,7 @@ impl Report {
         let mut report = report(root, settings, &plan.analysis, &plan.pruning, Some(plan));
         report.fits = plan.fits;
         let mut findings = plan.findings.clone();
-        findings.extend(settings.severities.unused(&findings, Code::is_of_plans));
+        findings.extend(settings.severities.unused(&findings, Code::is_plan_check));
         report.set_findings(findings, &settings.severities);
         report
     }
@@ -136,9 +136,9 @@ fn objects(analysis: &Analysis<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
         let mut by_result: BTreeMap<(String, FoundIn, Option<String>), Vec<ProcessKind>> = BTreeMap::new();
         for (kind, edge) in analysis.resolution.loads.edges.get(id).into_iter().flat_map(BTreeMap::keys) {
             let path = match &edge.outcome {
-                Outcome::Found { opened, object: Object::Tree(_) } => Some(opened.clone()),
-                Outcome::Found { object: Object::Image(path), .. } => Some(path.clone()),
-                Outcome::Missing { .. } => None,
+                LibraryLookup::Found { opened, object: Object::Tree(_) } => Some(opened.clone()),
+                LibraryLookup::Found { object: Object::Image(path), .. } => Some(path.clone()),
+                LibraryLookup::Missing { .. } => None,
             };
             let found = analysis.resolution.found(&edge.outcome);
             let kinds = by_result.entry((edge.soname.clone(), found, path)).or_default();

@@ -415,7 +415,7 @@ pub struct LayerChangeReport {
 impl Report {
     /// Sets the findings, sorted, as the user has them.
     pub(crate) fn set_findings(&mut self, findings: Vec<Finding>, severities: &Severities) {
-        (self.findings, self.ignored) = severities.judge(findings);
+        (self.findings, self.ignored) = severities.apply(findings);
         self.findings.sort();
         self.findings.dedup();
     }
@@ -423,7 +423,7 @@ impl Report {
     /// Adds findings to those that were set.
     pub(crate) fn add_findings(&mut self, findings: Vec<Finding>, severities: &Severities) {
         let ignored = self.ignored;
-        let all = std::mem::take(&mut self.findings).into_iter().chain(severities.judge(findings).0).collect();
+        let all = std::mem::take(&mut self.findings).into_iter().chain(severities.apply(findings).0).collect();
         self.set_findings(all, &Severities::default());
         self.ignored = ignored;
     }

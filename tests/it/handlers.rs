@@ -132,6 +132,6 @@ fn what_a_run_opened_stays_whatever_a_rule_takes_it_for() {
     fs::write(world.beside("no.log"), "hello\n").expect("written");
     let run = world.run(&["plan", "ROOT", "--trace", "no.log"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("no.log: it holds no call as strace writes them"), "{}", run.stderr);
+    assert!(run.stderr.contains("no.log: it contains no call in strace's format"), "{}", run.stderr);
     assert_fired_and_nearly_missed(Code::OpenedInRun);
 }

@@ -11,7 +11,7 @@ use crate::plan::target::Target;
 use crate::plan::{Analysis, Plan};
 use crate::prune::Decision;
 use crate::report::{LoadedBy, Report, SizeIndex};
-use crate::resolve::{Node, Object, Outcome, WhyUnloaded};
+use crate::resolve::{LibraryLookup, Node, Object, WhyUnloaded};
 use crate::tree::{EntryId, Kind};
 
 /// How many paths are listed at most.
@@ -101,10 +101,10 @@ impl Answers<'_> {
             Target::Elsewhere(name) => {
                 let edges = self.plan.analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys);
                 let of_name = edges.filter(|(_, edge)| edge.soname == *name);
-                let node = |outcome: &Outcome| match outcome {
-                    Outcome::Missing { .. } => Some(Node::Missing(name.clone())),
-                    Outcome::Found { object: Object::Image(path), .. } => Some(Node::Image(path.clone())),
-                    Outcome::Found { .. } => None,
+                let node = |outcome: &LibraryLookup| match outcome {
+                    LibraryLookup::Missing { .. } => Some(Node::Missing(name.clone())),
+                    LibraryLookup::Found { object: Object::Image(path), .. } => Some(Node::Image(path.clone())),
+                    LibraryLookup::Found { .. } => None,
                 };
                 of_name.filter_map(|(_, edge)| node(&edge.outcome)).collect()
             }
@@ -183,8 +183,8 @@ impl Answers<'_> {
         for (from, edges) in analysis.resolution.loads.edges.iter().filter(|(id, _)| pruning.keeps(**id)) {
             for ((process, edge), certainty) in edges {
                 let (object, path, searched, stopped) = match &edge.outcome {
-                    Outcome::Found { object, opened } => (Some(object), Some(opened), Vec::new(), None),
-                    Outcome::Missing { searched, stopped } => (None, None, searched.clone(), stopped.clone()),
+                    LibraryLookup::Found { object, opened } => (Some(object), Some(opened), Vec::new(), None),
+                    LibraryLookup::Missing { searched, stopped } => (None, None, searched.clone(), stopped.clone()),
                 };
                 let is_it = file.is_some_and(|file| object == Some(&Object::Tree(file)));
                 if !is_it && !names.contains(&edge.soname) {
@@ -222,7 +222,7 @@ impl Answers<'_> {
     fn is_missing(&self, name: &str) -> bool {
         let edges = self.plan.analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys);
         let mut of_name = edges.filter(|(_, edge)| edge.soname == name);
-        of_name.any(|(_, edge)| matches!(edge.outcome, Outcome::Missing { .. }))
+        of_name.any(|(_, edge)| matches!(edge.outcome, LibraryLookup::Missing { .. }))
     }
 
     /// The answer in one sentence.
