@@ -248,16 +248,16 @@ mod tests {
     #[test]
     fn a_bin_holds_what_is_within_both_limits() {
         let item = |zipped, unzipped| Item { zipped, unzipped, pin: None };
-        let pieces = [item(60, 10), item(40, 990), item(1, 0), item(0, 1)];
-        assert!(fits(&pieces, &[0, 1], CAPACITY));
-        assert!(!fits(&pieces, &[0, 1, 2], CAPACITY));
-        assert!(!fits(&pieces, &[0, 1, 3], CAPACITY));
+        let items = [item(60, 10), item(40, 990), item(1, 0), item(0, 1)];
+        assert!(fits(&items, &[0, 1], CAPACITY));
+        assert!(!fits(&items, &[0, 1, 2], CAPACITY));
+        assert!(!fits(&items, &[0, 1, 3], CAPACITY));
         // A group that no layer holds unzipped gives no layer its name.
-        let names: Vec<(String, String)> = ["pkg:a", "pkg:b"].map(|name| (name.to_owned(), String::new())).into();
+        let keys = ["pkg:a", "pkg:b"].map(|name| ItemKey { name: name.to_owned(), digest: String::new() });
         let groups = [Group::new("packages", &["pkg:*".to_owned()]).expect("a glob")];
-        let pieces = [item(10, 600), item(10, 600)];
+        let items = [item(10, 600), item(10, 600)];
         let wanted = (&groups[..], Strategy::Fewest);
-        let division = divide(&pieces, &names, &["pkg:a", "pkg:b"], wanted, CAPACITY, None);
+        let division = divide(&items, &keys, &["pkg:a", "pkg:b"], wanted, CAPACITY, None);
         assert_eq!((division.layers.len(), division.elsewhere.len()), (2, 2));
     }
 }

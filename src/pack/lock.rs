@@ -449,14 +449,14 @@ mod tests {
     }
 
     #[test]
-    fn two_new_pieces_change_one_layer_where_one_has_room_for_both() {
+    fn two_new_items_change_one_layer_where_one_has_room_for_both() {
         let before = lock(&[("one", &[("a", 60)]), ("two", &[("b", 30)])]);
         let sizes = [("a", 60), ("b", 30), ("new", 35), ("newer", 30)];
         assert_eq!(assigned(&before, &sizes), [layer("one", &["a"]), layer("two", &["b", "new", "newer"])]);
     }
 
     #[test]
-    fn what_is_in_layers_that_change_stays_in_them() {
+    fn items_of_changed_layers_stay_in_them() {
         let before =
             lock(&[("same", &[("e", 90)]), ("one", &[("a", 49), ("b", 40)]), ("two", &[("c", 49), ("d", 40)])]);
         let sizes = [("a", 50), ("b", 40), ("c", 50), ("d", 40), ("e", 90)];
@@ -464,11 +464,12 @@ mod tests {
         assert_eq!(assigned(&before, &sizes), layers);
         // Also where one of the layers has a given name.
         let before = lock(&[("r", &[("a", 49), ("b", 40)]), ("two", &[("c", 49), ("d", 40)])]);
-        let (mut pieces, names) = named(&sizes[..4]);
-        pieces[0].pin = Some(0);
-        let fewest = pack_bins(&pieces, CAPACITY).bins;
-        let layers = before.assign(&pieces, &names, CAPACITY, &fewest, &["r".to_owned()]);
-        assert_eq!(layers, [("r".to_owned(), vec![0, 1]), ("two".to_owned(), vec![2, 3])]);
+        let (mut items, keys) = keyed(&sizes[..4]);
+        items[0].pin = Some(0);
+        let fewest = pack_bins(&items, CAPACITY).bins;
+        let items = Items { items: &items, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+        let named = |name: &str, items: Vec<usize>| NamedLayer { name: name.to_owned(), items };
+        assert_eq!(before.assign(items, &fewest), [named("r", vec![0, 1]), named("two", vec![2, 3])]);
     }
 
     #[test]
