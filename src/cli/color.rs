@@ -1,5 +1,5 @@
-//! `--color`: whether each stream has colours. With `auto` it is as <https://no-color.org> and <https://bixense.com/clicolors>
-//! have it, which anstream knows: NO_COLOR comes before CLICOLOR_FORCE, that before what the stream is.
+//! `--color`: whether each stream has colours. `auto` follows <https://no-color.org> and <https://bixense.com/clicolors>, as
+//! anstream implements them: NO_COLOR overrides CLICOLOR_FORCE, which overrides the kind of the stream.
 
 use std::ffi::OsString;
 
@@ -9,17 +9,17 @@ use clap::{ColorChoice, ValueEnum};
 
 use crate::report::Colors;
 
-/// What `--color` says, before the arguments are parsed: what is wrong with them is told in colours too. A value that there is
-/// not counts as none given, and parsing will tell.
-pub(super) fn asked(arguments: &[OsString]) -> ColorChoice {
+/// The value of `--color`, read before the arguments are parsed, as errors in them are coloured too. An invalid value is
+/// ignored here and reported by the parser.
+pub(super) fn requested(arguments: &[OsString]) -> ColorChoice {
     let words = arguments.iter().skip(1).map(|argument| argument.to_str().unwrap_or_default());
     let mut words = words.take_while(|word| *word != "--");
-    let mut asked = None;
+    let mut requested = None;
     while let Some(word) = words.next() {
         let value = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
-        asked = value.and_then(|value| ColorChoice::from_str(value, false).ok()).or(asked);
+        requested = value.and_then(|value| ColorChoice::from_str(value, false).ok()).or(requested);
     }
-    asked.unwrap_or_default()
+    requested.unwrap_or_default()
 }
 
 /// Whether a stream has colours.
@@ -48,7 +48,7 @@ mod tests {
             ("--color=never", ColorChoice::Auto),
         ] {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert_eq!(asked(&arguments), expected, "{line}");
+            assert_eq!(requested(&arguments), expected, "{line}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::report;
 
 pub(super) fn run(arguments: &DiffArgs) -> Result<Exit> {
     let DiffArgs { old, new, input, answer } = arguments;
-    // How a tree is packed is for layerfit.toml to say: finished layers on the other side have been packed already.
+    // How a tree is packed is set by layerfit.toml only: the layers on the other side may already be packed.
     let options = PlanOptions { input: input.clone(), ..PlanOptions::default() };
     let (old, new) = (several(old), several(new));
     let diff =

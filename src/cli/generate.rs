@@ -1,4 +1,4 @@
-//! `layerfit completions` and `layerfit man`: what is generated from the declared arguments, like the help.
+//! `layerfit completions` and `layerfit man`, generated from the declared arguments like the help.
 
 use std::path::Path;
 
@@ -11,28 +11,28 @@ use super::output;
 use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 
-/// Prints a shell's completions, as text that it reads.
+/// Prints the completion script of a shell.
 pub(super) fn completions(arguments: &CompletionsArgs) -> Result<Exit> {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "layerfit", &mut text);
     output::done(&text)
 }
 
-/// Prints the manual's first page; or with a directory, writes all pages and prints their names.
+/// Prints the man page of layerfit; or with a directory, writes all pages and prints their paths.
 pub(super) fn manual(arguments: &ManArgs) -> Result<Exit> {
     output::done(&pages(arguments.directory.as_deref())?)
 }
 
-/// The manual's first page; or with a directory, the names of the pages that were written into it.
+/// The man page of layerfit; or with a directory, the paths of the pages written into it.
 ///
 /// # Errors
 /// When a page cannot be written.
 fn pages(directory: Option<&Path>) -> Result<Vec<u8>> {
-    // `help COMMAND` prints what the pages say.
+    // `help` needs no page of its own.
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let Some(directory) = directory else { return page(&command).map(|(_, text)| text) };
-    std::fs::create_dir_all(directory).map_err(Error::io("make", directory))?;
+    std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     let mut written = String::new();
     let mut commands = vec![&command];
     while let Some(command) = commands.pop() {
@@ -46,9 +46,9 @@ fn pages(directory: Option<&Path>) -> Result<Vec<u8>> {
     Ok(written.into_bytes())
 }
 
-/// A command's page in the manual's section 1, and its file's name.
+/// A command's man page in section 1, and the name of its file.
 fn page(command: &clap::Command) -> Result<(String, Vec<u8>)> {
-    // A page has no date, for it is the same whenever it is made; roff would take what follows an empty one for it.
+    // A page has no date, so that it is the same whenever it is generated; roff would read what follows an empty one as the date.
     let source = concat!("layerfit ", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command.clone()).date(" ").source(source).manual("layerfit's manual");
     let name = man.get_filename();

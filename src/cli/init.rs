@@ -66,15 +66,15 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
     .into_bytes())
 }
 
-/// The libraries that --bundle would look for on the build host: those that are surely needed and nowhere, and that are not a
-/// part of glibc.
+/// The libraries that --bundle would search for on the build host: those that are needed for certain and missing, and not part
+/// of glibc.
 fn to_be_bundled(report: &Report) -> Result<BTreeSet<&str>> {
     let glibc = GlibcNames::built_in();
     let missing = report.findings.iter().filter(|f| f.code == Code::MissingLibrary && f.severity == Severity::Error);
     let lacking: BTreeSet<&str> = missing.map(|finding| finding.subject.as_str()).collect();
     let objects = report.objects.iter().filter(|object| lacking.contains(object.path.as_str()));
     let needed = objects.flat_map(|object| &object.needed).filter(|needed| needed.path.is_none());
-    // One that is needed by its path has to be there, and not in lib/.
+    // A library that is needed by its path has to be at that path, not in lib/.
     Ok(needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect())
 }
 
@@ -126,7 +126,7 @@ fn configuration(report: &Report) -> Result<String> {
              # Tables follow: keys such as those above cannot stand below one.\n\n\
              # Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
              # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MiB\"\n\n\
-             # Findings that have another severity here, or are turned off for a reason.\n\
+             # Findings with a different severity, or turned off for a reason.\n\
              # [[finding]]\n# code = \"L201\"\n# subject = \"R/lib64/R/library/nlme/**\"\n# severity = \"off\"\n\
              # reason = \"nothing loads nlme\"\n\n";
     let movable = report.packages.iter().filter(|package| package.priority.as_deref() != Some("base"));

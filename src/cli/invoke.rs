@@ -1,5 +1,5 @@
-//! `layerfit invoke`, and `layerfit check --run`: arguments → a function and its events; responses to stdout, the log and
-//! what went wrong to stderr.
+//! `layerfit invoke` and `layerfit check --run`: turn arguments into a function and its events; responses go to stdout, the
+//! log and errors to stderr.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     }
 }
 
-/// The inside of a sandbox: this process becomes the function's.
+/// Runs the inside of a sandbox.
 #[expect(clippy::unnecessary_wraps, reason = "every command returns a result")]
 pub(super) fn inside(arguments: &InsideArgs) -> Result<Exit> {
     invoke::run_inside(&arguments.spec);
@@ -77,9 +77,9 @@ pub(super) fn refuse_without_run(run: Option<&str>, options: &FunctionOptions) -
     })
 }
 
-fn variables(said: &[String]) -> Result<BTreeMap<String, String>> {
+fn variables(given: &[String]) -> Result<BTreeMap<String, String>> {
     let mut variables = BTreeMap::new();
-    for text in said {
+    for text in given {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),
             None => (
@@ -94,7 +94,7 @@ fn variables(said: &[String]) -> Result<BTreeMap<String, String>> {
         if name.is_empty() || !name.chars().all(letter) || name.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(Error::Usage {
                 message: format!("--env {name}: not the name of a variable"),
-                help: "use letters, digits and '_', and no digit first".to_owned(),
+                help: "use letters, digits and '_', not starting with a digit".to_owned(),
             });
         }
         if value.contains('\0') {
@@ -127,11 +127,11 @@ fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
     if lines.is_empty() {
         return Err(Error::Data {
             file: place,
-            message: "there is no event in it".to_owned(),
+            message: "contains no event".to_owned(),
             help: "an event is JSON, such as {}".to_owned(),
         });
     }
-    // A value over many lines is one event; what begins with a whole value in its first line is several.
+    // A value over several lines is one event; if the first line is a complete value, each line is an event.
     let several = lines.len() > 1 && invoke::check_event(lines[0].1, "").is_ok();
     match whole {
         Ok(()) => return Ok(vec![content.trim_ascii().to_vec()]),
@@ -161,7 +161,7 @@ impl Run {
         Ok(exit)
     }
 
-    /// Offers the invoke endpoint.
+    /// Serves the invoke endpoint.
     pub(super) fn listen(self, address: SocketAddr) -> Result<Exit> {
         invoke::listen(self.function, address, output::log(), say, |address| {
             output::message(format_args!(

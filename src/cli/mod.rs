@@ -1,6 +1,6 @@
-//! The command line: declares the arguments, turns them into settings once, does what a command says, prints the result.
+//! The command line: declares the arguments, turns them into settings once, runs the command, prints the result.
 //!
-//! Each command has a file; what they share stands below them: [`args`], [`config`], [`settings`], [`work`] and [`output`].
+//! Each command has a file; they share [`args`], [`config`], [`settings`], [`work`] and [`output`].
 
 mod analyze;
 mod args;
@@ -33,21 +33,21 @@ pub use exit::Exit;
 use crate::base::error::Result;
 use args::{Cli, Command};
 
-/// Parses the command line and does what it says. Results go to stdout, progress and errors to stderr.
+/// Parses the command line and runs the command. Results go to stdout, progress and errors to stderr.
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let color = color::asked(&arguments);
+    let color = color::requested(&arguments);
     let matches = Cli::command().color(color).try_get_matches_from(arguments);
     let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            // clap writes help to stdout and errors to stderr, and knows its exit codes: 0 and 2.
+            // clap writes help to stdout and errors to stderr; the exit codes are 0 and 2.
             let _ = error.print();
             return if error.use_stderr() { Exit::Failed } else { Exit::Done };
         }
     };
-    // Without it, signals end the run as they do any other, and the next one clears away what stays.
+    // If this fails, signals end the run without cleaning up, and the next run does.
     let _ = crate::base::interrupt::handle(progress::clear);
     dispatch(&cli, &matches).unwrap_or_else(|error| {
         output::error(&error, color);

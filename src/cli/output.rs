@@ -31,7 +31,7 @@ pub(super) fn done(result: &[u8]) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Prints a message, in which the program is named. Where stderr is gone, nothing can be told.
+/// Prints a message that names the program. If stderr is closed, nothing can be printed.
 pub(super) fn message(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "layerfit: {text}");
 }
@@ -81,7 +81,7 @@ pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutpu
     Ok(verdict(report))
 }
 
-/// Prints an answer, which has a reader for each format.
+/// Prints an answer in the format of the options.
 pub(super) fn answer(
     options: &AnswerOutput,
     table: impl FnOnce(Detail) -> Vec<u8>,
@@ -96,8 +96,8 @@ pub(super) fn answer(
     })
 }
 
-/// In a step of GitHub Actions, the findings become annotations, and the report goes to the job summary. Annotations go to
-/// stderr, which the runner reads as well: stdout is the report's.
+/// In a step of GitHub Actions, findings become annotations, and the report is added to the job summary. Annotations go to
+/// stderr, which the runner reads too, as stdout has the report.
 fn on_github(report: &Report) -> Result<()> {
     if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Progress on a terminal, on stderr; nothing anywhere else.
+//! Progress on stderr, if that is a terminal.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -8,17 +8,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::base::progress::{Progress, Silent};
 
-/// The bar that is drawn: a signal has to find it.
+/// The bar on the terminal: a signal handler has to clear it.
 static DRAWN: OnceLock<ProgressBar> = OnceLock::new();
 
-/// Takes the bar off the terminal, so that what comes next begins a line.
+/// Clears the bar, so that later output starts on a new line.
 pub(super) fn clear() {
     if let Some(bar) = DRAWN.get() {
         bar.finish_and_clear();
     }
 }
 
-/// A bar when stderr is a terminal and nobody asked for quiet.
+/// A bar if stderr is a terminal, unless `quiet`.
 pub(super) fn bar(quiet: bool) -> Box<dyn Progress> {
     if quiet || !std::io::stderr().is_terminal() {
         return Box::new(Silent);

@@ -27,7 +27,7 @@ pub(super) const RUNTIME: &str = "provided.al2023";
 /// The default root that libraries are bundled from.
 pub(super) const SYSROOT: &str = "/";
 
-/// The settings that the options ask for; where an option is not given, those of the configuration file.
+/// The settings from the options; if an option is not given, from the configuration file.
 pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Settings> {
     let PlanOptions { input, content, targets, traces, size, layers, .. } = options;
     let (prune, ignored) = rules_and_checks(options, config)?;
@@ -105,10 +105,10 @@ fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
     })
 }
 
-/// The name that was most likely meant: one that contains what was given, or is like it.
+/// The name that was most likely meant: one that contains the given name, or is similar to it.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    let likeness = |known: &str| {
+    let similarity = |known: &str| {
         let known = known.to_lowercase();
         let contains = !lower.is_empty() && known.contains(&lower);
         if known == lower {
@@ -119,12 +119,12 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
             strsim::jaro_winkler(&lower, &known)
         }
     };
-    let alike = known.map(|known| (likeness(known), known)).filter(|(likeness, _)| *likeness >= 0.8);
-    // Of equals, the first.
-    alike.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, known)| known)
+    let similar = known.map(|known| (similarity(known), known)).filter(|(similarity, _)| *similarity >= 0.8);
+    // Of equally similar names, the first.
+    similar.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, known)| known)
 }
 
-/// What is packed in a form different from the tree's.
+/// How files are rewritten.
 fn transforms(options: &PlanOptions, config: &Config) -> Result<Transforms> {
     let size = &options.size;
     let strip = match size.strip.or(config.strip).unwrap_or_default() {
@@ -220,7 +220,7 @@ fn severity_rules(config: &Config) -> Result<Vec<SeverityRule>> {
                     config.place("finding", element),
                     entry.code
                 ),
-                help: "add one, so that the next reader can tell when it no longer holds: reason = \"…\"".to_owned(),
+                help: "add one, so that readers can tell when it no longer applies: reason = \"…\"".to_owned(),
             });
         }
         SeverityRule::new(entry.code, entry.subject.as_deref(), entry.severity.severity())
@@ -273,7 +273,7 @@ pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
     }
 }
 
-/// What the runs of these logs opened.
+/// The paths that were opened in the runs of these logs.
 fn opened(logs: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>> {
     let mut opened = BTreeSet::new();
     for path in logs {
@@ -281,7 +281,7 @@ fn opened(logs: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>> {
         let read = strace::parse(&log).map_err(|message| Error::Data {
             file: path.display().to_string(),
             message,
-            help: "run the function's test once more under strace, or leave --trace out".to_owned(),
+            help: "run the test under strace again, or leave --trace out".to_owned(),
         })?;
         opened.extend(read.paths);
     }
@@ -316,12 +316,12 @@ fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<Layer
     };
     let mut groups = Vec::new();
     for (element, layer) in config.layer.iter().enumerate() {
-        // It is the name of a zip too, and the names of layers without one have a meaning of their own.
+        // It is also the name of a zip, and must differ from the names of unnamed layers.
         let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let wrong = match layer.name.as_str() {
             "" => Some("is empty"),
             name if !name.chars().all(simple) => Some("has characters other than letters, digits, '-' and '_'"),
-            name if name.starts_with("layer-") => Some("could be that of a layer without a name"),
+            name if name.starts_with("layer-") => Some("is reserved for layers without a name"),
             name if groups.iter().any(|group: &Group| group.name == name) => Some("is used twice"),
             _ => None,
         };

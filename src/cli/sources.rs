@@ -1,7 +1,7 @@
 //! `layerfit config`: every setting, with its value and where that comes from.
 //!
-//! The settings are those of the file's JSON Schema, so that none can be left out; an option of the command line is the one
-//! of the same name. A list is that of the file, followed by that of the command line.
+//! The settings are those of the file's JSON Schema, so none can be left out; each corresponds to the option of the same name.
+//! A list has the elements of the file, followed by those of the command line.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ struct Sources {
     settings: Vec<Setting>,
 }
 
-/// Every setting, printed. Settings that a run would refuse are the same error here.
+/// Every setting, as text. Settings that a run would refuse are the same errors here.
 ///
 /// # Errors
 /// When the file cannot be read, or it or the command line is wrong.
@@ -100,7 +100,7 @@ fn collect(text: &str, given: Option<&ArgMatches>) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// All settings; those of a table that is not a list each alone.
+/// The keys of all settings; tables, except those in lists, are split into their keys.
 fn keys() -> Vec<String> {
     let schema = schemars::schema_for!(Config).to_value();
     let mut keys = Vec::new();
@@ -115,7 +115,7 @@ fn keys() -> Vec<String> {
     keys
 }
 
-/// The values of a setting in the file; of a list of tables, each alone.
+/// The values of a setting in the file; a list of tables is split into its elements.
 fn in_file(key: &str, values: &Value, spans: &DeTable<'_>, text: &str) -> Vec<Setting> {
     let (mut value, mut table, mut at) = (values, Some(spans), None);
     let mut written = None;
@@ -208,7 +208,7 @@ fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path) ->
     (wrapped(&which) + &table_section(&section)).into_bytes()
 }
 
-/// A value as people read it: sizes with their unit, tables as in TOML.
+/// A value for people: sizes with their unit, tables as in TOML.
 fn plain(key: &str, value: &Value) -> String {
     let inner = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -221,7 +221,7 @@ fn plain(key: &str, value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Array(values) => values.iter().map(inner).collect::<Vec<_>>().join(", "),
-        // A size that has been given a unit is shown as it was given.
+        // A size that was given with a unit is shown as given.
         value if SIZES.contains(&key) => match (value.as_u64(), value.as_str()) {
             (Some(bytes), _) => size(bytes),
             (None, Some(text)) => text.parse().map_or_else(|_| text.to_owned(), size),

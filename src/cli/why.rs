@@ -1,4 +1,4 @@
-//! `layerfit why`: what is asked, and how the answer is printed.
+//! `layerfit why`: the question in the arguments, and how the answer is printed.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &WhyArgs) -> Result<Exit> {
     output::answer(answer, |detail| why::table(&why, detail), || why::json(&why), || why::markdown(&why))
 }
 
-/// What the arguments ask, and of which directory.
+/// The question in the arguments, and the directory.
 fn question(arguments: &WhyArgs) -> Result<(Question, PathBuf)> {
     let WhyArgs { target, root, if_dropped, all, .. } = arguments;
     let default = || PathBuf::from(crate::base::path::MOUNT);
@@ -34,7 +34,7 @@ fn question(arguments: &WhyArgs) -> Result<(Question, PathBuf)> {
             Ok((Question::IfDropped(if_dropped.clone()), root.as_ref().map_or_else(default, PathBuf::from)))
         }
         _ => Err(Error::Usage {
-            message: "why explains one target, or with --if-dropped those that it names".to_owned(),
+            message: "why explains one target, or previews dropping those given with --if-dropped".to_owned(),
             help: "layerfit why pkg:Matrix /opt, or layerfit why --if-dropped pkg:Matrix,pkg:mgcv /opt".to_owned(),
         }),
     }

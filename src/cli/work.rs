@@ -1,5 +1,5 @@
-//! Work on a tree or on layers: with the settings that options and layerfit.toml ask for, with as many threads as wanted, and
-//! with a progress bar.
+//! Runs work on a tree or on layers, with the settings from options and layerfit.toml, the number of threads, and a progress
+//! bar.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::plan::Settings;
 
-/// The configuration file that counts here, and its path.
+/// The configuration file that applies: the one named, or the nearest.
 ///
 /// # Errors
-/// When it cannot be read, or is not as it must be.
+/// When it cannot be read, or is wrong.
 pub(super) fn configuration(named: Option<&PathBuf>, quiet: bool) -> Result<Config> {
     let (config, file) = Config::find(named.map(PathBuf::as_path), &working_directory()?)?;
     if let Some(file) = file.filter(|_| !quiet && named.is_none()) {
@@ -25,7 +25,7 @@ pub(super) fn configuration(named: Option<&PathBuf>, quiet: bool) -> Result<Conf
 /// The working directory.
 ///
 /// # Errors
-/// When it is gone.
+/// When it no longer exists.
 pub(super) fn working_directory() -> Result<PathBuf> {
     std::env::current_dir().map_err(Error::io("find", "the working directory"))
 }
@@ -42,7 +42,7 @@ pub(super) fn with_settings<T: Send>(
     with_configuration(options, output, |settings, _, progress| work(settings, progress))
 }
 
-/// Does work with settings, and with the configuration file that some of them are from.
+/// Does work with settings, and with the configuration file.
 ///
 /// # Errors
 /// When the settings are wrong, or the work fails.

@@ -429,7 +429,7 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
     for (more, words) in [
         (&["--event", "bad"][..], "bad, line 2: the event is not JSON"),
         (&["--event", "cut"], "cut: the event is not JSON"),
-        (&["--event", "empty"], "there is no event in it"),
+        (&["--event", "empty"], "contains no event"),
         (&["--event", "large"], "Lambda's limit of 6 MB"),
         (&["--event", "none"], "cannot read none"),
         (&["--env", "AWS_LAMBDA_X=1"], "Lambda sets this variable itself"),

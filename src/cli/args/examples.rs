@@ -1,4 +1,4 @@
-//! What the help of each command ends with: examples, and exit codes where they tell a script something.
+//! The end of each command's help: examples, and exit codes where they are of use to scripts.
 
 pub(super) const LAYERFIT: &str = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
   layerfit plan /opt --strip all
   layerfit plan /opt --tree
 
-Exit codes: 0 the content fits, no errors found; 1 it does not, or there are
+Exit codes: 0 the content fits, no errors found; 1 it does not fit, or there are
 errors; 2 layerfit could not do its work.";
 
 pub(super) const PACK: &str = "\
@@ -32,8 +32,8 @@ Examples:
   layerfit pack /opt -o layers
   layerfit pack /opt -o layers --bundle --lock layerfit.lock
 
-Exit codes: 0 the content fits, no errors found; 1 it does not, and nothing is
-written, or there are errors; 2 layerfit could not do its work.";
+Exit codes: 0 the content fits, no errors found; 1 it does not fit (nothing is
+written), or there are errors; 2 layerfit could not do its work.";
 
 pub(super) const CHECK: &str = "\
 Examples:
@@ -99,7 +99,7 @@ Examples:
   layerfit config --max-zipped 250MiB
   layerfit config --schema > layerfit.schema.json";
 
-/// Where each shell looks for a user's own completions, by its manual.
+/// Where each shell looks for the user's completions, according to its manual.
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   layerfit completions zsh > ~/.zfunc/_layerfit

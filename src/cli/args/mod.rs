@@ -132,7 +132,7 @@ pub(super) struct PlanArgs {
     pub(super) options: PlanOptions,
     /// Show what takes up space, layer by layer
     ///
-    /// With what dropping each thing alone would free.
+    /// Also shows what dropping each item alone would free.
     #[arg(long, conflicts_with_all = ["quiet", "format"], help_heading = heading::OUTPUT)]
     pub(super) tree: bool,
     #[command(flatten)]
@@ -152,7 +152,7 @@ pub(super) struct PackArgs {
     pub(super) output: PathBuf,
     /// Also write an AWS SAM template
     ///
-    /// With the layers, and an example function that has them.
+    /// It contains the layers, and an example function that uses them.
     #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     pub(super) template: Option<PathBuf>,
     #[command(flatten)]
@@ -214,7 +214,7 @@ pub(super) struct InvokeArgs {
     pub(super) repeat: NonZeroUsize,
     /// Serve events on this address until Ctrl-C
     ///
-    /// They come from `aws lambda invoke --endpoint-url http://ADDR:PORT`.
+    /// To send one: `aws lambda invoke --endpoint-url http://ADDR:PORT`.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with = "event", help_heading = heading::FUNCTION)]
     pub(super) listen: Option<std::net::SocketAddr>,
     /// Write what the function opens to FILE; needs strace
@@ -239,8 +239,8 @@ pub(super) struct InitArgs {
     pub(super) root: PathBuf,
     /// Write the R bootstrap to DIR instead
     ///
-    /// The Lambda custom runtime client for R, bootstrap and runtime.R: in the tree, or in the directory of the function's
-    /// code.
+    /// Writes the Lambda custom runtime client for R, bootstrap and runtime.R. DIR is the tree, or the directory of the
+    /// function's code.
     #[arg(long, value_name = "DIR", help_heading = heading::OUTPUT)]
     pub(super) bootstrap: Option<PathBuf>,
 }
@@ -255,8 +255,8 @@ pub(super) struct WhyArgs {
     pub(super) root: Option<PathBuf>,
     /// Preview dropping these targets together (repeatable)
     ///
-    /// What would go with them, what that would free, and what would break. Repeat the option, or separate targets with
-    /// commas.
+    /// Shows what would be dropped with them, what that would free, and what would break. Repeat the option, or separate
+    /// targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',', help_heading = heading::QUESTION)]
     pub(super) if_dropped: Vec<String>,
     /// Show every dependency path, not only the shortest

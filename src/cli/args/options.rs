@@ -41,7 +41,7 @@ pub(super) mod heading {
 pub(crate) struct Input {
     /// Configuration file [default: the nearest layerfit.toml]
     ///
-    /// The default is looked for in the working directory and the directories above it. --config /dev/null ignores it.
+    /// By default, layerfit.toml is searched for in the working directory and those above it. --config /dev/null ignores it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Lambda runtime the layers are for [default: provided.al2023]
@@ -63,8 +63,8 @@ pub(crate) struct Content {
     pub arch: Option<Architecture>,
     /// Copy missing libraries from the build host into lib/
     ///
-    /// Copies the libraries that something needs and that neither the tree nor the runtime has, with their own
-    /// dependencies, and never a part of glibc. --bundle=false overrides `bundle = true` in layerfit.toml.
+    /// Copies needed libraries that neither the tree nor the runtime has, with their dependencies, but never parts of glibc.
+    /// --bundle=false overrides `bundle = true` in layerfit.toml.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub bundle: Option<bool>,
     /// Root file system of the build host, for --bundle [default: /]
@@ -127,13 +127,13 @@ pub(crate) struct Targets {
     pub handler: Vec<PathBuf>,
 }
 
-/// What runs of the function opened.
+/// Logs of runs of the function.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = heading::PRUNING)]
 pub(crate) struct Traces {
-    /// Never prune what a test run opened, by its log (repeatable)
+    /// Never prune what a test run opened, given its log (repeatable)
     ///
-    /// A log of `strace -f -e trace=file`, or one that `layerfit invoke --trace` writes.
+    /// FILE is a log of `strace -f -e trace=file`, or of `layerfit invoke --trace`.
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<PathBuf>,
 }
@@ -211,7 +211,7 @@ pub(crate) struct PlanOptions {
     /// What is dropped or kept by name.
     #[command(flatten)]
     pub targets: Targets,
-    /// What runs opened.
+    /// Logs of runs.
     #[command(flatten)]
     pub traces: Traces,
     /// How small files become.
@@ -313,7 +313,7 @@ pub(crate) struct FunctionOptions {
     pub memory: Option<u64>,
     /// Set an environment variable (repeatable)
     ///
-    /// Without a value, the variable is passed on as it is set here.
+    /// Without a value, the variable's current value is passed on.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
     /// System around the layers [default: that of this machine]

@@ -1,7 +1,7 @@
-//! `layerfit.toml`: settings that every run takes, and those that the command line has no option for. It is looked for in the
+//! `layerfit.toml`: settings for every run, including those without a command-line option. The file is searched for in the
 //! working directory and those above it; paths in it are relative to its directory.
 //!
-//! A key that an option sets too has the option's name.
+//! A key with a corresponding option has the option's name.
 
 mod place;
 mod problems;

@@ -1,4 +1,4 @@
-//! Where something stands in a text.
+//! Positions in a text.
 
 /// The line and the column of a byte, both from 1.
 pub(crate) fn of(text: &str, at: usize) -> (usize, usize) {

@@ -1,7 +1,7 @@
 //! Reads a configuration file, and reports everything that is wrong with it: each problem with its place, and with a
 //! suggestion where a name is near.
 //!
-//! Keys are compared with the schema of the type, and so are the names that a value can be; what is left is for serde.
+//! Keys, and values that are names, are compared with the schema of the type; serde reports everything else.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,16 +13,16 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::place;
 
-/// The most problems that are reported at once.
+/// Maximum number of problems reported at once.
 const MAX_PROBLEMS: usize = 20;
 
-/// The least likeness of a name that is suggested, of 1 (Jaro and Winkler's measure: beginnings count more).
-const MIN_LIKENESS: f64 = 0.8;
+/// Minimum Jaro-Winkler similarity of a suggested name, at most 1.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// The most names that a message lists.
+/// Maximum number of names listed in a message.
 const MAX_NAMES: usize = 40;
 
-/// Names that somebody could know from elsewhere, and that are too unlike the keys they stand for.
+/// Plausible names that are too different from the keys they stand for.
 const MEANT: [(&str, &str); 6] = [
     ("limits", "`max-zipped`, `max-unzipped`, `max-layers`, `function-size` or `headroom`, without a table"),
     ("layers", "`max-layers`"),
@@ -32,10 +32,10 @@ const MEANT: [(&str, &str); 6] = [
     ("architecture", "`arch`"),
 ];
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Problem {
-    /// The byte of the text that it begins at.
+    /// The byte offset in the text where it begins.
     at: usize,
     what: String,
 }
@@ -43,7 +43,7 @@ struct Problem {
 /// Reads the text of `file`.
 ///
 /// # Errors
-/// Every problem in a line of its own, in the order of the file.
+/// One line for each problem, in the order of the file.
 pub(super) fn read<T: DeserializeOwned + JsonSchema>(file: &str, text: &str) -> Result<T, Vec<String>> {
     let (mut document, broken) = DeTable::parse_recoverable(text);
     let problem = |error: &toml::de::Error| Problem {
@@ -60,12 +60,12 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(file: &str, text: &str) -> 
             Ok(_) => break,
             Err(error) => {
                 let span = error.span().unwrap_or(0..text.len());
-                // A table whose only fault is that a wrong value was taken out of it has been reported.
+                // A table that lacks a key only because its wrong value was removed has been reported.
                 if !lacks_a_key(&document, &schema, span.start) {
                     let what = names_at(document.get_ref(), &schema, &schema, &span);
                     problems.push(Problem { what: what.unwrap_or_else(|| error.message().to_owned()), at: span.start });
                 }
-                // The value is taken out, and the rest is read again.
+                // The value is removed, and the rest is read again.
                 if !remove(document.get_mut(), &span) {
                     break;
                 }
@@ -90,7 +90,7 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Takes unknown keys out of a table, which begins `at` a byte; returns whether it has all that it must have.
+    /// Removes unknown keys from a table, which begins at the byte `at`; returns whether it has all required keys.
     fn look_at_table(&mut self, table: &mut DeTable<'_>, node: &'a Value, name: Option<&str>, at: usize) -> bool {
         let Some(properties) = node["properties"].as_object() else { return true };
         let known: Vec<&str> = properties.keys().map(String::as_str).collect();
@@ -111,7 +111,7 @@ impl<'a> Keys<'a> {
         let required = node["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
         for required in required.filter(|required| !table.iter().any(|(key, _)| key.get_ref() == required)) {
             whole = false;
-            // A key that is misspelt is missing too, which need not be reported.
+            // A misspelt key is also missing, which need not be reported.
             if !meant.contains(required) {
                 let of = name.map(|name| format!(" in {name}")).unwrap_or_default();
                 self.problems.push(Problem { at, what: format!("the key `{required}` is missing{of}") });
@@ -120,7 +120,7 @@ impl<'a> Keys<'a> {
         whole
     }
 
-    /// Looks at the tables in a value; returns whether it has all that it must have. `name` is its key in brackets.
+    /// Checks the tables in a value; returns whether they have all required keys. `name` is its key in brackets.
     fn look_at_value(&mut self, value: &mut toml::Spanned<DeValue<'_>>, node: &'a Value, name: &str) -> bool {
         let at = value.span().start;
         match value.get_mut() {
@@ -150,14 +150,14 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Whether a table that begins at a byte lacks a key that it must have.
+/// Whether the table that begins at a byte lacks a required key.
 fn lacks_a_key(document: &toml::Spanned<DeTable<'_>>, schema: &Value, at: usize) -> bool {
     let mut keys = Keys { schema, problems: Vec::new() };
     keys.look_at_table(document.clone().get_mut(), schema, None, 0);
     keys.problems.iter().any(|problem| problem.at == at)
 }
 
-/// What a node of the schema refers to: the definition, or the one alternative to null.
+/// The node that a node of the schema refers to: the definition, or the only alternative to null.
 fn resolved<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
     if let Some(target) = node["$ref"].as_str() {
         return schema.pointer(target.trim_start_matches('#')).map_or(node, |target| resolved(schema, target));
@@ -173,10 +173,10 @@ fn resolved<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.replace('_', "-");
     let alike = known.iter().map(|known| (strsim::jaro_winkler(&name, known), *known));
-    alike.filter(|(alike, _)| *alike >= MIN_LIKENESS).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+    alike.filter(|(alike, _)| *alike >= MIN_SIMILARITY).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }
 
-/// What to say of the text at a span when it had to be one of several names and is none of them.
+/// The message about the text at a span, if it should be one of several names but is not.
 fn names_at(table: &DeTable<'_>, node: &Value, schema: &Value, span: &Range<usize>) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let node = resolved(schema, &node["properties"][key.get_ref().as_ref()]);
@@ -215,8 +215,8 @@ fn names(node: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Removes the smallest value that a span lies in, with its key; returns whether there was one. The span of a table that is
-/// written under a header does not cover what is in it, so everything is looked at.
+/// Removes the smallest value that contains a span, with its key; returns whether there was one. The span of a table with a
+/// header does not cover its content, so everything is searched.
 fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
     if table.iter_mut().any(|(_, value)| remove_inside(value.get_mut(), span)) {
         return true;
