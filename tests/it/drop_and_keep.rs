@@ -205,7 +205,7 @@ fn names_that_make_no_sense_are_exit_code_2() {
         (&["analyze", "ROOT", "--drop", "qqqqqqqqqqqqqqqq"], "not found in the tree"),
         (&["plan", "ROOT", "--drop", "libc.so.6"], "not found in the tree"),
         (&["plan", "ROOT", "--drop", "pkg:a", "--keep", "pkg:a"], "all of it is kept by --keep"),
-        (&["check", zip, "--drop", "pkg:a"], "these are zips"),
+        (&["check", zip, "--drop", "pkg:a"], "apply to a tree, not to zips"),
         (&["why", "--if-dropped", "pkg:zz", "ROOT"], "not found in the tree"),
         (&["why", "pkg:a", "ROOT", "--if-dropped", "pkg:b"], "--if-dropped"),
     ] {

@@ -86,7 +86,7 @@ fn a_file_that_no_layer_holds_is_named() {
     let world = packages(&[60, 10]);
     let (code, report) = world.json(&["plan", "ROOT", "--max-zipped", "50000"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "F104", "library/p0/data/x", "and a layer holds 48.83 KiB");
+    assert_finding(&report, "F104", "library/p0/data/x", "and a layer can have 48.83 KiB");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn more_entries_than_a_zip_can_count_are_an_error() {
     world.file("last", "");
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT", "--level", "fast"]);
     assert_eq!((code, report["fits"].as_bool()), (1, Some(false)));
-    assert_finding(&report, "F105", "layer-1", "has 65535 entries");
+    assert_finding(&report, "F105", "layer-1", "has 65535 files");
     assert!(!world.beside("out").exists());
     assert_fired_and_nearly_missed(Code::TooManyEntries);
 }

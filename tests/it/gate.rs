@@ -76,7 +76,7 @@ fn a_budget_of_nothing_is_told_and_one_that_allows_everything_is_refused() {
     );
     let (code, report) = world.json(&["check", "ROOT"]);
     assert_eq!(code, 0);
-    assert_finding(&report, "B103", "pkg:digset", "nothing in the layers matches it");
+    assert_finding(&report, "B103", "pkg:digset", "matches nothing in the layers");
     config(&world, "[[budget]]\nof = \"total\"\n");
     let run = world.run(&["check", "ROOT"]);
     assert_eq!(run.code, 2);
@@ -96,10 +96,7 @@ fn growth_since_a_manifest_is_held_in_percent_and_in_bytes() {
     assert_eq!(code, 1);
     // Stored, because deflate would make it no smaller: 100 bytes are 100 bytes.
     let grown = findings(&report, "B102");
-    assert!(
-        grown.iter().any(|(_, message)| message.contains("zipped are 100 B more than in out/manifest.json")),
-        "{grown:?}"
-    );
+    assert!(grown.iter().any(|(_, message)| message.contains("zipped are 100 B more than the ")), "{grown:?}");
     assert!(grown.iter().any(|(_, message)| message.contains("largest increases: digest +100 B")), "{grown:?}");
     let (code, report) = check(&["--max-growth", "100"]);
     assert_eq!(code, 0);
@@ -192,7 +189,7 @@ fn a_tree_that_has_changed_since_its_manifest_is_told() {
     fs::remove_file(world.root().join("R/lib/R/library/digest/R/digest.rdb")).expect("removed");
     let (code, report) = check("default");
     assert_eq!(code, 1);
-    assert_finding(&report, "Z105", "out/manifest.json", "1 file changed, 1 new, 1 gone");
+    assert_finding(&report, "Z105", "out/manifest.json", "1 file changed, 1 added, 1 removed");
 }
 
 #[test]

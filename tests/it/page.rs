@@ -154,7 +154,7 @@ fn without_a_script_verdict_tables_and_findings_are_there() {
     let rules = between(&page, "id=\"table-rules\"", "</table>");
     for rule in report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] != 0) {
         let row = between(rules, rule["rule"].as_str().expect("a code"), "</tr>");
-        assert!(row.contains("Safe, because:") && row.contains("Breaks:"), "{row}");
+        assert!(row.contains("Why it is safe:") && row.contains("Breaks:"), "{row}");
     }
     let library = between(between(&page, "id=\"table-libraries\"", "</table>"), "libdeep.so.1</span>", "</tr>");
     assert!(library.contains("<td>layer</td>") && library.contains("b.so"), "{library}");

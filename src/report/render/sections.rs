@@ -74,7 +74,7 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
 pub(in crate::report) fn summary(report: &Report) -> String {
     let totals = &report.totals;
     let mut text = format!(
-        "{} has {} ({}), {} and {}.",
+        "{} holds {} ({}), {} and {}.",
         report.root,
         plural(totals.scanned.files, "file", "files"),
         size(totals.scanned.bytes),
