@@ -78,7 +78,7 @@ pub(super) struct ItemKey {
 #[derive(Clone, Copy)]
 pub(super) struct Items<'a> {
     /// Their sizes. One with a pin has to be in the layer of that position in `fixed`.
-    pub(super) items: &'a [Item],
+    pub(super) sizes: &'a [Item],
     /// The key of each.
     pub(super) keys: &'a [ItemKey],
     /// What one layer holds at most.
@@ -169,7 +169,7 @@ impl Lock {
     }
 
     /// The layers that can stay as they are: all their units have the digest of the lock, and no pin says otherwise.
-    fn unchanged_layers(&self, Items { items, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
+    fn unchanged_layers(&self, Items { sizes, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
         let positions: BTreeMap<&str, usize> =
             keys.iter().enumerate().map(|(position, key)| (key.name.as_str(), position)).collect();
         let same = |(name, digest): (&String, &String)| {
@@ -178,11 +178,11 @@ impl Lock {
         let agrees_with_pins =
             |layer: &LockedLayer, content: &[usize]| match fixed.iter().position(|name| *name == layer.name) {
                 // It has every item that is pinned to it, and none that is pinned to another.
-                Some(own) => (0..items.len()).all(|item| match items[item].pin {
+                Some(own) => (0..sizes.len()).all(|item| match sizes[item].pin {
                     Some(pin) => (pin == own) == content.contains(&item),
                     None => true,
                 }),
-                None => content.iter().all(|item| items[*item].pin.is_none()),
+                None => content.iter().all(|item| sizes[*item].pin.is_none()),
             };
         let unchanged = |(locked, layer): (usize, &LockedLayer)| {
             let content: Vec<usize> = layer.units.iter().map(same).collect::<Option<_>>()?;
@@ -195,12 +195,12 @@ impl Lock {
     /// Packs the items that are in no unchanged layer into `changed` other layers; `None` when they do not fit.
     fn pack_rest<'a>(
         &self,
-        Items { items, keys, capacity, fixed }: Items<'a>,
+        Items { sizes, keys, capacity, fixed }: Items<'a>,
         unchanged: &[&UnchangedLayer],
         changed: usize,
     ) -> Option<Vec<ChangedLayer<'a>>> {
         let placed: BTreeSet<usize> = unchanged.iter().flat_map(|layer| layer.items.iter().copied()).collect();
-        let rest: Vec<usize> = (0..items.len()).filter(|item| !placed.contains(item)).collect();
+        let rest: Vec<usize> = (0..sizes.len()).filter(|item| !placed.contains(item)).collect();
         if changed == 0 {
             return rest.is_empty().then(Vec::new);
         }
@@ -209,8 +209,8 @@ impl Lock {
         let pins: Vec<usize> = (0..fixed.len()).filter(|pin| !is_unchanged(&fixed[*pin])).collect();
         let locked = self.layer.iter().filter(|layer| !is_unchanged(&layer.name) && !fixed.contains(&layer.name));
         let locked: Vec<&LockedLayer> = locked.collect();
-        let bin_of_pin = |item: usize| pins.iter().position(|pin| Some(*pin) == items[item].pin);
-        let pinned: Vec<Item> = rest.iter().map(|item| Item { pin: bin_of_pin(*item), ..items[*item] }).collect();
+        let bin_of_pin = |item: usize| pins.iter().position(|pin| Some(*pin) == sizes[item].pin);
+        let pinned: Vec<Item> = rest.iter().map(|item| Item { pin: bin_of_pin(*item), ..sizes[*item] }).collect();
         // First with every item in the bin of its layer of the lock, so that only new ones have to be placed.
         let in_place = pinned.iter().zip(&rest).map(|(item, position)| {
             let name = &keys[*position].name;
@@ -351,7 +351,7 @@ mod tests {
     fn assigned(lock: &Lock, sizes: &[(&str, u64)]) -> Vec<(String, Vec<String>)> {
         let (items, keys) = keyed(sizes);
         let fewest = pack_bins(&items, CAPACITY);
-        let items = Items { items: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
         let layers = lock.assign(items, &fewest.bins);
         assert_eq!(layers.len(), fewest.bins.len(), "as few layers as without a lock");
         let names = |items: Vec<usize>| items.into_iter().map(|item| keys[item].name.clone()).collect();
@@ -398,7 +398,7 @@ mod tests {
         let before = lock(&[("r", &[("a", 60), ("b", 30)]), ("two", &[("c", 60), ("d", 30)])]);
         let (mut sizes, keys) = keyed(&[("a", 60), ("b", 30), ("c", 60), ("d", 30)]);
         let assign = |sizes: &[Item]| {
-            let items = Items { items: sizes, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+            let items = Items { sizes, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
             before.assign(items, &pack_bins(sizes, CAPACITY).bins)
         };
         // c is pinned to a layer called r: the other two change places, and no layer is unchanged.
@@ -467,7 +467,7 @@ mod tests {
         let (mut items, keys) = keyed(&sizes[..4]);
         items[0].pin = Some(0);
         let fewest = pack_bins(&items, CAPACITY).bins;
-        let items = Items { items: &items, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
         let named = |name: &str, items: Vec<usize>| NamedLayer { name: name.to_owned(), items };
         assert_eq!(before.assign(items, &fewest), [named("r", vec![0, 1]), named("two", vec![2, 3])]);
     }

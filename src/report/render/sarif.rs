@@ -2,6 +2,7 @@
 //! (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -89,7 +90,9 @@ pub(super) fn place(subject: &Subject) -> Place<'_> {
     match subject {
         Subject::Path(path) => Place::InTree(path),
         Subject::File(path) => Place::File(path),
-        Subject::Layer(path) if path.ends_with(".zip") => Place::File(path),
+        Subject::Layer(path) if Path::new(path).extension().is_some_and(|extension| extension == "zip") => {
+            Place::File(path)
+        }
         Subject::Entry { zip, .. } => Place::File(zip),
         Subject::Package(_)
         | Subject::Layer(_)
