@@ -186,7 +186,7 @@ impl<'t> Guards<'t> {
     }
 
     /// Whether a use of a package at this position is optional.
-    pub(super) fn copes(&self, package: &str, place: usize) -> bool {
+    pub(super) fn is_optional(&self, package: &str, place: usize) -> bool {
         self.always.contains(place)
             || (!self.required.contains(&place)
                 && self.by_package.get(package).is_some_and(|places| places.contains(place)))

@@ -268,7 +268,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind) {
-        let optional = at.code.optional || self.guards.copes(package, at.start());
+        let optional = at.code.optional || self.guards.is_optional(package, at.start());
         self.source.uses(at.line(), package, kind, optional);
     }
 
