@@ -104,7 +104,7 @@ fn a_library_that_r_does_not_look_in_is_a_warning_until_something_names_it() {
         "R/lib/R/etc/Renviron.site",
         "#R_LIBS_SITE=/opt/local/lib/R/site-library\nR_LIBS=/opt/local/lib/R/site-library2\n",
     );
-    assert_finding(&warns(), "R107", SITE, "holds httr");
+    assert_finding(&warns(), "R107", SITE, "contains httr");
     for (file, text) in [
         ("R/lib/R/etc/Renviron.site", "R_LIBS_SITE=${R_LIBS_SITE-'/opt/local/lib/R/site-library/'}\n"),
         ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib:/opt/local/lib/R/site-library:x\n"),

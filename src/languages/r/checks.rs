@@ -92,7 +92,7 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
             Some(Finding::warning(
                 Code::LibraryNotSearched,
                 library,
-                format!("contains {}, but is not on R's library search path (.libPaths())", list::some(&names, 1),),
+                format!("contains {}, but is not on R's library search path (.libPaths())", list::some(&names, 1)),
                 format!("set R_LIBS={} for the function, or R_LIBS_SITE in etc/Renviron.site", library.mounted()),
             ))
         })
