@@ -1,7 +1,7 @@
 //! Findings: what a check reports, with a stable code, a subject, and a remedy.
 //!
 //! The catalogue of codes is this one enum; the page of each (what it means, why it matters, what to do) is data in
-//! `rules/checks.toml`, and a test holds the two together.
+//! `rules/checks.toml`, and a test checks that both list the same codes.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -20,7 +20,7 @@ use crate::base::path::printable;
 const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "packrat", "node_modules"];
 
 /// The maximum number of sources: no function has as many.
-const MOST_FILES: usize = 10_000;
+const MAX_FILES: usize = 10_000;
 
 /// How many lines a message lists.
 const LINES_SHOWN: usize = 5;
@@ -216,7 +216,7 @@ impl Reading {
                 let file = entry.path().to_owned();
                 self.push(ToRead { file, root: path.to_owned(), followed: None, named: false });
             }
-            if self.queue.len() > MOST_FILES {
+            if self.queue.len() > MAX_FILES {
                 return Err(usage(path, "has more than 10,000 files", "name the directory of one function"));
             }
         }

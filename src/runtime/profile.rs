@@ -59,7 +59,7 @@ pub struct Environment {
     pub path: Vec<String>,
     /// `LD_LIBRARY_PATH`, in order.
     pub ld_library_path: Vec<String>,
-    /// The working directory, which an empty element of a search path stands for.
+    /// The working directory, which an empty element of a search path denotes.
     pub working_directory: String,
     /// The source of these facts.
     pub source: String,
@@ -75,9 +75,9 @@ pub struct LoaderFacts {
     pub interpreter: String,
     /// The directories it searches last, in order.
     pub directories: Vec<String>,
-    /// What `$LIB` stands for.
+    /// The value of `$LIB`.
     pub lib: String,
-    /// What `$PLATFORM` stands for.
+    /// The value of `$PLATFORM`.
     pub platform: String,
     /// Subdirectories that it searches before each directory, in order.
     pub subdirectories: Vec<String>,

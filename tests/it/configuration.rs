@@ -120,7 +120,7 @@ fn a_package_that_moves_is_packed_in_its_new_library_and_r_is_told() {
 fn a_library_of_its_own_is_named_without_moving_anything() {
     let world = world_of_r();
     world.package("local/library", "httr", "1.0", "");
-    assert_finding(&world.json(&["plan", "ROOT"]).1, "R107", "local/library", "holds httr");
+    assert_finding(&world.json(&["plan", "ROOT"]).1, "R107", "local/library", "contains httr");
     config(&world, "r-libs-user = [\"/opt/local/library\"]\n");
     let (_, report) = world.json(&["plan", "ROOT"]);
     assert_no_finding(&report, "R107");
@@ -139,14 +139,14 @@ fn what_cannot_move_is_an_error_that_says_why() {
         ("stats", "local/library", "stats is a base package"),
         ("gone", "local/library", "the package gone is not in the tree"),
         ("../x", "local/library", "the package ../x is not in the tree"),
-        ("survival", "taken", "taken/survival is there already"),
+        ("survival", "taken", "taken/survival already exists"),
     ] {
         world.file("taken/survival", "x");
         let (code, said) = relocate(package, to);
         assert_eq!(code, 2, "{package}");
         assert!(said.contains(words), "{words}: {said}");
     }
-    // One that is there already is where it should be.
+    // One that already exists is where it should be.
     assert_eq!(relocate("survival", "R/lib/R/library").0, 0);
 }
 
@@ -157,7 +157,7 @@ fn where_renviron_is_no_file_of_the_tree_that_is_a_warning() {
     world.link("R/lib/R/etc/Renviron", "/etc/R/Renviron");
     config(&world, "r-libs-user = [\"local/library\"]\n");
     let (_, report) = world.json(&["plan", "ROOT"]);
-    assert_finding(&report, "T104", "R/lib/R/etc/Renviron", "will not look in /opt/local/library");
+    assert_finding(&report, "T104", "R/lib/R/etc/Renviron", "will not search /opt/local/library");
 }
 
 #[test]

@@ -45,7 +45,12 @@ fn a_dropped_package_goes_with_the_library_that_only_it_needed_and_the_report_sa
     // What the rules drop of the package is theirs, and nothing of it comes back.
     assert_eq!(pruned(&report, "D101"), pruned(&packed(&world, &[]).2, "D101"));
     assert_eq!(code, 1);
-    assert_finding(&report, "R102", "pkg:b", "needs the package a, which is in no library; it was dropped by --drop");
+    assert_finding(
+        &report,
+        "R102",
+        "pkg:b",
+        "needs the package a, which is not in any library; it was dropped by --drop",
+    );
     assert_no_finding(&report, "P104");
     let rows = report["pruned"].as_array().expect("pruned").iter();
     let totals = rows.map(|row| row["files"].as_u64().expect("files")).sum::<u64>();

@@ -61,7 +61,7 @@ fn other_files_that_a_handler_reads_are_read_too() {
     code(&world, "more.R", "cc::f()\n");
     let (_, report) = plan(&world, &["--handler", "code/test.R"]);
     assert!(kept_packages(&report).contains(&"cc".to_owned()));
-    assert_finding(&report, "R109", "code/test.R", "line 2: /var/task/gone.R (the file is not beside the handler");
+    assert_finding(&report, "R109", "code/test.R", "line 2: /var/task/gone.R (the file was not found");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn why_begins_with_the_line_of_the_handler() {
 #[test]
 fn a_handler_that_is_not_there_or_none_is_an_error() {
     let world = world();
-    for (path, words) in [("gone.R", "gone.R"), ("code", "has no source in it"), ("layerfit.txt", "is not a source")] {
+    for (path, words) in [("gone.R", "gone.R"), ("code", "contains no source"), ("layerfit.txt", "is not a source")] {
         fs::write(world.beside("layerfit.txt"), "text").expect("written");
         let run = world.run(&["plan", "ROOT", "--handler", path]);
         assert_eq!(run.code, 2, "{path}");

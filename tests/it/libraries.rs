@@ -213,5 +213,5 @@ fn r_that_was_built_for_another_place_is_an_error() {
     world.file("R/lib/R/bin/R", "#!/bin/sh\nR_HOME_DIR=/usr/lib/R\n");
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "R106", "R/lib/R/bin/R", "to run from /usr/lib/R, and in Lambda it is at /opt/R/lib/R");
+    assert_finding(&report, "R106", "R/lib/R/bin/R", "to run from /usr/lib/R, but in Lambda it is at /opt/R/lib/R");
 }

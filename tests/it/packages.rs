@@ -13,7 +13,7 @@ fn a_package_that_is_missing_is_an_error_and_one_in_another_library_is_not() {
         .package(SITE, "mime", "0.12", "");
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "R102", "pkg:httr", "needs the package curl, which is in no library");
+    assert_finding(&report, "R102", "pkg:httr", "needs the package curl, which is not in any library");
     let httr = report["packages"].as_array().expect("packages").iter().find(|p| p["name"] == "httr").expect("httr");
     assert_eq!(httr["needs"], serde_json::json!(["curl", "mime", "methods"]));
     assert_eq!(httr["missing"], serde_json::json!(["curl"]));
@@ -33,7 +33,7 @@ fn a_package_that_is_too_old_is_an_error_and_the_exact_version_is_not() {
     world.package(SITE, "b", "1.9", "").package(SITE, "c", "2.0.1", "");
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "R103", "pkg:a", "needs b (>= 1.10), and the tree has 1.9");
+    assert_finding(&report, "R103", "pkg:a", "needs b (>= 1.10), but the tree has 1.9");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn r_itself_can_be_too_old() {
     let world = World::new();
     world.r().package(SITE, "a", "1.0", "Depends: R (>= 4.3)\n").package(SITE, "b", "1.0", "Depends: R (>= 4.2.2)\n");
     let (_, report) = world.json(&["analyze", "ROOT"]);
-    assert_finding(&report, "R103", "pkg:a", "needs R (>= 4.3), and the tree has R 4.2.2");
+    assert_finding(&report, "R103", "pkg:a", "needs R (>= 4.3), but the tree has R 4.2.2");
 }
 
 #[test]
@@ -98,13 +98,13 @@ fn a_library_that_r_does_not_look_in_is_a_warning_until_something_names_it() {
     world.r().package(SITE, "httr", "1.4.5", "").package(SITE, "mime", "0.12", "");
     world.package("R/lib/R/site-library", "R6", "2.5", "");
     let warns = || world.json(&["analyze", "ROOT"]).1;
-    assert_finding(&warns(), "R107", SITE, "nothing that R reads at startup");
+    assert_finding(&warns(), "R107", SITE, "not on R's library search path");
     // Commented out, or another place that begins alike, is not it.
     world.file(
         "R/lib/R/etc/Renviron.site",
         "#R_LIBS_SITE=/opt/local/lib/R/site-library\nR_LIBS=/opt/local/lib/R/site-library2\n",
     );
-    assert_finding(&warns(), "R107", SITE, "holds httr");
+    assert_finding(&warns(), "R107", SITE, "contains httr");
     for (file, text) in [
         ("R/lib/R/etc/Renviron.site", "R_LIBS_SITE=${R_LIBS_SITE-'/opt/local/lib/R/site-library/'}\n"),
         ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib:/opt/local/lib/R/site-library:x\n"),

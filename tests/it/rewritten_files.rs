@@ -101,7 +101,7 @@ fn a_database_that_cannot_be_read_is_packed_as_it_is() {
     assert_no_finding(&report, "T102");
     world.file("R/lib/R/library/base/R/base.rdx", "no index");
     let (_, report) = world.json(&["plan", "ROOT", "--repack-rdb"]);
-    assert_finding(&report, "T102", "R/lib/R/library/base/R/base.rdb", "no binary RDS file");
+    assert_finding(&report, "T102", "R/lib/R/library/base/R/base.rdb", "not a binary RDS file");
 }
 
 #[test]

@@ -16,16 +16,16 @@ use rawzip::{
 };
 
 /// The maximum number of members listed: four times that of a zip without zip64 (4.4.22).
-const MOST_MEMBERS: usize = 1 << 18;
+const MAX_MEMBERS: usize = 1 << 18;
 
 /// The maximum length of all names together, in bytes.
-const MOST_NAME_BYTES: usize = 1 << 25;
+const MAX_NAME_BYTES: usize = 1 << 25;
 
 /// The maximum length of a content that is inflated, in bytes: Lambda's limit (`total_unzipped` in `rules/limits.toml`).
-const MOST_CONTENT_BYTES: u64 = 262_144_000;
+const MAX_CONTENT_BYTES: u64 = 262_144_000;
 
 /// The maximum length of all inflated contents of one zip, in bytes: four times Lambda's limit.
-const MOST_INFLATED_BYTES: u64 = 4 * MOST_CONTENT_BYTES;
+const MAX_INFLATED_BYTES: u64 = 4 * MAX_CONTENT_BYTES;
 
 /// A content of at least this length that the zip compresses to less than a hundredth is not inflated.
 const BOMB_BYTES: u64 = 1 << 24;
@@ -39,10 +39,11 @@ pub(in crate::tree) struct Archive {
     pub(super) members: Vec<Member>,
     /// The number of members that the end record declares.
     pub(super) claimed_members: u64,
-    /// Where its directory begins, in bytes, and where the zip says it does, before what stands in front of the zip.
+    /// Where the central directory begins, in bytes.
     pub(super) directory: u64,
+    /// The same, as the end record declares it: without data before the zip.
     pub(super) claimed_directory: u64,
-    /// Where it ends.
+    /// Where the zip ends, in bytes.
     pub(super) end: u64,
 }
 
@@ -111,7 +112,7 @@ impl Archive {
         while let Some(record) = entries.next_entry().map_err(|error| format!("its directory is damaged: {error}"))? {
             let member = Member::new(&record);
             names += member.name.len();
-            if members.len() == MOST_MEMBERS || names > MOST_NAME_BYTES {
+            if members.len() == MAX_MEMBERS || names > MAX_NAME_BYTES {
                 return Err(format!("it lists more than {} entries; the rest are not read", members.len()));
             }
             members.push(member);
@@ -138,11 +139,11 @@ impl Archive {
             let sum = before.saturating_add(member.bytes);
             member.unread = if member.encrypted || !known {
                 Some(Unread::Untrusted)
-            } else if member.bytes > MOST_CONTENT_BYTES {
+            } else if member.bytes > MAX_CONTENT_BYTES {
                 Some(Unread::TooLong)
             } else if member.bytes >= BOMB_BYTES && member.bytes / BOMB_RATIO > member.compressed {
                 Some(Unread::Bomb)
-            } else if sum > MOST_INFLATED_BYTES {
+            } else if sum > MAX_INFLATED_BYTES {
                 Some(Unread::TotalTooLong)
             } else {
                 before = sum;

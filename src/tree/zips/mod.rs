@@ -27,7 +27,7 @@ use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 
 /// The maximum length of a link's target in bytes (PATH_MAX, limits.h).
-const MOST_LINK_BYTES: u64 = 4096;
+const MAX_LINK_BYTES: u64 = 4096;
 
 /// One layer's zip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,13 +144,13 @@ fn read_member(
     let kind = if member.is_directory() {
         Kind::Directory
     } else if member.is_link() {
-        if member.bytes > MOST_LINK_BYTES {
+        if member.bytes > MAX_LINK_BYTES {
             return Err(broken("the link's target is longer than the longest path".to_owned()));
         }
         if member.unread == Some(Unread::Untrusted) {
             return Ok(None);
         }
-        Kind::Link { target: archive.verify(member, MOST_LINK_BYTES).map_err(broken)? }
+        Kind::Link { target: archive.verify(member, MAX_LINK_BYTES).map_err(broken)? }
     } else {
         let head = match member.unread {
             Some(_) => Vec::new(),

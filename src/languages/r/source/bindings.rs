@@ -1,4 +1,4 @@
-//! What names stand for: the constants of a file, as far as they are certain.
+//! Bindings: the constant values of names in a file, as far as they are certain.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -8,17 +8,16 @@ use super::functions;
 use super::functions::{Argument, Effect, Matched};
 use super::tree::Cursor;
 
-/// As many values as a constant may have; a longer one is not followed.
+/// The maximum number of values of a constant; a longer one is not followed.
 const MAX_VALUES: usize = 1000;
 
-/// UseKind deep constants of constants are followed.
+/// The depth up to which constants made of constants are followed.
 const MAX_DEPTH: usize = 32;
 
-/// Functions whose value is made of all that they are given.
+/// Functions whose value contains all of their arguments.
 const ALL: &[&str] = &["c", "list", "union", "append"];
 
-/// Functions whose value has nothing that is not in their first argument. Where they leave some of it out, all of it
-/// counts.
+/// Functions whose value contains only elements of their first argument. All elements count, even if some are removed.
 const FIRST: &[&str] = &[
     "unique",
     "rev",
@@ -40,50 +39,50 @@ const FIRST: &[&str] = &[
     "suppressPackageStartupMessages",
 ];
 
-/// Functions whose values are their arguments put together, and what they put between them.
+/// Functions whose value concatenates their arguments, and the separator.
 const JOINS: &[(&str, &str)] = &[("paste0", ""), ("paste", " "), ("file.path", "/"), ("here", "/"), ("path", "/")];
 
-/// Where LAMBDA_TASK_ROOT points to: the function's own code.
+/// The value of LAMBDA_TASK_ROOT: the directory of the function's own code.
 /// Source: AWS Lambda Developer Guide, "Defined runtime environment variables".
 const TASK_ROOT: &str = "/var/task";
 
-/// What names are given in a file.
+/// The bindings of names in a file.
 #[derive(Default)]
 pub(super) struct Bindings<'t> {
     by_name: BTreeMap<String, Vec<Binding<'t>>>,
-    /// What a pipe hands to a call, by the place of the call.
+    /// The left side of a pipe, by the range of the call on its right side.
     piped: BTreeMap<(usize, usize), Cursor<'t>>,
-    /// What is looped over by the functions (and formulas) that begin at these places.
+    /// The values that functions and formulas are applied to, by the position of the function.
     looped: BTreeMap<usize, Cursor<'t>>,
-    /// Steps that are left: what a file costs to read is bounded.
+    /// The remaining steps: the cost of reading a file is bounded.
     steps: Cell<usize>,
 }
 
-/// Something that a name is given.
+/// One binding of a name.
 struct Binding<'t> {
-    /// Where.
+    /// Its position.
     at: usize,
-    /// Where the name has it.
+    /// The range in which the name has this value.
     scope: Range<usize>,
     value: Value<'t>,
 }
 
 #[derive(Clone, Copy)]
 enum Value<'t> {
-    /// This.
+    /// The value of this expression.
     Is(Cursor<'t>),
-    /// Each value of this in turn.
+    /// Each element of this expression in turn.
     Each(Cursor<'t>),
-    /// Something that is not written there.
+    /// A value that is not known.
     Unknown,
 }
 
-/// The function that is called: the package it is taken from by `::`, and its name.
+/// The function of a call: its package, if it is qualified by `::`, and its name.
 pub(super) fn callee(call: Cursor<'_>) -> Option<(Option<String>, String)> {
     function_name(call.field("function")?)
 }
 
-/// A function's name where it is called or handed on.
+/// The package and name of a function that is called or passed on.
 pub(super) fn function_name(function: Cursor<'_>) -> Option<(Option<String>, String)> {
     match function.kind() {
         "namespace_operator" => {
@@ -94,18 +93,18 @@ pub(super) fn function_name(function: Cursor<'_>) -> Option<(Option<String>, Str
 }
 
 impl<'t> Bindings<'t> {
-    /// Names of a file that has so many bytes of code.
+    /// The bindings of a file with so many bytes of code.
     pub(super) fn new(bytes: usize) -> Self {
         Self { steps: Cell::new(1_000_000 + 8 * bytes), ..Self::default() }
     }
 
-    /// Takes steps; false when there are none left.
+    /// Uses up steps; returns false when none are left.
     pub(super) fn step(&self, steps: usize) -> bool {
         self.steps.set(self.steps.get().saturating_sub(steps));
         self.steps.get() > 0
     }
 
-    /// Takes what a node gives to names. `scope` is the function around it. Nodes come in the order of the text.
+    /// Collects the bindings that a node creates. `scope` is the enclosing function. Nodes come in source order.
     pub(super) fn collect(&mut self, at: Cursor<'t>, scope: &Range<usize>) {
         match at.kind() {
             "binary_operator" => self.operator(at, scope),
@@ -157,7 +156,7 @@ impl<'t> Bindings<'t> {
         self.bind(target, at.start(), scope, value);
     }
 
-    /// `x <- value`; `x[1] <- value` and `names(x) <- value` change what is there.
+    /// Binds the target of `x <- value`; `x[1] <- value` and `names(x) <- value` make the value of `x` unknown.
     fn bind(&mut self, target: Cursor<'t>, at: usize, scope: Range<usize>, value: Value<'t>) {
         let (mut target, mut value) = (target.unwrapped(), value);
         loop {
@@ -198,7 +197,7 @@ impl<'t> Bindings<'t> {
         }
     }
 
-    /// The arguments of a call, with what a pipe hands to it.
+    /// The arguments of a call, including a piped one.
     pub(super) fn arguments(&self, call: Cursor<'t>) -> Vec<Argument<'t>> {
         let mut arguments = functions::arguments(call);
         let range = call.range();
@@ -214,7 +213,7 @@ impl<'t> Bindings<'t> {
         arguments
     }
 
-    /// What a name certainly has at a place: given once around it, and not changed there.
+    /// The certain value of a name at a position: it is bound once in the nearest scope, and not changed in it.
     fn lookup(&self, name: &str, place: usize) -> Option<Value<'t>> {
         let bindings = self.by_name.get(name)?;
         if !self.step(bindings.len()) {
@@ -228,7 +227,7 @@ impl<'t> Bindings<'t> {
         if changes.count() > 0 { None } else { Some(nearest.value) }
     }
 
-    /// What a name was certainly given, once.
+    /// The expression that a name is certainly bound to.
     pub(super) fn value(&self, name: Cursor<'t>) -> Option<Cursor<'t>> {
         match self.lookup(&name.name()?, name.start())? {
             Value::Is(value) => Some(value.unwrapped()),
@@ -236,7 +235,7 @@ impl<'t> Bindings<'t> {
         }
     }
 
-    /// Whether a function of this name is the file's own at a place, and does not hand on to R's.
+    /// Whether the file defines its own function of this name at this position, which does not call R's.
     pub(super) fn is_own(&self, name: &str, place: usize) -> bool {
         let Some(bindings) = self.by_name.get(name) else { return false };
         if !self.step(bindings.len()) {
@@ -252,7 +251,7 @@ impl<'t> Bindings<'t> {
         })
     }
 
-    /// The strings that an expression has for its value, or has at least; `None` when that is not certain.
+    /// The strings that the value of an expression contains; `None` when they are not certain.
     pub(super) fn values(&self, at: Cursor<'t>) -> Option<Vec<String>> {
         self.values_of(at, 0)
     }
@@ -269,7 +268,7 @@ impl<'t> Bindings<'t> {
                 Value::Is(value) | Value::Each(value) => self.values_of(value, depth + 1),
                 Value::Unknown => None,
             },
-            // One of them, or some.
+            // A subset counts as all elements.
             "subset" | "subset2" => self.values_of(at.field("function")?, depth + 1),
             "binary_operator" if matches!(at.operator(), "|>" | "%>%") => {
                 self.values_of(at.field("rhs").filter(|right| right.kind() == "call")?, depth + 1)
@@ -308,7 +307,7 @@ impl<'t> Bindings<'t> {
         }
     }
 
-    /// `paste0()` and its like of constants, of which one may have several values.
+    /// The values of `paste0()` and similar functions of constants, of which one may have several values.
     fn joined(&self, arguments: &[Argument<'t>], between: &str, depth: usize) -> Option<Vec<String>> {
         let mut between = between.to_owned();
         let mut parts = Vec::new();

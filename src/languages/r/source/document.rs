@@ -1,6 +1,6 @@
-//! Documents with R code in them: where the code is.
+//! Documents: the R code in R Markdown, Quarto and Sweave documents.
 //!
-//! Patterns are knitr's (`knitr::all_patterns`), Sweave's for LaTeX, and Quarto's of inline code and cell options.
+//! Patterns are knitr's (`knitr::all_patterns`), Sweave's for LaTeX, and Quarto's for inline code and cell options.
 
 use std::sync::LazyLock;
 
@@ -9,10 +9,10 @@ use saphyr_parser::{Event, Parser};
 
 use super::{Reads, Source, UseKind};
 
-/// Code of a file, in one piece.
+/// A piece of code in a file.
 pub(super) struct Piece {
     pub(super) text: String,
-    /// Lines of the file before it.
+    /// The number of lines of the file before it.
     pub(super) line: usize,
     /// Whether it need not run.
     pub(super) optional: bool,
@@ -21,13 +21,13 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// Code that runs, after so many lines of the file.
+    /// Code that always runs, after `line` lines of the file.
     pub(super) fn code(text: String, line: usize) -> Self {
         Self { text, line, optional: false, options: None }
     }
 }
 
-/// UseKind chunks and code in the text are marked.
+/// The patterns for chunks and inline code.
 struct Marks {
     begin: &'static LazyLock<Regex>,
     inline: &'static LazyLock<Regex>,
@@ -50,7 +50,7 @@ pattern!(REFERENCE, r"^\s*<<(.+)>>\s*$");
 const MARKDOWN: Marks = Marks { begin: &FENCE, inline: &INLINE };
 const SWEAVE: Marks = Marks { begin: &RNW, inline: &RNW_INLINE };
 
-/// The code of an R Markdown or Quarto document; what its header and its chunks' YAML options say goes to `source`.
+/// The code of an R Markdown or Quarto document; the header and the chunks' YAML options are read into `source`.
 pub(super) fn markdown(text: &str, source: &mut Source) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut lines = text.lines().enumerate().skip_while(|(_, line)| line.trim().is_empty());
@@ -103,7 +103,7 @@ fn chunks(text: &str, marks: &Marks, pieces: &mut Vec<Piece>, source: &mut Sourc
             if ends(line) {
                 break;
             }
-            // A reference to another chunk, which is read where it stands.
+            // A reference to another chunk, which is read at its own position.
             if !REFERENCE.is_match(line) {
                 code += line.strip_prefix(prefix).unwrap_or(line);
             }
@@ -113,7 +113,7 @@ fn chunks(text: &str, marks: &Marks, pieces: &mut Vec<Piece>, source: &mut Sourc
         if begin.name("engine").is_none_or(|engine| engine.as_str().eq_ignore_ascii_case("r")) {
             let mut options = arguments(&begin["options"]);
             if fence.is_none() && options.matches('(').count() != options.matches(')').count() {
-                // Sweave's need not be R: `<<summary(x, y = 1)>>=` is a label and an option.
+                // Sweave's options need not be R: `<<summary(x, y = 1)>>=` is a label and an option.
                 options.clear();
             }
             let optional = cell_options(&code, number + 1, &mut options, pieces, source);
@@ -123,14 +123,14 @@ fn chunks(text: &str, marks: &Marks, pieces: &mut Vec<Piece>, source: &mut Sourc
     inline(&prose.1, prose.0, marks, pieces);
 }
 
-/// A chunk's options without its label, which need not be R.
+/// A chunk's options without its label, which need not be valid R.
 fn arguments(options: &str) -> String {
     let options = options.trim().trim_start_matches(',');
     let first = options.split(',').next().unwrap_or_default();
     if first.contains('=') { options.to_owned() } else { options[first.len()..].trim_start_matches(',').to_owned() }
 }
 
-/// Code in the text.
+/// Collects inline code.
 fn inline(prose: &str, line: usize, marks: &Marks, pieces: &mut Vec<Piece>) {
     let mut lines = (0, line);
     for code in marks.inline.captures_iter(prose) {
@@ -145,8 +145,8 @@ fn inline(prose: &str, line: usize, marks: &Marks, pieces: &mut Vec<Piece>) {
     }
 }
 
-/// The `#|` lines at the beginning of a chunk; gives whether they keep it from running. What is no YAML is R, and goes to
-/// the other options.
+/// Reads the `#|` lines at the beginning of a chunk; returns whether they prevent it from running. Lines that are not YAML
+/// are R, and are added to the other options.
 fn cell_options(code: &str, line: usize, options: &mut String, pieces: &mut Vec<Piece>, source: &mut Source) -> bool {
     let blank = code.lines().take_while(|line| line.trim().is_empty()).count();
     let marked = code.lines().skip(blank).map_while(|line| line.trim_start().strip_prefix("#|"));
@@ -175,12 +175,16 @@ fn cell_options(code: &str, line: usize, options: &mut String, pieces: &mut Vec<
         }
     }
     if let Some(at) = error {
-        source.dynamic(line + blank + at, marked.get(at - 1).unwrap_or(first), "the chunk's options are no YAML");
+        source.dynamic(
+            line + blank + at,
+            marked.get(at - 1).unwrap_or(first),
+            "the chunk's options are not valid YAML",
+        );
     }
     optional
 }
 
-/// What a document's header says: formats to render it to, code that is marked as such, Shiny.
+/// Reads a document's header: output formats, values marked as code, and Shiny.
 fn header(text: &str, line: usize, pieces: &mut Vec<Piece>, source: &mut Source) {
     let (scalars, error) = scalars(text);
     let mut formats = 0;
@@ -193,7 +197,7 @@ fn header(text: &str, line: usize, pieces: &mut Vec<Piece>, source: &mut Source)
             };
         let (at, value) = (line + scalar.line, scalar.value);
         if scalar.code || format || (scalar.top == "site" && !scalar.key) {
-            // The first of several formats is the one that is rendered unless another is asked for.
+            // The first of several formats is the default.
             formats += usize::from(format);
             pieces.push(Piece { optional: formats > 1 && format, ..Piece::code(value, at - 1) });
         } else if matches!(scalar.top.as_str(), "runtime" | "server") && !scalar.key && value.starts_with("shiny") {
@@ -202,15 +206,15 @@ fn header(text: &str, line: usize, pieces: &mut Vec<Piece>, source: &mut Source)
     }
     if let Some(at) = error {
         let written = text.lines().nth(at - 1).unwrap_or_default();
-        source.dynamic(line + at, written, "the header is no YAML");
+        source.dynamic(line + at, written, "the header is not valid YAML");
     }
 }
 
-/// A word or text of a YAML document.
+/// A scalar of a YAML document.
 struct Scalar {
-    /// The key of the document that it is or belongs to.
+    /// The top-level key that it is or belongs to.
     top: String,
-    /// In how many mappings and sequences it is.
+    /// The number of mappings and sequences around it.
     depth: usize,
     /// Whether it is a key.
     key: bool,
@@ -223,11 +227,11 @@ struct Scalar {
     line: usize,
 }
 
-/// The scalars of a YAML document, and the line (from 1) from which on it cannot be read.
+/// The scalars of a YAML document, and the line (from 1) at which parsing failed, if it did.
 fn scalars(text: &str) -> (Vec<Scalar>, Option<usize>) {
     let mut scalars = Vec::new();
     let mut parser = Parser::new_from_str(text);
-    // Whether each mapping around has its key, or nothing for a sequence.
+    // For each enclosing mapping, whether its key was read; `None` for a sequence.
     let mut around: Vec<Option<bool>> = Vec::new();
     let mut top = String::new();
     while let Some(event) = parser.next_event() {
@@ -240,13 +244,13 @@ fn scalars(text: &str) -> (Vec<Scalar>, Option<usize>) {
             Event::SequenceStart(..) => around.push(None),
             Event::MappingEnd | Event::SequenceEnd => {
                 around.pop();
-                turn(&mut around);
+                advance(&mut around);
             }
             Event::Alias(_) => {
-                turn(&mut around);
+                advance(&mut around);
             }
             Event::Scalar(value, _, _, tag) => {
-                let key = turn(&mut around);
+                let key = advance(&mut around);
                 if key && around.len() == 1 {
                     top = value.clone().into_owned();
                 }
@@ -266,8 +270,8 @@ fn scalars(text: &str) -> (Vec<Scalar>, Option<usize>) {
     (scalars, None)
 }
 
-/// Goes on in the mapping around, from key to value or back; gives whether this was a key.
-fn turn(around: &mut [Option<bool>]) -> bool {
+/// Advances in the innermost mapping, from key to value or back; returns whether this was a key.
+fn advance(around: &mut [Option<bool>]) -> bool {
     match around.last_mut() {
         Some(Some(has_key)) => {
             *has_key = !*has_key;

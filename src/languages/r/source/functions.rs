@@ -1,44 +1,43 @@
-//! The functions that load packages or read code, and how R matches what they are called with.
+//! The known functions that load packages or read code, and R's argument matching.
 //!
-//! Formal arguments are those of R 4.5 and of the packages' current releases, as far as they decide which argument is
-//! which.
+//! Formal arguments are those of R 4.5 and of the packages' current releases, as far as matching depends on them.
 
 use super::tree::Cursor;
 use super::{Reads, UseKind};
 
-/// A function that is known.
+/// A known function.
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) name: &'static str,
-    /// The packages that it can be taken from by `::`.
+    /// The packages that export it.
     pub(super) homes: &'static [&'static str],
-    /// Where it also counts without `::`.
+    /// Where it is recognized without `::`.
     pub(super) unqualified: Unqualified,
     pub(super) formals: &'static [&'static str],
     pub(super) effect: Effect,
 }
 
-/// Where a function counts when it is called by its name alone.
+/// Where an unqualified call of a function is recognized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unqualified {
-    /// Everywhere: it is R's own, or nothing else has the name.
+    /// Everywhere: it is R's own, or its name is unique.
     Everywhere,
-    /// Everywhere, but the name is so common that what is unclear about a call is not said.
+    /// Everywhere, but the name is so common that a call that is not understood is not reported.
     Quietly,
-    /// Where the source attaches a package that has it.
+    /// Where the source attaches a package that exports it.
     Attached,
 }
 
-/// What a function does with an argument.
+/// The effect of a call.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Effect {
-    /// Loads or asks for the packages named by an argument; `...` stands for all arguments that match nothing else.
+    /// Loads or queries the packages named by an argument; `...` means all arguments that match nothing else.
     Packages { argument: &'static str, kind: UseKind, quoting: Quoting, tests: bool },
     /// Reads a file.
     File { argument: &'static str, reads: Reads },
-    /// Reads a file of code, or code that is written in a string, without running it: `parse()`.
+    /// Parses code in a file or a string without running it: `parse()`.
     Parse { file: &'static str, text: &'static str },
-    /// Calls a function for each value.
+    /// Calls a function with each value.
     Apply { over: &'static str, function: &'static str },
     /// `do.call()`
     DoCall,
@@ -50,14 +49,14 @@ pub(super) enum Effect {
     Load { argument: &'static str },
 }
 
-/// Whether an argument is taken as it is written (`library(httr)`) or for its value.
+/// Whether an argument is quoted (non-standard evaluation: `library(httr)`) or evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {
-    /// For its value.
+    /// Always evaluated.
     Never,
-    /// As it is written.
+    /// Always quoted.
     Always,
-    /// As it is written, unless this argument is TRUE.
+    /// Quoted, unless this argument is TRUE.
     Unless(&'static str),
 }
 
@@ -65,7 +64,7 @@ const fn packages(argument: &'static str, kind: UseKind, quoting: Quoting) -> Ef
     Effect::Packages { argument, kind, quoting, tests: false }
 }
 
-/// A function whose result says whether a package is there.
+/// A function whose result tells whether a package is installed.
 const fn tests(argument: &'static str, kind: UseKind, quoting: Quoting) -> Effect {
     Effect::Packages { argument, kind, quoting, tests: true }
 }
@@ -86,7 +85,7 @@ const fn utils(name: &'static str, formals: &'static [&'static str], effect: Eff
     Function { name, homes: &["utils"], unqualified: Unqualified::Everywhere, formals, effect }
 }
 
-/// A function of a package, which counts bare as said.
+/// A function of a package.
 const fn of(
     homes: &'static [&'static str],
     name: &'static str,
@@ -126,10 +125,10 @@ const REQUIRE: &[&str] = &[
     "attach.required",
 ];
 
-/// The name that the options of a chunk are made a call of: no name that a function can easily have.
+/// The function in the call that a chunk's options are turned into: not a plausible name of a real function.
 pub(super) const CHUNK: &str = "{chunk}";
 
-/// Every function that is known; a function has a row for each thing that it does.
+/// Every known function, with one row for each effect.
 const FUNCTIONS: &[Function] = {
     use Quoting::{Always, Never};
     use Unqualified::{Attached, Everywhere, Quietly};
@@ -156,7 +155,7 @@ const FUNCTIONS: &[Function] = {
         utils("getFromNamespace", &["x", "ns", "pos", "envir"], packages("ns", UseKind::Loaded, Never)),
         utils("assignInNamespace", &["x", "value", "ns", "pos"], packages("ns", UseKind::Loaded, Never)),
         utils("fixInNamespace", &["x", "ns", "pos"], packages("ns", UseKind::Loaded, Never)),
-        // Asking.
+        // Querying.
         base("system.file", &["...", "package", "lib.loc", "mustWork"], tests("package", UseKind::Queried, Never)),
         base("find.package", &["package", "lib.loc", "quiet", "verbose"], tests("package", UseKind::Queried, Never)),
         base("path.package", &["package", "quiet"], packages("package", UseKind::Queried, Never)),
@@ -176,7 +175,7 @@ const FUNCTIONS: &[Function] = {
         utils("packageVersion", &["pkg", "lib.loc"], packages("pkg", UseKind::Queried, Never)),
         utils("packageDate", &["pkg", "lib.loc"], packages("pkg", UseKind::Queried, Never)),
         utils("packageDescription", &["pkg", "lib.loc", "fields"], packages("pkg", UseKind::Queried, Never)),
-        // Code that is read.
+        // Reading code.
         base("source", &["file", "local", "echo", "print.eval", "exprs"], file("file", Reads::Script)),
         base("sys.source", &["file", "envir", "chdir"], file("file", Reads::Script)),
         base("parse", &["file", "n", "text", "prompt"], Effect::Parse { file: "file", text: "text" }),
@@ -261,7 +260,7 @@ const FUNCTIONS: &[Function] = {
         of(&["plumber"], "plumb", Everywhere, &["file", "dir"], file("file", Reads::Script)),
         of(&["plumber"], "pr", Attached, &["file", "..."], file("file", Reads::Script)),
         of(&["callr"], "rscript", Attached, &["script", "..."], file("script", Reads::Script)),
-        // The options of a chunk, which are made a call.
+        // The options of a chunk, turned into a call.
         of(&[], CHUNK, Quietly, &["...", "child", "file", "code"], file("child", Reads::Document)),
         of(&[], CHUNK, Quietly, &["...", "child", "file", "code"], file("file", Reads::Script)),
         of(&[], CHUNK, Quietly, &["...", "child", "file", "code"], Effect::Parse { file: "", text: "code" }),
@@ -277,11 +276,11 @@ pub(super) fn named(name: &str) -> impl Iterator<Item = &'static Function> + use
 #[derive(Clone)]
 pub(super) struct Argument<'t> {
     pub(super) name: Option<String>,
-    /// What is handed over; nothing where it is left empty.
+    /// The value; `None` for an empty argument.
     pub(super) value: Option<Cursor<'t>>,
 }
 
-/// The arguments of a call as they are written.
+/// The arguments of a call, in source order.
 pub(super) fn arguments(call: Cursor<'_>) -> Vec<Argument<'_>> {
     let mut arguments = Vec::new();
     // `f(, a)` has an empty first argument.
@@ -305,7 +304,7 @@ pub(super) fn arguments(call: Cursor<'_>) -> Vec<Argument<'_>> {
     arguments
 }
 
-/// Arguments that were matched to a function's formal ones.
+/// Arguments matched to a function's formal arguments.
 pub(super) struct Matched<'t> {
     formals: &'static [&'static str],
     values: Vec<Option<Cursor<'t>>>,
@@ -314,7 +313,7 @@ pub(super) struct Matched<'t> {
 }
 
 impl<'t> Matched<'t> {
-    /// Matches as R does (R Language Definition, 4.3.2): whole names, then beginnings of names before `...`, then order.
+    /// Matches as R does (R Language Definition, 4.3.2): exact names, then partial names before `...`, then positions.
     pub(super) fn new(formals: &'static [&'static str], arguments: Vec<Argument<'t>>) -> Self {
         let mut values: Vec<Option<Option<Cursor<'t>>>> = vec![None; formals.len()];
         let before_dots = formals.iter().position(|formal| *formal == "...").unwrap_or(formals.len());
@@ -333,9 +332,9 @@ impl<'t> Matched<'t> {
                 unnamed.push(argument);
                 continue;
             };
-            let mut begun =
+            let mut partial =
                 (0..before_dots).filter(|at| values[*at].is_none() && formals[*at].starts_with(name.as_str()));
-            match (begun.next().filter(|_| !name.is_empty()), begun.next()) {
+            match (partial.next().filter(|_| !name.is_empty()), partial.next()) {
                 (Some(at), None) => values[at] = Some(argument.value),
                 _ => dots.push(argument),
             }
@@ -350,7 +349,7 @@ impl<'t> Matched<'t> {
         Self { formals, values: values.into_iter().map(Option::flatten).collect(), dots }
     }
 
-    /// What a function is called with each of: a formal argument or, for `...`, the first that has no name.
+    /// The values that a function is applied to: a formal argument or, for `...`, the first unnamed argument.
     pub(super) fn over(&self, formal: &str) -> Option<Cursor<'t>> {
         if formal != "..." {
             return self.get(formal);

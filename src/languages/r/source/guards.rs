@@ -1,4 +1,4 @@
-//! What a source copes without: packages that it tests for, code that it tries, code that need not run.
+//! Guards: where a source works without a package, because it tests for it, catches the error, or need not run the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -8,7 +8,7 @@ use super::functions;
 use super::functions::{Effect, Matched, Quoting};
 use super::tree::Cursor;
 
-/// Functions that end the program, or get what is missing: a test that leads to them asks for nothing less.
+/// Functions that end the program or install packages: a test that leads to them makes the package required.
 const STOPS: &[&str] = &[
     "stop",
     "abort",
@@ -24,24 +24,23 @@ const STOPS: &[&str] = &[
     "stopifnot",
 ];
 
-/// Functions that take an expression and go on when it fails. A handler of errors must be among their arguments, unless
-/// they need none.
+/// Functions that evaluate an expression and continue when it fails, and whether they need an error handler for that.
 const TRIES: &[(&str, bool)] = &[("try", false), ("tryCatch", true), ("try_fetch", true)];
 
-/// Values that say what is installed or loaded, for `"pkg" %in% rownames(installed.packages())`.
+/// Functions that list installed or loaded packages, for `"pkg" %in% rownames(installed.packages())`.
 const INSTALLED: &[&str] = &["installed.packages", ".packages", "loadedNamespaces", "search"];
 
-/// Where a source copes without packages.
+/// Where a source works without packages.
 #[derive(Default)]
 pub(super) struct Guards<'t> {
     conditionals: Vec<Conditional<'t>>,
-    /// Expressions whose value, if it is whether a package is there, is kept for later.
+    /// Expressions whose value is stored: if they test for a package, only testing is not a requirement.
     stored: Vec<Cursor<'t>>,
-    /// Code that may fail or need not run, whatever it needs.
+    /// Code that may fail or need not run, whichever package it uses.
     always: RangeSet,
-    /// Code that does not run, or may fail, without a package.
+    /// Code that does not run, or may fail, without a certain package.
     by_package: BTreeMap<String, RangeSet>,
-    /// Tests of a package that end the program where it is missing, by their places.
+    /// Positions of tests that end the program if the package is missing.
     required: BTreeSet<usize>,
 }
 
@@ -50,11 +49,11 @@ struct Conditional<'t> {
     condition: Cursor<'t>,
     then: Option<Cursor<'t>>,
     otherwise: Option<Cursor<'t>>,
-    /// Where the block around it ends.
+    /// The end of the enclosing block.
     end: usize,
 }
 
-/// Ranges of places; sorted and apart once they are all there.
+/// A set of ranges of positions; sorted and disjoint after `sort`.
 #[derive(Default)]
 struct RangeSet(Vec<Range<usize>>);
 
@@ -77,16 +76,16 @@ impl RangeSet {
     }
 }
 
-/// A test of packages in a condition.
+/// A test for packages in a condition.
 struct PresenceTest {
     packages: Vec<String>,
     place: Range<usize>,
-    /// Whether the condition is true when they are missing.
+    /// Whether the condition is true if they are missing.
     missing: bool,
 }
 
 impl<'t> Guards<'t> {
-    /// Takes what a node says; `end` is where the block around it ends.
+    /// Collects the guards of a node; `end` is the end of the enclosing block.
     pub(super) fn collect(&mut self, at: Cursor<'t>, end: usize, bindings: &Bindings<'t>) {
         match at.kind() {
             "if_statement" => {
@@ -121,22 +120,22 @@ impl<'t> Guards<'t> {
         let Some((_, needs_handler)) = TRIES.iter().find(|(tries, _)| *tries == name) else { return };
         let matched = Matched::new(&["expr", "..."], bindings.arguments(call));
         let handler = matched.dots.iter().find(|one| matches!(one.name.as_deref(), Some("error" | "condition")));
-        let copes = match handler.and_then(|handler| handler.value) {
+        let continues = match handler.and_then(|handler| handler.value) {
             Some(handler) => !ends_program(handler, bindings),
             None => !needs_handler,
         };
-        if copes {
+        if continues {
             self.always.0.extend(matched.get("expr").map(Cursor::range));
         }
     }
 
-    /// Draws the conclusions, when all nodes are there.
+    /// Evaluates the collected guards, after every node was collected.
     pub(super) fn conclude(&mut self, bindings: &Bindings<'t>) {
         for conditional in std::mem::take(&mut self.conditionals) {
             self.conclude_conditional(&conditional, bindings);
         }
         for stored in std::mem::take(&mut self.stored) {
-            // A path is kept to be used, and the list that `lapply()` gives is kept for nothing, as a rule.
+            // A stored path is used later, and the stored list from `lapply()` usually is not a test.
             let answers = |at: Cursor<'_>| {
                 let name = callee(at).map(|(_, name)| name).unwrap_or_default();
                 let applies = functions::named(&name).any(|known| matches!(known.effect, Effect::Apply { .. }));
@@ -150,6 +149,7 @@ impl<'t> Guards<'t> {
         self.by_package.values_mut().for_each(RangeSet::sort);
     }
 
+    /// Where the code of a conditional works without the packages that its condition tests for.
     fn conclude_conditional(&mut self, conditional: &Conditional<'t>, bindings: &Bindings<'t>) {
         let tests = presence_tests(conditional.condition, bindings);
         if tests.is_empty() {
@@ -168,7 +168,7 @@ impl<'t> Guards<'t> {
                 continue;
             }
             self.allow(&test.packages, &test.place);
-            // What comes later in the condition is asked with the package, as a rule.
+            // The rest of the condition is usually evaluated only with the package.
             self.allow(&test.packages, &(test.place.start..conditional.condition.range().end));
             if let Some(with) = with {
                 self.allow(&test.packages, &with.range());
@@ -185,20 +185,20 @@ impl<'t> Guards<'t> {
         }
     }
 
-    /// Whether the source copes without a package at a place.
-    pub(super) fn copes(&self, package: &str, place: usize) -> bool {
+    /// Whether a use of a package at this position is optional.
+    pub(super) fn is_optional(&self, package: &str, place: usize) -> bool {
         self.always.contains(place)
             || (!self.required.contains(&place)
                 && self.by_package.get(package).is_some_and(|places| places.contains(place)))
     }
 
-    /// Whether the source copes when the code at a place fails, or does not run.
+    /// Whether the code at this position may fail, or need not run.
     pub(super) fn tries(&self, place: usize) -> bool {
         self.always.contains(place)
     }
 }
 
-/// The packages that a condition asks for.
+/// The tests for packages in a condition.
 fn presence_tests<'t>(condition: Cursor<'t>, bindings: &Bindings<'t>) -> Vec<PresenceTest> {
     let mut tests = Vec::new();
     let mut nodes = vec![(condition, false)];
@@ -237,10 +237,10 @@ fn presence_tests<'t>(condition: Cursor<'t>, bindings: &Bindings<'t>) -> Vec<Pre
     tests
 }
 
-/// The packages that an expression tests for, if that is what it does, and where it does so.
+/// The packages, if an expression is nothing but a test for packages, and the test.
 fn whole_test<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> Option<(Vec<String>, Cursor<'t>)> {
     let mut at = at.unwrapped();
-    // A function's only statement, and what says the same as its argument.
+    // Looks through a function's only statement and calls that return their argument.
     for _ in 0..8 {
         if let Some(packages) = tested_packages(at, bindings) {
             return Some((packages, at));
@@ -261,13 +261,13 @@ fn whole_test<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> Option<(Vec<String
     None
 }
 
-/// The only expression in braces.
+/// The expression in braces, if there is only one.
 fn only(braces: Cursor<'_>) -> Option<Cursor<'_>> {
     let mut inside = braces.children().into_iter().filter(|child| child.kind() != "comment");
     inside.next().filter(|_| inside.next().is_none())
 }
 
-/// The packages that a call tests for.
+/// The packages that a call tests for; `None` when it is not such a test.
 fn tested_packages<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> Option<Vec<String>> {
     if at.kind() == "binary_operator" {
         let installed = |right: Cursor<'_>| INSTALLED.iter().any(|name| right.text().contains(name));
@@ -296,7 +296,7 @@ fn tested_packages<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> Option<Vec<St
     None
 }
 
-/// The packages that an argument names: as it is written, or by its value.
+/// The packages that an argument names, quoted or evaluated.
 pub(super) fn named_packages<'t>(
     value: Cursor<'t>,
     quoting: Quoting,
@@ -309,7 +309,7 @@ pub(super) fn named_packages<'t>(
         Quoting::Unless(flag) => match matched.get(flag).map(Cursor::text) {
             None | Some("FALSE" | "F") => false,
             Some("TRUE" | "T") => true,
-            // A string is a string either way.
+            // A string literal is the same either way.
             Some(_) => return value.string().map(|name| vec![name]),
         },
     };
@@ -319,7 +319,7 @@ pub(super) fn named_packages<'t>(
     }
 }
 
-/// Whether code ends the program, or gets a package that is missing.
+/// Whether code ends the program or installs packages.
 fn ends_program<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> bool {
     let mut stops = false;
     at.walk(|node, _| {
@@ -330,7 +330,7 @@ fn ends_program<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> bool {
     stops
 }
 
-/// Whether code ends by leaving the block around it: the rest does not run.
+/// Whether code ends by leaving the enclosing block, so that the rest does not run.
 fn exits_block(at: Cursor<'_>) -> bool {
     let mut at = at;
     while at.kind() == "braced_expression" {

@@ -1,4 +1,4 @@
-//! Files that name packages: DESCRIPTION and renv.lock.
+//! Files that list packages: DESCRIPTION and renv.lock.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Source, UseKind};
 use crate::languages::r::description;
 
-/// The packages of a DESCRIPTION. What is only suggested, or needed to compile, the code copes without.
+/// The packages of a DESCRIPTION. Those that are only suggested or needed to compile are optional.
 pub(super) fn description(bytes: &[u8], source: &mut Source) -> Result<(), String> {
     for named in description::named(bytes)? {
         let optional = !matches!(named.field, "Depends" | "Imports");
@@ -17,18 +17,18 @@ pub(super) fn description(bytes: &[u8], source: &mut Source) -> Result<(), Strin
     Ok(())
 }
 
-/// What of an renv.lock is read.
+/// The part of an renv.lock that is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Lock<'a> {
-    /// By name; only where they stand is asked of the rest.
+    /// The packages by name; of the values only the position is used.
     #[serde(borrow)]
     packages: BTreeMap<String, &'a RawValue>,
 }
 
-/// The packages of an renv.lock: all that the project's library holds.
+/// The packages of an renv.lock: all in the project's library.
 pub(super) fn lock(text: &str, source: &mut Source) -> Result<(), String> {
-    let lock: Lock<'_> = serde_json::from_str(text).map_err(|error| format!("it is no renv.lock: {error}"))?;
+    let lock: Lock<'_> = serde_json::from_str(text).map_err(|error| format!("it is not an renv.lock: {error}"))?;
     let mut places: Vec<(usize, String)> = lock
         .packages
         .into_iter()

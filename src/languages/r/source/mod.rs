@@ -1,17 +1,64 @@
-//! R sources: which packages they use, which other files they read, and what of that cannot be read off them.
+//! R sources: which packages they use, which other files they read, and what of that cannot be determined statically.
 //!
-//! Code is read with tree-sitter's grammar of R and never run. A package counts where R would look for it: `library()`
-//! and its like, `pkg::name`, `system.file(package =)`, box, import, pacman and the others of `functions.rs`. Names that
-//! are computed are followed as far as they are constants of the same file: vectors written out, loops and `lapply()`
-//! over them, `paste0()` and `file.path()` of them. Everything else that decides which package is used is said, with its
-//! line. Of a constant vector that is subset, or taken apart by `setdiff()` and the like, every element counts.
+//! Code is parsed with tree-sitter's grammar for R and never run. A package counts where R would look it up: `library()` and
+//! similar functions, `pkg::name`, `system.file(package =)`, box, import, pacman and the others in `functions.rs`. Computed
+//! names are followed as far as they are constants of the same file: literal vectors, loops and `lapply()` over them,
+//! `paste0()` and `file.path()` of them. Everything else that decides which package is used is reported with its line. If a
+//! constant vector is subset, or reduced by `setdiff()` and the like, every element counts.
 //!
-//! R Markdown, Quarto and Sweave documents are read chunk by chunk: the code, the chunk's options, code in the text, and
-//! in the header the output formats and what is marked `!r`. A chunk with `eval = FALSE`, or one that decides when it
-//! runs, counts, as code that copes without its packages does: its uses are optional.
+//! R Markdown, Quarto and Sweave documents are read chunk by chunk: the code, the chunk's options, inline code, and in the
+//! header the output formats and values marked `!r`. The uses in a chunk with `eval = FALSE`, or with a computed `eval`, are
+//! optional.
 //!
-//! Left alone: other languages' chunks, `#' @import` (the NAMESPACE's matter, which DESCRIPTION names too), what a
-//! document needs only because it is one (knitr and rmarkdown are named by the script that renders it).
+//! Not read: other languages' chunks, `#' @import` (it becomes part of NAMESPACE, and DESCRIPTION lists the package too),
+//! and what a document needs only to be rendered (the script that renders it names knitr and rmarkdown).
+//!
+//! # Worked examples
+//!
+//! A source is read in two passes: `collect` walks over every node once and gathers bindings, guards
+//! and call sites; then each site is interpreted with all of them known.
+//!
+//! **Quoting** (`functions.rs`). Whether an argument is a name or an expression depends on the function:
+//!
+//! | source | concluded |
+//! | --- | --- |
+//! | `library(dplyr)` | uses dplyr: the argument is quoted |
+//! | `requireNamespace(dplyr)` | the value of a variable `dplyr`, which is unknown: reported as computed |
+//! | `library(p, character.only = TRUE)` | the value of `p` |
+//! | `get("f")` | nothing |
+//! | `get(paste0("dplyr::", f))` | the name and its package are computed: reported |
+//!
+//! **Bindings** (`bindings.rs`). A name has a certain value where it is bound once in the nearest scope:
+//!
+//! | source | concluded |
+//! | --- | --- |
+//! | `p <- "dplyr"; library(p, character.only = TRUE)` | uses dplyr |
+//! | `for (p in c("dplyr", "tidyr")) library(p, character.only = TRUE)` | uses dplyr and tidyr |
+//! | `lapply(c("dplyr", "tidyr"), requireNamespace)` | uses dplyr and tidyr |
+//! | `p <- "dplyr"; if (x) p <- "tidyr"; library(p, character.only = TRUE)` | bound twice: reported as computed |
+//! | `source(file.path(Sys.getenv("LAMBDA_TASK_ROOT"), "a.R"))` | reads /var/task/a.R |
+//!
+//! **Guards** (`guards.rs`). A use is optional where the program works without the package. Each test for a package yields
+//! ranges of code in which uses of that package are optional:
+//!
+//! | source | uses of xml2 are | because |
+//! | --- | --- | --- |
+//! | `if (requireNamespace("xml2")) xml2::read_xml(f)` | optional | range: the test and the branch |
+//! | `requireNamespace("xml2") && xml2::read_xml(f)` | optional | range: the test and the right side |
+//! | `if (!requireNamespace("xml2")) stop("install xml2")` | required | the branch without xml2 ends the program |
+//! | `has <- requireNamespace("xml2"); if (has) xml2::read_xml(f)` | optional | `has` is bound to a test |
+//! | `tryCatch(xml2::read_xml(f), error = function(e) NULL)` | optional | range: the expression, for every package |
+//! | `tryCatch(xml2::read_xml(f), error = function(e) stop(e))` | required | the handler ends the program |
+//! | `if (FALSE) library(xml2)` | optional | range: the branch, for every package |
+//!
+//! A branch that leaves its block makes the rest of the block a range, up to the end of the function here:
+//!
+//! ```r
+//! f <- function(x) {
+//!   if (!requireNamespace("xml2")) return(NULL)
+//!   xml2::read_xml(x)                            # optional
+//! }
+//! ```
 
 mod bindings;
 mod document;
@@ -26,17 +73,17 @@ use crate::formats::shebang;
 use crate::formats::shebang::Interpreter;
 use crate::languages::{Dynamic, Followed};
 
-/// Code longer than this in bytes is not read: what people write does not come near, and the tree of one made to be costly
-/// takes 600 times its length in memory.
+/// The maximum length of code in bytes: real code is much shorter, and the tree of crafted code needs 600 times its length
+/// in memory.
 pub const MAX_BYTES: usize = 256 << 10;
 
-/// A DESCRIPTION or lock file longer than this in bytes is not read.
+/// The maximum length of a DESCRIPTION or lock file in bytes.
 const MAX_MANIFEST_BYTES: usize = 16 << 20;
 
-/// What kind of source it is.
+/// The kind of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// R code: `.R`, `.Rprofile`, what Rscript or littler runs.
+    /// R code: `.R`, `.Rprofile`, or a script that Rscript or littler runs.
     Script,
     /// R Markdown or Quarto: `.Rmd`, `.qmd`.
     Document,
@@ -49,7 +96,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a file, by its name (without directories) and, where that says nothing, by its first line.
+    /// The kind of a file, by its name (without directories) or else by its first line.
     pub fn of(name: &str, bytes: &[u8]) -> Option<Self> {
         match name {
             "DESCRIPTION" => return Some(Self::Description),
@@ -69,14 +116,14 @@ impl Kind {
     }
 }
 
-/// What an R source says of packages and files. Everything is in the order of its lines, and nothing is there twice.
+/// The packages and files that an R source uses, in the order of its lines, without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
-    /// The packages that it uses: each once a line and way of using it.
+    /// The packages that it uses: each once per line and kind of use.
     pub uses: Vec<Use>,
     /// Other files that it reads as R code.
     pub follows: Vec<Follow>,
-    /// What decides which packages are used and cannot be read off the source.
+    /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<Dynamic>,
 }
 
@@ -85,15 +132,15 @@ pub struct Source {
 pub struct Use {
     /// The line, from 1.
     pub line: usize,
-    /// The package's name, valid as R has it (Writing R Extensions, 1.1.1); R's own packages are named as any other.
+    /// The package's name, valid in R (Writing R Extensions, 1.1.1); R's own packages are included.
     pub package: String,
-    /// UseKind it is used.
+    /// How it is used.
     pub kind: UseKind,
-    /// Whether the source copes without it: it is tested for, tried, or in code that need not run.
+    /// Whether the source works without it: it tests for it, catches the error, or need not run the code.
     pub optional: bool,
 }
 
-/// UseKind a package is used.
+/// How a package is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UseKind {
     /// Loaded and attached: `library()`, `require()`.
@@ -102,7 +149,7 @@ pub enum UseKind {
     Loaded,
     /// `pkg::name` and `pkg:::name`, which load it.
     Qualified,
-    /// Its files or what is known of it are asked for: `system.file()`, `data()`, `packageVersion()`.
+    /// Its files or metadata are queried: `system.file()`, `data()`, `packageVersion()`.
     Queried,
     /// Named by a DESCRIPTION or `renv.lock`.
     Named,
@@ -113,43 +160,43 @@ pub enum UseKind {
 pub struct Follow {
     /// The line, from 1.
     pub line: usize,
-    /// The path as it is written, with `/`. Unless it is absolute (`/var/task` where `LAMBDA_TASK_ROOT` is asked for), a
-    /// script's is relative to the directory that R works in, or to the project's where `here()` makes it; a document's
-    /// and a `./` or `../` module's to the file that names it; any other module's to the directories box searches.
+    /// The path as in the source, with `/`. Unless it is absolute (`/var/task` for the value of `LAMBDA_TASK_ROOT`), a
+    /// script's is relative to R's working directory, or to the project for `here()`; a document's and a `./` or `../`
+    /// module's to the file that refers to it; any other module's to the directories that box searches.
     pub path: String,
-    /// What is read there.
+    /// How it is read.
     pub reads: Reads,
-    /// Whether the source copes without it.
+    /// Whether the source works without it.
     pub optional: bool,
 }
 
-/// What kind of file another one is read as.
+/// The kind of file that another one is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reads {
     /// A script: `source()`, `sys.source()`, `parse()`.
     Script,
-    /// A module of box, named without its ending: `PATH.R`, `PATH.r`, `PATH/__init__.R` or `PATH/__init__.r`.
+    /// A module of box, named without its extension: `PATH.R`, `PATH.r`, `PATH/__init__.R` or `PATH/__init__.r`.
     Module,
     /// A document: rendered, or the child of another.
     Document,
 }
 
 impl Source {
-    /// Reads a source of a kind. Text that is not UTF-8 is taken for Latin-1.
+    /// Parses a source of a kind. Text that is not UTF-8 is read as Latin-1.
     ///
     /// # Errors
-    /// Says why when there is nothing to read: binary data, a source longer than [`MAX_BYTES`], a DESCRIPTION or a lock
-    /// file that has no such form. Code that R would refuse is not an error: what surrounds it is read, and it is said.
+    /// When it cannot be read: binary data, a source longer than [`MAX_BYTES`], an invalid DESCRIPTION or lock file; the
+    /// message gives the reason. Code that R would reject is not an error: the code around it is read, and it is reported.
     pub fn parse(kind: Kind, bytes: &[u8]) -> Result<Self, String> {
         let longest = match kind {
             Kind::Script | Kind::Document | Kind::Sweave => MAX_BYTES,
             Kind::Description | Kind::Lock => MAX_MANIFEST_BYTES,
         };
         if bytes.len() > longest {
-            return Err(format!("it has {} bytes, and sources of more than {longest} are not read", bytes.len()));
+            return Err(format!("it has {} bytes, and sources longer than {longest} bytes are not read", bytes.len()));
         }
         if bytes.contains(&0) {
-            return Err("it holds NUL bytes: it is binary or UTF-16, and no R source".to_owned());
+            return Err("it contains NUL bytes: it is binary or UTF-16, not an R source".to_owned());
         }
         let mut source = Self::default();
         match kind {
@@ -165,7 +212,7 @@ impl Source {
 
     fn tidy(&mut self) {
         self.uses.sort();
-        // What is both optional and not on a line is not: false sorts first.
+        // A use that is both optional and required on a line is required: false sorts first.
         self.uses.dedup_by(|b, a| (a.line, &a.package, a.kind) == (b.line, &b.package, b.kind));
         self.follows.sort();
         self.follows.dedup_by(|b, a| (a.line, &a.path, a.reads) == (b.line, &b.path, b.reads));
@@ -173,18 +220,18 @@ impl Source {
         self.dynamic.dedup();
     }
 
-    /// A package is used, if it can be one.
+    /// Adds a use of a package, if its name is valid.
     fn uses(&mut self, line: usize, package: &str, kind: UseKind, optional: bool) {
         if text::is_package(package) {
             self.uses.push(Use { line, package: package.to_owned(), kind, optional });
         } else {
-            self.dynamic(line, package, "no package can have this name");
+            self.dynamic(line, package, "this is not a valid package name");
         }
     }
 
     fn follows(&mut self, line: usize, path: &str, reads: Reads, optional: bool) {
         if path.contains("://") {
-            self.dynamic(line, path, "code is read from another machine");
+            self.dynamic(line, path, "the code comes from another machine");
         } else if !path.is_empty() {
             self.follows.push(Follow { line, path: path.to_owned(), reads, optional });
         }
@@ -196,8 +243,8 @@ impl Source {
     }
 }
 
-/// What a source uses, in the terms of all languages; `None` when the file is not an R source. One that R code reads as
-/// code is a script, whatever its name is.
+/// What a source uses, in the types shared by all languages; `None` when the file is not an R source. A file that R code
+/// reads as code is a script, independent of its name.
 pub(super) fn read(
     name: &str,
     bytes: &[u8],

@@ -1,4 +1,4 @@
-//! Reads the code of a source: each call of a known function and each `pkg::name` for what it uses.
+//! Reads the code of a source: what each call of a known function and each `pkg::name` uses.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,22 @@ use super::guards::{Guards, named_packages};
 use super::tree::{Code, Cursor, Grammar};
 use super::{Reads, Source, UseKind};
 
-/// UseKind deep code in strings of code (`eval(parse(text = ))`) is read.
+/// The depth up to which code in strings (`eval(parse(text = ))`) is read.
 const MAX_DEPTH: usize = 4;
 
-/// Functions that run code that was parsed.
+/// Functions that run parsed code.
 const EVALS: &[&str] = &["eval", "evalq", "eval.parent", "eval_tidy", "eval_bare"];
 
-/// Functions that find something by a name that they are given.
+/// Functions that look up an object by name.
 const GETS: &[&str] = &["get", "get0", "mget", "match.fun"];
 
-/// Functions that make text.
-const MAKES_TEXT: &[&str] = &["paste", "paste0", "sprintf", "glue", "str_c"];
+/// Functions that create text.
+const CREATES_TEXT: &[&str] = &["paste", "paste0", "sprintf", "glue", "str_c"];
 
 /// Functions that read a file's lines.
 const READS_LINES: &[&str] = &["readLines", "read_utf8", "read_lines"];
 
-/// Functions whose value is an environment that is there, or whose call is a use itself.
+/// Functions whose value is an existing environment, or whose call is itself a use.
 const NAMESPACES: &[&str] = &[
     "environment",
     "topenv",
@@ -38,10 +38,10 @@ const NAMESPACES: &[&str] = &[
     "ns_env",
 ];
 
-/// Reads pieces of one file, which share their constants.
+/// Reads the pieces of one file, which share their bindings.
 ///
 /// # Errors
-/// When the grammar does not fit the parser.
+/// When the grammar and the parser have incompatible versions.
 pub(super) fn read(pieces: Vec<Piece>, source: &mut Source) -> Result<(), String> {
     read_at(pieces, source, 0)
 }
@@ -69,7 +69,7 @@ fn read_at(pieces: Vec<Piece>, source: &mut Source, depth: usize) -> Result<(), 
         reader.site(site)?;
     }
     if !reader.bindings.step(1) {
-        reader.source.dynamic(1, "the whole source", "it is written so that following its names costs too much");
+        reader.source.dynamic(1, "the whole source", "resolving its names is too expensive");
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ fn parse(pieces: Vec<Piece>, source: &mut Source) -> Result<Vec<Code>, String> {
         let rows = text.trim_end().lines().count().max(1);
         match grammar.parse(&text) {
             Some(tree) => codes.push(Code { text, tree, line, rows, base, optional }),
-            None => source.dynamic(line + 1, &text, "it is written so that reading it costs too much"),
+            None => source.dynamic(line + 1, &text, "parsing it is too expensive"),
         }
         base += length;
     };
@@ -105,7 +105,7 @@ fn parse(pieces: Vec<Piece>, source: &mut Source) -> Result<Vec<Code>, String> {
     Ok(codes)
 }
 
-/// Whether a chunk with these options need not run, and whether it is of another language.
+/// Whether a chunk with these options need not run, and whether its engine is not R.
 fn chunk_options(code: &Code, optional: bool) -> (bool, bool) {
     let call = Cursor::root(code).children().into_iter().next();
     let options = call.map(functions::arguments).unwrap_or_default();
@@ -120,16 +120,16 @@ struct Reader<'t, 's> {
     guards: Guards<'t>,
     /// Calls and `pkg::name`, in the order of the text.
     sites: Vec<Cursor<'t>>,
-    /// Packages that are attached somewhere.
+    /// Packages that are attached anywhere.
     attached: BTreeSet<String>,
-    /// Whether code that was parsed is run somewhere.
+    /// Whether parsed code is run anywhere.
     evaluates: bool,
     depth: usize,
     source: &'s mut Source,
 }
 
 impl<'t> Reader<'t, '_> {
-    /// One walk through code, for all that has to be known before calls can be understood.
+    /// Collects in one walk what has to be known before calls are interpreted.
     fn collect(&mut self, code: &'t Code) {
         let everywhere = 0..usize::MAX;
         let end = code.base + code.text.len();
@@ -159,18 +159,18 @@ impl<'t> Reader<'t, '_> {
             }
             if (at.node.is_error() || at.node.is_missing()) && unread != Some(at.line()) {
                 unread = Some(at.line());
-                // The lines that are there: what is missing may be behind them.
+                // A missing node may be after the last line.
                 let text = code.text.trim_end();
                 let before = text.get(..at.node.start_byte()).unwrap_or(text);
                 let written = &text[before.rfind('\n').map_or(0, |newline| newline + 1)..];
                 let written = written.strip_prefix(&format!("`{CHUNK}`(")).unwrap_or(written);
-                self.source.dynamic(at.line(), written, "R does not read this as code");
+                self.source.dynamic(at.line(), written, "R cannot parse this");
             }
             true
         });
     }
 
-    /// Takes what a call attaches: the functions of packages count by their names alone then.
+    /// Records what a call attaches: unqualified calls of these packages' functions are then recognized.
     fn attaches(&mut self, site: Cursor<'t>) {
         let Some((home, name)) = callee(site).filter(|_| site.kind() == "call") else { return };
         for known in self.known(site, home.as_deref(), &name) {
@@ -183,7 +183,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// The known functions that a call can mean.
+    /// The known functions that a call may refer to.
     fn known(&self, call: Cursor<'t>, home: Option<&str>, name: &str) -> Vec<&'static Function> {
         let mut known: Vec<&'static Function> = functions::named(name).collect();
         if let Some(home) = home {
@@ -191,7 +191,7 @@ impl<'t> Reader<'t, '_> {
             return known;
         }
         let attached = |function: &&Function| function.homes.iter().any(|home| self.attached.contains(*home));
-        // What a package that is attached has comes before R's own.
+        // Functions of an attached package mask R's own.
         let masked = known.iter().any(|one| one.unqualified == Unqualified::Attached && attached(one));
         known.retain(|one| if masked { attached(one) } else { one.unqualified != Unqualified::Attached });
         if !known.is_empty() && self.bindings.is_own(name, call.start()) {
@@ -209,8 +209,11 @@ impl<'t> Reader<'t, '_> {
         }
         let Some((home, name)) = callee(at) else { return Ok(()) };
         let arguments = self.bindings.arguments(at);
-        if home.is_none() && GETS.contains(&name.as_str()) && arguments.iter().any(|one| self.makes_a_path(one)) {
-            self.source.dynamic(at.line(), at.text(), "the name is computed, with its package");
+        if home.is_none()
+            && GETS.contains(&name.as_str())
+            && arguments.iter().any(|one| self.creates_qualified_name(one))
+        {
+            self.source.dynamic(at.line(), at.text(), "the name and its package are computed");
         }
         for known in self.known(at, home.as_deref(), &name) {
             let matched = Matched::new(known.formals, arguments.clone());
@@ -220,7 +223,7 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    /// What a call of a known function does. `by_value`: its arguments were evaluated before (`do.call()`).
+    /// Applies the effect of a call of a known function. `by_value`: its arguments are already evaluated (`do.call()`).
     fn call(
         &mut self,
         at: Cursor<'t>,
@@ -265,7 +268,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind) {
-        let optional = at.code.optional || self.guards.copes(package, at.start());
+        let optional = at.code.optional || self.guards.is_optional(package, at.start());
         self.source.uses(at.line(), package, kind, optional);
     }
 
@@ -283,7 +286,7 @@ impl<'t> Reader<'t, '_> {
         matched: &Matched<'t>,
         quiet: bool,
     ) {
-        // librarian's packages of GitHub: user/package.
+        // librarian's packages on GitHub: user/package.
         let value = if value.operator() == "/" { value.field("rhs").unwrap_or(value) } else { value };
         if kind == UseKind::Loaded && self.is_namespace(value) {
             return;
@@ -295,7 +298,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Whether it is a namespace or an environment, and no package's name.
+    /// Whether it is a namespace or an environment, not a package's name.
     fn is_namespace(&self, value: Cursor<'t>) -> bool {
         let value = self.bindings.value(value).unwrap_or(value);
         value.kind() == "call" && callee(value).is_some_and(|(_, name)| NAMESPACES.contains(&name.as_str()))
@@ -309,7 +312,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// `parse()` and its like: text that is constant is code of this file; other text matters where it is run.
+    /// `parse()` and similar functions: constant text is code of this file; other text matters if it is run.
     fn parsed(&mut self, at: Cursor<'t>, file: Option<Cursor<'t>>, text: Option<Cursor<'t>>) -> Result<(), String> {
         let chunk = callee(at).is_some_and(|(_, name)| name == CHUNK);
         let Some(text) = text else {
@@ -320,7 +323,7 @@ impl<'t> Reader<'t, '_> {
         };
         if let Some(lines) = self.bindings.values(text) {
             if self.depth >= MAX_DEPTH {
-                self.source.dynamic(at.line(), at.text(), "code in strings of code is not read as deep as this");
+                self.source.dynamic(at.line(), at.text(), "code in strings is not read at this depth");
                 return Ok(());
             }
             let mut inside = Source::default();
@@ -353,7 +356,7 @@ impl<'t> Reader<'t, '_> {
         self.bindings.arguments(text).into_iter().next().filter(|_| reads)?.value
     }
 
-    /// `lapply(over, function)`, when the function is a known one.
+    /// `lapply(over, function)`, when the function is known.
     fn applied(&mut self, at: Cursor<'t>, function: Cursor<'t>, over: Cursor<'t>) {
         let Some((home, name)) = function_name(function) else { return };
         if let Some(known) = self.known(at, home.as_deref(), &name).first() {
@@ -377,7 +380,7 @@ impl<'t> Reader<'t, '_> {
         let Some(what) = matched.get("what") else { return Ok(()) };
         let name = if what.kind() == "call" {
             let name = self.bindings.values(what).filter(|names| names.len() == 1).and_then(|mut names| names.pop());
-            if name.is_none() && callee(what).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str())) {
+            if name.is_none() && callee(what).is_some_and(|(_, name)| CREATES_TEXT.contains(&name.as_str())) {
                 self.source.dynamic(at.line(), at.text(), "the function's name is computed");
             }
             name.map(|name| (None, name))
@@ -401,7 +404,7 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    /// An argument of `box::use()`: a package, or a module by its path; either with names in brackets.
+    /// An argument of `box::use()`: a package or the path of a module, optionally with names in brackets.
     fn module(&mut self, at: Cursor<'t>, argument: &Argument<'t>) {
         let Some(mut value) = argument.value else { return };
         if value.kind() == "subset"
@@ -426,7 +429,7 @@ impl<'t> Reader<'t, '_> {
                 parts.reverse();
                 self.follows(at, &parts.join("/"), Reads::Module);
             }
-            _ => self.source.dynamic(at.line(), at.text(), "box knows no module of this form"),
+            _ => self.source.dynamic(at.line(), at.text(), "box has no module of this form"),
         }
     }
 
@@ -441,25 +444,25 @@ impl<'t> Reader<'t, '_> {
             if name.to_ascii_lowercase().ends_with(".r") {
                 self.follows(at, &name, Reads::Script);
             } else {
-                // It may be followed by the version that it must have.
+                // A version requirement may follow.
                 let package = name.split([' ', '(']).next().unwrap_or_default();
                 self.uses(at, package, UseKind::Loaded);
             }
         }
     }
 
-    /// Whether text with `::` in it is made by an argument.
-    fn makes_a_path(&self, argument: &Argument<'t>) -> bool {
+    /// Whether an argument creates text with `::` in it.
+    fn creates_qualified_name(&self, argument: &Argument<'t>) -> bool {
         argument.value.is_some_and(|value| {
             value.kind() == "call"
                 && self.bindings.step(1)
-                && callee(value).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str()))
+                && callee(value).is_some_and(|(_, name)| CREATES_TEXT.contains(&name.as_str()))
                 && value.text().contains("::")
         })
     }
 }
 
-/// What a formal argument has; all of `...`.
+/// The values of a formal argument; all of `...`.
 fn values_of<'t>(matched: &Matched<'t>, argument: &str) -> Vec<Cursor<'t>> {
     if argument == "..." {
         matched.dots.iter().filter_map(|one| one.value).collect()

@@ -6,7 +6,7 @@ fn read(kind: Kind, text: &str) -> Source {
     Source::parse(kind, text.as_bytes()).expect("a source")
 }
 
-/// `line:package` of a script, `?` behind what is optional.
+/// `line:package` of a script, with `?` after optional ones.
 fn uses(text: &str) -> Vec<String> {
     shown(&read(Kind::Script, text))
 }
@@ -16,14 +16,14 @@ fn shown(source: &Source) -> Vec<String> {
     source.uses.iter().map(show).collect()
 }
 
-/// The names alone, of a script that holds nothing dynamic.
+/// The package names of a script without anything dynamic.
 fn names(text: &str) -> Vec<String> {
     let source = read(Kind::Script, text);
     assert_eq!(source.dynamic, [], "{text}");
     source.uses.into_iter().map(|one| one.package).collect()
 }
 
-/// Names of a script with the way they are used.
+/// Package names of a script with their kind of use.
 fn hows(text: &str) -> Vec<(String, UseKind)> {
     read(Kind::Script, text).uses.into_iter().map(|one| (one.package, one.kind)).collect()
 }
@@ -545,5 +545,36 @@ fn what_is_made_to_be_costly_is_bounded() {
         ["`r ".repeat(n), "```{r}\n".repeat(n), "---\n".to_owned() + &"- ".repeat(n) + "\n---\n", "> ".repeat(n)]
     {
         Source::parse(Kind::Document, text.as_bytes()).expect("read");
+    }
+}
+
+#[test]
+fn the_worked_examples_of_the_module_are_right() {
+    let computed = |text: &str| assert_eq!((uses(text).len(), dynamic(text)), (0, vec![1]), "{text}");
+    assert_eq!(names("library(dplyr)"), ["dplyr"]);
+    computed("requireNamespace(dplyr)");
+    computed("library(p, character.only = TRUE)");
+    none_uses(&["get('f')"]);
+    computed("get(paste0('dplyr::', f))");
+
+    assert_eq!(names("p <- 'dplyr'; library(p, character.only = TRUE)"), ["dplyr"]);
+    assert_eq!(names("for (p in c('dplyr', 'tidyr')) library(p, character.only = TRUE)"), ["dplyr", "tidyr"]);
+    assert_eq!(names("lapply(c('dplyr', 'tidyr'), requireNamespace)"), ["dplyr", "tidyr"]);
+    computed("p <- 'dplyr'; if (x) p <- 'tidyr'; library(p, character.only = TRUE)");
+    assert_eq!(follows("source(file.path(Sys.getenv('LAMBDA_TASK_ROOT'), 'a.R'))"), ["/var/task/a.R"]);
+
+    for (text, optional) in [
+        ("if (requireNamespace('xml2')) xml2::read_xml(f)", true),
+        ("requireNamespace('xml2') && xml2::read_xml(f)", true),
+        ("if (!requireNamespace('xml2')) stop('install xml2')", false),
+        ("has <- requireNamespace('xml2'); if (has) xml2::read_xml(f)", true),
+        ("tryCatch(xml2::read_xml(f), error = function(e) NULL)", true),
+        ("tryCatch(xml2::read_xml(f), error = function(e) stop(e))", false),
+        ("if (FALSE) library(xml2)", true),
+        ("f <- function(x) {\n  if (!requireNamespace('xml2')) return(NULL)\n  xml2::read_xml(x)\n}", true),
+    ] {
+        let source = read(Kind::Script, text);
+        assert!(!source.uses.is_empty() && source.dynamic.is_empty(), "{text}: {source:?}");
+        assert!(source.uses.iter().all(|one| one.package == "xml2" && one.optional == optional), "{text}: {source:?}");
     }
 }

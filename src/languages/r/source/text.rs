@@ -1,9 +1,9 @@
-//! Text of R sources: its encoding, its strings, and what a package can be called.
+//! Text of R sources: encoding, string escapes, and valid package names.
 
 use std::borrow::Cow;
 
-/// The text in UTF-8 without a byte order mark, its lines ended by `\n` alone, as R's `readLines()` takes them. What is
-/// not UTF-8 is taken for Latin-1 (as Windows has it): every byte is a character there, and R's own syntax is ASCII.
+/// The text in UTF-8 without a byte order mark, its lines ended by `\n` alone, as R's `readLines()` reads them. Text that
+/// is not UTF-8 is read as Windows-1252: every byte is a character there, and R's own syntax is ASCII.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = match std::str::from_utf8(bytes) {
@@ -13,8 +13,8 @@ pub(super) fn decode(bytes: &[u8]) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.into_owned() }
 }
 
-/// Whether a package can have this name: ASCII letters, digits and dots, at least two of them, a letter first and no dot
-/// last (Writing R Extensions, 1.1.1; `.standard_regexps()$valid_package_name`).
+/// Whether this is a valid package name: at least two ASCII letters, digits and dots, beginning with a letter and not ending
+/// with a dot (Writing R Extensions, 1.1.1; `.standard_regexps()$valid_package_name`).
 pub(super) fn is_package(name: &str) -> bool {
     let bytes = name.as_bytes();
     bytes.len() >= 2
@@ -23,7 +23,7 @@ pub(super) fn is_package(name: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.')
 }
 
-/// What the inside of a quoted string or of a backquoted name stands for (`?Quotes`).
+/// The value of the text inside a quoted string or a backquoted name (`?Quotes`).
 pub(super) fn unescaped(written: &str) -> String {
     if !written.contains('\\') {
         return written.to_owned();

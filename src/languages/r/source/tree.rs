@@ -1,4 +1,4 @@
-//! Parsed code: tree-sitter's trees with bounds, and places in them.
+//! Parsed code: tree-sitter's trees, with bounds on the cost of parsing, and cursors in them.
 
 use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
@@ -7,15 +7,15 @@ use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
 use super::text::unescaped;
 
-/// The parser is handed the text in parts of this length, so that what it reads again can be counted.
+/// The parser receives the text in parts of this length, so that repeated reading can be counted.
 const PART: usize = 4096;
 
-/// UseKind often the parser may read the text. It reads real code once or twice; strings that are not closed make it read
-/// everything that follows, for each of them.
+/// How often the parser may read the text. It reads real code once or twice; for each unterminated string it reads
+/// everything that follows.
 const READINGS: usize = 16;
 
-/// UseKind many bytes of text at least there must be for a step of the parser (a hundred of its operations). Real code has
-/// more than 40, a vector of single digits 14.
+/// The minimum number of bytes per step of the parser (a hundred of its operations). Real code has more than 40, a vector
+/// of single digits 14.
 const BYTES_A_STEP: usize = 8;
 
 /// The grammar, ready to parse.
@@ -23,15 +23,15 @@ pub(super) struct Grammar(Parser);
 
 impl Grammar {
     /// # Errors
-    /// When the grammar and the parser are not of one version, which no input can bring about.
+    /// When the grammar and the parser have incompatible versions, which does not depend on the input.
     pub(super) fn new() -> Result<Self, String> {
         let mut parser = Parser::new();
         parser.set_language(&tree_sitter_r::LANGUAGE.into()).map_err(|error| error.to_string())?;
         Ok(Self(parser))
     }
 
-    /// The tree of a text; `None` when it is made so that parsing it costs too much. Costs are counted, not timed, so
-    /// the answer is the same everywhere.
+    /// The tree of a text; `None` when parsing it is too expensive. The cost is counted, not timed, so the result is
+    /// deterministic.
     pub(super) fn parse(&mut self, text: &str) -> Option<Tree> {
         let bytes = text.as_bytes();
         let left = Cell::new(READINGS * bytes.len() + 16 * PART);
@@ -39,7 +39,7 @@ impl Grammar {
         let mut read = |at: usize, _| {
             let part = &bytes[at.min(bytes.len())..(at + PART).min(bytes.len())];
             left.set(left.get().saturating_sub(part.len()));
-            // At the bound the text ends, so that a scan through the rest of it does too; the next step is the last.
+            // At the limit the text ends, which also ends a scan through the rest of it; the next step is the last.
             if left.get() == 0 { &[] } else { part }
         };
         let mut progress = |_: &ParseState| {
@@ -55,21 +55,21 @@ impl Grammar {
     }
 }
 
-/// Code that was parsed.
+/// Parsed code.
 pub(super) struct Code {
     pub(super) text: String,
     pub(super) tree: Tree,
-    /// Lines of the file before it.
+    /// The number of lines of the file before it.
     pub(super) line: usize,
-    /// UseKind many lines it has.
+    /// The number of its lines.
     pub(super) rows: usize,
-    /// Bytes of code before it: places in all code of a file have numbers of their own.
+    /// The bytes of code before it: positions are unique in all code of a file.
     pub(super) base: usize,
     /// Whether it need not run.
     pub(super) optional: bool,
 }
 
-/// A node of code that was parsed.
+/// A node of parsed code.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'t> {
     pub(super) code: &'t Code,
@@ -91,11 +91,11 @@ impl<'t> Cursor<'t> {
 
     /// The line in the file, from 1.
     pub(super) fn line(self) -> usize {
-        // What the grammar misses can be behind the last line.
+        // A missing node can be after the last line.
         self.code.line + self.node.start_position().row.min(self.code.rows - 1) + 1
     }
 
-    /// Where it stands in all code of the file.
+    /// Its range in all code of the file.
     pub(super) fn range(self) -> Range<usize> {
         let range = self.node.byte_range();
         self.code.base + range.start..self.code.base + range.end
@@ -114,12 +114,12 @@ impl<'t> Cursor<'t> {
         self.node.named_children(&mut cursor).map(|node| Self { node, ..self }).collect()
     }
 
-    /// The operator of a unary or binary one.
+    /// The operator of a unary or binary expression.
     pub(super) fn operator(self) -> &'t str {
         self.field("operator").map(Self::text).unwrap_or_default()
     }
 
-    /// What it is without the parentheses around it.
+    /// The expression without enclosing parentheses.
     pub(super) fn unwrapped(mut self) -> Self {
         while self.kind() == "parenthesized_expression"
             && let Some(inside) = self.field("body")
@@ -129,7 +129,7 @@ impl<'t> Cursor<'t> {
         self
     }
 
-    /// The name that an identifier is, without backquotes.
+    /// The name of an identifier, without backquotes.
     pub(super) fn name(self) -> Option<String> {
         let written = self.text();
         match self.kind() {
@@ -142,7 +142,7 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// What a string stands for.
+    /// The value of a string literal.
     pub(super) fn string(self) -> Option<String> {
         if self.kind() != "string" {
             return None;
@@ -152,16 +152,16 @@ impl<'t> Cursor<'t> {
         Some(if raw { inside.to_owned() } else { unescaped(inside) })
     }
 
-    /// A name, or a string in its place.
+    /// A name, or a string used as one.
     pub(super) fn name_or_string(self) -> Option<String> {
         self.name().or_else(|| self.string())
     }
 
-    /// The nodes of a part of the code in the order of the text, itself first, each with its depth; without recursion,
-    /// for code can nest as deep as it likes. `enter` says whether to go into a node.
+    /// Visits the nodes below this one in source order, itself first, each with its depth; `enter` returns whether to visit
+    /// a node's children. Not recursive, because the nesting of code is not bounded.
     pub(super) fn walk(self, mut enter: impl FnMut(Self, usize) -> bool) {
         let mut cursor = self.node.walk();
-        // The cursor would count its depth anew each time.
+        // The tree cursor would recompute its depth each time.
         let mut depth = 0;
         loop {
             let inside = enter(Self { node: cursor.node(), ..self }, depth);
