@@ -136,7 +136,7 @@ impl Input<'_> {
         let fixed: Vec<String> = fixed.iter().map(|group| group.name.clone()).collect();
         let layers = match self.lock {
             Some(lock) => {
-                let items = Items { items: &items, keys: self.keys, capacity, fixed: &fixed };
+                let items = Items { sizes: &items, keys: self.keys, capacity, fixed: &fixed };
                 lock.assign(items, &assignment.bins)
             }
             None => by_size(&assignment, &items, &fixed, "layer"),
@@ -159,7 +159,7 @@ impl Input<'_> {
             division.optimal &= assignment.optimal;
             let layers = match self.lock.map(|lock| lock.of_group(name)) {
                 Some(lock) => {
-                    let items = Items { items: &own, keys: &own_keys, capacity: self.capacity, fixed: &[] };
+                    let items = Items { sizes: &own, keys: &own_keys, capacity: self.capacity, fixed: &[] };
                     lock.assign(items, &assignment.bins)
                 }
                 None => by_size(&assignment, &own, &[], name),

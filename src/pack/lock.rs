@@ -78,7 +78,7 @@ pub(super) struct ItemKey {
 #[derive(Clone, Copy)]
 pub(super) struct Items<'a> {
     /// Their sizes. One with a pin has to be in the layer of that position in `fixed`.
-    pub(super) items: &'a [Item],
+    pub(super) sizes: &'a [Item],
     /// The key of each.
     pub(super) keys: &'a [ItemKey],
     /// What one layer holds at most.
@@ -168,8 +168,8 @@ impl Lock {
         self.name(&[], bins.collect(), items.keys)
     }
 
-    /// The layers that can stay as they are: all their units have the digest of the lock, and no pin says otherwise.
-    fn unchanged_layers(&self, Items { items, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
+    /// The layers that can stay as they are: all their units have the digest of the lock, and they agree with the pins.
+    fn unchanged_layers(&self, Items { sizes: items, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
         let positions: BTreeMap<&str, usize> =
             keys.iter().enumerate().map(|(position, key)| (key.name.as_str(), position)).collect();
         let same = |(name, digest): (&String, &String)| {
@@ -195,7 +195,7 @@ impl Lock {
     /// Packs the items that are in no unchanged layer into `changed` other layers; `None` when they do not fit.
     fn pack_rest<'a>(
         &self,
-        Items { items, keys, capacity, fixed }: Items<'a>,
+        Items { sizes: items, keys, capacity, fixed }: Items<'a>,
         unchanged: &[&UnchangedLayer],
         changed: usize,
     ) -> Option<Vec<ChangedLayer<'a>>> {
@@ -351,7 +351,7 @@ mod tests {
     fn assigned(lock: &Lock, sizes: &[(&str, u64)]) -> Vec<(String, Vec<String>)> {
         let (items, keys) = keyed(sizes);
         let fewest = pack_bins(&items, CAPACITY);
-        let items = Items { items: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
         let layers = lock.assign(items, &fewest.bins);
         assert_eq!(layers.len(), fewest.bins.len(), "as few layers as without a lock");
         let names = |items: Vec<usize>| items.into_iter().map(|item| keys[item].name.clone()).collect();
@@ -398,7 +398,7 @@ mod tests {
         let before = lock(&[("r", &[("a", 60), ("b", 30)]), ("two", &[("c", 60), ("d", 30)])]);
         let (mut sizes, keys) = keyed(&[("a", 60), ("b", 30), ("c", 60), ("d", 30)]);
         let assign = |sizes: &[Item]| {
-            let items = Items { items: sizes, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+            let items = Items { sizes, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
             before.assign(items, &pack_bins(sizes, CAPACITY).bins)
         };
         // c is pinned to a layer called r: the other two change places, and no layer is unchanged.

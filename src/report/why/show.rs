@@ -228,10 +228,10 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
         text += &format!(" {} zipped of that are their own.", size(own.size.zipped_bytes));
     }
     let layers = plural(dropped.layers_then, "layer", "layers");
-    text += &match dropped.layers_then.cmp(&dropped.layers) {
-        std::cmp::Ordering::Less => format!(" There would be {layers} instead of {}", dropped.layers),
-        std::cmp::Ordering::Equal => format!(" There would still be {layers}"),
-        std::cmp::Ordering::Greater => format!(" There would be {layers} instead of {}", dropped.layers),
+    text += &if dropped.layers_then == dropped.layers {
+        format!(" There would still be {layers}")
+    } else {
+        format!(" There would be {layers} instead of {}", dropped.layers)
     };
     text += if dropped.fits_then { "." } else { ", which would not fit." };
 
