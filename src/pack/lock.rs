@@ -168,8 +168,8 @@ impl Lock {
         self.name(&[], bins.collect(), items.keys)
     }
 
-    /// The layers that can stay as they are: all their units have the digest of the lock, and no pin says otherwise.
-    fn unchanged_layers(&self, Items { sizes, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
+    /// The layers that can stay as they are: all their units have the digest of the lock, and they agree with the pins.
+    fn unchanged_layers(&self, Items { sizes: items, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
         let positions: BTreeMap<&str, usize> =
             keys.iter().enumerate().map(|(position, key)| (key.name.as_str(), position)).collect();
         let same = |(name, digest): (&String, &String)| {
@@ -178,11 +178,11 @@ impl Lock {
         let agrees_with_pins =
             |layer: &LockedLayer, content: &[usize]| match fixed.iter().position(|name| *name == layer.name) {
                 // It has every item that is pinned to it, and none that is pinned to another.
-                Some(own) => (0..sizes.len()).all(|item| match sizes[item].pin {
+                Some(own) => (0..items.len()).all(|item| match items[item].pin {
                     Some(pin) => (pin == own) == content.contains(&item),
                     None => true,
                 }),
-                None => content.iter().all(|item| sizes[*item].pin.is_none()),
+                None => content.iter().all(|item| items[*item].pin.is_none()),
             };
         let unchanged = |(locked, layer): (usize, &LockedLayer)| {
             let content: Vec<usize> = layer.units.iter().map(same).collect::<Option<_>>()?;
@@ -195,12 +195,12 @@ impl Lock {
     /// Packs the items that are in no unchanged layer into `changed` other layers; `None` when they do not fit.
     fn pack_rest<'a>(
         &self,
-        Items { sizes, keys, capacity, fixed }: Items<'a>,
+        Items { sizes: items, keys, capacity, fixed }: Items<'a>,
         unchanged: &[&UnchangedLayer],
         changed: usize,
     ) -> Option<Vec<ChangedLayer<'a>>> {
         let placed: BTreeSet<usize> = unchanged.iter().flat_map(|layer| layer.items.iter().copied()).collect();
-        let rest: Vec<usize> = (0..sizes.len()).filter(|item| !placed.contains(item)).collect();
+        let rest: Vec<usize> = (0..items.len()).filter(|item| !placed.contains(item)).collect();
         if changed == 0 {
             return rest.is_empty().then(Vec::new);
         }
@@ -209,8 +209,8 @@ impl Lock {
         let pins: Vec<usize> = (0..fixed.len()).filter(|pin| !is_unchanged(&fixed[*pin])).collect();
         let locked = self.layer.iter().filter(|layer| !is_unchanged(&layer.name) && !fixed.contains(&layer.name));
         let locked: Vec<&LockedLayer> = locked.collect();
-        let bin_of_pin = |item: usize| pins.iter().position(|pin| Some(*pin) == sizes[item].pin);
-        let pinned: Vec<Item> = rest.iter().map(|item| Item { pin: bin_of_pin(*item), ..sizes[*item] }).collect();
+        let bin_of_pin = |item: usize| pins.iter().position(|pin| Some(*pin) == items[item].pin);
+        let pinned: Vec<Item> = rest.iter().map(|item| Item { pin: bin_of_pin(*item), ..items[*item] }).collect();
         // First with every item in the bin of its layer of the lock, so that only new ones have to be placed.
         let in_place = pinned.iter().zip(&rest).map(|(item, position)| {
             let name = &keys[*position].name;

@@ -17,7 +17,7 @@ use crate::languages::handlers::Handlers;
 use crate::tree::{Tree, scan_directory};
 
 impl<'a> Analysis<'a> {
-    /// The tree at `root` after arranging, bundling and dropping as the settings say, with what is kept of it.
+    /// The tree at `root` after arranging, bundling and dropping under these settings, with what is kept of it.
     ///
     /// # Errors
     /// When the tree, a handler or a library of the build host cannot be read, or a target of `--drop` or `--keep` is not

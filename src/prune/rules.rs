@@ -376,15 +376,15 @@ mod tests {
 
     #[test]
     fn a_rule_without_reasons_or_that_fails_its_examples_is_refused() {
-        for (from, to, says) in [
+        for (from, to, expected) in [
             ("unused at run time", "", "why_safe"),
             ("stats/notes/a", "stats/R/a", "its own example"),
             ("notes/R/notes.rdb", "a/notes/b", "examples of what it keeps"),
             ("level", "leevl", "leevl"),
             ("**/*.note", "[", "rule X1"),
         ] {
-            let error = load(&RULE.replace(from, to)).expect_err(says).to_string();
-            assert!(error.contains(says), "{says}: {error}");
+            let error = load(&RULE.replace(from, to)).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     }
 }

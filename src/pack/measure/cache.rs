@@ -68,8 +68,8 @@ impl Cache {
         let mut file = File::open(self.path(key)).ok()?;
         let mut header = [0; HEADER];
         file.read_exact(&mut header).ok()?;
-        let (facts, says) = header.split_at(FACTS);
-        if blake3::hash(facts).as_bytes() != says || !facts.starts_with(MAGIC) {
+        let (facts, checksum) = header.split_at(FACTS);
+        if blake3::hash(facts).as_bytes() != checksum || !facts.starts_with(MAGIC) {
             return None;
         }
         let word = |at: usize| facts[at..at + 8].try_into().map(u64::from_le_bytes).ok();

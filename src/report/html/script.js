@@ -94,8 +94,8 @@
   }
 
   /**
-   * Everything that can be reached from a thing, step by step. Files that a package or R reads of its own do not count as a
-   * step: what such a file needs, the package needs.
+   * Everything that can be reached from a thing, step by step. Files that a package or R reads of its own are not a step:
+   * what such a file needs, the package needs.
    */
   function reach(start, edges) {
     const seen = new Map([[start, null]]);
@@ -148,7 +148,7 @@
 
   // ---- State: the map shown, the box that fills it, and the selected box --------------------------------------------
 
-  /** The box to begin with: where there is only one layer or rule, what is in it. */
+  /** The box to show first: the only layer or rule, if there is just one. */
   function topOf(map) {
     let top = 0;
     while (map.end[top] > top + 1 && map.end[top + 1] === map.end[top] && !isFile(map, top + 1)) top += 1;
@@ -175,7 +175,7 @@
 
   const goToBox = (map, box) => show(map, box, thingOf(map, box) ?? null);
 
-  /** Shows a thing: its box, when it has one, and who needs what. */
+  /** Shows a thing: its box, if it has one, and its dependencies. */
   function go(thing) {
     const box = boxOf.get(thing);
     if (box) show(box[0], box[1], thing);
@@ -205,7 +205,7 @@
     return true;
   }
 
-  // ---- The drawing --------------------------------------------------------------------------------------------------
+  // ---- Drawing ------------------------------------------------------------------------------------------------------
 
   const canvas = $('canvas');
   const pen = canvas.getContext('2d');
@@ -220,7 +220,7 @@
   let placed = { x: 0, y: 0, w: 1, h: 1 };
   let frame = 0;
 
-  /** The part of a box that the boxes in it have: below the strip with its name. The root has no strip. */
+  /** The part of a box for its content: below the strip with its name. The root has no strip. */
   const inner = (rect, i) => {
     const strip = i > 0 && rect.w >= NAMED[0] && rect.h >= NAMED[1] ? STRIP : GAP;
     return {
@@ -258,14 +258,14 @@
   }
   const rootRect = () => rootAt(state.map, placed, state.zoom);
 
-  /** Where any box is at this moment. */
+  /** The current rectangle of any box. */
   function rectOf(i) {
     const line = [];
     for (let at = i; at > 0; at = state.map.parent[at]) line.unshift(at);
     return line.reduce((rect, at) => placeIn(state.map, inner(rect, state.map.parent[at]), at), rootRect());
   }
 
-  /** Where a box is put when it is zoomed to: both sides grow alike, or nearly, so what is in it keeps its shape. */
+  /** The rectangle of a box that is zoomed to: both sides grow about equally, so that its content keeps its shape. */
   function fitted(map, i) {
     if (i <= topOf(map)) return { x: 0, y: 0, ...sides };
     let ratio = 1.5;
@@ -311,7 +311,7 @@
     }
   }
 
-  /** The colours of the page: the legend has those of the kinds. */
+  /** The colours of the page; those of the kinds are taken from the legend. */
   function readColours() {
     const of = (target, property) => getComputedStyle(target)[property];
     colours = {
@@ -383,7 +383,7 @@
 
   const fileLabel = (map, i) => map.name[i].slice(map.name[i].lastIndexOf('/', map.name[i].length - 2) + 1);
 
-  /** Writes a name into a box, shortened to what has room, with its size beside it (in a strip) or below it. */
+  /** Writes a name into a box, shortened to fit, with its size beside it (in a strip) or below it. */
   function label(text, rect, figure, strip) {
     // Only the visible part of the box.
     const x = Math.max(rect.x, 0) + 5;
@@ -411,7 +411,7 @@
     }
   }
 
-  /** The boxes under a point, from the root to the innermost that can be told from its neighbours. */
+  /** The boxes under a point, from the root to the innermost that is large enough to distinguish. */
   function boxesAt(x, y) {
     const { map } = state;
     const line = [];
@@ -434,7 +434,7 @@
     }
   }
 
-  /** The box that a click on a point is for: the next one inwards, or one beside the box that is zoomed to. */
+  /** The box that a click on a point selects: the next one inwards, or one beside the box that is zoomed to. */
   function targetAt(x, y) {
     const { map, zoom } = state;
     const line = boxesAt(x, y);
@@ -443,7 +443,7 @@
     return line[Math.min(depth, line.length - 1)];
   }
 
-  // ---- Mouse and keys on the map ------------------------------------------------------------------------------------
+  // ---- Mouse and keyboard on the map --------------------------------------------------------------------------------
 
   const point = (event) => {
     const { left, top } = canvas.getBoundingClientRect();
@@ -514,7 +514,7 @@
     }
   }
 
-  /** The box beside the one that has the focus, in a direction: the nearest, and rather one that is straight ahead. */
+  /** The nearest box in a direction from the focused one, preferring one straight ahead. */
   function neighbour(dx, dy) {
     const { map, zoom, focus } = state;
     if (focus < 0) return zoom + 1;
@@ -543,7 +543,7 @@
     return best;
   }
 
-  // ---- The details beside the map -----------------------------------------------------------------------------------
+  // ---- Details beside the map ---------------------------------------------------------------------------------------
 
   function renderCrumbs() {
     const { map, zoom } = state;
@@ -605,7 +605,7 @@
     return map.depth[i] === depth ? i : -1;
   }
 
-  /** What else there is of a unit: in other layers, or pruned. */
+  /** The other parts of a unit: in other layers, or pruned. */
   function renderElsewhere(list, unit, here, box) {
     for (const map of [maps.kept, maps.pruned]) {
       const boxes = Object.keys(map.groups)
@@ -700,7 +700,7 @@
     return list;
   }
 
-  /** Adds rows to a list, and a button that shows more when there are many. */
+  /** Adds rows to a list, with a button that shows more if there are many. */
   function shorten(list, rows, count, make) {
     const add = (from, to) => list.append(...rows.slice(from, to).map(make));
     add(0, count);
@@ -725,7 +725,7 @@
     });
   }
 
-  /** What is in a box, the largest first: the map for those who cannot see it. */
+  /** The content of a box, the largest first: an alternative to the map for screen readers. */
   function renderContents(box) {
     const target = $('contents');
     target.replaceChildren();
@@ -770,7 +770,7 @@
 
   // ---- Find ---------------------------------------------------------------------------------------------------------
 
-  /** What can be found: groups and files of both maps, then what only needs or is needed. */
+  /** What can be found: groups and files of both maps, then what is only in dependencies. */
   const findable = [];
   for (const map of [maps.kept, maps.pruned]) {
     for (let i = 1; i < map.count; i++) {
@@ -932,7 +932,7 @@
     $('finding-text').addEventListener('input', filter);
   }
 
-  /** What a name in a table stands for, when the page knows it. */
+  /** The thing that a name in a table stands for, if the page knows it. */
   function meant(name) {
     const text = name.textContent;
     if (name.dataset.go !== undefined) return name.dataset.go;
