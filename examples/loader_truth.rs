@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use layerfit::languages::{self, ALL};
-use layerfit::resolve::{Process, View, environment};
+use layerfit::resolve::{LoaderView, Process, environment};
 use layerfit::runtime::{Image, RuntimeProfile};
 use layerfit::tree::{read_objects, scan_directory};
 
@@ -40,7 +40,7 @@ fn compare(root: &Path) -> ExitCode {
     let (objects, _) = read_objects(&tree);
     let image = Image::new(&profile);
     let (packages, _) = languages::find(&tree);
-    let view = View::new(&tree, &objects, &image);
+    let view = LoaderView::new(&tree, &objects, &image);
 
     let mut environments = vec![("other programs", environment(&view, &[]))];
     for language in ALL {

@@ -411,7 +411,7 @@ def kept_and_pruned_are_switched(proof, browser):
     rules = {f"{rule['rule']} {rule['name']}" for rule in proof.report["pruned"] if rule["files"]}
     require_same(set(browser.texts("#contents li button")), rules, "rules in the map")
     browser.click("#contents li button")
-    require(["Safe, because: ", "Breaks: "] == browser.texts("#why b")[1:], "the reasons of a rule")
+    require(["Why it is safe: ", "Breaks: "] == browser.texts("#why b")[1:], "the reasons of a rule")
     browser.shot("pruned")
     browser.click("#show-kept")
     require_same(browser.crumbs()[0], "Kept", "back")

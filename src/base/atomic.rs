@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Atomic writes: a file is written completely or not at all.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use crate::base::error::{Error, Result};
 
-/// Writes a file in the place of what is there: beside it first, then by renaming (rename(2)), so that whoever reads sees the
-/// old one or the new one.
+/// Replaces a file: writes a temporary file next to it, then renames that (rename(2)), so that a reader sees the old content
+/// or the new content.
 ///
 /// # Errors
-/// When it cannot be written; what was there is then as it was.
+/// When it cannot be written; the old file is then unchanged.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {

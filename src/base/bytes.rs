@@ -1,6 +1,6 @@
-//! Bytes, and numbers of things, as people read them.
+//! Byte counts and counts of things, formatted for people.
 
-/// A number of bytes with its unit: B, KiB, MiB or GiB, with two digits after the point.
+/// A byte count with its unit: B, KiB, MiB or GiB, with two decimals.
 pub fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two decimals of a number that is printed")]
     let (value, unit) = match bytes {
@@ -12,12 +12,12 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.2} {unit}")
 }
 
-/// A number of things: `1 file`, `3 files`.
+/// A count with its noun: `1 file`, `3 files`.
 pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Reads a number of bytes: `52428800`, `50MiB`. MB means MiB here, as in Lambda's quotas: AWS's "50 MB" are 52,428,800 bytes.
+/// Parses a byte count: `52428800`, `50MiB`. MB means MiB here, as in Lambda's quotas: AWS's "50 MB" is 52,428,800 bytes.
 pub(crate) fn parse(text: &str) -> std::result::Result<u64, String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

@@ -15,7 +15,7 @@ pub struct CheckPage {
     pub code: Code,
     /// Its short name.
     pub name: String,
-    /// How bad it is, as a rule.
+    /// Its default severity.
     pub severity: Severity,
     /// What is wrong.
     pub what: String,

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::path::{TreePath, printable};
 
-/// How bad a finding is. Only `Error` makes a run exit with 1.
+/// The severity of a finding. Only `Error` makes a run exit with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The layers would not fit, load or run.
     Error,
-    /// Something that is likely not meant, or fails for some uses.
+    /// Something that is probably unintended, or fails in some uses.
     Warning,
     /// Worth knowing; nothing to do.
     Info,
@@ -54,19 +54,19 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A chain of links that ends nowhere because it runs in a circle.
+    /// A chain of links that is a loop.
     LinkLoop = "S101",
     /// A link to something that is not in the tree.
     DanglingLink = "S102",
     /// A link that points out of `/opt`.
     LinkLeavesRoot = "S103",
-    /// A FIFO, socket or device, which no layer can hold.
+    /// A FIFO, socket or device, which a layer cannot contain.
     SpecialFile = "S104",
     /// A file or directory that cannot be read.
     Unreadable = "S105",
     /// A name that is not UTF-8.
     NameNotUtf8 = "S106",
-    /// One file under several names, which a zip can only copy.
+    /// One file under several names, which a zip stores as copies.
     HardLinks = "S107",
     /// Nothing at all in the tree.
     EmptyTree = "S108",
@@ -78,65 +78,65 @@ codes! {
     MissingLibrary = "L201",
     /// A program interpreter that the image does not have.
     MissingInterpreter = "L202",
-    /// A library that the facts about the image do not vouch for.
+    /// A library that the image may not have.
     UncertainLibrary = "L203",
     /// A symbol version that the loaded library does not define.
     VersionTooNew = "L204",
-    /// A symbol that nothing loaded defines.
+    /// A symbol that no loaded library defines.
     UndefinedSymbol = "L205",
     /// Libraries that nothing loads.
     UnloadedLibraries = "L206",
-    /// A part of one build of glibc beside another.
+    /// A part of one build of glibc used with another build.
     PrivateVersion = "L207",
     /// A library without symbol versions where some are needed.
     NoVersionInformation = "L208",
-    /// A library that was taken from the build host.
+    /// A library that was copied from the build host.
     Bundled = "L209",
-    /// Files for another machine than the rest, or than was said.
+    /// Files for a different machine than the rest, or than `--arch`.
     WrongMachine = "L301",
-    /// A script whose interpreter is nowhere.
+    /// A script whose interpreter is missing.
     ScriptInterpreterMissing = "C101",
-    /// A command that a script runs and that is nowhere.
+    /// A command that a script runs and that is missing.
     CommandMissing = "C102",
-    /// The `which` that R runs, and that is nowhere.
+    /// The `which` that R runs is missing.
     WhichMissing = "C103",
-    /// What a script runs that reading cannot tell.
+    /// A script whose commands cannot all be determined.
     NotFollowed = "C104",
     /// A bootstrap or an extension that the kernel would not start.
     DoesNotStart = "C105",
-    /// R without a bootstrap that would start it.
+    /// R without a bootstrap to start it.
     NoBootstrap = "C106",
     /// A DESCRIPTION that does not describe an installed package.
     DamagedDescription = "R101",
-    /// A package that an installed one needs is not there.
+    /// A package that an installed one needs is missing.
     MissingPackage = "R102",
-    /// A package is there, but older than needed.
+    /// A package is older than required.
     PackageTooOld = "R103",
     /// The same package in two libraries.
     DuplicatePackage = "R104",
-    /// A package that was built for another R.
+    /// A package that was built for a different R.
     BuiltForAnotherR = "R105",
-    /// R was built to run from another place.
+    /// R was configured for a different path.
     HomeElsewhere = "R106",
-    /// A library that R does not look in.
+    /// A library that R does not search.
     LibraryNotSearched = "R107",
-    /// A package that a handler uses is not there.
+    /// A package that a handler uses is missing.
     HandlerPackageMissing = "R108",
-    /// What a handler uses that reading cannot tell.
+    /// A handler whose packages cannot all be determined.
     HandlerNotFollowed = "R109",
-    /// Packages that are dropped and that kept ones suggest.
+    /// Dropped packages that kept ones suggest.
     SuggestedAndDropped = "R110",
     /// A rule would have dropped something that is needed.
     RuleHeldBack = "P101",
     /// A rule matched nothing.
     RuleMatchedNothing = "P102",
-    /// A unit that is in another layer than it was meant for.
+    /// A unit that is not in the layer it was assigned to.
     NotInItsLayer = "P103",
-    /// What `--drop` takes is needed by something that is kept.
+    /// Something that `--drop` removes is needed by something that is kept.
     DroppedThoughNeeded = "P104",
-    /// Rules would have dropped what a run opened.
+    /// Rules would have dropped files that a recorded run opened.
     OpenedInRun = "P105",
-    /// Something is ignored that is not there.
+    /// An ignored finding does not occur.
     UnusedIgnore = "P106",
     /// A layer's zip is over the limit.
     LayerTooLarge = "F101",
@@ -144,69 +144,69 @@ codes! {
     UnzippedTooLarge = "F102",
     /// More layers than a function can have.
     TooManyLayers = "F103",
-    /// One file that fits no layer.
+    /// One file that does not fit in any layer.
     FileTooLarge = "F104",
     /// More entries than a zip can have.
     TooManyEntries = "F105",
-    /// The layers fit, and less room is left than there is to be.
+    /// The layers fit, but with less headroom than requested.
     LittleHeadroom = "F106",
-    /// Something weighs more than its budget.
+    /// Something is larger than its budget.
     OverBudget = "B101",
-    /// Something weighs more than in the baseline.
+    /// Something is larger than in the baseline.
     Grew = "B102",
-    /// A budget of something that is not there.
+    /// A budget that matches nothing.
     UnmatchedBudget = "B103",
-    /// The layers weigh less than the baseline file says.
+    /// The layers are smaller than in the baseline.
     CanShrink = "B104",
-    /// An ELF file that is packed with its debug data.
+    /// An ELF file that is packed with debug data.
     NotStripped = "T101",
-    /// An R database that is packed as it is.
+    /// An R database that is packed unchanged.
     NotRepacked = "T102",
-    /// A package that is packed into another library than it is in.
+    /// A package that is packed into a different library.
     Relocated = "T103",
-    /// R's environment file is packed with other libraries.
+    /// R's environment file is packed with changed libraries.
     RenvironChanged = "T104",
-    /// A zip that cannot be read as Lambda would.
+    /// A zip that cannot be read.
     DamagedZip = "Z101",
-    /// An entry that would land outside `/opt`.
+    /// An entry that would be extracted outside `/opt`.
     EntryEscapes = "Z102",
     /// One name twice in a zip.
     DuplicateEntry = "Z103",
-    /// A layer replaces a file of an earlier layer with other content.
+    /// A layer replaces a file of an earlier layer with different content.
     Overwritten = "Z104",
-    /// A zip is not the one the manifest describes.
+    /// A zip that differs from the manifest.
     ManifestMismatch = "Z105",
     /// An entry that is encrypted.
     Encrypted = "Z106",
     /// An entry that is neither stored nor deflated.
     UnknownMethod = "Z107",
-    /// An entry in the form for zips over 4 GB.
+    /// An entry in the zip64 format.
     Zip64 = "Z108",
-    /// Entries that share bytes of the zip.
+    /// Entries that overlap in the zip.
     Overlapping = "Z109",
-    /// An entry whose two headers say different things.
+    /// An entry whose two headers disagree.
     HeadersDisagree = "Z110",
-    /// An entry that is far longer than what the zip has of it, or than Lambda takes.
+    /// An entry that is far longer than its compressed content, or than Lambda accepts.
     Bomb = "Z111",
-    /// Bytes of a zip that belong to no entry.
+    /// Bytes of a zip that do not belong to an entry.
     StrayBytes = "Z112",
     /// A zip with everything below `opt/`.
     NestedRoot = "Z113",
-    /// Files that two layers have alike.
+    /// Files that are the same in two layers.
     Repeated = "Z114",
-    /// Copies of libraries where links should be.
+    /// Copies of libraries instead of links.
     FlattenedLinks = "Z115",
-    /// A name that no file can have.
+    /// A name that is not a valid file name.
     NameImpossible = "Z116",
     /// An entry below a file or a link.
     ParentNotDirectory = "Z117",
-    /// A function that was run answered with an error, or ended.
+    /// A function that was run returned an error, or exited.
     FunctionFailed = "X101",
     /// A function that was run took too long.
     FunctionTimedOut = "X102",
-    /// A function that was run needed more memory than it may have.
+    /// A function that was run exceeded its memory.
     FunctionOutOfMemory = "X103",
-    /// A function that was run did not get as far as its first event.
+    /// A function that was run did not reach its first event.
     FunctionDoesNotStart = "X104",
 }
 
@@ -227,7 +227,7 @@ pub enum Category {
     Limits,
     /// `B`: budgets and growth.
     Budgets,
-    /// `T`: what is packed in another form than it has in the tree.
+    /// `T`: files that are packed in a different form than in the tree.
     Transforms,
     /// `Z`: zips.
     Zips,
@@ -236,7 +236,7 @@ pub enum Category {
 }
 
 impl Category {
-    /// Its name in the outputs for programs: `libraries`.
+    /// Its name in machine-readable output: `libraries`.
     pub fn as_str(self) -> &'static str {
         match self {
             Category::Files => "files",
@@ -254,7 +254,7 @@ impl Category {
 }
 
 impl Code {
-    /// What it is about.
+    /// The category of its letter.
     pub fn category(self) -> Category {
         match self.as_str().as_bytes()[0] {
             b'S' => Category::Files,
@@ -270,24 +270,24 @@ impl Code {
         }
     }
 
-    /// Whether it reports that layers are over a limit of Lambda's.
+    /// Whether it reports that layers are over a limit of Lambda.
     pub(crate) fn is_limit(self) -> bool {
         self.category() == Category::Limits && self != Code::LittleHeadroom
     }
 
-    /// Whether only layers' zips can have it.
-    pub(crate) fn is_only_of_zips(self) -> bool {
+    /// Whether it only occurs in zips.
+    pub(crate) fn is_zip_only(self) -> bool {
         self == Code::ModeUnreadable || self.category() == Category::Zips
     }
 
     /// Whether only the gate of `check` reports it.
-    pub(crate) fn is_only_of_the_gate(self) -> bool {
+    pub(crate) fn is_gate_only(self) -> bool {
         self == Code::LittleHeadroom || self.category() == Category::Budgets
     }
 
-    /// Whether planning a tree looks for it.
-    pub(crate) fn is_of_plans(self) -> bool {
-        !self.is_only_of_zips() && !self.is_only_of_the_gate() && self.category() != Category::Runs
+    /// Whether planning a tree checks for it.
+    pub(crate) fn is_plan_check(self) -> bool {
+        !self.is_zip_only() && !self.is_gate_only() && self.category() != Category::Runs
     }
 }
 
@@ -320,18 +320,18 @@ pub enum Subject {
     Rule(String),
     /// A setting of the command line or of `layerfit.toml`.
     Setting(String),
-    /// A file beside the tree, such as a handler, as it was named.
+    /// A file outside the tree, such as a handler, as it was named.
     File(String),
-    /// Everything: `total`, `layers`, `libraries`.
+    /// A whole: `total`, `layers`, `libraries`.
     Whole(String),
 }
 
-/// A subject as JSON has it.
+/// A subject in JSON.
 #[derive(Serialize, JsonSchema)]
 struct SubjectText {
-    /// What kind of thing it is.
+    /// The kind of subject.
     about: About,
-    /// What it is called: a path in the tree, `pkg:NAME`, a layer, a rule, a setting.
+    /// Its name: a path in the tree, `pkg:NAME`, a layer, a rule, a setting.
     subject: String,
 }
 
@@ -362,7 +362,7 @@ impl Subject {
         Self::Package(format!("pkg:{name}"))
     }
 
-    /// Something by the name that it has as a unit of the report: a package or another unit.
+    /// A unit of the report by its name: a package or another unit.
     pub fn unit(name: impl Into<String>) -> Self {
         let name = name.into();
         if name.starts_with("pkg:") { Self::Package(name) } else { Self::Unit(name) }
@@ -383,24 +383,24 @@ impl Subject {
         Self::Setting(name.to_string())
     }
 
-    /// A file beside the tree.
+    /// A file outside the tree.
     pub fn file(name: impl fmt::Display) -> Self {
         Self::File(name.to_string())
     }
 
-    /// Everything, in this respect.
+    /// A whole, such as `total`.
     pub fn whole(name: impl fmt::Display) -> Self {
         Self::Whole(name.to_string())
     }
 
-    /// An entry of a zip, by the name that it has there.
+    /// An entry of a zip, by its name in the zip.
     pub fn entry(zip: impl fmt::Display, name: &[u8]) -> Self {
         let zip = zip.to_string();
         let shown = format!("{zip}: {}", printable(name));
         Self::Entry { zip, shown }
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Entry { shown: name, .. }
@@ -415,7 +415,7 @@ impl Subject {
         }
     }
 
-    /// The path in the tree that it is, when it is one.
+    /// The path in the tree; `None` for any other subject.
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::Path(path) => Some(path),
@@ -438,7 +438,7 @@ impl Subject {
     }
 }
 
-/// By name, whatever it is: the order in which reports list findings.
+/// By name, then by kind: the order in which reports list findings.
 impl Ord for Subject {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.as_str(), self.about()).cmp(&(other.as_str(), other.about()))
@@ -466,16 +466,16 @@ impl From<&TreePath> for Subject {
 /// What a check reports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Which check reports it.
+    /// The check that reports it.
     pub code: Code,
     /// What it is about.
     #[serde(flatten)]
     #[schemars(with = "SubjectText")]
     pub subject: Subject,
     /// What causes it: the name of the missing library, the version that is too new, the package that is missing. Findings
-    /// of one code and cause are one trouble, and have one remedy.
+    /// of one code and cause are one problem with one remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// What is wrong, in one sentence.
@@ -516,7 +516,7 @@ impl Finding {
         Self { severity, code, subject: subject.into(), cause: None, message: message.into(), help: help.into() }
     }
 
-    /// The same finding, with what causes it.
+    /// The same finding, with its cause.
     #[must_use]
     pub fn caused_by(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..self }

@@ -1,19 +1,19 @@
-//! Globs as layerfit has them everywhere: `*` and `?` do not match a `/`, `**` does, `{a,b}` is either, `\` escapes.
+//! The glob syntax used everywhere: `*` and `?` do not match a `/`, `**` does, `{a,b}` matches either, `\` escapes.
 
 use globset::{Error, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// One glob.
 ///
 /// # Errors
-/// When it is not a glob.
+/// When the text is not a valid glob.
 pub fn glob(text: &str) -> Result<Glob, Error> {
     GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()
 }
 
-/// A set of globs, which matches what any of them does.
+/// A set of globs that matches whatever any of them matches.
 ///
 /// # Errors
-/// When one of them is not a glob.
+/// When one of them is not a valid glob.
 pub fn set<T: AsRef<str>>(globs: impl IntoIterator<Item = T>) -> Result<GlobSet, Error> {
     let mut set = GlobSetBuilder::new();
     for text in globs {

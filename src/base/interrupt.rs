@@ -1,8 +1,8 @@
-//! Signals that end a run: what it has half-written is removed first, and then the process dies of the signal, so that whoever
-//! started it sees that (130 or 143 in a shell).
+//! Signals that end a run: half-written directories are removed first, and then the process dies of the signal, so that its
+//! parent sees that (130 or 143 in a shell).
 //!
-//! What is half-written is known to the whole process, for a signal is for all of it. A run that is killed (SIGKILL) removes
-//! nothing; the next one that writes to the same place does.
+//! The half-written directories are global state, because a signal is delivered to the whole process. A run that is killed
+//! (SIGKILL) removes nothing; the next one that writes to the same place does.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,25 +13,25 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-/// Directories that are to go when a signal ends the process.
+/// Directories to remove when a signal ends the process.
 static HALF_WRITTEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// How often a directory is removed while others still write into it.
+/// How often removing a directory is tried while other threads still write into it.
 const TRIES: usize = 1000;
 
 fn half_written() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     HALF_WRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A directory that goes when a signal ends the process while this value is there.
+/// A directory that is removed when a signal ends the process while this value is alive.
 #[derive(Debug)]
 pub struct HalfWritten(PathBuf);
 
 impl HalfWritten {
-    /// Makes a directory and notes it, with no signal between the two; `make` gives its path and what else there is to give.
+    /// Creates a directory and records it, with no signal handled between the two; `make` returns its path and a value.
     ///
     /// # Errors
-    /// When it cannot be made. It is not noted then.
+    /// When it cannot be created. It is not recorded then.
     pub fn make<T, E>(make: impl FnOnce() -> Result<(PathBuf, T), E>) -> Result<(Self, T), E> {
         let mut half_written = half_written();
         let (directory, made) = make()?;
@@ -39,7 +39,7 @@ impl HalfWritten {
         Ok((Self(directory), made))
     }
 
-    /// Does work in which no signal ends the process: one that comes meanwhile takes effect afterwards.
+    /// Runs `work` without a signal ending the process: one that arrives meanwhile takes effect afterwards.
     pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
         let _held = half_written();
         work()
@@ -52,20 +52,20 @@ impl Drop for HalfWritten {
     }
 }
 
-/// From now on, SIGINT, SIGTERM and SIGHUP remove what is half-written and call `tidy` before they end the process. Those
-/// that are ignored stay so: nohup(1) and a shell that puts a job in the background mean it.
+/// Makes SIGINT, SIGTERM and SIGHUP remove what is half-written and call `tidy` before they end the process. Signals that
+/// are ignored stay ignored: nohup(1) and a shell that runs a job in the background rely on it.
 ///
 /// # Errors
-/// When the system refuses; signals then end the process at once, as they would have.
+/// When the handler cannot be installed; signals then end the process at once, as by default.
 pub fn handle(tidy: impl Fn() + Send + 'static) -> io::Result<()> {
     let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].iter().filter(|signal| !ignored(**signal)))?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            // Held to the end, so that nobody goes on to write, or to say that writing failed.
+            // Locked to the end, so that no thread goes on to write, or to report that writing failed.
             let directories = half_written();
             for directory in directories.iter() {
-                // What writes to it at this moment can be faster a few times; without the directory it cannot.
+                // A thread that is writing can recreate entries a few times; without the directory it cannot.
                 (0..TRIES).find(|_| std::fs::remove_dir_all(directory).is_ok() || !directory.exists());
             }
             tidy();
@@ -75,7 +75,7 @@ pub fn handle(tidy: impl Fn() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a signal is ignored, by what proc_pid_status(5) says of a process: `SigIgn:` has bit 0 for signal 1.
+/// Whether a signal is ignored, from the status of a process (proc_pid_status(5)): bit 0 of `SigIgn:` is signal 1.
 fn ignored(status: &str) -> impl Fn(i32) -> bool + use<> {
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     let mask = mask.unwrap_or(0);

@@ -1,13 +1,13 @@
-//! Lists in words: the first few names of many, and how many more there are.
+//! Lists in prose: the first few names, and how many more there are.
 
-/// Names with a comma between them: the first `shown` of them, and how many more there are.
+/// Names separated by commas: the first `shown` of them, and how many more there are.
 ///
 /// `a, b and 3 more`
 pub fn some<T: AsRef<str>>(names: &[T], shown: usize) -> String {
     joined(names, ", ", " and ", shown)
 }
 
-/// As [`some`], for parts that have commas of their own: `a; b; and 3 more`.
+/// Like [`some`], for parts that contain commas: `a; b; and 3 more`.
 pub fn some_parts<T: AsRef<str>>(parts: &[T], shown: usize) -> String {
     joined(parts, "; ", "; and ", shown)
 }
@@ -21,7 +21,7 @@ fn joined<T: AsRef<str>>(names: &[T], separator: &str, before_more: &str, shown:
     }
 }
 
-/// Alternatives or companions in words: `a`, `a or b`, `a, b or c`.
+/// A list with a conjunction before its last name: `a`, `a or b`, `a, b or c`.
 pub fn with_last<T: AsRef<str>>(names: &[T], conjunction: &str) -> String {
     match names.split_last() {
         None => String::new(),

@@ -1,5 +1,5 @@
-//! What every room is built on: paths in a tree, sizes, lists in words, globs, errors, findings with typed subjects and
-//! their severities, the pages of the checks, files written whole, signals and progress. It knows nothing of layers.
+//! What every room is built on: paths in a tree, sizes, lists in prose, globs, errors, findings with typed subjects and
+//! their severities, the pages of the checks, atomic writes, signals and progress. It knows nothing about layers.
 
 pub(crate) mod atomic;
 pub mod bytes;

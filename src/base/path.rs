@@ -23,7 +23,7 @@ pub const MOUNT: &str = "/opt";
 pub struct TreePath(Vec<u8>);
 
 impl TreePath {
-    /// Takes any relative path and normalizes it by its text alone; `None` when it climbs out of the root.
+    /// Normalizes a relative path by its text alone; `None` when it climbs out of the root.
     pub fn new(bytes: impl AsRef<[u8]>) -> Option<Self> {
         let mut parts: Vec<&[u8]> = Vec::new();
         for part in bytes.as_ref().split(|b| *b == b'/') {
@@ -63,7 +63,7 @@ impl TreePath {
         self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
     }
 
-    /// The directory that holds it; `None` for the root.
+    /// The directory that contains it; `None` for the root.
     pub fn parent(&self) -> Option<TreePath> {
         if self.is_root() {
             return None;
@@ -82,7 +82,7 @@ impl TreePath {
         TreePath::new([self.0.as_slice(), b"/", more.as_ref()].concat())
     }
 
-    /// What is left of the path below `base`; `None` when it is not below it. The path below itself is empty.
+    /// The path relative to `base`; `None` when it is not below it. Relative to itself it is empty.
     pub fn below<'a>(&'a self, base: &TreePath) -> Option<&'a [u8]> {
         if base.is_root() {
             return Some(&self.0);
@@ -94,12 +94,12 @@ impl TreePath {
         }
     }
 
-    /// Where the path will be in Lambda: `/opt/` and the path.
+    /// The absolute path in Lambda: `/opt/` and the path.
     pub fn mounted(&self) -> String {
         if self.is_root() { MOUNT.to_owned() } else { format!("{MOUNT}/{self}") }
     }
 
-    /// The path in the tree of an absolute path in Lambda; `None` when that is not below `/opt` by its text.
+    /// The path in the tree for an absolute path in Lambda; `None` when that is not below `/opt` by its text.
     pub fn from_mounted(absolute: &[u8]) -> Option<TreePath> {
         match absolute.strip_prefix(MOUNT.as_bytes())? {
             [] => Some(Self::default()),
@@ -129,7 +129,7 @@ impl Serialize for TreePath {
 
 /// Bytes as text that is safe to print: bytes that are not UTF-8 as `\xNN`, control characters escaped.
 ///
-/// A file name can hold a terminal's escape sequences; they must not reach the terminal.
+/// A file name can contain terminal escape sequences; they must not reach the terminal.
 pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes)
         && !text.chars().any(char::is_control)

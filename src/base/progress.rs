@@ -1,16 +1,16 @@
-//! Progress: what the stages tell of themselves while they work. The command line draws it; tests are silent.
+//! Progress: what the stages report while they work. The command line draws it; tests are silent.
 
-/// Hears how far a stage has come.
+/// Receives how far a stage has come.
 pub trait Progress: Sync {
     /// A stage begins; `total` is the bytes it will work through, 0 when that is not known.
     fn stage(&self, name: &'static str, total: u64);
-    /// So many bytes more are done.
+    /// `bytes` more are done.
     fn advance(&self, bytes: u64);
     /// The stage is over.
     fn done(&self);
 }
 
-/// Hears nothing.
+/// Discards progress.
 pub struct Silent;
 
 impl Progress for Silent {

@@ -1,4 +1,4 @@
-//! Sizes: what something has unzipped and zipped.
+//! Sizes: the bytes of something, unzipped and zipped.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};

@@ -1,10 +1,10 @@
-//! Knowledge kept as data: how a TOML file is read, and what is reported of one that is wrong.
+//! Knowledge kept as data: how a TOML file is read, and how an error in one is reported.
 
 use serde::de::DeserializeOwned;
 
 use super::error::{Error, Result};
 
-/// Reads one TOML file; an error says what is wrong with its line and column.
+/// Parses one TOML file; an error names the line and column.
 ///
 /// # Errors
 /// When the text is not TOML, or not of this type.
@@ -12,18 +12,18 @@ pub(crate) fn from_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T
     toml::from_str(text).map_err(|error| Error::Data {
         file: file.to_owned(),
         message: error.to_string().trim_end().to_owned(),
-        help: "correct the file; the built-in files in rules/ are examples".to_owned(),
+        help: "fix the file; the built-in files in rules/ are examples".to_owned(),
     })
 }
 
-/// A file of `rules/` that is embedded in the binary. A test of each reads it, so a damaged one is never shipped.
-#[expect(clippy::expect_used, reason = "what is embedded cannot be wrong at run time: a test reads each file")]
+/// A file of `rules/` that is embedded in the binary. A test parses each one, so an invalid one is never shipped.
+#[expect(clippy::expect_used, reason = "an embedded file cannot be invalid at run time: a test parses each one")]
 pub(crate) fn built_in<T: DeserializeOwned>(file: &str, text: &str) -> T {
-    from_toml(file, text).expect("the built-in file is sound")
+    from_toml(file, text).expect("the built-in file is valid")
 }
 
-/// The globs of a file of `rules/`. A test of each reads it, so a damaged one is never shipped.
-#[expect(clippy::expect_used, reason = "what is embedded cannot be wrong at run time: a test reads each file")]
+/// The globs of a file of `rules/`. A test parses each one, so an invalid one is never shipped.
+#[expect(clippy::expect_used, reason = "an embedded file cannot be invalid at run time: a test parses each one")]
 pub(crate) fn built_in_globs<'a>(globs: impl IntoIterator<Item = &'a String>) -> globset::GlobSet {
-    super::globs::set(globs).expect("the built-in globs are sound")
+    super::globs::set(globs).expect("the built-in globs are valid")
 }

@@ -68,14 +68,14 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
 
 /// The libraries that --bundle would search for on the build host: those that are needed for certain and missing, and not part
 /// of glibc.
-fn to_be_bundled(report: &Report) -> Result<BTreeSet<&str>> {
+fn to_be_bundled(report: &Report) -> BTreeSet<&str> {
     let glibc = GlibcNames::built_in();
     let missing = report.findings.iter().filter(|f| f.code == Code::MissingLibrary && f.severity == Severity::Error);
     let lacking: BTreeSet<&str> = missing.map(|finding| finding.subject.as_str()).collect();
     let objects = report.objects.iter().filter(|object| lacking.contains(object.path.as_str()));
     let needed = objects.flat_map(|object| &object.needed).filter(|needed| needed.path.is_none());
     // A library that is needed by its path has to be at that path, not in lib/.
-    Ok(needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect())
+    needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect()
 }
 
 /// The configuration, as text. Every setting is before the first table, and every table is commented out, so that a line can be
@@ -96,7 +96,7 @@ fn configuration(report: &Report) -> Result<String> {
         report.runtime,
     );
     text += "# Copy libraries that neither the tree nor the runtime has from the machine that built the tree.\n";
-    let missing: Vec<&str> = to_be_bundled(report)?.into_iter().collect();
+    let missing: Vec<&str> = to_be_bundled(report).into_iter().collect();
     text += &match missing.as_slice() {
         [] => "# bundle = true\n\n".to_owned(),
         names => format!("# Missing here: {}.\nbundle = true\n\n", names.join(", ")),

@@ -28,7 +28,7 @@ fn page(arguments: &RulesArgs) -> Result<Vec<u8>> {
     let rules = PruneRules::load(files)?;
     let (asked, checks) = (requested_rules(), check_pages());
     let all = || asked.iter().chain(rules.iter().map(|(rule, _)| rule));
-    let Some(code) = code else { return catalogue(all(), &checks, format) };
+    let Some(code) = code else { return catalogue(all(), checks, format) };
     let is = |c: &str, name: &str| c.eq_ignore_ascii_case(code) || name == code;
     if let Some(rule) = all().find(|rule| is(&rule.code, &rule.name)) {
         return Ok(rule_page(rule, format));

@@ -43,7 +43,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
     Ok(Settings {
         runtime: runtime(input.runtime.as_deref(), config)?,
         rules: prune,
-        limits: limits(options, config)?,
+        limits: limits(options, config),
         architecture: content.arch.or(config.arch).map(Architecture::name),
         transforms: transforms(options, config)?,
         level: match size.level.or(config.level).unwrap_or_default() {
@@ -65,14 +65,14 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
 }
 
 /// The limits that the layers must stay within.
-fn limits(options: &PlanOptions, config: &Config) -> Result<Limits> {
+fn limits(options: &PlanOptions, config: &Config) -> Limits {
     let given = &options.limits;
     let mut limits = Limits::built_in();
     limits.layer_zipped = given.max_zipped.or(bytes(config.max_zipped)).unwrap_or(limits.layer_zipped);
     limits.total_unzipped = given.max_unzipped.or(bytes(config.max_unzipped)).unwrap_or(limits.total_unzipped);
     limits.layers = given.max_layers.or(config.max_layers).map_or(limits.layers, Into::into);
     limits.function_unzipped = given.function_size.or(bytes(config.function_size)).unwrap_or(0);
-    Ok(limits)
+    limits
 }
 
 fn bytes(size: Option<Bytes>) -> Option<u64> {

@@ -93,7 +93,7 @@ fn collect(text: &str, given: Option<&ArgMatches>) -> Result<Vec<Setting>> {
         }
         places.extend(on_command_line);
         if places.is_empty() {
-            places.push(Setting { value: default(&key)?, key, from: "default", line: None, option: None });
+            places.push(Setting { value: default(&key), key, from: "default", line: None, option: None });
         }
         settings.extend(places);
     }
@@ -167,12 +167,12 @@ fn is_list(key: &str) -> bool {
 }
 
 /// The default of a setting.
-fn default(key: &str) -> Result<Value> {
+fn default(key: &str) -> Value {
     fn name<T: ValueEnum + Default>() -> Value {
         json!(T::default().to_possible_value().map(|value| value.get_name().to_owned()))
     }
     let limits = Limits::built_in();
-    Ok(match key {
+    match key {
         "runtime" => json!(settings::RUNTIME),
         "sysroot" => json!(settings::SYSROOT),
         "bundle" | "repack-rdb" | "no-cache" => json!(false),
@@ -184,7 +184,7 @@ fn default(key: &str) -> Result<Value> {
         "max-layers" => json!(limits.layers),
         "function-size" | "headroom" => json!(0),
         _ => Value::Null,
-    })
+    }
 }
 
 fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path) -> Vec<u8> {

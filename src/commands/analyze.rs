@@ -1,4 +1,4 @@
-//! `layerfit analyze`: read, resolve; nothing is pruned.
+//! `layerfit analyze`: reads and resolves a tree, and prunes nothing.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::base::progress::Progress;
 use crate::plan::{Analysis, Decider, Settings};
 use crate::report::Report;
 
-/// What is in the tree at `root`, what needs what, and what is missing. Nothing is pruned.
+/// The content and dependencies of the tree at `root`, and what is missing.
 ///
 /// # Errors
 /// When the tree cannot be read.

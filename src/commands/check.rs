@@ -1,4 +1,5 @@
-//! `layerfit check`: a tree, a packed directory or layer zips, held to the limits, to what loads, and to the gate.
+//! `layerfit check`: checks a tree, a packed directory or layer zips against the limits and the gate, and for what would not
+//! load.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use crate::report::Report;
 use crate::report::diff::Snapshot;
 use crate::report::gate::Gate;
 
-/// Whether a tree, a directory that `pack` wrote, or layer zips (lowest first) fit and would load, and are within budgets.
+/// Checks whether a tree, a directory that `pack` wrote, or layer zips (lowest first) fit, would load, and pass the gate.
 ///
 /// # Errors
 /// When they cannot be read, or are a mixture of directories and zips; or when a baseline cannot be read or written.
@@ -19,7 +20,7 @@ pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn
     let (mut report, entries) = load_layers(paths, settings, progress)?;
     let snapshot = Snapshot::new(&report, entries);
     let findings = gate.findings(&snapshot, &settings.limits, report.passed())?;
-    let unused = settings.severities.unused(&findings, Code::is_only_of_the_gate);
+    let unused = settings.severities.unused(&findings, Code::is_gate_only);
     report.add_findings(findings.into_iter().chain(unused).collect(), &settings.severities);
     Ok(report)
 }

@@ -1,4 +1,4 @@
-//! `layerfit diff`: two sets of layers, each a tree, a packed directory, a manifest or zips, compared file by file.
+//! `layerfit diff`: compares two sets of layers, each a tree, a packed directory, a manifest or zips, file by file.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ fn snapshot(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> 
     let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
     match paths {
         [manifest] if is_json(manifest) => Snapshot::load(manifest),
-        // What pack knew of the tree is more than its zips say.
+        // The manifest has more than the zips: packages and rules.
         [packed] if packed.join(MANIFEST).is_file() => {
             let mismatches = Manifest::read(packed)?.mismatches(packed)?;
             ensure_complete(&mismatches)?;
@@ -36,7 +36,7 @@ fn snapshot(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> 
     }
 }
 
-/// What cannot be read as a whole cannot be compared: it would look as if something had gone.
+/// Refuses layers that could not be read completely: files would look as if they had been removed.
 fn ensure_complete(findings: &[Finding]) -> Result<()> {
     let broken = |finding: &&Finding| matches!(finding.code, Code::DamagedZip | Code::ManifestMismatch);
     match findings.iter().find(broken) {

@@ -1,4 +1,4 @@
-//! What was named on the command line of `check` and `diff`: a tree, a directory that `pack` wrote, or layer zips; each
+//! Loads what was named on the command line of `check` and `diff`: a tree, a directory that `pack` wrote, or layer zips; each
 //! becomes a report with the entries of every layer.
 
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ pub(super) fn load_layers(paths: &[PathBuf], settings: &Settings, progress: &dyn
             check_zips(paths, Vec::new(), settings, progress)
         }
         _ => Err(Error::Usage {
-            message: "check takes one directory, or zips".to_owned(),
+            message: "give one directory, or zips".to_owned(),
             help: "layerfit check /opt, layerfit check layers/, or layerfit check low.zip high.zip".to_owned(),
         }),
     }
@@ -62,14 +62,14 @@ fn check_zips(
 ) -> Result<Loaded> {
     if settings.bundle_from.is_some() {
         return Err(Error::Usage {
-            message: "--bundle adds to a tree, and these are zips".to_owned(),
-            help: "give it to pack, which makes the zips".to_owned(),
+            message: "--bundle applies to a tree, not to zips".to_owned(),
+            help: "use it with `layerfit pack`".to_owned(),
         });
     }
     if !(settings.drop.is_empty() && settings.keep.is_empty() && settings.handlers.is_empty()) {
         return Err(Error::Usage {
-            message: "--drop, --keep and --handler are for a tree, and these are zips".to_owned(),
-            help: "give them to pack, which makes the zips".to_owned(),
+            message: "--drop, --keep and --handler apply to a tree, not to zips".to_owned(),
+            help: "use them with `layerfit pack`".to_owned(),
         });
     }
     progress.stage("reading", 0);
@@ -83,7 +83,7 @@ fn check_zips(
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
     let mut report = Report::of_analysis(&names.join(" "), settings, &analysis, &pruning);
     report.set_zips(&layers);
-    findings.extend(settings.severities.unused(&findings, Code::is_only_of_zips));
+    findings.extend(settings.severities.unused(&findings, Code::is_zip_only));
     report.set_findings(findings, &settings.severities);
     let entries = layers.iter().map(|layer| layer.contents.iter().map(ManifestEntry::from).collect());
     Ok((report, entries.collect()))
@@ -96,20 +96,20 @@ fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
             Code::LayerTooLarge,
             Subject::layer(layer.path.display()),
             format!(
-                "{} zipped are {} over the {} of a layer",
+                "{} zipped are {} over the limit of {} for a layer",
                 size(layer.zipped_bytes),
                 size(layer.zipped_bytes - limits.layer_zipped),
                 size(limits.layer_zipped)
             ),
-            "prune the tree and divide it again: layerfit pack",
+            "prune more, and pack again with `layerfit pack`",
         ));
     }
     if layers.len() > limits.layers {
         findings.push(Finding::error(
             Code::TooManyLayers,
             Subject::whole("layers"),
-            format!("these are {} layers, and a function can have {}", layers.len(), limits.layers),
-            "pack the tree again: layerfit pack finds the fewest",
+            format!("{} layers are more than the {} that a function can have", layers.len(), limits.layers),
+            "pack the tree again: `layerfit pack` finds the fewest layers",
         ));
     }
     let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();

@@ -1,5 +1,5 @@
-//! The commands: one file each puts the stages in order and returns a value for a reader; `inputs` is what was named on the
-//! command line. Nothing here prints or knows an argument.
+//! The commands: each file puts the stages of one command in order and returns its result; `inputs` loads what was named on
+//! the command line. Nothing here prints or knows arguments.
 
 mod analyze;
 mod check;

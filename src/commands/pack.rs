@@ -1,4 +1,4 @@
-//! `layerfit pack`: a plan, and its zips, manifest and reports in an output directory that is swapped whole.
+//! `layerfit pack`: plans, and writes zips, manifest and reports to an output directory that is replaced as a whole.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::plan::suggest::suggestions;
 use crate::plan::{Plan, Settings};
 use crate::report::{self, Report};
 
-/// Packs `root` into the directory `output`, when it fits; when it does not, nothing is written and the report says why.
+/// Packs `root` into the directory `output` if it fits; if it does not, nothing is written, and findings explain why.
 ///
 /// # Errors
-/// When the tree cannot be read or the output cannot be written. What was in `output` is then as it was.
+/// When the tree cannot be read or the output cannot be written. The directory is then unchanged.
 pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
     refuse_output_in_tree(root, output)?;
-    // Before the work, so that a place that cannot be written is known at once.
+    // Before the work, so that a directory that cannot be written is reported at once.
     let out = Output::begin(output)?;
     let plan = Plan::new(root, settings, progress)?;
     let mut report = Report::of_plan(&root.display().to_string(), settings, &plan);
@@ -49,13 +49,13 @@ fn refuse_output_in_tree(root: &Path, output: &Path) -> Result<()> {
         _ => Error::io("read", root)(error),
     })?;
     let absolute = std::path::absolute(output).map_err(Error::io("find", output))?;
-    // The directory may not be there yet: the nearest one above it that is, counts.
+    // The directory need not exist yet, so the nearest existing ancestor is compared.
     let above = absolute.ancestors().find_map(|path| Some((std::fs::canonicalize(path).ok()?, path)));
     let inside = above.is_some_and(|(real, _)| real.starts_with(&root) || root.starts_with(&real) && absolute.exists());
     if inside {
         return Err(Error::Usage {
-            message: format!("-o {}: is in the tree to be packed, or holds it", output.display()),
-            help: "give a directory outside of it, such as -o layers beside it".to_owned(),
+            message: format!("-o {}: is inside the tree to be packed, or contains it", output.display()),
+            help: "give a directory outside the tree, such as -o layers".to_owned(),
         });
     }
     Ok(())

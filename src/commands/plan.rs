@@ -1,4 +1,4 @@
-//! `layerfit plan`: read, resolve, prune, measure, pack; nothing is written.
+//! `layerfit plan`: reads, resolves, prunes, measures and divides a tree, and writes nothing.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::plan::suggest::suggestions;
 use crate::plan::{Plan, Settings};
 use crate::report::Report;
 
-/// How the tree at `root` would be packed. Nothing is written.
+/// How the tree at `root` would be packed.
 ///
 /// # Errors
 /// When the tree cannot be read.

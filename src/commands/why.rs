@@ -1,4 +1,4 @@
-//! `layerfit why`: a plan, and a question about it.
+//! `layerfit why`: answers a question about a plan.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use crate::plan::{Analysis, Decider, Plan, Settings};
 use crate::report::Report;
 use crate::report::why::{self, Question, Why};
 
-/// What something in `root` is there for, or what dropping things would do. Nothing is written.
+/// Why something in `root` is kept or dropped, or what dropping things would do.
 ///
 /// # Errors
-/// When the tree cannot be read, or what is asked about is not there.
+/// When the tree cannot be read, or a target is not found.
 pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn Progress) -> Result<Why> {
     let plan = Plan::new(root, settings, progress)?;
     let report = Report::of_plan(&root.display().to_string(), settings, &plan);
@@ -19,7 +19,7 @@ pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn
         Question::About { target, all } => return why::about(&plan, &report, target, *all),
         Question::IfDropped(targets) => targets,
     };
-    // What breaks is found in the tree as it would be then.
+    // What breaks is found by analyzing the tree without the targets.
     let mut dropping = settings.clone();
     dropping.drop.extend(targets.iter().cloned());
     let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, &dropping, progress)?;

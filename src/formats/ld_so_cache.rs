@@ -1,9 +1,9 @@
 //! The loader's cache, `/etc/ld.so.cache` (ldconfig(8)): which file it loads for a soname.
 //!
 //! The format is glibc's own: `struct cache_file_new` and `struct file_entry_new` in sysdeps/generic/dl-cache.h, written by
-//! `save_cache` in elf/cache.c and read by `_dl_load_cache_lookup` in elf/dl-cache.c. Until glibc 2.31 ldconfig put it
-//! behind a table in the format of ld.so 1.7.0 by default, which is skipped: every glibc that Lambda has had prefers the
-//! new one. A table in the old format alone is refused.
+//! `save_cache` in elf/cache.c and read by `_dl_load_cache_lookup` in elf/dl-cache.c. Until glibc 2.31 ldconfig wrote it
+//! after a table in the format of ld.so 1.7.0 by default, which is skipped: every glibc that Lambda has used prefers the
+//! new one. A file with only the old table is rejected.
 
 use scroll::{LE, Pread};
 
@@ -24,17 +24,17 @@ const HEADER: usize = 48;
 const FLAGS: usize = 28;
 /// `sizeof (struct file_entry_new)`: flags, key, value, the operating system's version and capabilities.
 const ENTRY: usize = 24;
-/// `cache_file_new_flags_endian_mask`, and the two values of it that a little-endian loader takes: not set (before glibc
+/// `cache_file_new_flags_endian_mask`, and the two values that a little-endian loader accepts: not set (before glibc
 /// 2.33), and little-endian. Both of Lambda's machines are little-endian.
 const ENDIAN_MASK: u8 = 3;
 const ENDIANS: [u8; 2] = [0, 2];
 
-/// A cache with more entries than this is refused; distributions with everything installed have some ten thousand.
+/// A cache with more entries than this is rejected; distributions with everything installed have about ten thousand.
 const MAX_ENTRIES: usize = 1 << 16;
 /// A file system path has fewer bytes than this (PATH_MAX).
 const MAX_STRING: usize = 4096;
 
-/// What the cache has of one library.
+/// The cache's entry for one library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The kind of library and the machine it is for (`FLAG_ELF_LIBC6`, `FLAG_X8664_LIB64` and the like).
@@ -45,14 +45,14 @@ pub struct Entry<'a> {
     pub path: &'a str,
 }
 
-/// Reads a cache. As for the loader, an entry whose strings are outside the file is passed over; so is one whose strings
-/// do not end, are longer than a path, or are not UTF-8.
+/// Parses a cache. As in the loader, an entry whose strings are outside the file is skipped; so is one whose strings are
+/// unterminated, longer than a path, or not UTF-8.
 ///
 /// # Errors
-/// When it has another format or byte order, or is cut short.
+/// When it has a different format or byte order, or is truncated.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     let cache = new_format(bytes).ok_or("it is not a cache in the format glibc-ld.so.cache1.1")?;
-    let truncated = |error: scroll::Error| format!("it is cut short: {error}");
+    let truncated = |error: scroll::Error| format!("it is truncated: {error}");
     let count = cache.pread_with::<u32>(MAGIC.len(), LE).map_err(truncated)? as usize;
     let flags: u8 = cache.pread(FLAGS).map_err(truncated)?;
     if !ENDIANS.contains(&(flags & ENDIAN_MASK)) {
@@ -60,7 +60,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Entry<'_>>, String> {
     }
     let room = cache.len().saturating_sub(HEADER) / ENTRY;
     if count > room.min(MAX_ENTRIES) {
-        return Err(format!("it claims {count} entries, has room for {room}, and {MAX_ENTRIES} are the most"));
+        return Err(format!("it claims {count} entries, has room for {room}, and the maximum is {MAX_ENTRIES}"));
     }
     let entries = (0..count).filter_map(|index| {
         let at = HEADER + index * ENTRY;

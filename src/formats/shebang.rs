@@ -1,4 +1,4 @@
-//! The first line of a script: which interpreter the kernel would start (execve(2)).
+//! Shebang lines: which interpreter the kernel would start for a script (execve(2)).
 
 /// The interpreter of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Interpreter {
     Command(String),
 }
 
-/// Reads what follows `#!`; `None` when nothing sensible does.
+/// Parses what follows `#!`; `None` when that is not an interpreter.
 ///
 /// A carriage return stays part of the name, as the kernel keeps it: such a script does not start.
 pub fn parse(line: &[u8]) -> Option<Interpreter> {
@@ -17,7 +17,7 @@ pub fn parse(line: &[u8]) -> Option<Interpreter> {
     let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
     let program = words.next()?;
     if program.ends_with("/env") {
-        // `env -S prog args` and `env VAR=value prog` are env's own ways to go on.
+        // env accepts `env -S prog args` and `env VAR=value prog` too.
         let command = words.find(|word| !word.starts_with('-') && !word.contains('='));
         if let Some(command) = command {
             return Some(Interpreter::Command(command.to_owned()));

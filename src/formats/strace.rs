@@ -1,8 +1,8 @@
 //! What a run opened, from strace's log of it (`strace -f -e trace=file -o FILE`; strace(1)).
 //!
-//! Only calls that succeeded count, and of those that name a file, the ones that open, execute or read it; asking whether
-//! it is there does not. Calls that another process interrupts are put together again. Relative paths count where the
-//! working directory is known from a `chdir()` of the same process.
+//! Only calls count that succeeded and that open, execute or read a file; a test for its existence does not count. Calls
+//! that another process interrupted are reassembled. Relative paths count where the working directory is known from a
+//! `chdir()` of the same process.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,18 +12,18 @@ const MAX_PATH_BYTES: usize = 4096;
 /// What a run opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Opened {
-    /// Absolute paths of what was opened, executed or followed, as they were given.
+    /// Absolute paths that were opened, executed or followed, as passed to the call.
     pub paths: BTreeSet<Vec<u8>>,
-    /// Lines that hold a call.
+    /// The number of lines that contain a call.
     pub calls: usize,
-    /// Calls with a relative path whose directory is not known.
+    /// The number of calls with a relative path whose directory is not known.
     pub relative: usize,
 }
 
-/// Reads a log.
+/// Parses a log.
 ///
 /// # Errors
-/// When there is no call in it that strace could have written.
+/// When it contains no call in strace's format.
 pub fn parse(log: &[u8]) -> Result<Opened, String> {
     let mut opened = Opened::default();
     let mut unfinished: BTreeMap<&[u8], Vec<u8>> = BTreeMap::new();
@@ -57,7 +57,8 @@ pub fn parse(log: &[u8]) -> Result<Opened, String> {
         }
     }
     if opened.calls == 0 {
-        return Err("it holds no call as strace writes them: strace -f -e trace=file -o FILE COMMAND".to_owned());
+        return Err("it contains no call in strace's format; record one with: strace -f -e trace=file -o FILE COMMAND"
+            .to_owned());
     }
     Ok(opened)
 }
@@ -67,7 +68,7 @@ struct Call<'a> {
     name: &'a [u8],
     /// The first string among its arguments.
     path: Option<Vec<u8>>,
-    /// The directory that its path is relative to, where the log has it (`strace -y`).
+    /// The directory that its path is relative to, if logged (`strace -y`).
     directory: Option<Vec<u8>>,
     succeeded: bool,
 }
@@ -87,7 +88,7 @@ impl<'a> Call<'a> {
             let inside = &before[start + 1..];
             Some(inside[..inside.iter().rposition(|byte| *byte == b'>')?].to_vec())
         });
-        // The result is behind the last " = ": strings among the arguments may hold one too.
+        // The result follows the last " = ": strings among the arguments may contain one too.
         let rest = &arguments[end..];
         let result = rest.windows(3).rposition(|window| window == b" = ").map(|at| &rest[at + 3..])?;
         Some(Self { name, path, directory, succeeded: result.first().is_some_and(u8::is_ascii_digit) })
@@ -102,7 +103,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What stands before a call: `1234 `, `[pid 1234] `, and times (`-t`, `-r`).
+/// What precedes a call: `1234 `, `[pid 1234] `, and times (`-t`, `-r`).
 fn process(line: &[u8]) -> (&[u8], &[u8]) {
     let line = line.trim_ascii();
     let (pid, mut rest) = match line.strip_prefix(b"[pid") {
@@ -136,8 +137,7 @@ fn strip_end<'a>(text: &'a [u8], end: &[u8]) -> Option<&'a [u8]> {
     text.trim_ascii_end().strip_suffix(end)
 }
 
-/// The first string of a call's arguments with its escapes read, and where it ends; `None` for the string when strace cut
-/// it short.
+/// The first string of a call's arguments, unescaped, and where it ends; `None` for the string when strace truncated it.
 fn first_string(arguments: &[u8]) -> Option<(Option<Vec<u8>>, usize)> {
     let mut at = arguments.iter().position(|byte| *byte == b'"')? + 1;
     let mut string = Vec::new();

@@ -1,10 +1,10 @@
-//! Symbol versions: `GLIBC_2.34`, `GLIBCXX_3.4.30`, `CURL_OPENSSL_4`. A family and a number, most often; two are compared
-//! only within a family.
+//! Symbol versions: `GLIBC_2.34`, `GLIBCXX_3.4.30`, `CURL_OPENSSL_4`. Usually a family and a number; two versions are
+//! compared only within a family.
 
-/// Markers of glibc that are no numbers, with the release that brought them (glibc's NEWS, sysdeps/*/Versions).
-const MARKERS: &[(&str, &str)] = &[("GLIBC_ABI_DT_RELR", "2.36"), ("GLIBC_ABI_GNU2_TLS", "2.42")];
+/// glibc's ABI markers, which have no number, with the release that introduced them (glibc's NEWS, sysdeps/*/Versions).
+const ABI_MARKERS: &[(&str, &str)] = &[("GLIBC_ABI_DT_RELR", "2.36"), ("GLIBC_ABI_GNU2_TLS", "2.42")];
 
-/// A symbol version that has a number.
+/// A symbol version with a number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SymbolVersion<'a> {
     /// The family: `GLIBC`.
@@ -14,7 +14,7 @@ pub struct SymbolVersion<'a> {
 }
 
 impl<'a> SymbolVersion<'a> {
-    /// Reads `GLIBC_2.34`; `None` for a name that ends in no number, such as `GLIBC_PRIVATE`.
+    /// Parses `GLIBC_2.34`; `None` for a name without a number, such as `GLIBC_PRIVATE`.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (prefix, number) = text.rsplit_once('_')?;
         Some(Self { prefix, numbers: numbers(number)? })
@@ -26,12 +26,12 @@ impl<'a> SymbolVersion<'a> {
     }
 }
 
-/// The release of glibc that a marker came with: `2.36` for `GLIBC_ABI_DT_RELR`.
-pub fn marker(version: &str) -> Option<&'static str> {
-    MARKERS.iter().find(|(name, _)| *name == version).map(|(_, release)| *release)
+/// The release of glibc that introduced an ABI marker: `2.36` for `GLIBC_ABI_DT_RELR`.
+pub fn abi_marker(version: &str) -> Option<&'static str> {
+    ABI_MARKERS.iter().find(|(name, _)| *name == version).map(|(_, release)| *release)
 }
 
-/// Whether a version is glibc's own business: its parts fit together only when they are of one build.
+/// Whether a version is private to glibc: its libraries work together only when they are of the same build.
 pub fn is_private(version: &str) -> bool {
     version == "GLIBC_PRIVATE"
 }
@@ -67,7 +67,7 @@ mod tests {
         for name in ["GLIBC_PRIVATE", "GLIBC_ABI_DT_RELR", "PRIVATE", "libfoo", "X_1.y", "X_"] {
             assert_eq!(SymbolVersion::parse(name), None, "{name}");
         }
-        assert_eq!(marker("GLIBC_ABI_DT_RELR"), Some("2.36"));
+        assert_eq!(abi_marker("GLIBC_ABI_DT_RELR"), Some("2.36"));
         assert!(is_private("GLIBC_PRIVATE"));
     }
 }

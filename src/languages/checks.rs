@@ -1,4 +1,4 @@
-//! What is checked of packages of any language: that what they require is there, in a version that will do, and once.
+//! Checks of packages of any language: requirements that are missing or too old, and duplicate packages.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::tree::{EntryId, Tree};
 /// The kept packages of each name.
 type ByName<'a> = BTreeMap<(LanguageId, &'a str), Vec<&'a Package>>;
 
-/// Findings about the installations and packages for which `kept` holds: missing or too old requirements, packages that
-/// are there twice, and what each language checks of its own.
+/// Findings about the installations and packages that satisfy `kept`: missing or too old requirements, duplicate packages,
+/// and each language's own checks.
 pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
@@ -31,10 +31,10 @@ pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -
             Code::DuplicatePackage,
             Subject::package(name),
             format!(
-                "installed in {}: the one whose library is searched first is used",
+                "installed in {}: the copy in the library that is searched first is used",
                 list::with_last(&places, "and")
             ),
-            "remove all copies but one",
+            "remove all but one copy",
         )
     }));
     for language in ALL {
@@ -55,11 +55,11 @@ fn requirements(packages: &Packages, package: &Package, by_name: &ByName<'_>) ->
                     Code::PackageTooOld,
                     Subject::package(&package.name),
                     format!(
-                        "needs {} ({constraint}), and the tree has {}",
+                        "needs {} ({constraint}), but the tree has {}",
                         required.package,
                         list::with_last(&there, "and")
                     ),
-                    format!("install a version of {} that satisfies this", required.package),
+                    format!("install a version of {} that satisfies the requirement", required.package),
                 ));
             }
             (Some(_), _) => {}
@@ -78,11 +78,11 @@ fn missing(packages: &Packages, package: &Package, required: &str) -> Finding {
     };
     let fails = language(package.language).load_fails(name);
     let help = if excluded {
-        format!("{fails} without it: drop pkg:{name} too, or neither")
+        format!("{fails} without it: drop pkg:{name} too, or --keep pkg:{required}")
     } else {
         format!("install {required} into the tree: {fails} without it")
     };
-    let message = format!("needs the package {required}, which is in no library{why}");
+    let message = format!("needs the package {required}, which is not in any library{why}");
     Finding::error(Code::MissingPackage, Subject::package(name), message, help).caused_by(required)
 }
 
@@ -95,7 +95,7 @@ fn runtime_requirements(packages: &Packages, package: &Package) -> Vec<Finding> 
         Finding::error(
             Code::PackageTooOld,
             Subject::package(&package.name),
-            format!("needs {name} ({constraint}), and the tree has {name} {}", installed.version),
+            format!("needs {name} ({constraint}), but the tree has {name} {}", installed.version),
             format!("install a version of the package for this {name}, or build a newer {name}"),
         )
     };

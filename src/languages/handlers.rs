@@ -1,5 +1,5 @@
-//! Handlers: which packages the function's own sources use. They lie beside the tree, in the function's code, and are read
-//! and never run; other files that they read as code are read too, when they are there.
+//! Handlers: which packages the function's own sources use. They are outside the tree, in the function's code, and are
+//! parsed but never run; other files that they read as code are parsed too, if they exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -16,22 +16,22 @@ use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::printable;
 
-/// Directories of a project that hold no code of the function: version control, and libraries that renv and packrat keep.
+/// Directories of a project without code of the function: version control, and the libraries of renv and packrat.
 const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "packrat", "node_modules"];
 
-/// More sources than this are no function's.
+/// The maximum number of sources: no function has as many.
 const MOST_FILES: usize = 10_000;
 
 /// How many lines a message lists.
 const LINES_SHOWN: usize = 5;
 
-/// A file that is not a source by its name, and longer than this in bytes, is not one: its first line is not looked at.
+/// A file whose name is not a source's is only checked for a shebang when it is at most this long, in bytes.
 const MAX_UNNAMED_BYTES: u64 = 256 << 10;
 
-/// Where something is written.
+/// A position in a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file, as it was named or found below what was named.
+    /// The file, as named or as found below a named directory.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
@@ -46,24 +46,24 @@ impl std::fmt::Display for Place {
 /// A package that the sources use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Where, in order.
+    /// Where it is used, in order.
     pub places: Vec<Place>,
-    /// Whether the sources cope without it everywhere.
+    /// Whether every use works without it.
     pub optional: bool,
 }
 
-/// Something in a source that decides which packages are used, and cannot be told by reading.
+/// Something in a source that decides which packages are used, and cannot be determined statically.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DynamicUse {
     /// Where it is.
     pub place: Place,
-    /// What is written there.
+    /// Its source text.
     pub what: String,
     /// Why it cannot be followed.
     pub why: String,
 }
 
-/// What the sources of a function say.
+/// What the sources of a function use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Handlers {
     /// The sources that were read, in order.
@@ -72,15 +72,15 @@ pub struct Handlers {
     pub languages: BTreeSet<LanguageId>,
     /// The packages they use, by language and name.
     pub packages: BTreeMap<(LanguageId, String), Used>,
-    /// What decides which packages are used and cannot be told by reading.
+    /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<DynamicUse>,
 }
 
 impl Handlers {
-    /// Reads handlers: files, and directories with everything below them that is an R source.
+    /// Reads handlers: source files, and directories with all sources below them.
     ///
     /// # Errors
-    /// When one of them is not there, cannot be read, is no R source, or a directory has none.
+    /// When one of them does not exist, cannot be read or is not a source, or a directory contains no source.
     pub fn read(named: &[PathBuf]) -> Result<Self> {
         let mut reading = Reading { handlers: Self::default(), queue: Vec::new(), seen: BTreeSet::new() };
         for path in named {
@@ -102,8 +102,8 @@ impl Handlers {
 }
 
 impl Handlers {
-    /// Findings about them, in a tree with these packages: what is used and not installed, what could not be followed, and
-    /// what kept packages suggest of those that were excluded.
+    /// Findings about the handlers in a tree with these packages: used packages that are not installed, uses that cannot be
+    /// determined, and excluded packages that kept ones suggest.
     pub(crate) fn findings(&self, packages: &Packages) -> Vec<Finding> {
         let mut findings = self.not_installed(packages);
         findings.extend(self.not_followed());
@@ -119,14 +119,14 @@ impl Handlers {
                 0 => String::new(),
                 more => format!(" (and {more} more lines)"),
             };
-            let copes = if used.optional { ", but works without it" } else { "" };
+            let fallback = if used.optional { ", but works without it" } else { "" };
             let language = language(*id).name();
             Some(Finding::new(
                 if used.optional { Severity::Info } else { Severity::Error },
                 Code::HandlerPackageMissing,
                 Subject::file(&first.file),
                 format!(
-                    "line {} uses the {language} package {package}{more}, which is not in the tree{copes}",
+                    "line {} uses the {language} package {package}{more}, which is not in the tree{fallback}",
                     first.line
                 ),
                 format!("install {package} into the tree"),
@@ -145,15 +145,18 @@ impl Handlers {
             Finding::warning(
                 Code::HandlerNotFollowed,
                 Subject::file(file),
-                format!("which packages it uses is decided at run time: {}", list::some_parts(&lines, LINES_SHOWN)),
-                "name the packages that these lines use with --keep pkg:NAME",
+                format!(
+                    "some packages that it uses are known only at run time: {}",
+                    list::some_parts(&lines, LINES_SHOWN)
+                ),
+                "keep the packages that these lines use with --keep pkg:NAME",
             )
         };
         by_file.into_iter().map(finding).collect()
     }
 }
 
-/// Packages that no handler uses and that kept ones suggest, in one finding.
+/// One finding about the excluded packages that kept ones suggest.
 fn suggested_and_excluded(packages: &Packages) -> Option<Finding> {
     let mut suggested: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in &packages.all {
@@ -168,13 +171,13 @@ fn suggested_and_excluded(packages: &Packages) -> Option<Finding> {
         Finding::info(
             Code::SuggestedAndDropped,
             Subject::whole("packages"),
-            format!("no handler uses these packages, and kept packages suggest them: {}", parts.join("; ")),
-            "--keep pkg:NAME for one that the function makes them load",
+            format!("no handler uses these packages, but kept packages suggest them: {}", parts.join("; ")),
+            "use --keep pkg:NAME for those that the function needs",
         )
     })
 }
 
-/// A file to be read, and the directory that the function will work in.
+/// A file to be read, and the function's working directory.
 struct ToRead {
     file: PathBuf,
     root: PathBuf,
@@ -208,7 +211,7 @@ impl Reading {
                 Error::io("read", at)(error.into())
             })?;
             let name = entry.file_name().to_string_lossy();
-            // A file without an ending can be a script by its first line, which is looked at when it is read.
+            // A file without an extension can be a script by its first line, which is checked when it is read.
             if entry.file_type().is_file() && (is_source_name(&name) || !name.contains('.')) {
                 let file = entry.path().to_owned();
                 self.push(ToRead { file, root: path.to_owned(), followed: None, named: false });
@@ -218,7 +221,11 @@ impl Reading {
             }
         }
         if self.queue.len() == before {
-            return Err(usage(path, "has no source in it", "name the function's script, or the directory it is in"));
+            return Err(usage(
+                path,
+                "contains no source",
+                "name the function's script, or the directory that contains it",
+            ));
         }
         Ok(())
     }
@@ -233,14 +240,14 @@ impl Reading {
         let path = &next.file;
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // What is not a source by its name is not read whole when it is long.
+        // A long file whose name is not a source's is not read.
         let may_be_source = next.followed.is_some() || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
         let bytes = if may_be_source { std::fs::read(path).map_err(Error::io("read", path))? } else { Vec::new() };
         let read =
             |language: &&'static dyn Language| Some((language.id(), language.source(&name, &bytes, next.followed)?));
         let Some((id, source)) = ALL.iter().find_map(read).filter(|_| may_be_source) else {
             return if next.named {
-                Err(usage(path, "is not a source that layerfit reads", "name an .R, .Rmd or .qmd file"))
+                Err(usage(path, "is not a source that layerfit can read", "name an .R, .Rmd or .qmd file"))
             } else {
                 Ok(())
             };
@@ -249,7 +256,7 @@ impl Reading {
         let source = source.map_err(|why| Error::Data {
             file: shown.clone(),
             message: why,
-            help: "correct it, or name the function's other sources one by one".to_owned(),
+            help: "fix it, or name the function's other sources individually".to_owned(),
         })?;
         self.handlers.files.push(shown.clone());
         self.handlers.languages.insert(id);
@@ -266,14 +273,14 @@ impl Reading {
         }
         for follow in source.follows {
             if !self.follow(&follow, next) && !follow.optional {
-                let why = "the file is not beside the handler, so what it uses is not known".to_owned();
+                let why = "the file was not found, so the packages that it uses are not known".to_owned();
                 self.handlers.dynamic.push(DynamicUse { place: place(follow.line), what: follow.path, why });
             }
         }
         Ok(())
     }
 
-    /// Adds a file that another one reads; says whether it is there.
+    /// Adds a file that another one reads; returns whether it exists.
     fn follow(&mut self, follow: &Follow, by: &ToRead) -> bool {
         let beside = by.file.parent().unwrap_or(Path::new(""));
         let written = Path::new(&follow.path);
@@ -298,7 +305,7 @@ impl Reading {
     }
 }
 
-/// The path without `.` and with each `..` taken back: the same file is read once.
+/// The path without `.` and `..`, so that each file is read once.
 fn tidy(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {

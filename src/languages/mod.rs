@@ -1,5 +1,5 @@
-//! The languages whose code functions run: each is a folder with the same parts behind [`Language`]. What is installed of
-//! all of them is one index ([`Packages`]); [`handlers`] reads a function's own sources.
+//! The languages of functions: each is a folder with the same parts behind [`Language`]. The packages of all languages are
+//! in one index ([`Packages`]); [`handlers`] reads a function's own sources.
 
 mod checks;
 pub mod handlers;

@@ -1,4 +1,4 @@
-//! What a language needs at run time, and no rule may drop: its `rules/languages/ID/needs.toml`.
+//! What a language needs at run time, which no rule may drop: its `rules/languages/ID/needs.toml`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -33,17 +33,17 @@ struct NeedsFile {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "source must be there; people read it in the file")]
+#[expect(dead_code, reason = "source is required, for people who read the file")]
 struct StartPackage {
     package: String,
     why: String,
     source: String,
 }
 
-/// Files that must be there, and why.
+/// Files that are needed, and why.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "why and source must be there; people read them in the file")]
+#[expect(dead_code, reason = "why and source are required, for people who read the file")]
 struct Requirement {
     #[serde(rename = "match")]
     glob: String,
@@ -55,11 +55,11 @@ struct Requirement {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StandardPackages {
-    /// Those that it is not without.
+    /// Those that every installation has.
     pub base: Vec<String>,
     /// Those that its distribution recommends.
     pub recommended: Vec<String>,
-    /// Where the lists come from.
+    /// The source of the lists.
     pub source: String,
 }
 
@@ -103,7 +103,7 @@ impl Needs {
         self.left_alone.is_match(OsStr::from_bytes(below_installation))
     }
 
-    /// Whether this library is only loaded when something asks for it; the path is relative to the installation.
+    /// Whether this library is only loaded on demand; the path is relative to the installation.
     pub fn is_optional(&self, below_installation: &[u8]) -> bool {
         self.optional.is_match(OsStr::from_bytes(below_installation))
     }

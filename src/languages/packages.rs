@@ -1,4 +1,4 @@
-//! Packages: what is installed in a tree, whatever language it is of, and how it is found again by name or path.
+//! Packages: an index of the packages of all languages in a tree, by name and path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use crate::tree::EntryId;
 pub struct Installation {
     /// The language.
     pub language: LanguageId,
-    /// Its directory; of R what `R RHOME` prints.
+    /// Its directory; for R, the output of `R RHOME`.
     pub path: TreePath,
     /// Its version.
     pub version: String,
-    /// The platform that its packages are built for; empty when that is not known.
+    /// The platform that its packages are built for; empty when not known.
     pub platform: String,
-    /// The directories that its start-up scripts put before LD_LIBRARY_PATH.
+    /// The directories that its start-up scripts prepend to LD_LIBRARY_PATH.
     pub library_path: Vec<String>,
 }
 
@@ -30,30 +30,30 @@ pub struct Package {
     pub name: String,
     /// Its version, as written.
     pub version: String,
-    /// The file that declares it; of R its DESCRIPTION.
+    /// The file that declares it; for R, its DESCRIPTION.
     pub entry: EntryId,
     /// Its directory.
     pub directory: TreePath,
     /// The directory that the language searches to find it.
     pub library: TreePath,
-    /// The packages that it cannot be loaded without.
+    /// The packages that it requires to be loaded.
     pub requires: Vec<Requirement>,
-    /// The packages that it can make use of.
+    /// The packages that it can use if they are installed.
     pub suggests: Vec<String>,
-    /// What it requires of the language's own version.
+    /// The versions of the language that it requires.
     pub requires_runtime: Vec<String>,
-    /// What it was built for, when it says so.
+    /// What it was built for, if it declares that.
     pub built: Option<Built>,
-    /// How the language's distribution ranks it; of R `base` or `recommended`.
+    /// Its priority in the language's distribution; for R, `base` or `recommended`.
     pub priority: Option<String>,
 }
 
-/// A package that is required, and in which versions.
+/// A package that is required, and its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     /// The package's name.
     pub package: String,
-    /// The versions that will do, as the language writes them: `>= 3.0.0`. All of them when there is none.
+    /// The accepted versions, in the language's syntax: `>= 3.0.0`. All versions when there is none.
     pub constraint: Option<String>,
 }
 
@@ -69,23 +69,23 @@ pub struct Built {
 /// What was excluded from a tree on request (`--drop`, `--handler`).
 #[derive(Debug, Default)]
 pub struct Excluded {
-    /// Packages, with their directories: what needs them says so.
+    /// Packages, with their directories; findings about their dependents mention the exclusion.
     pub packages: BTreeMap<(LanguageId, String), TreePath>,
-    /// Where the languages and their libraries were: rules for what is left there still apply.
+    /// The directories of the languages and their libraries: rules still apply to what is left there.
     pub roots: Roots,
 }
 
-/// What the placeholders of rules stand for in a tree: `{r_home}`, `{library}`.
+/// The directories that the placeholders of rules expand to in a tree: `{r_home}`, `{library}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roots(BTreeMap<&'static str, BTreeSet<TreePath>>);
 
 impl Roots {
-    /// The directories that `placeholder` stands for become these as well.
+    /// Adds directories to those that `placeholder` expands to.
     pub fn add(&mut self, placeholder: &'static str, directories: impl IntoIterator<Item = TreePath>) {
         self.0.entry(placeholder).or_default().extend(directories);
     }
 
-    /// These and those.
+    /// The union of both.
     #[must_use]
     pub fn with(mut self, other: &Self) -> Self {
         for (placeholder, directories) in &other.0 {
@@ -100,21 +100,21 @@ impl Roots {
     }
 }
 
-/// Everything that is installed in a tree, of all languages.
+/// The installations and packages of all languages in a tree.
 #[derive(Debug, Default)]
 pub struct Packages {
     /// Installations of languages, sorted by language, then in the order in which they were found.
     pub installations: Vec<Installation>,
     /// Packages, sorted by name, then by language and library.
     pub all: Vec<Package>,
-    /// What was there and is excluded on request.
+    /// What was excluded on request.
     pub excluded: Excluded,
     roots: Roots,
     by_directory: BTreeMap<TreePath, usize>,
 }
 
 impl Packages {
-    /// An index of what was found; `roots` is what the placeholders of rules stand for.
+    /// An index of what was found; `roots` are the directories of the placeholders of rules.
     pub fn new(installations: Vec<Installation>, mut packages: Vec<Package>, roots: Roots) -> Self {
         packages.sort_by(|a, b| (&a.name, a.language, &a.library).cmp(&(&b.name, b.language, &b.library)));
         let by_directory = packages.iter().enumerate().map(|(i, package)| (package.directory.clone(), i)).collect();
@@ -137,12 +137,12 @@ impl Packages {
         (first..self.all.len()).take_while(move |i| self.all[*i].name == name)
     }
 
-    /// The package that a path lies in.
+    /// The package that contains a path.
     pub fn of_path(&self, path: &TreePath) -> Option<usize> {
         path.ancestors().find_map(|directory| self.by_directory.get(&directory).copied())
     }
 
-    /// The installation that a path lies in.
+    /// The installation that contains a path.
     pub fn installation_of(&self, path: &TreePath) -> Option<&Installation> {
         self.installations.iter().find(|installation| path.below(&installation.path).is_some())
     }
@@ -162,13 +162,13 @@ impl Packages {
         self.all.iter().filter(move |package| package.language == language)
     }
 
-    /// What the placeholders of rules stand for in this tree, and in what was excluded from it.
+    /// The directories of the placeholders of rules in this tree, including what was excluded from it.
     pub fn roots(&self) -> Roots {
         self.roots.clone().with(&self.excluded.roots)
     }
 
-    /// The name by which reports and the command line call a package: `pkg:Matrix`, with its library when another library
-    /// has it too: `pkg:Matrix@local/library`.
+    /// The name of a package in reports and on the command line: `pkg:Matrix`, with its library when another library has it
+    /// too: `pkg:Matrix@local/library`.
     pub fn unit_name(&self, position: usize) -> String {
         let package = self.get(position);
         match self.named(&package.name).count() {

@@ -1,4 +1,4 @@
-//! The languages that layerfit knows, and what it asks of all of them.
+//! The list of languages, and queries to all of them.
 
 use super::id::LanguageId;
 use super::language::Language;
@@ -13,7 +13,7 @@ pub static ALL: &[&dyn Language] = &[&R];
 
 /// The language with this identifier.
 pub fn language(id: LanguageId) -> &'static dyn Language {
-    // An identifier is only made by its language, which is one of these.
+    // Only a language creates its identifier, and ALL contains every language.
     ALL.iter().copied().find(|language| language.id() == id).unwrap_or(ALL[0])
 }
 
@@ -31,7 +31,7 @@ pub fn find(tree: &Tree) -> (Packages, Vec<Finding>) {
     (Packages::new(installations, packages, roots), findings)
 }
 
-/// The directory of the package that a file at this path declares, in any language, judged by the path alone.
+/// The directory of the package that a file at this path declares in any language, by the path alone.
 pub fn package_directory(path: &TreePath) -> Option<TreePath> {
     ALL.iter().find_map(|language| language.package_directory(path))
 }

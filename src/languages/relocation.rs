@@ -1,21 +1,21 @@
-//! Relocation: packages that are packed into another library than the one they are installed in.
+//! Relocation: packages that are packed into a different library than they are installed in.
 
 use crate::base::path::TreePath;
 
-/// Packages that move to another library.
+/// Packages that are moved to another library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relocation {
     /// Their names.
     pub packages: Vec<String>,
-    /// The library that they move to.
+    /// The library that they are moved to.
     pub to: TreePath,
 }
 
-/// How the tree is to be arranged.
+/// The requested changes to libraries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arrangement {
-    /// What moves where.
+    /// The packages that are moved.
     pub relocations: Vec<Relocation>,
-    /// More libraries that the language is to search.
+    /// Additional libraries that the language shall search.
     pub libraries: Vec<TreePath>,
 }

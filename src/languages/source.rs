@@ -1,14 +1,14 @@
-//! Sources of functions: what one uses, which other files it reads, and what reading cannot tell. Each language has a
-//! reader of its own.
+//! Sources of functions: the packages that a source uses, the files that it reads, and what cannot be determined
+//! statically. Each language has its own reader.
 
-/// What a source says of packages and files. Everything is in the order of its lines, and nothing is there twice.
+/// The packages and files that a source uses, in the order of its lines, without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
     /// The packages that it uses.
     pub uses: Vec<Use>,
     /// Other files that it reads as code.
     pub follows: Vec<Follow>,
-    /// What decides which packages are used and cannot be told by reading.
+    /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<Dynamic>,
 }
 
@@ -28,9 +28,9 @@ pub struct Use {
 pub struct Follow {
     /// The line, from 1.
     pub line: usize,
-    /// The path as it is written, with `/`.
+    /// The path as in the source, with `/`.
     pub path: String,
-    /// What may stand after it: the first that is a file counts.
+    /// The possible suffixes of the path: the first that makes it a file is used.
     pub endings: &'static [&'static str],
     /// How it is read.
     pub followed: Followed,
@@ -38,22 +38,22 @@ pub struct Follow {
     pub optional: bool,
 }
 
-/// Something that decides which packages are used, and cannot be told by reading.
+/// Something that decides which packages are used, and cannot be determined statically.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dynamic {
     /// The line, from 1.
     pub line: usize,
-    /// What is written there: at most 60 characters of its first line, without the white space before them.
+    /// Its source text: at most 60 characters of its first line, without leading white space.
     pub what: String,
     /// Why it cannot be followed.
     pub why: &'static str,
 }
 
-/// How a source names another file that is to be read.
+/// How another file that a source refers to is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Followed {
-    /// As code, whatever its name is.
+    /// As code, independent of its name.
     Code,
-    /// As what its name says.
+    /// As the kind of file that its name denotes.
     ByName,
 }

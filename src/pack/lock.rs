@@ -1,10 +1,10 @@
-//! The lock: which unit is in which layer, remembered between runs, so that a small change publishes few layers anew.
+//! The lock: which unit is in which layer, remembered between runs, so that after a small change few layers are published.
 //!
-//! A layer whose units are all as they were keeps its name, its content and so its sha256. Of all ways to pack into the
-//! fewest layers, the one that changes the fewest of them is taken: exactly, by trying every set of layers to keep, the
-//! largest first.
+//! A layer whose units are all unchanged keeps its name, its content and so its sha256. Of all divisions into the fewest
+//! layers, one that changes the fewest of them is chosen: exactly, by trying every set of layers to keep, the largest first.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +13,14 @@ use super::bins::{Capacity, Item, Verdict, fits};
 use super::names::numbered;
 use crate::base::error::{Error, Result};
 
-/// The form of the file.
+/// The version of the file format.
 const VERSION: u32 = 1;
 
-/// More layers than this are not kept apart: a function has five.
-const MOST_LAYERS: usize = 12;
+/// With more layers than this, not every set of layers to keep is tried. A function can have five.
+const MAX_LAYERS: usize = 12;
 
 const HEADER: &str = "# Which unit is in which layer, written by layerfit pack --lock. Keep it beside the configuration of the function:\n\
-                      # with it, a change publishes as few layers anew as possible.\n\n";
+                      # with it, as few layers as possible have to be published after a change.\n\n";
 
 /// Which unit is in which layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +29,9 @@ pub struct Lock {
     version: u32,
     #[serde(default)]
     pub(super) layer: Vec<LockedLayer>,
-    /// What new layers are called, with a number.
+    /// The name of new layers, to which a number is added.
     #[serde(skip)]
-    others: Option<String>,
+    new_name: Option<String>,
 }
 
 /// A layer as it was packed.
@@ -43,49 +43,78 @@ pub(super) struct LockedLayer {
     pub(super) units: BTreeMap<String, String>,
 }
 
-/// What became of a layer of the lock, or of a new one.
+/// The difference between a layer of the lock and the layer of that name now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerChange {
     /// The layer's name.
     pub layer: String,
-    /// Units that are in it and were not.
+    /// Units that were added to it.
     pub added: Vec<String>,
-    /// Units that were in it and are not.
+    /// Units that were removed from it.
     pub removed: Vec<String>,
-    /// Units with other content than they had.
+    /// Units whose content changed.
     pub updated: Vec<String>,
     /// Whether it was in the lock.
     pub known: bool,
 }
 
 impl LayerChange {
-    /// Whether the layer is byte for byte what it was.
+    /// Whether the layer is byte for byte the same.
     pub fn is_unchanged(&self) -> bool {
         self.known && self.added.is_empty() && self.removed.is_empty() && self.updated.is_empty()
     }
 }
 
-/// What is to be divided.
-#[derive(Clone, Copy)]
-struct Task<'a> {
-    pieces: &'a [Item],
-    names: &'a [(String, String)],
-    capacity: Capacity,
-    fixed: &'a [String],
+/// How the lock identifies an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ItemKey {
+    /// Its name: a unit's, or a unit's and a file's.
+    pub(super) name: String,
+    /// The digest of its content.
+    pub(super) digest: String,
 }
 
-/// A layer to be: its name and the positions of its pieces.
-pub(super) type Named = (String, Vec<usize>);
+/// Items to be divided into layers.
+#[derive(Clone, Copy)]
+pub(super) struct Items<'a> {
+    /// Their sizes. One with a pin has to be in the layer of that position in `fixed`.
+    pub(super) sizes: &'a [Item],
+    /// The key of each.
+    pub(super) keys: &'a [ItemKey],
+    /// What one layer holds at most.
+    pub(super) capacity: Capacity,
+    /// The names of the layers that items are pinned to.
+    pub(super) fixed: &'a [String],
+}
+
+/// A layer's name and the positions of its items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedLayer {
+    pub(super) name: String,
+    pub(super) items: Vec<usize>,
+}
+
+/// A layer of the lock that can stay as it is: its position there, and the positions of its items now.
+struct UnchangedLayer {
+    locked: usize,
+    items: Vec<usize>,
+}
+
+/// A layer that changes: its name when that is fixed, and the positions of its items.
+struct ChangedLayer<'a> {
+    fixed: Option<&'a String>,
+    items: Vec<usize>,
+}
 
 impl Lock {
     pub(super) fn new(layer: Vec<LockedLayer>) -> Self {
-        Self { version: VERSION, layer, others: None }
+        Self { version: VERSION, layer, new_name: None }
     }
 
     /// Reads a lock file; `None` when there is none yet.
     ///
     /// # Errors
-    /// When it cannot be read, or is no lock file of this version.
+    /// When it cannot be read, or is not a lock file of this version.
     pub fn load(path: &Path) -> Result<Option<Self>> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -95,167 +124,157 @@ impl Lock {
         let wrong = |message: String| Error::Data {
             file: path.display().to_string(),
             message,
-            help: "remove it to divide the layers anew, or take it from an earlier state of your repository".to_owned(),
+            help: "remove it to start a new lock, or restore it from version control".to_owned(),
         };
         let lock: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
         if lock.version == VERSION {
             Ok(Some(lock))
         } else {
-            Err(wrong(format!("its version is {}, and this layerfit writes {VERSION}", lock.version)))
+            Err(wrong(format!("its version is {}; this layerfit reads version {VERSION}", lock.version)))
         }
     }
 
     /// Writes the lock file, whole or not at all.
     ///
     /// # Errors
-    /// When it cannot be written; the old one is then as it was.
+    /// When it cannot be written; the old one is then unchanged.
     pub fn store(&self, path: &Path) -> Result<()> {
         let body = toml::to_string(self).map_err(Error::bug("write the lock as TOML"))?;
         crate::base::atomic::replace_file(path, format!("{HEADER}{body}").as_bytes())
     }
 
-    /// The layers that were a group's: those of its name, numbered or not. What new ones are called goes on from there.
+    /// The layers of a group: those of its name, numbered or not. New layers are numbered on from these.
     pub(super) fn of_group(&self, name: &str) -> Self {
         let of_group = |layer: &&LockedLayer| (0..=self.layer.len()).any(|number| numbered(name, number) == layer.name);
-        Self { others: Some(name.to_owned()), ..Self::new(self.layer.iter().filter(of_group).cloned().collect()) }
+        Self { new_name: Some(name.to_owned()), ..Self::new(self.layer.iter().filter(of_group).cloned().collect()) }
     }
 
-    /// Divides pieces (each with its name and digest) into as many layers as `fewest` has bins, so that as few as possible
-    /// are other than in the lock. A piece with a pin is in the layer with that name of `fixed`.
-    pub(super) fn assign(
-        &self,
-        pieces: &[Item],
-        names: &[(String, String)],
-        capacity: Capacity,
-        fewest: &[Vec<usize>],
-        fixed: &[String],
-    ) -> Vec<Named> {
-        let position: BTreeMap<&str, usize> =
-            names.iter().enumerate().map(|(i, (name, _))| (name.as_str(), i)).collect();
-        let same = |name: &str, digest: &str| position.get(name).copied().filter(|i| names[*i].1 == digest);
-        let belongs = |layer: &LockedLayer, content: &[usize]| match fixed.iter().position(|name| *name == layer.name) {
-            // All that is meant for this layer, and nothing that is meant for another.
-            Some(pin) => (0..pieces.len()).all(|i| match pieces[i].pin {
-                Some(of) => (of == pin) == content.contains(&i),
-                None => true,
-            }),
-            None => content.iter().all(|piece| pieces[*piece].pin.is_none()),
-        };
-        // A layer can be kept when everything in it is as it was.
-        let keepable: Vec<(usize, Vec<usize>)> = self
-            .layer
-            .iter()
-            .enumerate()
-            .filter_map(|(number, layer)| {
-                let content: Option<Vec<usize>> = layer.units.iter().map(|(name, digest)| same(name, digest)).collect();
-                let content = content.filter(|content| !content.is_empty() && belongs(layer, content));
-                content.map(|content| (number, content))
-            })
-            .collect();
+    /// Divides items into as many layers as `fewest` has bins, so that as few as possible differ from the lock.
+    pub(super) fn assign(&self, items: Items<'_>, fewest: &[Vec<usize>]) -> Vec<NamedLayer> {
+        let candidates = self.unchanged_layers(items);
         let layers = fewest.len();
-        let task = Task { pieces, names, capacity, fixed };
-        if layers <= MOST_LAYERS && self.layer.len() <= MOST_LAYERS {
+        if layers <= MAX_LAYERS && self.layer.len() <= MAX_LAYERS {
             for changed in 0..=layers {
-                let kept = layers - changed;
-                for set in subsets(keepable.len(), kept) {
-                    let keep: Vec<&(usize, Vec<usize>)> = set.iter().map(|number| &keepable[*number]).collect();
-                    if let Some(found) = self.with_kept(&task, &keep, changed) {
-                        return found;
+                for set in subsets(candidates.len(), layers - changed) {
+                    let unchanged: Vec<&UnchangedLayer> = set.iter().map(|number| &candidates[*number]).collect();
+                    if let Some(rest) = self.pack_rest(items, &unchanged, changed) {
+                        return self.name(&unchanged, rest, items.keys);
                     }
                 }
             }
         }
-        let bins = fewest.iter().enumerate().map(|(number, bin)| (fixed.get(number), bin.clone()));
-        self.name(bins.collect(), names, &[])
+        let bins = fewest.iter().enumerate();
+        let bins = bins.map(|(number, bin)| ChangedLayer { fixed: items.fixed.get(number), items: bin.clone() });
+        self.name(&[], bins.collect(), items.keys)
     }
 
-    /// The rest of the pieces into `changed` layers beside those that are kept.
-    fn with_kept(&self, task: &Task<'_>, keep: &[&(usize, Vec<usize>)], changed: usize) -> Option<Vec<Named>> {
-        let Task { pieces, names, capacity, fixed } = *task;
-        let kept: std::collections::BTreeSet<usize> =
-            keep.iter().flat_map(|(_, content)| content.iter().copied()).collect();
-        let rest: Vec<usize> = (0..pieces.len()).filter(|piece| !kept.contains(piece)).collect();
+    /// The layers that can stay as they are: all their units have the digest of the lock, and no pin says otherwise.
+    fn unchanged_layers(&self, Items { sizes, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
+        let positions: BTreeMap<&str, usize> =
+            keys.iter().enumerate().map(|(position, key)| (key.name.as_str(), position)).collect();
+        let same = |(name, digest): (&String, &String)| {
+            positions.get(name.as_str()).copied().filter(|position| keys[*position].digest == *digest)
+        };
+        let agrees_with_pins =
+            |layer: &LockedLayer, content: &[usize]| match fixed.iter().position(|name| *name == layer.name) {
+                // It has every item that is pinned to it, and none that is pinned to another.
+                Some(own) => (0..sizes.len()).all(|item| match sizes[item].pin {
+                    Some(pin) => (pin == own) == content.contains(&item),
+                    None => true,
+                }),
+                None => content.iter().all(|item| sizes[*item].pin.is_none()),
+            };
+        let unchanged = |(locked, layer): (usize, &LockedLayer)| {
+            let content: Vec<usize> = layer.units.iter().map(same).collect::<Option<_>>()?;
+            let stays = !content.is_empty() && agrees_with_pins(layer, &content);
+            stays.then_some(UnchangedLayer { locked, items: content })
+        };
+        self.layer.iter().enumerate().filter_map(unchanged).collect()
+    }
+
+    /// Packs the items that are in no unchanged layer into `changed` other layers; `None` when they do not fit.
+    fn pack_rest<'a>(
+        &self,
+        Items { sizes, keys, capacity, fixed }: Items<'a>,
+        unchanged: &[&UnchangedLayer],
+        changed: usize,
+    ) -> Option<Vec<ChangedLayer<'a>>> {
+        let placed: BTreeSet<usize> = unchanged.iter().flat_map(|layer| layer.items.iter().copied()).collect();
+        let rest: Vec<usize> = (0..sizes.len()).filter(|item| !placed.contains(item)).collect();
         if changed == 0 {
-            return rest.is_empty().then(|| self.name(Vec::new(), names, keep));
+            return rest.is_empty().then(Vec::new);
         }
-        let is_kept = |name: &str| keep.iter().any(|(number, _)| self.layer[*number].name == name);
-        // The layers that change: first those whose names are given, then those of the lock.
-        let given: Vec<usize> = (0..fixed.len()).filter(|pin| !is_kept(&fixed[*pin])).collect();
-        let open = self.layer.iter().filter(|layer| !is_kept(&layer.name) && !fixed.contains(&layer.name));
-        let open: Vec<&LockedLayer> = open.collect();
-        let given_pin = |piece: usize| given.iter().position(|pin| Some(*pin) == pieces[piece].pin);
-        let free = rest.iter().map(|piece| Item { pin: given_pin(*piece), ..pieces[*piece] });
-        let free: Vec<Item> = free.collect();
-        // What was in a layer that changes best stays in it, and only what is new is put somewhere.
-        let staying = free.iter().zip(&rest).map(|(piece, number)| {
-            let name = &names[*number].0;
-            let in_given = || given.iter().position(|pin| self.has(&fixed[*pin], name));
-            let in_open = || open.iter().position(|layer| layer.units.contains_key(name)).map(|i| i + given.len());
-            Item { pin: piece.pin.or_else(in_given).or_else(in_open).filter(|pin| *pin < changed), ..*piece }
+        // The bins stand for the layers that change: first those with fixed names, then those of the lock.
+        let is_unchanged = |name: &str| unchanged.iter().any(|layer| self.layer[layer.locked].name == name);
+        let pins: Vec<usize> = (0..fixed.len()).filter(|pin| !is_unchanged(&fixed[*pin])).collect();
+        let locked = self.layer.iter().filter(|layer| !is_unchanged(&layer.name) && !fixed.contains(&layer.name));
+        let locked: Vec<&LockedLayer> = locked.collect();
+        let bin_of_pin = |item: usize| pins.iter().position(|pin| Some(*pin) == sizes[item].pin);
+        let pinned: Vec<Item> = rest.iter().map(|item| Item { pin: bin_of_pin(*item), ..sizes[*item] }).collect();
+        // First with every item in the bin of its layer of the lock, so that only new ones have to be placed.
+        let in_place = pinned.iter().zip(&rest).map(|(item, position)| {
+            let name = &keys[*position].name;
+            let of_fixed = || pins.iter().position(|pin| self.has(&fixed[*pin], name));
+            let of_locked = || Some(pins.len() + locked.iter().position(|layer| layer.units.contains_key(name))?);
+            Item { pin: item.pin.or_else(of_fixed).or_else(of_locked).filter(|bin| *bin < changed), ..*item }
         });
-        let staying: Vec<Item> = staying.collect();
-        for attempt in [&staying, &free] {
-            if let Verdict::Feasible(bins) = fits(attempt, changed, capacity) {
-                let bins = bins.into_iter().enumerate().filter(|(_, bin)| !bin.is_empty());
-                let bins = bins.map(|(number, bin)| {
-                    let name = given.get(number).map(|pin| &fixed[*pin]);
-                    (name, bin.into_iter().map(|piece| rest[piece]).collect())
-                });
-                return Some(self.name(bins.collect(), names, keep));
-            }
-        }
-        None
+        let in_place: Vec<Item> = in_place.collect();
+        [&in_place, &pinned].into_iter().find_map(|attempt| {
+            let Verdict::Feasible(bins) = fits(attempt, changed, capacity) else { return None };
+            let bins = bins.into_iter().enumerate().filter(|(_, bin)| !bin.is_empty());
+            let layers = bins.map(|(number, bin)| ChangedLayer {
+                fixed: pins.get(number).map(|pin| &fixed[*pin]),
+                items: bin.into_iter().map(|item| rest[item]).collect(),
+            });
+            Some(layers.collect())
+        })
     }
 
     fn has(&self, layer: &str, unit: &str) -> bool {
         self.layer.iter().any(|known| known.name == layer && known.units.contains_key(unit))
     }
 
-    /// Gives the kept layers their names, and each of the others the one that is given, or that of the layer of the lock it
-    /// has most units of.
-    fn name(
-        &self,
-        bins: Vec<(Option<&String>, Vec<usize>)>,
-        names: &[(String, String)],
-        keep: &[&(usize, Vec<usize>)],
-    ) -> Vec<Named> {
-        let mut named: BTreeMap<usize, Vec<usize>> =
-            keep.iter().map(|(number, content)| (*number, content.clone())).collect();
-        let given: Vec<&String> = bins.iter().filter_map(|(name, _)| *name).collect();
-        let (mut fixed, mut new) = (Vec::new(), Vec::new());
-        for (name, bin) in bins {
-            if let Some(name) = name {
-                fixed.push((name.clone(), bin));
+    /// Names the layers. Unchanged ones keep their names; a changed one has its fixed name, or that of the layer of the lock
+    /// that it shares most units with, or a new one.
+    fn name(&self, unchanged: &[&UnchangedLayer], changed: Vec<ChangedLayer<'_>>, keys: &[ItemKey]) -> Vec<NamedLayer> {
+        let mut by_locked: BTreeMap<usize, Vec<usize>> =
+            unchanged.iter().map(|layer| (layer.locked, layer.items.clone())).collect();
+        let fixed_names: Vec<&String> = changed.iter().filter_map(|layer| layer.fixed).collect();
+        let (mut layers, mut new) = (Vec::new(), Vec::new());
+        for ChangedLayer { fixed, items } in changed {
+            if let Some(name) = fixed {
+                layers.push(NamedLayer { name: name.clone(), items });
                 continue;
             }
             let shared =
-                |layer: &LockedLayer| bin.iter().filter(|piece| layer.units.contains_key(&names[**piece].0)).count();
-            let free = self.layer.iter().enumerate();
-            let free = free.filter(|(number, layer)| !named.contains_key(number) && !given.contains(&&layer.name));
-            let most = free.map(|(number, layer)| (shared(layer), std::cmp::Reverse(number))).max();
+                |layer: &LockedLayer| items.iter().filter(|item| layer.units.contains_key(&keys[**item].name)).count();
+            let unused = self.layer.iter().enumerate();
+            let unused =
+                unused.filter(|(number, layer)| !by_locked.contains_key(number) && !fixed_names.contains(&&layer.name));
+            let most = unused.map(|(number, layer)| (shared(layer), Reverse(number))).max();
             match most.filter(|(shared, _)| *shared > 0) {
-                Some((_, std::cmp::Reverse(number))) => {
-                    named.insert(number, bin);
+                Some((_, Reverse(number))) => {
+                    by_locked.insert(number, items);
                 }
-                None => new.push(bin),
+                None => new.push(items),
             }
         }
-        let mut layers: Vec<Named> = fixed;
-        layers.extend(named.into_iter().map(|(number, content)| (self.layer[number].name.clone(), content)));
-        for bin in new {
-            // A name that a layer had goes on meaning that one, even when it is gone.
-            let taken = |name: &String| {
-                layers.iter().any(|(layer, _)| layer == name) || self.layer.iter().any(|layer| layer.name == *name)
+        let locked = by_locked.into_iter();
+        layers.extend(locked.map(|(number, items)| NamedLayer { name: self.layer[number].name.clone(), items }));
+        for items in new {
+            // The name of a layer of the lock is not reused, even when that layer is removed.
+            let is_used = |name: &String| {
+                layers.iter().any(|layer| layer.name == *name) || self.layer.iter().any(|layer| layer.name == *name)
             };
-            let most = self.layer.len() + layers.len() + 1;
-            let candidates = (0..most).map(|number| numbered(self.others.as_deref().unwrap_or("layer"), number));
-            let name = candidates.into_iter().find(|name| !taken(name)).unwrap_or_default();
-            layers.push((name, bin));
+            let numbers = 0..=self.layer.len() + layers.len();
+            let mut names = numbers.map(|number| numbered(self.new_name.as_deref().unwrap_or("layer"), number));
+            let name = names.find(|name| !is_used(name)).unwrap_or_default();
+            layers.push(NamedLayer { name, items });
         }
         layers
     }
 
-    /// What is other than in this lock, layer by layer; layers that are gone come last.
+    /// The changes since this lock, by layer; removed layers come last.
     pub(super) fn changes(&self, now: &Lock) -> Vec<LayerChange> {
         let mut changes = Vec::new();
         for layer in &now.layer {
@@ -279,8 +298,8 @@ impl Lock {
                 known: before.is_some(),
             });
         }
-        let gone = self.layer.iter().filter(|before| !now.layer.iter().any(|layer| layer.name == before.name));
-        changes.extend(gone.map(|before| LayerChange {
+        let removed = self.layer.iter().filter(|before| !now.layer.iter().any(|layer| layer.name == before.name));
+        changes.extend(removed.map(|before| LayerChange {
             layer: before.name.clone(),
             added: Vec::new(),
             removed: before.units.keys().cloned().collect(),
@@ -291,7 +310,7 @@ impl Lock {
     }
 }
 
-/// Every set of `size` numbers below `of`, in order.
+/// Every set of `size` numbers below `of`, in lexicographic order.
 fn subsets(of: usize, size: usize) -> Vec<Vec<usize>> {
     if size > of {
         return Vec::new();
@@ -315,12 +334,13 @@ mod tests {
 
     const CAPACITY: Capacity = Capacity { zipped: 100, unzipped: 1000 };
 
-    fn piece(zipped: u64) -> Item {
+    fn item(zipped: u64) -> Item {
         Item { zipped, unzipped: zipped, pin: None }
     }
 
-    fn named(sizes: &[(&str, u64)]) -> (Vec<Item>, Vec<(String, String)>) {
-        sizes.iter().map(|(name, size)| (piece(*size), ((*name).to_owned(), format!("{name}{size}")))).unzip()
+    fn keyed(sizes: &[(&str, u64)]) -> (Vec<Item>, Vec<ItemKey>) {
+        let key = |name: &str, size: u64| ItemKey { name: name.to_owned(), digest: format!("{name}{size}") };
+        sizes.iter().map(|(name, size)| (item(*size), key(name, *size))).unzip()
     }
 
     fn lock(layers: &[(&str, &[(&str, u64)])]) -> Lock {
@@ -329,11 +349,13 @@ mod tests {
     }
 
     fn assigned(lock: &Lock, sizes: &[(&str, u64)]) -> Vec<(String, Vec<String>)> {
-        let (pieces, names) = named(sizes);
-        let fewest = pack_bins(&pieces, CAPACITY);
-        let layers = lock.assign(&pieces, &names, CAPACITY, &fewest.bins, &[]);
+        let (items, keys) = keyed(sizes);
+        let fewest = pack_bins(&items, CAPACITY);
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+        let layers = lock.assign(items, &fewest.bins);
         assert_eq!(layers.len(), fewest.bins.len(), "as few layers as without a lock");
-        layers.into_iter().map(|(name, bin)| (name, bin.into_iter().map(|p| names[p].0.clone()).collect())).collect()
+        let names = |items: Vec<usize>| items.into_iter().map(|item| keys[item].name.clone()).collect();
+        layers.into_iter().map(|layer| (layer.name, names(layer.items))).collect()
     }
 
     fn layer(name: &str, units: &[&str]) -> (String, Vec<String>) {
@@ -341,14 +363,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_piece_changes_one_layer() {
+    fn a_new_item_changes_one_layer() {
         let before = lock(&[("one", &[("a", 60), ("b", 30)]), ("two", &[("c", 50), ("d", 20)])]);
         let sizes = [("a", 60), ("b", 30), ("c", 50), ("d", 20), ("new", 25)];
         assert_eq!(assigned(&before, &sizes), [layer("one", &["a", "b"]), layer("two", &["c", "d", "new"])]);
     }
 
     #[test]
-    fn what_stays_the_same_stays_where_it_is_though_another_division_is_as_good() {
+    fn unchanged_items_stay_where_they_are_even_if_another_division_is_as_good() {
         let before = lock(&[("one", &[("a", 50)]), ("two", &[("b", 50), ("c", 40)])]);
         assert_eq!(
             assigned(&before, &[("a", 50), ("b", 50), ("c", 40)]),
@@ -363,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_fits_no_layer_as_it_is_gets_a_new_one_or_moves_the_least() {
+    fn an_item_that_fits_no_unchanged_layer_gets_a_new_one() {
         let before = lock(&[("one", &[("a", 60), ("b", 30)]), ("two", &[("c", 60), ("d", 30)])]);
         let sizes = [("a", 60), ("b", 30), ("c", 60), ("d", 30), ("new", 90)];
         let layers = assigned(&before, &sizes);
@@ -372,25 +394,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_meant_for_a_named_layer_is_in_it_whatever_the_lock_says() {
+    fn pins_override_the_lock() {
         let before = lock(&[("r", &[("a", 60), ("b", 30)]), ("two", &[("c", 60), ("d", 30)])]);
-        let (mut pieces, names) = named(&[("a", 60), ("b", 30), ("c", 60), ("d", 30)]);
-        // c is meant for a layer called r: the other two change places, and nothing is as it was.
-        pieces[2].pin = Some(0);
-        let fewest = pack_bins(&pieces, CAPACITY);
-        let layers = before.assign(&pieces, &names, CAPACITY, &fewest.bins, &["r".to_owned()]);
+        let (mut sizes, keys) = keyed(&[("a", 60), ("b", 30), ("c", 60), ("d", 30)]);
+        let assign = |sizes: &[Item]| {
+            let items = Items { sizes, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+            before.assign(items, &pack_bins(sizes, CAPACITY).bins)
+        };
+        // c is pinned to a layer called r: the other two change places, and no layer is unchanged.
+        sizes[2].pin = Some(0);
+        let layers = assign(&sizes);
         assert_eq!(layers.len(), 2);
-        let r = layers.iter().find(|(name, _)| name == "r").expect("named");
-        assert!(r.1.contains(&2) && !r.1.contains(&0), "{layers:?}");
-        // Meant for where it is, it stays, and so does everything.
-        pieces[2].pin = None;
-        pieces[0].pin = Some(0);
-        let layers = before.assign(&pieces, &names, CAPACITY, &pack_bins(&pieces, CAPACITY).bins, &["r".to_owned()]);
-        assert_eq!(layers, [("r".to_owned(), vec![0, 1]), ("two".to_owned(), vec![2, 3])]);
+        let r = layers.iter().find(|layer| layer.name == "r").expect("named");
+        assert!(r.items.contains(&2) && !r.items.contains(&0), "{layers:?}");
+        // Pinned to the layer where it is, an item changes nothing.
+        sizes[2].pin = None;
+        sizes[0].pin = Some(0);
+        let named = |name: &str, items: Vec<usize>| NamedLayer { name: name.to_owned(), items };
+        assert_eq!(assign(&sizes), [named("r", vec![0, 1]), named("two", vec![2, 3])]);
     }
 
     #[test]
-    fn what_changed_is_said_layer_by_layer() {
+    fn changes_are_listed_by_layer() {
         let before = lock(&[("one", &[("a", 1), ("b", 2)]), ("two", &[("c", 3)]), ("gone", &[("d", 4)])]);
         let now = lock(&[("one", &[("a", 9), ("e", 5)]), ("two", &[("c", 3)])]);
         let changes = before.changes(&now);
@@ -421,5 +446,45 @@ mod tests {
             std::fs::write(&path, text).expect("written");
             assert!(Lock::load(&path).expect_err(text).to_string().contains("layerfit.lock"));
         }
+    }
+
+    #[test]
+    fn two_new_items_change_one_layer_where_one_has_room_for_both() {
+        let before = lock(&[("one", &[("a", 60)]), ("two", &[("b", 30)])]);
+        let sizes = [("a", 60), ("b", 30), ("new", 35), ("newer", 30)];
+        assert_eq!(assigned(&before, &sizes), [layer("one", &["a"]), layer("two", &["b", "new", "newer"])]);
+    }
+
+    #[test]
+    fn items_of_changed_layers_stay_in_them() {
+        let before =
+            lock(&[("same", &[("e", 90)]), ("one", &[("a", 49), ("b", 40)]), ("two", &[("c", 49), ("d", 40)])]);
+        let sizes = [("a", 50), ("b", 40), ("c", 50), ("d", 40), ("e", 90)];
+        let layers = [layer("same", &["e"]), layer("one", &["a", "b"]), layer("two", &["c", "d"])];
+        assert_eq!(assigned(&before, &sizes), layers);
+        // Also where one of the layers has a given name.
+        let before = lock(&[("r", &[("a", 49), ("b", 40)]), ("two", &[("c", 49), ("d", 40)])]);
+        let (mut items, keys) = keyed(&sizes[..4]);
+        items[0].pin = Some(0);
+        let fewest = pack_bins(&items, CAPACITY).bins;
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+        let named = |name: &str, items: Vec<usize>| NamedLayer { name: name.to_owned(), items };
+        assert_eq!(before.assign(items, &fewest), [named("r", vec![0, 1]), named("two", vec![2, 3])]);
+    }
+
+    #[test]
+    fn a_new_layer_has_the_first_number_that_no_layer_has_or_had() {
+        let before = lock(&[("layer-1", &[("a", 60)])]);
+        assert_eq!(assigned(&before, &[("a", 60), ("b", 60)]), [layer("layer-1", &["a"]), layer("layer-2", &["b"])]);
+        let before = lock(&[("layer-1", &[("gone", 60)]), ("layer-2", &[("a", 60)]), ("layer-4", &[("b", 60)])]);
+        let sizes = [("a", 60), ("b", 60), ("c", 60), ("d", 60)];
+        let names: Vec<String> = assigned(&before, &sizes).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["layer-2", "layer-4", "layer-3", "layer-5"]);
+        let of_group = before.of_group("layer");
+        assert_eq!(of_group.layer.len(), 3);
+        let kinds = lock(&[("r", &[("a", 60)]), ("r-2", &[("b", 60)]), ("ring", &[("c", 60)])]).of_group("r");
+        assert_eq!(kinds.layer.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>(), ["r", "r-2"]);
+        let new: Vec<String> = assigned(&kinds, &sizes[..3]).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(new, ["r", "r-2", "r-3"]);
     }
 }

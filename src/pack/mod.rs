@@ -1,4 +1,4 @@
-//! Pack: puts units into the fewest layers that hold them, and proves how few there can be.
+//! Pack: divides units into the fewest layers that hold them, with a lower bound for their number.
 
 pub mod bins;
 mod groups;
@@ -12,7 +12,7 @@ mod units;
 use bins::Capacity;
 use groups::divide;
 pub use groups::{Group, Strategy, kinds};
-use lock::LockedLayer;
+use lock::{ItemKey, LockedLayer, NamedLayer};
 pub use lock::{LayerChange, Lock};
 pub(crate) use units::unit_of;
 pub use units::{Unit, UnitEntry, units};
@@ -25,15 +25,15 @@ use crate::runtime::Limits;
 use crate::tree::EntryId;
 
 /// The most entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
-pub const MOST_ENTRIES: usize = 65_534;
+pub const MAX_ENTRIES: usize = 65_534;
 
 /// How many names a finding lists.
 const NAMES_SHOWN: usize = 5;
 
-/// One layer: what is in it and what it weighs, exactly.
+/// One layer: its content and its exact size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// Its name, and its zip's without the ending.
+    /// Its name, which is also its zip's without the extension.
     pub name: String,
     /// The names of its units, sorted. A unit that was split is in several layers.
     pub units: Vec<String>,
@@ -50,13 +50,13 @@ pub struct Layer {
 pub struct Layout {
     /// The layers, in the order to attach them.
     pub layers: Vec<Layer>,
-    /// No division of the units can do with fewer layers than this.
+    /// No division of the units has fewer layers than this.
     pub lower_bound: usize,
-    /// Whether it is proven that no fewer would do.
+    /// Whether fewer layers are proven impossible.
     pub optimal: bool,
     /// Which unit is in which layer, for the next run.
     pub lock: Lock,
-    /// What is other than in the lock that was given, layer by layer.
+    /// Changes since the previous lock, by layer; `None` without one.
     pub changes: Option<Vec<LayerChange>>,
 }
 
@@ -72,18 +72,16 @@ impl Layout {
     }
 }
 
-/// A piece that cannot be divided: a unit, or a file of a unit that no layer holds whole.
-struct Piece {
+/// What is not divided any further: a unit, or a file of a unit that no layer can hold whole.
+struct Part {
     unit: usize,
-    /// Its name in the lock: the unit's, or the unit's and the file's.
-    name: String,
-    /// The digest of everything that a zip says of it.
-    digest: String,
+    /// Its name in the lock, and the digest of everything that a zip records of it.
+    key: ItemKey,
     entries: Vec<EntryId>,
-    size: bins::Item,
+    item: bins::Item,
 }
 
-impl Piece {
+impl Part {
     fn new(unit: usize, name: String, entries: &[UnitEntry]) -> Self {
         let mut hash = blake3::Hasher::new();
         for entry in entries {
@@ -91,10 +89,9 @@ impl Piece {
         }
         Self {
             unit,
-            name,
-            digest: hash.finalize().to_hex()[..32].to_owned(),
+            key: ItemKey { name, digest: hash.finalize().to_hex()[..32].to_owned() },
             entries: entries.iter().map(|entry| entry.id).collect(),
-            size: bins::Item {
+            item: bins::Item {
                 zipped: entries.iter().map(|entry| entry.zipped).sum(),
                 unzipped: entries.iter().map(|entry| entry.unzipped).sum(),
                 pin: None,
@@ -103,28 +100,27 @@ impl Piece {
     }
 }
 
-/// How units are to be divided.
+/// How units are divided into layers.
 #[derive(Debug, Clone, Default)]
 pub struct LayerPolicy {
-    /// Units that are meant for a layer of their own, and its name.
+    /// The groups of units that are meant for a layer of their own.
     pub groups: Vec<Group>,
-    /// Which layers are best.
+    /// What comes first: few layers, or separate groups.
     pub strategy: Strategy,
 }
 
-/// Packs units (sorted by name) into as few layers as possible, as the policy allows; with a lock, in the way that changes
-/// the fewest of them.
+/// Divides units (sorted by name) into as few layers as the policy allows; with a lock, so that the fewest of them change.
 ///
-/// Gives the plan, even when there are more layers than allowed or the content is too large, and findings that say what
-/// does not fit, which units are the largest, and what would help. Files in no layer are those over the limit themselves.
+/// Returns the layout, even when there are more layers than allowed or the content is too large, and findings about what
+/// does not fit, with the largest units and a remedy. Only files that are over a limit on their own are in no layer.
 pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Option<&Lock>) -> (Layout, Vec<Finding>) {
     let capacity =
         Capacity { zipped: limits.layer_zipped.saturating_sub(ZIP_OVERHEAD), unzipped: limits.layers_unzipped() };
     let mut findings = Vec::new();
-    let mut pieces = Vec::new();
+    let mut parts = Vec::new();
     for (number, unit) in units.iter().enumerate() {
         if unit.zipped_bytes() <= capacity.zipped && unit.unzipped_bytes() <= capacity.unzipped {
-            pieces.push(Piece::new(number, unit.name.clone(), &unit.entries));
+            parts.push(Part::new(number, unit.name.clone(), &unit.entries));
             continue;
         }
         // Layers merge, so the files of a unit may come from several.
@@ -134,36 +130,31 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
                     Code::FileTooLarge,
                     &entry.path,
                     format!(
-                        "is {} in a zip by itself, and a layer holds {}",
+                        "alone in a zip it has {}, and a layer can have {}",
                         size(entry.zipped + ZIP_OVERHEAD),
                         size(limits.layer_zipped)
                     ),
-                    "drop it, strip it, or have the function fetch it to /tmp when it starts",
+                    "drop it, strip it, or have the function download it to /tmp at startup",
                 ));
             } else if entry.unzipped <= capacity.unzipped {
-                pieces.push(Piece::new(number, format!("{} {}", unit.name, entry.path), std::slice::from_ref(entry)));
+                parts.push(Part::new(number, format!("{} {}", unit.name, entry.path), std::slice::from_ref(entry)));
             }
-            // One over the unzipped limit is over what all layers can have together, which is said of the whole.
+            // A file over the unzipped limit exceeds the limit of all layers together, which has its own finding.
         }
     }
-    let sizes: Vec<bins::Item> = pieces.iter().map(|piece| piece.size).collect();
-    let names: Vec<(String, String)> = pieces.iter().map(|p| (p.name.clone(), p.digest.clone())).collect();
-    let unit_names: Vec<&str> = pieces.iter().map(|piece| units[piece.unit].name.as_str()).collect();
+    let items: Vec<bins::Item> = parts.iter().map(|part| part.item).collect();
+    let keys: Vec<ItemKey> = parts.iter().map(|part| part.key.clone()).collect();
+    let unit_names: Vec<&str> = parts.iter().map(|part| units[part.unit].name.as_str()).collect();
     let wanted = (policy.groups.as_slice(), policy.strategy);
-    let division = divide(&sizes, &names, &unit_names, wanted, capacity, lock);
+    let division = divide(&items, &keys, &unit_names, wanted, capacity, lock);
     findings.extend(not_in_their_layers(&division.elsewhere, &unit_names));
-    let named = division.layers;
-    let now = Lock::new(
-        named
-            .iter()
-            .map(|(name, bin)| LockedLayer {
-                name: name.clone(),
-                units: bin.iter().map(|p| (pieces[*p].name.clone(), pieces[*p].digest.clone())).collect(),
-            })
-            .collect(),
-    );
+    let locked = |layer: &NamedLayer| {
+        let keys = layer.items.iter().map(|item| parts[*item].key.clone());
+        LockedLayer { name: layer.name.clone(), units: keys.map(|key| (key.name, key.digest)).collect() }
+    };
+    let now = Lock::new(division.layers.iter().map(locked).collect());
     let layout = Layout {
-        layers: named.into_iter().map(|(name, bin)| layer(units, &pieces, name, &bin)).collect(),
+        layers: division.layers.into_iter().map(|named| layer(units, &parts, named)).collect(),
         lower_bound: division.lower_bound,
         optimal: division.optimal,
         changes: lock.map(|lock| lock.changes(&now)),
@@ -173,49 +164,49 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
     (layout, findings)
 }
 
-/// How many zipped bytes fewer would let the content do with one layer less, when compressing harder may give as many.
+/// How many zipped bytes have to be saved to need one layer less, if compressing harder could save as many.
 ///
-/// From libdeflate's level 6 to its 12 an R tree loses 2 % of its zipped bytes, and text can lose 10 %.
+/// Level 12 of libdeflate makes an R tree 2 % smaller than level 6, and text up to 10 %.
 pub fn saves_a_layer(layout: &Layout, limits: &Limits) -> Option<u64> {
     let fewer = layout.layers.len().checked_sub(1).filter(|fewer| *fewer > 0)?;
     let room = fewer as u64 * limits.layer_zipped;
-    // As many headers fewer as layers.
+    // One layer less is one end record less.
     let zipped = layout.zipped_bytes() - ZIP_OVERHEAD;
     let wanted = zipped.checked_sub(room).filter(|wanted| *wanted > 0)?;
     (wanted <= zipped / 8).then_some(wanted)
 }
 
-/// A finding for each layer that does not hold what it is meant to hold.
+/// A finding for each layer that does not hold all units meant for it.
 fn not_in_their_layers(elsewhere: &[(usize, String)], units: &[&str]) -> Vec<Finding> {
     let mut by_layer: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
-    for (piece, layer) in elsewhere {
-        by_layer.entry(layer).or_default().push(units[*piece]);
+    for (item, layer) in elsewhere {
+        by_layer.entry(layer).or_default().push(units[*item]);
     }
     let finding = |(layer, mut units): (&str, Vec<&str>)| {
         units.dedup();
         Finding::warning(
             Code::NotInItsLayer,
             Subject::layer(layer),
-            format!("{} would need another layer to be in one of that name", list::some(&units, NAMES_SHOWN)),
-            "give them a layer whatever it costs with --strategy kinds, or change what the layer holds in layerfit.toml",
+            format!("another layer would be needed for {} to be in it", list::some(&units, NAMES_SHOWN)),
+            "allow more layers with --strategy kinds, or change what the layer holds in layerfit.toml",
         )
     };
     by_layer.into_iter().map(finding).collect()
 }
 
-fn layer(units: &[Unit], pieces: &[Piece], name: String, bin: &[usize]) -> Layer {
-    let pieces = || bin.iter().map(|piece| &pieces[*piece]);
-    let mut entries: Vec<EntryId> = pieces().flat_map(|piece| piece.entries.iter().copied()).collect();
+fn layer(units: &[Unit], parts: &[Part], NamedLayer { name, items }: NamedLayer) -> Layer {
+    let parts = || items.iter().map(|item| &parts[*item]);
+    let mut entries: Vec<EntryId> = parts().flat_map(|part| part.entries.iter().copied()).collect();
     entries.sort();
-    let mut names: Vec<String> = pieces().map(|piece| units[piece.unit].name.clone()).collect();
+    let mut names: Vec<String> = parts().map(|part| units[part.unit].name.clone()).collect();
     names.sort();
     names.dedup();
     Layer {
         name,
         units: names,
         entries,
-        zipped_bytes: ZIP_OVERHEAD + pieces().map(|piece| piece.size.zipped).sum::<u64>(),
-        unzipped_bytes: pieces().map(|piece| piece.size.unzipped).sum(),
+        zipped_bytes: ZIP_OVERHEAD + parts().map(|part| part.item.zipped).sum::<u64>(),
+        unzipped_bytes: parts().map(|part| part.item.unzipped).sum(),
     }
 }
 
@@ -233,7 +224,7 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
         let over = layout.zipped_bytes().saturating_sub(room);
         let why = if layout.lower_bound > limits.layers && over > 0 {
             format!(
-                "{} zipped are {} over what {} layers of {} hold",
+                "{} zipped are {} more than {} layers of {} hold",
                 size(layout.zipped_bytes()),
                 size(over),
                 limits.layers,
@@ -242,24 +233,24 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
         } else if layout.optimal {
             "the units cannot be divided into fewer".to_owned()
         } else {
-            format!("no way with fewer was found; at least {} are needed", layout.lower_bound)
+            format!("no division into fewer was found; at least {} are needed", layout.lower_bound)
         };
         findings.push(Finding::error(
             Code::TooManyLayers,
             Subject::whole("layers"),
             format!("{} layers are needed and {} are allowed: {why}", layout.layers.len(), limits.layers),
             format!(
-                "prune more (layerfit rules lists what --select can turn on), or drop some of the largest units: {}",
+                "prune more (`layerfit rules` lists what --select can turn on), or drop some of the largest units: {}",
                 largest(Unit::zipped_bytes)
             ),
         ));
     }
-    for layer in layout.layers.iter().filter(|layer| layer.entries.len() > MOST_ENTRIES) {
+    for layer in layout.layers.iter().filter(|layer| layer.entries.len() > MAX_ENTRIES) {
         findings.push(Finding::error(
             Code::TooManyEntries,
             Subject::layer(&layer.name),
-            format!("has {} entries, and a zip holds {MOST_ENTRIES} without zip64", layer.entries.len()),
-            "prune, or pack small files into one archive that the function unpacks to /tmp when it starts",
+            format!("has {} files; a zip without zip64 can have {MAX_ENTRIES}", layer.entries.len()),
+            "prune, or put small files into one archive that the function unpacks to /tmp at startup",
         ));
     }
     let unzipped: u64 = units.iter().map(Unit::unzipped_bytes).sum();
@@ -271,7 +262,7 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
     findings
 }
 
-/// The finding that so many bytes unzipped are too many, when they are; `largest` names what could go.
+/// A finding if there are too many unzipped bytes; `largest` is appended to its help.
 pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) -> Option<Finding> {
     let over = unzipped.checked_sub(limits.layers_unzipped()).filter(|over| *over > 0)?;
     let function = match limits.function_unzipped {
@@ -282,11 +273,58 @@ pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) 
         Code::UnzippedTooLarge,
         Subject::whole("layers"),
         format!(
-            "{} unzipped are {} over the {} that function and layers can have{function}",
+            "{} unzipped are {} over the limit of {} for function and layers{function}",
             size(unzipped),
             size(over),
             size(limits.total_unzipped),
         ),
-        format!("more layers do not help, only pruning does{largest}"),
+        format!("prune more; additional layers do not help{largest}"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { layer_zipped: 1000, total_unzipped: 10_000, layers: 5, function_unzipped: 0 };
+
+    fn planned(zipped: &[u64]) -> Layout {
+        let layer = |zipped_bytes: &u64| Layer {
+            name: "layer".to_owned(),
+            units: Vec::new(),
+            entries: Vec::new(),
+            zipped_bytes: *zipped_bytes,
+            unzipped_bytes: 3,
+        };
+        let layers = zipped.iter().map(layer).collect();
+        Layout { layers, lower_bound: 1, optimal: true, lock: Lock::new(Vec::new()), changes: None }
+    }
+
+    #[test]
+    fn an_eighth_less_at_most_is_hoped_for_and_only_where_it_saves_a_layer() {
+        assert_eq!(saves_a_layer(&planned(&[]), &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[1000]), &LIMITS), None);
+        // One end of a zip goes with the layer.
+        assert_eq!(saves_a_layer(&planned(&[900, 122]), &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[900, 123]), &LIMITS), Some(1));
+        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 142]), &LIMITS), Some(142));
+        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 143]), &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[1000, 1000, 50]), &LIMITS), Some(28));
+    }
+
+    #[test]
+    fn a_plan_is_as_long_as_its_layers() {
+        assert_eq!((planned(&[5, 7]).zipped_bytes(), planned(&[5, 7]).unzipped_bytes()), (12, 6));
+    }
+
+    #[test]
+    fn what_is_over_the_unzipped_limit_is_told_with_what_the_function_has_of_it() {
+        assert_eq!(unzipped_too_large(10_000, &LIMITS, "; x"), None);
+        let finding = unzipped_too_large(10_001, &LIMITS, "; x").expect("over");
+        assert!(finding.message.contains("1 B over") && !finding.message.contains("less"), "{}", finding.message);
+        assert!(finding.help.ends_with("; x"), "{}", finding.help);
+        let limits = Limits { function_unzipped: 1, ..LIMITS };
+        let finding = unzipped_too_large(10_001, &limits, "").expect("over");
+        assert!(finding.message.contains("2 B over") && finding.message.contains("1 B for"), "{}", finding.message);
+    }
 }

@@ -1,4 +1,4 @@
-//! Units: what stays together when layers are filled. An R package, R itself, a library with its links, the rest by
+//! Units: what is packed together. A package, an installation of a language, a library with its links; the rest by
 //! directory.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use crate::pack::measure::{Measurements, entry_overhead};
 use crate::resolve::{Resolution, is_library_name};
 use crate::tree::{EntryId, Kind, Place};
 
-/// What stays together.
+/// Entries that are packed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     /// Its name: `pkg:Matrix`, `r`, `lib:libxml2.so.2.9.14`, `dir:bin`.
@@ -17,10 +17,10 @@ pub struct Unit {
     pub entries: Vec<UnitEntry>,
 }
 
-/// An entry and what it weighs.
+/// An entry and its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitEntry {
-    /// Which entry.
+    /// The entry.
     pub id: EntryId,
     /// Where it is.
     pub path: TreePath,
@@ -30,12 +30,12 @@ pub struct UnitEntry {
     pub unzipped: u64,
     /// The CRC-32 of its content; 0 for a directory, and for a file too large to be measured.
     pub crc32: u32,
-    /// Whether it is executable, and whether it is a link: what a zip says of it besides its content.
+    /// Whether it is executable, and whether it is a link: what a zip records of it besides its content.
     pub kind: (bool, bool),
 }
 
 impl UnitEntry {
-    /// Adds everything that a zip says of the entry to a hash.
+    /// Adds everything that a zip records of the entry to a hash.
     pub(super) fn hash(&self, hash: &mut blake3::Hasher) {
         hash.update(self.path.as_bytes());
         hash.update(&[0, u8::from(self.kind.0), u8::from(self.kind.1)]);
@@ -59,8 +59,8 @@ impl Unit {
 
 /// Divides what is kept into units, sorted by name.
 ///
-/// Directories are packed only when they are empty in the tree: unzipping makes the others, and what pruning emptied is
-/// meant to go. A file too large to be measured counts as its own length.
+/// Directories are packed only when they are empty in the tree: unzipping creates the others, and those that pruning emptied
+/// are not needed. A file too large to be measured counts with its own length.
 pub fn units(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool, measurements: &Measurements) -> Vec<Unit> {
     let tree = &resolution.tree;
     let mut units: BTreeMap<String, Vec<UnitEntry>> = BTreeMap::new();

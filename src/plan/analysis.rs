@@ -1,42 +1,44 @@
-//! Analysis: a tree with what needs what in it, what was taken into it from the build host, and what the function's own
+//! Analysis: a tree with the dependencies in it, what was copied into it from the build host, and what the function's own
 //! sources use.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::bundle::Bundled;
 use super::settings::Settings;
+use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::handlers::Handlers;
-use crate::prune::Pruning;
+use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
 use crate::tree::{Objects, Tree};
 
-/// A tree, what is known of it, and what was found on the way.
+/// A tree, what is known of it, and the findings of analyzing it.
 pub(crate) struct Analysis<'a> {
-    /// The tree, and what needs what in it.
+    /// The tree, and the dependencies in it.
     pub(crate) resolution: Resolution<'a>,
-    /// The libraries that were taken into the tree from the build host.
+    /// The libraries that were copied into the tree from the build host.
     pub(crate) bundled: Vec<Bundled>,
     /// What the function's sources use, when there are any.
     pub(crate) handlers: Option<Arc<Handlers>>,
     context: FindingContext,
-    /// What is wrong whatever is kept.
+    rules: OnceLock<CompiledRules>,
+    /// Findings that do not depend on what is kept.
     pub(crate) findings: Vec<Finding>,
 }
 
-/// A tree as it was read, with the findings of that.
+/// A tree as it was read, with the findings of reading it.
 pub(crate) type Scanned = (Tree, Vec<Finding>);
 
 impl<'a> Analysis<'a> {
-    /// Resolves every need in a tree.
+    /// Resolves every dependency in a tree.
     pub(crate) fn new((tree, mut findings): Scanned, settings: &'a Settings, progress: &dyn Progress) -> Self {
         progress.stage("resolving", 0);
         let (resolution, found) = resolve(tree, &settings.runtime);
         findings.extend(found);
         progress.done();
         let context = FindingContext { architecture: settings.architecture, bundled: settings.bundle_from.is_some() };
-        Self { resolution, bundled: Vec::new(), handlers: None, context, findings }
+        Self { resolution, bundled: Vec::new(), handlers: None, context, rules: OnceLock::new(), findings }
     }
 
     /// The tree.
@@ -49,7 +51,19 @@ impl<'a> Analysis<'a> {
         &self.resolution.objects
     }
 
-    /// What would not load, of what is kept; and what there is to report about the function's sources.
+    /// The rules, compiled for this tree the first time they are needed. They are the same in each call.
+    ///
+    /// # Errors
+    /// When a rule cannot be compiled for this tree.
+    pub(crate) fn compiled_rules(&self, rules: &PruneRules) -> Result<&CompiledRules> {
+        if let Some(compiled) = self.rules.get() {
+            return Ok(compiled);
+        }
+        let compiled = rules.compile(&self.resolution.packages.roots())?;
+        Ok(self.rules.get_or_init(|| compiled))
+    }
+
+    /// Findings about kept files that would not load, and about the function's sources.
     pub(crate) fn resolution_findings(&self, pruning: &Pruning) -> Vec<Finding> {
         let mut findings = self.resolution.findings(self.context, |id| pruning.keeps(id));
         if let Some(handlers) = &self.handlers {

@@ -1,6 +1,6 @@
-//! Bundle: takes the libraries that only the build host has into the tree's `lib/`, with what they need in turn.
+//! Bundle: copies libraries that only the build host has into the tree's `lib/`, with their own dependencies.
 //!
-//! Never a part of glibc: those are of one build with the image's loader (`rules/glibc.toml`).
+//! Never a part of glibc, which has to be of the same build as the image's loader (`rules/glibc.toml`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
-use crate::resolve::{Certainty, Object, Outcome, Resolution};
+use crate::resolve::{Certainty, LibraryLookup, Object, Resolution};
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{GlibcNames, LoaderFacts};
 use crate::tree::{EntryId, Place, Tree};
 
-/// A library that was taken from the build host.
+/// A library that was copied from the build host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Bundled {
     /// Where it is in the tree.
     pub path: String,
-    /// Where it came from, every link followed.
+    /// Where it was copied from, with every link resolved.
     pub from: String,
     /// A file that needs it.
     pub needed_by: String,
@@ -37,10 +37,10 @@ pub struct Bundler {
     loaders: Vec<LoaderFacts>,
     cache: BTreeMap<String, Vec<(i32, String)>>,
     glibc: &'static GlibcNames,
-    taken: Vec<Bundled>,
+    copied: Vec<Bundled>,
 }
 
-/// A needed library that is nowhere, for a machine, and a file that needs it.
+/// A missing library, its machine, and a file that needs it.
 pub(super) struct Wanted {
     soname: String,
     machine: Machine,
@@ -51,15 +51,15 @@ impl Bundler {
     /// The libraries of the root file system at `root`.
     ///
     /// # Errors
-    /// When the root is no directory or has no loader.
+    /// When the root is not a directory or has no loader.
     pub fn new(root: &Path) -> Result<Self> {
         let (root, loaders) = capture::named_root(root)?;
         let cache = capture::loader_cache(&root);
-        Ok(Self { root, loaders, cache, glibc: GlibcNames::built_in(), taken: Vec::new() })
+        Ok(Self { root, loaders, cache, glibc: GlibcNames::built_in(), copied: Vec::new() })
     }
 
-    /// Adds to the tree what is wanted and the host has; whether there was anything. The tree is to be resolved again then:
-    /// what was added has needs of its own.
+    /// Adds what is wanted and the host has to the tree; returns whether anything was added. The tree has to be resolved
+    /// again then, because what was added has dependencies of its own.
     ///
     /// # Errors
     /// When `lib` in the tree is not a directory, or a library of the host cannot be read.
@@ -78,7 +78,7 @@ impl Bundler {
         let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
         for wanted in wanted {
             let Some(path) = directory.join(&wanted.soname) else { continue };
-            // One name holds a library for one machine only; that there are two is said by another finding.
+            // Only one machine's library can have the name; another finding reports that two are needed.
             let taken = tree.find(&path).is_some() || added.iter().any(|(other, _)| *other == path);
             if self.glibc.has(&wanted.soname) || taken {
                 continue;
@@ -88,7 +88,7 @@ impl Bundler {
             let needed_by = tree.path(wanted.needed_by).to_string();
             let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
             let from = file.display().to_string();
-            self.taken.push(Bundled { path: path.to_string(), from, needed_by, bytes });
+            self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
             added.push((path, file));
         }
         let any = !added.is_empty();
@@ -96,17 +96,17 @@ impl Bundler {
         Ok(any)
     }
 
-    /// What was taken, sorted by path.
-    pub fn into_taken(mut self) -> Vec<Bundled> {
-        self.taken.sort();
-        self.taken
+    /// The copied libraries, sorted by path.
+    pub fn into_copied(mut self) -> Vec<Bundled> {
+        self.copied.sort();
+        self.copied
     }
 
     /// Where the host's loader would find a library: in its cache, or else in its directories.
     fn find(&self, soname: &str, machine: Machine) -> Option<String> {
         let flags = capture::cache_flags(machine);
         let cached = self.cache.get(soname).into_iter().flatten();
-        // Those for better processors only are of no use to a layer.
+        // Builds for newer processors could not run on every one that Lambda uses.
         let cached = cached.filter(|(of, path)| Some(*of) == flags && !path.contains("/glibc-hwcaps/"));
         let directories = self.loaders.iter().filter(|loader| loader.machine == machine.name());
         let directories = directories.flat_map(|loader| &loader.directories);
@@ -124,16 +124,16 @@ fn lib() -> TreePath {
     TreePath::new("lib").unwrap_or_default()
 }
 
-/// Each library that something kept surely needs, and that is nowhere, once.
+/// Each library that something kept certainly needs and that is missing, once.
 pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool) -> Vec<Wanted> {
     let mut wanted: BTreeMap<(String, String), Wanted> = BTreeMap::new();
     for (id, edges) in resolution.loads.edges.iter().filter(|(id, _)| kept(**id)) {
         for ((_, edge), _) in edges.iter().filter(|(_, certainty)| **certainty == Certainty::Required) {
-            let missing = matches!(&edge.outcome, Outcome::Missing { stopped: None, .. });
+            let missing = matches!(&edge.outcome, LibraryLookup::Missing { stopped: None, .. });
             let Some(elf) = resolution.objects.get(id).filter(|_| missing && edge.from == Object::Tree(*id)) else {
                 continue;
             };
-            // A name with a slash is a path: there is no directory to put the file into.
+            // A name with a slash is a path, so the file cannot be put into a searched directory.
             if edge.soname.contains('/') {
                 continue;
             }
@@ -145,14 +145,14 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
     wanted.into_values().collect()
 }
 
-/// A note about each library that was taken.
-pub fn findings(taken: &[Bundled]) -> impl Iterator<Item = Finding> {
-    taken.iter().map(|bundled| {
+/// A note about each copied library.
+pub fn findings(copied: &[Bundled]) -> impl Iterator<Item = Finding> {
+    copied.iter().map(|bundled| {
         Finding::info(
             Code::Bundled,
             Subject::Path(bundled.path.clone()),
             format!("copied from {} for {}", bundled.from, bundled.needed_by),
-            "nothing to do; copy it into the tree when layers are to be packed on another machine",
+            "nothing to do; copy it into the tree if layers are also packed on other machines",
         )
     })
 }

@@ -1,4 +1,4 @@
-//! Decide: what is kept of a tree, and everything there is to report about that.
+//! Decide: what is kept of a tree, and all findings about that.
 
 use super::analysis::Analysis;
 use super::protect::{pinned, protected};
@@ -9,20 +9,20 @@ use crate::base::path::TreePath;
 use crate::prune::{Pruning, prune};
 use crate::tree::EntryId;
 
-/// What is kept of an analysis, and what there is to report about that.
+/// What is kept of an analyzed tree, and the findings of deciding it.
 pub(crate) struct Decisions {
     /// What is kept.
     pub(crate) pruning: Pruning,
-    /// What there is to report about it.
+    /// The findings of deciding it.
     pub(crate) findings: Vec<Finding>,
 }
 
 /// How it is decided what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decider {
-    /// Everything is.
+    /// Everything is kept.
     KeepAll,
-    /// What the rules leave.
+    /// The rules and the guard decide.
     Rules,
 }
 
@@ -39,7 +39,8 @@ impl Decider {
             }
             Decider::Rules => {
                 let protected = protected(analysis, settings);
-                let (pruning, findings) = prune(&analysis.resolution, &settings.rules, protected)?;
+                let (pruning, findings) =
+                    prune(&analysis.resolution, analysis.compiled_rules(&settings.rules)?, protected);
                 Ok(Decisions { pruning, findings })
             }
         }
@@ -47,12 +48,12 @@ impl Decider {
 }
 
 impl Decisions {
-    /// Everything there is to report of what is kept.
+    /// All findings about what is kept.
     pub(crate) fn all_findings(&self, analysis: &Analysis<'_>) -> Vec<Finding> {
         let entry = |finding: &Finding| -> Option<EntryId> {
             analysis.tree().find_even_hidden(&TreePath::new(finding.subject.path()?)?)
         };
-        // What is wrong with a file that is dropped does not matter any more.
+        // A problem of a dropped file does not matter.
         let dropped = |finding: &&Finding| entry(finding).is_some_and(|id| !self.pruning.keeps(id));
         let mut findings: Vec<Finding> =
             analysis.findings.iter().filter(|finding| !dropped(finding)).cloned().collect();
@@ -61,7 +62,7 @@ impl Decisions {
         findings
     }
 
-    /// Everything there is to report when nothing is dropped but on request.
+    /// All findings, when nothing is dropped except on request.
     pub(crate) fn findings_of_everything(&self, analysis: &Analysis<'_>) -> Vec<Finding> {
         let mut findings = analysis.findings.clone();
         findings.extend(self.findings.iter().cloned());

@@ -1,5 +1,5 @@
-//! What `--drop` and `--keep` name: targets become entries, what is dropped is hidden in the tree with what only it needed,
-//! and the tree is looked at again as it is without that. So what breaks is found as in any other tree.
+//! `--drop`, `--keep` and `--handler`: targets become entries, what is dropped is hidden in the tree with what only it
+//! needed, and the remaining tree is analyzed again. So what breaks is found as in any other tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +19,11 @@ use crate::tree::{EntryId, Place, Tree};
 /// How many names a message lists.
 const NAMES_SHOWN: usize = 6;
 
-/// Leaves out of an analyzed tree what `--drop` names, what no handler uses, and what only that needed; `again` analyzes the
-/// tree without it.
+/// Removes from an analyzed tree what `--drop` names, what no handler uses, and what only that needed; `again` analyzes the
+/// remaining tree.
 ///
 /// # Errors
-/// When a target of `--drop` or `--keep` is not there, or both name the same.
+/// When a target of `--drop` or `--keep` is not found, or both name the same.
 pub(super) fn apply<'a>(
     analysis: Analysis<'a>,
     decisions: Decisions,
@@ -59,7 +59,7 @@ pub(super) fn apply<'a>(
     analysis.bundled = bundled;
     analysis.handlers = handlers;
     let mut now = decider.decide(&analysis, settings)?;
-    now.pruning.note_removed(analysis.tree(), &removal, &unused, &decisions.pruning);
+    now.pruning.record_removal(analysis.tree(), &removal, &unused, &decisions.pruning);
     now.findings.extend(broken);
     Ok((analysis, now))
 }
@@ -72,7 +72,7 @@ fn named_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, settings: &Settings
         let mut files = entries.iter().filter(|id| !analysis.tree().entry(**id).is_directory()).peekable();
         if files.peek().is_some() && files.all(|id| pruning.is_pinned(*id)) {
             return Err(Error::Usage {
-                message: format!("--drop {text}: --keep names all of it"),
+                message: format!("--drop {text}: all of it is kept by --keep"),
                 help: "remove it from one of the two".to_owned(),
             });
         }
@@ -81,21 +81,21 @@ fn named_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, settings: &Settings
     Ok(dropped)
 }
 
-/// What rules drop and is to stay so: of a package, as it is not to come back because the package is not there any more; and
-/// links that lead to nothing now.
+/// What rules drop and must stay dropped: files of a dropped package, which no rule matches once the package is not found
+/// any more, and links that now lead to nothing.
 fn stays_pruned(tree: &Tree, pruning: &Pruning, dropped: &BTreeSet<EntryId>, removal: &Removal) -> Vec<EntryId> {
     let all: BTreeSet<EntryId> = removal.all().collect();
     let leads_there = |id: EntryId| match tree.follow(id) {
-        Place::Inside(target) => target != id && all.contains(&target),
+        Place::Inside(target) => target != id && (all.contains(&target) || dropped.contains(&target)),
         _ => false,
     };
     let ids = tree.iter().map(|(id, _)| id);
     ids.filter(|id| !pruning.keeps(*id) && (dropped.contains(id) || leads_there(*id))).collect()
 }
 
-/// The entries of packages that no handler uses: not by name, nor through what a used one needs, nor because their language
-/// starts with them. What is pinned or opened in a run is used, and so is what that needs. Packages of a language that no
-/// handler is written in are left alone.
+/// The entries of packages that no handler uses: neither by name, nor as a dependency of a used one, nor because their
+/// language loads them at startup. What is pinned or was opened in a run counts as used, and so does what that needs.
+/// Packages of a language that no handler is written in are left alone.
 fn unused_by_handlers(analysis: &Analysis<'_>, pruning: &Pruning) -> BTreeSet<EntryId> {
     let Some(handlers) = &analysis.handlers else { return BTreeSet::new() };
     let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
@@ -122,14 +122,14 @@ fn entries_named(analysis: &Analysis<'_>, option: &str, text: &str) -> Result<BT
     if entries.is_empty() {
         return Err(Error::Usage {
             message: format!("{option} {text}: not in the tree"),
-            help: format!("layerfit why {text} says where it comes from"),
+            help: format!("layerfit why {text} shows where it comes from"),
         });
     }
     Ok(entries)
 }
 
-/// What goes though something that stays needs it: of languages and of packages, files and the packages that a session starts
-/// with. What packages and libraries need of others is found when the tree is looked at again.
+/// Findings about what is removed although something that stays needs it: files of languages and packages, and packages that
+/// a session loads at startup. What packages and libraries need of each other is found when the tree is analyzed again.
 fn broken_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, removal: &Removal) -> Vec<Finding> {
     let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
     let all: BTreeSet<EntryId> = removal.all().collect();
@@ -139,13 +139,13 @@ fn broken_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, removal: &Removal)
         None => packages.installation_of(path).map(|installation| installation.language),
     };
     let files = tree.iter().filter(|(id, entry)| !entry.is_directory() && stays(*id));
-    let staying: BTreeSet<LanguageId> = files.filter_map(|(_, entry)| language_of(&entry.path)).collect();
+    let remaining: BTreeSet<LanguageId> = files.filter_map(|(_, entry)| language_of(&entry.path)).collect();
 
     let mut findings = Vec::new();
     let mut lost: BTreeMap<Subject, Vec<String>> = BTreeMap::new();
     for from in analysis.resolution.graph.nodes() {
         let who = match from {
-            Node::Runtime(id) if staying.contains(id) => Subject::whole(language(*id).name()),
+            Node::Runtime(id) if remaining.contains(id) => Subject::whole(language(*id).name()),
             Node::Package(position) if stays(packages.get(*position).entry) => {
                 Subject::unit(packages.unit_name(*position))
             }
@@ -159,7 +159,7 @@ fn broken_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, removal: &Removal)
                 }
                 (Node::Runtime(id), Node::Package(position), Need::Imports) => {
                     let package = packages.get(*position);
-                    // Another copy will do.
+                    // Another copy is as good.
                     let another = packages.copies(*id, &package.name).any(|copy| stays(packages.get(copy).entry));
                     let why = language(*id).needs().without(&package.name);
                     if let (true, false, Some(why)) = (all.contains(&package.entry), another, why) {

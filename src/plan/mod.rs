@@ -1,6 +1,6 @@
 //! Plan: settings → analysis → plan. A tree is read, resolved, pruned, measured and divided into layers; `--drop`, `--keep`
-//! and `--bundle` change what is in it, targets name what is in it, and suggestions say what to do next. It knows no output
-//! format: commands make reports of plans.
+//! and `--bundle` change what is in it, targets name what is in it, and suggestions are further ways to save bytes. It knows
+//! no output format: commands make reports from plans.
 
 mod analysis;
 pub mod bundle;
@@ -25,21 +25,21 @@ use crate::pack::measure::{Level, Measurements};
 use crate::pack::{self, Layout, Lock, Unit};
 use crate::prune::Pruning;
 
-/// A tree with what stays of it, measured and divided into layers.
+/// A tree with what is kept of it, measured and divided into layers.
 pub(crate) struct Plan<'a> {
     /// The tree, and what is known of it.
     pub(crate) analysis: Analysis<'a>,
     /// What is kept.
     pub(crate) pruning: Pruning,
-    /// What each kept file is in a zip.
+    /// The lengths and compressed bytes of each kept file.
     pub(crate) measurements: Measurements,
-    /// What stays together.
+    /// The units that layers are made of.
     pub(crate) units: Vec<Unit>,
     /// What is in which layer.
     pub(crate) layout: Layout,
     /// Whether the layers are within the limits.
     pub(crate) fits: bool,
-    /// Everything there is to report.
+    /// All findings.
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Plan<'a> {
     /// How the tree at `root` is packed under these settings. Nothing is written.
     ///
     /// # Errors
-    /// When the tree or a file that the settings name cannot be read, or a target is not there.
+    /// When the tree or a file that the settings name cannot be read, or a target is not found.
     pub(crate) fn new(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
         let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, settings, progress)?;
         let mut findings = decisions.all_findings(&analysis);
@@ -71,7 +71,7 @@ impl<'a> Plan<'a> {
             if harder.1.layers.len() < divided.1.layers.len() {
                 divided = harder;
             } else {
-                // For nothing: and a layer that is compressed differently would have to be published again.
+                // It saved no layer, and a layer with other compressed bytes would have to be published again.
                 measurements.undo(undo);
             }
         }

@@ -1,4 +1,4 @@
-//! Protect: what no rule may drop: what `--keep` names, and what a run of the function opened.
+//! Protect: what rules never drop: what `--keep` names, and what a run of the function opened.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::base::path::TreePath;
 use crate::prune::Protected;
 use crate::tree::{EntryId, Place, Tree};
 
-/// What no rule may drop: what `--keep` names, and what a run opened.
+/// What rules never drop: what `--keep` names, and what a run opened.
 pub(super) fn protected(analysis: &Analysis<'_>, settings: &Settings) -> Protected {
     Protected { pinned: pinned(analysis, settings), opened: opened(analysis.tree(), settings) }
 }
@@ -20,7 +20,7 @@ fn opened(tree: &Tree, settings: &Settings) -> BTreeSet<EntryId> {
     for path in &settings.opened {
         let named = TreePath::from_mounted(path).and_then(|path| tree.find(&path));
         let mut next = named;
-        // A link and each that it leads to; a circle opens nothing.
+        // A link and each that it leads to; in a circle of links, all of them.
         while let Some(id) = next.filter(|id| entries.insert(*id)) {
             next = tree.next_hop(id);
         }
@@ -31,7 +31,7 @@ fn opened(tree: &Tree, settings: &Settings) -> BTreeSet<EntryId> {
     entries
 }
 
-/// What `--keep` names and is there. What is not there yet may be bundled; at the end `drop` wants all of it.
+/// What `--keep` names, as far as it is found: the rest can still be bundled, and `drop` checks at the end that all is found.
 pub(super) fn pinned(analysis: &Analysis<'_>, settings: &Settings) -> BTreeSet<EntryId> {
     let targets: Vec<_> = settings.keep.iter().flat_map(|text| target::find(analysis, text)).collect();
     target::entries(analysis, &targets)

@@ -1,4 +1,4 @@
-//! Settings: what the command line and layerfit.toml decide, once, for every stage.
+//! Settings: the command line and layerfit.toml, combined once for every stage.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,45 +11,45 @@ use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
 use crate::runtime::{Limits, RuntimeProfile};
 
-/// What every command is told.
+/// The settings of a command.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The image that the layers will be attached to.
     pub runtime: RuntimeProfile,
     /// The prune rules, each on or off.
     pub rules: PruneRules,
-    /// What the layers must stay within.
+    /// The limits of the layers.
     pub limits: Limits,
-    /// The architecture of the function, by Lambda's name: `x86_64` or `arm64`; the one of most files when not said.
+    /// The architecture of the function, by Lambda's name: `x86_64` or `arm64`; `None` for that of most files.
     pub architecture: Option<&'static str>,
     /// What is packed in another form than it has in the tree.
     pub transforms: Transforms,
     /// How hard to compress.
     pub level: Level,
-    /// Whether what was compressed in earlier runs is looked up, and this run's remembered.
+    /// Whether the compression cache is read and written.
     pub use_cache: bool,
-    /// The root file system to take missing libraries from; none are taken when not said.
+    /// The root file system to copy missing libraries from; `None` to copy none.
     pub bundle_from: Option<PathBuf>,
-    /// How packages are put into other libraries.
+    /// Which packages are moved to other libraries.
     pub arrangement: Arrangement,
     /// How units are divided into layers.
     pub layer_policy: LayerPolicy,
     /// The file that remembers which unit is in which layer.
     pub lock: Option<PathBuf>,
-    /// What is dropped whatever needs it: packages, libraries, paths, units.
+    /// What is dropped even if something needs it: packages, libraries, paths, units.
     pub drop: Vec<String>,
-    /// What no rule drops, and what does not go with what is dropped.
+    /// What is kept even if a rule matches it or its last dependent is dropped.
     pub keep: Vec<String>,
-    /// The function's own sources: packages that they do not use are dropped. None: all are kept.
+    /// The function's own sources: packages that they do not use are dropped. If empty, all packages are kept.
     pub handlers: Vec<PathBuf>,
     /// The paths that runs of the function opened.
     pub opened: BTreeSet<Vec<u8>>,
-    /// How bad findings are.
+    /// The severities of findings.
     pub severities: Severities,
 }
 
 impl Settings {
-    /// How files are measured under these settings, with these transforms.
+    /// The options for measuring files under these settings, with these transforms.
     pub(crate) fn measure_options<'a>(&self, transforms: &'a Transforms) -> Options<'a> {
         Options {
             longest: self.limits.total_unzipped.max(self.limits.layer_zipped),

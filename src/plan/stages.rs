@@ -1,5 +1,5 @@
-//! Stages: how a directory becomes an [`Analysis`] with decisions: it is read and arranged, libraries of the build host are
-//! taken into it until nothing more is missing, what is to be dropped is hidden, and what is left is looked at again.
+//! Stages: how a directory becomes an [`Analysis`] with decisions: it is read and arranged, missing libraries are copied into
+//! it from the build host until no more are found, what is to be dropped is hidden, and the rest is analyzed again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::languages::handlers::Handlers;
 use crate::tree::{Tree, scan_directory};
 
 impl<'a> Analysis<'a> {
-    /// The tree at `root`, as the settings arrange it, bundle into it and drop from it, with what is kept of it.
+    /// The tree at `root` after arranging, bundling and dropping as the settings say, with what is kept of it.
     ///
     /// # Errors
     /// When the tree, a handler or a library of the build host cannot be read, or a target of `--drop` or `--keep` is not
-    /// there.
+    /// found.
     pub(crate) fn of_directory(
         root: &Path,
         decider: Decider,
@@ -33,7 +33,7 @@ impl<'a> Analysis<'a> {
         analysis.without_dropped(decisions, scanned, decider, settings, progress)
     }
 
-    /// Takes into a tree what is needed of the build host by what is kept, until nothing is missing that the host has.
+    /// Copies into a tree what kept files need and the build host has, until nothing that the host has is missing.
     fn bundling(
         mut tree: Tree,
         scanned: &[Finding],
@@ -53,17 +53,17 @@ impl<'a> Analysis<'a> {
             if let Some(bundler) = &mut bundler {
                 let wanted = bundle::wanted(&analysis.resolution, |id| decisions.pruning.keeps(id));
                 if bundler.take(&mut analysis.resolution.tree, &wanted)? {
-                    // What was added has needs of its own.
+                    // What was added has dependencies of its own.
                     tree = analysis.resolution.tree;
                     continue;
                 }
             }
-            analysis.bundled = bundler.map(Bundler::into_taken).unwrap_or_default();
+            analysis.bundled = bundler.map(Bundler::into_copied).unwrap_or_default();
             return Ok((analysis, decisions));
         }
     }
 
-    /// Leaves out what `--drop` names, what no handler uses and what only that needed, and looks at the tree again.
+    /// Removes what `--drop` names, what no handler uses and what only that needed, and analyzes the rest again.
     fn without_dropped(
         self,
         decisions: Decisions,
@@ -83,7 +83,7 @@ impl<'a> Analysis<'a> {
     }
 }
 
-/// The tree at `root` as it will be at `/opt`.
+/// The tree at `root` as it will be in `/opt`.
 fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
     progress.stage("reading", 0);
     let (mut tree, mut findings) = scan_directory(root)?;

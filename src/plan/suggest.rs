@@ -1,5 +1,5 @@
-//! Suggestions: what could be done next to have fewer bytes, each step by itself with exactly what it saves, what it risks,
-//! and whether it saves a layer. Every number is measured or added up; nothing is estimated.
+//! Suggestions: further ways to save bytes, each on its own with exactly what it saves, what it risks, and how many layers
+//! fewer there would be. Every number is measured or added up; nothing is estimated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,52 +14,52 @@ use crate::pack;
 use crate::pack::Unit;
 use crate::pack::measure::Measurements;
 use crate::pack::rewrite::strip::StripMode;
-use crate::prune::{Condition, Level, Protected, prune};
+use crate::prune::{CompiledRule, Condition, Level, Protected, prune};
 use crate::tree::{EntryId, Kind, Magic};
 
-/// In a tree of more entries, rules are not tried one by one: that would take longer than all the rest.
-const MOST_ENTRIES: usize = 50_000;
+/// In a tree of more entries, rules are not tried one by one: that would take longer than everything else.
+const MAX_ENTRIES: usize = 50_000;
 
-/// Shorter files are not looked at for being the same: their headers cost as much.
-const LEAST_DUPLICATE_BYTES: u64 = 4096;
+/// Duplicates of shorter files are not reported: a link costs about as much.
+const MIN_DUPLICATE_BYTES: u64 = 4096;
 
 /// How many names a suggestion lists.
 const NAMES_SHOWN: usize = 3;
 
-/// A step that would save bytes.
+/// A further step that would save bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Suggestion {
-    /// What to do: an option of the command line, or work to be done in the tree.
+    /// What to do: an option of the command line, or a change to the tree.
     pub step: String,
-    /// What that does.
+    /// What it does.
     pub what: String,
     /// What could stop working.
     pub risk: String,
     /// How many files it drops or changes.
     pub files: usize,
-    /// How many bytes fewer the layers have unzipped; negative when they have more.
+    /// How many bytes it saves unzipped; negative when it adds some.
     pub unzipped_bytes: i64,
-    /// How many bytes fewer the zips have.
+    /// How many bytes it saves in zips.
     pub zipped_bytes: i64,
-    /// How many layers fewer there would be.
+    /// How many layers it saves.
     pub layers: usize,
 }
 
-/// What entries weigh now, and would weigh; `None` when they are gone.
+/// The zipped and unzipped bytes that entries would have; `None` when they would be dropped.
 type Change = BTreeMap<EntryId, Option<(u64, u64)>>;
 
-/// The steps that save something, the one that saves most first. With `measuring`, files are compressed in other forms to
-/// know what those would save.
+/// The steps that save zipped bytes, the one that saves most first. With `measuring`, files are also compressed in other
+/// forms to find what those would save.
 ///
 /// # Errors
-/// When a file cannot be read.
+/// When a file cannot be read, or a rule cannot be compiled for this tree.
 pub(crate) fn suggestions(
     plan: &Plan<'_>,
     settings: &Settings,
     measuring: bool,
     progress: &dyn Progress,
 ) -> Result<Vec<Suggestion>> {
-    let steps = Steps { plan, settings, now: weights(&plan.units) };
+    let steps = Steps { plan, settings, now: sizes(&plan.units) };
     let mut found = steps.rules()?;
     found.extend(steps.not_opened());
     found.extend(steps.duplicates()?);
@@ -71,8 +71,8 @@ pub(crate) fn suggestions(
     Ok(found)
 }
 
-/// What each packed entry weighs: zipped with headers, and unzipped.
-fn weights(units: &[Unit]) -> BTreeMap<EntryId, (u64, u64)> {
+/// The bytes of each packed entry: zipped with headers, and unzipped.
+fn sizes(units: &[Unit]) -> BTreeMap<EntryId, (u64, u64)> {
     units.iter().flat_map(|unit| &unit.entries).map(|entry| (entry.id, (entry.zipped, entry.unzipped))).collect()
 }
 
@@ -96,7 +96,7 @@ impl Steps<'_> {
         Suggestion { step, what, risk, files: change.len(), unzipped_bytes: unzipped, zipped_bytes: zipped, layers }
     }
 
-    /// How many layers fewer there are after a change.
+    /// How many layers a change saves.
     fn layers_saved(&self, change: &Change) -> usize {
         let now = self.plan.layout.layers.len();
         if now < 2 {
@@ -118,35 +118,38 @@ impl Steps<'_> {
         now.saturating_sub(then.layers.len())
     }
 
-    /// Each rule that is off, on.
+    /// Each rule that is off, turned on.
     fn rules(&self) -> Result<Vec<Suggestion>> {
         let analysis = &self.plan.analysis;
-        if analysis.tree().entries().len() > MOST_ENTRIES {
+        if analysis.tree().entries().len() > MAX_ENTRIES {
             return Ok(Vec::new());
         }
-        let off: Vec<_> = self.settings.rules.iter().filter(|(rule, on)| !on && rule.level == Level::Extra).collect();
-        let tried = off.into_par_iter().map(|(rule, _)| {
-            let mut rules = self.settings.rules.clone();
-            rules.set(&rule.code, true);
-            let pinned = self.now.keys().filter(|id| self.plan.pruning.is_pinned(**id)).copied().collect();
-            let protected = Protected { pinned, opened: BTreeSet::new() };
-            let (pruning, _) = prune(&analysis.resolution, &rules, protected)?;
-            let files = self.now.keys().filter(|id| !analysis.tree().entry(**id).is_directory());
-            let gone = files.filter(|id| !pruning.keeps(**id));
-            let change: Change = gone.map(|id| (*id, None)).collect();
-            let risk = match rule.only {
-                Some(Condition::Unloaded) => {
-                    "a program that opens one by its path, or dlopen() of a name that is written nowhere"
-                }
-                _ => rule.breaks.as_str(),
-            };
-            let step = format!("--select {}", rule.name);
-            Ok((!change.is_empty()).then(|| self.step(step, format!("{} {}", rule.code, rule.what), risk, &change)))
-        });
-        Ok(tried.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        let tree = analysis.tree();
+        let files: Vec<EntryId> = self.now.keys().copied().filter(|id| !tree.entry(*id).is_directory()).collect();
+        let pinned = |id: &EntryId| self.plan.pruning.is_pinned(*id);
+        let drops_any = |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.drops(&tree.entry(*id).path));
+        let rules = analysis.compiled_rules(&self.settings.rules)?;
+        let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
+        let tried =
+            off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
+                let pinned = self.now.keys().copied().filter(pinned).collect();
+                let protected = Protected { pinned, opened: BTreeSet::new() };
+                let (pruning, _) = prune(&analysis.resolution, &rules.with(position), protected);
+                let dropped = files.iter().filter(|id| !pruning.keeps(**id));
+                let change: Change = dropped.map(|id| (*id, None)).collect();
+                let risk = match rule.only {
+                    Some(Condition::Unloaded) => {
+                        "a program that opens one by its path, or calls dlopen() with a computed name"
+                    }
+                    _ => rule.breaks.as_str(),
+                };
+                let step = format!("--select {}", rule.name);
+                (!change.is_empty()).then(|| self.step(step, format!("{} {}", rule.code, rule.what), risk, &change))
+            });
+        Ok(tried.collect::<Vec<_>>().into_iter().flatten().collect())
     }
 
-    /// Packages of which a run opened nothing.
+    /// Packages of which no run opened a file.
     fn not_opened(&self) -> Option<Suggestion> {
         if self.settings.opened.is_empty() {
             return None;
@@ -161,35 +164,35 @@ impl Steps<'_> {
         (!names.is_empty()).then(|| {
             self.step(
                 format!("--drop {}", names.join(",")),
-                format!("packages of which the run opened nothing: {}", names.len()),
-                "what the function does and that run did not",
+                format!("packages of which the run opened no file: {}", names.len()),
+                "code of the function that the run did not reach",
                 &change,
             )
         })
     }
 
-    /// Files with the same content as another: all but one can be links to it.
+    /// Files with the same content: all but one can be links to that one.
     fn duplicates(&self) -> Result<Option<Suggestion>> {
         let tree = self.plan.analysis.tree();
-        let mut alike: BTreeMap<(u64, u32), Vec<EntryId>> = BTreeMap::new();
+        let mut by_checksum: BTreeMap<(u64, u32), Vec<EntryId>> = BTreeMap::new();
         for entry in self.plan.units.iter().flat_map(|unit| &unit.entries) {
-            if entry.unzipped >= LEAST_DUPLICATE_BYTES && tree.entry(entry.id).is_file() {
-                alike.entry((entry.unzipped, entry.crc32)).or_default().push(entry.id);
+            if entry.unzipped >= MIN_DUPLICATE_BYTES && tree.entry(entry.id).is_file() {
+                by_checksum.entry((entry.unzipped, entry.crc32)).or_default().push(entry.id);
             }
         }
         let mut change = Change::new();
         let mut largest: Vec<(u64, String)> = Vec::new();
-        for ids in alike.into_values().filter(|ids| ids.len() > 1) {
+        for ids in by_checksum.into_values().filter(|ids| ids.len() > 1) {
             let mut by_content: BTreeMap<[u8; 32], Vec<EntryId>> = BTreeMap::new();
             for id in ids {
                 by_content.entry(*blake3::hash(&tree.read(id)?).as_bytes()).or_default().push(id);
             }
             for same in by_content.into_values().filter(|same| same.len() > 1) {
                 for id in &same[1..] {
-                    let target = relative(tree.path(same[0]).as_bytes(), tree.path(*id).as_bytes());
+                    let target = relative_length(tree.path(same[0]).as_bytes(), tree.path(*id).as_bytes());
                     let overhead = crate::pack::measure::entry_overhead(tree.path(*id), false);
                     change.insert(*id, Some((overhead + target, target)));
-                    largest.push((self.now[id].0, format!("{} is {}", tree.path(*id), tree.path(same[0]))));
+                    largest.push((self.now[id].0, format!("{} equals {}", tree.path(*id), tree.path(same[0]))));
                 }
             }
         }
@@ -197,15 +200,15 @@ impl Steps<'_> {
         let named: Vec<String> = largest.iter().take(NAMES_SHOWN).map(|(_, pair)| pair.clone()).collect();
         Ok((!change.is_empty()).then(|| {
             self.step(
-                "link files that are the same".to_owned(),
+                "replace duplicate files by symlinks".to_owned(),
                 format!("the largest: {}", named.join("; ")),
-                "a library is loaded once where it was loaded under two names",
+                "a library that was loaded twice, under two names, is loaded once",
                 &change,
             )
         }))
     }
 
-    /// What is packed as it is, in the forms that an option would give it.
+    /// What is packed unchanged, in the forms that an option would give it.
     fn other_forms(&self, progress: &dyn Progress) -> Result<Vec<Suggestion>> {
         let tree = self.plan.analysis.tree();
         let is_elf = |id: EntryId| matches!(tree.entry(id).kind, Kind::File { magic: Magic::Elf, .. });
@@ -220,8 +223,8 @@ impl Steps<'_> {
             let change = self.measured(&transforms, &is_elf, progress)?;
             found.push(self.step(
                 "--strip all".to_owned(),
-                "symbol tables and debug data out of ELF files; what is loaded stays byte for byte".to_owned(),
-                "names in backtraces of native code",
+                "removes symbol tables and debug data from ELF files; what is loaded is unchanged".to_owned(),
+                "backtraces of native code lack names",
                 &change,
             ));
         }
@@ -231,15 +234,15 @@ impl Steps<'_> {
             let change = self.measured(&transforms, &is_database, progress)?;
             found.push(self.step(
                 "--repack-rdb".to_owned(),
-                "R's databases opened, so that the zip's deflate sees a whole one".to_owned(),
-                "none known: R reads the same values, from more bytes unzipped",
+                "stores R's databases uncompressed, so that the zip compresses each as a whole".to_owned(),
+                "none known: R reads the same values; the files are larger unzipped",
                 &change,
             ));
         }
         Ok(found)
     }
 
-    /// What would be other with these transforms, of the packed files for which `considered` holds.
+    /// What these transforms would change, of the packed files that satisfy `considered`.
     fn measured(
         &self,
         transforms: &crate::pack::rewrite::Transforms,
@@ -265,8 +268,8 @@ impl Steps<'_> {
     }
 }
 
-/// How long the target of a link at `from` to `to` is, in bytes, when it is relative.
-fn relative(to: &[u8], from: &[u8]) -> u64 {
+/// The length in bytes of the relative target of a link at `from` to `to`.
+fn relative_length(to: &[u8], from: &[u8]) -> u64 {
     let parts = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
     let (to, from) = (parts(to), parts(from));
     let common = to.iter().zip(&from).take_while(|(a, b)| a == b).count().min(to.len() - 1).min(from.len() - 1);
@@ -280,11 +283,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_as_long_as_the_way_to_its_target() {
+    fn a_link_is_as_long_as_the_relative_path_of_its_target() {
         for (to, from, target) in
             [("lib/a.so.1", "lib/a.so", "a.so.1"), ("a/b/c", "a/d/e", "../b/c"), ("x", "a/b/c", "../../x")]
         {
-            assert_eq!(relative(to.as_bytes(), from.as_bytes()), target.len() as u64, "{to} {from}");
+            assert_eq!(relative_length(to.as_bytes(), from.as_bytes()), target.len() as u64, "{to} {from}");
         }
     }
 }

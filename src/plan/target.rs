@@ -1,4 +1,4 @@
-//! Targets: what a name on the command line stands for (`why`, `--drop`, `--keep`), and names like it when there is none.
+//! Targets: what a name on the command line stands for (`why`, `--drop`, `--keep`), and similar names when nothing has it.
 //!
 //! `pkg:Matrix` is a package, in each library that has it (`pkg:Matrix@R/library`: in that one); `lib:…`, `dir:…`, `file:…`
 //! and the name of a language (`r`) are units of the report. Anything else is a path, in the tree or below `/opt`, or the name of a library.
@@ -11,10 +11,10 @@ use crate::base::list;
 use crate::base::path::TreePath;
 use crate::languages::{ALL, LanguageId};
 use crate::pack::unit_of;
-use crate::resolve::{Object, Outcome};
+use crate::resolve::{LibraryLookup, Object};
 use crate::tree::{EntryId, Kind, Place};
 
-/// How many like names a message has.
+/// How many similar names a message lists.
 const SIMILAR_NAMES: usize = 3;
 
 /// What a name stands for.
@@ -34,7 +34,7 @@ pub(crate) enum Target {
     Elsewhere(String),
 }
 
-/// Everything that `text` stands for, sorted; nothing when there is nothing of that name.
+/// Everything that `text` stands for, sorted; empty when nothing has that name.
 pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
     let (tree, resolution) = (analysis.tree(), &analysis.resolution);
     if let Some(package) = text.strip_prefix("pkg:") {
@@ -51,7 +51,7 @@ pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
         return if is_there { vec![Target::Unit(text.to_owned())] } else { Vec::new() };
     }
     let mut targets: BTreeSet<Target> = BTreeSet::new();
-    // A name alone is one of a library: `curl` may be a program or a package, and must say which.
+    // A bare name is that of a library: `curl` could be a program or a package, and has to be given as a path or pkg:curl.
     let is_name = text.strip_suffix(".so").is_some() || text.contains(".so.");
     for (id, _) in tree.all().filter(|(_, entry)| is_name && entry.path.name() == text.as_bytes()) {
         if leads_to_elf(analysis, id) || tree.is_hidden(id) {
@@ -91,10 +91,10 @@ fn find_package(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
     packages.named(name).filter(wanted).map(Target::Package).collect()
 }
 
-/// As [`find`], of an argument of this option or command: nothing is an error that names what is like it.
+/// As [`find`], for an argument of this option or command: when nothing has that name, the error lists similar names.
 ///
 /// # Errors
-/// When there is nothing of that name.
+/// When nothing has that name.
 pub(crate) fn resolve_target(analysis: &Analysis<'_>, option: &str, text: &str) -> Result<Vec<Target>> {
     let targets = find(analysis, text);
     if !targets.is_empty() {
@@ -111,7 +111,7 @@ pub(crate) fn resolve_target(analysis: &Analysis<'_>, option: &str, text: &str) 
     })
 }
 
-/// The entries that targets are made of: what is dropped or kept with them. Nothing, when all of it is elsewhere.
+/// The entries that targets consist of, which are dropped or kept with them; empty for what is not in the tree.
 pub(crate) fn entries(analysis: &Analysis<'_>, targets: &[Target]) -> BTreeSet<EntryId> {
     let (tree, resolution) = (analysis.tree(), &analysis.resolution);
     let mut all = BTreeSet::new();
@@ -144,7 +144,7 @@ pub(crate) fn entries(analysis: &Analysis<'_>, targets: &[Target]) -> BTreeSet<E
     all
 }
 
-/// How a target is called: as on the command line.
+/// The name of a target, as on the command line.
 pub(crate) fn name(analysis: &Analysis<'_>, target: &Target) -> String {
     match target {
         Target::Package(position) => analysis.resolution.packages.unit_name(*position),
@@ -178,17 +178,17 @@ fn leads_to_elf(analysis: &Analysis<'_>, id: EntryId) -> bool {
     matches!(analysis.tree().follow(id), Place::Inside(file) if analysis.objects().contains_key(&file))
 }
 
-/// The names of libraries that sometarget needs, true for those that are found in the tree.
+/// The names of libraries that something needs; true for those that are found in the tree.
 fn needed_names<'a>(analysis: &'a Analysis<'_>) -> BTreeMap<&'a str, bool> {
     let mut names = BTreeMap::new();
     for (_, edge) in analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys) {
-        let in_tree = matches!(&edge.outcome, Outcome::Found { object: Object::Tree(_), .. });
+        let in_tree = matches!(&edge.outcome, LibraryLookup::Found { object: Object::Tree(_), .. });
         *names.entry(edge.soname.as_str()).or_insert(false) |= in_tree;
     }
     names
 }
 
-/// Names that are written much like `text`, the most alike first, packages before paths.
+/// Names similar to `text`, the most similar first, packages before paths.
 fn similar_names(analysis: &Analysis<'_>, text: &str) -> Vec<String> {
     let wanted = text.rsplit(['/', ':']).next().unwrap_or(text).to_lowercase();
     let mut found: BTreeSet<(usize, bool, String)> = BTreeSet::new();

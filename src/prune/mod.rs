@@ -1,5 +1,5 @@
-//! Prune: one decision a file. Rules propose what goes; the guard takes back what something kept needs. What the user
-//! names is kept or dropped whatever the rules say.
+//! Prune: one decision for each file. Rules propose what to drop; the guard reverts drops of what something kept needs.
+//! `--keep` and `--drop` override the rules.
 
 mod retention;
 mod rules;
@@ -7,9 +7,8 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use retention::{Removal, Retention};
-pub use rules::{Condition, Level, PruneRule, PruneRules, requested_rules};
+pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneRules, requested_rules};
 
-use crate::base::error::Result;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
 use crate::languages::language;
@@ -30,10 +29,10 @@ pub enum Decision {
 
 /// What becomes of every entry of a tree.
 pub struct Pruning {
-    /// The rules that were on, in the order of their codes; after them those that stand for `--drop`.
+    /// The rules that were on, in the order of their codes; after them those that stand for `--drop` and `--handler`.
     pub rules: Vec<PruneRule>,
     decisions: Vec<Decision>,
-    /// The rules that would drop each entry; those of a kept one were taken back.
+    /// The rules that match each entry; for a kept one, the guard reverted them.
     matches: Vec<Vec<usize>>,
     /// What `--keep` names.
     pinned: BTreeSet<EntryId>,
@@ -46,10 +45,10 @@ impl Pruning {
         Self { rules: Vec::new(), decisions: vec![Decision::Keep; entries], matches: vec![Vec::new(); entries], pinned }
     }
 
-    /// Notes what `--drop` and `--handler` took out of the tree, in the words of rules of their own; `unused` is what no
-    /// handler uses. What was kept `before` and did not go stays, though a rule can find now that nothing loads it; and what
-    /// is hidden and did not go with the rest was dropped by the rule that it was before.
-    pub fn note_removed(&mut self, tree: &Tree, removal: &Removal, unused: &BTreeSet<EntryId>, before: &Pruning) {
+    /// Records what `--drop` and `--handler` removed from the tree as drops by rules of their own; `unused` is what no
+    /// handler uses. What was kept `before` and was not removed is still kept, even if a rule now finds that nothing loads
+    /// it; what is hidden and was not removed was already dropped `before`, by the same rule.
+    pub fn record_removal(&mut self, tree: &Tree, removal: &Removal, unused: &BTreeSet<EntryId>, before: &Pruning) {
         let all: BTreeSet<EntryId> = removal.all().collect();
         for (id, _) in tree.all() {
             if tree.is_hidden(id) || (before.keeps(id) && !all.contains(&id)) {
@@ -66,7 +65,7 @@ impl Pruning {
         }
     }
 
-    /// The rules that would drop an entry; when it is kept, the guard took that back.
+    /// The rules that match an entry; when it is kept, the guard reverted them.
     pub fn matching(&self, id: EntryId) -> impl Iterator<Item = &PruneRule> {
         self.matches[id.index()].iter().map(|rule| &self.rules[*rule])
     }
@@ -76,7 +75,7 @@ impl Pruning {
         self.pinned.contains(&id)
     }
 
-    /// What becomes of an entry. A directory is decided by what is in it, and is always `Keep` here.
+    /// What becomes of an entry. Always `Keep` for a directory, which is packed or not depending on what is in it.
     pub fn decision(&self, id: EntryId) -> Decision {
         self.decisions[id.index()]
     }
@@ -87,7 +86,7 @@ impl Pruning {
     }
 }
 
-/// A drop that the guard took back: of one file, or of everything a rule matched in one package.
+/// A drop that the guard reverted: of one file, or of everything a rule matched in one package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Revoked {
     File(usize, EntryId),
@@ -99,19 +98,16 @@ enum Revoked {
 pub struct Protected {
     /// What `--keep` names.
     pub pinned: BTreeSet<EntryId>,
-    /// What a run opened.
+    /// What a run of the function opened.
     pub opened: BTreeSet<EntryId>,
 }
 
-/// Applies the rules that are on, but to what is spared, and the guard.
+/// Applies the rules that are on, except to what is protected, and then the guard.
 ///
-/// Gives the decisions and findings about drops that were taken back and rules that matched nothing.
-///
-/// # Errors
-/// When a rule cannot be compiled for this tree.
-pub fn prune(resolution: &Resolution<'_>, rules: &PruneRules, protected: Protected) -> Result<(Pruning, Vec<Finding>)> {
+/// Returns the decisions, and findings about reverted drops and rules that matched nothing.
+pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Protected) -> (Pruning, Vec<Finding>) {
     let tree = &resolution.tree;
-    let compiled = rules.compile(&resolution.packages.roots())?;
+    let compiled: Vec<&CompiledRule> = rules.on().collect();
     let opened = protected.opened.iter().map(|id| (*id, tree.path(*id)));
     let opened: Vec<(EntryId, usize)> = opened
         .filter_map(|(id, path)| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(path))?)))
@@ -128,7 +124,8 @@ pub fn prune(resolution: &Resolution<'_>, rules: &PruneRules, protected: Protect
     let package_of: Vec<Option<usize>> =
         tree.entries().iter().map(|entry| resolution.packages.of_path(&entry.path)).collect();
 
-    // What nothing loads is known when it is known what is kept. Dropping it changes no more: nothing kept needs it.
+    // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries
+    // changes nothing else: nothing kept needs them.
     let conditional: Vec<usize> = (0..compiled.len()).filter(|i| compiled[*i].rule.only.is_some()).collect();
     let mut set_aside = matches.clone();
     if !conditional.is_empty() {
@@ -143,16 +140,16 @@ pub fn prune(resolution: &Resolution<'_>, rules: &PruneRules, protected: Protect
         }
     }
     let (decisions, revoked) = settle(resolution, &matches, &package_of);
-    let rules = compiled.into_iter().map(|c| c.rule).collect();
+    let rules = compiled.iter().map(|compiled| compiled.rule.clone()).collect();
     let mut pruning = Pruning { rules, decisions, matches, pinned };
     drop_links_to_nothing(tree, &mut pruning);
     let mut findings = findings(resolution, &pruning, &revoked);
     findings.extend(opened_in_run(tree, &pruning, &opened));
-    Ok((pruning, findings))
+    (pruning, findings)
 }
 
-/// Decides every entry, and takes drops back until nothing that is kept needs what is dropped. Gives the decisions and
-/// what was taken back, with who needs it.
+/// Decides every entry, reverting drops until nothing kept needs anything dropped. Returns the decisions, and the reverted
+/// drops with what needs them.
 fn settle(
     resolution: &Resolution<'_>,
     matches: &[Vec<usize>],
@@ -168,15 +165,15 @@ fn settle(
             matches[id.index()].iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
         };
         let decisions: Vec<Decision> = resolution.tree.all().map(|(id, _)| decide(id)).collect();
-        let taken_back = guard(resolution, &decisions, package_of);
-        if taken_back.is_empty() {
+        let newly_revoked = guard(resolution, &decisions, package_of);
+        if newly_revoked.is_empty() {
             return (decisions, revoked);
         }
-        revoked.extend(taken_back);
+        revoked.extend(newly_revoked);
     }
 }
 
-/// What is dropped although something kept needs it, and who needs it.
+/// What is dropped although something kept needs it, and what needs it.
 fn guard(
     resolution: &Resolution<'_>,
     decisions: &[Decision],
@@ -184,24 +181,24 @@ fn guard(
 ) -> BTreeMap<Revoked, String> {
     let tree = &resolution.tree;
     let kept = |id: EntryId| decisions[id.index()] == Decision::Keep;
-    // A directory is not decided.
+    // A directory is always `Keep`, which is not a decision.
     let roots = resolution.roots(|id| kept(id) && !tree.entry(id).is_directory());
     let reached = resolution.graph.reach(roots);
 
-    let mut taken_back = BTreeMap::new();
+    let mut revoked = BTreeMap::new();
     for (node, from) in &reached {
         let Node::Entry(id) = node else { continue };
         let Decision::Drop(rule) = decisions[id.index()] else { continue };
         let by = from.as_ref().map_or_else(String::new, |from| describe(resolution, from, &reached));
         match package_of[id.index()] {
-            Some(package) => taken_back.entry(Revoked::Package(rule, package)).or_insert(by),
-            None => taken_back.entry(Revoked::File(rule, *id)).or_insert(by),
+            Some(package) => revoked.entry(Revoked::Package(rule, package)).or_insert(by),
+            None => revoked.entry(Revoked::File(rule, *id)).or_insert(by),
         };
     }
-    taken_back
+    revoked
 }
 
-/// Who needs something, in words; of a package's own file, who needs the package.
+/// What needs something, as text; for a package's own file, what needs the package.
 fn describe(resolution: &Resolution<'_>, node: &Node, reached: &BTreeMap<Node, Option<Node>>) -> String {
     match node {
         Node::Runtime(id) => language(*id).name().to_owned(),
@@ -214,7 +211,7 @@ fn describe(resolution: &Resolution<'_>, node: &Node, reached: &BTreeMap<Node, O
     }
 }
 
-/// A link to a directory of which nothing is left goes with what it pointed to.
+/// Drops links to directories of which nothing is left, by the rule that dropped their content.
 fn drop_links_to_nothing(tree: &Tree, pruning: &mut Pruning) {
     for (id, entry) in tree.iter() {
         if !matches!(entry.kind, Kind::Link { .. }) || !pruning.keeps(id) || pruning.is_pinned(id) {
@@ -226,14 +223,14 @@ fn drop_links_to_nothing(tree: &Tree, pruning: &mut Pruning) {
         }
         let mut rule = None;
         let mut below = tree.below(tree.path(target)).filter(|(_, entry)| !entry.is_directory());
-        let all_gone = below.all(|(id, _)| match pruning.decision(id) {
+        let all_dropped = below.all(|(id, _)| match pruning.decision(id) {
             Decision::Keep => false,
             Decision::Drop(by) => {
                 rule.get_or_insert(by);
                 true
             }
         });
-        if let (true, Some(rule)) = (all_gone, rule) {
+        if let (true, Some(rule)) = (all_dropped, rule) {
             pruning.decisions[id.index()] = Decision::Drop(rule);
         }
     }
@@ -250,8 +247,8 @@ fn findings(resolution: &Resolution<'_>, pruning: &Pruning, revoked: &BTreeMap<R
         findings.push(Finding::info(
             Code::RuleHeldBack,
             subject,
-            format!("rule {} ({}) would drop it, but {by} needs it: it stays", rule.code, rule.name),
-            format!("drop what needs it first, or turn the rule off with --ignore {}", rule.code),
+            format!("matches rule {} ({}), but is kept: {by} needs it", rule.code, rule.name),
+            format!("drop what needs it as well, or turn the rule off with --ignore {}", rule.code),
         ));
     }
     let matched: BTreeSet<usize> = pruning.matches.iter().flatten().copied().collect();
@@ -263,14 +260,14 @@ fn findings(resolution: &Resolution<'_>, pruning: &Pruning, revoked: &BTreeMap<R
         findings.push(Finding::info(
             Code::RuleMatchedNothing,
             Subject::whole("rules"),
-            format!("matched nothing in this tree: {}", idle.join(", ")),
-            "nothing to do; `layerfit rules CODE` says what a rule is for",
+            format!("match nothing in this tree: {}", idle.join(", ")),
+            "nothing to do; `layerfit rules CODE` explains a rule",
         ));
     }
     findings
 }
 
-/// A remark about each rule that would drop what a run opened.
+/// A note about each rule that matches what a run of the function opened.
 fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) -> Vec<Finding> {
     let mut by_rule: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (id, rule) in opened.iter().filter(|(id, _)| !tree.entry(*id).is_directory()) {
@@ -281,8 +278,8 @@ fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) ->
         Finding::info(
             Code::OpenedInRun,
             Subject::rule(format_args!("{} {}", rule.code, rule.name)),
-            format!("the run opened {}: what it opened is kept", list::some(&paths, PATHS_SHOWN)),
-            format!("nothing to do; --ignore {} keeps the rest of what the rule drops too", rule.code),
+            format!("matches files that the run opened, which are kept: {}", list::some(&paths, PATHS_SHOWN)),
+            format!("nothing to do; --ignore {} also keeps the other files that the rule matches", rule.code),
         )
     };
     by_rule.into_iter().map(finding).collect()

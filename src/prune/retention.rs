@@ -1,11 +1,11 @@
-//! Retention: what is kept in the layers by what, and so what goes when something is dropped.
+//! Retention: what keeps what in the layers, and so what is removed when something is dropped.
 //!
-//! Most files are kept because they are there. Two kinds are kept only while something that is kept needs them: libraries
-//! that are only loaded as a dependency, and files that a rule would drop and the guard took back. Who needs them is in the
-//! graph. When something is dropped, only what it leads to can lose its last holder. The algorithm is trial deletion
-//! (Bacon and Rajan, "Concurrent Cycle Collection in Reference Counted Systems", 2001): that part is a suspect as a whole,
-//! and whatever is still held from outside of it is cleared, with what it holds in turn. So circles of libraries are no
-//! trouble, and a question costs as much as the part is large. For one library the answer is what it dominates in the graph.
+//! Most files are kept unconditionally. Two kinds are kept only while something kept needs them: libraries that are only
+//! loaded as a dependency, and files that match a rule but were kept by the guard. What needs them is in the graph. When
+//! something is dropped, only what is reachable from it can lose its last holder. The algorithm is trial deletion (Bacon
+//! and Rajan, "Concurrent Cycle Collection in Reference Counted Systems", 2001): everything reachable is a suspect, and
+//! suspects that something outside still holds are cleared, with what they hold in turn. So cycles of libraries are handled,
+//! and the cost is proportional to the reachable part. For one library the result is what it dominates in the graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -15,75 +15,75 @@ use crate::languages::ALL;
 use crate::resolve::{Node, Resolution};
 use crate::tree::{EntryId, Kind, Place, Tree};
 
-/// What goes when something is dropped; each list is sorted by path.
+/// What is removed when something is dropped; each list is sorted by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removal {
     /// What was to be dropped, with the links that lead to it.
     pub dropped: Vec<EntryId>,
     /// Libraries that nothing kept needs any more, with the links to them, and links to directories of which nothing is left.
     pub with_it: Vec<EntryId>,
-    /// What rules would drop, and were held back from by what goes now.
+    /// Files that match a rule, and were only kept because something needed them that is removed now.
     pub released: Vec<EntryId>,
 }
 
 impl Removal {
-    /// Everything that goes.
+    /// Everything that is removed.
     pub fn all(&self) -> impl Iterator<Item = EntryId> {
         self.dropped.iter().chain(&self.with_it).chain(&self.released).copied()
     }
 }
 
-/// When something is there.
+/// How long something is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeepWhile {
     /// As long as it is not dropped.
     Always,
-    /// As long as something that holds it is there.
+    /// As long as anything that holds it is kept.
     AnyHolder,
-    /// As long as everything that holds it is there.
+    /// As long as everything that holds it is kept.
     AllHolders,
 }
 
-/// What a question makes of a node.
+/// The state of a node while a removal is worked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It is as it was.
+    /// It is not affected.
     Untouched,
-    /// It is dropped, or goes because of that.
+    /// It is dropped, or removed because of that.
     Removed,
-    /// It may be lost.
+    /// It is reachable from what is removed, so it could lose its last holder.
     Suspect,
-    /// Something that stays holds it.
+    /// Something that is not removed holds it.
     Cleared,
 }
 
-/// A link to a directory, the positions of the entries below that, and how many of these are packed.
+/// A link to a directory, the positions of the entries in that directory, and how many of them are packed.
 struct Folder {
     link: usize,
     below: Range<usize>,
     packed: usize,
 }
 
-/// What keeps what. Nodes are the entries of the tree, by position; after them the packages, the languages, and for
-/// each rule and package what the guard took back as a whole.
+/// What keeps what. Nodes are the entries of the tree, by position; after them the packages, the languages, and one node for
+/// each rule and package whose drop the guard reverted as a whole.
 pub struct Retention {
     ids: Vec<EntryId>,
     /// The entries that are in layers.
     packed: Vec<bool>,
-    /// The entries that `--keep` names: nothing drops them.
+    /// The entries that `--keep` names, which are never removed.
     pinned: Vec<bool>,
-    /// The entries that rules would drop.
+    /// The entries that match a rule and are kept by the guard.
     guarded: Vec<bool>,
     /// The libraries that are only loaded as a dependency, and the links to them.
     libraries: Vec<bool>,
     keep: Vec<KeepWhile>,
     keeps: Vec<Vec<usize>>,
     held_by: Vec<Vec<usize>>,
-    /// Whether a node holds what it needs: it is there in any case, or something that is there holds it.
+    /// Whether a node holds what it needs: it is kept unconditionally, or something alive holds it.
     alive: Vec<bool>,
     /// The package whose DESCRIPTION an entry is.
     describes: BTreeMap<usize, usize>,
-    /// The links that name an entry or lead to it.
+    /// The links that point to an entry, directly or through other links.
     links: BTreeMap<usize, Vec<usize>>,
     folders: Vec<Folder>,
     state: Vec<State>,
@@ -91,7 +91,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// What keeps what in a tree that is pruned so.
+    /// What keeps what in a tree that is pruned like this.
     pub fn new(resolution: &Resolution<'_>, pruning: &Pruning) -> Self {
         let tree = &resolution.tree;
         let entries = tree.entries().len();
@@ -117,7 +117,7 @@ impl Retention {
         retention.add_links(tree);
         retention.add_needs(resolution, pruning);
         retention.find_alive();
-        // A library that nothing needs is there all the same, so it holds what it needs itself. A link to one holds nothing.
+        // A library that nothing needs is kept all the same, so it holds what it needs. A link to one holds nothing.
         for (id, _) in tree.iter().filter(|(id, entry)| entry.is_file() && resolution.is_library(*id)) {
             let at = id.index();
             if retention.packed[at] && !retention.guarded[at] && !retention.alive[at] {
@@ -164,7 +164,7 @@ impl Retention {
             self.describes.insert(package.entry.index(), entries + position);
             edges.push((package.entry.index(), entries + position));
         }
-        // What a rule was held back from in a package comes and goes as a whole.
+        // The files of a package that the guard kept from a rule are kept or removed as a whole.
         let mut wholes: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         let mut parts_of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for at in (0..entries).filter(|at| self.packed[*at] && !self.pinned[*at]) {
@@ -213,11 +213,11 @@ impl Retention {
         }
     }
 
-    /// Finds what is held, from what is there in any case.
+    /// Finds what is alive, starting from what is kept unconditionally.
     fn find_alive(&mut self) {
         let entries = self.ids.len();
-        let there = |at: usize| self.keep[at] == KeepWhile::Always && (at >= entries || self.packed[at]);
-        let mut alive: Vec<bool> = (0..self.keep.len()).map(there).collect();
+        let unconditional = |at: usize| self.keep[at] == KeepWhile::Always && (at >= entries || self.packed[at]);
+        let mut alive: Vec<bool> = (0..self.keep.len()).map(unconditional).collect();
         let mut queue: Vec<usize> = (0..alive.len()).filter(|at| alive[*at]).collect();
         while let Some(from) = queue.pop() {
             for to in &self.keeps[from] {
@@ -239,20 +239,20 @@ impl Retention {
         }
     }
 
-    /// What goes when these entries are dropped together. What is in no layer now, or is kept on request, does not go.
+    /// What is removed when these entries are dropped together. What is not packed, or is pinned, is not removed.
     pub fn drop(&mut self, entries: impl IntoIterator<Item = EntryId>) -> Removal {
         let mut dropped: Vec<usize> = Vec::new();
         for id in entries {
-            self.take(id.index(), &mut dropped);
+            self.remove(id.index(), &mut dropped);
         }
         let lost = self.lost();
         let (released, libraries): (BTreeSet<usize>, BTreeSet<usize>) =
             lost.into_iter().partition(|at| self.guarded[*at]);
         let mut others = Vec::new();
         for at in libraries.iter().chain(&released) {
-            self.take(*at, &mut others);
+            self.remove(*at, &mut others);
         }
-        self.take_links_to_nothing(&dropped, &mut others);
+        self.remove_links_to_nothing(&dropped, &mut others);
         let with_it = others.into_iter().filter(|at| !released.contains(at)).collect();
         for at in self.touched.drain(..) {
             self.state[at] = State::Untouched;
@@ -271,15 +271,15 @@ impl Retention {
         self.state[at] = state;
     }
 
-    /// Takes an entry and every link that would lead to nothing without it.
-    fn take(&mut self, at: usize, taken: &mut Vec<usize>) {
+    /// Removes an entry and every link that would dangle without it.
+    fn remove(&mut self, at: usize, removed: &mut Vec<usize>) {
         let mut queue = vec![at];
         while let Some(at) = queue.pop() {
             if !self.packed[at] || self.pinned[at] || self.state[at] == State::Removed {
                 continue;
             }
             self.set(at, State::Removed);
-            taken.push(at);
+            removed.push(at);
             if let Some(package) = self.describes.get(&at) {
                 self.set(*package, State::Removed);
             }
@@ -287,15 +287,15 @@ impl Retention {
         }
     }
 
-    /// The entries that nothing holds any more, when what is `Removal` goes.
+    /// The entries that nothing holds any more without what is removed.
     fn lost(&mut self) -> Vec<usize> {
         let mut next = 0;
         while let Some(from) = self.touched.get(next).copied() {
             next += 1;
             for position in 0..self.keeps[from].len() {
                 let to = self.keeps[from][position];
-                let may_go = self.alive[to] && self.keep[to] != KeepWhile::Always;
-                if may_go && self.state[to] == State::Untouched {
+                let can_be_lost = self.alive[to] && self.keep[to] != KeepWhile::Always;
+                if can_be_lost && self.state[to] == State::Untouched {
                     self.set(to, State::Suspect);
                 }
             }
@@ -304,39 +304,39 @@ impl Retention {
             self.touched.iter().copied().filter(|at| self.state[*at] == State::Suspect).collect();
         let mut queue = suspects.clone();
         while let Some(at) = queue.pop() {
-            let there = |by: usize| match self.state[by] {
+            let stays = |by: usize| match self.state[by] {
                 State::Untouched => self.alive[by],
                 State::Cleared => true,
                 State::Removed | State::Suspect => false,
             };
-            if self.state[at] == State::Suspect && self.is_held(at, there) {
+            if self.state[at] == State::Suspect && self.is_held(at, stays) {
                 self.state[at] = State::Cleared;
                 queue.extend(&self.keeps[at]);
             }
         }
         let entries = self.ids.len();
         let is_lost = |at: &usize| {
-            let goes = *at < entries && (self.libraries[*at] || self.guarded[*at]);
-            goes && self.state[*at] == State::Suspect
+            let removable = *at < entries && (self.libraries[*at] || self.guarded[*at]);
+            removable && self.state[*at] == State::Suspect
         };
         suspects.into_iter().filter(is_lost).collect()
     }
 
-    /// Adds the links to directories of which nothing is left, and those to them.
-    fn take_links_to_nothing(&mut self, dropped: &[usize], others: &mut Vec<usize>) {
+    /// Removes the links to directories of which nothing is left, and the links to those.
+    fn remove_links_to_nothing(&mut self, dropped: &[usize], others: &mut Vec<usize>) {
         loop {
             if self.folders.is_empty() {
                 return;
             }
             let before = others.len();
-            let mut gone: Vec<usize> = dropped.iter().chain(&*others).copied().collect();
-            gone.sort_unstable();
+            let mut removed: Vec<usize> = dropped.iter().chain(&*others).copied().collect();
+            removed.sort_unstable();
             for number in 0..self.folders.len() {
                 let Folder { link, below, packed } = &self.folders[number];
-                let first = gone.partition_point(|at| *at < below.start);
-                let end = gone.partition_point(|at| *at < below.end);
+                let first = removed.partition_point(|at| *at < below.start);
+                let end = removed.partition_point(|at| *at < below.end);
                 if end - first == *packed {
-                    self.take(*link, others);
+                    self.remove(*link, others);
                 }
             }
             if others.len() == before {
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_with_a_library_is_what_it_dominates() {
+    fn what_is_removed_with_a_library_is_what_it_dominates() {
         const NODES: usize = 40;
         let directory = tempfile::tempdir().expect("a directory");
         for name in 10..10 + NODES {
@@ -421,8 +421,8 @@ mod tests {
                     })
                     .map(|other| ids[other])
                     .collect();
-                let went = retention.drop([ids[at]]);
-                assert_eq!((went.dropped, went.with_it), (vec![ids[at]], dominated), "round {round}, node {at}");
+                let removal = retention.drop([ids[at]]);
+                assert_eq!((removal.dropped, removal.with_it), (vec![ids[at]], dominated), "round {round}, node {at}");
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Prune rules: which files could go, why that is safe, and what it breaks.
+//! Prune rules: which files can be dropped, why that is safe, and what it breaks.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use globset::GlobSet;
 use regex::Regex;
@@ -27,22 +27,22 @@ const BUILT_IN: &[(&str, &str)] = &[
 pub enum Level {
     /// On by default.
     Safe,
-    /// On when selected: some functions need what it drops.
+    /// Off by default: some functions need what it drops.
     Extra,
-    /// Not a rule to turn on: what the command line names.
+    /// Cannot be turned on or off: it stands for an option of the command line.
     #[serde(skip)]
     Requested,
 }
 
-/// What a rule can ask of a file beside its path.
+/// What a rule can require of a file in addition to its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// It is a library that nothing which is kept loads.
+    /// It is a library that nothing kept loads.
     Unloaded,
 }
 
-/// A rule as written. It cannot exist without its reasons and its examples.
+/// A rule as written, with the reasons and examples that every rule must have.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PruneRule {
@@ -61,18 +61,18 @@ pub struct PruneRule {
     /// Globs of what it drops. `{library}` stands for every R library, `{r_home}` for R's home.
     #[serde(rename = "match")]
     pub globs: Vec<String>,
-    /// Globs of what it spares.
+    /// Globs of what it does not drop.
     #[serde(default)]
     pub unless: Vec<String>,
     /// A regular expression that a path must match as well; empty when unused.
     #[serde(default)]
     pub pattern: String,
-    /// What must be true of a file beside its path.
+    /// What a file must satisfy in addition to its path.
     #[serde(default)]
     pub only: Option<Condition>,
-    /// Paths it drops: they are its test.
+    /// Paths it must drop: tried when the rule is loaded.
     pub drops: Vec<String>,
-    /// Paths that look alike and stay: they are its test too.
+    /// Similar paths that it must not drop: tried as well.
     pub keeps: Vec<String>,
 }
 
@@ -82,7 +82,7 @@ struct RuleFile {
     rule: Vec<PruneRule>,
 }
 
-/// What is dropped because somebody said so: a rule for the report, and its page.
+/// What is dropped on request, described as a rule for the report and its page.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RequestedRule {
@@ -132,7 +132,7 @@ impl PruneRules {
     /// The built-in rules and those in `files`; the safe ones are on.
     ///
     /// # Errors
-    /// When a file cannot be read, is no rule file, or repeats a code or a name.
+    /// When a file cannot be read, is not a rule file, or repeats a code or a name.
     pub fn load(files: &[std::path::PathBuf]) -> Result<Self> {
         let mut rules = Self { rules: Vec::new() };
         let of_languages = ALL.iter().flat_map(|language| language.rules());
@@ -149,7 +149,7 @@ impl PruneRules {
     /// The rules of one text alone; `file` names it in messages.
     ///
     /// # Errors
-    /// When the text is no rule file, or repeats a code or a name.
+    /// When the text is not a rule file, or repeats a code or a name.
     pub fn parse(file: &str, text: &str) -> Result<Self> {
         let mut rules = Self { rules: Vec::new() };
         rules.add(file, text)?;
@@ -175,7 +175,7 @@ impl PruneRules {
         self.rules.iter().map(|(rule, on)| (rule, *on))
     }
 
-    /// Turns the rule with this code or name on or off; says whether there is one.
+    /// Turns the rule with this code or name on or off; returns whether there is one.
     pub fn set(&mut self, code_or_name: &str, on: bool) -> bool {
         match self.rules.iter_mut().find(|(rule, _)| rule.code == code_or_name || rule.name == code_or_name) {
             Some((_, state)) => {
@@ -195,16 +195,45 @@ impl PruneRules {
         }
     }
 
-    /// The rules that are on, ready to be asked about paths of a tree with these roots.
+    /// All rules, compiled for a tree with these roots, and which of them are on.
     ///
     /// # Errors
     /// When a glob or pattern cannot be compiled.
-    pub fn compile(&self, roots: &Roots) -> Result<Vec<CompiledRule>> {
-        self.rules.iter().filter(|(_, on)| *on).map(|(rule, _)| CompiledRule::new(rule, roots)).collect()
+    pub fn compile(&self, roots: &Roots) -> Result<CompiledRules> {
+        let rules: Vec<CompiledRule> =
+            self.rules.iter().map(|(rule, _)| CompiledRule::new(rule, roots)).collect::<Result<_>>()?;
+        Ok(CompiledRules { rules: rules.into(), on: self.rules.iter().map(|(_, on)| *on).collect() })
     }
 }
 
-/// A rule that can be asked about paths.
+/// Rules compiled for one tree, in the order of their codes, each on or off. Cloning does not compile them again.
+#[derive(Clone)]
+pub struct CompiledRules {
+    rules: Arc<[CompiledRule]>,
+    on: Vec<bool>,
+}
+
+impl CompiledRules {
+    /// The rules that are on.
+    pub fn on(&self) -> impl Iterator<Item = &CompiledRule> {
+        self.rules.iter().zip(&self.on).filter(|(_, on)| **on).map(|(rule, _)| rule)
+    }
+
+    /// The rules that are off, with their positions for [`CompiledRules::with`].
+    pub fn off(&self) -> impl Iterator<Item = (usize, &CompiledRule)> {
+        self.rules.iter().enumerate().filter(|(position, _)| !self.on[*position])
+    }
+
+    /// These rules with the one at `position` on as well.
+    #[must_use]
+    pub fn with(&self, position: usize) -> Self {
+        let mut rules = self.clone();
+        rules.on[position] = true;
+        rules
+    }
+}
+
+/// A rule with its globs and pattern compiled for a tree.
 pub struct CompiledRule {
     /// The rule as written.
     pub rule: PruneRule,
@@ -236,7 +265,7 @@ impl CompiledRule {
     }
 }
 
-/// Puts each root in the place of its placeholder. A glob whose placeholder stands for nothing matches nothing.
+/// Compiles globs after replacing each placeholder by its roots. A glob whose placeholder has no roots matches nothing.
 fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globset::Error> {
     let mut all = Vec::new();
     for glob in globs {
@@ -270,7 +299,7 @@ fn check(file: &str, rule: &PruneRule) -> Result<()> {
             return Err(wrong(file, rule, &format!("\"{field}\" is empty: a rule needs its reasons and examples")));
         }
     }
-    // Globs and examples are tried at once: a rule that does not do what it says never reaches a tree.
+    // Globs and examples are tried now: a rule that contradicts its examples is never applied to a tree.
     let example =
         |path: &str| TreePath::new(path).ok_or_else(|| wrong(file, rule, &format!("{path:?} leaves the tree")));
     let roots = ALL.iter().fold(Roots::default(), |roots, language| roots.with(&language.example_roots()));
@@ -282,7 +311,11 @@ fn check(file: &str, rule: &PruneRule) -> Result<()> {
     }
     for path in &rule.keeps {
         if compiled.drops(&example(path)?) {
-            return Err(wrong(file, rule, &format!("it drops {path:?}, which it says it keeps")));
+            return Err(wrong(
+                file,
+                rule,
+                &format!("it drops {path:?}, which is one of its examples of what it keeps"),
+            ));
         }
     }
     Ok(())
@@ -305,7 +338,7 @@ mod tests {
         code = "X1"
         name = "notes"
         what = "notes"
-        why_safe = "nobody reads them"
+        why_safe = "unused at run time"
         breaks = "nothing known"
         level = "safe"
         match = ["{library}/*/notes/**", "**/*.note"]
@@ -321,8 +354,8 @@ mod tests {
     }
 
     #[test]
-    fn every_built_in_rule_does_to_its_examples_what_it_says() {
-        // Loading tries every example; this test is here to say so by name when one fails.
+    fn every_built_in_rule_agrees_with_its_examples() {
+        // Loading tries every example; this test gives a failure a name.
         let rules = PruneRules::load(&[]).expect("the built-in rules hold");
         assert!(rules.iter().count() > 20);
     }
@@ -334,7 +367,7 @@ mod tests {
         let mut roots = Roots::default();
         roots.add("{library}", [path("a[b]/library"), path("site")]);
         let compiled = rules.compile(&roots).expect("compiles");
-        let rule = compiled.iter().find(|c| c.rule.code == "X1").expect("there");
+        let rule = compiled.on().find(|c| c.rule.code == "X1").expect("there");
         assert!(rule.drops(&path("a[b]/library/x/notes/deep/er")));
         assert!(rule.drops(&path("site/x/notes/a")));
         assert!(!rule.drops(&path("ab/library/x/notes/a")));
@@ -344,9 +377,9 @@ mod tests {
     #[test]
     fn a_rule_without_reasons_or_that_fails_its_examples_is_refused() {
         for (from, to, says) in [
-            ("nobody reads them", "", "why_safe"),
+            ("unused at run time", "", "why_safe"),
             ("stats/notes/a", "stats/R/a", "its own example"),
-            ("notes/R/notes.rdb", "a/notes/b", "says it keeps"),
+            ("notes/R/notes.rdb", "a/notes/b", "examples of what it keeps"),
             ("level", "leevl", "leevl"),
             ("**/*.note", "[", "rule X1"),
         ] {

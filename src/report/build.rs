@@ -1,4 +1,4 @@
-//! The report of a tree: its values read off what was analysis, pruned, measured and packed.
+//! Building the report from the analysis, and from the plan if there is one.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::pack::output::SCHEMA;
 use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};
-use crate::resolve::{FoundIn, Object, Outcome, ProcessKind, WhyUnloaded};
+use crate::resolve::{FoundIn, LibraryLookup, Object, ProcessKind, WhyUnloaded};
 
 impl Report {
     /// The report of a tree that is not packed.
@@ -23,18 +23,18 @@ impl Report {
         report(root, settings, analysis, pruning, None)
     }
 
-    /// The report of a plan, with its findings as bad as the settings have them.
+    /// The report of a plan, with findings in the severities of the settings.
     pub(crate) fn of_plan(root: &str, settings: &Settings, plan: &Plan<'_>) -> Self {
         let mut report = report(root, settings, &plan.analysis, &plan.pruning, Some(plan));
         report.fits = plan.fits;
         let mut findings = plan.findings.clone();
-        findings.extend(settings.severities.unused(&findings, Code::is_of_plans));
+        findings.extend(settings.severities.unused(&findings, Code::is_plan_check));
         report.set_findings(findings, &settings.severities);
         report
     }
 }
 
-/// The report of a tree; with `plan`, of its layers too.
+/// The report of a tree, and of its layers if there is a `plan`.
 fn report(
     root: &str,
     settings: &Settings,
@@ -101,7 +101,7 @@ impl Sums {
         for (id, entry) in analysis.tree().all().filter(|(_, entry)| !entry.is_directory()) {
             let measured = plan.and_then(|plan| plan.measurements.get(id));
             let zipped = measured.map_or(0, |measured| measured.zipped(&entry.path));
-            // What is packed can be shorter or longer than what is in the tree.
+            // The packed form can be shorter or longer than that of the tree.
             let unzipped = measured.map_or(entry.bytes(), |measured| measured.bytes);
             totals.scanned.files += 1;
             totals.scanned.bytes += entry.bytes();
@@ -133,20 +133,20 @@ impl Sums {
 fn objects(analysis: &Analysis<'_>, pruning: &Pruning) -> Vec<ObjectReport> {
     let elf = analysis.objects().iter().filter(|(id, _)| pruning.keeps(**id));
     elf.map(|(id, elf)| {
-        let mut by_answer: BTreeMap<(String, FoundIn, Option<String>), Vec<ProcessKind>> = BTreeMap::new();
+        let mut by_result: BTreeMap<(String, FoundIn, Option<String>), Vec<ProcessKind>> = BTreeMap::new();
         for (kind, edge) in analysis.resolution.loads.edges.get(id).into_iter().flat_map(BTreeMap::keys) {
             let path = match &edge.outcome {
-                Outcome::Found { opened, object: Object::Tree(_) } => Some(opened.clone()),
-                Outcome::Found { object: Object::Image(path), .. } => Some(path.clone()),
-                Outcome::Missing { .. } => None,
+                LibraryLookup::Found { opened, object: Object::Tree(_) } => Some(opened.clone()),
+                LibraryLookup::Found { object: Object::Image(path), .. } => Some(path.clone()),
+                LibraryLookup::Missing { .. } => None,
             };
             let found = analysis.resolution.found(&edge.outcome);
-            let kinds = by_answer.entry((edge.soname.clone(), found, path)).or_default();
+            let kinds = by_result.entry((edge.soname.clone(), found, path)).or_default();
             if !kinds.contains(kind) {
                 kinds.push(*kind);
             }
         }
-        let needed = by_answer.into_iter().map(|((soname, found, path), kinds)| NeededReport {
+        let needed = by_result.into_iter().map(|((soname, found, path), kinds)| NeededReport {
             soname,
             found,
             path,
@@ -224,7 +224,7 @@ fn packages(
 ) -> Vec<PackageReport> {
     let packages = &analysis.resolution.packages;
     let report = |((package, own), freed): ((&Package, &Amount), &Amount)| {
-        let there =
+        let is_kept =
             |name: &str| packages.copies(package.language, name).any(|copy| pruning.keeps(packages.get(copy).entry));
         let needs: Vec<String> = package.requires.iter().map(|required| required.package.clone()).collect();
         PackageReport {
@@ -233,7 +233,7 @@ fn packages(
             language: package.language,
             path: package.directory.to_string(),
             priority: package.priority.clone(),
-            missing: needs.iter().filter(|name| !there(name)).cloned().collect(),
+            missing: needs.iter().filter(|name| !is_kept(name)).cloned().collect(),
             needs,
             kept: pruning.keeps(package.entry),
             cost: costs::cost(*own, *freed, measured),
@@ -243,10 +243,10 @@ fn packages(
 }
 
 fn changes(plan: &Plan<'_>) -> Option<Vec<LayerChangeReport>> {
-    let there = |name: &str| plan.layout.layers.iter().any(|layer| layer.name == name);
+    let is_packed = |name: &str| plan.layout.layers.iter().any(|layer| layer.name == name);
     let of = |change: &crate::pack::LayerChange| LayerChangeReport {
         layer: change.layer.clone(),
-        state: match (change.known, there(&change.layer)) {
+        state: match (change.known, is_packed(&change.layer)) {
             (true, false) => LayerState::Gone,
             (false, _) => LayerState::New,
             (true, true) if change.is_unchanged() => LayerState::Unchanged,

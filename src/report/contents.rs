@@ -1,5 +1,5 @@
-//! Contents: every file with what became of it, and who needs what. A page that can be looked into shows them; the JSON has
-//! the manifest and the objects instead.
+//! Contents: every file with its layer or the rule that dropped it, and every dependency, for the page. The JSON has the
+//! manifest and the objects instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,41 +13,41 @@ use crate::prune::{Decision, Pruning};
 use crate::resolve::{Need, Node};
 use crate::tree::{Entry, EntryId};
 
-/// Every file of a tree, and who needs what.
+/// Every file and dependency of a tree.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
-    /// Whether the files' lengths in zips are known; only a plan knows them.
+    /// Whether the files' lengths in zips are known, as they are with a plan.
     pub measured: bool,
-    /// What files belong to, sorted by name.
+    /// The groups that files belong to, sorted by name.
     pub groups: Vec<Group>,
     /// Every file and link, and every directory that is packed, sorted by path.
     pub files: Vec<ContentFile>,
     /// The rules that were on, in the order of their codes.
     pub rules: Vec<PruneRule>,
     /// What needs something or is needed: `r`, a unit's name for a package, `/opt/PATH` for a file, the path of a library
-    /// of the image, `missing:SONAME` for one that is nowhere.
+    /// of the image, `missing:SONAME` for a missing library.
     pub things: Vec<String>,
-    /// Which thing needs which, by their positions, and how; sorted.
+    /// The dependencies: the position of what needs, how, and the position of what is needed; sorted.
     pub needs: Vec<(usize, Need, usize)>,
 }
 
-/// What files belong to, as the units of packing do.
+/// A group of files: those of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// The unit's name: `pkg:Matrix`.
     pub unit: String,
-    /// Its name for people.
+    /// Its name on the page.
     pub label: String,
-    /// The directory that holds all of it; empty when there is no such directory.
+    /// The directory that contains all of it; empty if there is none.
     pub base: String,
-    /// What it is a part of.
+    /// Its kind.
     pub kind: Kind,
 }
 
-/// The kinds of what is in a tree.
+/// The kinds of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// A language's home, and the packages that it is not without.
+    /// A language's home, and the packages that it always has.
     Runtime(LanguageId),
     /// A package.
     Package(LanguageId),
@@ -58,7 +58,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name for people.
+    /// Its name on the page.
     pub fn label(self) -> String {
         match self {
             Kind::Runtime(id) => format!("{} itself", language(id).name()),
@@ -86,27 +86,27 @@ pub struct ContentFile {
     pub group: usize,
     /// Its path below the base of its group; a directory's ends in '/'.
     pub name: String,
-    /// What became of it.
+    /// Where it was packed, or what dropped it.
     pub place: ContentPlace,
     /// What it adds to a zip in bytes, headers included; 0 when that was not measured.
     pub zipped_bytes: u64,
-    /// Its length in bytes: in the layer when it is packed, in the tree otherwise.
+    /// Its length in bytes: in the layer if it is packed, otherwise in the tree.
     pub unzipped_bytes: u64,
 }
 
-/// What became of a file.
+/// Where a file was packed, or what dropped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ContentPlace {
     /// It is in the layer at this position.
     Layer(usize),
-    /// It is kept and in no layer: there is no plan, or no layer holds it.
+    /// It is kept, but in no layer: there is no plan, or no layer can hold it.
     NoLayer,
     /// The rule at this position dropped it.
     Dropped(usize),
 }
 
 impl Contents {
-    /// The contents of an analyzed tree; with `plan`, where each file went and what it adds to a zip.
+    /// The contents of an analyzed tree; with `plan`, also the layer of each file and what it adds to a zip.
     pub(crate) fn new(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Self {
         let tree = analysis.tree();
         let mut layer_of: BTreeMap<EntryId, usize> = BTreeMap::new();
@@ -116,7 +116,7 @@ impl Contents {
         let units: Vec<String> = tree.all().map(|(id, _)| unit_of(&analysis.resolution, id)).collect();
         let shown = |id: EntryId, entry: &Entry| !entry.is_directory() || layer_of.contains_key(&id);
 
-        // The report has the rules in the order of their codes.
+        // The report lists the rules by code.
         let code = |rule: &usize| &pruning.rules[*rule].code;
         let mut by_code: Vec<usize> = (0..pruning.rules.len()).collect();
         by_code.sort_by(|a, b| code(a).cmp(code(b)));
@@ -184,7 +184,7 @@ fn group(analysis: &Analysis<'_>, id: EntryId, unit: &str) -> Group {
     Group { unit: unit.to_owned(), label, base, kind }
 }
 
-/// Every edge of the graph, between the names of things.
+/// Every edge of the graph, between names.
 fn needs(analysis: &Analysis<'_>, units: &[String]) -> (Vec<String>, Vec<(usize, Need, usize)>) {
     let (tree, resolution) = (analysis.tree(), &analysis.resolution);
     let name = |node: &Node| match node {

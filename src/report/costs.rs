@@ -1,7 +1,7 @@
-//! What dropping each thing alone would free, beside what it has itself: packages, units, directories, libraries.
+//! Costs: the size of each package, unit, directory and library, and what dropping it alone would free.
 //!
-//! Freed is what goes with it too, and not what others still need; in zips to the byte, as long as there are as many of them
-//! and the same files are compressed harder.
+//! That includes what nothing else needs; it is exact in zips as long as their number and the files that are compressed
+//! harder stay the same.
 
 use std::collections::BTreeMap;
 use std::iter::Sum;
@@ -16,12 +16,12 @@ use crate::plan::{Analysis, Plan};
 use crate::prune::{Pruning, Retention};
 use crate::tree::{EntryId, Kind, Place};
 
-/// Files and bytes of what is in layers.
+/// A number of packed files and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Amount {
     /// How many files, links and empty directories.
     pub files: usize,
-    /// Their bytes; zipped ones are 0 when nothing was measured.
+    /// Their bytes; zipped bytes are 0 if they were not measured.
     #[serde(flatten)]
     pub size: Size,
 }
@@ -33,7 +33,7 @@ impl Sum for Amount {
     }
 }
 
-/// What each entry weighs in the layers, and what goes when some are dropped.
+/// The size of each packed entry, and what is removed when some are dropped.
 pub(crate) struct SizeIndex {
     entries: Vec<Amount>,
     retention: Retention,
@@ -58,16 +58,16 @@ impl SizeIndex {
         Self { entries, retention: Retention::new(&analysis.resolution, pruning) }
     }
 
-    /// What entries have together.
+    /// The size of entries together.
     pub(crate) fn own(&self, entries: impl IntoIterator<Item = EntryId>) -> Amount {
         entries.into_iter().map(|id| self.entries[id.index()]).sum()
     }
 
-    /// What goes when these entries are dropped, and what that weighs.
+    /// What is removed when these entries are dropped, and its size.
     pub(crate) fn freed(&mut self, entries: impl IntoIterator<Item = EntryId>) -> (crate::prune::Removal, Amount) {
         let removal = self.retention.drop(entries);
-        let weight = self.own(removal.all());
-        (removal, weight)
+        let amount = self.own(removal.all());
+        (removal, amount)
     }
 }
 
@@ -75,7 +75,7 @@ fn one_file(zipped_bytes: u64, unzipped_bytes: u64) -> Amount {
     Amount { files: 1, size: Size { zipped_bytes, unzipped_bytes } }
 }
 
-/// What a thing has and frees, in the report's words; `measured` says whether zipped bytes are known.
+/// Both amounts as values of the report; without `measured`, zipped bytes are unknown.
 pub(super) fn cost(own: Amount, freed: Amount, measured: bool) -> Cost {
     Cost {
         unzipped_bytes: own.size.unzipped_bytes,
@@ -85,7 +85,7 @@ pub(super) fn cost(own: Amount, freed: Amount, measured: bool) -> Cost {
     }
 }
 
-/// What things weigh and free.
+/// The costs of everything in a tree.
 pub(super) struct Costs {
     /// What dropping each package frees, in the order of the packages.
     pub(super) packages: Vec<Amount>,

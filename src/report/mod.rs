@@ -1,4 +1,4 @@
-//! Report: one value that says everything, and its readers. Each reader gives bytes; none prints.
+//! Report: one value with all results of a run, and its output formats, which return bytes and print nothing.
 
 mod build;
 mod contents;

@@ -1,4 +1,4 @@
-//! The report as a value: everything a run found out, in the names of its JSON.
+//! The report as a value: all results of a run, with the names of its JSON.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ use crate::resolve::{FoundIn, ProcessKind};
 use crate::runtime::Limits;
 use crate::tree::LayerZip;
 
-/// Everything a run found out.
+/// All results of a run.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
-    /// The form of this document.
+    /// The version of this document's format.
     pub schema: u32,
     /// The version of layerfit that wrote it.
     pub layerfit: String,
@@ -29,9 +29,9 @@ pub struct Report {
     pub root: String,
     /// The runtime it was checked for.
     pub runtime: String,
-    /// The limits it was held to.
+    /// The limits of the layers.
     pub limits: Limits,
-    /// Whether it fits them.
+    /// Whether the layers are within the limits.
     pub fits: bool,
     /// What was scanned, pruned and kept.
     pub totals: Totals,
@@ -41,14 +41,14 @@ pub struct Report {
     pub objects: Vec<ObjectReport>,
     /// What is packed in another form than it has in the tree, by form.
     pub rewritten: Vec<RewrittenReport>,
-    /// What compressing harder came to, when it saved a layer.
+    /// What compressing harder saved, when it saved a layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recompressed: Option<RecompressedReport>,
-    /// The libraries that are kept though nothing loads them, and links to them, sorted by path.
+    /// The libraries that are kept although nothing loads them, and links to them, sorted by path.
     pub unused_libraries: Vec<UnusedLibraryReport>,
-    /// The libraries that `--bundle` took from the build host, sorted by path.
+    /// The libraries that `--bundle` copied from the build host, sorted by path.
     pub bundled: Vec<Bundled>,
-    /// The R packages of the tree, sorted by name.
+    /// The packages of the tree, sorted by name.
     pub packages: Vec<PackageReport>,
     /// The units that layers are made of, sorted by name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,24 +56,24 @@ pub struct Report {
     /// The layers, in the order to attach them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<LayerReport>>,
-    /// How few layers there can be.
+    /// The number of layers, and its lower bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packing: Option<Packing>,
-    /// The directories that hold what is kept, and what dropping each alone would free, sorted by path.
+    /// The directories with kept files, and what dropping each alone would free, sorted by path.
     pub directories: Vec<DirectoryReport>,
-    /// The libraries that are there to be needed, and what dropping each alone would free, sorted by path.
+    /// The libraries that are only loaded as dependencies, and what dropping each alone would free, sorted by path.
     pub libraries: Vec<LibraryReport>,
-    /// What is other than in the lock, layer by layer.
+    /// Changes since the lock file, by layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<LayerChangeReport>>,
-    /// What could be done next to save bytes, what saves most first. What other forms of files would save is known to a plan,
-    /// and to a pack that did not fit.
+    /// Further savings, the largest first. What other forms of files would save is only measured by `plan`, and when the
+    /// layers do not fit.
     pub suggestions: Vec<Suggestion>,
-    /// What the checks have to say, the worst first.
+    /// The findings, the most severe first.
     pub findings: Vec<Finding>,
-    /// How many findings `--ignore` left out.
+    /// How many findings `--ignore` removed.
     pub ignored: usize,
-    /// Every file, and who needs what: for the page, and not in the JSON.
+    /// Every file and dependency: for the page, and not in the JSON.
     #[serde(skip)]
     pub contents: Contents,
 }
@@ -94,7 +94,7 @@ pub struct Kept {
     pub files: usize,
     /// The sum of their lengths in bytes.
     pub unzipped_bytes: u64,
-    /// The sum of the zips' lengths in bytes; only a plan knows it.
+    /// The sum of the zips' lengths in bytes; known only with a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipped_bytes: Option<u64>,
 }
@@ -106,7 +106,7 @@ pub struct Totals {
     pub scanned: Count,
     /// What rules dropped.
     pub pruned: Count,
-    /// What is left.
+    /// What is kept.
     pub kept: Kept,
 }
 
@@ -170,18 +170,18 @@ pub struct RewrittenReport {
     pub bytes_before: u64,
     /// The sum of their lengths in the layers, in bytes.
     pub bytes: u64,
-    /// What they would add to zips as they are in the tree, in bytes, headers included.
+    /// What they would add to zips in the form of the tree, in bytes, headers included.
     pub zipped_bytes_before: u64,
     /// What they add to zips, in bytes, headers included.
     pub zipped_bytes: u64,
 }
 
-/// What compressing harder came to.
+/// What compressing harder saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecompressedReport {
-    /// How many files are smaller for it.
+    /// How many files are smaller in zips.
     pub files: usize,
-    /// How many bytes fewer they have in zips.
+    /// How many bytes smaller they are in zips.
     pub saved_bytes: u64,
 }
 
@@ -192,34 +192,34 @@ pub struct UnusedLibraryReport {
     pub path: String,
     /// Why nothing loads it.
     pub why: WhyUnused,
-    /// The image's, when it is shadowed.
+    /// The library of the image that is loaded instead, when it is shadowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Its length in bytes.
     pub bytes: u64,
-    /// What it adds to a zip in bytes, headers included; only a plan knows it.
+    /// What it adds to a zip in bytes, headers included; known only with a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipped_bytes: Option<u64>,
 }
 
-/// What a thing has, and what dropping it alone would free.
+/// The size of something, and what dropping it alone would free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cost {
-    /// The sum of the lengths of what is kept of it, in bytes.
+    /// The sum of the lengths of its kept files, in bytes.
     pub unzipped_bytes: u64,
-    /// What that adds to zips in bytes, headers included; only a plan knows it.
+    /// What they add to zips in bytes, headers included; known only with a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipped_bytes: Option<u64>,
-    /// What dropping it alone would free in bytes: all of it, and libraries that nothing else needs. What needs it would
-    /// break and stays.
+    /// What dropping it alone would free in bytes: all of it, and libraries that nothing else needs. What needs it stays, and
+    /// would break.
     pub retained_unzipped_bytes: u64,
-    /// The same in zips, headers included; only a plan knows it. It is exact as long as there are as many zips, and the same
-    /// files are compressed harder.
+    /// The same in zips, headers included; known only with a plan. It is exact as long as the number of zips
+    /// and the files that are compressed harder stay the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retained_zipped_bytes: Option<u64>,
 }
 
-/// An R package.
+/// A package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PackageReport {
     /// Its name.
@@ -236,38 +236,38 @@ pub struct PackageReport {
     pub priority: Option<String>,
     /// The packages it needs to load: Depends and Imports.
     pub needs: Vec<String>,
-    /// Those of them that are not there.
+    /// Those of them that are missing.
     pub missing: Vec<String>,
     /// Whether it is kept.
     pub kept: bool,
-    /// What its files have and free.
+    /// The size of its files, and what dropping them would free.
     #[serde(flatten)]
     pub cost: Cost,
 }
 
-/// A directory that holds what is kept.
+/// A directory with kept files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DirectoryReport {
     /// Where it is.
     pub path: String,
-    /// The unit that everything in it belongs to, when that is one.
+    /// The unit that everything in it belongs to, if it is a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// How many entries of layers are in it, at any depth.
     pub files: usize,
-    /// What all that is in it has and frees.
+    /// The size of its content, and what dropping it would free.
     #[serde(flatten)]
     pub cost: Cost,
 }
 
-/// A library that is there to be needed, with the links to it.
+/// A library that is only loaded as a dependency, with the links to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LibraryReport {
     /// Where its file is.
     pub path: String,
-    /// The links that lead to it, sorted.
+    /// The links to it, sorted.
     pub links: Vec<String>,
-    /// What file and links have and free.
+    /// The size of file and links, and what dropping them would free.
     #[serde(flatten)]
     pub cost: Cost,
 }
@@ -277,7 +277,7 @@ pub struct LibraryReport {
 pub struct UnitReport {
     /// Its name: `pkg:Matrix`.
     pub name: String,
-    /// The layers it is in; more than one when no layer holds it whole.
+    /// The layers it is in; several only if no layer can hold it whole.
     pub layers: Vec<String>,
     /// How many entries it has.
     pub files: usize,
@@ -287,8 +287,8 @@ pub struct UnitReport {
     pub zipped_bytes: u64,
     /// What dropping it alone would free in bytes: its entries, and libraries that nothing else needs.
     pub retained_unzipped_bytes: u64,
-    /// The same in zips, headers included. It is exact as long as there are as many zips, and the same files are compressed
-    /// harder.
+    /// The same in zips, headers included. It is exact as long as the number of zips and the files that are
+    /// compressed harder stay the same.
     pub retained_zipped_bytes: u64,
 }
 
@@ -310,19 +310,19 @@ pub struct LayerReport {
     pub zipped_bytes: u64,
     /// The units in it, sorted.
     pub units: Vec<String>,
-    /// What is in the zip, in its order; only a manifest lists it.
+    /// The entries of the zip, in its order; only in a manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<ManifestEntry>>,
 }
 
-/// How few layers there can be.
+/// The number of layers, and its lower bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Packing {
     /// How many there are.
     pub layers: usize,
     /// No division of the units has fewer than this.
     pub lower_bound: usize,
-    /// Whether it is proven that no fewer would do.
+    /// Whether fewer layers are proven impossible.
     pub optimal: bool,
 }
 
@@ -333,7 +333,7 @@ pub enum LoadedBy {
     Language(LanguageId),
     /// Any other program's.
     Other,
-    /// Every process, all with the same result.
+    /// Any process: all have the same result.
     Any,
 }
 
@@ -366,23 +366,23 @@ impl Serialize for LoadedBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhyUnused {
-    /// What needs it gets the image's.
+    /// The loader finds a library of the image first.
     Shadowed,
     /// Nothing needs it.
     Unreached,
 }
 
-/// What became of a layer since the lock was written.
+/// How a layer changed since the lock file was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerState {
-    /// It is byte for byte what it was.
+    /// It is byte for byte the same.
     Unchanged,
     /// Its content is different.
     Changed,
-    /// It was not there.
+    /// It was added.
     New,
-    /// It is not there any more.
+    /// It was removed.
     Gone,
 }
 
@@ -392,30 +392,30 @@ impl fmt::Display for LayerState {
             LayerState::Unchanged => "unchanged",
             LayerState::Changed => "changed",
             LayerState::New => "new",
-            LayerState::Gone => "gone",
+            LayerState::Gone => "removed",
         })
     }
 }
 
-/// What became of a layer since the lock was written.
+/// How a layer changed since the lock file was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LayerChangeReport {
     /// The layer's name.
     pub layer: String,
-    /// What became of it.
+    /// How it changed.
     pub state: LayerState,
-    /// Units that are in it and were not.
+    /// Units that were added to it.
     pub added: Vec<String>,
-    /// Units that were in it and are not.
+    /// Units that were removed from it.
     pub removed: Vec<String>,
-    /// Units with other content than they had.
+    /// Units whose content changed.
     pub updated: Vec<String>,
 }
 
 impl Report {
     /// Sets the findings, sorted, as the user has them.
     pub(crate) fn set_findings(&mut self, findings: Vec<Finding>, severities: &Severities) {
-        (self.findings, self.ignored) = severities.judge(findings);
+        (self.findings, self.ignored) = severities.apply(findings);
         self.findings.sort();
         self.findings.dedup();
     }
@@ -423,7 +423,7 @@ impl Report {
     /// Adds findings to those that were set.
     pub(crate) fn add_findings(&mut self, findings: Vec<Finding>, severities: &Severities) {
         let ignored = self.ignored;
-        let all = std::mem::take(&mut self.findings).into_iter().chain(severities.judge(findings).0).collect();
+        let all = std::mem::take(&mut self.findings).into_iter().chain(severities.apply(findings).0).collect();
         self.set_findings(all, &Severities::default());
         self.ignored = ignored;
     }
@@ -453,7 +453,7 @@ impl Report {
         self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 
-    /// Whether the run found nothing that should make it fail.
+    /// Whether the run passes: the layers fit, and no finding is an error.
     pub fn passed(&self) -> bool {
         self.fits && self.errors() == 0
     }

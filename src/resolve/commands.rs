@@ -1,11 +1,11 @@
-//! Commands: what starts scripts, and what the scripts on the way to an invocation run. Each is in the tree, in the image,
-//! or nowhere.
+//! Commands: the interpreters of scripts, and the commands run by startup scripts, which run before or during an
+//! invocation. Each is in the tree, in the image, or missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolution;
 use super::findings::some;
-use super::loader::View;
+use super::loader::LoaderView;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
 use crate::base::path::{TreePath, printable};
@@ -15,20 +15,20 @@ use crate::languages::{ALL, Installation, OwnCommand, Packages, language};
 use crate::runtime::{Image, RuntimeProfile};
 use crate::tree::{EntryId, Kind, Magic, Place, Tree};
 
-/// A script longer than this is not read: no start-up script comes near, and what it costs to read one made to be slow
-/// grows with the square of its length.
+/// A longer script is not read: startup scripts are much shorter, and the cost of parsing a crafted one grows with the
+/// square of its length.
 const MAX_SCRIPT_BYTES: u64 = 64 << 10;
 
-/// What became of a command.
+/// The result of looking up a command.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CommandOutcome {
     /// It is in the tree.
     Tree(EntryId),
-    /// It is in the tree, and nobody may execute it.
+    /// It is in the tree, but not executable.
     NotExecutable(EntryId),
     /// It is in the image, at this path.
     Image(String),
-    /// It is nowhere.
+    /// It is missing.
     Missing,
 }
 
@@ -48,20 +48,20 @@ pub struct CommandUse {
     pub line: usize,
     /// Its name or path.
     pub command: String,
-    /// What became of it.
+    /// The result of looking it up.
     pub outcome: CommandOutcome,
     /// Whether it is the interpreter.
     pub interpreter: bool,
-    /// Whether the script asks first if it is there.
+    /// Whether the script tests first whether it exists.
     pub guarded: bool,
 }
 
-/// What a script is to an invocation.
+/// The role of a script in an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// It is run on the way, in a process of its own, or starts a language.
+    /// It runs in a process of its own, or starts a language.
     Run,
-    /// It is what Lambda starts, or is read by that: what fails there ends the invocation.
+    /// Lambda starts it, or a script that Lambda starts sources it: a failure there ends the invocation.
     Bootstrap,
 }
 
@@ -80,19 +80,19 @@ pub struct Commands {
     pub uses: Vec<CommandUse>,
     /// What could not be followed, by script.
     pub unresolved: Vec<(EntryId, Unresolved)>,
-    /// The scripts on the way to an invocation.
-    pub on_the_way: BTreeMap<EntryId, Role>,
-    /// What languages execute by themselves, and is missing.
+    /// The startup scripts: those that run before or during an invocation.
+    pub startup_scripts: BTreeMap<EntryId, Role>,
+    /// The missing commands that languages execute themselves.
     own_missing: Vec<OwnCommand>,
-    /// What Lambda starts itself and the kernel would refuse, with the reason and the remedy.
+    /// The files that Lambda starts itself but the kernel would reject, with the reason and the remedy.
     refused: Vec<(EntryId, &'static str, &'static str)>,
-    /// Whether a script reads a file that cannot be followed, which may define functions.
+    /// Whether a script sources a file that cannot be followed, which may define functions.
     unread: bool,
 }
 
-/// Follows the scripts of a tree: every one to its interpreter, and those on the way to an invocation (the bootstrap, R's
-/// front ends, what they run and read) to their commands.
-pub(super) fn follow(view: &View<'_>, packages: &Packages) -> Commands {
+/// Follows the scripts of a tree: all of them to their interpreters, and startup scripts (the bootstrap, R's front ends, and
+/// what they run and source) to their commands.
+pub(super) fn follow(view: &LoaderView<'_>, packages: &Packages) -> Commands {
     let (tree, image) = (view.tree, view.image);
     let mut commands = Commands { uses: interpreters(tree, image), ..Commands::default() };
     let functions = commands.follow_all(view, packages);
@@ -115,7 +115,7 @@ fn interpreters(tree: &Tree, image: &Image<'_>) -> Vec<CommandUse> {
     let scripts = scripts.filter_map(|(id, entry)| Some((id, script_line(&entry.kind)?)));
     let interpreter = |(script, line): (EntryId, &[u8])| {
         let (command, outcome) = match shebang::parse(line) {
-            // What reads the line takes a carriage return for a part of the last word, and fails.
+            // The kernel or env treats a carriage return as part of the last word, and fails.
             _ if line.ends_with(b"\r") => {
                 let line = line.trim_ascii_start();
                 (String::from_utf8_lossy(line).into_owned(), CommandOutcome::Missing)
@@ -142,7 +142,7 @@ fn lambda_variables(image: &Image<'_>) -> BTreeMap<String, BTreeSet<String>> {
     [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)].into()
 }
 
-/// Whether what is at an entry is a shell script, or may be one.
+/// Whether an entry is, or may be, a shell script.
 fn may_be_shell(tree: &Tree, id: EntryId) -> bool {
     match &tree.entry(id).kind {
         Kind::File { magic: Magic::Script(_), .. } => is_shell_script(tree, id),
@@ -152,8 +152,8 @@ fn may_be_shell(tree: &Tree, id: EntryId) -> bool {
 }
 
 impl Commands {
-    /// Follows the scripts on the way to an invocation. Returns the names of the functions that they define.
-    fn follow_all(&mut self, view: &View<'_>, packages: &Packages) -> BTreeSet<String> {
+    /// Follows the startup scripts. Returns the names of the functions that they define.
+    fn follow_all(&mut self, view: &LoaderView<'_>, packages: &Packages) -> BTreeSet<String> {
         let (tree, image) = (view.tree, view.image);
         let mut functions = BTreeSet::new();
         let mut queued = BTreeSet::new();
@@ -161,10 +161,12 @@ impl Commands {
         let visit = |(script, role)| Visit { script, role, variables: variables.clone() };
         let mut queue: Vec<Visit> = starts(tree, packages).into_iter().map(visit).rev().collect();
         while let Some(Visit { script: id, role, variables }) = queue.pop() {
-            if self.on_the_way.get(&id).is_some_and(|known| *known >= role) || is_left_alone(packages, tree.path(id)) {
+            if self.startup_scripts.get(&id).is_some_and(|known| *known >= role)
+                || is_left_alone(packages, tree.path(id))
+            {
                 continue;
             }
-            self.on_the_way.insert(id, role);
+            self.startup_scripts.insert(id, role);
             if !may_be_shell(tree, id) {
                 continue;
             }
@@ -180,7 +182,7 @@ impl Commands {
             for run in &script.runs {
                 for (command, outcome) in outcomes(tree, image, &script, run) {
                     let Some(outcome) = outcome else {
-                        // A file of the function's own: it may define whatever is run.
+                        // A file of the function's own code: it may define any command.
                         if run.kind == RunKind::Source {
                             self.unread = true;
                             let what = format!("reads {command}");
@@ -189,7 +191,7 @@ impl Commands {
                         }
                         continue;
                     };
-                    // What the bootstrap runs is a process of its own; what it reads is part of it.
+                    // What the bootstrap runs is a separate process; what it sources is part of it.
                     let role = if run.kind == RunKind::Source { role } else { Role::Run };
                     if let CommandOutcome::Tree(next) = outcome
                         && queued.insert((next, role))
@@ -206,18 +208,18 @@ impl Commands {
     }
 }
 
-/// What becomes of the commands that one place of a script can run; `None` of those that nothing is known of.
+/// The commands that one place of a script can run, with the results of looking them up; `None` where that is not known.
 fn outcomes(tree: &Tree, image: &Image<'_>, script: &Script, run: &Run) -> Vec<(String, Option<CommandOutcome>)> {
     let outcome = |command: &String| match (command.contains('/'), run.kind) {
         (true, RunKind::Command) => command_at(tree, image, command),
         (true, RunKind::Source) => at_path(tree, image, command),
-        // A script may put directories before those of PATH: every value that it gives it counts.
+        // A script may prepend directories to PATH: every value that it assigns counts.
         (false, RunKind::Command) => Some(in_path(tree, image, command, script.variables.get("PATH"))),
-        // A name that a shell reads is looked for in the function's own directory.
+        // A sourced name without a directory is searched in the function's own directory.
         (false, RunKind::Source) => None,
     };
     let mut outcomes: Vec<_> = run.commands.iter().map(|command| (command.clone(), outcome(command))).collect();
-    // Of several values that a variable can have, one that is there is enough: the others are for other machines.
+    // If a variable has several values, one that exists is enough: the others are for other machines.
     let fails = |outcome: &Option<CommandOutcome>| outcome.as_ref().is_some_and(CommandOutcome::is_failure);
     if !outcomes.iter().all(|(_, outcome)| fails(outcome)) {
         outcomes.retain(|(_, outcome)| !fails(outcome));
@@ -240,16 +242,16 @@ fn started_by_lambda(tree: &Tree) -> Vec<EntryId> {
     of_use.map(|(_, file)| file).collect()
 }
 
-/// Why the kernel would not start this (execve(2)), and what to do about it.
+/// Why the kernel would reject this file (execve(2)), and the remedy.
 fn refusal(tree: &Tree, id: EntryId) -> Option<(&'static str, &'static str)> {
-    const FIRST_LINE: &str = "let its first line be #!/bin/sh, or the interpreter that it needs";
+    const FIRST_LINE: &str = "make its first line #!/bin/sh, or #! with the interpreter that it needs";
     let entry = tree.entry(id);
     match &entry.kind {
         Kind::Directory | Kind::Link { .. } => Some(("is a directory", "put a program or a script there")),
-        Kind::File { bytes: 0, .. } => Some(("is empty", "write it again")),
+        Kind::File { bytes: 0, .. } => Some(("is empty", "recreate it")),
         Kind::File { .. } if !entry.is_executable() => Some(("is not executable", "chmod +x")),
         Kind::File { magic: Magic::Script(line), .. } if line.trim_ascii().is_empty() => {
-            Some(("has #! and no interpreter in its first line", FIRST_LINE))
+            Some(("has #! but no interpreter in its first line", FIRST_LINE))
         }
         Kind::File { magic: Magic::Other, .. } => {
             Some(if tree.read(id).is_ok_and(|text| text.starts_with(b"\xef\xbb\xbf#!")) {
@@ -289,11 +291,11 @@ fn is_shell_script(tree: &Tree, id: EntryId) -> bool {
         Some(Interpreter::Command(name)) => name,
         None => return false,
     };
-    // With a carriage return it does not start, which is said; what it runs is worth knowing all the same.
+    // With a carriage return it does not start, which has a finding of its own; its commands are still followed.
     matches!(name.trim_end_matches('\r'), "sh" | "bash" | "dash" | "ash" | "ksh")
 }
 
-/// Whether no invocation runs a script, as its language knows.
+/// Whether no invocation runs a script, according to its language.
 fn is_left_alone(packages: &Packages, path: &TreePath) -> bool {
     let left_alone = |installation: &Installation| {
         let below = path.below(&installation.path);
@@ -302,7 +304,7 @@ fn is_left_alone(packages: &Packages, path: &TreePath) -> bool {
     packages.installations.iter().any(left_alone)
 }
 
-/// A command by its path, to be executed; `None` when nothing is known of it.
+/// Looks up a command by its path; `None` when it is not known whether it exists.
 fn command_at(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutcome> {
     let outcome = at_path(tree, image, path)?;
     Some(match outcome {
@@ -311,7 +313,7 @@ fn command_at(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutco
     })
 }
 
-/// A file by its path; `None` when it lies where nothing is known of, in the function's own code for instance.
+/// Looks up a file by its path; `None` in a directory whose content is not known, such as the function's own code.
 fn at_path(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutcome> {
     let place = match TreePath::from_mounted(path.as_bytes()) {
         Some(_) => tree.locate(path.as_bytes()),
@@ -331,7 +333,7 @@ fn at_path(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutcome>
     }
 }
 
-/// A command by its name, as the shell looks for it in PATH: one of these, or the image's.
+/// Looks up a command by its name, as the shell does, in these values of PATH and in the image's.
 fn in_path(tree: &Tree, image: &Image<'_>, name: &str, paths: Option<&BTreeSet<String>>) -> CommandOutcome {
     let own = paths.into_iter().flatten().flat_map(|path| path.split(':'));
     let directories = own.chain(image.profile().environment.path.iter().map(String::as_str));
@@ -342,7 +344,7 @@ fn in_path(tree: &Tree, image: &Image<'_>, name: &str, paths: Option<&BTreeSet<S
 }
 
 impl Resolution<'_> {
-    /// What is missing, of the scripts that satisfy `kept`.
+    /// Findings about the scripts that satisfy `kept`.
     pub(super) fn command_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let (tree, commands) = (&self.tree, &self.commands);
         let mut lines: BTreeMap<Failure<'_>, Vec<usize>> = BTreeMap::new();
@@ -391,7 +393,7 @@ impl Resolution<'_> {
                     "check it with bash -n, and these lines by hand",
                 ),
             };
-            if why == UnresolvedReason::Syntax && self.commands.on_the_way.get(&script) == Some(&Role::Bootstrap) {
+            if why == UnresolvedReason::Syntax && self.commands.startup_scripts.get(&script) == Some(&Role::Bootstrap) {
                 Finding::warning(Code::NotFollowed, self.tree.path(script), message, help)
             } else {
                 Finding::info(Code::NotFollowed, self.tree.path(script), message, help)
@@ -400,8 +402,8 @@ impl Resolution<'_> {
         parts.into_iter().map(finding).collect()
     }
 
-    /// Why a command cannot be run, in words.
-    fn fault(&self, outcome: &CommandOutcome) -> String {
+    /// Why a command cannot be run.
+    fn reason(&self, outcome: &CommandOutcome) -> String {
         match outcome {
             CommandOutcome::NotExecutable(id) => format!("is not executable ({})", self.tree.path(*id)),
             _ => format!("neither the tree nor {} has", self.image.profile().name),
@@ -414,19 +416,19 @@ impl Resolution<'_> {
         let shown = printable(command.as_bytes());
         let help = match outcome {
             _ if command.ends_with('\r') => {
-                "save it with Unix line ends: the carriage return is read as part of the last word".to_owned()
+                "save it with Unix line endings: the carriage return is read as part of the last word".to_owned()
             }
             CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
-            _ => format!("put {shown} into the tree, or drop the script{}", self.runtimes_with(command)),
+            _ => format!("add {shown} to the tree, or drop the script{}", self.runtimes_with(command)),
         };
-        // PATH has bin/; what lies elsewhere is run by what knows its path.
+        // PATH contains bin/; a script elsewhere is only run by its path.
         let in_bin = tree.path(script).parent().is_some_and(|parent| parent.as_bytes() == b"bin");
-        let severity = match (self.commands.on_the_way.contains_key(&script), in_bin) {
+        let severity = match (self.commands.startup_scripts.contains_key(&script), in_bin) {
             (true, _) => Severity::Error,
             (false, true) => Severity::Warning,
             (false, false) => Severity::Info,
         };
-        let message = format!("is run by {shown}, which {}", self.fault(outcome));
+        let message = format!("needs the interpreter {shown}, which {}", self.reason(outcome));
         Finding::new(severity, Code::ScriptInterpreterMissing, tree.path(script), message, help)
     }
 
@@ -434,7 +436,7 @@ impl Resolution<'_> {
         let Failure { script, command, outcome, guarded, .. } = *failure;
         let tree = &self.tree;
         let may_be_function = self.commands.unread && !command.contains('/');
-        let in_bootstrap = self.commands.on_the_way.get(&script) == Some(&Role::Bootstrap);
+        let in_bootstrap = self.commands.startup_scripts.get(&script) == Some(&Role::Bootstrap);
         let severity = match (guarded, in_bootstrap && !may_be_function) {
             (true, _) => Severity::Info,
             (false, true) => Severity::Error,
@@ -447,15 +449,15 @@ impl Resolution<'_> {
         let help = match outcome {
             CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
             _ if command.contains('/') => {
-                format!("put it there, or write the script without it{}", self.runtimes_with(command))
+                format!("put it there, or change the script to work without it{}", self.runtimes_with(command))
             }
-            _ => format!("put it into bin/, or write the script without it{}", self.runtimes_with(command)),
+            _ => format!("put it into bin/, or change the script to work without it{}", self.runtimes_with(command)),
         };
-        let message = format!("runs {shown} ({line} {}), which {}{guard}", some(&lines), self.fault(outcome));
+        let message = format!("runs {shown} ({line} {}), which {}{guard}", some(&lines), self.reason(outcome));
         Finding::new(severity, Code::CommandMissing, tree.path(script), message, help)
     }
 
-    /// The built-in runtimes, but for this one, that have a command at its path, or a command of its name, in words.
+    /// Names the other built-in runtimes that have a command, by its path or name; empty when there is none.
     fn runtimes_with(&self, command: &str) -> String {
         let with = RuntimeProfile::others(&self.image.profile().name, |profile| {
             let commands = &profile.commands;

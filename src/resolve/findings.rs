@@ -1,4 +1,4 @@
-//! What would not load, in words: findings about libraries, versions, symbols and machines.
+//! Findings about libraries, symbol versions, symbols and machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Resolution;
-use super::loader::{Edge, Object, Outcome};
+use super::loader::{LibraryLookup, NeededLibrary, Object};
 use super::processes::{Certainty, ProcessKind};
-use super::symbols::{Fault, VersionFault};
+use super::symbols::{SymbolError, VersionError};
 use super::unloaded::{Unloaded, WhyUnloaded};
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity, Subject};
@@ -28,7 +28,7 @@ const NAMES_SHOWN: usize = 12;
 pub enum FoundIn {
     /// In the tree, and so in a layer.
     Layer,
-    /// In the image, by its profile.
+    /// In the image, according to its profile.
     Runtime,
     /// On this machine, for `--runtime host`.
     Host,
@@ -47,22 +47,22 @@ impl fmt::Display for FoundIn {
     }
 }
 
-/// What the findings are wanted for.
+/// Settings that the findings depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FindingContext {
-    /// Lambda's name for the architecture of the function; that of most files when it is not given.
+    /// The function's architecture, by Lambda's name; when not given, that of most files.
     pub architecture: Option<&'static str>,
-    /// Whether libraries of the build host were bundled already: what is missing then, it does not have either.
+    /// Whether libraries were already bundled from the build host, which then lacks the missing ones too.
     pub bundled: bool,
 }
 
-/// Who needs something, in which process, how, and how surely.
-type Needer<'a> = (EntryId, ProcessKind, &'a Edge, Certainty);
+/// A file that needs a library, the kind of process, the library, and the certainty.
+type Needer<'a> = (EntryId, ProcessKind, &'a NeededLibrary, Certainty);
 
-/// A library's name, a version, the library that is loaded, and what is wrong with it.
-type VersionKey<'a> = (&'a str, &'a str, &'a Object, &'a VersionFault);
+/// A soname, a version, the library that is loaded for it, and the error.
+type VersionKey<'a> = (&'a str, &'a str, &'a Object, &'a VersionError);
 
-/// A version that is needed: of which library, how surely, by which file, and what to add to that.
+/// A version that is needed from a library, the certainty, the file that needs it, and details in parentheses.
 struct VersionNeed<'a> {
     soname: &'a str,
     version: &'a str,
@@ -72,11 +72,11 @@ struct VersionNeed<'a> {
     details: String,
 }
 
-/// How surely a version is needed, by which file, and what it says of it.
+/// The certainty of a need, the file that needs the version, and its entry for it.
 type VersionNeeder<'a> = (Certainty, EntryId, &'a NeededVersion);
 
 impl Resolution<'_> {
-    /// What would not load, of the files and packages that satisfy `kept`.
+    /// Findings about the files and packages that satisfy `kept`.
     pub fn findings(&self, context: FindingContext, kept: impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let mut findings = languages::check(&self.packages, &self.tree, &kept);
         findings.extend(self.missing_libraries(context.bundled, &kept));
@@ -95,7 +95,7 @@ impl Resolution<'_> {
     fn by_soname<'a>(
         &'a self,
         kept: &'a impl Fn(EntryId) -> bool,
-        wanted: impl Fn(&Outcome) -> bool + 'a,
+        wanted: impl Fn(&LibraryLookup) -> bool + 'a,
     ) -> BTreeMap<&'a str, Vec<Needer<'a>>> {
         let mut found: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (id, edges) in self.loads.edges.iter().filter(|(id, _)| kept(**id)) {
@@ -103,7 +103,7 @@ impl Resolution<'_> {
                 found.entry(&edge.soname).or_default().push((*id, *kind, edge, *certainty));
             }
         }
-        // Who needs it most surely is named first.
+        // The needer with the highest certainty is named first.
         for needers in found.values_mut() {
             needers.sort_by_key(|(id, kind, _, certainty)| (std::cmp::Reverse(*certainty), *id, *kind));
         }
@@ -112,7 +112,7 @@ impl Resolution<'_> {
 
     fn missing_libraries(&self, bundled: bool, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let (tree, image) = (&self.tree, &self.image);
-        let missing = self.by_soname(kept, |outcome| matches!(outcome, Outcome::Missing { .. }));
+        let missing = self.by_soname(kept, |outcome| matches!(outcome, LibraryLookup::Missing { .. }));
         let mut in_tree: BTreeMap<&[u8], Vec<String>> = BTreeMap::new();
         let dropped: BTreeSet<&[u8]> =
             tree.all().filter(|(id, _)| tree.is_hidden(*id)).map(|(_, entry)| entry.path.name()).collect();
@@ -127,8 +127,8 @@ impl Resolution<'_> {
             .map(|(soname, needers)| {
                 let (first, kind, edge, certainty) = needers[0];
                 let (searched, stopped) = match &edge.outcome {
-                    Outcome::Missing { searched, stopped } => (searched.as_slice(), stopped.as_ref()),
-                    Outcome::Found { .. } => (&[][..], None),
+                    LibraryLookup::Missing { searched, stopped } => (searched.as_slice(), stopped.as_ref()),
+                    LibraryLookup::Found { .. } => (&[][..], None),
                 };
                 let process = match kind {
                     ProcessKind::Language(id) => format!("{} searches", language(id).name()),
@@ -141,7 +141,7 @@ impl Resolution<'_> {
                 let help = if dropped.contains(soname.as_bytes()) {
                     format!("it was dropped by --drop: drop its dependents too, or --keep {soname}")
                 } else if let Some(paths) = in_tree.get(soname.as_bytes()) {
-                    format!("{} is not in a searched directory: move it to lib/, or link it there", some(paths))
+                    format!("{} is not in a searched directory: move it to lib/, or add a link there", some(paths))
                 } else if glibc.has(soname) {
                     "it is part of glibc, from a different build than the image's: build the tree on the image"
                         .to_owned()
@@ -168,7 +168,7 @@ impl Resolution<'_> {
         let (tree, image) = (&self.tree, &self.image);
         let uncertain = &image.profile().libraries.uncertain;
         let from_image =
-            self.by_soname(kept, |outcome| matches!(outcome, Outcome::Found { object: Object::Image(_), .. }));
+            self.by_soname(kept, |outcome| matches!(outcome, LibraryLookup::Found { object: Object::Image(_), .. }));
         from_image
             .into_iter()
             .filter(|(soname, _)| uncertain.contains(*soname))
@@ -187,10 +187,10 @@ impl Resolution<'_> {
     }
 
     fn version_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        // One finding for each version of each library, whoever needs it.
+        // One finding for each version of each library.
         let mut by_version: BTreeMap<VersionKey<'_>, Vec<VersionNeeder<'_>>> = BTreeMap::new();
-        for (fault, certainty) in &self.loads.faults {
-            let Fault::Version { needed, library, why, file } = fault else { continue };
+        for (error, certainty) in &self.loads.symbol_errors {
+            let SymbolError::Version { needed, library, why, file } = error else { continue };
             if !kept(*file) {
                 continue;
             }
@@ -201,17 +201,17 @@ impl Resolution<'_> {
             needers.sort_by_key(|(certainty, file, _)| (std::cmp::Reverse(*certainty), *file));
             let (certainty, file, needed) = needers[0];
             let others: Vec<EntryId> = needers[1..].iter().map(|(_, file, _)| *file).collect();
-            let symbol = needed.symbol.as_ref().map(|symbol| format!(" (for {symbol})")).unwrap_or_default();
-            let so_do = and_others(&self.tree, file, &others);
-            let details = format!("{symbol}{so_do}");
+            let parts: Vec<String> =
+                needed.symbol.iter().cloned().chain(others_in_words(&self.tree, file, &others)).collect();
+            let details = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) };
             self.version_finding(&VersionNeed { soname, version, library, certainty, file, details }, why)
         };
         by_version.into_iter().map(finding).collect()
     }
 
     fn undefined_symbols(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let undefined = self.loads.faults.keys().filter_map(|fault| match fault {
-            Fault::Undefined { file, symbols } if kept(*file) => Some((file, symbols)),
+        let undefined = self.loads.symbol_errors.keys().filter_map(|error| match error {
+            SymbolError::Undefined { file, symbols } if kept(*file) => Some((file, symbols)),
             _ => None,
         });
         undefined
@@ -219,8 +219,8 @@ impl Resolution<'_> {
                 Finding::warning(
                     Code::UndefinedSymbol,
                     self.tree.path(*file),
-                    format!("uses {}, which nothing that is loaded with it defines", some(symbols)),
-                    "link it with the library that has them (-l), so that DT_NEEDED names it; until then, the first call fails",
+                    format!("uses {}, which no library loaded with it defines", some(symbols)),
+                    "link it with the library that defines them (-l), so that DT_NEEDED lists it; without it, the first call fails",
                 )
             })
             .collect()
@@ -235,8 +235,8 @@ impl Resolution<'_> {
             files.iter().partition(|library| matches!(library.why, WhyUnloaded::Shadowed(_)));
         let names = |of: &[&Unloaded]| -> Vec<String> { of.iter().map(|l| tree.path(l.entry).to_string()).collect() };
         let part = |of: &[&Unloaded], why: &str| (!of.is_empty()).then(|| format!("{why}: {}", some(&names(of))));
-        let image_has = format!("{} has its own, which comes first", self.image.profile().name);
-        let parts = [part(&shadowed, &image_has), part(&unreached, "nothing asks for it")];
+        let image_has = format!("{} has its own, which is found first", self.image.profile().name);
+        let parts = [part(&shadowed, &image_has), part(&unreached, "not needed by anything")];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         (!files.is_empty()).then(|| {
             let what = if files.len() == 1 { "1 library".to_owned() } else { format!("{} libraries", files.len()) };
@@ -249,8 +249,8 @@ impl Resolution<'_> {
         })
     }
 
-    /// Files for another machine than `architecture`, or than most files are for when it is not said: an error where
-    /// something would run or load one, a remark where they lie beside what is used, as prebuilt addons do.
+    /// Files for a different machine than `architecture`, or than most files when it is not given: an error where
+    /// something would run or load one, a note where nothing does, as with prebuilt addons for several machines.
     fn machines(&self, architecture: Option<&str>, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let (tree, image) = (&self.tree, &self.image);
         let mut by_machine: BTreeMap<String, Vec<(EntryId, &Elf)>> = BTreeMap::new();
@@ -263,7 +263,7 @@ impl Resolution<'_> {
             directory.is_some_and(|directory| image.profile().environment.ld_library_path.contains(&directory))
         };
         let of_use = |id: EntryId| self.loads.roots.get(&id) == Some(&Certainty::Required) || searched(id);
-        // Of as many files each, the one that comes first by name: the same for everybody.
+        // Ties are broken by name, so that the result is deterministic.
         let most = by_machine.iter().max_by_key(|(name, files)| {
             let used = files.iter().filter(|(id, _)| of_use(*id)).count();
             (used, files.len(), std::cmp::Reverse((*name).clone()))
@@ -274,16 +274,16 @@ impl Resolution<'_> {
             None => Some(*name) != most.as_ref(),
         };
         let expected = architecture.map_or_else(
-            || format!("the others for {}", most.clone().unwrap_or_default()),
-            |architecture| format!("--arch says {architecture}"),
+            || format!("the others are for {}", most.clone().unwrap_or_default()),
+            |architecture| format!("--arch is {architecture}"),
         );
-        let help = "leave them out, or build the tree for one machine: a function runs on x86-64 or on aarch64 (arm64)";
+        let help = "drop them, or build the tree for one machine: a function runs on either x86-64 or aarch64 (arm64)";
         by_machine
             .iter()
             .filter(wrong)
             .map(|(name, files)| {
                 let paths: Vec<String> = files.iter().map(|(id, _)| tree.path(*id).to_string()).collect();
-                let message = format!("{} for {name}, and {expected}: {}", count(paths.len()), some(&paths));
+                let message = format!("{} for {name}, but {expected}: {}", count(paths.len()), some(&paths));
                 if architecture.is_some() || files.iter().any(|(id, _)| of_use(*id)) {
                     Finding::error(Code::WrongMachine, Subject::whole(name), message, help)
                 } else {
@@ -294,52 +294,58 @@ impl Resolution<'_> {
     }
 
     /// A finding about one needed version.
-    fn version_finding(&self, needed: &VersionNeed<'_>, why: &VersionFault) -> Finding {
+    fn version_finding(&self, needed: &VersionNeed<'_>, why: &VersionError) -> Finding {
         let tree = &self.tree;
         let VersionNeed { soname, version, library, certainty, file, details } = needed;
         let name = &self.image.profile().name;
-        let (whose, where_from) = match library {
-            Object::Tree(id) => (format!("{}, which is loaded,", tree.path(*id)), "the tree"),
-            Object::Image(_) => (format!("that of {name}"), "the image"),
+        let provider = match library {
+            Object::Tree(id) => format!("{}, which is loaded,", tree.path(*id)),
+            Object::Image(_) => name.clone(),
         };
-        let needs = format!("needs {version} of {soname}{details}");
+        let needs = format!("needs {version} from {soname}{details}");
         let (severity, code, message, help) = match why {
-            VersionFault::Absent { highest } => {
-                let has = highest.as_ref().map_or_else(|| "has none of that family".to_owned(), |h| format!("has {h}"));
+            VersionError::Absent { highest } => {
+                let provides = match highest {
+                    Some(highest) => format!("only provides up to {highest}"),
+                    None => "provides no version of that family".to_owned(),
+                };
                 let help = match library {
                     Object::Image(_) => {
-                        format!("build it on the image or an older system{}", runtimes_with(soname, version, name))
+                        format!(
+                            "rebuild it on the image or on an older distribution{}",
+                            runtimes_with(soname, version, name)
+                        )
                     }
                     Object::Tree(_) => {
-                        format!(
-                            "put the {soname} that it was linked with in the place of {where_from}'s, or link it again"
-                        )
+                        format!("replace the tree's {soname} with the one that it was linked against, or relink it")
                     }
                 };
                 (
                     severity(*certainty),
                     Code::VersionTooNew,
-                    format!("{needs}, but {whose} {has}{}", how_sure(*certainty)),
+                    format!("{needs}; {provider} {provides}{}", how_sure(*certainty)),
                     help,
                 )
             }
-            VersionFault::Unversioned => (
+            VersionError::Unversioned => (
                 Severity::Info,
                 Code::NoVersionInformation,
-                format!("{needs}, and {whose} has no versions: the loader prints \"no version information available\""),
-                format!("link it with the {soname} that is loaded to be rid of the message; it works all the same"),
+                format!(
+                    "{needs}; {provider} has no symbol versions: the loader prints \"no version information available\""
+                ),
+                format!("relink it against the {soname} that is loaded to avoid the message; it works either way"),
             ),
-            VersionFault::Marker { release, has } => (
+            VersionError::AbiMarker { release, has } => (
                 Severity::Warning,
                 Code::VersionTooNew,
-                format!("{needs}, which came with glibc {release}, and {name} has {has}: only a patched one has it"),
-                "link it with -z nopack-relative-relocs, or build it on the image".to_owned(),
+                format!("{needs}, introduced in glibc {release}; {name} has {has}, which defines it only if patched"),
+                "relink it with -z nopack-relative-relocs, or rebuild it on the image".to_owned(),
             ),
-            VersionFault::Private => (
+            VersionError::Private => (
                 Severity::Warning,
                 Code::PrivateVersion,
-                format!("{needs}, which is private to one build of glibc, and {name} has its own"),
-                format!("remove {}: the image has the parts of glibc that fit its own", tree.path(*file)),
+                format!("{needs}, which is private to one build of glibc; {name} has its own build"),
+                format!("remove {}: the image has its own copy that matches its glibc", tree.path(*file)),
             ),
         };
         Finding::new(severity, code, tree.path(*file), message, help).caused_by(format!("{soname} {version}"))
@@ -352,28 +358,31 @@ impl Resolution<'_> {
             Finding::error(
                 Code::MissingInterpreter,
                 self.tree.path(id),
-                format!("is started by {interpreter}, which {} does not have", self.image.profile().name),
-                "build it for the image: a program for musl or another machine does not start there",
+                format!(
+                    "needs the program interpreter {interpreter}, which {} does not have",
+                    self.image.profile().name
+                ),
+                "rebuild it for the image: a program built for musl or another machine does not start there",
             )
         })
     }
 
     /// Where a needed library was found.
-    pub fn found(&self, outcome: &Outcome) -> FoundIn {
+    pub fn found(&self, outcome: &LibraryLookup) -> FoundIn {
         match outcome {
-            Outcome::Found { object: Object::Tree(_), .. } => FoundIn::Layer,
-            Outcome::Found { object: Object::Image(_), .. } => match self.image.profile().libraries.from {
+            LibraryLookup::Found { object: Object::Tree(_), .. } => FoundIn::Layer,
+            LibraryLookup::Found { object: Object::Image(_), .. } => match self.image.profile().libraries.from {
                 LibrarySource::List => FoundIn::Runtime,
                 LibrarySource::Filesystem => FoundIn::Host,
             },
-            Outcome::Missing { .. } => FoundIn::Missing,
+            LibraryLookup::Missing { .. } => FoundIn::Missing,
         }
     }
 }
 
-/// The built-in runtimes, but for this one, whose library is known to define a version, in words.
-fn runtimes_with(soname: &str, version: &str, but: &str) -> String {
-    let with = RuntimeProfile::others(but, |profile| profile.defines_version(soname, version) == Some(true));
+/// A remedy that names the other built-in runtimes whose library is known to define a version; empty when there is none.
+fn runtimes_with(soname: &str, version: &str, current: &str) -> String {
+    let with = RuntimeProfile::others(current, |profile| profile.defines_version(soname, version) == Some(true));
     if with.is_empty() { String::new() } else { format!(", or use --runtime {}, which has it", with.join(" or ")) }
 }
 
@@ -392,18 +401,24 @@ fn how_sure(certainty: Certainty) -> &'static str {
     }
 }
 
+/// The other needers in parentheses; empty when there is none.
 fn and_others(tree: &Tree, first: EntryId, needers: &[EntryId]) -> String {
+    others_in_words(tree, first, needers).map(|others| format!(" ({others})")).unwrap_or_default()
+}
+
+/// The other needers: `so does lib/x.so`.
+fn others_in_words(tree: &Tree, first: EntryId, needers: &[EntryId]) -> Option<String> {
     let mut others: Vec<EntryId> = needers.iter().copied().filter(|id| *id != first).collect();
     others.sort();
     others.dedup();
     match others.as_slice() {
-        [] => String::new(),
-        [one] => format!(" (so does {})", tree.path(*one)),
-        [one, rest @ ..] => format!(" (so do {} and {} more)", tree.path(*one), rest.len()),
+        [] => None,
+        [one] => Some(format!("so does {}", tree.path(*one))),
+        [one, rest @ ..] => Some(format!("so do {} and {} more", tree.path(*one), rest.len())),
     }
 }
 
-/// Names, the first of them when there are many.
+/// The first names of a list.
 pub(super) fn some(names: &[String]) -> String {
     list::some(names, NAMES_SHOWN)
 }

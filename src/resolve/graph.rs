@@ -1,6 +1,6 @@
 //! The graph: files, packages and what they need, with the languages and the commands as roots.
 //!
-//! "Why is it here" is a path in it, "may it go" is whether something kept reaches it.
+//! A path in it answers "why is it kept"; whether something kept reaches a node answers "can it be dropped".
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub enum Node {
     Package(usize),
     /// A library of the image.
     Image(String),
-    /// A library that is nowhere.
+    /// A missing library.
     Missing(String),
 }
 
@@ -30,17 +30,17 @@ pub enum Node {
 pub enum Need {
     /// The loader maps the one with the other (`DT_NEEDED`).
     Loads,
-    /// A package that another one, or a session of a language, cannot do without.
+    /// A package, or a session of a language, and a package that it requires.
     Imports,
-    /// A link and what it points to.
+    /// A link and its target.
     LinksTo,
     /// A script, and its interpreter or what it runs.
     Runs,
-    /// A package and the files that loading it reads, a language and the files that a session reads.
+    /// A package and the files read to load it, or a language and the files that a session reads.
     Contains,
 }
 
-/// Who needs whom.
+/// What needs what.
 #[derive(Debug, Default)]
 pub struct Graph {
     inner: DiGraph<Node, Need>,
@@ -48,7 +48,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Adds a node, once.
+    /// Adds a node if it is new.
     pub fn node(&mut self, node: Node) -> NodeIndex {
         if let Some(index) = self.index.get(&node) {
             return *index;
@@ -58,7 +58,7 @@ impl Graph {
         index
     }
 
-    /// Adds that `from` needs `to`, once.
+    /// Adds an edge: `from` needs `to`.
     pub fn add(&mut self, from: Node, need: Need, to: Node) {
         let (from, to) = (self.node(from), self.node(to));
         if from != to {

@@ -1,11 +1,11 @@
-//! The dynamic loader: which file a needed library is, for the process that loads it.
+//! The dynamic loader: which file a needed library resolves to in a process.
 //!
 //! Follows glibc's `_dl_map_object` and `_dl_map_object_deps` (elf/dl-load.c, elf/dl-deps.c; ld.so(8)): breadth first; a
-//! name that some loaded object already answers to is that object, the program interpreter among them; then DT_RPATH of
-//! the object that needs it and of those that loaded it (unless it has DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH, the
-//! cache, and the default directories, each with its subdirectories for this kind of processor. A library of another
-//! class or machine is passed over; a file that is no library stops the loader. Filters (DT_FILTER, DT_AUXILIARY), which
-//! no tool has made for twenty years, are not followed.
+//! name that a loaded object (including the program interpreter) already answers to is that object; then DT_RPATH of the
+//! object that needs it and of those that loaded it (unless it has DT_RUNPATH), LD_LIBRARY_PATH, DT_RUNPATH, the cache, and
+//! the default directories, each with its subdirectories for the processor. A library of another class or machine is
+//! skipped; a file that is not a library stops the loader. Filters (DT_FILTER, DT_AUXILIARY), which have been obsolete for
+//! twenty years, are not followed.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,58 +28,58 @@ pub enum Object {
     Image(String),
 }
 
-/// What became of one needed library.
+/// The result of looking up a needed library.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// The loader takes this object, opened under this path.
+pub enum LibraryLookup {
+    /// The loader finds this object.
     Found {
         /// The object.
         object: Object,
-        /// The path it was opened by, links not followed.
+        /// The path by which it was opened, without following links.
         opened: String,
     },
-    /// The loader finds none.
+    /// The loader finds nothing.
     Missing {
-        /// The directories it looked in, in order.
+        /// The directories it searched, in order.
         searched: Vec<String>,
-        /// What made it stop before the end, if anything did.
+        /// Why it stopped before the end of the search, if it did.
         stopped: Option<String>,
     },
 }
 
-/// One needed library of one object, and what became of it.
+/// A needed library of an object, and the result of looking it up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Edge {
+pub struct NeededLibrary {
     /// The object that needs it.
     pub from: Object,
     /// The name as in DT_NEEDED.
     pub soname: String,
-    /// What became of it.
-    pub outcome: Outcome,
+    /// The result.
+    pub outcome: LibraryLookup,
 }
 
-/// A directory, and the machine whose libraries are looked for in it.
+/// A directory, and the machine whose libraries are searched in it.
 type DirectoryOfMachine = (String, Option<String>);
 
 /// What the loader sees: the tree at `/opt`, and the image around it.
-pub struct View<'a> {
+pub struct LoaderView<'a> {
     /// The tree.
     pub tree: &'a Tree,
-    /// What its ELF files say.
+    /// Its ELF files.
     pub objects: &'a Objects,
     /// The image.
     pub image: &'a Image<'a>,
-    /// For each directory and machine that was searched: the directories to look in, those that exist.
+    /// For each directory and machine searched so far: the directories to search that exist.
     existing: RefCell<BTreeMap<DirectoryOfMachine, Rc<Vec<String>>>>,
 }
 
-impl<'a> View<'a> {
+impl<'a> LoaderView<'a> {
     /// The tree at `/opt` in the image.
     pub fn new(tree: &'a Tree, objects: &'a Objects, image: &'a Image<'a>) -> Self {
         Self { tree, objects, image, existing: RefCell::default() }
     }
 
-    /// What a path of a running process leads to, when that is in the tree, or else a path of the image.
+    /// Where a path of a running process leads: into the tree, or to a path of the image.
     fn place(&self, path: &str) -> Place {
         match TreePath::from_mounted(path.as_bytes()) {
             Some(_) => self.tree.locate(path.as_bytes()),
@@ -96,8 +96,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// A directory with its subdirectories for this kind of processor before it, those that exist. Most do not, and the
-    /// loader remembers that too.
+    /// The subdirectories of a directory for the processor and the directory itself, if they exist. Most do not, which is
+    /// cached, as in the loader.
     fn with_subdirectories(&self, directory: &str, loader: Option<&LoaderFacts>) -> Rc<Vec<String>> {
         let key = (directory.to_owned(), loader.map(|loader| loader.machine.clone()));
         if let Some(known) = self.existing.borrow().get(&key) {
@@ -111,7 +111,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The environment of a process, as far as the loader heeds it.
+/// The parts of a process's environment that the loader uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessEnvironment {
     /// The elements of LD_LIBRARY_PATH. An empty one is the working directory.
@@ -120,16 +120,15 @@ pub struct ProcessEnvironment {
     pub working_directory: String,
 }
 
-/// A process: what it has loaded so far, in load order.
+/// A process: the objects that it has loaded so far, in load order.
 #[derive(Clone)]
 pub struct Process<'a> {
-    view: &'a View<'a>,
+    view: &'a LoaderView<'a>,
     environment: ProcessEnvironment,
-    /// LD_LIBRARY_PATH with its tokens replaced: by the program, whoever searches.
+    /// LD_LIBRARY_PATH with its tokens expanded for the program, whichever object is searched for.
     library_path: Vec<String>,
-    loaded: Vec<Loaded>,
-    /// How many objects were loaded before the program began to run: they see each other's symbols, and all others see
-    /// theirs.
+    loaded: Vec<LoadedObject>,
+    /// How many objects were loaded before the program began to run: their symbols are visible to all objects.
     started_with: usize,
     /// Whether every needed library was found so far.
     complete: bool,
@@ -137,24 +136,24 @@ pub struct Process<'a> {
 
 /// An object in a process.
 #[derive(Clone)]
-pub(super) struct Loaded {
+pub(super) struct LoadedObject {
     pub(super) object: Object,
-    /// What it says; unknown for a listed library of an image.
+    /// Its ELF data; unknown for a listed library of an image.
     pub(super) elf: Option<Arc<Elf>>,
-    /// The path it was opened by.
+    /// The path by which it was opened.
     opened: String,
-    /// Names that were asked for and answered by it.
+    /// The requested names that it answered.
     names: BTreeSet<String>,
     soname: Option<String>,
     machine: Option<Machine>,
     rpath: Vec<String>,
     runpath: Vec<String>,
     has_runpath: bool,
-    /// Who loaded it: the way up along which RPATH is inherited.
+    /// The object that loaded it, from which it inherits RPATH.
     loader: Option<usize>,
 }
 
-impl Loaded {
+impl LoadedObject {
     fn answers_to(&self, name: &str) -> bool {
         self.names.contains(name) || self.soname.as_deref() == Some(name)
     }
@@ -162,18 +161,18 @@ impl Loaded {
 
 impl<'a> Process<'a> {
     /// A process with this environment that has loaded nothing yet.
-    pub fn new(view: &'a View<'a>, environment: ProcessEnvironment) -> Self {
-        // Where the program is not there, as in a tree whose R is in another layer, its tokens are not known.
+    pub fn new(view: &'a LoaderView<'a>, environment: ProcessEnvironment) -> Self {
+        // Without the program, as in a tree whose R is in another layer, its tokens are not known.
         let library_path = environment.library_path.clone();
         Self { view, environment, library_path, loaded: Vec::new(), started_with: 0, complete: true }
     }
 
     /// Starts the program, or treats a library as one, and loads what it needs, breadth first.
     ///
-    /// Gives every needed library of every object loaded, in load order.
-    pub fn start(&mut self, program: EntryId) -> Vec<Edge> {
+    /// Returns every needed library of every object loaded, in load order.
+    pub fn start(&mut self, program: EntryId) -> Vec<NeededLibrary> {
         let Some(elf) = self.view.objects.get(&program) else { return Vec::new() };
-        // The kernel gives the path with every link followed, and that is what $ORIGIN of a program stands for.
+        // The kernel passes the path with every link followed, which is what $ORIGIN of a program expands to.
         let opened = self.view.tree.path(program).mounted();
         let root = self.loaded(Object::Tree(program), &opened, Some(Arc::clone(elf)));
         self.loaded.push(root);
@@ -186,11 +185,11 @@ impl<'a> Process<'a> {
         edges
     }
 
-    /// Loads a library into the running process as `dlopen()` of its path would. Whoever calls that does not hand on its
-    /// RPATH: only the program's own counts beside those of the new objects.
+    /// Loads a library into the running process as `dlopen()` of its path would. The caller's RPATH is not inherited: only
+    /// the program's own is searched besides those of the new objects.
     ///
-    /// Gives every needed library of every object that was not loaded before, in load order.
-    pub fn dlopen(&mut self, library: EntryId) -> Vec<Edge> {
+    /// Returns every needed library of every object that was not loaded before, in load order.
+    pub fn dlopen(&mut self, library: EntryId) -> Vec<NeededLibrary> {
         if self.loaded.iter().any(|l| l.object == Object::Tree(library)) {
             return Vec::new();
         }
@@ -201,8 +200,8 @@ impl<'a> Process<'a> {
         self.load_needed(self.loaded.len() - 1)
     }
 
-    /// Loads what `dlopen(name)` called by `caller` would find, by the caller's search path: what a `.note.dlopen` speaks of.
-    pub fn dlopen_by_name(&mut self, name: &str, caller: EntryId) -> (Outcome, Vec<Edge>) {
+    /// Loads what `dlopen(name)` would find in the search path of `caller`, as a `.note.dlopen` describes.
+    pub fn dlopen_by_name(&mut self, name: &str, caller: EntryId) -> (LibraryLookup, Vec<NeededLibrary>) {
         let caller = self.loaded.iter().position(|l| l.object == Object::Tree(caller)).unwrap_or(0);
         let before = self.loaded.len();
         let outcome = self.map(name, caller);
@@ -217,8 +216,8 @@ impl<'a> Process<'a> {
         self.view.image.profile()
     }
 
-    /// The objects loaded, in load order; the first is the program.
-    pub(super) fn objects(&self) -> &[Loaded] {
+    /// The loaded objects, in load order; the first is the program.
+    pub(super) fn objects(&self) -> &[LoadedObject] {
         &self.loaded
     }
 
@@ -227,17 +226,17 @@ impl<'a> Process<'a> {
         self.complete
     }
 
-    /// How many of them were there when the program began to run.
+    /// How many objects were loaded when the program began to run.
     pub(super) fn started_with(&self) -> usize {
         self.started_with
     }
 
-    /// The object that the loader holds a needed version against: the first that answers to the library's name.
-    pub(super) fn answering_to(&self, name: &str) -> Option<&Loaded> {
+    /// The object whose versions the loader checks for a needed version: the first that answers to the library's name.
+    pub(super) fn answering_to(&self, name: &str) -> Option<&LoadedObject> {
         self.loaded.iter().find(|l| l.answers_to(name))
     }
 
-    /// The interpreter is mapped by the kernel, before everything else and whatever the search path says.
+    /// Loads the interpreter, which the kernel maps first and independently of the search path.
     fn load_interpreter(&mut self, elf: &Elf) {
         let of_machine = self.view.image.loader(elf.machine).map(|loader| loader.interpreter.clone());
         let Some(path) = elf.interpreter.clone().or(of_machine) else { return };
@@ -247,15 +246,15 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn load_needed(&mut self, first: usize) -> Vec<Edge> {
+    fn load_needed(&mut self, first: usize) -> Vec<NeededLibrary> {
         let mut edges = Vec::new();
         let mut next = first;
         while next < self.loaded.len() {
             let elf = self.loaded[next].elf.clone();
             for soname in elf.iter().flat_map(|elf| &elf.needed) {
                 let outcome = self.map(soname, next);
-                self.complete &= matches!(outcome, Outcome::Found { .. });
-                edges.push(Edge { from: self.loaded[next].object.clone(), soname: soname.clone(), outcome });
+                self.complete &= matches!(outcome, LibraryLookup::Found { .. });
+                edges.push(NeededLibrary { from: self.loaded[next].object.clone(), soname: soname.clone(), outcome });
             }
             next += 1;
         }
@@ -263,23 +262,23 @@ impl<'a> Process<'a> {
     }
 
     /// Finds the object for a needed name, and adds it to the process when it is new.
-    fn map(&mut self, needed: &str, needed_by: usize) -> Outcome {
+    fn map(&mut self, needed: &str, needed_by: usize) -> LibraryLookup {
         let by = &self.loaded[needed_by];
         let machine = by.machine;
         let Some(name) = self.expand(needed, &by.opened, by.machine) else {
-            let stopped = Some(format!("what {needed} stands for is not known"));
-            return Outcome::Missing { searched: Vec::new(), stopped };
+            let stopped = Some(format!("{needed} cannot be expanded"));
+            return LibraryLookup::Missing { searched: Vec::new(), stopped };
         };
         if let Some(loaded) = self.loaded.iter_mut().find(|l| l.answers_to(&name)) {
             loaded.names.insert(name);
-            return Outcome::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
+            return LibraryLookup::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
         }
         if name.contains('/') {
             let path = self.absolute(&name);
             return match self.open(&path, machine) {
                 Open::Found(loaded) => self.add(loaded, name, needed_by),
-                Open::NotFound | Open::SkipList => Outcome::Missing { searched: vec![path], stopped: None },
-                Open::Fatal(why) => Outcome::Missing { searched: Vec::new(), stopped: Some(why) },
+                Open::NotFound | Open::SkipList => LibraryLookup::Missing { searched: vec![path], stopped: None },
+                Open::Fatal(why) => LibraryLookup::Missing { searched: Vec::new(), stopped: Some(why) },
             };
         }
         let mut searched = Vec::new();
@@ -287,26 +286,26 @@ impl<'a> Process<'a> {
             match self.search(&list, &name, machine, &mut searched) {
                 Open::Found(loaded) => return self.add(loaded, name, needed_by),
                 Open::NotFound | Open::SkipList => {}
-                Open::Fatal(why) => return Outcome::Missing { searched, stopped: Some(why) },
+                Open::Fatal(why) => return LibraryLookup::Missing { searched, stopped: Some(why) },
             }
         }
-        Outcome::Missing { searched, stopped: None }
+        LibraryLookup::Missing { searched, stopped: None }
     }
 
-    fn add(&mut self, mut new: Loaded, name: String, needed_by: usize) -> Outcome {
-        // One file under two names is one object: the loader compares device and inode.
+    fn add(&mut self, mut new: LoadedObject, name: String, needed_by: usize) -> LibraryLookup {
+        // A file with two names is one object: the loader compares device and inode.
         if let Some(loaded) = self.loaded.iter_mut().find(|l| l.object == new.object) {
             loaded.names.insert(name);
-            return Outcome::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
+            return LibraryLookup::Found { object: loaded.object.clone(), opened: loaded.opened.clone() };
         }
         new.loader = Some(needed_by);
         new.names.insert(name);
-        let outcome = Outcome::Found { object: new.object.clone(), opened: new.opened.clone() };
+        let outcome = LibraryLookup::Found { object: new.object.clone(), opened: new.opened.clone() };
         self.loaded.push(new);
         outcome
     }
 
-    /// Where to look for what the object `of` needs, in order.
+    /// The search lists for what the object `of` needs, in order.
     fn search_lists(&self, of: usize, name: &str) -> Vec<Search> {
         let object = &self.loaded[of];
         let mut lists = Vec::new();
@@ -318,7 +317,7 @@ impl<'a> Process<'a> {
                 program_too &= position != 0;
                 up = self.loaded[position].loader;
             }
-            // The program's own RPATH counts for everything in its process.
+            // The program's own RPATH applies to everything in its process.
             if program_too {
                 lists.push(Search::Directories(self.loaded[0].rpath.clone()));
             }
@@ -358,7 +357,7 @@ impl<'a> Process<'a> {
             if !searched.contains(directory) {
                 searched.push(directory.clone());
             }
-            // Another error than "not there" ends this list, and the next one is tried (open_path in elf/dl-load.c).
+            // Any error except ENOENT ends this list, and the next one is searched (open_path in elf/dl-load.c).
             if fails {
                 return Open::SkipList;
             }
@@ -371,7 +370,7 @@ impl<'a> Process<'a> {
             Place::Inside(id) => match &self.view.tree.entry(id).kind {
                 Kind::File { .. } => match self.view.objects.get(&id) {
                     Some(elf) => self.accept(Object::Tree(id), path, elf, machine),
-                    None => Open::Fatal(format!("{path} is no ELF file, or a damaged one")),
+                    None => Open::Fatal(format!("{path} is not an ELF file, or is damaged")),
                 },
                 _ => Open::Fatal(format!("{path} is a directory")),
             },
@@ -394,23 +393,23 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// What the loader makes of an ELF file it has opened (`open_verify` and `_dl_map_object_from_fd`).
+    /// Whether the loader accepts an ELF file that it has opened (`open_verify` and `_dl_map_object_from_fd`).
     fn accept(&self, object: Object, path: &str, elf: &Arc<Elf>, machine: Option<Machine>) -> Open {
         if let Some(machine) = machine {
             if machine.is_64 != elf.machine.is_64 {
                 return Open::NotFound;
             }
             if machine.little_endian != elf.machine.little_endian {
-                return Open::Fatal(format!("{path} has another byte order"));
+                return Open::Fatal(format!("{path} has a different byte order"));
             }
             if machine.machine != elf.machine.machine {
                 return Open::NotFound;
             }
         }
-        // The program itself can be needed, by its own name or another of the same file.
+        // The program itself can be a needed library, under any name of its file.
         let loaded = self.loaded.iter().any(|l| l.object == object);
         match elf.kind {
-            Type::Relocatable | Type::Core => Open::Fatal(format!("{path} is no shared library")),
+            Type::Relocatable | Type::Core => Open::Fatal(format!("{path} is not a shared library")),
             Type::Executable | Type::Shared if !loaded && (elf.pie || elf.kind == Type::Executable) => {
                 Open::Fatal(format!("{path} is a program and cannot be loaded as a library"))
             }
@@ -418,7 +417,7 @@ impl<'a> Process<'a> {
         }
     }
 
-    fn loaded(&self, object: Object, opened: &str, elf: Option<Arc<Elf>>) -> Loaded {
+    fn loaded(&self, object: Object, opened: &str, elf: Option<Arc<Elf>>) -> LoadedObject {
         let machine = elf.as_ref().map(|elf| elf.machine);
         let split = |path: Option<&String>| -> Vec<String> {
             let elements = path.into_iter().filter(|path| !path.is_empty()).flat_map(|path| path.split(':'));
@@ -430,9 +429,9 @@ impl<'a> Process<'a> {
             Some(_) => Vec::new(),
             None => split(elf.as_ref().and_then(|elf| elf.rpath.as_ref())),
         };
-        // A listed library's own name is all that is known of it.
+        // Of a listed library only the name is known.
         let file_name = opened.rsplit('/').next().map(str::to_owned);
-        Loaded {
+        LoadedObject {
             soname: elf.as_ref().map_or(file_name, |elf| elf.soname.clone()),
             names: BTreeSet::new(),
             has_runpath: runpath.is_some(),
@@ -446,8 +445,8 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// One element of a search path as the directory it stands for: an empty one is the working directory, and one whose
-    /// tokens stand for nothing is dropped.
+    /// The directory that an element of a search path denotes: an empty one is the working directory, and one whose tokens
+    /// have no value is dropped.
     fn element(&self, element: &str, opened: &str, elf: &Elf) -> Option<String> {
         let element = self.expand(element, opened, Some(elf.machine))?;
         let element = self.absolute(&element);
@@ -468,16 +467,17 @@ impl<'a> Process<'a> {
 enum Search {
     /// Directories, in order.
     Directories(Vec<String>),
-    /// A file that the loader's cache names.
+    /// A file from the loader's cache.
     File(String),
 }
 
+/// The result of opening a candidate for a needed library.
 enum Open {
-    Found(Loaded),
-    /// Nothing is there, or something to be passed over.
+    Found(LoadedObject),
+    /// It does not exist, or is skipped.
     NotFound,
     /// Opening it is an error that ends one list of directories.
     SkipList,
-    /// Something is there that makes the loader stop.
+    /// It makes the loader stop, for this reason.
     Fatal(String),
 }

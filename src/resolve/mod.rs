@@ -5,6 +5,7 @@ mod commands;
 mod findings;
 mod graph;
 mod loader;
+mod orphans;
 mod plugins;
 mod processes;
 mod symbols;
@@ -16,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use commands::{CommandOutcome, CommandUse, Commands, Role};
 pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
-pub use loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};
+pub use loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 pub use plugins::Plugins;
-pub use processes::{Certainty, Loads, ProcessKind, environment};
-pub use symbols::{Fault, VersionFault};
+pub use processes::{Certainty, LoadedLibraries, ProcessKind, environment};
+pub use symbols::{SymbolError, VersionError};
 pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 
 use crate::base::finding::Finding;
@@ -36,29 +37,30 @@ pub struct Resolution<'a> {
     pub objects: Objects,
     /// The image that its functions run in.
     pub image: Image<'a>,
-    /// The languages and packages that are installed in it.
+    /// The languages and packages installed in it.
     pub packages: Packages,
-    /// Who needs whom.
+    /// What needs what.
     pub graph: Graph,
-    /// What the loader did in every process.
-    pub loads: Loads,
+    /// What the loader loads in every process.
+    pub loads: LoadedLibraries,
     /// What scripts run.
     pub commands: Commands,
-    /// The libraries of the tree that are only loaded as a dependency: every one that nothing loads by a name of its own.
+    /// The libraries of the tree that are only loaded as a dependency.
     libraries: BTreeSet<EntryId>,
 }
 
 /// Resolves every need in a tree, for functions in the image of `profile`.
 ///
-/// Returns the tree with what needs what, and findings that do not depend on what is kept; those that do come from
+/// Returns the resolution and the findings that do not depend on what is kept; those that do are returned by
 /// [`Resolution::findings`].
 pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Finding>) {
     let (objects, mut findings) = read_objects(&tree);
     let image = Image::new(profile);
     let (packages, found) = languages::find(&tree);
     findings.extend(found);
-    let view = View::new(&tree, &objects, &image);
-    let loads = processes::run_all(&view, &packages, Plugins::built_in());
+    let view = LoaderView::new(&tree, &objects, &image);
+    let mut loads = processes::load_processes(&view, &packages, Plugins::built_in());
+    orphans::load_orphans(&view, &mut loads);
     let commands = commands::follow(&view, &packages);
     let mut graph = Graph::default();
     add_libraries(&mut graph, &tree, &loads.edges);
@@ -71,8 +73,8 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
 }
 
 impl Resolution<'_> {
-    /// The nodes from which everything that is kept is reached, when `kept` holds for these entries: the entries
-    /// themselves, the packages and the languages.
+    /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the
+    /// languages.
     pub(crate) fn roots(&self, kept: impl Fn(EntryId) -> bool) -> Vec<Node> {
         let entries = self.tree.iter().filter(|(id, _)| kept(*id)).map(|(id, _)| Node::Entry(id));
         let packages = self.packages.all.iter().enumerate();
@@ -81,23 +83,27 @@ impl Resolution<'_> {
     }
 }
 
-fn add_libraries(graph: &mut Graph, tree: &Tree, edges: &BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Certainty>>) {
+fn add_libraries(
+    graph: &mut Graph,
+    tree: &Tree,
+    edges: &BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>,
+) {
     for (from, edges) in edges {
         for (_, edge) in edges.keys() {
             let from = Node::Entry(*from);
             match &edge.outcome {
-                Outcome::Found { object: Object::Tree(id), opened } => {
-                    // The link that the name went through is needed as much as the file it leads to.
+                LibraryLookup::Found { object: Object::Tree(id), opened } => {
+                    // The link by which the library was opened is needed as well as its target.
                     let opened = TreePath::from_mounted(opened.as_bytes()).and_then(|path| tree.find(&path));
                     if let Some(opened) = opened {
                         graph.add(from.clone(), Need::Loads, Node::Entry(opened));
                     }
                     graph.add(from, Need::Loads, Node::Entry(*id));
                 }
-                Outcome::Found { object: Object::Image(path), .. } => {
+                LibraryLookup::Found { object: Object::Image(path), .. } => {
                     graph.add(from, Need::Loads, Node::Image(path.clone()));
                 }
-                Outcome::Missing { .. } => graph.add(from, Need::Loads, Node::Missing(edge.soname.clone())),
+                LibraryLookup::Missing { .. } => graph.add(from, Need::Loads, Node::Missing(edge.soname.clone())),
             }
         }
     }
@@ -145,9 +151,9 @@ fn add_links_and_commands(graph: &mut Graph, tree: &Tree, commands: &Commands) {
         if let Place::Inside(target) = tree.follow(id)
             && !tree.entry(target).is_directory()
         {
-            // The links on the way are needed as much as what they lead to.
-            let on_the_way = tree.next_hop(id).into_iter().chain([target]);
-            on_the_way.for_each(|to| graph.add(Node::Entry(id), Need::LinksTo, Node::Entry(to)));
+            // Intermediate links are needed as well as the target.
+            let hops = tree.next_hop(id).into_iter().chain([target]);
+            hops.for_each(|to| graph.add(Node::Entry(id), Need::LinksTo, Node::Entry(to)));
         }
     }
     for used in &commands.uses {

@@ -1,4 +1,4 @@
-//! Directories whose libraries something loads without needing them, from `rules/plugins.toml`.
+//! Plugins: directories whose libraries are loaded without DT_NEEDED, from `rules/plugins.toml`.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::base::path::TreePath;
 use crate::base::toml::{built_in, built_in_globs};
 
-/// Which files are plugins: loaded by name or directory, though no file needs them.
+/// Which files are plugins: loaded by name or directory, although no file needs them.
 #[derive(Debug)]
 pub struct Plugins {
     globs: GlobSet,
@@ -31,7 +31,7 @@ struct Plugin {
 }
 
 impl Plugins {
-    /// The built-in knowledge.
+    /// The built-in list.
     pub fn built_in() -> &'static Self {
         static PLUGINS: LazyLock<Plugins> = LazyLock::new(|| {
             let file: PluginFile = built_in("rules/plugins.toml", include_str!("../../rules/plugins.toml"));
@@ -40,8 +40,8 @@ impl Plugins {
         &PLUGINS
     }
 
-    /// Whether the file at this path is one.
-    pub fn holds(&self, path: &TreePath) -> bool {
+    /// Whether the file at this path is a plugin.
+    pub fn contains(&self, path: &TreePath) -> bool {
         self.globs.is_match(path.as_path())
     }
 }
@@ -53,11 +53,18 @@ mod tests {
     #[test]
     fn engines_are_plugins_and_libraries_are_not() {
         let plugins = Plugins::built_in();
-        let holds = |path: &str| plugins.holds(&TreePath::new(path).expect("a path"));
-        assert!(holds("lib/engines-3/afalg.so") && holds("lib/ossl-modules/legacy.so") && holds("lib/gconv/UTF-16.so"));
+        let contains = |path: &str| plugins.contains(&TreePath::new(path).expect("a path"));
         assert!(
-            holds("python/pandas/_libs/lib.cpython-311-x86_64-linux-gnu.so") && holds("nodejs/node_modules/x/x.node")
+            contains("lib/engines-3/afalg.so")
+                && contains("lib/ossl-modules/legacy.so")
+                && contains("lib/gconv/UTF-16.so")
         );
-        assert!(!holds("lib/libcrypto.so.3") && !holds("lib/engines-3/README") && !holds("R/lib/R/lib/libR.so"));
+        assert!(
+            contains("python/pandas/_libs/lib.cpython-311-x86_64-linux-gnu.so")
+                && contains("nodejs/node_modules/x/x.node")
+        );
+        assert!(
+            !contains("lib/libcrypto.so.3") && !contains("lib/engines-3/README") && !contains("R/lib/R/lib/libR.so")
+        );
     }
 }

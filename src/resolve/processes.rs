@@ -1,54 +1,54 @@
-//! Processes: everything that a function can start or load, run through the loader. R with each of its modules and
-//! packages, each program, each plugin, what an ELF note says may be loaded, and at last each library that none of them
-//! reached, for something may `dlopen()` it by a name that is written nowhere.
+//! Processes: everything that a function can start or load, run through the loader: each language with its modules and
+//! packages, each program, each plugin, and what ELF notes list for `dlopen()`. What none of them loads is left to
+//! `orphans.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::loader::{Edge, Object, Outcome, Process, ProcessEnvironment, View};
+use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 use super::plugins::Plugins;
-use super::symbols::{Fault, faults};
+use super::symbols::{SymbolError, symbol_errors};
 use crate::formats::elf::Priority;
 use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
 use crate::tree::EntryId;
 
-/// Which kind of process loads something: the two search differently.
+/// The kind of a process: the search path depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProcessKind {
-    /// A language's, with what its start-up scripts put before LD_LIBRARY_PATH.
+    /// A language's, with the directories that its start-up scripts prepend to LD_LIBRARY_PATH.
     Language(LanguageId),
     /// Any other program's, with the image's LD_LIBRARY_PATH.
     Plain,
 }
 
-/// How sure it is that something is loaded.
+/// How certain it is that something is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
-    /// Nothing is known to load it.
+    /// Nothing in the tree is known to load it.
     Unknown,
-    /// Something that many functions never do loads it: a plugin, an R module that headless sessions leave alone.
+    /// It is loaded only in uses that many functions never have: a plugin, an R module for graphics devices.
     Optional,
-    /// A program, a language or a package needs it.
+    /// A program, a language or a package loads it.
     Required,
 }
 
-/// What the loader did in every process.
+/// What the loader loads in every process.
 #[derive(Debug, Default)]
-pub struct Loads {
-    /// Every needed library of every ELF file of the tree, by the process that loads it, and how sure that is.
-    pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, Edge), Certainty>>,
-    /// Symbol versions and symbols that would not be found, and how sure it is that they are looked for.
-    pub faults: BTreeMap<Fault, Certainty>,
-    /// Files that are loaded by a name or directory that no other file has as DT_NEEDED (programs, R's modules, the
-    /// libraries of packages, plugins), and how sure that is.
+pub struct LoadedLibraries {
+    /// The needed libraries of every ELF file of the tree, by kind of process, with the certainty.
+    pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>,
+    /// Symbol versions and symbols that are not found, with the certainty that they are looked up.
+    pub symbol_errors: BTreeMap<SymbolError, Certainty>,
+    /// Files that are loaded other than by DT_NEEDED (programs, R's modules, the libraries of packages, plugins), with the
+    /// certainty.
     pub roots: BTreeMap<EntryId, Certainty>,
 }
 
-impl Loads {
-    fn record(&mut self, kind: ProcessKind, certainty: Certainty, edges: Vec<Edge>) {
+impl LoadedLibraries {
+    pub(super) fn record(&mut self, kind: ProcessKind, certainty: Certainty, edges: Vec<NeededLibrary>) {
         for edge in edges {
             if let Object::Tree(id) = edge.from {
                 let known = self.edges.entry(id).or_default().entry((kind, edge)).or_insert(certainty);
@@ -57,28 +57,28 @@ impl Loads {
         }
     }
 
-    fn fault(&mut self, certainty: Certainty, faults: Vec<Fault>) {
-        for fault in faults {
-            let known = self.faults.entry(fault).or_insert(certainty);
+    pub(super) fn record_errors(&mut self, certainty: Certainty, errors: Vec<SymbolError>) {
+        for error in errors {
+            let known = self.symbol_errors.entry(error).or_insert(certainty);
             *known = certainty.max(*known);
         }
     }
 }
 
 /// Runs the loader for every process that a function can have.
-pub(super) fn run_all(view: &View<'_>, packages: &Packages, plugins: &Plugins) -> Loads {
-    let mut loads = Loads::default();
+pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins: &Plugins) -> LoadedLibraries {
+    let mut loads = LoadedLibraries::default();
     for language in ALL {
         for spec in language.processes(packages, view.tree) {
             run_language(view, ProcessKind::Language(language.id()), &spec, &mut loads);
         }
     }
-    let is_plugin = |id: EntryId| plugins.holds(view.tree.path(id));
+    let is_plugin = |id: EntryId| plugins.contains(view.tree.path(id));
     for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
-            // A loader of another kind has search rules of its own; that the image lacks it is said.
+            // A different loader has its own search rules; that the image lacks it has a finding of its own.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
-            run_plain(view, *id, if ours { Start::Program } else { Start::Foreign }, &mut loads);
+            run_plain(view, *id, if ours { Start::Program } else { Start::UnknownInterpreter }, &mut loads);
         }
     }
     for id in view.objects.keys().filter(|id| is_plugin(**id)) {
@@ -86,85 +86,62 @@ pub(super) fn run_all(view: &View<'_>, packages: &Packages, plugins: &Plugins) -
             run_plain(view, *id, Start::Plugin, &mut loads);
         }
     }
-
-    // What nothing has loaded. First that which nothing asks for: it finds what it needs by its own search path, where
-    // the library that is needed may have none.
-    let mut loaded = Loaded::of(view, &loads);
-    let unloaded: Vec<EntryId> = view.objects.keys().copied().filter(|id| !loaded.files.contains(id)).collect();
-    let elfs = unloaded.iter().filter_map(|id| view.objects.get(id));
-    let asked_for: BTreeSet<&str> = elfs.flat_map(|elf| &elf.needed).map(String::as_str).collect();
-    let is_asked_for = |id: &EntryId| {
-        let names = [view.objects[id].soname.as_deref(), std::str::from_utf8(view.tree.path(*id).name()).ok()];
-        names.into_iter().flatten().any(|name| asked_for.contains(name))
-    };
-    let (later, first): (Vec<EntryId>, Vec<EntryId>) = unloaded.iter().partition(|id| is_asked_for(id));
-    for id in first.into_iter().chain(later) {
-        if loaded.files.contains(&id) {
-            continue;
-        }
-        let mut process = Process::new(view, environment(view, &[]));
-        let mut edges = process.start(id);
-        loaded.answer(&mut edges);
-        loaded.add(&edges);
-        loaded.files.insert(id);
-        loads.record(ProcessKind::Plain, Certainty::Unknown, edges);
-        loads.fault(Certainty::Unknown, faults(&process, 0, false));
-    }
     loads
 }
 
-/// How a process outside of R begins.
+/// How a process that is not a language's starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
-    /// As a program that the image's loader starts.
+    /// As a program with an interpreter that the image has.
     Program,
     /// As a program with an interpreter that the image does not have.
-    Foreign,
+    UnknownInterpreter,
     /// As a program that has loaded a plugin.
     Plugin,
 }
 
-fn run_plain(view: &View<'_>, id: EntryId, start: Start, loads: &mut Loads) {
+fn run_plain(view: &LoaderView<'_>, id: EntryId, start: Start, loads: &mut LoadedLibraries) {
     let certainty = if start == Start::Plugin { Certainty::Optional } else { Certainty::Required };
     loads.roots.insert(id, certainty);
     let mut process = Process::new(view, environment(view, &[]));
     let mut edges = process.start(id);
     match start {
         Start::Program => {}
-        Start::Foreign => edges.retain(|edge| matches!(edge.outcome, Outcome::Found { .. })),
-        // Whoever loads it has loaded its own libraries before, and the loader takes those by their names.
-        Start::Plugin => Loaded::of(view, loads).answer(&mut edges),
+        Start::UnknownInterpreter => edges.retain(|edge| matches!(edge.outcome, LibraryLookup::Found { .. })),
+        // The program that loads it has already loaded its own libraries, which answer to their names.
+        Start::Plugin => AnsweredNames::of(view, loads).answer(&mut edges),
     }
     loads.record(ProcessKind::Plain, certainty, edges);
-    if start != Start::Foreign {
-        // A plugin's symbols may be those of whoever loads it.
-        loads.fault(certainty, faults(&process, 0, start == Start::Program));
+    if start != Start::UnknownInterpreter {
+        // A plugin's undefined symbols may be defined by the program that loads it.
+        loads.record_errors(certainty, symbol_errors(&process, 0, start == Start::Program));
         follow_notes(view, &process, 0, ProcessKind::Plain, loads);
     }
 }
 
-/// What processes have loaded: the files of the tree, and the object that a name stands for.
-struct Loaded {
-    files: BTreeSet<EntryId>,
-    names: BTreeMap<String, Outcome>,
+/// What processes have loaded: files of the tree, and the object that each requested name resolved to.
+pub(super) struct AnsweredNames {
+    /// The loaded files of the tree.
+    pub(super) files: BTreeSet<EntryId>,
+    names: BTreeMap<String, LibraryLookup>,
 }
 
-impl Loaded {
-    fn of(view: &View<'_>, loads: &Loads) -> Self {
+impl AnsweredNames {
+    pub(super) fn of(view: &LoaderView<'_>, loads: &LoadedLibraries) -> Self {
         let mut loaded = Self { files: loads.roots.keys().copied().collect(), names: BTreeMap::new() };
         for id in loads.roots.keys() {
             let soname = view.objects.get(id).and_then(|elf| elf.soname.clone());
             let opened = view.tree.path(*id).mounted();
-            let outcome = Outcome::Found { object: Object::Tree(*id), opened };
+            let outcome = LibraryLookup::Found { object: Object::Tree(*id), opened };
             loaded.names.extend(soname.map(|soname| (soname, outcome)));
         }
         loaded.add(loads.edges.values().flat_map(BTreeMap::keys).map(|(_, edge)| edge));
         loaded
     }
 
-    fn add<'e>(&mut self, edges: impl IntoIterator<Item = &'e Edge>) {
+    pub(super) fn add<'e>(&mut self, edges: impl IntoIterator<Item = &'e NeededLibrary>) {
         for edge in edges {
-            if let Outcome::Found { object, .. } = &edge.outcome {
+            if let LibraryLookup::Found { object, .. } = &edge.outcome {
                 self.files.extend(match object {
                     Object::Tree(id) => Some(*id),
                     Object::Image(_) => None,
@@ -174,10 +151,11 @@ impl Loaded {
         }
     }
 
-    /// Takes what some process has loaded under a name for what is missing under it.
-    fn answer(&self, edges: &mut [Edge]) {
+    /// Resolves missing libraries to what another process has loaded under the same name.
+    pub(super) fn answer(&self, edges: &mut [NeededLibrary]) {
         for edge in edges {
-            if let (Outcome::Missing { stopped: None, .. }, Some(found)) = (&edge.outcome, self.names.get(&edge.soname))
+            if let (LibraryLookup::Missing { stopped: None, .. }, Some(found)) =
+                (&edge.outcome, self.names.get(&edge.soname))
             {
                 edge.outcome = found.clone();
             }
@@ -185,28 +163,34 @@ impl Loaded {
     }
 }
 
-fn run_language(view: &View<'_>, kind: ProcessKind, spec: &ProcessSpec, loads: &mut Loads) {
+fn run_language(view: &LoaderView<'_>, kind: ProcessKind, spec: &ProcessSpec, loads: &mut LoadedLibraries) {
     let mut process = Process::new(view, environment(view, &spec.library_path));
     if let Some(program) = spec.program {
         loads.roots.insert(program, Certainty::Required);
         loads.record(kind, Certainty::Required, process.start(program));
-        loads.fault(Certainty::Required, faults(&process, 0, true));
+        loads.record_errors(Certainty::Required, symbol_errors(&process, 0, true));
         follow_notes(view, &process, 0, kind, loads);
     }
     for library in spec.loads.iter().filter(|library| view.objects.contains_key(&library.entry)) {
         let certainty = if library.optional { Certainty::Optional } else { Certainty::Required };
         loads.roots.insert(library.entry, certainty);
-        // Each is tried in a fresh session: which packages a function loads first is not known.
+        // Each is loaded in a fresh session: the order in which a function loads packages is not known.
         let mut session = process.clone();
         let before = session.objects().len();
         loads.record(kind, certainty, session.dlopen(library.entry));
-        loads.fault(certainty, faults(&session, before, true));
+        loads.record_errors(certainty, symbol_errors(&session, before, true));
         follow_notes(view, &session, before, kind, loads);
     }
 }
 
-/// Loads what the notes of the objects from `first` on say that they may load.
-fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: ProcessKind, loads: &mut Loads) {
+/// Loads what the notes of the objects from `first` on list for `dlopen()`.
+fn follow_notes(
+    view: &LoaderView<'_>,
+    process: &Process<'_>,
+    first: usize,
+    kind: ProcessKind,
+    loads: &mut LoadedLibraries,
+) {
     let objects = process.objects()[first..].iter();
     let in_tree = objects.filter_map(|object| match &object.object {
         Object::Tree(id) => Some(*id),
@@ -221,11 +205,11 @@ fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: Proc
             let tried = wanted.soname.iter().map(|soname| {
                 let mut process = process.clone();
                 let (outcome, edges) = process.dlopen_by_name(soname, id);
-                (Edge { from: Object::Tree(id), soname: soname.clone(), outcome }, edges)
+                (NeededLibrary { from: Object::Tree(id), soname: soname.clone(), outcome }, edges)
             });
             let mut tried: Vec<_> = tried.collect();
-            // One of the names is enough; when none is found, the first is the one that is missing.
-            let found = tried.iter().position(|(edge, _)| matches!(edge.outcome, Outcome::Found { .. }));
+            // One of the names is enough; when none is found, the first is reported missing.
+            let found = tried.iter().position(|(edge, _)| matches!(edge.outcome, LibraryLookup::Found { .. }));
             if tried.is_empty() || (found.is_none() && wanted.priority == Priority::Suggested) {
                 continue;
             }
@@ -236,8 +220,8 @@ fn follow_notes(view: &View<'_>, process: &Process<'_>, first: usize, kind: Proc
     }
 }
 
-/// The environment of a process in the image, with these directories before its LD_LIBRARY_PATH.
-pub fn environment(view: &View<'_>, first: &[String]) -> ProcessEnvironment {
+/// The environment of a process in the image, with these directories prepended to its LD_LIBRARY_PATH.
+pub fn environment(view: &LoaderView<'_>, first: &[String]) -> ProcessEnvironment {
     let environment = &view.image.profile().environment;
     ProcessEnvironment {
         library_path: first.iter().chain(&environment.ld_library_path).cloned().collect(),

@@ -1,28 +1,28 @@
-//! Symbol versions and symbols: what the loader checks when it has found every library. A version that a library does not
-//! define stops the process (`_dl_check_map_versions` in elf/dl-version.c); a symbol that nobody defines, the call.
+//! Symbol versions and symbols: what the loader checks after it has found every library. A version that the library does
+//! not define stops the process (`_dl_check_map_versions` in elf/dl-version.c); an undefined symbol fails when it is called.
 
-use super::loader::{Loaded, Object, Process};
+use super::loader::{LoadedObject, Object, Process};
 use crate::formats::elf::NeededVersion;
 use crate::formats::symbol_version;
 use crate::formats::symbol_version::SymbolVersion;
 use crate::runtime::{Libraries, RuntimeProfile};
 use crate::tree::EntryId;
 
-/// What would go wrong with versions or symbols of one file in some process.
+/// A symbol version or symbols of a file that are not found in some process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum SymbolError {
     /// The library that is loaded does not define a version that the file needs.
     Version {
-        /// What is needed, of which library, with a symbol that needs it.
+        /// The version, the library it is needed from, and a symbol that needs it.
         needed: NeededVersion,
         /// The library that is loaded.
         library: Object,
-        /// What is wrong with it.
-        why: VersionFault,
+        /// The error.
+        why: VersionError,
         /// The file that needs it.
         file: EntryId,
     },
-    /// Nothing that is loaded defines these symbols, sorted.
+    /// No loaded object defines these symbols.
     Undefined {
         /// The file that needs them.
         file: EntryId,
@@ -31,31 +31,31 @@ pub enum Fault {
     },
 }
 
-/// What is wrong with a library that is held against a needed version.
+/// Why a library does not satisfy a needed version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum VersionFault {
-    /// It has no such version; its highest of the family, if it has any: `GLIBC_2.34`.
+pub enum VersionError {
+    /// It does not define the version.
     Absent {
-        /// The highest version of the same family.
+        /// The highest version of the same family that it defines, if any: `GLIBC_2.34`.
         highest: Option<String>,
     },
-    /// It has no versions at all: the loader says so on stderr, and goes on.
+    /// It has no versions at all: the loader prints a message on stderr, and continues.
     Unversioned,
-    /// A marker that came with a later release than the image's, which may have it all the same.
-    Marker {
-        /// The release that brought it.
+    /// An ABI marker of a later glibc than the image's, which may still define it as a backport.
+    AbiMarker {
+        /// The release that introduced it.
         release: &'static str,
-        /// The image's.
+        /// The image's release.
         has: String,
     },
-    /// It is private to the C library's own parts, so the file belongs to another build of it.
+    /// It is private to glibc, so the file belongs to a different build of glibc.
     Private,
 }
 
-/// What would go wrong with the objects of the tree that were loaded from position `first` on.
+/// The errors of the objects of the tree that were loaded from position `first` on.
 ///
-/// With `symbols`, also which symbols nobody defines, where everything that is loaded is known.
-pub(super) fn faults(process: &Process<'_>, first: usize, symbols: bool) -> Vec<Fault> {
+/// With `symbols`, this includes undefined symbols, if every loaded object is known.
+pub(super) fn symbol_errors(process: &Process<'_>, first: usize, symbols: bool) -> Vec<SymbolError> {
     let objects = process.objects();
     let new = &objects[first.min(objects.len())..];
     let libraries = process.profile();
@@ -63,30 +63,30 @@ pub(super) fn faults(process: &Process<'_>, first: usize, symbols: bool) -> Vec<
     for (file, object) in in_tree(new) {
         for needed in object.elf.iter().flat_map(|elf| &elf.needed_versions) {
             let Some(library) = process.answering_to(&needed.soname) else { continue };
-            if let Some(why) = version_fault(libraries, needed, library) {
+            if let Some(why) = version_error(libraries, needed, library) {
                 let library = library.object.clone();
-                found.push(Fault::Version { needed: needed.clone(), library, why, file });
+                found.push(SymbolError::Version { needed: needed.clone(), library, why, file });
             }
         }
     }
-    // What would have been in a library that is missing is not known, and that it is missing is said.
+    // The symbols of a missing library are not known, and that it is missing has a finding of its own.
     if symbols && process.is_complete() {
-        // What was there when the program began to run is seen by all; what is loaded later, only beside its like.
+        // Symbols of objects loaded at start are visible to all, those of later ones only to objects loaded with them.
         let started = process.started_with().min(first);
-        let scope: Vec<&Loaded> = objects[..started].iter().chain(new).collect();
+        let scope: Vec<&LoadedObject> = objects[..started].iter().chain(new).collect();
         found.extend(in_tree(new).filter_map(|(file, object)| undefined(file, object, &scope)));
     }
     found
 }
 
-fn in_tree(objects: &[Loaded]) -> impl Iterator<Item = (EntryId, &Loaded)> {
+fn in_tree(objects: &[LoadedObject]) -> impl Iterator<Item = (EntryId, &LoadedObject)> {
     objects.iter().filter_map(|object| match object.object {
         Object::Tree(id) => Some((id, object)),
         Object::Image(_) => None,
     })
 }
 
-fn version_fault(profile: &RuntimeProfile, needed: &NeededVersion, library: &Loaded) -> Option<VersionFault> {
+fn version_error(profile: &RuntimeProfile, needed: &NeededVersion, library: &LoadedObject) -> Option<VersionError> {
     let defines = match (&library.elf, &library.object) {
         (Some(elf), _) => Some(&elf.defined_versions),
         (None, Object::Image(path)) => profile.libraries.defines.get(path),
@@ -97,25 +97,25 @@ fn version_fault(profile: &RuntimeProfile, needed: &NeededVersion, library: &Loa
             return None;
         }
         if defines.is_empty() {
-            return Some(VersionFault::Unversioned);
+            return Some(VersionError::Unversioned);
         }
-        return Some(VersionFault::Absent { highest: highest(defines, &needed.version) });
+        return Some(VersionError::Absent { highest: highest(defines, &needed.version) });
     }
     if needed.weak {
         return None;
     }
     if symbol_version::is_private(&needed.version) {
-        return Some(VersionFault::Private);
+        return Some(VersionError::Private);
     }
     let max = |prefix: &str| profile.highest_version(&needed.soname, prefix);
-    if let Some(release) = symbol_version::marker(&needed.version) {
+    if let Some(release) = symbol_version::abi_marker(&needed.version) {
         let has = max("GLIBC")?;
         let later = SymbolVersion { prefix: "GLIBC", numbers: symbol_version::numbers(release)? }.is_after(has);
-        return later.then(|| VersionFault::Marker { release, has: has.to_owned() });
+        return later.then(|| VersionError::AbiMarker { release, has: has.to_owned() });
     }
     let version = SymbolVersion::parse(&needed.version)?;
     let has = max(version.prefix)?;
-    version.is_after(has).then(|| VersionFault::Absent { highest: Some(format!("{}_{has}", version.prefix)) })
+    version.is_after(has).then(|| VersionError::Absent { highest: Some(format!("{}_{has}", version.prefix)) })
 }
 
 /// The highest version of the same family as `version`.
@@ -127,19 +127,19 @@ fn highest(defined: &[String], version: &str) -> Option<String> {
     Some(format!("{family}_{}", numbers.join(".")))
 }
 
-fn undefined(file: EntryId, object: &Loaded, scope: &[&Loaded]) -> Option<Fault> {
-    // A library whose symbols are not listed may define anything.
+fn undefined(file: EntryId, object: &LoadedObject, scope: &[&LoadedObject]) -> Option<SymbolError> {
+    // A library whose symbols are not known may define anything.
     let known: Vec<_> = scope.iter().map(|loaded| loaded.elf.as_deref()).collect::<Option<_>>()?;
     let strong = object.elf.iter().flat_map(|elf| elf.symbols.undefined()).filter(|symbol| !symbol.weak);
     let missing = strong.filter(|symbol| !known.iter().any(|elf| elf.symbols.defines(&symbol.name)));
     let mut symbols: Vec<String> = missing.map(|symbol| symbol.name.clone()).collect();
     symbols.sort();
     symbols.dedup();
-    (!symbols.is_empty()).then_some(Fault::Undefined { file, symbols })
+    (!symbols.is_empty()).then_some(SymbolError::Undefined { file, symbols })
 }
 
 impl RuntimeProfile {
-    /// The highest version of a family that a library of the image is known to define: `2.34` for `libc.so.6` and `GLIBC`.
+    /// The highest version of a family that a library of the image is known to define, such as `2.34`.
     pub fn highest_version(&self, soname: &str, prefix: &str) -> Option<&str> {
         let mut bounds = self.versions.iter();
         bounds.find(|bound| bound.soname == soname && bound.prefix == prefix).map(|bound| bound.max.as_str())

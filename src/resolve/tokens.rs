@@ -1,9 +1,9 @@
-//! Dynamic string tokens: what `$ORIGIN`, `$LIB` and `$PLATFORM` stand for in the paths that an ELF file has (ld.so(8)).
+//! Dynamic string tokens: the expansion of `$ORIGIN`, `$LIB` and `$PLATFORM` in the paths of an ELF file (ld.so(8)).
 
 use crate::runtime::LoaderFacts;
 
-/// Puts in what `$ORIGIN`, `$LIB` and `$PLATFORM` stand for (ld.so(8), dynamic string tokens); `None` when one of them
-/// stands for nothing. The object that `path` is written in was opened by the path `opened`; `loader` is its machine's.
+/// Expands `$ORIGIN`, `$LIB` and `$PLATFORM`; `None` when one of them has no value. `opened` is the path by which the object
+/// that contains `path` was opened; `loader` is that of its machine.
 pub(super) fn expand(path: &str, opened: &str, loader: Option<&LoaderFacts>) -> Option<String> {
     if !path.contains('$') {
         return Some(path.to_owned());
@@ -20,7 +20,7 @@ pub(super) fn expand(path: &str, opened: &str, loader: Option<&LoaderFacts>) -> 
         rest = &rest[at + 1..];
         let after = |token: &str| {
             let braced = rest.strip_prefix('{').and_then(|r| r.strip_prefix(token)).and_then(|r| r.strip_prefix('}'));
-            // "$ORIGINAL" is no token with more after it, but a name of its own.
+            // "$ORIGINAL" is not the token $ORIGIN followed by more.
             let goes_on = |after: &str| after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
             braced.or_else(|| rest.strip_prefix(token).filter(|after| !goes_on(after)))
         };
@@ -47,7 +47,7 @@ mod tests {
             ("${ORIGIN}al", Some("/opt/binal")),
             ("$ORIGINAL/$", Some("$ORIGINAL/$")),
             ("/plain", Some("/plain")),
-            // Without a loader of its machine nothing is known of these.
+            // Without a loader for its machine these are not known.
             ("/x/$LIB", None),
             ("/x/${PLATFORM}/y", None),
         ] {

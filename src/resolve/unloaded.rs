@@ -1,10 +1,10 @@
-//! Libraries that nothing loads: the image's own stands before them in the search path, or nothing asks for them.
+//! Unused libraries: the image's own is found before them, or nothing needs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Node;
-use super::loader::{Object, Outcome, View};
-use super::processes::Loads;
+use super::loader::{LibraryLookup, LoaderView, Object};
+use super::processes::LoadedLibraries;
 use super::{Certainty, Resolution};
 use crate::formats::elf::Type;
 use crate::languages::Packages;
@@ -13,24 +13,24 @@ use crate::tree::{EntryId, Kind, Place};
 /// Why nothing loads a library.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WhyUnloaded {
-    /// What asks for it gets the image's, at this path.
+    /// Its dependents load the image's library at this path instead.
     Shadowed(String),
-    /// Nothing asks for it.
+    /// Nothing needs it.
     Unreached,
 }
 
 /// A library, or a link to one, that nothing loads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unloaded {
-    /// Which.
+    /// The library or link.
     pub entry: EntryId,
-    /// Why.
+    /// Why nothing loads it.
     pub why: WhyUnloaded,
 }
 
-/// The libraries that are there to be needed, and the links to them: those named as libraries that nothing loads by a name
-/// of its own, as it does programs, plugins, R's modules and the libraries of packages.
-pub(super) fn libraries(view: &View<'_>, packages: &Packages, loads: &Loads) -> BTreeSet<EntryId> {
+/// The libraries that are only loaded as a dependency, and the links to them: those named as libraries, without plugins, R's
+/// modules and the libraries of packages.
+pub(super) fn libraries(view: &LoaderView<'_>, packages: &Packages, loads: &LoadedLibraries) -> BTreeSet<EntryId> {
     let tree = view.tree;
     let is_library = |id: EntryId| {
         view.objects.get(&id).is_some_and(|elf| elf.kind == Type::Shared)
@@ -49,14 +49,14 @@ pub(super) fn libraries(view: &View<'_>, packages: &Packages, loads: &Loads) -> 
     ids.map(|(id, _)| id).collect()
 }
 
-/// `libx.so`, `libx.so.1.2`, `libx-2.so`: the names that `ldconfig` takes for libraries.
+/// Whether `ldconfig` treats a name as a library's: `libx.so`, `libx.so.1.2`, `libx-2.so`.
 pub fn is_library_name(name: &[u8]) -> bool {
     let text = String::from_utf8_lossy(name);
     text.starts_with("lib") && (text.ends_with(".so") || text.contains(".so."))
 }
 
 impl Resolution<'_> {
-    /// Whether an entry is a library that is there to be needed, or a link to one: nothing loads it by a name of its own.
+    /// Whether an entry is a library that is only loaded as a dependency, or a link to one.
     pub fn is_library(&self, id: EntryId) -> bool {
         self.libraries.contains(&id)
     }
@@ -69,12 +69,12 @@ impl Resolution<'_> {
         unloaded.map(|id| Unloaded { entry: *id, why: self.why_unloaded(&images, *id) }).collect()
     }
 
-    /// Each name that something gets a library of the image for, with its path.
+    /// Each name that resolves to a library of the image, with its path.
     fn loaded_from_the_image(&self) -> BTreeMap<&str, &str> {
         let mut images: BTreeMap<&str, &str> = BTreeMap::new();
         let edges = self.loads.edges.values().flatten().filter(|(_, reach)| **reach > Certainty::Unknown);
         for ((_, edge), _) in edges {
-            if let Outcome::Found { object: Object::Image(path), .. } = &edge.outcome {
+            if let LibraryLookup::Found { object: Object::Image(path), .. } = &edge.outcome {
                 let first = images.entry(&edge.soname).or_insert(path);
                 *first = (*first).min(path);
             }

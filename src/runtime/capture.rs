@@ -1,5 +1,5 @@
-//! Capture: reads a runtime profile off a root file system: its loader, its libraries with the versions they define, its
-//! commands. Nothing in the root is run, so the root of another machine will do.
+//! Capture: reads a runtime profile from a root file system: its loader, its libraries with the versions they define, its
+//! commands. Nothing in the root is run, so it may be the root of another machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,17 +14,17 @@ use crate::formats::{ld_so_cache, symbol_version};
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{Commands, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile};
 
-/// Where the interpreters of Lambda's two machines are (their ABIs fix these paths).
+/// The paths of the interpreters of Lambda's two machines (fixed by their ABIs).
 const INTERPRETERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-/// Which of the loader's subdirectories a processor makes it search.
+/// The properties of a processor that decide which subdirectories the loader searches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Processor {
-    /// The levels of x86-64 above the first that it has, the highest first.
+    /// The levels of x86-64 above the baseline that it supports, the highest first.
     pub levels: Vec<&'static str>,
-    /// What glibc before 2.37 took for its platform.
+    /// Its platform to glibc before 2.37.
     pub platform: &'static str,
-    /// Whether glibc before 2.37 saw AVX-512 in it.
+    /// Whether glibc before 2.37 detects AVX-512.
     pub avx512: bool,
 }
 
@@ -64,7 +64,7 @@ impl Processor {
     }
 }
 
-/// The loaders of a root, one for each machine: what is compiled into them, and what `processor` makes of it.
+/// The loaders of a root, one for each machine, with their compiled-in directories and the subdirectories for `processor`.
 pub fn loaders(root: &Sysroot, processor: &Processor) -> Vec<LoaderFacts> {
     let mut found = Vec::new();
     for interpreter in INTERPRETERS {
@@ -75,18 +75,18 @@ pub fn loaders(root: &Sysroot, processor: &Processor) -> Vec<LoaderFacts> {
         found.push(LoaderFacts {
             machine: elf.machine.name(),
             interpreter: (*interpreter).to_owned(),
-            // $LIB is the first of them without slashes (DL_DST_LIB in elf/Makefile is made of the same slibdir).
+            // $LIB is the first of them without slashes (DL_DST_LIB in elf/Makefile is derived from the same slibdir).
             lib: first.trim_start_matches('/').to_owned(),
             platform: if elf.machine.machine == EM_X86_64 { processor.platform } else { "aarch64" }.to_owned(),
             subdirectories: subdirectories(elf.machine, glibc_minor(root, &directories), processor),
             directories,
-            source: format!("read off {interpreter}"),
+            source: format!("read from {interpreter}"),
         });
     }
     found
 }
 
-/// The directories that a loader has compiled in: glibc keeps them as one array of strings, each with a slash at its end
+/// The directories compiled into a loader: glibc stores them as one array of strings, each with a trailing slash
 /// (`system_dirs` in elf/dl-load.c).
 fn compiled_in_directories(loader: &[u8]) -> Vec<String> {
     let Ok(array) = Regex::new(r"(?-u)(?:/[A-Za-z0-9_./+-]*lib[A-Za-z0-9_./+-]*/\x00)+") else { return Vec::new() };
@@ -95,7 +95,7 @@ fn compiled_in_directories(loader: &[u8]) -> Vec<String> {
     strings.map(|directory| String::from_utf8_lossy(directory).trim_end_matches('/').to_owned()).collect()
 }
 
-/// N of the root's glibc 2.N: its C library defines a version for each release that added a symbol, and nearly all did.
+/// N of the root's glibc 2.N, from the banner in its C library.
 fn glibc_minor(root: &Sysroot, directories: &[String]) -> Option<u32> {
     let libc = directories.iter().find_map(|directory| root.read(&format!("{directory}/libc.so.6")).ok())?;
     let banner = Regex::new(r"(?-u)release version 2\.([0-9]{1,3})\b").ok()?;
@@ -128,7 +128,7 @@ pub fn subdirectories(machine: Machine, glibc_minor: Option<u32>, processor: &Pr
     all
 }
 
-/// How the loader's cache marks libraries of a machine (`_DL_CACHE_DEFAULT_ID`, sysdeps/*/dl-cache.h).
+/// The flags of a machine's libraries in the loader's cache (`_DL_CACHE_DEFAULT_ID`, sysdeps/*/dl-cache.h).
 pub fn cache_flags(machine: Machine) -> Option<i32> {
     match machine.machine {
         EM_X86_64 if machine.is_64 => Some(0x303),
@@ -137,7 +137,7 @@ pub fn cache_flags(machine: Machine) -> Option<i32> {
     }
 }
 
-/// What the loader's cache has for each name (ldconfig(8)); empty when there is none or it is damaged, as for the loader.
+/// The loader cache's paths for each soname (ldconfig(8)); empty when it is missing or damaged, as for the loader.
 pub fn loader_cache(root: &Sysroot) -> BTreeMap<String, Vec<(i32, String)>> {
     let mut cache: BTreeMap<String, Vec<(i32, String)>> = BTreeMap::new();
     let bytes = root.read("/etc/ld.so.cache").unwrap_or_default();
@@ -150,33 +150,33 @@ pub fn loader_cache(root: &Sysroot) -> BTreeMap<String, Vec<(i32, String)>> {
 /// The root file system that `--sysroot` names, and its loaders.
 ///
 /// # Errors
-/// When it is no directory or holds no loader that Lambda's machines could use.
+/// When it is not a directory or does not contain a loader for Lambda's machines.
 pub fn named_root(root: &Path) -> Result<(Sysroot, Vec<LoaderFacts>)> {
     let refused = |why: String| Error::Usage {
         message: format!("--sysroot {}: {why}", root.display()),
-        help: "name the root of an unpacked image: the directory that holds its etc, lib64 and usr".to_owned(),
+        help: "name the root of an unpacked image: the directory that contains its etc, lib64 and usr".to_owned(),
     };
     if !root.is_dir() {
-        return Err(refused("is no directory".to_owned()));
+        return Err(refused("is not a directory".to_owned()));
     }
     let sysroot = Sysroot::new(root);
     let loaders = loaders(&sysroot, &Processor::of_lambda());
     if loaders.is_empty() {
-        return Err(refused(format!("has none of {}", INTERPRETERS.join(", "))));
+        return Err(refused(format!("contains none of {}", INTERPRETERS.join(", "))));
     }
     Ok((sysroot, loaders))
 }
 
-/// Reads the profile called `name` off the root file system at `root`.
+/// Captures the profile called `name` from the root file system at `root`.
 ///
-/// The environment is that of `provided.al2023`: a root does not say which variables its processes get.
+/// The environment is that of `provided.al2023`: a root does not contain the variables of its processes.
 ///
 /// # Errors
-/// When the root is no directory or holds no loader that Lambda's machines could use.
+/// When the root is not a directory or does not contain a loader for Lambda's machines.
 pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
     let (sysroot, loader) = named_root(root)?;
     let like = RuntimeProfile::load("provided.al2023")?;
-    let source = "read off the root by `layerfit runtime capture`";
+    let source = "read from the root by `layerfit runtime capture`";
     let (directories, defines) = libraries(&sysroot, &loader, &like.environment.ld_library_path);
     let is_there = |path: &String| sysroot.is_file(path);
     Ok(RuntimeProfile {
@@ -207,7 +207,7 @@ pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
     })
 }
 
-/// The directories that hold libraries, and each library in them with the versions it defines.
+/// The directories that contain libraries, and each library in them with the versions it defines.
 fn libraries(
     root: &Sysroot,
     loaders: &[LoaderFacts],

@@ -13,7 +13,7 @@ use crate::base::toml::built_in;
 pub struct GlibcNames {
     names: BTreeSet<String>,
     but: BTreeSet<String>,
-    /// Where the list comes from.
+    /// The source of the list.
     pub source: String,
 }
 

@@ -1,4 +1,4 @@
-//! The image: the libraries and commands that are there before any layer is.
+//! The image: the libraries and commands that a function has without any layer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,35 +8,35 @@ use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{LibrarySource, LoaderFacts, RuntimeProfile};
 
-/// What the image answers when the loader asks for a path.
+/// The result of looking up a path in the image, as the loader sees it.
 #[derive(Debug, Clone)]
 pub(crate) enum Lookup {
-    /// A file is there.
+    /// The path leads to a file.
     Found {
-        /// Its path with every link followed; for a listed library, the path as asked for.
+        /// Its path with every link followed; for a listed library, the path as requested.
         path: String,
-        /// What the loader reads of it; unknown for a listed library.
+        /// What the loader reads from it; unknown for a listed library.
         elf: Option<Arc<Elf>>,
     },
-    /// Nothing is there.
+    /// The path does not exist.
     NotFound,
-    /// Something is there that makes the loader stop.
+    /// The path leads to something that makes the loader stop, for this reason.
     Invalid(String),
 }
 
-/// The libraries and commands of a runtime's image, asked for by path.
+/// The libraries and commands of a runtime's image, looked up by path.
 pub struct Image<'a> {
     profile: &'a RuntimeProfile,
     loaders: Vec<LoaderFacts>,
-    /// The root to read, when nothing is listed.
+    /// The root to read, when the profile does not list libraries.
     root: Option<Sysroot>,
-    /// What the loader's cache has for each name, with the machine's flags.
+    /// The loader cache's paths for each soname, with their flags.
     cache: BTreeMap<String, Vec<(i32, String)>>,
-    asked: Mutex<BTreeMap<String, Lookup>>,
+    lookups: Mutex<BTreeMap<String, Lookup>>,
 }
 
 impl<'a> Image<'a> {
-    /// The image that `profile` describes. With `from = "filesystem"` this machine's own files are read as asked.
+    /// The image that `profile` describes. With `from = "filesystem"` this machine's own files are read.
     pub fn new(profile: &'a RuntimeProfile) -> Self {
         let root = match profile.libraries.from {
             LibrarySource::Filesystem => Some(Sysroot::new("/")),
@@ -47,7 +47,7 @@ impl<'a> Image<'a> {
             None => profile.loader.clone(),
         };
         let cache = root.as_ref().map(capture::loader_cache).unwrap_or_default();
-        Self { profile, loaders, root, cache, asked: Mutex::default() }
+        Self { profile, loaders, root, cache, lookups: Mutex::default() }
     }
 
     /// The profile.
@@ -66,8 +66,8 @@ impl<'a> Image<'a> {
         loader.map(|loader| loader.directories.as_slice()).unwrap_or_default()
     }
 
-    /// The file that the loader's cache has for a name (`_dl_load_cache_lookup` in elf/dl-cache.c): the best of the
-    /// processor's subdirectories, or else the first.
+    /// The path that the loader's cache has for a soname (`_dl_load_cache_lookup` in elf/dl-cache.c): that in the best
+    /// subdirectory for the processor, or else the first.
     pub(crate) fn cached(&self, name: &str, machine: Machine) -> Option<String> {
         let loader = self.loader(machine)?;
         let flags = capture::cache_flags(machine)?;
@@ -83,20 +83,20 @@ impl<'a> Image<'a> {
         found.filter_map(|(_, path)| Some((rank(path)?, path))).min_by_key(|(rank, _)| *rank).map(|(_, p)| p.clone())
     }
 
-    /// Whether a program interpreter is there.
+    /// Whether the image has a program interpreter.
     pub fn has_interpreter(&self, path: &str) -> bool {
         self.loaders.iter().any(|loader| loader.interpreter == path) || self.has_file(path)
     }
 
-    /// Whether a directory is there.
+    /// Whether the image has a directory.
     pub(crate) fn is_directory(&self, path: &str) -> bool {
         match &self.root {
             Some(root) => root.is_directory(path),
-            None => self.profile.libraries.holds(path),
+            None => self.profile.libraries.has_directory(path),
         }
     }
 
-    /// Whether a command or script is there, by its absolute path.
+    /// Whether the image has a command or script at this absolute path.
     pub fn has_command(&self, path: &str) -> bool {
         if self.root.is_some() {
             return self.has_file(path);
@@ -112,7 +112,7 @@ impl<'a> Image<'a> {
         self.root.is_some() || (commands.complete && beside)
     }
 
-    /// Whether a regular file is there.
+    /// Whether the image has a regular file.
     fn has_file(&self, path: &str) -> bool {
         self.root.as_ref().is_some_and(|root| root.is_file(path))
     }
@@ -125,22 +125,22 @@ impl<'a> Image<'a> {
             let answer = Lookup::Found { path: path.to_owned(), elf: None };
             return if interpreter || library { answer } else { Lookup::NotFound };
         };
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = asked.get(path) {
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = lookups.get(path) {
             return answer.clone();
         }
-        let answer = ask_root(root, path, &asked);
+        let answer = lookup_in_root(root, path, &lookups);
         if let Lookup::Found { path: real, .. } = &answer {
-            asked.insert(real.clone(), answer.clone());
+            lookups.insert(real.clone(), answer.clone());
         }
-        asked.insert(path.to_owned(), answer.clone());
+        lookups.insert(path.to_owned(), answer.clone());
         answer
     }
 }
 
-fn ask_root(root: &Sysroot, path: &str, asked: &BTreeMap<String, Lookup>) -> Lookup {
+fn lookup_in_root(root: &Sysroot, path: &str, lookups: &BTreeMap<String, Lookup>) -> Lookup {
     let Some(real) = root.canonical(path) else { return Lookup::NotFound };
-    if let Some(answer) = asked.get(&real) {
+    if let Some(answer) = lookups.get(&real) {
         return answer.clone();
     }
     if root.is_directory(&real) {
@@ -148,7 +148,7 @@ fn ask_root(root: &Sysroot, path: &str, asked: &BTreeMap<String, Lookup>) -> Loo
     }
     let Ok(bytes) = root.read(&real) else { return Lookup::NotFound };
     if !bytes.starts_with(b"\x7fELF") {
-        return Lookup::Invalid("it is no ELF file".to_owned());
+        return Lookup::Invalid("it is not an ELF file".to_owned());
     }
     match Elf::parse(&bytes) {
         Ok(elf) => Lookup::Found { path: real, elf: Some(Arc::new(elf)) },

@@ -17,20 +17,20 @@ pub struct Limits {
     pub total_unzipped: u64,
     /// The most layers a function can have.
     pub layers: usize,
-    /// What the function's own code takes of the unzipped limit, in bytes; layers have the rest.
+    /// The bytes of the unzipped limit reserved for the function's own code; layers have the rest.
     #[serde(default)]
     pub function_unzipped: u64,
 }
 
 impl Limits {
-    /// Lambda's own.
+    /// Lambda's limits.
     pub fn built_in() -> Self {
         static LIMITS: LazyLock<Limits> =
             LazyLock::new(|| built_in("rules/limits.toml", include_str!("../../rules/limits.toml")));
         *LIMITS
     }
 
-    /// How many unzipped bytes the layers can have between them.
+    /// The unzipped bytes available to all layers together.
     pub fn layers_unzipped(&self) -> u64 {
         self.total_unzipped.saturating_sub(self.function_unzipped)
     }

@@ -17,7 +17,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("host", include_str!("../../rules/runtimes/host.toml")),
 ];
 
-/// What an image has: libraries, the environment of its processes, commands. Every group names its source.
+/// The contents of an image: libraries, the environment of its processes, commands. Every group names its source.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuntimeProfile {
@@ -29,12 +29,12 @@ pub struct RuntimeProfile {
     pub checked: String,
     /// How long AWS supports it.
     pub support: String,
-    /// Whether no new function can be made with it: it is offered to nobody then.
+    /// Whether new functions can no longer use it; it is then not suggested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
     /// The environment of a process there.
     pub environment: Environment,
-    /// Its dynamic loaders, one for each machine; none when they are read off this machine.
+    /// Its dynamic loaders, one for each machine; none when they are read from this machine.
     #[serde(default)]
     pub loader: Vec<LoaderFacts>,
     /// Its libraries.
@@ -42,12 +42,12 @@ pub struct RuntimeProfile {
     /// The highest symbol versions its libraries define.
     #[serde(default)]
     pub versions: Vec<VersionBound>,
-    /// Versions of what matters, for messages.
+    /// Versions of relevant packages, for messages.
     #[serde(default)]
     pub packages: Vec<PackageVersion>,
     /// Its commands.
     pub commands: Commands,
-    /// Other files that programs look for.
+    /// Other files that programs need.
     pub files: Files,
 }
 
@@ -61,11 +61,11 @@ pub struct Environment {
     pub ld_library_path: Vec<String>,
     /// The working directory, which an empty element of a search path stands for.
     pub working_directory: String,
-    /// Where that is known from.
+    /// The source of these facts.
     pub source: String,
 }
 
-/// A dynamic loader: what is compiled into it, and what it makes of the processor.
+/// A dynamic loader: its compiled-in directories, and those for the processor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoaderFacts {
@@ -81,7 +81,7 @@ pub struct LoaderFacts {
     pub platform: String,
     /// Subdirectories that it searches before each directory, in order.
     pub subdirectories: Vec<String>,
-    /// Where that is known from.
+    /// The source of these facts.
     pub source: String,
 }
 
@@ -91,7 +91,7 @@ pub struct LoaderFacts {
 pub enum LibrarySource {
     /// The profile lists them.
     List,
-    /// They are read off this machine's file system.
+    /// They are read from this machine's file system.
     Filesystem,
 }
 
@@ -99,11 +99,11 @@ pub enum LibrarySource {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Libraries {
-    /// Listed here, or read off this machine.
+    /// Listed here, or read from this machine.
     pub from: LibrarySource,
-    /// The directories that hold them.
+    /// The directories that contain them.
     pub directories: Vec<String>,
-    /// File names of libraries; each is in every one of the directories.
+    /// File names of libraries; each is in every directory.
     pub sonames: BTreeSet<String>,
     /// Libraries by their paths, each with the symbol versions it defines: what `layerfit runtime capture` reads.
     #[serde(default)]
@@ -112,7 +112,7 @@ pub struct Libraries {
     pub uncertain: BTreeSet<String>,
     /// Why they are not.
     pub uncertain_why: String,
-    /// Where that is known from.
+    /// The source of these facts.
     pub source: String,
 }
 
@@ -120,11 +120,11 @@ impl Libraries {
     /// Whether a library is at this path.
     pub fn has(&self, path: &str) -> bool {
         let Some((directory, name)) = path.rsplit_once('/') else { return false };
-        self.defines.contains_key(path) || (self.holds(directory) && self.sonames.contains(name))
+        self.defines.contains_key(path) || (self.has_directory(directory) && self.sonames.contains(name))
     }
 
-    /// Whether a directory holds libraries.
-    pub fn holds(&self, directory: &str) -> bool {
+    /// Whether a directory contains libraries.
+    pub fn has_directory(&self, directory: &str) -> bool {
         self.directories.iter().any(|known| known == directory)
     }
 
@@ -145,7 +145,7 @@ pub struct VersionBound {
     pub prefix: String,
     /// The highest: `2.34`.
     pub max: String,
-    /// Where that is known from.
+    /// The source of these facts.
     pub source: String,
 }
 
@@ -157,7 +157,7 @@ pub struct PackageVersion {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Where that is known from.
+    /// The source of these facts.
     pub source: String,
 }
 
@@ -172,7 +172,7 @@ pub struct Commands {
     /// Whether a command that is not listed is known to be absent.
     #[serde(default = "complete")]
     pub complete: bool,
-    /// Where that is known from.
+    /// The source of these facts.
     pub source: String,
 }
 
@@ -180,7 +180,7 @@ fn complete() -> bool {
     true
 }
 
-/// Files that programs look for.
+/// Files that programs need.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
@@ -188,7 +188,7 @@ pub struct Files {
     pub ca_bundle: Vec<String>,
     /// Locales.
     pub locales: Vec<String>,
-    /// Where that is known from.
+    /// The source of these facts.
     pub source: String,
 }
 
@@ -201,19 +201,18 @@ impl Commands {
 }
 
 impl RuntimeProfile {
-    /// The names of the built-in images, but for the one called `but`, that new functions can be made with and for which
-    /// `fits` holds.
-    pub fn others(but: &str, fits: impl Fn(&Self) -> bool) -> Vec<&'static str> {
+    /// The names of the built-in images that satisfy `fits` and that new functions can use, without the one called `except`.
+    pub fn others(except: &str, fits: impl Fn(&Self) -> bool) -> Vec<&'static str> {
         static LISTED: OnceLock<Vec<RuntimeProfile>> = OnceLock::new();
         let listed = LISTED.get_or_init(|| {
             let profiles = BUILT_IN.iter().filter_map(|(name, _)| Self::load(name).ok());
             profiles.filter(|profile| profile.libraries.from == LibrarySource::List && !profile.closed).collect()
         });
-        let others = listed.iter().filter(|profile| profile.name != but);
+        let others = listed.iter().filter(|profile| profile.name != except);
         others.filter(|profile| fits(profile)).map(|profile| profile.name.as_str()).collect()
     }
 
-    /// Reads a profile; `file` names it in messages.
+    /// Parses a profile; `file` names it in messages.
     ///
     /// # Errors
     /// When the text is not a profile.
@@ -221,10 +220,10 @@ impl RuntimeProfile {
         from_toml(file, text)
     }
 
-    /// The profile as a file that reads back as the same.
+    /// The profile as TOML that parses to the same profile.
     ///
     /// # Errors
-    /// When it cannot be written as TOML, which no profile is.
+    /// When it cannot be written as TOML, which does not happen for a valid profile.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self).map_err(Error::bug("write the profile as TOML"))
     }
@@ -244,7 +243,7 @@ impl RuntimeProfile {
         name != "host" && Self::is_built_in(name)
     }
 
-    /// The profile called `name`, or the one in the file of that path.
+    /// The built-in profile called `name`, or the one in the file at that path.
     ///
     /// # Errors
     /// When there is neither, or the file is not a profile.
@@ -259,8 +258,8 @@ impl RuntimeProfile {
         }
         let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
         Err(Error::Usage {
-            message: format!("--runtime {name}: no such runtime, and no file of that name"),
-            help: format!("one of {}, or the path of a profile", names.join(", ")),
+            message: format!("--runtime {name}: no built-in runtime and no file has this name"),
+            help: format!("name one of {}, or the path of a profile", names.join(", ")),
         })
     }
 }

@@ -1,14 +1,14 @@
 //! Sysroot: the root file system of an image or of this machine, read as a process inside it would see it.
 //!
-//! A root that was unpacked somewhere holds absolute links (`/lib64 -> /usr/lib64`); they mean the root's own
-//! directories, never this machine's. Nothing is written and nothing is run.
+//! A root that was unpacked somewhere contains absolute links (`/lib64 -> /usr/lib64`); they refer to the root's own
+//! directories, never to this machine's. Nothing is written and nothing is run.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// How many links the kernel follows before it says ELOOP (path_resolution(7)).
+/// How many links the kernel follows before it fails with ELOOP (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
 /// A root file system.
@@ -26,8 +26,7 @@ impl Sysroot {
         &self.0
     }
 
-    /// Where a path inside the root leads, every link followed: a path inside the root that is no link; `None` when
-    /// nothing is there.
+    /// Where a path inside the root leads, with every link followed: a path inside the root; `None` when it does not exist.
     pub fn canonical(&self, inside: &str) -> Option<String> {
         let mut left: Vec<OsString> = names(Path::new(inside));
         let mut done = PathBuf::from("/");
@@ -68,7 +67,7 @@ impl Sysroot {
         self.canonical(inside).is_some_and(|path| self.outside(Path::new(&path)).is_file())
     }
 
-    /// Where a file inside the root is on this machine, every link followed; `None` when nothing is there.
+    /// The path on this machine of a file inside the root, with every link followed; `None` when it does not exist.
     pub fn locate(&self, inside: &str) -> Option<PathBuf> {
         Some(self.outside(Path::new(&self.canonical(inside)?)))
     }
@@ -76,13 +75,13 @@ impl Sysroot {
     /// The content of a file inside the root.
     ///
     /// # Errors
-    /// When it is not there, is no regular file, or cannot be read.
+    /// When it does not exist, is not a regular file, or cannot be read.
     pub fn read(&self, inside: &str) -> io::Result<Vec<u8>> {
         let path = self.locate(inside).filter(|path| path.is_file());
         fs::read(path.ok_or(io::ErrorKind::NotFound)?)
     }
 
-    /// The names in a directory inside the root that are UTF-8, sorted; none when it is not there.
+    /// The UTF-8 names in a directory inside the root, sorted; none when it does not exist.
     pub fn list(&self, inside: &str) -> Vec<String> {
         let entries = self.locate(inside).and_then(|path| fs::read_dir(path).ok());
         let mut names: Vec<String> =
@@ -96,7 +95,7 @@ impl Sysroot {
     }
 }
 
-/// The names of a path, the last first; `..` is among them.
+/// The components of a path, the last first, including `..`.
 fn names(path: &Path) -> Vec<OsString> {
     let name = |component: Component<'_>| match component {
         Component::Normal(name) => Some(name.to_owned()),

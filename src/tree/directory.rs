@@ -1,4 +1,4 @@
-//! A tree from a directory on disk.
+//! Reading a tree from a directory on disk.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -10,17 +10,18 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, link_findings};
+use crate::base::bytes::size;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::{TreePath, printable};
 
 /// Reads the directory `root` (that will be `/opt`) without following links and without changing anything.
 ///
-/// Gives the tree and findings about special files, unreadable files (left out of the tree), names that are not UTF-8,
-/// hard links and links that lead nowhere.
+/// Returns the tree and findings about special files, unreadable files (left out of the tree), names that are not UTF-8,
+/// hard links and dangling links.
 ///
 /// # Errors
-/// When `root` itself is missing, is no directory or cannot be listed.
+/// When `root` itself is missing, is not a directory or cannot be listed.
 pub fn scan_directory(root: &Path) -> Result<(Tree, Vec<Finding>)> {
     let metadata = fs::metadata(root).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::RootMissing(root.to_owned()),
@@ -40,7 +41,7 @@ pub fn scan_directory(root: &Path) -> Result<(Tree, Vec<Finding>)> {
         }
     }
 
-    // Each file's first bytes are read here, so that a file which cannot be read is known before anything else is done.
+    // Each file's first bytes are read here, so that unreadable files are known before anything else is done.
     let looked_at: Vec<Looked> = paths.par_iter().map(|path| look(root, path)).collect();
     let mut entries = Vec::with_capacity(looked_at.len());
     for looked in looked_at {
@@ -72,7 +73,7 @@ enum Looked {
 
 fn look(root: &Path, path: &Path) -> Looked {
     let Some(relative) = path.strip_prefix(root).ok().and_then(|p| TreePath::new(p.as_os_str().as_bytes())) else {
-        return Looked::Finding(unreadable(root, path, &"the path is not below the root"));
+        return Looked::Finding(unreadable(root, path, &"its path is not below the root"));
     };
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -108,7 +109,7 @@ fn look(root: &Path, path: &Path) -> Looked {
         return Looked::Finding(Finding::warning(
             Code::SpecialFile,
             &relative,
-            format!("{what} cannot be in a layer; it is left out"),
+            format!("is {what}, which a layer cannot contain; it is left out"),
             "remove it from the tree",
         ));
     };
@@ -121,7 +122,7 @@ fn unreadable(root: &Path, path: &Path, why: &dyn std::fmt::Display) -> Finding 
         Code::Unreadable,
         Subject::Path(printable(shown.as_os_str().as_bytes()).into_owned()),
         format!("cannot be read, so it is left out: {why}"),
-        "run as a user who may read it, or chmod -R o+rX the tree: Lambda needs it readable by all as well",
+        "run as a user with permission to read it, or run chmod -R o+rX on the tree, which Lambda needs too",
     )
 }
 
@@ -130,13 +131,13 @@ fn name_findings(tree: &Tree) -> impl Iterator<Item = Finding> {
         Finding::error(
             Code::NameNotUtf8,
             &entry.path,
-            "the name is not UTF-8, so what it is called after unzipping depends on who unzips",
+            "the name is not UTF-8, so the name after extraction depends on the unzip program",
             "rename it, or drop it with a rule",
         )
     })
 }
 
-/// One finding per group of names of one file: a zip has no hard links, each name becomes a copy.
+/// One finding per group of hard links: a zip cannot store hard links, so each name becomes a copy.
 fn hard_link_findings(tree: &Tree) -> Vec<Finding> {
     let mut groups: std::collections::BTreeMap<(u64, u64), Vec<&Entry>> = std::collections::BTreeMap::new();
     for entry in tree.entries() {
@@ -153,12 +154,12 @@ fn hard_link_findings(tree: &Tree) -> Vec<Finding> {
                 Code::HardLinks,
                 &names[0].path,
                 format!(
-                    "also named {}; a zip cannot say so and holds {} copies of {} bytes",
+                    "hard-linked to {}; zip cannot store hard links, so a layer contains {} copies of {}",
                     others.join(", "),
                     names.len(),
-                    names[0].bytes()
+                    size(names[0].bytes())
                 ),
-                "replace all names but one by symbolic links",
+                "replace all names but one with symbolic links",
             )
         })
         .collect()

@@ -1,10 +1,10 @@
-//! Following links inside a tree the way the kernel will once the tree is at `/opt` (path_resolution(7)).
+//! Links: following them inside a tree the way the kernel will once the tree is at `/opt` (path_resolution(7)).
 
 use super::{EntryId, Kind, Tree};
 use crate::base::finding::{Code, Finding};
 use crate::base::path::{MOUNT, TreePath, printable};
 
-/// How many links the kernel follows before it says ELOOP (path_resolution(7)).
+/// How many links the kernel follows before it fails with ELOOP (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
 /// Where a path leads.
@@ -16,9 +16,9 @@ pub enum Place {
     Root,
     /// Out of the tree, to this absolute path in Lambda.
     Outside(Vec<u8>),
-    /// To nothing.
+    /// To a path that does not exist.
     Nowhere,
-    /// In a circle.
+    /// In a loop.
     Loop,
 }
 
@@ -28,18 +28,18 @@ impl Tree {
         self.walk(absolute)
     }
 
-    /// Where a path of the tree leads, every link followed.
+    /// Where a path of the tree leads, with every link followed.
     pub fn locate_inside(&self, path: &TreePath) -> Place {
         self.walk(&[MOUNT.as_bytes(), b"/", path.as_bytes()].concat())
     }
 
-    /// Where the link `id` leads; an entry that is no link leads to itself.
+    /// Where the link `id` leads; an entry that is not a link leads to itself.
     pub fn follow(&self, id: EntryId) -> Place {
         self.locate_inside(self.path(id))
     }
 
-    /// The entry that the link `id` names itself, which can be a link again; `None` when it is no link, or names nothing by
-    /// its text alone.
+    /// The entry that the link `id` points to directly, which can be another link; `None` when it is not a link, or its
+    /// target's text alone does not lead to an entry.
     pub fn next_hop(&self, id: EntryId) -> Option<EntryId> {
         let entry = self.entry(id);
         let Kind::Link { target } = &entry.kind else { return None };
@@ -50,7 +50,7 @@ impl Tree {
         self.find(&path)
     }
 
-    /// Walks an absolute path one component at a time, as the kernel does; a link's target takes the place of its name.
+    /// Walks an absolute path one component at a time, as the kernel does; a link's target replaces its name.
     fn walk(&self, absolute: &[u8]) -> Place {
         let components = |bytes: &[u8]| -> Vec<Vec<u8>> {
             bytes
@@ -99,7 +99,7 @@ impl Tree {
                 Kind::File { .. } => return Place::Nowhere,
             }
         }
-        // A relative link in the root can end on `/opt` itself or above it without another component to look at.
+        // A relative link in the root can end at `/opt` itself or above it, with no component left to check.
         let end = [b"/", done.join(&b'/').as_slice()].concat();
         match (here, TreePath::from_mounted(&end)) {
             (_, Some(path)) if path.is_root() => Place::Root,
@@ -110,7 +110,7 @@ impl Tree {
     }
 }
 
-/// Findings about links that run in circles, lead nowhere, or lead out of `/opt`.
+/// Findings about link loops, dangling links, and links that lead out of `/opt`.
 pub fn link_findings(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, entry) in tree.iter() {
@@ -121,23 +121,23 @@ pub fn link_findings(tree: &Tree) -> Vec<Finding> {
             Place::Loop => findings.push(Finding::error(
                 Code::LinkLoop,
                 &entry.path,
-                format!("the link to {shown} runs in a circle"),
-                "remove the link, or point it at a file",
+                format!("the link to {shown} is part of a loop"),
+                "remove the link, or point it to a file",
             )),
             Place::Nowhere => findings.push(Finding::warning(
                 Code::DanglingLink,
                 &entry.path,
                 format!("the link points to {shown}, which is not in the tree"),
-                "remove the link, or add what it points to",
+                "remove the link, or add its target",
             )),
             Place::Outside(end) => findings.push(Finding::warning(
                 Code::LinkLeavesRoot,
                 &entry.path,
                 format!(
-                    "the link points to {}, outside /opt: in Lambda it is whatever the image has there",
+                    "the link points to {}, outside /opt: in Lambda it leads to whatever the image has there",
                     printable(&end)
                 ),
-                "copy the file into the tree, or point the link inside it",
+                "copy the target into the tree, or point the link to a path inside the tree",
             )),
         }
     }

@@ -1,8 +1,8 @@
-//! Scan: reads a directory, or layer zips merged as Lambda merges them, into one [`Tree`].
+//! The tree: a directory, or layer zips merged as Lambda merges them, read into one [`Tree`].
 //!
-//! Responsible for what is there (files, directories, links, modes, hard links) and for findings about what no layer
-//! can hold or what would not be the same in Lambda. Links are kept as links. Contents are not interpreted, only their
-//! first bytes are looked at, to know ELF files and scripts from the rest.
+//! Responsible for the list of files, directories and links with their modes, and for findings about what a layer cannot
+//! contain or what would differ in Lambda. Links are kept as links. Contents are not interpreted: only the first bytes are
+//! examined, to recognize ELF files and scripts.
 
 mod directory;
 mod links;
@@ -42,21 +42,21 @@ pub enum Kind {
     Directory,
     /// A regular file.
     File {
-        /// Its length in bytes (not the disk blocks it takes).
+        /// Its length in bytes (not the disk blocks it occupies).
         bytes: u64,
-        /// What its first bytes say it is.
+        /// The type that its first bytes show.
         magic: Magic,
-        /// Device and inode, when the file has more than one name.
+        /// Device and inode, when it has more than one hard link.
         hard: Option<(u64, u64)>,
     },
-    /// A symbolic link, kept as one.
+    /// A symbolic link.
     Link {
-        /// Where it points, as written in it.
+        /// Its target, as stored in the link.
         target: Vec<u8>,
     },
 }
 
-/// What the first bytes of a file say it is. Names are not believed: `libm.so` may be a linker script.
+/// A file's type by its first bytes. Names are not trusted: `libm.so` may be a linker script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Magic {
     /// `\x7fELF` (elf(5)).
@@ -67,7 +67,7 @@ pub enum Magic {
     Other,
 }
 
-/// How many first bytes of a file are looked at: Linux reads as many to find a script's interpreter
+/// How many bytes at the start of a file are examined: Linux reads as many to find a script's interpreter
 /// (`BINPRM_BUF_SIZE`, execve(2)).
 pub(crate) const HEAD_BYTES: usize = 256;
 
@@ -98,8 +98,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy)]
 enum Origin {
     Directory,
-    /// A content beside the source, by its position in [`Tree::beside`].
-    Beside(usize),
+    /// Content that replaces or adds to the source, by its position in [`Tree::overlays`].
+    Overlay(usize),
     Zip {
         archive: usize,
         index: usize,
@@ -126,7 +126,7 @@ impl Entry {
         matches!(self.kind, Kind::Directory)
     }
 
-    /// Whether anybody may execute it (for directories: enter it).
+    /// Whether any user may execute it (for directories: enter it).
     pub fn is_executable(&self) -> bool {
         self.mode & 0o111 != 0
     }
@@ -136,16 +136,16 @@ impl Entry {
 pub struct Tree {
     entries: Vec<Entry>,
     source: Source,
-    /// Contents that do not lie in the source at the entry's own path.
-    beside: Vec<Beside>,
-    /// Which entries are taken for absent, by position; empty when none is.
+    /// Contents that are not in the source at the entry's own path.
+    overlays: Vec<Overlay>,
+    /// Which entries are hidden, by position; empty when none is.
     hidden: Vec<bool>,
 }
 
-enum Beside {
-    /// A file that was added from elsewhere, or moved.
+enum Overlay {
+    /// A file that was added from outside the tree, or moved.
     File(PathBuf),
-    /// A content that takes the place of the file's own.
+    /// Content that replaces the file's own.
     Bytes(Vec<u8>),
 }
 
@@ -157,11 +157,11 @@ enum Source {
 impl Tree {
     fn new(mut entries: Vec<Entry>, source: Source) -> Self {
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { entries, source, beside: Vec::new(), hidden: Vec::new() }
+        Self { entries, source, overlays: Vec::new(), hidden: Vec::new() }
     }
 
-    /// Adds files from elsewhere, each at a path that is free, with the directories above it. Ids are other ones after
-    /// that, and nothing is hidden any more.
+    /// Adds files from outside the tree, each at an unused path, with its parent directories. This invalidates all ids and
+    /// unhides all entries.
     ///
     /// # Errors
     /// When one of the files cannot be read.
@@ -172,35 +172,35 @@ impl Tree {
             let bytes = opened.metadata().map_err(Error::io("read", &file))?.len();
             opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
             let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
-            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Beside(self.beside.len()) });
-            self.beside.push(Beside::File(file));
+            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(self.overlays.len()) });
+            self.overlays.push(Overlay::File(file));
         }
         self.put_in_order();
         Ok(())
     }
 
-    /// Moves a directory with everything below it to a place where nothing is. Ids are other ones after that. What is in
-    /// the source stays where it is.
+    /// Moves a directory with everything below it to an unused path. This invalidates all ids. The source on disk is not
+    /// changed.
     pub(crate) fn move_directory(&mut self, from: &TreePath, to: &TreePath) {
         let root = self.root().map(std::path::Path::to_owned);
         for entry in &mut self.entries {
             let Some(path) = entry.path.below(from).and_then(|below| to.join(below)) else { continue };
             if let (Some(root), Origin::Directory, true) = (&root, entry.origin, entry.is_file()) {
-                entry.origin = Origin::Beside(self.beside.len());
-                self.beside.push(Beside::File(root.join(entry.path.as_path())));
+                entry.origin = Origin::Overlay(self.overlays.len());
+                self.overlays.push(Overlay::File(root.join(entry.path.as_path())));
             }
             entry.path = path;
         }
         self.put_in_order();
     }
 
-    /// Gives a file another content. What is in the source stays as it is.
+    /// Replaces the content of a file. The source on disk is not changed.
     pub(crate) fn replace(&mut self, id: EntryId, content: Vec<u8>) {
-        let position = self.beside.len();
+        let position = self.overlays.len();
         let entry = &mut self.entries[id.index()];
         entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content), hard: None };
-        entry.origin = Origin::Beside(position);
-        self.beside.push(Beside::Bytes(content));
+        entry.origin = Origin::Overlay(position);
+        self.overlays.push(Overlay::Bytes(content));
     }
 
     fn put_in_order(&mut self) {
@@ -209,15 +209,15 @@ impl Tree {
         self.hidden = Vec::new();
     }
 
-    /// Takes entries for absent from now on, and with them the directories of which nothing is left. They keep their ids,
-    /// and can be read: only looking for them, and walking the tree, passes over them.
+    /// Hides entries, and the directories that are then empty. They keep their ids and can be read: only searching and
+    /// walking the tree skip them.
     pub(crate) fn hide(&mut self, ids: impl IntoIterator<Item = EntryId>) {
         let mut hidden = std::mem::take(&mut self.hidden);
         hidden.resize(self.entries.len(), false);
         for id in ids {
             hidden[id.index()] = true;
         }
-        // What is below a directory comes after it: backwards, each is decided before the one that holds it.
+        // A directory precedes its content: in reverse order, the content is decided before its directory.
         let mut left: BTreeSet<TreePath> = BTreeSet::new();
         let mut had: BTreeSet<TreePath> = BTreeSet::new();
         for (entry, hidden) in self.entries.iter().zip(&mut hidden).rev() {
@@ -231,22 +231,22 @@ impl Tree {
         self.hidden = hidden;
     }
 
-    /// Whether an entry is taken for absent.
+    /// Whether an entry is hidden.
     pub fn is_hidden(&self, id: EntryId) -> bool {
         self.hidden.get(id.index()).is_some_and(|hidden| *hidden)
     }
 
-    /// Every entry, the hidden ones too, sorted by path. The root itself is not among them.
+    /// Every entry, including hidden ones, sorted by path. The root itself is not among them.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Every id with its entry, the hidden ones too, sorted by path.
+    /// Every id with its entry, including hidden ones, sorted by path.
     pub fn all(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
         self.entries.iter().enumerate().map(|(i, entry)| (id_of(i), entry))
     }
 
-    /// Every id with its entry, sorted by path.
+    /// Every id that is not hidden with its entry, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
         self.all().filter(|(id, _)| !self.is_hidden(*id))
     }
@@ -266,12 +266,12 @@ impl Tree {
         self.find_even_hidden(path).filter(|id| !self.is_hidden(*id))
     }
 
-    /// The entry at exactly this path, even when it is taken for absent.
+    /// The entry at exactly this path, even when it is hidden.
     pub fn find_even_hidden(&self, path: &TreePath) -> Option<EntryId> {
         self.entries.binary_search_by(|entry| entry.path.cmp(path)).ok().map(id_of)
     }
 
-    /// Everything below a directory, at any depth, sorted by path.
+    /// Every entry below a directory, at any depth, sorted by path.
     pub fn below(&self, directory: &TreePath) -> impl Iterator<Item = (EntryId, &Entry)> {
         let prefix = if directory.is_root() { Vec::new() } else { [directory.as_bytes(), b"/"].concat() };
         let start = self.entries.partition_point(|entry| entry.path.as_bytes() < prefix.as_slice());
@@ -290,7 +290,7 @@ impl Tree {
     pub fn read(&self, id: EntryId) -> Result<Vec<u8>> {
         let entry = self.entry(id);
         let expected = entry.bytes();
-        // One byte more than expected shows a file that grew.
+        // Reading one byte more than expected detects a file that grew.
         let mut content = Vec::new();
         let mut read = |path: &std::path::Path| {
             let file = File::open(path).map_err(Error::io("read", path))?;
@@ -301,11 +301,11 @@ impl Tree {
             (Source::Directory(root), Origin::Directory) => {
                 read(&root.join(entry.path.as_path()))?;
             }
-            (_, Origin::Beside(position)) => match &self.beside[position] {
-                Beside::File(path) => {
+            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+                Overlay::File(path) => {
                     read(path)?;
                 }
-                Beside::Bytes(bytes) => content.extend_from_slice(bytes),
+                Overlay::Bytes(bytes) => content.extend_from_slice(bytes),
             },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
                 let archive = &archives[archive];
@@ -330,13 +330,13 @@ impl Tree {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "a tree of four thousand million entries fits no layer and no memory"
+    reason = "a tree of four billion entries does not fit in any layer, or in memory"
 )]
 fn id_of(index: usize) -> EntryId {
     EntryId(index as u32)
 }
 
-/// The directories that entries lie in, where they are not listed: unzipping makes them.
+/// The parent directories that are not listed themselves: extraction creates them.
 fn implied_directories(entries: &[Entry]) -> Vec<Entry> {
     let listed: BTreeSet<&TreePath> = entries.iter().map(|entry| &entry.path).collect();
     let mut implied = BTreeSet::new();

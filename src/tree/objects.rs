@@ -1,4 +1,4 @@
-//! Objects: what every ELF file of a tree says of itself, read in parallel and once.
+//! Objects: the ELF files of a tree, each parsed once, in parallel.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,18 +6,19 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{EntryId, Kind, Magic, Tree};
+use crate::base::bytes::size;
 use crate::base::error::Error;
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::formats::elf::Elf;
 
-/// A larger ELF file is not read: it is over twice what a function and all its layers can have unzipped.
+/// A larger ELF file is not read: it is over twice Lambda's unzipped limit for a function with all its layers.
 const MAX_ELF_BYTES: u64 = 1 << 29;
 
-/// Files longer than this are read one at a time, so that no machine's memory is full of them.
+/// Files longer than this are read one at a time, to bound memory use.
 const LARGE_BYTES: u64 = 1 << 25;
 
-/// Every ELF file that the loader would take.
+/// Every ELF file that the loader would accept.
 pub type Objects = BTreeMap<EntryId, Arc<Elf>>;
 
 /// Reads every ELF file.
@@ -42,11 +43,12 @@ pub fn read_objects(tree: &Tree) -> (Objects, Vec<Finding>) {
     (objects, findings)
 }
 
-/// One ELF file; `None` when it is data, as far as loading goes.
+/// Parses one ELF file; `None` when it only contains debug data, which is never loaded.
 fn read_one(tree: &Tree, id: EntryId) -> Result<Option<Elf>, Finding> {
     let entry = tree.entry(id);
     if entry.bytes() > MAX_ELF_BYTES {
-        let message = format!("an ELF file of {} bytes fits no layer and is not read", entry.bytes());
+        let message =
+            format!("this ELF file of {} is larger than any layer can be, and is not read", size(entry.bytes()));
         return Err(Finding::error(Code::DamagedElf, &entry.path, message, "drop it, or strip it"));
     }
     let bytes = tree.read(id).map_err(|error| unreadable(&entry.path, &error))?;
@@ -54,7 +56,7 @@ fn read_one(tree: &Tree, id: EntryId) -> Result<Option<Elf>, Finding> {
         return Ok(None);
     }
     Elf::parse(&bytes).map(Some).map_err(|why| {
-        let help = "build or copy it again; the loader would refuse it or crash";
+        let help = "rebuild it or copy it again: the loader would reject it or crash";
         Finding::error(Code::DamagedElf, &entry.path, format!("damaged ELF file: {why}"), help)
     })
 }
@@ -65,6 +67,6 @@ pub fn unreadable(path: &TreePath, error: &Error) -> Finding {
         Code::Unreadable,
         path,
         error.to_string().lines().next().unwrap_or_default(),
-        "run again when nothing writes to the tree, as a user who may read it",
+        "run again while nothing writes to the tree, as a user with permission to read it",
     )
 }

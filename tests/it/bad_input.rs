@@ -69,7 +69,7 @@ fn a_fifo_and_a_socket_are_left_out_and_said() {
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
     assert_eq!(code, 0);
     let said: Vec<String> = findings(&report, "S104").into_iter().map(|(s, m)| format!("{s} {m}")).collect();
-    assert!(said[0].starts_with("pipe a FIFO") && said[1].starts_with("socket a socket"), "{said:?}");
+    assert!(said[0].starts_with("pipe is a FIFO") && said[1].starts_with("socket is a socket"), "{said:?}");
     assert_eq!(report["totals"]["kept"]["files"], 1);
 }
 
@@ -112,7 +112,7 @@ fn hard_links_are_told_with_their_bytes() {
     world.file("bin/bzip2", "0123456789").file("bin/other", "0123456789");
     std::fs::hard_link(world.root().join("bin/bzip2"), world.root().join("bin/bzcat")).expect("linked");
     let (_, report) = world.json(&["analyze", "ROOT"]);
-    assert_finding(&report, "S107", "bin/bzcat", "2 copies of 10 bytes");
+    assert_finding(&report, "S107", "bin/bzcat", "2 copies of 10 B");
 }
 
 #[test]

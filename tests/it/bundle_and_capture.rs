@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::support::elf::Elf;
 use crate::support::{
     World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, oracle, zip_entries,
 };
@@ -155,12 +156,12 @@ fn what_the_host_has_not_stays_missing_and_a_root_that_is_not_there_is_an_error(
     assert!(help(&report).starts_with("--bundle copies libgone.so"), "{}", help(&report));
     let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", "nowhere"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("--sysroot nowhere: is no directory"), "{}", run.stderr);
+    assert!(run.stderr.contains("--sysroot nowhere: is not a directory"), "{}", run.stderr);
     let empty = world.beside("empty-root");
     fs::create_dir(&empty).expect("a directory");
     let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", empty.to_str().expect("UTF-8")]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("has none of /lib64/ld-linux-x86-64.so.2"), "{}", run.stderr);
+    assert!(run.stderr.contains("contains none of /lib64/ld-linux-x86-64.so.2"), "{}", run.stderr);
     assert_eq!(world.run(&["analyze", "ROOT", "--sysroot", "/"]).code, 2, "--sysroot goes with --bundle");
 }
 
@@ -187,7 +188,7 @@ fn a_captured_profile_has_the_libraries_versions_and_commands_of_the_root() {
     assert!(run.code == 2 && run.stderr.contains("mine.toml: already exists"), "{}", run.stderr);
     fs::create_dir(world.beside("empty")).expect("made");
     let run = world.run(&["runtime", "capture", "--sysroot", "empty", "other"]);
-    assert!(run.code == 2 && run.stderr.contains("has none of /lib64/ld-linux"), "{}", run.stderr);
+    assert!(run.code == 2 && run.stderr.contains("contains none of /lib64/ld-linux"), "{}", run.stderr);
     assert_eq!(world.run(&["runtime", "capture", "--sysroot", sysroot, "provided"]).code, 2, "a built-in name");
 }
 
@@ -220,7 +221,7 @@ fn a_captured_host_says_what_the_host_says() {
     fs::write(world.beside("older.toml"), text.replace("\"GLIBC_2.29\"", "\"GLIBC_2.29x\"")).expect("written");
     let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "older.toml"]);
     assert_eq!(code, 1);
-    assert!(findings(&report, "L204").iter().any(|(_, message)| message.contains("GLIBC_2.29 of libm.so.6")));
+    assert!(findings(&report, "L204").iter().any(|(_, message)| message.contains("GLIBC_2.29 from libm.so.6")));
     assert_no_finding(&captured, "L204");
 }
 
@@ -242,4 +243,88 @@ fn a_bundled_library_can_be_dropped_and_does_not_come_back() {
     assert_finding(&report, "L201", "bin/tool", "needs libh.so.1");
     let (code, report) = world.json(&[&bundle[..], &["--keep", "libh.so.1"]].concat());
     assert_eq!((code, bundled(&report).len()), (0, 2), "what is to be kept may come by --bundle");
+}
+
+/// `ld.so.cache` as ldconfig writes it (glibc's `struct cache_file_new`): flags, name and path of each entry.
+fn loader_cache(entries: &[(i32, &str, &str)]) -> Vec<u8> {
+    let start = 48 + 24 * entries.len();
+    let (mut table, mut strings) = (Vec::new(), Vec::new());
+    for (flags, name, path) in entries {
+        let mut string = |text: &str| {
+            let at = u32::try_from(start + strings.len()).expect("short");
+            strings.extend(text.bytes().chain([0]));
+            at.to_le_bytes()
+        };
+        let (name, path) = (string(name), string(path));
+        table.extend([flags.to_le_bytes(), name, path, [0; 4]].concat());
+        table.extend([0; 8]);
+    }
+    let mut out = b"glibc-ld.so.cache1.1".to_vec();
+    out.extend(u32::try_from(entries.len()).expect("few").to_le_bytes());
+    out.extend(u32::try_from(strings.len()).expect("short").to_le_bytes());
+    out.resize(48, 0);
+    [out, table, strings].concat()
+}
+
+#[test]
+fn a_library_is_taken_from_where_the_hosts_cache_says_for_the_right_machine_and_any_processor() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libown.so.1", &[], &[]).program("bin/tool", &["lib/libown.so.1"], &[]);
+    let content = fs::read(world.root().join("lib/libown.so.1")).expect("read");
+    // The tree has no lib yet.
+    fs::remove_dir_all(world.root().join("lib")).expect("removed");
+    for directory in ["usr/other", "usr/own", "usr/own/glibc-hwcaps/x86-64-v3", "usr/lib64", "usr/arm", "usr/exec"] {
+        fs::create_dir_all(host.join(directory)).expect("made");
+        fs::write(host.join(directory).join("libown.so.1"), &content).expect("written");
+    }
+    fs::write(host.join("usr/other/libown.so.1"), [&content[..], b"other"].concat()).expect("written");
+    // One for another machine, and a program: the loader passes over them, whatever the cache says.
+    let machine = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
+    fs::write(host.join("usr/arm/libown.so.1"), Elf::library("libown.so.1").machine(machine).bytes()).expect("written");
+    let mut program = content.clone();
+    program[16] = 2;
+    fs::write(host.join("usr/exec/libown.so.1"), program).expect("written");
+    let (ours, others) = if cfg!(target_arch = "aarch64") { (0x0a03, 0x0303) } else { (0x0303, 0x0a03) };
+    let name = "libown.so.1";
+    fs::create_dir_all(host.join("etc")).expect("made");
+    let entries = [
+        (others, name, "/usr/other/libown.so.1"),
+        (ours, "libother.so.1", "/usr/other/libown.so.1"),
+        (ours, name, "/usr/arm/libown.so.1"),
+        (ours, name, "/usr/exec/libown.so.1"),
+        (ours, name, "/usr/own/glibc-hwcaps/x86-64-v3/libown.so.1"),
+        (ours, name, "/usr/own/libown.so.1"),
+    ];
+    fs::write(host.join("etc/ld.so.cache"), loader_cache(&entries)).expect("written");
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (code, report) = world.json(&bundle);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_eq!(bundled(&report), [("lib/libown.so.1".to_owned(), "bin/tool".to_owned())]);
+    assert_eq!(report["bundled"][0]["from"], format!("{}/usr/own/libown.so.1", host.display()));
+    assert_eq!(report["bundled"][0]["bytes"], content.len());
+    // Without the cache it is where the loader looks by itself.
+    fs::remove_file(host.join("etc/ld.so.cache")).expect("removed");
+    let (_, report) = world.json(&bundle);
+    assert_eq!(report["bundled"][0]["from"], format!("{}/usr/lib64/libown.so.1", host.display()));
+    // What is a program, or damaged, is not taken for a library.
+    fs::write(host.join("usr/lib64/libown.so.1"), "no library").expect("written");
+    let (code, report) = world.json(&bundle);
+    assert_eq!((code, bundled(&report)), (1, vec![]));
+}
+
+#[test]
+fn where_lib_leads_out_of_the_tree_nothing_is_bundled() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("x/libown.so.1", &[], &[]).program("bin/tool", &["x/libown.so.1"], &[]);
+    to_host(&world, &host, "x/libown.so.1");
+    world.link("lib", "/usr/lib");
+    let run = world.run(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    assert!(run.code == 2 && run.stderr.contains("leads out of the tree"), "{}", run.stderr);
+    // A link to nothing is a link all the same.
+    fs::remove_file(world.root().join("lib")).expect("removed");
+    world.link("lib", "gone");
+    let run = world.run(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    assert!(run.code == 2 && run.stderr.contains("make it a directory"), "{}", run.stderr);
 }

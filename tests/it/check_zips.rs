@@ -69,7 +69,7 @@ fn limits_are_checked_on_zips_of_others() {
     zip(&world.beside("b.zip"), &[("b", &[7; 100])]);
     let (code, report) = world.json(&["check", "a.zip", "b.zip", "--max-zipped", "4KB"]);
     assert_eq!((code, report["fits"].as_bool()), (1, Some(false)));
-    assert_finding(&report, "F101", "a.zip", "over the 4.00 KiB of a layer");
+    assert_finding(&report, "F101", "a.zip", "over the limit of 4.00 KiB for a layer");
     assert_finding(&world.json(&["check", "a.zip", "b.zip", "--max-layers", "1"]).1, "F103", "layers", "2 layers");
     assert_finding(&world.json(&["check", "a.zip", "b.zip", "--max-unzipped", "5099"]).1, "F102", "layers", "1 B over");
     assert_eq!(world.json(&["check", "a.zip", "b.zip", "--max-unzipped", "5100"]).0, 0);
@@ -196,13 +196,13 @@ fn what_two_layers_have_alike_is_told_once_for_each_two() {
         &report,
         "Z114",
         "high.zip",
-        "that low.zip has too, with the same content: 2 packages, such as R/library/digest",
+        "of low.zip with the same content (2 packages, such as R/library/digest)",
     );
     assert_finding(
         &report,
         "Z104",
         "R/library/sys",
-        "high.zip replaces 2 files of the package of low.zip with other content",
+        "high.zip replaces 2 package files from low.zip with different content",
     );
     assert_no_finding(&world.json(&["check", "high.zip"]).1, "Z114");
     assert_fired_and_nearly_missed(Code::Repeated);
@@ -215,7 +215,7 @@ fn modes_that_only_the_owner_can_read_are_told() {
     zip_of(&world, "a", "a.zip", true);
     let (code, report) = world.json(&["check", "a.zip"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "S109", "a.zip", "2 entries cannot be read by all, as Lambda needs: bin has mode 0700");
+    assert_finding(&report, "S109", "a.zip", "2 files or directories that Lambda cannot read: bin has mode 0700");
     // Lambda's user reads what is open to all; pack sees to it.
     world.mode("a/lib/x", 0o604).mode("a/bin", 0o705);
     fs::remove_file(world.beside("a.zip")).expect("removed");
@@ -232,7 +232,7 @@ fn a_zip_made_from_outside_of_opt_is_told() {
     let world = World::new();
     world.file("opt/lib/x", "x").file("opt/y", "y");
     zip_of(&world, "", "nested.zip", true);
-    assert_finding(&world.json(&["check", "nested.zip"]).1, "Z113", "nested.zip", "it would be in /opt/opt");
+    assert_finding(&world.json(&["check", "nested.zip"]).1, "Z113", "nested.zip", "the content would be in /opt/opt");
     world.file("z", "z");
     zip_of(&world, "", "other.zip", true);
     assert_no_finding(&world.json(&["check", "other.zip"]).1, "Z113");

@@ -19,7 +19,7 @@ fn run_with(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> 
 }
 
 fn set(mut command: Command, environment: &[(&str, &str)]) -> Command {
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "GITHUB_ACTIONS"] {
         command.env_remove(name);
     }
     command.env("TERM", "xterm").envs(environment.iter().copied());

@@ -130,7 +130,7 @@ fn an_interpreter_that_is_nowhere_is_an_error_on_the_way_and_a_warning_elsewhere
     assert_eq!(code, 1);
     let found = findings(&report, "C101");
     assert_eq!(found.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["bootstrap", "bin/c_rehash"]);
-    assert!(found[0].1.contains("/bin/bash\\r") && found[1].1.contains("is run by perl"), "{found:?}");
+    assert!(found[0].1.contains("/bin/bash\\r") && found[1].1.contains("needs the interpreter perl"), "{found:?}");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn what_lambda_starts_and_the_kernel_refuses_is_an_error_with_the_reason() {
         (&|world| _ = world.file("bootstrap", "#!/bin/sh\n"), "bootstrap is not executable"),
         (&|world| script(world, "bootstrap", "echo x\n"), "bootstrap begins with neither #! nor"),
         (&|world| script(world, "bootstrap", "\u{feff}#!/bin/sh\n"), "bootstrap begins with a byte order mark"),
-        (&|world| script(world, "bootstrap", "#!\n"), "bootstrap has #! and no interpreter"),
+        (&|world| script(world, "bootstrap", "#!\n"), "bootstrap has #! but no interpreter"),
         (&|world| script(world, "bootstrap", ""), "bootstrap is empty"),
         (&|world| _ = world.directory("bootstrap").file("bootstrap/x", "x"), "bootstrap is a directory"),
         (&|world| _ = world.file("extensions/watch", "#!/bin/sh\n"), "extensions/watch is not executable"),
@@ -231,7 +231,7 @@ fn a_carriage_return_after_an_option_is_seen_too() {
     script(&world, "bootstrap", "#!/bin/sh -e\r\necho x\n");
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "C101", "bootstrap", "is run by /bin/sh -e\\r");
+    assert_finding(&report, "C101", "bootstrap", "needs the interpreter /bin/sh -e\\r");
 }
 
 #[test]

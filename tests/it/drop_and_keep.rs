@@ -204,8 +204,8 @@ fn names_that_make_no_sense_are_exit_code_2() {
         (&["plan", "ROOT", "--keep", "libx.so.2"], "did you mean lib/libx.so.1"),
         (&["analyze", "ROOT", "--drop", "qqqqqqqqqqqqqqqq"], "not found in the tree"),
         (&["plan", "ROOT", "--drop", "libc.so.6"], "not found in the tree"),
-        (&["plan", "ROOT", "--drop", "pkg:a", "--keep", "pkg:a"], "--keep names all of it"),
-        (&["check", zip, "--drop", "pkg:a"], "these are zips"),
+        (&["plan", "ROOT", "--drop", "pkg:a", "--keep", "pkg:a"], "all of it is kept by --keep"),
+        (&["check", zip, "--drop", "pkg:a"], "apply to a tree, not to zips"),
         (&["why", "--if-dropped", "pkg:zz", "ROOT"], "not found in the tree"),
         (&["why", "pkg:a", "ROOT", "--if-dropped", "pkg:b"], "--if-dropped"),
     ] {
@@ -213,4 +213,105 @@ fn names_that_make_no_sense_are_exit_code_2() {
         assert_eq!(run.code, 2, "{arguments:?}: {}", run.stdout);
         assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_link_to_a_directory_that_rules_empty_goes_with_it_unless_it_is_to_be_kept() {
+    let world = World::new();
+    world.file("share/man/man1/x.1", "page").file("share/y", "y").link("manual", "share/man").link("both", "share");
+    let (names, code, report) = packed(&world, &[]);
+    assert_eq!((names, code), (vec!["both".to_owned(), "share/y".to_owned()], 0));
+    // It went by the rule that dropped what it led to.
+    assert_eq!(report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] == 2).count(), 1);
+    let (names, _, report) = packed(&world, &["--keep", "manual"]);
+    assert_eq!(names, ["both", "manual", "share/y"]);
+    assert_eq!(report["totals"]["pruned"]["files"], 1);
+    // A link that a rule drops itself is that rule's.
+    world.link("share/doc/manual", "../man");
+    let (_, _, report) = packed(&world, &[]);
+    assert_eq!((pruned(&report, "D401").expect("a row").0, pruned(&report, "D404").expect("a row").0), (2, 1));
+}
+
+#[test]
+fn r_lacks_what_is_dropped_as_long_as_anything_of_it_or_a_package_stays() {
+    let world = world();
+    world.package("site", "own", "1.0", "");
+    // A package alone, outside of R's home.
+    let (code, report) = world.json(&["plan", "ROOT", "--drop", "R"]);
+    let of_r = |report: &Value| findings(report, "P104").into_iter().filter(|(who, _)| who == "R").count();
+    assert_eq!((code, of_r(&report)), (1, 1), "{:#}", report["findings"]);
+    // R's home without a package.
+    let (code, report) = world.json(&["plan", "ROOT", "--drop", "R/lib/R/library,site"]);
+    let started: Vec<String> = findings(&report, "P104").into_iter().map(|(who, _)| who).collect();
+    assert_eq!(code, 1);
+    assert!(started.contains(&"pkg:stats".to_owned()), "{started:?}");
+    // Nothing of either.
+    let (code, report) = world.json(&["plan", "ROOT", "--drop", "R,site"]);
+    assert_eq!((code, of_r(&report)), (0, 0), "{:#}", report["findings"]);
+}
+
+#[test]
+fn a_library_is_named_with_the_links_to_it_and_with_no_others() {
+    let world = World::new();
+    for name in ["libone.so", "libtwo.so"] {
+        world.library(&format!("lib/{name}.1.0"), &[], &[&format!("-Wl,-soname,{name}.1")]);
+        world.link(&format!("lib/{name}.1"), &format!("{name}.1.0")).link(&format!("lib/{name}"), &format!("{name}.1"));
+    }
+    world.link("other", "lib/libone.so").file("lib/libtext.so", "INPUT(libone.so.1)\n");
+    let (names, _, _) = packed(&world, &["--drop", "libone.so.1"]);
+    assert_eq!(names, ["lib/libtext.so", "lib/libtwo.so", "lib/libtwo.so.1", "lib/libtwo.so.1.0"]);
+    let (names, _, _) = packed(&world, &["--drop", "lib", "--keep", "libtwo.so"]);
+    assert_eq!(names, ["lib/libtwo.so", "lib/libtwo.so.1", "lib/libtwo.so.1.0"]);
+    // A name alone is that of a library; what only has such a name is named by its path.
+    let run = world.run(&["plan", "ROOT", "--drop", "libtext.so"]);
+    assert!(run.code == 2 && run.stderr.contains("lib/libtext.so"), "{}", run.stderr);
+    assert_eq!(packed(&world, &["--drop", "lib/libtext.so"]).0.len(), 7);
+}
+
+#[test]
+fn what_is_to_be_dropped_and_kept_is_an_error_when_nothing_of_it_would_go() {
+    let world = world();
+    world.directory("var/empty").file("share/x", "x").file("share/y", "y");
+    for both in ["share/x", "share", "pkg:a", "libx.so.1", "R/lib/R/library/a/NAMESPACE"] {
+        let run = world.run(&["plan", "ROOT", "--drop", both, "--keep", both]);
+        assert!(run.code == 2 && run.stderr.contains("--keep names all of it"), "{both}: {}", run.stderr);
+    }
+    // A part of it is enough, and so is a directory without a file, of which there is nothing to keep.
+    let kept = |more: &[&str]| {
+        let (names, code, _) = packed(&world, more);
+        assert_eq!(code, 0);
+        names.into_iter().filter(|name| name.starts_with("share/") || name.starts_with("var/")).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&["--drop", "share", "--keep", "share/x"]), ["share/x", "var/empty/"]);
+    assert_eq!(kept(&["--drop", "var", "--keep", "share"]), ["share/x", "share/y"]);
+}
+
+#[test]
+fn a_unit_is_named_as_the_report_names_it_and_one_that_is_not_there_is_an_error() {
+    let world = World::new();
+    world.file("share/x", "x").file("note", "x").library("lib/libx.so", &[], &[]).directory("empty");
+    for unit in ["r", "lib:lib/liby.so", "dir:shar", "dir:empty", "file:share/x", "file:nothing", "lib:libx.so"] {
+        let run = world.run(&["plan", "ROOT", "--drop", unit]);
+        assert!(run.code == 2 && run.stderr.contains("not found in the tree"), "{unit}: {}", run.stdout);
+    }
+    for (unit, left) in [
+        ("dir:share", ["lib/libx.so", "note"]),
+        ("file:note", ["lib/libx.so", "share/x"]),
+        ("lib:lib/libx.so", ["note", "share/x"]),
+    ] {
+        let (names, code, _) = packed(&world, &["--drop", unit]);
+        let names: Vec<&String> = names.iter().filter(|name| *name != "empty/").collect();
+        assert_eq!((names, code), (left.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().iter().collect(), 0));
+    }
+}
+
+#[test]
+fn a_link_that_a_rule_drops_does_not_come_back_when_its_target_is_dropped() {
+    let world = World::new();
+    world.library("sub/libidle.so.1", &[], &[]).link("lib/libidle.so.1", "../sub/libidle.so.1").file("share/x", "x");
+    let rule = ["--select", "D901"];
+    assert_eq!(packed(&world, &rule).0, ["share/x"]);
+    let (names, code, report) = packed(&world, &[&rule[..], &["--drop", "sub"]].concat());
+    assert_eq!((names, code), (vec!["share/x".to_owned()], 0), "{:#}", report["findings"]);
+    assert_no_finding(&report, "S102");
 }

@@ -86,7 +86,7 @@ fn a_file_that_no_layer_holds_is_named() {
     let world = packages(&[60, 10]);
     let (code, report) = world.json(&["plan", "ROOT", "--max-zipped", "50000"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "F104", "library/p0/data/x", "and a layer holds 48.83 KiB");
+    assert_finding(&report, "F104", "library/p0/data/x", "and a layer can have 48.83 KiB");
 }
 
 #[test]
@@ -127,7 +127,70 @@ fn more_entries_than_a_zip_can_count_are_an_error() {
     world.file("last", "");
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT", "--level", "fast"]);
     assert_eq!((code, report["fits"].as_bool()), (1, Some(false)));
-    assert_finding(&report, "F105", "layer-1", "has 65535 entries");
+    assert_finding(&report, "F105", "layer-1", "has 65535 files");
     assert!(!world.beside("out").exists());
     assert_fired_and_nearly_missed(Code::TooManyEntries);
+}
+
+#[test]
+fn what_is_compressed_harder_for_nothing_is_packed_as_if_it_had_not_been() {
+    let world = World::new();
+    // Hexadecimal digits: deflate halves them, and no level does better. Text: a higher level does.
+    let hex = |seed: u64| noise(seed, 30_000).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let words = noise(9, 40_000).iter().map(|byte| format!("word{} ", byte % 61)).collect::<String>();
+    world.file("one/hex", hex(1)).file("two/hex", hex(2)).file("two/words", &words);
+    let (_, wide) = world.json(&["plan", "ROOT"]);
+    let zipped = wide["layers"][0]["zipped_bytes"].as_u64().expect("bytes");
+    let (_, hardest) = world.json(&["plan", "ROOT", "--level", "max"]);
+    let least = hardest["layers"][0]["zipped_bytes"].as_u64().expect("bytes");
+    assert!(least < zipped && least > zipped - zipped / 8, "{least} {zipped}");
+
+    // As little as the highest level makes it, one layer does, and the report says what was done for that.
+    let limit = least.to_string();
+    let (_, hard) = world.json(&["pack", "ROOT", "-o", "OUT", "--max-zipped", &limit]);
+    assert_eq!(hard["layers"].as_array().expect("layers").len(), 1, "{:#}", hard["layers"]);
+    assert!(hard["recompressed"]["saved_bytes"].as_u64() >= Some(zipped - least), "{:#}", hard["recompressed"]);
+    assert_eq!(
+        std::fs::metadata(world.beside("out/layer-1.zip")).expect("written").len(),
+        hard["layers"][0]["zipped_bytes"]
+    );
+
+    // A byte less is out of reach: everything is as if nobody had tried.
+    let limit = (least - 1).to_string();
+    let (_, soft) = world.json(&["pack", "ROOT", "-o", "OUT", "--max-zipped", &limit]);
+    assert_eq!(soft["layers"].as_array().expect("layers").len(), 2);
+    assert!(soft["recompressed"].is_null(), "{:#}", soft["recompressed"]);
+    let packed: u64 =
+        soft["layers"].as_array().expect("layers").iter().map(|l| l["zipped_bytes"].as_u64().expect("bytes")).sum();
+    assert_eq!(packed, zipped + 22, "one more end of a zip");
+    let written: u64 = ["layer-1.zip", "layer-2.zip"]
+        .iter()
+        .map(|zip| std::fs::metadata(world.beside("out").join(zip)).expect("written").len())
+        .sum();
+    assert_eq!(written, packed);
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(world.beside("out/manifest.json")).expect("read")).expect("JSON");
+    let entries = manifest["layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .flat_map(|layer| layer["entries"].as_array().expect("entries"));
+    let compressed: u64 = entries.clone().map(|entry| entry["compressed"].as_u64().expect("bytes")).sum();
+    let headers: u64 = entries.map(|entry| 76 + 2 * entry["path"].as_str().expect("a path").len() as u64).sum();
+    assert_eq!(compressed + headers + 44, packed);
+}
+
+#[test]
+fn a_file_exactly_as_large_as_a_layer_fits_beside_others_of_its_unit() {
+    let world = World::new();
+    world.file("share/x", noise(1, 1000)).file("share/y", noise(2, 10));
+    // The file, its two headers with its name, and the end of the zip.
+    let exact = 1000 + 76 + 2 * 7 + 22;
+    let plan = |limit: usize| world.json(&["plan", "ROOT", "--max-zipped", &limit.to_string()]);
+    let (code, report) = plan(exact);
+    assert_eq!((code, report["layers"].as_array().expect("layers").len()), (0, 2), "{:#}", report["findings"]);
+    assert_no_finding(&report, "F104");
+    let (code, report) = plan(exact - 1);
+    assert_eq!(code, 1);
+    assert_finding(&report, "F104", "share/x", "by itself");
 }

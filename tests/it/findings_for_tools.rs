@@ -90,3 +90,22 @@ fn on_github_findings_are_annotations_and_the_report_is_the_steps_summary() {
     // Elsewhere nothing of the kind is said.
     assert!(!world.run(&["analyze", "ROOT"]).stderr.contains("::"));
 }
+
+#[test]
+fn on_github_there_are_ten_annotations_of_a_kind_the_errors_first_and_no_more() {
+    let world = World::new();
+    for number in 10..22 {
+        world.link(&format!("links/{number}"), "gone").file(format!("lib/lib{number}.so"), b"\x7fELF");
+    }
+    let mut command = world.command(&["analyze", "ROOT"]);
+    command.env("GITHUB_ACTIONS", "true").env_remove("GITHUB_STEP_SUMMARY");
+    let run = crate::support::Run::of(command);
+    let of = |kind: &str| -> Vec<String> {
+        let lines = run.stderr.lines().filter(|line| line.starts_with(&format!("::{kind} file=opt/")));
+        lines.map(|line| line.split([',', '=']).nth(1).expect("a file").to_owned()).collect()
+    };
+    let named = |start: &str, end: &str| (10..20).map(|n| format!("opt/{start}{n}{end}")).collect::<Vec<_>>();
+    assert_eq!(of("error"), named("lib/lib", ".so"), "{}", run.stderr);
+    assert_eq!(of("warning"), named("links/", ""), "{}", run.stderr);
+    assert!(run.stderr.find("::error") < run.stderr.find("::warning"), "{}", run.stderr);
+}

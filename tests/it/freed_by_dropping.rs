@@ -282,7 +282,7 @@ fn a_layer_fewer_is_foretold() {
         (Some(2), Some(1), Some(true))
     );
     let text = world.run(&[&["why", "--if-dropped", "pkg:b", "ROOT"][..], &limit].concat()).stdout.replace('\n', " ");
-    assert!(text.contains("Then 1 layer would do, where there are 2 now."), "{text}");
+    assert!(text.contains("There would be 1 layer instead of 2."), "{text}");
 }
 
 #[test]

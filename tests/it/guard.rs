@@ -26,7 +26,7 @@ fn tcltk_stays_whole_when_a_package_imports_it_and_other_rules_still_apply_to_it
     world.package(LIBRARY, "gui", "1.0", "Imports: middle\n").package(LIBRARY, "middle", "1.0", "Depends: tcltk\n");
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
     assert_eq!(code, 0, "{:#}", report["findings"]);
-    assert_finding(&report, "P101", "pkg:tcltk", "pkg:middle needs it: it stays");
+    assert_finding(&report, "P101", "pkg:tcltk", "but is kept: pkg:middle needs it");
     let names: Vec<String> =
         zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, _, _)| name).collect();
     for kept in ["R/tcltk.rdb", "NAMESPACE", "Meta/package.rds", "exec/x.tcl"] {

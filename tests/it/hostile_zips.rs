@@ -312,7 +312,7 @@ fn a_lower_layers_link_takes_no_file_of_a_higher_one() {
     fs::write(world.beside("high.zip"), zip(&[Part::stored("lib/layerfit-evil", "x")])).expect("written");
     let (code, report) = world.json(&["check", "low.zip", "high.zip"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "Z117", "lib", "is a link in low.zip, and high.zip puts 1 file below it");
+    assert_finding(&report, "Z117", "lib", "is a link in low.zip, but high.zip puts 1 file below it");
     // The other way round it is a file in the place of a directory.
     let (code, report) = world.json(&["check", "high.zip", "low.zip"]);
     assert_eq!(code, 1);

@@ -147,7 +147,7 @@ fn a_file_that_is_no_elf_file_stops_the_loader() {
     world.file("lib/libx.so", "INPUT(libx.so.1)");
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "L201", "bin/tool", "the loader stops: /opt/lib/libx.so is no ELF file");
+    assert_finding(&report, "L201", "bin/tool", "the loader stops: /opt/lib/libx.so is not an ELF file");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn files_for_another_machine_are_an_error_that_lists_them() {
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
     let (of_tree, other) = if cfg!(target_arch = "x86_64") { ("x86-64", "aarch64") } else { ("aarch64", "x86-64") };
-    assert_finding(&report, "L301", other, &format!("the others for {of_tree}: lib/libother.so"));
+    assert_finding(&report, "L301", other, &format!("the others are for {of_tree}: lib/libother.so"));
     let arch = if other == "aarch64" { "arm64" } else { "x86_64" };
     let (_, report) = world.json(&["analyze", "ROOT", "--arch", arch]);
     assert_finding(&report, "L301", of_tree, "lib/liba.so, lib/libb.so");

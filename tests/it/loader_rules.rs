@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::support::World;
 use crate::support::oracle::{self, Trace};
-use layerfit::resolve::{Edge, Outcome, Process, ProcessEnvironment, View};
+use layerfit::resolve::{LibraryLookup, LoaderView, NeededLibrary, Process, ProcessEnvironment};
 use layerfit::runtime::{Image, RuntimeProfile};
 use layerfit::tree::{Place, read_objects, scan_directory};
 
@@ -16,7 +16,7 @@ fn environment() -> ProcessEnvironment {
 }
 
 struct Judged {
-    ours: Vec<Edge>,
+    ours: Vec<NeededLibrary>,
     /// None where this machine allows no mounts.
     real: Option<Trace>,
 }
@@ -36,7 +36,7 @@ impl Judged {
     #[track_caller]
     fn stops(&self, name: &str, words: &str) {
         let edge = self.ours.iter().find(|edge| edge.soname == name).expect("needed");
-        assert!(matches!(&edge.outcome, Outcome::Missing { stopped: Some(_), .. }), "{edge:?}");
+        assert!(matches!(&edge.outcome, LibraryLookup::Missing { stopped: Some(_), .. }), "{edge:?}");
         if let Some(real) = &self.real {
             assert!(real.errors.contains(words), "{words:?} in {}", real.errors);
         }
@@ -50,7 +50,7 @@ fn judge_in(world: &World, path: &str, environment: &ProcessEnvironment) -> Judg
     let (tree, _) = scan_directory(&world.root()).expect("readable");
     let (objects, _) = read_objects(&tree);
     let image = Image::new(&profile);
-    let view = View::new(&tree, &objects, &image);
+    let view = LoaderView::new(&tree, &objects, &image);
     let mounted = format!("/opt/{path}");
     let Place::Inside(id) = tree.locate(mounted.as_bytes()) else { panic!("{path} is there") };
     let program = objects[&id].interpreter.is_some();
@@ -419,7 +419,7 @@ fn what_is_opened_at_run_time_has_the_programs_rpath_and_its_own_but_not_its_cal
         let (tree, _) = scan_directory(&world.root()).expect("readable");
         let (objects, _) = read_objects(&tree);
         let image = Image::new(&profile);
-        let view = View::new(&tree, &objects, &image);
+        let view = LoaderView::new(&tree, &objects, &image);
         let id = |path: &str| tree.find(&layerfit::base::path::TreePath::new(path).expect("inside")).expect("there");
         let mut process = Process::new(&view, environment());
         process.start(id("bin/host"));

@@ -49,9 +49,9 @@ fn the_same_content_twice_is_told_with_what_links_would_save() {
         .as_array()
         .expect("suggestions")
         .iter()
-        .find(|s| s["step"] == "link files that are the same");
+        .find(|s| s["step"] == "replace duplicate files by symlinks");
     let step = step.expect("the two that are the same");
-    assert!(step["what"].as_str().expect("text").contains("share/same is share/deep/same"), "{step:#}");
+    assert!(step["what"].as_str().expect("text").contains("share/same equals share/deep/same"), "{step:#}");
     std::fs::remove_file(world.root().join("share/same")).expect("removed");
     world.link("share/same", "deep/same");
     let after = zipped(&world.json(&["plan", "ROOT"]).1);
@@ -69,4 +69,37 @@ fn what_a_run_opened_nothing_of_is_offered_for_dropping() {
         report["suggestions"].as_array().expect("suggestions").iter().map(|s| s["step"].as_str().expect("text"));
     let drop = steps.into_iter().find(|step| step.starts_with("--drop ")).expect("offered").to_owned();
     assert!(drop.contains("pkg:data") && !drop.contains("pkg:base"), "{drop}");
+}
+
+#[test]
+fn the_step_that_saves_a_layer_comes_first_and_then_the_one_that_saves_most() {
+    let world = world();
+    let (_, report) = world.json(&["plan", "ROOT", "--max-zipped", "120KB"]);
+    let steps = report["suggestions"].as_array().expect("suggestions");
+    let saved =
+        |step: &Value| (step["layers"].as_i64().expect("layers"), step["zipped_bytes"].as_i64().expect("bytes"));
+    let saved: Vec<(i64, i64)> = steps.iter().map(saved).collect();
+    assert!(saved.first() != saved.last(), "{saved:?}");
+    assert!(saved.is_sorted_by(|a, b| a >= b), "{saved:?}");
+}
+
+#[test]
+fn only_rules_that_are_off_until_somebody_turns_them_on_are_offered() {
+    let world = world();
+    let steps = |more: &[&str]| -> Vec<String> {
+        let (_, report) = world.json(&[&["plan", "ROOT"], more].concat());
+        let steps = report["suggestions"].as_array().expect("suggestions").iter();
+        steps.map(|step| step["step"].as_str().expect("text").to_owned()).collect()
+    };
+    let select = "--select package-data".to_owned();
+    assert!(steps(&[]).contains(&select));
+    // One that was turned off was turned off for a reason, and one that is on saves nothing more.
+    let off = steps(&["--ignore", "D101"]);
+    assert!(off.contains(&select) && !off.iter().any(|step| step == "--select help"), "{off:?}");
+    assert!(!steps(&["--select", "package-data"]).contains(&select));
+    let strip = "--strip all".to_owned();
+    assert!(steps(&[]).contains(&strip) && steps(&["--strip", "none"]).contains(&strip));
+    assert!(!steps(&["--strip", "all"]).contains(&strip));
+    // Nor is one for what is to be kept.
+    assert!(!steps(&["--keep", "pkg:data"]).contains(&select));
 }

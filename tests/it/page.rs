@@ -154,7 +154,7 @@ fn without_a_script_verdict_tables_and_findings_are_there() {
     let rules = between(&page, "id=\"table-rules\"", "</table>");
     for rule in report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] != 0) {
         let row = between(rules, rule["rule"].as_str().expect("a code"), "</tr>");
-        assert!(row.contains("Safe, because:") && row.contains("Breaks:"), "{row}");
+        assert!(row.contains("Why it is safe:") && row.contains("Breaks:"), "{row}");
     }
     let library = between(between(&page, "id=\"table-libraries\"", "</table>"), "libdeep.so.1</span>", "</tr>");
     assert!(library.contains("<td>layer</td>") && library.contains("b.so"), "{library}");
@@ -219,4 +219,75 @@ fn a_page_of_20_000_files_would_be_under_3_mb() {
     assert!(files > 5000, "{files}");
     let whole = base + 4 * (page.len() - base);
     assert!(whole < 3 << 20, "{whole}");
+}
+
+/// The files in each of the topmost boxes of a map, by the name of the box.
+fn files_by_top(map: &Value) -> std::collections::BTreeMap<String, Vec<String>> {
+    let depths = map["depth"].as_array().expect("depths");
+    let depth = |at: usize| depths[at].as_u64().expect("a number");
+    let name = |at: usize| map["name"][at].as_str().expect("a name").to_owned();
+    let mut tops = std::collections::BTreeMap::<String, Vec<String>>::new();
+    let mut top = String::new();
+    for at in 0..depths.len() {
+        let is_leaf = at + 1 == depths.len() || depth(at + 1) <= depth(at);
+        match depth(at) {
+            0 => {}
+            1 => top = name(at),
+            _ if is_leaf => tops.entry(top.clone()).or_default().push(name(at)),
+            _ => {}
+        }
+    }
+    for files in tops.values_mut() {
+        files.sort();
+    }
+    tops
+}
+
+#[test]
+fn each_dropped_file_is_in_the_box_of_the_rule_that_dropped_it() {
+    let world = world();
+    let arguments = ["plan", "ROOT", "--drop", "pkg:a", "--format", "html"];
+    let data = data(&world.run(&arguments).stdout);
+    let boxes = files_by_top(&data["dropped"]);
+    // Rules of the command line are decided last, and listed first.
+    let of_a = ["DESCRIPTION", "Meta/features.rds", "Meta/package.rds", "NAMESPACE", "R/a", "R/a.rdb"];
+    assert_eq!(boxes["D001 dropped-by-you"], of_a.map(|name| format!("a/{name}")), "{boxes:?}");
+    assert!(boxes["D101 help"].contains(&"a/help/a.rdb".to_owned()), "{boxes:?}");
+    assert_eq!(boxes["D401 man-pages"], ["man/man1/x.1"], "{boxes:?}");
+    // What the report says of each rule is what its box weighs.
+    let (_, report) = world.json(&arguments[..4]);
+    for rule in report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] != 0) {
+        let name = format!("{} {}", rule["rule"].as_str().expect("a code"), rule["name"].as_str().expect("a name"));
+        assert_eq!(Some(boxes[&name].len() as u64), rule["files"].as_u64(), "{name}");
+        assert!(data["rules"][&name].is_array(), "{name}");
+    }
+}
+
+#[test]
+fn each_need_has_its_own_verb_on_the_page() {
+    let world = World::new();
+    world.r().package("site", "a", "1.0", "Imports: b\n").package("site", "b", "1.0", "");
+    world.library("lib/libdeep.so.1", &[], &[]).program("bin/tool", &["lib/libdeep.so.1"], &[]);
+    world.file("bin/runs", "#!/opt/bin/tool\n").mode("bin/runs", 0o755).link("bin/link", "tool");
+    let page = plan(&world);
+    // The script's own words for the numbers.
+    let verbs = between(&page, "needs: ['", "']");
+    let verbs: Vec<&str> = verbs.split("', '").collect();
+    let data = data(&page);
+    let things = data["things"].as_array().expect("things");
+    let number = |value: &Value| usize::try_from(value.as_u64().expect("a number")).expect("small");
+    let numbers: Vec<usize> = data["needs"].as_array().expect("needs").iter().map(number).collect();
+    let said: Vec<String> = numbers
+        .chunks(3)
+        .map(|need| format!("{} {} {}", things[need[0]].as_str().expect("text"), verbs[need[1]], things[need[2]]))
+        .collect();
+    for need in [
+        "/opt/bin/tool loads \"/opt/lib/libdeep.so.1\"",
+        "pkg:a imports \"pkg:b\"",
+        "/opt/bin/runs runs \"/opt/bin/tool\"",
+        "/opt/bin/link links to \"/opt/bin/tool\"",
+        "pkg:a reads \"/opt/site/a/NAMESPACE\"",
+    ] {
+        assert!(said.contains(&need.to_owned()), "{need} in {said:#?}");
+    }
 }

@@ -89,7 +89,7 @@ fn a_file_can_be_left_out_and_one_with_an_archive_behind_it_is_left_alone() {
     world.file("bin/tool", &with_archive).mode("bin/tool", 0o755);
     let (content, report) = packed(&world, &[]);
     assert_eq!(content, with_archive);
-    assert_finding(&report, "T101", "bin/tool", "34 bytes lie behind its last section");
+    assert_finding(&report, "T101", "bin/tool", "34 bytes follow its last section");
     assert_fired_and_nearly_missed(Code::NotStripped);
 }
 

@@ -47,7 +47,7 @@ fn a_version_that_the_library_in_the_tree_lacks_is_an_error_with_the_symbol_that
     versioned(&world, &["V_1.2"]);
     let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "host"]);
     assert_eq!(code, 1);
-    let words = "needs V_1.10 of libv.so (for f_Vx1x10), but lib/libv.so, which is loaded, has V_1.2";
+    let words = "needs V_1.10 from libv.so (f_Vx1x10); lib/libv.so, which is loaded, only provides up to V_1.2";
     assert_finding(&report, "L204", "bin/tool", words);
     if let Some(said) = complaints(&world, false) {
         assert!(said.contains("version `V_1.10' not found (required by /opt/bin/tool)"), "{said}");
@@ -80,17 +80,18 @@ fn what_the_image_has_is_compared_by_number_and_a_runtime_that_would_do_is_named
     let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "provided"]);
     assert_eq!(code, 1);
     let found = findings(&report, "L204");
-    let log = found.iter().find(|(_, message)| message.contains("of libm.so.6")).expect("log() is of GLIBC_2.29");
+    let log = found.iter().find(|(_, message)| message.contains("from libm.so.6")).expect("log() is of GLIBC_2.29");
     assert_eq!(log.0, "bin/tool");
     assert!(
-        log.1.contains("needs GLIBC_2.29 of libm.so.6 (for ") && log.1.contains("provided has GLIBC_2.17"),
+        log.1.contains("needs GLIBC_2.29 from libm.so.6 (")
+            && log.1.contains("provided only provides up to GLIBC_2.17"),
         "{log:?}"
     );
     let help = report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "L204").expect("there");
     assert!(help["help"].as_str().expect("help").contains("--runtime provided.al2023"), "{help}");
     // The near miss: al2023 has all of these.
     let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "provided.al2023"]);
-    assert!(!findings(&report, "L204").iter().any(|(_, message)| message.contains("of libm.so.6")), "{report:#}");
+    assert!(!findings(&report, "L204").iter().any(|(_, message)| message.contains("from libm.so.6")), "{report:#}");
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn glibc_private_is_no_number_and_belongs_to_one_build() {
     fs::remove_file(world.root().join("lib/libc.so.6")).expect("removed");
     let (_, report) = world.json(&["analyze", "ROOT"]);
     assert_no_finding(&report, "L204");
-    assert_finding(&report, "L207", "bin/tool", "GLIBC_PRIVATE of libc.so.6");
+    assert_finding(&report, "L207", "bin/tool", "GLIBC_PRIVATE from libc.so.6");
     world.program("bin/tool", &[], &["-lc"]);
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "L207");
     assert_fired_and_nearly_missed(Code::PrivateVersion);
@@ -124,7 +125,7 @@ fn a_symbol_that_nobody_defines_is_a_warning_and_a_weak_one_is_none() {
     world.c("lib/libuser.so", source, &["lib/libv.so"], &flags).program("bin/tool", &["lib/libuser.so"], &[]);
     let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "host"]);
     assert_eq!(code, 0, "{:#}", report["findings"]);
-    assert_finding(&report, "L205", "lib/libuser.so", "uses gone, which nothing");
+    assert_finding(&report, "L205", "lib/libuser.so", "uses gone, which no library");
     assert!(!findings(&report, "L205")[0].1.contains("maybe"));
     if let Some(said) = complaints(&world, true) {
         assert!(said.contains("undefined symbol: gone") && !said.contains("maybe"), "{said}");

@@ -89,7 +89,7 @@ fn more_ways_than_are_listed_are_said() {
     let answer = why(&world, &["libx.so", "ROOT", "--all"]);
     let thing = only(&answer);
     assert_eq!((lines(thing).len(), thing["truncated"].as_bool()), (50, Some(true)));
-    assert!(world.run(&["why", "libx.so", "ROOT", "--all"]).stdout.contains("50 paths, and there are more"));
+    assert!(world.run(&["why", "libx.so", "ROOT", "--all"]).stdout.contains("50 paths, and more"));
     assert_eq!(thing["needed_by"].as_array().expect("needers").len(), 60);
 }
 
@@ -130,7 +130,7 @@ fn a_library_of_the_image_and_one_of_nobody_are_answered_too() {
     );
     let searched = thing["needed_by"][0]["searched"].as_array().expect("directories");
     assert!(searched.contains(&Value::from("/opt/lib")) && searched.contains(&Value::from("/lib64")), "{searched:?}");
-    assert!(thing["answer"].as_str().expect("text").contains("neither the tree nor provided.al2023 has it"));
+    assert!(thing["answer"].as_str().expect("text").contains("neither in the tree nor in provided.al2023"));
 
     let answer = why(&world, &["libm.so.6", "ROOT"]);
     let thing = only(&answer);
@@ -165,8 +165,8 @@ fn a_library_that_nothing_reaches_any_more_says_so() {
     world.library("lib/libalone.so", &[], &[]).library("lib/libcurl.so.4", &[], &[]);
     world.program("bin/curl", &["lib/libcurl.so.4"], &[]);
     for (name, reason) in [
-        ("libalone.so", "nothing that is kept needs it"),
-        ("libcurl.so.4", "/lib64/libcurl.so.4 of the image comes first"),
+        ("libalone.so", "nothing kept needs it"),
+        ("libcurl.so.4", "the loader finds /lib64/libcurl.so.4 of the image first"),
     ] {
         let answer = why(&world, &[name, "ROOT", "--select", "D901"]);
         let thing = only(&answer);

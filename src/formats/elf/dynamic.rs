@@ -1,5 +1,5 @@
-//! The dynamic section: what a file needs, where it wants it looked for, and symbol versions (elf(5), ld.so(8); the
-//! version tables are described in the Linux Standard Base, "Symbol Versioning").
+//! The dynamic section: needed libraries, search paths and symbol versions (elf(5), ld.so(8); the version tables are
+//! described in the Linux Standard Base, "Symbol Versioning").
 
 use goblin::container::Ctx;
 use goblin::elf::dynamic::{self, Dynamic};
@@ -15,7 +15,7 @@ const MAX_VERSIONS: usize = 10_000;
 /// More libraries than any file needs.
 const MAX_NEEDED: usize = 4096;
 
-/// Fills in what the dynamic section says; nothing when there is none.
+/// Fills in the fields that come from the dynamic section; a file without one is left unchanged.
 pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx: Ctx) -> Result<(), String> {
     let Some(dynamic) = Dynamic::parse(bytes, segments, ctx).map_err(|e| format!("its dynamic section: {e}"))? else {
         return Ok(());
@@ -24,9 +24,9 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
     let at = |tag| value(tag).map(|address| file_offset(segments, address)).transpose();
     let strings: &[u8] = match at(dynamic::DT_STRTAB)? {
         Some(start) => {
-            let rest = bytes.get(start..).ok_or("its dynamic strings are cut short")?;
+            let rest = bytes.get(start..).ok_or("its dynamic strings are truncated")?;
             let length = value(dynamic::DT_STRSZ).map_or(Ok(rest.len()), offset)?;
-            rest.get(..length).ok_or("its dynamic strings are cut short")?
+            rest.get(..length).ok_or("its dynamic strings are truncated")?
         }
         None => &[],
     };
@@ -48,7 +48,7 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
         }
     }
 
-    // goblin finds versions by section header; the loader by the dynamic section. A made-up header joins the two.
+    // goblin finds versions by section header, the loader by the dynamic section. A synthetic header bridges the two.
     let as_section = |sh_type, start: usize, count: u64| SectionHeader {
         sh_type,
         sh_offset: start.min(bytes.len()) as u64,
@@ -86,7 +86,7 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
             if definition.vd_flags & 1 != 0 {
                 continue;
             }
-            // The first name is the version; those after it are what it inherits from.
+            // The first name is the version; the others are its predecessors.
             if let Some(name) = definition.iter().next() {
                 elf.defined_versions.push(strings.get(name.vda_name as u64)?);
             }
@@ -97,8 +97,8 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
     }
 
     if let Some(table) = at(dynamic::DT_SYMTAB)? {
-        // The loader needs no count. The section header has it, where it is; hash tables have it, but the newer one of a
-        // file that defines nothing does not list what it leaves to others.
+        // The loader does not need a count. The section header has it, if present; hash tables have it too, but the newer
+        // one does not list the undefined symbols of a file that defines nothing.
         let count = match (elf.symbol_count(table), at(dynamic::DT_HASH)?, at(dynamic::DT_GNU_HASH)?) {
             (Some(count), _, _) => Some(count),
             (None, Some(hash), _) => super::symbols::count_by_hash(bytes, hash, ctx),

@@ -1,8 +1,8 @@
-//! ELF files: what the dynamic loader reads of them (elf(5), ld.so(8)), and how many bytes of them it never does.
+//! ELF files: what the dynamic loader reads from them (elf(5), ld.so(8)), and how many bytes it never reads.
 //!
 //! Headers, program headers, the dynamic section and symbol versions are decoded by goblin. They are found the way the
-//! loader finds them, by program headers; section headers only tell how much is debug data, and damage to them (which
-//! the loader would not notice) is not held against a file.
+//! loader finds them, by program headers; section headers only tell how much is debug data, so damage to them (which the
+//! loader would not notice) is ignored.
 
 mod dynamic;
 mod notes;
@@ -22,21 +22,21 @@ use serde::Serialize;
 pub use notes::{Dlopen, Priority};
 pub use symbols::{Symbols, Undefined};
 
-/// What an ELF file is for.
+/// The type of an ELF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Type {
     /// A program at a fixed address (`ET_EXEC`).
     Executable,
-    /// A shared library, or a program that can be loaded anywhere (`ET_DYN`).
+    /// A shared library, or a position-independent program (`ET_DYN`).
     Shared,
-    /// A compiler's output, not yet linked (`ET_REL`).
+    /// An object file, not yet linked (`ET_REL`).
     Relocatable,
     /// A core dump (`ET_CORE`).
     Core,
 }
 
-/// The machine an ELF file runs on: the loader passes over libraries of another.
+/// The machine an ELF file runs on: the loader skips libraries for another machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Machine {
     /// 64-bit or 32-bit.
@@ -48,7 +48,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The name as `readelf -h` users know it: `x86-64`, `aarch64`, or goblin's name of another.
+    /// The name as `readelf -h` prints it: `x86-64`, `aarch64`, or goblin's name for another machine.
     pub fn name(self) -> String {
         match (self.machine, self.is_64) {
             (header::EM_X86_64, true) => "x86-64".to_owned(),
@@ -69,17 +69,17 @@ impl Machine {
     }
 }
 
-/// A symbol version that a file needs of a library (`DT_VERNEED`).
+/// A symbol version that a file needs from a library (`DT_VERNEED`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct NeededVersion {
     /// The library's soname, as in DT_NEEDED.
     pub soname: String,
     /// The version: `GLIBC_2.34`.
     pub version: String,
-    /// Whether the loader goes on when it is missing (`VER_FLG_WEAK`).
+    /// Whether the loader continues when it is missing (`VER_FLG_WEAK`).
     pub weak: bool,
-    /// One symbol that is needed with this version: the first in the file's symbol table. None when the version alone is
-    /// needed, as `GLIBC_ABI_DT_RELR` is.
+    /// One symbol that is needed with this version: the first in the file's symbol table. None when only the version is
+    /// needed, such as `GLIBC_ABI_DT_RELR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbol: Option<String>,
 }
@@ -91,7 +91,7 @@ pub struct Section {
     pub name: String,
     /// Its length in the file, in bytes.
     pub bytes: u64,
-    /// Whether it is in memory at run time (`SHF_ALLOC`); what is not can be stripped.
+    /// Whether it is in memory at run time (`SHF_ALLOC`); otherwise it can be stripped.
     pub loaded: bool,
     /// Where it begins in the file, in bytes.
     offset: u64,
@@ -99,12 +99,12 @@ pub struct Section {
     is_dynsym: bool,
 }
 
-/// What the loader reads of an ELF file.
+/// What the loader reads from an ELF file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elf {
     /// The machine it runs on.
     pub machine: Machine,
-    /// What it is for.
+    /// Its type.
     pub kind: Type,
     /// The program interpreter: only programs have one.
     pub interpreter: Option<String>,
@@ -118,27 +118,27 @@ pub struct Elf {
     pub runpath: Option<String>,
     /// `DF_1_NODEFLIB`: the default directories are not searched.
     pub nodeflib: bool,
-    /// `DF_1_PIE`: a program that can be loaded anywhere; the loader refuses it as a library.
+    /// `DF_1_PIE`: a position-independent program; the loader rejects it as a library.
     pub pie: bool,
-    /// Versions it needs of other libraries.
+    /// Versions it needs from other libraries.
     pub needed_versions: Vec<NeededVersion>,
     /// Versions it defines, without the one that only names the file.
     pub defined_versions: Vec<String>,
-    /// The symbols that it defines for others and leaves to them.
+    /// The dynamic symbols that it defines, and those that it leaves undefined.
     pub symbols: Symbols,
-    /// What it says it may load with `dlopen()`.
+    /// What its notes list as loaded with `dlopen()`.
     pub dlopen: Vec<Dlopen>,
     /// Its sections; empty when they were removed or are damaged.
     pub sections: Vec<Section>,
 }
 
 impl Elf {
-    /// Reads an ELF file.
+    /// Parses an ELF file.
     ///
     /// # Errors
-    /// Says what is wrong with a file that the loader would refuse or could not map whole.
+    /// When the loader would reject the file or could not map all of it; the message gives the reason.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let header = bytes.pread::<Header>(0).map_err(|_| "its ELF header is cut short or damaged".to_owned())?;
+        let header = bytes.pread::<Header>(0).map_err(|_| "its ELF header is truncated or damaged".to_owned())?;
         let is_64 = match header.e_ident[header::EI_CLASS] {
             header::ELFCLASS64 => true,
             header::ELFCLASS32 => false,
@@ -147,7 +147,7 @@ impl Elf {
         let little_endian = match header.e_ident[header::EI_DATA] {
             header::ELFDATA2LSB => true,
             header::ELFDATA2MSB => false,
-            other => return Err(format!("its byte order is {other}, which is none")),
+            other => return Err(format!("its byte order is {other}, neither little-endian nor big-endian")),
         };
         let kind = match header.e_type {
             ET_EXEC => Type::Executable,
@@ -159,7 +159,7 @@ impl Elf {
         let container = if is_64 { Container::Big } else { Container::Little };
         let ctx = Ctx::new(container, if little_endian { Endian::Little } else { Endian::Big });
         let segments = ProgramHeader::parse(bytes, offset(header.e_phoff)?, header.e_phnum.into(), ctx)
-            .map_err(|_| "its program headers are cut short".to_owned())?;
+            .map_err(|_| "its program headers are truncated".to_owned())?;
         if matches!(kind, Type::Executable | Type::Shared) {
             check_segments(bytes, &segments)?;
         }
@@ -187,7 +187,7 @@ impl Elf {
     }
 
     /// Whether the file is what `objcopy --only-keep-debug` leaves: debug data, with the sections of the program or
-    /// library it belongs to emptied. No loader takes it, and none is meant to.
+    /// library it belongs to emptied. The loader cannot load it, and is not meant to.
     pub fn is_debug_companion(bytes: &[u8]) -> bool {
         let Ok(header) = bytes.pread::<Header>(0) else { return false };
         let container = match header.e_ident[header::EI_CLASS] {
@@ -206,7 +206,7 @@ impl Elf {
         })
     }
 
-    /// Whether it is started as a program, rather than loaded by one.
+    /// Whether it is a program, rather than a library.
     pub fn is_program(&self) -> bool {
         self.kind == Type::Executable || self.interpreter.is_some()
     }
@@ -215,12 +215,12 @@ impl Elf {
     fn symbol_count(&self, table: usize) -> Option<usize> {
         let mut sections = self.sections.iter();
         let section = sections.find(|section| section.is_dynsym && section.offset == table as u64)?;
-        // The header's own word on it (sh_entsize) is read by nobody, and wrong in some files.
+        // The header's own entry size (sh_entsize) is not read by any loader, and wrong in some files.
         let entry_bytes = if self.machine.is_64 { sym::sym64::SIZEOF_SYM } else { sym::sym32::SIZEOF_SYM };
         usize::try_from(section.bytes).ok().map(|bytes| bytes / entry_bytes)
     }
 
-    /// Bytes of sections that are never in memory: what `strip` could remove.
+    /// Bytes of sections that are not in memory at run time: what `strip` could remove.
     pub fn strippable_bytes(&self) -> u64 {
         self.sections.iter().filter(|section| !section.loaded).map(|section| section.bytes).sum()
     }
@@ -229,12 +229,12 @@ impl Elf {
 /// The strings of the dynamic section.
 struct Strings<'a> {
     bytes: &'a [u8],
-    /// How many bytes of names may still be handed out. Names share their ends, but a file made to have each of a million
-    /// symbols end in the same long name would take more memory than there is.
+    /// The bytes of names left before the limit. Names can share their tails, so a crafted file in which a million symbols
+    /// end in the same long name would exhaust memory.
     left: Cell<usize>,
 }
 
-/// How many times over a file's own length its names may come to, and what the smallest may have in bytes.
+/// The limit for names: this many times the file's length, and at least this many bytes.
 const NAMES_TIMES: usize = 16;
 const NAMES_AT_LEAST: usize = 1 << 20;
 
@@ -250,16 +250,16 @@ impl<'a> Strings<'a> {
             rest.and_then(|rest| rest.split(|b| *b == 0).next()).ok_or("a name in its dynamic section is missing")?;
         let left = self.left.get().checked_sub(name.len()).ok_or("its names are many times longer than the file")?;
         self.left.set(left);
-        // A name that is no UTF-8 can only name a file that is none either, which has its own finding.
+        // A name that is not UTF-8 can only match a file name that is not UTF-8, which has its own finding.
         Ok(String::from_utf8_lossy(name).into_owned())
     }
 }
 
 fn offset(value: u64) -> Result<usize, String> {
-    usize::try_from(value).map_err(|_| format!("an offset of {value} bytes is past any file's end"))
+    usize::try_from(value).map_err(|_| format!("the offset {value} is past the end of any file"))
 }
 
-/// Whether every loadable segment is there: a file cut short passes the loader and then dies of SIGBUS.
+/// Checks that every loadable segment is in the file: a truncated file passes the loader and then dies of SIGBUS.
 fn check_segments(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), String> {
     if !segments.iter().any(|segment| segment.p_type == PT_LOAD) {
         return Err("it has no loadable segment".to_owned());
@@ -267,8 +267,8 @@ fn check_segments(bytes: &[u8], segments: &[ProgramHeader]) -> Result<(), String
     for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
         let end = segment.p_offset.checked_add(segment.p_filesz);
         if end.is_none_or(|end| end > bytes.len() as u64) {
-            let end = end.map_or_else(|| "past any file's end".to_owned(), |end| format!("at byte {end}"));
-            return Err(format!("it is cut short: a segment ends {end}, the file at byte {}", bytes.len()));
+            let end = end.map_or_else(|| "past the end of any file".to_owned(), |end| format!("at byte {end}"));
+            return Err(format!("it is truncated: a segment ends {end}, the file at byte {}", bytes.len()));
         }
     }
     Ok(())
@@ -282,7 +282,7 @@ fn interpreter(bytes: &[u8], segments: &[ProgramHeader]) -> Result<Option<String
         .and_then(|rest| rest.get(..offset(segment.p_filesz).ok()?))
         .and_then(|path| path.split(|b| *b == 0).next())
         .filter(|path| !path.is_empty())
-        .ok_or("its program interpreter is cut short")?;
+        .ok_or("its program interpreter is truncated")?;
     Ok(Some(String::from_utf8_lossy(path).into_owned()))
 }
 
@@ -294,7 +294,7 @@ fn file_offset(segments: &[ProgramHeader], address: u64) -> Result<usize, String
             let inside = address.checked_sub(segment.p_vaddr).filter(|inside| *inside < segment.p_filesz)?;
             usize::try_from(segment.p_offset.checked_add(inside)?).ok()
         })
-        .ok_or_else(|| format!("its dynamic section points to address {address:#x}, which is in no segment"))
+        .ok_or_else(|| format!("its dynamic section points to address {address:#x}, which is not in any segment"))
 }
 
 fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Vec<Section> {

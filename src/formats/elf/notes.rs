@@ -1,4 +1,4 @@
-//! ELF notes that say what a file may load with `dlopen()`
+//! ELF notes that list what a file may load with `dlopen()`
 //! (<https://uapi-group.org/specifications/specs/elf_dlopen_metadata/>).
 
 use goblin::container::Ctx;
@@ -16,14 +16,14 @@ const NT_DLOPEN: u32 = 0x407c_0c0a;
 pub enum Priority {
     /// It fails without.
     Required,
-    /// It works in a reduced way without; what the format takes for granted.
+    /// It works with reduced functionality without; the format's default.
     #[default]
     Recommended,
-    /// It hardly matters.
+    /// It is rarely used.
     Suggested,
 }
 
-/// One thing that a file may load with `dlopen()`.
+/// One library that a file may load with `dlopen()`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Dlopen {
     /// The names it tries, in order: one of them is enough.
@@ -33,7 +33,7 @@ pub struct Dlopen {
     pub priority: Priority,
 }
 
-/// What the notes of a file say; a note that cannot be read says nothing, since the loader reads none of them.
+/// The entries of a file's notes; an unreadable note is ignored, as the loader does not read notes at all.
 pub(super) fn dlopen(bytes: &[u8], segments: &[ProgramHeader], ctx: Ctx) -> Vec<Dlopen> {
     let mut found = Vec::new();
     for segment in segments.iter().filter(|segment| segment.p_type == PT_NOTE) {
@@ -46,7 +46,7 @@ pub(super) fn dlopen(bytes: &[u8], segments: &[ProgramHeader], ctx: Ctx) -> Vec<
         if size > bytes.len() {
             continue;
         }
-        // Notes are aligned to 4 bytes unless the segment says 8 (gabi, "Note Section"; binutils and glibc).
+        // Notes are aligned to 4 bytes unless the segment's alignment is 8 (gabi, "Note Section"; binutils and glibc).
         let alignment = if segment.p_align == 8 { 8 } else { 4 };
         let notes = NoteDataIterator { data: &bytes[..size], size, offset, ctx: (alignment, ctx) };
         for note in notes.map_while(Result::ok).filter(|note| note.n_type == NT_DLOPEN && note.name == "FDO") {

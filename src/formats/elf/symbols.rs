@@ -1,4 +1,4 @@
-//! Dynamic symbols: the names that a file defines for others and those it leaves to them (elf(5), `Elf64_Sym`).
+//! Dynamic symbols: those that a file defines, and those that it leaves undefined (elf(5), `Elf64_Sym`).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,26 +8,26 @@ use scroll::Pread;
 
 use super::{NeededVersion, Strings};
 
-/// Symbols that a file defines for others, and those it leaves to them.
+/// The dynamic symbols of a file: defined and undefined.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Symbols {
     defined: HashSet<String>,
     undefined: Vec<Undefined>,
 }
 
-/// A symbol that another object has to define.
+/// An undefined symbol: another object has to define it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undefined {
     /// Its name.
     pub name: String,
-    /// Whether nothing is wrong when nobody defines it (`STB_WEAK`).
+    /// Whether it may stay undefined (`STB_WEAK`).
     pub weak: bool,
-    /// Its number in the file's version tables; 0 and 1 are no version (`VER_NDX_LOCAL`, `VER_NDX_GLOBAL`).
+    /// Its number in the file's version tables; 0 and 1 mean no version (`VER_NDX_LOCAL`, `VER_NDX_GLOBAL`).
     version: u16,
 }
 
 impl Undefined {
-    /// Whether it is needed with a version, and so of a certain library.
+    /// Whether it is needed with a version, and so from a specific library.
     pub fn is_versioned(&self) -> bool {
         self.version > 1
     }
@@ -44,12 +44,12 @@ impl Symbols {
         self.defined.iter().map(String::as_str)
     }
 
-    /// What it leaves to others, in the order of its symbol table.
+    /// Its undefined symbols, in the order of its symbol table.
     pub fn undefined(&self) -> &[Undefined] {
         &self.undefined
     }
 
-    /// Reads `count` symbols from `table`, with the versions at `versions`; `None` when they are cut short.
+    /// Reads `count` symbols from `table`, with the versions at `versions`; `None` when they are truncated.
     pub(super) fn read(
         bytes: &[u8],
         table: usize,
@@ -83,7 +83,7 @@ impl Symbols {
         Some(symbols)
     }
 
-    /// Gives each needed version one symbol that is needed with it.
+    /// Sets for each needed version one symbol that is needed with it.
     pub(super) fn name_versions(&self, numbers: &[(u16, usize)], needed: &mut [NeededVersion]) {
         let mut first: BTreeMap<u16, &str> = BTreeMap::new();
         for symbol in self.undefined.iter().filter(|symbol| symbol.is_versioned()) {
@@ -117,7 +117,7 @@ pub(super) fn count_by_gnu_hash(bytes: &[u8], hash: usize, ctx: Ctx) -> Option<u
         last = last.max(bucket.pread_with::<u32>(0, ctx.le).ok()?);
     }
     if last < first_hashed {
-        // Nothing is defined: only the symbols that are in no chain are there.
+        // Nothing is defined: all symbols are outside the chains.
         return usize::try_from(first_hashed).ok();
     }
     loop {

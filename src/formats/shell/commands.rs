@@ -1,4 +1,4 @@
-//! Commands: which one a line runs, through all that runs another (`env`, `timeout`, `sh -c`).
+//! Commands: which commands a line runs, including through commands that run another (`env`, `timeout`, `sh -c`).
 
 use tree_sitter::Node;
 
@@ -6,10 +6,10 @@ use super::syntax::{bytes, string};
 use super::words::{BUILTINS, KEYWORDS, LONG_WITH_VALUE, RUNNERS, SHELLS};
 use super::{Run, RunKind, Script, Unresolved, UnresolvedReason};
 
-/// RunKind deep scripts inside scripts (`sh -c`) are read.
+/// The nesting depth up to which scripts inside scripts (`sh -c`) are read.
 const MAX_DEPTH: usize = 4;
 
-/// RunKind much of scripts inside a script is read, in bytes: they may hold each other many times over.
+/// The bytes of scripts inside a script that are read at most: they may contain each other many times.
 const MAX_NESTED_BYTES: usize = 64 << 10;
 
 impl Script {
@@ -19,13 +19,13 @@ impl Script {
         let mut cursor = node.walk();
         let name = node.child_by_field_name("name").and_then(|name| name.named_child(0));
         let arguments = node.children_by_field_name("argument", &mut cursor);
-        // `exec {fd}>file` gives a number to the variable, and runs nothing of that name.
+        // `exec {fd}>file` assigns a number to the variable, and does not run a command of that name.
         let words = name.into_iter().chain(arguments).filter(|word| !is_descriptor(bytes(*word, text)));
         let mut words = words.peekable();
         while let Some(word) = words.next() {
             let (values, more) = self.first_words(word, text);
             if values.is_empty() || more.iter().any(|rest| RUNNERS.iter().any(|(runner, _)| *runner == base(rest))) {
-                // A command that is made of what is not known: `${debugger} --version`.
+                // A command whose name is not known: `${debugger} --version`.
                 self.unresolved(node, text, first_line, UnresolvedReason::Value);
                 return;
             }
@@ -49,7 +49,7 @@ impl Script {
                         break;
                     }
                     words.next();
-                    // `command -v` asks whether a command is there.
+                    // `command -v` tests whether a command exists.
                     if *runner == "command" && next.to_ascii_lowercase().contains('v') {
                         return;
                     }
@@ -78,7 +78,7 @@ impl Script {
         }
     }
 
-    /// `alias NAME=TEXT`: a command of its own, and what it stands for.
+    /// `alias NAME=TEXT`: defines a command, and runs what it stands for.
     fn aliases<'t>(&mut self, words: impl Iterator<Item = Node<'t>>, text: &[u8], line: usize, depth: usize) {
         for word in words {
             for value in self.values(word, text) {
@@ -136,7 +136,7 @@ impl Script {
         }
     }
 
-    /// A script inside the script, as far as they are read.
+    /// A script inside the script, within the limits.
     fn inner(&mut self, script: &str, line: usize, depth: usize) {
         self.nested_bytes += script.len();
         let too_much = depth >= MAX_DEPTH || self.nested_bytes > MAX_NESTED_BYTES;
@@ -150,7 +150,7 @@ impl Script {
     }
 }
 
-/// `{name}`, as it stands before a redirection (bash(1), "REDIRECTION").
+/// Whether a word is `{name}`, as before a redirection (bash(1), "REDIRECTION").
 fn is_descriptor(word: &[u8]) -> bool {
     let inside = word.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
     inside.is_some_and(|name| !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_'))

@@ -1,29 +1,29 @@
-//! Questions: where a script asks whether a command or file is there before it uses it.
+//! Guards: where a script tests whether a command or file exists before it uses it.
 
 use tree_sitter::Node;
 
 use super::syntax::string;
 
-/// The commands that `command -v X`, `type X`, `hash X` and `which X` ask for.
-pub(super) fn asked_for(node: Node<'_>, text: &[u8]) -> Vec<String> {
+/// The commands that `command -v X`, `type X`, `hash X` and `which X` test for.
+pub(super) fn tested_commands(node: Node<'_>, text: &[u8]) -> Vec<String> {
     let mut cursor = node.walk();
     let name = node.child_by_field_name("name").map(|name| string(name, text)).unwrap_or_default();
     let arguments = node.children_by_field_name("argument", &mut cursor).map(|word| string(word, text));
     let (options, names): (Vec<String>, Vec<String>) = arguments.partition(|word| word.starts_with('-'));
-    let asks = match name.as_str() {
+    let tests = match name.as_str() {
         "command" => options.iter().any(|option| option.to_ascii_lowercase().contains('v')),
         "type" | "hash" | "which" => true,
-        "test" => return tested(&string(node, text)),
+        "test" => return tested_files(&string(node, text)),
         _ => false,
     };
-    if asks { names } else { Vec::new() }
+    if tests { names } else { Vec::new() }
 }
 
-/// The files that `[ -f X ]`, `[[ -x X ]]` and `test -e X` ask for.
-pub(super) fn tested(written: &str) -> Vec<String> {
+/// The files that `[ -f X ]`, `[[ -x X ]]` and `test -e X` test for.
+pub(super) fn tested_files(written: &str) -> Vec<String> {
     let words: Vec<&str> = written.split_whitespace().collect();
-    let asks = |word: &str| matches!(word, "-e" | "-f" | "-r" | "-s" | "-x");
-    let pairs = words.windows(2).filter(|pair| asks(pair[0]));
+    let tests = |word: &str| matches!(word, "-e" | "-f" | "-r" | "-s" | "-x");
+    let pairs = words.windows(2).filter(|pair| tests(pair[0]));
     pairs.map(|pair| pair[1].trim_matches(['"', '\'']).to_owned()).collect()
 }
 

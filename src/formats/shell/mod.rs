@@ -1,8 +1,8 @@
-//! Shell scripts: which commands they run, as far as reading can tell.
+//! Shell scripts: which commands they run, as far as static analysis can tell.
 //!
-//! The grammar is tree-sitter's of bash, which holds POSIX sh; it reads on after what it does not understand. Values of
-//! variables are followed where they are written out (`SED=/bin/sed … ${SED}`); everything else that decides what is run
-//! is said to be unresolved, with its line.
+//! The grammar is tree-sitter's for bash, which includes POSIX sh; it recovers from syntax errors. Variables are followed
+//! where their values are literals (`SED=/bin/sed … ${SED}`); everything else that decides what is run is reported as
+//! unresolved, with its line.
 
 mod commands;
 mod guards;
@@ -22,13 +22,13 @@ pub struct Script {
     pub runs: Vec<Run>,
     /// What could not be followed.
     pub unresolved: Vec<Unresolved>,
-    /// The values that variables are given, as far as they are written out.
+    /// The values that variables are assigned, as far as they are literals.
     pub variables: BTreeMap<String, BTreeSet<String>>,
     /// Functions that it defines.
     pub functions: BTreeSet<String>,
-    /// Variables that are given more values than are followed.
+    /// Variables that are assigned more values than are followed.
     unknown: BTreeSet<String>,
-    /// RunKind many bytes of scripts inside it were read.
+    /// The bytes of scripts inside it that were read so far.
     nested_bytes: usize,
 }
 
@@ -37,15 +37,15 @@ pub struct Script {
 pub struct Run {
     /// The line, from 1.
     pub line: usize,
-    /// The command's name or path; every one that it can be, sorted, where a variable has one of several values.
+    /// The command's names or paths, sorted: several where a variable has one of several values.
     pub commands: Vec<String>,
-    /// RunKind it is run.
+    /// How it is run.
     pub kind: RunKind,
-    /// Whether the script asks first if the command is there (`command -v`).
+    /// Whether the script tests first whether the command exists (`command -v`).
     pub guarded: bool,
 }
 
-/// RunKind a script runs something.
+/// How a script runs something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunKind {
     /// As a process: by name in PATH, or by path.
@@ -54,31 +54,31 @@ pub enum RunKind {
     Source,
 }
 
-/// Something that decides what is run and cannot be read off the script.
+/// Something that decides what is run and cannot be determined from the script.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unresolved {
     /// The line, from 1.
     pub line: usize,
-    /// What is written there.
+    /// Its source text.
     pub what: String,
-    /// UnresolvedReason it could not be.
+    /// Why it is unresolved.
     pub why: UnresolvedReason,
 }
 
-/// UnresolvedReason something could not be followed.
+/// Why something is unresolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnresolvedReason {
-    /// It depends on values that only a run has.
+    /// It depends on values known only at run time.
     Value,
-    /// It could not be read as shell: commands in it, and after it, may be missed.
+    /// It could not be parsed as shell: commands in it, and after it, may be missed.
     Syntax,
 }
 
 impl Script {
-    /// Reads a script; `variables` have these values before it begins.
+    /// Parses a script; `variables` have these values before it begins.
     ///
     /// # Errors
-    /// When the text cannot be read at all.
+    /// When the text cannot be parsed at all.
     pub fn parse(text: &[u8], variables: &BTreeMap<String, BTreeSet<String>>) -> Result<Self, String> {
         let mut script = Self { variables: variables.clone(), ..Self::default() };
         script.read(text, 0, 0)?;

@@ -1,29 +1,29 @@
-//! The walk through a script: first the variables, functions and questions in it, then its commands.
+//! The walk through a script: first its variables, functions and guards, then its commands.
 
 use std::collections::BTreeSet;
 
 use tree_sitter::Node;
 
-use super::guards::{asked_for, left_of_or, tested};
+use super::guards::{left_of_or, tested_commands, tested_files};
 use super::syntax::{bytes, is_arithmetic, parse, string};
 use super::{Script, Unresolved, UnresolvedReason};
 
 impl Script {
-    /// Reads a script that begins on this line of the whole, inside so many others.
+    /// Reads a script that begins after `first_line` lines of the file, nested `depth` levels deep.
     pub(super) fn read(&mut self, text: &[u8], first_line: usize, depth: usize) -> Result<(), String> {
         let tree = parse(text)?;
         // Variables and functions first: a function may use a variable that is set further down.
         let mut nodes = Vec::new();
         let mut cursor = tree.walk();
         let mut guarded = BTreeSet::new();
-        // Up to where the script goes on without what it tries to run: `a || b` without a, and `if a` asks.
+        // The end of the code whose failure the script handles: `a` in `a || b` and in `if a`.
         let mut tried_until = 0;
-        // In the order of the text, without recursion: a script can nest as deep as it likes.
+        // In the order of the text, without recursion: the nesting of a script is not bounded.
         'walk: loop {
             let node = cursor.node();
             let mut inside = true;
             match node.kind() {
-                // The grammar takes `$((1 + 2))` in a here-document for a subshell in a substitution.
+                // The grammar parses `$((1 + 2))` in a here-document as a subshell in a substitution.
                 "command_substitution" if is_arithmetic(bytes(node, text)) => inside = false,
                 "variable_assignment" => self.assign(node, text),
                 "expansion" => self.assign_default(node, text),
@@ -31,10 +31,10 @@ impl Script {
                     self.functions.extend(node.child_by_field_name("name").map(|name| string(name, text)));
                 }
                 "command" => {
-                    guarded.extend(asked_for(node, text));
+                    guarded.extend(tested_commands(node, text));
                     nodes.push((node, node.start_byte() < tried_until));
                 }
-                "test_command" => guarded.extend(tested(&string(node, text))),
+                "test_command" => guarded.extend(tested_files(&string(node, text))),
                 "list" => tried_until = tried_until.max(left_of_or(node)),
                 "if_statement" | "elif_clause" => {
                     let condition = node.child_by_field_name("condition");
@@ -63,7 +63,7 @@ impl Script {
         Ok(())
     }
 
-    /// Notes that what decides here what is run cannot be followed.
+    /// Records that this node, which decides what is run, cannot be followed.
     pub(super) fn unresolved(&mut self, node: Node<'_>, text: &[u8], first_line: usize, why: UnresolvedReason) {
         let shown = bytes(node, text).split(|b| *b == b'\n').next().unwrap_or_default();
         let what: String = String::from_utf8_lossy(&shown[..shown.len().min(240)]).chars().take(60).collect();

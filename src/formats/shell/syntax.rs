@@ -1,11 +1,11 @@
-//! The grammar: a text's tree, within bounds, and the text of its nodes.
+//! Parsing with bounds, and the text of nodes.
 
 use std::ops::ControlFlow;
 
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
-/// RunKind many times the parser may report progress for each byte, and for the shortest script. R's longest script takes
-/// a hundredth of that; what was made to be slow is not read to its end.
+/// How many times the parser may report progress per byte, and for the shortest script. R's longest script needs a hundredth
+/// of that; parsing a script that was crafted to be slow stops there.
 const STEPS_A_BYTE: usize = 1;
 const STEPS_AT_LEAST: usize = 20_000;
 
@@ -21,7 +21,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Tree, String> {
     let options = ParseOptions::new().progress_callback(&mut progress);
     let mut read = |at: usize, _| text.get(at..).unwrap_or_default();
     let tree = parser.parse_with_options(&mut read, None, Some(options));
-    tree.ok_or_else(|| "it is too much to read".to_owned())
+    tree.ok_or_else(|| "it is too expensive to parse".to_owned())
 }
 
 /// Whether a substitution is arithmetic: `$((1 + 2))`, but not `$((a) | (b))`.
@@ -44,7 +44,7 @@ pub(super) fn bytes<'t>(node: Node<'_>, text: &'t [u8]) -> &'t [u8] {
     text.get(node.byte_range()).unwrap_or_default()
 }
 
-/// The same, readable: what is no UTF-8 is replaced.
+/// The text of a node as a string: bytes that are not UTF-8 are replaced.
 pub(super) fn string(node: Node<'_>, text: &[u8]) -> String {
     String::from_utf8_lossy(bytes(node, text)).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Values: what variables are given, and what a word comes to, as far as both are written out.
+//! Values: what variables are assigned and what words expand to, as far as they are literals.
 
 use std::collections::BTreeSet;
 
@@ -7,32 +7,32 @@ use tree_sitter::Node;
 use super::Script;
 use super::syntax::string;
 
-/// As many values as one word may have; more are not followed.
+/// The maximum number of values of one word; more are not followed.
 const MAX_VALUES: usize = 16;
 
-/// RunKind long a value may get in bytes, as a path may (PATH_MAX): `A=$A$A` doubles it.
+/// The maximum length of a value in bytes, that of a path (PATH_MAX): `A=$A$A` doubles it.
 const MAX_VALUE_BYTES: usize = 4096;
 
 impl Script {
-    /// `NAME=VALUE`, when the value is written out.
+    /// `NAME=VALUE`, when the value is a literal.
     pub(super) fn assign(&mut self, node: Node<'_>, text: &[u8]) {
         let Some(name) = node.child_by_field_name("name").filter(|name| name.kind() == "variable_name") else { return };
         let values = match node.child_by_field_name("value") {
             Some(value) => self.values(value, text),
             None => BTreeSet::from([String::new()]),
         };
-        self.give(string(name, text), values);
+        self.bind(string(name, text), values);
     }
 
-    /// `${NAME=VALUE}` and `${NAME:-VALUE}`: the value that it has when nothing else gave it one.
+    /// `${NAME=VALUE}` and `${NAME:-VALUE}`: the value that it has when nothing else assigned one.
     pub(super) fn assign_default(&mut self, node: Node<'_>, text: &[u8]) {
         let Some((name, operator, value)) = default_value(&string(node, text)) else { return };
         if operator.ends_with('=') && !value.contains(['$', '`', '"', '\'', '\\']) {
-            self.give(name, BTreeSet::from([value]));
+            self.bind(name, BTreeSet::from([value]));
         }
     }
 
-    fn give(&mut self, name: String, values: BTreeSet<String>) {
+    fn bind(&mut self, name: String, values: BTreeSet<String>) {
         if self.unknown.contains(&name) {
             return;
         }
@@ -43,8 +43,8 @@ impl Script {
             self.unknown.insert(name);
         }
     }
-    /// The commands that a word can be, and the words that come after where a variable brings several: an expansion that
-    /// is not quoted is split (POSIX 2.6.5).
+    /// The commands that a word can expand to, and those that are followed by more words: an unquoted expansion is split
+    /// into words (POSIX 2.6.5).
     pub(super) fn first_words(&self, word: Node<'_>, text: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
         let values = self.values(word, text);
         if !matches!(word.kind(), "simple_expansion" | "expansion") {
@@ -61,7 +61,7 @@ impl Script {
         (first, split)
     }
 
-    /// The values that a word can have, as far as they are written out; none when nothing is known.
+    /// The values that a word can have; none when they are not known.
     pub(super) fn values(&self, word: Node<'_>, text: &[u8]) -> BTreeSet<String> {
         let one = |text: String| BTreeSet::from([text]);
         match word.kind() {
@@ -75,7 +75,7 @@ impl Script {
         }
     }
 
-    /// The values of parts one after another. A string's own text is not a node where it is only white space.
+    /// The values of concatenated parts. Text of a string that is only white space is not a node.
     fn joined(&self, word: Node<'_>, text: &[u8]) -> BTreeSet<String> {
         let quote = usize::from(word.kind() == "string");
         let (mut at, end) = (word.start_byte() + quote, word.end_byte().saturating_sub(quote));
@@ -91,7 +91,7 @@ impl Script {
                 .filter(|value| value.len() <= MAX_VALUE_BYTES)
                 .take(MAX_VALUES)
                 .collect();
-            // Nothing becomes of it any more: a part has no value that is known.
+            // The value of a part is not known, so neither is the whole.
             if joined.is_empty() {
                 return joined;
             }

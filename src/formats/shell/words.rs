@@ -1,7 +1,6 @@
-//! The words with a meaning of their own: builtins, keywords, shells, and commands that run other commands.
+//! Words with a special meaning: builtins, keywords, shells, and commands that run other commands.
 
-/// Commands that a shell has in itself (POSIX 2.14 and 2.15.1, bash(1) "SHELL BUILTIN COMMANDS") and that are also
-/// keywords to a script.
+/// Shell builtins (POSIX 2.14 and 2.15.1, bash(1) "SHELL BUILTIN COMMANDS").
 pub(super) const BUILTINS: &[&str] = &[
     ".",
     ":",
@@ -66,11 +65,11 @@ pub(super) const BUILTINS: &[&str] = &[
     "wait",
 ];
 
-/// Words that a shell reads before a command, where they are not part of the grammar: `time a | b`, `coproc a`. Lambda's
-/// `sh` is bash, to which both are keywords.
+/// Keywords that precede a command and that the grammar does not know: `time a | b`, `coproc a`. Lambda's `sh` is bash,
+/// where both are keywords.
 pub(super) const KEYWORDS: &[&str] = &["time", "coproc"];
 
-/// Commands that run the command in their arguments, each with its one-letter options that take the next word with them.
+/// Commands that run the command in their arguments, each with its one-letter options that have an argument.
 pub(super) const RUNNERS: &[(&str, &str)] = &[
     ("exec", "a"),
     ("command", ""),
@@ -87,7 +86,7 @@ pub(super) const RUNNERS: &[(&str, &str)] = &[
     ("sudo", "CDRTUghpu"),
 ];
 
-/// The long options of the runners that take the next word with them.
+/// The long options of the runners that have an argument.
 pub(super) const LONG_WITH_VALUE: &[&str] = &[
     "--adjustment",
     "--arg-file",
@@ -106,5 +105,5 @@ pub(super) const LONG_WITH_VALUE: &[&str] = &[
     "--user",
 ];
 
-/// Shells: `sh FILE` runs a script, `sh -c TEXT` what is written there.
+/// Shells: `sh FILE` runs a script file, `sh -c TEXT` runs the text.
 pub(super) const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh"];

@@ -1,5 +1,5 @@
-//! What is checked of R alone: packages built for another R, libraries that R does not search, an R that was built to run
-//! from another place, an R that nothing starts.
+//! Checks of R: packages built for a different R, libraries that R does not search, an R configured for a different path,
+//! an R without a bootstrap.
 
 use super::needs::ID;
 use super::version::Version;
@@ -9,7 +9,7 @@ use crate::base::path::{TreePath, printable};
 use crate::languages::{Installation, Package, Packages};
 use crate::tree::{EntryId, Tree};
 
-/// Findings about R and its packages for which `kept` holds.
+/// Findings about R and its packages that satisfy `kept`.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(home) = packages.installations_of(ID).next() {
@@ -45,22 +45,22 @@ fn built_for_another_r(package: &Package, home: &Installation) -> Vec<Finding> {
             severity,
             Code::BuiltForAnotherR,
             subject.clone(),
-            format!("was built under R {}, and the tree has R {}", built.version, home.version),
-            "install the package again with the R in the tree",
+            format!("was built under R {}, but the tree has R {}", built.version, home.version),
+            "reinstall the package with the R in the tree",
         ));
     }
     if !built.platform.is_empty() && !home.platform.is_empty() && built.platform != home.platform {
         findings.push(Finding::error(
             Code::BuiltForAnotherR,
             subject,
-            format!("was built for {}, and R in the tree for {}", built.platform, home.platform),
-            "install the package again with the R in the tree",
+            format!("was built for {}, but R in the tree is for {}", built.platform, home.platform),
+            "reinstall the package with the R in the tree",
         ));
     }
     findings
 }
 
-/// Warnings about libraries that nothing which R reads when it starts names.
+/// Warnings about libraries that are not named in any file that R reads at startup.
 fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let read = |path: Option<TreePath>| -> Option<String> {
         Some(String::from_utf8_lossy(&tree.read(tree.find(&path?)?).ok()?).into_owned())
@@ -69,7 +69,7 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
     for home in packages.installations_of(ID) {
         for below in ["etc/Renviron", "etc/Renviron.site", "etc/Rprofile.site", "library/base/R/Rprofile"] {
             let text = read(home.path.join(below)).unwrap_or_default();
-            // What is commented out is not set; `${R_HOME}` is this home.
+            // Commented lines do not count; `${R_HOME}` is this home.
             let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
             named.extend(lines.map(|line| line.replace("${R_HOME}", &home.path.mounted()) + "\n"));
         }
@@ -92,19 +92,14 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
             Some(Finding::warning(
                 Code::LibraryNotSearched,
                 library,
-                format!(
-                    "holds {}, and is not on R's library search path (.libPaths()): nothing that R reads at startup \
-                     names {}",
-                    list::some(&names, 1),
-                    library.mounted()
-                ),
+                format!("contains {}, but is not on R's library search path (.libPaths())", list::some(&names, 1)),
                 format!("set R_LIBS={} for the function, or R_LIBS_SITE in etc/Renviron.site", library.mounted()),
             ))
         })
         .collect()
 }
 
-/// Whether a text names a path, and not only a longer one that begins with it.
+/// Whether a text contains a path, not only a longer one that begins with it.
 fn names_path(text: &str, path: &str) -> bool {
     text.match_indices(path).any(|(at, _)| {
         let rest = text[at + path.len()..].trim_start_matches('/');
@@ -112,20 +107,20 @@ fn names_path(text: &str, path: &str) -> bool {
     })
 }
 
-/// R without a bootstrap: where none is found, an invocation ends before it begins. A function can bring its own.
+/// A finding about R without a bootstrap: without one, an invocation fails. A function can provide its own.
 fn no_bootstrap(home: &Installation, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Option<Finding> {
     let bootstrap = TreePath::new("bootstrap").and_then(|path| tree.find(&path)).filter(|id| kept(*id));
     bootstrap.is_none().then(|| {
         Finding::info(
             Code::NoBootstrap,
             &home.path,
-            "the tree has R, and no bootstrap to start it: each function must bring its own",
-            "layerfit init --bootstrap DIR writes one, into the tree or into a function's code",
+            "the tree has R but no bootstrap to start it: each function must provide its own",
+            "layerfit init --bootstrap DIR writes one into the tree or into a function's code",
         )
     })
 }
 
-/// `bin/R` holds the home that configure was told; R looks there, wherever the script itself is.
+/// A finding about `bin/R`, which contains the home that R was configured with and uses, wherever the script itself is.
 pub(super) fn home_elsewhere(home: &TreePath, script: &str) -> Option<Finding> {
     let written = script.lines().find_map(|line| line.trim().strip_prefix("R_HOME_DIR="))?.trim_matches(['"', '\'']);
     let expected = home.mounted();
@@ -135,7 +130,7 @@ pub(super) fn home_elsewhere(home: &TreePath, script: &str) -> Option<Finding> {
     Some(Finding::error(
         Code::HomeElsewhere,
         &home.join("bin/R")?,
-        format!("R was built to run from {}, and in Lambda it is at {expected}", printable(written.as_bytes())),
-        "configure R with a --prefix below /opt, or correct R_HOME_DIR in bin/R",
+        format!("R is configured to run from {}, but in Lambda it is at {expected}", printable(written.as_bytes())),
+        "configure R with a --prefix below /opt, or fix R_HOME_DIR in bin/R",
     ))
 }

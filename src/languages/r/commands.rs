@@ -1,4 +1,4 @@
-//! What R executes by itself: the `which` whose path was compiled into it.
+//! The command that R itself executes: `which`, by a path compiled into it.
 
 use super::needs::ID;
 use super::rdb;
@@ -11,10 +11,10 @@ pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
     packages.installations_of(ID).filter_map(|home| which(tree, home)).collect()
 }
 
-/// The `which` that R has compiled in. `Sys.which()` runs it, and utils calls that when it is loaded (`.onLoad` and
-/// `.osVersion` in R's src/library/utils/R): without it utils, and so stats, are not attached.
+/// The path of `which` compiled into R. `Sys.which()` runs it, and utils calls that when it is loaded (`.onLoad` and
+/// `.osVersion` in R's src/library/utils/R): without it neither utils nor stats is attached.
 fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
-    // A profile that puts another function in its place is taken at its word.
+    // A profile that replaces the function is trusted.
     let profiles =
         ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(|below| home.path.join(below));
     let replaced = profiles.filter_map(|path| tree.read(tree.find(&path)?).ok());
@@ -30,7 +30,7 @@ fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
         path,
         code: Code::WhichMissing,
         caller: "Sys.which()",
-        consequence: "R cannot load utils, nor attach stats",
+        consequence: "R can neither load utils nor attach stats",
         help: "configure R with WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: \
                layerfit rules C103 has the lines",
     })

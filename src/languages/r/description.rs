@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, WINDOWS_1252};
 
 use super::version::{Constraint, Version};
 
-/// What layerfit must know of a package.
+/// The fields of a DESCRIPTION that layerfit uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// `Package`
@@ -25,22 +25,22 @@ pub struct Description {
     pub linking_to: Vec<Dependency>,
     /// `Suggests`
     pub suggests: Vec<Dependency>,
-    /// What `Depends` asks of R itself.
+    /// The versions of R that `Depends` requires.
     pub r: Vec<Constraint>,
     /// `Built`: only installed packages have it.
     pub built: Option<Built>,
     /// `NeedsCompilation`
     pub needs_compilation: bool,
-    /// Notes on what could be read only by guessing, such as an undeclared encoding.
+    /// Problems for which a value was guessed, such as an undeclared encoding.
     pub notes: Vec<String>,
 }
 
-/// A package that is needed, and what is asked of its version.
+/// A package that is needed, and a constraint on its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependency {
     /// The package's name.
     pub package: String,
-    /// What its version must be.
+    /// The constraint; any version when there is none.
     pub constraint: Option<Constraint>,
 }
 
@@ -54,10 +54,10 @@ pub struct Built {
 }
 
 impl Description {
-    /// Reads a DESCRIPTION.
+    /// Parses a DESCRIPTION.
     ///
     /// # Errors
-    /// Says what is wrong when there is no Package or Version, or a field has a form that R would refuse.
+    /// When Package or Version is missing, or R would reject a field; the message gives the reason.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let mut notes = Vec::new();
         let text = decode(bytes, &mut notes);
@@ -106,21 +106,21 @@ impl FromStr for Built {
     }
 }
 
-/// A package that a DESCRIPTION names.
+/// A package in a field of a DESCRIPTION.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// The field: Depends, Imports, LinkingTo or Suggests.
     pub field: &'static str,
-    /// The name, as it stands there; never R itself.
+    /// The name as written; never R itself.
     pub package: String,
     /// Its line, from 1.
     pub line: usize,
 }
 
-/// The packages that a DESCRIPTION names, also where it is a project's and has neither Package nor Version.
+/// The packages in the fields of a DESCRIPTION, including that of a project, which has neither Package nor Version.
 ///
 /// # Errors
-/// When it has not the form of a DESCRIPTION.
+/// When it does not have the form of a DESCRIPTION.
 pub fn named(bytes: &[u8]) -> Result<Vec<Named>, String> {
     let fields = fields(&decode(bytes, &mut Vec::new()))?;
     let mut named = Vec::new();
@@ -139,7 +139,7 @@ pub fn named(bytes: &[u8]) -> Result<Vec<Named>, String> {
     Ok(named)
 }
 
-/// The text in UTF-8: by the Encoding field, as R does; a file that is neither declared nor UTF-8 is taken for Latin-1.
+/// The text in UTF-8, decoded by the Encoding field, as in R; an undeclared file that is not UTF-8 is read as Latin-1.
 fn decode(bytes: &[u8], notes: &mut Vec<String>) -> String {
     let declared = bytes
         .split(|b| *b == b'\n')
@@ -147,13 +147,13 @@ fn decode(bytes: &[u8], notes: &mut Vec<String>) -> String {
         .and_then(|value| std::str::from_utf8(value).ok())
         .map(str::trim);
     let encoding = match declared {
-        // R's names for them (iconv's) that the WHATWG labels do not have.
+        // A name of iconv's, which R uses, that is not a WHATWG label.
         Some(name) if name.eq_ignore_ascii_case("latin9") => Some(encoding_rs::ISO_8859_15),
         Some(name) => Encoding::for_label(name.as_bytes()),
         None => None,
     };
     if let (Some(name), None) = (declared, encoding) {
-        notes.push(format!("its Encoding {name:?} is not known; it was read as Latin-1 where it is not UTF-8"));
+        notes.push(format!("its Encoding {name:?} is unknown; it was read as Latin-1 where it is not UTF-8"));
     }
     let encoding = encoding.unwrap_or(encoding_rs::UTF_8);
     let (text, _, malformed) = encoding.decode(bytes);
@@ -190,7 +190,7 @@ fn fields(text: &str) -> Result<BTreeMap<String, (usize, String)>, String> {
             let (name, value) = line
                 .split_once(':')
                 .ok_or_else(|| format!("line {} is neither \"Field: value\" nor a continuation", number + 1))?;
-            // R takes the last of two fields of one name.
+            // Of duplicate fields, R uses the last.
             fields.insert(name.trim().to_owned(), (number + 1, value.trim().to_owned()));
             current = Some(name.trim().to_owned());
         }
@@ -208,8 +208,8 @@ fn dependencies(field: &str, value: &str) -> Result<Vec<Dependency>, String> {
             let (package, constraint) = match item.split_once('(') {
                 Some((package, rest)) => {
                     let inside = rest.split(')').next().unwrap_or(rest).trim();
-                    // "R (>= r71234)" asks for a revision of R's sources (Writing R Extensions, 1.1.3): every release
-                    // that can be installed beside the package has it, so there is nothing to compare.
+                    // "R (>= r71234)" requires a revision of R's sources (Writing R Extensions, 1.1.3): every release
+                    // with which the package can be installed has it, so there is nothing to compare.
                     let revision = inside.trim_start_matches(['<', '>', '=', ' ']).starts_with('r');
                     let constraint = (!revision).then(|| inside.parse()).transpose();
                     (package.trim(), constraint.map_err(|e| format!("its {field} field has \"{item}\": {e}"))?)

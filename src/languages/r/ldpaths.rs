@@ -1,7 +1,7 @@
-//! R's `etc/ldpaths`: the directories that the script `bin/R` puts before LD_LIBRARY_PATH.
+//! R's `etc/ldpaths`: the directories that the script `bin/R` prepends to LD_LIBRARY_PATH.
 //!
-//! The file is a shell script made by configure from etc/ldpaths.in in R's sources. It holds the default of
-//! R_LD_LIBRARY_PATH twice, in the two branches of `if test -n "DIRECTORIES"`; which one counts is known by whether
+//! The file is a shell script that configure generates from etc/ldpaths.in in R's sources. It contains the default of
+//! R_LD_LIBRARY_PATH twice, in the two branches of `if test -n "DIRECTORIES"`; which one applies depends on whether
 //! DIRECTORIES is empty. Debian's variant has one line and no test.
 
 use regex::Regex;

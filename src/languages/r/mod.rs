@@ -1,4 +1,4 @@
-//! R: homes and packages by DESCRIPTION, the processes that load their libraries, the sources of handlers, R's databases.
+//! R: its homes and packages, the processes that load their libraries, the sources of handlers, and R's databases.
 
 mod checks;
 mod commands;

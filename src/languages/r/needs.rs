@@ -7,7 +7,7 @@ use crate::languages::{LanguageId, Needs};
 /// R's identifier.
 pub(super) const ID: LanguageId = LanguageId("r");
 
-/// The built-in knowledge.
+/// The built-in file.
 pub(super) static NEEDS: LazyLock<Needs> = LazyLock::new(|| {
     Needs::built_in("rules/languages/r/needs.toml", include_str!("../../../rules/languages/r/needs.toml"))
 });

@@ -1,4 +1,4 @@
-//! R's homes and installed packages in a tree, and what the packages need of each other.
+//! R's homes and installed packages in a tree, and the dependencies between packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(super) fn find(tree: &Tree) -> Found {
     for (entry, description) in &descriptions {
         let Some(directory) = tree.path(*entry).parent() else { continue };
         let Some(library) = directory.parent() else { continue };
-        // A package inside another (its tests, its templates) is data of that one.
+        // A package inside another (in its tests or templates) is data of the outer one.
         let inside = directory.ancestors().skip(1).filter_map(|above| above.join("DESCRIPTION"));
         if inside.filter_map(|path| tree.find(&path)).any(|id| descriptions.contains_key(&id)) {
             continue;
@@ -57,13 +57,13 @@ pub(super) fn find(tree: &Tree) -> Found {
     found
 }
 
-/// What stands for R's homes in the globs of rules.
+/// The placeholder for R's homes in the globs of rules.
 const HOME: &str = "{r_home}";
 
-/// What stands for every R library in the globs of rules.
+/// The placeholder for every R library in the globs of rules.
 const LIBRARY: &str = "{library}";
 
-/// What the placeholders stand for in the examples of rules.
+/// The directories that the placeholders expand to in the examples of rules.
 pub(super) fn example_roots() -> Roots {
     let paths = |paths: &[&str]| paths.iter().filter_map(TreePath::new).collect::<Vec<_>>();
     let mut roots = Roots::default();
@@ -135,14 +135,14 @@ fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Findi
             (Some(description), notes)
         }
         Err(why) => {
-            let message = format!("library() would refuse the package: {why}");
-            let help = "install the package again with R CMD INSTALL";
+            let message = format!("library() would reject the package: {why}");
+            let help = "reinstall the package with R CMD INSTALL";
             (None, vec![Finding::error(Code::DamagedDescription, path, message, help)])
         }
     }
 }
 
-/// Installed packages have `Meta/package.rds` or a Built field; other DESCRIPTION files (R's translations, packages inside
+/// Whether a DESCRIPTION is an installed package's: it has `Meta/package.rds` or a Built field; others (R's translations, packages inside
 /// a package's tests) do not.
 fn describes_installed_package(tree: &Tree, path: &TreePath, bytes: &[u8]) -> bool {
     let meta = path.parent().and_then(|directory| directory.join("Meta/package.rds"));

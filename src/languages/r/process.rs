@@ -1,5 +1,5 @@
-//! The processes of R: `bin/exec/R` with what `etc/ldpaths` puts before LD_LIBRARY_PATH, and what it loads with
-//! `dyn.load()`; and the scripts that start it.
+//! The processes of R: `bin/exec/R` with the directories that `etc/ldpaths` prepends to LD_LIBRARY_PATH, what it loads with
+//! `dyn.load()`, and the scripts that start it.
 
 use super::needs::{ID, NEEDS};
 use crate::base::path::TreePath;
@@ -29,7 +29,7 @@ fn loads(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<Dlopen> {
         .collect()
 }
 
-/// `bin/R` and `bin/Rscript` of each home, and whatever has such a name.
+/// `bin/R` and `bin/Rscript` of each home, and every other file called R or Rscript.
 pub(super) fn front_ends(packages: &Packages, tree: &Tree) -> Vec<EntryId> {
     let find = |path: Option<TreePath>| tree.find(&path?);
     let homes = packages.installations_of(ID);

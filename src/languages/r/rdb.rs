@@ -1,6 +1,6 @@
 //! R's lazy-load databases (`.rdb`): one record after another, each its uncompressed length in four bytes and then a zlib
 //! stream (`R_compress1` in R's src/main/serialize.c; `makeLazyLoadDB`). Records that are compressed in another way, which
-//! has to be asked for (`--data-compress=xz`), are not read.
+//! is not the default (`--data-compress=xz`), have another form.
 
 use flate2::{Decompress, FlushDecompress};
 use libdeflater::Decompressor;
@@ -8,7 +8,7 @@ use liblzma::stream::{Action, Filters, LzmaOptions, Status, Stream};
 
 use super::rdx::Compression;
 
-/// A longer record is not read: no function of R's own packages comes near.
+/// A longer record is not read: those of R's own packages are much shorter.
 const MAX_RECORD_BYTES: usize = 64 << 20;
 
 /// The records of a database, each uncompressed. Ends at the first that cannot be read.
@@ -28,17 +28,17 @@ pub fn records(database: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Whether a record holds this string whole: a serialized string has its length in four bytes before it (CHARSXP in R's
+/// The strings of a record that end with `ending`: a serialized string has its length in four bytes before it (CHARSXP in R's
 /// src/main/serialize.c).
 pub fn strings<'a>(record: &'a [u8], ending: &'a [u8]) -> impl Iterator<Item = &'a str> {
     let ends = record.windows(ending.len()).enumerate().filter(move |(_, window)| *window == ending);
     ends.filter_map(move |(start, _)| {
         let end = start + ending.len();
-        // A path is short: each length that the four bytes before could say is tried.
+        // A path is short, so each possible length is tried.
         (ending.len()..=512.min(end.checked_sub(4)?)).find_map(|length| {
             let at = end - length;
-            let says = u32::from_be_bytes(record.get(at.checked_sub(4)?..at)?.try_into().ok()?);
-            (usize::try_from(says) == Ok(length)).then(|| std::str::from_utf8(&record[at..end]).ok()).flatten()
+            let declared = u32::from_be_bytes(record.get(at.checked_sub(4)?..at)?.try_into().ok()?);
+            (usize::try_from(declared) == Ok(length)).then(|| std::str::from_utf8(&record[at..end]).ok()).flatten()
         })
     })
 }
@@ -46,7 +46,7 @@ pub fn strings<'a>(record: &'a [u8], ending: &'a [u8]) -> impl Iterator<Item = &
 /// The content of one record, however it is compressed (`R_decompress1`, `R_decompress3` in R's src/main/connections.c).
 ///
 /// # Errors
-/// When it is damaged, too long, or compressed with bzip2, which packages have to ask for.
+/// When it is damaged, too long, or compressed with bzip2, which is rare.
 pub fn content(record: &[u8], compression: Compression) -> Result<Vec<u8>, String> {
     let damaged = || "a record is damaged".to_owned();
     if compression == Compression::Open {
@@ -55,7 +55,7 @@ pub fn content(record: &[u8], compression: Compression) -> Result<Vec<u8>, Strin
     let (length, rest) = record.split_first_chunk::<4>().ok_or_else(damaged)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok().filter(|length| *length <= MAX_RECORD_BYTES);
     let length = length.ok_or("a record is too long")?;
-    // Since bzip2 and xz came, a letter says what was used: what would not become smaller is stored.
+    // Since R supports bzip2 and xz, a letter is the method; a record that would not become smaller is stored.
     let (kind, body) = match compression {
         Compression::Zlib => (b'1', rest),
         _ => rest.split_first().map(|(kind, body)| (*kind, body)).ok_or_else(damaged)?,
@@ -74,7 +74,7 @@ pub fn content(record: &[u8], compression: Compression) -> Result<Vec<u8>, Strin
     if out.len() == length { Ok(out) } else { Err(damaged()) }
 }
 
-/// A record as `R_compress3` makes one: xz where that is smaller, or else stored.
+/// A record as `R_compress3` creates it: xz if that is smaller, else stored.
 pub fn xz_record(content: &[u8]) -> Option<Vec<u8>> {
     let mut record = u32::try_from(content.len()).ok()?.to_be_bytes().to_vec();
     let packed = xz(content)?;

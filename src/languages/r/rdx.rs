@@ -1,18 +1,18 @@
-//! The index of R's lazy-load databases (`.rdx`): an RDS file that holds, for each variable and each environment, where in
+//! The index of R's lazy-load databases (`.rdx`): an RDS file that contains, for each variable and environment, where in
 //! the `.rdb` its record begins and how long that is, and how records are compressed (`makeLazyLoadDB` in R's
 //! src/library/tools/R/makeLazyLoad.R; the format of RDS: "R Internals", 1.8).
 //!
-//! Only numbers change when a database is written anew, so they are found and replaced where they stand; all the rest of
-//! the file stays as R wrote it.
+//! Only numbers change when a database is rewritten, so they are replaced in place; the rest of the file stays as R wrote
+//! it.
 
 use std::ops::Range;
 
 use libdeflater::Decompressor;
 
-/// An uncompressed index is no longer than this.
+/// The maximum length of an uncompressed index, in bytes.
 const MAX_BYTES: usize = 256 << 20;
 
-/// How deep lists in an index may lie in each other; R's have three levels.
+/// The maximum nesting depth of lists in an index; R's have three levels.
 const MAX_DEPTH: usize = 16;
 
 // Types of RDS items (Rinternals.h; src/main/serialize.c).
@@ -57,23 +57,23 @@ impl Compression {
 #[derive(Debug, Clone)]
 pub struct Index {
     bytes: Vec<u8>,
-    /// Where each pair of offset and length stands.
+    /// The position of each pair of offset and length.
     keys: Vec<usize>,
-    /// Where the item `compressed` stands: its type, its length 1, its value.
+    /// The position of the item `compressed`: its type, its length 1, its value.
     compressed: Range<usize>,
     compression: Compression,
 }
 
 impl Index {
-    /// Reads an index.
+    /// Parses an index.
     ///
     /// # Errors
-    /// Says what is wrong with one that R's own functions did not write.
+    /// When it does not have the form that R's own functions write; the message gives the reason.
     pub fn parse(file: &[u8]) -> Result<Self, String> {
         let bytes = uncompressed(file)?;
         let mut reader = Reader { bytes: &bytes, at: 0 };
         if reader.take(2)? != b"X\n" {
-            return Err("it is no binary RDS file".to_owned());
+            return Err("it is not a binary RDS file".to_owned());
         }
         let version = reader.int()?;
         reader.take(8)?;
@@ -83,33 +83,33 @@ impl Index {
                 let length = reader.length()?;
                 reader.take(length)?;
             }
-            other => return Err(format!("its RDS version {other} is not known")),
+            other => return Err(format!("its RDS version {other} is unknown")),
         }
         let flags = reader.flags()?;
         if flags & 0xff != VECSXP || reader.length()? != 3 {
-            return Err("it is no list of variables, references and compression".to_owned());
+            return Err("it is not a list of variables, references and compression".to_owned());
         }
         let mut keys = Vec::new();
         for _ in 0..2 {
             reader.keys(&mut keys, 0)?;
         }
         let start = reader.at;
-        // FALSE and TRUE where R was installed with code compressed by zlib; 2 and 3 are whole numbers or not, as they
-        // were given (`--data-compress=xz`).
+        // FALSE is uncompressed, TRUE zlib, 2 bzip2 and 3 xz; the last two are integers or doubles, depending on how they
+        // were passed (`--data-compress=xz`).
         let number = match (reader.flags()?, reader.length()?) {
             (LGLSXP | INTSXP, 1) => f64::from(reader.int()?),
-            (REALSXP, 1) => reader.take(8)?.try_into().map(f64::from_be_bytes).map_err(|_| "it is cut short")?,
-            _ => return Err("what it says of compression is no number".to_owned()),
+            (REALSXP, 1) => reader.take(8)?.try_into().map(f64::from_be_bytes).map_err(|_| "it is truncated")?,
+            _ => return Err("its compression is not a number".to_owned()),
         };
         let compressed = start..reader.at;
         let forms = [Compression::Open, Compression::Zlib, Compression::Bzip2, Compression::Xz];
         let compression = forms.into_iter().find(|form| f64::from(form.number()).to_bits() == number.to_bits());
-        let compression = compression.ok_or_else(|| format!("its compression {number} is not known"))?;
+        let compression = compression.ok_or_else(|| format!("its compression {number} is unknown"))?;
         if flags & HAS_ATTR != 0 {
             reader.skip(0)?;
         }
         if reader.at != bytes.len() {
-            return Err("it has more behind its end".to_owned());
+            return Err("it has data after its end".to_owned());
         }
         Ok(Self { bytes, keys, compressed, compression })
     }
@@ -119,22 +119,22 @@ impl Index {
         self.compression
     }
 
-    /// The offset and length, in bytes, of every record that a variable or environment has, in the order of the index.
+    /// The offset and length, in bytes, of each variable's and environment's record, in the order of the index.
     pub fn records(&self) -> Vec<(u32, u32)> {
         self.keys.iter().map(|at| (self.number(*at), self.number(*at + 4))).collect()
     }
 
     /// The index with other offsets and lengths, in the order of [`Index::records`], and another compression. It is not
-    /// compressed itself: R reads it either way, and in a zip it is the smaller for it.
+    /// compressed itself: R reads it either way, and in a zip it is smaller so.
     pub fn with(&self, records: &[(u32, u32)], compression: Compression) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         for (at, (offset, length)) in self.keys.iter().zip(records) {
             bytes[*at..*at + 4].copy_from_slice(&offset.to_be_bytes());
             bytes[*at + 4..*at + 8].copy_from_slice(&length.to_be_bytes());
         }
-        // TRUE and FALSE are logical, 2 and 3 whole numbers.
+        // TRUE and FALSE are logical, 2 and 3 integers.
         let kind = if compression.number() > 1 { INTSXP } else { LGLSXP };
-        // Behind all the keys, so that it may get longer or shorter.
+        // It follows all the keys, so its length may change.
         let item = [kind.to_be_bytes(), 1_u32.to_be_bytes(), compression.number().to_be_bytes()].concat();
         bytes.splice(self.compressed.clone(), item);
         bytes
@@ -167,14 +167,14 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
-        let end = self.at.checked_add(length).ok_or("it is cut short")?;
-        let taken = self.bytes.get(self.at..end).ok_or("it is cut short")?;
+        let end = self.at.checked_add(length).ok_or("it is truncated")?;
+        let taken = self.bytes.get(self.at..end).ok_or("it is truncated")?;
         self.at = end;
         Ok(taken)
     }
 
     fn flags(&mut self) -> Result<u32, String> {
-        let word = self.take(4)?.try_into().map_err(|_| "it is cut short")?;
+        let word = self.take(4)?.try_into().map_err(|_| "it is truncated")?;
         Ok(u32::from_be_bytes(word))
     }
 
@@ -186,18 +186,18 @@ impl<'a> Reader<'a> {
         usize::try_from(self.int()?).map_err(|_| "a length in it is negative".to_owned())
     }
 
-    /// A list of pairs of whole numbers: where each stands. An environment that is locked or has bindings of its own kind
-    /// has lists of such pairs in the list (`eagerKey`, `lazyKeys`).
+    /// The positions of the pairs in a list of pairs of integers. An environment that is locked or has special bindings has
+    /// lists of such pairs in the list (`eagerKey`, `lazyKeys`).
     fn keys(&mut self, keys: &mut Vec<usize>, depth: usize) -> Result<(), String> {
         if depth > MAX_DEPTH {
-            return Err("its lists lie too deep in each other".to_owned());
+            return Err("its lists are nested too deeply".to_owned());
         }
         let flags = self.flags()?;
         match flags & 0xff {
             NILVALUE_SXP => return Ok(()),
             INTSXP if depth > 0 => {
                 if self.length()? != 2 {
-                    return Err("a variable of it has no offset and length".to_owned());
+                    return Err("a variable has no offset and length".to_owned());
                 }
                 keys.push(self.at);
                 self.take(8)?;
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
                     self.keys(keys, depth + 1)?;
                 }
             }
-            _ => return Err("its variables are no lists".to_owned()),
+            _ => return Err("its variables are not lists".to_owned()),
         }
         if flags & HAS_ATTR != 0 {
             self.skip(0)?;
@@ -215,10 +215,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Passes over one item: names are all that an index has besides numbers.
+    /// Skips one item: an index contains only names besides numbers.
     fn skip(&mut self, depth: usize) -> Result<(), String> {
         if depth > MAX_DEPTH {
-            return Err("its lists lie too deep in each other".to_owned());
+            return Err("its lists are nested too deeply".to_owned());
         }
         loop {
             let flags = self.flags()?;
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
                 }
                 LGLSXP | INTSXP => {
                     let length = self.length()?;
-                    self.take(length.checked_mul(4).ok_or("it is cut short")?)?;
+                    self.take(length.checked_mul(4).ok_or("it is truncated")?)?;
                 }
                 STRSXP | VECSXP => {
                     for _ in 0..self.length()? {
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
                     // The rest of the pair list, without going deeper.
                     continue;
                 }
-                other => return Err(format!("it holds an item of type {other}, which no index has")),
+                other => return Err(format!("it contains an item of type {other}, which is not valid in an index")),
             }
             if flags & HAS_ATTR != 0 {
                 self.skip(depth + 1)?;

@@ -1,8 +1,8 @@
-//! Arrange: puts packages into another library than they are installed in, and lets R find it there. The tree that the
-//! other stages see is the one that will be at `/opt`; what is on the disk stays as it is.
+//! Relocation: moves packages to a different library, and makes R search that library. The tree that the other stages see
+//! is the one that will be at `/opt`; the files on disk are not changed.
 //!
-//! R's own library must hold base and what a session attaches; a package elsewhere is found when the library is on
-//! `.libPaths()`. `etc/Renviron` names libraries in R_LIBS_USER (R's help page "libPaths", "Startup").
+//! R's own library must contain base and what a session attaches; a package elsewhere is found if its library is on
+//! `.libPaths()`. `etc/Renviron` sets R_LIBS_USER to libraries (R's help pages "libPaths", "Startup").
 
 use super::needs::NEEDS;
 use crate::base::error::{Error, Result};
@@ -11,10 +11,10 @@ use crate::base::path::TreePath;
 use crate::languages::Arrangement;
 use crate::tree::{EntryId, Place, Tree};
 
-/// Arranges a tree. Gives remarks about what was moved and changed, and warnings about what could not be.
+/// Relocates packages of a tree. Returns notes about what was moved and changed, and warnings about what could not be.
 ///
 /// # Errors
-/// When a package is to move that is one of R's base packages or not in the tree, or to a place that is taken.
+/// When a package to move is one of R's base packages or is not in the tree, or when its destination exists.
 pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut libraries = arrangement.libraries.clone();
@@ -23,10 +23,8 @@ pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<
         for package in &relocation.packages {
             if NEEDS.standard.base.contains(package) {
                 return Err(Error::Usage {
-                    message: format!(
-                        "relocate: {package} is a base package, and R finds those in its own library only"
-                    ),
-                    help: "take it out of the list".to_owned(),
+                    message: format!("relocate: {package} is a base package, which R finds only in its own library"),
+                    help: "remove it from the list".to_owned(),
                 });
             }
             moved.extend(relocate(tree, package, &relocation.to)?.map(|from| (package, from)));
@@ -35,8 +33,8 @@ pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<
             findings.push(Finding::info(
                 Code::Relocated,
                 Subject::package(package),
-                format!("is packed into {}; in the tree it is in {from}", relocation.to),
-                "nothing to do; layerfit.toml says so",
+                format!("is packed into {}, but installed in {from}", relocation.to),
+                "nothing to do: layerfit.toml requests this",
             ));
         }
         libraries.push(relocation.to.clone());
@@ -53,11 +51,11 @@ pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<
     Ok(findings)
 }
 
-/// Moves a package; gives the library it came from, or nothing when it is where it should be.
+/// Moves a package; returns the library that it was in, or `None` when it is already at its destination.
 fn relocate(tree: &mut Tree, package: &str, to: &TreePath) -> Result<Option<TreePath>> {
     let wrong = |message: String, help: &str| Error::Usage { message, help: help.to_owned() };
     let Some(target) = to.join(package) else {
-        return Err(wrong(format!("relocate: {package} is no name of a package"), "take it out of the list"));
+        return Err(wrong(format!("relocate: {package} is not a package name"), "remove it from the list"));
     };
     let descriptions = tree.entries().iter().filter(|entry| entry.path.name() == b"DESCRIPTION");
     let directories = descriptions.filter_map(|entry| entry.path.parent());
@@ -72,20 +70,23 @@ fn relocate(tree: &mut Tree, package: &str, to: &TreePath) -> Result<Option<Tree
             tree.move_directory(one, &target);
             Ok(one.parent())
         }
-        [_] => Err(wrong(format!("relocate: {target} is there already"), "remove it from the tree, or move elsewhere")),
+        [_] => Err(wrong(
+            format!("relocate: {target} already exists"),
+            "remove it from the tree, or choose another library",
+        )),
         [] => Err(wrong(
             format!("relocate: the package {package} is not in the tree"),
-            "correct its name, or take it out of the list",
+            "fix its name, or remove it from the list",
         )),
         several => {
             let places: Vec<String> = several.iter().map(ToString::to_string).collect();
-            let message = format!("relocate: {package} is there {} times: {}", several.len(), places.join(" and "));
-            Err(wrong(message, "remove all copies but one"))
+            let message = format!("relocate: {package} is installed {} times: {}", several.len(), places.join(" and "));
+            Err(wrong(message, "remove all but one copy"))
         }
     }
 }
 
-/// R's homes: the directories whose library holds base.
+/// R's homes: the directories whose library contains base.
 fn homes(tree: &Tree) -> Vec<TreePath> {
     let base = tree.entries().iter().filter_map(|entry| {
         let home = entry.path.as_bytes().strip_suffix(b"library/base/DESCRIPTION")?;
@@ -94,7 +95,7 @@ fn homes(tree: &Tree) -> Vec<TreePath> {
     base.collect()
 }
 
-/// Lets R_LIBS_USER in `etc/Renviron` name these libraries, those that R would not look in already.
+/// Sets R_LIBS_USER in `etc/Renviron` to those of these libraries that R does not already search.
 fn name_libraries(tree: &mut Tree, home: &TreePath, libraries: &[TreePath]) -> Result<Option<Finding>> {
     let own = home.join("library");
     let wanted: Vec<String> =
@@ -108,7 +109,7 @@ fn name_libraries(tree: &mut Tree, home: &TreePath, libraries: &[TreePath]) -> R
         return Ok(Some(Finding::warning(
             Code::RenvironChanged,
             &path,
-            format!("is no file of the tree, so R will not look in {}", wanted.join(" and ")),
+            format!("is not a file in the tree, so R will not search {}", wanted.join(" and ")),
             format!("set R_LIBS={} for the function", wanted.join(":")),
         )));
     };
@@ -119,12 +120,12 @@ fn name_libraries(tree: &mut Tree, home: &TreePath, libraries: &[TreePath]) -> R
         Code::RenvironChanged,
         tree.path(file),
         format!("is packed with R_LIBS_USER set to {}", wanted.join(":")),
-        "nothing to do; layerfit.toml says so",
+        "nothing to do: layerfit.toml requests this",
     )))
 }
 
-/// An Renviron whose R_LIBS_USER is these libraries, unless the environment says otherwise; `None` when it says so already.
-/// The file's own lines of that variable become comments, as the last one would win.
+/// An Renviron that sets R_LIBS_USER to these libraries unless the environment sets it; `None` when it already does. The
+/// file's own lines for that variable become comments, as the last one would win.
 fn with_libraries(text: &[u8], libraries: &[String]) -> Option<Vec<u8>> {
     let line = format!("R_LIBS_USER=${{R_LIBS_USER-'{}'}}", libraries.join(":"));
     let sets = |text: &[u8]| text.trim_ascii_start().starts_with(b"R_LIBS_USER=");

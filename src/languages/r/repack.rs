@@ -1,17 +1,17 @@
-//! Repack: R's lazy-load databases with their records open, so that the zip's deflate sees a whole database and not many
-//! small chunks that are compressed already. R reads them as they are (`compressed = FALSE` in the index;
-//! `do_lazyLoadDBfetch` in R's src/main/serialize.c). That costs unzipped bytes and saves zipped ones; records that are
-//! compressed by xz cost time at run time and save both.
+//! Repack: rewrites R's lazy-load databases with uncompressed records, so that the zip's deflate sees a whole database
+//! instead of many small compressed chunks. R can read them (`compressed = FALSE` in the index; `do_lazyLoadDBfetch` in
+//! R's src/main/serialize.c). That costs unzipped bytes and saves zipped ones; records that are compressed with xz save
+//! both, but cost time at run time.
 
 use std::collections::BTreeMap;
 
 use crate::languages::r::rdb;
 use crate::languages::r::rdx::{Compression, Index};
 
-/// No database of R's, open, comes near; a larger one is left as it is.
+/// The maximum length of a rewritten database, in bytes; a larger one is left unchanged. R's own are much smaller.
 const MAX_DATABASE_BYTES: u64 = 256 << 20;
 
-/// A database and its index, in another form.
+/// A rewritten database and its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repacked {
     /// The `.rdb`.
@@ -20,23 +20,23 @@ pub struct Repacked {
     pub index: Vec<u8>,
 }
 
-/// Writes a database anew with records in the form `to` (open or xz); `None` when they are in it already.
+/// Rewrites a database with records in the form `to` (uncompressed or xz); `None` when they already have it.
 ///
 /// # Errors
-/// Says what is wrong with a database that cannot be read; it is best left as it is.
+/// When the database cannot be read; the message gives the reason, and the database should be left unchanged.
 pub fn repack(database: &[u8], index: &[u8], to: Compression) -> Result<Option<Repacked>, String> {
     let index = Index::parse(index)?;
     if index.compression() == to {
         return Ok(None);
     }
     let records = index.records();
-    // Records are written in the order they have in the file; several variables can share one.
+    // Records are written in their order in the file; several variables can share one.
     let mut moved: BTreeMap<(u32, u32), (u32, u32)> = records.iter().map(|record| (*record, (0, 0))).collect();
     let mut out = Vec::with_capacity(database.len() * 3);
     for ((offset, length), new) in &mut moved {
-        let start = usize::try_from(*offset).map_err(|_| "a record begins nowhere")?;
+        let start = usize::try_from(*offset).map_err(|_| "a record has an invalid offset")?;
         let end = start.checked_add(usize::try_from(*length).unwrap_or(usize::MAX));
-        let record = end.and_then(|end| database.get(start..end)).ok_or("a record lies outside of the database")?;
+        let record = end.and_then(|end| database.get(start..end)).ok_or("a record is outside the database")?;
         let content = rdb::content(record, index.compression())?;
         let record = match to {
             Compression::Xz => rdb::xz_record(&content).ok_or("a record cannot be compressed")?,

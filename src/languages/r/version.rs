@@ -24,7 +24,7 @@ impl Version {
 impl FromStr for Version {
     type Err = String;
 
-    /// Takes numbers separated by single '.' or '-'.
+    /// Parses numbers separated by single '.' or '-'.
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let numbers = text
@@ -62,7 +62,7 @@ impl Ord for Version {
     }
 }
 
-/// How a constraint compares.
+/// The operator of a constraint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// `>=`
@@ -79,17 +79,17 @@ pub enum Operator {
     NotEqual,
 }
 
-/// What a DESCRIPTION asks of a version: `>= 3.0.0`.
+/// A constraint on a version: `>= 3.0.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {
-    /// How to compare.
+    /// The operator.
     pub operator: Operator,
-    /// With what.
+    /// The version to compare with.
     pub version: Version,
 }
 
 impl Constraint {
-    /// Whether `version` is good enough.
+    /// Whether `version` satisfies the constraint.
     pub fn allows(&self, version: &Version) -> bool {
         let order = version.cmp(&self.version);
         match self.operator {
@@ -103,7 +103,7 @@ impl Constraint {
     }
 }
 
-/// Whether a version satisfies a constraint, both as written; one that is not of R's form satisfies nothing.
+/// Whether a version satisfies a constraint, both as text; an invalid version satisfies nothing.
 pub(super) fn satisfies(version: &str, constraint: &str) -> bool {
     let parsed = version.parse::<Version>().ok().zip(constraint.parse::<Constraint>().ok());
     parsed.is_some_and(|(version, constraint)| constraint.allows(&version))
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn versions_compare_as_r_compares_them() {
-        // Each pair was put to R 4.2.2: package_version(a) < package_version(b) is TRUE.
+        // Each pair was checked with R 4.2.2: package_version(a) < package_version(b) is TRUE.
         for (a, b) in
             [("1.9", "1.10"), ("1.0", "1.0.0"), ("1.5-3", "1.5.4"), ("0.99.9000", "1.0"), ("7.3-58.2", "7.3-58.10")]
         {

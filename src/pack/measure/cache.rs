@@ -1,6 +1,5 @@
-//! The cache: compressed bytes by the hash of what was compressed and how, so that what did not change since the last run is
-//! not compressed again. It is only ever a shortcut: an entry that is damaged, or cannot be read or written, is as good as
-//! none.
+//! The cache: compressed bytes by the hash of the content and the level, so that unchanged content is not compressed again in
+//! later runs. It only saves time: an entry that is damaged, or cannot be read or written, is treated as missing.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,18 +9,18 @@ use std::time::SystemTime;
 
 use super::measured::Method;
 
-/// Shorter content is compressed faster than a file is opened.
-pub(super) const LEAST_BYTES: u64 = 16 << 10;
+/// Compressing shorter content is faster than opening a file.
+pub(super) const MIN_BYTES: u64 = 16 << 10;
 
-/// When the cache has grown over this many bytes, the entries that were used least recently go until it is under 3/4 of it.
+/// When the cache is larger than this many bytes, the least recently used entries are removed until 3/4 of it are left.
 const MOST_BYTES: u64 = 2 << 30;
 
 const MAGIC: &[u8; 4] = b"LFC1";
-/// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the hash of all that.
+/// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the hash of all of these.
 const FACTS: usize = 4 + 1 + 4 + 8 + 8 + 32;
 const HEADER: usize = FACTS + 32;
 
-/// What an entry says of its payload.
+/// What an entry records of its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) method: Method,
@@ -30,30 +29,30 @@ pub(super) struct Facts {
     pub(super) compressed: u64,
 }
 
-/// The hash of a content, and how it was compressed.
+/// The hash of a content, and the level it was compressed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) content: [u8; 32],
     pub(super) level: i32,
 }
 
-/// A directory of compressed contents. Any number of runs can share it: entries appear whole, by renaming.
+/// A directory of compressed contents. Several runs can share it, because entries are renamed into place when complete.
 pub struct Cache {
     directory: PathBuf,
     grew: AtomicBool,
 }
 
 impl Cache {
-    /// The cache in the user's cache directory (XDG Base Directory Specification); `None` where there is none to write to.
+    /// The cache in the user's cache directory (XDG Base Directory Specification); `None` if it cannot be written.
     pub fn of_the_user() -> Option<Self> {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
         Self::at(&base.join("layerfit"))
     }
 
-    /// The cache in this directory, which is made when it is not there; `None` when that cannot be.
+    /// The cache in this directory, which is created if necessary; `None` if it cannot be created.
     pub fn at(directory: &Path) -> Option<Self> {
-        // Another version may compress otherwise, and the same input is to give the same bytes.
+        // Another version can compress differently, and output must depend on this version and the input alone.
         let directory = directory.join(env!("CARGO_PKG_VERSION"));
         fs::create_dir_all(&directory).ok()?;
         Some(Self { directory, grew: AtomicBool::new(false) })
@@ -64,7 +63,7 @@ impl Cache {
         self.directory.join(&name[..2]).join(format!("{}-{}", &name[2..], key.level))
     }
 
-    /// What is known of a content of `bytes` bytes; with `payload`, the compressed bytes too.
+    /// The entry of a content of `bytes` bytes; with `payload`, its compressed bytes too.
     pub(super) fn get(&self, key: Key, bytes: u64, payload: Option<&mut Vec<u8>>) -> Option<Facts> {
         let mut file = File::open(self.path(key)).ok()?;
         let mut header = [0; HEADER];
@@ -93,7 +92,7 @@ impl Cache {
         Some(found)
     }
 
-    /// Remembers a content's compressed bytes. When that fails, nothing is remembered.
+    /// Stores a content's compressed bytes; if that fails, there is no entry.
     pub(super) fn put(&self, key: Key, facts: Facts, payload: &[u8]) {
         let mut entry = MAGIC.to_vec();
         entry.push(if facts.method == Method::Deflated { 8 } else { 0 });
@@ -118,14 +117,14 @@ impl Cache {
         }
     }
 
-    /// Says that an entry was of use, so that it stays.
+    /// Marks an entry as used now, so that it is not removed soon.
     pub(super) fn used(&self, key: Key) {
         if let Ok(file) = File::open(self.path(key)) {
             let _ = file.set_modified(SystemTime::now());
         }
     }
 
-    /// Keeps the cache under its size, and sweeps what killed runs left. Called at the end of a run.
+    /// Limits the cache to its size, and removes what killed runs left. Called at the end of a run.
     pub(super) fn trim(&self) {
         if self.grew.load(Ordering::Relaxed) {
             self.trim_to(MOST_BYTES);

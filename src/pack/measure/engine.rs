@@ -1,18 +1,19 @@
-//! The engine: one content in, its compressed bytes in the spool. Identical contents are compressed once, what the cache has
-//! is not compressed at all, and what deflate does not make smaller is stored.
+//! The engine compresses contents into the spool. Identical contents are compressed once, those in the cache not at all, and
+//! those that deflate does not make smaller are stored.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::cache::{Cache, Facts, Key, LEAST_BYTES};
+use super::cache::{Cache, Facts, Key, MIN_BYTES};
 use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
 use super::spool::Spool;
 use crate::base::error::Result;
 
-/// How many bytes of file content may be in memory at once, whatever the number of cores. One larger file passes alone.
+/// How many bytes of file content can be in memory at once, regardless of the number of cores; a larger file is read when no
+/// other is in memory.
 const BYTES_IN_FLIGHT: u64 = 64 << 20;
 
 /// Compresses contents.
@@ -20,17 +21,16 @@ pub(super) struct Engine {
     spool: Spool,
     permits: Permits,
     cache: Option<Cache>,
-    /// What was measured in this run. A shorter content than that which the cache takes is not looked for: two of them cost
-    /// nothing.
+    /// The measurements of this run, without contents that are too short for the cache: compressing those twice is cheap.
     seen: Mutex<HashMap<Key, Measured>>,
 }
 
-/// What is wanted of a content.
+/// What is needed of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     /// Its compressed bytes, to be packed.
     Bytes,
-    /// Only how many there are.
+    /// Only their number.
     Length,
 }
 
@@ -43,12 +43,12 @@ impl Engine {
         &self.spool
     }
 
-    /// Waits until so many bytes of content may be in memory.
+    /// Waits until this many more bytes of content can be in memory.
     pub(super) fn acquire(&self, bytes: u64) -> Permit<'_> {
         self.permits.acquire(bytes)
     }
 
-    /// The end of a run.
+    /// Trims the cache at the end of a run.
     pub(super) fn finish(&self) {
         if let Some(cache) = &self.cache {
             cache.trim();
@@ -57,7 +57,7 @@ impl Engine {
 
     /// Measures a content at libdeflate's `level`.
     pub(super) fn measure(&self, content: &[u8], level: i32, want: Want) -> Result<Measured> {
-        if (content.len() as u64) < LEAST_BYTES {
+        if (content.len() as u64) < MIN_BYTES {
             let (facts, payload) = compress(content, level);
             return self.keep(facts, &payload, want);
         }

@@ -1,4 +1,4 @@
-//! What a file is in a zip: its method, lengths and CRC-32, and what headers add to them.
+//! A file as a zip entry: its method, lengths and CRC-32, and the bytes of its headers.
 
 use crate::base::path::TreePath;
 use crate::pack::rewrite::Form;
@@ -6,12 +6,12 @@ use crate::pack::rewrite::Form;
 /// How hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
-    /// For a quick look.
+    /// Fastest.
     Fast,
-    /// As small as `zip -9` makes it, in a tenth of its time; harder where that saves a layer.
+    /// As small as `zip -9` in a tenth of its time; harder where that saves a layer.
     #[default]
     Default,
-    /// As small as it gets.
+    /// Smallest, and slowest.
     Max,
 }
 
@@ -30,13 +30,13 @@ impl Level {
 /// How an entry's bytes are stored in a zip (APPNOTE.TXT 4.4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// As they are (0): deflate would not make them fewer.
+    /// Uncompressed (0): deflate would not make them smaller.
     Stored,
     /// Deflated (8).
     Deflated,
 }
 
-/// What a zip entry will hold.
+/// The content of a zip entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {
     /// The content's length in bytes.
@@ -58,23 +58,23 @@ impl Measured {
     }
 }
 
-/// What is packed in another form than it has in the tree, and what that form would have been.
+/// How a file is packed that has another form in the tree, and its size in that form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
     /// The form.
     pub form: Form,
     /// The length in the tree, in bytes.
     pub bytes: u64,
-    /// What it would be in a zip, in bytes, without headers.
+    /// What that length would be in a zip, in bytes, without headers.
     pub compressed: u64,
 }
 
-/// What compressing harder came to.
+/// What compressing harder saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recompressed {
     /// How many files.
     pub files: usize,
-    /// How many bytes fewer they have in the zips.
+    /// How many bytes smaller they are in zips.
     pub saved: u64,
 }
 

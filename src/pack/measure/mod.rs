@@ -27,15 +27,15 @@ use engine::{Engine, Want};
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
 pub use spool::Spool;
 
-/// libdeflate's level for open databases, at the least. They are opened to be small: on an R tree 8 makes them 7 % smaller
-/// than 6 and 9 one percent more, where other files lose half a percent.
+/// The lowest of libdeflate's levels for open databases. On an R tree, level 8 makes them 7 % smaller than level 6, and level
+/// 9 one percent smaller still; other files only gain half a percent.
 const OPEN_LEVEL: i32 = 8;
 
 /// An R database and its index, and the forms they can be packed in.
 struct Database {
     rdb: EntryId,
     rdx: EntryId,
-    /// The first is the one in the tree.
+    /// The first is that of the tree.
     forms: Vec<(Form, [Measured; 2])>,
     chosen: usize,
 }
@@ -58,13 +58,13 @@ pub struct Measurements {
     recompressed: Option<Recompressed>,
 }
 
-/// One thing to compress.
+/// A file, or a database with its index, to measure.
 enum Job {
     File(EntryId),
     Database { database: EntryId, index: EntryId },
 }
 
-/// What came of one.
+/// The result of a job.
 enum Done {
     File(EntryId, Measured, Option<Rewritten>, Option<Finding>),
     Database(Database, Option<Finding>),
@@ -72,25 +72,25 @@ enum Done {
 
 /// How to measure.
 pub struct Options<'a> {
-    /// Files longer than this many bytes fit no layer and are left out.
+    /// Files longer than this many bytes fit into no layer and are not measured.
     pub longest: u64,
-    /// How many bytes the layers may have unzipped: what decides which form databases get.
+    /// How many bytes the layers can have unzipped, which limits the forms of databases.
     pub unzipped: u64,
     /// How hard to compress.
     pub level: Level,
     /// What is packed in another form.
     pub transforms: &'a Transforms,
-    /// What was compressed before.
+    /// The compression cache, if any.
     pub cache: Option<Cache>,
-    /// Files to be looked at at all; every one when not said.
+    /// The files to measure; `None` for all.
     pub only: Option<&'a (dyn Fn(EntryId) -> bool + Sync)>,
 }
 
 impl Measurements {
-    /// Reads, transforms and deflates every regular file and link of the tree, on all cores of the current rayon pool. Of
-    /// what `kept` does not hold for, only the lengths are kept, of the form it has in the tree.
+    /// Reads, transforms and deflates every regular file and link of the tree, on all cores of the current rayon pool. Files
+    /// that do not satisfy `kept` are not transformed, and only their lengths are stored.
     ///
-    /// Gives the measurements, and findings about files that could not be transformed.
+    /// Returns the measurements, and findings about files that could not be transformed.
     ///
     /// # Errors
     /// When a file cannot be read or has changed since the scan, or the temporary file cannot be written.
@@ -108,11 +108,11 @@ impl Measurements {
         let work = Work { tree, engine: &engine, level, transforms };
         let done = jobs
             .into_par_iter()
-            // One at a time: splitting by halves would undo the order.
+            // Short blocks in order: splitting by halves would start with the smallest files as well.
             .by_uniform_blocks(64)
             .map(|job| {
                 let bytes = job.bytes(tree);
-                let _held = engine.acquire(bytes);
+                let _permit = engine.acquire(bytes);
                 let done = match job {
                     Job::File(id) => work.file(id, kept(id))?,
                     Job::Database { database, index } => work.database(database, index)?,
@@ -138,7 +138,7 @@ impl Measurements {
             }
         }
         let others: u64 = files.iter().filter(|(id, _)| kept(**id)).map(|(_, measured)| measured.bytes).sum();
-        work.choose(&mut databases, options.unzipped.saturating_sub(others))?;
+        work.choose_forms(&mut databases, options.unzipped.saturating_sub(others))?;
         for database in databases {
             let (form, measured) = database.forms[database.chosen].clone();
             for ((id, new), old) in [database.rdb, database.rdx].into_iter().zip(measured).zip(&database.forms[0].1) {
@@ -153,7 +153,7 @@ impl Measurements {
         Ok((Self { files, rewritten, engine, recompressed: None }, findings))
     }
 
-    /// What a file or link measures; `None` for a directory or a file too large for any layer.
+    /// The measurements of a file or link; `None` for a directory or a file too large for any layer.
     pub fn get(&self, id: EntryId) -> Option<&Measured> {
         self.files.get(&id)
     }
@@ -176,14 +176,14 @@ impl Measurements {
 }
 
 impl Job {
-    /// The file that it is about: of a database and its index, the database.
+    /// The file; for a database with its index, the database.
     fn entry(&self) -> EntryId {
         match self {
             Job::File(id) | Job::Database { database: id, .. } => *id,
         }
     }
 
-    /// How many bytes of content it has in memory, at the least.
+    /// How many bytes of content it needs in memory at least.
     fn bytes(&self, tree: &Tree) -> u64 {
         match self {
             Job::File(id) => tree.entry(*id).bytes(),
@@ -192,7 +192,7 @@ impl Job {
     }
 }
 
-/// Everything to compress, the largest first, so that no core is left with a large file when the others are done.
+/// All jobs, the largest first, so that no core is still busy with a large file when the others are done.
 fn jobs(tree: &Tree, kept: &impl Fn(EntryId) -> bool, longest: u64, repack: bool) -> Vec<Job> {
     let wanted = |id: EntryId| !tree.entry(id).is_directory() && tree.entry(id).bytes() <= longest;
     let mut indexes: BTreeMap<EntryId, EntryId> = BTreeMap::new();
@@ -251,8 +251,8 @@ impl Work<'_> {
                 let finding = Finding::info(
                     Code::NotStripped,
                     &entry.path,
-                    format!("is packed as it is, with its debug data: {why}"),
-                    "strip it where it is built, before anything else changes it",
+                    format!("is packed with its debug data: {why}"),
+                    "strip it when it is built, before other tools change it",
                 );
                 Ok(Done::File(id, self.measure(&content, want)?, None, Some(finding)))
             }
@@ -277,7 +277,7 @@ impl Work<'_> {
                 finding = Some(Finding::info(
                     Code::NotRepacked,
                     self.tree.path(database),
-                    format!("is packed as it is: {why}"),
+                    format!("is packed unchanged: {why}"),
                     "install the package again if R cannot read it either",
                 ));
             }
@@ -285,9 +285,11 @@ impl Work<'_> {
         Ok(Done::Database(Database { rdb: database, rdx: index, forms, chosen: 0 }, finding))
     }
 
-    /// Gives each database the form that makes the zips smallest; when that is more than `room` bytes unzipped, those go to
-    /// another form that cost the least zipped bytes for each unzipped byte saved.
-    fn choose(&self, databases: &mut [Database], room: u64) -> Result<()> {
+    /// Chooses the form of each database: the smallest zipped, within `room` bytes unzipped for all.
+    ///
+    /// That is a multiple-choice knapsack. It is solved greedily by marginal price: while the forms exceed the room, the
+    /// change of form that costs the fewest zipped bytes for each unzipped byte saved is made.
+    fn choose_forms(&self, databases: &mut [Database], room: u64) -> Result<()> {
         for database in &mut *databases {
             let forms = 0..database.forms.len();
             database.chosen = forms.min_by_key(|form| database.zipped(*form)).unwrap_or(0);
@@ -296,7 +298,7 @@ impl Work<'_> {
         if total(databases) <= room {
             return Ok(());
         }
-        // Only now are the xz forms worth their time.
+        // The xz forms are slow to make, and only needed now.
         databases.par_iter_mut().try_for_each(|database| -> Result<()> {
             let (content, map) = (self.tree.read(database.rdb)?, self.tree.read(database.rdx)?);
             if let Ok(Some(xz)) = repack(&content, &map, Compression::Xz) {
@@ -312,7 +314,7 @@ impl Work<'_> {
                     let saved = database.unzipped(database.chosen).saturating_sub(database.unzipped(form));
                     let cost = database.zipped(form).saturating_sub(database.zipped(database.chosen));
                     if saved > 0 {
-                        // Zipped bytes for a million unzipped ones.
+                        // Zipped bytes for each million of unzipped bytes.
                         let price = u128::from(cost) * 1_000_000 / u128::from(saved);
                         best = best.min(Some((price, position, form))).or(Some((price, position, form)));
                     }

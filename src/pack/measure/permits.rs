@@ -2,14 +2,14 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Bounds the bytes that are in memory between all cores.
+/// Bounds the bytes that are in memory on all cores together.
 pub(super) struct Permits {
     limit: u64,
-    inside: Mutex<u64>,
-    left: Condvar,
+    used: Mutex<u64>,
+    released: Condvar,
 }
 
-/// Bytes that are permitted until this is dropped.
+/// A permit for bytes, returned when it is dropped.
 pub(super) struct Permit<'a> {
     permits: &'a Permits,
     bytes: u64,
@@ -17,24 +17,24 @@ pub(super) struct Permit<'a> {
 
 impl Permits {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, inside: Mutex::new(0), left: Condvar::new() }
+        Self { limit, used: Mutex::new(0), released: Condvar::new() }
     }
 
-    /// Waits until `bytes` fit. More than the limit pass when nothing else is inside.
+    /// Waits until `bytes` fit within the limit. A request over the limit is granted when no other permit is held.
     pub(super) fn acquire(&self, bytes: u64) -> Permit<'_> {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        while *inside > 0 && *inside + bytes > self.limit {
-            inside = self.left.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        while *used > 0 && *used + bytes > self.limit {
+            used = self.released.wait(used).unwrap_or_else(PoisonError::into_inner);
         }
-        *inside += bytes;
+        *used += bytes;
         Permit { permits: self, bytes }
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.permits.inside.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
-        self.permits.left.notify_all();
+        *self.permits.used.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        self.permits.released.notify_all();
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_over_the_limit_passes_alone_and_the_others_wait() {
+    fn a_request_over_the_limit_is_granted_alone_and_others_wait() {
         let permits = Permits::new(10);
         let large = permits.acquire(50);
         std::thread::scope(|scope| {
@@ -52,6 +52,6 @@ mod tests {
             assert!(!small.is_finished());
             drop(large);
         });
-        assert_eq!(*permits.inside.lock().expect("not poisoned"), 0);
+        assert_eq!(*permits.used.lock().expect("not poisoned"), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The spool: compressed bytes wait in a temporary file. It has no name, so nothing is left of it however the process ends.
+//! The spool: compressed bytes in a temporary file without a name, so that nothing is left of it however the process ends.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -16,13 +16,13 @@ impl Spool {
     /// An empty spool in the system's temporary directory (TMPDIR).
     ///
     /// # Errors
-    /// When no temporary file can be made.
+    /// When the temporary file cannot be created.
     pub fn new() -> Result<Self> {
         let file = tempfile::tempfile().map_err(Error::io("make a temporary file in", std::env::temp_dir()))?;
         Ok(Self { file, end: AtomicU64::new(0) })
     }
 
-    /// Appends bytes and gives their offset. Many threads may append at once.
+    /// Appends bytes and returns their offset. Several threads can append at once.
     ///
     /// # Errors
     /// When the temporary directory is full.

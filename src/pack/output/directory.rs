@@ -1,5 +1,5 @@
-//! The output directory: the old one stays whole until a new one, written and synced beside it, takes its place in one
-//! step. Files that layerfit did not write move along; they are never removed.
+//! The output directory: the old one stays complete until a new one, written and synced beside it, replaces it in one step.
+//! Files that layerfit did not write are moved to the new one, never removed.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -22,38 +22,38 @@ pub struct Output {
     staging: PathBuf,
     /// Removes the staging directory when a signal ends the process.
     half_written: HalfWritten,
-    /// Held while this process writes: another layerfit sees that the staging directory is in use, and one that comes after
-    /// a killed run sees that it is not.
+    /// Held while this process writes: so another layerfit can tell a staging directory in use from one that a killed run
+    /// left.
     _lock: File,
     committed: bool,
 }
 
 impl Output {
-    /// Begins to write what will be the directory `target`. What a killed run left beside it is cleared away.
+    /// Starts a new version of the directory `target`. What a killed run left beside it is removed.
     ///
     /// # Errors
-    /// When another layerfit writes there, `target` is no directory, or the place cannot be written.
+    /// When another layerfit writes there, `target` is not a directory, or its parent cannot be written.
     pub fn begin(target: &Path) -> Result<Self> {
         let absolute = std::path::absolute(target).map_err(Error::io("find", target))?;
         let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
             return Err(Error::Usage {
                 message: format!("-o {}: cannot be replaced", target.display()),
-                help: "give a directory that layerfit may make, such as -o layers".to_owned(),
+                help: "give a directory that layerfit can create, such as -o layers".to_owned(),
             });
         };
-        fs::create_dir_all(parent).map_err(Error::io("make", parent))?;
+        fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         let beside = |what: &str| parent.join(format!(".{}.layerfit-{what}", name.to_string_lossy()));
         if fs::symlink_metadata(&absolute).is_ok_and(|m| !m.is_dir()) {
             return Err(Error::Usage {
-                message: format!("-o {}: there is something that is not a directory", target.display()),
-                help: "give a directory; a link to one has to be named by what it points to".to_owned(),
+                message: format!("-o {}: exists and is not a directory", target.display()),
+                help: "give a directory; instead of a link to one, give its target".to_owned(),
             });
         }
         let staging = beside("new");
         let (half_written, lock) = HalfWritten::make(|| {
-            fs::create_dir_all(&staging).map_err(Error::io("make", &staging))?;
+            fs::create_dir_all(&staging).map_err(Error::io("create", &staging))?;
             let lock = File::open(&staging).map_err(Error::io("open", &staging))?;
-            // What another run writes to is not this one's to remove.
+            // A directory that another run is writing must not be removed.
             match lock.try_lock() {
                 Ok(()) => Ok((staging.clone(), lock)),
                 Err(_) => Err(Error::OutputBusy(target.to_owned())),
@@ -61,7 +61,7 @@ impl Output {
         })?;
         let output = Self { target: absolute.clone(), staging, half_written, _lock: lock, committed: false };
         let old = beside("old");
-        // A file system without exchange: a run that was killed between its two renames left the old directory here.
+        // Without an atomic exchange, a run that was killed between its two renames left the old directory under this name.
         if old.is_dir() && !absolute.exists() {
             fs::rename(&old, &absolute).map_err(Error::io("restore", &absolute))?;
         }
@@ -69,7 +69,7 @@ impl Output {
         Ok(output)
     }
 
-    /// Where to write a file of this name.
+    /// The path at which to write a file of this name.
     pub fn path(&self, name: &str) -> PathBuf {
         self.staging.join(name)
     }
@@ -84,11 +84,11 @@ impl Output {
         file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::io("write", &path))
     }
 
-    /// Puts the new directory in the place of the old one.
+    /// Replaces the old directory by the new one.
     ///
     /// # Errors
     /// When the old directory has a file that layerfit did not write under a name that a new one needs, or the system
-    /// refuses. The old directory is then as it was.
+    /// refuses. The old directory is then unchanged.
     pub fn commit(mut self) -> Result<()> {
         let foreign = foreign_files(&self.target)?;
         for name in &foreign {
@@ -102,7 +102,7 @@ impl Output {
         }
         sync(&self.staging)?;
         let parent = self.target.parent().unwrap_or(&self.target).to_owned();
-        // Whoever removes the staging directory for a signal must not meet the new one under its name.
+        // The signal handler removes the staging directory, so it must not run while that name is exchanged.
         self.half_written.undisturbed(|| self.swap())?;
         sync(&parent)?;
         self.committed = true;
@@ -112,11 +112,11 @@ impl Output {
         Ok(())
     }
 
-    /// Gives the new directory the old one's name, and the old one, if there was one, the new one's or none.
+    /// Exchanges the names of the new and the old directory, or renames the new one if there is no old one.
     fn swap(&self) -> Result<()> {
         if self.target.exists() {
             match renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE) {
-                // The staging name now holds the old directory, and dropping clears it away.
+                // The staging name is now that of the old directory, which `commit` removes.
                 Ok(()) => {}
                 Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
                     let old = PathBuf::from(self.staging.to_string_lossy().replace(".layerfit-new", ".layerfit-old"));
@@ -136,14 +136,14 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if !self.committed {
-            // Nothing more can be done about a failure here; the next run clears it away.
+            // A failure cannot be handled here; the next run removes the directory.
             let _ = fs::remove_dir_all(&self.staging);
         }
     }
 }
 
 /// Names in an output directory that layerfit did not write: everything but reports, the manifest, and the zips it lists,
-/// as long as they are still the ones it lists.
+/// as long as their content is unchanged.
 fn foreign_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let listing = match fs::read_dir(directory) {
         Ok(listing) => listing,
@@ -170,12 +170,12 @@ fn foreign_files(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(foreign)
 }
 
-/// Gives a file or directory a second name, so that it is in the old directory and the new one; copies where that fails.
+/// Hard-links a file, or each file of a directory, so that it is in the old and the new directory; copies where that fails.
 fn link_over(from: &Path, to: &Path) -> Result<()> {
     let metadata = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
     if metadata.is_dir() {
-        fs::create_dir(to).map_err(Error::io("make", to))?;
-        fs::set_permissions(to, metadata.permissions()).map_err(Error::io("make", to))?;
+        fs::create_dir(to).map_err(Error::io("create", to))?;
+        fs::set_permissions(to, metadata.permissions()).map_err(Error::io("create", to))?;
         for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
             let name = entry.map_err(Error::io("list", from))?.file_name();
             link_over(&from.join(&name), &to.join(&name))?;

@@ -1,4 +1,4 @@
-//! The manifest: what is in each zip, for machines. The report's JSON, with the entries of every layer.
+//! The manifest: the report's JSON with the entries of every layer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::pack::measure::ENTRY_OVERHEAD;
 use crate::tree::LayerEntry;
 use crate::tree::sha256_of;
 
-/// The form of the JSON of manifests and reports. Fields are added, not renamed; the number counts up when that promise is broken.
+/// The version of the JSON of manifests and reports. Adding fields does not change it; renaming or removing one does.
 pub const SCHEMA: u32 = 1;
 
 /// The manifest's name in an output directory.
@@ -32,7 +32,7 @@ pub struct ManifestEntry {
     pub crc32: String,
     /// Its type and permission bits, in octal.
     pub mode: String,
-    /// Where it points, when it is a link.
+    /// The target of a link.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub link: Option<String>,
 }
@@ -93,8 +93,7 @@ pub struct ManifestLayer {
     pub zipped_bytes: u64,
 }
 
-/// The architecture of a function that can run what is for these machines, by Lambda's name for it: that of most of them,
-/// and nothing when none is for a Lambda function.
+/// The architecture that most of these machines belong to, by Lambda's name for it; `None` when Lambda supports none of them.
 pub(crate) fn architecture<'a>(machines: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     let mut files: BTreeMap<&'static str, usize> = BTreeMap::new();
     for machine in machines {
@@ -111,7 +110,7 @@ impl Manifest {
     /// Reads the manifest of a directory that `pack` wrote.
     ///
     /// # Errors
-    /// When it cannot be read, or is none.
+    /// When it cannot be read, or is not a manifest.
     pub fn read(directory: &Path) -> Result<Self> {
         let path = directory.join(MANIFEST);
         let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
@@ -125,11 +124,11 @@ impl Manifest {
         Self::parse(&text).map_err(|why| Error::Data {
             file: path.display().to_string(),
             message: why,
-            help: "pack again, or check the zips by their names".to_owned(),
+            help: "pack again, or name the zips themselves".to_owned(),
         })
     }
 
-    /// What of a directory is not as the manifest says.
+    /// Findings about zips of a directory that are not those of the manifest.
     ///
     /// # Errors
     /// When a zip cannot be read.
@@ -138,13 +137,13 @@ impl Manifest {
         for layer in &self.layers {
             let zip = directory.join(&layer.zip);
             let message = if !zip.is_file() {
-                "is in the manifest and not in the directory"
+                "is listed in the manifest, but not in the directory"
             } else if sha256_of(&zip)? != layer.sha256 {
                 "is not the zip that the manifest describes"
             } else {
                 continue;
             };
-            let help = "pack again: layers and manifest belong together";
+            let help = "pack again: the manifest has to be of these layers";
             findings.push(Finding::error(Code::ManifestMismatch, Subject::layer(&layer.zip), message, help));
         }
         Ok(findings)
@@ -153,15 +152,30 @@ impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// Says what is wrong when it is none, or names a zip outside its directory.
+    /// A message when it is not a manifest, or names a zip outside its directory.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let manifest: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if manifest.schema != SCHEMA {
-            return Err(format!("its schema is {}, and this layerfit reads {}", manifest.schema, SCHEMA));
+            return Err(format!("its schema is {}; this layerfit reads schema {}", manifest.schema, SCHEMA));
         }
         match manifest.layers.iter().find(|layer| layer.zip.contains('/') || layer.zip.starts_with('.')) {
-            Some(layer) => Err(format!("it names {:?}, which is no file beside it", layer.zip)),
+            Some(layer) => Err(format!("it names {:?}, which is not a file name in its directory", layer.zip)),
             None => Ok(manifest),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_architecture_is_that_of_most_files() {
+        let of = |machines: &[&'static str]| architecture(machines.iter().copied());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["ppc64 (64 bit)"]), None);
+        assert_eq!(of(&["x86-64"]), Some("x86_64"));
+        assert_eq!(of(&["aarch64", "x86-64", "aarch64"]), Some("arm64"));
+        assert_eq!(of(&["x86-64", "aarch64", "ppc64 (64 bit)", "x86-64"]), Some("x86_64"));
     }
 }

@@ -1,4 +1,4 @@
-//! Write: the plan as zips, a manifest and a report, in an output directory that is replaced whole or not at all.
+//! Output: zips, a manifest and reports in an output directory that is replaced as a whole or not at all.
 
 mod directory;
 mod manifest;

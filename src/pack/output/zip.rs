@@ -1,8 +1,8 @@
 //! Layer zips, byte for byte as planned (PKWARE APPNOTE.TXT).
 //!
-//! The zip crate cannot take bytes that are already deflated, and its writer decides about extra fields and descriptors;
-//! here each entry is exactly its local header, its compressed bytes and its central header, so that the planned length is
-//! the written one. Entries are sorted, their time is fixed, links stay links, and modes are what Lambda needs: "Lambda
+//! The zip crate does not accept data that is already deflated, and chooses extra fields and descriptors itself; here each
+//! entry is exactly its local header, its compressed bytes and its central header, so that the written length is the
+//! planned one. Entries are sorted, their time is fixed, links stay links, and modes are what Lambda needs: "Lambda
 //! requires global read permissions on code files and any dependent libraries"
 //! (<https://www.repost.aws/knowledge-center/lambda-deployment-package-errors>).
 
@@ -18,9 +18,9 @@ use crate::pack::Layer;
 use crate::pack::measure::{Measured, Measurements, Method};
 use crate::tree::{Entry, Kind, Tree, hex};
 
-/// 1980-01-01 00:00, the first moment the format knows (4.4.6): the same input gives the same bytes.
+/// 1980-01-01 00:00, the earliest time of the format (4.4.6), so that the same input gives the same bytes.
 const DOS_DATE: u16 = 0x0021;
-/// "Made by" Unix (4.4.2), so that the mode counts, at version 2.0.
+/// "Made by" Unix (4.4.2), so that modes are used, with version 2.0.
 const MADE_BY: u16 = 0x0314;
 /// Version 2.0 is needed for deflate and directories (4.4.3).
 const NEEDED: u16 = 20;
@@ -39,10 +39,10 @@ pub(super) fn unix_mode(entry: &Entry) -> u32 {
 
 /// Writes a layer's zip to `path`, which must not exist, and syncs it to disk.
 ///
-/// Gives the zip's sha256 in hexadecimal and its entries.
+/// Returns the zip's sha256 in hexadecimal and its entries.
 ///
 /// # Errors
-/// When the zip cannot be written, or a part of it does not fit the format's 32 bits.
+/// When the zip cannot be written, or a length does not fit into the format's 32 bits.
 pub fn write_layer(
     path: &Path,
     tree: &Tree,
@@ -116,7 +116,7 @@ pub fn write_layer(
     Ok((hex(&out.hash.finalize()), entries))
 }
 
-/// What the manifest says of an entry.
+/// The manifest's record of an entry.
 fn manifest_entry(entry: &Entry, measured: Option<&Measured>) -> ManifestEntry {
     ManifestEntry {
         path: entry.path.to_string(),
@@ -131,7 +131,7 @@ fn manifest_entry(entry: &Entry, measured: Option<&Measured>) -> ManifestEntry {
     }
 }
 
-/// What the manifest would say of a layer's entries, in the order of its zip.
+/// The manifest's records of a layer's entries, in the order of its zip.
 pub(crate) fn layer_entries(tree: &Tree, layer: &Layer, measurements: &Measurements) -> Vec<ManifestEntry> {
     layer.entries.iter().map(|id| manifest_entry(tree.entry(*id), measurements.get(*id))).collect()
 }
@@ -150,7 +150,7 @@ impl Sink {
     }
 }
 
-/// Lambda's limits are far below where zip64 begins; a tree that gets there is refused, not packed in another format.
+/// Lambda's limits are far below those of zip without zip64, so a larger zip is refused.
 fn narrow(path: &Path, value: u64) -> Result<u32> {
     u32::try_from(value).map_err(|_| too_large(path, "4 GiB"))
 }
@@ -161,10 +161,7 @@ fn short(path: &Path, value: usize) -> Result<u16> {
 
 fn too_large(path: &Path, limit: &str) -> Error {
     Error::Usage {
-        message: format!(
-            "{}: a zip over {limit} needs zip64, which layerfit does not write for layers",
-            path.display()
-        ),
-        help: "set --max-zipped to what Lambda takes, or drop files with rules".to_owned(),
+        message: format!("{}: a zip over {limit} needs zip64, which layerfit does not write", path.display()),
+        help: "set --max-zipped to Lambda's limit, or drop files".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Transform: what is packed in another form than it has in the tree. Bytes in, bytes out; the tree is never changed.
+//! Rewrite: files that are packed in another form than that of the tree. Bytes in, bytes out; the tree is never changed.
 
 pub mod strip;
 
@@ -14,9 +14,9 @@ use strip::StripMode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
-    /// That which it has in the tree.
+    /// That of the tree.
     AsItIs,
-    /// An ELF file without what no process loads.
+    /// An ELF file without sections that no process loads.
     Stripped,
     /// An R database whose records are not compressed.
     Open,
@@ -24,12 +24,12 @@ pub enum Form {
     Xz,
 }
 
-/// What is packed in another form.
+/// Which files are packed in another form.
 #[derive(Debug, Clone, Default)]
 pub struct Transforms {
     /// What is removed from ELF files.
     pub strip: StripMode,
-    /// Whether R's databases may get another form.
+    /// Whether R's databases can get another form.
     pub repack: bool,
     not_stripped: GlobSet,
 }
@@ -38,7 +38,7 @@ impl Transforms {
     /// These transforms; ELF files that match one of the globs `not_stripped` are not stripped.
     ///
     /// # Errors
-    /// When one of the globs cannot be read.
+    /// When one of the globs is not valid.
     pub fn new(strip: StripMode, not_stripped: &[String], repack: bool) -> Result<Self> {
         let mut set = GlobSetBuilder::new();
         for glob in not_stripped {
@@ -58,6 +58,6 @@ impl Transforms {
 fn wrong_glob(glob: &str, error: &globset::Error) -> Error {
     Error::Usage {
         message: format!("--no-strip {glob}: {error}"),
-        help: "a glob such as '**/libboost_*.so*', relative to the tree".to_owned(),
+        help: "give a glob of paths in the tree, such as '**/libboost_*.so*'".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is other in one set of layers than in another: by layer, package, rule and file.
+//! Diff: the differences between two sets of layers, by layer, package, rule and file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,49 +14,49 @@ use snapshot::Owners;
 pub(crate) use snapshot::size_of;
 pub use snapshot::{Snapshot, SnapshotLayer, SnapshotPackage, SnapshotRule};
 
-/// The form of the JSON.
+/// The version of the JSON.
 const SCHEMA: u32 = 1;
 
-/// What is other in one set of layers than in another.
+/// The differences between two sets of layers.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Diff {
-    /// The form of this document.
+    /// The version of this document's format.
     pub schema: u32,
-    /// What the old layers were made of or read from.
+    /// What the old layers were packed or read from.
     pub old: String,
     /// The same for the new ones.
     pub new: String,
     /// All layers together.
     pub total: Change,
-    /// The layers that weigh other than they did, in their order, those that are gone last.
+    /// The layers whose sizes changed, in their order; removed ones last.
     pub layers: Vec<Change>,
-    /// The packages that weigh other than they did or have another version, what grew most first.
+    /// The packages whose sizes or versions changed, the one that grew most first.
     pub packages: Vec<Change>,
-    /// Files of no package that weigh other than they did, together.
+    /// All files of no package together.
     pub others: Change,
-    /// What rules drop now and did before, by their codes and names.
+    /// The rules that drop more or less than before, by their codes and names.
     pub rules: Vec<Change>,
-    /// The files that are new, gone or have another content, what grew most first.
+    /// The files that were added, removed or changed, the one that grew most first.
     pub files: Vec<FileChange>,
-    /// What is in another layer than it was.
+    /// What moved to another layer.
     pub moved: Vec<Moved>,
 }
 
-/// What something weighs, and did.
+/// The size of something before and now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
     /// What it is.
     pub name: String,
-    /// What it weighed; nothing when it was not there.
+    /// Its size before; `None` if it is new.
     pub before: Option<Size>,
-    /// What it weighs; nothing when it is gone.
+    /// Its size now; `None` if it was removed.
     pub now: Option<Size>,
     /// The version of a package, before and now, when they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versions: Option<(String, String)>,
 }
 
-/// A file that is new, gone, or has another content.
+/// A file that was added, removed or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FileChange {
     /// Where it is.
@@ -64,36 +64,36 @@ pub struct FileChange {
     /// The package it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
-    /// Whether it is new, gone or changed.
+    /// Whether it was added, removed or changed.
     pub which: FileChangeKind,
-    /// What it weighed; nothing when it was not there.
+    /// Its size before; `None` if it is new.
     pub before: Option<Size>,
-    /// What it weighs; nothing when it is gone.
+    /// Its size now; `None` if it was removed.
     pub now: Option<Size>,
 }
 
-/// What became of a file.
+/// How a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileChangeKind {
-    /// It was not there.
+    /// It was added.
     New,
-    /// It is not there any more.
+    /// It was removed.
     Gone,
-    /// It has another content, mode or target.
+    /// Its content, mode or link target changed.
     Changed,
 }
 
-/// Files that are in another layer than they were.
+/// Files that moved to another layer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Moved {
     /// The package they belong to, or `other files`.
     pub what: String,
     /// The layer they were in.
     pub from: String,
-    /// The layer they are in.
+    /// The layer they are in now.
     pub to: String,
-    /// How many they are.
+    /// How many there are.
     pub files: usize,
 }
 
@@ -104,12 +104,12 @@ impl Change {
 
     /// By how many bytes it grew in zips.
     pub fn zipped_growth(&self) -> i64 {
-        growth(self.before, self.now, |weight| weight.zipped_bytes)
+        growth(self.before, self.now, |size| size.zipped_bytes)
     }
 
     /// By how many bytes it grew unzipped.
     pub fn unzipped_growth(&self) -> i64 {
-        growth(self.before, self.now, |weight| weight.unzipped_bytes)
+        growth(self.before, self.now, |size| size.unzipped_bytes)
     }
 
     fn is_none(&self) -> bool {
@@ -120,22 +120,22 @@ impl Change {
 impl FileChange {
     /// By how many bytes it grew in zips.
     pub fn zipped_growth(&self) -> i64 {
-        growth(self.before, self.now, |weight| weight.zipped_bytes)
+        growth(self.before, self.now, |size| size.zipped_bytes)
     }
 
     /// By how many bytes it grew unzipped.
     pub fn unzipped_growth(&self) -> i64 {
-        growth(self.before, self.now, |weight| weight.unzipped_bytes)
+        growth(self.before, self.now, |size| size.unzipped_bytes)
     }
 }
 
 fn growth(before: Option<Size>, now: Option<Size>, part: impl Fn(Size) -> u64) -> i64 {
-    let bytes = |weight: Option<Size>| i64::try_from(weight.map_or(0, &part)).unwrap_or(i64::MAX);
+    let bytes = |size: Option<Size>| i64::try_from(size.map_or(0, &part)).unwrap_or(i64::MAX);
     bytes(now) - bytes(before)
 }
 
 impl Diff {
-    /// What is other in `new` than in `old`.
+    /// The differences between `old` and `new`.
     pub fn new(old: &Snapshot, new: &Snapshot) -> Self {
         let (before, now) = (by_path(old), by_path(new));
         let owners = (Owners::new(old), Owners::new(new));
@@ -199,7 +199,7 @@ impl Diff {
         }
     }
 
-    /// Whether nothing is other.
+    /// Whether there are no differences.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.moved.is_empty() && self.total.is_none()
     }
@@ -213,8 +213,8 @@ fn layers(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     let of = |snapshot: &Snapshot, name: &str| {
         snapshot.layers.iter().find(|layer| layer.name == name).map(SnapshotLayer::size)
     };
-    let gone = old.layers.iter().filter(|layer| of(new, &layer.name).is_none());
-    let names = new.layers.iter().chain(gone).map(|layer| &layer.name);
+    let removed = old.layers.iter().filter(|layer| of(new, &layer.name).is_none());
+    let names = new.layers.iter().chain(removed).map(|layer| &layer.name);
     let changes = names.map(|name| Change::new(name, of(old, name), of(new, name)));
     changes.filter(|change| !change.is_none()).collect()
 }
@@ -237,9 +237,9 @@ fn packages(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
 
 fn rules(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     let of = |snapshot: &Snapshot| -> BTreeMap<String, Size> {
-        let weigh = |rule: &SnapshotRule| Size { zipped_bytes: rule.zipped_bytes, unzipped_bytes: rule.bytes };
+        let size = |rule: &SnapshotRule| Size { zipped_bytes: rule.zipped_bytes, unzipped_bytes: rule.bytes };
         let dropped = snapshot.pruned.iter().filter(|rule| rule.bytes > 0);
-        dropped.map(|rule| (format!("{} {}", rule.rule, rule.name), weigh(rule))).collect()
+        dropped.map(|rule| (format!("{} {}", rule.rule, rule.name), size(rule))).collect()
     };
     let (before, now) = (of(old), of(new));
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();

@@ -1,11 +1,11 @@
-//! A diff as a table for a terminal, as Markdown and as JSON; and its JSON Schema. Each gives bytes; none prints.
+//! A diff as tables for a terminal, as Markdown and as JSON, and its JSON Schema. Each format is returned as bytes.
 
 use super::{Change, Diff, FileChangeKind};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
 use crate::report::{Detail, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped};
 
-/// Rows that a short diff has of each table.
+/// How many rows of each table a short diff has.
 const ROWS_SHOWN: usize = 10;
 
 /// The diff for a terminal, 80 columns wide.
@@ -15,7 +15,7 @@ pub fn table(diff: &Diff, detail: Detail) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The diff as Markdown, for a pull request: all but the layers is folded. Names from trees are data.
+/// The diff as Markdown, for a pull request: everything except the layers is folded. Names from trees are data.
 pub fn markdown(diff: &Diff) -> Vec<u8> {
     let mut out = format!("# {}\n", markdown_text(verdict(diff).trim_end_matches('.')));
     for (number, section) in sections(diff, Detail::Full).iter().enumerate() {
@@ -31,7 +31,7 @@ pub fn markdown(diff: &Diff) -> Vec<u8> {
 /// The diff as JSON, with a line end.
 ///
 /// # Errors
-/// When a value cannot be written as JSON, which no diff holds.
+/// When a value cannot be written as JSON, which no diff contains.
 pub fn json(diff: &Diff) -> Result<Vec<u8>> {
     as_json(diff)
 }
@@ -51,7 +51,7 @@ fn verdict(diff: &Diff) -> String {
     let zipped = diff.total.now.unwrap_or_default().zipped_bytes;
     let unzipped = diff.total.unzipped_growth();
     let change = match diff.total.zipped_growth() {
-        0 => "as many bytes zipped as before".to_owned(),
+        0 => "No change zipped".to_owned(),
         growth => format!(
             "{} zipped ({})",
             signed(growth),
@@ -85,7 +85,7 @@ fn changes(title: &str, what: &'static str, changes: &[&Change], detail: Detail)
         let name = match (&change.versions, change.before, change.now) {
             (Some((before, now)), ..) => format!("{} {before} → {now}", change.name),
             (None, None, _) => format!("{} (new)", change.name),
-            (None, _, None) => format!("{} (gone)", change.name),
+            (None, _, None) => format!("{} (removed)", change.name),
             (None, ..) => change.name.clone(),
         };
         let now = change.now.unwrap_or_default();
@@ -108,7 +108,7 @@ fn files(diff: &Diff, detail: Detail) -> Option<Section> {
     let row = |file: &super::FileChange| {
         let which = match file.which {
             FileChangeKind::New => "new",
-            FileChangeKind::Gone => "gone",
+            FileChangeKind::Gone => "removed",
             FileChangeKind::Changed => "changed",
         };
         vec![file.path.clone(), which.to_owned(), signed(file.zipped_growth()), signed(file.unzipped_growth())]
@@ -118,7 +118,7 @@ fn files(diff: &Diff, detail: Detail) -> Option<Section> {
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::Other,
         title: plural(diff.files.len(), "file", "files"),
-        header: vec!["file", "is", "zipped", "unzipped"],
+        header: vec!["file", "state", "zipped", "unzipped"],
         numbers: vec![2, 3],
         rows,
         note,
@@ -139,7 +139,7 @@ fn moved(diff: &Diff, detail: Detail) -> Option<Section> {
     })
 }
 
-/// The rows that are shown: all, or those of the things that changed most, in their order.
+/// The rows to show: all, or those that changed most, in their order.
 fn cut<T>(
     rows: Vec<Vec<String>>,
     detail: Detail,
@@ -154,7 +154,7 @@ fn cut<T>(
     most.truncate(ROWS_SHOWN);
     let more = rows.len() - ROWS_SHOWN;
     let shown = rows.into_iter().enumerate().filter(|(at, _)| most.contains(at)).map(|(_, row)| row);
-    (shown.collect(), Some(format!("and {more} more that changed less (-v)")))
+    (shown.collect(), Some(format!("{more} more that changed less (-v)")))
 }
 
 fn signed(bytes: i64) -> String {
@@ -162,10 +162,10 @@ fn signed(bytes: i64) -> String {
     format!("{sign}{}", size(bytes.unsigned_abs()))
 }
 
-/// A part in percent, with two digits after the point, rounded away from zero so that no growth is none.
+/// A part in percent, with two decimals, rounded away from zero so that growth never shows as 0.
 fn percent(part: i64, whole: u64) -> String {
     if whole == 0 {
-        return "from nothing".to_owned();
+        return "new".to_owned();
     }
     let hundredths = (u128::from(part.unsigned_abs()) * 10_000).div_ceil(u128::from(whole));
     format!("{}{}.{:02} %", if part < 0 { "-" } else { "+" }, hundredths / 100, hundredths % 100)

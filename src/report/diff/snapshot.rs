@@ -1,4 +1,4 @@
-//! What layers weigh, file by file: read off a plan, off zips, or off the manifest of an earlier run.
+//! Snapshot: the sizes of layers and their files, from a plan, from zips, or from the manifest of an earlier run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,14 +10,14 @@ use crate::base::size::Size;
 use crate::pack::output::ManifestEntry;
 use crate::report::Report;
 
-/// What some layers weigh.
+/// The sizes of layers and their files.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Snapshot {
-    /// What they were made of or read from.
+    /// What they were packed or read from.
     pub root: String,
     /// The layers, in the order to attach them.
     pub layers: Vec<SnapshotLayer>,
-    /// The R packages in them.
+    /// The packages in them.
     pub packages: Vec<SnapshotPackage>,
     /// What each rule dropped.
     #[serde(default)]
@@ -37,7 +37,7 @@ pub struct SnapshotLayer {
     pub entries: Vec<ManifestEntry>,
 }
 
-/// An R package.
+/// A package.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SnapshotPackage {
     /// Its name.
@@ -95,17 +95,17 @@ impl Snapshot {
     /// Reads the snapshot of a manifest that `pack` wrote.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no such manifest.
+    /// When the file cannot be read, or is not such a manifest.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         serde_json::from_str(&text).map_err(|error| Error::Data {
             file: path.display().to_string(),
-            message: format!("is no manifest.json with the entries of its layers: {error}"),
+            message: format!("is not a manifest.json of layerfit: {error}"),
             help: "give the manifest.json that `layerfit pack` wrote".to_owned(),
         })
     }
 
-    /// Everything together.
+    /// The size of all layers together.
     pub(crate) fn total(&self) -> Size {
         self.layers.iter().fold(Size::default(), |mut sum, layer| {
             sum += layer.size();
@@ -118,32 +118,32 @@ impl Snapshot {
         self.layers.iter().flat_map(|layer| layer.entries.iter().map(|entry| (layer.name.as_str(), entry)))
     }
 
-    /// What each package weighs, by its name; one that is in two libraries is counted together.
+    /// The size of each package, by its name; copies in several libraries are added up.
     pub(crate) fn package_sizes(&self) -> BTreeMap<&str, Size> {
         let owners = Owners::new(self);
-        let mut weights: BTreeMap<&str, Size> = BTreeMap::new();
+        let mut sizes: BTreeMap<&str, Size> = BTreeMap::new();
         for (_, entry) in self.entries() {
             if let Some(package) = owners.of(&entry.path) {
-                *weights.entry(package).or_default() += size_of(entry);
+                *sizes.entry(package).or_default() += size_of(entry);
             }
         }
-        weights
+        sizes
     }
 }
 
 impl SnapshotLayer {
-    /// What its zip weighs.
+    /// The size of its zip.
     pub(crate) fn size(&self) -> Size {
         Size { zipped_bytes: self.zipped_bytes, unzipped_bytes: self.unzipped_bytes }
     }
 }
 
-/// What an entry weighs.
+/// The size of an entry.
 pub(crate) fn size_of(entry: &ManifestEntry) -> Size {
     Size { zipped_bytes: entry.zipped_bytes(), unzipped_bytes: entry.size }
 }
 
-/// FileChangeKind package a path belongs to.
+/// The packages that paths belong to.
 pub(crate) struct Owners<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Owners<'a> {
@@ -151,7 +151,7 @@ impl<'a> Owners<'a> {
         Self(snapshot.packages.iter().map(|package| (package.path.as_str(), package.name.as_str())).collect())
     }
 
-    /// The package in whose directory the path lies, the nearest one.
+    /// The package with the innermost directory that contains the path.
     pub(crate) fn of(&self, path: &str) -> Option<&'a str> {
         let above = std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0));
         above.skip(1).find_map(|directory| self.0.get(directory).copied())

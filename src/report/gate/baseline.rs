@@ -1,5 +1,5 @@
-//! The baseline: what the layers weighed when somebody was content with them. It is a manifest of an earlier run, or a
-//! small file of its own that is committed and only ever shrinks.
+//! The baseline: the sizes of layers that were accepted earlier. It is the manifest of an earlier run, or a small file that is
+//! committed and only ratchets down.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,28 +13,28 @@ use crate::base::finding::{Code, Finding, Subject};
 use crate::base::size::Size;
 use crate::report::diff::Snapshot;
 
-/// The form of the file.
+/// The version of the file's format.
 const SCHEMA: u32 = 1;
 
-/// How many of the things that grew are named.
-const NAMED: usize = 3;
+/// How many of the packages that grew are named.
+const NAMES_SHOWN: usize = 3;
 
-/// What the layers weighed.
+/// The sizes from which growth is counted.
 #[derive(Debug, Clone)]
 pub(super) struct Baseline {
     path: PathBuf,
     sizes: Sizes,
-    /// Whether it is a file of its own, which is written again.
+    /// Whether it is a baseline file, which can be updated.
     ratchet: bool,
 }
 
-/// The file.
+/// The content of a baseline file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sizes {
-    /// Says what the file is to those who open it.
+    /// The version of the format; its name identifies the file.
     layerfit_baseline: u32,
-    /// By the names that budgets have: `total`, `layer:r`, `pkg:Matrix`, globs of paths.
+    /// The sizes by the names of budgets: `total`, `layer:r`, `pkg:Matrix`, globs of paths.
     weights: BTreeMap<String, Size>,
 }
 
@@ -57,7 +57,7 @@ impl Baseline {
                     return Err(Error::Data {
                         file: path.display().to_string(),
                         message: format!("is neither a manifest.json nor a baseline: {why}"),
-                        help: "give the manifest.json of a run, or make a baseline with --update-baseline".to_owned(),
+                        help: "give the manifest.json of a run, or create a baseline with --update-baseline".to_owned(),
                     });
                 }
             },
@@ -65,7 +65,7 @@ impl Baseline {
         Ok(Some(Self { path: path.to_owned(), sizes, ratchet }))
     }
 
-    /// A finding when something weighs more than it may.
+    /// Findings if something grew by more than is allowed.
     pub(super) fn grown(&self, subject: &Subject, now: Size, growth: Growth, snapshot: &Snapshot) -> Vec<Finding> {
         let Some(before) = self.sizes.weights.get(subject.as_str()) else { return Vec::new() };
         let mut findings = Vec::new();
@@ -78,11 +78,11 @@ impl Baseline {
                     Code::Grew,
                     subject.clone(),
                     format!(
-                        "{} {how} are {} more than in {} ({}); allowed: +{growth}{most}",
+                        "{} {how} are {} more than the {} of {}; allowed: +{growth}{most}",
                         size(now),
                         size(now - before),
-                        self.path.display(),
                         size(before),
+                        self.path.display(),
                     ),
                     "`layerfit diff` shows what grew; if it is intended, regenerate the baseline: remove the file and run with \
                      --update-baseline",
@@ -92,7 +92,7 @@ impl Baseline {
         findings
     }
 
-    /// The packages that grew most, in words.
+    /// The packages that grew most, as text.
     fn most_grown(&self, subject: &Subject, snapshot: &Snapshot) -> String {
         if *subject != Subject::whole("total") {
             return String::new();
@@ -104,11 +104,11 @@ impl Baseline {
         let mut grown: Vec<(u64, &str)> = grown.collect();
         grown.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         let named: Vec<String> =
-            grown.iter().take(NAMED).map(|(more, name)| format!("{name} +{}", size(*more))).collect();
+            grown.iter().take(NAMES_SHOWN).map(|(more, name)| format!("{name} +{}", size(*more))).collect();
         if named.is_empty() { String::new() } else { format!("; largest increases: {}", named.join(", ")) }
     }
 
-    /// A note when the layers weigh less than they did, so that what was gained can be held.
+    /// A note if the layers are smaller than the baseline, so that it can be ratcheted down.
     pub(super) fn slack(&self, snapshot: &Snapshot) -> Option<Finding> {
         let before = self.sizes.weights.get("total")?.zipped_bytes;
         let less = before.checked_sub(snapshot.total().zipped_bytes).filter(|less| *less > 0)?;
@@ -122,23 +122,23 @@ impl Baseline {
         })
     }
 
-    /// Writes what the layers weigh to `path`, and nothing more than is there: the file only shrinks. What is gone from the
-    /// layers goes, and what is new comes in.
+    /// Records the sizes of the layers in the file at `path`, where they are not larger than the recorded ones. What was removed
+    /// from the layers is removed from the file, and what was added is added.
     ///
     /// # Errors
-    /// When the file is a manifest, or cannot be written; what was there is then as it was.
+    /// When the file is a manifest, or cannot be written; it is then unchanged.
     pub(super) fn update(old: Option<&Self>, path: &Path, budgets: &[Budget], snapshot: &Snapshot) -> Result<()> {
         if old.is_some_and(|old| !old.ratchet) {
             return Err(Error::Usage {
-                message: format!("{}: is a manifest, and --update-baseline would write over it", path.display()),
-                help: "give a file of its own, such as --baseline layerfit.baseline.json".to_owned(),
+                message: format!("{}: is a manifest, which --update-baseline does not overwrite", path.display()),
+                help: "give a separate file, such as --baseline layerfit.baseline.json".to_owned(),
             });
         }
         let mut new = Sizes::new(snapshot, budgets);
-        for (name, weight) in &mut new.weights {
+        for (name, size) in &mut new.weights {
             if let Some(before) = old.and_then(|old| old.sizes.weights.get(name)) {
-                weight.zipped_bytes = weight.zipped_bytes.min(before.zipped_bytes);
-                weight.unzipped_bytes = weight.unzipped_bytes.min(before.unzipped_bytes);
+                size.zipped_bytes = size.zipped_bytes.min(before.zipped_bytes);
+                size.unzipped_bytes = size.unzipped_bytes.min(before.unzipped_bytes);
             }
         }
         if old.is_some_and(|old| old.sizes == new) {
@@ -153,7 +153,7 @@ impl Sizes {
     fn new(snapshot: &Snapshot, budgets: &[Budget]) -> Self {
         let mut weights = BTreeMap::from([("total".to_owned(), snapshot.total())]);
         weights.extend(snapshot.layers.iter().map(|layer| (format!("layer:{}", layer.name), layer.size())));
-        weights.extend(snapshot.package_sizes().into_iter().map(|(name, weight)| (format!("pkg:{name}"), weight)));
+        weights.extend(snapshot.package_sizes().into_iter().map(|(name, size)| (format!("pkg:{name}"), size)));
         let paths = budgets.iter().filter(|budget| matches!(budget.of, BudgetScope::Paths(_)));
         weights.extend(paths.flat_map(|budget| {
             budget.of.sizes(snapshot).into_iter().map(|(subject, size)| (subject.to_string(), size))

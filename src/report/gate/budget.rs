@@ -1,4 +1,4 @@
-//! Budgets: how much the whole, a layer, a package or some files may weigh, and how much they may grow.
+//! Budgets: limits for the size and growth of all layers together, a layer, a package or some files.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,20 +12,20 @@ use crate::base::globs;
 use crate::base::size::Size;
 use crate::report::diff::{Snapshot, size_of};
 
-/// How much something may weigh.
+/// A limit for the size or growth of something.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    /// What.
+    /// What it limits.
     pub of: BudgetScope,
-    /// At most this many bytes in zips.
+    /// The maximum in zips, in bytes.
     pub zipped: Option<u64>,
-    /// At most this many bytes unzipped.
+    /// The maximum unzipped, in bytes.
     pub unzipped: Option<u64>,
-    /// At most this much more than in the baseline, zipped and unzipped.
+    /// The maximum growth since the baseline, both zipped and unzipped.
     pub growth: Option<Growth>,
 }
 
-/// What a budget is for.
+/// What a budget limits.
 #[derive(Debug, Clone)]
 pub enum BudgetScope {
     /// All layers together.
@@ -34,21 +34,21 @@ pub enum BudgetScope {
     Layers(GlobMatcher),
     /// Each package whose name the glob matches: `pkg:Matrix`.
     Packages(GlobMatcher),
-    /// All files together whose path the glob matches.
+    /// All files whose path the glob matches, together.
     Paths(GlobMatcher),
 }
 
 impl BudgetScope {
-    /// Reads what a budget is for.
+    /// Reads what a budget limits.
     ///
     /// # Errors
-    /// When it is not a glob.
+    /// When it contains a glob that is not valid.
     pub fn new(text: &str) -> Result<Self> {
         let glob = |glob: &str| match globs::glob(glob) {
             Ok(glob) => Ok(glob.compile_matcher()),
             Err(error) => Err(Error::Usage {
                 message: format!("budget of {text:?}: {}", error.kind()),
-                help: "name total, layer:NAME, pkg:NAME, or a glob of paths such as lib/**".to_owned(),
+                help: "give total, layer:NAME, pkg:NAME, or a glob of paths such as lib/**".to_owned(),
             }),
         };
         Ok(match (text, text.split_once(':')) {
@@ -59,7 +59,7 @@ impl BudgetScope {
         })
     }
 
-    /// What there is of it, and how large that is.
+    /// Everything in the layers that the budget limits, with its size.
     pub(super) fn sizes(&self, snapshot: &Snapshot) -> Vec<(Subject, Size)> {
         match self {
             BudgetScope::Total => vec![(Subject::whole("total"), snapshot.total())],
@@ -95,17 +95,17 @@ impl fmt::Display for BudgetScope {
     }
 }
 
-/// How much something may grow.
+/// A limit for growth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Growth {
-    /// By so many bytes.
+    /// In bytes.
     Bytes(u64),
-    /// By so many hundredths of a percent.
+    /// In hundredths of a percent.
     BasisPoints(u64),
 }
 
 impl Growth {
-    /// The largest that what was `before` may be now.
+    /// The maximum size of what had `before` bytes.
     pub fn limit(self, before: u64) -> u64 {
         match self {
             Growth::Bytes(bytes) => before.saturating_add(bytes),
@@ -125,7 +125,7 @@ impl FromStr for Growth {
         let Some(percent) = text.trim().strip_suffix('%') else {
             return crate::base::bytes::parse(text).map(Growth::Bytes);
         };
-        let wrong = || format!("{text:?} is not a growth, such as 2%, 0.5% or 500KiB");
+        let wrong = || format!("{text:?} is not a growth such as 2%, 0.5% or 500KiB");
         let (whole, part) = percent.trim().split_once('.').unwrap_or((percent.trim(), ""));
         if part.len() > 2 || !part.bytes().all(|b| b.is_ascii_digit()) {
             return Err(wrong());
@@ -168,5 +168,21 @@ mod tests {
         assert_eq!(Growth::BasisPoints(200).limit(149), 151);
         assert_eq!(Growth::BasisPoints(200).limit(u64::MAX), u64::MAX);
         assert_eq!(Growth::Bytes(3).limit(4), 7);
+    }
+
+    #[test]
+    fn growth_is_shown_as_it_was_given() {
+        for (growth, shown) in [
+            (Growth::BasisPoints(200), "2 %"),
+            (Growth::BasisPoints(205), "2.05 %"),
+            (Growth::BasisPoints(50), "0.50 %"),
+            (Growth::BasisPoints(0), "0 %"),
+            (Growth::Bytes(7), "7 B"),
+        ] {
+            assert_eq!(growth.to_string(), shown);
+        }
+        for of in ["total", "layer:r*", "pkg:*", "lib/**"] {
+            assert_eq!(BudgetScope::new(of).expect("a glob").to_string(), of);
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! The gate: what CI holds layers to besides Lambda's own limits. Budgets, growth since a baseline, room that is to stay
-//! free, and whether a tree is still the one a manifest was made of.
+//! The gate: what CI checks in addition to Lambda's limits. Budgets, growth since a baseline, free room, and whether a tree is
+//! still packed to the files of a manifest.
 //!
-//! Everything is asked of a [`Snapshot`], which a plan, zips and manifests all give. [`Diff`] compares two.
+//! All checks work on a [`Snapshot`], which can be of a plan, of zips or of a manifest.
 
 mod baseline;
 mod budget;
@@ -19,25 +19,25 @@ use crate::pack::output::ManifestEntry;
 use crate::report::diff::Snapshot;
 use crate::runtime::Limits;
 
-/// What layers are held to.
+/// The settings of the gate.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     /// Budgets, in the order of the file.
     pub budgets: Vec<Budget>,
-    /// A manifest or a baseline file: growth is counted from it.
+    /// The manifest or baseline file from which growth is counted.
     pub baseline: Option<PathBuf>,
-    /// How much the whole may grow; nothing, when there is a baseline and no word of it.
+    /// By how much all layers together can grow since the baseline; `None` for not at all.
     pub max_growth: Option<Growth>,
-    /// Write what the layers weigh into the baseline file, which only shrinks.
+    /// Whether to record the sizes of the layers in the baseline file, which only ratchets down.
     pub update_baseline: bool,
-    /// The manifest that the tree must still be packed to.
+    /// The manifest whose files the layers must still have.
     pub manifest: Option<PathBuf>,
-    /// How many bytes are to stay free, unzipped in all and zipped in the layers.
+    /// How many bytes have to stay free, both unzipped and zipped.
     pub headroom: u64,
 }
 
 impl Gate {
-    /// What is wrong with layers that weigh this. `passed` says whether all else is right: only then is a baseline written.
+    /// The findings of the gate. The baseline is only written if `passed`, that is, all other checks passed.
     ///
     /// # Errors
     /// When baseline or manifest cannot be read, or the baseline cannot be written.
@@ -49,13 +49,13 @@ impl Gate {
         if let (Some(path), None, false) = (&self.baseline, &baseline, self.update_baseline) {
             return Err(Error::Usage {
                 message: format!("{}: no such baseline", path.display()),
-                help: "--update-baseline writes it; or give the manifest.json of an earlier run".to_owned(),
+                help: "create it with --update-baseline, or give the manifest.json of an earlier run".to_owned(),
             });
         }
         let mut findings = over_budget(&self.budgets, snapshot, baseline.as_ref());
         if let Some(baseline) = &baseline {
             let growth = self.max_growth.unwrap_or(Growth::Bytes(0));
-            // A budget of the total has its own word on growth.
+            // A growth limit in a budget of the total overrides `max_growth`.
             if !self.budgets.iter().any(|budget| matches!(budget.of, BudgetScope::Total) && budget.growth.is_some()) {
                 findings.extend(baseline.grown(&Subject::whole("total"), snapshot.total(), growth, snapshot));
             }
@@ -72,11 +72,11 @@ impl Gate {
         Ok(findings)
     }
 
-    /// A finding when the layers fit, but with less room left than there is to be.
+    /// Findings if the layers fit, but leave less room than required.
     fn headroom(&self, snapshot: &Snapshot, limits: &Limits) -> Vec<Finding> {
         let mut findings = Vec::new();
         let unzipped = limits.layers_unzipped().checked_sub(snapshot.total().unzipped_bytes);
-        // Layers that are not there yet are room too.
+        // Layers that do not exist yet count as room too.
         let layers = &snapshot.layers;
         let free = layers.iter().map(|layer| limits.layer_zipped.saturating_sub(layer.zipped_bytes));
         let more = limits.layers.saturating_sub(layers.len()) as u64;
@@ -87,7 +87,7 @@ impl Gate {
                     Code::LittleHeadroom,
                     Subject::whole("layers"),
                     format!("{} are left {what}, less than the headroom of {}", size(left), size(self.headroom)),
-                    "`layerfit plan` shows next steps that save room, before it is needed",
+                    "`layerfit plan` lists further savings",
                 ));
             }
         }
@@ -95,7 +95,7 @@ impl Gate {
     }
 }
 
-/// What is over its budget, and budgets of nothing.
+/// Findings about what is over its budget, and about budgets that match nothing.
 fn over_budget(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseline>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for budget in budgets {
@@ -104,8 +104,8 @@ fn over_budget(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseli
             findings.push(Finding::warning(
                 Code::UnmatchedBudget,
                 Subject::setting(&budget.of),
-                "there is a budget for this, and nothing in the layers matches it",
-                "remove it from layerfit.toml, or correct it: `layerfit plan -v` lists layers and packages",
+                "this budget matches nothing in the layers",
+                "correct it in layerfit.toml, or remove it; `layerfit plan -v` lists layers and packages",
             ));
         }
         for (subject, of) in sizes {
@@ -129,29 +129,29 @@ fn over_budget(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseli
     findings
 }
 
-/// A finding when the layers would have other entries than the manifest's.
+/// A finding if the layers would have other entries than those of the manifest.
 fn changed(path: &Path, snapshot: &Snapshot) -> Result<Vec<Finding>> {
     let manifest = Snapshot::load(path)?;
-    let told_apart = |snapshot: &Snapshot| -> BTreeMap<String, ManifestEntry> {
-        // How hard a content is compressed does not change it.
+    let by_path = |snapshot: &Snapshot| -> BTreeMap<String, ManifestEntry> {
+        // The level of compression is not a difference in content.
         let entries = snapshot.entries().map(|(_, entry)| ManifestEntry { compressed: 0, ..entry.clone() });
         entries.map(|entry| (entry.path.clone(), entry)).collect()
     };
-    let (then, now) = (told_apart(&manifest), told_apart(snapshot));
-    let gone: Vec<&String> = then.keys().filter(|path| !now.contains_key(*path)).collect();
-    let new: Vec<&String> = now.keys().filter(|path| !then.contains_key(*path)).collect();
-    let other: Vec<&String> =
+    let (then, now) = (by_path(&manifest), by_path(snapshot));
+    let removed: Vec<&String> = then.keys().filter(|path| !now.contains_key(*path)).collect();
+    let added: Vec<&String> = now.keys().filter(|path| !then.contains_key(*path)).collect();
+    let changed: Vec<&String> =
         now.iter().filter(|(path, entry)| then.get(*path).is_some_and(|then| then != *entry)).map(|(p, _)| p).collect();
-    let Some(first) = other.first().or(new.first()).or(gone.first()) else { return Ok(Vec::new()) };
+    let Some(first) = changed.first().or(added.first()).or(removed.first()) else { return Ok(Vec::new()) };
     Ok(vec![Finding::error(
         Code::ManifestMismatch,
         Subject::file(path.display()),
         format!(
-            "the tree is not what these layers were packed from: {} changed, {} new, {} gone, such as {first}",
-            plural(other.len(), "file", "files"),
-            new.len(),
-            gone.len()
+            "the tree would be packed to different files: {} changed, {} added, {} removed, such as {first}",
+            plural(changed.len(), "file", "files"),
+            added.len(),
+            removed.len()
         ),
-        "pack again, and publish what has changed",
+        "pack again, and publish the changed layers",
     )])
 }

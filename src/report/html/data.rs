@@ -1,4 +1,4 @@
-//! The data of the page: the maps and who needs what, as JSON that can stand inside a `<script>` element.
+//! The data of the page: the maps and the dependencies, as JSON that is safe inside a `<script>` element.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use crate::resolve::Need;
 /// What the script reads.
 #[derive(Serialize)]
 struct Data<'a> {
-    /// Whether boxes are as large as what files add to zips; they are as large as files otherwise.
+    /// Whether areas are bytes in zips; otherwise they are the files' lengths.
     measured: bool,
     kept: Map,
     dropped: Map,
-    /// The rules that dropped something: what the files are, why that is safe, what it breaks; by code and name.
+    /// The rules that dropped something, by code and name: what they drop, why that is safe, and what it breaks.
     rules: BTreeMap<String, [&'a str; 3]>,
-    /// The names of what needs or is needed.
+    /// The names of what needs something or is needed.
     things: &'a [String],
-    /// Three numbers for each need: who, how, whom.
+    /// Three numbers for each dependency: what needs, how, and what is needed.
     needs: Vec<usize>,
 }
 
-/// The data as JSON without any character that means something to HTML.
+/// The data as JSON without any character that has a meaning in HTML.
 pub(super) fn json(report: &Report) -> Result<String> {
     let contents = &report.contents;
     let dropped = report.pruned.iter().zip(&contents.rules).filter(|(pruned, _)| pruned.files > 0);
@@ -46,7 +46,7 @@ pub(super) fn json(report: &Report) -> Result<String> {
     Ok(without_markup(&json))
 }
 
-/// What the script calls a need by.
+/// The number of a kind of dependency in the script.
 fn number(need: Need) -> usize {
     match need {
         Need::Loads => 0,
@@ -57,8 +57,8 @@ fn number(need: Need) -> usize {
     }
 }
 
-/// JSON has these characters in strings alone, where they can be written as numbers. U+2028 and U+2029 end lines in some
-/// readers of JavaScript.
+/// Escapes characters that have a meaning in HTML, and U+2028 and U+2029, which end lines in older JavaScript. JSON has them
+/// only in strings, where they can be written as numbers.
 fn without_markup(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {

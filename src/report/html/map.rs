@@ -1,7 +1,7 @@
-//! The map: what is kept, and what was dropped, as trees of boxes whose areas are bytes.
+//! The map: what is kept and what was dropped, as treemaps whose areas are bytes.
 //!
-//! Each box is laid out in its parent's, in shares of its sides, so that a page can show any part of the map at any size
-//! without a layout of its own.
+//! Each box is positioned relative to its parent, so that the page can show any part of the map at any size without
+//! computing a layout.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
@@ -11,32 +11,32 @@ use streemap::Rect;
 use crate::report::Report;
 use crate::report::contents::{ContentFile, ContentPlace, Contents, Kind};
 
-/// The sides that a whole map is laid out for: wider than high, as screens are, but not by much, for phones.
+/// The size that a map is laid out for: a little wider than high, for screens and phones.
 const SIDES: (f64, f64) = (1500.0, 1000.0);
-/// A box's sides as numbers: the whole side of its parent is this.
+/// The length of a parent's side in the coordinates of its boxes.
 const WHOLE: f64 = 65_535.0;
 
-/// A tree of boxes in the order of a walk that sees parents first; the arrays have one value for each box.
+/// A tree of boxes in preorder; each array has one value per box.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Map {
-    /// How far below the root it is.
+    /// Its depth below the root.
     depth: Vec<u8>,
     /// Its name; a file's is a path below the base of its group.
     name: Vec<String>,
-    /// The position of its kind; -1 for boxes that hold several.
+    /// The colour of its kind; -1 for boxes with several kinds.
     kind: Vec<i8>,
     /// What it adds to zips, in bytes, when that is known.
     zipped: Vec<u64>,
     /// Its length in bytes.
     unzipped: Vec<u64>,
-    /// The groups: the unit's name and the directory that holds it, by the box's position.
+    /// The groups, by the box's position: the unit's name and the directory that contains it.
     groups: BTreeMap<usize, (String, String)>,
-    /// Left, top, right and bottom of each box in its parent's, as shares of 65,535: little-endian numbers of 16 bits in
+    /// Left, top, right and bottom of each box in units of 1/65,535 of its parent's sides: little-endian numbers of 16 bits in
     /// base64.
     boxes: String,
 }
 
-/// A box before it has a place.
+/// A box before it has a position.
 struct Node<'a> {
     name: &'a str,
     kind: Option<Kind>,
@@ -47,13 +47,13 @@ struct Node<'a> {
 }
 
 impl Node<'_> {
-    fn weight(&self, measured: bool) -> u64 {
-        // Even an empty file is there to be seen.
+    fn area(&self, measured: bool) -> u64 {
+        // Even an empty file should be visible.
         if measured { self.zipped } else { self.unzipped }.max(1)
     }
 }
 
-/// What is kept: by layer, when there are layers, then by kind, group and file.
+/// What is kept: by layer if there are layers, then by kind, group and file.
 pub(super) fn kept(report: &Report) -> Map {
     let contents = &report.contents;
     let names: Vec<&str> = report.layers.iter().flatten().map(|layer| layer.name.as_str()).collect();
@@ -70,7 +70,7 @@ pub(super) fn kept(report: &Report) -> Map {
         files.push((vec![layer, kind_at(contents.groups[file.group].kind), file.group], file));
     }
     if !contents.measured {
-        // No layers then, or zips whose merged files come from nobody knows which.
+        // Then there are no layers, or zips of which it is not known which one a merged file is from.
         for (steps, _) in &mut files {
             steps.remove(0);
         }
@@ -80,7 +80,7 @@ pub(super) fn kept(report: &Report) -> Map {
         &|kind| (kinds[kind].1.as_str(), Some(kinds[kind].0), None),
         &|group| of_group(contents, group),
     ];
-    map(contents, "All that is kept", files, &levels[usize::from(!contents.measured)..])
+    map(contents, "Kept files", files, &levels[usize::from(!contents.measured)..])
 }
 
 /// What was dropped: by rule, then by group and file.
@@ -92,7 +92,7 @@ pub(super) fn dropped(report: &Report) -> Map {
         _ => None,
     });
     let levels: &[Level<'_>] = &[&|rule| (names[rule].as_str(), None, None), &|group| of_group(contents, group)];
-    map(contents, "All that was pruned", files.collect(), levels)
+    map(contents, "Pruned files", files.collect(), levels)
 }
 
 fn of_group(contents: &Contents, group: usize) -> (&str, Option<Kind>, Option<usize>) {
@@ -108,7 +108,7 @@ fn map<'a>(
     mut files: Vec<(Vec<usize>, &'a ContentFile)>,
     levels: &[Level<'a>],
 ) -> Map {
-    // The sort keeps the order of paths.
+    // The sort is stable, so files stay sorted by path.
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let mut root = inner((root, None, None), branch(contents, &files, 0, levels));
     sort(&mut root, contents.measured);
@@ -149,9 +149,9 @@ fn inner<'a>((name, kind, group): (&'a str, Option<Kind>, Option<usize>), childr
     Node { name, kind, group, zipped, unzipped, children }
 }
 
-/// Puts the heaviest first: squarified layouts are best that way.
+/// Sorts boxes by size, the largest first, as squarified layouts require.
 fn sort(node: &mut Node<'_>, measured: bool) {
-    node.children.sort_by(|a, b| b.weight(measured).cmp(&a.weight(measured)).then_with(|| a.name.cmp(b.name)));
+    node.children.sort_by(|a, b| b.area(measured).cmp(&a.area(measured)).then_with(|| a.name.cmp(b.name)));
     node.children.iter_mut().for_each(|child| sort(child, measured));
 }
 
@@ -170,19 +170,19 @@ fn flatten(contents: &Contents, node: &Node<'_>, depth: u8, map: &mut Map) {
     }
 }
 
-/// Adds the edges of a box and of all in it.
+/// Adds the edges of a box and of all boxes in it.
 fn place(node: &Node<'_>, measured: bool, (rect, edges): (Rect<f64>, [u16; 4]), out: &mut Vec<u16>) {
     out.extend(edges);
     #[expect(clippy::cast_precision_loss, reason = "areas on a screen")]
     let mut places: Vec<(f64, Rect<f64>)> =
-        node.children.iter().map(|child| (child.weight(measured) as f64, rect)).collect();
+        node.children.iter().map(|child| (child.area(measured) as f64, rect)).collect();
     streemap::squarify(Rect { x: 0.0, y: 0.0, ..rect }, &mut places, |place| place.0, |place, rect| place.1 = rect);
     for (child, (_, at)) in node.children.iter().zip(places) {
-        // Edges are rounded, not sides: neighbours have the same edge.
+        // Edges are rounded, not sides, so that neighbours share an edge.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 16 bits before")]
         let share = |edge: f64, side: f64| (edge / side * WHOLE).round().clamp(0.0, WHOLE) as u16;
         let edges = [share(at.x, rect.w), share(at.y, rect.h), share(at.x + at.w, rect.w), share(at.y + at.h, rect.h)];
-        // A side of nothing would make the boxes in it nothing at all.
+        // A side of length 0 would make the boxes in it disappear.
         let inside = Rect { w: at.w.max(1e-6), h: at.h.max(1e-6), ..at };
         place(child, measured, (inside, edges), out);
     }

@@ -1,8 +1,8 @@
 //! The report as one HTML page that needs no network: bars, a map of the bytes, tables that can be sorted and searched, and
-//! who needs whom. `page.html` is the template, `style.css` and `script.js` go into it as they are.
+//! the dependencies. `page.html` is the template; `style.css` and `script.js` are inserted unchanged.
 //!
-//! Without a script it still shows everything but the map. Names from the tree are data: minijinja escapes each value, the
-//! script writes them as text, and the page's own Content-Security-Policy lets nothing run or load but what is in it.
+//! Without JavaScript it shows everything except the map. Names from the tree are data: minijinja escapes each value, the
+//! script writes them as text, and the page's Content-Security-Policy allows only what is in the page to run or load.
 
 mod data;
 mod map;
@@ -23,13 +23,13 @@ const SCRIPT: &str = include_str!("script.js");
 /// The report as a page.
 ///
 /// # Errors
-/// When the template does not fit what it is given, which a test rules out.
+/// When the template does not match its data, which a test rules out.
 pub fn html(report: &Report) -> Result<Vec<u8>> {
     let (page, data) = (tables::Page::new(report), data::json(report)?);
     let render = || {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // The ending of the name turns the escaping on.
+        // The extension .html turns escaping on.
         environment.add_template("page.html", TEMPLATE)?;
         environment.get_template("page.html")?.render(context! {
             page => Serde(page),

@@ -1,5 +1,5 @@
-// What the page does when it is looked into: the map, the details beside it, and tables that are sorted and filtered.
-// Text from the tree goes into the page as text (textContent) and nowhere as markup.
+// The interactive parts of the page: the map, the details beside it, and tables that can be sorted and filtered.
+// Text from the tree is only inserted as text (textContent), never as markup.
 'use strict';
 (() => {
   const $ = (id) => document.getElementById(id);
@@ -13,7 +13,7 @@
     return made;
   }
 
-  /** A number of bytes as people read it: a KiB is 1024 bytes. */
+  /** A number of bytes with a unit: a KiB is 1024 bytes. */
   function size(bytes) {
     if (bytes < 1024) return `${bytes} B`;
     const [value, unit] =
@@ -28,7 +28,7 @@
 
   const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
-  // ---- The maps: boxes by their numbers, parents before what is in them ---------------------------------------------
+  // ---- The maps: boxes in preorder ----------------------------------------------------------------------------------
 
   function readMap(raw, title) {
     const count = raw.depth.length;
@@ -62,10 +62,10 @@
     const base = map.groups[map.parent[i]]?.[1];
     return base ? `${base}/${map.name[i]}` : map.name[i];
   };
-  /** What the needs call a box: `/opt/…` for a file, the unit's name for a group; nothing for what holds groups. */
+  /** The name of a box in the dependencies: `/opt/…` for a file, the unit's name for a group; none for other boxes. */
   const thingOf = (map, i) => (isFile(map, i) ? `/opt/${pathOf(map, i)}` : map.groups[i]?.[0]);
 
-  /** Where each thing is: the first box for it, what is kept before what is pruned. */
+  /** The first box of each thing; kept ones before pruned ones. */
   const boxOf = new Map();
   for (const map of [maps.kept, maps.pruned]) {
     for (let i = 1; i < map.count; i++) {
@@ -74,7 +74,7 @@
     }
   }
 
-  // ---- Who needs what -----------------------------------------------------------------------------------------------
+  // ---- Dependencies -------------------------------------------------------------------------------------------------
 
   const numberOf = new Map(data.things.map((thing, i) => [thing, i]));
   const CONTAINS = 4;
@@ -82,7 +82,7 @@
     needs: ['loads', 'imports', 'runs', 'links to', 'reads'],
     users: ['loads it', 'imports it', 'runs it', 'links to it', 'reads it'],
   };
-  /** The order in which they are listed: imports first. */
+  /** The order of the list: imports first. */
   const RANK = [1, 0, 2, 3, 4];
   const STEPS_SHOWN = 2;
   const forward = data.things.map(() => []);
@@ -94,8 +94,8 @@
   }
 
   /**
-   * Everything that is reached from a thing, step by step. What a package or R reads of its own files is part of it and
-   * no step: what such a file needs, the package needs.
+   * Everything that can be reached from a thing, step by step. Files that a package or R reads of its own do not count as a
+   * step: what such a file needs, the package needs.
    */
   function reach(start, edges) {
     const seen = new Map([[start, null]]);
@@ -122,11 +122,11 @@
     return { own, steps };
   }
 
-  /** A thing's name for people, what it is, and a word beside its name when it is nothing that is kept. */
+  /** A thing's name, what it is, and a mark unless it is a kept file. */
   function describe(thing) {
     if (thing === 'r') return { name: 'R', what: 'a session of R' };
     if (thing.startsWith('missing:')) {
-      return { name: thing.slice(8), what: 'a library that is nowhere', mark: 'missing' };
+      return { name: thing.slice(8), what: 'a missing library', mark: 'missing' };
     }
     const box = boxOf.get(thing);
     if (!box) return { name: thing, what: 'of the image', mark: 'image' };
@@ -146,7 +146,7 @@
     return [button, ' ', element('small', { className, textContent: mark })];
   }
 
-  // ---- The state: which map, which box fills it, which is looked at -------------------------------------------------
+  // ---- State: the map shown, the box that fills it, and the selected box --------------------------------------------
 
   /** The box to begin with: where there is only one layer or rule, what is in it. */
   function topOf(map) {
@@ -181,7 +181,7 @@
     if (box) show(box[0], box[1], thing);
     else show(state.map, -1, thing);
     $('panel').scrollTop = 0;
-    // On a phone the panel is below the map; elsewhere both are seen, with the place in the map above them.
+    // On a phone the panel is below the map; otherwise both are visible, with the position in the map above them.
     const narrow = matchMedia('(max-width: 900px)').matches;
     if (narrow || !isInView($('panel'))) $(narrow ? 'panel' : 'map-section').scrollIntoView({ block: 'start' });
     $('what').focus({ preventScroll: true });
@@ -209,11 +209,11 @@
 
   const canvas = $('canvas');
   const pen = canvas.getContext('2d');
-  // Pixels: the strip with a box's name, the gap around what is in it, and the least sides of a box that has a strip.
+  // Pixels: the strip with a box's name, the gap around its content, and the minimum sides of a box with a strip.
   const STRIP = 19,
     GAP = 2,
     NAMED = [46, 40];
-  // How much a box that is zoomed to may be stretched to fill the map.
+  // By how much a box that is zoomed to can be stretched to fill the map.
   const STRETCH = 1.4;
   let sides = { w: 1, h: 1 };
   let colours = {};
@@ -231,7 +231,7 @@
     };
   };
 
-  /** Where a box is when the inside of its parent is at `within`. */
+  /** The rectangle of a box whose parent's inside is at `within`. */
   const placeIn = (map, within, i) => {
     const [left, top, right, bottom] = map.edges.subarray(4 * i, 4 * i + 4);
     return {
@@ -242,7 +242,7 @@
     };
   };
 
-  /** Where its parent is when a box is at `rect`: the other way round. */
+  /** The inverse: the rectangle of the parent of a box at `rect`. */
   const parentAt = (map, rect, i) => {
     const [left, top, right, bottom] = map.edges.subarray(4 * i, 4 * i + 4);
     const w = rect.w / Math.max(right - left, 1e-5),
@@ -251,7 +251,7 @@
     return { x: rect.x - left * w - GAP, y: rect.y - top * h - strip, w: w + 2 * GAP, h: h + strip + GAP };
   };
 
-  /** Where the root is when a box is at `rect`. */
+  /** The rectangle of the root when a box is at `rect`. */
   function rootAt(map, rect, i) {
     for (; i > 0; i = map.parent[i]) rect = parentAt(map, rect, i);
     return rect;
@@ -280,14 +280,14 @@
     const w = Math.min(sides.w, sides.h * ratio),
       h = Math.min(sides.h, sides.w / ratio);
     const rect = { x: (sides.w - w) / 2, y: (sides.h - h) / 2, w, h };
-    // In the middle, but never so that it is seen where the map ends.
+    // Centred, but without showing anything outside the map.
     const root = rootAt(map, rect, i);
     rect.x -= Math.max(root.x, 0) + Math.min(root.x + root.w - sides.w, 0);
     rect.y -= Math.max(root.y, 0) + Math.min(root.y + root.h - sides.h, 0);
     return rect;
   }
 
-  /** Draws from now on; moves there from `from` when that is known and motion is welcome. */
+  /** Draws the current state, with an animation from `from` if that is known and the user allows motion. */
   function moveFrom(from) {
     cancelAnimationFrame(frame);
     const to = fitted(state.map, state.zoom);
@@ -333,7 +333,7 @@
     pen.textBaseline = 'middle';
     drawBox(map, 0, rootRect());
     if (zoom > 0 && (placed.x > 1 || placed.y > 1)) {
-      // What is beside the box that is zoomed to steps back.
+      // Dim everything outside the box that is zoomed to.
       pen.fillStyle = colours.page;
       pen.globalAlpha = 0.62;
       pen.beginPath();
@@ -364,7 +364,7 @@
       pen.fillStyle = map.kind[i] >= 0 ? colours.kinds[map.kind[i]] : colours.card;
       pen.fillRect(...at);
       if (!file && map.kind[i] >= 0) {
-        // The further out, the darker: so it is seen what belongs together.
+        // Outer boxes are darker, to show what belongs together.
         pen.fillStyle = map.groups[i] ? colours.group : colours.several;
         pen.fillRect(...at);
       }
@@ -385,7 +385,7 @@
 
   /** Writes a name into a box, shortened to what has room, with its size beside it (in a strip) or below it. */
   function label(text, rect, figure, strip) {
-    // Of a box that is partly out of sight, the part that is in sight.
+    // Only the visible part of the box.
     const x = Math.max(rect.x, 0) + 5;
     const room = Math.min(rect.x + rect.w, sides.w) - x - 4;
     const y = strip ? rect.y + STRIP / 2 + 1 : rect.y + 10;
@@ -471,7 +471,7 @@
           .join(' › ');
     tip.replaceChildren(element('strong', { textContent: title }), element('br'), figures(map, i));
     const { offsetWidth: w, offsetHeight: h } = tip;
-    // Set on the style object: a style attribute is what the page's policy forbids.
+    // Set on the style object, because the page's policy forbids style attributes.
     tip.style.left = `${Math.max(0, Math.min(x + 14, sides.w - w - 4))}px`;
     tip.style.top = `${y + 20 + h > sides.h ? Math.max(0, y - h - 12) : y + 20}px`;
   });
@@ -575,11 +575,11 @@
       const file = isFile(map, box);
       $('what').textContent = file ? fileLabel(map, box) : map.name[box];
       if (file) fact(list, 'Path', element('span', { className: 'name', textContent: pathOf(map, box) }));
-      else fact(list, 'Entries', String(map.files[box]));
+      else fact(list, 'Files', String(map.files[box]));
       if (data.measured) {
         const share =
           map.zipped[box] < map.zipped[0]
-            ? `, ${percent(map.zipped[box], map.zipped[0])} of all that is ${map.title.toLowerCase()}`
+            ? `, ${percent(map.zipped[box], map.zipped[0])} of all ${map.title.toLowerCase()} files`
             : '';
         fact(list, 'Zipped', size(map.zipped[box]) + share);
       }
@@ -631,7 +631,7 @@
     const text = data.rules[rule];
     if (named) fact(list, 'Pruned by', rule);
     if (!text) return;
-    ['', 'Safe, because: ', 'Breaks: '].forEach((heading, i) => {
+    ['', 'Why it is safe: ', 'Breaks: '].forEach((heading, i) => {
       $('why').append(element('p', {}, element('b', { textContent: heading }), text[i]));
     });
   }
@@ -644,7 +644,7 @@
     const number = numberOf.get(thing);
     if (number === undefined) {
       target.append(
-        element('p', { className: 'small', textContent: 'It needs nothing, and nothing is known to need it.' }),
+        element('p', { className: 'small', textContent: 'No known dependencies, and nothing is known to need it.' }),
       );
       return;
     }
@@ -660,7 +660,7 @@
           textContent: count
             ? `${title} ${count}${steps.length > 1 ? `, in up to ${steps.length} steps` : ''}`
             : key === 'needs'
-              ? 'Needs nothing'
+              ? 'No known dependencies'
               : 'Nothing is known to need it',
         }),
       );
@@ -668,11 +668,11 @@
       steps.forEach((step, at) => {
         if (at === STEPS_SHOWN) {
           const further = steps.slice(at).reduce((sum, { length }) => sum + length, 0);
-          into = element('details', {}, element('summary', { textContent: `${further} more, further away` }));
+          into = element('details', {}, element('summary', { textContent: `${further} more, indirectly` }));
           part.append(into);
         }
         if (steps.length > 1)
-          into.append(element('p', { className: 'step', textContent: at === 0 ? 'directly' : `${at + 1} steps away` }));
+          into.append(element('p', { className: 'step', textContent: at === 0 ? 'directly' : `in ${at + 1} steps` }));
         into.append(thingList(step, VERBS[key]));
       });
       if (own.length) {
@@ -694,7 +694,7 @@
     const list = element('ul', { className: 'chips' });
     shorten(list, rows, 12, ({ thing, how, through }) => {
       const row = element('li', {}, element('small', { textContent: verbs[how] }), ...thingButton(thing));
-      if (through !== null) row.title = `by way of ${describe(data.things[through]).name}`;
+      if (through !== null) row.title = `through ${describe(data.things[through]).name}`;
       return row;
     });
     return list;
@@ -795,7 +795,7 @@
     list.hidden = !wanted;
     if (!wanted) return list.replaceChildren();
     const hits = findable.filter((item) => item.low.includes(wanted));
-    // A name that begins with it, and a short one, is more likely meant.
+    // Names that begin with it and short names come first.
     const rank = (item) => (item.low === wanted ? 0 : item.low.startsWith(wanted) ? 1 : 2) * 1e4 + item.low.length;
     hits.sort((a, b) => rank(a) - rank(b));
     list.replaceChildren(
@@ -814,7 +814,7 @@
         return element('li', {}, button);
       }),
     );
-    if (!hits.length) list.append(element('li', { className: 'small', textContent: 'Nothing has this in its name.' }));
+    if (!hits.length) list.append(element('li', { className: 'small', textContent: 'No match.' }));
     say(plural(hits.length, 'hit', 'hits'));
   }
 
@@ -865,7 +865,7 @@
         const numbers = [...body.rows].every(
           (row) => row.cells[column].dataset.v !== undefined || row.cells[column].textContent === '',
         );
-        // Numbers begin with the largest, names with the first.
+        // Numbers start with the largest, names in alphabetical order.
         const order = head.getAttribute('aria-sort');
         const down = order === 'none' ? numbers : order === 'ascending';
         const compare = numbers
@@ -959,7 +959,7 @@
     name.replaceWith(button);
   }
 
-  // ---- The theme, and the beginning ---------------------------------------------------------------------------------
+  // ---- Theme and start ----------------------------------------------------------------------------------------------
 
   const THEMES = ['system', 'light', 'dark'];
   function setTheme(theme) {

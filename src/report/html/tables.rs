@@ -1,5 +1,4 @@
-//! What the page's bars and tables hold: the report's values as the template wants them, with the text that people read
-//! and the number that a column is sorted by.
+//! The page's bars and tables: the report's values for the template, with the text to show and the number to sort by.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +14,7 @@ use crate::report::contents::Contents;
 use crate::report::render::sections::{Detail, SectionKind, percent, sections, summary, verdict};
 use crate::resolve::FoundIn;
 
-/// Everything that the template names.
+/// The values of the template.
 #[derive(Serialize)]
 pub(super) struct Page<'a> {
     report: &'a Report,
@@ -37,7 +36,7 @@ pub(super) struct Page<'a> {
     sections: Vec<PlainTable>,
 }
 
-/// How many findings are this bad.
+/// The number of findings of a severity.
 #[derive(Serialize)]
 struct SeverityCount {
     severity: String,
@@ -45,21 +44,21 @@ struct SeverityCount {
     text: String,
 }
 
-/// Something that has a limit.
+/// A value with a limit.
 #[derive(Serialize)]
 struct Bar {
     name: String,
     value: String,
     limit: String,
     percent: String,
-    /// The lengths of the bar and of its limit, of a thousand.
+    /// The position of the value and of the limit, of 1000.
     filled: u64,
     limit_at: u64,
     over: bool,
     detail: String,
 }
 
-/// A number of bytes, to be read and to be sorted by.
+/// A number of bytes, to show and to sort by.
 #[derive(Serialize)]
 struct Bytes {
     bytes: u64,
@@ -83,8 +82,8 @@ struct PackageRow {
     layers: Vec<String>,
     zipped: Option<Bytes>,
     unzipped: Bytes,
-    /// What dropping it alone would free, in zips when that is known.
-    alone: Bytes,
+    /// What dropping it alone would free, in zips if that is known.
+    frees: Bytes,
     needs: Vec<String>,
     missing: Vec<String>,
     needed_by: Vec<String>,
@@ -97,15 +96,15 @@ struct UnitRow {
     files: usize,
     zipped: Bytes,
     unzipped: Bytes,
-    /// What dropping it alone would free, in zips when that is known.
-    alone: Bytes,
+    /// What dropping it alone would free, in zips if that is known.
+    frees: Bytes,
 }
 
 #[derive(Serialize)]
 struct LibraryRow {
     soname: String,
     found: String,
-    /// Where it is for people, and what the script calls it.
+    /// Its path to show, and its name in the script.
     path: String,
     thing: String,
     process: String,
@@ -145,7 +144,7 @@ struct CodeRow {
     count: usize,
 }
 
-/// A section of the other reports, as it is there.
+/// A section that the page shares with the other formats.
 #[derive(Serialize)]
 struct PlainTable {
     title: String,
@@ -174,7 +173,7 @@ impl<'a> Page<'a> {
             (true, 0) => "ok",
         };
         let (sections, last) = sections(report, Detail::Full);
-        // The units have a table of their own; what could be done next comes first.
+        // The units have a table of their own; further savings come first.
         let next_steps = last.into_iter().filter(|section| section.kind == SectionKind::NextSteps);
         Self {
             report,
@@ -191,7 +190,7 @@ impl<'a> Page<'a> {
             rules: rules(report),
             findings: findings(report),
             codes: codes(report),
-            // The page has these two in another form.
+            // The page shows these two in its own form.
             sections: next_steps
                 .chain(sections)
                 .filter(|section| !matches!(section.kind, SectionKind::Layers | SectionKind::Pruned))
@@ -212,7 +211,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// What each colour of the map stands for in this tree.
+/// The meaning of each colour of the map in this tree.
 fn legend(report: &Report) -> [String; 4] {
     let kinds: BTreeSet<Kind> = report.contents.groups.iter().map(|group| group.kind).collect();
     let defaults = ["Runtimes", "Packages", "System libraries", "Everything else"];
@@ -243,20 +242,19 @@ fn bars(report: &Report) -> Vec<Bar> {
     let mut bars: Vec<Bar> = layers
         .iter()
         .map(|layer| {
-            let detail =
-                format!("{}, {} unzipped", plural(layer.files, "entry", "entries"), size(layer.unzipped_bytes));
+            let detail = format!("{}, {} unzipped", plural(layer.files, "file", "files"), size(layer.unzipped_bytes));
             bar(&format!("{}, zipped", layer.name), layer.zipped_bytes, limits.layer_zipped, size, detail)
         })
         .collect();
     let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
     let left = match limits.layers_unzipped().saturating_sub(unzipped) {
-        0 => "nothing left for the function".to_owned(),
+        0 => "no room left for the function".to_owned(),
         left => format!("{} left for the function", size(left)),
     };
     bars.push(bar("All layers, unzipped", unzipped, limits.layers_unzipped(), size, left));
     let bound = report.packing.map_or(String::new(), |packing| {
-        let proof = if packing.optimal { "" } else { "; not proven" };
-        format!("at least {} needed{proof}", packing.lower_bound)
+        let proof = if packing.optimal { "the minimum" } else { "not proven to be the minimum" };
+        format!("{proof}; lower bound {}", packing.lower_bound)
     });
     let number = |number: u64| number.to_string();
     bars.push(bar("Number of layers", layers.len() as u64, limits.layers as u64, number, bound));
@@ -286,15 +284,15 @@ fn packages(report: &Report) -> Vec<PackageRow> {
             kept: package.kept,
             zipped: package.cost.zipped_bytes.map(Bytes::new),
             unzipped: Bytes::new(package.cost.unzipped_bytes),
-            alone: Bytes::new(package.cost.retained_zipped_bytes.unwrap_or(package.cost.retained_unzipped_bytes)),
+            frees: Bytes::new(package.cost.retained_zipped_bytes.unwrap_or(package.cost.retained_unzipped_bytes)),
             needs: package.needs.clone(),
             missing: package.missing.clone(),
             needed_by: needed_by.get(package.name.as_str()).cloned().unwrap_or_default(),
         }
     });
     let mut rows: Vec<PackageRow> = rows.collect();
-    let weight = |row: &PackageRow| row.zipped.as_ref().unwrap_or(&row.unzipped).bytes;
-    rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| (&a.name, &a.library).cmp(&(&b.name, &b.library))));
+    let size = |row: &PackageRow| row.zipped.as_ref().unwrap_or(&row.unzipped).bytes;
+    rows.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| (&a.name, &a.library).cmp(&(&b.name, &b.library))));
     rows
 }
 
@@ -313,12 +311,12 @@ fn units(report: &Report) -> Vec<UnitRow> {
         files: unit.files,
         zipped: Bytes::new(unit.zipped_bytes),
         unzipped: Bytes::new(unit.unzipped_bytes),
-        alone: Bytes::new(unit.retained_zipped_bytes),
+        frees: Bytes::new(unit.retained_zipped_bytes),
     };
     units.into_iter().map(row).collect()
 }
 
-/// Each library that is needed, once for each place where it is found: what nobody has comes first.
+/// Each needed library, once for each place where it is found; missing ones first.
 fn libraries(report: &Report) -> Vec<LibraryRow> {
     #[derive(Default)]
     struct Users {
@@ -339,7 +337,7 @@ fn libraries(report: &Report) -> Vec<LibraryRow> {
     }
     let row = |((_, soname, found, path), users): ((bool, &str, FoundIn, &str), Users)| {
         let mut versions: Vec<String> = users.versions.into_iter().collect();
-        // The latest first: it is the one that decides.
+        // The latest first, because it is the one that matters.
         versions.sort_by_cached_key(|version| std::cmp::Reverse(symbol_version::key(version)));
         let processes: Vec<&str> = users.processes.iter().map(String::as_str).collect();
         LibraryRow {

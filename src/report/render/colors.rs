@@ -1,4 +1,4 @@
-//! Colours, for a terminal alone: text has none unless whoever prints it asks for them.
+//! Colours, which text only has if the caller prints it to a terminal.
 
 use anstyle::{AnsiColor, Style};
 
@@ -15,7 +15,7 @@ pub enum Colors {
 }
 
 impl Colors {
-    /// A word that says how bad something is, in that colour: an error red, a warning yellow.
+    /// A word in the colour of a severity: red for errors, yellow for warnings.
     pub fn severity(self, severity: Severity, word: &str) -> String {
         let color = match (self, severity) {
             (Colors::None, _) | (_, Severity::Info) => return word.to_owned(),

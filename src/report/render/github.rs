@@ -1,14 +1,14 @@
-//! Findings where GitHub Actions looks for them: workflow commands that become annotations
+//! Findings as workflow commands, which GitHub Actions turns into annotations
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>).
 
 use super::sarif::{Place, place};
 use crate::base::finding::Severity;
 use crate::report::Report;
 
-/// The most annotations of one kind that GitHub shows for a step.
+/// How many annotations of one kind GitHub shows for a step.
 const MAX_OF_A_KIND: usize = 10;
 
-/// A workflow command for each error and warning, the worst first; notes are in the summary.
+/// A workflow command for each error and warning, errors first; notes are in the summary.
 pub fn annotations(report: &Report) -> Vec<u8> {
     let mut out = String::new();
     for (severity, command) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
@@ -34,7 +34,7 @@ fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A value before the last `::`.
+/// Text before the last `::`.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

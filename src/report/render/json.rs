@@ -9,12 +9,12 @@ use crate::report::Report;
 /// The report as JSON, with a line end.
 ///
 /// # Errors
-/// When a value cannot be written as JSON, which no report holds.
+/// When a value cannot be written as JSON, which no report contains.
 pub fn json(report: &Report) -> Result<Vec<u8>> {
     bytes(report)
 }
 
-/// The manifest: the report with `entries` (one list a layer, in their order) in each layer.
+/// The manifest: the report with `entries` (one list per layer, in their order) in each layer.
 ///
 /// # Errors
 /// As for [`fn@json`].

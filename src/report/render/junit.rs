@@ -1,5 +1,5 @@
-//! The checks as JUnit XML: one test case a check that has something to say, and one for the verdict, so that a CI server
-//! shows them among its tests.
+//! The checks as JUnit XML: one test case for each check with findings, and one for the verdict, so that a CI server lists
+//! them among its tests.
 
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite, XmlString};
 
@@ -9,7 +9,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
 use crate::report::Report;
 
-/// The report as JUnit XML. An error is a failure; warnings and remarks are in the output of cases that pass.
+/// The report as JUnit XML. Errors are failures; warnings and notes are in the output of test cases that pass.
 ///
 /// # Errors
 /// When the built-in pages are damaged, which a test rules out.

@@ -5,7 +5,7 @@ use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
 use crate::report::Report;
 
-/// The report as Markdown: what a reviewer must see, and the rest folded. Names from the tree are data: they cannot become
+/// The report as Markdown: what a reviewer needs, with the rest folded. Names from the tree are data: they cannot become
 /// markup.
 pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
@@ -42,7 +42,7 @@ pub fn markdown(report: &Report) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// A section that is folded until it is opened.
+/// A section that is folded.
 pub(crate) fn folded(section: &Section) -> String {
     let open = render(section);
     // Its title is the summary.
@@ -50,7 +50,7 @@ pub(crate) fn folded(section: &Section) -> String {
     details(&escape(&section.title), table)
 }
 
-/// HTML that GitHub folds; the empty line makes what is inside Markdown again.
+/// HTML that GitHub folds; after the empty line, the content is Markdown again.
 fn details(summary: &str, inside: &str) -> String {
     format!("\n<details><summary>{summary}</summary>\n\n{}\n\n</details>\n", inside.trim_matches('\n'))
 }
@@ -69,7 +69,7 @@ pub(crate) fn render(section: &Section) -> String {
     out
 }
 
-/// Keeps every character that Markdown or HTML gives a meaning from having it.
+/// Escapes every character with a meaning in Markdown or HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

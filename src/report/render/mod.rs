@@ -1,5 +1,4 @@
-//! A report as bytes: for terminals, pull requests, programs and CI servers. Each format is a function of a [`Report`];
-//! nothing here prints.
+//! Output formats for terminals, pull requests, programs and CI servers: each is a function from a [`Report`] to bytes.
 //!
 //! [`Report`]: super::Report
 

@@ -2,6 +2,7 @@
 //! (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ pub fn sarif(report: &Report) -> Result<Vec<u8>> {
                 "level": level(finding.severity),
                 "message": { "text": format!("{}: {}\n{}", finding.subject, finding.message, finding.help) },
                 "locations": [location(finding)],
-                // The same finding in the next run is the same alert, whatever its words are then.
+                // The same alert in later runs, even if the message is reworded.
                 "partialFingerprints": { "codeAndSubject/v1": fingerprint(finding) },
             })
         })
@@ -50,7 +51,7 @@ pub fn sarif(report: &Report) -> Result<Vec<u8>> {
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": { "name": "layerfit", "version": report.layerfit, "rules": rules } },
-            // Where the tree will be in Lambda.
+            // The place of the tree in Lambda.
             "originalUriBaseIds": { "OPT": { "uri": "file:///opt/" } },
             "columnKind": "unicodeCodePoints",
             "results": results,
@@ -80,16 +81,18 @@ fn location(finding: &Finding) -> Value {
 pub(super) enum Place<'a> {
     /// At a path in the tree.
     InTree(&'a str),
-    /// At a file beside it.
+    /// At a file outside the tree.
     File(&'a str),
 }
 
-/// The place of what a finding is about. What is not a file is about what is configured.
+/// The place of a finding's subject; for what is not a file, layerfit.toml.
 pub(super) fn place(subject: &Subject) -> Place<'_> {
     match subject {
         Subject::Path(path) => Place::InTree(path),
         Subject::File(path) => Place::File(path),
-        Subject::Layer(path) if path.ends_with(".zip") => Place::File(path),
+        Subject::Layer(path) if Path::new(path).extension().is_some_and(|extension| extension == "zip") => {
+            Place::File(path)
+        }
         Subject::Entry { zip, .. } => Place::File(zip),
         Subject::Package(_)
         | Subject::Layer(_)

@@ -1,5 +1,5 @@
-//! What a report shows people, in the order of their questions: does it fit, in how many layers of what size, what was
-//! pruned by which rule, what is missing, what are the largest units. The terminal and Markdown both show these.
+//! The sections of a report, in the order of the questions that they answer: does it fit, in how many layers of what size,
+//! what did which rule prune, what is missing, which units are the largest. Terminal, Markdown and page share them.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use crate::languages::{LanguageId, language};
 use crate::pack::rewrite::Form;
 use crate::report::{LayerState, Report};
 
-/// Rules that a short report names; the others are summed up.
+/// How many rules a short report lists; the others are added up.
 const RULES_SHOWN: usize = 12;
-/// Suggestions that a short report has.
+/// How many suggestions a short report lists.
 const STEPS_SHOWN: usize = 6;
-/// Units that a short report names.
+/// How many units a short report lists.
 const UNITS_SHOWN: usize = 10;
 
 /// Which part of a report or an answer a section is.
@@ -21,17 +21,17 @@ const UNITS_SHOWN: usize = 10;
 pub(crate) enum SectionKind {
     /// The layers and their limits.
     Layers,
-    /// What is different from the lock.
+    /// Changes since the lock file.
     Changes,
     /// What each rule dropped.
     Pruned,
-    /// What could be done next.
+    /// Further savings.
     NextSteps,
     /// Anything else.
     Other,
 }
 
-/// A heading, a table below it, and a note below that.
+/// A heading with a table and a note below it.
 pub(crate) struct Section {
     pub(crate) kind: SectionKind,
     pub(crate) title: String,
@@ -42,7 +42,7 @@ pub(crate) struct Section {
     pub(crate) note: Option<String>,
 }
 
-/// How much of a limit is used, rounded up: 100 % is full, more is over.
+/// The used share of a limit, rounded up: more than 100 % is over the limit.
 pub(in crate::report) fn percent(part: u64, whole: u64) -> String {
     match whole {
         0 => "-".to_owned(),
@@ -50,7 +50,7 @@ pub(in crate::report) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// The answer in one line.
+/// The verdict in one line.
 pub(in crate::report) fn verdict(report: &Report) -> String {
     let errors = report.errors();
     let Some(layers) = &report.layers else {
@@ -93,7 +93,7 @@ pub(in crate::report) fn summary(report: &Report) -> String {
     text
 }
 
-/// How many packages there are of each language.
+/// The number of packages of each language, as text.
 fn packages(report: &Report) -> String {
     let mut counts: BTreeMap<LanguageId, usize> = BTreeMap::new();
     for package in &report.packages {
@@ -110,13 +110,13 @@ fn packages(report: &Report) -> String {
 /// How much to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// What fits a screen.
+    /// The most important rows.
     Short,
     /// Every rule, every unit, every note.
     Full,
 }
 
-/// Every section that is not empty, but for the findings; those that come after these are the second.
+/// Every section that is not empty, without the findings: those before and those after the findings.
 pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Vec<Section>) {
     let sections = [
         layers(report),
@@ -130,7 +130,7 @@ pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Secti
     (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
 }
 
-/// The findings, the worst first; a short report only counts the notes.
+/// The findings, the most severe first; a short report only counts the notes.
 pub(in crate::report) fn findings(report: &Report, detail: Detail) -> (Vec<&Finding>, Option<String>) {
     let (shown, infos): (Vec<&Finding>, Vec<&Finding>) =
         report.findings.iter().partition(|finding| detail == Detail::Full || finding.severity != Severity::Info);
@@ -182,8 +182,7 @@ fn layers(report: &Report) -> Option<Section> {
             note += &format!(" {} is the minimum.", plural(packing.layers, "layer", "layers"));
         } else {
             let bound = plural(packing.lower_bound, "layer", "layers");
-            note +=
-                &format!(" Lower bound: {bound}; it is not proven that fewer than {} cannot hold it.", packing.layers);
+            note += &format!(" Lower bound: {bound}; whether fewer than {} are enough is not proven.", packing.layers);
         }
     }
     Some(Section {
@@ -236,11 +235,11 @@ fn pruned(report: &Report, detail: Detail) -> Option<Section> {
         header: vec!["rule", "name", "files", "unzipped", "zipped"],
         numbers: vec![2, 3, 4],
         rows,
-        note: Some("layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+        note: Some("`layerfit rules CODE` explains why a rule is safe and what it breaks.".to_owned()),
     })
 }
 
-/// What is different from the lock: what has to be published again, and why.
+/// Changes since the lock file: which layers have to be published, and why.
 fn changes(report: &Report, detail: Detail) -> Option<Section> {
     let changes = report.changes.as_ref()?;
     let rows = changes.iter().map(|change| {
@@ -268,16 +267,16 @@ fn changes(report: &Report, detail: Detail) -> Option<Section> {
     })
 }
 
-/// What is packed in another form than it has in the tree, and what that saves.
+/// What is packed in another form than that of the tree, and what that saves.
 fn rewritten(report: &Report) -> Option<Section> {
     let change = |before: u64, now: u64| {
         let sign = if now > before { "+" } else { "-" };
         format!("{sign}{}", size(before.abs_diff(now)))
     };
     let name = |form: Form| match form {
-        Form::AsItIs => "as it is",
+        Form::AsItIs => "unchanged",
         Form::Stripped => "ELF files stripped (--strip)",
-        Form::Open => "R databases opened (--repack-rdb)",
+        Form::Open => "R databases uncompressed (--repack-rdb)",
         Form::Xz => "R databases with xz (--repack-rdb)",
     };
     let rows = report.rewritten.iter().map(|form| {
@@ -290,14 +289,14 @@ fn rewritten(report: &Report) -> Option<Section> {
     });
     let note = report.recompressed.map(|recompressed| {
         format!(
-            "{} compressed harder, to save a layer: {} less.",
+            "{} compressed harder to save a layer: {} saved.",
             plural(recompressed.files, "file is", "files are"),
             size(recompressed.saved_bytes)
         )
     });
     (!report.rewritten.is_empty() || note.is_some()).then(|| Section {
         kind: SectionKind::Other,
-        title: "Transformed".to_owned(),
+        title: "Rewritten".to_owned(),
         header: vec!["what", "files", "unzipped", "zipped"],
         numbers: vec![1, 2, 3],
         rows: rows.collect(),
@@ -305,7 +304,7 @@ fn rewritten(report: &Report) -> Option<Section> {
     })
 }
 
-/// Libraries that came from the build host.
+/// Libraries that were copied from the build host.
 fn bundled(report: &Report) -> Option<Section> {
     let row =
         |bundled: &crate::plan::bundle::Bundled| vec![bundled.path.clone(), bundled.from.clone(), size(bundled.bytes)];
@@ -319,7 +318,7 @@ fn bundled(report: &Report) -> Option<Section> {
     })
 }
 
-/// Libraries that nothing loads; a short report only has the finding that counts them.
+/// Libraries that nothing loads; for a short report, the finding that counts them is enough.
 fn unused_libraries(report: &Report, detail: Detail) -> Option<Section> {
     if detail == Detail::Short || report.unused_libraries.is_empty() {
         return None;
@@ -327,7 +326,7 @@ fn unused_libraries(report: &Report, detail: Detail) -> Option<Section> {
     let rows = report.unused_libraries.iter().map(|library| {
         vec![
             library.path.clone(),
-            library.by.as_ref().map_or("not needed by anything".to_owned(), |by| format!("{by} comes first")),
+            library.by.as_ref().map_or("not needed by anything".to_owned(), |by| format!("shadowed by {by}")),
             size(library.bytes),
             library.zipped_bytes.map(size).unwrap_or_default(),
         ]
@@ -338,7 +337,9 @@ fn unused_libraries(report: &Report, detail: Detail) -> Option<Section> {
         header: vec!["library", "why", "unzipped", "zipped"],
         numbers: vec![2, 3],
         rows: rows.collect(),
-        note: Some("--select unloaded-libraries drops them; layerfit rules D901 says what that may break.".to_owned()),
+        note: Some(
+            "--select unloaded-libraries drops them; `layerfit rules D901` explains what that can break.".to_owned(),
+        ),
     })
 }
 
@@ -369,7 +370,7 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
         header: vec!["unit", "layer", "files", "unzipped", "zipped", "frees"],
         numbers: vec![2, 3, 4, 5],
         rows,
-        note: Some("frees: zipped bytes freed by dropping it alone; plan --tree shows more.".to_owned()),
+        note: Some("A unit is packed as a whole: a package, R itself, a library with its links, a directory. frees: zipped bytes freed by dropping it alone, with what only it needs. `layerfit plan --tree` shows more.".to_owned()),
     })
 }
 
@@ -379,7 +380,7 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
         let shown = size(bytes.unsigned_abs());
         if bytes < 0 { format!("+{shown}") } else { format!("-{shown}") }
     };
-    // A list of packages to drop, and what a rule breaks, can be long.
+    // A list of packages to drop, or a risk, can be long.
     let short = |text: &str, most: usize| -> String {
         let long = text.chars().count() > most && detail == Detail::Short;
         if long { text.chars().take(most - 1).chain(['…']).collect() } else { text.to_owned() }
@@ -395,9 +396,9 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
             row
         })
         .collect();
-    let mut header = vec!["step", "unzipped", "zipped"];
+    let mut header = vec!["option", "unzipped", "zipped"];
     header.extend(layers.then_some("layers"));
-    header.push("what it risks");
+    header.push("risk");
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::NextSteps,
         title: "Further savings (each on its own)".to_owned(),

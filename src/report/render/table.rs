@@ -68,8 +68,8 @@ fn render_findings(report: &Report, detail: Detail, colors: Colors) -> String {
     text
 }
 
-/// The table of findings with how bad they are in colours. They are put in afterwards, so that every line is as long as without
-/// them: a finding's first line is the one that begins with its severity, for in its other lines that column is empty.
+/// The table of findings with coloured severities. Colours are added afterwards, so that they do not change the layout: a
+/// finding's first line begins with its severity, and that column is empty in its other lines.
 fn painted(table: &str, severities: &[Severity], colors: Colors) -> String {
     let mut severities = severities.iter().copied().peekable();
     let lines = table.lines().map(|line| {

@@ -1,5 +1,5 @@
-//! What takes the room, for a terminal of 80 columns: layer, kind, unit, directory, each with what it has in zips and what
-//! dropping it alone would free.
+//! What takes up the space, as a tree for a terminal of 80 columns: layers, kinds, units and directories, each with its size
+//! in zips and what dropping it alone would free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use crate::base::bytes::size;
 use crate::languages::{LanguageId, language};
 use crate::report::{Detail, DirectoryReport, Report, UnitReport};
 
-/// Columns of names, and cells of bars.
+/// The widths of names and bars, in columns.
 const NAME: usize = 38;
-/// Columns of a size.
+/// The width of a size, in columns.
 const SIZE: usize = 11;
 const BAR: u64 = 16;
-/// Units of a kind and directories of a unit that a short view names; the others are summed up.
+/// How many units of a kind and directories of a unit a short view lists; the others are added up.
 const UNITS_SHOWN: usize = 8;
 const DIRECTORIES_SHOWN: usize = 3;
 /// What the units of one heading have in common.
@@ -21,7 +21,7 @@ enum Heading {
     Runtime(LanguageId),
     /// The packages of a language, by the names of their units.
     Packages(LanguageId, BTreeSet<String>),
-    /// Units whose names begin so.
+    /// Units whose names begin like this.
     Prefix(&'static str, &'static str),
 }
 
@@ -66,7 +66,7 @@ struct Branch {
     below: Vec<Branch>,
 }
 
-/// What takes the room in the layers of a plan, the largest first, as text with a line end.
+/// What takes up the space in the layers of a plan, the largest first, as text with a line end.
 pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
     let units = report.units.as_deref().unwrap_or_default();
     let mut directories: BTreeMap<&str, Vec<&DirectoryReport>> = BTreeMap::new();
@@ -94,12 +94,12 @@ pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
     for layer in sorted(layers) {
         draw(&layer, ("", ""), total, &mut out);
     }
-    out += "\nfrees: what dropping it alone would free, with the libraries that nothing else\nneeds; ";
-    out += "layerfit why --if-dropped A,B tells it of several together.\n";
+    out += "\nfrees: zipped bytes freed by dropping it alone, with libraries that nothing else\n";
+    out += "needs; `layerfit why --if-dropped A,B` shows it for several together.\n";
     out.into_bytes()
 }
 
-/// What one heading has of these units.
+/// The branch of a heading with those of these units that belong to it.
 fn under(
     heading: &Heading,
     units: &[&UnitReport],
@@ -126,7 +126,7 @@ fn under(
     (!branches.is_empty()).then(|| Branch { name, zipped, frees: None, below: shown(branches, UNITS_SHOWN, detail) })
 }
 
-/// The topmost directories that belong to a unit frees; those in it, when it is one directory.
+/// The topmost directories that belong to a unit; for a unit that is a directory, those in it.
 fn below(unit: &UnitReport, all: &[&DirectoryReport]) -> Vec<Branch> {
     let is_in = |path: &str, directory: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
     let whole = all.iter().find(|directory| directory.files == unit.files).map(|directory| directory.path.as_str());
@@ -162,7 +162,7 @@ fn shown(branches: Vec<Branch>, most: usize, detail: Detail) -> Vec<Branch> {
     branches
 }
 
-/// Draws a branch and those below it; `first` and `next` are what stands before its own line and before theirs.
+/// Draws a branch and those below it; `first` is the prefix of its own line, `next` that of theirs.
 fn draw(branch: &Branch, (first, next): (&str, &str), total: u64, out: &mut String) {
     let line = format!(
         "{}{:>SIZE$}{:>SIZE$} {}",
@@ -180,7 +180,7 @@ fn draw(branch: &Branch, (first, next): (&str, &str), total: u64, out: &mut Stri
     }
 }
 
-/// A name in its columns: of a long one, the beginning and the end.
+/// A name padded to its width; a long one is cut in the middle.
 fn cut(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= NAME {
@@ -191,7 +191,7 @@ fn cut(name: &str) -> String {
     letters[..begin].iter().chain(&['…']).chain(&letters[end..]).collect()
 }
 
-/// A bar of eighths of cells.
+/// A bar, drawn in eighths of columns.
 fn bar(part: u64, whole: u64) -> String {
     let eighths = (u128::from(part) * u128::from(BAR) * 8).checked_div(u128::from(whole)).unwrap_or(0);
     let full = usize::try_from(eighths / 8).unwrap_or(0);

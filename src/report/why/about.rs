@@ -1,4 +1,4 @@
-//! About one thing: kept or dropped, by what, for whom, and at what cost.
+//! About one thing: whether it is kept, what needs it, which rule drops it, and what dropping it would free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::plan::target::Target;
 use crate::plan::{Analysis, Plan};
 use crate::prune::Decision;
 use crate::report::{LoadedBy, Report, SizeIndex};
-use crate::resolve::{Node, Object, Outcome, WhyUnloaded};
+use crate::resolve::{LibraryLookup, Node, Object, WhyUnloaded};
 use crate::tree::{EntryId, Kind};
 
 /// How many paths are listed at most.
@@ -20,7 +20,7 @@ const MAX_PATHS: usize = 50;
 /// Answers for everything that `target` stands for; with `all`, with every path to it.
 ///
 /// # Errors
-/// When nothing is called that.
+/// When nothing has that name.
 pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -> Result<Why> {
     let analysis = &plan.analysis;
     let things = target::resolve_target(analysis, "why", target)?;
@@ -67,8 +67,8 @@ impl Answers<'_> {
         };
         let held_back = kept.iter().flat_map(|id| pruning.matching(*id)).map(|rule| rule.code.clone());
         let held_back: BTreeSet<String> = held_back.collect();
-        let (gone, freed) = self.sizes.freed(entries.iter().copied());
-        let goes_with = gone.with_it.iter().chain(&gone.released).map(|id| tree.path(*id).to_string());
+        let (removal, freed) = self.sizes.freed(entries.iter().copied());
+        let goes_with = removal.with_it.iter().chain(&removal.released).map(|id| tree.path(*id).to_string());
         let mut goes_with: Vec<String> = goes_with.collect();
         goes_with.sort();
         let mut about = About {
@@ -101,15 +101,15 @@ impl Answers<'_> {
             Target::Elsewhere(name) => {
                 let edges = self.plan.analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys);
                 let of_name = edges.filter(|(_, edge)| edge.soname == *name);
-                let node = |outcome: &Outcome| match outcome {
-                    Outcome::Missing { .. } => Some(Node::Missing(name.clone())),
-                    Outcome::Found { object: Object::Image(path), .. } => Some(Node::Image(path.clone())),
-                    Outcome::Found { .. } => None,
+                let node = |outcome: &LibraryLookup| match outcome {
+                    LibraryLookup::Missing { .. } => Some(Node::Missing(name.clone())),
+                    LibraryLookup::Found { object: Object::Image(path), .. } => Some(Node::Image(path.clone())),
+                    LibraryLookup::Found { .. } => None,
                 };
                 of_name.filter_map(|(_, edge)| node(&edge.outcome)).collect()
             }
         };
-        // Of many files most are only there: what something needs says more of them.
+        // Most of many files are kept unconditionally, so a path to one that something needs explains more.
         let many = matches!(thing, Target::Unit(_) | Target::Directory(_));
         let needed = if many { self.paths.shortest(&targets, true) } else { None };
         match self.max_paths {
@@ -163,7 +163,7 @@ impl Answers<'_> {
         dropped_by
     }
 
-    /// What needs a library, of what is kept.
+    /// The kept files that need a library.
     fn needed_by(&self, thing: &Target) -> Vec<NeededBy> {
         let (analysis, pruning) = (&self.plan.analysis, &self.plan.pruning);
         let tree = analysis.tree();
@@ -183,8 +183,8 @@ impl Answers<'_> {
         for (from, edges) in analysis.resolution.loads.edges.iter().filter(|(id, _)| pruning.keeps(**id)) {
             for ((process, edge), certainty) in edges {
                 let (object, path, searched, stopped) = match &edge.outcome {
-                    Outcome::Found { object, opened } => (Some(object), Some(opened), Vec::new(), None),
-                    Outcome::Missing { searched, stopped } => (None, None, searched.clone(), stopped.clone()),
+                    LibraryLookup::Found { object, opened } => (Some(object), Some(opened), Vec::new(), None),
+                    LibraryLookup::Missing { searched, stopped } => (None, None, searched.clone(), stopped.clone()),
                 };
                 let is_it = file.is_some_and(|file| object == Some(&Object::Tree(file)));
                 if !is_it && !names.contains(&edge.soname) {
@@ -222,7 +222,7 @@ impl Answers<'_> {
     fn is_missing(&self, name: &str) -> bool {
         let edges = self.plan.analysis.resolution.loads.edges.values().flat_map(BTreeMap::keys);
         let mut of_name = edges.filter(|(_, edge)| edge.soname == name);
-        of_name.any(|(_, edge)| matches!(edge.outcome, Outcome::Missing { .. }))
+        of_name.any(|(_, edge)| matches!(edge.outcome, LibraryLookup::Missing { .. }))
     }
 
     /// The answer in one sentence.
@@ -235,21 +235,21 @@ impl Answers<'_> {
         };
         let whole = matches!(thing, Target::Package(_) | Target::Unit(_) | Target::Directory(_));
         match (about.state, about.paths.first()) {
-            (ThingState::Missing, Some(_)) => format!("{name} is missing: neither the tree nor {image} has it."),
-            (ThingState::Missing, None) => format!("{name} is missing, and nothing that is kept needs it."),
-            (ThingState::Runtime, Some(_)) => format!("{name} is not in the tree: {image} has it."),
+            (ThingState::Missing, Some(_)) => format!("{name} is missing: it is neither in the tree nor in {image}."),
+            (ThingState::Missing, None) => format!("{name} is missing, but nothing kept needs it."),
+            (ThingState::Runtime, Some(_)) => format!("{name} is not in the tree, but in {image}."),
             (ThingState::Runtime, None) => {
-                format!("{name} is not in the tree: {image} has it, and nothing that is kept needs it.")
+                format!("{name} is not in the tree, but in {image}; nothing kept needs it.")
             }
             (ThingState::Dropped, _) => match self.why_unloaded(thing) {
                 Some(why) => format!("{name} is dropped by {}: {why}.", rules()),
                 None => format!("{name} is dropped by {}.", rules()),
             },
-            (_, _) if kept == 0 => format!("{name} holds no file."),
+            (_, _) if kept == 0 => format!("{name} has no files."),
             (ThingState::Partly, _) => {
-                format!("{name} is kept, {kept} of its {files} files; the others are dropped by {}.", rules())
+                format!("{kept} of the {files} files of {name} are kept; the others are dropped by {}.", rules())
             }
-            _ if whole => format!("{name} is kept, all of its {files} files."),
+            _ if whole => format!("All {files} files of {name} are kept."),
             (_, Some(path)) if path.root == Root::InTree.name() && path.steps.len() == 1 => {
                 match self.why_unloaded(thing) {
                     Some(why) => format!("{name} is kept: no rule drops it; {why}."),
@@ -265,19 +265,21 @@ impl Answers<'_> {
         }
     }
 
-    /// Why nothing loads a library, when nothing does.
+    /// Why nothing loads a library, if nothing does.
     fn why_unloaded(&self, thing: &Target) -> Option<String> {
         let (analysis, pruning) = (&self.plan.analysis, &self.plan.pruning);
         let (Target::Library(id) | Target::Entry(id)) = thing else { return None };
         if !analysis.resolution.is_library(*id) {
             return None;
         }
-        // Asked as if it were kept: that nothing loads it can be what dropped it.
+        // As if it were kept, because it can be dropped for the reason that nothing loads it.
         let kept = |other: EntryId| pruning.keeps(other) || other == *id;
         let unloaded = analysis.resolution.unloaded(kept);
         unloaded.into_iter().find(|library| library.entry == *id).map(|library| match library.why {
-            WhyUnloaded::Shadowed(path) => format!("nothing loads it, because {path} of the image comes first"),
-            WhyUnloaded::Unreached => "nothing that is kept needs it".to_owned(),
+            WhyUnloaded::Shadowed(path) => {
+                format!("nothing loads it, because the loader finds {path} of the image first")
+            }
+            WhyUnloaded::Unreached => "nothing kept needs it".to_owned(),
         })
     }
 }

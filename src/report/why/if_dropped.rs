@@ -1,4 +1,5 @@
-//! If things were dropped together: what would be free, what would go with them and break, and how many layers would do.
+//! What dropping things together would do: what it would free, what would be removed with them, what would break, and how
+//! many layers there would be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +16,10 @@ use crate::report::{Report, SizeIndex};
 use crate::resolve::{Need, Node};
 use crate::tree::EntryId;
 
-/// Answers for targets together. `now` and `then` are what the checks say of the tree with and without them.
+/// Answers for targets together. `now` and `then` are the findings of the tree with and without them.
 ///
 /// # Errors
-/// When one of them is not there.
+/// When one of them is not found.
 pub(crate) fn if_dropped(
     plan: &Plan<'_>,
     report: &Report,
@@ -33,14 +34,14 @@ pub(crate) fn if_dropped(
         entries.extend(target::entries(analysis, &things));
     }
     let mut sizes = SizeIndex::new(analysis, &plan.pruning, Some(plan));
-    let (gone, freed) = sizes.freed(entries.iter().copied());
-    let all: BTreeSet<EntryId> = gone.all().collect();
+    let (removal, freed) = sizes.freed(entries.iter().copied());
+    let all: BTreeSet<EntryId> = removal.all().collect();
 
     let [_, nothing_else, _] = requested_rules();
     let held_back = |id: EntryId| plan.pruning.matching(id).next().map(|rule| rule.code.clone());
     let mut goes_with: Vec<(EntryId, String)> =
-        gone.with_it.iter().map(|id| (*id, nothing_else.code.clone())).collect();
-    goes_with.extend(gone.released.iter().filter_map(|id| Some((*id, held_back(*id)?))));
+        removal.with_it.iter().map(|id| (*id, nothing_else.code.clone())).collect();
+    goes_with.extend(removal.released.iter().filter_map(|id| Some((*id, held_back(*id)?))));
     goes_with.sort();
     let goes_with = goes_with.into_iter().map(|(id, rule)| {
         let path = analysis.tree().path(id).to_string();
@@ -74,19 +75,19 @@ pub(crate) fn if_dropped(
     })
 }
 
-/// A unit without what goes; `None` when nothing of it is left.
-fn without(unit: &Unit, gone: &BTreeSet<EntryId>) -> Option<Unit> {
-    let entries: Vec<_> = unit.entries.iter().filter(|entry| !gone.contains(&entry.id)).cloned().collect();
+/// A unit without the removed entries; `None` when nothing of it is left.
+fn without(unit: &Unit, removed: &BTreeSet<EntryId>) -> Option<Unit> {
+    let entries: Vec<_> = unit.entries.iter().filter(|entry| !removed.contains(&entry.id)).cloned().collect();
     (!entries.is_empty()).then(|| Unit { name: unit.name.clone(), entries })
 }
 
-/// The kept packages that need what goes, directly or through others. A package of which another copy stays is no loss.
-fn breaks(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<Breaks> {
+/// The kept packages that need what is removed, directly or through others. Another copy of a package is as good.
+fn breaks(plan: &Plan<'_>, removed: &BTreeSet<EntryId>) -> Vec<Breaks> {
     let (analysis, pruning) = (&plan.analysis, &plan.pruning);
     let packages = &analysis.resolution.packages;
     let stays = |position: usize| {
         let entry = packages.get(position).entry;
-        pruning.keeps(entry) && !gone.contains(&entry)
+        pruning.keeps(entry) && !removed.contains(&entry)
     };
     let mut loads: Vec<bool> = (0..packages.all.len()).map(stays).collect();
     let mut found: BTreeMap<usize, Breaks> = BTreeMap::new();
@@ -95,10 +96,10 @@ fn breaks(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<Breaks> {
         let mut broken: Vec<usize> = Vec::new();
         for (position, package) in packages.all.iter().enumerate().filter(|(position, _)| loads[*position]) {
             let id = package.language;
-            let was_there = |name: &&str| packages.copies(id, name).any(|copy| pruning.keeps(packages.get(copy).entry));
+            let was_kept = |name: &&str| packages.copies(id, name).any(|copy| pruning.keeps(packages.get(copy).entry));
             let is_lost = |name: &&str| !packages.copies(id, name).any(|copy| loads[copy]);
             let needs = package.requires.iter().map(|required| required.package.as_str());
-            let lost: BTreeSet<&str> = needs.filter(was_there).filter(is_lost).collect();
+            let lost: BTreeSet<&str> = needs.filter(was_kept).filter(is_lost).collect();
             if !lost.is_empty() {
                 broken.push(position);
                 let needs = lost.into_iter().map(|name| format!("pkg:{name}")).collect();
@@ -115,8 +116,8 @@ fn breaks(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<Breaks> {
     }
 }
 
-/// The packages of what goes that a language starts with.
-fn starts_with(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<StartsWith> {
+/// The removed packages that a language loads at startup.
+fn starts_with(plan: &Plan<'_>, removed: &BTreeSet<EntryId>) -> Vec<StartsWith> {
     let resolution = &plan.analysis.resolution;
     let packages = &resolution.packages;
     let mut found = Vec::new();
@@ -125,7 +126,7 @@ fn starts_with(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<StartsWith> {
             let (Node::Package(position), Need::Imports) = (to, need) else { continue };
             let package = packages.get(*position);
             let without = language(id).needs().without(&package.name);
-            if let Some(without) = without.filter(|_| gone.contains(&package.entry)) {
+            if let Some(without) = without.filter(|_| removed.contains(&package.entry)) {
                 found.push(StartsWith { name: packages.unit_name(*position), without: without.to_owned() });
             }
         }
@@ -133,16 +134,16 @@ fn starts_with(plan: &Plan<'_>, gone: &BTreeSet<EntryId>) -> Vec<StartsWith> {
     found
 }
 
-/// Whether a finding reports something that none of the others does. Findings of libraries name the first of several files
-/// that have the same trouble, so their subjects are not compared.
+/// Whether a finding reports something that none of the others does. Findings about libraries name the first of several
+/// files with the same problem, so their subjects are not compared.
 fn is_new(finding: &Finding, others: &[Finding]) -> bool {
     let by_cause = |finding: &Finding| finding.code.category() == Category::Libraries && finding.cause.is_some();
     let same = |other: &Finding| {
-        let trouble = match &finding.cause {
+        let same_problem = match &finding.cause {
             Some(_) => other.cause == finding.cause,
             None => other.message == finding.message,
         };
-        other.code == finding.code && trouble && (by_cause(finding) || other.subject == finding.subject)
+        other.code == finding.code && same_problem && (by_cause(finding) || other.subject == finding.subject)
     };
     finding.severity != Severity::Info && !others.iter().any(same)
 }

@@ -1,5 +1,4 @@
-//! Why: what one thing is there for, or what dropped it; and what dropping things would free and break. One value, and its
-//! readers, as of the report.
+//! Why: why something is kept or dropped, and what dropping things would free and break. One value and its output formats.
 
 mod about;
 mod if_dropped;
@@ -18,57 +17,57 @@ use crate::base::size::Size;
 use crate::report::{Amount, LoadedBy};
 use crate::resolve::{Certainty, FoundIn};
 
-/// The form of the JSON. Fields are added, not renamed; the number counts up when that promise is broken.
+/// The version of the JSON. Adding fields does not change it; renaming or removing one does.
 pub const SCHEMA: u32 = 1;
 
-/// What is asked.
+/// The question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// What one thing is there for.
+    /// Why one thing is kept or dropped.
     About {
         /// A path, a library's name, `pkg:NAME`, or a unit.
         target: String,
         /// Every path to it, not only the shortest.
         all: bool,
     },
-    /// What would go, and break, if these were dropped together.
+    /// What dropping these together would free and break.
     IfDropped(Vec<String>),
 }
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Why {
-    /// The form of this document.
+    /// The version of this document's format.
     pub schema: u32,
     /// The version of layerfit that wrote it.
     pub layerfit: String,
     /// The tree, as named on the command line.
     pub root: String,
-    /// The runtime it was looked at for.
+    /// The runtime it was analyzed for.
     pub runtime: String,
-    /// What was asked about.
+    /// The targets, as named on the command line.
     pub targets: Vec<String>,
-    /// Everything that the name stands for, sorted; empty when it was asked what dropping would do.
+    /// Everything that the target stands for, sorted; empty with `--if-dropped`.
     pub things: Vec<About>,
-    /// What dropping would do, when that was asked.
+    /// What dropping the targets would do, with `--if-dropped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub if_dropped: Option<IfDropped>,
 }
 
-/// One thing, and why it is where it is.
+/// One thing, and why it is kept or dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct About {
     /// What kind of thing it is.
     pub kind: ThingKind,
     /// Its name, as for `--drop`.
     pub name: String,
-    /// What became of it.
+    /// Whether it is kept.
     pub state: ThingState,
     /// The answer in one sentence.
     pub answer: String,
     /// The rules that drop it or a part of it, in the order of their codes.
     pub dropped_by: Vec<DroppedBy>,
-    /// Rules that would drop it, but for what needs it.
+    /// Rules that match it, but do not drop it because something kept needs it.
     pub held_back: Vec<String>,
     /// Paths from a root to it: the shortest, or all, in the order of their lengths.
     pub paths: Vec<Path>,
@@ -82,7 +81,7 @@ pub struct About {
     pub own: Amount,
     /// What dropping it alone would free.
     pub freed: Amount,
-    /// What would go with it, because nothing else needs it, sorted by path.
+    /// What would be removed with it because nothing else needs it, sorted by path.
     pub goes_with: Vec<String>,
 }
 
@@ -104,7 +103,7 @@ pub enum ThingKind {
     Library,
 }
 
-/// What became of a thing.
+/// Whether something is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThingState {
@@ -112,9 +111,9 @@ pub enum ThingState {
     Kept,
     /// All of it is dropped.
     Dropped,
-    /// A part of it is dropped.
+    /// Some of it is dropped.
     Partly,
-    /// It is not in the tree, and the image has it.
+    /// It is not in the tree, but in the image.
     Runtime,
     /// It is neither in the tree nor in the image.
     Missing,
@@ -140,19 +139,20 @@ pub struct DroppedBy {
 /// A dependency path from a root to something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Path {
-    /// `R`, a handler and its line (`test.R:3`), `Lambda` (which starts the bootstrap and the extensions), `installed` (a package is) or `in the tree` (a file is,
-    /// and no rule drops it).
+    /// `R`, a handler and its line (`test.R:3`), `Lambda` (which starts the bootstrap and the extensions), `installed` (for
+    /// packages) or `in the tree` (for files that no rule drops).
     pub root: String,
-    /// The steps from there, the thing itself last.
+    /// The steps from the root; the last one is the thing itself.
     pub steps: Vec<Step>,
 }
 
 /// A step on a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Step {
-    /// How what is before comes to it: `loads`, `imports`, `leads to`, `runs`, `reads`, `has`, `starts`, `uses`, or `is` after a root.
+    /// How the step before leads to this one: `loads`, `imports`, `leads to`, `runs`, `reads`, `has`, `starts`, `uses`, or `is`
+    /// after a root.
     pub how: String,
-    /// A path in the tree, `pkg:NAME`, or a library of the image or of nobody.
+    /// A path in the tree, `pkg:NAME`, or a library of the image or a missing one.
     pub name: String,
 }
 
@@ -161,7 +161,7 @@ pub struct Step {
 pub struct NeededBy {
     /// The file.
     pub file: String,
-    /// The name it asks for.
+    /// The name in its DT_NEEDED.
     pub soname: String,
     /// The process that loads it: a language's name, such as `R`, or `other`.
     #[schemars(with = "String")]
@@ -170,12 +170,12 @@ pub struct NeededBy {
     pub certainty: Certainty,
     /// Where the library is.
     pub found: FoundIn,
-    /// The path that the loader opens in Lambda, when it finds it.
+    /// The path that the loader opens in Lambda, if it finds the library.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The directories that the loader looks in, in order, when it does not.
+    /// The directories that the loader searches, in order, if it does not.
     pub searched: Vec<String>,
-    /// What makes the loader stop, when something does.
+    /// Why the loader stops before, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
 }
@@ -183,50 +183,50 @@ pub struct NeededBy {
 /// What dropping things together would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct IfDropped {
-    /// What they have themselves.
+    /// What they have on their own.
     pub own: Amount,
-    /// What would be free, in zips to the byte, as long as there are as many and the same files are compressed harder.
+    /// What it would free; exact in zips as long as their number and the files that are compressed harder stay the same.
     pub freed: Amount,
-    /// What would go with them, sorted by path.
+    /// What would be removed with them, sorted by path.
     pub goes_with: Vec<GoesWith>,
-    /// Kept packages that could not be loaded any more, sorted.
+    /// Kept packages that would no longer load, sorted.
     pub breaks: Vec<Breaks>,
-    /// Packages that a language starts with, and what happens without them.
+    /// Packages that a language loads at startup, and what happens without them.
     pub starts_with: Vec<StartsWith>,
-    /// What the checks would report then and do not report now, the worst first.
+    /// Findings that there would be and are not now, the most severe first.
     pub findings: Vec<Finding>,
     /// How many layers there are.
     pub layers: usize,
     /// How many there would be.
     pub layers_then: usize,
-    /// Whether what is left would fit.
+    /// Whether the rest would fit.
     pub fits_then: bool,
 }
 
-/// Something that goes with what is dropped.
+/// Something that is removed with what is dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GoesWith {
     /// Where it is.
     pub path: String,
-    /// The rule that stands for it: D002 for what nothing else needs, or one that was held back until then.
+    /// The rule that drops it: D002 for what nothing else needs, or the rule that it matched all along.
     pub rule: String,
     /// Its bytes.
     #[serde(flatten)]
     pub size: Size,
 }
 
-/// A package that could not be loaded any more.
+/// A package that would no longer load.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Breaks {
     /// The package.
     pub name: String,
     /// What it needs that would be dropped or would not load, sorted.
     pub needs: Vec<String>,
-    /// Whether it needs something that is dropped itself; otherwise something that needs that.
+    /// Whether it needs something that is dropped itself; otherwise it needs something that would no longer load.
     pub directly: bool,
 }
 
-/// A package that its language starts with.
+/// A package that its language loads at startup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StartsWith {
     /// The package.

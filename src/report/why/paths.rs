@@ -1,5 +1,5 @@
-//! Ways: how something that is kept is come to, from a root. R is one, a package is installed and so another, Lambda starts
-//! the bootstrap and the extensions, and everything that is no library is there because it is in the tree.
+//! Dependency paths from a root to something that is kept. Roots are languages, handlers, Lambda (which starts the bootstrap
+//! and the extensions), being installed (for packages), and being in the tree (for files that are not libraries).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,10 +9,10 @@ use crate::prune::Pruning;
 use crate::resolve::{Need, Node};
 use crate::tree::{EntryId, Kind};
 
-/// How many unfinished ways are looked at before the search for more gives up: a bound on time, not on what is found first.
-const MOST_TRIED: usize = 50_000;
+/// How many unfinished paths are extended before the search for more stops. It bounds the time; the shortest are found first.
+const MAX_TRIED: usize = 50_000;
 
-/// Where a way begins.
+/// Where a path begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Root {
     Runtime(LanguageId),
@@ -34,10 +34,10 @@ impl Root {
     }
 }
 
-/// A step: what is come to, and how from what is before it.
+/// A step: a node, and how the one before leads to it.
 pub(super) type Step = (Node, &'static str);
 
-/// A way from a root.
+/// A path from a root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DependencyPath {
     pub(super) root: Root,
@@ -50,7 +50,7 @@ enum Before {
     Node(Node),
 }
 
-/// The ways through what is kept.
+/// The dependency paths through what is kept.
 pub(super) struct Paths<'a> {
     analysis: &'a Analysis<'a>,
     pruning: &'a Pruning,
@@ -64,13 +64,13 @@ impl<'a> Paths<'a> {
         Self { analysis, pruning, unloaded: unloaded.into_iter().map(|library| library.entry).collect() }
     }
 
-    /// Whether a library is kept though nothing loads it.
+    /// Whether a library is kept although nothing loads it.
     pub(super) fn is_unloaded(&self, id: EntryId) -> bool {
         self.unloaded.contains(&id)
     }
 
-    /// The shortest way to one of these; of several, the one with the first root. With `needed`, one that something needs,
-    /// and not one that is only there.
+    /// The shortest path to one of these; of several, the one with the first root. With `needed`, only a path on which
+    /// something needs the target counts.
     pub(super) fn shortest(&self, targets: &BTreeSet<Node>, needed: bool) -> Option<DependencyPath> {
         let start = |node: &Node| (node.clone(), Vec::new());
         let mut level: BTreeMap<Node, Vec<Step>> = targets.iter().map(start).collect();
@@ -100,25 +100,25 @@ impl<'a> Paths<'a> {
         None
     }
 
-    /// Every way to one of these on which nothing comes twice, the shortest first, and whether there are more than `most`. To
-    /// a package on the way only the shortest is taken: who imports that is another question.
+    /// Every simple path to one of these, the shortest first, and whether there are more than `most`. Paths lead to a package
+    /// on the way by its shortest path only: what else imports that package does not explain the target.
     pub(super) fn all(&self, targets: &BTreeSet<Node>, most: usize) -> (Vec<DependencyPath>, bool) {
         let mut found: Vec<DependencyPath> = Vec::new();
         let mut queue: VecDeque<(Node, Vec<Step>)> = targets.iter().map(|node| (node.clone(), Vec::new())).collect();
         let mut to_package: BTreeMap<Node, Option<DependencyPath>> = BTreeMap::new();
-        let mut left = MOST_TRIED;
+        let mut left = MAX_TRIED;
         while let Some((node, after)) = queue.pop_front() {
             for (before, how) in self.before(&node, true) {
                 let steps: Vec<Step> = [(node.clone(), how)].into_iter().chain(after.iter().cloned()).collect();
-                let is_on_it = |node: &Node| targets.contains(node) || steps.iter().any(|(step, _)| step == node);
+                let is_on_path = |node: &Node| targets.contains(node) || steps.iter().any(|(step, _)| step == node);
                 match before {
                     Before::Root(root) => found.push(DependencyPath { root, steps }),
-                    Before::Node(before) if is_on_it(&before) => {}
+                    Before::Node(before) if is_on_path(&before) => {}
                     Before::Node(before @ Node::Package(_)) => {
                         let only = BTreeSet::from([before.clone()]);
                         let path = to_package.entry(before).or_insert_with(|| self.shortest(&only, false));
                         if let Some(path) =
-                            path.as_ref().filter(|path| !path.steps.iter().any(|(step, _)| is_on_it(step)))
+                            path.as_ref().filter(|path| !path.steps.iter().any(|(step, _)| is_on_path(step)))
                         {
                             found.push(DependencyPath {
                                 root: path.root,
@@ -138,7 +138,7 @@ impl<'a> Paths<'a> {
         (shortest_of(found, most), more)
     }
 
-    /// What is directly before something, and how that comes to it; with `by_place`, what it is there with too.
+    /// What leads to something directly, and how; with `by_place`, also what keeps it without needing it.
     fn before(&self, node: &Node, by_place: bool) -> Vec<(Before, &'static str)> {
         let resolution = &self.analysis.resolution;
         let kept = |node: &Node| match node {
@@ -151,7 +151,7 @@ impl<'a> Paths<'a> {
         for (from, need) in resolution.graph.needed_by(node).into_iter().filter(|(from, _)| kept(from)) {
             match from {
                 Node::Runtime(id) => before.push((Before::Root(Root::Runtime(*id)), how(need))),
-                // A link to a library that nothing opens holds nothing.
+                // A link that nothing opens does not keep its library.
                 Node::Entry(id) if need == Need::LinksTo && self.is_unloaded(*id) => {}
                 _ => before.push((Before::Node(from.clone()), how(need))),
             }
@@ -164,7 +164,7 @@ impl<'a> Paths<'a> {
         before
     }
 
-    /// What a package is there with: the handlers that use it, where there are any, or else that it is installed.
+    /// What keeps a package that no other needs: a handler that uses it, or without handlers that it is installed.
     fn because_it_is_used(&self, position: usize) -> Option<(Before, &'static str)> {
         let package = self.analysis.resolution.packages.get(position);
         match &self.analysis.handlers {
@@ -176,7 +176,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// What a file is there with, when it need not be needed.
+    /// What keeps a file that nothing has to need.
     fn because_of_its_place(&self, id: EntryId) -> Option<(Before, &'static str)> {
         let (tree, resolution) = (self.analysis.tree(), &self.analysis.resolution);
         let path = tree.path(id);

@@ -1,4 +1,4 @@
-//! The answer as a table for a terminal, as Markdown and as JSON; and the JSON Schema. Each gives bytes; none prints.
+//! The answer as tables for a terminal, as Markdown and as JSON, and its JSON Schema. Each format is returned as bytes.
 
 use super::{About, IfDropped, NeededBy, Path, Why};
 use crate::base::bytes::{plural, size};
@@ -10,14 +10,14 @@ use crate::report::{
 };
 use crate::resolve::Certainty;
 
-/// Rows that a short answer has of each table.
+/// How many rows of each table a short answer has.
 const ROWS_SHOWN: usize = 10;
-/// Names that a sentence lists.
+/// How many names a sentence lists.
 const NAMES_SHOWN: usize = 6;
-/// Rules whose reasons are given in full.
+/// Up to how many rules are shown with their reasons.
 const RULES_IN_FULL: usize = 2;
 
-/// A piece of the answer.
+/// A part of the answer.
 enum Block {
     Text(String),
     Table(Section),
@@ -53,7 +53,7 @@ pub fn markdown(why: &Why) -> Vec<u8> {
 /// The answer as JSON, with a line end.
 ///
 /// # Errors
-/// When a value cannot be written as JSON, which no answer holds.
+/// When a value cannot be written as JSON, which no answer contains.
 pub fn json(why: &Why) -> Result<Vec<u8>> {
     as_json(why)
 }
@@ -76,7 +76,7 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     blocks.extend(dropped_by(about).map(Block::Table));
     if !about.held_back.is_empty() {
         let rules = about.held_back.join(", ");
-        blocks.push(Block::Text(format!("{rules} would drop it, but something that is kept needs it.")));
+        blocks.push(Block::Text(format!("It matches {rules}, but something kept needs it.")));
     }
     blocks.extend(paths(about));
     blocks.extend(needed_by(&about.needed_by, detail));
@@ -90,8 +90,8 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     blocks
 }
 
-/// The way in one line: each step by its last name, or its last two when one is there already. The whole paths are in the
-/// table of steps.
+/// The path in one line: each step by its last name, or its last two if the last one is not unique. The full paths are in
+/// the table of steps.
 fn arrows(path: &Path) -> String {
     let mut names = vec![path.root.as_str()];
     for step in &path.steps {
@@ -114,7 +114,7 @@ fn paths(about: &About) -> Vec<Block> {
         note: None,
     })];
     if about.paths.len() > 1 {
-        let more = if about.truncated { ", and there are more" } else { "" };
+        let more = if about.truncated { ", and more" } else { "" };
         blocks.push(Block::Table(Section {
             kind: SectionKind::Other,
             title: format!("{}{more}", plural(about.paths.len(), "path", "paths")),
@@ -144,7 +144,7 @@ fn dropped_by(about: &About) -> Option<Section> {
         header: vec!["rule", "name", ""],
         numbers: vec![],
         rows,
-        note: (!full).then(|| "layerfit rules CODE says why a rule is safe and what it breaks.".to_owned()),
+        note: (!full).then(|| "`layerfit rules CODE` explains why a rule is safe and what it breaks.".to_owned()),
     })
 }
 
@@ -155,8 +155,8 @@ fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
     let rows = needers[..shown].iter().map(|needer| {
         let found = match (&needer.path, needer.certainty) {
             (Some(path), _) => path.clone(),
-            (None, Certainty::Required) => "nowhere".to_owned(),
-            (None, _) => "nowhere; may never be loaded".to_owned(),
+            (None, Certainty::Required) => "missing".to_owned(),
+            (None, _) => "missing, but possibly never loaded".to_owned(),
         };
         let mut row = vec![needer.file.clone()];
         row.extend((!one_name).then(|| needer.soname.clone()));
@@ -164,22 +164,22 @@ fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
         row
     });
     let missing: Vec<&NeededBy> = needers.iter().filter(|needer| needer.path.is_none()).collect();
-    let mut looked: Vec<String> = missing
+    let mut searches: Vec<String> = missing
         .iter()
         .map(|needer| match &needer.stopped {
-            Some(why) => format!("For {} the loader stops: {why}.", process(needer.process)),
-            None => format!("For {} the loader searches {}.", process(needer.process), needer.searched.join(", ")),
+            Some(why) => format!("For {}, the loader stops: {why}.", process(needer.process)),
+            None => format!("For {}, the loader searches {}.", process(needer.process), needer.searched.join(", ")),
         })
         .collect();
-    looked.sort();
-    looked.dedup();
-    looked.truncate(2);
+    searches.sort();
+    searches.dedup();
+    searches.truncate(2);
     if shown < needers.len() {
-        looked.push(format!("{} more need it (-v).", needers.len() - shown));
+        searches.push(format!("{} more files need it (-v).", needers.len() - shown));
     }
     let title = if one_name { format!("Needed by, as {}", first.soname) } else { "Needed by".to_owned() };
     let header = if one_name { vec!["file", "for", "found"] } else { vec!["file", "as", "for", "found"] };
-    let note = (!looked.is_empty()).then(|| looked.join(" "));
+    let note = (!searches.is_empty()).then(|| searches.join(" "));
     vec![Block::Table(Section { kind: SectionKind::Other, title, header, numbers: vec![], rows: rows.collect(), note })]
 }
 
@@ -204,9 +204,9 @@ fn cost(about: &About) -> String {
         size(about.freed.size.unzipped_bytes)
     );
     match about.goes_with.as_slice() {
-        [] if about.freed == about.own => format!("{has} Dropping it alone frees that, and nothing else goes with it."),
+        [] if about.freed == about.own => format!("{has} Dropping it alone frees exactly that."),
         [] => format!("{has} {frees}."),
-        others => format!("{has} {frees}: with it goes what nothing else needs, {}.", some(others)),
+        others => format!("{has} {frees}, because nothing else needs {}.", some(others)),
     }
 }
 
@@ -225,15 +225,15 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
         plural(freed.files, "file", "files")
     );
     if freed != own {
-        text += &format!(" {} zipped of it is their own.", size(own.size.zipped_bytes));
+        text += &format!(" {} zipped of that are their own.", size(own.size.zipped_bytes));
     }
     let layers = plural(dropped.layers_then, "layer", "layers");
-    text += &match dropped.layers_then.cmp(&dropped.layers) {
-        std::cmp::Ordering::Less => format!(" Then {layers} would do, where there are {} now", dropped.layers),
-        std::cmp::Ordering::Equal => format!(" It would still be {layers}"),
-        std::cmp::Ordering::Greater => format!(" It would be {layers}"),
+    text += &if dropped.layers_then == dropped.layers {
+        format!(" There would still be {layers}")
+    } else {
+        format!(" There would be {layers} instead of {}", dropped.layers)
     };
-    text += if dropped.fits_then { "." } else { ", and not fit." };
+    text += if dropped.fits_then { "." } else { ", which would not fit." };
 
     let mut blocks = vec![Block::Text(text)];
     blocks.extend(goes_with(dropped, detail).map(Block::Table));
@@ -247,7 +247,7 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
             numbers: vec![],
             rows: rows.collect(),
             note: Some(format!(
-                "{directly} of {} directly; drop them too, or keep what they need.",
+                "{directly} of {} need something dropped directly; drop them too, or keep what they need.",
                 dropped.breaks.len()
             )),
         }));
@@ -263,7 +263,7 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
             note: None,
         }));
     }
-    // What the two tables above say already.
+    // The tables above already show missing packages.
     let others = dropped.findings.iter().filter(|finding| finding.code != Code::MissingPackage);
     let rows: Vec<Vec<String>> = others
         .map(|finding| {
@@ -295,7 +295,7 @@ fn goes_with(dropped: &IfDropped, detail: Detail) -> Option<Section> {
     });
     (!largest.is_empty()).then(|| Section {
         kind: SectionKind::Other,
-        title: format!("With them {}", plural(largest.len(), "file goes", "files go")),
+        title: format!("Removed with them: {}", plural(largest.len(), "file", "files")),
         header: vec!["path", "rule", "unzipped", "zipped"],
         numbers: vec![2, 3],
         rows: rows.collect(),

@@ -1,9 +1,8 @@
 //! One zip: its central directory as a list of members, and their contents.
 //!
-//! A zip comes from anybody, so nothing it says of itself is believed: the list is bounded, contents are inflated with a
-//! bound and compared with what was claimed, and nothing is ever written to disk (PKWARE APPNOTE.TXT 6.3.10, whose
-//! sections are named here). The zip crate would do for honest zips; it takes members of one name for one, and its list
-//! has no bound.
+//! A zip may be hostile, so its headers are not trusted: the list is bounded, contents are inflated with a limit and
+//! compared with the declared length and checksum, and nothing is written to disk. Section numbers are those of PKWARE's
+//! APPNOTE.TXT 6.3.10. The zip crate is not used because it merges members of the same name, and its list is not bounded.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,29 +15,29 @@ use rawzip::{
     ZipArchiveEntryWayfinder, ZipEntry, ZipFileHeaderRecord,
 };
 
-/// More members than this are not listed: four times what a zip without zip64 can have (4.4.22).
+/// The maximum number of members listed: four times that of a zip without zip64 (4.4.22).
 const MOST_MEMBERS: usize = 1 << 18;
 
-/// Names of more bytes than this together are not held in memory.
+/// The maximum length of all names together, in bytes.
 const MOST_NAME_BYTES: usize = 1 << 25;
 
-/// A content that is longer than all that Lambda takes (`total_unzipped` in `rules/limits.toml`) is not inflated.
+/// The maximum length of a content that is inflated, in bytes: Lambda's limit (`total_unzipped` in `rules/limits.toml`).
 const MOST_CONTENT_BYTES: u64 = 262_144_000;
 
-/// All contents of one zip together are inflated up to this, four times what Lambda takes.
+/// The maximum length of all inflated contents of one zip, in bytes: four times Lambda's limit.
 const MOST_INFLATED_BYTES: u64 = 4 * MOST_CONTENT_BYTES;
 
-/// A content of this length and more, of which the zip has less than a hundredth, is not inflated.
+/// A content of at least this length that the zip compresses to less than a hundredth is not inflated.
 const BOMB_BYTES: u64 = 1 << 24;
 const BOMB_RATIO: u64 = 100;
 
-/// A zip that is open.
+/// An open zip.
 pub(in crate::tree) struct Archive {
     path: PathBuf,
     zip: ZipArchive<FileReader>,
-    /// What it lists, in its order.
+    /// Its members, in the order of the central directory.
     pub(super) members: Vec<Member>,
-    /// How many members it says to have.
+    /// The number of members that the end record declares.
     pub(super) claimed_members: u64,
     /// Where its directory begins, in bytes, and where the zip says it does, before what stands in front of the zip.
     pub(super) directory: u64,
@@ -47,20 +46,20 @@ pub(in crate::tree) struct Archive {
     pub(super) end: u64,
 }
 
-/// What the central directory says of a member.
+/// A member, as the central directory describes it.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a bit of its own in the zip")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate flag in the zip")]
 pub(super) struct Member {
-    /// Its name, as written.
+    /// Its name, as stored.
     pub name: Vec<u8>,
     /// File type and permission bits, as in `st_mode`.
     pub mode: u32,
-    /// Whether it was made where files have such bits (4.4.2).
+    /// Whether it was made on a system with such modes (4.4.2).
     pub has_mode: bool,
     pub encrypted: bool,
     /// Bit 3: lengths and CRC-32 follow the content (4.4.4).
     pub described_after: bool,
-    /// Whether its numbers are those of zip64 (4.5.3).
+    /// Whether it has a zip64 field (4.5.3).
     pub zip64: bool,
     pub method: CompressionMethod,
     /// Its length in bytes, and in the zip.
@@ -74,20 +73,20 @@ pub(super) struct Member {
     pub unread: Option<Unread>,
 }
 
-/// Why a content is not inflated.
+/// The reason why a content is not inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// It is longer than Lambda takes.
+    /// It is longer than Lambda accepts.
     TooLong,
-    /// It is more than a hundred times as long as what is in the zip.
+    /// It is more than a hundred times as long as its compressed content.
     Bomb,
-    /// The contents before it are as long as is inflated of one zip.
-    Late,
-    /// It is encrypted, in an unknown method, or shares bytes with another: there is a finding of its own.
-    Unsound,
+    /// The contents before it reach the limit for one zip.
+    TotalTooLong,
+    /// It is encrypted, compressed with an unknown method, or overlaps another: a separate finding reports it.
+    Untrusted,
 }
 
-/// What stands before a member's content.
+/// A member's local header.
 pub(super) struct Local {
     pub name: Vec<u8>,
     pub method: CompressionMethod,
@@ -102,7 +101,7 @@ impl Archive {
     /// Opens a zip and lists its members.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// The problem, as text.
     pub(super) fn open(path: &Path, file: File) -> Result<Self, String> {
         let mut buffer = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
         let zip = ZipArchive::from_file(file, &mut buffer).map_err(|error| error.to_string())?;
@@ -113,7 +112,7 @@ impl Archive {
             let member = Member::new(&record);
             names += member.name.len();
             if members.len() == MOST_MEMBERS || names > MOST_NAME_BYTES {
-                return Err(format!("it lists more than {} entries; the rest is not read", members.len()));
+                return Err(format!("it lists more than {} entries; the rest are not read", members.len()));
             }
             members.push(member);
         }
@@ -127,24 +126,24 @@ impl Archive {
         };
         let mut archive =
             Self { path: path.to_owned(), zip, members, claimed_members, directory, claimed_directory, end };
-        archive.bound();
+        archive.mark_unread();
         Ok(archive)
     }
 
-    /// Marks what is not inflated.
-    fn bound(&mut self) {
+    /// Marks the members that are not inflated.
+    fn mark_unread(&mut self) {
         let mut before = 0_u64;
         for member in &mut self.members {
             let known = [CompressionMethod::STORE, CompressionMethod::DEFLATE].contains(&member.method);
             let sum = before.saturating_add(member.bytes);
             member.unread = if member.encrypted || !known {
-                Some(Unread::Unsound)
+                Some(Unread::Untrusted)
             } else if member.bytes > MOST_CONTENT_BYTES {
                 Some(Unread::TooLong)
             } else if member.bytes >= BOMB_BYTES && member.bytes / BOMB_RATIO > member.compressed {
                 Some(Unread::Bomb)
             } else if sum > MOST_INFLATED_BYTES {
-                Some(Unread::Late)
+                Some(Unread::TotalTooLong)
             } else {
                 before = sum;
                 None
@@ -166,10 +165,10 @@ impl Archive {
         self.zip.get_entry(member.way).map_err(|error| format!("its local header cannot be read: {error}"))
     }
 
-    /// What stands before a member's content.
+    /// A member's local header.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// The problem, as text.
     pub(super) fn local(&self, member: &Member, buffer: &mut [u8]) -> Result<Local, String> {
         let entry = self.entry(member)?;
         let header = entry.local_header(buffer).map_err(|error| format!("its local header cannot be read: {error}"))?;
@@ -183,10 +182,10 @@ impl Archive {
         })
     }
 
-    /// Reads a content to its end and compares length and CRC-32. Gives its first `head` bytes.
+    /// Reads a content to its end and compares length and CRC-32. Returns its first `head` bytes.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// The problem, as text.
     pub(super) fn verify(&self, member: &Member, head: u64) -> Result<Vec<u8>, String> {
         let mut first = Vec::new();
         let in_words = |error: std::io::Error| error.to_string();
@@ -211,16 +210,16 @@ impl Archive {
     /// The whole content of the member at `index`.
     ///
     /// # Errors
-    /// When it cannot be read, or is one of those that are not.
+    /// When it cannot be read, or is not inflated.
     pub(in crate::tree) fn read(&self, index: usize) -> std::io::Result<Vec<u8>> {
         let refused = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
         let member = &self.members[index];
         if member.unread.is_some() {
-            return Err(refused("it is not unzipped: another finding says why".to_owned()));
+            return Err(refused("it is not extracted: another finding gives the reason".to_owned()));
         }
         let entry = self.entry(member).map_err(refused)?;
         let mut content = Vec::with_capacity(usize::try_from(member.bytes).unwrap_or(0));
-        // One byte more than expected would show that the zip lies.
+        // Reading one byte more than declared detects a wrong length.
         let bound = member.bytes + 1;
         if member.method == CompressionMethod::STORE {
             entry.verifying_reader(entry.reader()).take(bound).read_to_end(&mut content)?;
@@ -252,7 +251,7 @@ impl Member {
         }
     }
 
-    /// Whether it is a directory: by its name, as every unzipper has it (4.4.15 leaves the attributes to the system).
+    /// Whether it is a directory: by its name, as in every unzip program (attributes depend on the system, 4.4.15).
     pub(super) fn is_directory(&self) -> bool {
         self.name.ends_with(b"/")
     }

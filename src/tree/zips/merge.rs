@@ -1,4 +1,4 @@
-//! Layers one over the other: which entry is there at last, and what is wrong with several layers together.
+//! Merging layers: which entry the function sees at each path, and problems between layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,19 @@ use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 use crate::tree::{Entry, Kind, Magic};
 
-/// The layers' entries, as far as they are merged.
+/// The entries of the layers merged so far.
 #[derive(Default)]
 pub(super) struct Merged {
     entries: BTreeMap<TreePath, Layered>,
-    /// What a layer has in the place of another layer's entry.
-    meetings: Vec<Meeting>,
-    /// ELF files of one layer that are alike.
-    alike: BTreeMap<Likeness, Vec<TreePath>>,
+    /// Entries that replaced an entry of an earlier layer.
+    collisions: Vec<Collision>,
+    /// Paths of ELF files by fingerprint: several mean copies.
+    copies_of: BTreeMap<Fingerprint, Vec<TreePath>>,
 }
 
-/// What copies of one library have in common.
+/// The properties that copies of one library share.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Likeness {
+struct Fingerprint {
     layer: usize,
     directory: TreePath,
     /// The name without what follows `.so`.
@@ -34,7 +34,7 @@ struct Layered {
     crc32: u32,
 }
 
-struct Meeting {
+struct Collision {
     path: TreePath,
     lower: usize,
     upper: usize,
@@ -43,15 +43,15 @@ struct Meeting {
 }
 
 impl Merged {
-    /// Puts an entry of a layer over what is there: the last one wins.
+    /// Adds an entry of a layer, replacing one at the same path: the last layer wins.
     pub(super) fn insert(&mut self, entry: Entry, layer: usize, crc32: u32) {
         if let Kind::File { magic: Magic::Elf, bytes, .. } = entry.kind
             && let Some(directory) = entry.path.parent()
         {
             let name = entry.path.name();
             let stem = name[..name.windows(3).position(|part| part == b".so").unwrap_or(name.len())].to_vec();
-            let likeness = Likeness { layer, directory, stem, crc32, bytes };
-            self.alike.entry(likeness).or_default().push(entry.path.clone());
+            let fingerprint = Fingerprint { layer, directory, stem, crc32, bytes };
+            self.copies_of.entry(fingerprint).or_default().push(entry.path.clone());
         }
         let path = entry.path.clone();
         let new = Layered { entry, layer, crc32 };
@@ -59,116 +59,116 @@ impl Merged {
             self.entries.insert(path, new);
             return;
         };
-        // A name twice in one zip is a finding of its own.
+        // A duplicate name in one zip has a finding of its own.
         if old.layer != layer && !(old.entry.is_directory() && new.entry.is_directory()) {
             let same = match (&old.entry.kind, &new.entry.kind) {
                 (Kind::File { bytes: a, .. }, Kind::File { bytes: b, .. }) => a == b && old.crc32 == crc32,
                 (a, b) => a == b,
             };
             let (lower, upper, bytes) = (old.layer, layer, new.entry.bytes());
-            self.meetings.push(Meeting { path: path.clone(), lower, upper, bytes, same });
+            self.collisions.push(Collision { path: path.clone(), lower, upper, bytes, same });
         }
         self.entries.insert(path, new);
     }
 
-    /// What is wrong with the layers, which `names` names; takes out what lies below something that is no directory.
+    /// Findings about the layers called `names`; removes entries whose parent is not a directory.
     pub(super) fn findings(&mut self, names: &[String], package_directory: PackageDirectory) -> Vec<Finding> {
         let packages: BTreeSet<TreePath> = self.entries.keys().filter_map(package_directory).collect();
         let mut findings = self.replaced(names, &packages);
         findings.extend(self.repeated(names, &packages));
         findings.extend(self.flattened(names));
-        findings.extend(self.below_no_directory(names));
+        findings.extend(self.parent_not_directory(names));
         findings.extend(self.unreadable(names));
         findings
     }
 
-    /// Every entry that is left.
+    /// The remaining entries.
     pub(super) fn into_entries(self) -> Vec<Entry> {
         self.entries.into_values().map(|layered| layered.entry).collect()
     }
 
-    /// Files that a later layer replaces with other content: a finding a file, or a package.
+    /// Files that a later layer replaces with different content: one finding per file or package.
     fn replaced(&self, names: &[String], packages: &BTreeSet<TreePath>) -> Vec<Finding> {
         let mut groups: BTreeMap<(TreePath, usize, usize), usize> = BTreeMap::new();
-        for meeting in self.meetings.iter().filter(|meeting| !meeting.same) {
-            let whole = package_of(&meeting.path, packages).unwrap_or_else(|| meeting.path.clone());
-            *groups.entry((whole, meeting.lower, meeting.upper)).or_default() += 1;
+        for collision in self.collisions.iter().filter(|collision| !collision.same) {
+            let whole = package_of(&collision.path, packages).unwrap_or_else(|| collision.path.clone());
+            *groups.entry((whole, collision.lower, collision.upper)).or_default() += 1;
         }
-        let say = |((path, lower, upper), files): ((TreePath, usize, usize), usize)| {
+        let finding = |((path, lower, upper), files): ((TreePath, usize, usize), usize)| {
             let what = match files {
                 1 => "the file".to_owned(),
-                files => format!("{} of the package", plural(files, "file", "files")),
+                files => plural(files, "package file", "package files"),
             };
             Finding::warning(
                 Code::Overwritten,
                 &path,
-                format!("{} replaces {what} of {} with other content", names[upper], names[lower]),
+                format!("{} replaces {what} from {} with different content", names[upper], names[lower]),
                 "keep it in one layer only",
             )
         };
-        groups.into_iter().map(say).collect()
+        groups.into_iter().map(finding).collect()
     }
 
-    /// Files that are in two layers alike: a finding for each two layers.
+    /// Files that are the same in two layers: one finding per pair of layers.
     fn repeated(&self, names: &[String], packages: &BTreeSet<TreePath>) -> Vec<Finding> {
-        let mut groups: BTreeMap<(usize, usize), Vec<&Meeting>> = BTreeMap::new();
-        for meeting in self.meetings.iter().filter(|meeting| meeting.same && meeting.bytes > 0) {
-            groups.entry((meeting.upper, meeting.lower)).or_default().push(meeting);
+        let mut groups: BTreeMap<(usize, usize), Vec<&Collision>> = BTreeMap::new();
+        for collision in self.collisions.iter().filter(|collision| collision.same && collision.bytes > 0) {
+            groups.entry((collision.upper, collision.lower)).or_default().push(collision);
         }
-        let say = |((upper, lower), meetings): ((usize, usize), Vec<&Meeting>)| {
-            let bytes: u64 = meetings.iter().map(|meeting| meeting.bytes).sum();
+        let finding = |((upper, lower), collisions): ((usize, usize), Vec<&Collision>)| {
+            let bytes: u64 = collisions.iter().map(|collision| collision.bytes).sum();
             let shared: BTreeSet<TreePath> =
-                meetings.iter().filter_map(|meeting| package_of(&meeting.path, packages)).collect();
+                collisions.iter().filter_map(|collision| package_of(&collision.path, packages)).collect();
             let example = match shared.first() {
                 Some(package) => format!("{}, such as {package}", plural(shared.len(), "package", "packages")),
-                None => format!("such as {}", meetings[0].path),
+                None => format!("such as {}", collisions[0].path),
             };
             Finding::warning(
                 Code::Repeated,
                 Subject::layer(&names[upper]),
                 format!(
-                    "{} ({}) that {} has too, with the same content: {example}",
-                    plural(meetings.len(), "file", "files"),
+                    "repeats {} ({}) of {} with the same content ({example})",
+                    plural(collisions.len(), "file", "files"),
                     size(bytes),
                     names[lower]
                 ),
                 "keep them in one layer only: both count against the unzipped limit",
             )
         };
-        groups.into_iter().map(say).collect()
+        groups.into_iter().map(finding).collect()
     }
 
-    /// Libraries that are there several times under the names of one: links that the zipper followed.
+    /// Copies of one library under several names: symbolic links that the zip program followed.
     fn flattened(&self, names: &[String]) -> Vec<Finding> {
         let mut of_layer: BTreeMap<usize, (usize, u64, &[TreePath])> = BTreeMap::new();
-        for (Likeness { layer, bytes, .. }, paths) in self.alike.iter().filter(|(_, paths)| paths.len() > 1) {
+        for (Fingerprint { layer, bytes, .. }, paths) in self.copies_of.iter().filter(|(_, paths)| paths.len() > 1) {
             let (copies, wasted, _) = of_layer.entry(*layer).or_insert((0, 0, paths));
             *copies += paths.len() - 1;
             *wasted += bytes * (paths.len() as u64 - 1);
         }
-        let say = |(layer, (copies, wasted, example)): (usize, (usize, u64, &[TreePath]))| {
+        let finding = |(layer, (copies, wasted, example)): (usize, (usize, u64, &[TreePath]))| {
             let mut example: Vec<String> = example.iter().map(TreePath::to_string).collect();
             example.sort();
             Finding::warning(
                 Code::FlattenedLinks,
                 Subject::layer(&names[layer]),
                 format!(
-                    "{} ({}) of libraries under other names, as where links were followed: {}",
+                    "contains {} ({}) of libraries under different names, as if symbolic links had been followed: {}",
                     plural(copies, "copy", "copies"),
                     size(wasted),
                     example.join(" = ")
                 ),
-                "keep links as links (zip -y, or layerfit pack): Lambda unzips them as such",
+                "store symbolic links as links (zip -y, or layerfit pack): Lambda extracts them as links",
             )
         };
-        of_layer.into_iter().map(say).collect()
+        of_layer.into_iter().map(finding).collect()
     }
 
-    /// Entries below a file or a link, which an unzipper cannot put there, or would put where the link points.
-    fn below_no_directory(&mut self, names: &[String]) -> Vec<Finding> {
+    /// Entries below a file or a link, which cannot be extracted, or would be extracted to where the link points.
+    fn parent_not_directory(&mut self, names: &[String]) -> Vec<Finding> {
         let mut below: BTreeMap<TreePath, Vec<TreePath>> = BTreeMap::new();
         for path in self.entries.keys() {
-            // The highest one is what the others fail at.
+            // The topmost one is where extraction fails.
             let above = path
                 .ancestors()
                 .skip(1)
@@ -186,13 +186,13 @@ impl Merged {
                 Code::ParentNotDirectory,
                 &above,
                 format!(
-                    "is {what} in {}, and {} puts {} below it, such as {}; they are passed over",
+                    "is {what} in {}, but {} puts {} below it, such as {}, which cannot be extracted",
                     names[layered.layer],
                     names[first.layer],
                     plural(paths.len(), "file", "files"),
                     paths[0]
                 ),
-                "make the zips anew, from a tree in which it is either a directory or not",
+                "recreate the zips from a tree in which it is a directory, or has nothing below it",
             ));
             for path in paths {
                 self.entries.remove(&path);
@@ -201,7 +201,7 @@ impl Merged {
         findings
     }
 
-    /// Files and directories that only their owner can read: a finding a layer.
+    /// Files and directories that are not world-readable: one finding per layer.
     fn unreadable(&self, names: &[String]) -> Vec<Finding> {
         let mut of_layer: BTreeMap<usize, (usize, &Entry)> = BTreeMap::new();
         for Layered { entry, layer, .. } in self.entries.values() {
@@ -214,27 +214,27 @@ impl Merged {
                 of_layer.entry(*layer).or_insert((0, entry)).0 += 1;
             }
         }
-        let say = |(layer, (entries, first)): (usize, (usize, &Entry))| {
+        let finding = |(layer, (entries, first)): (usize, (usize, &Entry))| {
             Finding::error(
                 Code::ModeUnreadable,
                 Subject::layer(&names[layer]),
                 format!(
-                    "{} cannot be read by all, as Lambda needs: {} has mode {:04o}",
-                    plural(entries, "entry", "entries"),
+                    "contains {} that Lambda cannot read: {} has mode {:04o}",
+                    plural(entries, "file or directory", "files or directories"),
                     first.path,
                     first.mode
                 ),
                 "chmod -R a+rX before zipping, or let layerfit pack set the modes",
             )
         };
-        of_layer.into_iter().map(say).collect()
+        of_layer.into_iter().map(finding).collect()
     }
 }
 
-/// The directory of the package that a file declares, when it declares one, judged by its path.
+/// The directory of the package that a file declares, by the file's path; `None` when it does not declare one.
 pub type PackageDirectory = fn(&TreePath) -> Option<TreePath>;
 
-/// The package that a path lies in.
+/// The directory of the package that contains a path.
 fn package_of(path: &TreePath, packages: &BTreeSet<TreePath>) -> Option<TreePath> {
     path.ancestors().skip(1).find(|above| packages.contains(above))
 }

@@ -1,13 +1,13 @@
-//! A tree from layer zips, merged as Lambda merges them.
+//! Reading a tree from layer zips, merged as Lambda merges them.
 //!
 //! "Lambda extracts the layers in the order (low to high) listed by the function … if the same file appears in multiple
 //! layers, the function uses the version in the last extracted layer" (AWS Lambda Developer Guide, layers). Nothing is
-//! unpacked to disk: `archive.rs` reads one zip with bounds, `sound.rs` says what is wrong with it, `merge.rs` what is
-//! wrong with several.
+//! unpacked to disk: `archive.rs` reads one zip within bounds, `integrity.rs` reports its problems, and `merge.rs` those
+//! between layers.
 
 mod archive;
+mod integrity;
 mod merge;
-mod sound;
 
 use std::fs::File;
 use std::io::Read;
@@ -26,23 +26,23 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 
-/// A link's target longer than this is no path (PATH_MAX, limits.h).
+/// The maximum length of a link's target in bytes (PATH_MAX, limits.h).
 const MOST_LINK_BYTES: u64 = 4096;
 
-/// What `check` must know of one zip besides its entries.
+/// One layer's zip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerZip {
     /// Where it is.
     pub path: PathBuf,
-    /// Its length in bytes: what the direct-upload limit counts.
+    /// Its length in bytes, which counts against the direct-upload limit.
     pub zipped_bytes: u64,
-    /// The sum of its entries' lengths in bytes: what the unzipped limit counts.
+    /// The sum of its entries' lengths in bytes, which counts against the unzipped limit.
     pub unzipped_bytes: u64,
     /// How many entries it has.
     pub entries: usize,
     /// The sha256 of the zip, in hexadecimal.
     pub sha256: String,
-    /// Its entries, but for those that are passed over, sorted by path.
+    /// Its entries without those that are ignored, sorted by path.
     pub contents: Vec<LayerEntry>,
 }
 
@@ -51,7 +51,7 @@ pub struct LayerZip {
 pub struct LayerEntry {
     /// Where it is.
     pub path: TreePath,
-    /// Its length in bytes, and in the zip.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Its length in the zip in bytes, without headers.
     pub compressed: u64,
@@ -59,16 +59,17 @@ pub struct LayerEntry {
     pub crc32: u32,
     /// File type and permission bits, as in `st_mode`.
     pub mode: u32,
-    /// Where it points, when it is a link.
+    /// Its target, when it is a link.
     pub link: Option<Vec<u8>>,
 }
 
 /// Reads `zips`, lowest layer first, into the tree that a function would see at `/opt`.
 ///
-/// `package_directory` tells packages by their files, so that findings speak of a package and not of each of its files.
+/// `package_directory` recognizes packages by their files, so that a finding can name a package instead of each file.
 ///
-/// Gives the tree, what each zip weighs, and findings: zips and entries that cannot be read or that unzippers would not
-/// agree about, entries that would land outside `/opt`, modes that Lambda cannot read, and what layers do to each other.
+/// Returns the tree, the zips with their sizes, and findings: unreadable zips and entries, entries that unzip programs
+/// treat differently, entries that would be extracted outside `/opt`, files that Lambda cannot read, and collisions
+/// between layers.
 ///
 /// # Errors
 /// When a zip cannot be opened or read from disk; a zip that is damaged is a finding.
@@ -92,7 +93,7 @@ pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Resul
                 continue;
             }
         };
-        findings.extend(sound::findings(&mut archive, zipped_bytes));
+        findings.extend(integrity::findings(&mut archive, zipped_bytes));
         layer.entries = archive.members.len();
         let number = archives.len();
         let read: Vec<_> = archive.members.par_iter().enumerate().map(|at| read_member(&archive, number, at)).collect();
@@ -129,14 +130,14 @@ pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Resul
     Ok((tree, layers, findings))
 }
 
-/// One member as an entry, its content compared with what the zip says of it; nothing for what `sound` has named. `Err` is
-/// a finding about it.
+/// One member as an entry, with its content verified; `None` for one that `integrity` has reported. `Err` is a finding
+/// about it.
 fn read_member(
     archive: &Archive,
     number: usize,
     (index, member): (usize, &Member),
 ) -> std::result::Result<Option<Entry>, Finding> {
-    let Some(path) = sound::path(member).filter(|path| !path.is_root() && !member.is_special()) else {
+    let Some(path) = integrity::path(member).filter(|path| !path.is_root() && !member.is_special()) else {
         return Ok(None);
     };
     let broken = |why: String| damaged(Subject::entry(archive.path().display(), &member.name), &why);
@@ -144,9 +145,9 @@ fn read_member(
         Kind::Directory
     } else if member.is_link() {
         if member.bytes > MOST_LINK_BYTES {
-            return Err(broken("the link's target is longer than a path can be".to_owned()));
+            return Err(broken("the link's target is longer than the longest path".to_owned()));
         }
-        if member.unread == Some(Unread::Unsound) {
+        if member.unread == Some(Unread::Untrusted) {
             return Ok(None);
         }
         Kind::Link { target: archive.verify(member, MOST_LINK_BYTES).map_err(broken)? }
@@ -180,7 +181,7 @@ fn damaged(subject: Subject, why: &str) -> Finding {
     Finding::error(
         Code::DamagedZip,
         subject,
-        format!("cannot be unzipped: {why}"),
+        format!("cannot be extracted: {why}"),
         "recreate the zip: Lambda would report \"Could not unzip uploaded file\"",
     )
 }

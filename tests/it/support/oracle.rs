@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use layerfit::resolve::{Edge, Outcome, ProcessEnvironment};
+use layerfit::resolve::{LibraryLookup, NeededLibrary, ProcessEnvironment};
 
 /// What a loader took for the names that were asked for: the path it opened, or none.
 pub(crate) type Answers = BTreeMap<String, Option<String>>;
@@ -83,10 +83,10 @@ pub(crate) const INTERPRETER: &str =
     if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
 
 /// What layerfit's loader says, in the same form.
-pub(crate) fn answers(edges: &[Edge]) -> Answers {
-    let answer = |outcome: &Outcome| match outcome {
-        Outcome::Found { opened, .. } => Some(opened.clone()),
-        Outcome::Missing { .. } => None,
+pub(crate) fn answers(edges: &[NeededLibrary]) -> Answers {
+    let answer = |outcome: &LibraryLookup| match outcome {
+        LibraryLookup::Found { opened, .. } => Some(opened.clone()),
+        LibraryLookup::Missing { .. } => None,
     };
     edges.iter().map(|edge| (edge.soname.clone(), answer(&edge.outcome))).collect()
 }

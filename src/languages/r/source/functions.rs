@@ -3,7 +3,7 @@
 //! Formal arguments are those of R 4.5 and of the packages' current releases, as far as they decide which argument is
 //! which.
 
-use super::tree::At;
+use super::tree::Cursor;
 use super::{Reads, UseKind};
 
 /// A function that is known.
@@ -13,14 +13,14 @@ pub(super) struct Function {
     /// The packages that it can be taken from by `::`.
     pub(super) homes: &'static [&'static str],
     /// Where it also counts without `::`.
-    pub(super) bare: Bare,
+    pub(super) unqualified: Unqualified,
     pub(super) formals: &'static [&'static str],
-    pub(super) does: Does,
+    pub(super) effect: Effect,
 }
 
 /// Where a function counts when it is called by its name alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bare {
+pub(super) enum Unqualified {
     /// Everywhere: it is R's own, or nothing else has the name.
     Everywhere,
     /// Everywhere, but the name is so common that what is unclear about a call is not said.
@@ -31,9 +31,9 @@ pub(super) enum Bare {
 
 /// What a function does with an argument.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Does {
+pub(super) enum Effect {
     /// Loads or asks for the packages named by an argument; `...` stands for all arguments that match nothing else.
-    Packages { argument: &'static str, kind: UseKind, written: Written, tests: bool },
+    Packages { argument: &'static str, kind: UseKind, quoting: Quoting, tests: bool },
     /// Reads a file.
     File { argument: &'static str, reads: Reads },
     /// Reads a file of code, or code that is written in a string, without running it: `parse()`.
@@ -52,7 +52,7 @@ pub(super) enum Does {
 
 /// Whether an argument is taken as it is written (`library(httr)`) or for its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum Quoting {
     /// For its value.
     Never,
     /// As it is written.
@@ -61,43 +61,43 @@ pub(super) enum Written {
     Unless(&'static str),
 }
 
-const fn packages(argument: &'static str, kind: UseKind, written: Written) -> Does {
-    Does::Packages { argument, kind, written, tests: false }
+const fn packages(argument: &'static str, kind: UseKind, quoting: Quoting) -> Effect {
+    Effect::Packages { argument, kind, quoting, tests: false }
 }
 
 /// A function whose result says whether a package is there.
-const fn tests(argument: &'static str, kind: UseKind, written: Written) -> Does {
-    Does::Packages { argument, kind, written, tests: true }
+const fn tests(argument: &'static str, kind: UseKind, quoting: Quoting) -> Effect {
+    Effect::Packages { argument, kind, quoting, tests: true }
 }
 
-const fn file(argument: &'static str, reads: Reads) -> Does {
-    Does::File { argument, reads }
+const fn file(argument: &'static str, reads: Reads) -> Effect {
+    Effect::File { argument, reads }
 }
 
-const fn apply(over: &'static str, function: &'static str) -> Does {
-    Does::Apply { over, function }
+const fn apply(over: &'static str, function: &'static str) -> Effect {
+    Effect::Apply { over, function }
 }
 
-const fn base(name: &'static str, formals: &'static [&'static str], does: Does) -> Function {
-    Function { name, homes: &["base"], bare: Bare::Everywhere, formals, does }
+const fn base(name: &'static str, formals: &'static [&'static str], effect: Effect) -> Function {
+    Function { name, homes: &["base"], unqualified: Unqualified::Everywhere, formals, effect }
 }
 
-const fn utils(name: &'static str, formals: &'static [&'static str], does: Does) -> Function {
-    Function { name, homes: &["utils"], bare: Bare::Everywhere, formals, does }
+const fn utils(name: &'static str, formals: &'static [&'static str], effect: Effect) -> Function {
+    Function { name, homes: &["utils"], unqualified: Unqualified::Everywhere, formals, effect }
 }
 
 /// A function of a package, which counts bare as said.
 const fn of(
     homes: &'static [&'static str],
     name: &'static str,
-    bare: Bare,
+    unqualified: Unqualified,
     formals: &'static [&'static str],
-    does: Does,
+    effect: Effect,
 ) -> Function {
-    Function { name, homes, bare, formals, does }
+    Function { name, homes, unqualified, formals, effect }
 }
 
-const UNLESS_CHARACTER: Written = Written::Unless("character.only");
+const UNLESS_CHARACTER: Quoting = Quoting::Unless("character.only");
 
 const LIBRARY: &[&str] = &[
     "package",
@@ -131,12 +131,12 @@ pub(super) const CHUNK: &str = "{chunk}";
 
 /// Every function that is known; a function has a row for each thing that it does.
 const FUNCTIONS: &[Function] = {
-    use Bare::{Attached, Everywhere, Quietly};
-    use Written::{Always, Never};
+    use Quoting::{Always, Never};
+    use Unqualified::{Attached, Everywhere, Quietly};
     &[
         // Loading.
         base("library", LIBRARY, packages("package", UseKind::Attached, UNLESS_CHARACTER)),
-        base("library", LIBRARY, packages("help", UseKind::Asked, UNLESS_CHARACTER)),
+        base("library", LIBRARY, packages("help", UseKind::Queried, UNLESS_CHARACTER)),
         base("require", REQUIRE, tests("package", UseKind::Attached, UNLESS_CHARACTER)),
         of(&["base"], "use", Quietly, &["package", "include.only"], packages("package", UseKind::Attached, Never)),
         base("requireNamespace", &["package", "...", "lib.loc", "quietly"], tests("package", UseKind::Loaded, Never)),
@@ -157,34 +157,34 @@ const FUNCTIONS: &[Function] = {
         utils("assignInNamespace", &["x", "value", "ns", "pos"], packages("ns", UseKind::Loaded, Never)),
         utils("fixInNamespace", &["x", "ns", "pos"], packages("ns", UseKind::Loaded, Never)),
         // Asking.
-        base("system.file", &["...", "package", "lib.loc", "mustWork"], tests("package", UseKind::Asked, Never)),
-        base("find.package", &["package", "lib.loc", "quiet", "verbose"], tests("package", UseKind::Asked, Never)),
-        base("path.package", &["package", "quiet"], packages("package", UseKind::Asked, Never)),
-        utils("data", &["...", "list", "package", "lib.loc", "verbose"], packages("package", UseKind::Asked, Never)),
-        utils("vignette", &["topic", "package", "lib.loc", "all"], packages("package", UseKind::Asked, Never)),
-        utils("browseVignettes", &["package", "lib.loc", "all"], packages("package", UseKind::Asked, Never)),
-        utils("demo", &["topic", "package", "lib.loc", "character.only"], packages("package", UseKind::Asked, Never)),
+        base("system.file", &["...", "package", "lib.loc", "mustWork"], tests("package", UseKind::Queried, Never)),
+        base("find.package", &["package", "lib.loc", "quiet", "verbose"], tests("package", UseKind::Queried, Never)),
+        base("path.package", &["package", "quiet"], packages("package", UseKind::Queried, Never)),
+        utils("data", &["...", "list", "package", "lib.loc", "verbose"], packages("package", UseKind::Queried, Never)),
+        utils("vignette", &["topic", "package", "lib.loc", "all"], packages("package", UseKind::Queried, Never)),
+        utils("browseVignettes", &["package", "lib.loc", "all"], packages("package", UseKind::Queried, Never)),
+        utils("demo", &["topic", "package", "lib.loc", "character.only"], packages("package", UseKind::Queried, Never)),
         utils(
             "example",
             &["topic", "package", "lib.loc", "character.only"],
-            packages("package", UseKind::Asked, Never),
+            packages("package", UseKind::Queried, Never),
         ),
-        utils("help", &["topic", "package", "lib.loc"], packages("package", UseKind::Asked, Always)),
-        utils("citation", &["package", "lib.loc", "auto"], packages("package", UseKind::Asked, Never)),
-        utils("news", &["query", "package", "lib.loc"], packages("package", UseKind::Asked, Never)),
-        utils("maintainer", &["pkg"], packages("pkg", UseKind::Asked, Never)),
-        utils("packageVersion", &["pkg", "lib.loc"], packages("pkg", UseKind::Asked, Never)),
-        utils("packageDate", &["pkg", "lib.loc"], packages("pkg", UseKind::Asked, Never)),
-        utils("packageDescription", &["pkg", "lib.loc", "fields"], packages("pkg", UseKind::Asked, Never)),
+        utils("help", &["topic", "package", "lib.loc"], packages("package", UseKind::Queried, Always)),
+        utils("citation", &["package", "lib.loc", "auto"], packages("package", UseKind::Queried, Never)),
+        utils("news", &["query", "package", "lib.loc"], packages("package", UseKind::Queried, Never)),
+        utils("maintainer", &["pkg"], packages("pkg", UseKind::Queried, Never)),
+        utils("packageVersion", &["pkg", "lib.loc"], packages("pkg", UseKind::Queried, Never)),
+        utils("packageDate", &["pkg", "lib.loc"], packages("pkg", UseKind::Queried, Never)),
+        utils("packageDescription", &["pkg", "lib.loc", "fields"], packages("pkg", UseKind::Queried, Never)),
         // Code that is read.
         base("source", &["file", "local", "echo", "print.eval", "exprs"], file("file", Reads::Script)),
         base("sys.source", &["file", "envir", "chdir"], file("file", Reads::Script)),
-        base("parse", &["file", "n", "text", "prompt"], Does::Parse { file: "file", text: "text" }),
-        base("str2lang", &["s"], Does::Parse { file: "", text: "s" }),
-        base("str2expression", &["text"], Does::Parse { file: "", text: "text" }),
-        base("dyn.load", &["x", "local", "now"], Does::Load { argument: "x" }),
+        base("parse", &["file", "n", "text", "prompt"], Effect::Parse { file: "file", text: "text" }),
+        base("str2lang", &["s"], Effect::Parse { file: "", text: "s" }),
+        base("str2expression", &["text"], Effect::Parse { file: "", text: "text" }),
+        base("dyn.load", &["x", "local", "now"], Effect::Load { argument: "x" }),
         // Calling.
-        base("do.call", &["what", "args", "quote", "envir"], Does::DoCall),
+        base("do.call", &["what", "args", "quote", "envir"], Effect::DoCall),
         base("lapply", &["X", "FUN", "..."], apply("X", "FUN")),
         base("sapply", &["X", "FUN", "...", "simplify"], apply("X", "FUN")),
         base("vapply", &["X", "FUN", "FUN.VALUE", "..."], apply("X", "FUN")),
@@ -200,18 +200,18 @@ const FUNCTIONS: &[Function] = {
         of(&["purrr"], "map", Everywhere, &[".x", ".f", "..."], apply(".x", ".f")),
         of(&["purrr"], "map_lgl", Everywhere, &[".x", ".f", "..."], apply(".x", ".f")),
         of(&["foreach"], "foreach", Everywhere, &["...", ".packages"], packages(".packages", UseKind::Attached, Never)),
-        of(&["rlang"], "is_installed", Everywhere, &["pkg", "..."], tests("pkg", UseKind::Asked, Never)),
+        of(&["rlang"], "is_installed", Everywhere, &["pkg", "..."], tests("pkg", UseKind::Queried, Never)),
         of(
             &["rlang"],
             "check_installed",
             Everywhere,
             &["pkg", "reason", "..."],
-            packages("pkg", UseKind::Asked, Never),
+            packages("pkg", UseKind::Queried, Never),
         ),
-        of(&["rlang"], "parse_expr", Everywhere, &["x"], Does::Parse { file: "", text: "x" }),
-        of(&["rlang"], "parse_exprs", Everywhere, &["x"], Does::Parse { file: "", text: "x" }),
-        of(&["fs"], "path_package", Everywhere, &["package", "..."], packages("package", UseKind::Asked, Never)),
-        of(&["xfun"], "loadable", Attached, &["pkg", "..."], tests("pkg", UseKind::Asked, Never)),
+        of(&["rlang"], "parse_expr", Everywhere, &["x"], Effect::Parse { file: "", text: "x" }),
+        of(&["rlang"], "parse_exprs", Everywhere, &["x"], Effect::Parse { file: "", text: "x" }),
+        of(&["fs"], "path_package", Everywhere, &["package", "..."], packages("package", UseKind::Queried, Never)),
+        of(&["xfun"], "loadable", Attached, &["pkg", "..."], tests("pkg", UseKind::Queried, Never)),
         of(&["xfun"], "pkg_attach", Everywhere, &["..."], packages("...", UseKind::Attached, Never)),
         of(&["xfun"], "pkg_attach2", Everywhere, &["..."], packages("...", UseKind::Attached, Never)),
         of(&["xfun"], "pkg_load", Everywhere, &["..."], packages("...", UseKind::Loaded, Never)),
@@ -238,15 +238,15 @@ const FUNCTIONS: &[Function] = {
             &["...", "lib", "update_all"],
             packages("...", UseKind::Attached, Always),
         ),
-        of(&["box"], "use", Attached, &["..."], Does::Box),
-        of(&["import"], "from", Attached, &[".from", "...", ".character_only"], Does::Import { argument: ".from" }),
-        of(&["import"], "here", Attached, &[".from", "...", ".character_only"], Does::Import { argument: ".from" }),
+        of(&["box"], "use", Attached, &["..."], Effect::Box),
+        of(&["import"], "from", Attached, &[".from", "...", ".character_only"], Effect::Import { argument: ".from" }),
+        of(&["import"], "here", Attached, &[".from", "...", ".character_only"], Effect::Import { argument: ".from" }),
         of(
             &["import"],
             "into",
             Attached,
             &[".into", "...", ".from", ".character_only"],
-            Does::Import { argument: ".from" },
+            Effect::Import { argument: ".from" },
         ),
         of(&["modules"], "import", Attached, &["from", "..."], packages("from", UseKind::Attached, Always)),
         of(&["modules"], "use", Attached, &["module", "..."], file("module", Reads::Script)),
@@ -264,7 +264,7 @@ const FUNCTIONS: &[Function] = {
         // The options of a chunk, which are made a call.
         of(&[], CHUNK, Quietly, &["...", "child", "file", "code"], file("child", Reads::Document)),
         of(&[], CHUNK, Quietly, &["...", "child", "file", "code"], file("file", Reads::Script)),
-        of(&[], CHUNK, Quietly, &["...", "child", "file", "code"], Does::Parse { file: "", text: "code" }),
+        of(&[], CHUNK, Quietly, &["...", "child", "file", "code"], Effect::Parse { file: "", text: "code" }),
     ]
 };
 
@@ -278,18 +278,18 @@ pub(super) fn named(name: &str) -> impl Iterator<Item = &'static Function> + use
 pub(super) struct Argument<'t> {
     pub(super) name: Option<String>,
     /// What is handed over; nothing where it is left empty.
-    pub(super) value: Option<At<'t>>,
+    pub(super) value: Option<Cursor<'t>>,
 }
 
 /// The arguments of a call as they are written.
-pub(super) fn arguments(call: At<'_>) -> Vec<Argument<'_>> {
+pub(super) fn arguments(call: Cursor<'_>) -> Vec<Argument<'_>> {
     let mut arguments = Vec::new();
     // `f(, a)` has an empty first argument.
     let mut empty = true;
-    for child in call.field("arguments").map(At::children).unwrap_or_default() {
+    for child in call.field("arguments").map(Cursor::children).unwrap_or_default() {
         match child.kind() {
             "argument" => {
-                let name = child.field("name").and_then(At::name_or_string);
+                let name = child.field("name").and_then(Cursor::name_or_string);
                 arguments.push(Argument { name, value: child.field("value") });
                 empty = false;
             }
@@ -308,7 +308,7 @@ pub(super) fn arguments(call: At<'_>) -> Vec<Argument<'_>> {
 /// Arguments that were matched to a function's formal ones.
 pub(super) struct Matched<'t> {
     formals: &'static [&'static str],
-    values: Vec<Option<At<'t>>>,
+    values: Vec<Option<Cursor<'t>>>,
     /// What matched nothing else.
     pub(super) dots: Vec<Argument<'t>>,
 }
@@ -316,7 +316,7 @@ pub(super) struct Matched<'t> {
 impl<'t> Matched<'t> {
     /// Matches as R does (R Language Definition, 4.3.2): whole names, then beginnings of names before `...`, then order.
     pub(super) fn new(formals: &'static [&'static str], arguments: Vec<Argument<'t>>) -> Self {
-        let mut values: Vec<Option<Option<At<'t>>>> = vec![None; formals.len()];
+        let mut values: Vec<Option<Option<Cursor<'t>>>> = vec![None; formals.len()];
         let before_dots = formals.iter().position(|formal| *formal == "...").unwrap_or(formals.len());
         let mut left = Vec::new();
         for argument in arguments {
@@ -351,7 +351,7 @@ impl<'t> Matched<'t> {
     }
 
     /// What a function is called with each of: a formal argument or, for `...`, the first that has no name.
-    pub(super) fn over(&self, formal: &str) -> Option<At<'t>> {
+    pub(super) fn over(&self, formal: &str) -> Option<Cursor<'t>> {
         if formal != "..." {
             return self.get(formal);
         }
@@ -360,7 +360,7 @@ impl<'t> Matched<'t> {
     }
 
     /// The value of a formal argument.
-    pub(super) fn get(&self, formal: &str) -> Option<At<'t>> {
+    pub(super) fn get(&self, formal: &str) -> Option<Cursor<'t>> {
         self.formals.iter().position(|name| *name == formal).and_then(|at| self.values[at])
     }
 }

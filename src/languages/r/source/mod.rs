@@ -13,11 +13,11 @@
 //! Left alone: other languages' chunks, `#' @import` (the NAMESPACE's matter, which DESCRIPTION names too), what a
 //! document needs only because it is one (knitr and rmarkdown are named by the script that renders it).
 
+mod bindings;
 mod document;
 mod functions;
 mod guards;
 mod manifests;
-mod names;
 mod reader;
 mod text;
 mod tree;
@@ -103,7 +103,7 @@ pub enum UseKind {
     /// `pkg::name` and `pkg:::name`, which load it.
     Qualified,
     /// Its files or what is known of it are asked for: `system.file()`, `data()`, `packageVersion()`.
-    Asked,
+    Queried,
     /// Named by a DESCRIPTION or `renv.lock`.
     Named,
 }

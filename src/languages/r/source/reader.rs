@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::bindings::{Bindings, callee, function_name};
 use super::document::Piece;
 use super::functions;
-use super::functions::{Argument, Bare, CHUNK, Does, Function, Matched, Written};
+use super::functions::{Argument, CHUNK, Effect, Function, Matched, Quoting, Unqualified};
 use super::guards::{Guards, named_packages};
-use super::names::{Names, callee, function_name};
-use super::tree::{At, Code, Grammar};
+use super::tree::{Code, Cursor, Grammar};
 use super::{Reads, Source, UseKind};
 
 /// UseKind deep code in strings of code (`eval(parse(text = ))`) is read.
@@ -49,7 +49,7 @@ pub(super) fn read(pieces: Vec<Piece>, source: &mut Source) -> Result<(), String
 fn read_at(pieces: Vec<Piece>, source: &mut Source, depth: usize) -> Result<(), String> {
     let codes = parse(pieces, source)?;
     let mut reader = Reader {
-        names: Names::new(codes.last().map_or(0, |last| last.base + last.text.len())),
+        bindings: Bindings::new(codes.last().map_or(0, |last| last.base + last.text.len())),
         guards: Guards::default(),
         sites: Vec::new(),
         attached: BTreeSet::new(),
@@ -58,9 +58,9 @@ fn read_at(pieces: Vec<Piece>, source: &mut Source, depth: usize) -> Result<(), 
         source,
     };
     for code in &codes {
-        reader.gather(code);
+        reader.collect(code);
     }
-    reader.guards.conclude(&reader.names);
+    reader.guards.conclude(&reader.bindings);
     let sites = std::mem::take(&mut reader.sites);
     for site in &sites {
         reader.attaches(*site);
@@ -68,7 +68,7 @@ fn read_at(pieces: Vec<Piece>, source: &mut Source, depth: usize) -> Result<(), 
     for site in sites {
         reader.site(site)?;
     }
-    if !reader.names.step(1) {
+    if !reader.bindings.step(1) {
         reader.source.dynamic(1, "the whole source", "it is written so that following its names costs too much");
     }
     Ok(())
@@ -107,19 +107,19 @@ fn parse(pieces: Vec<Piece>, source: &mut Source) -> Result<Vec<Code>, String> {
 
 /// Whether a chunk with these options need not run, and whether it is of another language.
 fn chunk_options(code: &Code, optional: bool) -> (bool, bool) {
-    let call = At::root(code).children().into_iter().next();
+    let call = Cursor::root(code).children().into_iter().next();
     let options = call.map(functions::arguments).unwrap_or_default();
     let option = |name: &str| options.iter().rfind(|option| option.name.as_deref() == Some(name))?.value;
-    let runs = option("eval").is_none_or(|value| matches!(value.written(), "TRUE" | "T"));
-    let engine = option("engine").and_then(At::string);
+    let runs = option("eval").is_none_or(|value| matches!(value.text(), "TRUE" | "T"));
+    let engine = option("engine").and_then(Cursor::string);
     (optional || !runs, engine.is_some_and(|engine| !engine.eq_ignore_ascii_case("r")))
 }
 
 struct Reader<'t, 's> {
-    names: Names<'t>,
+    bindings: Bindings<'t>,
     guards: Guards<'t>,
     /// Calls and `pkg::name`, in the order of the text.
-    sites: Vec<At<'t>>,
+    sites: Vec<Cursor<'t>>,
     /// Packages that are attached somewhere.
     attached: BTreeSet<String>,
     /// Whether code that was parsed is run somewhere.
@@ -130,14 +130,14 @@ struct Reader<'t, 's> {
 
 impl<'t> Reader<'t, '_> {
     /// One walk through code, for all that has to be known before calls can be understood.
-    fn gather(&mut self, code: &'t Code) {
+    fn collect(&mut self, code: &'t Code) {
         let everywhere = 0..usize::MAX;
         let end = code.base + code.text.len();
         // The functions and blocks around a node, each with its depth.
         let mut functions = Vec::new();
         let mut blocks = Vec::new();
         let mut unread = None;
-        At::root(code).walk(|at, depth| {
+        Cursor::root(code).walk(|at, depth| {
             while functions.last().is_some_and(|(inner, _)| *inner >= depth) {
                 functions.pop();
             }
@@ -145,8 +145,8 @@ impl<'t> Reader<'t, '_> {
                 blocks.pop();
             }
             let scope = functions.last().map_or(&everywhere, |(_, scope)| scope);
-            self.names.gather(at, scope);
-            self.guards.gather(at, blocks.last().map_or(end, |(_, end)| *end), &self.names);
+            self.bindings.collect(at, scope);
+            self.guards.collect(at, blocks.last().map_or(end, |(_, end)| *end), &self.bindings);
             match at.kind() {
                 "call" => {
                     self.evaluates |= callee(at).is_some_and(|(_, name)| EVALS.contains(&name.as_str()));
@@ -171,20 +171,20 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// Takes what a call attaches: the functions of packages count by their names alone then.
-    fn attaches(&mut self, site: At<'t>) {
+    fn attaches(&mut self, site: Cursor<'t>) {
         let Some((home, name)) = callee(site).filter(|_| site.kind() == "call") else { return };
         for known in self.known(site, home.as_deref(), &name) {
-            if let Does::Packages { argument, kind: UseKind::Attached, written, .. } = known.does {
-                let matched = Matched::new(known.formals, self.names.arguments(site));
+            if let Effect::Packages { argument, kind: UseKind::Attached, quoting, .. } = known.effect {
+                let matched = Matched::new(known.formals, self.bindings.arguments(site));
                 let values = values_of(&matched, argument);
-                let named = values.into_iter().filter_map(|one| named_packages(one, written, &matched, &self.names));
+                let named = values.into_iter().filter_map(|one| named_packages(one, quoting, &matched, &self.bindings));
                 self.attached.extend(named.flatten());
             }
         }
     }
 
     /// The known functions that a call can mean.
-    fn known(&self, call: At<'t>, home: Option<&str>, name: &str) -> Vec<&'static Function> {
+    fn known(&self, call: Cursor<'t>, home: Option<&str>, name: &str) -> Vec<&'static Function> {
         let mut known: Vec<&'static Function> = functions::named(name).collect();
         if let Some(home) = home {
             known.retain(|function| function.homes.contains(&home));
@@ -192,29 +192,29 @@ impl<'t> Reader<'t, '_> {
         }
         let attached = |function: &&Function| function.homes.iter().any(|home| self.attached.contains(*home));
         // What a package that is attached has comes before R's own.
-        let masked = known.iter().any(|one| one.bare == Bare::Attached && attached(one));
-        known.retain(|one| if masked { attached(one) } else { one.bare != Bare::Attached });
-        if !known.is_empty() && self.names.is_own(name, call.start()) {
+        let masked = known.iter().any(|one| one.unqualified == Unqualified::Attached && attached(one));
+        known.retain(|one| if masked { attached(one) } else { one.unqualified != Unqualified::Attached });
+        if !known.is_empty() && self.bindings.is_own(name, call.start()) {
             known.clear();
         }
         known
     }
 
-    fn site(&mut self, at: At<'t>) -> Result<(), String> {
+    fn site(&mut self, at: Cursor<'t>) -> Result<(), String> {
         if at.kind() == "namespace_operator" {
-            if let Some(package) = at.field("lhs").and_then(At::name_or_string) {
+            if let Some(package) = at.field("lhs").and_then(Cursor::name_or_string) {
                 self.uses(at, &package, UseKind::Qualified);
             }
             return Ok(());
         }
         let Some((home, name)) = callee(at) else { return Ok(()) };
-        let arguments = self.names.arguments(at);
+        let arguments = self.bindings.arguments(at);
         if home.is_none() && GETS.contains(&name.as_str()) && arguments.iter().any(|one| self.makes_a_path(one)) {
-            self.source.dynamic(at.line(), at.written(), "the name is computed, with its package");
+            self.source.dynamic(at.line(), at.text(), "the name is computed, with its package");
         }
         for known in self.known(at, home.as_deref(), &name) {
             let matched = Matched::new(known.formals, arguments.clone());
-            let quiet = known.bare == Bare::Quietly && home.is_none();
+            let quiet = known.unqualified == Unqualified::Quietly && home.is_none();
             self.call(at, known, &matched, false, quiet)?;
         }
         Ok(())
@@ -223,63 +223,63 @@ impl<'t> Reader<'t, '_> {
     /// What a call of a known function does. `by_value`: its arguments were evaluated before (`do.call()`).
     fn call(
         &mut self,
-        at: At<'t>,
+        at: Cursor<'t>,
         known: &Function,
         matched: &Matched<'t>,
         by_value: bool,
         quiet: bool,
     ) -> Result<(), String> {
-        match known.does {
-            Does::Packages { argument, kind, written, .. } => {
-                let written = if by_value { Written::Never } else { written };
+        match known.effect {
+            Effect::Packages { argument, kind, quoting, .. } => {
+                let quoting = if by_value { Quoting::Never } else { quoting };
                 for value in values_of(matched, argument) {
-                    self.packages(at, value, kind, written, matched, quiet);
+                    self.packages(at, value, kind, quoting, matched, quiet);
                 }
             }
-            Does::File { argument, reads } => {
+            Effect::File { argument, reads } => {
                 for value in values_of(matched, argument) {
                     self.file(at, value, reads, quiet);
                 }
             }
-            Does::Parse { file, text } => self.parsed(at, matched.get(file), matched.get(text))?,
-            Does::Apply { over, function } => {
+            Effect::Parse { file, text } => self.parsed(at, matched.get(file), matched.get(text))?,
+            Effect::Apply { over, function } => {
                 if let (Some(function), Some(over)) = (matched.get(function), matched.over(over)) {
                     self.applied(at, function, over);
                 }
             }
-            Does::DoCall => self.do_call(at, matched)?,
-            Does::Box => {
+            Effect::DoCall => self.do_call(at, matched)?,
+            Effect::Box => {
                 for argument in &matched.dots {
                     self.module(at, argument);
                 }
             }
-            Does::Import { argument } => self.import(at, matched.get(argument), matched),
-            Does::Load { argument } => {
-                let value = matched.get(argument).filter(|value| !value.written().contains("system.file("));
-                if value.is_some_and(|value| self.names.values(value).is_none()) {
-                    self.source.dynamic(at.line(), at.written(), "the library's path is computed");
+            Effect::Import { argument } => self.import(at, matched.get(argument), matched),
+            Effect::Load { argument } => {
+                let value = matched.get(argument).filter(|value| !value.text().contains("system.file("));
+                if value.is_some_and(|value| self.bindings.values(value).is_none()) {
+                    self.source.dynamic(at.line(), at.text(), "the library's path is computed");
                 }
             }
         }
         Ok(())
     }
 
-    fn uses(&mut self, at: At<'t>, package: &str, kind: UseKind) {
+    fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind) {
         let optional = at.code.optional || self.guards.copes(package, at.start());
         self.source.uses(at.line(), package, kind, optional);
     }
 
-    fn follows(&mut self, at: At<'t>, path: &str, reads: Reads) {
+    fn follows(&mut self, at: Cursor<'t>, path: &str, reads: Reads) {
         let optional = at.code.optional || self.guards.tries(at.start());
         self.source.follows(at.line(), path, reads, optional);
     }
 
     fn packages(
         &mut self,
-        at: At<'t>,
-        value: At<'t>,
+        at: Cursor<'t>,
+        value: Cursor<'t>,
         kind: UseKind,
-        written: Written,
+        quoting: Quoting,
         matched: &Matched<'t>,
         quiet: bool,
     ) {
@@ -288,29 +288,29 @@ impl<'t> Reader<'t, '_> {
         if kind == UseKind::Loaded && self.is_namespace(value) {
             return;
         }
-        match named_packages(value, written, matched, &self.names) {
+        match named_packages(value, quoting, matched, &self.bindings) {
             Some(packages) => packages.iter().for_each(|package| self.uses(at, package, kind)),
             None if quiet => {}
-            None => self.source.dynamic(at.line(), at.written(), "the package's name is computed"),
+            None => self.source.dynamic(at.line(), at.text(), "the package's name is computed"),
         }
     }
 
     /// Whether it is a namespace or an environment, and no package's name.
-    fn is_namespace(&self, value: At<'t>) -> bool {
-        let value = self.names.value(value).unwrap_or(value);
+    fn is_namespace(&self, value: Cursor<'t>) -> bool {
+        let value = self.bindings.value(value).unwrap_or(value);
         value.kind() == "call" && callee(value).is_some_and(|(_, name)| NAMESPACES.contains(&name.as_str()))
     }
 
-    fn file(&mut self, at: At<'t>, value: At<'t>, reads: Reads, quiet: bool) {
-        match self.names.values(value) {
+    fn file(&mut self, at: Cursor<'t>, value: Cursor<'t>, reads: Reads, quiet: bool) {
+        match self.bindings.values(value) {
             Some(paths) => paths.iter().for_each(|path| self.follows(at, path, reads)),
             None if quiet => {}
-            None => self.source.dynamic(at.line(), at.written(), "the file's name is computed"),
+            None => self.source.dynamic(at.line(), at.text(), "the file's name is computed"),
         }
     }
 
     /// `parse()` and its like: text that is constant is code of this file; other text matters where it is run.
-    fn parsed(&mut self, at: At<'t>, file: Option<At<'t>>, text: Option<At<'t>>) -> Result<(), String> {
+    fn parsed(&mut self, at: Cursor<'t>, file: Option<Cursor<'t>>, text: Option<Cursor<'t>>) -> Result<(), String> {
         let chunk = callee(at).is_some_and(|(_, name)| name == CHUNK);
         let Some(text) = text else {
             if let Some(file) = file.filter(|_| self.evaluates) {
@@ -318,9 +318,9 @@ impl<'t> Reader<'t, '_> {
             }
             return Ok(());
         };
-        if let Some(lines) = self.names.values(text) {
+        if let Some(lines) = self.bindings.values(text) {
             if self.depth >= MAX_DEPTH {
-                self.source.dynamic(at.line(), at.written(), "code in strings of code is not read as deep as this");
+                self.source.dynamic(at.line(), at.text(), "code in strings of code is not read as deep as this");
                 return Ok(());
             }
             let mut inside = Source::default();
@@ -340,21 +340,21 @@ impl<'t> Reader<'t, '_> {
                 self.file(at, path, Reads::Script, false);
             }
         } else if self.evaluates || chunk {
-            self.source.dynamic(at.line(), at.written(), "the code is computed");
+            self.source.dynamic(at.line(), at.text(), "the code is computed");
         }
         Ok(())
     }
 
     /// The path in `readLines(path)`.
-    fn lines_of(&self, text: At<'t>) -> Option<At<'t>> {
-        let text = self.names.value(text).unwrap_or(text);
+    fn lines_of(&self, text: Cursor<'t>) -> Option<Cursor<'t>> {
+        let text = self.bindings.value(text).unwrap_or(text);
         let (_, name) = callee(text).filter(|_| text.kind() == "call")?;
         let reads = READS_LINES.contains(&name.as_str());
-        self.names.arguments(text).into_iter().next().filter(|_| reads)?.value
+        self.bindings.arguments(text).into_iter().next().filter(|_| reads)?.value
     }
 
     /// `lapply(over, function)`, when the function is a known one.
-    fn applied(&mut self, at: At<'t>, function: At<'t>, over: At<'t>) {
+    fn applied(&mut self, at: Cursor<'t>, function: Cursor<'t>, over: Cursor<'t>) {
         let Some((home, name)) = function_name(function) else { return };
         if let Some(known) = self.known(at, home.as_deref(), &name).first() {
             self.each(at, known, over);
@@ -362,23 +362,23 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// A known function is called with each of some values as its first argument.
-    fn each(&mut self, at: At<'t>, known: &Function, values: At<'t>) {
-        match known.does {
-            Does::Packages { kind, .. } => {
+    fn each(&mut self, at: Cursor<'t>, known: &Function, values: Cursor<'t>) {
+        match known.effect {
+            Effect::Packages { kind, .. } => {
                 let matched = Matched::new(known.formals, Vec::new());
-                self.packages(at, values, kind, Written::Never, &matched, false);
+                self.packages(at, values, kind, Quoting::Never, &matched, false);
             }
-            Does::File { reads, .. } => self.file(at, values, reads, false),
+            Effect::File { reads, .. } => self.file(at, values, reads, false),
             _ => {}
         }
     }
 
-    fn do_call(&mut self, at: At<'t>, matched: &Matched<'t>) -> Result<(), String> {
+    fn do_call(&mut self, at: Cursor<'t>, matched: &Matched<'t>) -> Result<(), String> {
         let Some(what) = matched.get("what") else { return Ok(()) };
         let name = if what.kind() == "call" {
-            let name = self.names.values(what).filter(|names| names.len() == 1).and_then(|mut names| names.pop());
+            let name = self.bindings.values(what).filter(|names| names.len() == 1).and_then(|mut names| names.pop());
             if name.is_none() && callee(what).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str())) {
-                self.source.dynamic(at.line(), at.written(), "the function's name is computed");
+                self.source.dynamic(at.line(), at.text(), "the function's name is computed");
             }
             name.map(|name| (None, name))
         } else {
@@ -392,7 +392,7 @@ impl<'t> Reader<'t, '_> {
         let known = self.known(at, home.as_deref(), &name);
         if let Some(list) = list {
             for known in known {
-                let matched = Matched::new(known.formals, self.names.arguments(list));
+                let matched = Matched::new(known.formals, self.bindings.arguments(list));
                 self.call(at, known, &matched, true, false)?;
             }
         } else if let (Some(values), Some(known)) = (arguments, known.first()) {
@@ -402,7 +402,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// An argument of `box::use()`: a package, or a module by its path; either with names in brackets.
-    fn module(&mut self, at: At<'t>, argument: &Argument<'t>) {
+    fn module(&mut self, at: Cursor<'t>, argument: &Argument<'t>) {
         let Some(mut value) = argument.value else { return };
         if value.kind() == "subset"
             && let Some(inside) = value.field("function")
@@ -415,7 +415,7 @@ impl<'t> Reader<'t, '_> {
             let last = value.field("rhs");
             parts.extend(last.and_then(|last| last.field("function").unwrap_or(last).name()));
             match value.field("lhs") {
-                Some(left) if self.names.step(1) => value = left,
+                Some(left) if self.bindings.step(1) => value = left,
                 _ => break,
             }
         }
@@ -426,15 +426,15 @@ impl<'t> Reader<'t, '_> {
                 parts.reverse();
                 self.follows(at, &parts.join("/"), Reads::Module);
             }
-            _ => self.source.dynamic(at.line(), at.written(), "box knows no module of this form"),
+            _ => self.source.dynamic(at.line(), at.text(), "box knows no module of this form"),
         }
     }
 
     /// `import::from(package, ...)` or `import::from("script.R", ...)`.
-    fn import(&mut self, at: At<'t>, from: Option<At<'t>>, matched: &Matched<'t>) {
+    fn import(&mut self, at: Cursor<'t>, from: Option<Cursor<'t>>, matched: &Matched<'t>) {
         let Some(from) = from else { return };
-        let Some(named) = named_packages(from, Written::Unless(".character_only"), matched, &self.names) else {
-            self.source.dynamic(at.line(), at.written(), "the package's name is computed");
+        let Some(named) = named_packages(from, Quoting::Unless(".character_only"), matched, &self.bindings) else {
+            self.source.dynamic(at.line(), at.text(), "the package's name is computed");
             return;
         };
         for name in named {
@@ -452,15 +452,15 @@ impl<'t> Reader<'t, '_> {
     fn makes_a_path(&self, argument: &Argument<'t>) -> bool {
         argument.value.is_some_and(|value| {
             value.kind() == "call"
-                && self.names.step(1)
+                && self.bindings.step(1)
                 && callee(value).is_some_and(|(_, name)| MAKES_TEXT.contains(&name.as_str()))
-                && value.written().contains("::")
+                && value.text().contains("::")
         })
     }
 }
 
 /// What a formal argument has; all of `...`.
-fn values_of<'t>(matched: &Matched<'t>, argument: &str) -> Vec<At<'t>> {
+fn values_of<'t>(matched: &Matched<'t>, argument: &str) -> Vec<Cursor<'t>> {
     if argument == "..." {
         matched.dots.iter().filter_map(|one| one.value).collect()
     } else {

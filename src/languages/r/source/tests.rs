@@ -100,13 +100,13 @@ fn every_way_to_use_a_package_is_told_apart() {
         ("x |> aa::f()", UseKind::Qualified),
         ("`::`(aa, f)", UseKind::Qualified),
         ("aa::x$y[[1]]@z", UseKind::Qualified),
-        ("system.file('x', package = 'aa')", UseKind::Asked),
-        ("data(x, package = 'aa')", UseKind::Asked),
-        ("vignette('x', package = 'aa')", UseKind::Asked),
-        ("help(package = aa)", UseKind::Asked),
-        ("help(f, aa)", UseKind::Asked),
-        ("packageVersion('aa')", UseKind::Asked),
-        ("citation('aa')", UseKind::Asked),
+        ("system.file('x', package = 'aa')", UseKind::Queried),
+        ("data(x, package = 'aa')", UseKind::Queried),
+        ("vignette('x', package = 'aa')", UseKind::Queried),
+        ("help(package = aa)", UseKind::Queried),
+        ("help(f, aa)", UseKind::Queried),
+        ("packageVersion('aa')", UseKind::Queried),
+        ("citation('aa')", UseKind::Queried),
     ] {
         assert_eq!(hows(script), named("aa", kind), "{script}");
     }

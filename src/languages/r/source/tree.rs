@@ -71,12 +71,12 @@ pub(super) struct Code {
 
 /// A node of code that was parsed.
 #[derive(Clone, Copy)]
-pub(super) struct At<'t> {
+pub(super) struct Cursor<'t> {
     pub(super) code: &'t Code,
     pub(super) node: Node<'t>,
 }
 
-impl<'t> At<'t> {
+impl<'t> Cursor<'t> {
     pub(super) fn root(code: &'t Code) -> Self {
         Self { code, node: code.tree.root_node() }
     }
@@ -85,7 +85,7 @@ impl<'t> At<'t> {
         self.node.kind()
     }
 
-    pub(super) fn written(self) -> &'t str {
+    pub(super) fn text(self) -> &'t str {
         self.code.text.get(self.node.byte_range()).unwrap_or_default()
     }
 
@@ -116,11 +116,11 @@ impl<'t> At<'t> {
 
     /// The operator of a unary or binary one.
     pub(super) fn operator(self) -> &'t str {
-        self.field("operator").map(Self::written).unwrap_or_default()
+        self.field("operator").map(Self::text).unwrap_or_default()
     }
 
     /// What it is without the parentheses around it.
-    pub(super) fn bare(mut self) -> Self {
+    pub(super) fn unwrapped(mut self) -> Self {
         while self.kind() == "parenthesized_expression"
             && let Some(inside) = self.field("body")
         {
@@ -131,7 +131,7 @@ impl<'t> At<'t> {
 
     /// The name that an identifier is, without backquotes.
     pub(super) fn name(self) -> Option<String> {
-        let written = self.written();
+        let written = self.text();
         match self.kind() {
             "identifier" => Some(match written.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
                 Some(inside) => unescaped(inside),
@@ -147,8 +147,8 @@ impl<'t> At<'t> {
         if self.kind() != "string" {
             return None;
         }
-        let inside = self.field("content").map(Self::written).unwrap_or_default();
-        let raw = self.written().starts_with(['r', 'R']);
+        let inside = self.field("content").map(Self::text).unwrap_or_default();
+        let raw = self.text().starts_with(['r', 'R']);
         Some(if raw { inside.to_owned() } else { unescaped(inside) })
     }
 

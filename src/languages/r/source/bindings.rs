@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::functions;
-use super::functions::{Argument, Does, Matched};
-use super::tree::At;
+use super::functions::{Argument, Effect, Matched};
+use super::tree::Cursor;
 
 /// As many values as a constant may have; a longer one is not followed.
 const MAX_VALUES: usize = 1000;
@@ -49,18 +49,18 @@ const TASK_ROOT: &str = "/var/task";
 
 /// What names are given in a file.
 #[derive(Default)]
-pub(super) struct Names<'t> {
-    given: BTreeMap<String, Vec<Given<'t>>>,
+pub(super) struct Bindings<'t> {
+    by_name: BTreeMap<String, Vec<Binding<'t>>>,
     /// What a pipe hands to a call, by the place of the call.
-    piped: BTreeMap<(usize, usize), At<'t>>,
+    piped: BTreeMap<(usize, usize), Cursor<'t>>,
     /// What is looped over by the functions (and formulas) that begin at these places.
-    looped: BTreeMap<usize, At<'t>>,
+    looped: BTreeMap<usize, Cursor<'t>>,
     /// Steps that are left: what a file costs to read is bounded.
     steps: Cell<usize>,
 }
 
 /// Something that a name is given.
-struct Given<'t> {
+struct Binding<'t> {
     /// Where.
     at: usize,
     /// Where the name has it.
@@ -71,20 +71,20 @@ struct Given<'t> {
 #[derive(Clone, Copy)]
 enum Value<'t> {
     /// This.
-    Is(At<'t>),
+    Is(Cursor<'t>),
     /// Each value of this in turn.
-    Each(At<'t>),
+    Each(Cursor<'t>),
     /// Something that is not written there.
     Unknown,
 }
 
 /// The function that is called: the package it is taken from by `::`, and its name.
-pub(super) fn callee(call: At<'_>) -> Option<(Option<String>, String)> {
+pub(super) fn callee(call: Cursor<'_>) -> Option<(Option<String>, String)> {
     function_name(call.field("function")?)
 }
 
 /// A function's name where it is called or handed on.
-pub(super) fn function_name(function: At<'_>) -> Option<(Option<String>, String)> {
+pub(super) fn function_name(function: Cursor<'_>) -> Option<(Option<String>, String)> {
     match function.kind() {
         "namespace_operator" => {
             Some((Some(function.field("lhs")?.name_or_string()?), function.field("rhs")?.name_or_string()?))
@@ -93,7 +93,7 @@ pub(super) fn function_name(function: At<'_>) -> Option<(Option<String>, String)
     }
 }
 
-impl<'t> Names<'t> {
+impl<'t> Bindings<'t> {
     /// Names of a file that has so many bytes of code.
     pub(super) fn new(bytes: usize) -> Self {
         Self { steps: Cell::new(1_000_000 + 8 * bytes), ..Self::default() }
@@ -106,30 +106,30 @@ impl<'t> Names<'t> {
     }
 
     /// Takes what a node gives to names. `scope` is the function around it. Nodes come in the order of the text.
-    pub(super) fn gather(&mut self, at: At<'t>, scope: &Range<usize>) {
+    pub(super) fn collect(&mut self, at: Cursor<'t>, scope: &Range<usize>) {
         match at.kind() {
             "binary_operator" => self.operator(at, scope),
             "for_statement" => {
                 if let (Some(variable), Some(values), Some(body)) =
                     (at.field("variable"), at.field("sequence"), at.field("body"))
                 {
-                    self.give(variable, at.start(), body.range(), Value::Each(values));
+                    self.bind(variable, at.start(), body.range(), Value::Each(values));
                 }
             }
             "function_definition" => {
                 let looped = self.looped.get(&at.start()).copied();
-                let parameters = at.field("parameters").map(At::children).unwrap_or_default();
+                let parameters = at.field("parameters").map(Cursor::children).unwrap_or_default();
                 let names = parameters.into_iter().filter_map(|parameter| parameter.field("name"));
                 for (n, name) in names.enumerate() {
                     let value = looped.filter(|_| n == 0).map_or(Value::Unknown, Value::Each);
-                    self.give(name, at.start(), at.range(), value);
+                    self.bind(name, at.start(), at.range(), value);
                 }
             }
             "unary_operator" => {
                 // purrr's formulas.
                 if let Some(values) = self.looped.get(&at.start()).copied() {
                     for name in [".x", "."] {
-                        self.give_name(name.to_owned(), at.start(), at.range(), Value::Each(values));
+                        self.bind_name(name.to_owned(), at.start(), at.range(), Value::Each(values));
                     }
                 }
             }
@@ -138,7 +138,7 @@ impl<'t> Names<'t> {
         }
     }
 
-    fn operator(&mut self, at: At<'t>, scope: &Range<usize>) {
+    fn operator(&mut self, at: Cursor<'t>, scope: &Range<usize>) {
         let (Some(left), Some(right)) = (at.field("lhs"), at.field("rhs")) else { return };
         let everywhere = 0..usize::MAX;
         let (target, value, scope) = match at.operator() {
@@ -154,15 +154,15 @@ impl<'t> Names<'t> {
             }
             _ => return,
         };
-        self.give(target, at.start(), scope, value);
+        self.bind(target, at.start(), scope, value);
     }
 
     /// `x <- value`; `x[1] <- value` and `names(x) <- value` change what is there.
-    fn give(&mut self, target: At<'t>, at: usize, scope: Range<usize>, value: Value<'t>) {
-        let (mut target, mut value) = (target.bare(), value);
+    fn bind(&mut self, target: Cursor<'t>, at: usize, scope: Range<usize>, value: Value<'t>) {
+        let (mut target, mut value) = (target.unwrapped(), value);
         loop {
             if let Some(name) = target.name_or_string() {
-                self.give_name(name, at, scope, value);
+                self.bind_name(name, at, scope, value);
                 return;
             }
             let inside = match target.kind() {
@@ -176,21 +176,21 @@ impl<'t> Names<'t> {
         }
     }
 
-    fn give_name(&mut self, name: String, at: usize, scope: Range<usize>, value: Value<'t>) {
-        self.given.entry(name).or_default().push(Given { at, scope, value });
+    fn bind_name(&mut self, name: String, at: usize, scope: Range<usize>, value: Value<'t>) {
+        self.by_name.entry(name).or_default().push(Binding { at, scope, value });
     }
 
-    fn call(&mut self, at: At<'t>) {
+    fn call(&mut self, at: Cursor<'t>) {
         let Some((_, name)) = callee(at) else { return };
         if matches!(name.as_str(), "assign" | "delayedAssign" | "makeActiveBinding") {
             let first = self.arguments(at).into_iter().next().and_then(|argument| argument.value);
-            if let Some(name) = first.and_then(At::string) {
-                self.give_name(name, at.start(), 0..usize::MAX, Value::Unknown);
+            if let Some(name) = first.and_then(Cursor::string) {
+                self.bind_name(name, at.start(), 0..usize::MAX, Value::Unknown);
             }
             return;
         }
         for known in functions::named(&name) {
-            let Does::Apply { over, function } = known.does else { continue };
+            let Effect::Apply { over, function } = known.effect else { continue };
             let matched = Matched::new(known.formals, self.arguments(at));
             if let (Some(values), Some(function)) = (matched.over(over), matched.get(function)) {
                 self.looped.insert(function.start(), values);
@@ -199,12 +199,12 @@ impl<'t> Names<'t> {
     }
 
     /// The arguments of a call, with what a pipe hands to it.
-    pub(super) fn arguments(&self, call: At<'t>) -> Vec<Argument<'t>> {
+    pub(super) fn arguments(&self, call: Cursor<'t>) -> Vec<Argument<'t>> {
         let mut arguments = functions::arguments(call);
         let range = call.range();
         if let Some(piped) = self.piped.get(&(range.start, range.end)) {
             let placeholder = |argument: &&mut Argument<'t>| {
-                argument.value.is_some_and(|value| value.kind() == "identifier" && matches!(value.written(), "_" | "."))
+                argument.value.is_some_and(|value| value.kind() == "identifier" && matches!(value.text(), "_" | "."))
             };
             match arguments.iter_mut().find(placeholder) {
                 Some(argument) => argument.value = Some(*piped),
@@ -216,35 +216,35 @@ impl<'t> Names<'t> {
 
     /// What a name certainly has at a place: given once around it, and not changed there.
     fn lookup(&self, name: &str, place: usize) -> Option<Value<'t>> {
-        let given = self.given.get(name)?;
-        if !self.step(given.len()) {
+        let bindings = self.by_name.get(name)?;
+        if !self.step(bindings.len()) {
             return None;
         }
-        let around = given.iter().filter(|one| one.scope.contains(&place));
+        let around = bindings.iter().filter(|one| one.scope.contains(&place));
         let nearest = around.min_by_key(|one| one.scope.end - one.scope.start)?;
         let inside = |outer: &Range<usize>, inner: &Range<usize>| outer.start <= inner.start && inner.end <= outer.end;
-        let reaches = |one: &&Given<'_>| inside(&one.scope, &nearest.scope) && nearest.scope.contains(&one.at);
-        let changes = given.iter().filter(reaches).filter(|one| !std::ptr::eq(*one, nearest));
+        let reaches = |one: &&Binding<'_>| inside(&one.scope, &nearest.scope) && nearest.scope.contains(&one.at);
+        let changes = bindings.iter().filter(reaches).filter(|one| !std::ptr::eq(*one, nearest));
         if changes.count() > 0 { None } else { Some(nearest.value) }
     }
 
     /// What a name was certainly given, once.
-    pub(super) fn value(&self, name: At<'t>) -> Option<At<'t>> {
+    pub(super) fn value(&self, name: Cursor<'t>) -> Option<Cursor<'t>> {
         match self.lookup(&name.name()?, name.start())? {
-            Value::Is(value) => Some(value.bare()),
+            Value::Is(value) => Some(value.unwrapped()),
             _ => None,
         }
     }
 
     /// Whether a function of this name is the file's own at a place, and does not hand on to R's.
     pub(super) fn is_own(&self, name: &str, place: usize) -> bool {
-        let Some(given) = self.given.get(name) else { return false };
-        if !self.step(given.len()) {
+        let Some(bindings) = self.by_name.get(name) else { return false };
+        if !self.step(bindings.len()) {
             return false;
         }
-        given.iter().filter(|one| one.scope.contains(&place)).any(|one| match one.value {
-            Value::Is(value) if value.bare().kind() == "function_definition" => {
-                let written = value.written();
+        bindings.iter().filter(|one| one.scope.contains(&place)).any(|one| match one.value {
+            Value::Is(value) if value.unwrapped().kind() == "function_definition" => {
+                let written = value.text();
                 self.step(written.len() / 16)
                     && !(written.contains(&format!("::{name}")) || written.contains("Namespace("))
             }
@@ -253,15 +253,15 @@ impl<'t> Names<'t> {
     }
 
     /// The strings that an expression has for its value, or has at least; `None` when that is not certain.
-    pub(super) fn values(&self, at: At<'t>) -> Option<Vec<String>> {
+    pub(super) fn values(&self, at: Cursor<'t>) -> Option<Vec<String>> {
         self.values_of(at, 0)
     }
 
-    fn values_of(&self, at: At<'t>, depth: usize) -> Option<Vec<String>> {
+    fn values_of(&self, at: Cursor<'t>, depth: usize) -> Option<Vec<String>> {
         if depth > MAX_DEPTH || !self.step(1) {
             return None;
         }
-        let at = at.bare();
+        let at = at.unwrapped();
         match at.kind() {
             "string" => Some(vec![at.string()?]),
             "null" => Some(Vec::new()),
@@ -279,7 +279,7 @@ impl<'t> Names<'t> {
         }
     }
 
-    fn call_values(&self, at: At<'t>, depth: usize) -> Option<Vec<String>> {
+    fn call_values(&self, at: Cursor<'t>, depth: usize) -> Option<Vec<String>> {
         let (_, name) = callee(at)?;
         let arguments = self.arguments(at);
         let of = |argument: &Argument<'t>| self.values_of(argument.value?, depth + 1);

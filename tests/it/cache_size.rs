@@ -1,0 +1,95 @@
+//! The cache of compressed contents in the user's cache directory: what is in it saves the work, whatever happens to it
+//! changes nothing but the time, and it stays under its size.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::support::{Run, World, noise};
+
+fn plan(world: &World, more: &[&str]) -> Run {
+    let mut command = world.command(&[&["plan", "ROOT", "--format", "json"], more].concat());
+    command.env("XDG_CACHE_HOME", world.beside("cache"));
+    Run::of(command)
+}
+
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.expect("listed").path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_was_used_least_recently_goes_when_a_run_has_made_the_cache_too_large() {
+    let world = World::new();
+    world.file("share/first", noise(1, 20_000));
+    assert_eq!(plan(&world, &[]).code, 0);
+    let cache = world.beside("cache");
+    let [first] = files(&cache).try_into().expect("one entry");
+    // Files of three GB without a block on the disk, used long ago.
+    let old = SystemTime::now() - Duration::from_secs(100_000);
+    for name in ["old", "older"] {
+        let file = File::create(first.with_file_name(name)).expect("made");
+        file.set_len(3 << 30).expect("no block is taken");
+        file.set_modified(old).expect("set");
+    }
+    File::open(&first).expect("there").set_modified(old - Duration::from_secs(1)).expect("set");
+
+    // A run that adds nothing leaves it as it is; what it used is as good as new.
+    assert_eq!(plan(&world, &[]).code, 0);
+    assert_eq!(files(&cache).len(), 3);
+    // Nor does one that looks nothing up.
+    world.file("share/second", noise(2, 20_000));
+    assert_eq!(plan(&world, &["--no-cache"]).code, 0);
+    assert_eq!(files(&cache).len(), 3);
+    // One that adds something trims it.
+    assert_eq!(plan(&world, &[]).code, 0);
+    let left = files(&cache);
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.contains(&first), "{left:?}");
+}
+
+#[test]
+fn a_damaged_cache_changes_nothing_but_the_time() {
+    let world = World::new();
+    world.file("share/first", noise(1, 20_000)).file("share/text", "the same again ".repeat(4000));
+    let report = plan(&world, &[]).stdout;
+    let entries = files(&world.beside("cache"));
+    assert_eq!(entries.len(), 2);
+    for entry in &entries {
+        let mut bytes = fs::read(entry).expect("read");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        bytes[8] ^= 1;
+        fs::write(entry, bytes).expect("written");
+    }
+    assert_eq!(plan(&world, &[]).stdout, report);
+    assert_eq!(plan(&world, &["--no-cache"]).stdout, report);
+    assert_eq!(plan(&world, &[]).stdout, report);
+    // Where no cache can be, none is needed.
+    fs::remove_dir_all(world.beside("cache")).expect("removed");
+    fs::write(world.beside("cache"), "a file").expect("written");
+    assert_eq!(plan(&world, &[]).stdout, report);
+}
+
+#[test]
+fn what_is_compressed_faster_than_it_is_looked_up_is_not_kept() {
+    let world = World::new();
+    world.file("share/short", &"text ".repeat(4000).as_bytes()[..16_383]);
+    assert_eq!(plan(&world, &[]).code, 0);
+    assert_eq!(files(&world.beside("cache")).len(), 0);
+    world.file("share/long", &"text ".repeat(4000).as_bytes()[..16_384]);
+    assert_eq!(plan(&world, &[]).code, 0);
+    assert_eq!(files(&world.beside("cache")).len(), 1);
+    // The same content twice is one entry, at each level.
+    world.file("share/again", &"text ".repeat(4000).as_bytes()[..16_384]);
+    assert_eq!(plan(&world, &[]).code, 0);
+    assert_eq!(files(&world.beside("cache")).len(), 1);
+    assert_eq!(plan(&world, &["--level", "max"]).code, 0);
+    assert_eq!(files(&world.beside("cache")).len(), 2);
+}
