@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Make a root directory that holds no more than a Lambda image does.
+"""Create a root directory with only what a Lambda image has.
 
-The libraries and commands that the runtime profile PROFILE.toml (one of rules/runtimes) names are copied to DEST,
-a new directory, from this machine, if it has them; r-works.sh --root DEST runs R in there. A program that starts
-there has found every library in the image or in /opt. Nothing is proven of versions: the files are those of this
-machine's release, not Amazon's.
+The libraries and commands that the runtime profile PROFILE.toml (one of rules/runtimes) lists are copied from this machine,
+if it has them, to the new directory DEST; r-works.sh --root DEST runs R in it. A program that starts there has found
+every library in the image or in /opt. This proves nothing about versions: the files are those of this machine's
+distribution, not Amazon's.
 
-A Debian or Ubuntu loader searches /lib/x86_64-linux-gnu and the like by itself, where DEST has nothing: programs in
-it find libraries with LD_LIBRARY_PATH=/lib64:/usr/lib64 only, which Lambda always sets.
+The loader of Debian or Ubuntu searches /lib/x86_64-linux-gnu and the like by default, where DEST has nothing: programs
+in DEST find libraries only with LD_LIBRARY_PATH=/lib64:/usr/lib64, which Lambda always sets.
 
-Prints how much was copied, then what was not and why. Exit 0: DEST is made; 2: it cannot be.
+Prints how much was copied, then what was not, and why. Exit 0: DEST was created; 2: it could not be.
 """
 
 import os
@@ -23,11 +23,11 @@ from pathlib import Path
 MULTIARCH = f"{platform.machine()}-linux-gnu"
 DIRECTORIES = [f"/lib/{MULTIARCH}", f"/usr/lib/{MULTIARCH}", "/lib64", "/usr/lib64", "/lib", "/usr/lib"]
 COMMANDS = "/usr/bin:/bin"
-# Fixed for each architecture: every program names the one it is for.
+# The loader's path, which is fixed for each architecture.
 INTERPRETERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"]
 
-# glibc's own converters in the image: those of its main package, as listed in the file that the profile names. The
-# others are in a package that the image lacks.
+# glibc's converters in the image: those of its main package, as listed in the file that the profile names. The others are
+# in a package that the image does not have.
 CONVERTERS = ["ANSI_X3.110", "CP1252", "ISO8859-1", "ISO8859-15", "UNICODE", "UTF-16", "UTF-32", "UTF-7"]
 
 ETC = {
@@ -43,7 +43,7 @@ def die(why):
 
 
 def strings(profile, key):
-    """A list of strings in the profile. Python has had a reader for TOML since 3.11 only, so this is a small one."""
+    """A list of strings in the profile. Python has a TOML parser only since 3.11, so this is a small one."""
     found = re.search(rf'^{key}\s*=\s*\[((?:\s*"[^"]*"\s*,?)*)\s*\]', profile, re.MULTILINE)
     return re.findall(r'"([^"]*)"', found.group(1)) if found else []
 
@@ -60,7 +60,7 @@ def first_bytes(path):
 
 
 def machine(path):
-    """What an ELF file is made for: its class, its byte order and its machine. Nothing, if it is none."""
+    """The class, byte order and machine of an ELF file; None if it is not one."""
     head = first_bytes(path)
     return head[4:6] + head[18:20] if head[:4] == b"\x7fELF" else None
 
@@ -69,7 +69,7 @@ THIS_MACHINE = machine("/proc/self/exe")
 
 
 def loader_cache():
-    """Where the loader finds a library beyond the usual directories."""
+    """Where the loader finds libraries outside the usual directories."""
     ldconfig = shutil.which("ldconfig", path="/sbin:/usr/sbin")
     if not ldconfig:
         return {}
@@ -88,7 +88,7 @@ def library(name, cache):
 
 
 def script_program(path):
-    """The program that a script is for; nothing if env has to look for it, as for perl and the like."""
+    """The interpreter of a script; None if env has to search for it, as for perl and the like."""
     words = re.match(rb"#!\s*([^\s]+)", first_bytes(path))
     return os.fsdecode(words.group(1)) if words and not words.group(1).endswith(b"/env") else None
 
@@ -118,7 +118,7 @@ class Root:
         shutil.copy(source, dest)  # follows links, keeps the mode
 
     def lacks(self, source):
-        """The libraries that the file at a full path needs and the root lacks; the loader itself says so."""
+        """The libraries that a file needs but the root does not have, according to the loader itself."""
         command = [self.interpreter, "--inhibit-cache", "--library-path", "usr/lib64", "--list", str(source)]
         done = subprocess.run(command, cwd=self.dest, env={}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         needed = re.findall(r"^\s*(\S+) => (\S+)", os.fsdecode(done.stdout), re.MULTILINE)
@@ -126,14 +126,14 @@ class Root:
 
 
 def add_libraries(root, names):
-    """Copies libraries; gives those that this machine lacks, and what each of those left out would need."""
+    """Copies libraries; returns those that this machine lacks, and what each of those left out would need."""
     cache = loader_cache()
     found = {name: library(name, cache) for name in names}
     present = {name for name in names if found[name]}
     for name in present:
         root.copy(found[name], f"/usr/lib64/{name}")
-    # A library here may need more than Amazon's does: Debian's libcurl needs libldap. The image has nothing of the
-    # kind, and without it the library is of no use, so it is taken out, and then what needs this one.
+    # A library here may need more than Amazon's does: Debian's libcurl needs libldap, which the image does not have.
+    # Without it the library cannot be loaded, so it is left out, and so are the libraries that need it.
     out = {}
     while True:
         useless = {name: root.lacks(root.dest / "usr/lib64" / name) for name in present - set(out)}
@@ -146,7 +146,7 @@ def add_libraries(root, names):
 
 
 def add_commands(root, names):
-    """Copies commands; gives those that this machine lacks, and what each of those left out would need."""
+    """Copies commands; returns those that this machine lacks, and what each of those left out would need."""
     found = {name: shutil.which(name, path=COMMANDS) for name in names}
     present = [name for name in names if found[name]]
     out = {}
@@ -159,7 +159,7 @@ def add_commands(root, names):
         else:
             root.copy(found[name], f"/usr/bin/{name}")
     if root.has("/usr/bin/bash") and "sh" in names:
-        # Amazon Linux has no other sh; Debian's is dash.
+        # Amazon Linux's sh is bash; Debian's is dash.
         (root.dest / "usr/bin/sh").unlink(missing_ok=True)
         (root.dest / "usr/bin/sh").symlink_to("bash")
     for name in present:
@@ -174,7 +174,7 @@ def add_commands(root, names):
 
 
 def add_files_of_glibc(root):
-    """The files of glibc's libraries, in the places that this machine's have compiled in."""
+    """Copies glibc's data files to the paths that this machine's glibc has compiled in."""
     for gconv in (f"/usr/lib/{MULTIARCH}/gconv", "/usr/lib64/gconv", "/usr/lib/gconv"):
         for name in ["gconv-modules", *(f"{converter}.so" for converter in CONVERTERS)]:
             if os.path.exists(f"{gconv}/{name}"):
@@ -222,8 +222,8 @@ def main():
     programs = len(commands) - len(no_commands) - len(unusable)
     print(f"image_root: {libraries} of {len(sonames)} libraries and {programs} of {len(commands)} commands copied")
     listed("libraries that this machine lacks", lacking)
-    listed("libraries left out, as this machine's need others", needing(useless))
-    listed("commands left out, as this machine's need others", needing(unusable))
+    listed("libraries left out, as this machine's need more", needing(useless))
+    listed("commands left out, as this machine's need more", needing(unusable))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 # Run by r_same.py in r-works.sh, in one of two ways. For R 3.6 and later.
 #
-# Without a file /tmp/examples: print the examples of R's own packages (Priority base
-# or recommended) as their help pages have them. Lines of this script's own begin with
-# "\036": "\036package NAME", "\036topic NAME", before each topic's lines.
+# Without a file /tmp/examples: print the examples in the help pages of R's own packages
+# (Priority base or recommended). Lines that this script adds begin with "\036":
+# "\036package NAME", and "\036topic NAME" before each topic's lines.
 #
-# With such a file, which holds that for one package: run them. What they print goes
-# where it goes, standard output or error; what they plot is printed as a sum; before
-# each topic stands "\036topic NAME", where one raises an error "\036error", at the
-# end "\036end".
+# With such a file, which has the examples of one package: run them. Their output is
+# not redirected; a plot is printed as a checksum. "\036topic NAME" is printed before
+# each topic, "\036error" where one raises an error, and "\036end" at the end.
 
 file <- "/tmp/examples"
 
@@ -16,7 +15,7 @@ list_examples <- function() {
     for (dir in dirname(found)) {
         if (!file.exists(file.path(dir, "Meta", "package.rds"))) next
         priority <- read.dcf(file.path(dir, "DESCRIPTION"), "Priority")[[1]]
-        # "translations" is no package to load, only message catalogues.
+        # "translations" cannot be loaded: it only has message catalogues.
         if (!priority %in% c("base", "recommended") || basename(dir) == "translations") next
         cat("\036package ", basename(dir), "\n", sep = "")
         if (!file.exists(file.path(dir, "help", paste0(basename(dir), ".rdx")))) next
@@ -37,7 +36,7 @@ read_examples <- function(lines) {
     scripts
 }
 
-# Each topic begins, as in R CMD check, without what the one before has left behind.
+# Each topic begins, as in R CMD check, without anything that the previous one left behind.
 run_examples <- function(package, examples) {
     tryCatch(library(package, character.only = TRUE),
         error = function(e) cat("\n\036error\n", conditionMessage(e), "\n", sep = ""))
@@ -46,10 +45,10 @@ run_examples <- function(package, examples) {
         plots <<- c(plots, sprintf("/tmp/plots-%d.pdf", length(plots)))
         grDevices::pdf(plots[length(plots)], compress = FALSE)
     })
-    # Nobody is kept waiting.
+    # Examples must not wait.
     attach(list(Sys.sleep = function(time) invisible()), name = "no sleep", warn.conflicts = FALSE)
     kept <- list(options = options(), search = search(), dir = getwd(), connections = getAllConnections())
-    # An error ends its expression, not the topic: what comes after is tried too.
+    # An error ends its expression, but not the topic.
     failed <- function(e) cat("\n\036error\n", conditionMessage(e), "\n", sep = "")
     for (topic in names(examples)) {
         cat("\n\036topic ", topic, "\n", sep = "")
@@ -58,7 +57,7 @@ run_examples <- function(package, examples) {
         script <- tryCatch(parse(text = examples[[topic]], keep.source = FALSE), error = failed)
         for (expression in script) tryCatch({
             result <- withVisible(eval(expression, globalenv()))
-            # As at top level, where what is S4 is shown.
+            # As at top level, where S4 objects are shown.
             if (result$visible) if (isS4(result$value)) methods::show(result$value) else print(result$value)
         }, error = failed)
         rm(list = ls(globalenv(), all.names = TRUE), envir = globalenv())
@@ -81,7 +80,7 @@ run_examples <- function(package, examples) {
     }
     cat("\n\036end\n")
 }
-# It must not see what the examples define or attach, but methods for print() of theirs.
+# It must not see what the examples define or attach, except their methods for print().
 environment(run_examples) <- new.env(parent = .BaseNamespaceEnv)
 
 if (file.exists(file)) {

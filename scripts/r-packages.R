@@ -1,6 +1,6 @@
-# Run by prove.py through r-works.sh: what every installed package needs to load, as R's own tools say. One line a
-# package: its directory, a tab, and the packages that its Depends and Imports name, sorted and separated by spaces.
-# Exits 0, or 1 when there is no package at all.
+# Run by prove.py through r-works.sh: the dependencies of every installed package, according to R's own tools. One line per
+# package: its directory, a tab, and the packages in its Depends and Imports, sorted and separated by spaces.
+# Exits with 0, or with 1 if there are no packages.
 
 found <- list.files("/opt", pattern = "^package\\.rds$", recursive = TRUE, full.names = TRUE)
 libraries <- sort(unique(dirname(dirname(dirname(found)))))

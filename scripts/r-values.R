@@ -1,23 +1,23 @@
 # Run by r_same.py in r-works.sh: read every record of every lazy-load database below
-# /opt with R's own lazyLoadDBfetch(), and print what came of it.
+# /opt with R's own lazyLoadDBfetch(), and print a checksum of its value.
 #
-# A database (.rdb, with its index .rdx) holds a record for each variable and for each
-# environment that one of them refers to. R gives environments their names by a hook;
-# here each name gets an empty stand-in, and serialize() writes the name again. So the
-# sum of a record is that of its whole content (code, byte code, attributes), and
-# does not depend on what other records hold. For R 3.6 and later.
+# A database (.rdb, with its index .rdx) has a record for each variable, and for each
+# environment that one of them refers to. R refers to environments by name, through a
+# hook; here each name gets an empty stand-in, and serialize() writes the name again. So
+# the checksum of a record covers its whole content (code, byte code, attributes), and
+# does not depend on other records. For R 3.6 and later.
 #
-# Fields are divided by tabs, and encodeString() keeps tabs and ends of lines out of them:
-#   database PATH COMPRESSION       that of the index: 0 open, 1 zlib, 2 with bzip2, 3 with xz
-#   record   PATH NAME BYTES MD5    or, instead of the sum, why it cannot be read
+# Fields are separated by tabs; encodeString() keeps tabs and newlines out of them:
+#   database PATH COMPRESSION       from the index: 0 none, 1 zlib, 2 bzip2, 3 xz
+#   record   PATH NAME BYTES MD5    or, instead of the checksum, why it cannot be read
 
-invisible(compiler::enableJIT(0))       # nothing compiled but what comes compiled
+invisible(compiler::enableJIT(0))       # compile nothing beyond what is already compiled
 scratch <- tempfile()
 say <- function(...) cat(paste(..., sep = "\t"), "\n", sep = "")
 why <- function(error) paste("unreadable:", encodeString(conditionMessage(error)))
 
-# The pairs of offset and length in a part of an index, by name. What is only read when
-# asked for of a function's source file has keys of its own, in a list in the list.
+# The pairs of offset and length in a part of an index, by name. The parts of a function's
+# source file that are read on demand have their own keys, in a nested list.
 pairs <- function(keys, name) {
     if (!is.list(keys)) return(structure(list(keys), names = name))
     parts <- lapply(seq_along(keys), function(i) pairs(keys[[i]], paste(name, encodeString(names(keys)[[i]]))))
@@ -42,7 +42,7 @@ records <- function(path) {
         }
         get(key, envir = stand_ins, inherits = FALSE)
     }
-    # External pointers come by here too: serialize() writes them as it does.
+    # External pointers come here too, and are left to serialize().
     name_of <- function(it) if (is.environment(it)) attr(it, "record")
     for (kind in c("variables", "references")) {
         keys <- pairs(index[[kind]], kind)
@@ -60,7 +60,7 @@ records <- function(path) {
     }
 }
 
-# Records name namespaces, which R then loads: wherever in the tree they are.
+# Records refer to namespaces, which R then loads from anywhere in the tree.
 packages <- dirname(dirname(list.files("/opt", "^package[.]rds$", recursive = TRUE, full.names = TRUE)))
 .libPaths(unique(c(.libPaths(), dirname(packages))))
 for (index in sort(list.files("/opt", "[.]rdx$", recursive = TRUE), method = "radix"))

@@ -1,7 +1,7 @@
-# Run by r-works.sh: load every installed package, then see whether numbers,
-# regular expressions, compression, plotting and a few packages come out right.
-# For R 3.6 and later; no network, no display; writes in the temporary directory
-# only. Prints one line and exits 0, or a line for each failure and exits 1.
+# Run by r-works.sh: load every installed package, then check numbers, regular
+# expressions, compression, plotting and a few packages. For R 3.6 and later; needs
+# no network or display; writes only to the temporary directory. Prints one line and
+# exits with 0, or prints a line for each failure and exits with 1.
 
 failures <- character()
 passed <- 0L
@@ -13,7 +13,7 @@ fail <- function(what, why) {
     failures <<- c(failures, paste0(what, ": ", why))
 }
 
-# `expr` must come out TRUE.
+# `expr` must be TRUE.
 check <- function(what, expr) {
     result <- tryCatch(suppressWarnings(expr), error = conditionMessage)
     if (isTRUE(result)) passed <<- passed + 1L
@@ -25,17 +25,17 @@ near <- function(a, b, tolerance = 1e-12)
 
 # --- packages ---------------------------------------------------------------
 
-# Not installed.packages(), which passes over a package whose description is
-# broken. "translations" is no package to load, only message catalogues.
+# Not installed.packages(), which skips packages with a broken description.
+# "translations" cannot be loaded: it only has message catalogues.
 is_package <- function(dir)
     file.exists(file.path(dir, "DESCRIPTION")) ||
         file.exists(file.path(dir, "Meta", "package.rds"))
 dirs <- list.dirs(.libPaths(), recursive = FALSE)
 packages <- setdiff(unique(basename(dirs[vapply(dirs, is_package, NA)])), "translations")
-# R made without Tcl/Tk still has a tcltk package, which only says so.
+# R built without Tcl/Tk still has a tcltk package, which cannot be loaded.
 if ("tcltk" %in% packages && !capabilities("tcltk")) {
     packages <- setdiff(packages, "tcltk")
-    note("package tcltk passed over: this R was made without Tcl/Tk")
+    note("skipped package tcltk: this R was built without Tcl/Tk")
 }
 
 loaded <- 0L
@@ -51,11 +51,11 @@ for (package in packages) {
 }
 has <- function(package) package %in% packages
 
-# Installed in the tree, but where R does not look?
+# Installed in the tree, but not on R's library path?
 found <- list.files("/opt", pattern = "^package\\.rds$", recursive = TRUE)
 libraries <- unique(dirname(dirname(dirname(file.path("/opt", found)))))
 for (library in setdiff(normalizePath(libraries), normalizePath(.libPaths())))
-    note(library, " holds packages but is not on R's library path")
+    note(library, " contains packages but is not on R's library path")
 
 # --- numbers: LAPACK and BLAS -----------------------------------------------
 
@@ -80,7 +80,7 @@ check("perl regex", identical(
     regmatches("x=12 y=345", gregexpr("(?<=[a-z]=)\\d+", "x=12 y=345", perl = TRUE))[[1]],
     c("12", "345")) && identical(sub("^(\\p{Lu})", "\\L\\1", "\u00c4b", perl = TRUE), "\u00e4b"))
 check("iconv()", identical(iconv("\xe4", "latin1", "UTF-8"), "\u00e4"))
-# A system without time zone data is no fault of the tree's.
+# Missing time zone data is a problem of the system, not of the tree.
 berlin <- tryCatch(format(as.POSIXct(0, origin = "1970-01-01", tz = "UTC"),
     "%H:%M", tz = "Europe/Berlin"), error = conditionMessage, warning = conditionMessage)
 if (!identical(berlin, "01:00")) note("no time zone data for Europe/Berlin: ", berlin)
@@ -99,7 +99,7 @@ for (type in c("gzip", "bzip2", "xz")) {
         to <- switch(type, gzip = gzfile, bzip2 = bzfile, xz = xzfile)(file, "wb")
         writeBin(bytes, to)
         close(to)
-        from <- gzfile(file, "rb")      # finds out the type by itself
+        from <- gzfile(file, "rb")      # detects the type
         got <- readBin(from, "raw", 2 * length(bytes))
         close(from)
         unlink(file)
@@ -139,7 +139,7 @@ rscript <- file.path(R.home("bin"), "Rscript")
 if (file.exists(rscript)) check("Rscript from R", identical(
     system2(rscript, c("-e", shQuote("cat(R.home())")), stdout = TRUE), R.home()))
 
-# --- packages, where there ----------------------------------------------------
+# --- packages, if installed ---------------------------------------------------
 
 if (capabilities("libcurl")) check("libcurlVersion()", nchar(libcurlVersion()) > 0)
 if (has("curl")) check("curl::curl_version()", nchar(curl::curl_version()$version) > 0)
@@ -155,7 +155,7 @@ if (has("openssl")) check("openssl::sha256()",
 if (has("digest")) check("digest::digest()",
     identical(digest::digest("abc", "sha256", serialize = FALSE), abc))
 
-# --- whose libraries were these? ---------------------------------------------
+# --- libraries that came from the host ---------------------------------------
 
 # glibc's (gconv's converters too) must be the host's; any other is worth a word.
 maps <- tryCatch(readLines("/proc/self/maps"), error = function(e) character())
@@ -163,7 +163,7 @@ objects <- unique(sub("^[^/]*", "", grep("/.*\\.so", maps, value = TRUE)))
 host <- basename(objects[!startsWith(objects, "/opt/") & !grepl("/gconv/", objects)])
 glibc <- "^(ld-linux.*|ld|lib(c|m|mvec|dl|rt|pthread|resolv|util|nsl|anl|nss_.*))[.-]"
 host <- grep(glibc, host, value = TRUE, invert = TRUE)
-if (length(host)) note("taken from the host: ", paste(sort(host), collapse = " "))
+if (length(host)) note("loaded from the host: ", paste(sort(host), collapse = " "))
 
 if (length(failures)) {
     cat(paste0("failed: ", failures, "\n"), sep = "")

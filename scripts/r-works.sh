@@ -1,20 +1,20 @@
 #!/bin/bash
-# r-works.sh [--root DIR] TREE [CHECK.R [FILE...]]: prove that the R in TREE works when seen at /opt.
+# r-works.sh [--root DIR] TREE [CHECK.R [FILE...]]: verify that the R in TREE works at /opt.
 # r-works.sh [--root DIR] --task TASK TREE: run the function in TASK as Lambda would.
 #
-# In a mount namespace of its own, TREE is bound read-only over /opt, a private
-# directory over /tmp, and R runs CHECK.R (r-works.R beside this script, if none is
-# named) in the environment of an AWS Lambda function. The host is not changed.
-# CHECK.R finds copies of the FILEs in /tmp, under the names that they have.
-# R_LIBS, if set, is handed on: a function can be given a variable too.
-# With --root, DIR (made by image_root.py) is all that R sees besides TREE and /tmp:
-# nothing of the host's file system is there, but for two devices and /proc.
-# With --task, TASK is seen at /var/task, and its bootstrap runs, or else TREE's;
-# _HANDLER, AWS_LAMBDA_RUNTIME_API and LANG are handed on.
+# In its own mount namespace, TREE is bound read-only over /opt, a private directory
+# over /tmp, and R runs CHECK.R (by default r-works.R beside this script) in the
+# environment of an AWS Lambda function. The host is not changed.
+# CHECK.R finds copies of the FILEs in /tmp, with their names.
+# R_LIBS, if set, is passed on, as a function can have such a variable.
+# With --root, R sees only DIR (created by image_root.py), TREE and /tmp: nothing of
+# the host's file system except two devices and /proc.
+# With --task, TASK is bound to /var/task, and its bootstrap runs, or else TREE's;
+# _HANDLER, AWS_LAMBDA_RUNTIME_API and LANG are passed on.
 #
-# Exit 0: R works; 1: it does not; 2: wrong call; 77: not tried, because this
-# machine allows neither root's mounts nor a user namespace. With --task, what the
-# bootstrap exits with.
+# Exit 0: R works; 1: it does not; 2: wrong arguments; 77: skipped, because this
+# machine allows neither mounts as root nor user namespaces. With --task, the exit
+# code of the bootstrap.
 set -euo pipefail
 
 die() { printf 'r-works: %s\n' "$2" >&2; exit "$1"; }
@@ -24,7 +24,7 @@ if [ "${1-}" != --inside ]; then
     if [ "${1-}" = --root ] && [ $# -gt 1 ]; then
         image=$(realpath -- "$2") || exit 2
         shift 2
-        for path in opt tmp dev proc; do [ -d "$image/$path" ] || die 2 "$image holds no $path"; done
+        for path in opt tmp dev proc; do [ -d "$image/$path" ] || die 2 "$image does not contain $path"; done
     fi
     task=
     if [ "${1-}" = --task ] && [ $# -eq 3 ]; then
@@ -35,15 +35,15 @@ if [ "${1-}" != --inside ]; then
     here=$(dirname -- "$(realpath -- "${BASH_SOURCE[0]}")")
     tree=$(realpath -- "$1") || exit 2
     check=${2:-$here/r-works.R} files=("${@:3}")
-    [ -e "$tree/R/bin/Rscript" ] || die 2 "$1 holds no R/bin/Rscript"
-    for file in "$check" "${files[@]}"; do [ -f "$file" ] || die 2 "there is no $file"; done
+    [ -e "$tree/R/bin/Rscript" ] || die 2 "$1 does not contain R/bin/Rscript"
+    for file in "$check" "${files[@]}"; do [ -f "$file" ] || die 2 "no such file: $file"; done
 
     space=(unshare --mount)
     [ "$(id -u)" = 0 ] || space=(unshare --user --map-root-user --mount)
     "${space[@]}" true 2>/dev/null ||
         die 77 "skipped: '${space[*]}' is not allowed here; run this as root or allow user namespaces"
 
-    # Lambda's /tmp: private, writable, and with no .Rprofile of anyone's in it.
+    # Lambda's /tmp: private, writable, and without an .Rprofile.
     tmp=$(mktemp -d)
     trap 'rm -rf -- "$tmp"' EXIT
     mkdir "$tmp/tmp" "$tmp/root"
@@ -58,12 +58,12 @@ if [ "${1-}" != --inside ]; then
     esac
 fi
 
-# --- inside the namespace, where mounts are seen by nobody else ---------------
+# --- inside the namespace, where mounts are private ---------------------------
 tree=$2 tmp=$3 image=$4 task=$5
 cannot() { die 77 "skipped: $1"; }
 
-# A mount made by someone else keeps its nosuid and the like in a user namespace:
-# dropping them while making it read-only is refused, so name them again.
+# In a user namespace, flags such as nosuid of a mount from outside are locked:
+# dropping them while making it read-only is refused, so they are set again.
 read_only() {
     local kept=
     mount -o remount,bind,ro "$1" 2>/dev/null && return
@@ -83,12 +83,12 @@ if [ -n "$image" ]; then
         : >"$root$path"
         mount --bind -- "$path" "$root$path" || cannot "cannot bind $path"
     done
-    # In a user namespace only a copy of the host's can be had.
+    # In a user namespace, the host's may have to be bound instead.
     mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc" 2>/dev/null ||
         printf 'r-works: R runs without /proc, which cannot be mounted here\n' >&2
 elif [ ! -d /opt ]; then
-    # No place to bind to, and none to be made on the host: put together a root
-    # directory which has one, of the host's own directories.
+    # There is no /opt to bind to, and the host must not be changed: assemble a root
+    # directory that has one from the host's directories.
     root=$tmp/root
     mount -t tmpfs tmpfs "$root" || cannot "cannot mount a tmpfs"
     for path in /*; do
@@ -105,13 +105,13 @@ fi
 mount --bind -- "$tree" "$root/opt" || cannot "cannot bind $tree over /opt"
 read_only "$root/opt" || cannot "cannot make /opt read-only"
 if [ -n "$task" ]; then
-    # By way of /tmp, as $task may be in what is hidden next.
+    # Through /tmp, as $task may be in a directory that is hidden next.
     mkdir "$tmp/tmp/task"
     mount --bind -- "$task" "$tmp/tmp/task" || cannot "cannot bind $task"
 fi
 mount --rbind -- "$tmp/tmp" "$root/tmp" || cannot "cannot bind a private /tmp"
 
-# An R of the host's own must not lend a hand. (An image has none.)
+# The host's own R must not be used by accident. (An image has none.)
 for path in /usr/lib/R /usr/lib64/R /usr/share/R /etc/R /usr/local/lib/R /var/lib/R; do
     if [ -d "$root$path" ]; then
         mount -t tmpfs tmpfs "$root$path" || cannot "cannot hide the host's $path"
@@ -125,7 +125,7 @@ lambda=(
     ${R_LIBS:+"R_LIBS=$R_LIBS"})
 program=(/opt/R/bin/Rscript /tmp/check.R) place=/tmp
 if [ -n "$task" ]; then
-    # An image has the directory, the host has not, and nothing in its /var is R's.
+    # An image has /var/task; the host does not, and R needs nothing of its /var.
     if [ -z "$image" ]; then
         mount -t tmpfs tmpfs "$root/var" || cannot "cannot hide the host's /var"
         mkdir "$root/var/task"

@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
-"""Prove that R reads and does the same from what layerfit packed as from the tree.
+"""Verify that R reads the same values, and does the same, from what layerfit packed as from the tree.
 
-    r_same.py values TREE PACKED...   every record of every lazy-load database in PACKED has the value it has in TREE
+    r_same.py values TREE PACKED...   every record of every lazy-load database in PACKED has its value in TREE
     r_same.py examples TREE PACKED    the examples of R's own packages print and plot the same
 
-TREE is an R tree that would be /opt, PACKED a directory that layerfit packed it into (or what its zips hold, unzipped). Each is
-bound over /opt in a mount namespace of its own (r-works.sh), and R runs there.
+TREE is an R tree for /opt, PACKED a directory that layerfit packed it into (or the unzipped content of its zips). Each is
+bound over /opt in its own mount namespace (r-works.sh), in which R runs.
 
-values: R's own lazyLoadDBfetch() reads each record, and serialize() makes of it the bytes that are compared (r-values.R).
+values: R's own lazyLoadDBfetch() reads each record, and the bytes that serialize() returns are compared (r-values.R).
 
-examples: taken from the help pages in TREE (r-examples.R), run one topic after another, with the same seed. A package
-with a topic that differs is run twice more, from TREE again and from PACKED with the files put back that it lacks:
-  unstable   two runs from TREE differ too, so nothing can be said
-  pruned     nothing differs when what is pruned is put back
+examples: those in the help pages of TREE (r-examples.R), run one topic after another with the same seed. If a topic differs,
+its package is run twice more, from TREE again, and from PACKED with the pruned files restored:
+  unstable   two runs from TREE also differ, so nothing can be concluded
+  pruned     nothing differs when pruned files are restored
   different  anything else
 The topics behind the figures go to standard error.
 
-Prints one line for each PACKED. Exit 0: no differences; 1: some, or R did not run; 2: wrong call; 77: not tried, because this machine
-allows no mounts.
+Prints one line for each PACKED. Exit 0: no differences; 1: some, or R did not run; 2: wrong arguments; 77: skipped, because
+this machine does not allow mounts.
 """
 
 import argparse
@@ -32,18 +32,18 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# How many differences are shown.
+# Maximum number of differences shown.
 SHOWN = 5
-# Seconds for the examples of a package: mgcv's take two minutes on a machine that does nothing else.
+# The time limit for a package's examples, in seconds: mgcv's take two minutes on an idle machine.
 LONGEST = 1200
-# What is never the same twice, and what stands for it.
+# Output that differs in each run, and its replacement.
 NEVER_THE_SAME = (
     (r"0x[0-9a-f]{6,}", "ADDRESS"),
     (r"Rtmp\w{6}", "RtmpNAME"),
     (r"(RtmpNAME/+[A-Za-z_.-]*?)[0-9a-f]{9,}", r"\1NAME"),
     (r"\b(file|test)[0-9a-f]{9,}", r"\1NAME"),
     (r"(?m)^( *user +system +elapsed *\n).*", r"\1TIMES"),
-    # Columns are as wide as such a name is long.
+    # The width of columns depends on such names.
     (r"[ \t]+", " "),
     (r"(?m) $", ""),
 )
@@ -58,15 +58,15 @@ class Stop(Exception):
 
 
 def r(root, script, *files):
-    """Runs an R script with `root` at /opt; gives all that it printed."""
+    """Runs an R script with `root` at /opt; returns its output."""
     command = [HERE / "r-works.sh", root, HERE / script, *files]
-    # In time the process group is killed: R is not the direct child.
+    # On timeout the process group is killed: R is not the direct child.
     process = subprocess.Popen(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        # What a killed one leaves goes with everything else.
+        # Files that a killed process leaves are removed with the others.
         env={**os.environ, "TMPDIR": tempfile.gettempdir()},
         start_new_session=True,
     )
@@ -87,7 +87,7 @@ def last_line(text):
 
 
 def some(things):
-    """The first few of them, in parentheses."""
+    """The first few, in parentheses."""
     shown = "; ".join(things[:SHOWN])
     return f" ({shown}{'; ...' if len(things) > SHOWN else ''})" if things else ""
 
@@ -101,11 +101,11 @@ def note(what, things):
 
 
 def read_values(root):
-    """The compression of each database below `root`, and of each of its records the length and sum of its value."""
+    """The compression of each database below `root`, and the length and checksum of each record's value."""
     out = r(root, "r-values.R")
     lines = out.strip("\n").split("\n")
     if lines[-1] != "end":
-        raise Stop(1, f"the values in {root} cannot be read: {last_line(out)}")
+        raise Stop(1, f"cannot read the values in {root}: {last_line(out)}")
     databases, records = {}, {}
     for line in lines:
         fields = line.split("\t")
@@ -132,7 +132,7 @@ def same_values(databases, records, packed_databases, packed_records):
         elif before != after:
             wrong.append(f"{path} {name}: {before[0]} bytes, {before[1]}, became {after[0]} bytes, {after[1]}")
     both = [key for key, value in packed_records.items() if records.get(key) == value]
-    note("records that R cannot read, in either", [" ".join(key) for key in both if not is_sum(packed_records[key])])
+    note("records that R cannot read in either", [" ".join(key) for key in both if not is_sum(packed_records[key])])
     both = [key for key in both if is_sum(packed_records[key])]
     forms = collections.Counter(
         form for path, form in packed_databases.items() if path in databases and form != databases[path]
@@ -154,12 +154,12 @@ def is_sum(value):
 
 def examples(tree, packed, temp):
     if len(packed) != 1:
-        raise Stop(2, "examples are run from one directory: give one")
+        raise Stop(2, "examples are run from one directory only")
     packed = packed[0]
     scripts, without_help = read_examples(tree)
-    note("packages have no help pages in the tree, so no examples", without_help)
+    note("packages have no help pages in the tree, and so no examples", without_help)
     if not scripts:
-        raise Stop(2, f"{tree} has no help pages: give the tree as it was built")
+        raise Stop(2, f"{tree} has no help pages: use the tree as it was built")
     whole = temp / "whole"
     put_back(tree, packed, whole)
 
@@ -174,7 +174,7 @@ def examples(tree, packed, temp):
         return [verdict(f"{package}/{topic}", *(run.get(topic) for run in runs.values())) for topic in topics]
 
     found = collections.defaultdict(list)
-    # The longest first; they should not be the last to start.
+    # The longest first, so that they are not the last to start.
     packages = sorted(scripts, key=lambda package: -len(scripts[package]))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for verdicts in pool.map(one, packages):
@@ -182,23 +182,23 @@ def examples(tree, packed, temp):
                 found[kind].append(topic)
     note("topics raise an error in both", found["error"])
     note("topics differ between two runs from the tree", found["unstable"])
-    note("topics differ only for want of what is pruned", found["pruned"])
+    note("topics differ only because files are pruned", found["pruned"])
     note("topics were not reached", found["unreached"])
     same, wrong = found["equal"] + found["error"], found["different"]
     print(
         f"{len(scripts)} packages, {sum(map(len, found.values()))} topics: {len(same)} print the same, "
-        f"{len(found['pruned'])} do when what is pruned is put back, {len(found['unstable'])} never do, "
+        f"{len(found['pruned'])} do with pruned files restored, {len(found['unstable'])} are unstable, "
         f"{len(found['unreached'])} not reached, {len(wrong)} different{some(wrong)}"
     )
     return 0 if same and not wrong else 1
 
 
 def read_examples(tree):
-    """The examples of each package, as text that r-examples.R reads; and the packages that have no help pages."""
+    """The examples of each package, as text for r-examples.R; and the packages without help pages."""
     out = r(tree, "r-examples.R")
     if last_line(out) != "\x1eend":
-        raise Stop(1, f"the examples in {tree} cannot be read: {last_line(out)}")
-    # Up to the end, and nothing that R said before.
+        raise Stop(1, f"cannot read the examples in {tree}: {last_line(out)}")
+    # Without anything that R printed before or after.
     parts = out[: out.rindex("\x1eend")].split("\x1epackage ")[1:]
     named = {part.split("\n", 1)[0]: f"\x1epackage {part}" for part in parts}
     return {name: text for name, text in named.items() if topics_of(text)}, [
@@ -211,12 +211,12 @@ def topics_of(text):
 
 
 def run_examples(root, file):
-    """What each topic printed; one that was not run to its end is not in it."""
+    """The output of each topic; without those that did not run to their end."""
     out = r(root, "r-examples.R", file)
     for pattern, replacement in NEVER_THE_SAME:
         out = re.sub(pattern, replacement, out)
     parts = re.split(r"(?m)^\x1e(?:topic (.*)|end)\n", out)
-    # Text before the first topic, then each topic and its text; at the end None, after R came to it.
+    # Text before the first topic, then each topic and its text; at the end None, if R reached it.
     return {topic: text for topic, text in zip(parts[1:-2:2], parts[2:-2:2]) if topic is not None}
 
 
@@ -233,15 +233,15 @@ def verdict(topic, tree, packed, again=None, whole=None):
 
 
 def parting(before, after):
-    """The lines where two texts part."""
+    """The first lines in which two texts differ."""
     if after is None:
-        return "R did not come to its end"
+        return "R did not reach its end"
     pairs = zip(before.split("\n") + ["(end)"], after.split("\n") + ["(end)"])
     return next(f'"{one}" became "{other}"' for one, other in pairs if one != other)
 
 
 def put_back(tree, packed, whole):
-    """PACKED with the files that it lacks, and with the times of TREE's: some examples print them."""
+    """Copies PACKED with its pruned files restored, and with the times of TREE's, which some examples print."""
     shutil.copytree(tree, whole, symlinks=True)
     for directory, _, names in os.walk(packed):
         for name in names:
@@ -263,7 +263,7 @@ def put_back(tree, packed, whole):
 
 
 def unzipped(directory, content):
-    """What the zips in a directory hold; or the directory itself, if there are none."""
+    """The unzipped content of the zips in a directory; or the directory itself, if there are none."""
     zips = sorted(directory.glob("*.zip"))
     if not zips:
         return directory
@@ -282,7 +282,7 @@ def main():
     given = parser.parse_args()
     for directory in (given.tree, *given.packed):
         if not directory.is_dir():
-            parser.error(f"{directory} is no directory")
+            parser.error(f"{directory} is not a directory")
     sys.stdout.reconfigure(errors="backslashreplace")
     sys.stderr.reconfigure(errors="backslashreplace")
     with tempfile.TemporaryDirectory(prefix="r-same-") as temp:
