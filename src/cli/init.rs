@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
 /// When there is one already, or it cannot be written.
 fn write(report: &Report) -> Result<Vec<u8>> {
     let help = "edit it, or remove it to have a new one written";
-    write_new(Path::new(NAME), configuration(report)?.as_bytes(), 0o644, help)?;
+    write_new(Path::new(NAME), configuration(report).as_bytes(), 0o644, help)?;
     Ok(format!("{NAME}: written for this tree; `layerfit plan {}` now uses it\n", report.root).into_bytes())
 }
 
@@ -80,7 +80,7 @@ fn to_be_bundled(report: &Report) -> BTreeSet<&str> {
 
 /// The configuration, as text. Every setting is before the first table, and every table is commented out, so that a line can be
 /// added anywhere.
-fn configuration(report: &Report) -> Result<String> {
+fn configuration(report: &Report) -> String {
     let kept = &report.totals.kept;
     let layers = report.packing.map_or(0, |packing| packing.layers);
     let mut text = format!(
@@ -141,5 +141,5 @@ fn configuration(report: &Report) -> Result<String> {
              # [[layer]]\n# name = \"runtime\"\n# holds = [\"r\", \"lib:*\"]\n\n\
              # Options of `layerfit publish`. A layer's name in AWS is the prefix and the layer's name.\n\
              # [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
-    Ok(text)
+    text
 }

@@ -70,7 +70,7 @@ fn sources(arguments: &ConfigArgs, given: Option<&ArgMatches>) -> Result<Vec<u8>
     let working_directory = working_directory()?;
     let (config, file) = Config::find(arguments.options.input.config.as_deref(), &working_directory)?;
     settings::settings(&arguments.options, &config)?;
-    let settings = collect(config.text(), given)?;
+    let settings = collect(config.text(), given);
     match arguments.format {
         SettingsFormat::Table => Ok(table(&settings, file.as_deref(), &working_directory)),
         SettingsFormat::Json => {
@@ -80,7 +80,7 @@ fn sources(arguments: &ConfigArgs, given: Option<&ArgMatches>) -> Result<Vec<u8>
     }
 }
 
-fn collect(text: &str, given: Option<&ArgMatches>) -> Result<Vec<Setting>> {
+fn collect(text: &str, given: Option<&ArgMatches>) -> Vec<Setting> {
     let values: Value = toml::from_str(text).unwrap_or_default();
     let (spans, _) = DeTable::parse_recoverable(text);
     let mut settings = Vec::new();
@@ -97,7 +97,7 @@ fn collect(text: &str, given: Option<&ArgMatches>) -> Result<Vec<Setting>> {
         }
         settings.extend(places);
     }
-    Ok(settings)
+    settings
 }
 
 /// The keys of all settings; tables, except those in lists, are split into their keys.

@@ -134,7 +134,7 @@ impl Sources {
     fn owner(&self, path: &[String]) -> Module {
         let mut module = Module::new();
         for (depth, part) in path.iter().enumerate() {
-            let next = [&module[..], &[part.clone()]].concat();
+            let next = [&module[..], std::slice::from_ref(part)].concat();
             // A function can have the name of a module; only the module has something below it.
             let is_module = self.files.contains_key(&next);
             if let Some(target) = self.exports.get(&module).and_then(|exports| exports.get(part))
@@ -196,7 +196,7 @@ fn faults(src: &Path) -> Vec<String> {
     let sources = Sources::read(src);
     let mut faults = Vec::new();
 
-    let folders: BTreeSet<String> = names(src, |path| path.is_dir());
+    let folders: BTreeSet<String> = names(src, Path::is_dir);
     let rooms: BTreeSet<String> = ROOMS.iter().map(|room| (*room).to_owned()).collect();
     faults.extend(
         folders.symmetric_difference(&rooms).map(|name| format!("src/{name}: the rooms are {}", ROOMS.join(" "))),
@@ -234,7 +234,7 @@ fn faults(src: &Path) -> Vec<String> {
         faults.push(format!("these import each other: {}", files.join(", ")));
     }
 
-    let languages = names(&src.join("languages"), |path| path.is_dir());
+    let languages = names(&src.join("languages"), Path::is_dir);
     for language in languages {
         for part in PARTS.iter().filter(|part| !src.join("languages").join(&language).join(part).exists()) {
             faults.push(format!("src/languages/{language} has no {part}"));
