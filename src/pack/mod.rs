@@ -130,7 +130,7 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
                     Code::FileTooLarge,
                     &entry.path,
                     format!(
-                        "alone in a zip it has {}, and a layer can have {}",
+                        "takes {} in a zip of its own; a layer can have {}",
                         size(entry.zipped + ZIP_OVERHEAD),
                         size(limits.layer_zipped)
                     ),

@@ -192,5 +192,5 @@ fn a_file_exactly_as_large_as_a_layer_fits_beside_others_of_its_unit() {
     assert_no_finding(&report, "F104");
     let (code, report) = plan(exact - 1);
     assert_eq!(code, 1);
-    assert_finding(&report, "F104", "share/x", "by itself");
+    assert_finding(&report, "F104", "share/x", "in a zip of its own");
 }

@@ -349,10 +349,10 @@ fn what_only_a_run_or_a_zip_or_the_gate_can_find_is_not_missed_where_nothing_is_
     }
     // What the run does look for is missed.
     let (_, report) = world.json(&["plan", "ROOT", "--ignore", "L201"]);
-    assert_finding(&report, "P106", "L201", "no such finding");
+    assert_finding(&report, "P106", "L201", "no finding matches it");
     // The gate misses its own codes, when it is what looks.
     let (_, report) = world.json(&["check", "ROOT", "--ignore", "X101,B101,Z101"]);
-    assert_finding(&report, "P106", "B101", "no such finding");
+    assert_finding(&report, "P106", "B101", "no finding matches it");
     // And zips theirs.
     assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
     let (_, report) = world.json(&["check", "OUT", "--ignore", "Z101,X101,L201"]);
