@@ -86,7 +86,7 @@ fn a_file_that_no_layer_holds_is_named() {
     let world = packages(&[60, 10]);
     let (code, report) = world.json(&["plan", "ROOT", "--max-zipped", "50000"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "F104", "library/p0/data/x", "and a layer can have 48.83 KiB");
+    assert_finding(&report, "F104", "library/p0/data/x", "a layer can have 48.83 KiB");
 }
 
 #[test]
