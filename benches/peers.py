@@ -183,9 +183,9 @@ def main():
     given = parser.parse_args()
     seven = shutil.which("7zz") or shutil.which("7z")
     if not given.tree.is_dir():
-        stop(f"{given.tree} is no directory")
+        stop(f"{given.tree} is not a directory")
     if not seven or not shutil.which("zip"):
-        stop("zip or 7z is missing: scripts/needs.sh bench installs them, or says how")
+        stop("zip or 7z is missing: scripts/needs.sh bench installs them, or prints how")
     if not given.layerfit.exists():
         stop(f"{given.layerfit} is missing: cargo build --release")
     with tempfile.TemporaryDirectory(prefix="bench-") as temp:

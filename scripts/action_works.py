@@ -114,7 +114,7 @@ def the_action_checks(temp):
     tree(runner.workspace / "my tree")
     tree(runner.workspace / "sub/broken", broken=True)
     code, out, err = runner.step("Check", paths="my tree\n", args="--runtime provided.al2\n --jobs 1")
-    require(code == 0 and "For provided.al2." in out, f"a tree that passes: {code} {out}{err}")
+    require(code == 0 and "Runtime: provided.al2." in out, f"a tree that passes: {code} {out}{err}")
     require(runner.summary.read_text().count("# ") > 0, "no summary")
     runner.summary.unlink()
     code, out, err = runner.step("Check", paths="broken", **{"working-directory": "sub"})

@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The root to read does not exist.
-    #[error("{}: no such directory\n  help: name the tree to read, for example: layerfit analyze /opt", .0.display())]
+    #[error("{}: no such directory\n  help: name an existing tree, such as /opt", .0.display())]
     RootMissing(PathBuf),
     /// The root to read is a file.
     #[error("{}: neither a directory nor a zip\n  help: name the directory that will be /opt, or a layer's zip", .0.display())]
@@ -104,6 +104,6 @@ fn remedy(error: &io::Error) -> &'static str {
         }
         io::ErrorKind::ReadOnlyFilesystem => "name a directory on a writable file system with -o",
         io::ErrorKind::NotADirectory => "part of the path is a file; name another path",
-        _ => "the system's message names the cause; run again with -v for more",
+        _ => "the system's message names the cause",
     }
 }

@@ -1,4 +1,4 @@
-//! The glob syntax used everywhere: `*` and `?` do not match a `/`, `**` does, `{a,b}` matches either, `\` escapes.
+//! The glob syntax: in globs of paths, `*` and `?` do not match a `/`, and `**` does; `{a,b}` matches either, `\` escapes.
 
 use globset::{Error, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -22,6 +22,18 @@ pub fn set<T: AsRef<str>>(globs: impl IntoIterator<Item = T>) -> Result<GlobSet,
     set.build()
 }
 
+/// A set of globs of unit names, in which `*` and `?` match a `/` too, as in `lib:*`: these names contain paths.
+///
+/// # Errors
+/// When one of them is not a valid glob.
+pub fn set_of_names<T: AsRef<str>>(globs: impl IntoIterator<Item = T>) -> Result<GlobSet, Error> {
+    let mut set = GlobSetBuilder::new();
+    for text in globs {
+        set.add(GlobBuilder::new(text.as_ref()).backslash_escape(true).build()?);
+    }
+    set.build()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +45,7 @@ mod tests {
             assert_eq!(globs.is_match(path), matches, "{path}");
         }
         assert!(set(["["]).is_err());
+        let names = set_of_names(["lib:*"]).expect("globs");
+        assert!(names.is_match("lib:lib/a.so") && !names.is_match("pkg:a"));
     }
 }

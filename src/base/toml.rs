@@ -27,3 +27,9 @@ pub(crate) fn built_in<T: DeserializeOwned>(file: &str, text: &str) -> T {
 pub(crate) fn built_in_globs<'a>(globs: impl IntoIterator<Item = &'a String>) -> globset::GlobSet {
     super::globs::set(globs).expect("the built-in globs are valid")
 }
+
+/// The globs of unit names that the code contains. A test builds each set, so an invalid one is never shipped.
+#[expect(clippy::expect_used, reason = "globs in the code cannot become invalid at run time: a test builds each set")]
+pub(crate) fn built_in_names(globs: &[&str]) -> globset::GlobSet {
+    super::globs::set_of_names(globs).expect("the built-in globs are valid")
+}

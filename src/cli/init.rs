@@ -47,6 +47,7 @@ const BOOTSTRAP: [(&str, &str, u32); 2] = [
 /// # Errors
 /// When one of them exists, or cannot be written; the one that was written before is removed again.
 fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
+    std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     let mut written = Vec::new();
     for (name, text, mode) in BOOTSTRAP {
         let path = directory.join(name);
@@ -84,18 +85,18 @@ fn configuration(report: &Report) -> String {
     let kept = &report.totals.kept;
     let layers = report.packing.map_or(0, |packing| packing.layers);
     let mut text = format!(
-        "# How layerfit packs {}: {} of R, {} unzipped, {} zipped in {}.\n\
+        "# How layerfit packs {}: {}, {} unzipped, {} zipped in {}.\n\
          # Command-line options override this file. Paths are relative to its directory.\n\n\
-         # Lambda runtime: provided.al2023, host (this machine), or the path of a profile.\n\
+         # Lambda runtime: provided.al2023, provided.al2, provided, host (this machine), or the path of a profile.\n\
          runtime = {:?}\n\n",
         report.root,
-        plural(report.packages.len(), "package", "packages"),
+        plural(report.packages.len(), "R package", "R packages"),
         size(kept.unzipped_bytes),
         size(kept.zipped_bytes.unwrap_or(0)),
         plural(layers, "layer", "layers"),
         report.runtime,
     );
-    text += "# Copy libraries that neither the tree nor the runtime has from the machine that built the tree.\n";
+    text += "# Copy missing libraries (in neither the tree nor the runtime) from the machine that built the tree.\n";
     let missing: Vec<&str> = to_be_bundled(report).into_iter().collect();
     text += &match missing.as_slice() {
         [] => "# bundle = true\n\n".to_owned(),
@@ -107,12 +108,12 @@ fn configuration(report: &Report) -> String {
         .filter(|finding| finding.code == Code::LibraryNotSearched)
         .map(|finding| format!("{:?}", finding.subject.as_str()))
         .collect();
-    text += "# Libraries that R_LIBS_USER is set to in etc/Renviron, besides R's own.\n";
+    text += "# R package libraries to put into R_LIBS_USER in etc/Renviron, besides R's own.\n";
     text += &match unnamed.as_slice() {
         [] => "# r-libs-user = [\"local/lib/R/site-library\"]\n\n".to_owned(),
         libraries => format!("r-libs-user = [{}]\n\n", libraries.join(", ")),
     };
-    text += "# Record which unit is in which layer, so that a change needs as few layers as possible to be published again.\n\
+    text += "# Record which unit is in which layer, so that after a change, few layers have to be published again.\n\
              lock = \"layerfit.lock\"\n\n\
              # Smaller zips: R's databases stored uncompressed, so that deflate does better; symbol tables stripped; slowest\n\
              # compression.\n\
@@ -123,7 +124,7 @@ fn configuration(report: &Report) -> String {
              # max-zipped = \"250MiB\"   # when layers are uploaded through S3\n# function-size = \"3MiB\"\n\n\
              # Baseline that `layerfit check` compares sizes with; `layerfit check --update-baseline` writes it.\n\
              # baseline = \"layerfit.baseline.json\"\n# max-growth = \"2%\"\n\n\
-             # Tables follow: keys such as those above cannot stand below one.\n\n\
+             # Tables follow. Put keys such as those above before the first [table]: TOML would make them part of it.\n\n\
              # Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
              # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MiB\"\n\n\
              # Findings with a different severity, or turned off for a reason.\n\

@@ -334,7 +334,7 @@ fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<Layer
         groups.push(Group::new(&layer.name, &layer.holds).map_err(at(config, "layer", element))?);
     }
     if groups.is_empty() && strategy == Strategy::Kinds {
-        groups = pack::kinds()?;
+        groups = pack::kinds();
     }
     Ok(LayerPolicy { groups, strategy })
 }

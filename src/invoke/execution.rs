@@ -100,7 +100,7 @@ enum PhaseEnd {
     /// It timed out.
     TimedOut,
     /// It had exited before it got the event.
-    Gone,
+    NotRunning,
 }
 
 impl Environment {
@@ -191,7 +191,7 @@ impl Environment {
             let began = began.unwrap_or_else(Instant::now);
             self.log.line(&format!("START RequestId: {id} Version: $LATEST"));
             let end = self.run(id, event, began).await?;
-            if !matches!(end, PhaseEnd::Gone) {
+            if !matches!(end, PhaseEnd::NotRunning) {
                 return Ok(Finished { end, began, init_ms });
             }
             // It exited unnoticed after the last event.
@@ -214,7 +214,7 @@ impl Environment {
                 failure.help = self.help(&failure.help);
                 (body, failure)
             }
-            PhaseEnd::TimedOut | PhaseEnd::Next(_) | PhaseEnd::Gone => {
+            PhaseEnd::TimedOut | PhaseEnd::Next(_) | PhaseEnd::NotRunning => {
                 let message = format!("Task timed out after {:.2} seconds", self.function.timeout.as_secs_f64());
                 self.log.line(&format!("{id} {message}\n"));
                 let help = "raise --timeout, or see in the log what it was waiting for";
@@ -286,7 +286,7 @@ impl Environment {
 
     /// Sends a waiting function an event, and waits until it asks for the next.
     async fn run(&mut self, id: &str, event: &Event, began: Instant) -> Result<PhaseEnd> {
-        let Some(running) = &mut self.running else { return Ok(PhaseEnd::Gone) };
+        let Some(running) = &mut self.running else { return Ok(PhaseEnd::NotRunning) };
         let deadline = began + self.function.timeout;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = deadline.saturating_duration_since(Instant::now());
@@ -323,7 +323,7 @@ impl Environment {
                         return Ok(PhaseEnd::Next(answered));
                     }
                     if !running.api.handed_out(id) {
-                        return Ok(PhaseEnd::Gone);
+                        return Ok(PhaseEnd::NotRunning);
                     }
                     return Ok(PhaseEnd::Failed(self.exit_failure(id, message, Code::FunctionFailed), None));
                 }

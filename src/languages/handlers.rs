@@ -23,7 +23,7 @@ const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "pa
 const MAX_FILES: usize = 10_000;
 
 /// How many lines a message lists.
-const LINES_SHOWN: usize = 5;
+const MAX_LINES: usize = 5;
 
 /// A file whose name is not a source's is only checked for a shebang when it is at most this long, in bytes.
 const MAX_UNNAMED_BYTES: u64 = 256 << 10;
@@ -147,7 +147,7 @@ impl Handlers {
                 Subject::file(file),
                 format!(
                     "some packages that it uses are known only at run time: {}",
-                    list::some_parts(&lines, LINES_SHOWN)
+                    list::some_parts(&lines, MAX_LINES)
                 ),
                 "keep the packages that these lines use with --keep pkg:NAME",
             )

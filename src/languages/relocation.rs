@@ -16,6 +16,6 @@ pub struct Relocation {
 pub struct Arrangement {
     /// The packages that are moved.
     pub relocations: Vec<Relocation>,
-    /// Additional libraries that the language shall search.
+    /// Additional libraries that the language should search.
     pub libraries: Vec<TreePath>,
 }

@@ -4,12 +4,14 @@
 //! [`Strategy::Kinds`] no layer holds units of two groups, even if that needs more layers: what changes together is
 //! published together.
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 
 use super::bins::{Assignment, Capacity, Item, pack_bins};
 use super::lock::{ItemKey, Items, Lock, NamedLayer};
 use super::names::numbered;
 use crate::base::error::{Error, Result};
+use crate::base::globs;
+use crate::base::toml::built_in_names;
 
 /// How units are divided into layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,15 +37,11 @@ impl Group {
     /// # Errors
     /// When one of the globs is not valid.
     pub fn new(name: &str, holds: &[String]) -> Result<Self> {
-        let wrong = |glob: &str, error: &globset::Error| Error::Usage {
-            message: format!("layer {name}: {glob}: {error}"),
+        let globs = globs::set_of_names(holds).map_err(|error| Error::Usage {
+            message: format!("layer {name}: {error}"),
             help: "give globs of unit names such as 'pkg:*'; layerfit plan -v lists the units".to_owned(),
-        };
-        let mut set = GlobSetBuilder::new();
-        for glob in holds {
-            set.add(Glob::new(glob).map_err(|error| wrong(glob, &error))?);
-        }
-        Ok(Self { name: name.to_owned(), globs: set.build().map_err(|error| wrong("", &error))? })
+        })?;
+        Ok(Self { name: name.to_owned(), globs })
     }
 
     fn holds(&self, unit: &str) -> bool {
@@ -52,13 +50,9 @@ impl Group {
 }
 
 /// The groups when layerfit.toml defines none: R, packages, and everything else.
-///
-/// # Errors
-/// When one of the globs is not valid, which a test rules out.
-pub fn kinds() -> Result<Vec<Group>> {
-    let group =
-        |name: &str, holds: &[&str]| Group::new(name, &holds.iter().map(|g| (*g).to_owned()).collect::<Vec<_>>());
-    Ok(vec![group("runtime", &["r", "dir:R"])?, group("packages", &["pkg:*"])?, group("system", &["*"])?])
+pub fn kinds() -> Vec<Group> {
+    let group = |name: &str, holds: &[&str]| Group { name: name.to_owned(), globs: built_in_names(holds) };
+    vec![group("runtime", &["r", "dir:R"]), group("packages", &["pkg:*"]), group("system", &["*"])]
 }
 
 /// Items divided into layers.
@@ -242,7 +236,7 @@ mod tests {
         let expected =
             layers(&[("runtime", "r"), ("packages", "pkg:a"), ("packages-2", "pkg:b"), ("layer-1", "lib:a")]);
         assert_eq!((found, elsewhere), (expected, 0));
-        assert_eq!(kinds().expect("built in").len(), 3);
+        assert_eq!(kinds().len(), 3);
     }
 
     #[test]

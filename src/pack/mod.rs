@@ -24,11 +24,11 @@ use crate::pack::measure::ZIP_OVERHEAD;
 use crate::runtime::Limits;
 use crate::tree::EntryId;
 
-/// The most entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
+/// Maximum number of entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
 pub const MAX_ENTRIES: usize = 65_534;
 
 /// How many names a finding lists.
-const NAMES_SHOWN: usize = 5;
+const MAX_NAMES: usize = 5;
 
 /// One layer: its content and its exact size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +187,7 @@ fn not_in_their_layers(elsewhere: &[(usize, String)], units: &[&str]) -> Vec<Fin
         Finding::warning(
             Code::NotInItsLayer,
             Subject::layer(layer),
-            format!("another layer would be needed for {} to be in it", list::some(&units, NAMES_SHOWN)),
+            format!("another layer would be needed for {} to be in it", list::some(&units, MAX_NAMES)),
             "allow more layers with --strategy kinds, or change what the layer holds in layerfit.toml",
         )
     };
@@ -216,7 +216,7 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
         let mut sorted: Vec<&Unit> = units.iter().collect();
         sorted.sort_by(|a, b| of(b).cmp(&of(a)).then_with(|| a.name.cmp(&b.name)));
         let named: Vec<String> =
-            sorted.iter().take(NAMES_SHOWN).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
+            sorted.iter().take(MAX_NAMES).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
         named.join(", ")
     };
     if layout.layers.len() > limits.layers {

@@ -17,7 +17,7 @@ use crate::resolve::{Need, Node};
 use crate::tree::{EntryId, Place, Tree};
 
 /// How many names a message lists.
-const NAMES_SHOWN: usize = 6;
+const MAX_NAMES: usize = 6;
 
 /// Removes from an analyzed tree what `--drop` names, what no handler uses, and what only that needed; `again` analyzes the
 /// remaining tree.
@@ -177,7 +177,7 @@ fn broken_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, removal: &Removal)
         }
     }
     for (who, paths) in lost {
-        let message = format!("needs files that --drop removes: {}", list::some(&paths, NAMES_SHOWN));
+        let message = format!("needs files that --drop removes: {}", list::some(&paths, MAX_NAMES));
         let help = format!("remove them from --drop, or drop all of {who}");
         findings.push(Finding::error(Code::DroppedThoughNeeded, who, message, help));
     }

@@ -34,7 +34,7 @@ pub struct Settings {
     pub arrangement: Arrangement,
     /// How units are divided into layers.
     pub layer_policy: LayerPolicy,
-    /// The file that remembers which unit is in which layer.
+    /// The lock file, which records which unit is in which layer.
     pub lock: Option<PathBuf>,
     /// What is dropped even if something needs it: packages, libraries, paths, units.
     pub drop: Vec<String>,

@@ -24,7 +24,7 @@ const MAX_ENTRIES: usize = 50_000;
 const MIN_DUPLICATE_BYTES: u64 = 4096;
 
 /// How many names a suggestion lists.
-const NAMES_SHOWN: usize = 3;
+const MAX_NAMES: usize = 3;
 
 /// A further step that would save bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -48,7 +48,7 @@ pub struct Suggestion {
 /// The zipped and unzipped bytes that entries would have; `None` when they would be dropped.
 type Change = BTreeMap<EntryId, Option<(u64, u64)>>;
 
-/// The steps that save zipped bytes, the one that saves most first. With `measuring`, files are also compressed in other
+/// The steps that save zipped bytes, those that save a layer first, then by the bytes that they save. With `measuring`, files are also compressed in other
 /// forms to find what those would save.
 ///
 /// # Errors
@@ -197,10 +197,10 @@ impl Steps<'_> {
             }
         }
         largest.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
-        let named: Vec<String> = largest.iter().take(NAMES_SHOWN).map(|(_, pair)| pair.clone()).collect();
+        let named: Vec<String> = largest.iter().take(MAX_NAMES).map(|(_, pair)| pair.clone()).collect();
         Ok((!change.is_empty()).then(|| {
             self.step(
-                "replace duplicate files by symlinks".to_owned(),
+                "replace duplicate files with symbolic links".to_owned(),
                 format!("the largest: {}", named.join("; ")),
                 "a library that was loaded twice, under two names, is loaded once",
                 &change,

@@ -58,7 +58,8 @@ pub struct PruneRule {
     pub breaks: String,
     /// Whether it is on by default.
     pub level: Level,
-    /// Globs of what it drops. `{library}` stands for every R library, `{r_home}` for R's home.
+    /// Globs of what it drops. `{NAME}` stands for every directory that a language gives that name, such as `{library}`
+    /// or `{r_home}`.
     #[serde(rename = "match")]
     pub globs: Vec<String>,
     /// Globs of what it does not drop.

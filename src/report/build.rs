@@ -247,7 +247,7 @@ fn changes(plan: &Plan<'_>) -> Option<Vec<LayerChangeReport>> {
     let of = |change: &crate::pack::LayerChange| LayerChangeReport {
         layer: change.layer.clone(),
         state: match (change.known, is_packed(&change.layer)) {
-            (true, false) => LayerState::Gone,
+            (true, false) => LayerState::Removed,
             (false, _) => LayerState::New,
             (true, true) if change.is_unchanged() => LayerState::Unchanged,
             (true, true) => LayerState::Changed,

@@ -383,7 +383,7 @@ pub enum LayerState {
     /// It was added.
     New,
     /// It was removed.
-    Gone,
+    Removed,
 }
 
 impl fmt::Display for LayerState {
@@ -392,7 +392,7 @@ impl fmt::Display for LayerState {
             LayerState::Unchanged => "unchanged",
             LayerState::Changed => "changed",
             LayerState::New => "new",
-            LayerState::Gone => "removed",
+            LayerState::Removed => "removed",
         })
     }
 }

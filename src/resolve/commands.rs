@@ -90,8 +90,8 @@ pub struct Commands {
     unread: bool,
 }
 
-/// Follows the scripts of a tree: all of them to their interpreters, and startup scripts (the bootstrap, R's front ends, and
-/// what they run and source) to their commands.
+/// Follows the scripts of a tree: all of them to their interpreters, and startup scripts (the bootstrap, the scripts that start
+/// languages, and what they run and source) to their commands.
 pub(super) fn follow(view: &LoaderView<'_>, packages: &Packages) -> Commands {
     let (tree, image) = (view.tree, view.image);
     let mut commands = Commands { uses: interpreters(tree, image), ..Commands::default() };

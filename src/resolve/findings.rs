@@ -20,7 +20,7 @@ use crate::runtime::{GlibcNames, LibrarySource, RuntimeProfile};
 use crate::tree::{EntryId, Place, Tree};
 
 /// How many names a message lists.
-const NAMES_SHOWN: usize = 12;
+const MAX_NAMES: usize = 12;
 
 /// Where a needed library is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -406,21 +406,21 @@ fn and_others(tree: &Tree, first: EntryId, needers: &[EntryId]) -> String {
     others_in_words(tree, first, needers).map(|others| format!(" ({others})")).unwrap_or_default()
 }
 
-/// The other needers: `so does lib/x.so`.
+/// The other needers: `lib/x.so needs it too`.
 fn others_in_words(tree: &Tree, first: EntryId, needers: &[EntryId]) -> Option<String> {
     let mut others: Vec<EntryId> = needers.iter().copied().filter(|id| *id != first).collect();
     others.sort();
     others.dedup();
     match others.as_slice() {
         [] => None,
-        [one] => Some(format!("so does {}", tree.path(*one))),
-        [one, rest @ ..] => Some(format!("so do {} and {} more", tree.path(*one), rest.len())),
+        [one] => Some(format!("{} needs it too", tree.path(*one))),
+        [one, rest @ ..] => Some(format!("{} and {} more need it too", tree.path(*one), rest.len())),
     }
 }
 
 /// The first names of a list.
 pub(super) fn some(names: &[String]) -> String {
-    list::some(names, NAMES_SHOWN)
+    list::some(names, MAX_NAMES)
 }
 
 fn count(files: usize) -> String {

@@ -1,5 +1,5 @@
-//! Resolve: what needs what. Libraries as the loader in Lambda would find them, packages as R would, links and scripts
-//! as the kernel would; all in one [`Graph`].
+//! Resolve: dependencies. Libraries as the loader in Lambda would find them, packages as their languages would, links and
+//! scripts as the kernel would; all in one [`Graph`].
 
 mod commands;
 mod findings;
@@ -29,7 +29,7 @@ use crate::languages::{self, Packages, language};
 use crate::runtime::{Image, RuntimeProfile};
 use crate::tree::{EntryId, Kind, Objects, Place, Tree, read_objects};
 
-/// A tree, and what needs what in it.
+/// A tree, and the dependencies in it.
 pub struct Resolution<'a> {
     /// The tree.
     pub tree: Tree,

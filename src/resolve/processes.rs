@@ -29,7 +29,8 @@ pub enum ProcessKind {
 pub enum Certainty {
     /// Nothing in the tree is known to load it.
     Unknown,
-    /// It is loaded only in uses that many functions never have: a plugin, an R module for graphics devices.
+    /// It is loaded only in uses that many functions never have: a plugin, a module that a language loads on
+    /// demand.
     Optional,
     /// A program, a language or a package loads it.
     Required,
@@ -42,7 +43,8 @@ pub struct LoadedLibraries {
     pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>,
     /// Symbol versions and symbols that are not found, with the certainty that they are looked up.
     pub symbol_errors: BTreeMap<SymbolError, Certainty>,
-    /// Files that are loaded other than by DT_NEEDED (programs, R's modules, the libraries of packages, plugins), with the
+    /// Files that are loaded other than by DT_NEEDED (programs, modules of languages, the libraries of packages,
+    /// plugins), with the
     /// certainty.
     pub roots: BTreeMap<EntryId, Certainty>,
 }

@@ -28,8 +28,8 @@ pub struct Unloaded {
     pub why: WhyUnloaded,
 }
 
-/// The libraries that are only loaded as a dependency, and the links to them: those named as libraries, without plugins, R's
-/// modules and the libraries of packages.
+/// The libraries that are only loaded as a dependency, and the links to them: those named as libraries, except plugins and
+/// what languages and packages load.
 pub(super) fn libraries(view: &LoaderView<'_>, packages: &Packages, loads: &LoadedLibraries) -> BTreeSet<EntryId> {
     let tree = view.tree;
     let is_library = |id: EntryId| {

@@ -15,7 +15,7 @@ pub struct Limits {
     pub layer_zipped: u64,
     /// The largest sum of all files of the function and its layers, in bytes.
     pub total_unzipped: u64,
-    /// The most layers a function can have.
+    /// Maximum number of layers of a function.
     pub layers: usize,
     /// The bytes of the unzipped limit reserved for the function's own code; layers have the rest.
     #[serde(default)]

@@ -78,7 +78,7 @@ fn a_key_that_is_not_known_is_an_error_with_its_place() {
             "layerfit.toml:1: runtime: no runtime and no file is called al2023\n  help: did you mean provided.al2023?",
         ),
         ("[[layer]]\nname = \"a/b\"\nholds = []\n", "characters other than"),
-        ("[[layer]]\nname = \"a\"\nholds = [\"[\"]\n", "layerfit.toml:1: layer a: ["),
+        ("[[layer]]\nname = \"a\"\nholds = [\"[\"]\n", "layerfit.toml:1: layer a: error parsing glob '['"),
         (
             "[[relocate]]\npackages = [\"x\"]\nto = \"/usr/lib\"\n",
             "layerfit.toml:1: /usr/lib is not a directory of the tree",

@@ -120,7 +120,7 @@ fn the_baseline_file_only_shrinks() {
     let world = world(20_000);
     let path = world.beside("base.json");
     let baseline = || -> Value { serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON") };
-    let total = || baseline()["weights"]["total"]["zipped_bytes"].as_u64().expect("a number");
+    let total = || baseline()["sizes"]["total"]["zipped_bytes"].as_u64().expect("a number");
     let check = |more: &[&str]| world.json(&[&["check", "ROOT", "--baseline", "base.json"], more].concat());
     let run = world.run(&["check", "ROOT", "--baseline", "base.json"]);
     assert_eq!(run.code, 2);
@@ -277,7 +277,7 @@ fn a_diff_says_what_grew_what_moved_and_what_rules_drop() {
     };
     assert!((5000..5100).contains(&grown(digest)), "{digest}");
     assert_eq!((diff["packages"][1]["name"].as_str(), diff["packages"][1]["before"].is_null()), (Some("sys"), true));
-    let gone = diff["files"].as_array().expect("files").iter().find(|file| file["which"] == "gone").expect("one");
+    let gone = diff["files"].as_array().expect("files").iter().find(|file| file["which"] == "removed").expect("one");
     assert_eq!((gone["path"].as_str(), grown(gone)), (Some("lib/data"), -(500 + 76 + 2 * 8)));
     let help = diff["rules"].as_array().expect("rules").iter().find(|rule| rule["name"] == "D101 help").expect("D101");
     assert!(grown(help) > 3000, "{help}");
@@ -363,7 +363,7 @@ fn what_only_a_run_or_a_zip_or_the_gate_can_find_is_not_missed_where_nothing_is_
 #[test]
 fn a_baseline_of_another_form_is_refused() {
     let world = world(100);
-    fs::write(world.beside("base.json"), "{\"layerfit_baseline\": 2, \"weights\": {}}").expect("written");
+    fs::write(world.beside("base.json"), "{\"layerfit_baseline\": 2, \"sizes\": {}}").expect("written");
     let run = world.run(&["check", "ROOT", "--baseline", "base.json", "--update-baseline"]);
     assert_eq!(run.code, 2, "{}", run.stdout);
     assert!(run.stderr.contains("base.json"), "{}", run.stderr);

@@ -13,7 +13,7 @@ use crate::support::raw_zip::{End, Part, zip, zip_with};
 use crate::support::{Run, World, assert_finding, findings, noise};
 
 /// No run may allocate more memory than this, in KiB (`ulimit -d`: heap, stacks and private mappings).
-const MOST_MEMORY_KIB: u32 = 300 << 10;
+const MAX_MEMORY_KIB: u32 = 300 << 10;
 
 /// What is done with a hostile zip: what it is, its bytes, and the codes it must be told by.
 type Check<'a> = &'a mut dyn FnMut(&str, &[u8], &[&str]);
@@ -218,7 +218,7 @@ fn no_zips(check: Check<'_>) {
 /// own, so there are two of them on any machine.
 fn limited(world: &World, arguments: &[&str]) -> Run {
     let direct = world.command(arguments);
-    let limit = format!("ulimit -d {MOST_MEMORY_KIB} && exec \"$@\" --jobs 2");
+    let limit = format!("ulimit -d {MAX_MEMORY_KIB} && exec \"$@\" --jobs 2");
     let mut command = Command::new("sh");
     command.args(["-c", &limit, "sh"]).arg(direct.get_program()).args(direct.get_args());
     command.current_dir(direct.get_current_dir().expect("set"));

@@ -36,7 +36,7 @@ fn a_library_that_is_nowhere_is_an_error_that_names_who_needs_it_and_where_was_l
     std::fs::remove_file(world.root().join("lib/libtirpc.so.3")).expect("removed");
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "L201", "bin/two", "needs libtirpc.so.3 (so does lib/liba.so)");
+    assert_finding(&report, "L201", "bin/two", "needs libtirpc.so.3 (lib/liba.so needs it too)");
     let message = &findings(&report, "L201")[0].1;
     assert!(message.contains("/lib64, /usr/lib64") && message.contains("/opt/lib"), "{message}");
     assert_eq!(found(&report, "lib/liba.so", "libtirpc.so.3"), ["missing - other"]);

@@ -49,7 +49,7 @@ fn the_same_content_twice_is_told_with_what_links_would_save() {
         .as_array()
         .expect("suggestions")
         .iter()
-        .find(|s| s["step"] == "replace duplicate files by symlinks");
+        .find(|s| s["step"] == "replace duplicate files with symbolic links");
     let step = step.expect("the two that are the same");
     assert!(step["what"].as_str().expect("text").contains("share/same equals share/deep/same"), "{step:#}");
     std::fs::remove_file(world.root().join("share/same")).expect("removed");

@@ -47,6 +47,7 @@ pub(super) const INVOKE: &str = "\
 Examples:
   layerfit invoke layers --code DIR --handler file.function --event event.json
   layerfit invoke layers --code DIR --handler f.main --listen 127.0.0.1:9001
+  layerfit invoke layers --code DIR --handler f.main --trace opened.log
 
 Exit codes: 0 every event was answered; 1 the function failed, timed out or ran
 out of memory; 2 layerfit could not do its work.";
@@ -59,6 +60,7 @@ Examples:
 pub(super) const WHY: &str = "\
 Examples:
   layerfit why libgfortran.so.5 /opt
+  layerfit why pkg:Matrix /opt
   layerfit why --if-dropped pkg:mgcv,pkg:nlme /opt";
 
 pub(super) const DIFF: &str = "\
@@ -78,11 +80,11 @@ the AWS CLI could not do its work.";
 pub(super) const RUNTIME: &str = "\
 Examples:
   layerfit runtime show provided.al2023
-  layerfit runtime capture --sysroot ROOT my-image";
+  layerfit runtime capture --sysroot IMAGE my-image";
 
 pub(super) const CAPTURE: &str = "\
 Examples:
-  layerfit runtime capture --sysroot ROOT my-image
+  layerfit runtime capture --sysroot IMAGE my-image
   layerfit plan /opt --runtime my-image.toml";
 
 pub(super) const SHOW: &str = "\
@@ -96,6 +98,7 @@ Examples:
 
 pub(super) const CONFIG: &str = "\
 Examples:
+  layerfit config
   layerfit config --max-zipped 250MiB
   layerfit config --schema > layerfit.schema.json";
 

@@ -57,7 +57,9 @@ pub(super) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List a tree's packages and libraries, their dependencies, and what is missing
+    /// Check a tree as it is: missing libraries, packages and commands
+    ///
+    /// With `--format json`, every package and library is listed with its dependencies.
     #[command(after_help = examples::ANALYZE)]
     Analyze(Box<AnalyzeArgs>),
     /// Show how a tree would be pruned and packed, without writing anything
@@ -67,6 +69,8 @@ pub(super) enum Command {
     #[command(after_help = examples::PACK)]
     Pack(Box<PackArgs>),
     /// Check a tree, a packed directory or layer zips; exit with 1 on failure
+    ///
+    /// The options for pruning, size and layers, and --bundle, only apply to a tree.
     #[command(after_help = examples::CHECK)]
     Check(Box<CheckArgs>),
     /// Run a function from its layers on this machine, as Lambda would
@@ -107,7 +111,7 @@ pub(super) enum Command {
 /// The arguments of `analyze`.
 #[derive(Debug, Args)]
 pub(super) struct AnalyzeArgs {
-    /// Directory that will be /opt
+    /// Tree: the directory that will be /opt
     #[arg(default_value = "/opt")]
     pub(super) root: PathBuf,
     #[command(flatten)]
@@ -125,7 +129,7 @@ pub(super) struct AnalyzeArgs {
 /// The arguments of `plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// Directory that will be /opt
+    /// Tree: the directory that will be /opt
     #[arg(default_value = "/opt")]
     pub(super) root: PathBuf,
     #[command(flatten)]
@@ -142,7 +146,7 @@ pub(super) struct PlanArgs {
 /// The arguments of `pack`.
 #[derive(Debug, Args)]
 pub(super) struct PackArgs {
-    /// Directory that will be /opt
+    /// Tree: the directory that will be /opt
     #[arg(default_value = "/opt")]
     pub(super) root: PathBuf,
     #[command(flatten)]
@@ -169,9 +173,9 @@ pub(super) struct CheckArgs {
     pub(super) options: PlanOptions,
     #[command(flatten)]
     pub(super) gate: GateOptions,
-    /// Also run the function with this handler from the layers
+    /// Also run the function, with this handler: file.function
     ///
-    /// As `layerfit invoke` does. A function that fails is a finding.
+    /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding.
     #[arg(long, value_name = "HANDLER", help_heading = heading::FUNCTION)]
     pub(super) run: Option<String>,
     #[command(flatten)]
@@ -183,12 +187,12 @@ pub(super) struct CheckArgs {
 /// The arguments of `invoke`.
 #[derive(Debug, Args)]
 pub(super) struct InvokeArgs {
-    /// A directory that pack wrote, layer zips, the lowest layer first, or a tree
+    /// A tree, a directory that pack wrote, or layer zips, the lowest layer first
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
     /// Lambda runtime whose environment the function gets [default: provided.al2023]
     ///
-    /// A built-in profile, or the path of one.
+    /// A built-in profile (provided.al2023, provided.al2, provided or host), or the path of a profile file.
     #[arg(
         long,
         value_name = "NAME|FILE",
@@ -197,7 +201,7 @@ pub(super) struct InvokeArgs {
         help_heading = heading::INPUT
     )]
     pub(super) runtime: String,
-    /// Handler of the function: file.function
+    /// Handler of the function, such as file.function
     #[arg(long, help_heading = heading::FUNCTION)]
     pub(super) handler: String,
     #[command(flatten)]
@@ -214,12 +218,13 @@ pub(super) struct InvokeArgs {
     pub(super) repeat: NonZeroUsize,
     /// Serve events on this address until Ctrl-C
     ///
-    /// To send one: `aws lambda invoke --endpoint-url http://ADDR:PORT`.
+    /// To send one: `aws lambda invoke --endpoint-url http://ADDR:PORT --function-name function
+    /// OUTFILE`.
     #[arg(long, value_name = "ADDR:PORT", conflicts_with = "event", help_heading = heading::FUNCTION)]
     pub(super) listen: Option<std::net::SocketAddr>,
-    /// Write what the function opens to FILE; needs strace
+    /// Record in FILE which files the function opens (needs strace)
     ///
-    /// For --trace of plan and pack.
+    /// Pass FILE to plan or pack with --trace.
     #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     pub(super) trace: Option<PathBuf>,
 }
@@ -234,7 +239,7 @@ pub(super) struct InsideArgs {
 /// The arguments of `init`.
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// Directory that will be /opt
+    /// Tree: the directory that will be /opt
     #[arg(default_value = "/opt", conflicts_with = "bootstrap")]
     pub(super) root: PathBuf,
     /// Write the R bootstrap to DIR instead
@@ -251,7 +256,7 @@ pub(super) struct WhyArgs {
     /// Path, library name, pkg:NAME or unit to explain; none with --if-dropped
     #[arg(required_unless_present = "if_dropped")]
     pub(super) target: Option<String>,
-    /// Directory that will be /opt [default: /opt]
+    /// Tree: the directory that will be /opt [default: /opt]
     pub(super) root: Option<PathBuf>,
     /// Preview dropping these targets together (repeatable)
     ///
@@ -298,12 +303,12 @@ pub(super) struct PublishArgs {
     /// Licence: an SPDX identifier, a URL or a text
     #[arg(long, value_name = "TEXT", help_heading = heading::LAYERS)]
     pub(super) license_info: Option<String>,
-    /// Compatible runtimes [default: that of the manifest] (repeatable)
+    /// Compatible runtimes, by Lambda's names [default: the manifest's] (repeatable)
     ///
-    /// By Lambda's names. Repeat the option, or separate names with commas.
+    /// Repeat the option, or separate names with commas.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = heading::LAYERS)]
     pub(super) compatible_runtimes: Vec<String>,
-    /// Compatible architecture [default: that of most files]
+    /// Compatible architecture [default: that of the packed layers]
     #[arg(long, value_enum, help_heading = heading::LAYERS)]
     pub(super) arch: Option<Architecture>,
     /// Attach the layers to this function
@@ -355,9 +360,9 @@ pub(super) struct RuntimeArgs {
 /// What can be done with runtime profiles.
 #[derive(Debug, Subcommand)]
 pub(super) enum RuntimeCommand {
-    /// Read a profile from a root file system
+    /// Write a profile of a root file system
     ///
-    /// Its loader, its libraries with their symbol versions, and its commands.
+    /// Records its loader, its libraries with their symbol versions, and its commands.
     #[command(after_help = examples::CAPTURE)]
     Capture {
         /// Root file system: an unpacked image, or / for this machine
@@ -372,7 +377,7 @@ pub(super) enum RuntimeCommand {
     /// Print a profile
     #[command(after_help = examples::SHOW)]
     Show {
-        /// Built-in profile, or the path of one
+        /// Built-in profile (provided.al2023, provided.al2, provided or host), or a profile's path
         name: String,
     },
 }

@@ -110,13 +110,14 @@ pub(crate) struct CheckChoice {
 pub(crate) struct Targets {
     /// Drop packages, libraries, paths or units (repeatable)
     ///
-    /// A target is pkg:NAME, the name of a library, a path in the tree, or a unit of the report. It is dropped even if
+    /// A target is pkg:NAME, the name of a library, a path in the tree, or a unit such as dir:bin (`layerfit plan -v` lists
+    /// them). It is dropped even if
     /// something needs it, together with everything that only it needs. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub drop: Vec<String>,
     /// Never drop these packages, libraries, paths or units (repeatable)
     ///
-    /// Neither a rule nor --drop removes them. Repeat the option, or separate targets with commas.
+    /// Overrides rules, --drop and --handler. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub keep: Vec<String>,
     /// Keep only packages that these R sources use (repeatable)
@@ -186,12 +187,16 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_zipped: Option<u64>,
     /// Maximum unzipped size of function and layers [default: 250MiB]
+    ///
+    /// In bytes, or with a unit, such as 200MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_unzipped: Option<u64>,
     /// Maximum number of layers [default: 5]
     #[arg(long, value_name = "N", value_parser = count)]
     pub max_layers: Option<NonZeroUsize>,
     /// Unzipped size to reserve for the function's code [default: 0]
+    ///
+    /// In bytes, or with a unit, such as 3MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub function_size: Option<u64>,
 }
@@ -229,7 +234,7 @@ pub(crate) struct PlanOptions {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = heading::OUTPUT)]
 pub(crate) struct Output {
-    /// Show every row and note of the table
+    /// Show all rows of the tables, and all findings
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
     /// Print no table and no progress
@@ -273,7 +278,7 @@ pub(crate) struct GateOptions {
     /// A baseline file, or the manifest.json of an earlier run.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Growth allowed since the baseline: 2%, 500KiB [default: none]
+    /// Growth allowed since the baseline, such as 2% or 500KiB [default: 0]
     #[arg(long, value_name = "GROWTH")]
     pub max_growth: Option<crate::report::gate::Growth>,
     /// If the check passes, record current sizes in the baseline
@@ -281,12 +286,14 @@ pub(crate) struct GateOptions {
     /// Recorded sizes only ever go down: growth that --max-growth allows does not raise them.
     #[arg(long)]
     pub update_baseline: bool,
-    /// Fail if packing would produce files different from FILE
+    /// Fail if packing would not produce what FILE records
     ///
-    /// The manifest.json of an earlier run.
+    /// FILE is the manifest.json of an earlier run.
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
     /// Warn when less than this is left of a size limit [default: 0]
+    ///
+    /// In bytes, or with a unit, such as 3MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub headroom: Option<u64>,
 }
@@ -300,7 +307,7 @@ pub(crate) struct FunctionOptions {
     /// A directory, or the zip that would be uploaded.
     #[arg(long, value_name = "DIR|ZIP")]
     pub code: Option<PathBuf>,
-    /// Event as JSON, or several, one per line [default: {}]
+    /// File with an event as JSON, or several, one per line [default: one event, {}]
     ///
     /// "-" reads standard input. Several events are sent one after the other.
     #[arg(long, value_name = "FILE")]

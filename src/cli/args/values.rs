@@ -12,12 +12,12 @@ use crate::base::finding::Code;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LevelName {
-    /// Quick and larger, for a first look
+    /// Fastest, with larger zips: for a first look
     Fast,
-    /// Compress harder only where that saves a layer
+    /// Fast; compresses harder only if that saves a layer
     #[default]
     Default,
-    /// Smallest and slowest
+    /// Slowest, with the smallest zips
     Max,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum StrategyName {
     /// As few layers as possible
     #[default]
     Fewest,
-    /// Separate layers for R, packages and system libraries, or those that layerfit.toml names
+    /// Separate layers for R, packages and system libraries, or the layers named in layerfit.toml
     Kinds,
 }
 

@@ -3,8 +3,8 @@
 
 use super::needs::ID;
 use super::version::Version;
+use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Severity, Subject};
-use crate::base::list;
 use crate::base::path::{TreePath, printable};
 use crate::languages::{Installation, Package, Packages};
 use crate::tree::{EntryId, Tree};
@@ -89,10 +89,16 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
             if names.is_empty() {
                 return None;
             }
+            let packages = match names.as_slice() {
+                [first, others @ ..] if !others.is_empty() => {
+                    format!("{first} and {}", plural(others.len(), "more package", "more packages"))
+                }
+                names => names.concat(),
+            };
             Some(Finding::warning(
                 Code::LibraryNotSearched,
                 library,
-                format!("contains {}, but is not on R's library search path (.libPaths())", list::some(&names, 1)),
+                format!("contains {packages}, but is not on R's library search path (.libPaths())"),
                 format!("set R_LIBS={} for the function, or R_LIBS_SITE in etc/Renviron.site", library.mounted()),
             ))
         })

@@ -85,7 +85,7 @@ impl FractionalBound {
     /// With more bins than this the bound costs more than it saves.
     const MAX_BINS: usize = 24;
 
-    /// The most prefix sums to store for all depths together (16 bytes each).
+    /// Maximum number of prefix sums stored for all depths together (16 bytes each).
     const MAX_STORED: usize = 1 << 20;
 
     pub(super) fn new(sizes: &[Size]) -> Self {
@@ -101,7 +101,7 @@ impl FractionalBound {
     }
 
     /// Whether the items from `depth` on, whose sizes add up to `sum`, cannot fit. When the bound does not apply, or cannot
-    /// be stored, they are taken to fit.
+    /// be stored, they are assumed to fit.
     pub(super) fn is_infeasible(&mut self, depth: usize, residuals: &[Size], sum: Size, budget: &Budget) -> bool {
         if residuals.len() < 2 || residuals.len() > Self::MAX_BINS || !self.prepare(depth, budget) {
             return false;

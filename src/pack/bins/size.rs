@@ -20,7 +20,7 @@ pub(super) fn holds(residual: Size, size: Size) -> bool {
     size[0] <= residual[0] && size[1] <= residual[1]
 }
 
-/// `a - b` in each dimension; `a` must hold `b`.
+/// `a - b` in each dimension; `b` must not exceed `a`.
 pub(super) fn minus(a: Size, b: Size) -> Size {
     [a[0] - b[0], a[1] - b[1]]
 }

@@ -13,7 +13,7 @@ use super::measured::Method;
 pub(super) const MIN_BYTES: u64 = 16 << 10;
 
 /// When the cache is larger than this many bytes, the least recently used entries are removed until 3/4 of it are left.
-const MOST_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 2 << 30;
 
 const MAGIC: &[u8; 4] = b"LFC1";
 /// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the hash of all of these.
@@ -127,7 +127,7 @@ impl Cache {
     /// Limits the cache to its size, and removes what killed runs left. Called at the end of a run.
     pub(super) fn trim(&self) {
         if self.grew.load(Ordering::Relaxed) {
-            self.trim_to(MOST_BYTES);
+            self.trim_to(MAX_BYTES);
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Output {
     staging: PathBuf,
     /// Removes the staging directory when a signal ends the process.
     half_written: HalfWritten,
-    /// Held while this process writes: so another layerfit can tell a staging directory in use from one that a killed run
+    /// Held while this process writes, so that another layerfit can tell a staging directory in use from one that a killed run
     /// left.
     _lock: File,
     committed: bool,

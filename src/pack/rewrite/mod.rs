@@ -2,11 +2,12 @@
 
 pub mod strip;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
+use crate::base::globs;
 use crate::base::path::TreePath;
 use strip::StripMode;
 
@@ -40,24 +41,15 @@ impl Transforms {
     /// # Errors
     /// When one of the globs is not valid.
     pub fn new(strip: StripMode, not_stripped: &[String], repack: bool) -> Result<Self> {
-        let mut set = GlobSetBuilder::new();
-        for glob in not_stripped {
-            let compiled = GlobBuilder::new(glob).literal_separator(true).build();
-            set.add(compiled.map_err(|error| wrong_glob(glob, &error))?);
-        }
-        let not_stripped = set.build().map_err(|error| wrong_glob("", &error))?;
+        let not_stripped = globs::set(not_stripped).map_err(|error| Error::Usage {
+            message: format!("--no-strip: {error}"),
+            help: "give globs of paths in the tree, such as '**/libboost_*.so*'".to_owned(),
+        })?;
         Ok(Self { strip, repack, not_stripped })
     }
 
     /// Whether the ELF file at this path is stripped.
     pub fn strips(&self, path: &TreePath) -> bool {
         self.strip != StripMode::None && !self.not_stripped.is_match(path.as_path())
-    }
-}
-
-fn wrong_glob(glob: &str, error: &globset::Error) -> Error {
-    Error::Usage {
-        message: format!("--no-strip {glob}: {error}"),
-        help: "give a glob of paths in the tree, such as '**/libboost_*.so*'".to_owned(),
     }
 }

@@ -79,7 +79,7 @@ pub enum FileChangeKind {
     /// It was added.
     New,
     /// It was removed.
-    Gone,
+    Removed,
     /// Its content, mode or link target changed.
     Changed,
 }
@@ -158,7 +158,7 @@ impl Diff {
                     FileChangeKind::Changed
                 }
                 (None, _) => FileChangeKind::New,
-                (_, None) => FileChangeKind::Gone,
+                (_, None) => FileChangeKind::Removed,
             };
             files.push(FileChange {
                 path: path.to_owned(),

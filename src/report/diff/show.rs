@@ -58,7 +58,11 @@ fn verdict(diff: &Diff) -> String {
             percent(growth, diff.total.before.unwrap_or_default().zipped_bytes)
         ),
     };
-    format!("{change}, {} unzipped: {} zipped now.", signed(unzipped), size(zipped))
+    let unzipped = match unzipped {
+        0 => "no change unzipped".to_owned(),
+        growth => format!("{} unzipped", signed(growth)),
+    };
+    format!("{change}, {unzipped}; now {} zipped.", size(zipped))
 }
 
 fn sections(diff: &Diff, detail: Detail) -> Vec<Section> {
@@ -108,7 +112,7 @@ fn files(diff: &Diff, detail: Detail) -> Option<Section> {
     let row = |file: &super::FileChange| {
         let which = match file.which {
             FileChangeKind::New => "new",
-            FileChangeKind::Gone => "removed",
+            FileChangeKind::Removed => "removed",
             FileChangeKind::Changed => "changed",
         };
         vec![file.path.clone(), which.to_owned(), signed(file.zipped_growth()), signed(file.unzipped_growth())]
@@ -168,5 +172,5 @@ fn percent(part: i64, whole: u64) -> String {
         return "new".to_owned();
     }
     let hundredths = (u128::from(part.unsigned_abs()) * 10_000).div_ceil(u128::from(whole));
-    format!("{}{}.{:02} %", if part < 0 { "-" } else { "+" }, hundredths / 100, hundredths % 100)
+    format!("{}{}.{:02}%", if part < 0 { "-" } else { "+" }, hundredths / 100, hundredths % 100)
 }

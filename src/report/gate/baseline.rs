@@ -17,13 +17,13 @@ use crate::report::diff::Snapshot;
 const SCHEMA: u32 = 1;
 
 /// How many of the packages that grew are named.
-const NAMES_SHOWN: usize = 3;
+const MAX_NAMES: usize = 3;
 
 /// The sizes from which growth is counted.
 #[derive(Debug, Clone)]
 pub(super) struct Baseline {
     path: PathBuf,
-    sizes: Sizes,
+    recorded: Sizes,
     /// Whether it is a baseline file, which can be updated.
     ratchet: bool,
 }
@@ -35,7 +35,7 @@ struct Sizes {
     /// The version of the format; its name identifies the file.
     layerfit_baseline: u32,
     /// The sizes by the names of budgets: `total`, `layer:r`, `pkg:Matrix`, globs of paths.
-    weights: BTreeMap<String, Size>,
+    sizes: BTreeMap<String, Size>,
 }
 
 impl Baseline {
@@ -48,7 +48,7 @@ impl Baseline {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(Error::io("read", path))?,
         };
-        let (sizes, ratchet) = match serde_json::from_str::<Sizes>(&text) {
+        let (recorded, ratchet) = match serde_json::from_str::<Sizes>(&text) {
             Ok(sizes) if sizes.layerfit_baseline == SCHEMA => (sizes, true),
             as_baseline => match serde_json::from_str::<Snapshot>(&text) {
                 Ok(snapshot) => (Sizes::new(&snapshot, budgets), false),
@@ -62,12 +62,12 @@ impl Baseline {
                 }
             },
         };
-        Ok(Some(Self { path: path.to_owned(), sizes, ratchet }))
+        Ok(Some(Self { path: path.to_owned(), recorded, ratchet }))
     }
 
     /// Findings if something grew by more than is allowed.
     pub(super) fn grown(&self, subject: &Subject, now: Size, growth: Growth, snapshot: &Snapshot) -> Vec<Finding> {
-        let Some(before) = self.sizes.weights.get(subject.as_str()) else { return Vec::new() };
+        let Some(before) = self.recorded.sizes.get(subject.as_str()) else { return Vec::new() };
         let mut findings = Vec::new();
         for (before, now, how) in
             [(before.zipped_bytes, now.zipped_bytes, "zipped"), (before.unzipped_bytes, now.unzipped_bytes, "unzipped")]
@@ -98,19 +98,19 @@ impl Baseline {
             return String::new();
         }
         let grown = snapshot.package_sizes().into_iter().filter_map(|(name, now)| {
-            let before = self.sizes.weights.get(&format!("pkg:{name}")).copied().unwrap_or_default();
+            let before = self.recorded.sizes.get(&format!("pkg:{name}")).copied().unwrap_or_default();
             Some((now.zipped_bytes.checked_sub(before.zipped_bytes).filter(|more| *more > 0)?, name))
         });
         let mut grown: Vec<(u64, &str)> = grown.collect();
         grown.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         let named: Vec<String> =
-            grown.iter().take(NAMES_SHOWN).map(|(more, name)| format!("{name} +{}", size(*more))).collect();
+            grown.iter().take(MAX_NAMES).map(|(more, name)| format!("{name} +{}", size(*more))).collect();
         if named.is_empty() { String::new() } else { format!("; largest increases: {}", named.join(", ")) }
     }
 
     /// A note if the layers are smaller than the baseline, so that it can be ratcheted down.
     pub(super) fn slack(&self, snapshot: &Snapshot) -> Option<Finding> {
-        let before = self.sizes.weights.get("total")?.zipped_bytes;
+        let before = self.recorded.sizes.get("total")?.zipped_bytes;
         let less = before.checked_sub(snapshot.total().zipped_bytes).filter(|less| *less > 0)?;
         self.ratchet.then(|| {
             Finding::info(
@@ -135,13 +135,13 @@ impl Baseline {
             });
         }
         let mut new = Sizes::new(snapshot, budgets);
-        for (name, size) in &mut new.weights {
-            if let Some(before) = old.and_then(|old| old.sizes.weights.get(name)) {
+        for (name, size) in &mut new.sizes {
+            if let Some(before) = old.and_then(|old| old.recorded.sizes.get(name)) {
                 size.zipped_bytes = size.zipped_bytes.min(before.zipped_bytes);
                 size.unzipped_bytes = size.unzipped_bytes.min(before.unzipped_bytes);
             }
         }
-        if old.is_some_and(|old| old.sizes == new) {
+        if old.is_some_and(|old| old.recorded == new) {
             return Ok(());
         }
         let bytes = crate::report::as_json(&new)?;
@@ -151,13 +151,13 @@ impl Baseline {
 
 impl Sizes {
     fn new(snapshot: &Snapshot, budgets: &[Budget]) -> Self {
-        let mut weights = BTreeMap::from([("total".to_owned(), snapshot.total())]);
-        weights.extend(snapshot.layers.iter().map(|layer| (format!("layer:{}", layer.name), layer.size())));
-        weights.extend(snapshot.package_sizes().into_iter().map(|(name, size)| (format!("pkg:{name}"), size)));
+        let mut sizes = BTreeMap::from([("total".to_owned(), snapshot.total())]);
+        sizes.extend(snapshot.layers.iter().map(|layer| (format!("layer:{}", layer.name), layer.size())));
+        sizes.extend(snapshot.package_sizes().into_iter().map(|(name, size)| (format!("pkg:{name}"), size)));
         let paths = budgets.iter().filter(|budget| matches!(budget.of, BudgetScope::Paths(_)));
-        weights.extend(paths.flat_map(|budget| {
+        sizes.extend(paths.flat_map(|budget| {
             budget.of.sizes(snapshot).into_iter().map(|(subject, size)| (subject.to_string(), size))
         }));
-        Self { layerfit_baseline: SCHEMA, weights }
+        Self { layerfit_baseline: SCHEMA, sizes }
     }
 }

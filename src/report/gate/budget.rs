@@ -140,8 +140,8 @@ impl fmt::Display for Growth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Growth::Bytes(bytes) => f.write_str(&size(*bytes)),
-            Growth::BasisPoints(points) if points % 100 == 0 => write!(f, "{} %", points / 100),
-            Growth::BasisPoints(points) => write!(f, "{}.{:02} %", points / 100, points % 100),
+            Growth::BasisPoints(points) if points % 100 == 0 => write!(f, "{}%", points / 100),
+            Growth::BasisPoints(points) => write!(f, "{}.{:02}%", points / 100, points % 100),
         }
     }
 }
@@ -173,10 +173,10 @@ mod tests {
     #[test]
     fn growth_is_shown_as_it_was_given() {
         for (growth, shown) in [
-            (Growth::BasisPoints(200), "2 %"),
-            (Growth::BasisPoints(205), "2.05 %"),
-            (Growth::BasisPoints(50), "0.50 %"),
-            (Growth::BasisPoints(0), "0 %"),
+            (Growth::BasisPoints(200), "2%"),
+            (Growth::BasisPoints(205), "2.05%"),
+            (Growth::BasisPoints(50), "0.50%"),
+            (Growth::BasisPoints(0), "0%"),
             (Growth::Bytes(7), "7 B"),
         ] {
             assert_eq!(growth.to_string(), shown);

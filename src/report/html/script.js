@@ -23,7 +23,7 @@
 
   function percent(part, whole) {
     const share = whole ? (100 * part) / whole : 0;
-    return `${share >= 9.95 || share === 0 ? Math.round(share) : share < 0.1 ? '<0.1' : share.toFixed(1)} %`;
+    return `${share >= 9.95 || share === 0 ? Math.round(share) : share < 0.1 ? '<0.1' : share.toFixed(1)}%`;
   }
 
   const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;

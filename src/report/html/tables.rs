@@ -7,10 +7,13 @@ use serde::Serialize;
 use crate::base::bytes::{plural, size};
 use crate::base::check_pages::check_pages;
 use crate::base::finding::{Code, Severity};
+use crate::base::list;
 use crate::formats::symbol_version;
+use crate::languages::language;
 use crate::report::Kind;
 use crate::report::Report;
 use crate::report::contents::Contents;
+use crate::report::model::LoadedBy;
 use crate::report::render::sections::{Detail, SectionKind, percent, sections, summary, verdict};
 use crate::resolve::FoundIn;
 
@@ -320,7 +323,7 @@ fn units(report: &Report) -> Vec<UnitRow> {
 fn libraries(report: &Report) -> Vec<LibraryRow> {
     #[derive(Default)]
     struct Users {
-        processes: BTreeSet<String>,
+        processes: BTreeSet<LoadedBy>,
         versions: BTreeSet<String>,
         needed_by: BTreeSet<String>,
     }
@@ -329,7 +332,7 @@ fn libraries(report: &Report) -> Vec<LibraryRow> {
         for need in &object.needed {
             let key = (need.found != FoundIn::Missing, need.soname.as_str(), need.found);
             let users = rows.entry((key.0, key.1, key.2, need.path.as_deref().unwrap_or_default())).or_default();
-            users.processes.insert(need.process.to_string());
+            users.processes.insert(need.process);
             users.needed_by.insert(object.path.clone());
             let versions = object.needed_versions.iter().filter(|version| version.soname == need.soname);
             users.versions.extend(versions.map(|version| version.version.clone()));
@@ -339,23 +342,36 @@ fn libraries(report: &Report) -> Vec<LibraryRow> {
         let mut versions: Vec<String> = users.versions.into_iter().collect();
         // The latest first, because it is the one that matters.
         versions.sort_by_cached_key(|version| std::cmp::Reverse(symbol_version::key(version)));
-        let processes: Vec<&str> = users.processes.iter().map(String::as_str).collect();
         LibraryRow {
             soname: soname.to_owned(),
             found: found.to_string(),
             path: path.to_owned(),
             thing: if path.is_empty() { format!("missing:{soname}") } else { path.to_owned() },
-            process: match processes.as_slice() {
-                ["R"] => "R",
-                ["other"] => "other programs",
-                _ => "R and others",
-            }
-            .to_owned(),
+            process: loaded_by(&users.processes),
             versions,
             needed_by: users.needed_by.into_iter().collect(),
         }
     };
     rows.into_iter().map(row).collect()
+}
+
+/// Which processes load a library: languages by name, and whether others do.
+fn loaded_by(processes: &BTreeSet<LoadedBy>) -> String {
+    let mut names: Vec<&str> = processes
+        .iter()
+        .filter_map(|process| match process {
+            LoadedBy::Language(id) => Some(language(*id).name()),
+            LoadedBy::Other | LoadedBy::Any => None,
+        })
+        .collect();
+    if names.len() < processes.len() {
+        // Any process is one of a language too.
+        names.push(if names.is_empty() && !processes.contains(&LoadedBy::Any) { "other programs" } else { "others" });
+    }
+    match names.as_slice() {
+        ["others"] => "any program".to_owned(),
+        _ => list::with_last(&names, "and"),
+    }
 }
 
 fn rules(report: &Report) -> Vec<RuleRow<'_>> {

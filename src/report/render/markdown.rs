@@ -9,7 +9,7 @@ use crate::report::Report;
 /// markup.
 pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
-    out += &format!("For `{}`. {}\n", report.runtime, escape(&summary(report)));
+    out += &format!("Runtime: `{}`. {}\n", report.runtime, escape(&summary(report)));
     let (sections, last) = sections(report, Detail::Full);
     let is_short = |section: &&Section| matches!(section.kind, SectionKind::Layers | SectionKind::Changes);
     out += &sections.iter().filter(is_short).map(render).collect::<String>();

@@ -12,7 +12,7 @@ use crate::report::{LayerState, Report};
 /// How many rules a short report lists; the others are added up.
 const RULES_SHOWN: usize = 12;
 /// How many suggestions a short report lists.
-const STEPS_SHOWN: usize = 6;
+const MAX_SAVINGS: usize = 6;
 /// How many units a short report lists.
 const UNITS_SHOWN: usize = 10;
 
@@ -46,7 +46,7 @@ pub(crate) struct Section {
 pub(in crate::report) fn percent(part: u64, whole: u64) -> String {
     match whole {
         0 => "-".to_owned(),
-        whole => format!("{} %", (u128::from(part) * 100).div_ceil(u128::from(whole))),
+        whole => format!("{}%", (u128::from(part) * 100).div_ceil(u128::from(whole))),
     }
 }
 
@@ -74,21 +74,23 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
 pub(in crate::report) fn summary(report: &Report) -> String {
     let totals = &report.totals;
     let mut text = format!(
-        "{} holds {} ({}), {} and {}.",
+        "{} holds {} ({})",
         report.root,
         plural(totals.scanned.files, "file", "files"),
         size(totals.scanned.bytes),
-        packages(report),
-        plural(report.objects.len(), "ELF file", "ELF files"),
     );
+    let content = format!("{} and {}", packages(report), plural(report.objects.len(), "ELF file", "ELF files"));
     if totals.pruned.files > 0 {
         text += &format!(
-            " Rules drop {} ({}); {} are kept ({}).",
+            ". Rules drop {} ({}); {} are kept ({}{}), with {content}.",
             totals.pruned.files,
             size(totals.pruned.bytes),
             totals.kept.files,
-            size(totals.kept.unzipped_bytes)
+            size(totals.kept.unzipped_bytes),
+            if report.rewritten.is_empty() { "" } else { " after rewriting" },
         );
+    } else {
+        text += &format!(", {content}.");
     }
     text
 }
@@ -126,7 +128,7 @@ pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Secti
         bundled(report),
         unused_libraries(report, detail),
     ];
-    let last = [largest(report, detail), next_steps(report, detail)];
+    let last = [largest(report, detail), further_savings(report, detail)];
     (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
 }
 
@@ -136,7 +138,10 @@ pub(in crate::report) fn findings(report: &Report, detail: Detail) -> (Vec<&Find
         report.findings.iter().partition(|finding| detail == Detail::Full || finding.severity != Severity::Info);
     let mut notes = Vec::new();
     if !infos.is_empty() {
-        notes.push(format!("{} with -v", plural(infos.len(), "more note", "more notes")));
+        notes.push(format!(
+            "{} with -v",
+            plural(infos.len(), "more finding of level info", "more findings of level info")
+        ));
     }
     if report.ignored > 0 {
         notes.push(format!("{} ignored", report.ignored));
@@ -171,7 +176,7 @@ fn layers(report: &Report) -> Option<Section> {
     ]);
     let left = limits.layers_unzipped().saturating_sub(unzipped);
     let mut note = format!(
-        "Limits: {} zipped per layer, {} layers, {} unzipped in total: {} left for the function.",
+        "Limits: {} zipped per layer, {} layers, {} unzipped in total. {} unzipped is left for the function's code.",
         size(limits.layer_zipped),
         limits.layers,
         size(limits.layers_unzipped()),
@@ -323,22 +328,28 @@ fn unused_libraries(report: &Report, detail: Detail) -> Option<Section> {
     if detail == Detail::Short || report.unused_libraries.is_empty() {
         return None;
     }
+    // An analysis compresses nothing.
+    let measured = report.unused_libraries.iter().any(|library| library.zipped_bytes.is_some());
     let rows = report.unused_libraries.iter().map(|library| {
-        vec![
+        [
             library.path.clone(),
             library.by.as_ref().map_or("not needed by anything".to_owned(), |by| format!("shadowed by {by}")),
             size(library.bytes),
-            library.zipped_bytes.map(size).unwrap_or_default(),
         ]
+        .into_iter()
+        .chain(measured.then(|| library.zipped_bytes.map(size).unwrap_or_default()))
+        .collect()
     });
+    let mut header = vec!["library", "why", "unzipped"];
+    header.extend(measured.then_some("zipped"));
     Some(Section {
         kind: SectionKind::Other,
-        title: "Unused libraries".to_owned(),
-        header: vec!["library", "why", "unzipped", "zipped"],
-        numbers: vec![2, 3],
+        title: "Unloaded libraries".to_owned(),
+        numbers: (2..header.len()).collect(),
+        header,
         rows: rows.collect(),
         note: Some(
-            "--select unloaded-libraries drops them; `layerfit rules D901` explains what that can break.".to_owned(),
+            "`layerfit plan --select unloaded-libraries` drops them; `layerfit rules D901` explains what that can break.".to_owned(),
         ),
     })
 }
@@ -364,18 +375,18 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::Other,
         title: match detail {
-            Detail::Short => format!("Largest of {}", plural(units.len(), "unit", "units")),
-            Detail::Full => plural(units.len(), "unit", "units"),
+            Detail::Short if rows.len() < units.len() => format!("The {} largest of {} units", rows.len(), units.len()),
+            _ => plural(units.len(), "unit", "units"),
         },
         header: vec!["unit", "layer", "files", "unzipped", "zipped", "frees"],
         numbers: vec![2, 3, 4, 5],
         rows,
-        note: Some("A unit is packed as a whole: a package, R itself, a library with its links, a directory. frees: zipped bytes freed by dropping it alone, with what only it needs. `layerfit plan --tree` shows more.".to_owned()),
+        note: Some("A unit is packed as a whole: a package, a language's own files, a library with its links, or a directory. frees: zipped bytes freed by dropping it alone, with what only it needs. `layerfit plan --tree` shows more.".to_owned()),
     })
 }
 
-fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
-    let shown = if detail == Detail::Full { usize::MAX } else { STEPS_SHOWN };
+fn further_savings(report: &Report, detail: Detail) -> Option<Section> {
+    let shown = if detail == Detail::Full { usize::MAX } else { MAX_SAVINGS };
     let saved = |bytes: i64| {
         let shown = size(bytes.unsigned_abs());
         if bytes < 0 { format!("+{shown}") } else { format!("-{shown}") }
@@ -390,7 +401,7 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
     let rows: Vec<Vec<String>> = steps()
         .map(|step| {
             let saves = if step.layers > 0 { format!("-{}", step.layers) } else { String::new() };
-            let mut row = vec![short(&step.step, 28), saved(step.unzipped_bytes), saved(step.zipped_bytes)];
+            let mut row = vec![step.step.clone(), saved(step.unzipped_bytes), saved(step.zipped_bytes)];
             row.extend(layers.then_some(saves));
             row.push(short(&step.risk, 60));
             row
@@ -415,9 +426,9 @@ mod tests {
 
     #[test]
     fn one_byte_over_is_not_a_hundred_percent() {
-        assert_eq!(percent(100, 100), "100 %");
-        assert_eq!(percent(101, 100), "101 %");
-        assert_eq!(percent(52_428_801, 52_428_800), "101 %");
+        assert_eq!(percent(100, 100), "100%");
+        assert_eq!(percent(101, 100), "101%");
+        assert_eq!(percent(52_428_801, 52_428_800), "101%");
         assert_eq!(percent(0, 0), "-");
     }
 }

@@ -12,7 +12,7 @@ const COLUMNS: u16 = 80;
 pub fn table(report: &Report, detail: Detail, colors: Colors) -> Vec<u8> {
     let mut out = String::new();
     out += &format!("{}\n", verdict(report));
-    out += &wrapped(&format!("For {}. {}", report.runtime, summary(report)));
+    out += &wrapped(&format!("Runtime: {}. {}", report.runtime, summary(report)));
     let (sections, last) = sections(report, detail);
     for section in sections {
         out += &render(&section);
@@ -54,9 +54,7 @@ fn render_findings(report: &Report, detail: Detail, colors: Colors) -> String {
     } else {
         let mut table = plain();
         let severities: Vec<Severity> = shown.iter().map(|finding| finding.severity).collect();
-        let mut first_lines = Vec::new();
         for finding in shown {
-            first_lines.push(table.lines().count());
             let what = format!("{}: {}\nhelp: {}", finding.subject, finding.message, finding.help);
             table.add_row([format!("{} {}", finding.severity, finding.code), what]);
         }

@@ -22,14 +22,19 @@ pub(super) enum Root {
     InTree,
 }
 
+/// The root of packages that are kept because they are installed.
+pub(super) const INSTALLED: &str = "installed";
+/// The root of files that are kept because no rule drops them.
+pub(super) const IN_TREE: &str = "in the tree";
+
 impl Root {
     pub(super) fn name(self) -> String {
         match self {
             Root::Runtime(id) => language(id).name().to_owned(),
             Root::Handler => "handler".to_owned(),
             Root::Lambda => "Lambda".to_owned(),
-            Root::Installed => "installed".to_owned(),
-            Root::InTree => "in the tree".to_owned(),
+            Root::Installed => INSTALLED.to_owned(),
+            Root::InTree => IN_TREE.to_owned(),
         }
     }
 }

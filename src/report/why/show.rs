@@ -1,5 +1,6 @@
 //! The answer as tables for a terminal, as Markdown and as JSON, and its JSON Schema. Each format is returned as bytes.
 
+use super::paths::{IN_TREE, INSTALLED};
 use super::{About, IfDropped, NeededBy, Path, Why};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
@@ -13,7 +14,7 @@ use crate::resolve::Certainty;
 /// How many rows of each table a short answer has.
 const ROWS_SHOWN: usize = 10;
 /// How many names a sentence lists.
-const NAMES_SHOWN: usize = 6;
+const MAX_NAMES: usize = 6;
 /// Up to how many rules are shown with their reasons.
 const RULES_IN_FULL: usize = 2;
 
@@ -105,6 +106,15 @@ fn arrows(path: &Path) -> String {
 
 fn paths(about: &About) -> Vec<Block> {
     let Some(shortest) = about.paths.first() else { return Vec::new() };
+    let why = match shortest.root.as_str() {
+        _ if shortest.steps.len() > 1 || about.paths.len() > 1 => None,
+        INSTALLED => Some("It is kept because it is installed in the tree."),
+        IN_TREE => Some("It is kept because it is in the tree, and no rule drops it."),
+        _ => None,
+    };
+    if let Some(why) = why {
+        return vec![Block::Text(why.to_owned())];
+    }
     let mut blocks = vec![Block::Table(Section {
         kind: SectionKind::Other,
         title: arrows(shortest),
@@ -178,7 +188,7 @@ fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
         searches.push(format!("{} more files need it (-v).", needers.len() - shown));
     }
     let title = if one_name { format!("Needed by, as {}", first.soname) } else { "Needed by".to_owned() };
-    let header = if one_name { vec!["file", "for", "found"] } else { vec!["file", "as", "for", "found"] };
+    let header = if one_name { vec!["file", "process", "found at"] } else { vec!["file", "as", "process", "found at"] };
     let note = (!searches.is_empty()).then(|| searches.join(" "));
     vec![Block::Table(Section { kind: SectionKind::Other, title, header, numbers: vec![], rows: rows.collect(), note })]
 }
@@ -212,7 +222,7 @@ fn cost(about: &About) -> String {
 
 /// Names, the first of them when there are many.
 fn some(names: &[String]) -> String {
-    list::some(names, NAMES_SHOWN)
+    list::some(names, MAX_NAMES)
 }
 
 fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Block> {

@@ -196,7 +196,7 @@ fn names(archive: &Archive) -> Vec<Finding> {
             Code::NestedRoot,
             Subject::layer(zip.display()),
             "every entry is below opt/, but Lambda extracts layers into /opt: the content would be in /opt/opt",
-            "create the zip inside the directory: cd /opt && zip -r -y layer.zip .",
+            "create the zip inside the directory: cd opt && zip -r -y ../layer.zip .",
         ));
     }
     findings

@@ -158,7 +158,7 @@ impl Merged {
                     size(wasted),
                     example.join(" = ")
                 ),
-                "store symbolic links as links (zip -y, or layerfit pack): Lambda extracts them as links",
+                "replace the copies with symbolic links in the tree, and zip with -y: Lambda extracts links as links",
             )
         };
         of_layer.into_iter().map(finding).collect()
