@@ -13,7 +13,8 @@ fuzz_target!(|text: &str| {
     roots.add("{r_home}", [path("R/lib64/R")]);
     roots.add("{library}", [path("R/lib64/R/library"), path("[a]/{b}")]);
     let compiled = rules.compile(&roots).expect("what was loaded compiles");
-    for rule in &compiled {
+    let off = compiled.off().map(|(_, rule)| rule);
+    for rule in compiled.on().chain(off) {
         rule.drops(&path("R/lib64/R/library/stats/help/stats.rdb"));
         rule.drops(&path("[a]/{b}/x/y"));
     }
