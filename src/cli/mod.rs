@@ -1,6 +1,6 @@
 //! The command line: declares the arguments, turns them into settings once, runs the command, prints the result.
 //!
-//! Each command has a file; they share [`args`], [`config`], [`settings`], [`work`] and [`output`].
+//! Each command has a file; they share `args`, `config`, `settings`, `work` and `output`.
 
 mod analyze;
 mod args;
