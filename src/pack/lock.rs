@@ -415,6 +415,18 @@ mod tests {
     }
 
     #[test]
+    fn an_item_stays_in_the_layer_that_it_is_pinned_to_when_an_earlier_layer_is_unchanged() {
+        let before = lock(&[("one", &[("a", 60)]), ("two", &[("b", 50)]), ("three", &[("c", 70)])]);
+        let (mut sizes, keys) = keyed(&[("a", 60), ("b", 55), ("c", 71)]);
+        (sizes[0].pin, sizes[1].pin) = (Some(0), Some(1));
+        let fixed = ["one".to_owned(), "two".to_owned()];
+        let items = Items { sizes: &sizes, keys: &keys, capacity: CAPACITY, fixed: &fixed };
+        let layers = before.assign(items, &pack_bins(&sizes, CAPACITY).bins);
+        let named = |name: &str, items: Vec<usize>| NamedLayer { name: name.to_owned(), items };
+        assert_eq!(layers, [named("two", vec![1]), named("one", vec![0]), named("three", vec![2])]);
+    }
+
+    #[test]
     fn changes_are_listed_by_layer() {
         let before = lock(&[("one", &[("a", 1), ("b", 2)]), ("two", &[("c", 3)]), ("gone", &[("d", 4)])]);
         let now = lock(&[("one", &[("a", 9), ("e", 5)]), ("two", &[("c", 3)])]);

@@ -181,6 +181,9 @@ fn too_little_headroom_is_told_before_it_is_needed() {
 #[test]
 fn a_tree_that_has_changed_since_its_manifest_is_told() {
     let world = world(1000);
+    // A file that a higher level makes smaller.
+    let words: String = noise(3, 20_000).iter().map(|byte| format!("word{} ", byte % 61)).collect();
+    world.file("share/words", words);
     assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
     let check = |level: &str| world.json(&["check", "ROOT", "--manifest", "out/manifest.json", "--level", level]);
     // How hard it is compressed does not matter.
