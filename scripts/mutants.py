@@ -123,8 +123,9 @@ def attempt(mutants, timeout):
         if outcome["scenario"] == "Baseline":
             seconds = sum(phase["duration"] for phase in outcome["phase_results"] if phase["phase"] == "Test")
             timeout = max(MIN_PATIENCE, round(PATIENCE * seconds))
-        else:
-            results.append((by_name[outcome["scenario"]["Mutant"]["name"]], OUTCOMES[outcome["summary"]]))
+        elif mutant := by_name.get(outcome["scenario"]["Mutant"]["name"]):
+            # cargo-mutants also tests mutants that delete a field, whatever --re says; those that were not drawn do not count.
+            results.append((mutant, OUTCOMES[outcome["summary"]]))
     return results, timeout
 
 
