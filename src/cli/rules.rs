@@ -220,4 +220,23 @@ mod tests {
             assert!(page.lines().any(|line| line.trim_start() == "base <- baseenv()"), "{page}");
         }
     }
+
+    #[test]
+    fn every_rule_and_check_has_a_page_of_80_columns() {
+        let ask = |code: Option<&str>, format| {
+            let page = page(&RulesArgs { code: code.map(str::to_owned), rules: Vec::new(), format });
+            String::from_utf8(page.expect("a page")).expect("text")
+        };
+        let catalogue: serde_json::Value = serde_json::from_str(&ask(None, AnswerFormat::Json)).expect("JSON");
+        let codes = catalogue.as_array().expect("rows").iter().filter_map(|row| row["code"].as_str());
+        let codes: Vec<&str> = codes.collect();
+        assert!(codes.contains(&"D101") && codes.contains(&"L201"));
+        for code in codes {
+            let text = ask(Some(code), AnswerFormat::Table);
+            assert!(text.starts_with(code) && text.lines().count() > 4, "{text}");
+            // Globs and code are not broken: they are there to be copied.
+            let fits = |line: &str| line.chars().count() <= 80 || !line.trim().contains(' ');
+            assert!(text.lines().all(fits), "{text}");
+        }
+    }
 }
