@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{FunctionOptions, InsideArgs, InvokeArgs};
+use super::args::{FunctionOptions, InvokeArgs, Network};
 use super::exit::Exit;
 use super::output;
 use crate::base::error::{Error, Result};
@@ -28,8 +28,8 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
 
 /// Runs the inside of a sandbox.
 #[expect(clippy::unnecessary_wraps, reason = "every command returns a result")]
-pub(super) fn inside(arguments: &InsideArgs) -> Result<Exit> {
-    invoke::run_inside(&arguments.spec);
+pub(super) fn inside() -> Result<Exit> {
+    invoke::run_inside();
     Ok(Exit::Done)
 }
 
@@ -54,6 +54,7 @@ pub(super) fn function(
         memory_mb: options.memory.unwrap_or(128),
         variables: variables(&options.env)?,
         rootfs: options.rootfs.clone(),
+        no_network: options.network == Some(Network::None),
         trace: None,
         runtime,
     };
@@ -72,7 +73,7 @@ pub(super) fn refuse_without_run(run: Option<&str>, options: &FunctionOptions) -
         return Ok(());
     }
     Err(Error::Usage {
-        message: "--code, --event, --timeout, --memory, --env and --rootfs have no effect without --run".to_owned(),
+        message: "--code, --event, --timeout, --memory, --env, --rootfs and --network have no effect without --run".to_owned(),
         help: "name the function to run: --run HANDLER".to_owned(),
     })
 }

@@ -62,7 +62,7 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         Command::Pack(arguments) => pack::run(arguments, cli.color),
         Command::Check(arguments) => check::run(arguments, cli.color),
         Command::Invoke(arguments) => invoke::run(arguments),
-        Command::Inside(arguments) => invoke::inside(arguments),
+        Command::Inside => invoke::inside(),
         Command::Init(arguments) => init::run(arguments),
         Command::Why(arguments) => why::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),

@@ -19,7 +19,6 @@ use super::function::Function;
 use super::inside;
 use super::inside::BOOTSTRAPS;
 use super::log::{Log, Report, missing_library};
-use super::memory::Meter;
 use super::outcome::{Answer, Failure, signal_name};
 use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall};
 use super::sandbox;
@@ -61,15 +60,21 @@ pub struct Environment {
 struct Running {
     sandbox: Sandbox,
     api: RuntimeApi,
-    meter: Option<Meter>,
+    /// Peak memory of its processes so far, in bytes.
+    peak: u64,
+    /// Whether a sample of the memory was requested that has not arrived.
+    sampling: bool,
     ticks: Interval,
     /// Output from before process 1 of the sandbox ran: why the sandbox could not be created.
     startup_output: Vec<u8>,
     /// Output of the function.
     log: ChildStderr,
     log_ended: bool,
-    /// Whether process 1 has ended.
+    /// Whether the bootstrap has been started.
+    started: bool,
+    /// Whether it has ended.
     ended: bool,
+    /// Memory limit, in bytes.
     limit: u64,
 }
 
@@ -146,7 +151,8 @@ impl Environment {
         let mut peak_bytes = 0;
         if let Some(running) = &mut self.running {
             running.drain(&mut self.log).await;
-            peak_bytes = running.meter.as_mut().map_or(0, Meter::sample);
+            running.measure().await;
+            peak_bytes = running.peak;
         }
         let (body, content_type, failure) = self.response(end, &id);
         let ended = failure.as_ref().is_some_and(ends_process);
@@ -215,7 +221,7 @@ impl Environment {
                 (body, failure)
             }
             PhaseEnd::TimedOut | PhaseEnd::Next(_) | PhaseEnd::NotRunning => {
-                let message = format!("Task timed out after {:.2} seconds", self.function.timeout.as_secs_f64());
+                let message = timed_out(self.function.timeout);
                 self.log.line(&format!("{id} {message}\n"));
                 let help = "raise --timeout, or see in the log what it was waiting for";
                 (None, Failure::of_lambda(Code::FunctionTimedOut, id, "Sandbox.Timedout", &message, help))
@@ -227,13 +233,13 @@ impl Environment {
 
     /// Starts the function and waits until it asks for its first event.
     async fn start(&mut self, deadline: Instant, id: &str) -> Result<PhaseEnd> {
-        let api = RuntimeApi::start().await.map_err(Error::io("listen on", "127.0.0.1"))?;
         let spec = Spec {
             root: self.root.path().join("root"),
             layers: self.layers.path().to_owned(),
             code: Some(self.code.path().to_owned()),
             rootfs: self.function.rootfs.clone(),
-            environment: self.function.environment(api.address),
+            no_network: self.function.no_network,
+            environment: self.function.environment(),
         };
         let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -241,12 +247,14 @@ impl Environment {
         let limit = self.function.memory_mb << 20;
         let running = Running {
             sandbox,
-            api,
-            meter: None,
+            api: RuntimeApi::new(),
+            peak: 0,
+            sampling: false,
             ticks,
             startup_output: Vec::new(),
             log,
             log_ended: false,
+            started: false,
             ended: false,
             limit,
         };
@@ -259,6 +267,11 @@ impl Environment {
                 SandboxEvent::Called(RuntimeCall::InitError { kind, body }) => {
                     let help = "the log above shows where it failed";
                     failed = Some((Failure::of_the_function(Code::FunctionDoesNotStart, kind, &body, help), body));
+                }
+                SandboxEvent::Inside(Some(Message::Listening)) => {
+                    let listener = running.sandbox.listener.take();
+                    let listener = listener.ok_or_else(|| sandbox::impossible("there is no socket for the Runtime API"))?;
+                    running.api.serve(listener).map_err(Error::io("listen on", "127.0.0.1"))?;
                 }
                 SandboxEvent::Called(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
                 SandboxEvent::TimedOut => {
@@ -313,6 +326,13 @@ impl Environment {
                     answered = Some(call);
                 }
                 SandboxEvent::Called(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
+                // Lambda has passed a response on, whatever becomes of the process afterwards.
+                SandboxEvent::TimedOut if answered.is_some() => {
+                    running.ended = true;
+                    let message = timed_out(self.function.timeout);
+                    self.log.line(&format!("{id} {message}\n"));
+                    return Ok(PhaseEnd::Next(answered));
+                }
                 SandboxEvent::TimedOut => return Ok(PhaseEnd::TimedOut),
                 SandboxEvent::OutOfMemory => return Ok(PhaseEnd::Failed(out_of_memory(id, running.limit), None)),
                 SandboxEvent::Inside(message) => {
@@ -391,16 +411,26 @@ impl Running {
                 biased;
                 () = tokio::time::sleep_until(deadline) => return SandboxEvent::TimedOut,
                 _ = self.ticks.tick() => {
-                    if self.meter.as_mut().is_some_and(|meter| meter.sample() > self.limit) {
-                        return SandboxEvent::OutOfMemory;
+                    // Only one at a time: a busy machine gets fewer samples, never a queue of them.
+                    if self.started && !self.sampling {
+                        self.sampling = self.sandbox.request_sample();
                     }
                 }
                 Some(call) = self.api.calls.recv() => return SandboxEvent::Called(call),
                 message = self.sandbox.next() => {
-                    if let Some(Message::Begun(_)) = message {
-                        self.meter = self.sandbox.first.map(Meter::new);
+                    match message {
+                        Some(Message::Memory(peak)) => {
+                            self.sampling = false;
+                            self.peak = peak;
+                            if peak > self.limit {
+                                return SandboxEvent::OutOfMemory;
+                            }
+                        }
+                        message => {
+                            self.started |= message == Some(Message::Started);
+                            return SandboxEvent::Inside(message);
+                        }
                     }
-                    return SandboxEvent::Inside(message);
                 }
                 read = self.log.read_buf(&mut buffer), if !self.log_ended => {
                     self.log_ended = !read.is_ok_and(|length| length > 0);
@@ -408,6 +438,26 @@ impl Running {
                 }
             }
         }
+    }
+
+    /// Takes a sample of the memory, after any that is on its way.
+    async fn measure(&mut self) {
+        if !self.started || self.ended {
+            return;
+        }
+        let mut outstanding = usize::from(self.sampling) + usize::from(self.sandbox.request_sample());
+        while outstanding > 0 && !self.ended {
+            match self.sandbox.next().await {
+                Some(Message::Memory(peak)) => {
+                    outstanding -= 1;
+                    self.peak = peak;
+                }
+                Some(Message::Begun(_) | Message::Listening | Message::Started) => {}
+                // It exited unnoticed; the next event starts it again.
+                _ => self.ended = true,
+            }
+        }
+        self.sampling = false;
     }
 
     fn pass_on(&mut self, bytes: &[u8], log: &mut Log) {
@@ -446,6 +496,10 @@ fn out_of_memory(id: &str, limit: u64) -> Failure {
     let help = format!("its processes used more than {} MB: raise --memory", limit >> 20);
     let message = "Runtime exited with error: signal: killed";
     Failure::of_lambda(Code::FunctionOutOfMemory, id, "Runtime.ExitError", message, help)
+}
+
+fn timed_out(timeout: Duration) -> String {
+    format!("Task timed out after {:.2} seconds", timeout.as_secs_f64())
 }
 
 fn too_large(bytes: usize) -> Failure {

@@ -1,21 +1,26 @@
 //! The inside of the sandbox: `layerfit` again, as process 1 of the namespaces that `unshare` made for it.
 //!
-//! It assembles the file system that the function sees, drops the privileges that a function does not have, starts the
-//! bootstrap, and waits. It reports on standard output, one line of JSON for each [`Message`]; the function's output goes to
-//! standard error. When standard input ends, layerfit itself has ended: process 1 exits too, and the kernel kills every other
-//! process in the sandbox.
+//! It reads the [`Spec`] from standard input, listens for the Runtime API and sends that socket out, as only a process in here
+//! can listen in the function's network. It assembles the file system that the function sees, drops the privileges that a
+//! function does not have, starts the bootstrap, and waits; for each byte on standard input, it measures the memory. It reports
+//! on standard output, one line of JSON for each [`Message`]; the function's output goes to standard error. When standard input
+//! ends, layerfit itself has ended: process 1 exits too, and the kernel kills every other process in the sandbox.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::{Resource, Rlimit, WaitOptions};
 
+use super::memory::Meter;
 use super::mounts;
-use super::spec::{Message, Spec};
+use super::spec::{Message, SAMPLE, Spec};
 
 /// Where the bootstrap is searched for, in this order: "If that file isn't found … Lambda looks in the layers" (AWS Lambda
 /// Developer Guide, custom runtimes). A directory of that name is skipped, as Lambda's emulator does.
@@ -24,36 +29,77 @@ pub(super) const BOOTSTRAPS: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap
 /// Maximum number of open files of a function (AWS Lambda quotas).
 const MAX_OPEN_FILES: u64 = 1024;
 
-/// Runs the inside of a sandbox: the hidden command `layerfit inside-the-sandbox SPEC`. Returns when the bootstrap has ended,
-/// or could not be started.
-pub fn run(spec: &str) {
-    // A message that cannot be sent has no reader any more.
-    let send = |message: &Message| {
-        let mut line = serde_json::to_vec(message).unwrap_or_default();
-        line.push(b'\n');
-        let _ = std::io::stdout().write_all(&line).and_then(|()| std::io::stdout().flush());
-    };
-    let spec: Spec = match serde_json::from_str(spec) {
-        Ok(spec) => spec,
-        Err(error) => return send(&Message::NoRoot(format!("the description of the sandbox is invalid: {error}"))),
-    };
+/// Runs the inside of a sandbox: the hidden command `layerfit inside-the-sandbox`. Returns when the bootstrap has ended, or
+/// could not be started.
+pub fn run() {
+    // A session of its own, so that a signal to the function's process group (`kill 0`) does not reach layerfit and whoever
+    // started it, and so that it has no terminal. It cannot fail for a process that was just forked.
+    let _ = rustix::process::setsid();
     // This is still the host's /proc, which has this process's id outside.
-    let id = std::fs::read_link("/proc/self").ok().and_then(|link| link.to_str()?.parse().ok());
-    send(&Message::Begun(id.unwrap_or(0)));
-    if let Err(why) = mounts::enter(&spec).and_then(|()| drop_privileges()) {
-        return send(&Message::NoRoot(why));
-    }
-    std::thread::spawn(die_with_parent);
-    send(&match start(&spec.environment, send) {
-        Ok(message) | Err(message) => message,
+    send(&Message::Begun(own_id()));
+    let mut line = String::new();
+    // An unfinished line is refused as JSON.
+    let _ = std::io::stdin().read_line(&mut line);
+    send(&match prepare(&line) {
+        Err(why) => Message::NoRoot(why),
+        Ok(environment) => {
+            std::thread::spawn(serve_requests);
+            match start(&environment) {
+                Ok(message) | Err(message) => message,
+            }
+        }
     });
 }
 
-/// Exits when standard input ends.
+/// Makes the sandbox that the text describes; returns the environment of the bootstrap.
+fn prepare(spec: &str) -> Result<BTreeMap<String, String>, String> {
+    let spec: Spec =
+        serde_json::from_str(spec).map_err(|error| format!("the description of the sandbox is invalid: {error}"))?;
+    let mut environment = spec.environment.clone();
+    environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), listen()?);
+    mounts::enter(&spec)?;
+    drop_privileges()?;
+    Ok(environment)
+}
+
+/// Sends a message out. One that cannot be sent has no reader any more.
+fn send(message: &Message) {
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(&line).and_then(|()| out.flush());
+}
+
+/// The id of this process in the /proc that is mounted; 0 if there is none.
+fn own_id() -> i32 {
+    std::fs::read_link("/proc/self").ok().and_then(|link| link.to_str()?.parse().ok()).unwrap_or(0)
+}
+
+/// Listens on a free port of the loopback interface, sends the socket out, and returns its address.
+fn listen() -> Result<String, String> {
+    let cannot = |error: std::io::Error| format!("cannot listen for the Runtime API: {error}");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [listener.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    rustix::net::sendmsg(std::io::stdin(), &[IoSlice::new(b"s")], &mut ancillary, SendFlags::empty())
+        .map_err(|error| cannot(error.into()))?;
+    send(&Message::Listening);
+    Ok(address.to_string())
+}
+
+/// Measures the memory whenever that is requested on standard input, and exits when that ends.
 #[expect(clippy::exit, reason = "process 1 must exit whatever its other thread waits for: that ends the sandbox")]
-fn die_with_parent() {
-    let mut buffer = [0; 64];
-    while std::io::stdin().read(&mut buffer).is_ok_and(|length| length > 0) {}
+fn serve_requests() {
+    let mut meter = Meter::new(own_id());
+    let mut byte = [0];
+    while std::io::stdin().lock().read(&mut byte).is_ok_and(|length| length > 0) {
+        if byte == [SAMPLE] {
+            send(&Message::Memory(meter.sample()));
+        }
+    }
     std::process::exit(0)
 }
 
@@ -63,6 +109,9 @@ fn drop_privileges() -> Result<(), String> {
     // The function's user is not root: without ambient capabilities it has none after exec.
     rustix::thread::clear_ambient_capability_set().map_err(describe("capabilities cannot be dropped"))?;
     rustix::thread::set_no_new_privs(true).map_err(describe("privileges cannot be dropped"))?;
+    // Lambda keeps no core dumps, and `memory.rs` relies on that.
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .map_err(describe("core dumps cannot be switched off"))?;
     let now = rustix::process::getrlimit(Resource::Nofile);
     let limit = now.maximum.map_or(MAX_OPEN_FILES, |maximum| maximum.min(MAX_OPEN_FILES));
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum: Some(limit) })
@@ -70,7 +119,7 @@ fn drop_privileges() -> Result<(), String> {
 }
 
 /// Starts the bootstrap and waits until it ends; also reaps every orphaned process. `Err` is why it does not start.
-fn start(environment: &BTreeMap<String, String>, send: impl Fn(&Message)) -> Result<Message, Message> {
+fn start(environment: &BTreeMap<String, String>) -> Result<Message, Message> {
     let path = BOOTSTRAPS.into_iter().find(|path| Path::new(path).exists() && !Path::new(path).is_dir());
     let path = path.ok_or(Message::NoBootstrap)?;
     let cannot = |error: &std::io::Error| Message::CannotStart { path: path.to_owned(), why: go_error_message(error) };

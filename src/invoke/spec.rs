@@ -16,16 +16,23 @@ pub(super) struct Spec {
     pub code: Option<PathBuf>,
     /// The root file system around them; by default, this machine's.
     pub rootfs: Option<PathBuf>,
-    /// The environment of the bootstrap.
+    /// Whether the function has a network of its own, with a loopback interface and nothing else.
+    pub no_network: bool,
+    /// The environment of the bootstrap, but for the address of the Runtime API.
     pub environment: BTreeMap<String, String>,
 }
+
+/// What the outside sends, after the spec and the end of its line, to learn the peak memory.
+pub(super) const SAMPLE: u8 = b'm';
 
 /// A message from the inside to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
-    /// Process 1 runs; this is its id outside.
+    /// Process 1 runs and waits for its [`Spec`]; this is its id outside.
     Begun(i32),
+    /// It has sent the socket on which the Runtime API listens, in the function's network.
+    Listening,
     /// The file system cannot be assembled.
     NoRoot(String),
     /// There is no bootstrap.
@@ -39,6 +46,8 @@ pub(super) enum Message {
     },
     /// The bootstrap runs.
     Started,
+    /// The peak memory of the function's processes so far, in bytes: the reply to a [`SAMPLE`].
+    Memory(u64),
     /// The bootstrap has ended with this exit code.
     Exited(i32),
     /// This signal has ended the bootstrap.

@@ -23,6 +23,7 @@ mod each_code_fires;
 mod fewest_layers;
 mod findings_for_tools;
 mod freed_by_dropping;
+mod function_memory;
 mod gate;
 mod guard;
 mod handlers;

@@ -18,7 +18,7 @@ pub(super) use options::{
     AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Output, PlanOptions, ReportOutput,
     RuleChoice, Targets,
 };
-pub(super) use values::{AnswerFormat, Architecture, LevelName, ReportFormat, SettingsFormat, StrategyName, StripName};
+pub(super) use values::{AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName};
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
 #[derive(Debug, Parser)]
@@ -78,7 +78,7 @@ pub(super) enum Command {
     Invoke(Box<InvokeArgs>),
     /// The inside of a sandbox, which layerfit starts.
     #[command(name = crate::invoke::INSIDE, hide = true)]
-    Inside(InsideArgs),
+    Inside,
     /// Write a commented layerfit.toml for a tree, or an R bootstrap
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -227,13 +227,6 @@ pub(super) struct InvokeArgs {
     /// Pass FILE to plan or pack with --trace.
     #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     pub(super) trace: Option<PathBuf>,
-}
-
-/// The argument that layerfit starts itself with.
-#[derive(Debug, Args)]
-pub(super) struct InsideArgs {
-    /// Description of the sandbox, as JSON
-    pub(super) spec: String,
 }
 
 /// The arguments of `init`.

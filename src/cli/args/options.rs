@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    AnswerFormat, Architecture, LevelName, ReportFormat, StrategyName, StripName, check, count, threads,
+    AnswerFormat, Architecture, LevelName, Network, ReportFormat, StrategyName, StripName, check, count, threads,
 };
 use crate::base::finding::Code;
 
@@ -328,4 +328,10 @@ pub(crate) struct FunctionOptions {
     /// The directory of an unpacked image.
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
+    /// Network of the function [default: host]
+    ///
+    /// host is that of this machine. With none, the function reaches nothing but the Runtime API and
+    /// what it listens on itself.
+    #[arg(long, value_name = "host|none")]
+    pub network: Option<Network>,
 }
