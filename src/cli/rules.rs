@@ -104,12 +104,22 @@ impl Body {
 
 fn rule_page(rule: &PruneRule, format: AnswerFormat) -> Vec<u8> {
     let paths = |paths: &[String]| Body::Lines("text", paths.join("\n"));
+    let contents: Vec<&str> = rule.content.iter().map(|content| content.describe()).collect();
+    let mut required: Vec<String> = if contents.is_empty() { Vec::new() } else { vec![contents.join("; or ")] };
+    if rule.share_of_prefix {
+        required.push(
+            "in the share directory of the root, usr, local, a language's installation, or of a directory with ELF files in its \
+             bin or lib"
+                .to_owned(),
+        );
+    }
     let parts = [
         ("What it drops", Body::Prose(rule.what.clone())),
         ("Why it is safe", Body::Prose(rule.why_safe.clone())),
         ("What it breaks", Body::Prose(rule.breaks.clone())),
         ("Matches", paths(&rule.globs)),
         ("Excludes", paths(&rule.unless)),
+        ("Required of a file", paths(&required)),
         ("Examples it drops", paths(&rule.drops)),
         ("Examples it keeps", paths(&rule.keeps)),
     ];

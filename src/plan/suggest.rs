@@ -127,7 +127,8 @@ impl Steps<'_> {
         let tree = analysis.tree();
         let files: Vec<EntryId> = self.now.keys().copied().filter(|id| !tree.entry(*id).is_directory()).collect();
         let pinned = |id: &EntryId| self.plan.pruning.is_pinned(*id);
-        let drops_any = |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.drops(&tree.entry(*id).path));
+        let drops_any =
+            |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.could_drop(&tree.entry(*id).path));
         let rules = analysis.compiled_rules(&self.settings.rules)?;
         let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
         let tried =

@@ -319,6 +319,30 @@ impl Tree {
         Ok(content)
     }
 
+    /// The first bytes of a regular file, at most `length` of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_head(&self, id: EntryId, length: usize) -> Result<Vec<u8>> {
+        let entry = self.entry(id);
+        let path = match (&self.source, entry.origin) {
+            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+                Overlay::File(path) => path.clone(),
+                Overlay::Bytes(bytes) => return Ok(bytes[..length.min(bytes.len())].to_vec()),
+            },
+            _ => {
+                let mut content = self.read(id)?;
+                content.truncate(length);
+                return Ok(content);
+            }
+        };
+        let mut head = Vec::new();
+        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        file.take(length as u64).read_to_end(&mut head).map_err(Error::io("read", &path))?;
+        Ok(head)
+    }
+
     /// The directory the tree was read from; `None` when it came from zips.
     pub fn root(&self) -> Option<&std::path::Path> {
         match &self.source {

@@ -42,6 +42,7 @@ mod readme_gate;
 mod reviewed_outputs;
 mod rewritten_files;
 mod runtime_api;
+mod safe_rules;
 mod schemas;
 mod signals;
 mod template;
