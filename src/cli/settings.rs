@@ -61,7 +61,23 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
         opened: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
         severities: Severities { off: ignored, rules: severity_rules(config)? },
+        tree_options: tree_options(options),
     })
+}
+
+/// The options that change what is kept of a tree.
+fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
+    let PlanOptions { content, rules, targets, traces, .. } = options;
+    let given = [
+        (content.bundle == Some(true), "--bundle"),
+        (!rules.rules.is_empty(), "--rules"),
+        (!rules.select.is_empty(), "--select"),
+        (!targets.drop.is_empty(), "--drop"),
+        (!targets.keep.is_empty(), "--keep"),
+        (!targets.handler.is_empty(), "--handler"),
+        (!traces.trace.is_empty(), "--trace"),
+    ];
+    given.into_iter().filter_map(|(given, option)| given.then_some(option)).collect()
 }
 
 /// The limits that the layers must stay within.
@@ -316,11 +332,10 @@ fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<Layer
     };
     let mut groups = Vec::new();
     for (element, layer) in config.layer.iter().enumerate() {
-        // It is also the name of a zip, and must differ from the names of unnamed layers.
-        let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        // It must differ from the names of unnamed layers.
         let wrong = match layer.name.as_str() {
             "" => Some("is empty"),
-            name if !name.chars().all(simple) => Some("has characters other than letters, digits, '-' and '_'"),
+            name if !pack::is_layer_name(name) => Some("has characters other than letters, digits, '-' and '_'"),
             name if name.starts_with("layer-") => Some("is reserved for layers without a name"),
             name if groups.iter().any(|group: &Group| group.name == name) => Some("is used twice"),
             _ => None,

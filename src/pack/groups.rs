@@ -119,7 +119,7 @@ impl Input<'_> {
             }
             let with = pack_bins(&pinned, capacity);
             // Pinned items that do not fit into one layer together overfill it in the result.
-            let holds = with.bins.iter().all(|bin| fits(&pinned, bin, capacity));
+            let holds = with.bins.iter().all(|bin| capacity.holds(bin.iter().map(|item| &pinned[*item])));
             if with.bins.len() == least && holds {
                 (items, assignment) = (pinned, with);
                 fixed.push(group);
@@ -165,11 +165,6 @@ impl Input<'_> {
         }
         division
     }
-}
-
-fn fits(items: &[Item], bin: &[usize], capacity: Capacity) -> bool {
-    bin.iter().map(|item| items[*item].zipped).sum::<u64>() <= capacity.zipped
-        && bin.iter().map(|item| items[*item].unzipped).sum::<u64>() <= capacity.unzipped
 }
 
 /// Bins as layers: those of groups first, with their names, then the others with numbers, the largest first. Lambda does not
@@ -243,9 +238,10 @@ mod tests {
     fn a_bin_holds_what_is_within_both_limits() {
         let item = |zipped, unzipped| Item { zipped, unzipped, pin: None };
         let items = [item(60, 10), item(40, 990), item(1, 0), item(0, 1)];
-        assert!(fits(&items, &[0, 1], CAPACITY));
-        assert!(!fits(&items, &[0, 1, 2], CAPACITY));
-        assert!(!fits(&items, &[0, 1, 3], CAPACITY));
+        let holds = |bin: &[usize]| CAPACITY.holds(bin.iter().map(|item| &items[*item]));
+        assert!(holds(&[0, 1]));
+        assert!(!holds(&[0, 1, 2]));
+        assert!(!holds(&[0, 1, 3]));
         // A group that no layer holds unzipped gives no layer its name.
         let keys = ["pkg:a", "pkg:b"].map(|name| ItemKey { name: name.to_owned(), digest: String::new() });
         let groups = [Group::new("packages", &["pkg:*".to_owned()]).expect("a glob")];

@@ -212,12 +212,12 @@ fn trees() -> Vec<Pair> {
             OverBudget,
             |w| {
                 w.file("a", [7; 1001]);
-                config(w, "[[budget]]\nof = \"total\"\nunzipped = 1000\n");
+                config(w, "[[budget]]\nof = \"total\"\nunzipped = \"1000B\"\n");
                 CHECK.into()
             },
             |w| {
                 w.file("a", [7; 1000]);
-                config(w, "[[budget]]\nof = \"total\"\nunzipped = 1000\n");
+                config(w, "[[budget]]\nof = \"total\"\nunzipped = \"1000B\"\n");
                 CHECK.into()
             },
         ),
@@ -457,23 +457,23 @@ fn trees() -> Vec<Pair> {
             LittleHeadroom,
             |w| {
                 w.file("a", [7; 24]);
-                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1001"])
+                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1001B"])
             },
             |w| {
                 w.file("a", [7; 24]);
-                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1000"])
+                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1000B"])
             },
         ),
         Pair(
             UnmatchedBudget,
             |w| {
                 w.r();
-                config(w, "[[budget]]\nof = \"pkg:gone\"\nzipped = 9999\n");
+                config(w, "[[budget]]\nof = \"pkg:gone\"\nzipped = \"9999B\"\n");
                 CHECK.into()
             },
             |w| {
                 w.r();
-                config(w, "[[budget]]\nof = \"pkg:stats\"\nzipped = 9999\n");
+                config(w, "[[budget]]\nof = \"pkg:stats\"\nzipped = \"9999B\"\n");
                 CHECK.into()
             },
         ),
