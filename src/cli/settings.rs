@@ -9,6 +9,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
 use crate::base::severity::{Severities, SeverityRule};
+use crate::base::similar::nearest;
 use crate::formats::strace;
 use crate::languages::{Arrangement, Relocation};
 use crate::pack;
@@ -119,25 +120,6 @@ fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
             None => all,
         },
     })
-}
-
-/// The name that was most likely meant: one that contains the given name, or is similar to it.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    let similarity = |known: &str| {
-        let known = known.to_lowercase();
-        let contains = !lower.is_empty() && known.contains(&lower);
-        if known == lower {
-            2.0
-        } else if contains {
-            1.0
-        } else {
-            strsim::jaro_winkler(&lower, &known)
-        }
-    };
-    let similar = known.map(|known| (similarity(known), known)).filter(|(similarity, _)| *similarity >= 0.8);
-    // Of equally similar names, the first.
-    similar.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, known)| known)
 }
 
 /// How files are rewritten.

@@ -15,7 +15,7 @@ use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::Pruning;
 use crate::report::Report;
 use crate::runtime::Limits;
-use crate::tree::{LayerZip, scan_zips};
+use crate::tree::{LayerZip, layout_findings, scan_zips};
 
 /// A report, and the entries of each of its layers.
 pub(super) type Loaded = (Report, Vec<Vec<ManifestEntry>>);
@@ -67,8 +67,10 @@ fn check_zips(
         });
     }
     progress.stage("reading", 0);
-    let (tree, layers, found) = scan_zips(zips, package_directory)?;
+    let longest = settings.limits.total_unzipped.max(Limits::built_in().total_unzipped);
+    let (tree, layers, found) = scan_zips(zips, longest, package_directory)?;
     findings.extend(found);
+    findings.extend(layout_findings(&tree));
     let does_not_fit = too_large(&layers, &settings.limits);
     let fits = does_not_fit.is_empty();
     findings.extend(does_not_fit);

@@ -153,6 +153,8 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
     let unit_names: Vec<&str> = parts.iter().map(|part| units[part.unit].name.as_str()).collect();
     let wanted = (policy.groups.as_slice(), policy.strategy);
     let division = divide(&items, &keys, &unit_names, wanted, capacity, lock);
+    let all_names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+    findings.extend(Group::findings(&policy.groups, &all_names));
     findings.extend(not_in_their_layers(&division.elsewhere, &unit_names));
     let locked = |layer: &NamedLayer| {
         let keys = layer.items.iter().map(|item| parts[*item].key.clone());
