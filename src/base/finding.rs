@@ -72,6 +72,12 @@ codes! {
     EmptyTree = "S108",
     /// Modes in a zip that Lambda's user cannot read.
     ModeUnreadable = "S109",
+    /// Packages of a language where its runtime does not look.
+    NotSearched = "S110",
+    /// Whiteouts of a container image.
+    Whiteout = "S111",
+    /// Nothing but archives in the tree.
+    OnlyArchives = "S112",
     /// An ELF file the loader would reject.
     DamagedElf = "L101",
     /// A shared library that the loader would not find.
@@ -106,6 +112,8 @@ codes! {
     DoesNotStart = "C105",
     /// R without a bootstrap to start it.
     NoBootstrap = "C106",
+    /// A program in `bin` that is not executable.
+    NotExecutable = "C107",
     /// A DESCRIPTION that does not describe an installed package.
     DamagedDescription = "R101",
     /// A package that an installed one needs is missing.
@@ -138,6 +146,8 @@ codes! {
     OpenedInRun = "P105",
     /// An ignored finding does not occur.
     UnusedIgnore = "P106",
+    /// A named layer that holds nothing.
+    HoldsNothing = "P107",
     /// A layer's zip is over the limit.
     LayerTooLarge = "F101",
     /// Function and layers together are over the limit unzipped.
@@ -186,11 +196,11 @@ codes! {
     Overlapping = "Z109",
     /// An entry whose two headers disagree.
     HeadersDisagree = "Z110",
-    /// An entry that is far longer than its compressed content, or than Lambda accepts.
+    /// An entry that is longer than Lambda accepts.
     Bomb = "Z111",
     /// Bytes of a zip that do not belong to an entry.
     StrayBytes = "Z112",
-    /// A zip with everything below `opt/`.
+    /// Everything in one directory, which should be the root.
     NestedRoot = "Z113",
     /// Files that are the same in two layers.
     Repeated = "Z114",
@@ -277,7 +287,7 @@ impl Code {
 
     /// Whether it only occurs in zips.
     pub(crate) fn is_zip_only(self) -> bool {
-        self == Code::ModeUnreadable || self.category() == Category::Zips
+        self == Code::ModeUnreadable || self.category() == Category::Zips && self != Code::NestedRoot
     }
 
     /// Whether only the gate of `check` reports it.

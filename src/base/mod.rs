@@ -12,6 +12,7 @@ pub mod list;
 pub mod path;
 pub mod progress;
 pub mod severity;
+pub(crate) mod similar;
 pub mod size;
 pub(crate) mod toml;
 

@@ -6,6 +6,7 @@
 //! written through a link.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,10 @@ use rayon::prelude::*;
 
 use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
-use crate::base::finding::Finding;
+use crate::base::finding::{Code, Finding, Subject};
 use crate::languages::package_directory;
 use crate::pack::output::{MANIFEST, Manifest};
+use crate::runtime::Limits;
 use crate::tree::{Kind, Tree, scan_zips};
 
 /// A directory to mount in the sandbox.
@@ -92,7 +94,21 @@ pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
     if path.is_dir() {
         Ok((Mounted::Own(absolute(path)?), Vec::new()))
     } else if path.is_file() {
-        unzip(&[path.to_owned()])
+        if !is_zip(path)? {
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            return Err(Error::Usage {
+                message: format!("--code {}: is a file, but not a zip", path.display()),
+                help: format!("name its directory: --code {} --handler {name}.FUNCTION", directory.display()),
+            });
+        }
+        let (mounted, mut findings) = unzip(&[path.to_owned()])?;
+        for finding in findings.iter_mut().filter(|finding| finding.code == Code::EmptyTree) {
+            finding.subject = Subject::file(path.display());
+            "the zip of the code is empty".clone_into(&mut finding.message);
+            "zip the files of the function".clone_into(&mut finding.help);
+        }
+        Ok((mounted, findings))
     } else {
         Err(Error::Usage {
             message: format!("--code {}: no such directory or zip", path.display()),
@@ -101,12 +117,24 @@ pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
     }
 }
 
+/// Whether a file can be a zip: it has an end record.
+fn is_zip(path: &Path) -> Result<bool> {
+    // The end record has 22 bytes and a comment of up to 65,535.
+    const TAIL: u64 = 22 + 65_535;
+    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    let length = file.metadata().map_err(Error::io("read", path))?.len();
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(Error::io("read", path))?;
+    file.take(TAIL).read_to_end(&mut tail).map_err(Error::io("read", path))?;
+    Ok(tail.windows(4).any(|bytes| bytes == b"PK\x05\x06"))
+}
+
 fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(Error::io("find", path))
 }
 
 fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
-    let (tree, _, findings) = scan_zips(zips, package_directory)?;
+    let (tree, _, findings) = scan_zips(zips, Limits::built_in().total_unzipped, package_directory)?;
     let mut unzipped = Unzipped { directory: Temporary::new()?, unwritable: Vec::new() };
     write(&tree, &mut unzipped)?;
     Ok((Mounted::Unzipped(unzipped), findings))

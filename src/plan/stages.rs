@@ -14,7 +14,7 @@ use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::ALL;
 use crate::languages::handlers::Handlers;
-use crate::tree::{Tree, scan_directory};
+use crate::tree::{Tree, layout_findings, scan_directory};
 
 impl<'a> Analysis<'a> {
     /// The tree at `root` after arranging, bundling and dropping under these settings, with what is kept of it.
@@ -87,6 +87,7 @@ impl<'a> Analysis<'a> {
 fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
     progress.stage("reading", 0);
     let (mut tree, mut findings) = scan_directory(root)?;
+    findings.extend(layout_findings(&tree));
     for language in ALL {
         findings.extend(language.arrange(&mut tree, &settings.arrangement)?);
     }

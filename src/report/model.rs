@@ -428,8 +428,8 @@ impl Report {
         self.ignored = ignored;
     }
 
-    /// Sets the layers to zips that were read.
-    pub(crate) fn set_zips(&mut self, zips: &[LayerZip]) {
+    /// Sets the layers to zips that were read, and whether they fit.
+    pub(crate) fn set_zips(&mut self, zips: &[LayerZip], fits: bool) {
         let layers = zips.iter().map(|zip| LayerReport {
             name: zip.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             zip: zip.path.display().to_string(),
@@ -442,10 +442,7 @@ impl Report {
         });
         self.layers = Some(layers.collect());
         self.totals.kept.zipped_bytes = Some(zips.iter().map(|zip| zip.zipped_bytes).sum());
-        let limits = &self.limits;
-        self.fits = zips.len() <= limits.layers
-            && zips.iter().all(|zip| zip.zipped_bytes <= limits.layer_zipped)
-            && zips.iter().map(|zip| zip.unzipped_bytes).sum::<u64>() <= limits.layers_unzipped();
+        self.fits = fits;
     }
 
     /// How many findings are errors.

@@ -5,6 +5,7 @@
 //! examined, to recognize ELF files and scripts.
 
 mod directory;
+mod layout;
 mod links;
 mod objects;
 mod zips;
@@ -15,6 +16,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 pub use directory::scan_directory;
+pub use layout::layout_findings;
 pub use links::{Place, link_findings};
 pub use objects::{Objects, read_objects, unreadable};
 use zips::Archive;

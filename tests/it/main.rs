@@ -49,3 +49,4 @@ mod template;
 mod versions_and_symbols;
 mod why;
 mod zips;
+mod zips_of_no_layer;

@@ -131,12 +131,12 @@ fn a_layer_less_is_worth_compressing_harder_and_only_as_hard_as_needed() {
     let (default, max) = (zipped(&plan(&[])), zipped(&plan(&["--level", "max"])));
     assert!(max < default);
     // Between the two: level max fits one layer, the default does not, and somewhere between them is enough.
-    let limit = (max + (default - max) / 2).to_string();
+    let limit = format!("{}B", max + (default - max) / 2);
     let report = plan(&["--max-zipped", &limit]);
     assert_eq!(report["packing"]["layers"], 1, "{:#}", report["packing"]);
     let hardened = &report["recompressed"];
     assert!((1..=3).contains(&hardened["files"].as_u64().expect("files")), "{hardened}");
     // Where no effort would do, none is made.
-    let far = (max - max / 20).to_string();
+    let far = format!("{}B", max - max / 20);
     assert!(plan(&["--max-zipped", &far])["recompressed"].is_null());
 }

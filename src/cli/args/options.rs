@@ -182,13 +182,14 @@ pub(crate) struct Layers {
 pub(crate) struct Limits {
     /// Maximum size of each layer zip [default: 50MiB]
     ///
-    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes are numbers of
-    /// bytes, or have a unit: B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas.
+    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes have a unit:
+    /// B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas. A number of bytes with six digits or more needs
+    /// none.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_zipped: Option<u64>,
     /// Maximum unzipped size of function and layers [default: 250MiB]
     ///
-    /// In bytes, or with a unit, such as 200MiB.
+    /// With a unit, such as 200MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_unzipped: Option<u64>,
     /// Maximum number of layers [default: 5]
@@ -196,7 +197,7 @@ pub(crate) struct Limits {
     pub max_layers: Option<NonZeroUsize>,
     /// Unzipped size to reserve for the function's code [default: 0]
     ///
-    /// In bytes, or with a unit, such as 3MiB.
+    /// With a unit, such as 3MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub function_size: Option<u64>,
 }
@@ -293,7 +294,7 @@ pub(crate) struct GateOptions {
     pub manifest: Option<PathBuf>,
     /// Warn when less than this is left of a size limit [default: 0]
     ///
-    /// In bytes, or with a unit, such as 3MiB.
+    /// With a unit, such as 3MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub headroom: Option<u64>,
 }

@@ -222,13 +222,14 @@ pub(super) struct PublishConfig {
     pub region: Option<String>,
 }
 
-/// A size in bytes: `52428800`, `"50MiB"`.
+/// A size: `"50MiB"`, `52428800`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "NumberOrText")]
 #[schemars(with = "NumberOrText")]
 pub(super) struct Bytes(pub u64);
 
-/// A size in bytes, or with a unit (B, KiB, MiB, GiB; KB, MB and GB mean the same): `52428800`, `"50MiB"`.
+/// A size with a unit (B, KiB, MiB, GiB; KB, MB and GB mean the same), or a number of bytes with at least six digits:
+/// `"50MiB"`, `52428800`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum NumberOrText {
@@ -241,7 +242,7 @@ impl TryFrom<NumberOrText> for Bytes {
 
     fn try_from(value: NumberOrText) -> std::result::Result<Self, String> {
         match value {
-            NumberOrText::Number(bytes) => Ok(Self(bytes)),
+            NumberOrText::Number(bytes) => crate::base::bytes::without_unit(bytes).map(Self),
             NumberOrText::Text(text) => crate::base::bytes::parse(&text).map(Self),
         }
     }

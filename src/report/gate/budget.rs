@@ -123,7 +123,12 @@ impl FromStr for Growth {
     /// Reads `2%`, `0.5%`, `500KiB` or a number of bytes.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let Some(percent) = text.trim().strip_suffix('%') else {
-            return crate::base::bytes::parse(text).map(Growth::Bytes);
+            return crate::base::bytes::parse(text).map(Growth::Bytes).map_err(|why| {
+                match text.trim().parse::<f64>() {
+                    Ok(_) => format!("{why} Or {}%?", text.trim()),
+                    Err(_) => why,
+                }
+            });
         };
         let wrong = || format!("{text:?} is not a growth such as 2%, 0.5% or 500KiB");
         let (whole, part) = percent.trim().split_once('.').unwrap_or((percent.trim(), ""));

@@ -1,6 +1,6 @@
 //! The report as Markdown, for report.md and pull requests.
 
-use super::sections::{Detail, Section, SectionKind, findings, sections, summary, verdict};
+use super::sections::{Alike, Detail, Section, SectionKind, alike, findings, sections, summary, verdict};
 use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
 use crate::report::Report;
@@ -30,7 +30,13 @@ pub fn markdown(report: &Report) -> Vec<u8> {
         format!("\n| | code | subject | what | help |\n| --- | --- | --- | --- | --- |\n{rows}")
     };
     if !shown.is_empty() {
-        out += &format!("\n## Findings\n{}", rows(&shown));
+        let groups = alike(&shown);
+        let first: Vec<&Finding> = groups.iter().flat_map(|alike| alike.shown).copied().collect();
+        out += &format!("\n## Findings\n{}", rows(&first));
+        for Alike { more, .. } in groups.iter().filter(|alike| !alike.more.is_empty()) {
+            let summary = format!("and {} more {} {}", more.len(), more[0].severity, more[0].code);
+            out += &details(&summary, &rows(more));
+        }
     }
     if let Some(note) = note {
         out += &format!("\n{note}.\n");

@@ -13,6 +13,8 @@ use crate::report::{LayerState, Report};
 const RULES_SHOWN: usize = 12;
 /// How many suggestions a short report lists.
 const MAX_SAVINGS: usize = 6;
+/// How many findings of one code and severity a list shows before it counts the rest.
+const ALIKE_SHOWN: usize = 5;
 /// How many units a short report lists.
 const UNITS_SHOWN: usize = 10;
 
@@ -130,6 +132,24 @@ pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Secti
     ];
     let last = [largest(report, detail), further_savings(report, detail)];
     (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
+}
+
+/// The findings of one code and severity: those that a short list shows, and the rest.
+pub(in crate::report) struct Alike<'a> {
+    pub(in crate::report) shown: &'a [&'a Finding],
+    pub(in crate::report) more: &'a [&'a Finding],
+}
+
+/// Findings in their order, those of one code and severity together. One cause can have a finding for each of a thousand
+/// files, and would hide all others.
+pub(in crate::report) fn alike<'a>(findings: &'a [&'a Finding]) -> Vec<Alike<'a>> {
+    let groups = findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code));
+    let split = |group: &'a [&'a Finding]| {
+        // A line that says that there is one more is not shorter than the one more.
+        let shown = if group.len() > ALIKE_SHOWN + 1 { ALIKE_SHOWN } else { group.len() };
+        Alike { shown: &group[..shown], more: &group[shown..] }
+    };
+    groups.map(split).collect()
 }
 
 /// The findings, the most severe first; a short report only counts the notes.

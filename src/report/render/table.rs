@@ -2,8 +2,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::sections::{Detail, Section, findings, sections, summary, verdict};
-use crate::base::finding::Severity;
+use super::sections::{Alike, Detail, Section, alike, findings, sections, summary, verdict};
+use crate::base::finding::{Finding, Severity};
 use crate::report::{Colors, Report};
 
 const COLUMNS: u16 = 80;
@@ -53,10 +53,20 @@ fn render_findings(report: &Report, detail: Detail, colors: Colors) -> String {
         text += "  none\n";
     } else {
         let mut table = plain();
-        let severities: Vec<Severity> = shown.iter().map(|finding| finding.severity).collect();
-        for finding in shown {
-            let what = format!("{}: {}\nhelp: {}", finding.subject, finding.message, finding.help);
+        let mut severities: Vec<Severity> = Vec::new();
+        let mut row = |finding: &Finding, what: String| {
+            severities.push(finding.severity);
             table.add_row([format!("{} {}", finding.severity, finding.code), what]);
+        };
+        for Alike { shown, more } in alike(&shown) {
+            let (shown, counted) =
+                if detail == Detail::Full { ([shown, more].concat(), 0) } else { (shown.to_vec(), more.len()) };
+            for finding in &shown {
+                row(finding, format!("{}: {}\nhelp: {}", finding.subject, finding.message, finding.help));
+            }
+            if let Some(last) = shown.last().filter(|_| counted > 0) {
+                row(last, format!("and {counted} more; -v shows all"));
+            }
         }
         text += &format!("{}\n", painted(&trimmed(&table), &severities, colors));
     }

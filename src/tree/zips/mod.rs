@@ -65,7 +65,8 @@ pub struct LayerEntry {
 
 /// Reads `zips`, lowest layer first, into the tree that a function would see at `/opt`.
 ///
-/// `package_directory` recognizes packages by their files, so that a finding can name a package instead of each file.
+/// Contents longer than `longest` bytes, the limit for all content unzipped, are not read; nor is the rest of a zip that has
+/// more than four times as much. `package_directory` recognizes packages by their files, so that a finding can name a package instead of each file.
 ///
 /// Returns the tree, the zips with their sizes, and findings: unreadable zips and entries, entries that unzip programs
 /// treat differently, entries that would be extracted outside `/opt`, files that Lambda cannot read, and collisions
@@ -73,7 +74,11 @@ pub struct LayerEntry {
 ///
 /// # Errors
 /// When a zip cannot be opened or read from disk; a zip that is damaged is a finding.
-pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)> {
+pub fn scan_zips(
+    zips: &[PathBuf],
+    longest: u64,
+    package_directory: PackageDirectory,
+) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)> {
     let mut findings = Vec::new();
     let mut layers = Vec::new();
     let mut archives: Vec<Archive> = Vec::new();
@@ -85,7 +90,7 @@ pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Resul
         let sha256 = sha256_of(path)?;
         let mut layer =
             LayerZip { path: path.clone(), zipped_bytes, unzipped_bytes: 0, entries: 0, sha256, contents: Vec::new() };
-        let mut archive = match Archive::open(path, file) {
+        let mut archive = match Archive::open(path, file, longest) {
             Ok(archive) => archive,
             Err(why) => {
                 findings.push(damaged(Subject::layer(path.display()), &why));
@@ -142,6 +147,10 @@ fn read_member(
     };
     let broken = |why: String| damaged(Subject::entry(archive.path().display(), &member.name), &why);
     let kind = if member.is_directory() {
+        // Its content is empty, and so has a length and a CRC-32, which unzip programs check.
+        if member.unread.is_none() {
+            archive.verify(member, 0).map_err(broken)?;
+        }
         Kind::Directory
     } else if member.is_link() {
         if member.bytes > MAX_LINK_BYTES {
