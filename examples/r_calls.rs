@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use layerfit::languages::r::calls::{Callers, callers};
+use layerfit::languages::r::calls::of_database;
 
 fn main() {
-    let mut packages: BTreeMap<String, Result<Callers, String>> = BTreeMap::new();
+    let mut packages = BTreeMap::new();
     for library in std::env::args().skip(1) {
         for entry in fs::read_dir(&library).expect("a library").map(|entry| entry.expect("readable").path()) {
             let name = entry.file_name().expect("a name").to_string_lossy().into_owned();
             let base = entry.join("R").join(&name);
             let read = |ending: &str| fs::read(Path::new(&format!("{}.{ending}", base.display())));
             if let (Ok(index), Ok(database)) = (read("rdx"), read("rdb")) {
-                packages.insert(name, callers(&index, &database));
+                packages.insert(name, of_database(&index, &database).map(|calls| calls.callers));
             }
         }
     }

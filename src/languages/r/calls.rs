@@ -5,23 +5,36 @@
 //! is used so too: neither is in a NAMESPACE.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::rdb;
 use super::rdx::{Index, uncompressed};
 use super::serialize::{self, Argument, Value};
+use crate::languages::{Calls, Package};
+use crate::tree::Tree;
 
 /// The stack of the thread that reads a database: expressions lie in each other as deep as R itself allows. Only what is
 /// used of it becomes memory.
 const STACK_BYTES: usize = 512 << 20;
 
-/// What calls a package that is only named in code: a variable of the package that holds the function.
-pub type Callers = BTreeMap<String, BTreeSet<String>>;
-
-/// The packages that the code of a database calls, each with the functions that do.
+/// What the code of a package in a tree calls.
 ///
 /// # Errors
 /// Says what is wrong with an index or record that R would not read either.
-pub fn callers(index: &[u8], database: &[u8]) -> Result<Callers, String> {
+pub(super) fn of_package(package: &Package, tree: &Tree) -> Result<Calls, String> {
+    let read = |ending: &str| {
+        let path = package.directory.join(format!("R/{}.{ending}", package.name));
+        let id = path.and_then(|path| tree.find(&path)).ok_or_else(|| format!("it has no R/{}.{ending}", package.name))?;
+        tree.read(id).map_err(|error| error.to_string())
+    };
+    of_database(&read("rdx")?, &read("rdb")?)
+}
+
+/// What the code of a database calls.
+///
+/// # Errors
+/// Says what is wrong with an index or record that R would not read either.
+pub fn of_database(index: &[u8], database: &[u8]) -> Result<Calls, String> {
     std::thread::scope(|scope| {
         let reading = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || read(index, database));
         let reading = reading.map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -29,7 +42,7 @@ pub fn callers(index: &[u8], database: &[u8]) -> Result<Callers, String> {
     })
 }
 
-fn read(index: &[u8], database: &[u8]) -> Result<Callers, String> {
+fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
     let compression = Index::parse(index)?.compression();
     let index = serialize::read(&uncompressed(index)?)?;
     let value = |(offset, length): (usize, usize)| -> Result<Value, String> {
@@ -39,7 +52,8 @@ fn read(index: &[u8], database: &[u8]) -> Result<Callers, String> {
     let (Some(Value::List { items, names }), references) = (index.item("variables"), index.item("references")) else {
         return Err("its index has no variables".to_owned());
     };
-    let mut reading = Reading { callers: Callers::new(), references: BTreeMap::new() };
+    let variables: BTreeSet<&str> = names.iter().flatten().map(|name| &**name).collect();
+    let mut reading = Reading { variables, ..Reading::default() };
     for (place, name) in items.iter().zip(names) {
         for place in places(place) {
             reading.read(&value(place)?, name.as_deref().unwrap_or_default());
@@ -60,7 +74,7 @@ fn read(index: &[u8], database: &[u8]) -> Result<Callers, String> {
             reading.read(&value(place)?, "");
         }
     }
-    Ok(reading.callers)
+    Ok(reading.calls())
 }
 
 /// The offsets and lengths of a variable's or an environment's records: a pair of numbers, or a list of such.
@@ -74,13 +88,29 @@ fn places(value: &Value) -> Vec<(usize, usize)> {
     }
 }
 
-struct Reading {
-    callers: Callers,
+#[derive(Default)]
+struct Reading<'a> {
+    /// The names of the package's variables.
+    variables: BTreeSet<&'a str>,
+    calls: Calls,
+    /// The generic functions: those that call `UseMethod()`.
+    generics: BTreeSet<String>,
     /// The variables that refer to each environment.
     references: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Reading {
+impl Reading<'_> {
+    fn calls(mut self) -> Calls {
+        // A generic function leads to its methods: `read_xml` to `read_xml.character`.
+        for generic in &self.generics {
+            let dotted = format!("{generic}.");
+            let methods = self.variables.range(dotted.as_str()..).take_while(|name| name.starts_with(&dotted));
+            let methods: BTreeSet<String> = methods.map(|name| (*name).to_owned()).collect();
+            self.calls.mentions.entry(generic.clone()).or_default().extend(methods);
+        }
+        self.calls
+    }
+
     /// Reads what a variable holds.
     fn read(&mut self, value: &Value, variable: &str) {
         let mut stack = vec![value];
@@ -92,12 +122,26 @@ impl Reading {
                 }
                 Value::Call(parts) => {
                     for package in called(parts) {
-                        self.callers.entry(package.to_owned()).or_default().insert(variable.to_owned());
+                        self.calls.callers.entry(package.to_owned()).or_default().insert(variable.to_owned());
                     }
                 }
+                Value::Symbol(name) => self.mention(name, variable),
+                // `do.call("f", …)`
+                Value::Strings(strings) => strings.iter().flatten().for_each(|name| self.mention(name, variable)),
                 _ => {}
             }
             stack.extend(value.children());
+        }
+    }
+
+    fn mention(&mut self, name: &Rc<str>, variable: &str) {
+        if &**name == "UseMethod" {
+            self.generics.insert(variable.to_owned());
+        } else if &**name != variable && self.variables.contains(&**name) {
+            let mentioned = self.calls.mentions.entry(variable.to_owned()).or_default();
+            if !mentioned.contains(&**name) {
+                mentioned.insert(name.to_string());
+            }
         }
     }
 }

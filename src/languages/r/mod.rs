@@ -21,7 +21,7 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, Followed, Found, Language, LanguageId, Needs, OwnCommand, Packages, ProcessSpec, Roots, Source,
+    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec, Roots, Source,
 };
 use crate::tree::{EntryId, Tree};
 
@@ -72,6 +72,14 @@ impl Language for R {
 
     fn is_source_name(&self, name: &str) -> bool {
         source::Kind::of(name, b"").is_some()
+    }
+
+    fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
+        calls::of_package(package, tree)
+    }
+
+    fn function(&self, package: &str, function: &str) -> String {
+        format!("{package}::{function}()")
     }
 
     fn load_fails(&self, package: &str) -> String {
