@@ -111,8 +111,7 @@ fn missing(packages: &Packages, package: &Package, requirement: &Requirement, tr
 
 /// The functions of a package that fail without another.
 fn some_functions_fail(language: &dyn Language, package: &str, functions: BTreeSet<String>) -> String {
-    let functions: Vec<String> =
-        functions.iter().map(|function| language.function(package, function)).collect();
+    let functions: Vec<String> = functions.iter().map(|function| language.function(package, function)).collect();
     let verb = if functions.len() == 1 { "fails" } else { "fail" };
     format!("{} {verb}", list::some(&functions, MAX_FUNCTIONS))
 }

@@ -109,7 +109,7 @@ pub trait Language: Sync {
     /// When its code cannot be read.
     fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
 
-    /// A call of a function, as people write it: `xml2::read_xml()`.
+    /// A function of a package, as people write it: `xml2::read_xml`.
     fn function(&self, package: &str, function: &str) -> String;
 
     /// The failure when a package cannot be loaded, in the language's own terms: `library(Matrix) fails`.

@@ -129,13 +129,20 @@ impl Options<'_> {
             let is_excluded = self.packages.excluded.packages.contains_key(&(package.language, name.to_owned()));
             is_excluded || self.packages.copies(package.language, name).next().is_some()
         };
-        let part = |(name, by): &(&str, Vec<&str>)| {
+        // Packages that the same functions call, and that are not kept for the same reason, are one part.
+        let mut by_callers: BTreeMap<(&[&str], bool), Vec<&str>> = BTreeMap::new();
+        for (name, by) in reached {
+            by_callers.entry((by, is_in_tree(name))).or_default().push(name);
+        }
+        let part = |((by, in_tree), names): (&(&[&str], bool), &Vec<&str>)| {
             let by: Vec<String> = by.iter().map(function).collect();
-            let place = if is_in_tree(name) { "is dropped" } else { "is not in the tree" };
-            let verb = if by.len() == 1 { "calls" } else { "call" };
-            format!("{} {verb} {name}, which {place}", list::some(&by, MAX_FUNCTIONS))
+            let calls = if by.len() == 1 { "calls" } else { "call" };
+            let are = if names.len() == 1 { "is" } else { "are" };
+            let place = if *in_tree { "dropped" } else { "not in the tree" };
+            let (by, names) = (list::some(&by, MAX_FUNCTIONS), list::with_last(names, "and"));
+            format!("{by} {calls} {names}, which {are} {place}")
         };
-        let parts: Vec<String> = reached.iter().map(part).collect();
+        let parts: Vec<String> = by_callers.iter().map(part).collect();
         let (dropped, absent): (Vec<&str>, Vec<&str>) =
             reached.iter().map(|(name, _)| *name).partition(|name| is_in_tree(name));
         let mut help = Vec::new();

@@ -41,7 +41,15 @@ impl<'a> Analysis<'a> {
         findings.extend(found);
         progress.done();
         let context = FindingContext { architecture: settings.architecture, bundled: settings.bundle_from.is_some() };
-        Self { resolution, bundled: Vec::new(), handlers: None, calls: CodeCalls::default(), context, rules: OnceLock::new(), findings }
+        Self {
+            resolution,
+            bundled: Vec::new(),
+            handlers: None,
+            calls: CodeCalls::default(),
+            context,
+            rules: OnceLock::new(),
+            findings,
+        }
     }
 
     /// The tree.

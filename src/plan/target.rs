@@ -46,7 +46,8 @@ pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
         return find_package(analysis, package);
     }
     if let Some(of) = text.strip_prefix(SUGGESTED) {
-        let (package, function) = of.split_once("::").map_or((of, None), |(package, function)| (package, Some(function)));
+        let (package, function) =
+            of.split_once("::").map_or((of, None), |(package, function)| (package, Some(function)));
         let named = find_package(analysis, package).into_iter().filter_map(|target| match target {
             Target::Package(position) => Some(resolution.packages.get(position)),
             _ => None,

@@ -47,7 +47,8 @@ pub(super) fn unused(
     let passes = |node: &Node| !matches!(node, Node::Package(position) if is_dropped(*position));
     let mut calls = CodeCalls::default();
     let reached = loop {
-        let reached = analysis.resolution.graph.reach_through(roots.iter().filter(|node| passes(node)).cloned(), passes);
+        let reached =
+            analysis.resolution.graph.reach_through(roots.iter().filter(|node| passes(node)).cloned(), passes);
         let of_handlers = reached.keys().filter_map(|node| match node {
             Node::Package(position) => Some(packages.get(*position)),
             _ => None,

@@ -45,5 +45,6 @@ mod schemas;
 mod signals;
 mod template;
 mod versions_and_symbols;
+mod what_r_loads;
 mod why;
 mod zips;

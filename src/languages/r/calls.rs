@@ -24,7 +24,8 @@ const STACK_BYTES: usize = 512 << 20;
 pub(super) fn of_package(package: &Package, tree: &Tree) -> Result<Calls, String> {
     let read = |ending: &str| {
         let path = package.directory.join(format!("R/{}.{ending}", package.name));
-        let id = path.and_then(|path| tree.find(&path)).ok_or_else(|| format!("it has no R/{}.{ending}", package.name))?;
+        let id =
+            path.and_then(|path| tree.find(&path)).ok_or_else(|| format!("it has no R/{}.{ending}", package.name))?;
         tree.read(id).map_err(|error| error.to_string())
     };
     of_database(&read("rdx")?, &read("rdb")?)
@@ -56,7 +57,7 @@ fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
     let mut reading = Reading { variables, ..Reading::default() };
     for (place, name) in items.iter().zip(names) {
         for place in places(place) {
-            reading.read(&value(place)?, name.as_deref().unwrap_or_default());
+            reading.read(&value(place)?, function_of(name.as_deref().unwrap_or_default()));
         }
     }
     // An environment has a record of its own, and can refer to others: it belongs to the variables that refer to it.
@@ -75,6 +76,12 @@ fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
         }
     }
     Ok(reading.calls())
+}
+
+/// The function that a variable is a part of: the methods of the S4 generic `image` are in `.__T__image:graphics`.
+fn function_of(variable: &str) -> &str {
+    let table = variable.strip_prefix(".__T__").and_then(|table| table.rsplit_once(':'));
+    table.map_or(variable, |(generic, _)| generic)
 }
 
 /// The offsets and lengths of a variable's or an environment's records: a pair of numbers, or a list of such.
@@ -126,8 +133,6 @@ impl Reading<'_> {
                     }
                 }
                 Value::Symbol(name) => self.mention(name, variable),
-                // `do.call("f", …)`
-                Value::Strings(strings) => strings.iter().flatten().for_each(|name| self.mention(name, variable)),
                 _ => {}
             }
             stack.extend(value.children());

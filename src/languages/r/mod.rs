@@ -21,7 +21,8 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec, Roots, Source,
+    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
+    Roots, Source,
 };
 use crate::tree::{EntryId, Tree};
 
@@ -79,7 +80,7 @@ impl Language for R {
     }
 
     fn function(&self, package: &str, function: &str) -> String {
-        format!("{package}::{function}()")
+        format!("{package}::{function}")
     }
 
     fn load_fails(&self, package: &str) -> String {

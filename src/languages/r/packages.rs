@@ -78,13 +78,7 @@ pub(super) fn example_roots() -> Roots {
     roots
 }
 
-fn package(
-    tree: &Tree,
-    description: &Description,
-    entry: EntryId,
-    directory: TreePath,
-    library: TreePath,
-) -> Package {
+fn package(tree: &Tree, description: &Description, entry: EntryId, directory: TreePath, library: TreePath) -> Package {
     Package {
         language: ID,
         name: description.package.clone(),
