@@ -132,8 +132,10 @@ codes! {
     HandlerPackageMissing = "R108",
     /// A handler whose packages cannot all be determined.
     HandlerNotFollowed = "R109",
-    /// Dropped packages that kept ones suggest.
+    /// Packages that kept ones call or suggest, and that are not kept.
     SuggestedAndDropped = "R110",
+    /// A package that the handler's calls of another lead to, and that is not kept.
+    OptionNotKept = "R111",
     /// A rule would have dropped something that is needed.
     RuleHeldBack = "P101",
     /// A rule matched nothing.

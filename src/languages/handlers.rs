@@ -74,6 +74,8 @@ pub struct Handlers {
     pub packages: BTreeMap<(LanguageId, String), Used>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<DynamicUse>,
+    /// The names in their code, by language: those of the functions that they call are among them.
+    pub names: BTreeSet<(LanguageId, String)>,
 }
 
 impl Handlers {
@@ -102,12 +104,11 @@ impl Handlers {
 }
 
 impl Handlers {
-    /// Findings about the handlers in a tree with these packages: used packages that are not installed, uses that cannot be
-    /// determined, and excluded packages that kept ones suggest.
+    /// Findings about the handlers in a tree with these packages: used packages that are not installed, and uses that cannot
+    /// be determined.
     pub(crate) fn findings(&self, packages: &Packages) -> Vec<Finding> {
         let mut findings = self.not_installed(packages);
         findings.extend(self.not_followed());
-        findings.extend(suggested_and_excluded(packages));
         findings
     }
 
@@ -154,27 +155,6 @@ impl Handlers {
         };
         by_file.into_iter().map(finding).collect()
     }
-}
-
-/// One finding about the excluded packages that kept ones suggest.
-fn suggested_and_excluded(packages: &Packages) -> Option<Finding> {
-    let mut suggested: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for package in &packages.all {
-        let is_excluded =
-            |name: &&String| packages.excluded.packages.contains_key(&(package.language, (*name).clone()));
-        for name in package.suggests.iter().filter(is_excluded) {
-            suggested.entry(name).or_default().push(&package.name);
-        }
-    }
-    let parts: Vec<String> = suggested.iter().map(|(name, by)| format!("{name} (by {})", by.join(", "))).collect();
-    (!parts.is_empty()).then(|| {
-        Finding::info(
-            Code::SuggestedAndDropped,
-            Subject::whole("packages"),
-            format!("no handler uses these packages, but kept packages suggest them: {}", parts.join("; ")),
-            "use --keep pkg:NAME for those that the function needs",
-        )
-    })
 }
 
 /// A file to be read, and the function's working directory.
@@ -267,6 +247,7 @@ impl Reading {
             known.places.push(place(used.line));
             known.optional &= used.optional;
         }
+        self.handlers.names.extend(source.names.into_iter().map(|name| (id, name)));
         for dynamic in source.dynamic {
             let (place, why) = (place(dynamic.line), dynamic.why.to_owned());
             self.handlers.dynamic.push(DynamicUse { place, what: dynamic.what, why });

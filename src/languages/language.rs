@@ -1,6 +1,7 @@
 //! The interface of a language: where its packages are, which processes it starts, what its sources use, and what must not
 //! be dropped. Each language is a folder with the same parts: `packages.rs`, `process.rs`, `checks.rs`, `source/`.
 
+use super::calls::Calls;
 use super::id::LanguageId;
 use super::needs::Needs;
 use super::packages::{Installation, Package, Packages, Roots};
@@ -101,6 +102,15 @@ pub trait Language: Sync {
 
     /// Whether a file may be a source of this language, by its name.
     fn is_source_name(&self, name: &str) -> bool;
+
+    /// What the code of an installed package calls.
+    ///
+    /// # Errors
+    /// When its code cannot be read.
+    fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
+
+    /// A function of a package, as people write it: `xml2::read_xml`.
+    fn function(&self, package: &str, function: &str) -> String;
 
     /// The failure when a package cannot be loaded, in the language's own terms: `library(Matrix) fails`.
     fn load_fails(&self, package: &str) -> String;

@@ -9,6 +9,7 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::handlers::Handlers;
+use crate::languages::{CodeCalls, options};
 use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
 use crate::tree::{Objects, Tree};
@@ -21,6 +22,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) bundled: Vec<Bundled>,
     /// What the function's sources use, when there are any.
     pub(crate) handlers: Option<Arc<Handlers>>,
+    /// What the code of the packages that handlers use calls.
+    pub(crate) calls: CodeCalls,
     context: FindingContext,
     rules: OnceLock<CompiledRules>,
     /// Findings that do not depend on what is kept.
@@ -38,7 +41,15 @@ impl<'a> Analysis<'a> {
         findings.extend(found);
         progress.done();
         let context = FindingContext { architecture: settings.architecture, bundled: settings.bundle_from.is_some() };
-        Self { resolution, bundled: Vec::new(), handlers: None, context, rules: OnceLock::new(), findings }
+        Self {
+            resolution,
+            bundled: Vec::new(),
+            handlers: None,
+            calls: CodeCalls::default(),
+            context,
+            rules: OnceLock::new(),
+            findings,
+        }
     }
 
     /// The tree.
@@ -67,7 +78,9 @@ impl<'a> Analysis<'a> {
     pub(crate) fn resolution_findings(&self, pruning: &Pruning) -> Vec<Finding> {
         let mut findings = self.resolution.findings(self.context, |id| pruning.keeps(id));
         if let Some(handlers) = &self.handlers {
-            findings.extend(handlers.findings(&self.resolution.packages));
+            let packages = &self.resolution.packages;
+            findings.extend(handlers.findings(packages));
+            findings.extend(options::findings(handlers, packages, &self.calls, &|id| pruning.keeps(id)));
         }
         findings
     }

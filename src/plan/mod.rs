@@ -11,6 +11,7 @@ mod settings;
 mod stages;
 pub mod suggest;
 pub(crate) mod target;
+mod used;
 
 use std::path::Path;
 

@@ -46,7 +46,7 @@ fn what_no_source_uses_goes_with_its_libraries_and_what_is_used_keeps_what_it_ne
         |code: &str| report["pruned"].as_array().expect("rules").iter().find(|rule| rule["rule"] == code).cloned();
     assert_eq!(rule("D003").expect("shown")["name"], "unused-by-handlers");
     assert_eq!(rule("D002").expect("shown")["files"], 1, "libonly goes with cc");
-    assert_finding(&report, "R110", "packages", "cc (by aa)");
+    assert_finding(&report, "R110", "packages", "cc (suggested by aa)");
     // What is asked for stays, with what it needs.
     let (_, report) = plan(&world, &["--handler", "code", "--keep", "pkg:cc"]);
     assert!(kept_packages(&report).contains(&"cc".to_owned()));

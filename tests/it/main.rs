@@ -47,6 +47,7 @@ mod schemas;
 mod signals;
 mod template;
 mod versions_and_symbols;
+mod what_r_loads;
 mod why;
 mod zips;
 mod zips_of_no_layer;

@@ -111,13 +111,14 @@ pub(crate) struct Targets {
     /// Drop packages, libraries, paths or units (repeatable)
     ///
     /// A target is pkg:NAME, the name of a library, a path in the tree, or a unit such as dir:bin (`layerfit plan -v` lists
-    /// them). It is dropped even if
-    /// something needs it, together with everything that only it needs. Repeat the option, or separate targets with commas.
+    /// them). It is dropped even if something needs it, together with the libraries that only it needs, and with --handler
+    /// also with the packages. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub drop: Vec<String>,
     /// Never drop these packages, libraries, paths or units (repeatable)
     ///
-    /// Overrides rules, --drop and --handler. Repeat the option, or separate targets with commas.
+    /// Overrides rules, --drop and --handler. suggested:caret::train is every package that this function of a package calls,
+    /// suggested:caret everything that the package calls or suggests. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub keep: Vec<String>,
     /// Keep only packages that these R sources use (repeatable)

@@ -1,9 +1,11 @@
 //! R: its homes and packages, the processes that load their libraries, the sources of handlers, and R's databases.
 
+pub mod calls;
 mod checks;
 mod commands;
 pub mod description;
 pub mod ldpaths;
+pub mod namespace;
 mod needs;
 mod packages;
 mod process;
@@ -11,6 +13,7 @@ pub mod rdb;
 pub mod rdx;
 mod relocate;
 pub mod repack;
+pub mod serialize;
 pub mod source;
 pub mod version;
 
@@ -18,7 +21,8 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, Followed, Found, Language, LanguageId, Needs, OwnCommand, Packages, ProcessSpec, Roots, Source,
+    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
+    Roots, Source,
 };
 use crate::tree::{EntryId, Tree};
 
@@ -69,6 +73,14 @@ impl Language for R {
 
     fn is_source_name(&self, name: &str) -> bool {
         source::Kind::of(name, b"").is_some()
+    }
+
+    fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
+        calls::of_package(package, tree)
+    }
+
+    fn function(&self, package: &str, function: &str) -> String {
+        format!("{package}::{function}")
     }
 
     fn load_fails(&self, package: &str) -> String {

@@ -83,7 +83,11 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     blocks.extend(needed_by(&about.needed_by, detail));
     if !about.imported_by.is_empty() {
         let (verb, packages) = (if about.imported_by.len() == 1 { "needs" } else { "need" }, &about.imported_by);
-        blocks.push(Block::Text(format!("{} {verb} it to load.", some(packages))));
+        blocks.push(Block::Text(format!("{} {verb} it.", some(packages))));
+    }
+    if !about.called_by.is_empty() {
+        let verb = if about.called_by.len() == 1 { "calls" } else { "call" };
+        blocks.push(Block::Text(format!("{} {verb} it.", some(&about.called_by))));
     }
     if about.own.files > 0 {
         blocks.push(Block::Text(cost(about)));

@@ -4,6 +4,7 @@
 pub(crate) mod elf;
 pub(crate) mod function;
 pub(crate) mod oracle;
+pub(crate) mod r_code;
 pub(crate) mod raw_zip;
 
 use std::cell::RefCell;
@@ -83,15 +84,19 @@ impl World {
         self
     }
 
-    /// An installed R package that library() would take, with these further lines in its DESCRIPTION.
+    /// An installed R package that library() would take, with these further lines in its DESCRIPTION. Its NAMESPACE imports
+    /// what they name in Imports.
     pub(crate) fn package(&self, library: &str, name: &str, version: &str, lines: &str) -> &Self {
+        let imports = lines.lines().filter_map(|line| line.strip_prefix("Imports:")).flat_map(|names| names.split(','));
+        let imports = imports.map(|one| one.split('(').next().unwrap_or_default().trim());
+        let namespace: String = imports.map(|package| format!("import({package})\n")).collect();
         let description = format!(
             "Package: {name}\nVersion: {version}\n{lines}{}Built: R 4.2.2; ; 2022-11-24 00:43:29 UTC; unix\n",
             if lines.is_empty() || lines.ends_with('\n') { "" } else { "\n" }
         );
         let at = format!("{library}/{name}");
         self.file(format!("{at}/DESCRIPTION"), description)
-            .file(format!("{at}/NAMESPACE"), "")
+            .file(format!("{at}/NAMESPACE"), namespace)
             .file(format!("{at}/Meta/package.rds"), "rds")
             .file(format!("{at}/Meta/features.rds"), "rds")
             .file(format!("{at}/R/{name}"), "loader")
