@@ -1,9 +1,11 @@
 //! R: its homes and packages, the processes that load their libraries, the sources of handlers, and R's databases.
 
+pub mod calls;
 mod checks;
 mod commands;
 pub mod description;
 pub mod ldpaths;
+pub mod namespace;
 mod needs;
 mod packages;
 mod process;
@@ -11,6 +13,7 @@ pub mod rdb;
 pub mod rdx;
 mod relocate;
 pub mod repack;
+pub mod serialize;
 pub mod source;
 pub mod version;
 

@@ -69,6 +69,8 @@ mod reader;
 mod text;
 mod tree;
 
+pub(super) use tree::Grammar;
+
 use crate::formats::shebang;
 use crate::formats::shebang::Interpreter;
 use crate::languages::{Dynamic, Followed};

@@ -1,0 +1,154 @@
+//! Which packages a package's own code calls: `pkg::name`, `pkg:::name`, `requireNamespace()`, `loadNamespace()`, `library()`
+//! and `require()` with a literal name, in every function of its `R/PKG.rdb`.
+//!
+//! Packages may use R's base packages so without declaring them ("Writing R Extensions", 1.1.3), and what is only suggested
+//! is used so too: neither is in a NAMESPACE.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rdb;
+use super::rdx::{Index, uncompressed};
+use super::serialize::{self, Argument, Value};
+
+/// The stack of the thread that reads a database: expressions lie in each other as deep as R itself allows. Only what is
+/// used of it becomes memory.
+const STACK_BYTES: usize = 512 << 20;
+
+/// What calls a package that is only named in code: a variable of the package that holds the function.
+pub type Callers = BTreeMap<String, BTreeSet<String>>;
+
+/// The packages that the code of a database calls, each with the functions that do.
+///
+/// # Errors
+/// Says what is wrong with an index or record that R would not read either.
+pub fn callers(index: &[u8], database: &[u8]) -> Result<Callers, String> {
+    std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || read(index, database));
+        let reading = reading.map_err(|error| format!("cannot start a thread: {error}"))?;
+        reading.join().map_err(|_| "its code cannot be read".to_owned())?
+    })
+}
+
+fn read(index: &[u8], database: &[u8]) -> Result<Callers, String> {
+    let compression = Index::parse(index)?.compression();
+    let index = serialize::read(&uncompressed(index)?)?;
+    let value = |(offset, length): (usize, usize)| -> Result<Value, String> {
+        let record = offset.checked_add(length).and_then(|end| database.get(offset..end));
+        serialize::read(&rdb::content(record.ok_or("a record lies outside of the database")?, compression)?)
+    };
+    let (Some(Value::List { items, names }), references) = (index.item("variables"), index.item("references")) else {
+        return Err("its index has no variables".to_owned());
+    };
+    let mut reading = Reading { callers: Callers::new(), references: BTreeMap::new() };
+    for (place, name) in items.iter().zip(names) {
+        for place in places(place) {
+            reading.read(&value(place)?, name.as_deref().unwrap_or_default());
+        }
+    }
+    // An environment has a record of its own, and can refer to others: it belongs to the variables that refer to it.
+    if let Some(Value::List { items, names }) = references {
+        let mut left: BTreeMap<&str, &Value> =
+            names.iter().zip(items).filter_map(|(name, place)| Some((name.as_deref()?, place))).collect();
+        while let Some(next) = left.keys().find(|name| reading.references.contains_key(**name)).copied() {
+            let owners = reading.references[next].clone();
+            for place in left.remove(next).into_iter().flat_map(places) {
+                let value = value(place)?;
+                owners.iter().for_each(|owner| reading.read(&value, owner));
+            }
+        }
+        for place in left.into_values().flat_map(places) {
+            reading.read(&value(place)?, "");
+        }
+    }
+    Ok(reading.callers)
+}
+
+/// The offsets and lengths of a variable's or an environment's records: a pair of numbers, or a list of such.
+fn places(value: &Value) -> Vec<(usize, usize)> {
+    match value {
+        Value::Integers(numbers) => {
+            let numbers: Vec<usize> = numbers.iter().filter_map(|number| usize::try_from(*number).ok()).collect();
+            if let [offset, length] = numbers[..] { vec![(offset, length)] } else { Vec::new() }
+        }
+        value => value.children().into_iter().flat_map(places).collect(),
+    }
+}
+
+struct Reading {
+    callers: Callers,
+    /// The variables that refer to each environment.
+    references: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Reading {
+    /// Reads what a variable holds.
+    fn read(&mut self, value: &Value, variable: &str) {
+        let mut stack = vec![value];
+        while let Some(value) = stack.pop() {
+            match value {
+                Value::Reference(environment) => {
+                    let owners = self.references.entry(environment.to_string()).or_default();
+                    owners.insert(variable.to_owned());
+                }
+                Value::Call(parts) => {
+                    for package in called(parts) {
+                        self.callers.entry(package.to_owned()).or_default().insert(variable.to_owned());
+                    }
+                }
+                _ => {}
+            }
+            stack.extend(value.children());
+        }
+    }
+}
+
+/// The packages that a call names, if it is one that names any.
+fn called(parts: &[Argument]) -> Vec<&str> {
+    let Some((function, arguments)) = parts.split_first() else { return Vec::new() };
+    let name = match &function.value {
+        Value::Symbol(name) => name,
+        // `base::library(x)`
+        Value::Call(inner) => match inner.as_slice() {
+            [Argument { value: Value::Symbol(colons), .. }, _, Argument { value: Value::Symbol(name), .. }]
+                if matches!(&**colons, "::" | ":::") =>
+            {
+                name
+            }
+            _ => return Vec::new(),
+        },
+        _ => return Vec::new(),
+    };
+    let first = |tag: &str| {
+        let tagged = arguments.iter().find(|argument| argument.tag.as_deref() == Some(tag));
+        tagged.or_else(|| arguments.iter().find(|argument| argument.tag.is_none()))
+    };
+    match &**name {
+        "::" | ":::" => {
+            arguments.first().and_then(literal).or_else(|| symbol(arguments.first()?)).into_iter().collect()
+        }
+        "requireNamespace" | "loadNamespace" => first("package").and_then(literal).into_iter().collect(),
+        "library" | "require" => {
+            let by_value = arguments.iter().any(|argument| argument.tag.as_deref() == Some("character.only"));
+            let Some(package) = first("package") else { return Vec::new() };
+            literal(package).or_else(|| symbol(package).filter(|_| !by_value)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn literal(argument: &Argument) -> Option<&str> {
+    match &argument.value {
+        Value::Strings(strings) => match strings.as_slice() {
+            [Some(one)] => Some(one),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn symbol(argument: &Argument) -> Option<&str> {
+    match &argument.value {
+        Value::Symbol(name) => Some(name),
+        _ => None,
+    }
+}
