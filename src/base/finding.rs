@@ -106,8 +106,8 @@ codes! {
     DoesNotStart = "C105",
     /// R without a bootstrap to start it.
     NoBootstrap = "C106",
-    /// A DESCRIPTION that does not describe an installed package.
-    DamagedDescription = "R101",
+    /// An installed package that R could not load: files that it reads are missing or damaged.
+    DamagedPackage = "R101",
     /// A package that an installed one needs is missing.
     MissingPackage = "R102",
     /// A package is older than required.

@@ -11,7 +11,7 @@ use crate::tree::{EntryId, Tree};
 
 /// Findings about R and its packages that satisfy `kept`.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = super::damaged::check(packages, tree, kept);
     if let Some(home) = packages.installations_of(ID).next() {
         for package in packages.of_language(ID).filter(|package| kept(package.entry)) {
             findings.extend(built_for_another_r(package, home));

@@ -3,6 +3,7 @@
 pub mod calls;
 mod checks;
 mod commands;
+mod damaged;
 pub mod description;
 pub mod ldpaths;
 pub mod namespace;

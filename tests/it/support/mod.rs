@@ -19,6 +19,9 @@ use layerfit::base::finding::Code;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// What `saveRDS(NULL, compress = FALSE)` writes.
+pub(crate) const RDS: &[u8] = b"X\n\0\0\0\x02\0\x04\x02\x02\0\x02\x03\0\0\0\0\xfe";
+
 /// A tree that will be /opt, and room beside it.
 pub(crate) struct World {
     home: TempDir,
@@ -92,8 +95,8 @@ impl World {
         let at = format!("{library}/{name}");
         self.file(format!("{at}/DESCRIPTION"), description)
             .file(format!("{at}/NAMESPACE"), "")
-            .file(format!("{at}/Meta/package.rds"), "rds")
-            .file(format!("{at}/Meta/features.rds"), "rds")
+            .file(format!("{at}/Meta/package.rds"), RDS)
+            .file(format!("{at}/Meta/features.rds"), RDS)
             .file(format!("{at}/R/{name}"), "loader")
             .file(format!("{at}/R/{name}.rdb"), name.repeat(50))
             .file(format!("{at}/help/{name}.rdb"), "help")
