@@ -60,6 +60,9 @@ pub struct OwnCommand {
     pub consequence: &'static str,
     /// The remedy.
     pub help: &'static str,
+    /// If the command is in a directory that an environment variable can replace: its name, and the command's path below
+    /// the directory. It is then only missed for certain if an invocation runs `by`.
+    pub replaced_by: Option<(&'static str, &'static str)>,
 }
 
 /// One language.
@@ -87,6 +90,10 @@ pub trait Language: Sync {
 
     /// The commands that it executes itself.
     fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand>;
+
+    /// The source that a command line runs, if the command starts this language: the values of its arguments, empty where
+    /// they are not known.
+    fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String];
 
     /// What a source of a function uses; `None` when the file is not a source of this language. If a source of this
     /// language refers to the file, `followed` is how.

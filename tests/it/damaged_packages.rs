@@ -153,6 +153,7 @@ fn a_package_that_is_a_link_out_of_the_tree_is_not_in_a_layer() {
     assert_eq!(code, 1);
     assert_finding(&report, "R101", &format!("{SITE}/q"), "a link to /usr/lib/R/site-library/q, outside of /opt");
     fs::remove_file(world.root().join(SITE).join("q")).expect("removed");
+    fs::remove_file(world.root().join(SITE).join("lock")).expect("removed");
     // A library that is a link: inside the tree it is loaded, out of it it is missing.
     let library = format!("{at}/libs/p.so");
     fs::rename(world.root().join(&library), world.root().join("lib.so")).expect("moved");

@@ -62,6 +62,10 @@ impl Language for R {
         commands::commands(packages, tree)
     }
 
+    fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String] {
+        commands::source_argument(command, arguments)
+    }
+
     fn source(
         &self,
         name: &str,

@@ -113,6 +113,7 @@ impl World {
                 "if test -n \"/opt/lib\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:/opt/lib}\nelse\n\
                  : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n",
             );
+        self.file(format!("{home}/library/base/R/base.rdx"), RDS);
         for name in ["base", "compiler", "methods", "utils", "stats", "graphics", "grDevices"] {
             self.package(&format!("{home}/library"), name, "4.2.2", "Priority: base\n");
         }
