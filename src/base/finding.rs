@@ -114,8 +114,8 @@ codes! {
     NoBootstrap = "C106",
     /// A program in `bin` that is not executable.
     NotExecutable = "C107",
-    /// A DESCRIPTION that does not describe an installed package.
-    DamagedDescription = "R101",
+    /// An installed package that R could not load: files that it reads are missing or damaged.
+    DamagedPackage = "R101",
     /// A package that an installed one needs is missing.
     MissingPackage = "R102",
     /// A package is older than required.

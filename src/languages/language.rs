@@ -32,7 +32,8 @@ pub struct ProcessSpec {
     pub program: Option<EntryId>,
     /// The directories prepended to the image's LD_LIBRARY_PATH.
     pub library_path: Vec<String>,
-    /// What it may load, each in a separate session, as the order is not known. Files that are not ELF are ignored.
+    /// What it may load, each in a separate session, as the order is not known, with all symbols bound at once (`RTLD_NOW`).
+    /// Other files than libraries are ignored.
     pub loads: Vec<Dlopen>,
 }
 
@@ -60,6 +61,9 @@ pub struct OwnCommand {
     pub consequence: &'static str,
     /// The remedy.
     pub help: &'static str,
+    /// If the command is in a directory that an environment variable can replace: its name, and the command's path below
+    /// the directory. It is then only missed for certain if an invocation runs `by`.
+    pub replaced_by: Option<(&'static str, &'static str)>,
 }
 
 /// One language.
@@ -87,6 +91,10 @@ pub trait Language: Sync {
 
     /// The commands that it executes itself.
     fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand>;
+
+    /// The source that a command line runs, if the command starts this language: the values of its arguments, empty where
+    /// they are not known.
+    fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String];
 
     /// What a source of a function uses; `None` when the file is not a source of this language. If a source of this
     /// language refers to the file, `followed` is how.

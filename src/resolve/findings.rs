@@ -14,6 +14,8 @@ use super::unloaded::{Unloaded, WhyUnloaded};
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
+use crate::base::path::TreePath;
+use crate::formats::foreign;
 use crate::formats::elf::{Elf, NeededVersion, Type};
 use crate::languages::{self, language};
 use crate::runtime::{GlibcNames, LibrarySource, RuntimeProfile};
@@ -83,6 +85,7 @@ impl Resolution<'_> {
         findings.extend(self.uncertain_libraries(&kept));
         findings.extend(self.version_findings(&kept));
         findings.extend(self.undefined_symbols(&kept));
+        findings.extend(self.not_elf(&kept));
         findings.extend(self.command_findings(&kept));
         findings.extend(self.unloaded_finding(&kept));
         findings.extend(self.machines(context.architecture, &kept));
@@ -156,7 +159,7 @@ impl Resolution<'_> {
                 };
                 let others: Vec<EntryId> = needers[1..].iter().map(|(id, ..)| *id).collect();
                 let who = and_others(tree, first, &others);
-                let (name, sure) = (&image.profile().name, how_sure(certainty));
+                let (name, sure) = (&image.profile().name, self.how_sure(certainty, first));
                 let message = format!("needs {soname}{who}, which neither the tree nor {name} has ({looked}){sure}");
                 Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help)
                     .caused_by(soname)
@@ -210,20 +213,54 @@ impl Resolution<'_> {
     }
 
     fn undefined_symbols(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let undefined = self.loads.symbol_errors.keys().filter_map(|error| match error {
-            SymbolError::Undefined { file, symbols } if kept(*file) => Some((file, symbols)),
+        let undefined = self.loads.symbol_errors.iter().filter_map(|error| match error {
+            (SymbolError::Undefined { file, symbols, at_load }, certainty) if kept(*file) => {
+                Some(((file, symbols), *at_load && *certainty == Certainty::Required))
+            }
             _ => None,
         });
-        undefined
-            .map(|(file, symbols)| {
-                Finding::warning(
-                    Code::UndefinedSymbol,
-                    self.tree.path(*file),
-                    format!("uses {}, which no library loaded with it defines", some(symbols)),
-                    "link it with the library that defines them (-l), so that DT_NEEDED lists it; without it, the first call fails",
-                )
-            })
-            .collect()
+        // A file can be loaded by several processes: that one of them fails at once is what matters.
+        let mut by_file: BTreeMap<_, bool> = BTreeMap::new();
+        for (key, fails) in undefined {
+            *by_file.entry(key).or_default() |= fails;
+        }
+        let finding = |((file, symbols), fails): ((&EntryId, &Vec<String>), bool)| {
+            let path = self.tree.path(*file);
+            let fails_how = if fails { self.load_fails(*file) } else { "the first call fails".to_owned() };
+            Finding::new(
+                if fails { Severity::Error } else { Severity::Warning },
+                Code::UndefinedSymbol,
+                path,
+                format!("uses {}, which no library loaded with it defines: {fails_how}", some(symbols)),
+                "link it with the library that defines them (-l), so that DT_NEEDED lists it",
+            )
+        };
+        by_file.into_iter().map(finding).collect()
+    }
+
+    /// What happens when a file cannot be loaded, in the terms of the package that contains it.
+    fn load_fails(&self, file: EntryId) -> String {
+        match self.packages.of_path(self.tree.path(file)).map(|position| self.packages.get(position)) {
+            Some(package) => language(package.language).load_fails(&package.name),
+            None => "loading it fails".to_owned(),
+        }
+    }
+
+    /// Files that something loads as a library and that are not ELF files.
+    fn not_elf(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+        let finding = |id: &EntryId| {
+            let path = self.tree.path(*id);
+            let found = foreign::describe(&self.tree.read(*id).unwrap_or_default());
+            let package = self.packages.of_path(path);
+            // Packages for several systems have the modules of all of them, each loaded on its own system.
+            if found.other_system && package.is_none() && is_for_another_system(path) {
+                return None;
+            }
+            let message = format!("{}: the loader rejects it, and {}", found.what, self.load_fails(*id));
+            let severity = if found.other_system && package.is_none() { Severity::Warning } else { Severity::Error };
+            Some(Finding::new(severity, Code::DamagedElf, path, message, found.help))
+        };
+        self.loads.not_elf.iter().filter(|id| kept(**id)).filter_map(finding).collect()
     }
 
     fn unloaded_finding(&self, kept: &impl Fn(EntryId) -> bool) -> Option<Finding> {
@@ -323,7 +360,7 @@ impl Resolution<'_> {
                 (
                     severity(*certainty),
                     Code::VersionTooNew,
-                    format!("{needs}; {provider} {provides}{}", how_sure(*certainty)),
+                    format!("{needs}; {provider} {provides}{}", self.how_sure(*certainty, *file)),
                     help,
                 )
             }
@@ -367,6 +404,23 @@ impl Resolution<'_> {
         })
     }
 
+    /// Who loads a file, unless that is certain.
+    fn how_sure(&self, certainty: Certainty, file: EntryId) -> String {
+        let path = self.tree.path(file);
+        let package = self.packages.of_path(path).map(|position| self.packages.get(position));
+        // A library that a package loads by itself, beside those that are loaded with it.
+        let extra = package.filter(|package| {
+            let below = path.below(&package.directory).unwrap_or_default();
+            !language(package.language).needs().package_needs(below)
+        });
+        match (certainty, extra) {
+            (Certainty::Required, _) => String::new(),
+            (Certainty::Optional, Some(package)) => format!("; the package {} loads it by itself", package.name),
+            (Certainty::Optional, None) => "; few functions load it".to_owned(),
+            (Certainty::Unknown, _) => "; nothing in the tree loads it".to_owned(),
+        }
+    }
+
     /// Where a needed library was found.
     pub fn found(&self, outcome: &LibraryLookup) -> FoundIn {
         match outcome {
@@ -393,12 +447,10 @@ fn severity(certainty: Certainty) -> Severity {
     }
 }
 
-fn how_sure(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Required => "",
-        Certainty::Optional => "; few functions load it",
-        Certainty::Unknown => "; nothing in the tree loads it",
-    }
+/// Whether a directory on the way to a file names another operating system: `prebuilds/darwin-arm64`, `win32`.
+fn is_for_another_system(path: &TreePath) -> bool {
+    let text = path.to_string().to_ascii_lowercase();
+    ["darwin", "macos", "osx", "win32", "win64", "windows", "android", "freebsd"].iter().any(|name| text.contains(name))
 }
 
 /// The other needers in parentheses; empty when there is none.

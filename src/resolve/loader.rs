@@ -190,12 +190,13 @@ impl<'a> Process<'a> {
     ///
     /// Returns every needed library of every object that was not loaded before, in load order.
     pub fn dlopen(&mut self, library: EntryId) -> Vec<NeededLibrary> {
-        if self.loaded.iter().any(|l| l.object == Object::Tree(library)) {
+        let Place::Inside(file) = self.view.tree.follow(library) else { return Vec::new() };
+        if self.loaded.iter().any(|l| l.object == Object::Tree(file)) {
             return Vec::new();
         }
-        let Some(elf) = self.view.objects.get(&library) else { return Vec::new() };
+        let Some(elf) = self.view.objects.get(&file) else { return Vec::new() };
         let opened = self.view.tree.path(library).mounted();
-        let new = self.loaded(Object::Tree(library), &opened, Some(Arc::clone(elf)));
+        let new = self.loaded(Object::Tree(file), &opened, Some(Arc::clone(elf)));
         self.loaded.push(new);
         self.load_needed(self.loaded.len() - 1)
     }

@@ -12,12 +12,14 @@ use crate::base::toml::{built_in, built_in_globs};
 #[derive(Debug)]
 pub struct Plugins {
     globs: GlobSet,
+    modules: GlobSet,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PluginFile {
     plugin: Vec<Plugin>,
+    module: Vec<Plugin>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,7 +37,10 @@ impl Plugins {
     pub fn built_in() -> &'static Self {
         static PLUGINS: LazyLock<Plugins> = LazyLock::new(|| {
             let file: PluginFile = built_in("rules/plugins.toml", include_str!("../../rules/plugins.toml"));
-            Plugins { globs: built_in_globs(file.plugin.iter().flat_map(|plugin| &plugin.globs)) }
+            Plugins {
+                globs: built_in_globs(file.plugin.iter().flat_map(|plugin| &plugin.globs)),
+                modules: built_in_globs(file.module.iter().flat_map(|module| &module.globs)),
+            }
         });
         &PLUGINS
     }
@@ -43,6 +48,11 @@ impl Plugins {
     /// Whether the file at this path is a plugin.
     pub fn contains(&self, path: &TreePath) -> bool {
         self.globs.is_match(path.as_path())
+    }
+
+    /// Whether the file at this path is a module by its name, which is loaded on Linux and must be an ELF file.
+    pub fn is_module(&self, path: &TreePath) -> bool {
+        self.modules.is_match(path.as_path())
     }
 }
 

@@ -333,7 +333,7 @@ fn trees() -> Vec<Pair> {
             },
         ),
         Pair(
-            DamagedDescription,
+            DamagedPackage,
             |w| {
                 w.r().file(format!("{LIBRARY}/a/DESCRIPTION"), "Package: a\nBuilt: R 4.2.2; ; ; unix\n");
                 ANALYZE.into()

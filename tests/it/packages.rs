@@ -85,6 +85,25 @@ fn a_package_built_for_another_r_is_said_as_loudly_as_r_says_it() {
 }
 
 #[test]
+fn packages_with_the_same_difference_are_one_finding_with_their_number() {
+    let world = World::new();
+    world.r();
+    for (name, built) in [("a", "4.1.2"), ("b", "4.1.0"), ("c", "4.1.2"), ("d", "4.0.5")] {
+        let description = format!("Package: {name}\nVersion: 1.0\nBuilt: R {built}; ; x; unix\n");
+        world.package(SITE, name, "1.0", "").file(format!("{SITE}/{name}/DESCRIPTION"), description);
+    }
+    let found = findings(&world.json(&["analyze", "ROOT"]).1, "R105");
+    let of_many = "3 packages were built under R 4.1.0, 4.1.2, but the tree has R 4.2.2: a, b, c";
+    assert_eq!(
+        found,
+        [
+            ("packages".to_owned(), of_many.to_owned()),
+            ("pkg:d".to_owned(), "was built under R 4.0.5, but the tree has R 4.2.2".to_owned())
+        ]
+    );
+}
+
+#[test]
 fn a_package_that_a_rule_drops_needs_nothing_any_more() {
     let world = World::new();
     world.r().package("R/lib/R/library", "tcltk", "4.2.2", "Imports: nothere\n");

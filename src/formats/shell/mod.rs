@@ -43,6 +43,8 @@ pub struct Run {
     pub kind: RunKind,
     /// Whether the script tests first whether the command exists (`command -v`).
     pub guarded: bool,
+    /// The values that each of a command's arguments can have; none where they are not known.
+    pub arguments: Vec<BTreeSet<String>>,
 }
 
 /// How a script runs something.

@@ -1,21 +1,26 @@
 //! Checks of R: packages built for a different R, libraries that R does not search, an R configured for a different path,
 //! an R without a bootstrap.
 
+use std::collections::BTreeMap;
+
 use super::needs::ID;
 use super::version::Version;
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::list;
 use crate::base::path::{TreePath, printable};
 use crate::languages::{Installation, Package, Packages};
 use crate::tree::{EntryId, Tree};
 
+/// How many names a message lists.
+const MAX_NAMES: usize = 12;
+
 /// Findings about R and its packages that satisfy `kept`.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = super::damaged::check(packages, tree, kept);
     if let Some(home) = packages.installations_of(ID).next() {
-        for package in packages.of_language(ID).filter(|package| kept(package.entry)) {
-            findings.extend(built_for_another_r(package, home));
-        }
+        let there = packages.of_language(ID).filter(|package| kept(package.entry));
+        findings.extend(built_for_another_r(there, home));
         findings.extend(not_searched(packages, tree, kept));
         findings.extend(no_bootstrap(home, tree, kept));
     }
@@ -25,39 +30,62 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
 /// `library()` stops at a package built before R 3.0.0 or for another platform, and warns about one built under a newer R
 /// (`testRversion` in R's src/library/base/R/library.R). Packages built under an older minor version are common: Debian
 /// has them, and they load.
-fn built_for_another_r(package: &Package, home: &Installation) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let Some(built) = &package.built else { return findings };
-    let subject = Subject::package(&package.name);
-    let versions = built.version.parse::<Version>().ok().zip(home.version.parse::<Version>().ok());
-    let numbers = |version: &Version, count: usize| version.numbers().iter().take(count).copied().collect::<Vec<_>>();
-    let severity = versions.and_then(|(built, home)| {
-        if numbers(&built, 1) < vec![3] {
-            Some(Severity::Error)
-        } else if numbers(&built, 2) > numbers(&home, 2) || numbers(&built, 1) != numbers(&home, 1) {
-            Some(Severity::Warning)
-        } else {
-            (numbers(&built, 2) != numbers(&home, 2)).then_some(Severity::Info)
+///
+/// Packages with the same difference are one finding.
+fn built_for_another_r<'a>(packages: impl Iterator<Item = &'a Package>, home: &Installation) -> Vec<Finding> {
+    let mut by_difference: BTreeMap<(Severity, Vec<u64>, String), Vec<&Package>> = BTreeMap::new();
+    for package in packages {
+        let Some(built) = &package.built else { continue };
+        if let Some((severity, minor)) = severity_of_version(&built.version, &home.version) {
+            by_difference.entry((severity, minor, String::new())).or_default().push(package);
         }
-    });
-    if let Some(severity) = severity {
-        findings.push(Finding::new(
-            severity,
-            Code::BuiltForAnotherR,
-            subject.clone(),
-            format!("was built under R {}, but the tree has R {}", built.version, home.version),
-            "reinstall the package with the R in the tree",
-        ));
+        if !built.platform.is_empty() && !home.platform.is_empty() && built.platform != home.platform {
+            by_difference.entry((Severity::Error, Vec::new(), built.platform.clone())).or_default().push(package);
+        }
     }
-    if !built.platform.is_empty() && !home.platform.is_empty() && built.platform != home.platform {
-        findings.push(Finding::error(
-            Code::BuiltForAnotherR,
-            subject,
-            format!("was built for {}, but R in the tree is for {}", built.platform, home.platform),
-            "reinstall the package with the R in the tree",
-        ));
-    }
-    findings
+    let finding = |((severity, _, platform), packages): ((Severity, Vec<u64>, String), Vec<&Package>)| {
+        let mut versions: Vec<&str> =
+            packages.iter().filter_map(|package| Some(package.built.as_ref()?.version.as_str())).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        let (built, has) = match platform.as_str() {
+            "" => (format!("under R {}", list::some(&versions, MAX_NAMES)), format!("the tree has R {}", home.version)),
+            platform => (format!("for {platform}"), format!("R in the tree is for {}", home.platform)),
+        };
+        let (subject, message) = match packages.as_slice() {
+            [one] => (Subject::package(&one.name), format!("was built {built}, but {has}")),
+            several => {
+                let names: Vec<&str> = several.iter().map(|package| package.name.as_str()).collect();
+                let names = list::some(&names, MAX_NAMES);
+                let message = format!("{} packages were built {built}, but {has}: {names}", several.len());
+                (Subject::whole("packages"), message)
+            }
+        };
+        let help = if packages.len() == 1 {
+            "reinstall the package with the R in the tree"
+        } else {
+            "reinstall the packages with the R in the tree"
+        };
+        Finding::new(severity, Code::BuiltForAnotherR, subject, message, help)
+    };
+    by_difference.into_iter().map(finding).collect()
+}
+
+/// How R takes a package that was built under another version, and that version up to its minor number.
+fn severity_of_version(built: &str, home: &str) -> Option<(Severity, Vec<u64>)> {
+    let (built, home) = (built.parse::<Version>().ok()?, home.parse::<Version>().ok()?);
+    let numbers = |version: &Version, count: usize| version.numbers().iter().take(count).copied().collect::<Vec<_>>();
+    let minor = numbers(&built, 2);
+    let severity = if numbers(&built, 1) < vec![3] {
+        Severity::Error
+    } else if minor > numbers(&home, 2) || numbers(&built, 1) != numbers(&home, 1) {
+        Severity::Warning
+    } else if minor != numbers(&home, 2) {
+        Severity::Info
+    } else {
+        return None;
+    };
+    Some((severity, minor))
 }
 
 /// Warnings about libraries that are not named in any file that R reads at startup.

@@ -3,6 +3,7 @@
 pub mod calls;
 mod checks;
 mod commands;
+mod damaged;
 pub mod description;
 pub mod ldpaths;
 pub mod namespace;
@@ -60,6 +61,10 @@ impl Language for R {
 
     fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
         commands::commands(packages, tree)
+    }
+
+    fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String] {
+        commands::source_argument(command, arguments)
     }
 
     fn source(

@@ -67,7 +67,7 @@ pub(super) fn find(tree: &Tree) -> Found {
 const HOME: &str = "{r_home}";
 
 /// The placeholder for every R library in the globs of rules.
-const LIBRARY: &str = "{library}";
+pub(super) const LIBRARY: &str = "{library}";
 
 /// The directories that the placeholders expand to in the examples of rules.
 pub(super) fn example_roots() -> Roots {
@@ -169,7 +169,7 @@ fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Findi
         Ok(description) => {
             let notes = description.notes.iter().map(|note| {
                 let help = "declare the encoding in the file: Encoding: latin1";
-                Finding::warning(Code::DamagedDescription, path, note.clone(), help)
+                Finding::warning(Code::DamagedPackage, path, note.clone(), help)
             });
             let notes = notes.collect();
             (Some(description), notes)
@@ -177,7 +177,7 @@ fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Findi
         Err(why) => {
             let message = format!("library() would reject the package: {why}");
             let help = "reinstall the package with R CMD INSTALL";
-            (None, vec![Finding::error(Code::DamagedDescription, path, message, help)])
+            (None, vec![Finding::error(Code::DamagedPackage, path, message, help)])
         }
     }
 }

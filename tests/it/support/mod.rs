@@ -20,6 +20,9 @@ use layerfit::base::finding::Code;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// What `saveRDS(NULL, compress = FALSE)` writes.
+pub(crate) const RDS: &[u8] = b"X\n\0\0\0\x02\0\x04\x02\x02\0\x02\x03\0\0\0\0\xfe";
+
 /// A tree that will be /opt, and room beside it.
 pub(crate) struct World {
     home: TempDir,
@@ -97,8 +100,8 @@ impl World {
         let at = format!("{library}/{name}");
         self.file(format!("{at}/DESCRIPTION"), description)
             .file(format!("{at}/NAMESPACE"), namespace)
-            .file(format!("{at}/Meta/package.rds"), "rds")
-            .file(format!("{at}/Meta/features.rds"), "rds")
+            .file(format!("{at}/Meta/package.rds"), RDS)
+            .file(format!("{at}/Meta/features.rds"), RDS)
             .file(format!("{at}/R/{name}"), "loader")
             .file(format!("{at}/R/{name}.rdb"), name.repeat(50))
             .file(format!("{at}/help/{name}.rdb"), "help")
@@ -115,6 +118,7 @@ impl World {
                 "if test -n \"/opt/lib\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:/opt/lib}\nelse\n\
                  : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n",
             );
+        self.file(format!("{home}/library/base/R/base.rdx"), RDS);
         for name in ["base", "compiler", "methods", "utils", "stats", "graphics", "grDevices"] {
             self.package(&format!("{home}/library"), name, "4.2.2", "Priority: base\n");
         }
