@@ -44,6 +44,7 @@ mod runtime_api;
 mod schemas;
 mod signals;
 mod template;
+mod verdict;
 mod versions_and_symbols;
 mod why;
 mod zips;

@@ -72,6 +72,11 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
     }
 }
 
+/// The architecture, in parentheses after the runtime; empty where it does not matter.
+pub(in crate::report) fn architecture(report: &Report) -> String {
+    report.architecture.as_ref().map(|architecture| format!(" ({architecture})")).unwrap_or_default()
+}
+
 /// What was in the tree, and what is kept.
 pub(in crate::report) fn summary(report: &Report) -> String {
     let totals = &report.totals;

@@ -93,7 +93,7 @@ pub fn scan_zips(
         let mut archive = match Archive::open(path, file, longest) {
             Ok(archive) => archive,
             Err(why) => {
-                findings.push(damaged(Subject::layer(path.display()), &why));
+                findings.push(integrity::damaged(Subject::layer(path.display()), &why));
                 layers.push(layer);
                 continue;
             }
@@ -145,7 +145,7 @@ fn read_member(
     let Some(path) = integrity::path(member).filter(|path| !path.is_root() && !member.is_special()) else {
         return Ok(None);
     };
-    let broken = |why: String| damaged(Subject::entry(archive.path().display(), &member.name), &why);
+    let broken = |why: String| integrity::damaged(Subject::entry(archive.path().display(), &member.name), &why);
     let kind = if member.is_directory() {
         // Its content is empty, and so has a length and a CRC-32, which unzip programs check.
         if member.unread.is_none() {
@@ -184,15 +184,6 @@ fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
         mode: kind | entry.mode,
         link,
     }
-}
-
-fn damaged(subject: Subject, why: &str) -> Finding {
-    Finding::error(
-        Code::DamagedZip,
-        subject,
-        format!("cannot be extracted: {why}"),
-        "recreate the zip: Lambda would report \"Could not unzip uploaded file\"",
-    )
 }
 
 /// The sha256 of a file, in hexadecimal.
