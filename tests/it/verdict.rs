@@ -138,3 +138,51 @@ fn what_is_called_fitting_is_within_the_limits_and_stays_so() {
     }
     assert!(fitting > 8 && not > 4, "{fitting} fit, {not} do not");
 }
+
+#[test]
+fn findings_that_are_alike_are_counted_from_the_sixth_on() {
+    let world = World::new();
+    for number in 0..9 {
+        world.file(format!("share/{number}"), noise(number, 2000));
+    }
+    let plan = ["plan", "ROOT", "--max-zipped", "1KiB"];
+    let run = world.run(&plan);
+    assert_eq!((run.code, run.stdout.matches("help: drop it").count()), (1, 5), "{}", run.stdout);
+    assert!(run.stdout.contains("error F104  and 4 more; -v shows all"), "{}", run.stdout);
+    let verbose = world.run(&[&plan[..], &["-v"]].concat()).stdout;
+    assert_eq!((verbose.matches("help: drop it").count(), verbose.contains(" more;")), (9, false), "{verbose}");
+    assert_eq!(crate::support::findings(&world.json(&plan).1, "F104").len(), 9);
+    let markdown = world.run(&[&plan[..], &["--format", "markdown"]].concat()).stdout;
+    assert!(
+        markdown.contains("<summary>and 4 more error F104</summary>") && markdown.contains("share/8"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_zip_does_not_fit_into_anything() {
+    let world = World::new();
+    fs::write(world.beside("junk.zip"), noise(1, 3000)).expect("written");
+    let run = world.run(&["check", "junk.zip"]);
+    assert!(run.code == 1 && run.stdout.starts_with("Cannot be unzipped: 1 error."), "{}", run.stdout);
+}
+
+#[test]
+fn a_file_for_another_machine_is_told_and_not_what_it_lacks() {
+    let world = World::new();
+    world.library("lib/libgone.so", &[], &[]).program("bin/a", &["lib/libgone.so"], &[]);
+    fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    let codes = |report: &Value| crate::support::findings(report, "L201").len();
+    let (_, alone) = world.json(&["check", "ROOT"]);
+    assert_eq!((codes(&alone), &alone["architecture"]["assumed"]), (1, &Value::Bool(true)));
+    // e_machine: the program is for the other of Lambda's two machines.
+    let other = alone["architecture"]["name"].as_str().expect("a name").to_owned();
+    let aarch64 = other == "x86_64";
+    world.change_byte("bin/a", 18, |_| if aarch64 { 183 } else { 62 });
+    let (code, report) = world.json(&["check", "ROOT", "--arch", &other]);
+    assert_eq!((code, codes(&report), crate::support::findings(&report, "L301").len()), (1, 0, 1), "{report:#}");
+    // Alone, it is what the tree is for.
+    let run = world.run(&["check", "ROOT"]);
+    let name = if aarch64 { "arm64" } else { "x86_64" };
+    assert!(run.stdout.contains(&format!("provided.al2023 ({name}, as its files)")), "{}", run.stdout);
+}

@@ -123,7 +123,8 @@ pub fn scan_zips(
     let mut entries = merged.into_entries();
     entries.extend(implied_directories(&entries));
     let tree = Tree::new(entries, Source::Zips(archives));
-    if tree.entries().is_empty() {
+    // One that cannot be read has a finding of its own.
+    if tree.entries().is_empty() && names.len() == layers.len() {
         findings.push(Finding::error(
             Code::EmptyTree,
             Subject::whole("layers"),
