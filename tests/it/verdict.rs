@@ -24,7 +24,7 @@ impl Random {
 
 /// Directories and packages of up to 40 KB, with a few things that checks report.
 fn fill(world: &World, random: &mut Random) {
-    for unit in 0..1 + random.below(7) {
+    for unit in 0..=random.below(7) {
         let bytes = usize::try_from(random.below(40_000)).expect("small");
         let path = if random.once_in(2) { format!("d{unit}/x") } else { format!("library/p{unit}/data/x") };
         world.file(&path, noise(random.below(1 << 30), bytes));
