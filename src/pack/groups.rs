@@ -307,4 +307,29 @@ mod tests {
         let division = divide(&items, &keys, &["pkg:a", "pkg:b"], wanted, CAPACITY, None);
         assert_eq!((division.layers.len(), division.elsewhere.len()), (2, 2));
     }
+
+    #[test]
+    fn a_layer_that_holds_nothing_is_reported_with_what_was_probably_meant() {
+        let group = |name: &str, holds: &[&str]| {
+            Group::new(name, &holds.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>()).expect("globs")
+        };
+        let units = ["dir:share", "pkg:curl", "pkg:ggplot2"];
+        let told = |groups: &[Group]| -> Vec<String> {
+            let findings = Group::findings(groups, &units).into_iter();
+            findings.map(|finding| format!("{}: {}; {}", finding.subject, finding.message, finding.help)).collect()
+        };
+        assert_eq!(told(&[group("a", &["pkg:*"]), group("b", &["lib:*", "dir:*"])]), [""; 0]);
+        assert_eq!(told(&kinds()), [""; 0]);
+        let misspelt = told(&[group("a", &["pkg:ggplto2"])]);
+        assert!(
+            misspelt[0].contains("holds nothing") && misspelt[0].contains("did you mean pkg:ggplot2?"),
+            "{misspelt:?}"
+        );
+        let path = told(&[group("a", &["local/**"])]);
+        assert!(path[0].contains("not with paths"), "{path:?}");
+        let one = told(&[group("a", &["pkg:curl", "pkg:ggplto2"])]);
+        assert!(one[0].starts_with("a: no unit is called pkg:ggplto2") && one[0].contains("pkg:ggplot2?"), "{one:?}");
+        let taken = told(&[group("a", &["pkg:*"]), group("b", &["pkg:curl"])]);
+        assert!(taken.len() == 1 && taken[0].starts_with("b: holds nothing: what it names is in a"), "{taken:?}");
+    }
 }

@@ -504,7 +504,9 @@ mod tests {
         assert_eq!(found.len(), 3, "{found:?}");
         // Also where it is over the limit unzipped only.
         let (mut items, keys) = keyed(&[("a", 40), ("b", 40)]);
-        items.iter_mut().for_each(|item| item.unzipped = 600);
+        for item in &mut items {
+            item.unzipped = 600;
+        }
         let before = lock(&[("one", &[("a", 40), ("b", 40)])]);
         let fewest = pack_bins(&items, CAPACITY).bins;
         let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
@@ -530,7 +532,9 @@ mod tests {
             let before = lock(&layers);
             let sizes: Vec<(&str, u64)> = sizes.iter().map(|(name, size)| (name.as_str(), *size)).collect();
             let (mut items, keys) = keyed(&sizes);
-            items.iter_mut().for_each(|item| item.unzipped = 1 + random.below(1000) as u64);
+            for item in &mut items {
+                item.unzipped = 1 + random.below(1000) as u64;
+            }
             let fewest = pack_bins(&items, CAPACITY).bins;
             let of = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
             let layers = before.assign(of, &fewest);

@@ -27,9 +27,6 @@ use crate::pack::measure::ZIP_OVERHEAD;
 use crate::runtime::Limits;
 use crate::tree::EntryId;
 
-/// Maximum number of entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
-pub const MAX_ENTRIES: usize = 65_534;
-
 /// How many names a finding lists.
 const MAX_NAMES: usize = 5;
 

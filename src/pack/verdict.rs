@@ -1,10 +1,12 @@
 //! The verdict: whether layers are within Lambda's limits. One function answers it for planned layers and for finished zips,
 //! so that `check` agrees with `pack`, however the layers came about.
 
-use super::MAX_ENTRIES;
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::runtime::Limits;
+
+/// Maximum number of entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
+const MAX_ENTRIES: usize = 65_534;
 
 /// A layer as the limits see it.
 #[derive(Debug, Clone, PartialEq, Eq)]

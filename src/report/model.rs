@@ -29,6 +29,8 @@ pub struct Report {
     pub root: String,
     /// The runtime it was checked for.
     pub runtime: String,
+    /// The architecture it was checked for; `None` when nothing in it depends on one.
+    pub architecture: Option<Architecture>,
     /// The limits of the layers.
     pub limits: Limits,
     /// Whether the layers are within the limits.
@@ -76,6 +78,22 @@ pub struct Report {
     /// Every file and dependency: for the page, and not in the JSON.
     #[serde(skip)]
     pub contents: Contents,
+}
+
+/// An architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Architecture {
+    /// Lambda's name for it, `x86_64` or `arm64`; or the machine's, when Lambda has no such machine.
+    pub name: String,
+    /// Whether it is assumed, because most files are for it, and not set by `--arch`.
+    pub assumed: bool,
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.assumed { f.write_str(", as its files") } else { Ok(()) }
+    }
 }
 
 /// Files and bytes.

@@ -15,8 +15,8 @@ use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::TreePath;
+use crate::formats::elf::{Elf, Machine, NeededVersion, Type};
 use crate::formats::foreign;
-use crate::formats::elf::{Elf, NeededVersion, Type};
 use crate::languages::{self, language};
 use crate::runtime::{GlibcNames, LibrarySource, RuntimeProfile};
 use crate::tree::{EntryId, Place, Tree};
@@ -81,17 +81,49 @@ impl Resolution<'_> {
     /// Findings about the files and packages that satisfy `kept`.
     pub fn findings(&self, context: FindingContext, kept: impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let mut findings = languages::check(&self.packages, &self.tree, &kept);
+        findings.extend(self.command_findings(&kept));
+        findings.extend(self.unloaded_finding(&kept));
+        let (of_machines, wrong) = self.machines(context.architecture, &kept);
+        findings.extend(of_machines);
+        // What a file for another machine lacks does not matter: it would not be loaded with it either.
+        let kept = |id| kept(id) && !wrong.contains(&id);
         findings.extend(self.missing_libraries(context.bundled, &kept));
         findings.extend(self.uncertain_libraries(&kept));
         findings.extend(self.version_findings(&kept));
         findings.extend(self.undefined_symbols(&kept));
         findings.extend(self.not_elf(&kept));
-        findings.extend(self.command_findings(&kept));
-        findings.extend(self.unloaded_finding(&kept));
-        findings.extend(self.machines(context.architecture, &kept));
         let kept_objects = self.objects.iter().filter(|(id, _)| kept(**id));
         findings.extend(kept_objects.filter_map(|(id, elf)| self.missing_interpreter(*id, elf)));
         findings
+    }
+
+    /// The machine that the files which satisfy `kept` are for: that of most files that are loaded for certain, or else of
+    /// most files. `None` without ELF files.
+    pub fn machine(&self, kept: impl Fn(EntryId) -> bool) -> Option<Machine> {
+        let by_machine = self.by_machine(&kept);
+        // Ties are broken by name, so that the result is deterministic.
+        let most = by_machine.iter().max_by_key(|(name, files)| {
+            let used = files.iter().filter(|(id, _)| self.is_of_use(*id)).count();
+            (used, files.len(), std::cmp::Reverse((*name).clone()))
+        });
+        most.map(|(_, files)| files[0].1.machine)
+    }
+
+    /// The programs and libraries that satisfy `kept`, by the name of their machine.
+    fn by_machine(&self, kept: &impl Fn(EntryId) -> bool) -> BTreeMap<String, Vec<(EntryId, &Elf)>> {
+        let mut by_machine: BTreeMap<String, Vec<(EntryId, &Elf)>> = BTreeMap::new();
+        let runs = |elf: &Elf| matches!(elf.kind, Type::Executable | Type::Shared);
+        for (id, elf) in self.objects.iter().filter(|(id, elf)| kept(**id) && runs(elf)) {
+            by_machine.entry(elf.machine.name()).or_default().push((*id, elf));
+        }
+        by_machine
+    }
+
+    /// Whether a file is loaded for certain, or is where the loader searches.
+    fn is_of_use(&self, id: EntryId) -> bool {
+        let directory = self.tree.path(id).parent().map(|parent| parent.mounted());
+        let searched = |directory| self.image.profile().environment.ld_library_path.contains(&directory);
+        self.loads.roots.get(&id) == Some(&Certainty::Required) || directory.is_some_and(searched)
     }
 
     /// Every edge of a kept file, by the needed name.
@@ -288,46 +320,38 @@ impl Resolution<'_> {
 
     /// Files for a different machine than `architecture`, or than most files when it is not given: an error where
     /// something would run or load one, a note where nothing does, as with prebuilt addons for several machines.
-    fn machines(&self, architecture: Option<&str>, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let (tree, image) = (&self.tree, &self.image);
-        let mut by_machine: BTreeMap<String, Vec<(EntryId, &Elf)>> = BTreeMap::new();
-        let runs = |elf: &Elf| matches!(elf.kind, Type::Executable | Type::Shared);
-        for (id, elf) in self.objects.iter().filter(|(id, elf)| kept(**id) && runs(elf)) {
-            by_machine.entry(elf.machine.name()).or_default().push((*id, elf));
-        }
-        let searched = |id: EntryId| {
-            let directory = tree.path(id).parent().map(|parent| parent.mounted());
-            directory.is_some_and(|directory| image.profile().environment.ld_library_path.contains(&directory))
-        };
-        let of_use = |id: EntryId| self.loads.roots.get(&id) == Some(&Certainty::Required) || searched(id);
-        // Ties are broken by name, so that the result is deterministic.
-        let most = by_machine.iter().max_by_key(|(name, files)| {
-            let used = files.iter().filter(|(id, _)| of_use(*id)).count();
-            (used, files.len(), std::cmp::Reverse((*name).clone()))
-        });
-        let most = most.map(|(name, _)| name.clone());
+    fn machines(
+        &self,
+        architecture: Option<&str>,
+        kept: &impl Fn(EntryId) -> bool,
+    ) -> (Vec<Finding>, BTreeSet<EntryId>) {
+        let tree = &self.tree;
+        let by_machine = self.by_machine(kept);
+        let most = self.machine(kept).map(Machine::name);
         let wrong = |(name, files): &(&String, &Vec<(EntryId, &Elf)>)| match architecture {
             Some(architecture) => !files[0].1.machine.is_lambda(architecture),
             None => Some(*name) != most.as_ref(),
         };
+        let of_wrong = by_machine.iter().filter(wrong).flat_map(|(_, files)| files.iter().map(|(id, _)| *id)).collect();
         let expected = architecture.map_or_else(
             || format!("the others are for {}", most.clone().unwrap_or_default()),
             |architecture| format!("--arch is {architecture}"),
         );
         let help = "drop them, or build the tree for one machine: a function runs on either x86-64 or aarch64 (arm64)";
-        by_machine
+        let findings = by_machine
             .iter()
             .filter(wrong)
             .map(|(name, files)| {
                 let paths: Vec<String> = files.iter().map(|(id, _)| tree.path(*id).to_string()).collect();
                 let message = format!("{} for {name}, but {expected}: {}", count(paths.len()), some(&paths));
-                if architecture.is_some() || files.iter().any(|(id, _)| of_use(*id)) {
+                if architecture.is_some() || files.iter().any(|(id, _)| self.is_of_use(*id)) {
                     Finding::error(Code::WrongMachine, Subject::whole(name), message, help)
                 } else {
                     Finding::info(Code::WrongMachine, Subject::whole(name), message + "; nothing loads them", help)
                 }
             })
-            .collect()
+            .collect();
+        (findings, of_wrong)
     }
 
     /// A finding about one needed version.

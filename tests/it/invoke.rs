@@ -438,6 +438,10 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
         (&["--timeout", "901"], "901 is not in 1..=900"),
         (&["--memory", "64"], "64 is not in 128..=10240"),
         (&["--code", "none"], "--code none: no such directory or zip"),
+        (
+            &["--code", "bad"],
+            "--code bad: is a file, but not a zip\n  help: name its directory: --code . --handler bad.FUNCTION",
+        ),
         (&["--rootfs", "none"], "cannot find none"),
         (&["--rootfs", "/"], "not the directory of an unpacked image"),
         (&["--listen", "nowhere"], "invalid socket address"),

@@ -48,6 +48,7 @@ mod safe_rules;
 mod schemas;
 mod signals;
 mod template;
+mod verdict;
 mod versions_and_symbols;
 mod what_r_loads;
 mod why;

@@ -739,8 +739,7 @@ fn what_is_compressed_harder_to_save_a_layer_is_said() {
         report["totals"]["kept"]["zipped_bytes"].as_u64().expect("bytes")
     };
     let (default, max) = (zipped(&[]), zipped(&["--level", "max"]));
-    let limit =
-        usize::midpoint(usize::try_from(default).expect("small"), usize::try_from(max).expect("small")).to_string();
+    let limit = format!("{}B", u64::midpoint(default, max));
     let run = world.run(&["plan", "opt", "--max-zipped", &limit, "-v"]);
     let rewritten = &run.stdout[run.stdout.find("Rewritten").expect("there")..];
     let line = rewritten.lines().find(|line| line.contains("compressed harder")).expect("said");

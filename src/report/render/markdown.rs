@@ -1,6 +1,6 @@
 //! The report as Markdown, for report.md and pull requests.
 
-use super::sections::{Alike, Detail, Section, SectionKind, alike, findings, sections, summary, verdict};
+use super::sections::{Alike, Detail, Section, SectionKind, alike, architecture, findings, sections, summary, verdict};
 use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
 use crate::report::Report;
@@ -9,7 +9,7 @@ use crate::report::Report;
 /// markup.
 pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
-    out += &format!("Runtime: `{}`. {}\n", report.runtime, escape(&summary(report)));
+    out += &format!("Runtime: `{}`{}. {}\n", report.runtime, architecture(report), escape(&summary(report)));
     let (sections, last) = sections(report, Detail::Full);
     let is_short = |section: &&Section| matches!(section.kind, SectionKind::Layers | SectionKind::Changes);
     out += &sections.iter().filter(is_short).map(render).collect::<String>();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Finding, Severity};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::languages::{LanguageId, language};
 use crate::pack::rewrite::Form;
 use crate::report::{LayerState, Report};
@@ -62,6 +62,11 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         };
     };
     let limit = plural(layers.len(), "layer", "layers");
+    let is_unread =
+        |finding: &Finding| finding.code == Code::DamagedZip && matches!(finding.subject, Subject::Layer(_));
+    if report.findings.iter().any(is_unread) {
+        return format!("Cannot be unzipped: {}.", plural(errors, "error", "errors"));
+    }
     let zipped: u64 = layers.iter().map(|layer| layer.zipped_bytes).sum();
     match (report.fits, errors) {
         (true, 0) => format!("Fits: {limit}, {} zipped.", size(zipped)),
@@ -70,6 +75,11 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         }
         (false, _) => format!("Does not fit: {limit}, {} zipped.", size(zipped)),
     }
+}
+
+/// The architecture, in parentheses after the runtime; empty where it does not matter.
+pub(in crate::report) fn architecture(report: &Report) -> String {
+    report.architecture.as_ref().map(|architecture| format!(" ({architecture})")).unwrap_or_default()
 }
 
 /// What was in the tree, and what is kept.

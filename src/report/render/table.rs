@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::sections::{Alike, Detail, Section, alike, findings, sections, summary, verdict};
+use super::sections::{Alike, Detail, Section, alike, architecture, findings, sections, summary, verdict};
 use crate::base::finding::{Finding, Severity};
 use crate::report::{Colors, Report};
 
@@ -12,7 +12,7 @@ const COLUMNS: u16 = 80;
 pub fn table(report: &Report, detail: Detail, colors: Colors) -> Vec<u8> {
     let mut out = String::new();
     out += &format!("{}\n", verdict(report));
-    out += &wrapped(&format!("Runtime: {}. {}", report.runtime, summary(report)));
+    out += &wrapped(&format!("Runtime: {}{}. {}", report.runtime, architecture(report), summary(report)));
     let (sections, last) = sections(report, detail);
     for section in sections {
         out += &render(&section);

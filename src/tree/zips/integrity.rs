@@ -105,6 +105,16 @@ pub(super) fn findings(archive: &mut Archive, zip_bytes: u64) -> Vec<Finding> {
     findings
 }
 
+/// A zip or an entry that cannot be extracted, and why.
+pub(super) fn damaged(subject: Subject, why: &str) -> Finding {
+    Finding::error(
+        Code::DamagedZip,
+        subject,
+        format!("cannot be extracted: {why}"),
+        "recreate the zip: Lambda would report \"Could not unzip uploaded file\"",
+    )
+}
+
 /// Findings from the central directory alone: encryption, unknown methods, zip64, special files, and bombs.
 fn for_each_code(archive: &Archive, findings: &mut Vec<Finding>) {
     let zip = archive.path();
@@ -276,10 +286,7 @@ fn headers(archive: &mut Archive) -> Vec<Finding> {
             1 => String::new(),
             many => format!(" (and {})", plural(many - 1, "more entry", "more entries")),
         };
-        findings.push(super::damaged(
-            Subject::entry(zip.display(), &archive.members[*first].name),
-            &format!("{why}{more}"),
-        ));
+        findings.push(damaged(Subject::entry(zip.display(), &archive.members[*first].name), &format!("{why}{more}")));
     }
     untrusted.extend(unreadable.into_iter().map(|(index, _)| index));
     ranges.sort_unstable();

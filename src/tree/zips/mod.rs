@@ -93,7 +93,7 @@ pub fn scan_zips(
         let mut archive = match Archive::open(path, file, longest) {
             Ok(archive) => archive,
             Err(why) => {
-                findings.push(damaged(Subject::layer(path.display()), &why));
+                findings.push(integrity::damaged(Subject::layer(path.display()), &why));
                 layers.push(layer);
                 continue;
             }
@@ -123,7 +123,8 @@ pub fn scan_zips(
     let mut entries = merged.into_entries();
     entries.extend(implied_directories(&entries));
     let tree = Tree::new(entries, Source::Zips(archives));
-    if tree.entries().is_empty() {
+    // One that cannot be read has a finding of its own.
+    if tree.entries().is_empty() && names.len() == layers.len() {
         findings.push(Finding::error(
             Code::EmptyTree,
             Subject::whole("layers"),
@@ -145,7 +146,7 @@ fn read_member(
     let Some(path) = integrity::path(member).filter(|path| !path.is_root() && !member.is_special()) else {
         return Ok(None);
     };
-    let broken = |why: String| damaged(Subject::entry(archive.path().display(), &member.name), &why);
+    let broken = |why: String| integrity::damaged(Subject::entry(archive.path().display(), &member.name), &why);
     let kind = if member.is_directory() {
         // Its content is empty, and so has a length and a CRC-32, which unzip programs check.
         if member.unread.is_none() {
@@ -184,15 +185,6 @@ fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
         mode: kind | entry.mode,
         link,
     }
-}
-
-fn damaged(subject: Subject, why: &str) -> Finding {
-    Finding::error(
-        Code::DamagedZip,
-        subject,
-        format!("cannot be extracted: {why}"),
-        "recreate the zip: Lambda would report \"Could not unzip uploaded file\"",
-    )
 }
 
 /// The sha256 of a file, in hexadecimal.
