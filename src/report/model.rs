@@ -153,7 +153,7 @@ pub struct ObjectReport {
     pub soname: Option<String>,
     /// The machine it runs on.
     pub machine: String,
-    /// Bytes that no process loads: debug data and symbol tables.
+    /// Bytes of sections that are not loaded: debug data, symbol tables, and what else a program keeps in its file.
     pub strippable_bytes: u64,
     /// The symbol versions it needs of other libraries, sorted.
     pub needed_versions: Vec<NeededVersion>,

@@ -81,7 +81,7 @@ pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins
     }
     let modules = view.tree.iter().filter(|(id, entry)| plugins.is_module(&entry.path) && is_not_elf(view, *id));
     loads.not_elf.extend(modules.map(|(id, _)| id));
-    let is_plugin = |id: EntryId| plugins.contains(view.tree.path(id));
+    let is_plugin = |id: EntryId| plugins.contains(view.tree, view.tree.path(id));
     for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
             // A different loader has its own search rules; that the image lacks it has a finding of its own.

@@ -262,7 +262,7 @@ fn a_link_to_a_directory_that_rules_empty_goes_with_it_unless_it_is_to_be_kept()
     assert_eq!(names, ["both", "manual", "share/y"]);
     assert_eq!(report["totals"]["pruned"]["files"], 1);
     // A link that a rule drops itself is that rule's.
-    world.link("share/doc/manual", "../man");
+    world.link("share/doc/manual.html", "../man");
     let (_, _, report) = packed(&world, &[]);
     assert_eq!((pruned(&report, "D401").expect("a row").0, pruned(&report, "D404").expect("a row").0), (2, 1));
 }

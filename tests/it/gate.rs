@@ -266,7 +266,7 @@ fn a_diff_says_what_grew_what_moved_and_what_rules_drop() {
 
     world.package("R/lib/R/library", "digest", "0.6.33", "");
     grow(&world, 25_000);
-    world.package("R/lib/R/library", "sys", "3.4", "").file("R/lib/R/library/sys/help/more", noise(2, 3000));
+    world.package("R/lib/R/library", "sys", "3.4", "").file("R/lib/R/library/sys/help/more.rdb", noise(2, 3000));
     fs::remove_file(world.root().join("lib/data")).expect("removed");
     config(
         &world,

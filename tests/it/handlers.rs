@@ -135,3 +135,18 @@ fn what_a_run_opened_stays_whatever_a_rule_takes_it_for() {
     assert!(run.stderr.contains("no.log: it contains no call in strace's format"), "{}", run.stderr);
     assert_fired_and_nearly_missed(Code::OpenedInRun);
 }
+
+/// A rule that only matches a package that no handler uses has matched something.
+#[test]
+fn rules_that_match_what_no_handler_uses_are_not_reported_as_idle() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "MASS", "7.3", "").file("R/lib/R/library/MASS/scripts/ch01.R", "x");
+    std::fs::write(world.beside("h.R"), "library(stats)\n").expect("written");
+    for more in [&[][..], &["--handler", "h.R"], &["--drop", "pkg:MASS"]] {
+        let (_, report) = world.json(&[&["plan", "ROOT"], more].concat());
+        let idle = findings(&report, "P102").remove(0).1;
+        assert!(!idle.contains("D113") && idle.contains("D503"), "{more:?}: {idle}");
+        let in_table = report["pruned"].as_array().expect("rules").iter().find(|rule| rule["rule"] == "D113");
+        assert_eq!(in_table.expect("on")["files"], 1, "{more:?}");
+    }
+}

@@ -91,7 +91,7 @@ pub struct Section {
     pub name: String,
     /// Its length in the file, in bytes.
     pub bytes: u64,
-    /// Whether it is in memory at run time (`SHF_ALLOC`); otherwise it can be stripped.
+    /// Whether it is in memory at run time (`SHF_ALLOC`).
     pub loaded: bool,
     /// Where it begins in the file, in bytes.
     offset: u64,
@@ -220,7 +220,7 @@ impl Elf {
         usize::try_from(section.bytes).ok().map(|bytes| bytes / entry_bytes)
     }
 
-    /// Bytes of sections that are not in memory at run time: what `strip` could remove.
+    /// Bytes of sections that are not in memory at run time; most are debug data and symbol tables.
     pub fn strippable_bytes(&self) -> u64 {
         self.sections.iter().filter(|section| !section.loaded).map(|section| section.bytes).sum()
     }
