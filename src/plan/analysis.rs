@@ -68,6 +68,7 @@ impl<'a> Analysis<'a> {
         let mut findings = self.resolution.findings(self.context, |id| pruning.keeps(id));
         if let Some(handlers) = &self.handlers {
             findings.extend(handlers.findings(&self.resolution.packages));
+            handlers.raise_not_searched(&self.resolution.packages, &mut findings);
         }
         findings
     }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
-use super::ldpaths;
+use super::{ldpaths, libpaths};
 use super::needs::ID;
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
@@ -30,6 +30,7 @@ pub(super) fn find(tree: &Tree) -> Found {
     }
     let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
     homes.sort_by(|a, b| a.library.cmp(&b.library));
+    let environment = libpaths::bootstrap(tree);
     for base in homes {
         let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
         let read = |below: &str| -> Option<String> {
@@ -44,7 +45,7 @@ pub(super) fn find(tree: &Tree) -> Found {
         let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
         found.installations.push(Installation {
             language: ID,
-            library_path: ldpaths::directories(&ldpaths, &path.mounted()),
+            library_path: ldpaths::directories(&ldpaths, &path.mounted(), &environment),
             version: base.version.clone(),
             platform: platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default(),
             path,
