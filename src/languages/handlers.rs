@@ -119,8 +119,7 @@ impl Handlers {
         let is_not_searched = |finding: &&Finding| finding.code == Code::LibraryNotSearched;
         let named = |library: &str| self.bootstraps.iter().any(|text| text.contains(&format!("/opt/{library}")));
         let libraries = findings.iter().filter(is_not_searched).filter_map(|finding| finding.subject.path());
-        let not_searched: BTreeSet<String> =
-            libraries.filter(|library| !named(library)).map(str::to_owned).collect();
+        let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
         // The libraries that no session finds a used package in, each with the first use.
         let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
         for ((id, name), used) in self.packages.iter().filter(|(_, used)| !used.optional) {
@@ -230,7 +229,8 @@ impl Reading {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
         let directory = if metadata.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
         let bootstrap = directory.join("bootstrap");
-        let is_short = std::fs::metadata(&bootstrap).is_ok_and(|file| file.is_file() && file.len() <= MAX_UNNAMED_BYTES);
+        let is_short =
+            std::fs::metadata(&bootstrap).is_ok_and(|file| file.is_file() && file.len() <= MAX_UNNAMED_BYTES);
         if let Some(text) = is_short.then(|| std::fs::read(&bootstrap).ok()).flatten() {
             self.handlers.bootstraps.push(String::from_utf8_lossy(&text).into_owned());
         }

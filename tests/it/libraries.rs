@@ -228,7 +228,12 @@ fn the_directory_of_java_in_ldpaths_is_searched() {
         ("jdk", stock.to_owned(), "", false),
         ("jdk", stock.to_owned(), "export JAVA_HOME=/opt/jdk", true),
         ("jdk", stock.to_owned(), "export JDK=/opt/jdk", true),
-        ("java", stock.replace("${R_JAVA_LD_LIBRARY_PATH=${JAVA_HOME}/lib/server}", "${R_JAVA_LD_LIBRARY_PATH=}"), "", false),
+        (
+            "java",
+            stock.replace("${R_JAVA_LD_LIBRARY_PATH=${JAVA_HOME}/lib/server}", "${R_JAVA_LD_LIBRARY_PATH=}"),
+            "",
+            false,
+        ),
         ("java", "LD_LIBRARY_PATH=/opt/java/lib/server:$LD_LIBRARY_PATH\n".to_owned(), "", true),
     ] {
         let world = World::new();

@@ -183,7 +183,10 @@ fn a_library_that_r_does_not_look_in_is_a_warning_until_something_names_it() {
         ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib:/opt/local/lib/R/site-library:x\n"),
         ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib/R/site-library\n"),
         ("R/lib/R/etc/Renviron", "A=/opt/local\nR_LIBS_USER=${NO-${A}/lib/R}/site-library\n"),
-        ("R/lib/R/etc/Renviron", "R_LIBS_SITE=${R_LIBS_SITE:-'/opt/local/lib/R/site-%%:/opt/local/lib/R/site-library'}\n"),
+        (
+            "R/lib/R/etc/Renviron",
+            "R_LIBS_SITE=${R_LIBS_SITE:-'/opt/local/lib/R/site-%%:/opt/local/lib/R/site-library'}\n",
+        ),
         ("bootstrap", "#!/bin/sh\n: \"${R_LIBS_USER:=/opt/local/lib/R/site-library}\"\nexport R_LIBS_USER\n"),
         ("bootstrap", "#!/bin/sh\nB=/opt/local\nR_LIBS=$B/lib/R/site-library exec /opt/R/bin/Rscript a.R\n"),
         ("bootstrap", "#!/bin/sh\nexec R -e '.libPaths(\"/opt/local/lib/R/site-library\")'\n"),

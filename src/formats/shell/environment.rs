@@ -66,8 +66,12 @@ impl Environment {
         }
         match node.kind() {
             "variable_assignment" => self.assignment(node, text),
-            "variable_assignments" | "declaration_command" | "compound_statement" | "redirected_statement"
-            | "then_clause" | "else_clause" => self.statements(node, text, depth),
+            "variable_assignments"
+            | "declaration_command"
+            | "compound_statement"
+            | "redirected_statement"
+            | "then_clause"
+            | "else_clause" => self.statements(node, text, depth),
             "unset_command" => {
                 let mut cursor = node.walk();
                 let names: Vec<String> = node.named_children(&mut cursor).map(|name| string(name, text)).collect();
@@ -114,7 +118,8 @@ impl Environment {
         let is_else = |child: &Node<'_>| matches!(child.kind(), "else_clause" | "elif_clause");
         let (otherwise, then): (Vec<Node<'_>>, Vec<Node<'_>>) =
             children.into_iter().filter(|child| Some(*child) != condition).partition(is_else);
-        let then = |environment: &mut Self| then.iter().for_each(|child| environment.statement(*child, text, depth + 1));
+        let then =
+            |environment: &mut Self| then.iter().for_each(|child| environment.statement(*child, text, depth + 1));
         let otherwise = |environment: &mut Self| {
             // Each `elif` is an `if` of its own; what follows the one that is true does not run.
             for child in &otherwise {
@@ -186,7 +191,11 @@ impl Environment {
         let Some((name, value)) = written.split_once('=') else { return };
         let (name, appends) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
         let value = self.expand(value, 0);
-        let before = if appends { self.0.get(name).cloned().unwrap_or_else(|| Some(String::new())) } else { Some(String::new()) };
+        let before = if appends {
+            self.0.get(name).cloned().unwrap_or_else(|| Some(String::new()))
+        } else {
+            Some(String::new())
+        };
         let value = before.zip(value).map(|(before, value)| before + &value);
         self.0.insert(name.to_owned(), value);
     }
@@ -303,7 +312,7 @@ impl Environment {
         let word = rest.get(1..).unwrap_or_default();
         match operator {
             None if !colon => value.unwrap_or_else(|| Some(String::new())),
-            Some('-') | Some('=') if is_set => value.flatten(),
+            Some('-' | '=') if is_set => value.flatten(),
             Some('-') => self.expand(word, depth),
             Some('=') => {
                 let expanded = self.expand(word, depth);

@@ -96,7 +96,9 @@ impl Reading<'_> {
         }
         let link = self.tree.find(&self.directory.join(below)?).map(|id| &self.tree.entry(id).kind);
         Some(match link {
-            Some(Kind::Link { target }) => format!("{below} is a link to {}, which is not in the tree", printable(target)),
+            Some(Kind::Link { target }) => {
+                format!("{below} is a link to {}, which is not in the tree", printable(target))
+            }
             Some(_) => format!("{below} is not a file"),
             None => format!("{below} is missing"),
         })

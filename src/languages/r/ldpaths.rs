@@ -57,10 +57,7 @@ export LD_LIBRARY_PATH
         assert_eq!(of(STOCK, &[]), ["/opt/R/lib", "/opt/lib", "/usr/lib/jvm/default-java/lib/server"]);
         assert_eq!(of(STOCK, &[("JAVA_HOME", "/opt/jdk")]), ["/opt/R/lib", "/opt/lib", "/opt/jdk/lib/server"]);
         assert_eq!(of(STOCK, &[("R_JAVA_LD_LIBRARY_PATH", "")]), ["/opt/R/lib", "/opt/lib"]);
-        assert_eq!(
-            of(STOCK, &[("R_LD_LIBRARY_PATH", "/opt/x"), ("JAVA_HOME", "/j")]),
-            ["/opt/x", "/j/lib/server"]
-        );
+        assert_eq!(of(STOCK, &[("R_LD_LIBRARY_PATH", "/opt/x"), ("JAVA_HOME", "/j")]), ["/opt/x", "/j/lib/server"]);
         let nested = STOCK.replace("=/usr/lib/jvm/default-java}", "=${JDK-/opt/java}}");
         assert_eq!(of(&nested, &[]).last().map(String::as_str), Some("/opt/java/lib/server"));
     }

@@ -31,7 +31,9 @@ pub(super) fn bootstrap(tree: &Tree) -> Environment {
 
 fn script(tree: &Tree, path: &TreePath) -> Option<String> {
     match tree.locate_inside(path) {
-        Place::Inside(id) if matches!(tree.entry(id).kind, Kind::File { magic: Magic::Script(_), .. }) => read(tree, path),
+        Place::Inside(id) if matches!(tree.entry(id).kind, Kind::File { magic: Magic::Script(_), .. }) => {
+            read(tree, path)
+        }
         _ => None,
     }
 }
@@ -97,7 +99,8 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
     let libraries = libraries.collect();
     let mut code = String::new();
     let profiles = ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(file);
-    let named = ["R_PROFILE", "R_PROFILE_USER"].into_iter().filter_map(|variable| named(variable, &environment).flatten());
+    let named =
+        ["R_PROFILE", "R_PROFILE_USER"].into_iter().filter_map(|variable| named(variable, &environment).flatten());
     let bootstrap = TreePath::new("bootstrap").and_then(|path| read(tree, &path));
     let bootstrap = bootstrap.unwrap_or_default();
     // The sources beside the bootstrap that it names.
@@ -116,7 +119,10 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
     if ["R_LIBS", "R_LIBS_USER", "R_LIBS_SITE"].iter().any(|variable| environment.is_unknown(variable)) {
         let files = ["etc/Renviron", "etc/Renviron.site"].into_iter().filter_map(file);
         code.extend(files.flat_map(|text| {
-            text.lines().filter(|line| !line.trim_start().starts_with('#')).map(|line| format!("{line}\n")).collect::<Vec<_>>()
+            text.lines()
+                .filter(|line| !line.trim_start().starts_with('#'))
+                .map(|line| format!("{line}\n"))
+                .collect::<Vec<_>>()
         }));
     }
     Searched { libraries, code }
@@ -128,9 +134,8 @@ fn converted(value: &str, home: &Installation, environment: &Environment) -> Str
     let (arch, os) = home.platform.split_once('-').unwrap_or((&home.platform, ""));
     // R.version$os has no vendor: x86_64-pc-linux-gnu is linux-gnu.
     let os = os.split_once('-').map_or(os, |(_, os)| os);
-    let user = environment.get("HOME").map(|home_directory| {
-        format!("{home_directory}/R/{}-library/{short}", home.platform)
-    });
+    let user =
+        environment.get("HOME").map(|home_directory| format!("{home_directory}/R/{}-library/{short}", home.platform));
     let mut out = String::with_capacity(value.len());
     let mut chars = value.chars();
     while let Some(c) = chars.next() {

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
-use super::{ldpaths, libpaths};
 use super::needs::ID;
+use super::{ldpaths, libpaths};
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::languages::{Built, Found, Installation, Package, Requirement, Roots};
