@@ -187,10 +187,7 @@ fn links_out(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -
         matches!(entry.kind, Kind::Link { .. }) && in_library() && kept(*id)
     });
     let finding = |(id, entry): (EntryId, &crate::tree::Entry)| {
-        let end = match tree.follow(id) {
-            Place::Outside(end) => end,
-            _ => return None,
-        };
+        let Place::Outside(end) = tree.follow(id) else { return None };
         let name = String::from_utf8_lossy(entry.path.name()).into_owned();
         let is_package = name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');

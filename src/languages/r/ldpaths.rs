@@ -48,7 +48,9 @@ export LD_LIBRARY_PATH
 
     fn of(text: &str, set: &[(&str, &str)]) -> Vec<String> {
         let mut environment = Environment::default();
-        set.iter().for_each(|(name, value)| environment.set(name, *value));
+        for (name, value) in set {
+            environment.set(name, *value);
+        }
         directories(text, "/opt/R", &environment)
     }
 
