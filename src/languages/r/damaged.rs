@@ -6,6 +6,8 @@
 //! reads one, `R/sysdata`, `data/Rdata`) needs a readable index whose records lie inside the database. R finds its own
 //! packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
 use super::namespace::{self, Namespace};
@@ -179,9 +181,7 @@ fn without_description(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Findi
 
 /// Links in a library that should lead to a package and lead out of the tree.
 fn links_out(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let roots = packages.roots();
-    let libraries = roots.iter().filter(|(placeholder, _)| *placeholder == super::packages::LIBRARY);
-    let libraries: std::collections::BTreeSet<&TreePath> = libraries.flat_map(|(_, libraries)| libraries).collect();
+    let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
     let links = tree.iter().filter(|(id, entry)| {
         let in_library = || entry.path.parent().is_some_and(|parent| libraries.contains(&parent));
         matches!(entry.kind, Kind::Link { .. }) && in_library() && kept(*id)

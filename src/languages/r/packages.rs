@@ -62,7 +62,7 @@ pub(super) fn find(tree: &Tree) -> Found {
 const HOME: &str = "{r_home}";
 
 /// The placeholder for every R library in the globs of rules.
-pub(super) const LIBRARY: &str = "{library}";
+const LIBRARY: &str = "{library}";
 
 /// The directories that the placeholders expand to in the examples of rules.
 pub(super) fn example_roots() -> Roots {
