@@ -53,7 +53,10 @@ mod tests {
     fn what_is_in_the_place_of_a_library_is_named() {
         for (content, what) in [
             (&b""[..], "is empty"),
-            (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer, not the file itself"),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+                "is a Git LFS pointer, not the file itself",
+            ),
             (b"\xcf\xfa\xed\xfe\x07\0\0\x01", "is built for macOS (Mach-O)"),
             (b"\xca\xfe\xba\xbe\0\0\0\x02", "is built for macOS (Mach-O)"),
             (b"\xca\xfe\xba\xbe\0\0\0\x34", "is not an ELF file"),

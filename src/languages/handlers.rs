@@ -76,6 +76,8 @@ pub struct Handlers {
     pub dynamic: Vec<DynamicUse>,
     /// The names in their code, by language: those of the functions that they call are among them.
     pub names: BTreeSet<(LanguageId, String)>,
+    /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
+    bootstraps: Vec<String>,
 }
 
 impl Handlers {
@@ -110,6 +112,36 @@ impl Handlers {
         let mut findings = self.not_installed(packages);
         findings.extend(self.not_followed());
         findings
+    }
+
+    /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
+    /// that is in no other library.
+    pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut [Finding]) {
+        let is_not_searched = |finding: &&Finding| finding.code == Code::LibraryNotSearched;
+        let named = |library: &str| self.bootstraps.iter().any(|text| text.contains(&format!("/opt/{library}")));
+        let libraries = findings.iter().filter(is_not_searched).filter_map(|finding| finding.subject.path());
+        let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
+        // The libraries that no session finds a used package in, each with the first use.
+        let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
+        for ((id, name), used) in self.packages.iter().filter(|(_, used)| !used.optional) {
+            let Some(place) = used.places.first() else { continue };
+            let (mut seen, mut queue) = (BTreeSet::from([name.as_str()]), vec![name.as_str()]);
+            while let Some(name) = queue.pop() {
+                let copies: Vec<_> = packages.copies(*id, name).map(|position| packages.get(position)).collect();
+                if copies.iter().all(|copy| not_searched.contains(&copy.library.to_string())) {
+                    for copy in &copies {
+                        needed.entry(copy.library.to_string()).or_insert((place, name));
+                    }
+                }
+                let required = copies.iter().flat_map(|copy| &copy.requires).map(|required| required.package.as_str());
+                queue.extend(required.filter(|name| seen.insert(name)));
+            }
+        }
+        for finding in findings.iter_mut().filter(|finding| finding.code == Code::LibraryNotSearched) {
+            let Some((place, name)) = finding.subject.path().and_then(|library| needed.get(library)) else { continue };
+            finding.severity = Severity::Error;
+            finding.message = format!("{}; {place} needs {name} from it", finding.message);
+        }
     }
 
     fn not_installed(&self, packages: &Packages) -> Vec<Finding> {
@@ -175,6 +207,13 @@ struct Reading {
 impl Reading {
     fn add(&mut self, path: &Path) -> Result<()> {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+        let directory = if metadata.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+        let bootstrap = directory.join("bootstrap");
+        let is_short =
+            std::fs::metadata(&bootstrap).is_ok_and(|file| file.is_file() && file.len() <= MAX_UNNAMED_BYTES);
+        if let Some(text) = is_short.then(|| std::fs::read(&bootstrap).ok()).flatten() {
+            self.handlers.bootstraps.push(String::from_utf8_lossy(&text).into_owned());
+        }
         if !metadata.is_dir() {
             let root = path.parent().unwrap_or(Path::new("")).to_owned();
             self.push(ToRead { file: path.to_owned(), root, followed: None, named: true });

@@ -81,6 +81,7 @@ impl<'a> Analysis<'a> {
             let packages = &self.resolution.packages;
             findings.extend(handlers.findings(packages));
             findings.extend(options::findings(handlers, packages, &self.calls, &|id| pruning.keeps(id)));
+            handlers.raise_not_searched(packages, &mut findings);
         }
         findings
     }

@@ -176,7 +176,8 @@ impl Commands {
 
     /// Whether a file is the interpreter of a startup script.
     fn interprets(&self, file: EntryId) -> bool {
-        let of_startup = self.uses.iter().filter(|used| used.interpreter && self.startup_scripts.contains_key(&used.script));
+        let of_startup =
+            self.uses.iter().filter(|used| used.interpreter && self.startup_scripts.contains_key(&used.script));
         of_startup.into_iter().any(|used| used.outcome == CommandOutcome::Tree(file))
     }
 

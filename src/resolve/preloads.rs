@@ -42,12 +42,13 @@ impl<'a> Preloads<'a> {
         &self,
         process: &Process<'p>,
         library: EntryId,
+        binding: Binding,
     ) -> (Process<'p>, Vec<NeededLibrary>, Vec<SymbolError>) {
         let started = process.objects().len();
         let load = |first: &[EntryId]| {
             let mut session = process.clone();
             let edges = first.iter().chain([&library]).flat_map(|id| session.dlopen(*id)).collect::<Vec<_>>();
-            let errors = symbol_errors(&session, started, Binding::AtLoad);
+            let errors = symbol_errors(&session, started, binding);
             (session, edges, errors)
         };
         let mut first = Vec::new();

@@ -192,6 +192,8 @@ fn run_language(
         follow_notes(view, &process, 0, kind, loads);
     }
     let before = process.objects().len();
+    // A program that is not in the tree may define symbols for what it loads.
+    let binding = if spec.program.is_some() { Binding::AtLoad } else { Binding::Lazy };
     for library in &spec.loads {
         let Place::Inside(file) = view.tree.follow(library.entry) else { continue };
         let is_named = view.tree.path(library.entry).name().ends_with(b".so");
@@ -205,7 +207,7 @@ fn run_language(
         let known = loads.roots.entry(file).or_insert(certainty);
         *known = certainty.max(*known);
         // Each is loaded in a fresh session: the order in which a function loads packages is not known.
-        let (session, edges, errors) = preloads.load(&process, library.entry);
+        let (session, edges, errors) = preloads.load(&process, library.entry, binding);
         loads.record(kind, certainty, edges);
         loads.record_errors(certainty, errors);
         follow_notes(view, &session, before, kind, loads);

@@ -24,7 +24,9 @@ fn index(records: &[(u32, u32)]) -> Vec<u8> {
         text(out, "names");
         word(out, 16);
         word(out, u32::try_from(names.len()).expect("few"));
-        names.iter().for_each(|name| text(out, name));
+        for name in names {
+            text(out, name);
+        }
         word(out, 0xfe);
     };
     word(&mut out, 0x0000_0213);
@@ -54,7 +56,9 @@ fn index(records: &[(u32, u32)]) -> Vec<u8> {
         word(&mut out, 0x01ff);
         word(&mut out, 16);
         word(&mut out, 3);
-        ["variables", "references", "compressed"].iter().for_each(|name| text(&mut out, name));
+        for name in ["variables", "references", "compressed"] {
+            text(&mut out, name);
+        }
         word(&mut out, 0xfe);
     }
     out

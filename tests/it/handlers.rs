@@ -11,6 +11,7 @@ use serde_json::Value;
 fn world() -> World {
     let world = World::new();
     world.r().program("R/lib/R/bin/exec/R", &[], &[]);
+    world.file("R/lib/R/etc/Renviron", "R_LIBS_USER=/opt/local/library\n");
     world.package("local/library", "aa", "1.0", "Imports: bb\nSuggests: cc\n");
     world.package("local/library", "bb", "1.0", "");
     world.package("local/library", "cc", "1.0", "").library("lib/libonly.so.1", &[], &[]);

@@ -62,7 +62,7 @@ fn a_library_that_a_package_loads_by_itself_names_the_package_when_it_lacks_some
 
 /// Package `q` whose library uses a symbol and needs no library for it, on this machine.
 fn with_symbol(world: &World, lines: &str) {
-    world.r().package(SITE, "q", "1.0", lines);
+    world.r().package(SITE, "q", "1.0", lines).program("R/lib/R/bin/exec/R", &[], &[]);
     let source = "int tbb(void); int f(void) { return tbb(); }\n";
     world.c(&format!("{SITE}/q/libs/q.so"), source, &[], &["-shared", "-fPIC", "-nostdlib"]);
 }

@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::support::elf::Elf;
-use crate::support::{Run, World, noise};
+use crate::support::{RDS, Run, World, noise};
 use serde_json::Value;
 
 const LIBRARY: &str = "R/lib/R/library";
@@ -45,6 +45,7 @@ fn world() -> World {
     world.package(LIBRARY, "Matrix", "1.5-1", "Priority: recommended\nImports: stats\n");
     world.elf("R/lib/R/library/Matrix/libs/Matrix.so", &Elf::library("Matrix.so").needs("libdeep.so.5"));
     world.file("R/lib/R/library/Matrix/data/Rdata.rdb", noise(6, 12_000));
+    world.file("R/lib/R/library/Matrix/data/Rdata.rdx", RDS);
     world.package(LIBRARY, "mgcv", "1.8", "Depends: R (>= 4.0), Matrix\nSuggests: xgone\n");
     world.package(LIBRARY, "tcltk", "4.2.2", "Priority: base\n").package(LIBRARY, "gui", "1.0", "Imports: tcltk\n");
     world.package("site", "young", "2.0", "Imports: Matrix (>= 9.9), gone\n").package("site", "mgcv", "1.9", "");
@@ -786,6 +787,7 @@ fn many_changes_since_the_lock_are_cut_and_a_step_can_save_headers_alone() {
     packages(22, 35);
     fs::remove_dir_all(world.root().join("site/p10")).expect("removed");
     world.file("site/p11/R/p11", "changed").file("site/p12/data/Rdata.rdb", "");
+    world.file("site/p12/data/Rdata.rdx", RDS);
     let plan = ["plan", "opt", "--lock", "my.lock"];
     reviewed_run("many-changes.txt", &world, &plan);
     reviewed_run("many-changes-verbose.txt", &world, &[&plan[..], &["-v"]].concat());
@@ -810,6 +812,7 @@ fn more_steps_than_a_short_report_has_and_texts_that_it_cuts() {
     {
         world.file(path, noise(number as u64, 100 * (number + 1)));
     }
+    world.file("site/used/data/Rdata.rdx", RDS);
     fs::write(world.beside("run.log"), "1 open(\"/opt/site/used/R/used.rdb\", O_RDONLY) = 3\n").expect("written");
     let plan = ["plan", "opt", "--trace", "run.log"];
     reviewed_run("many-steps.txt", &world, &plan);

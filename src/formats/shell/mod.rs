@@ -5,6 +5,7 @@
 //! unresolved, with its line.
 
 mod commands;
+mod environment;
 mod guards;
 mod reader;
 mod syntax;
@@ -14,6 +15,8 @@ mod values;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use environment::Environment;
 
 /// What a script runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -68,7 +68,9 @@ fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
             let owners = reading.references[next].clone();
             for place in left.remove(next).into_iter().flat_map(places) {
                 let value = value(place)?;
-                owners.iter().for_each(|owner| reading.read(&value, owner));
+                for owner in &owners {
+                    reading.read(&value, owner);
+                }
             }
         }
         for place in left.into_values().flat_map(places) {

@@ -1,8 +1,9 @@
 //! Checks of R: packages built for a different R, libraries that R does not search, an R configured for a different path,
 //! an R without a bootstrap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::libpaths;
 use super::needs::ID;
 use super::version::Version;
 use crate::base::bytes::plural;
@@ -88,28 +89,13 @@ fn severity_of_version(built: &str, home: &str) -> Option<(Severity, Vec<u64>)> 
     Some((severity, minor))
 }
 
-/// Warnings about libraries that are not named in any file that R reads at startup.
+/// Warnings about libraries that R does not search.
 fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let read = |path: Option<TreePath>| -> Option<String> {
-        Some(String::from_utf8_lossy(&tree.read(tree.find(&path?)?).ok()?).into_owned())
-    };
-    let mut named = String::new();
-    for home in packages.installations_of(ID) {
-        for below in ["etc/Renviron", "etc/Renviron.site", "etc/Rprofile.site", "library/base/R/Rprofile"] {
-            let text = read(home.path.join(below)).unwrap_or_default();
-            // Commented lines do not count; `${R_HOME}` is this home.
-            let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-            named.extend(lines.map(|line| line.replace("${R_HOME}", &home.path.mounted()) + "\n"));
-        }
-    }
-    named += &read(TreePath::new("bootstrap")).unwrap_or_default();
-    let own = |library: &TreePath| {
-        let beside = |home: &Installation, name: &str| home.path.join(name).as_ref() == Some(library);
-        packages.installations_of(ID).any(|home| beside(home, "library") || beside(home, "site-library"))
-    };
-    let libraries: std::collections::BTreeSet<&TreePath> =
-        packages.of_language(ID).map(|package| &package.library).collect();
-    let unnamed = libraries.into_iter().filter(|library| !own(library) && !names_path(&named, &library.mounted()));
+    let environment = libpaths::bootstrap(tree);
+    let homes = packages.installations_of(ID);
+    let searched: Vec<_> = homes.map(|home| libpaths::searched(tree, home, &environment)).collect();
+    let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
+    let unnamed = libraries.into_iter().filter(|library| !searched.iter().any(|searched| searched.has(library)));
     unnamed
         .filter_map(|library| {
             let there = packages.of_language(ID).filter(|package| package.library == *library && kept(package.entry));
@@ -127,18 +113,14 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
                 Code::LibraryNotSearched,
                 library,
                 format!("contains {packages}, but is not on R's library search path (.libPaths())"),
-                format!("set R_LIBS={} for the function, or R_LIBS_SITE in etc/Renviron.site", library.mounted()),
+                format!(
+                    "pack it with r-libs-user = [\"{library}\"] in layerfit.toml, which sets R_LIBS_USER in etc/Renviron, or set \
+                     R_LIBS={} for the function",
+                    library.mounted()
+                ),
             ))
         })
         .collect()
-}
-
-/// Whether a text contains a path, not only a longer one that begins with it.
-fn names_path(text: &str, path: &str) -> bool {
-    text.match_indices(path).any(|(at, _)| {
-        let rest = text[at + path.len()..].trim_start_matches('/');
-        !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
-    })
 }
 
 /// A finding about R without a bootstrap: without one, an invocation fails. A function can provide its own.

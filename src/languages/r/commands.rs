@@ -41,9 +41,7 @@ fn rscript(tree: &Tree, file: EntryId) -> Option<OwnCommand> {
     if !strings.clone().any(|string| string.ends_with(b"%s/bin/R")) {
         return None;
     }
-    let has_r = |home: &str| {
-        matches!(tree.locate(format!("{home}/bin/R").as_bytes()), Place::Inside(id) if tree.entry(id).is_file())
-    };
+    let has_r = |home: &str| matches!(tree.locate(format!("{home}/bin/R").as_bytes()), Place::Inside(id) if tree.entry(id).is_file());
     // The paths of what it was compiled from come later, in debug data.
     let homes: Vec<&str> = strings.by_ref().filter_map(directory).collect();
     let home = homes.first().filter(|_| !homes.iter().any(|home| has_r(home)))?;
@@ -137,7 +135,9 @@ fn replaces_which(tree: &Tree, path: &TreePath) -> bool {
 /// Whether the bootstrap starts R without the packages that call Sys.which, with a source that replaces it before they are
 /// loaded, as layerfit's own does; or with a profile that replaces it.
 fn bootstrap_replaces_which(tree: &Tree) -> bool {
-    let Some(Place::Inside(file)) = TreePath::new("bootstrap").map(|path| tree.locate_inside(&path)) else { return false };
+    let Some(Place::Inside(file)) = TreePath::new("bootstrap").map(|path| tree.locate_inside(&path)) else {
+        return false;
+    };
     if tree.entry(file).bytes() > MAX_SOURCE_BYTES {
         return false;
     }

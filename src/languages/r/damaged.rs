@@ -6,6 +6,8 @@
 //! reads one, `R/sysdata`, `data/Rdata`) needs a readable index whose records lie inside the database. R finds its own
 //! packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
 use super::namespace::{self, Namespace};
@@ -96,7 +98,9 @@ impl Reading<'_> {
         }
         let link = self.tree.find(&self.directory.join(below)?).map(|id| &self.tree.entry(id).kind);
         Some(match link {
-            Some(Kind::Link { target }) => format!("{below} is a link to {}, which is not in the tree", printable(target)),
+            Some(Kind::Link { target }) => {
+                format!("{below} is a link to {}, which is not in the tree", printable(target))
+            }
             Some(_) => format!("{below} is not a file"),
             None => format!("{below} is missing"),
         })
@@ -177,18 +181,13 @@ fn without_description(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Findi
 
 /// Links in a library that should lead to a package and lead out of the tree.
 fn links_out(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let roots = packages.roots();
-    let libraries = roots.iter().filter(|(placeholder, _)| *placeholder == super::packages::LIBRARY);
-    let libraries: std::collections::BTreeSet<&TreePath> = libraries.flat_map(|(_, libraries)| libraries).collect();
+    let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
     let links = tree.iter().filter(|(id, entry)| {
         let in_library = || entry.path.parent().is_some_and(|parent| libraries.contains(&parent));
         matches!(entry.kind, Kind::Link { .. }) && in_library() && kept(*id)
     });
     let finding = |(id, entry): (EntryId, &crate::tree::Entry)| {
-        let end = match tree.follow(id) {
-            Place::Outside(end) => end,
-            _ => return None,
-        };
+        let Place::Outside(end) = tree.follow(id) else { return None };
         let name = String::from_utf8_lossy(entry.path.name()).into_owned();
         let is_package = name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');

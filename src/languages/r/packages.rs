@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
-use super::ldpaths;
 use super::namespace;
 use super::needs::ID;
+use super::{ldpaths, libpaths};
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::languages::{Built, Found, Installation, Package, RequiredFor, Requirement, Roots};
@@ -36,6 +36,7 @@ pub(super) fn find(tree: &Tree) -> Found {
         .collect();
     let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
     homes.sort_by(|a, b| a.library.cmp(&b.library));
+    let environment = libpaths::bootstrap(tree);
     for base in homes {
         let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
         let read = |below: &str| -> Option<String> {
@@ -50,7 +51,7 @@ pub(super) fn find(tree: &Tree) -> Found {
         let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
         found.installations.push(Installation {
             language: ID,
-            library_path: ldpaths::directories(&ldpaths, &path.mounted()),
+            library_path: ldpaths::directories(&ldpaths, &path.mounted(), &environment),
             version: base.version.clone(),
             platform: platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default(),
             path,
@@ -67,7 +68,7 @@ pub(super) fn find(tree: &Tree) -> Found {
 const HOME: &str = "{r_home}";
 
 /// The placeholder for every R library in the globs of rules.
-pub(super) const LIBRARY: &str = "{library}";
+const LIBRARY: &str = "{library}";
 
 /// The directories that the placeholders expand to in the examples of rules.
 pub(super) fn example_roots() -> Roots {
