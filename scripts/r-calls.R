@@ -10,7 +10,6 @@
 
 libraries <- readLines("libraries.txt")
 say <- function(...) cat("\x1e", paste(c(...), collapse = " "), "\n", sep = "")
-absent <- quote(expr = )
 # Names can contain spaces: `a b` <- function() NULL.
 coded <- function(names) vapply(names, utils::URLencode, "", reserved = TRUE)
 
@@ -34,7 +33,7 @@ named <- function(call) {
     at <- c(which(tags == "package"), which(tags == ""))[1L]
     if (is.na(at)) return(NULL)
     argument <- arguments[[at]]
-    if (identical(argument, absent)) return(NULL)
+    if (identical(argument, quote(expr = ))) return(NULL)
     if (!is.null(literal(argument))) return(argument)
     if (is.symbol(argument) && f %in% c("library", "require") && !"character.only" %in% tags) as.character(argument)
 }
@@ -45,7 +44,7 @@ walk <- function(value, found, top) {
     seen <- list()
     size <- 1L
     push <- function(x) {
-        if (is.null(x) || identical(x, absent)) return()
+        if (is.null(x) || identical(x, quote(expr = ))) return()
         size <<- size + 1L
         stack[[size]] <<- x
     }
