@@ -93,7 +93,7 @@ fn missing(packages: &Packages, package: &Package, requirement: &Requirement, tr
     let (fails, whole) = match requirement.for_what {
         RequiredFor::Loading => (of.load_fails(name), true),
         RequiredFor::Calls => match of.calls(package, tree).ok().and_then(|mut calls| calls.callers.remove(required)) {
-            Some(callers) => (some_functions_fail(of, name, callers), false),
+            Some(callers) => (some_functions_fail(of, name, &callers), false),
             None => (format!("functions of {name} that call {required} fail"), false),
         },
     };
@@ -110,7 +110,7 @@ fn missing(packages: &Packages, package: &Package, requirement: &Requirement, tr
 }
 
 /// The functions of a package that fail without another.
-fn some_functions_fail(language: &dyn Language, package: &str, functions: BTreeSet<String>) -> String {
+fn some_functions_fail(language: &dyn Language, package: &str, functions: &BTreeSet<String>) -> String {
     let functions: Vec<String> = functions.iter().map(|function| language.function(package, function)).collect();
     let verb = if functions.len() == 1 { "fails" } else { "fail" };
     format!("{} {verb}", list::some(&functions, MAX_FUNCTIONS))

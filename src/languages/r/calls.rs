@@ -5,13 +5,15 @@
 //! is used so too: neither is in a NAMESPACE.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
 use super::rdb;
 use super::rdx::{Index, uncompressed};
 use super::serialize::{self, Argument, Value};
 use crate::languages::{Calls, Package};
 use crate::tree::Tree;
+
+/// How many environments are followed from all variables of a package: real ones need a hundredth of it.
+const MAX_STEPS: usize = 5_000_000;
 
 /// The stack of the thread that reads a database: expressions lie in each other as deep as R itself allows. Only what is
 /// used of it becomes memory.
@@ -54,30 +56,47 @@ fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
         return Err("its index has no variables".to_owned());
     };
     let variables: BTreeSet<&str> = names.iter().flatten().map(|name| &**name).collect();
-    let mut reading = Reading { variables, ..Reading::default() };
+    let mut parts: BTreeMap<&str, Part> = BTreeMap::new();
     for (place, name) in items.iter().zip(names) {
+        let part = parts.entry(function_of(name.as_deref().unwrap_or_default())).or_default();
         for place in places(place) {
-            reading.read(&value(place)?, function_of(name.as_deref().unwrap_or_default()));
+            part.read(&value(place)?, &variables);
         }
     }
-    // An environment has a record of its own, and can refer to others: it belongs to the variables that refer to it.
+    // An environment has a record of its own.
+    let mut environments: BTreeMap<&str, Part> = BTreeMap::new();
     if let Some(Value::List { items, names }) = references {
-        let mut left: BTreeMap<&str, &Value> =
-            names.iter().zip(items).filter_map(|(name, place)| Some((name.as_deref()?, place))).collect();
-        while let Some(next) = left.keys().find(|name| reading.references.contains_key(**name)).copied() {
-            let owners = reading.references[next].clone();
-            for place in left.remove(next).into_iter().flat_map(places) {
-                let value = value(place)?;
-                for owner in &owners {
-                    reading.read(&value, owner);
-                }
+        for (place, name) in items.iter().zip(names) {
+            let part = environments.entry(name.as_deref().unwrap_or_default()).or_default();
+            for place in places(place) {
+                part.read(&value(place)?, &variables);
             }
         }
-        for place in left.into_values().flat_map(places) {
-            reading.read(&value(place)?, "");
+    }
+    let mut left = MAX_STEPS;
+    let mut calls = Calls::default();
+    for (function, part) in &parts {
+        for part in part.with_environments(&environments, &mut left)? {
+            for called in &part.called {
+                calls.callers.entry(called.clone()).or_default().insert((*function).to_owned());
+            }
+            if !part.mentions.is_empty() {
+                let mentions = calls.mentions.entry((*function).to_owned()).or_default();
+                mentions.extend(part.mentions.iter().filter(|name| name != function).cloned());
+            }
+            if part.dispatches {
+                // A generic function leads to its methods: `read_xml` to `read_xml.character`.
+                let dotted = format!("{function}.");
+                let methods = variables.range(dotted.as_str()..).take_while(|name| name.starts_with(&dotted));
+                calls
+                    .mentions
+                    .entry((*function).to_owned())
+                    .or_default()
+                    .extend(methods.map(|name| (*name).to_owned()));
+            }
         }
     }
-    Ok(reading.calls())
+    Ok(calls)
 }
 
 /// The function that a variable is a part of: the methods of the S4 generic `image` are in `.__T__image:graphics`.
@@ -97,59 +116,59 @@ fn places(value: &Value) -> Vec<(usize, usize)> {
     }
 }
 
+/// What a variable or an environment holds.
 #[derive(Default)]
-struct Reading<'a> {
-    /// The names of the package's variables.
-    variables: BTreeSet<&'a str>,
-    calls: Calls,
-    /// The generic functions: those that call `UseMethod()`.
-    generics: BTreeSet<String>,
-    /// The variables that refer to each environment.
-    references: BTreeMap<String, BTreeSet<String>>,
+struct Part {
+    /// The packages that it calls.
+    called: BTreeSet<String>,
+    /// The variables of the package that it mentions.
+    mentions: BTreeSet<String>,
+    /// Whether it calls `UseMethod()`.
+    dispatches: bool,
+    /// The environments that it refers to.
+    references: BTreeSet<String>,
 }
 
-impl Reading<'_> {
-    fn calls(mut self) -> Calls {
-        // A generic function leads to its methods: `read_xml` to `read_xml.character`.
-        for generic in &self.generics {
-            let dotted = format!("{generic}.");
-            let methods = self.variables.range(dotted.as_str()..).take_while(|name| name.starts_with(&dotted));
-            let methods: BTreeSet<String> = methods.map(|name| (*name).to_owned()).collect();
-            self.calls.mentions.entry(generic.clone()).or_default().extend(methods);
-        }
-        self.calls
-    }
-
-    /// Reads what a variable holds.
-    fn read(&mut self, value: &Value, variable: &str) {
+impl Part {
+    fn read(&mut self, value: &Value, variables: &BTreeSet<&str>) {
         let mut stack = vec![value];
         while let Some(value) = stack.pop() {
             match value {
-                Value::Reference(environment) => {
-                    let owners = self.references.entry(environment.to_string()).or_default();
-                    owners.insert(variable.to_owned());
-                }
-                Value::Call(parts) => {
-                    for package in called(parts) {
-                        self.calls.callers.entry(package.to_owned()).or_default().insert(variable.to_owned());
-                    }
-                }
-                Value::Symbol(name) => self.mention(name, variable),
+                Value::Reference(environment) => insert(&mut self.references, environment),
+                Value::Call(parts) => called(parts).into_iter().for_each(|package| insert(&mut self.called, package)),
+                Value::Symbol(name) if &**name == "UseMethod" => self.dispatches = true,
+                Value::Symbol(name) if variables.contains(&**name) => insert(&mut self.mentions, name),
                 _ => {}
             }
             stack.extend(value.children());
         }
     }
 
-    fn mention(&mut self, name: &Rc<str>, variable: &str) {
-        if &**name == "UseMethod" {
-            self.generics.insert(variable.to_owned());
-        } else if &**name != variable && self.variables.contains(&**name) {
-            let mentioned = self.calls.mentions.entry(variable.to_owned()).or_default();
-            if !mentioned.contains(&**name) {
-                mentioned.insert(name.to_string());
+    /// This and the environments that it refers to, directly or through others.
+    fn with_environments<'a>(
+        &'a self,
+        environments: &'a BTreeMap<&str, Part>,
+        left: &mut usize,
+    ) -> Result<Vec<&'a Part>, String> {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut parts = vec![self];
+        let mut next = 0;
+        while let Some(part) = parts.get(next).copied() {
+            next += 1;
+            for name in &part.references {
+                if let Some(environment) = environments.get(name.as_str()).filter(|_| seen.insert(name)) {
+                    *left = left.checked_sub(1).ok_or("its environments refer to each other too often")?;
+                    parts.push(environment);
+                }
             }
         }
+        Ok(parts)
+    }
+}
+
+fn insert(names: &mut BTreeSet<String>, name: &str) {
+    if !names.contains(name) {
+        names.insert(name.to_owned());
     }
 }
 

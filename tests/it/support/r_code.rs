@@ -51,7 +51,9 @@ fn string(out: &mut Vec<u8>, text: &str) {
 
 fn strings(out: &mut Vec<u8>, texts: &[&str]) {
     words(out, &[STRINGS, length(texts.len())]);
-    texts.iter().for_each(|text| string(out, text));
+    for text in texts {
+        string(out, text);
+    }
 }
 
 fn names(out: &mut Vec<u8>, names: &[&str]) {
