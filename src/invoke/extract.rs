@@ -6,6 +6,7 @@
 //! written through a link.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub(super) enum Mounted {
     /// A directory of the user, which is not changed.
     Own(PathBuf),
     /// An unzipped directory; it is removed at the end.
-    Unzipped(Unzipped),
+    Unzipped(Temporary),
 }
 
 impl Mounted {
@@ -33,24 +34,7 @@ impl Mounted {
     pub(super) fn path(&self) -> &Path {
         match self {
             Mounted::Own(path) => path,
-            Mounted::Unzipped(unzipped) => unzipped.directory.path(),
-        }
-    }
-}
-
-/// An unzipped directory.
-#[derive(Debug)]
-pub(super) struct Unzipped {
-    directory: Temporary,
-    /// Directories whose modes have to be changed before they can be removed, the highest first.
-    unwritable: Vec<PathBuf>,
-}
-
-impl Drop for Unzipped {
-    fn drop(&mut self) {
-        for path in &self.unwritable {
-            // If this fails, the directory cannot be removed either; nothing more can be done about it here.
-            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+            Mounted::Unzipped(unzipped) => unzipped.path(),
         }
     }
 }
@@ -91,6 +75,11 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
 pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
     if path.is_dir() {
         Ok((Mounted::Own(absolute(path)?), Vec::new()))
+    } else if path.is_file() && !is_zip(path)? {
+        Err(Error::Usage {
+            message: format!("--code {}: not a zip", path.display()),
+            help: "name the directory that the file is in, which will be /var/task, or zip it".to_owned(),
+        })
     } else if path.is_file() {
         unzip(&[path.to_owned()])
     } else {
@@ -101,22 +90,29 @@ pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
     }
 }
 
+/// Whether a file is meant to be a zip: it begins with an entry or, if it is empty, with the end of one.
+fn is_zip(path: &Path) -> Result<bool> {
+    let mut head = Vec::new();
+    let file = fs::File::open(path).map_err(Error::io("open", path))?;
+    file.take(4).read_to_end(&mut head).map_err(Error::io("read", path))?;
+    Ok(matches!(head.as_slice(), b"PK\x03\x04" | b"PK\x05\x06"))
+}
+
 fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(Error::io("find", path))
 }
 
 fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     let (tree, _, findings) = scan_zips(zips, package_directory)?;
-    let mut unzipped = Unzipped { directory: Temporary::new()?, unwritable: Vec::new() };
-    write(&tree, &mut unzipped)?;
+    let unzipped = Temporary::new()?;
+    write(&tree, unzipped.path())?;
     Ok((Mounted::Unzipped(unzipped), findings))
 }
 
 /// Writes a tree. Entries are sorted, so that a directory comes before what is in it.
-fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
-    let root = unzipped.directory.path().to_owned();
+fn write(tree: &Tree, root: &Path) -> Result<()> {
     // The function may run as a different user.
-    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &root))?;
+    fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", root))?;
     let entries: Vec<_> = tree.iter().collect();
     for (_, entry) in &entries {
         let path = root.join(entry.path.as_path());
@@ -142,11 +138,7 @@ fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
     // Last, and the deepest first, as nothing can be written into a directory that is not writable.
     for (_, entry) in entries.iter().rev().filter(|(_, entry)| entry.is_directory()) {
         let path = root.join(entry.path.as_path());
-        let mode = mode(entry.mode);
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(Error::io("write", &path))?;
-        if mode & 0o700 != 0o700 {
-            unzipped.unwritable.insert(0, path);
-        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode(entry.mode))).map_err(Error::io("write", &path))?;
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ mod readme_gate;
 mod reviewed_outputs;
 mod rewritten_files;
 mod runtime_api;
+mod sandbox;
 mod schemas;
 mod signals;
 mod template;
