@@ -32,6 +32,7 @@ demo: needs
 test: needs check-code prove page-works outputs-work publish-works action-works
 
 check-code:
+	scripts/needs.sh functions
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked

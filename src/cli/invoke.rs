@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{FunctionOptions, InvokeArgs, Network};
+use super::args::{FunctionOptions, InvokeArgs, Network, RemoverArgs};
 use super::exit::Exit;
 use super::output;
 use crate::base::error::{Error, Result};
@@ -30,6 +30,13 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
 #[expect(clippy::unnecessary_wraps, reason = "every command returns a result")]
 pub(super) fn inside() -> Result<Exit> {
     invoke::run_inside();
+    Ok(Exit::Done)
+}
+
+/// Removes a directory when the run that made it has ended.
+#[expect(clippy::unnecessary_wraps, reason = "every command returns a result")]
+pub(super) fn remover(arguments: &RemoverArgs) -> Result<Exit> {
+    invoke::run_remover(&arguments.directory);
     Ok(Exit::Done)
 }
 

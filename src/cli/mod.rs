@@ -47,8 +47,11 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
             return if error.use_stderr() { Exit::Failed } else { Exit::Done };
         }
     };
-    // If this fails, signals end the run without cleaning up, and the next run does.
-    let _ = crate::base::interrupt::handle(progress::clear);
+    // What layerfit starts itself with has nothing to clean up, and must be a single thread. If this fails, signals end the run
+    // without cleaning up, and the next run does.
+    if !matches!(cli.command, Command::Inside | Command::Remover(_)) {
+        let _ = crate::base::interrupt::handle(progress::clear);
+    }
     dispatch(&cli, &matches).unwrap_or_else(|error| {
         output::error(&error, color);
         Exit::Failed
@@ -63,6 +66,7 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         Command::Check(arguments) => check::run(arguments, cli.color),
         Command::Invoke(arguments) => invoke::run(arguments),
         Command::Inside => invoke::inside(),
+        Command::Remover(arguments) => invoke::remover(arguments),
         Command::Init(arguments) => init::run(arguments),
         Command::Why(arguments) => why::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),

@@ -30,6 +30,10 @@ pub(super) async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job
 }
 
 async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) -> http::Answer {
+    // A page in the user's browser can send a POST to any address, this one too, but not without an Origin. AWS's clients send none.
+    if request.headers().contains_key("origin") {
+        return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", "Requests of web pages are refused");
+    }
     let path = request.uri().path();
     let name = path.strip_prefix("/2015-03-31/functions/").and_then(|rest| rest.strip_suffix("/invocations"));
     if name.is_none_or(|name| name.is_empty() || name.contains('/')) {
@@ -111,7 +115,11 @@ pub(super) fn not_json(payload: &[u8]) -> Option<String> {
     if payload.is_empty() {
         return None;
     }
-    serde_json::from_slice::<serde::de::IgnoredAny>(payload).err().map(|error| error.to_string())
+    // A value that is skipped is not decoded, so that is done before.
+    match std::str::from_utf8(payload) {
+        Ok(text) => serde_json::from_str::<serde::de::IgnoredAny>(text).err().map(|error| error.to_string()),
+        Err(error) => Some(format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1)),
+    }
 }
 
 fn stopped() -> http::Answer {

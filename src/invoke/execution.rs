@@ -24,7 +24,6 @@ use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall
 use super::sandbox;
 use super::sandbox::Sandbox;
 use super::spec::{Message, Spec};
-use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 
@@ -48,9 +47,7 @@ pub struct Event {
 pub struct Environment {
     function: Function,
     layers: Mounted,
-    code: Mounted,
-    /// Where the sandbox's root is assembled.
-    root: Temporary,
+    code: Option<Mounted>,
     log: Log,
     running: Option<Running>,
     invocations: u64,
@@ -115,22 +112,24 @@ impl Environment {
     /// # Errors
     /// When layers or code cannot be read or unzipped.
     pub fn new(function: Function, sink: Box<dyn Write + Send>) -> Result<(Self, Vec<Finding>)> {
+        // A descriptor that layerfit inherited can be anything, such as a directory of this machine: no process that layerfit
+        // starts from here on gets one.
+        close_fds::set_fds_cloexec(3, &[]);
         let (layers, mut findings) = extract::layers(&function.layers)?;
-        let root = Temporary::new()?;
-        let code = if let Some(path) = &function.code {
-            let (code, found) = extract::code(path)?;
-            findings.extend(found);
-            code
-        } else {
-            Mounted::Own(root.empty("task")?)
+        let code = match &function.code {
+            Some(path) => {
+                let (code, found) = extract::code(path)?;
+                findings.extend(found);
+                Some(code)
+            }
+            None => None,
         };
-        root.empty("root")?;
         if let Some(trace) = &function.trace {
             // It is emptied here, as each start of the function appends to it.
             std::fs::write(trace, "").map_err(Error::io("write", trace))?;
         }
         let log = Log::new(sink);
-        Ok((Self { function, layers, code, root, log, running: None, invocations: 0 }, findings))
+        Ok((Self { function, layers, code, log, running: None, invocations: 0 }, findings))
     }
 
     /// Sends the function an event, and waits until it has finished.
@@ -234,9 +233,8 @@ impl Environment {
     /// Starts the function and waits until it asks for its first event.
     async fn start(&mut self, deadline: Instant, id: &str) -> Result<PhaseEnd> {
         let spec = Spec {
-            root: self.root.path().join("root"),
             layers: self.layers.path().to_owned(),
-            code: Some(self.code.path().to_owned()),
+            code: self.code.as_ref().map(|code| code.path().to_owned()),
             rootfs: self.function.rootfs.clone(),
             no_network: self.function.no_network,
             environment: self.function.environment(),
@@ -367,11 +365,8 @@ impl Environment {
                     .to_owned(),
             ),
             Some(Message::CannotStart { path, why }) => {
-                let place = match path.strip_prefix("/opt/") {
-                    Some(name) => self.layers.path().join(name),
-                    None => self.code.path().join("bootstrap"),
-                };
-                let cause = inside::root_cause(&place, &why);
+                let mounted = if path.starts_with("/opt/") { Some(&self.layers) } else { self.code.as_ref() };
+                let cause = mounted.and_then(|mounted| inside::root_cause(&mounted.path().join("bootstrap"), &why));
                 let help = cause.unwrap_or_else(|| "`layerfit check` reports what is missing".to_owned());
                 entry(&format!("fork/exec {path}: {why}"), help)
             }
@@ -391,7 +386,7 @@ impl Environment {
     }
 
     /// Ends the function, with every process that it started.
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.sandbox.kill();
             running.drain(&mut self.log).await;

@@ -27,7 +27,7 @@ pub(super) enum Mounted {
     /// A directory of the user, which is not changed.
     Own(PathBuf),
     /// An unzipped directory; it is removed at the end.
-    Unzipped(Unzipped),
+    Unzipped(Temporary),
 }
 
 impl Mounted {
@@ -35,24 +35,7 @@ impl Mounted {
     pub(super) fn path(&self) -> &Path {
         match self {
             Mounted::Own(path) => path,
-            Mounted::Unzipped(unzipped) => unzipped.directory.path(),
-        }
-    }
-}
-
-/// An unzipped directory.
-#[derive(Debug)]
-pub(super) struct Unzipped {
-    directory: Temporary,
-    /// Directories whose modes have to be changed before they can be removed, the highest first.
-    unwritable: Vec<PathBuf>,
-}
-
-impl Drop for Unzipped {
-    fn drop(&mut self) {
-        for path in &self.unwritable {
-            // If this fails, the directory cannot be removed either; nothing more can be done about it here.
-            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+            Mounted::Unzipped(unzipped) => unzipped.path(),
         }
     }
 }
@@ -135,16 +118,15 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     let (tree, _, findings) = scan_zips(zips, Limits::built_in().total_unzipped, package_directory)?;
-    let mut unzipped = Unzipped { directory: Temporary::new()?, unwritable: Vec::new() };
-    write(&tree, &mut unzipped)?;
+    let unzipped = Temporary::new()?;
+    write(&tree, unzipped.path())?;
     Ok((Mounted::Unzipped(unzipped), findings))
 }
 
 /// Writes a tree. Entries are sorted, so that a directory comes before what is in it.
-fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
-    let root = unzipped.directory.path().to_owned();
+fn write(tree: &Tree, root: &Path) -> Result<()> {
     // The function may run as a different user.
-    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &root))?;
+    fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", root))?;
     let entries: Vec<_> = tree.iter().collect();
     for (_, entry) in &entries {
         let path = root.join(entry.path.as_path());
@@ -170,11 +152,7 @@ fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
     // Last, and the deepest first, as nothing can be written into a directory that is not writable.
     for (_, entry) in entries.iter().rev().filter(|(_, entry)| entry.is_directory()) {
         let path = root.join(entry.path.as_path());
-        let mode = mode(entry.mode);
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(Error::io("write", &path))?;
-        if mode & 0o700 != 0o700 {
-            unzipped.unwritable.insert(0, path);
-        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode(entry.mode))).map_err(Error::io("write", &path))?;
     }
     Ok(())
 }

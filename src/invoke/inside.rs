@@ -16,11 +16,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use rustix::process::{Resource, Rlimit, WaitOptions};
+use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid, WaitOptions};
+use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::memory::Meter;
-use super::mounts;
-use super::spec::{Message, SAMPLE, Spec};
+use super::mounts::Sources;
+use super::network;
+use super::spec::{GROUP, Message, SAMPLE, Spec, USER};
 
 /// Where the bootstrap is searched for, in this order: "If that file isn't found … Lambda looks in the layers" (AWS Lambda
 /// Developer Guide, custom runtimes). A directory of that name is skipped, as Lambda's emulator does.
@@ -28,6 +30,12 @@ pub(super) const BOOTSTRAPS: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap
 
 /// Maximum number of open files of a function (AWS Lambda quotas).
 const MAX_OPEN_FILES: u64 = 1024;
+
+/// Maximum number of processes and threads of a function (AWS Lambda quotas).
+const MAX_PROCESSES: u64 = 1024;
+
+/// Threads of process 1, which count too.
+const OWN_THREADS: u64 = 2;
 
 /// Runs the inside of a sandbox: the hidden command `layerfit inside-the-sandbox`. Returns when the bootstrap has ended, or
 /// could not be started.
@@ -56,8 +64,13 @@ fn prepare(spec: &str) -> Result<BTreeMap<String, String>, String> {
     let spec: Spec =
         serde_json::from_str(spec).map_err(|error| format!("the description of the sandbox is invalid: {error}"))?;
     let mut environment = spec.environment.clone();
+    if spec.no_network {
+        network::start_loopback().map_err(|error| format!("the loopback interface cannot be started: {error}"))?;
+    }
     environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), listen()?);
-    mounts::enter(&spec)?;
+    let sources = Sources::open(&spec)?;
+    become_the_user()?;
+    sources.enter()?;
     drop_privileges()?;
     Ok(environment)
 }
@@ -103,19 +116,65 @@ fn serve_requests() {
     std::process::exit(0)
 }
 
-/// Drops every capability that waiting does not need, and sets Lambda's limit of open files.
+/// Becomes the function's user and group. Process 1 is one thread here, so that this changes all of it.
+fn become_the_user() -> Result<(), String> {
+    let cannot = |error: rustix::io::Errno| format!("cannot become the user {USER}: {error}");
+    match rustix::thread::set_thread_groups(&[]) {
+        // Someone who is not root cannot give up groups in a user namespace (user_namespaces(7)).
+        Ok(()) | Err(rustix::io::Errno::PERM) => {}
+        Err(error) => return Err(cannot(error)),
+    }
+    let group = Gid::from_raw(GROUP);
+    rustix::thread::set_thread_res_gid(group, group, group).map_err(cannot)?;
+    let user = Uid::from_raw(USER);
+    rustix::thread::set_thread_res_uid(user, user, user).map_err(cannot)?;
+    // A change of the user has switched this off.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(cannot)
+}
+
+/// Drops every capability that process 1 does not need, so that the function has none, and sets Lambda's limits.
 fn drop_privileges() -> Result<(), String> {
     let describe = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
-    // The function's user is not root: without ambient capabilities it has none after exec.
-    rustix::thread::clear_ambient_capability_set().map_err(describe("capabilities cannot be dropped"))?;
+    let capabilities = describe("capabilities cannot be dropped");
+    for capability in CapabilitySet::all() {
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // This kernel does not know it.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(capabilities(error)),
+        }
+    }
+    rustix::thread::clear_ambient_capability_set().map_err(capabilities)?;
+    // It has to read the memory of processes that hide it. The function's user is not root: it has none of these after exec.
+    let kept = CapabilitySet::SYS_PTRACE;
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets).map_err(capabilities)?;
     rustix::thread::set_no_new_privs(true).map_err(describe("privileges cannot be dropped"))?;
+    // The function runs as the same user, and must not see or stop process 1.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(describe("process 1 cannot be protected"))?;
     // Lambda keeps no core dumps, and `memory.rs` relies on that.
-    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
-        .map_err(describe("core dumps cannot be switched off"))?;
-    let now = rustix::process::getrlimit(Resource::Nofile);
-    let limit = now.maximum.map_or(MAX_OPEN_FILES, |maximum| maximum.min(MAX_OPEN_FILES));
-    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum: Some(limit) })
-        .map_err(describe("the limit of open files cannot be set"))
+    limit(Resource::Core, 0)?;
+    limit(Resource::Nofile, MAX_OPEN_FILES)?;
+    // Before Linux 5.14, the processes that the same user has outside would count too.
+    if kernel_is_at_least(5, 14) {
+        limit(Resource::Nproc, MAX_PROCESSES + OWN_THREADS)?;
+    }
+    Ok(())
+}
+
+/// Sets a limit, or leaves a lower one that it has.
+fn limit(resource: Resource, value: u64) -> Result<(), String> {
+    let value = rustix::process::getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
+    rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+        .map_err(|error| format!("the limit {resource:?} cannot be set: {error}"))
+}
+
+/// Whether this is that version of Linux, or a newer one.
+fn kernel_is_at_least(major: u32, minor: u32) -> bool {
+    let system = rustix::system::uname();
+    let release = system.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
 /// Starts the bootstrap and waits until it ends; also reaps every orphaned process. `Err` is why it does not start.

@@ -71,10 +71,20 @@ impl Failure {
         let message = self.message.strip_prefix("RequestId: ");
         let message =
             message.and_then(|rest| rest.split_once(" Error: ")).map_or(self.message.as_str(), |(_, rest)| rest);
-        let shown: Vec<_> =
-            message.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
-        Finding::error(self.code, Subject::file(handler), format!("{}: {}", self.kind, shown.join(" ")), &self.help)
+        let message = format!("{}: {}", shown(&self.kind), shown(message));
+        Finding::error(self.code, Subject::file(handler), message, &self.help)
     }
+}
+
+/// Text of a function as part of one line: without control characters, and not longer than is of use there. The whole of it is in
+/// the response.
+fn shown(text: &str) -> String {
+    const LENGTH: usize = 1000;
+    let start: String = text.chars().take(LENGTH).collect();
+    let lines: Vec<_> =
+        start.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{rest}", lines.join(" "))
 }
 
 /// How Go, the language that Lambda is written in, names the signal that ended a process.
@@ -95,4 +105,22 @@ pub(super) fn signal_name(signal: i32) -> String {
         other => return format!("signal: signal {other}"),
     };
     format!("signal: {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line_of_bounded_length() {
+        let failure = Failure {
+            code: Code::FunctionFailed,
+            kind: "T\n::error file=x::injected\u{1b}[31m".to_owned(),
+            message: format!("one\ntwo {}", "ä".repeat(1_000_000)),
+            help: String::new(),
+        };
+        let message = failure.finding("main.handler").message;
+        assert!(message.starts_with("T ::error file=x::injected\\u{1b}[31m: one two ä"), "{message:.80}");
+        assert!(!message.contains('\n') && message.chars().count() < 1100, "{}", message.len());
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! The namespaces (users, mounts, processes, System V, and the network if it has none) are created by `unshare` of util-linux,
 //! which every Linux distribution has, as a crate without unsafe code cannot create them itself; layerfit does the rest inside
-//! (`inside.rs`). The function runs as user 993, as in Lambda (`sbx_user1051`), without capabilities; layerfit does not need
-//! root.
+//! (`inside.rs`). The function runs as user 993, as in Lambda (`sbx_user1051`), without capabilities. layerfit does not need root;
+//! if root runs it, the function is nobody to this machine.
 //!
 //! What the inside is told goes through its standard input, a socket, and never into a command line, which any user of this
 //! machine can read. Nothing else of layerfit's, nor of whoever started it, is inherited: neither descriptors nor environment.
@@ -22,25 +22,18 @@ use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use super::spec::{Message, SAMPLE, Spec};
+use super::spec::{GROUP, Message, SAMPLE, Spec, USER};
 use crate::base::error::{Error, Result};
 
 /// The hidden command that runs the inside of a sandbox.
 pub const INSIDE: &str = "inside-the-sandbox";
 
-/// Options of `unshare`: user and group 993 and 990, as in Lambda; capabilities for the inside, which drops them before it
-/// starts the function; process 1 ends when `unshare` does.
-const UNSHARE: &[&str] = &[
-    "--user",
-    "--map-user=993",
-    "--map-group=990",
-    "--keep-caps",
-    "--mount",
-    "--pid",
-    "--ipc",
-    "--fork",
-    "--kill-child",
-];
+/// Options of `unshare`: capabilities for the inside, which drops them before it starts the function; process 1 ends when
+/// `unshare` does.
+const UNSHARE: &[&str] = &["--user", "--keep-caps", "--mount", "--pid", "--ipc", "--fork", "--kill-child"];
+
+/// A user and group that own nothing (the kernel's overflow ids, which distributions call nobody and nogroup).
+const NOBODY: u32 = 65_534;
 
 /// A running sandbox. When dropped, all of its processes are killed.
 #[derive(Debug)]
@@ -82,8 +75,6 @@ impl Sandbox {
         command.arg("--").arg(own).arg(INSIDE);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.stdin(Stdio::from(OwnedFd::from(inside))).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Descriptors that layerfit inherited can be anything, such as a directory of this machine.
-        close_fds::set_fds_cloexec(3, &[]);
         let mut child = command.kill_on_drop(true).spawn().map_err(|error| cannot_start(program, &error))?;
         let (Some(out), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(cannot_start(program, &io::Error::other("it has no output")));
@@ -99,7 +90,8 @@ impl Sandbox {
         match message {
             Message::Begun(first) => {
                 self.first = Some(first).filter(|first| *first > 1);
-                // If it has ended, there is no next message.
+                // If it has ended, there is no next message. If its user cannot be mapped, it reports that.
+                let _ = map_user(first);
                 let _ = self.control.as_mut()?.write_all(&std::mem::take(&mut self.spec));
             }
             Message::Listening => self.listener = received(self.control.as_ref()?),
@@ -132,6 +124,24 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Makes user and group 993 and 990 of a process's user namespace a user and group of this machine. Root's own would be allowed
+/// what root's files allow their owner, even without capabilities: it is nobody instead, where root may map it, as it may not
+/// in a container that has no such user. For anyone else, it is the user that runs layerfit: no other can be mapped.
+fn map_user(process: i32) -> io::Result<()> {
+    let write = |name: &str, text: &str| std::fs::write(format!("/proc/{process}/{name}"), text);
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let is_root = user.is_root();
+    if !is_root || write("gid_map", &format!("{GROUP} {NOBODY} 1")).is_err() {
+        // Without this, no group can be mapped (user_namespaces(7)).
+        write("setgroups", "deny")?;
+        write("gid_map", &format!("{GROUP} {} 1", group.as_raw()))?;
+    }
+    if !is_root || write("uid_map", &format!("{USER} {NOBODY} 1")).is_err() {
+        write("uid_map", &format!("{USER} {} 1", user.as_raw()))?;
+    }
+    Ok(())
 }
 
 /// The socket that the inside has sent before its message.

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The user that a function runs as, in its own user namespace: Lambda's `sbx_user1051`.
+pub(super) const USER: u32 = 993;
+
+/// Its group.
+pub(super) const GROUP: u32 = 990;
+
 /// Description of a sandbox; all paths are the host's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Spec {
-    /// An empty directory, where the root is assembled.
-    pub root: PathBuf,
     /// The directory that will be `/opt`.
     pub layers: PathBuf,
     /// The directory that will be `/var/task`; an empty one by default.

@@ -45,6 +45,7 @@ mod reviewed_outputs;
 mod rewritten_files;
 mod runtime_api;
 mod safe_rules;
+mod sandbox;
 mod schemas;
 mod signals;
 mod template;

@@ -79,6 +79,9 @@ pub(super) enum Command {
     /// The inside of a sandbox, which layerfit starts.
     #[command(name = crate::invoke::INSIDE, hide = true)]
     Inside,
+    /// Removes a directory that a run has made, which layerfit starts in case that it is killed.
+    #[command(name = crate::invoke::REMOVER, hide = true)]
+    Remover(RemoverArgs),
     /// Write a commented layerfit.toml for a tree, or an R bootstrap
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -227,6 +230,13 @@ pub(super) struct InvokeArgs {
     /// Pass FILE to plan or pack with --trace.
     #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
     pub(super) trace: Option<PathBuf>,
+}
+
+/// The argument that layerfit starts itself with.
+#[derive(Debug, Args)]
+pub(super) struct RemoverArgs {
+    /// The directory
+    pub(super) directory: PathBuf,
 }
 
 /// The arguments of `init`.
