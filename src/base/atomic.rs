@@ -93,7 +93,8 @@ mod tests {
 
         symlink("new", path("link")).expect("linked");
         symlink("missing", path("dangling")).expect("linked");
-        for (name, remedy) in [("link", "name its target"), ("dangling", "name its target"), ("", "name another file")] {
+        for (name, remedy) in [("link", "name its target"), ("dangling", "name its target"), ("", "name another file")]
+        {
             let error = replace_file(&path(name), b"three").expect_err("refused").to_string();
             assert!(error.contains(remedy), "{error}");
             assert!(create_file(&path(name), b"three", 0o644, "remove it").is_err());
@@ -105,7 +106,8 @@ mod tests {
         create_file(&path("made"), b"four", 0o755, "remove it").expect("written");
         let error = create_file(&path("made"), b"five", 0o644, "remove it").expect_err("there").to_string();
         assert!(error.contains("already exists") && error.contains("help: remove it"), "{error}");
-        let mut names: Vec<_> = fs::read_dir(home.path()).expect("listed").map(|e| e.expect("there").file_name()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(home.path()).expect("listed").map(|e| e.expect("there").file_name()).collect();
         names.sort();
         assert_eq!(names, ["dangling", "link", "made", "new"]);
     }

@@ -95,11 +95,7 @@ impl Directory {
     }
 
     /// The error for what failed with a name in it.
-    pub(crate) fn failed<N: AsRef<OsStr>>(
-        &self,
-        doing: &'static str,
-        name: N,
-    ) -> impl FnOnce(Errno) -> Error + use<N> {
+    pub(crate) fn failed<N: AsRef<OsStr>>(&self, doing: &'static str, name: N) -> impl FnOnce(Errno) -> Error + use<N> {
         let path = self.path(name);
         move |error| Error::io(doing, path)(error.into())
     }
@@ -151,7 +147,8 @@ impl Directory {
     /// # Errors
     /// When there is something of that name.
     pub(crate) fn make(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Self> {
-        rustix::fs::mkdirat(&self.fd, name.as_ref(), Mode::from_raw_mode(mode)).map_err(self.failed("create", &name))?;
+        rustix::fs::mkdirat(&self.fd, name.as_ref(), Mode::from_raw_mode(mode))
+            .map_err(self.failed("create", &name))?;
         self.open_in(name)
     }
 
@@ -173,7 +170,8 @@ impl Directory {
     pub(crate) fn file(&self, name: impl AsRef<OsStr>) -> Result<File> {
         // A FIFO would be waited for.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name.as_ref(), flags, Mode::empty()).map_err(self.failed("read", &name))?;
+        let fd =
+            rustix::fs::openat(&self.fd, name.as_ref(), flags, Mode::empty()).map_err(self.failed("read", &name))?;
         let stat = rustix::fs::fstat(&fd).map_err(self.failed("read", &name))?;
         if !status(&stat).is_file() {
             return Err(self.failed("read", name)(Errno::INVAL));

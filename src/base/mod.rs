@@ -2,9 +2,9 @@
 //! their severities, the pages of the checks, directories by handle, atomic writes, signals and progress. It knows nothing about layers.
 
 pub(crate) mod atomic;
-pub(crate) mod directory;
 pub mod bytes;
 pub mod check_pages;
+pub(crate) mod directory;
 pub mod error;
 pub mod finding;
 pub mod globs;

@@ -23,7 +23,8 @@ pub(super) fn refuse_in_tree(root: &Path, file: &Path, option: &str) -> Result<(
 /// # Errors
 /// When it is inside or around it, or the root or the directory cannot be looked up.
 pub(super) fn refuse_output_in_tree(root: &Path, output: &Path) -> Result<()> {
-    let around = output.canonicalize().is_ok_and(|output| root.canonicalize().is_ok_and(|root| root.starts_with(output)));
+    let around =
+        output.canonicalize().is_ok_and(|output| root.canonicalize().is_ok_and(|root| root.starts_with(output)));
     if is_inside(root, output)? || around {
         return Err(Error::Usage {
             message: format!("-o {}: is inside the tree to be packed, or contains it", output.display()),

@@ -185,7 +185,8 @@ fn publish_options(manifest: &Manifest, requested: &PublishOptions) -> Result<Pu
     if let Some(name) = options.runtimes.iter().find(|name| !is_runtime(name)) {
         return Err(Error::Usage {
             message: format!("compatible runtime {name:?}: not the name of a runtime"),
-            help: "give names such as provided.al2023, with --compatible-runtime or in [publish] of layerfit.toml".to_owned(),
+            help: "give names such as provided.al2023, with --compatible-runtimes or in [publish] of layerfit.toml"
+                .to_owned(),
         });
     }
     for (what, text, max) in [("description", &options.description, 256), ("licence", &options.license, 512)] {

@@ -354,7 +354,8 @@ mod tests {
     fn the_least_recently_used_go_first() {
         let home = tempfile::tempdir().expect("a directory");
         let cache = Cache::at(home.path()).expect("made");
-        let content = |byte: u8| (0..40_u8).map(|n| byte.wrapping_mul(31).wrapping_add(n * 7)).collect::<Vec<u8>>();
+        let content =
+            |byte: u8| (0..40_u8).map(|n| byte.wrapping_mul(31).wrapping_add(n.wrapping_mul(7))).collect::<Vec<u8>>();
         for byte in 1..=4 {
             put(&cache, &content(byte));
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(byte));

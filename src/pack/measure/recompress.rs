@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{Measurements, unchanged};
 use super::engine::Want;
 use super::measured::{Level, Measured, Recompressed};
+use super::{Measurements, unchanged};
 use crate::base::error::Result;
 use crate::base::progress::Progress;
 use crate::pack::rewrite::strip::{Stripped, strip};

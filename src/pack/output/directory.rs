@@ -166,7 +166,10 @@ impl Output {
                     old.owner,
                     old.group
                 ),
-                help: format!("run as that user, or give a directory in it, such as -o {}/layers", self.named.display()),
+                help: format!(
+                    "run as that user, or give a directory in it, such as -o {}/layers",
+                    self.named.display()
+                ),
             }),
             Err(error) => Err(Error::io("set the mode of", self.parent.path(&self.name))(error.into())),
         }

@@ -20,12 +20,7 @@ use crate::tree::{Entry, Kind, Tree};
 ///
 /// # Errors
 /// When it cannot be read, or is not what was planned.
-pub fn read_back(
-    (file, path): (&File, &Path),
-    tree: &Tree,
-    layer: &Layer,
-    measurements: &Measurements,
-) -> Result<()> {
+pub fn read_back((file, path): (&File, &Path), tree: &Tree, layer: &Layer, measurements: &Measurements) -> Result<()> {
     let wrong = |what: String| Error::Data {
         file: path.display().to_string(),
         message: format!("was read back after it was written, and is not what was planned: {what}"),
@@ -176,7 +171,7 @@ mod tests {
             let local = number(at + 42);
             compared.extend(local + 30 + name..local + 30 + name + number(at + 20));
         }
-        assert!(compared.len() > 5 * 30);
+        assert!(compared.len() > 100);
         for at in compared {
             let mut other = whole.clone();
             other[at] ^= 0x40;

@@ -84,8 +84,7 @@ pub fn write_layer(
         buffer.extend(&name);
         out.write(&buffer).map_err(Error::io("write", path))?;
         if let Some(measured) = measured {
-            measurements
-                .compressed(measured, &mut |part| out.write(part).map_err(Error::io("write", path)))?;
+            measurements.compressed(measured, &mut |part| out.write(part).map_err(Error::io("write", path)))?;
         }
 
         central.extend(0x0201_4b50_u32.to_le_bytes());
