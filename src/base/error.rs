@@ -29,6 +29,12 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
+    /// The result could not be printed.
+    #[error(
+        "cannot write to standard output: {0}\n  \
+         help: write it to a file on a disk with free space; what the command did apart from that is done"
+    )]
+    Print(io::Error),
     /// A rule, runtime or limits file is not valid.
     #[error("{file}: {message}\n  help: {help}")]
     Data {
@@ -100,10 +106,11 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "run as a user with permission, or change the permissions (chmod -R o+rX)",
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space, or point TMPDIR and -o to a disk with free space; nothing was changed"
+            "free some space, or point TMPDIR and -o to a disk with free space"
         }
         io::ErrorKind::ReadOnlyFilesystem => "name a directory on a writable file system with -o",
-        io::ErrorKind::NotADirectory => "part of the path is a file; name another path",
+        io::ErrorKind::FileTooLarge => "raise the limit for the length of files (ulimit -f)",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "part of the path is a file; name another path",
         _ => "the system's message names the cause",
     }
 }

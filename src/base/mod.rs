@@ -1,9 +1,10 @@
 //! What every room is built on: paths in a tree, sizes, lists in prose, globs, errors, findings with typed subjects and
-//! their severities, the pages of the checks, atomic writes, signals and progress. It knows nothing about layers.
+//! their severities, the pages of the checks, directories by handle, atomic writes, signals and progress. It knows nothing about layers.
 
 pub(crate) mod atomic;
 pub mod bytes;
 pub mod check_pages;
+pub(crate) mod directory;
 pub mod error;
 pub mod finding;
 pub mod globs;

@@ -12,7 +12,6 @@ mod exit;
 mod generate;
 mod init;
 mod invoke;
-mod new_file;
 mod output;
 mod pack;
 mod plan;

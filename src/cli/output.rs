@@ -21,7 +21,7 @@ pub(super) fn print(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(Error::io("write to", "standard output")),
+        result => result.map_err(Error::Print),
     }
 }
 

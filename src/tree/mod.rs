@@ -21,7 +21,7 @@ pub use links::{Place, link_findings};
 pub use objects::{Objects, read_objects, unreadable};
 use zips::Archive;
 pub use zips::{LayerEntry, LayerZip, PackageDirectory, scan_zips};
-pub(crate) use zips::{hex, sha256_of};
+pub(crate) use zips::{hex, sha256, sha256_of};
 
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
@@ -72,6 +72,9 @@ pub enum Magic {
 /// How many bytes at the start of a file are examined: Linux reads as many to find a script's interpreter
 /// (`BINPRM_BUF_SIZE`, execve(2)).
 pub(crate) const HEAD_BYTES: usize = 256;
+
+/// How many bytes of a long file are read at once.
+const CHUNK_BYTES: usize = 256 << 10;
 
 impl Magic {
     fn of(head: &[u8]) -> Self {
@@ -343,6 +346,35 @@ impl Tree {
         let file = File::open(&path).map_err(Error::io("read", &path))?;
         file.take(length as u64).read_to_end(&mut head).map_err(Error::io("read", &path))?;
         Ok(head)
+    }
+
+    /// Reads a regular file that is too long to be in memory as a whole: calls `each` with one part of it after the other.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no longer as long as it was when the tree was scanned, or `each` fails.
+    pub(crate) fn read_in_chunks(&self, id: EntryId, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let entry = self.entry(id);
+        let path = match (&self.source, entry.origin) {
+            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+                Overlay::File(path) => path.clone(),
+                Overlay::Bytes(bytes) => return each(bytes),
+            },
+            // The length of a content that is inflated has a limit.
+            _ => return each(&self.read(id)?),
+        };
+        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        let mut buffer = vec![0; CHUNK_BYTES];
+        let mut left = entry.bytes();
+        loop {
+            let read = file.read(&mut buffer).map_err(Error::io("read", &path))?;
+            match left.checked_sub(read as u64) {
+                Some(after) if read > 0 => left = after,
+                Some(0) => return Ok(()),
+                _ => return Err(Error::Changed { path: entry.path.to_string() }),
+            }
+            each(&buffer[..read])?;
+        }
     }
 
     /// The directory the tree was read from; `None` when it came from zips.

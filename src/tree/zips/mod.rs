@@ -192,11 +192,18 @@ fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    File::open(path).and_then(sha256).map_err(Error::io("read", path))
+}
+
+/// The sha256 of what a file has from its position on, in hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn sha256(mut file: File) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match file.read(&mut buffer).map_err(Error::io("read", path))? {
+        match file.read(&mut buffer)? {
             0 => return Ok(hex(&hash.finalize())),
             length => hash.update(&buffer[..length]),
         }
