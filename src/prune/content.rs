@@ -32,8 +32,6 @@ pub enum Content {
     GdbScript,
     /// A program or script that prints or sets flags for a compiler and linker.
     BuildFlags,
-    /// A library or program for macOS (Mach-O).
-    MachO,
     /// A library or program for Windows (PE).
     Pe,
     /// What a file manager or an archiver leaves: by its name, and where programs use the name too, by its first bytes.
@@ -114,7 +112,6 @@ impl Content {
             Content::DebugFile => "named .debug, a link in .build-id, or an ELF file that only has debug data",
             Content::GdbScript => "named like a shared library, with -gdb.py, -gdb.scm or -gdb.gdb after that",
             Content::BuildFlags => "a program with the options --cflags or --libs, or a script that sets such flags",
-            Content::MachO => "in Mach-O format",
             Content::Pe => "in PE format",
             Content::FileManager => "named .DS_Store, or in the format that file managers give to files of these names",
             Content::Completion => "a script with the commands by which bash, zsh or fish completes words",
@@ -147,12 +144,12 @@ impl Content {
             Content::InfoManual => {
                 let inner = uncompressed(&lower);
                 let parts = inner.rsplit_once('-').filter(|(_, part)| part.bytes().all(|b| b.is_ascii_digit()));
-                parts.map_or(inner, |(whole, _)| whole).ends_with(".info") || inner == "dir"
+                extension(parts.map_or(inner, |(whole, _)| whole)) == Some("info") || inner == "dir"
             }
             Content::DebugFile => extension(&lower) == Some("debug") || !is_code_name(&lower),
             Content::GdbScript => {
                 let object = ["-gdb.py", "-gdb.scm", "-gdb.gdb"].iter().find_map(|end| lower.strip_suffix(end));
-                object.is_some_and(|object| object.ends_with(".so") || object.contains(".so."))
+                object.is_some_and(|object| extension(object) == Some("so") || object.contains(".so."))
             }
             Content::CatalogOfPackage => {
                 let package =
@@ -164,7 +161,6 @@ impl Content {
             }
             Content::FileManager
             | Content::BuildFlags
-            | Content::MachO
             | Content::Pe
             | Content::Completion
             | Content::EditorCopy
@@ -198,21 +194,12 @@ impl Content {
             }
             Content::BuildFlags => head(tree, id).is_some_and(|head| {
                 let shows = |flag: &&str| contains(&head, flag.as_bytes());
-                match lower.ends_with(".sh") {
-                    true => ["LIBS=", "CFLAGS=", "LIB_SPEC=", "INCLUDEDIR=", "LIBDIR="].iter().any(|flag| shows(flag)),
-                    false => ["--cflags", "--libs", "--cppflags"].iter().any(|flag| shows(flag)),
-                }
-            }),
-            Content::MachO => head(tree, id).is_some_and(|head| {
-                let magics: [[u8; 4]; 6] = [
-                    [0xfe, 0xed, 0xfa, 0xce],
-                    [0xfe, 0xed, 0xfa, 0xcf],
-                    [0xce, 0xfa, 0xed, 0xfe],
-                    [0xcf, 0xfa, 0xed, 0xfe],
-                    [0xca, 0xfe, 0xba, 0xbe],
-                    [0xca, 0xfe, 0xba, 0xbf],
-                ];
-                magics.iter().any(|magic| head.starts_with(magic))
+                let flags: &[&str] = if extension(&lower) == Some("sh") {
+                    &["LIBS=", "CFLAGS=", "LIB_SPEC=", "INCLUDEDIR=", "LIBDIR="]
+                } else {
+                    &["--cflags", "--libs", "--cppflags"]
+                };
+                flags.iter().any(shows)
             }),
             Content::Pe => head(tree, id).is_some_and(|head| head.starts_with(b"MZ")),
             Content::FileManager => {
@@ -337,7 +324,7 @@ fn is_header_text(name: &str, head: &[u8]) -> bool {
             |word: &&[u8]| line.starts_with(word) && line.get(word.len()).is_some_and(|b| b" (,*/:".contains(b));
         words.iter().any(is_first)
     };
-    let fortran = name.ends_with(".inc");
+    let fortran = extension(name) == Some("inc");
     let mut lines = head.split(|b| *b == b'\n');
     is_plain_text(head) && lines.any(|line| directive(line) || (fortran && declaration(line)))
 }
@@ -356,7 +343,7 @@ fn is_of_file_manager(lower: &str, head: &[u8]) -> bool {
     if apple.iter().any(|magic| head.starts_with(magic)) {
         return true;
     }
-    if lower.ends_with(".db") {
+    if extension(lower) == Some("db") {
         return head.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]);
     }
     let ascii: Vec<u8> = head.iter().copied().filter(|byte| *byte != 0).collect();

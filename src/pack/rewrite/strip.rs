@@ -444,14 +444,12 @@ mod tests {
             assert_eq!(names(&debug), [section(".text", 8), section(".comment", 7), section(".shstrtab", 26)]);
             let all = smaller(&old, StripMode::All);
             assert!(all == debug, "there is no symbol table");
-            for (new, count) in [(&debug, 5)] {
-                let header = new.pread::<Header>(0).expect("a header");
-                assert_eq!((header.e_shnum, header.e_shstrndx), (count, count - 1));
-                let size = if is_64 { 64 } else { 40 };
-                assert_eq!(header.e_shoff + u64::from(count) * size, new.len() as u64);
-                assert_eq!(header.e_shoff % 8, 0);
-                assert_eq!(strip(new, StripMode::Debug), Stripped::Nothing);
-            }
+            let header = debug.pread::<Header>(0).expect("a header");
+            assert_eq!((header.e_shnum, header.e_shstrndx), (5, 4));
+            let size = if is_64 { 64 } else { 40 };
+            assert_eq!(header.e_shoff + 5 * size, debug.len() as u64);
+            assert_eq!(header.e_shoff % 8, 0);
+            assert_eq!(strip(&debug, StripMode::Debug), Stripped::Nothing);
             // What is loaded is as it was, but for the header's words on sections.
             let loaded = if is_64 { 64 } else { 52 };
             assert_eq!(debug[loaded..loaded + 40], old[loaded..loaded + 40]);
