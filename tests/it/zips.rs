@@ -156,7 +156,8 @@ fn files_of_any_length_are_packed_in_little_memory() {
     let (peak, code) = peak(command.spawn().expect("runs"));
     assert_eq!(code, Some(0));
     assert!(peak < 100 << 20, "{peak}");
-    let mut zip = zip::ZipArchive::new(fs::File::open(world.beside("out/layer-1.zip")).expect("opened")).expect("a zip");
+    let mut zip =
+        zip::ZipArchive::new(fs::File::open(world.beside("out/layer-1.zip")).expect("opened")).expect("a zip");
     assert_eq!(zip.by_index(0).expect("noise").compression(), zip::CompressionMethod::Stored);
     assert!(zip.by_index(1).expect("zeros").compressed_size() < 1 << 20);
 }

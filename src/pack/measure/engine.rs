@@ -292,7 +292,7 @@ mod tests {
             }
             Ok(())
         };
-        let path = TreePath::new(b"a".to_vec()).expect("a path");
+        let path = TreePath::new(b"a").expect("a path");
         let measured = engine.stream(&path, &chunks, content.len() as u64, 6, want).expect("measured");
         (measured, passes.get())
     }
@@ -317,10 +317,13 @@ mod tests {
             assert_eq!((measured.bytes, measured.crc32), (content.len() as u64, crc32fast::hash(content)));
             let mut kept = Vec::new();
             let at = measured.at.expect("kept");
-            engine.spool().read(at, measured.compressed, &mut |part| {
-                kept.extend(part);
-                Ok(())
-            }).expect("read");
+            engine
+                .spool()
+                .read(at, measured.compressed, &mut |part| {
+                    kept.extend(part);
+                    Ok(())
+                })
+                .expect("read");
             let mut again = Vec::new();
             match method {
                 Method::Stored => again = kept,
@@ -337,7 +340,7 @@ mod tests {
     #[test]
     fn a_content_that_changes_between_two_readings_is_an_error() {
         let engine = Engine::new(None).expect("made");
-        let path = TreePath::new(b"a".to_vec()).expect("a path");
+        let path = TreePath::new(b"a").expect("a path");
         // The first reading ends with a sample that becomes shorter; deflate does not make the second shorter.
         let contents = [vec![0; SAMPLE_BYTES], noise(40_000), vec![1; 40_000]];
         let pass = Cell::new(0);
