@@ -119,7 +119,7 @@ fn rule_page(rule: &PruneRule, format: AnswerFormat) -> Vec<u8> {
         ("What it breaks", Body::Prose(rule.breaks.clone())),
         ("Matches", paths(&rule.globs)),
         ("Excludes", paths(&rule.unless)),
-        ("Required of a file", paths(&required)),
+        ("Required of a file", Body::Prose(required.join("; and "))),
         ("Examples it drops", paths(&rule.drops)),
         ("Examples it keeps", paths(&rule.keeps)),
     ];

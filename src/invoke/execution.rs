@@ -268,7 +268,8 @@ impl Environment {
                 }
                 SandboxEvent::Inside(Some(Message::Listening)) => {
                     let listener = running.sandbox.listener.take();
-                    let listener = listener.ok_or_else(|| sandbox::impossible("there is no socket for the Runtime API"))?;
+                    let listener =
+                        listener.ok_or_else(|| sandbox::impossible("there is no socket for the Runtime API"))?;
                     running.api.serve(listener).map_err(Error::io("listen on", "127.0.0.1"))?;
                 }
                 SandboxEvent::Called(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}

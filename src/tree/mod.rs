@@ -13,6 +13,7 @@ mod zips;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 pub use directory::scan_directory;
@@ -348,20 +349,25 @@ impl Tree {
         Ok(head)
     }
 
-    /// Reads a regular file that is too long to be in memory as a whole: calls `each` with one part of it after the other.
+    /// Reads a regular file that is too long to be in memory as a whole: calls `each` with one part of it after the other, until
+    /// it breaks off.
     ///
     /// # Errors
     /// When the file cannot be read, or is no longer as long as it was when the tree was scanned, or `each` fails.
-    pub(crate) fn read_in_chunks(&self, id: EntryId, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub(crate) fn read_in_chunks(
+        &self,
+        id: EntryId,
+        each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
             (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
             (_, Origin::Overlay(position)) => match &self.overlays[position] {
                 Overlay::File(path) => path.clone(),
-                Overlay::Bytes(bytes) => return each(bytes),
+                Overlay::Bytes(bytes) => return each(bytes).map(drop),
             },
             // The length of a content that is inflated has a limit.
-            _ => return each(&self.read(id)?),
+            _ => return each(&self.read(id)?).map(drop),
         };
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
         let mut buffer = vec![0; CHUNK_BYTES];
@@ -373,7 +379,9 @@ impl Tree {
                 Some(0) => return Ok(()),
                 _ => return Err(Error::Changed { path: entry.path.to_string() }),
             }
-            each(&buffer[..read])?;
+            if each(&buffer[..read])?.is_break() {
+                return Ok(());
+            }
         }
     }
 

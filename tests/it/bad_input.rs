@@ -181,7 +181,8 @@ fn a_latin1_description_is_read_with_and_without_its_encoding() {
 #[test]
 fn damage_in_a_file_that_a_rule_drops_does_not_matter() {
     let world = World::new();
-    world.package("l", "a", "1.0", "").file("l/a/help/x.so", b"\x7fELF").link("l/a/help/gone", "nowhere");
+    world.package("library", "tcltk", "1.0", "").file("library/tcltk/libs/x.so", b"\x7fELF");
+    world.package("library", "a", "1.0", "").link("library/tcltk/gone", "nowhere");
     let (code, report) = world.json(&["plan", "ROOT"]);
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(world.json(&["analyze", "ROOT"]).0, 1, "but it is there");

@@ -1,6 +1,6 @@
 //! The report ends with what could be done next; each step, done, saves exactly the bytes and layers that it names.
 
-use crate::support::{World, noise};
+use crate::support::{RDS, World, noise};
 use serde_json::Value;
 
 fn zipped(report: &Value) -> (i64, i64, i64) {
@@ -18,6 +18,7 @@ fn world() -> World {
     world.file("lib/libidle.so.1.data", noise(1, 60_000)).file("share/same", noise(2, 50_000));
     world.file("share/deep/same", noise(2, 50_000)).file("share/near", noise(3, 50_000));
     world.package("local/library", "data", "1.0", "").file("local/library/data/data/Rdata.rdb", noise(4, 30_000));
+    world.file("local/library/data/data/Rdata.rdx", RDS).file("local/library/data/data/Rdata.rds", RDS);
     world
 }
 

@@ -18,7 +18,9 @@ pub(super) use options::{
     AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Output, PlanOptions, ReportOutput,
     RuleChoice, Targets,
 };
-pub(super) use values::{AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName};
+pub(super) use values::{
+    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
+};
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
 #[derive(Debug, Parser)]
@@ -460,7 +462,7 @@ mod tests {
             ("plan", [&plan, &["tree"][..], &OUTPUT].concat()),
             ("pack", [&plan, &["output", "template"][..], &OUTPUT].concat()),
             ("check", [&plan, &gate[..], &["run"], &FUNCTION, &OUTPUT].concat()),
-            ("invoke", [&["runtime", "handler"][..], &FUNCTION, &["repeat", "listen", "trace"]].concat()),
+            ("invoke", [&["runtime", "handler"][..], &FUNCTION, &["repeat", "listen", "trace", "network"]].concat()),
             ("init", vec!["bootstrap"]),
             ("why", [&plan, &["if_dropped", "all"][..], &OUTPUT].concat()),
             ("diff", [&INPUT[..], &OUTPUT].concat()),

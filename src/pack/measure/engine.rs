@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use flate2::Compression;
@@ -31,6 +32,14 @@ pub(super) const STREAM_BYTES: u64 = 1 << 20;
 /// How many bytes are read at once of a content that is streamed.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// How much of a streamed content is tried before it is deflated: a part of this many bytes…
+const SAMPLE_BYTES: usize = 16 << 10;
+/// … in each part of this many bytes.
+const SAMPLE_EVERY: usize = 1 << 20;
+
+/// libdeflate's level for these.
+const SAMPLE_LEVEL: i32 = 1;
+
 /// The highest level of zlib.
 const ZLIB_LEVEL: i32 = 9;
 
@@ -43,8 +52,44 @@ pub(super) struct Engine {
     seen: Mutex<HashMap<Key, Measured>>,
 }
 
-/// Calls a function with each part of a content, in order.
-pub(super) type Chunks<'a> = dyn Fn(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> + 'a;
+/// Calls a function with one part of a content after the other, until it breaks off.
+pub(super) type Chunks<'a> = dyn Fn(&mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>) -> Result<()> + 'a;
+
+/// Looks at the first `SAMPLE_BYTES` of each `SAMPLE_EVERY` bytes of a content.
+struct Samples {
+    compressor: Compressor,
+    sample: Vec<u8>,
+    deflated: Vec<u8>,
+    at: usize,
+    shorter: bool,
+}
+
+impl Samples {
+    fn new() -> Self {
+        let mut compressor = Compressor::new(CompressionLvl::new(SAMPLE_LEVEL).unwrap_or_default());
+        let deflated = vec![0; compressor.deflate_compress_bound(SAMPLE_BYTES)];
+        Self { compressor, sample: Vec::with_capacity(SAMPLE_BYTES), deflated, at: 0, shorter: false }
+    }
+
+    /// Takes the next part of the content; whether a sample so far became shorter by a hundredth.
+    fn become_shorter(&mut self, mut chunk: &[u8]) -> bool {
+        while !self.shorter && !chunk.is_empty() {
+            let until = if self.at < SAMPLE_BYTES { SAMPLE_BYTES } else { SAMPLE_EVERY };
+            let (part, rest) = chunk.split_at(chunk.len().min(until - self.at));
+            if until == SAMPLE_BYTES {
+                self.sample.extend(part);
+            }
+            self.at = (self.at + part.len()) % SAMPLE_EVERY;
+            if self.sample.len() == SAMPLE_BYTES {
+                let length = self.compressor.deflate_compress(&self.sample, &mut self.deflated).unwrap_or(usize::MAX);
+                self.shorter = length < SAMPLE_BYTES / 100 * 99;
+                self.sample.clear();
+            }
+            chunk = rest;
+        }
+        self.shorter
+    }
+}
 
 /// A part of the spool for a content that is written bit by bit; without a spool, its bytes are only counted. What is over its
 /// maximum is counted, and not written.
@@ -104,7 +149,14 @@ impl Engine {
     pub(super) fn measure(&self, path: &TreePath, content: &[u8], level: i32, want: Want) -> Result<Measured> {
         let length = content.len() as u64;
         if length > WHOLE_BYTES {
-            let chunks = |each: &mut dyn FnMut(&[u8]) -> Result<()>| content.chunks(CHUNK_BYTES).try_for_each(each);
+            let chunks = |each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>| {
+                for chunk in content.chunks(CHUNK_BYTES) {
+                    if each(chunk)?.is_break() {
+                        break;
+                    }
+                }
+                Ok(())
+            };
             return self.stream(path, &chunks, length, level, want);
         }
         if length < MIN_BYTES {
@@ -130,8 +182,10 @@ impl Engine {
         Ok(measured)
     }
 
-    /// Measures a content of `bytes` bytes that is not in memory. `chunks` calls a function with each part of it, and is called
-    /// twice if deflate does not make it smaller. Such a content is not in the cache.
+    /// Measures a content of `bytes` bytes that is not in memory. `chunks` calls a function with one part of it after the other;
+    /// it is called again if the content is not stored at once. Such a content is not in the cache.
+    ///
+    /// A content is stored when no sample of it becomes shorter, or when deflate does not make it shorter.
     pub(super) fn stream(
         &self,
         path: &TreePath,
@@ -143,27 +197,39 @@ impl Engine {
         let spool = (want == Want::Bytes).then_some(&self.spool);
         let at = spool.map(|spool| spool.reserve(bytes));
         let section = || Section { spool, start: at.unwrap_or(0), most: bytes, written: 0 };
+        let store = |samples: &mut Option<Samples>| -> Result<u32> {
+            let (mut stored, mut crc32) = (section(), crc32fast::Hasher::new());
+            chunks(&mut |chunk| {
+                if samples.as_mut().is_some_and(|samples| samples.become_shorter(chunk)) {
+                    return Ok(ControlFlow::Break(()));
+                }
+                crc32.update(chunk);
+                stored.write_all(chunk).map_err(Spool::not_written)?;
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(crc32.finalize())
+        };
+        let mut samples = Some(Samples::new());
+        let crc32 = store(&mut samples)?;
+        if samples.is_some_and(|samples| !samples.shorter) {
+            return Ok(Measured { bytes, compressed: bytes, crc32, method: Method::Stored, at });
+        }
+
         let level = Compression::new(level.clamp(0, ZLIB_LEVEL).unsigned_abs());
         let mut deflated = DeflateEncoder::new(section(), level);
         let mut crc32 = crc32fast::Hasher::new();
         chunks(&mut |chunk| {
             crc32.update(chunk);
-            deflated.write_all(chunk).map_err(Spool::not_written)
+            deflated.write_all(chunk).map_err(Spool::not_written)?;
+            Ok(ControlFlow::Continue(()))
         })?;
         let compressed = deflated.finish().map_err(Spool::not_written)?.written;
         let crc32 = crc32.finalize();
         if compressed < bytes {
             return Ok(Measured { bytes, compressed, crc32, method: Method::Deflated, at });
         }
-        if want == Want::Bytes {
-            let (mut stored, mut again) = (section(), crc32fast::Hasher::new());
-            chunks(&mut |chunk| {
-                again.update(chunk);
-                stored.write_all(chunk).map_err(Spool::not_written)
-            })?;
-            if again.finalize() != crc32 {
-                return Err(Error::Changed { path: path.to_string() });
-            }
+        if want == Want::Bytes && store(&mut None)? != crc32 {
+            return Err(Error::Changed { path: path.to_string() });
         }
         Ok(Measured { bytes, compressed: bytes, crc32, method: Method::Stored, at })
     }
@@ -195,4 +261,94 @@ pub(super) fn compress(content: &[u8], level: i32) -> (Facts, Cow<'_, [u8]>) {
     };
     let crc32 = crc32fast::hash(content);
     (Facts { method, crc32, bytes: content.len() as u64, compressed: payload.len() as u64 }, payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Read;
+
+    use super::*;
+
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[4]
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    fn stream(engine: &Engine, content: &[u8], want: Want) -> (Measured, usize) {
+        let passes = Cell::new(0);
+        let chunks = |each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>| {
+            passes.set(passes.get() + 1);
+            for chunk in content.chunks(10_007) {
+                if each(chunk)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let path = TreePath::new(b"a").expect("a path");
+        let measured = engine.stream(&path, &chunks, content.len() as u64, 6, want).expect("measured");
+        (measured, passes.get())
+    }
+
+    #[test]
+    fn a_streamed_content_is_what_it_was_however_it_is_kept() {
+        let engine = Engine::new(None).expect("made");
+        let (text, random) = (b"the same again ".repeat(100_000), noise(3_000_000));
+        let late = [&random[..], &text[..]].concat();
+        // Only between the samples, where nothing is looked at.
+        let mut unseen = random.clone();
+        unseen[100_000..200_000].fill(0);
+        let cases = [
+            (&text, Method::Deflated, 2),
+            (&random, Method::Stored, 1),
+            (&late, Method::Deflated, 2),
+            (&unseen, Method::Stored, 1),
+        ];
+        for (content, method, passes) in cases {
+            let (measured, seen) = stream(&engine, content, Want::Bytes);
+            assert_eq!((measured.method, seen), (method, passes));
+            assert_eq!((measured.bytes, measured.crc32), (content.len() as u64, crc32fast::hash(content)));
+            let mut kept = Vec::new();
+            let at = measured.at.expect("kept");
+            engine
+                .spool()
+                .read(at, measured.compressed, &mut |part| {
+                    kept.extend(part);
+                    Ok(())
+                })
+                .expect("read");
+            let mut again = Vec::new();
+            match method {
+                Method::Stored => again = kept,
+                Method::Deflated => {
+                    flate2::read::DeflateDecoder::new(&kept[..]).read_to_end(&mut again).expect("inflated");
+                }
+            }
+            assert!(again == *content);
+            let length = stream(&engine, content, Want::Length).0;
+            assert_eq!(length, Measured { at: None, ..measured });
+        }
+    }
+
+    #[test]
+    fn a_content_that_changes_between_two_readings_is_an_error() {
+        let engine = Engine::new(None).expect("made");
+        let path = TreePath::new(b"a").expect("a path");
+        // The first reading ends with a sample that becomes shorter; deflate does not make the second shorter.
+        let contents = [vec![0; SAMPLE_BYTES], noise(40_000), vec![1; 40_000]];
+        let pass = Cell::new(0);
+        let chunks = |each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>| {
+            pass.set(pass.get() + 1);
+            each(&contents[pass.get() - 1]).map(drop)
+        };
+        let error = engine.stream(&path, &chunks, 40_000, 6, Want::Bytes).expect_err("changed");
+        assert!(error.to_string().contains("changed while layerfit read it"), "{error}");
+    }
 }

@@ -174,7 +174,8 @@ mod tests {
         assert!(compared.len() > 100);
         for at in compared {
             let mut other = whole.clone();
-            other[at] ^= 0x40;
+            // The last byte of what deflate wrote can have bits that mean nothing, but not its lowest.
+            other[at] ^= 1;
             fs::write(&path, other).expect("written");
             assert!(check().is_err(), "byte {at}");
         }
