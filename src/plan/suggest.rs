@@ -2,6 +2,7 @@
 //! fewer there would be. Every number is measured or added up; nothing is estimated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -227,7 +228,12 @@ impl Steps<'_> {
         for ids in by_checksum.into_values().filter(|ids| ids.len() > 1) {
             let mut by_content: BTreeMap<[u8; 32], Vec<EntryId>> = BTreeMap::new();
             for id in ids {
-                by_content.entry(*blake3::hash(&tree.read(id)?).as_bytes()).or_default().push(id);
+                let mut hash = blake3::Hasher::new();
+                tree.read_in_chunks(id, &mut |chunk| {
+                    hash.update(chunk);
+                    Ok(ControlFlow::Continue(()))
+                })?;
+                by_content.entry(*hash.finalize().as_bytes()).or_default().push(id);
             }
             for same in by_content.into_values().filter(|same| same.len() > 1) {
                 for id in &same[1..] {

@@ -2,6 +2,7 @@
 //! invocation. Each is in the tree, in the image, or missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use super::Resolution;
 use super::findings::some;
@@ -323,7 +324,12 @@ fn refusal(tree: &Tree, id: EntryId) -> Option<(&'static str, &'static str)> {
             Some(("has #! but no interpreter in its first line", FIRST_LINE))
         }
         Kind::File { magic: Magic::Other, .. } => {
-            Some(if tree.read(id).is_ok_and(|text| text.starts_with(b"\xef\xbb\xbf#!")) {
+            let mut marked = false;
+            let read = tree.read_in_chunks(id, &mut |chunk| {
+                marked = chunk.starts_with(b"\xef\xbb\xbf#!");
+                Ok(ControlFlow::Break(()))
+            });
+            Some(if read.is_ok() && marked {
                 ("begins with a byte order mark, which hides its #!", "save it as UTF-8 without a byte order mark")
             } else {
                 ("begins with neither #! nor an ELF header", FIRST_LINE)

@@ -147,7 +147,8 @@ fn peak(mut child: Child) -> (u64, Option<i32>) {
 fn files_of_any_length_are_packed_in_little_memory() {
     let world = World::new();
     // Deflate sees no repetition that is a MiB away.
-    world.file("noise", noise(1, 1 << 20).repeat(150));
+    let long = noise(1, 1 << 20).repeat(150);
+    world.file("noise", &long).file("noise-again", &long);
     world.file("zeros", "");
     let zeros = fs::File::options().write(true).open(world.root().join("zeros")).expect("opened");
     zeros.set_len(300 << 20).expect("no block is taken");
@@ -159,5 +160,5 @@ fn files_of_any_length_are_packed_in_little_memory() {
     let mut zip =
         zip::ZipArchive::new(fs::File::open(world.beside("out/layer-1.zip")).expect("opened")).expect("a zip");
     assert_eq!(zip.by_index(0).expect("noise").compression(), zip::CompressionMethod::Stored);
-    assert!(zip.by_index(1).expect("zeros").compressed_size() < 1 << 20);
+    assert!(zip.by_index(2).expect("zeros").compressed_size() < 1 << 20);
 }
