@@ -6,6 +6,7 @@ use std::fs;
 use crate::support::r_code::{Code as RCode, call, database, namespace_info, qualified};
 use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
 use layerfit::base::finding::Code;
+use layerfit::languages::r::calls::of_database;
 use serde_json::Value;
 
 const SITE: &str = "local/library";
@@ -21,7 +22,7 @@ fn world() -> World {
 }
 
 fn functions(world: &World, package: &str, functions: &[(&str, RCode<'_>)]) {
-    let (index, records) = database(functions);
+    let (index, records) = database(functions, &[]);
     world.file(format!("{SITE}/{package}/R/{package}.rdx"), index);
     world.file(format!("{SITE}/{package}/R/{package}.rdb"), records);
 }
@@ -161,6 +162,39 @@ fn options_that_the_handlers_calls_lead_to_are_findings_and_can_be_kept() {
         run.stderr
     );
     assert_fired_and_nearly_missed(Code::OptionNotKept);
+}
+
+#[test]
+fn environments_belong_to_every_function_that_leads_to_them_and_damage_is_an_error() {
+    let call = |environment| call("f", RCode::Environment(environment));
+    let functions = [("first", call("env::1")), ("second", call("env::2")), (".__T__show:methods", call("env::3"))];
+    let environments = [
+        ("env::1", RCode::Call(vec![RCode::Environment("env::2"), qualified("net", "get")])),
+        ("env::2", RCode::Call(vec![RCode::Environment("env::1"), qualified("plot", "draw")])),
+        ("env::3", qualified("tools", "md5sum")),
+    ];
+    let (index, records) = database(&functions, &environments);
+    let calls = of_database(&index, &records).expect("read");
+    let callers: Vec<(&str, Vec<&str>)> = calls
+        .callers
+        .iter()
+        .map(|(called, callers)| (called.as_str(), callers.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(callers, [("net", vec!["first", "second"]), ("plot", vec!["first", "second"]), ("tools", vec!["show"])]);
+    for length in 0..index.len() {
+        assert!(of_database(&index[..length], &records).is_err(), "an index cut at {length}");
+    }
+    for length in 0..records.len() {
+        assert!(of_database(&index, &records[..length]).is_err(), "records cut at {length}");
+    }
+    for at in 0..records.len() {
+        for bit in 0..8 {
+            let mut records = records.clone();
+            records[at] ^= 1 << bit;
+            // It may still be code.
+            let _ = of_database(&index, &records);
+        }
+    }
 }
 
 #[test]

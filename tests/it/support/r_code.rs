@@ -9,6 +9,8 @@ pub(crate) enum Code<'a> {
     Text(&'a str),
     /// A call of a function with arguments.
     Call(Vec<Code<'a>>),
+    /// An environment that the database has as a record of its own.
+    Environment(&'a str),
 }
 
 /// `package::name()`
@@ -31,6 +33,7 @@ const LOGICAL: u32 = 10;
 const INTEGERS: u32 = 13;
 const STRINGS: u32 = 16;
 const LIST: u32 = 19;
+const PERSISTENT: u32 = 247;
 const GLOBAL: u32 = 253;
 const NULL: u32 = 254;
 const WITH_ATTRIBUTES: u32 = 1 << 9;
@@ -77,6 +80,10 @@ fn code(out: &mut Vec<u8>, part: &Code<'_>) {
             }
             words(out, &[NULL]);
         }
+        Code::Environment(name) => {
+            words(out, &[PERSISTENT, 0, 1]);
+            string(out, name);
+        }
     }
 }
 
@@ -86,21 +93,25 @@ fn serialized() -> Vec<u8> {
     out
 }
 
-/// The index and the database of a package with these functions, each with its body.
-pub(crate) fn database(functions: &[(&str, Code<'_>)]) -> (Vec<u8>, Vec<u8>) {
+/// The index and the database of a package with these functions, each with its body, and these environments, each with what
+/// it holds.
+pub(crate) fn database(functions: &[(&str, Code<'_>)], environments: &[(&str, Code<'_>)]) -> (Vec<u8>, Vec<u8>) {
     let mut database = Vec::new();
     let mut index = serialized();
-    words(&mut index, &[LIST | WITH_ATTRIBUTES, 3, LIST | WITH_ATTRIBUTES, length(functions.len())]);
-    for (_, body) in functions {
-        let mut record = serialized();
-        words(&mut record, &[CLOSURE | WITH_TAG, GLOBAL, NULL]);
-        code(&mut record, body);
-        words(&mut index, &[INTEGERS, 2, length(database.len()), length(record.len())]);
-        database.extend(record);
+    words(&mut index, &[LIST | WITH_ATTRIBUTES, 3]);
+    for (of, head) in [(functions, &[CLOSURE | WITH_TAG, GLOBAL, NULL][..]), (environments, &[])] {
+        words(&mut index, &[LIST | WITH_ATTRIBUTES, length(of.len())]);
+        for (_, body) in of {
+            let mut record = serialized();
+            words(&mut record, head);
+            code(&mut record, body);
+            words(&mut index, &[INTEGERS, 2, length(database.len()), length(record.len())]);
+            database.extend(record);
+        }
+        names(&mut index, &of.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     }
-    names(&mut index, &functions.iter().map(|(name, _)| *name).collect::<Vec<_>>());
-    // No environments, and records that are not compressed.
-    words(&mut index, &[LIST, 0, LOGICAL, 1, 0]);
+    // Records that are not compressed.
+    words(&mut index, &[LOGICAL, 1, 0]);
     names(&mut index, &["variables", "references", "compressed"]);
     (index, database)
 }
