@@ -80,7 +80,8 @@ pub(super) fn refuse_without_run(run: Option<&str>, options: &FunctionOptions) -
         return Ok(());
     }
     Err(Error::Usage {
-        message: "--code, --event, --timeout, --memory, --env, --rootfs and --network have no effect without --run".to_owned(),
+        message: "--code, --event, --timeout, --memory, --env, --rootfs and --network have no effect without --run"
+            .to_owned(),
         help: "name the function to run: --run HANDLER".to_owned(),
     })
 }

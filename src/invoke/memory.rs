@@ -67,7 +67,8 @@ impl Objects {
         for process in processes {
             let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { continue };
             for path in descriptors.flatten().map(|entry| entry.path()) {
-                if fs::read_link(&path).is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
+                if fs::read_link(&path)
+                    .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
                     && let Ok(file) = fs::metadata(&path)
                 {
                     files.insert((file.dev(), file.ino()), file.blocks() * 512);
@@ -102,9 +103,8 @@ impl Objects {
                 let device = fields.next().and_then(|device| device.split_once(':'));
                 let inode = fields.next().and_then(|inode| inode.parse().ok());
                 let number = |text| u32::from_str_radix(text, 16).ok();
-                let file = device.and_then(|(major, minor)| {
-                    Some((rustix::fs::makedev(number(major)?, number(minor)?), inode?))
-                });
+                let file = device
+                    .and_then(|(major, minor)| Some((rustix::fs::makedev(number(major)?, number(minor)?), inode?)));
                 let segment = fields.next().is_some_and(|name| name.starts_with("/SYSV"));
                 counts = !segment && file.is_none_or(|file| !self.files.contains_key(&file));
             } else if counts && line.starts_with("Pss:") {

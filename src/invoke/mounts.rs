@@ -33,8 +33,26 @@ const TMP: &str = "mode=1777,size=512m";
 
 /// Directories of `/proc` that show what is the machine's, as in a container of Docker (moby, oci/defaults.go), and files that do.
 const HIDDEN: &[&str] = &[
-    "acpi", "asound", "driver", "interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount",
-    "kpageflags", "latency_stats", "modules", "sched_debug", "scsi", "slabinfo", "timer_list", "timer_stats", "vmallocinfo",
+    "acpi",
+    "asound",
+    "driver",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "modules",
+    "sched_debug",
+    "scsi",
+    "slabinfo",
+    "timer_list",
+    "timer_stats",
+    "vmallocinfo",
 ];
 
 /// What in `/proc` changes the machine, if a user may write to it (the same list, and bubblewrap's).
@@ -92,7 +110,8 @@ impl Sources {
         }
         let workshop = WORKSHOPS.iter().map(Path::new).find(|path| path.is_dir());
         let workshop = workshop.ok_or_else(|| format!("none of {} is a directory", WORKSHOPS.join(", ")))?;
-        sources.root = workshop.canonicalize().map_err(|error| format!("cannot find {}: {error}", workshop.display()))?;
+        sources.root =
+            workshop.canonicalize().map_err(|error| format!("cannot find {}: {error}", workshop.display()))?;
         tmpfs(&sources.root, &format!("mode=755,uid={USER},gid={GROUP}"))?;
         rustix::process::chdir(&sources.root).map_err(|error| format!("cannot enter the new root: {error}"))?;
         Ok(sources)

@@ -81,8 +81,7 @@ impl Failure {
 fn shown(text: &str) -> String {
     const LENGTH: usize = 1000;
     let start: String = text.chars().take(LENGTH).collect();
-    let lines: Vec<_> =
-        start.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
+    let lines: Vec<_> = start.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
     let rest = if start.len() < text.len() { "…" } else { "" };
     format!("{}{rest}", lines.join(" "))
 }

@@ -72,7 +72,9 @@ fn reported(run: &Run) -> u64 {
 
 /// What the REPORT line has for a function that does this for its event.
 fn used(world: &World, code: &str) -> u64 {
-    world.bootstrap(&format!("import ctypes\nheld = []\ndef handler(event):\n    {code}\n    return 1\nserve(handler)\n"));
+    world.bootstrap(&format!(
+        "import ctypes\nheld = []\ndef handler(event):\n    {code}\n    return 1\nserve(handler)\n"
+    ));
     let run = world.invoke(&["--memory", "1024", "--timeout", "60"]);
     assert_eq!(run.code, 0, "{code}: {}{}", run.stdout, run.stderr);
     reported(&run)

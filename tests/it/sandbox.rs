@@ -154,7 +154,8 @@ fn a_function_is_allowed_nothing_whoever_runs_layerfit() {
     assert!(open.contains(&"TCP") && open.contains(&"abstract sockets"), "{open:?}");
     assert!(open.iter().all(|name| ["TCP", "abstract sockets", "network interfaces"].contains(name)), "{open:?}");
     // Without a sandbox, even nobody is allowed some of it: these are questions that have both answers.
-    fs::write(world.beside("allowed.py"), format!("{ALLOWED}\nprint(json.dumps({}))\n", outside.call())).expect("written");
+    fs::write(world.beside("allowed.py"), format!("{ALLOWED}\nprint(json.dumps({}))\n", outside.call()))
+        .expect("written");
     let mut python = Command::new("python3");
     python.arg(world.beside("allowed.py"));
     let run = Run::of(if is_root() { as_nobody(python) } else { python });
@@ -189,7 +190,20 @@ fn what_bubblewrap_refuses_is_refused() {
         .expect("written");
     let mut tightest = Command::new("bwrap");
     tightest.args(["--unshare-all", "--unshare-user", "--disable-userns", "--new-session", "--die-with-parent"]);
-    tightest.args(["--cap-drop", "ALL", "--uid", "993", "--gid", "990", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]);
+    tightest.args([
+        "--cap-drop",
+        "ALL",
+        "--uid",
+        "993",
+        "--gid",
+        "990",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+    ]);
     for path in ["/usr", "/etc", "/bin", "/lib", "/lib64"].iter().filter(|path| fs::exists(path).unwrap_or(false)) {
         tightest.args(["--ro-bind", path, path]);
     }
@@ -210,8 +224,10 @@ fn descriptors_of_the_caller_are_not_inherited() {
     let world = World::new();
     fs::create_dir(world.beside("outside")).expect("made");
     fs::write(world.beside("outside/secret"), "TOP").expect("written");
-    world.bootstrap("serve(lambda event: [os.readlink('/proc/self/fd/' + fd) for fd in os.listdir('/proc/self/fd')\n    \
-                     if os.path.lexists('/proc/self/fd/' + fd)])\n");
+    world.bootstrap(
+        "serve(lambda event: [os.readlink('/proc/self/fd/' + fd) for fd in os.listdir('/proc/self/fd')\n    \
+                     if os.path.lexists('/proc/self/fd/' + fd)])\n",
+    );
     let mut shell = Command::new("bash");
     shell
         .args(["-c", "exec 7<outside 99<outside 8>>outside/secret; exec \"$0\" invoke \"$1\" --handler a.b"])
@@ -230,7 +246,9 @@ fn a_signal_to_its_group_stays_in_the_sandbox() {
     }
     for signal in ["TERM", "KILL", "HUP", "STOP"] {
         let world = World::new();
-        world.file("bootstrap", format!("#!/bin/sh\nkill -{signal} 0 -1\nkill -{signal} 1\nexit 3\n")).mode("bootstrap", 0o755);
+        world
+            .file("bootstrap", format!("#!/bin/sh\nkill -{signal} 0 -1\nkill -{signal} 1\nexit 3\n"))
+            .mode("bootstrap", 0o755);
         let mut shell = Command::new("setsid");
         shell
             .args(["-w", "bash", "-c", "\"$0\" invoke \"$1\" --handler a.b --timeout 1; echo \"rc=$?\""])
@@ -270,7 +288,7 @@ fn a_function_has_as_many_processes_as_in_lambda() {
     }
     let world = World::new();
     world.bootstrap(
-        r#"
+        r"
 def children(event):
     made = []
     try:
@@ -286,7 +304,7 @@ def children(event):
     for child in made: os.waitpid(child, 0)
     return len(made)
 serve(children)
-"#,
+",
     );
     let run = world.invoke(&["--timeout", "60", "--memory", "10240"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);

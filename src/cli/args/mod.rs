@@ -18,7 +18,9 @@ pub(super) use options::{
     AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Output, PlanOptions, ReportOutput,
     RuleChoice, Targets,
 };
-pub(super) use values::{AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName};
+pub(super) use values::{
+    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
+};
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
 #[derive(Debug, Parser)]
