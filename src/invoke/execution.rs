@@ -59,17 +59,13 @@ struct Running {
     api: RuntimeApi,
     /// Peak memory of its processes so far, in bytes.
     peak: u64,
-    /// Whether a sample of the memory was requested that has not arrived.
-    sampling: bool,
     ticks: Interval,
     /// Output from before process 1 of the sandbox ran: why the sandbox could not be created.
     startup_output: Vec<u8>,
     /// Output of the function.
     log: ChildStderr,
     log_ended: bool,
-    /// Whether the bootstrap has been started.
-    started: bool,
-    /// Whether it has ended.
+    /// Whether process 1 has ended, or will be made to.
     ended: bool,
     /// Memory limit, in bytes.
     limit: u64,
@@ -247,12 +243,10 @@ impl Environment {
             sandbox,
             api: RuntimeApi::new(),
             peak: 0,
-            sampling: false,
             ticks,
             startup_output: Vec::new(),
             log,
             log_ended: false,
-            started: false,
             ended: false,
             limit,
         };
@@ -407,25 +401,18 @@ impl Running {
                 biased;
                 () = tokio::time::sleep_until(deadline) => return SandboxEvent::TimedOut,
                 _ = self.ticks.tick() => {
-                    // Only one at a time: a busy machine gets fewer samples, never a queue of them.
-                    if self.started && !self.sampling {
-                        self.sampling = self.sandbox.request_sample();
-                    }
+                    self.sandbox.request_sample();
                 }
                 Some(call) = self.api.calls.recv() => return SandboxEvent::Called(call),
                 message = self.sandbox.next() => {
                     match message {
                         Some(Message::Memory(peak)) => {
-                            self.sampling = false;
                             self.peak = peak;
                             if peak > self.limit {
                                 return SandboxEvent::OutOfMemory;
                             }
                         }
-                        message => {
-                            self.started |= message == Some(Message::Started);
-                            return SandboxEvent::Inside(message);
-                        }
+                        message => return SandboxEvent::Inside(message),
                     }
                 }
                 read = self.log.read_buf(&mut buffer), if !self.log_ended => {
@@ -436,24 +423,19 @@ impl Running {
         }
     }
 
-    /// Takes a sample of the memory, after any that is on its way.
+    /// Takes a sample of the memory: a second one if another was on its way, which can be older.
     async fn measure(&mut self) {
-        if !self.started || self.ended {
-            return;
-        }
-        let mut outstanding = usize::from(self.sampling) + usize::from(self.sandbox.request_sample());
-        while outstanding > 0 && !self.ended {
-            match self.sandbox.next().await {
-                Some(Message::Memory(peak)) => {
-                    outstanding -= 1;
-                    self.peak = peak;
+        for _ in 0..2 {
+            self.sandbox.request_sample();
+            while self.sandbox.is_sampled() && !self.ended {
+                match self.sandbox.next().await {
+                    Some(Message::Memory(peak)) => self.peak = peak,
+                    Some(Message::Begun(_) | Message::Listening | Message::Started) => {}
+                    // It exited unnoticed; the next event starts it again.
+                    _ => self.ended = true,
                 }
-                Some(Message::Begun(_) | Message::Listening | Message::Started) => {}
-                // It exited unnoticed; the next event starts it again.
-                _ => self.ended = true,
             }
         }
-        self.sampling = false;
     }
 
     fn pass_on(&mut self, bytes: &[u8], log: &mut Log) {

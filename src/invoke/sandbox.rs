@@ -35,6 +35,17 @@ const UNSHARE: &[&str] = &["--user", "--keep-caps", "--mount", "--pid", "--ipc",
 /// A user and group that own nothing (the kernel's overflow ids, which distributions call nobody and nogroup).
 const NOBODY: u32 = 65_534;
 
+/// Samples of the memory that process 1 takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Samples {
+    /// The bootstrap has not been started.
+    NotYet,
+    /// None is on its way.
+    Idle,
+    /// One is on its way.
+    Requested,
+}
+
 /// A running sandbox. When dropped, all of its processes are killed.
 #[derive(Debug)]
 pub(super) struct Sandbox {
@@ -43,6 +54,7 @@ pub(super) struct Sandbox {
     /// The standard input of process 1, which ends when this is closed.
     control: Option<UnixStream>,
     messages: Lines<BufReader<ChildStdout>>,
+    samples: Samples,
     /// Process 1, by its id outside.
     pub first: Option<i32>,
     /// The socket for the Runtime API, once it was received.
@@ -80,7 +92,8 @@ impl Sandbox {
             return Err(cannot_start(program, &io::Error::other("it has no output")));
         };
         let messages = BufReader::new(out).lines();
-        Ok((Self { child, spec: text, control: Some(control), messages, first: None, listener: None }, log))
+        let (control, samples) = (Some(control), Samples::NotYet);
+        Ok((Self { child, spec: text, control, messages, samples, first: None, listener: None }, log))
     }
 
     /// The next message from the inside; `None` when it has ended. Cancel-safe: nothing is lost when the future is dropped.
@@ -94,15 +107,26 @@ impl Sandbox {
                 let _ = map_user(first);
                 let _ = self.control.as_mut()?.write_all(&std::mem::take(&mut self.spec));
             }
+            Message::Started | Message::Memory(_) => self.samples = Samples::Idle,
             Message::Listening => self.listener = received(self.control.as_ref()?),
             _ => {}
         }
         Some(message)
     }
 
-    /// Requests a sample of the memory, which is sent as a message; `false` if the sandbox has ended.
-    pub(super) fn request_sample(&mut self) -> bool {
-        self.control.as_mut().is_some_and(|control| control.write_all(&[SAMPLE]).is_ok())
+    /// Requests a sample of the memory, which is sent as a message. Only one at a time: a busy machine takes fewer samples, and
+    /// never a queue of them.
+    pub(super) fn request_sample(&mut self) {
+        if let (Samples::Idle, Some(control)) = (self.samples, &mut self.control)
+            && control.write_all(&[SAMPLE]).is_ok()
+        {
+            self.samples = Samples::Requested;
+        }
+    }
+
+    /// Whether a sample is on its way.
+    pub(super) fn is_sampled(&self) -> bool {
+        self.samples == Samples::Requested
     }
 
     /// Kills every process in it.

@@ -288,7 +288,7 @@ fn a_function_has_as_many_processes_as_in_lambda() {
     }
     let world = World::new();
     world.bootstrap(
-        r#"
+        r"
 def children(event):
     made = []
     try:
@@ -304,7 +304,7 @@ def children(event):
     for child in made: os.waitpid(child, 0)
     return len(made)
 serve(children)
-"#,
+",
     );
     let run = world.invoke(&["--timeout", "60", "--memory", "10240"]);
     assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);

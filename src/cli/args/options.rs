@@ -332,8 +332,8 @@ pub(crate) struct FunctionOptions {
     pub rootfs: Option<PathBuf>,
     /// Network of the function [default: host]
     ///
-    /// host is that of this machine. With none, the function reaches nothing but the Runtime API and
-    /// what it listens on itself.
+    /// host is that of this machine, including abstract Unix sockets. With none, the function
+    /// reaches nothing but the Runtime API and what it listens on itself.
     #[arg(long, value_name = "host|none")]
     pub network: Option<Network>,
 }
