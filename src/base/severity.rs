@@ -44,7 +44,7 @@ impl SeverityRule {
         }
         let glob = |glob: &str| {
             globs::glob(glob).map_err(|error| Error::Usage {
-                message: format!("{glob:?} is not a glob: {}", error.kind()),
+                message: format!("{glob:?} is not a glob: {error}"),
                 help: "name a finding's subject, with * and ** as wildcards: R/lib64/R/library/nlme/**".to_owned(),
             })
         };

@@ -47,7 +47,7 @@ impl BudgetScope {
         let glob = |glob: &str| match globs::glob(glob) {
             Ok(glob) => Ok(glob.compile_matcher()),
             Err(error) => Err(Error::Usage {
-                message: format!("budget of {text:?}: {}", error.kind()),
+                message: format!("budget of {text:?}: {error}"),
                 help: "give total, layer:NAME, pkg:NAME, or a glob of paths such as lib/**".to_owned(),
             }),
         };
