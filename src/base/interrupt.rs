@@ -58,7 +58,7 @@ impl Drop for HalfWritten {
 /// # Errors
 /// When the handler cannot be installed; signals then end the process at once, as by default.
 pub fn handle(tidy: impl Fn() + Send + 'static) -> io::Result<()> {
-    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let ignored = ignored(&super::read::kernel("/proc/self/status").unwrap_or_default());
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].iter().filter(|signal| !ignored(**signal)))?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {

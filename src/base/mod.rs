@@ -1,5 +1,5 @@
 //! What every room is built on: paths in a tree, sizes, lists in prose, globs, errors, findings with typed subjects and
-//! their severities, the pages of the checks, atomic writes, signals and progress. It knows nothing about layers.
+//! their severities, the pages of the checks, text that is safe to print, bounded reads, atomic writes, signals and progress. It knows nothing about layers.
 
 pub(crate) mod atomic;
 pub mod bytes;
@@ -11,6 +11,8 @@ pub mod interrupt;
 pub mod list;
 pub mod path;
 pub mod progress;
+pub mod read;
+pub mod safe;
 pub mod severity;
 pub mod size;
 pub(crate) mod toml;

@@ -7,6 +7,8 @@
 
 use std::fs;
 
+use crate::base::read;
+
 /// Watches the descendants of a process.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -28,14 +30,14 @@ impl Meter {
         let mut together = 0;
         for process in &processes {
             // A process can end at any time, and then uses none.
-            let Ok(status) = fs::read_to_string(format!("/proc/{process}/status")) else { continue };
+            let Ok(status) = read::kernel(format!("/proc/{process}/status")) else { continue };
             together += kilobytes(&status, "VmRSS:");
             self.peak = self.peak.max(kilobytes(&status, "VmHWM:"));
         }
         if together > self.peak {
             if processes.len() > 1 {
                 let shares = processes.iter().map(|process| {
-                    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"));
+                    let rollup = read::kernel(format!("/proc/{process}/smaps_rollup"));
                     rollup.map_or(0, |rollup| kilobytes(&rollup, "Pss:"))
                 });
                 together = shares.sum();
@@ -61,7 +63,7 @@ fn descendants(first: i32) -> Vec<i32> {
         // Each thread has its own list of children.
         let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
         for thread in threads.flatten() {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let children = read::kernel(thread.path().join("children")).unwrap_or_default();
             for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
                 found.push(child);
                 left.push(child);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::safe::{joined_lines, one_line};
 
 /// What a function returned, or how it failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,9 +72,8 @@ impl Failure {
         let message = self.message.strip_prefix("RequestId: ");
         let message =
             message.and_then(|rest| rest.split_once(" Error: ")).map_or(self.message.as_str(), |(_, rest)| rest);
-        let shown: Vec<_> =
-            message.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
-        Finding::error(self.code, Subject::file(handler), format!("{}: {}", self.kind, shown.join(" ")), &self.help)
+        let (kind, message) = (one_line(&self.kind), joined_lines(message));
+        Finding::error(self.code, Subject::file(handler), format!("{kind}: {message}"), &self.help)
     }
 }
 

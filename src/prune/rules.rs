@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::base::error::{Error, Result};
 use crate::base::globs;
 use crate::base::path::TreePath;
+use crate::base::read;
 use crate::base::toml::{built_in, from_toml};
 use crate::languages::{ALL, Roots};
 
@@ -141,7 +142,7 @@ impl PruneRules {
             rules.add(file, text)?;
         }
         for path in files {
-            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            let text = read::text(path, read::MAX_TEXT)?;
             rules.add(&path.display().to_string(), &text)?;
         }
         Ok(rules)
@@ -267,7 +268,7 @@ impl CompiledRule {
 }
 
 /// Compiles globs after replacing each placeholder by its roots. A glob whose placeholder has no roots matches nothing.
-fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globset::Error> {
+fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globs::GlobError> {
     let mut all = Vec::new();
     for glob in globs {
         let mut expanded = vec![glob.clone()];

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::manifest::{MANIFEST, Manifest};
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::HalfWritten;
+use crate::base::read;
 use crate::tree::sha256_of;
 
 /// Files besides zips and manifest that layerfit writes.
@@ -150,7 +151,8 @@ fn foreign_files(directory: &Path) -> Result<Vec<PathBuf>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io("list", directory)(error)),
     };
-    let manifest = fs::read_to_string(directory.join(MANIFEST)).ok().and_then(|text| Manifest::parse(&text).ok());
+    let manifest =
+        read::text(&directory.join(MANIFEST), read::MAX_MANIFEST).ok().and_then(|text| Manifest::parse(&text).ok());
     let mut foreign = Vec::new();
     for entry in listing {
         let entry = entry.map_err(Error::io("list", directory))?;

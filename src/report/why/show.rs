@@ -6,6 +6,7 @@ use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
 use crate::base::finding::Code;
 use crate::base::list;
+use crate::base::safe::{Form, safe};
 use crate::report::{
     Detail, LoadedBy, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped,
 };
@@ -36,7 +37,7 @@ pub fn table(why: &Why, detail: Detail) -> Vec<u8> {
             }
         }
     }
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// The answer as Markdown. Names from the tree are data: they cannot become markup.
@@ -48,7 +49,7 @@ pub fn markdown(why: &Why) -> Vec<u8> {
             Block::Table(section) => out += &markdown_section(&section),
         }
     }
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// The answer as JSON, with a line end.
@@ -178,7 +179,7 @@ fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
         .iter()
         .map(|needer| match &needer.stopped {
             Some(why) => format!("For {}, the loader stops: {why}.", process(needer.process)),
-            None => format!("For {}, the loader searches {}.", process(needer.process), needer.searched.join(", ")),
+            None => format!("For {}, the loader searches {}.", process(needer.process), some(&needer.searched)),
         })
         .collect();
     searches.sort();
