@@ -34,8 +34,8 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
-    /// A device that is not a file.
-    #[error("{}: is a device, not a file\n  help: name a file; /dev/stdin and pipes can be read too", shown(.0))]
+    /// A device, or something else that is not a regular file.
+    #[error("{}: is not a regular file\n  help: name a file; what is not a zip can also come from a pipe", shown(.0))]
     NotAFile(PathBuf),
     /// A file is larger than any of its kind.
     #[error(

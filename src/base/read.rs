@@ -18,6 +18,18 @@ pub const MAX_MANIFEST: u64 = 64 << 20;
 /// A bound in bytes, for the log of strace, which has a line for each file that a run opened or looked for.
 pub const MAX_TRACE: u64 = 256 << 20;
 
+/// A regular file, open, for what is read in parts: a zip.
+///
+/// # Errors
+/// When it cannot be opened, or is a device or a pipe.
+pub fn regular(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    if !file.metadata().map_err(Error::io("read", path))?.is_file() {
+        return Err(Error::NotAFile(path.to_owned()));
+    }
+    Ok(file)
+}
+
 /// The content of a file of at most `most` bytes. A pipe can be read like a file (`--lock <(…)`, `/dev/stdin`), and so can
 /// `/dev/null`.
 ///

@@ -254,7 +254,7 @@ fn refusal(tree: &Tree, id: EntryId) -> Option<(&'static str, &'static str)> {
             Some(("has #! but no interpreter in its first line", FIRST_LINE))
         }
         Kind::File { magic: Magic::Other, .. } => {
-            Some(if tree.read(id).is_ok_and(|text| text.starts_with(b"\xef\xbb\xbf#!")) {
+            Some(if tree.read_text(id).is_ok_and(|text| text.starts_with(b"\xef\xbb\xbf#!")) {
                 ("begins with a byte order mark, which hides its #!", "save it as UTF-8 without a byte order mark")
             } else {
                 ("begins with neither #! nor an ELF header", FIRST_LINE)

@@ -26,6 +26,7 @@ mod freed_by_dropping;
 mod gate;
 mod guard;
 mod handlers;
+mod hostile_text;
 mod hostile_zips;
 mod invoke;
 mod libraries;

@@ -63,7 +63,7 @@ fn built_for_another_r(package: &Package, home: &Installation) -> Vec<Finding> {
 /// Warnings about libraries that are not named in any file that R reads at startup.
 fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let read = |path: Option<TreePath>| -> Option<String> {
-        Some(String::from_utf8_lossy(&tree.read(tree.find(&path?)?).ok()?).into_owned())
+        Some(String::from_utf8_lossy(&tree.read_text(tree.find(&path?)?).ok()?).into_owned())
     };
     let mut named = String::new();
     for home in packages.installations_of(ID) {

@@ -17,12 +17,12 @@ fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
     // A profile that replaces the function is trusted.
     let profiles =
         ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(|below| home.path.join(below));
-    let replaced = profiles.filter_map(|path| tree.read(tree.find(&path)?).ok());
+    let replaced = profiles.filter_map(|path| tree.read_text(tree.find(&path)?).ok());
     if replaced.into_iter().any(|text| text.windows(9).any(|window| window == b"Sys.which")) {
         return None;
     }
     let base = tree.find(&home.path.join("library/base/R/base.rdb")?)?;
-    let database = tree.read(base).ok()?;
+    let database = tree.read_text(base).ok()?;
     let path = rdb::records(&database)
         .find_map(|record| rdb::strings(&record, b"/which").find(|path| path.starts_with('/')).map(str::to_owned))?;
     Some(OwnCommand {

@@ -9,7 +9,6 @@ mod archive;
 mod integrity;
 mod merge;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +24,7 @@ use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_direct
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
+use crate::base::read;
 
 /// The maximum length of a link's target in bytes (PATH_MAX, limits.h).
 const MAX_LINK_BYTES: u64 = 4096;
@@ -80,7 +80,7 @@ pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Resul
     let mut merged = Merged::default();
 
     for path in zips {
-        let file = File::open(path).map_err(Error::io("read", path))?;
+        let file = read::regular(path)?;
         let zipped_bytes = file.metadata().map_err(Error::io("read", path))?.len();
         let sha256 = sha256_of(path)?;
         let mut layer =
@@ -191,7 +191,7 @@ fn damaged(subject: Subject, why: &str) -> Finding {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = read::regular(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
