@@ -8,6 +8,9 @@ use thiserror::Error;
 /// The longest glob, in bytes: as long as a path can be (`PATH_MAX`).
 const MAX_BYTES: usize = 4096;
 
+/// How much of a glob that is wrong is shown, in characters.
+pub const MAX_GLOB_SHOWN: usize = 200;
+
 /// How many `{` a glob can have open at once.
 const MAX_NESTED: usize = 8;
 
@@ -23,11 +26,21 @@ pub enum GlobError {
     #[error("more than {MAX_NESTED} {{…}} are in each other: use several globs")]
     TooDeep,
     /// Its syntax is wrong.
-    #[error("{}", .0.kind())]
+    #[error("{0}")]
     Syntax(globset::Error),
     /// Globs that are too many, or too large together.
     #[error("these globs are too large together: use fewer, or shorter ones with **")]
     TooMany,
+}
+
+impl GlobError {
+    /// The reason, for a message that has the glob already.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Syntax(error) => error.kind().to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// One glob.

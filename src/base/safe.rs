@@ -120,7 +120,9 @@ impl Safe {
             if incomplete && read == all.len() {
                 self.rest = chunk.invalid().to_vec();
             } else {
-                chunk.invalid().iter().for_each(|byte| self.escape(&format!("\\x{byte:02x}"), &mut out));
+                for byte in chunk.invalid() {
+                    self.escape(&format!("\\x{byte:02x}"), &mut out);
+                }
             }
         }
         out
@@ -129,7 +131,9 @@ impl Safe {
     /// The end of the output: bytes that were kept are those of a character that was never completed.
     pub fn end(&mut self) -> String {
         let mut out = String::new();
-        std::mem::take(&mut self.rest).iter().for_each(|byte| self.escape(&format!("\\x{byte:02x}"), &mut out));
+        for byte in std::mem::take(&mut self.rest) {
+            self.escape(&format!("\\x{byte:02x}"), &mut out);
+        }
         out
     }
 
@@ -173,8 +177,7 @@ impl Safe {
             };
             self.hash = match (c, self.hash) {
                 ('#', Hash::None) => Hash::One,
-                ('#', _) => Hash::Two,
-                ('a'..='z' | 'A'..='Z', Hash::Two) => Hash::Two,
+                ('#', _) | ('a'..='z' | 'A'..='Z', Hash::Two) => Hash::Two,
                 _ => Hash::None,
             };
         }

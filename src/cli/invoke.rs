@@ -113,12 +113,11 @@ const MAX_EVENTS: u64 = 64 << 20;
 
 /// The events in a file: one JSON value, or one per line.
 fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let content;
-    if path == Path::new("-") {
-        content = read::rest(std::io::stdin(), Path::new("standard input"), MAX_EVENTS)?;
+    let content = if path == Path::new("-") {
+        read::rest(std::io::stdin(), Path::new("standard input"), MAX_EVENTS)?
     } else {
-        content = read::bytes(path, MAX_EVENTS)?;
-    }
+        read::bytes(path, MAX_EVENTS)?
+    };
     let place = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let whole = invoke::check_event(content.trim_ascii(), &place);
     let lines: Vec<(usize, &[u8])> = content

@@ -116,9 +116,10 @@ pub(super) fn arguments(error: &clap::Error, choice: ColorChoice) {
             String::from_utf8_lossy(&safe(text.to_string().as_bytes(), Form::Text)).into_owned()
         }
     };
-    let _ = match error.use_stderr() {
-        true => std::io::stderr().write_all(text.as_bytes()),
-        false => std::io::stdout().write_all(text.as_bytes()),
+    let _ = if error.use_stderr() {
+        std::io::stderr().write_all(text.as_bytes())
+    } else {
+        std::io::stdout().write_all(text.as_bytes())
     };
 }
 

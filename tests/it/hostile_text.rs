@@ -295,6 +295,7 @@ fn a_glob_of_any_size_is_an_error_wherever_globs_are_written() {
             let run = world.run(&["check", "ROOT"]);
             assert_eq!(run.code, 2, "{}: {}", &config[..30], &run.stderr[..run.stderr.len().min(500)]);
             assert!(run.stderr.contains("help: "), "{}", &run.stderr[..run.stderr.len().min(500)]);
+            assert!(run.stderr.len() < 2000, "only the beginning is shown: {} bytes", run.stderr.len());
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::resolve::Certainty;
 const ROWS_SHOWN: usize = 10;
 /// How many names a sentence lists.
 const MAX_NAMES: usize = 6;
+/// How many searched directories a sentence lists.
+const MAX_SEARCHED: usize = 12;
 /// Up to how many rules are shown with their reasons.
 const RULES_IN_FULL: usize = 2;
 
@@ -179,7 +181,11 @@ fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
         .iter()
         .map(|needer| match &needer.stopped {
             Some(why) => format!("For {}, the loader stops: {why}.", process(needer.process)),
-            None => format!("For {}, the loader searches {}.", process(needer.process), some(&needer.searched)),
+            None => format!(
+                "For {}, the loader searches {}.",
+                process(needer.process),
+                list::some(&needer.searched, MAX_SEARCHED)
+            ),
         })
         .collect();
     searches.sort();
