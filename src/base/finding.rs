@@ -9,7 +9,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::path::{TreePath, printable};
+use super::path::TreePath;
+use super::safe::{one_line, printable};
 
 /// The severity of a finding. Only `Error` makes a run exit with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -412,6 +413,24 @@ impl Subject {
         Self::Entry { zip, shown }
     }
 
+    /// The subject with a name that is safe to print. One of a path is never cut.
+    fn shown(self) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(printable(path.as_bytes()).into_owned()),
+            Self::Entry { zip, shown } => Self::Entry {
+                zip: printable(zip.as_bytes()).into_owned(),
+                shown: printable(shown.as_bytes()).into_owned(),
+            },
+            Self::Package(name) => Self::Package(one_line(&name)),
+            Self::Layer(name) => Self::Layer(one_line(&name)),
+            Self::Unit(name) => Self::Unit(one_line(&name)),
+            Self::Rule(name) => Self::Rule(one_line(&name)),
+            Self::Setting(name) => Self::Setting(one_line(&name)),
+            Self::File(name) => Self::File(one_line(&name)),
+            Self::Whole(name) => Self::Whole(one_line(&name)),
+        }
+    }
+
     /// Its name.
     pub fn as_str(&self) -> &str {
         match self {
@@ -525,12 +544,14 @@ impl Finding {
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { severity, code, subject: subject.into(), cause: None, message: message.into(), help: help.into() }
+        // Both can contain names and texts of others. A path is as long as it is; anything else is cut.
+        let (message, help) = (one_line(&message.into()), one_line(&help.into()));
+        Self { severity, code, subject: subject.into().shown(), cause: None, message, help }
     }
 
     /// The same finding, with its cause.
     #[must_use]
     pub fn caused_by(self, cause: impl Into<String>) -> Self {
-        Self { cause: Some(cause.into()), ..self }
+        Self { cause: Some(one_line(&cause.into())), ..self }
     }
 }

@@ -63,7 +63,7 @@ impl Drop for HalfWritten {
 /// # Errors
 /// When the handler cannot be installed; signals then end the process at once, as by default.
 pub fn handle(tidy: impl Fn() + Send + 'static) -> io::Result<()> {
-    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let ignored = ignored(&super::read::kernel("/proc/self/status").unwrap_or_default());
     // A write over the limit of a file's length (ulimit -f) is an error then, like any that fails.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].iter().filter(|signal| !ignored(**signal)))?;

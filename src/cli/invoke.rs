@@ -2,7 +2,6 @@
 //! log and errors to stderr.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::exit::Exit;
 use super::output;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
+use crate::base::read;
 use crate::invoke;
 use crate::invoke::{Event, Function};
 use crate::runtime::RuntimeProfile;
@@ -117,14 +117,16 @@ fn variables(given: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(variables)
 }
 
+/// A bound in bytes for all events of a run: a dozen of the largest that Lambda accepts.
+const MAX_EVENTS: u64 = 64 << 20;
+
 /// The events in a file: one JSON value, or one per line.
 fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut content = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().read_to_end(&mut content).map_err(Error::io("read", "standard input"))?;
+    let content = if path == Path::new("-") {
+        read::rest(std::io::stdin(), Path::new("standard input"), MAX_EVENTS)?
     } else {
-        content = std::fs::read(path).map_err(Error::io("read", path))?;
-    }
+        read::bytes(path, MAX_EVENTS)?
+    };
     let place = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let whole = invoke::check_event(content.trim_ascii(), &place);
     let lines: Vec<(usize, &[u8])> = content
@@ -160,7 +162,7 @@ impl Run {
         let handler = self.function.handler.clone();
         let events = std::iter::repeat_n(self.events, repeat).flatten();
         invoke::invoke(self.function, events, output::log(), say, |answer| {
-            output::print(&[&answer.body, &b"\n"[..]].concat())?;
+            output::response(&answer.body)?;
             if let Some(failure) = &answer.failure {
                 exit = Exit::CheckFailed;
                 say(&[failure.finding(&handler)]);

@@ -41,8 +41,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            // clap writes help to stdout and errors to stderr; the exit codes are 0 and 2.
-            let _ = error.print();
+            // Help is not an error: the exit codes are 0 and 2.
+            output::arguments(&error, color);
             return if error.use_stderr() { Exit::Failed } else { Exit::Done };
         }
     };

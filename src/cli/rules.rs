@@ -9,7 +9,7 @@ use super::output;
 use crate::base::check_pages::{CheckPage, check_pages};
 use crate::base::error::{Error, Result};
 use crate::prune::{Level, PruneRule, PruneRules, requested_rules};
-use crate::report::markdown_text;
+use crate::report::{as_json, markdown_text};
 
 /// What the levels in the catalogue mean, for a terminal.
 const LEVELS: &str = "Safe rules are on by default. --select CODE turns on an extra rule,
@@ -64,9 +64,7 @@ fn catalogue<'a>(
                 .iter()
                 .map(|[code, name, level, what]| json!({"code": code, "name": name, "level": level, "what": what}))
                 .collect();
-            let mut bytes = serde_json::to_vec_pretty(&rows).map_err(Error::bug("write JSON"))?;
-            bytes.push(b'\n');
-            Ok(bytes)
+            as_json(&rows)
         }
         AnswerFormat::Markdown => {
             let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();

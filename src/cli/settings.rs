@@ -8,6 +8,7 @@ use super::config::{BudgetConfig, Bytes, Config, FindingConfig, RelocateConfig, 
 use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
+use crate::base::read;
 use crate::base::severity::{Severities, SeverityRule};
 use crate::base::similar::nearest;
 use crate::formats::strace;
@@ -275,7 +276,7 @@ pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
 fn opened(logs: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>> {
     let mut opened = BTreeSet::new();
     for path in logs {
-        let log = std::fs::read(path).map_err(Error::io("read", path))?;
+        let log = read::bytes(path, read::MAX_TRACE)?;
         let read = strace::parse(&log).map_err(|message| Error::Data {
             file: path.display().to_string(),
             message,

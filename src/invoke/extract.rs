@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::read;
 use crate::languages::package_directory;
 use crate::pack::output::{MANIFEST, Manifest};
 use crate::runtime::Limits;
@@ -52,7 +53,7 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     match paths {
         [directory] if directory.join(MANIFEST).is_file() => {
             let path = directory.join(MANIFEST);
-            let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            let text = read::text(&path, read::MAX_MANIFEST)?;
             let manifest = Manifest::parse(&text).map_err(|message| Error::Data {
                 file: path.display().to_string(),
                 message,

@@ -115,12 +115,15 @@ impl Function {
     }
 }
 
+/// More bytes than any archive of locales has: one with every locale has about 220 MB.
+const MAX_LOCALES: u64 = 1 << 28;
+
 /// Lambda's locale where the system has it. Without it, programs would fall back to ASCII: C.UTF-8, which is built into every
 /// glibc since 2.35, has the same encoding.
 fn locale(system: &Path) -> &'static str {
     let locales = system.join("usr/lib/locale");
     let has = locales.join("en_US.utf8").is_dir()
-        || std::fs::read(locales.join("locale-archive"))
+        || crate::base::read::up_to(locales.join("locale-archive"), MAX_LOCALES)
             .is_ok_and(|archive| archive.windows(10).any(|name| name == b"en_US.utf8"));
     if has { "en_US.UTF-8" } else { "C.UTF-8" }
 }

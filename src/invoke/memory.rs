@@ -14,6 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use crate::base::read;
+
+/// More than the mappings of any process fill: 65,530 of them (vm.max_map_count) with 1 KiB each.
+const MAX_SMAPS_BYTES: u64 = 64 << 20;
+
 /// Watches the descendants of a process.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -35,7 +40,7 @@ impl Meter {
         let mut resident = 0;
         for process in &processes {
             // A process can end at any time, and then uses none.
-            let Ok(status) = fs::read_to_string(format!("/proc/{process}/status")) else { continue };
+            let Ok(status) = read::kernel(format!("/proc/{process}/status")) else { continue };
             resident += kilobytes(&status, "VmRSS:");
             self.peak = self.peak.max(kilobytes(&status, "VmHWM:"));
         }
@@ -75,7 +80,7 @@ impl Objects {
                 }
             }
         }
-        Self { files, segments: segments(&fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default()) }
+        Self { files, segments: segments(&read::kernel("/proc/sysvipc/shm").unwrap_or_default()) }
     }
 
     fn bytes(&self) -> u64 {
@@ -85,10 +90,10 @@ impl Objects {
     /// The memory of a process without these objects, in bytes.
     fn memory_beside(&self, process: i32) -> u64 {
         if self.bytes() == 0 {
-            let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"));
+            let rollup = read::kernel(format!("/proc/{process}/smaps_rollup"));
             return rollup.map_or(0, |rollup| kilobytes(&rollup, "Pss:"));
         }
-        let mappings = fs::read(format!("/proc/{process}/smaps")).unwrap_or_default();
+        let mappings = read::up_to(format!("/proc/{process}/smaps"), MAX_SMAPS_BYTES).unwrap_or_default();
         self.beside(&String::from_utf8_lossy(&mappings))
     }
 
@@ -141,7 +146,7 @@ fn address_spaces(processes: &[i32]) -> Vec<i32> {
 /// The addresses of a process's program, heap, stack, arguments and environment (proc_pid_stat(5), fields 26 to 28 and 45 to
 /// 51): random for each program that is started, and the same in all that share an address space.
 fn layout(process: i32) -> Option<String> {
-    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
+    let stat = read::up_to(format!("/proc/{process}/stat"), 4096).ok()?;
     // The second field, the program's name in parentheses, can contain anything.
     let stat = String::from_utf8_lossy(&stat).rsplit_once(')')?.1.to_owned();
     let fields: Vec<&str> = stat.split_ascii_whitespace().collect();
@@ -152,7 +157,7 @@ fn layout(process: i32) -> Option<String> {
 /// changed and seen through /proc: which kinds of mappings a core dump has. Nothing in the sandbox dumps core.
 fn share_memory(one: i32, other: i32) -> bool {
     let path = |process: i32| format!("/proc/{process}/coredump_filter");
-    let read = |process| u32::from_str_radix(fs::read_to_string(path(process)).ok()?.trim(), 16).ok();
+    let read = |process| u32::from_str_radix(read::kernel(path(process)).ok()?.trim(), 16).ok();
     let write = |process, value: u32| fs::write(path(process), format!("{value:#x}"));
     let Some(value) = read(one).filter(|value| read(other) == Some(*value)) else { return false };
     if write(one, value ^ 1).is_err() {
@@ -183,7 +188,7 @@ fn descendants(first: i32) -> Vec<i32> {
         // Each thread has its own list of children.
         let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
         for thread in threads.flatten() {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let children = read::kernel(thread.path().join("children")).unwrap_or_default();
             for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
                 found.push(child);
                 left.push(child);

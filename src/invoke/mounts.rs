@@ -19,6 +19,8 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::spec::{GROUP, Spec, USER};
 
+use crate::base::read;
+
 /// The entries of this machine's root that are the surrounding system: programs, libraries and their configuration.
 const OF_THE_HOST: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "gnu"];
 
@@ -267,7 +269,8 @@ fn proc() -> Result<()> {
 /// Makes every mount below the working directory read-only, which is `root` in the table of mounts.
 fn read_only(root: &Path) -> Result<()> {
     let mut below: BTreeSet<PathBuf> = BTreeSet::new();
-    let table = fs::read("/proc/self/mountinfo").map_err(|error| format!("cannot list the mounts: {error}"))?;
+    let table = read::up_to("/proc/self/mountinfo", read::MAX_TEXT)
+        .map_err(|error| format!("cannot list the mounts: {error}"))?;
     for line in table.split(|byte| *byte == b'\n') {
         // The fifth field is the mount point (proc_pid_mountinfo(5)).
         let Some(point) = line.split(|byte| *byte == b' ').nth(4) else { continue };

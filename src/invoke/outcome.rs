@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::safe::{joined_lines, one_line};
 
 /// What a function returned, or how it failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,19 +72,9 @@ impl Failure {
         let message = self.message.strip_prefix("RequestId: ");
         let message =
             message.and_then(|rest| rest.split_once(" Error: ")).map_or(self.message.as_str(), |(_, rest)| rest);
-        let message = format!("{}: {}", shown(&self.kind), shown(message));
-        Finding::error(self.code, Subject::file(handler), message, &self.help)
+        let (kind, message) = (one_line(&self.kind), joined_lines(message));
+        Finding::error(self.code, Subject::file(handler), format!("{kind}: {message}"), &self.help)
     }
-}
-
-/// Text of a function as part of one line: without control characters, and not longer than is of use there. The whole of it is in
-/// the response.
-fn shown(text: &str) -> String {
-    const LENGTH: usize = 1000;
-    let start: String = text.chars().take(LENGTH).collect();
-    let lines: Vec<_> = start.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
-    let rest = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{rest}", lines.join(" "))
 }
 
 /// How Go, the language that Lambda is written in, names the signal that ended a process.

@@ -24,6 +24,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use super::spec::{GROUP, Message, SAMPLE, Spec, USER};
 use crate::base::error::{Error, Result};
+use crate::base::read;
 
 /// The hidden command that runs the inside of a sandbox.
 pub const INSIDE: &str = "inside-the-sandbox";
@@ -195,7 +196,7 @@ fn cannot_start(program: &str, error: &io::Error) -> Error {
 pub(super) fn impossible(why: &str) -> Error {
     let why = why.trim();
     let setting = |path: &str, refuses: &str| {
-        std::fs::read_to_string(path).is_ok_and(|value| value.trim() == refuses).then(|| PathBuf::from(path))
+        read::kernel(path).is_ok_and(|value| value.trim() == refuses).then(|| PathBuf::from(path))
     };
     let help = if why.contains("unrecognized option") {
         "update util-linux to 2.36 or newer"

@@ -15,6 +15,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::printable;
+use crate::base::read;
 
 /// Directories of a project without code of the function: version control, and the libraries of renv and packrat.
 const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "packrat", "node_modules"];
@@ -211,7 +212,7 @@ impl Reading {
         let bootstrap = directory.join("bootstrap");
         let is_short =
             std::fs::metadata(&bootstrap).is_ok_and(|file| file.is_file() && file.len() <= MAX_UNNAMED_BYTES);
-        if let Some(text) = is_short.then(|| std::fs::read(&bootstrap).ok()).flatten() {
+        if let Some(text) = is_short.then(|| read::up_to(&bootstrap, MAX_UNNAMED_BYTES).ok()).flatten() {
             self.handlers.bootstraps.push(String::from_utf8_lossy(&text).into_owned());
         }
         if !metadata.is_dir() {
@@ -261,7 +262,7 @@ impl Reading {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A long file whose name is not a source's is not read.
         let may_be_source = next.followed.is_some() || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
-        let bytes = if may_be_source { std::fs::read(path).map_err(Error::io("read", path))? } else { Vec::new() };
+        let bytes = if may_be_source { read::bytes(path, read::MAX_TEXT)? } else { Vec::new() };
         let read =
             |language: &&'static dyn Language| Some((language.id(), language.source(&name, &bytes, next.followed)?));
         let Some((id, source)) = ALL.iter().find_map(read).filter(|_| may_be_source) else {

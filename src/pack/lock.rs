@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::bins::{Capacity, Item, Verdict, fits};
 use super::names::{is_layer_name, numbered};
 use crate::base::error::{Error, Result};
+use crate::base::read;
 
 /// The version of the file format.
 const VERSION: u32 = 1;
@@ -116,11 +117,7 @@ impl Lock {
     /// # Errors
     /// When it cannot be read, or is not a lock file of this version.
     pub fn load(path: &Path) -> Result<Option<Self>> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", path)(error)),
-        };
+        let Some(text) = read::text_if_there(path, read::MAX_TEXT)? else { return Ok(None) };
         let wrong = |message: String| Error::Data {
             file: path.display().to_string(),
             message,

@@ -10,6 +10,7 @@ use super::content::{Content, Prefixes};
 use crate::base::error::{Error, Result};
 use crate::base::globs;
 use crate::base::path::TreePath;
+use crate::base::read;
 use crate::base::toml::{built_in, from_toml};
 use crate::languages::{ALL, Roots};
 use crate::tree::{EntryId, Tree};
@@ -152,7 +153,7 @@ impl PruneRules {
             rules.add(file, text)?;
         }
         for path in files {
-            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            let text = read::text(path, read::MAX_TEXT)?;
             rules.add(&path.display().to_string(), &text)?;
         }
         Ok(rules)
@@ -289,7 +290,7 @@ impl CompiledRule {
 }
 
 /// Compiles globs after replacing each placeholder by its roots. A glob whose placeholder has no roots matches nothing.
-fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globset::Error> {
+fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globs::GlobError> {
     let mut all = Vec::new();
     for glob in globs {
         let mut expanded = vec![glob.clone()];

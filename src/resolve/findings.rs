@@ -171,7 +171,7 @@ impl Resolution<'_> {
                 };
                 let looked = match stopped {
                     Some(why) => format!("the loader stops: {why}"),
-                    None => format!("{process}: {}", searched.join(", ")),
+                    None => format!("{process}: {}", some(searched)),
                 };
                 let help = if dropped.contains(soname.as_bytes()) {
                     format!("it was dropped by --drop: drop its dependents too, or --keep {soname}")

@@ -26,6 +26,7 @@ pub(crate) use zips::{hex, sha256, sha256_of};
 
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
+use crate::base::read::MAX_TEXT;
 
 /// The index of an entry in its tree: entries are sorted by path, so ids are too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -287,6 +288,18 @@ impl Tree {
             .take_while(move |(_, entry)| entry.path.as_bytes().starts_with(&prefix))
             .map(move |(i, entry)| (id_of(start + i), entry))
             .filter(|(id, _)| !self.is_hidden(*id))
+    }
+
+    /// The whole content of a file that people or package tools write: settings, descriptions, scripts.
+    ///
+    /// # Errors
+    /// As for [`Tree::read`], and when it is larger than any such file.
+    pub fn read_text(&self, id: EntryId) -> Result<Vec<u8>> {
+        let entry = self.entry(id);
+        if entry.bytes() > MAX_TEXT {
+            return Err(Error::TooLarge { path: entry.path.as_path().to_owned(), most: MAX_TEXT });
+        }
+        self.read(id)
     }
 
     /// The whole content of a regular file.

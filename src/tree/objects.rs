@@ -64,6 +64,10 @@ fn read_one(tree: &Tree, id: EntryId) -> Result<Option<Elf>, Finding> {
 
 /// A file that cannot be read.
 pub fn unreadable(path: &TreePath, error: &Error) -> Finding {
+    if let Error::TooLarge { most, .. } = error {
+        let message = format!("is larger than {}, and is not read", size(*most));
+        return Finding::error(Code::Unreadable, path, message, "replace it by the right file, or drop it");
+    }
     Finding::error(
         Code::Unreadable,
         path,

@@ -28,6 +28,7 @@ mod function_memory;
 mod gate;
 mod guard;
 mod handlers;
+mod hostile_text;
 mod hostile_zips;
 mod invoke;
 mod libraries;

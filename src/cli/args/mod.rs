@@ -446,7 +446,7 @@ mod tests {
     const LAYERS: [&str; 2] = ["strategy", "lock"];
     const LIMITS: [&str; 4] = ["max_zipped", "max_unzipped", "max_layers", "function_size"];
     const OUTPUT: [&str; 4] = ["format", "verbose", "quiet", "jobs"];
-    const FUNCTION: [&str; 6] = ["code", "event", "timeout", "memory", "env", "rootfs"];
+    const FUNCTION: [&str; 7] = ["code", "event", "timeout", "memory", "env", "rootfs", "network"];
 
     fn plan_options() -> Vec<&'static str> {
         [&INPUT[..], &CONTENT, &PRUNING, &SIZE, &LAYERS, &LIMITS].concat()
@@ -462,7 +462,7 @@ mod tests {
             ("plan", [&plan, &["tree"][..], &OUTPUT].concat()),
             ("pack", [&plan, &["output", "template"][..], &OUTPUT].concat()),
             ("check", [&plan, &gate[..], &["run"], &FUNCTION, &OUTPUT].concat()),
-            ("invoke", [&["runtime", "handler"][..], &FUNCTION, &["repeat", "listen", "trace", "network"]].concat()),
+            ("invoke", [&["runtime", "handler"][..], &FUNCTION, &["repeat", "listen", "trace"]].concat()),
             ("init", vec!["bootstrap"]),
             ("why", [&plan, &["if_dropped", "all"][..], &OUTPUT].concat()),
             ("diff", [&INPUT[..], &OUTPUT].concat()),

@@ -19,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 use super::args::{Architecture, LevelName, StrategyName, StripName};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
+use crate::base::read;
 use crate::report::gate::Growth;
 
 /// The file's name.
@@ -256,7 +257,7 @@ impl Config {
     pub(super) fn find(named: Option<&Path>, start: &Path) -> Result<(Self, Option<PathBuf>)> {
         let found = start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.is_file());
         let Some(path) = named.map(Path::to_owned).or(found) else { return Ok((Self::default(), None)) };
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let text = read::text(&path, read::MAX_TEXT)?;
         let shown = path.strip_prefix(start).unwrap_or(&path).display().to_string();
         let mut config: Self = problems::read(&shown, &text).map_err(|problems| Error::Usage {
             message: problems.join("\n  "),

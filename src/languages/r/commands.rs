@@ -103,7 +103,7 @@ fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
         return None;
     }
     let base = tree.find(&home.path.join("library/base/R/base.rdb")?)?;
-    let database = tree.read(base).ok()?;
+    let database = tree.read_text(base).ok()?;
     let path = rdb::records(&database)
         .find_map(|record| rdb::strings(&record, b"/which").find(|path| path.starts_with('/')).map(str::to_owned))?;
     Some(OwnCommand {

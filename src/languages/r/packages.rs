@@ -41,7 +41,7 @@ pub(super) fn find(tree: &Tree) -> Found {
         let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
         let read = |below: &str| -> Option<String> {
             let id = tree.find(&path.join(below)?)?;
-            Some(String::from_utf8_lossy(&tree.read(id).ok()?).into_owned())
+            Some(String::from_utf8_lossy(&tree.read_text(id).ok()?).into_owned())
         };
         let ldpaths = read("etc/ldpaths").unwrap_or_default();
         if let Some(script) = read("bin/R") {
@@ -159,7 +159,7 @@ fn read_descriptions(tree: &Tree) -> (BTreeMap<EntryId, Description>, Vec<Findin
 
 fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Finding>) {
     let path = tree.path(id);
-    let bytes = match tree.read(id) {
+    let bytes = match tree.read_text(id) {
         Ok(bytes) => bytes,
         Err(error) => return (None, vec![unreadable(path, &error)]),
     };

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::manifest::{MANIFEST, Manifest};
 use crate::base::directory::{Directory, Status};
 use crate::base::error::{Error, Result};
+use crate::base::read;
 use crate::tree::sha256;
 
 /// Files besides zips and manifest that layerfit writes.
@@ -30,10 +31,9 @@ impl Written {
     /// # Errors
     /// When it cannot be listed.
     pub(super) fn in_directory(directory: &Directory) -> Result<Self> {
-        let mut text = String::new();
-        let manifest = directory.file(MANIFEST).ok().and_then(|mut file| {
-            file.read_to_string(&mut text).ok()?;
-            Manifest::parse(&text).ok()
+        let manifest = directory.file(MANIFEST).ok().and_then(|file| {
+            let bytes = read::rest(file, &directory.path(MANIFEST), read::MAX_MANIFEST).ok()?;
+            Manifest::parse(&String::from_utf8(bytes).ok()?).ok()
         });
         let Some(manifest) = manifest else { return Ok(Self::default()) };
         let mut written = BTreeMap::new();

@@ -73,7 +73,7 @@ fn compare<R: Read>(
     // The reader compares the CRC-32 of the content at its end.
     let length = if let Kind::Link { target } = &entry.kind {
         let mut content = Vec::with_capacity(target.len());
-        found.read_to_end(&mut content).map_err(|error| error.to_string())?;
+        (&mut found).take(bytes + 1).read_to_end(&mut content).map_err(|error| error.to_string())?;
         if content != *target {
             return Err("it leads to another target".to_owned());
         }

@@ -8,7 +8,8 @@ use globset::GlobMatcher;
 use crate::base::bytes::size;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Subject;
-use crate::base::globs;
+use crate::base::globs::{self, MAX_GLOB_SHOWN};
+use crate::base::safe::cut;
 use crate::base::size::Size;
 use crate::report::diff::{Snapshot, size_of};
 
@@ -47,7 +48,7 @@ impl BudgetScope {
         let glob = |glob: &str| match globs::glob(glob) {
             Ok(glob) => Ok(glob.compile_matcher()),
             Err(error) => Err(Error::Usage {
-                message: format!("budget of {text:?}: {}", error.kind()),
+                message: format!("budget of {:?}: {}", cut(text, MAX_GLOB_SHOWN), error.reason()),
                 help: "give total, layer:NAME, pkg:NAME, or a glob of paths such as lib/**".to_owned(),
             }),
         };

@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::sections::{Alike, Detail, Section, alike, architecture, findings, sections, summary, verdict};
 use crate::base::finding::{Finding, Severity};
+use crate::base::safe::{MAX_SHOWN, cut, one_line, safe_styled};
 use crate::report::{Colors, Report};
 
 const COLUMNS: u16 = 80;
@@ -21,7 +22,7 @@ pub fn table(report: &Report, detail: Detail, colors: Colors) -> Vec<u8> {
     for section in last {
         out += &render(&section);
     }
-    out.into_bytes()
+    safe_styled(out.as_bytes())
 }
 
 /// A section, with an empty line before it.
@@ -29,14 +30,14 @@ pub(crate) fn render(section: &Section) -> String {
     let mut table = plain();
     table.set_header(&section.header);
     for row in &section.rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| one_line(cell)));
     }
     for number in &section.numbers {
         if let Some(column) = table.column_mut(*number) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = format!("\n{}\n{}\n", section.title, trimmed(&table));
+    let mut text = format!("\n{}\n{}\n", one_line(&section.title), trimmed(&table));
     if let Some(note) = &section.note {
         text += &wrapped(note);
     }
@@ -62,7 +63,8 @@ fn render_findings(report: &Report, detail: Detail, colors: Colors) -> String {
             let (shown, counted) =
                 if detail == Detail::Full { ([shown, more].concat(), 0) } else { (shown.to_vec(), more.len()) };
             for finding in &shown {
-                row(finding, format!("{}: {}\nhelp: {}", finding.subject, finding.message, finding.help));
+                let subject = cut(finding.subject.as_str(), MAX_SHOWN);
+                row(finding, format!("{subject}: {}\nhelp: {}", finding.message, finding.help));
             }
             if let Some(last) = shown.last().filter(|_| counted > 0) {
                 row(last, format!("and {counted} more; -v shows all"));
@@ -102,7 +104,7 @@ fn trimmed(table: &Table) -> String {
 /// Text broken at spaces to fit the columns.
 pub(crate) fn wrapped(text: &str) -> String {
     let mut table = plain();
-    table.add_row([text]);
+    table.add_row([one_line(text)]);
     if let Some(column) = table.column_mut(0) {
         column.set_padding((0, 0));
     }

@@ -25,6 +25,7 @@ use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_direct
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
+use crate::base::read;
 
 /// The maximum length of a link's target in bytes (PATH_MAX, limits.h).
 const MAX_LINK_BYTES: u64 = 4096;
@@ -85,7 +86,7 @@ pub fn scan_zips(
     let mut merged = Merged::default();
 
     for path in zips {
-        let file = File::open(path).map_err(Error::io("read", path))?;
+        let file = read::regular(path)?;
         let zipped_bytes = file.metadata().map_err(Error::io("read", path))?.len();
         let sha256 = sha256_of(path)?;
         let mut layer =
@@ -192,7 +193,7 @@ fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn sha256_of(path: &Path) -> Result<String> {
-    File::open(path).and_then(sha256).map_err(Error::io("read", path))
+    sha256(read::regular(path)?).map_err(Error::io("read", path))
 }
 
 /// The sha256 of what a file has from its position on, in hexadecimal.
