@@ -184,7 +184,7 @@ mod tests {
     fn an_event_is_json_in_utf_8() {
         assert_eq!(not_json("{\"a\": \"é\"}".as_bytes()), None);
         assert_eq!(not_json(b""), None);
-        assert_eq!(not_json(b"{\"a\": \"\xff\"}").as_deref(), Some("byte 8 is not UTF-8"));
+        assert_eq!(not_json(b"{\"a\": \"\xff\"}").as_deref(), Some("invalid UTF-8 at byte 8"));
         assert!(not_json(b"{").is_some());
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
