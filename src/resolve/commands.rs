@@ -88,6 +88,8 @@ pub struct Commands {
     refused: Vec<(EntryId, &'static str, &'static str)>,
     /// Whether a script sources a file that cannot be followed, which may define functions.
     unread: bool,
+    /// The values that startup scripts assign to variables, as far as they are literals.
+    pub(super) variables: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Follows the scripts of a tree: all of them to their interpreters, and startup scripts (the bootstrap, the scripts that start
@@ -178,6 +180,9 @@ impl Commands {
                 continue;
             };
             functions.extend(script.functions.iter().cloned());
+            for (name, values) in script.variables.iter().filter(|(name, values)| variables.get(*name) != Some(*values)) {
+                self.variables.entry(name.clone()).or_default().extend(values.iter().cloned());
+            }
             self.unresolved.extend(script.unresolved.iter().map(|unresolved| (id, unresolved.clone())));
             for run in &script.runs {
                 for (command, outcome) in outcomes(tree, image, &script, run) {

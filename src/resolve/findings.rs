@@ -85,10 +85,18 @@ impl Resolution<'_> {
         findings.extend(self.undefined_symbols(&kept));
         findings.extend(self.command_findings(&kept));
         findings.extend(self.unloaded_finding(&kept));
+        findings.extend(self.data_findings(&kept));
         findings.extend(self.machines(context.architecture, &kept));
         let kept_objects = self.objects.iter().filter(|(id, _)| kept(**id));
         findings.extend(kept_objects.filter_map(|(id, elf)| self.missing_interpreter(*id, elf)));
         findings
+    }
+
+    /// Findings about what is opened besides libraries, by what is kept and, if it is a library, loaded.
+    fn data_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+        let unloaded: BTreeSet<EntryId> = self.unloaded(kept).into_iter().map(|library| library.entry).collect();
+        let active = |id: EntryId| kept(id) && !unloaded.contains(&id);
+        self.data.findings((&self.tree, &self.image, &self.packages, &self.objects), kept, &active)
     }
 
     /// Every edge of a kept file, by the needed name.

@@ -2,6 +2,7 @@
 //! scripts as the kernel would; all in one [`Graph`].
 
 mod commands;
+mod data;
 mod findings;
 mod graph;
 mod loader;
@@ -47,6 +48,8 @@ pub struct Resolution<'a> {
     pub commands: Commands,
     /// The libraries of the tree that are only loaded as a dependency.
     libraries: BTreeSet<EntryId>,
+    /// What is opened besides libraries.
+    data: data::Data,
 }
 
 /// Resolves every need in a tree, for functions in the image of `profile`.
@@ -69,10 +72,17 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     add_links_and_commands(&mut graph, &tree, &commands);
     let libraries = unloaded::libraries(&view, &packages, &loads);
     drop(view);
-    (Resolution { tree, objects, image, packages, graph, loads, commands, libraries }, findings)
+    let data = data::find(&tree, &image, &objects, &packages, &loads, &commands);
+    data.add_to(&mut graph);
+    (Resolution { tree, objects, image, packages, graph, loads, commands, libraries, data }, findings)
 }
 
 impl Resolution<'_> {
+    /// Whether an entry is data that only libraries and programs are known to open.
+    pub fn is_data(&self, id: EntryId) -> bool {
+        self.data.has(id)
+    }
+
     /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the
     /// languages.
     pub(crate) fn roots(&self, kept: impl Fn(EntryId) -> bool) -> Vec<Node> {

@@ -1,0 +1,113 @@
+//! Data: what libraries, programs, packages and languages open besides libraries, from `rules/data/`: where they look for it,
+//! whether it is there, and what configuration files name.
+
+mod catalogue;
+mod lookup;
+mod opened;
+mod references;
+mod uses;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lookup::Environment;
+use opened::Mounted;
+use references::NamedFile;
+use uses::{BadSetting, DataUse, Search};
+use words::Words;
+
+use super::commands::Commands;
+use super::graph::{Graph, Need, Node};
+use super::processes::LoadedLibraries;
+use crate::base::finding::Finding;
+use crate::formats::elf::Elf;
+use crate::languages::Packages;
+use crate::runtime::Image;
+use crate::tree::{EntryId, Objects, Tree};
+
+/// What is opened besides libraries.
+#[derive(Default)]
+pub(super) struct Data {
+    uses: Vec<DataUse>,
+    named: Vec<NamedFile>,
+    bad_settings: Vec<BadSetting>,
+    /// The files that only libraries and programs open.
+    files: BTreeSet<EntryId>,
+}
+
+/// What a tree opens besides libraries.
+pub(super) fn find(
+    tree: &Tree,
+    image: &Image<'_>,
+    objects: &Objects,
+    packages: &Packages,
+    loads: &LoadedLibraries,
+    commands: &Commands,
+) -> Data {
+    let mounted = Mounted { tree, image };
+    let environment = environment(image, commands);
+    let search = Search { mounted: &mounted, objects, packages, edges: &loads.edges, environment: &environment };
+    let uses = search.uses();
+    let by_files = uses::opened(&uses).filter(|(user, _)| matches!(user, Node::Entry(_)));
+    let files = by_files.map(|(_, id)| id).filter(|id| packages.of_path(tree.path(*id)).is_none());
+    let files = files.filter(|id| !objects.contains_key(id)).collect();
+    Data { bad_settings: search.bad_settings(), named: references::named_files(&mounted, objects), uses, files }
+}
+
+/// The variables of a function's processes: the image's and the function's own, and what startup scripts assign.
+fn environment(image: &Image<'_>, commands: &Commands) -> Environment {
+    let mut environment: Environment = BTreeMap::new();
+    for (name, value) in &image.profile().environment.variables {
+        environment.insert(name.clone(), [value.clone()].into());
+    }
+    for (name, values) in &commands.variables {
+        environment.insert(name.clone(), values.clone());
+    }
+    environment
+}
+
+impl Data {
+    /// Adds what is opened, and what configuration names, to the graph.
+    pub(super) fn add_to(&self, graph: &mut Graph) {
+        for (user, id) in uses::opened(&self.uses) {
+            graph.add(user.clone(), Need::Opens, Node::Entry(id));
+        }
+        for (by, id) in words::named_entries(&self.named) {
+            graph.add(Node::Entry(by), Need::Opens, Node::Entry(id));
+        }
+    }
+
+    /// Whether a file is data of libraries or programs, which nothing else is known to open.
+    pub(super) fn has(&self, id: EntryId) -> bool {
+        self.files.contains(&id)
+    }
+
+    /// Findings about what active users open; `active` files are kept, and loaded if they are libraries.
+    pub(super) fn findings(
+        &self,
+        (tree, image, packages, objects): (&Tree, &Image<'_>, &Packages, &Objects),
+        kept: &dyn Fn(EntryId) -> bool,
+        active: &dyn Fn(EntryId) -> bool,
+    ) -> Vec<Finding> {
+        let words = Words { tree, packages, image: &image.profile().name };
+        let is_active = |node: &Node| match node {
+            Node::Entry(id) => active(*id),
+            Node::Package(position) => kept(packages.get(*position).entry),
+            Node::Runtime(_) | Node::Image(_) | Node::Missing(_) => true,
+        };
+        let mut findings = words.unmet(&self.uses, &is_active);
+        let named = |(id, elf): (&EntryId, &std::sync::Arc<Elf>), one: &NamedFile| {
+            let by = &one.reference.by;
+            let name = String::from_utf8_lossy(tree.path(*id).name());
+            by.is_match(&*name) || by.is_match(tree.path(*id).as_path()) || elf.soname.as_ref().is_some_and(|soname| by.is_match(soname))
+        };
+        let is_read = |one: &NamedFile| {
+            kept(one.by)
+                && (one.reference.reference.by.is_empty()
+                    || objects.iter().any(|(id, elf)| active(*id) && named((id, elf), one)))
+        };
+        findings.extend(words.dangling(&self.named, &is_read));
+        findings.extend(words.breaking(&self.bad_settings, &is_active));
+        findings
+    }
+}
