@@ -12,7 +12,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
-use crate::resolve::{Certainty, LibraryLookup, Object, Resolution};
+use crate::resolve::{LibraryLookup, Object, Resolution, is_bundled_for};
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{GlibcNames, LoaderFacts};
@@ -38,13 +38,18 @@ pub struct Bundler {
     cache: BTreeMap<String, Vec<(i32, String)>>,
     glibc: &'static GlibcNames,
     copied: Vec<Bundled>,
+    /// The directory of the build host that each copied library is from, by its path in the tree.
+    origins: BTreeMap<TreePath, String>,
+    /// The libraries that the host has for another machine only, with that machine.
+    of_other_machines: BTreeMap<String, String>,
 }
 
-/// A missing library, its machine, and a file that needs it.
+/// A missing library, its machine, a file that needs it, and the directories that the file itself lists, unexpanded.
 pub(super) struct Wanted {
     soname: String,
     machine: Machine,
     needed_by: EntryId,
+    listed: Vec<String>,
 }
 
 impl Bundler {
@@ -55,7 +60,15 @@ impl Bundler {
     pub fn new(root: &Path) -> Result<Self> {
         let (root, loaders) = capture::named_root(root)?;
         let cache = capture::loader_cache(&root);
-        Ok(Self { root, loaders, cache, glibc: GlibcNames::built_in(), copied: Vec::new() })
+        Ok(Self {
+            root,
+            loaders,
+            cache,
+            glibc: GlibcNames::built_in(),
+            copied: Vec::new(),
+            origins: BTreeMap::new(),
+            of_other_machines: BTreeMap::new(),
+        })
     }
 
     /// Adds what is wanted and the host has to the tree; returns whether anything was added. The tree has to be resolved
@@ -83,11 +96,15 @@ impl Bundler {
             if self.glibc.has(&wanted.soname) || taken {
                 continue;
             }
-            let Some(inside) = self.find(&wanted.soname, wanted.machine) else { continue };
+            let listed = self.listed(tree.path(wanted.needed_by), wanted);
+            let Some(inside) = self.find(&wanted.soname, wanted.machine, &listed) else { continue };
             let Some(file) = self.root.locate(&inside) else { continue };
             let needed_by = tree.path(wanted.needed_by).to_string();
             let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
             let from = file.display().to_string();
+            if let Some((directory, _)) = inside.rsplit_once('/') {
+                self.origins.insert(path.clone(), directory.to_owned());
+            }
             self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
             added.push((path, file));
         }
@@ -96,26 +113,59 @@ impl Bundler {
         Ok(any)
     }
 
-    /// The copied libraries, sorted by path.
-    pub fn into_copied(mut self) -> Vec<Bundled> {
+    /// The copied libraries, sorted by path, and those that the host has for another machine only, with that machine.
+    pub fn into_copied(mut self) -> (Vec<Bundled>, BTreeMap<String, String>) {
         self.copied.sort();
-        self.copied
+        (self.copied, self.of_other_machines)
     }
 
-    /// Where the host's loader would find a library: in its cache, or else in its directories.
-    fn find(&self, soname: &str, machine: Machine) -> Option<String> {
+    /// The directories of the host that a file lists (RPATH or RUNPATH). `$ORIGIN` of a library that was copied is the directory
+    /// it was copied from; in a file of the tree, it is a place that was searched already.
+    fn listed(&self, path: &TreePath, wanted: &Wanted) -> Vec<String> {
+        let origin = self.origins.get(path);
+        let expand = |listed: &String| {
+            let expanded = match origin {
+                Some(origin) => listed.replace("${ORIGIN}", origin).replace("$ORIGIN", origin),
+                None => listed.clone(),
+            };
+            (expanded.starts_with('/') && !expanded.contains('$')).then_some(expanded)
+        };
+        wanted.listed.iter().filter_map(expand).collect()
+    }
+
+    /// Where the host's loader would find a library: in the directories that its dependent lists, in the cache, or in the
+    /// loader's own directories.
+    fn find(&mut self, soname: &str, machine: Machine, listed: &[String]) -> Option<String> {
         let flags = capture::cache_flags(machine);
         let cached = self.cache.get(soname).into_iter().flatten();
         // Builds for newer processors could not run on every one that Lambda uses.
-        let cached = cached.filter(|(of, path)| Some(*of) == flags && !path.contains("/glibc-hwcaps/"));
+        let cached: Vec<&String> =
+            cached.filter(|(_, path)| !path.contains("/glibc-hwcaps/")).map(|(_, path)| path).collect();
+        let ours = |path: &&String| {
+            self.cache.get(soname).into_iter().flatten().any(|(of, p)| p == *path && Some(*of) == flags)
+        };
+        let (first, others): (Vec<&String>, Vec<&String>) = cached.into_iter().partition(ours);
         let directories = self.loaders.iter().filter(|loader| loader.machine == machine.name());
         let directories = directories.flat_map(|loader| &loader.directories);
-        let mut candidates =
-            cached.map(|(_, path)| path.clone()).chain(directories.map(|directory| format!("{directory}/{soname}")));
-        candidates.find(|path| {
-            let elf = self.root.read(path).ok().and_then(|bytes| Elf::parse(&bytes).ok());
-            elf.is_some_and(|elf| elf.machine == machine && elf.kind == Type::Shared)
-        })
+        let all = self.loaders.iter().flat_map(|loader| &loader.directories);
+        let at = |directory: &String| format!("{directory}/{soname}");
+        let candidates = listed.iter().map(at).chain(first.into_iter().cloned()).chain(directories.map(at));
+        // The rest are only looked at to report that they are for another machine.
+        let rest = others.into_iter().cloned().chain(all.map(at));
+        let candidates = candidates.map(|path| (path, true)).chain(rest.map(|path| (path, false)));
+        let mut other_machine = None;
+        for (path, searched) in candidates {
+            let Some(elf) = self.root.read(&path).ok().and_then(|bytes| Elf::parse(&bytes).ok()) else { continue };
+            match elf.kind {
+                Type::Shared if elf.machine == machine && searched => return Some(path),
+                Type::Shared if elf.machine != machine => {
+                    other_machine.get_or_insert(elf.machine.name());
+                }
+                _ => {}
+            }
+        }
+        self.of_other_machines.extend(other_machine.map(|other| (soname.to_owned(), other)));
+        None
     }
 }
 
@@ -124,11 +174,12 @@ fn lib() -> TreePath {
     TreePath::new("lib").unwrap_or_default()
 }
 
-/// Each library that something kept certainly needs and that is missing, once.
+/// Each library that is missing and that something kept loads: a program, a language, a package, or a plugin such as an
+/// extension module or an addon. Modules that a language itself only loads on demand do not count: most functions never do.
 pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool) -> Vec<Wanted> {
     let mut wanted: BTreeMap<(String, String), Wanted> = BTreeMap::new();
     for (id, edges) in resolution.loads.edges.iter().filter(|(id, _)| kept(**id)) {
-        for ((_, edge), _) in edges.iter().filter(|(_, certainty)| **certainty == Certainty::Required) {
+        for ((_, edge), _) in edges.iter().filter(|((kind, _), certainty)| is_bundled_for(*kind, **certainty)) {
             let missing = matches!(&edge.outcome, LibraryLookup::Missing { stopped: None, .. });
             let Some(elf) = resolution.objects.get(id).filter(|_| missing && edge.from == Object::Tree(*id)) else {
                 continue;
@@ -138,7 +189,9 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
                 continue;
             }
             let key = (edge.soname.clone(), elf.machine.name());
-            let new = Wanted { soname: edge.soname.clone(), machine: elf.machine, needed_by: *id };
+            let listed = elf.runpath.iter().chain(&elf.rpath).flat_map(|list| list.split(':')).map(str::to_owned);
+            let new =
+                Wanted { soname: edge.soname.clone(), machine: elf.machine, needed_by: *id, listed: listed.collect() };
             wanted.entry(key).or_insert(new);
         }
     }

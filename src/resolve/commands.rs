@@ -137,11 +137,13 @@ fn interpreters(tree: &Tree, image: &Image<'_>) -> Vec<CommandUse> {
     scripts.filter_map(interpreter).collect()
 }
 
-/// The variables that Lambda sets.
+/// The variables that Lambda and the function's configuration set.
 fn lambda_variables(image: &Image<'_>) -> BTreeMap<String, BTreeSet<String>> {
     let path = image.profile().environment.path.join(":");
     let set = |name: &str, value: &str| (name.to_owned(), BTreeSet::from([value.to_owned()]));
-    [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)].into()
+    let others = image.profile().environment.variables.iter().map(|(name, value)| set(name, value));
+    let lambda = [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)];
+    others.chain(lambda).collect()
 }
 
 /// Whether an entry is, or may be, a shell script.
@@ -180,7 +182,8 @@ impl Commands {
                 continue;
             };
             functions.extend(script.functions.iter().cloned());
-            for (name, values) in script.variables.iter().filter(|(name, values)| variables.get(*name) != Some(*values)) {
+            for (name, values) in script.variables.iter().filter(|(name, values)| variables.get(*name) != Some(*values))
+            {
                 self.variables.entry(name.clone()).or_default().extend(values.iter().cloned());
             }
             self.unresolved.extend(script.unresolved.iter().map(|unresolved| (id, unresolved.clone())));

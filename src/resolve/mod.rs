@@ -20,7 +20,7 @@ pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
 pub use loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 pub use plugins::Plugins;
-pub use processes::{Certainty, LoadedLibraries, ProcessKind, environment};
+pub use processes::{Certainty, LoadedLibraries, ProcessKind, environment, is_bundled_for};
 pub use symbols::{SymbolError, VersionError};
 pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 
@@ -81,6 +81,11 @@ impl Resolution<'_> {
     /// Whether an entry is data that only libraries and programs are known to open.
     pub fn is_data(&self, id: EntryId) -> bool {
         self.data.has(id)
+    }
+
+    /// Whether a compiled-in path is a place where data is looked for that is known of, and so reported if it is missing.
+    pub fn is_known_place(&self, path: &str) -> bool {
+        data::is_known_place(path)
     }
 
     /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the

@@ -7,11 +7,11 @@ use std::path::Path;
 use goblin::elf::header::{EM_AARCH64, EM_X86_64};
 use regex::bytes::Regex;
 
+use super::profile::LOCALES;
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::formats::{ld_so_cache, symbol_version};
-use super::profile::LOCALES;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{Commands, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile};
 
@@ -287,14 +287,19 @@ fn files(root: &Sysroot, source: &str) -> Files {
         let found: BTreeSet<String> = found.collect();
         found.into_iter().collect()
     };
-    let mut locales: Vec<String> = root.list(LOCALES).into_iter().filter(|name| root.is_directory(&format!("{LOCALES}/{name}"))).collect();
+    let mut locales: Vec<String> =
+        root.list(LOCALES).into_iter().filter(|name| root.is_directory(&format!("{LOCALES}/{name}"))).collect();
     locales.extend(archived_locales(root));
     locales.sort();
     locales.dedup();
     Files {
         ca_bundle: there(CA_BUNDLES),
         locales,
-        zoneinfo: ["/usr/share/zoneinfo"].into_iter().filter(|path| root.is_file(&format!("{path}/UTC"))).map(str::to_owned).collect(),
+        zoneinfo: ["/usr/share/zoneinfo"]
+            .into_iter()
+            .filter(|path| root.is_file(&format!("{path}/UTC")))
+            .map(str::to_owned)
+            .collect(),
         gconv: below(GCONV, &|name| name.ends_with(".so") || name.starts_with("gconv-modules")),
         terminfo: below(&["/usr/share/terminfo", "/lib/terminfo", "/etc/terminfo"], &|_| true),
         fonts: below(&["/usr/share/fonts", "/usr/local/share/fonts"], &|name| {

@@ -148,7 +148,9 @@ impl<'a> Image<'a> {
 
     /// Whether the image has a directory that programs look for data in.
     pub fn has_data_directory(&self, path: &str) -> bool {
-        self.is_directory(path) || !self.data_below(path).is_empty() || self.profile.files.zoneinfo.iter().any(|z| z == path)
+        self.is_directory(path)
+            || !self.data_below(path).is_empty()
+            || self.profile.files.zoneinfo.iter().any(|z| z == path)
     }
 
     /// What the loader finds at `path`, which is not below `/opt`.

@@ -18,6 +18,7 @@ mod commands;
 mod completions_and_manual;
 mod config_sources;
 mod configuration;
+mod data_needs;
 mod drop_and_keep;
 mod each_code_fires;
 mod fewest_layers;

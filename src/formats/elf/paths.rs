@@ -17,7 +17,9 @@ pub(super) fn compiled_in(bytes: &[u8], sections: &[Section]) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     for section in sections.iter().filter(|section| is_data(&section.name)) {
         let Some(start) = usize::try_from(section.offset).ok() else { continue };
-        let Some(end) = usize::try_from(section.bytes).ok().and_then(|length| start.checked_add(length)) else { continue };
+        let Some(end) = usize::try_from(section.bytes).ok().and_then(|length| start.checked_add(length)) else {
+            continue;
+        };
         let Some(data) = bytes.get(start..end.min(bytes.len())) else { continue };
         // Only a slash at the start of a string begins a path: the search is for these two bytes.
         let first = data.first().filter(|byte| **byte == b'/').map(|_| 0);
@@ -65,9 +67,9 @@ mod tests {
 
     #[test]
     fn paths_begin_a_string_of_a_data_section() {
-        let data = b"/usr/share/a\0x /usr/share/no\0/etc/b.conf:/etc/c\0/s\0/dev/null\0/usr/%s/d\0/usr/share/a/\0\0/var/lib/end\0";
+        let data = b"/usr/share/a\0x /usr/share/no\0/etc/b.conf:/etc/cc\0/s\0/dev/null\0/usr/%s/d\0/usr/share/a/\0\0/var/lib/end\0";
         let found = compiled_in(data, &[section(".rodata", 0, data.len())]);
-        assert_eq!(found, ["/usr/share/a", "/etc/b.conf", "/etc/c", "/var/lib/end"]);
+        assert_eq!(found, ["/usr/share/a", "/etc/b.conf", "/etc/cc", "/var/lib/end"]);
         assert_eq!(compiled_in(data, &[section(".text", 0, data.len())]), Vec::<String>::new());
     }
 

@@ -196,7 +196,9 @@ impl<'a> Paths<'a> {
         }
         if resolution.is_data(id) {
             let mut users = resolution.graph.needed_by(&Node::Entry(id)).into_iter();
-            let opened = users.any(|(from, need)| need == Need::Opens && matches!(from, Node::Entry(user) if self.pruning.keeps(*user)));
+            let opened = users.any(|(from, need)| {
+                need == Need::Opens && matches!(from, Node::Entry(user) if self.pruning.keeps(*user))
+            });
             return (!opened).then_some((Before::Root(Root::InTree), "is"));
         }
         if resolution.is_library(id) {

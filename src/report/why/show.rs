@@ -85,6 +85,10 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
         let (verb, packages) = (if about.imported_by.len() == 1 { "needs" } else { "need" }, &about.imported_by);
         blocks.push(Block::Text(format!("{} {verb} it to load.", some(packages))));
     }
+    if !about.host_paths.is_empty() {
+        let paths = about.host_paths.join(", ");
+        blocks.push(Block::Text(format!("It has paths compiled in that only the build host has: {paths}.")));
+    }
     if about.own.files > 0 {
         blocks.push(Block::Text(cost(about)));
     }

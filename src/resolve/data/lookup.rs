@@ -52,7 +52,8 @@ pub(super) fn look_up(
 /// The value that selects the data: of the first of its variables that is set. `None` when none needs a file.
 pub(super) fn value(need: &CompiledNeed, environment: &Environment) -> Option<(String, String)> {
     let variables = need.need.value_of.iter();
-    let set = variables.filter_map(|name| Some((name, environment.get(name)?.first()?))).find(|(_, v)| !v.is_empty())?;
+    let set =
+        variables.filter_map(|name| Some((name, environment.get(name)?.first()?))).find(|(_, v)| !v.is_empty())?;
     let found = need.value.as_ref()?.captures(set.1)?;
     Some((set.0.clone(), as_named(found.get(1)?.as_str())))
 }
@@ -61,7 +62,8 @@ pub(super) fn value(need: &CompiledNeed, environment: &Environment) -> Option<(S
 /// intl/l10nflist.c). Other values have no dot.
 fn as_named(value: &str) -> String {
     let Some((name, codeset)) = value.split_once('.') else { return value.to_owned() };
-    let (codeset, modifier) = codeset.split_once('@').map_or((codeset, None), |(codeset, modifier)| (codeset, Some(modifier)));
+    let (codeset, modifier) =
+        codeset.split_once('@').map_or((codeset, None), |(codeset, modifier)| (codeset, Some(modifier)));
     let codeset: String = codeset.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let modifier = modifier.map(|modifier| format!("@{modifier}")).unwrap_or_default();
     format!("{name}.{codeset}{modifier}")
@@ -186,9 +188,11 @@ mod tests {
                 let environment: Environment =
                     example.env.iter().map(|(name, value)| (name.clone(), [value.clone()].into())).collect();
                 let directory = if need.need.by.is_empty() { &example.by } else { directory };
-                let user = User { directory: directory.to_owned(), compiled: example.compiled.clone(), listed: Vec::new() };
+                let user =
+                    User { directory: directory.to_owned(), compiled: example.compiled.clone(), listed: Vec::new() };
                 let value = value(need, &environment);
-                let outcome = look_up(need, &user, value.as_ref().map(|(_, v)| v.as_str()), &environment, &Listed(&example.has));
+                let outcome =
+                    look_up(need, &user, value.as_ref().map(|(_, v)| v.as_str()), &environment, &Listed(&example.has));
                 let expected = match (example.opens.as_slice(), example.missing.as_slice()) {
                     ([], []) => Outcome::Unknown,
                     ([], missing) => Outcome::Missing(missing.to_vec()),

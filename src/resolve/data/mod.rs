@@ -35,6 +35,17 @@ pub(super) struct Data {
     files: BTreeSet<EntryId>,
 }
 
+/// What findings about data refer to.
+#[derive(Clone, Copy)]
+pub(super) struct DataContext<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) image: &'a Image<'a>,
+    pub(super) packages: &'a Packages,
+    pub(super) objects: &'a Objects,
+    /// The libraries of which the image has its own that is found first, with its path.
+    pub(super) shadowed: &'a BTreeMap<EntryId, String>,
+}
+
 /// What a tree opens besides libraries.
 pub(super) fn find(
     tree: &Tree,
@@ -66,6 +77,11 @@ fn environment(image: &Image<'_>, commands: &Commands) -> Environment {
     environment
 }
 
+/// Whether a need of the catalogue looks at this compiled-in path.
+pub(super) fn is_known_place(path: &str) -> bool {
+    catalogue::Catalogue::built_in().needs.iter().any(|need| need.compiled.as_ref().is_some_and(|p| p.is_match(path)))
+}
+
 impl Data {
     /// Adds what is opened, and what configuration names, to the graph.
     pub(super) fn add_to(&self, graph: &mut Graph) {
@@ -85,11 +101,11 @@ impl Data {
     /// Findings about what active users open; `active` files are kept, and loaded if they are libraries.
     pub(super) fn findings(
         &self,
-        (tree, image, packages, objects): (&Tree, &Image<'_>, &Packages, &Objects),
+        DataContext { tree, image, packages, objects, shadowed }: DataContext<'_>,
         kept: &dyn Fn(EntryId) -> bool,
         active: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        let words = Words { tree, packages, image: &image.profile().name };
+        let words = Words { tree, packages, image: &image.profile().name, shadowed };
         let is_active = |node: &Node| match node {
             Node::Entry(id) => active(*id),
             Node::Package(position) => kept(packages.get(*position).entry),
@@ -99,7 +115,9 @@ impl Data {
         let named = |(id, elf): (&EntryId, &std::sync::Arc<Elf>), one: &NamedFile| {
             let by = &one.reference.by;
             let name = String::from_utf8_lossy(tree.path(*id).name());
-            by.is_match(&*name) || by.is_match(tree.path(*id).as_path()) || elf.soname.as_ref().is_some_and(|soname| by.is_match(soname))
+            by.is_match(&*name)
+                || by.is_match(tree.path(*id).as_path())
+                || elf.soname.as_ref().is_some_and(|soname| by.is_match(soname))
         };
         let is_read = |one: &NamedFile| {
             kept(one.by)

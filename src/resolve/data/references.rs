@@ -85,7 +85,9 @@ fn look_up(
         Kind::File | Kind::Library => mounted.presence(path),
     };
     let found: Vec<(Presence, &String)> = paths.iter().map(|path| (presence(path), path)).collect();
-    let best = [Presence::There, Presence::Unknown, Presence::Absent].into_iter().find(|wanted| found.iter().any(|(p, _)| p == wanted))?;
+    let best = [Presence::There, Presence::Unknown, Presence::Absent]
+        .into_iter()
+        .find(|wanted| found.iter().any(|(p, _)| p == wanted))?;
     let there = found.iter().filter(|(presence, _)| *presence == Presence::There).take(1);
     let entries = there.flat_map(|(_, path)| mounted.entries(path)).collect();
     let similar = match best {

@@ -68,7 +68,11 @@ impl Search<'_> {
         for setting in &Catalogue::built_in().settings {
             let values = self.environment.get(&setting.setting.variable);
             // A script that assigns another value mends it.
-            let Some(value) = values.and_then(|v| v.iter().all(|v| setting.value.is_match(v)).then(|| v.first())).flatten() else { continue };
+            let Some(value) =
+                values.and_then(|v| v.iter().all(|v| setting.value.is_match(v)).then(|| v.first())).flatten()
+            else {
+                continue;
+            };
             let packages = self.packages_named(&setting.setting.packages);
             bad.extend(packages.map(|package| BadSetting { package, setting, value: value.clone() }));
         }
@@ -85,7 +89,9 @@ impl Search<'_> {
         match &outcome {
             Outcome::Found(files) => opened.clone_from(files),
             Outcome::Missing(_) => {
-                let there = tree.iter().filter(|(_, entry)| !entry.is_directory() && need.elsewhere.is_match(entry.path.as_path()));
+                let there = tree
+                    .iter()
+                    .filter(|(_, entry)| !entry.is_directory() && need.elsewhere.is_match(entry.path.as_path()));
                 let there = there.filter(|(id, _)| matches!(tree.follow(*id), Place::Inside(_)));
                 elsewhere.extend(there.map(|(_, entry)| entry.path.mounted()));
                 opened.clone_from(&elsewhere);
@@ -103,8 +109,12 @@ impl Search<'_> {
     /// The places that the file of another need lists.
     fn listed(self, need: &CompiledNeed, user: &User) -> Vec<String> {
         let (Some(name), Some(pattern)) = (&need.need.listed_in, &need.listed) else { return Vec::new() };
-        let Some(other) = Catalogue::built_in().needs.iter().find(|other| other.need.name == *name) else { return Vec::new() };
-        let Outcome::Found(files) = look_up(other, user, None, self.environment, self.mounted) else { return Vec::new() };
+        let Some(other) = Catalogue::built_in().needs.iter().find(|other| other.need.name == *name) else {
+            return Vec::new();
+        };
+        let Outcome::Found(files) = look_up(other, user, None, self.environment, self.mounted) else {
+            return Vec::new();
+        };
         let file = files.first().and_then(|file| self.mounted.entries(file).pop());
         let Some(text) = file.and_then(|id| super::references::text(self.mounted.tree, id)) else { return Vec::new() };
         pattern.captures_iter(&text).filter_map(|found| Some(found.get(1)?.as_str().to_owned())).collect()
@@ -117,7 +127,9 @@ impl Search<'_> {
             let path = tree.path(*id);
             let name = String::from_utf8_lossy(path.name());
             let soname = elf.soname.as_deref().filter(|soname| need.by.is_match(soname));
-            if need.need.by.is_empty() || (soname.is_none() && !need.by.is_match(&*name) && !need.by.is_match(path.as_path())) {
+            if need.need.by.is_empty()
+                || (soname.is_none() && !need.by.is_match(&*name) && !need.by.is_match(path.as_path()))
+            {
                 continue;
             }
             let compiled = match self.compiled_for(need, *id) {
@@ -161,7 +173,9 @@ impl Search<'_> {
         let all = self.packages.all.iter().enumerate();
         all.filter(move |(_, package)| {
             let kind = language(package.language).purl_type();
-            names.iter().any(|name| name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')) == Some(&package.name))
+            names
+                .iter()
+                .any(|name| name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')) == Some(&package.name))
         })
         .map(|(position, _)| position)
     }

@@ -23,6 +23,8 @@ pub(super) struct Words<'a> {
     pub(super) packages: &'a Packages,
     /// The name of the image.
     pub(super) image: &'a str,
+    /// The libraries of which the image has its own that is found first, with its path.
+    pub(super) shadowed: &'a BTreeMap<EntryId, String>,
 }
 
 impl Words<'_> {
@@ -58,14 +60,24 @@ impl Words<'_> {
             "" => "it is not read".to_owned(),
             without => format!("without it, {without}"),
         };
+        let shadowed = match &first.user {
+            Node::Entry(id) => self.shadowed.get(id),
+            _ => None,
+        };
+        let when = shadowed.map(|by| format!(" where it is loaded instead of {by}")).unwrap_or_default();
+        let what = format!("{what}{who}{when}");
         Some(match first.elsewhere.first() {
             Some(elsewhere) => {
                 let place = if elsewhere.starts_with("/opt/") { "the tree" } else { self.image };
-                let message = format!("opens {what}{who} at {looked}, but {place} has it at {}; {without}", shown(elsewhere));
+                let message =
+                    format!("opens {what} at {looked}, but {place} has it at {}; {without}", shown(elsewhere));
                 Finding::warning(Code::DataMisplaced, subject, message, to_set(need, elsewhere))
             }
             None => {
-                let message = format!("opens {what}{who}, which neither the tree nor {} has (searched: {looked}); {without}", self.image);
+                let message = format!(
+                    "opens {what}, which neither the tree nor {} has (searched: {looked}); {without}",
+                    self.image
+                );
                 Finding::warning(Code::DataMissing, subject, message, need.need.remedy.clone())
             }
         })
@@ -82,7 +94,11 @@ impl Words<'_> {
                     reference.what, one.name, self.image, reference.without
                 );
                 let help = match one.similar.first() {
-                    Some(id) => format!("the tree has {}: write its path, {}", self.tree.path(*id), self.tree.path(*id).mounted()),
+                    Some(id) => format!(
+                        "the tree has {}: write its path, {}",
+                        self.tree.path(*id),
+                        self.tree.path(*id).mounted()
+                    ),
                     None => reference.remedy.clone(),
                 };
                 Finding::warning(Code::NamedFileMissing, self.tree.path(one.by), message, help).caused_by(&one.name)
