@@ -72,7 +72,7 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     add_links_and_commands(&mut graph, &tree, &commands);
     let libraries = unloaded::libraries(&view, &packages, &loads);
     drop(view);
-    let data = data::find(&tree, &image, &objects, &packages, &loads, &commands);
+    let data = data::find(&tree, &image, &objects, &packages, &loads, &commands.variables);
     data.add_to(&mut graph);
     (Resolution { tree, objects, image, packages, graph, loads, commands, libraries, data }, findings)
 }

@@ -16,7 +16,6 @@ use references::NamedFile;
 use uses::{BadSetting, DataUse, Search};
 use words::Words;
 
-use super::commands::Commands;
 use super::graph::{Graph, Need, Node};
 use super::processes::LoadedLibraries;
 use crate::base::finding::Finding;
@@ -46,17 +45,17 @@ pub(super) struct DataContext<'a> {
     pub(super) shadowed: &'a BTreeMap<EntryId, String>,
 }
 
-/// What a tree opens besides libraries.
+/// What a tree opens besides libraries; `assigned` are the values that startup scripts assign to variables.
 pub(super) fn find(
     tree: &Tree,
     image: &Image<'_>,
     objects: &Objects,
     packages: &Packages,
     loads: &LoadedLibraries,
-    commands: &Commands,
+    assigned: &Environment,
 ) -> Data {
     let mounted = Mounted { tree, image };
-    let environment = environment(image, commands);
+    let environment = environment(image, assigned);
     let search = Search { mounted: &mounted, objects, packages, edges: &loads.edges, environment: &environment };
     let uses = search.uses();
     let by_files = uses::opened(&uses).filter(|(user, _)| matches!(user, Node::Entry(_)));
@@ -65,15 +64,13 @@ pub(super) fn find(
     Data { bad_settings: search.bad_settings(), named: references::named_files(&mounted, objects), uses, files }
 }
 
-/// The variables of a function's processes: the image's and the function's own, and what startup scripts assign.
-fn environment(image: &Image<'_>, commands: &Commands) -> Environment {
+/// The variables of a function's processes: the image's and the function's own, and what startup scripts assign to them.
+fn environment(image: &Image<'_>, assigned: &Environment) -> Environment {
     let mut environment: Environment = BTreeMap::new();
     for (name, value) in &image.profile().environment.variables {
         environment.insert(name.clone(), [value.clone()].into());
     }
-    for (name, values) in &commands.variables {
-        environment.insert(name.clone(), values.clone());
-    }
+    environment.extend(assigned.iter().map(|(name, values)| (name.clone(), values.clone())));
     environment
 }
 
