@@ -274,6 +274,11 @@ fn libraries(
     (directories, defines)
 }
 
+/// Whether a file's name has one of these extensions.
+fn ends(name: &str, extensions: &[&str]) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+}
+
 /// The data and configuration that programs look for in every image.
 fn files(root: &Sysroot, source: &str) -> Files {
     let there = |paths: &[&str]| -> Vec<String> {
@@ -300,13 +305,13 @@ fn files(root: &Sysroot, source: &str) -> Files {
             .filter(|path| root.is_file(&format!("{path}/UTC")))
             .map(str::to_owned)
             .collect(),
-        gconv: below(GCONV, &|name| name.ends_with(".so") || name.starts_with("gconv-modules")),
+        gconv: below(GCONV, &|name| ends(name, &["so"]) || name.starts_with("gconv-modules")),
         terminfo: below(&["/usr/share/terminfo", "/lib/terminfo", "/etc/terminfo"], &|_| true),
         fonts: below(&["/usr/share/fonts", "/usr/local/share/fonts"], &|name| {
-            [".ttf", ".otf", ".ttc", ".pfb", ".pcf.gz"].iter().any(|end| name.ends_with(end))
+            ends(name, &["ttf", "otf", "ttc", "pfb", "t1"])
         }),
         magic: there(&["/usr/share/misc/magic.mgc", "/usr/share/file/magic.mgc", "/etc/magic"]),
-        configuration: [there(CONFIGURATION), below(&["/etc/fonts"], &|name| name.ends_with(".conf"))].concat(),
+        configuration: [there(CONFIGURATION), below(&["/etc/fonts"], &|name| ends(name, &["conf"]))].concat(),
         complete: true,
         source: source.to_owned(),
     }

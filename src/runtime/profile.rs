@@ -78,7 +78,7 @@ impl Environment {
             // The loader also accepts semicolons.
             "LD_LIBRARY_PATH" => {
                 self.ld_library_path =
-                    value.split([':', ';']).filter(|_| !value.is_empty()).map(str::to_owned).collect()
+                    value.split([':', ';']).filter(|_| !value.is_empty()).map(str::to_owned).collect();
             }
             _ => {
                 self.variables.insert(name.to_owned(), value.to_owned());

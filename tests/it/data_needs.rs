@@ -49,7 +49,7 @@ fn data_in_another_place_is_found_by_the_variable_that_the_finding_names() {
     user(&world, "lib/x86_64-linux-gnu/libproj.so.25", &["/usr/share/proj"]);
     world.file("share/proj/proj.db", "db");
     let report = check(&world, &[]);
-    assert_finding(&report, "N102", "lib/x86_64-linux-gnu/libproj.so.25", "the tree has it at share/proj/proj.db");
+    assert_finding(&report, "N102", "lib/x86_64-linux-gnu/libproj.so.25", "the tree has share/proj/proj.db instead");
     let help = report["findings"].to_string();
     assert!(help.contains("PROJ_DATA=/opt/share/proj") && help.contains("[env]"), "{help}");
     // Each way to set it.
@@ -76,7 +76,7 @@ fn certificates_are_looked_for_where_libcurl_was_built_for() {
     let world = World::new();
     user(&world, "lib/libcurl.so.4", &["/etc/ssl/certs/ca-certificates.crt"]);
     let report = check(&world, &[]);
-    assert_finding(&report, "N102", "lib/libcurl.so.4", "provided.al2023 has it at /etc/pki/tls/certs/ca-bundle.crt");
+    assert_finding(&report, "N102", "lib/libcurl.so.4", "provided.al2023 has /etc/pki/tls/certs/ca-bundle.crt");
     assert_no_finding(&check(&world, &["--env", "CURL_CA_BUNDLE=/etc/pki/tls/certs/ca-bundle.crt"]), "N102");
     user(&world, "lib/libcurl.so.4", &["/etc/pki/tls/certs/ca-bundle.crt"]);
     assert_no_finding(&check(&world, &[]), "N102");

@@ -287,9 +287,12 @@ impl Catalogue {
 
 impl CompiledNeed {
     fn new(need: Need) -> Self {
-        let pattern = |text: &String| match text.contains(['*', '[']) {
-            true => Pattern::Glob(text.clone(), built_in_matcher(text)),
-            false => Pattern::Name(text.clone()),
+        let pattern = |text: &String| {
+            if text.contains(['*', '[']) {
+                Pattern::Glob(text.clone(), built_in_matcher(text))
+            } else {
+                Pattern::Name(text.clone())
+            }
         };
         Self {
             by: built_in_globs(&need.by),

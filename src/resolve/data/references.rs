@@ -64,10 +64,8 @@ fn look_up(
     name: &str,
 ) -> Option<NamedFile> {
     let tree = mounted.tree;
-    let full = match name.ends_with(&reference.reference.suffix) {
-        true => name.to_owned(),
-        false => format!("{name}{}", reference.reference.suffix),
-    };
+    let suffix = reference.reference.suffix.as_str();
+    let full = if name.ends_with(suffix) { name.to_owned() } else { format!("{name}{suffix}") };
     let directory = tree.path(by).parent().unwrap_or_default().mounted();
     let paths: Vec<String> = match (full.starts_with('/'), reference.reference.relative) {
         (true, _) => vec![full.clone()],

@@ -132,10 +132,7 @@ impl Search<'_> {
             {
                 continue;
             }
-            let compiled = match self.compiled_for(need, *id) {
-                Some(compiled) => compiled,
-                None => continue,
-            };
+            let Some(compiled) = self.compiled_for(need, *id) else { continue };
             let directory = path.parent().unwrap_or_default().mounted();
             users.push((Node::Entry(*id), directory, compiled));
         }

@@ -66,20 +66,18 @@ impl Words<'_> {
         };
         let when = shadowed.map(|by| format!(" where it is loaded instead of {by}")).unwrap_or_default();
         let what = format!("{what}{who}{when}");
-        Some(match first.elsewhere.first() {
-            Some(elsewhere) => {
-                let place = if elsewhere.starts_with("/opt/") { "the tree" } else { self.image };
-                let message =
-                    format!("opens {what} at {looked}, but {place} has it at {}; {without}", shown(elsewhere));
-                Finding::warning(Code::DataMisplaced, subject, message, to_set(need, elsewhere))
-            }
-            None => {
-                let message = format!(
-                    "opens {what}, which neither the tree nor {} has (searched: {looked}); {without}",
-                    self.image
-                );
-                Finding::warning(Code::DataMissing, subject, message, need.need.remedy.clone())
-            }
+        let image = self.image;
+        Some(if let Some(elsewhere) = first.elsewhere.first() {
+            let place = if elsewhere.starts_with("/opt/") { "the tree" } else { image };
+            let elsewhere_shown = shown(elsewhere);
+            let message = format!(
+                "opens {what} at {looked}, which is not there; {place} has {elsewhere_shown} instead; {without}"
+            );
+            Finding::warning(Code::DataMisplaced, subject, message, to_set(need, elsewhere))
+        } else {
+            let message =
+                format!("opens {what}, which neither the tree nor {image} has (searched: {looked}); {without}");
+            Finding::warning(Code::DataMissing, subject, message, need.need.remedy.clone())
         })
     }
 
