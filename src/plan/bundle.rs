@@ -1,8 +1,9 @@
-//! Bundle: copies libraries that only the build host has into the tree's `lib/`, with their own dependencies.
+//! Bundle: copies libraries that only the build host has into the tree's `lib/`, with their own dependencies, and the data that
+//! is needed and known of (`rules/data/`) to a directory of its own.
 //!
 //! Never a part of glibc, which has to be of the same build as the image's loader (`rules/glibc.toml`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -12,20 +13,24 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
-use crate::resolve::{LibraryLookup, Object, Resolution, is_bundled_for};
+use crate::languages::Packages;
+use crate::resolve::{LibraryLookup, MissingData, Node, Object, Resolution, is_bundled_for};
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{GlibcNames, LoaderFacts};
 use crate::tree::{EntryId, Place, Tree};
 
-/// A library that was copied from the build host.
+/// How many files of a directory of the host are looked at.
+const MAX_DATA_FILES: usize = 10_000;
+
+/// A library or a data file that was copied from the build host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Bundled {
     /// Where it is in the tree.
     pub path: String,
     /// Where it was copied from, with every link resolved.
     pub from: String,
-    /// A file that needs it.
+    /// A file or package that needs it.
     pub needed_by: String,
     /// Its length in bytes.
     pub bytes: u64,
@@ -42,6 +47,8 @@ pub struct Bundler {
     origins: BTreeMap<TreePath, String>,
     /// The libraries that the host has for another machine only, with that machine.
     of_other_machines: BTreeMap<String, String>,
+    /// The needs for data that were looked for on the host.
+    data_taken: BTreeSet<&'static str>,
 }
 
 /// A missing library, its machine, a file that needs it, and the directories that the file itself lists, unexpanded.
@@ -68,6 +75,7 @@ impl Bundler {
             copied: Vec::new(),
             origins: BTreeMap::new(),
             of_other_machines: BTreeMap::new(),
+            data_taken: BTreeSet::new(),
         })
     }
 
@@ -113,7 +121,57 @@ impl Bundler {
         Ok(any)
     }
 
-    /// The copied libraries, sorted by path, and those that the host has for another machine only, with that machine.
+    /// Adds missing data that the host has, each need at most once; returns whether anything was added.
+    ///
+    /// # Errors
+    /// When a file of the host cannot be read.
+    pub(super) fn take_data(&mut self, tree: &mut Tree, packages: &Packages, missing: &[MissingData]) -> Result<bool> {
+        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
+        for data in missing {
+            if !self.data_taken.insert(data.name()) {
+                continue;
+            }
+            let needed_by = match &data.user {
+                Node::Entry(id) => tree.path(*id).to_string(),
+                Node::Package(position) => format!("pkg:{}", packages.get(*position).name),
+                _ => data.name().to_owned(),
+            };
+            for (inside, below) in self.data_of(data) {
+                let path = TreePath::new(data.to).and_then(|to| to.join(&below));
+                // A file below a link could not be unzipped.
+                let is_free = |path: &TreePath| {
+                    let mut above = path.ancestors().skip(1).filter_map(|directory| tree.find(&directory));
+                    tree.find(path).is_none() && above.all(|id| tree.entry(id).is_directory())
+                };
+                let (Some(path), Some(file)) = (path.filter(is_free), self.root.locate(&inside)) else { continue };
+                let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
+                let (from, needed_by) = (file.display().to_string(), needed_by.clone());
+                self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
+                added.push((path, file));
+            }
+        }
+        let any = !added.is_empty();
+        tree.add_files(added)?;
+        Ok(any)
+    }
+
+    /// The files of the host that meet a need: their paths in the host, and below the directory that they are copied to.
+    fn data_of(&self, data: &MissingData) -> Vec<(String, String)> {
+        for place in &data.places {
+            let directory = match data.is_file() {
+                false => place.as_str(),
+                true if self.root.is_file(place) => place.rsplit_once('/').map_or("", |(directory, _)| directory),
+                true => continue,
+            };
+            let found = data.pick(self.root.walk(directory, MAX_DATA_FILES));
+            if !found.is_empty() {
+                return found.into_iter().map(|below| (format!("{directory}/{below}"), below)).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    /// The copied files, sorted by path, and the libraries that the host has for another machine only, with that machine.
     pub fn into_copied(mut self) -> (Vec<Bundled>, BTreeMap<String, String>) {
         self.copied.sort();
         (self.copied, self.of_other_machines)
@@ -198,7 +256,7 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
     wanted.into_values().collect()
 }
 
-/// A note about each copied library.
+/// A note about each copied file.
 pub fn findings(copied: &[Bundled]) -> impl Iterator<Item = Finding> {
     copied.iter().map(|bundled| {
         Finding::info(

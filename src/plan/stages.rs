@@ -15,6 +15,7 @@ use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::ALL;
 use crate::languages::handlers::Handlers;
+use crate::resolve::Resolution;
 use crate::runtime::sysroot::Sysroot;
 use crate::tree::{Tree, scan_directory};
 
@@ -53,8 +54,12 @@ impl<'a> Analysis<'a> {
             analysis.handlers.clone_from(&handlers);
             let decisions = decider.decide(&analysis, settings)?;
             if let Some(bundler) = &mut bundler {
-                let wanted = bundle::wanted(&analysis.resolution, |id| decisions.pruning.keeps(id));
-                if bundler.take(&mut analysis.resolution.tree, &wanted)? {
+                let kept = |id| decisions.pruning.keeps(id);
+                let wanted = bundle::wanted(&analysis.resolution, kept);
+                let missing = analysis.resolution.missing_data(kept);
+                let Resolution { tree: into, packages, .. } = &mut analysis.resolution;
+                // Data is only looked for when the libraries that open it are there.
+                if bundler.take(into, &wanted)? || bundler.take_data(into, packages, &missing)? {
                     // What was added has dependencies of its own.
                     tree = analysis.resolution.tree;
                     continue;

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Resolution;
-use super::data::DataContext;
+use super::data::{DataContext, MissingData};
+use super::graph::Node;
 use super::loader::{LibraryLookup, NeededLibrary, Object};
 use super::processes::{Certainty, ProcessKind, is_bundled_for};
 use super::symbols::{SymbolError, VersionError};
@@ -119,6 +120,16 @@ impl Resolution<'_> {
             shadowed: &shadowed,
         };
         self.data.findings(context, kept, &active)
+    }
+
+    /// The data that something kept and loaded opens, that is nowhere, and that can be copied from the build host.
+    pub fn missing_data(&self, kept: impl Fn(EntryId) -> bool) -> Vec<MissingData> {
+        let unloaded: BTreeSet<EntryId> = self.unloaded(&kept).into_iter().map(|library| library.entry).collect();
+        self.data.missing(&|user| match user {
+            Node::Entry(id) => kept(*id) && !unloaded.contains(id),
+            Node::Package(position) => kept(self.packages.get(*position).entry),
+            _ => true,
+        })
     }
 
     /// Every edge of a kept file, by the needed name.

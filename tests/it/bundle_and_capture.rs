@@ -185,6 +185,39 @@ fn paths_that_only_the_build_host_has_are_counted_and_listed_for_each_library() 
 }
 
 #[test]
+fn data_that_only_the_build_host_has_is_taken_and_no_more_of_it_than_is_needed() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libproj.so.25", &[], &[]).library("lib/libgdal.so.32", &["lib/libproj.so.25"], &[]);
+    world.program("bin/tool", &["lib/libgdal.so.32"], &[]);
+    to_host(&world, &host, "lib/libproj.so.25");
+    for file in ["proj/proj.db", "proj/CH", "gdal/header.dxf", "gdal/gcs.csv"] {
+        let file = host.join("usr/share").join(file);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("made");
+        fs::write(file, "data").expect("written");
+    }
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (_, report) = world.json(&bundle);
+    let taken: Vec<(String, String)> = bundled(&report);
+    let expected = [
+        ("lib/libproj.so.25", "lib/libgdal.so.32"),
+        ("share/gdal/gcs.csv", "lib/libgdal.so.32"),
+        ("share/gdal/header.dxf", "lib/libgdal.so.32"),
+        ("share/proj/proj.db", "lib/libproj.so.25"),
+    ];
+    assert_eq!(taken, expected.map(|(path, by)| (path.to_owned(), by.to_owned())), "{:#}", report["findings"]);
+    // PROJ finds it beside the library; for GDAL the variable has to be set.
+    assert_no_finding(&report, "N101");
+    assert_finding(&report, "N102", "lib/libgdal.so.32", "the tree has share/gdal/header.dxf instead");
+    let (_, report) = world.json(&[&bundle[..], &["--env", "GDAL_DATA=/opt/share/gdal"]].concat());
+    assert_no_finding(&report, "N102");
+    // Below a link nothing could be unzipped.
+    world.directory("elsewhere").link("share", "elsewhere");
+    let (_, report) = world.json(&bundle);
+    assert_eq!(bundled(&report).len(), 1, "{:#}", report["bundled"]);
+}
+
+#[test]
 fn a_captured_profile_has_the_data_of_the_root() {
     let world = World::new();
     let host = host(&world);

@@ -102,6 +102,9 @@ pub(super) struct Need {
     /// What to set when it is somewhere else: `NAME={directory}` or `NAME={file}`.
     #[serde(default)]
     pub(super) set: Vec<String>,
+    /// What `--bundle` copies.
+    #[serde(default)]
+    pub(super) bundle: Option<Bundle>,
     /// What to do when it is nowhere.
     #[serde(default)]
     pub(super) remedy: String,
@@ -111,6 +114,15 @@ pub(super) struct Need {
     /// What the tests try.
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
     pub(super) example: Vec<Example>,
+}
+
+/// What `--bundle` copies from the build host when data is nowhere, and to which directory of the tree.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bundle {
+    pub(super) to: String,
+    /// Globs of the files, below the place that the host has, or below its directory if the place is a file.
+    pub(super) files: Vec<String>,
 }
 
 /// A variable that names a place.
@@ -234,6 +246,7 @@ pub(super) struct CompiledNeed {
     pub(super) files: Vec<Pattern>,
     pub(super) also: GlobSet,
     pub(super) elsewhere: GlobSet,
+    pub(super) bundle: GlobSet,
 }
 
 /// What a place must have.
@@ -303,6 +316,7 @@ impl CompiledNeed {
             files: need.files.iter().map(pattern).collect(),
             also: built_in_globs(&need.also),
             elsewhere: built_in_globs(&need.elsewhere),
+            bundle: built_in_globs(need.bundle.iter().flat_map(|bundle| &bundle.files)),
             need,
         }
     }
@@ -324,6 +338,8 @@ mod tests {
             assert!(need.languages || !(need.by.is_empty() && need.packages.is_empty()), "{}", need.name);
             assert!(need.optional || !(need.without.is_empty() || need.remedy.is_empty()), "{}", need.name);
             assert!(need.elsewhere.is_empty() || !need.set.is_empty(), "{}", need.name);
+            // What was copied is found there, or the finding names the variable.
+            assert!(need.bundle.is_none() || !need.elsewhere.is_empty(), "{}", need.name);
         }
     }
 

@@ -70,7 +70,7 @@ fn as_named(value: &str) -> String {
 }
 
 /// The places, in the order in which they are tried.
-fn places(need: &CompiledNeed, user: &User, environment: &Environment) -> Vec<String> {
+pub(super) fn places(need: &CompiledNeed, user: &User, environment: &Environment) -> Vec<String> {
     let mut places: Vec<String> = Vec::new();
     for variable in &need.need.variables {
         let values = environment.get(&variable.name).into_iter().flatten().filter(|value| !value.is_empty());

@@ -34,6 +34,34 @@ pub(super) struct Data {
     files: BTreeSet<EntryId>,
 }
 
+/// Data that is nowhere, and that `--bundle` can copy from the build host.
+pub struct MissingData {
+    /// What opens it.
+    pub user: Node,
+    /// Where it is looked for outside the tree: absolute paths.
+    pub places: Vec<String>,
+    /// The directory of the tree to copy it to.
+    pub to: &'static str,
+    need: &'static catalogue::CompiledNeed,
+}
+
+impl MissingData {
+    /// The name of the need, which is unique.
+    pub fn name(&self) -> &'static str {
+        &self.need.need.name
+    }
+
+    /// Whether a place is the file itself, and not the directory of the files.
+    pub fn is_file(&self) -> bool {
+        self.need.need.files.is_empty()
+    }
+
+    /// Which of the files below a directory of the host are copied: those that are needed, and no more.
+    pub fn pick(&self, below: Vec<String>) -> Vec<String> {
+        below.into_iter().filter(|path| self.need.bundle.is_match(path)).collect()
+    }
+}
+
 /// What findings about data refer to.
 #[derive(Clone, Copy)]
 pub(super) struct DataContext<'a> {
@@ -93,6 +121,19 @@ impl Data {
     /// Whether a file is data of libraries or programs, which nothing else is known to open.
     pub(super) fn has(&self, id: EntryId) -> bool {
         self.files.contains(&id)
+    }
+
+    /// The data that kept, active users open, that is nowhere, and that can be copied.
+    pub(super) fn missing(&self, active: &dyn Fn(&Node) -> bool) -> Vec<MissingData> {
+        let missing =
+            self.uses.iter().filter(|one| matches!(one.outcome, lookup::Outcome::Missing(_)) && active(&one.user));
+        let nowhere = missing.filter(|one| one.elsewhere.is_empty());
+        nowhere
+            .filter_map(|one| {
+                let to = one.need.need.bundle.as_ref()?.to.as_str();
+                Some(MissingData { user: one.user.clone(), places: one.places.clone(), to, need: one.need })
+            })
+            .collect()
     }
 
     /// Findings about what active users open; `active` files are kept, and loaded if they are libraries.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalogue::{Catalogue, CompiledNeed, CompiledSetting};
-use super::lookup::{Environment, Outcome, User, look_up, value};
+use super::lookup::{Environment, Outcome, User, look_up, places, value};
 use super::opened::Mounted;
 use crate::base::path::MOUNT;
 use crate::languages::{Packages, language};
@@ -27,6 +27,8 @@ pub(super) struct DataUse {
     pub(super) entries: BTreeSet<EntryId>,
     /// Where the data is although it is not looked for there: absolute paths, in the tree or the image.
     pub(super) elsewhere: Vec<String>,
+    /// When it is nowhere: the places outside the tree where it was looked for.
+    pub(super) places: Vec<String>,
 }
 
 /// A variable that has a value which a package does not understand.
@@ -86,6 +88,7 @@ impl Search<'_> {
         let outcome = look_up(need, &user, text, self.environment, self.mounted);
         let mut elsewhere = Vec::new();
         let mut opened: Vec<String> = Vec::new();
+        let mut outside = Vec::new();
         match &outcome {
             Outcome::Found(files) => opened.clone_from(files),
             Outcome::Missing(_) => {
@@ -95,6 +98,8 @@ impl Search<'_> {
                 let there = there.filter(|(id, _)| matches!(tree.follow(*id), Place::Inside(_)));
                 elsewhere.extend(there.map(|(_, entry)| entry.path.mounted()));
                 opened.clone_from(&elsewhere);
+                outside = places(need, &user, self.environment);
+                outside.retain(|place| !place.starts_with("/opt/"));
                 if need.need.or_ca_bundle {
                     let bundles = image.profile().files.ca_bundle.iter();
                     elsewhere.extend(bundles.take(1).cloned());
@@ -103,7 +108,7 @@ impl Search<'_> {
             Outcome::Unknown => {}
         }
         let entries = opened.iter().flat_map(|path| self.mounted.entries(path)).collect();
-        DataUse { user: node, need, value, outcome, entries, elsewhere }
+        DataUse { user: node, need, value, outcome, entries, elsewhere, places: outside }
     }
 
     /// The places that the file of another need lists.

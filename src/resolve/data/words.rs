@@ -58,7 +58,7 @@ impl Words<'_> {
         let looked = list::some(looked, MAX_NAMES);
         let without = match need.need.without.as_str() {
             "" => "it is not read".to_owned(),
-            without => format!("without it, {without}"),
+            without => format!("without that, {without}"),
         };
         let shadowed = match &first.user {
             Node::Entry(id) => self.shadowed.get(id),
