@@ -154,6 +154,13 @@ fn a_value_that_lambda_sets_and_a_package_does_not_understand_is_reported() {
     assert_finding(&report, "N104", "pkg:lubridate", "TZ=:UTC");
     assert!(report["findings"].to_string().contains("TZ = \\\"UTC\\\" under [env]"), "{report:#}");
     assert_no_finding(&check(&world, &["--env", "TZ=Europe/Berlin"]), "N104");
+    // R can set it itself; a default does not replace Lambda's value.
+    world.file("R/lib/R/etc/Renviron.site", "TZ=${TZ-UTC}\n");
+    assert_eq!(findings(&check(&world, &[]), "N104").len(), 1);
+    world.file("R/lib/R/etc/Renviron.site", "# site\nTZ='UTC'\n");
+    assert_no_finding(&check(&world, &[]), "N104");
+    world.file("R/lib/R/etc/Renviron.site", "").file("R/lib/R/etc/Rprofile.site", "Sys.setenv(TZ = \"UTC\")\n");
+    assert_no_finding(&check(&world, &[]), "N104");
     assert_fired_and_nearly_missed(Code::SettingBreaks);
 }
 

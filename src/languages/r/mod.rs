@@ -3,6 +3,7 @@
 mod checks;
 mod commands;
 pub mod description;
+mod environment;
 pub mod ldpaths;
 mod needs;
 mod packages;
@@ -13,6 +14,8 @@ mod relocate;
 pub mod repack;
 pub mod source;
 pub mod version;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::error::Result;
 use crate::base::finding::Finding;
@@ -56,6 +59,11 @@ impl Language for R {
 
     fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
         commands::commands(packages, tree)
+    }
+
+    fn variables(&self, packages: &Packages, tree: &Tree) -> BTreeMap<String, BTreeSet<String>> {
+        let ours = packages.installations.iter().filter(|installation| installation.language == self.id());
+        ours.flat_map(|installation| environment::variables(tree, &installation.path)).collect()
     }
 
     fn source(

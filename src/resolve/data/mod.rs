@@ -20,7 +20,7 @@ use super::graph::{Graph, Need, Node};
 use super::processes::LoadedLibraries;
 use crate::base::finding::Finding;
 use crate::formats::elf::Elf;
-use crate::languages::Packages;
+use crate::languages::{ALL, Packages};
 use crate::runtime::Image;
 use crate::tree::{EntryId, Objects, Tree};
 
@@ -83,7 +83,7 @@ pub(super) fn find(
     assigned: &Environment,
 ) -> Data {
     let mounted = Mounted { tree, image };
-    let environment = environment(image, assigned);
+    let environment = environment(tree, image, packages, assigned);
     let search = Search { mounted: &mounted, objects, packages, edges: &loads.edges, environment: &environment };
     let uses = search.uses();
     let by_files = uses::opened(&uses).filter(|(user, _)| matches!(user, Node::Entry(_)));
@@ -92,13 +92,15 @@ pub(super) fn find(
     Data { bad_settings: search.bad_settings(), named: references::named_files(&mounted, objects), uses, files }
 }
 
-/// The variables of a function's processes: the image's and the function's own, and what startup scripts assign to them.
-fn environment(image: &Image<'_>, assigned: &Environment) -> Environment {
+/// The variables of a function's processes: the image's and the function's own, and what startup scripts and languages assign to
+/// them.
+fn environment(tree: &Tree, image: &Image<'_>, packages: &Packages, assigned: &Environment) -> Environment {
     let mut environment: Environment = BTreeMap::new();
     for (name, value) in &image.profile().environment.variables {
         environment.insert(name.clone(), [value.clone()].into());
     }
     environment.extend(assigned.iter().map(|(name, values)| (name.clone(), values.clone())));
+    environment.extend(ALL.iter().flat_map(|language| language.variables(packages, tree)));
     environment
 }
 
