@@ -60,7 +60,9 @@ pub(super) fn find(
 }
 
 fn may_be_data(path: &str) -> bool {
-    !path.starts_with("/opt/") && !NOT_DATA.iter().any(|directory| path.starts_with(directory))
+    let below = format!("{path}/");
+    // Debian's directory of libraries has the machine in its name.
+    !path.ends_with("-linux-gnu") && !NOT_DATA.iter().chain([&"/opt/"]).any(|directory| below.starts_with(directory))
 }
 
 fn is_absent(resolution: &Resolution<'_>, path: &str) -> bool {

@@ -29,9 +29,10 @@ pub(super) fn compiled_in(bytes: &[u8], sections: &[Section]) -> Vec<String> {
             let Some(text) = memchr::memchr(0, text).map(|end| &text[..end]) else { continue };
             for path in text.split(|byte| *byte == b':') {
                 let path = path.strip_suffix(b"/").unwrap_or(path);
-                let Some(path) = as_path(path) else { continue };
-                if !paths.iter().any(|known| known == path) {
-                    paths.push(path.to_owned());
+                // Directories are often joined with a slash too many.
+                let Some(path) = as_path(path).map(|path| path.replace("//", "/")) else { continue };
+                if !paths.contains(&path) {
+                    paths.push(path);
                 }
                 if paths.len() == MAX_PATHS {
                     return paths;
@@ -53,8 +54,8 @@ fn as_path(bytes: &[u8]) -> Option<&str> {
     let mut parts = text.strip_prefix('/')?.split('/');
     let first = parts.next().filter(|first| first.starts_with(|c: char| c.is_ascii_lowercase()))?;
     let second = parts.next().filter(|second| second.len() > 1)?;
-    let rest_is_named = parts.all(|part| !part.is_empty() && part != "..");
-    (first.len() > 1 && second != ".." && rest_is_named && !NOT_DATA.contains(&first)).then_some(text)
+    let goes_down = second != ".." && parts.all(|part| part != "..");
+    (first.len() > 1 && goes_down && !NOT_DATA.contains(&first)).then_some(text)
 }
 
 #[cfg(test)]
@@ -67,9 +68,9 @@ mod tests {
 
     #[test]
     fn paths_begin_a_string_of_a_data_section() {
-        let data = b"/usr/share/a\0x /usr/share/no\0/etc/b.conf:/etc/cc\0/s\0/dev/null\0/usr/%s/d\0/usr/share/a/\0\0/var/lib/end\0";
+        let data = b"/usr/share/a\0/usr/lib/b//c\0x /usr/share/no\0/etc/b.conf:/etc/cc\0/s\0/dev/null\0/usr/%s/d\0/usr/share/a/\0\0/var/lib/end\0";
         let found = compiled_in(data, &[section(".rodata", 0, data.len())]);
-        assert_eq!(found, ["/usr/share/a", "/etc/b.conf", "/etc/cc", "/var/lib/end"]);
+        assert_eq!(found, ["/usr/share/a", "/usr/lib/b/c", "/etc/b.conf", "/etc/cc", "/var/lib/end"]);
         assert_eq!(compiled_in(data, &[section(".text", 0, data.len())]), Vec::<String>::new());
     }
 

@@ -56,8 +56,16 @@ impl MissingData {
         self.need.need.files.is_empty()
     }
 
-    /// Which of the files below a directory of the host are copied: those that are needed, and no more.
+    /// Which of the files below a directory of the host are copied: those that are needed, and no more. None if the directory
+    /// does not meet the need.
     pub fn pick(&self, below: Vec<String>) -> Vec<String> {
+        let has = |file: &catalogue::Pattern| match file {
+            catalogue::Pattern::Name(name) => below.contains(name),
+            catalogue::Pattern::Glob(_, glob) => below.iter().any(|path| glob.is_match(path)),
+        };
+        if !self.need.files.iter().all(has) {
+            return Vec::new();
+        }
         below.into_iter().filter(|path| self.need.bundle.is_match(path)).collect()
     }
 }

@@ -55,7 +55,9 @@ impl Words<'_> {
             Some((variable, value)) => format!("{} ({variable}: {value})", need.need.what),
             None => need.need.what.clone(),
         };
-        let looked = list::some(looked, MAX_NAMES);
+        // Of a pattern, only the directory is shown.
+        let places = looked.iter().map(|path| path.split_once("/*").map_or(path.as_str(), |(directory, _)| directory));
+        let looked = list::some(&places.collect::<Vec<_>>(), MAX_NAMES);
         let without = match need.need.without.as_str() {
             "" => "it is not read".to_owned(),
             without => format!("without that, {without}"),
