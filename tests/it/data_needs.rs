@@ -22,7 +22,7 @@ fn check(world: &World, more: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn data_that_nobody_has_is_reported_and_data_beside_its_library_is_not() {
+fn data_that_is_nowhere_is_reported_and_data_beside_its_library_is_not() {
     let world = World::new();
     user(&world, "lib/libproj.so.25", &["/build/share/proj"]);
     let report = check(&world, &[]);
@@ -119,7 +119,7 @@ fn fonts_are_where_the_configuration_lists_them() {
 }
 
 #[test]
-fn a_configuration_that_names_what_nobody_has_is_reported() {
+fn a_configuration_that_names_what_is_nowhere_is_reported() {
     let world = World::new();
     user(&world, "lib/libodbc.so.2", &[]);
     let environment = ["--env", "ODBCSYSINI=/opt/etc"];
@@ -173,6 +173,9 @@ fn locales_and_time_zones_of_the_environment_are_those_of_the_image() {
     world.r();
     assert_no_finding(&check(&world, &[]), "N101");
     assert_no_finding(&check(&world, &["--env", "TZ=Europe/Berlin"]), "N101");
+    let nowhere = ["--env", "TZ=Europe/Berlin", "--env", "TZDIR=/opt/zones"];
+    assert_finding(&check(&world, &nowhere), "N101", "TZ", "/opt/zones/Europe/Berlin");
+    assert_no_finding(&check(&world, &["--env", "TZ=UTC", "--env", "TZDIR=/opt/zones"]), "N101");
     assert_finding(&check(&world, &["--env", "LC_ALL=de_DE.UTF-8"]), "N101", "LC_ALL", "/usr/lib/locale/de_DE.utf8");
     assert_no_finding(&check(&world, &["--env", "LC_ALL=de_DE.UTF-8", "--runtime", "provided.al2"]), "N101");
     assert_no_finding(&check(&world, &["--env", "LC_ALL=C.UTF-8"]), "N101");
@@ -226,4 +229,28 @@ fn what_is_opened_is_kept_and_goes_with_what_opens_it() {
     assert!(why["things"][0]["paths"].to_string().contains("opens"), "{why:#}");
     let kept = packed(&["--drop", "bin/user"]);
     assert_eq!(kept, ["bin/other"]);
+    // Its bytes are a part of what dropping the program frees.
+    let (_, why) = world.json(&["why", "bin/user", "ROOT"]);
+    let goes_with = why["things"][0]["goes_with"].to_string();
+    assert!(goes_with.contains("share/proj/proj.db") && goes_with.contains("lib/libproj.so.25"), "{goes_with}");
+}
+
+#[test]
+fn a_handler_that_uses_no_package_of_it_keeps_no_data_of_it() {
+    let world = World::new();
+    world.r();
+    let library = "R/lib/R/library";
+    user(&world, "lib/libproj.so.25", &[]);
+    std::fs::remove_file(world.root().join("bin/user")).expect("removed");
+    world.package(library, "sf", "1.0", "").library("R/lib/R/library/sf/libs/sf.so", &["lib/libproj.so.25"], &[]);
+    world.file("share/proj/proj.db", "db");
+    let packed = |handler: &str| -> Vec<String> {
+        std::fs::write(world.beside("handler.R"), handler).expect("written");
+        let run = world.run(&["pack", "ROOT", "-o", "OUT", "-q", "--handler", "handler.R"]);
+        assert!(run.code < 2, "{}", run.stderr);
+        zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect()
+    };
+    assert!(packed("library(sf)\n").contains(&"share/proj/proj.db".to_owned()));
+    let kept = packed("library(stats)\n");
+    assert!(!kept.iter().any(|name| name.contains("proj")), "{kept:?}");
 }
