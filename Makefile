@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples packing-truth page-works publish-works action-works outputs-work bench reports fuzz mutants static package needs clean
+.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers packing-truth page-works publish-works action-works outputs-work bench reports fuzz mutants static package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -32,6 +32,7 @@ demo: needs
 test: needs check-code prove page-works outputs-work publish-works action-works
 
 check-code:
+	scripts/needs.sh functions
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
@@ -80,6 +81,20 @@ prove-examples: needs
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) --examples --only r-reads-the-same-values \
 		--only r-does-what-its-examples-did $(tree) -- $(runtime)
+
+# Compares what layerfit reads of R packages with what R reads, for the demo's tree and 400 packages of the archive; takes some
+# minutes, or: make prove-calls DEBIAN=1300
+prove-calls: needs
+	$(release) --example r_calls
+	scripts/demo-tree.sh $(tree)
+	python3 scripts/calls_truth.py $(tree) --debian $(or $(DEBIAN),400)
+
+# Runs functions in R from exactly what --handler keeps (see scripts/handlers_work.py).
+handled := $(addprefix r-cran-,tidyverse vegan glmmtmb segmented aplpack)
+prove-handlers: needs
+	$(release)
+	scripts/demo-tree.sh $(work)/handlers/opt $(handled)
+	python3 scripts/handlers_work.py --layerfit $(layerfit) $(work)/handlers/opt -- $(runtime)
 
 # Compares the packer with OR-Tools' CP-SAT, from PyPI, on hundreds of instances; takes some minutes.
 packing-truth: needs

@@ -5,16 +5,17 @@
 #
 #   1. The code mentions the function's name: the file runs once, in the global environment. For each event the function
 #      is called as f(), f(event) or f(event, context), by the number of its arguments; its value is the response.
-#   2. Otherwise, the code mentions AWS_LAMBDA_RUNTIME_API: the file fetches an event and sends the response itself. It
-#      runs again and again, each time in a new environment; runtime.R takes no events of its own.
+#   2. Otherwise, the code mentions AWS_LAMBDA_RUNTIME_API: the file fetches the event and sends the response itself. It
+#      runs for each event, in a new environment. runtime.R has fetched the event before, so that it can send an error;
+#      an event that has no response yet is handed out again.
 #   3. Otherwise, the function's name is "handler": the file runs for each event, in a new environment. Its output goes
 #      to the log; the response is OK, without quotes.
 #   4. Otherwise as in case 1: the file may load the function from another file or from a package.
 #
 # An error is logged and sent with its class and R's call stack, the innermost call first (R keeps no stack for infinite
-# recursion). Then the next event is awaited, but before the first event and in case 2 the process ends. quit() ends it
-# too, without a response: Lambda reports Runtime.ExitError. Warnings are logged immediately. Loaded packages, options
-# and global variables persist between events.
+# recursion). Then the next event is awaited, but before the first event the process ends. quit() ends it too, without a
+# response: Lambda reports Runtime.ExitError. Warnings are logged immediately. Loaded packages, options and global
+# variables persist between events.
 #
 # `context` is a list: request_id, function_arn, trace_id (also in _X_AMZN_TRACE_ID), client_context and identity, both
 # parsed, deadline_ms, since 1970, and the function remaining_ms(). What Lambda does not send is NULL.
@@ -91,11 +92,12 @@ request <- function(method, path, body = raw(), headers = character()) {
 
 say <- function(...) cat("runtime.R: ", ..., "\n", sep = "", file = stderr())
 
-# Sends a result. If Lambda rejects it (too large, too late), that is logged; at status 500 the process must exit.
-post <- function(path, body, headers = character()) {
+# Sends a result. If Lambda rejects it (too large, too late), that is logged, except with a status that is `expected`; at
+# status 500 the process must exit.
+post <- function(path, body, headers = character(), expected = integer()) {
     answer <- tryCatch(request("POST", path, body, c("Content-Type: application/json", headers)), error = identity)
     if (inherits(answer, "error")) return(say("cannot send to ", path, ": ", conditionMessage(answer)))
-    if (answer$status >= 300L) say(path, " failed with status ", answer$status, ": ", rawToChar(answer$body))
+    if (answer$status >= 300L && !answer$status %in% expected) say(path, " failed with status ", answer$status, ": ", rawToChar(answer$body))
     if (answer$status >= 500L) quit("no", 1L, FALSE)
 }
 
@@ -341,7 +343,7 @@ frame <- function(call) {
 
 # Logs an error and sends it. The stack omits calls from this file and those by which R calls error handlers. It has at
 # most fifty calls, which is enough to recognise infinite recursion.
-report <- function(path, failed) {
+report <- function(path, failed, expected = integer()) {
     name <- function(call) if (is.name(call[[1L]])) as.character(call[[1L]]) else ""
     calls <- as.list(failed$calls)
     names <- vapply(calls, name, "")
@@ -357,7 +359,7 @@ report <- function(path, failed) {
     cat(c(paste0(type, ": ", message), if (length(stack)) paste0("    ", stack)), sep = "\n", file = stderr())
     body <- to_json(list(errorMessage = message, errorType = type, stackTrace = as.list(stack)))
     header <- paste0("Lambda-Runtime-Function-Error-Type: ", gsub("[^A-Za-z0-9._-]", "_", type))
-    post(path, charToRaw(enc2utf8(body)), header)
+    post(path, charToRaw(enc2utf8(body)), header, expected)
 }
 
 # --- the function ---------------------------------------------------------------------------------------------------
@@ -383,6 +385,9 @@ attach_packages <- function() {
     for (package in packages) require(package, quietly = TRUE, warn.conflicts = FALSE, character.only = TRUE)
 }
 
+# Whether the file fetches its events itself (case 2).
+fetches <- FALSE
+
 # Finds the handler's file, its code and the name of its function.
 find_code <- function(handler) {
     parts <- regmatches(handler, regexec("^((.*/)?[^./]+)([.]([^/]+))?$", handler))[[1L]]
@@ -403,7 +408,8 @@ evaluate <- function(code, environment) {
     }
 }
 
-# Returns the function that turns an event into a response. Both are bytes: in case 3, an event is not parsed.
+# Returns the function that turns an event into a response. Both are bytes: in case 3, an event is not parsed. In case 2 it
+# has no value, as the file itself sends the response.
 load_function <- function() {
     attach_packages()
     setwd(Sys.getenv("LAMBDA_TASK_ROOT", "."))
@@ -412,7 +418,8 @@ load_function <- function() {
     if (!found$name %in% all.names(found$code)) {
         if (any(grepl("AWS_LAMBDA_RUNTIME_API", as.character(found$code), fixed = TRUE))) {
             say(found$path, " fetches its events itself")
-            repeat alone()
+            fetches <<- TRUE
+            return(function(bytes, context) alone())
         }
         if (found$name == "handler") {
             say(found$path, " has no function 'handler', so the whole file runs for each event")
@@ -454,6 +461,7 @@ if (!is.null(loaded$error)) {
     quit("no", 1L, FALSE)
 }
 run <- loaded$value
+last <- ""
 repeat {
     invocation <- tryCatch(request("GET", "invocation/next"), error = identity)
     if (!identical(invocation$status, 200L)) {
@@ -464,8 +472,17 @@ repeat {
     trace <- invocation$headers[["lambda-runtime-trace-id"]]
     if (is.null(trace)) Sys.unsetenv("_X_AMZN_TRACE_ID") else Sys.setenv("_X_AMZN_TRACE_ID" = trace)
     id <- paste0("invocation/", invocation$headers[["lambda-runtime-aws-request-id"]])
-    done <- attempt(function() run(invocation$body, context_of(invocation$headers)))
-    if (is.null(done$error)) post(paste0(id, "/response"), done$value) else report(paste0(id, "/error"), done)
+    done <- attempt(function() {
+        if (fetches && id == last) fail("Runtime.NoResponse", "the script ended without responding to the event")
+        run(invocation$body, context_of(invocation$headers))
+    })
+    last <- id
+    if (!is.null(done$error)) {
+        # A file that sends its own response may have done so before the error, which Lambda rejects then.
+        report(paste0(id, "/error"), done, if (fetches) c(400L, 403L))
+    } else if (!fetches) {
+        post(paste0(id, "/response"), done$value)
+    }
     rm(invocation, done)
 }
 })

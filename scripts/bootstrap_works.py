@@ -589,13 +589,25 @@ def a_script_that_fetches_its_events(bench):
         run = bench.run({"watcher.r": code}, [1, 2, 3], handler="watcher.handler")
         for index in range(3):
             require_same(run.value(index), {"average": 1}, f"response by {name}")
-        require_same(run.api.requests, 7, f"requests of a script with {name}, for three events and the end")
-        require_same(run.status, 5, "exit code, the script's own")
+        require_same(run.api.requests, 10, f"requests of a script with {name}, for three events and the end")
+    # An error is sent for the event that the script had fetched, and is only logged if it has responded already.
+    fetch, respond = plain.split("        ask(paste0(", 1)
+    failing = {
+        "before it": "stop('before it')\n" + plain,
+        "on the way": fetch + "stop('on the way')\n        ask(paste0(" + respond,
+    }
+    for message, code in failing.items():
+        run = bench.run({"watcher.r": code}, [1, 2], handler="watcher.handler")
+        for index in range(2):
+            require_same(run.error(index)["errorMessage"], message, "an error of the script")
+        require("failed with status" not in run.log, f"a rejection is logged: {short(run.log)}")
     run = bench.run({"watcher.r": plain + "\nstop('after it')"}, [1, 2], handler="watcher.handler")
-    require_same((run.value(0), len(run.api.answers), run.status), ({"average": 1}, 1, 1), "what an error leaves")
-    require("after it" in run.log, "its error is not in the log")
+    require_same([run.value(0), run.value(1)], [{"average": 1}] * 2, "responses before an error")
+    require("after it" in run.log and "failed with status" not in run.log, f"the log: {short(run.log)}")
+    run = bench.run({"watcher.r": fetch}, [1], handler="watcher.handler")
+    require_same(run.error(0)["errorType"], "Runtime.NoResponse", "an event without a response")
     done = " and ".join(name for name, code in scripts.items() if code)
-    return f"three events with {done}, and runtime.R fetched none"
+    return f"three events with {done}; errors are sent for the event that was fetched"
 
 
 def too_large_a_response(bench):

@@ -1,12 +1,13 @@
 #!/bin/bash
-# demo-tree.sh DEST: build a real R tree, laid out like a Lambda /opt, from the
-# Debian or Ubuntu archive that this machine already uses.
+# demo-tree.sh DEST [PACKAGE...]: build a real R tree, laid out like a Lambda /opt, from
+# the Debian or Ubuntu archive that this machine already uses.
 #
 # Nothing is installed and root is not needed: apt works on private state, the
 # packages are only downloaded (apt checks their signatures) and unpacked. If DEST
 # is complete, nothing is done; remove DEST to rebuild it.
 #
 #   DEST         the tree for /opt: R/, local/, lib/, share/
+#   PACKAGE      further packages of the archive: r-cran-vegan
 #   DEST.stamp   "complete" and the package versions in it
 #   DEST.debs    the downloaded packages and apt's lists, kept for the next build
 #   DEST.new     scratch, removed at the end
@@ -17,12 +18,12 @@ set -euo pipefail
 export LC_ALL=C
 umask 022
 
-wanted=(r-base-core r-recommended r-cran-httr)
+wanted=(r-base-core r-recommended r-cran-httr "${@:2}")
 
 say() { printf 'demo-tree: %s\n' "$*" >&2; }
 die() { say "$*"; exit 2; }
 
-[ -n "${1-}" ] || die "usage: demo-tree.sh DEST"
+[ -n "${1-}" ] || die "usage: demo-tree.sh DEST [PACKAGE...]"
 for tool in apt-get dpkg dpkg-deb flock; do
     command -v "$tool" >/dev/null || die "$tool is missing; run this on Debian or Ubuntu"
 done
@@ -32,8 +33,8 @@ dest=$(realpath -m -- "$1")
 case $dest in *[[:space:]\"\;]*) die "DEST must not contain spaces, quotes or semicolons" ;; esac
 new=$dest.new debs=$dest.debs stamp=$dest.stamp
 
-# An edited script may build a different tree, so the stamp has the script's checksum.
-self=$(sha256sum <"${BASH_SOURCE[0]}")
+# An edited script, or other packages, may build a different tree, so the stamp has a checksum of both.
+self=$({ cat -- "${BASH_SOURCE[0]}"; printf '%s\n' "${wanted[@]}"; } | sha256sum)
 self=${self%% *}
 complete() {
     [ -d "$dest" ] && [ -f "$stamp" ] && [ "$(head -n 1 -- "$stamp")" = "complete $self" ]

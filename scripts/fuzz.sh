@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 minutes=${1:-30}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx r_source zips)
+[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx r_source zips report)
 command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 2; }
 export RUSTC_BOOTSTRAP=1
 
@@ -84,6 +84,9 @@ printf 'Imports: aa,\n  bb (>= 1)\n' >"$work/s"
 source_seed d "$work/s"
 printf '{"Packages": {"aa": {"Package": "aa"}}}\n' >"$work/s"
 source_seed l "$work/s"
+# Names of a report, one on each line.
+printf 'lib/a.so\n ::error::x\n##[error]\n\033[31m\n\xe2\x80\xaegpj\n<b>|`\n' >"$work/s"
+seed report "$work/s"
 
 # --- run ----------------------------------------------------------------------
 cargo fuzz build --release --sanitizer none 2>&1 | tail -n 1

@@ -164,6 +164,25 @@ def hello(bench):
     return f"{value['message']!r}; {figures}, {run.report('Max Memory Used'):.0f} MB"
 
 
+def the_readme(bench):
+    """Runs the commands of the README's first example in a directory like a checkout, and compares what they print."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = readme.split("## Run it before you deploy it", 1)[1].split("```text\n", 1)[1].split("```", 1)[0].splitlines()
+    commands = [line.removeprefix("$ ").split("#")[0].split() for line in block if line.startswith("$ ")]
+    printed = [line for line in block if not line.startswith("$ ")]
+    home = bench.temp / "readme"
+    shutil.copytree(ROOT / "examples", home / "examples")
+    (home / "layers").symlink_to(bench.layers)
+    for words in commands:
+        require_same(words[0], "layerfit", "the command")
+        command = [bench.layerfit.resolve(), *words[1:]]
+        done = subprocess.run(command, cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        require_same(done.returncode, 0, f"exit code of {' '.join(words)} ({done.stderr[-800:]})")
+    plain = lambda text: re.sub(r"[0-9]+(\.[0-9]+)*", "N", text)
+    require_same(plain(done.stdout + done.stderr).splitlines(), [plain(line) for line in printed], "what it prints")
+    return f"{len(commands)} commands print what the README shows"
+
+
 def json_in_and_out(bench):
     events = [{"a": [1, None, {"b": "ü€😀\n"}], "n": 1.5}, [], {}, "text", 0, True, None, [[1], ["x"]]]
     run = bench.run("handler <- function(event) event", events)
@@ -472,6 +491,7 @@ def cold_starts(bench):
 
 CHECKS = (
     hello,
+    the_readme,
     json_in_and_out,
     an_r_error,
     a_timeout,

@@ -28,6 +28,8 @@ if [ "${1-}" = python ] || [ "${1-}" = functions ]; then
 fi
 if [ "${1-}" = functions ]; then
     command -v strace >/dev/null || missing+=(strace)
+    # The sandbox of `layerfit invoke` is compared with its own.
+    command -v bwrap >/dev/null || missing+=(bubblewrap)
 fi
 # 7-Zip is called 7zz in newer packages, and 7z in the older p7zip.
 if [ "${1-}" = bench ] && ! command -v 7zz 7z >/dev/null; then

@@ -20,7 +20,7 @@ fn file() -> &'static PathBuf {
 
 fuzz_target!(|bytes: &[u8]| {
     std::fs::write(file(), bytes).expect("written");
-    let (tree, layers, findings) = scan_zips(std::slice::from_ref(file()), package_directory).expect("the file can be read");
+    let (tree, layers, findings) = scan_zips(std::slice::from_ref(file()), 262_144_000, package_directory).expect("the file can be read");
     assert_eq!(layers.len(), 1);
     for (id, entry) in tree.iter() {
         assert!(!entry.path.as_bytes().split(|b| *b == b'/').any(|part| part == b".."), "{}", entry.path);

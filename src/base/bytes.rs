@@ -17,7 +17,23 @@ pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// Below this many bytes, a number needs a unit: `--max-zipped 12` means MiB to most people, and nobody counts so few bytes.
+const LEAST_WITHOUT_UNIT: u64 = 100_000;
+
+/// Checks a number of bytes without a unit: 0, or at least six digits.
+///
+/// # Errors
+/// When it is so small that it is probably a number of MiB.
+pub(crate) fn without_unit(bytes: u64) -> std::result::Result<u64, String> {
+    match bytes {
+        1..1000 => Err(format!("{bytes} has no unit: did you mean {bytes}MiB? ({bytes}KiB, or {bytes}B for bytes)")),
+        1000..LEAST_WITHOUT_UNIT => Err(format!("{bytes} has no unit: did you mean {bytes}KiB? ({bytes}B for bytes)")),
+        bytes => Ok(bytes),
+    }
+}
+
 /// Parses a byte count: `52428800`, `50MiB`. MB means MiB here, as in Lambda's quotas: AWS's "50 MB" is 52,428,800 bytes.
+/// A small number needs a unit.
 pub(crate) fn parse(text: &str) -> std::result::Result<u64, String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -42,6 +58,14 @@ pub(crate) fn parse(text: &str) -> std::result::Result<u64, String> {
             u64::try_from(u128::from(value) * u128::from(factor) / u128::from(scale)).unwrap_or(u64::MAX)
         }
     };
+    if unit.is_empty() {
+        // Bytes have no fractions, so 12.5 cannot be a number of them.
+        return if number.contains('.') {
+            Err(format!("{text} has no unit: did you mean {text}MiB?"))
+        } else {
+            without_unit(whole)
+        };
+    }
     whole.checked_mul(factor).and_then(|bytes| bytes.checked_add(part)).ok_or_else(|| format!("{text} is too large"))
 }
 
@@ -66,11 +90,17 @@ mod tests {
             ("1.5KB", 1536),
             ("0", 0),
             ("2GiB", 2 << 30),
+            ("100000", 100_000),
+            ("12B", 12),
         ] {
             assert_eq!(parse(text), Ok(value), "{text}");
         }
         for text in ["", "MB", "-1", "5 apples", "1.x", "99999999999999999999", "99999999999G"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+        for (text, meant) in [("12", "12MiB"), ("1", "1MiB"), ("99999", "99999KiB"), ("12.5", "12.5MiB")] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains("has no unit") && error.contains(&format!("did you mean {meant}?")), "{error}");
         }
     }
 }

@@ -2,10 +2,15 @@
 //!
 //! A problem with the *content* is not an error but a [`Finding`](crate::base::finding::Finding).
 
+use std::borrow::Cow;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+use super::bytes::size;
+use super::safe::{joined_lines, one_line, printable};
 
 /// The result of an operation that can stop a run.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -14,13 +19,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The root to read does not exist.
-    #[error("{}: no such directory\n  help: name an existing tree, such as /opt", .0.display())]
+    #[error("{}: no such directory\n  help: name an existing tree, such as /opt", shown(.0))]
     RootMissing(PathBuf),
     /// The root to read is a file.
-    #[error("{}: neither a directory nor a zip\n  help: name the directory that will be /opt, or a layer's zip", .0.display())]
+    #[error("{}: neither a directory nor a zip\n  help: name the directory that will be /opt, or a layer's zip", shown(.0))]
     NotATree(PathBuf),
     /// A system call failed.
-    #[error("cannot {doing} {}: {source}\n  help: {}", .path.display(), remedy(.source))]
+    #[error("cannot {doing} {}: {source}\n  help: {}", shown(.path), remedy(.source))]
     Io {
         /// The operation, as in "cannot read …".
         doing: &'static str,
@@ -29,8 +34,28 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
+    /// The result could not be printed.
+    #[error(
+        "cannot write to standard output: {0}\n  \
+         help: write it to a file on a disk with free space; what the command did apart from that is done"
+    )]
+    Print(io::Error),
+    /// A device, or something else that is not a regular file.
+    #[error("{}: is not a regular file\n  help: name a file; what is not a zip can also come from a pipe", shown(.0))]
+    NotAFile(PathBuf),
+    /// A file is larger than any of its kind.
+    #[error(
+        "{}: is larger than {}, and is not read\n  help: check that it is the right file, or make it smaller",
+        shown(.path), size(*.most)
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The bound in bytes.
+        most: u64,
+    },
     /// A rule, runtime or limits file is not valid.
-    #[error("{file}: {message}\n  help: {help}")]
+    #[error("{}: {message}\n  help: {help}", one_line(.file))]
     Data {
         /// The file, or the name of the built-in one.
         file: String,
@@ -58,14 +83,14 @@ pub enum Error {
     /// The output directory contains a file that layerfit did not write.
     #[error(
         "{}: layerfit did not write this file, and a layer of that name would replace it\n  \
-         help: move it away, or name another directory with -o", .0.display()
+         help: move it away, or name another directory with -o", shown(.0)
     )]
     OutputTaken(PathBuf),
     /// Another layerfit is writing to the same directory.
-    #[error("{}: another layerfit is writing there\n  help: wait for it, or name another directory with -o", .0.display())]
+    #[error("{}: another layerfit is writing there\n  help: wait for it, or name another directory with -o", shown(.0))]
     OutputBusy(PathBuf),
     /// The AWS CLI failed.
-    #[error("{command}: {said}\n  help: {help}")]
+    #[error("{command}: {}\n  help: {help}", joined_lines(.said))]
     Aws {
         /// The command, without its arguments: `aws lambda publish-layer-version`.
         command: String,
@@ -95,15 +120,21 @@ impl Error {
     }
 }
 
+/// A path on one line.
+fn shown(path: &Path) -> Cow<'_, str> {
+    printable(path.as_os_str().as_bytes())
+}
+
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "run as a user with permission, or change the permissions (chmod -R o+rX)",
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space, or point TMPDIR and -o to a disk with free space; nothing was changed"
+            "free some space, or point TMPDIR and -o to a disk with free space"
         }
         io::ErrorKind::ReadOnlyFilesystem => "name a directory on a writable file system with -o",
-        io::ErrorKind::NotADirectory => "part of the path is a file; name another path",
+        io::ErrorKind::FileTooLarge => "raise the limit for the length of files (ulimit -f)",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "part of the path is a file; name another path",
         _ => "the system's message names the cause",
     }
 }

@@ -9,7 +9,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::path::{TreePath, printable};
+use super::path::TreePath;
+use super::safe::{one_line, printable};
 
 /// The severity of a finding. Only `Error` makes a run exit with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +73,12 @@ codes! {
     EmptyTree = "S108",
     /// Modes in a zip that Lambda's user cannot read.
     ModeUnreadable = "S109",
+    /// Packages of a language where its runtime does not look.
+    NotSearched = "S110",
+    /// Whiteouts of a container image.
+    Whiteout = "S111",
+    /// Nothing but archives in the tree.
+    OnlyArchives = "S112",
     /// An ELF file the loader would reject.
     DamagedElf = "L101",
     /// A shared library that the loader would not find.
@@ -116,8 +123,10 @@ codes! {
     DoesNotStart = "C105",
     /// R without a bootstrap to start it.
     NoBootstrap = "C106",
-    /// A DESCRIPTION that does not describe an installed package.
-    DamagedDescription = "R101",
+    /// A program in `bin` that is not executable.
+    NotExecutable = "C107",
+    /// An installed package that R could not load: files that it reads are missing or damaged.
+    DamagedPackage = "R101",
     /// A package that an installed one needs is missing.
     MissingPackage = "R102",
     /// A package is older than required.
@@ -134,8 +143,10 @@ codes! {
     HandlerPackageMissing = "R108",
     /// A handler whose packages cannot all be determined.
     HandlerNotFollowed = "R109",
-    /// Dropped packages that kept ones suggest.
+    /// Packages that kept ones call or suggest, and that are not kept.
     SuggestedAndDropped = "R110",
+    /// A package that the handler's calls of another lead to, and that is not kept.
+    OptionNotKept = "R111",
     /// A rule would have dropped something that is needed.
     RuleHeldBack = "P101",
     /// A rule matched nothing.
@@ -148,6 +159,8 @@ codes! {
     OpenedInRun = "P105",
     /// An ignored finding does not occur.
     UnusedIgnore = "P106",
+    /// A named layer that holds nothing.
+    HoldsNothing = "P107",
     /// A layer's zip is over the limit.
     LayerTooLarge = "F101",
     /// Function and layers together are over the limit unzipped.
@@ -196,11 +209,11 @@ codes! {
     Overlapping = "Z109",
     /// An entry whose two headers disagree.
     HeadersDisagree = "Z110",
-    /// An entry that is far longer than its compressed content, or than Lambda accepts.
+    /// An entry that is longer than Lambda accepts.
     Bomb = "Z111",
     /// Bytes of a zip that do not belong to an entry.
     StrayBytes = "Z112",
-    /// A zip with everything below `opt/`.
+    /// Everything in one directory, which should be the root.
     NestedRoot = "Z113",
     /// Files that are the same in two layers.
     Repeated = "Z114",
@@ -291,7 +304,7 @@ impl Code {
 
     /// Whether it only occurs in zips.
     pub(crate) fn is_zip_only(self) -> bool {
-        self == Code::ModeUnreadable || self.category() == Category::Zips
+        self == Code::ModeUnreadable || self.category() == Category::Zips && self != Code::NestedRoot
     }
 
     /// Whether only the gate of `check` reports it.
@@ -414,6 +427,24 @@ impl Subject {
         Self::Entry { zip, shown }
     }
 
+    /// The subject with a name that is safe to print. One of a path is never cut.
+    fn shown(self) -> Self {
+        match self {
+            Self::Path(path) => Self::Path(printable(path.as_bytes()).into_owned()),
+            Self::Entry { zip, shown } => Self::Entry {
+                zip: printable(zip.as_bytes()).into_owned(),
+                shown: printable(shown.as_bytes()).into_owned(),
+            },
+            Self::Package(name) => Self::Package(one_line(&name)),
+            Self::Layer(name) => Self::Layer(one_line(&name)),
+            Self::Unit(name) => Self::Unit(one_line(&name)),
+            Self::Rule(name) => Self::Rule(one_line(&name)),
+            Self::Setting(name) => Self::Setting(one_line(&name)),
+            Self::File(name) => Self::File(one_line(&name)),
+            Self::Whole(name) => Self::Whole(one_line(&name)),
+        }
+    }
+
     /// Its name.
     pub fn as_str(&self) -> &str {
         match self {
@@ -527,12 +558,14 @@ impl Finding {
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { severity, code, subject: subject.into(), cause: None, message: message.into(), help: help.into() }
+        // Both can contain names and texts of others. A path is as long as it is; anything else is cut.
+        let (message, help) = (one_line(&message.into()), one_line(&help.into()));
+        Self { severity, code, subject: subject.into().shown(), cause: None, message, help }
     }
 
     /// The same finding, with its cause.
     #[must_use]
     pub fn caused_by(self, cause: impl Into<String>) -> Self {
-        Self { cause: Some(cause.into()), ..self }
+        Self { cause: Some(one_line(&cause.into())), ..self }
     }
 }

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -41,9 +41,14 @@ impl HalfWritten {
 
     /// Runs `work` without a signal ending the process: one that arrives meanwhile takes effect afterwards.
     pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _held = half_written();
-        work()
+        undisturbed(work)
     }
+}
+
+/// Runs work without a signal ending the process: one that arrives meanwhile takes effect afterwards.
+pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    let _held = half_written();
+    work()
 }
 
 impl Drop for HalfWritten {
@@ -58,7 +63,9 @@ impl Drop for HalfWritten {
 /// # Errors
 /// When the handler cannot be installed; signals then end the process at once, as by default.
 pub fn handle(tidy: impl Fn() + Send + 'static) -> io::Result<()> {
-    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let ignored = ignored(&super::read::kernel("/proc/self/status").unwrap_or_default());
+    // A write over the limit of a file's length (ulimit -f) is an error then, like any that fails.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].iter().filter(|signal| !ignored(**signal)))?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if let Some(signal) = signals.forever().next() {

@@ -3,13 +3,14 @@
 //! A path in a layer is a string of bytes, '/'-separated, relative to the root (`R/lib64/R/lib/libR.so`). It is kept as
 //! bytes because Linux allows names that are not UTF-8, and such a name must be reported, not lost.
 
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
+
+pub use super::safe::printable;
 
 /// The directory that Lambda merges layers into, and so the place where a tree will live.
 ///
@@ -127,27 +128,6 @@ impl Serialize for TreePath {
     }
 }
 
-/// Bytes as text that is safe to print: bytes that are not UTF-8 as `\xNN`, control characters escaped.
-///
-/// A file name can contain terminal escape sequences; they must not reach the terminal.
-pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.chars().any(char::is_control)
-    {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(bytes.len() + 8);
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-        }
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    Cow::Owned(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,11 +160,5 @@ mod tests {
         assert_eq!(TreePath::from_mounted(b"/opt/lib/x"), Some(path("lib/x")));
         assert_eq!(TreePath::from_mounted(b"/optional/x"), None);
         assert_eq!(path("lib/x").mounted(), "/opt/lib/x");
-    }
-
-    #[test]
-    fn names_cannot_write_to_the_terminal() {
-        assert_eq!(printable(b"a\x1b[31m\xff"), "a\\u{1b}[31m\\xff");
-        assert_eq!(printable("Übung".as_bytes()), "Übung");
     }
 }

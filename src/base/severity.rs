@@ -4,7 +4,8 @@ use globset::GlobMatcher;
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
-use crate::base::globs;
+use crate::base::globs::{self, MAX_GLOB_SHOWN};
+use crate::base::safe::cut;
 
 /// Which findings are ignored, and which have another severity than their default.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +45,7 @@ impl SeverityRule {
         }
         let glob = |glob: &str| {
             globs::glob(glob).map_err(|error| Error::Usage {
-                message: format!("{glob:?} is not a glob: {}", error.kind()),
+                message: format!("{:?} is not a glob: {}", cut(glob, MAX_GLOB_SHOWN), error.reason()),
                 help: "name a finding's subject, with * and ** as wildcards: R/lib64/R/library/nlme/**".to_owned(),
             })
         };

@@ -15,7 +15,9 @@ use crate::base::error::{Error, Result};
 pub(super) fn completions(arguments: &CompletionsArgs) -> Result<Exit> {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "layerfit", &mut text);
-    output::done(&text)
+    // A script, without a word of others.
+    output::write(&text)?;
+    Ok(Exit::Done)
 }
 
 /// Prints the man page of layerfit; or with a directory, writes all pages and prints their paths.

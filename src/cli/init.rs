@@ -6,8 +6,8 @@ use std::path::Path;
 use super::args::{InitArgs, PlanOptions};
 use super::config::{Config, NAME};
 use super::exit::Exit;
-use super::new_file::write_new;
 use super::{output, progress, settings};
+use crate::base::atomic::create_file;
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
 /// When there is one already, or it cannot be written.
 fn write(report: &Report) -> Result<Vec<u8>> {
     let help = "edit it, or remove it to have a new one written";
-    write_new(Path::new(NAME), configuration(report).as_bytes(), 0o644, help)?;
+    create_file(Path::new(NAME), configuration(report).as_bytes(), 0o644, help)?;
     Ok(format!("{NAME}: written for this tree; `layerfit plan {}` now uses it\n", report.root).into_bytes())
 }
 
@@ -51,7 +51,7 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
     let mut written = Vec::new();
     for (name, text, mode) in BOOTSTRAP {
         let path = directory.join(name);
-        if let Err(error) = write_new(&path, text.as_bytes(), mode, "remove it, or name another directory") {
+        if let Err(error) = create_file(&path, text.as_bytes(), mode, "remove it, or name another directory") {
             for path in written {
                 std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }

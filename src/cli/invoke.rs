@@ -2,17 +2,17 @@
 //! log and errors to stderr.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{FunctionOptions, InsideArgs, InvokeArgs};
+use super::args::{FunctionOptions, InvokeArgs, Network, RemoverArgs};
 use super::exit::Exit;
 use super::work::configuration;
 use super::{env, output};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
+use crate::base::read;
 use crate::invoke;
 use crate::invoke::{Event, Function};
 use crate::runtime::RuntimeProfile;
@@ -30,8 +30,15 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
 
 /// Runs the inside of a sandbox.
 #[expect(clippy::unnecessary_wraps, reason = "every command returns a result")]
-pub(super) fn inside(arguments: &InsideArgs) -> Result<Exit> {
-    invoke::run_inside(&arguments.spec);
+pub(super) fn inside() -> Result<Exit> {
+    invoke::run_inside();
+    Ok(Exit::Done)
+}
+
+/// Removes a directory when the run that made it has ended.
+#[expect(clippy::unnecessary_wraps, reason = "every command returns a result")]
+pub(super) fn remover(arguments: &RemoverArgs) -> Result<Exit> {
+    invoke::run_remover(&arguments.directory);
     Ok(Exit::Done)
 }
 
@@ -57,6 +64,7 @@ pub(super) fn function(
         memory_mb: options.memory.unwrap_or(128),
         variables,
         rootfs: options.rootfs.clone(),
+        no_network: options.network == Some(Network::None),
         trace: None,
         runtime,
     };
@@ -75,19 +83,21 @@ pub(super) fn refuse_without_run(run: Option<&str>, options: &FunctionOptions) -
         return Ok(());
     }
     Err(Error::Usage {
-        message: "--code, --event, --timeout, --memory and --rootfs have no effect without --run".to_owned(),
+        message: "--code, --event, --timeout, --memory, --rootfs and --network have no effect without --run".to_owned(),
         help: "name the function to run: --run HANDLER".to_owned(),
     })
 }
 
+/// A bound in bytes for all events of a run: a dozen of the largest that Lambda accepts.
+const MAX_EVENTS: u64 = 64 << 20;
+
 /// The events in a file: one JSON value, or one per line.
 fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut content = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().read_to_end(&mut content).map_err(Error::io("read", "standard input"))?;
+    let content = if path == Path::new("-") {
+        read::rest(std::io::stdin(), Path::new("standard input"), MAX_EVENTS)?
     } else {
-        content = std::fs::read(path).map_err(Error::io("read", path))?;
-    }
+        read::bytes(path, MAX_EVENTS)?
+    };
     let place = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let whole = invoke::check_event(content.trim_ascii(), &place);
     let lines: Vec<(usize, &[u8])> = content
@@ -123,7 +133,7 @@ impl Run {
         let handler = self.function.handler.clone();
         let events = std::iter::repeat_n(self.events, repeat).flatten();
         invoke::invoke(self.function, events, output::log(), say, |answer| {
-            output::print(&[&answer.body, &b"\n"[..]].concat())?;
+            output::response(&answer.body)?;
             if let Some(failure) = &answer.failure {
                 exit = Exit::CheckFailed;
                 say(&[failure.finding(&handler)]);

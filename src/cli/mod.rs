@@ -13,7 +13,6 @@ mod exit;
 mod generate;
 mod init;
 mod invoke;
-mod new_file;
 mod output;
 mod pack;
 mod plan;
@@ -43,13 +42,16 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            // clap writes help to stdout and errors to stderr; the exit codes are 0 and 2.
-            let _ = error.print();
+            // Help is not an error: the exit codes are 0 and 2.
+            output::arguments(&error, color);
             return if error.use_stderr() { Exit::Failed } else { Exit::Done };
         }
     };
-    // If this fails, signals end the run without cleaning up, and the next run does.
-    let _ = crate::base::interrupt::handle(progress::clear);
+    // What layerfit starts itself with has nothing to clean up, and must be a single thread. If this fails, signals end the run
+    // without cleaning up, and the next run does.
+    if !matches!(cli.command, Command::Inside | Command::Remover(_)) {
+        let _ = crate::base::interrupt::handle(progress::clear);
+    }
     dispatch(&cli, &matches).unwrap_or_else(|error| {
         output::error(&error, color);
         Exit::Failed
@@ -63,7 +65,8 @@ fn dispatch(cli: &Cli, matches: &ArgMatches) -> Result<Exit> {
         Command::Pack(arguments) => pack::run(arguments, cli.color),
         Command::Check(arguments) => check::run(arguments, cli.color),
         Command::Invoke(arguments) => invoke::run(arguments),
-        Command::Inside(arguments) => invoke::inside(arguments),
+        Command::Inside => invoke::inside(),
+        Command::Remover(arguments) => invoke::remover(arguments),
         Command::Init(arguments) => init::run(arguments),
         Command::Why(arguments) => why::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),

@@ -1,7 +1,8 @@
-//! The only place that prints: results to stdout, messages to stderr.
+//! The only place that prints: results to stdout, messages to stderr. Whatever is printed is made safe first: it can contain
+//! what others wrote.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::ColorChoice;
 
@@ -10,18 +11,41 @@ use super::color;
 use super::exit::Exit;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
+use crate::base::safe::{Form, Safe, safe, safe_styled};
 use crate::report;
-use crate::report::{Detail, Report};
+use crate::report::{Colors, Detail, Report};
+
+/// Prints a text or Markdown to stdout.
+///
+/// # Errors
+/// As for [`write`].
+pub(super) fn print(text: &[u8]) -> Result<()> {
+    write(&safe_styled(text))
+}
+
+/// Prints what the function returned. It is data for another program, byte for byte, unless a person or GitHub Actions reads
+/// it.
+///
+/// # Errors
+/// As for [`write`].
+pub(super) fn response(body: &[u8]) -> Result<()> {
+    let line = [body, b"\n"].concat();
+    if std::io::stdout().is_terminal() || in_github() {
+        let form = if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() { Form::Json } else { Form::Text };
+        return write(&safe(&line, form));
+    }
+    write(&line)
+}
 
 /// Writes to stdout.
 ///
 /// # Errors
 /// When it cannot be written to. A reader that has gone away has read enough (`layerfit analyze | head`).
-pub(super) fn print(bytes: &[u8]) -> Result<()> {
+pub(super) fn write(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(Error::io("write to", "standard output")),
+        result => result.map_err(Error::Print),
     }
 }
 
@@ -33,13 +57,15 @@ pub(super) fn done(result: &[u8]) -> Result<Exit> {
 
 /// Prints a message that names the program. If stderr is closed, nothing can be printed.
 pub(super) fn message(text: impl Display) {
-    let _ = writeln!(std::io::stderr(), "layerfit: {text}");
+    let line = format!("layerfit: {text}\n");
+    let _ = std::io::stderr().write_all(&safe(line.as_bytes(), Form::Text));
 }
 
 /// Prints why layerfit could not do its work.
 pub(super) fn error(error: &Error, choice: ColorChoice) {
     let mut out = std::io::stderr();
     let name = color::of(choice, &out).severity(Severity::Error, "layerfit:");
+    let error = String::from_utf8_lossy(&safe(error.to_string().as_bytes(), Form::Text)).into_owned();
     let _ = writeln!(out, "{name} {error}");
 }
 
@@ -52,7 +78,54 @@ pub(super) fn finding(finding: &Finding, severity: Option<Severity>) {
 
 /// Where the log of a function goes.
 pub(super) fn log() -> Box<dyn Write + Send> {
-    Box::new(std::io::stderr())
+    Box::new(SafeLog { safe: Safe::new(Form::Text, false) })
+}
+
+/// stderr for text that others write in parts.
+struct SafeLog {
+    safe: Safe,
+}
+
+impl Write for SafeLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(self.safe.part(bytes).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+impl Drop for SafeLog {
+    fn drop(&mut self) {
+        let _ = std::io::stderr().write_all(self.safe.end().as_bytes());
+    }
+}
+
+/// Prints what clap says about the arguments: help to stdout, errors to stderr. These can repeat arguments.
+pub(super) fn arguments(error: &clap::Error, choice: ColorChoice) {
+    let text = error.render();
+    let colors =
+        if error.use_stderr() { color::of(choice, &std::io::stderr()) } else { color::of(choice, &std::io::stdout()) };
+    // The help has no word of others, and an error only what was typed: the colours are clap's, unless one was typed.
+    let typed = std::env::args_os().any(|argument| argument.as_encoded_bytes().contains(&0x1b));
+    let text = match colors {
+        Colors::Ansi if !typed => text.ansi().to_string(),
+        Colors::Ansi | Colors::None => {
+            String::from_utf8_lossy(&safe(text.to_string().as_bytes(), Form::Text)).into_owned()
+        }
+    };
+    let _ = if error.use_stderr() {
+        std::io::stderr().write_all(text.as_bytes())
+    } else {
+        std::io::stdout().write_all(text.as_bytes())
+    };
+}
+
+/// Whether this is a step of GitHub Actions.
+fn in_github() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
 /// How much of a table is printed.
@@ -68,7 +141,7 @@ pub(super) fn verdict(report: &Report) -> Exit {
 /// Prints a report.
 pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutput) -> Result<Exit> {
     let output = &options.output;
-    print(&match options.format {
+    write(&match options.format {
         ReportFormat::Table if output.quiet => Vec::new(),
         ReportFormat::Table => report::table(report, detail(output), color::of(choice, &std::io::stdout())),
         ReportFormat::Json => report::json(report)?,
@@ -99,7 +172,7 @@ pub(super) fn answer(
 /// In a step of GitHub Actions, findings become annotations, and the report is added to the job summary. Annotations go to
 /// stderr, which the runner reads too, as stdout has the report.
 fn on_github(report: &Report) -> Result<()> {
-    if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+    if !in_github() {
         return Ok(());
     }
     let _ = std::io::stderr().write_all(&report::annotations(report));

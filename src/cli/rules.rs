@@ -9,7 +9,7 @@ use super::output;
 use crate::base::check_pages::{CheckPage, check_pages};
 use crate::base::error::{Error, Result};
 use crate::prune::{Level, PruneRule, PruneRules, requested_rules};
-use crate::report::markdown_text;
+use crate::report::{as_json, markdown_text};
 
 /// What the levels in the catalogue mean, for a terminal.
 const LEVELS: &str = "Safe rules are on by default. --select CODE turns on an extra rule,
@@ -64,9 +64,7 @@ fn catalogue<'a>(
                 .iter()
                 .map(|[code, name, level, what]| json!({"code": code, "name": name, "level": level, "what": what}))
                 .collect();
-            let mut bytes = serde_json::to_vec_pretty(&rows).map_err(Error::bug("write JSON"))?;
-            bytes.push(b'\n');
-            Ok(bytes)
+            as_json(&rows)
         }
         AnswerFormat::Markdown => {
             let mut text = "| code | name | level | what |\n| --- | --- | --- | --- |\n".to_owned();
@@ -104,12 +102,22 @@ impl Body {
 
 fn rule_page(rule: &PruneRule, format: AnswerFormat) -> Vec<u8> {
     let paths = |paths: &[String]| Body::Lines("text", paths.join("\n"));
+    let contents: Vec<&str> = rule.content.iter().map(|content| content.describe()).collect();
+    let mut required: Vec<String> = if contents.is_empty() { Vec::new() } else { vec![contents.join("; or ")] };
+    if rule.share_of_prefix {
+        required.push(
+            "in the share directory of the root, usr, local, a language's installation, or of a directory with ELF files in its \
+             bin or lib"
+                .to_owned(),
+        );
+    }
     let parts = [
         ("What it drops", Body::Prose(rule.what.clone())),
         ("Why it is safe", Body::Prose(rule.why_safe.clone())),
         ("What it breaks", Body::Prose(rule.breaks.clone())),
         ("Matches", paths(&rule.globs)),
         ("Excludes", paths(&rule.unless)),
+        ("Required of a file", Body::Prose(required.join("; and "))),
         ("Examples it drops", paths(&rule.drops)),
         ("Examples it keeps", paths(&rule.keeps)),
     ];
@@ -218,6 +226,25 @@ mod tests {
             )
             .expect("UTF-8");
             assert!(page.lines().any(|line| line.trim_start() == "base <- baseenv()"), "{page}");
+        }
+    }
+
+    #[test]
+    fn every_rule_and_check_has_a_page_of_80_columns() {
+        let ask = |code: Option<&str>, format| {
+            let page = page(&RulesArgs { code: code.map(str::to_owned), rules: Vec::new(), format });
+            String::from_utf8(page.expect("a page")).expect("text")
+        };
+        let catalogue: serde_json::Value = serde_json::from_str(&ask(None, AnswerFormat::Json)).expect("JSON");
+        let codes = catalogue.as_array().expect("rows").iter().filter_map(|row| row["code"].as_str());
+        let codes: Vec<&str> = codes.collect();
+        assert!(codes.contains(&"D101") && codes.contains(&"L201"));
+        for code in codes {
+            let text = ask(Some(code), AnswerFormat::Table);
+            assert!(text.starts_with(code) && text.lines().count() > 4, "{text}");
+            // Globs and code are not broken: they are there to be copied.
+            let fits = |line: &str| line.chars().count() <= 80 || !line.trim().contains(' ');
+            assert!(text.lines().all(fits), "{text}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::args::{RuntimeArgs, RuntimeCommand};
 use super::exit::Exit;
-use super::new_file::write_new;
 use super::output;
+use crate::base::atomic::create_file;
 use crate::base::error::{Error, Result};
 use crate::runtime::RuntimeProfile;
 use crate::runtime::capture;
@@ -32,7 +32,7 @@ fn profile(command: &RuntimeCommand) -> Result<Vec<u8>> {
             if file.as_os_str() == "-" {
                 return Ok(text.into_bytes());
             }
-            write_new(
+            create_file(
                 &file,
                 text.as_bytes(),
                 0o644,

@@ -9,7 +9,9 @@ use super::env;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
+use crate::base::read;
 use crate::base::severity::{Severities, SeverityRule};
+use crate::base::similar::nearest;
 use crate::formats::strace;
 use crate::languages::{Arrangement, Relocation};
 use crate::pack;
@@ -68,7 +70,23 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
         opened: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
         severities: Severities { off: ignored, rules: severity_rules(config)? },
+        tree_options: tree_options(options),
     })
+}
+
+/// The options that change what is kept of a tree.
+fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
+    let PlanOptions { content, rules, targets, traces, .. } = options;
+    let given = [
+        (content.bundle == Some(true), "--bundle"),
+        (!rules.rules.is_empty(), "--rules"),
+        (!rules.select.is_empty(), "--select"),
+        (!targets.drop.is_empty(), "--drop"),
+        (!targets.keep.is_empty(), "--keep"),
+        (!targets.handler.is_empty(), "--handler"),
+        (!traces.trace.is_empty(), "--trace"),
+    ];
+    given.into_iter().filter_map(|(given, option)| given.then_some(option)).collect()
 }
 
 /// The limits that the layers must stay within.
@@ -110,25 +128,6 @@ fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
             None => all,
         },
     })
-}
-
-/// The name that was most likely meant: one that contains the given name, or is similar to it.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    let similarity = |known: &str| {
-        let known = known.to_lowercase();
-        let contains = !lower.is_empty() && known.contains(&lower);
-        if known == lower {
-            2.0
-        } else if contains {
-            1.0
-        } else {
-            strsim::jaro_winkler(&lower, &known)
-        }
-    };
-    let similar = known.map(|known| (similarity(known), known)).filter(|(similarity, _)| *similarity >= 0.8);
-    // Of equally similar names, the first.
-    similar.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, known)| known)
 }
 
 /// How files are rewritten.
@@ -284,7 +283,7 @@ pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
 fn opened(logs: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>> {
     let mut opened = BTreeSet::new();
     for path in logs {
-        let log = std::fs::read(path).map_err(Error::io("read", path))?;
+        let log = read::bytes(path, read::MAX_TRACE)?;
         let read = strace::parse(&log).map_err(|message| Error::Data {
             file: path.display().to_string(),
             message,
@@ -323,11 +322,10 @@ fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<Layer
     };
     let mut groups = Vec::new();
     for (element, layer) in config.layer.iter().enumerate() {
-        // It is also the name of a zip, and must differ from the names of unnamed layers.
-        let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        // It must differ from the names of unnamed layers.
         let wrong = match layer.name.as_str() {
             "" => Some("is empty"),
-            name if !name.chars().all(simple) => Some("has characters other than letters, digits, '-' and '_'"),
+            name if !pack::is_layer_name(name) => Some("has characters other than letters, digits, '-' and '_'"),
             name if name.starts_with("layer-") => Some("is reserved for layers without a name"),
             name if groups.iter().any(|group: &Group| group.name == name) => Some("is used twice"),
             _ => None,

@@ -8,6 +8,7 @@ use super::config::Config;
 use super::{output, progress, settings};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
+use crate::pack::measure::Cache;
 use crate::plan::Settings;
 
 /// The configuration file that applies: the one named, or the nearest.
@@ -52,7 +53,19 @@ pub(super) fn with_configuration<T: Send>(
     work: impl Fn(&Settings, &Config, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
     let config = configuration(options.input.config.as_ref(), output.quiet)?;
-    let settings = settings::settings(options, &config)?;
+    let mut settings = settings::settings(options, &config)?;
+    if settings.use_cache
+        && let Some(directory) = Cache::distrusted()
+    {
+        settings.use_cache = false;
+        if !output.quiet {
+            output::message(format_args!(
+                "the cache is not used: {} belongs to another user, or others can write to it\n  \
+                 help: remove it, or run chmod go-w on it if it is yours, or point XDG_CACHE_HOME to another directory",
+                directory.display()
+            ));
+        }
+    }
     let progress = progress::bar(output.quiet);
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(jobs) = output.jobs {

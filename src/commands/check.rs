@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 
 use super::inputs::load_layers;
+use super::outside::refuse_in_tree;
 use crate::base::error::Result;
 use crate::base::finding::Code;
 use crate::base::progress::Progress;
+use crate::pack::output::MANIFEST;
 use crate::plan::Settings;
 use crate::report::Report;
 use crate::report::diff::Snapshot;
@@ -17,6 +19,11 @@ use crate::report::gate::Gate;
 /// # Errors
 /// When they cannot be read, or are a mixture of directories and zips; or when a baseline cannot be read or written.
 pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn Progress) -> Result<Report> {
+    if let (true, Some(baseline)) = (gate.update_baseline, &gate.baseline) {
+        for directory in paths.iter().filter(|path| path.is_dir() && !path.join(MANIFEST).is_file()) {
+            refuse_in_tree(directory, baseline, "--baseline")?;
+        }
+    }
     let (mut report, entries) = load_layers(paths, settings, progress)?;
     let snapshot = Snapshot::new(&report, entries);
     let findings = gate.findings(&snapshot, &settings.limits, report.passed())?;

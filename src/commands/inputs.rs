@@ -4,19 +4,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::base::bytes::size;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::progress::Progress;
 use crate::languages::package_directory;
 use crate::pack::output::{MANIFEST, Manifest, ManifestEntry, layer_entries};
-use crate::pack::unzipped_too_large;
+use crate::pack::verdict::{LayerSize, over_limits};
 use crate::plan::suggest::suggestions;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::Pruning;
 use crate::report::Report;
 use crate::runtime::Limits;
-use crate::tree::{LayerZip, scan_zips};
+use crate::tree::{LayerZip, layout_findings, scan_zips};
 
 /// A report, and the entries of each of its layers.
 pub(super) type Loaded = (Report, Vec<Vec<ManifestEntry>>);
@@ -60,59 +59,50 @@ fn check_zips(
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Result<Loaded> {
-    if settings.bundle_from.is_some() {
+    if let [first, others @ ..] = settings.tree_options.as_slice() {
+        let (verb, them) = if others.is_empty() { ("applies", "it") } else { ("apply", "them") };
         return Err(Error::Usage {
-            message: "--bundle applies to a tree, not to zips".to_owned(),
-            help: "use it with `layerfit pack`".to_owned(),
-        });
-    }
-    if !(settings.drop.is_empty() && settings.keep.is_empty() && settings.handlers.is_empty()) {
-        return Err(Error::Usage {
-            message: "--drop, --keep and --handler apply to a tree, not to zips".to_owned(),
-            help: "use them with `layerfit pack`".to_owned(),
+            message: format!("{} {verb} to a tree, not to zips", [&[*first], others].concat().join(" and ")),
+            help: format!("use {them} with `layerfit pack`, or name the tree"),
         });
     }
     progress.stage("reading", 0);
-    let (tree, layers, found) = scan_zips(zips, package_directory)?;
+    let longest = settings.limits.total_unzipped.max(Limits::built_in().total_unzipped);
+    let (tree, layers, found) = scan_zips(zips, longest, package_directory)?;
     findings.extend(found);
-    findings.extend(over_limits(&layers, &settings.limits));
+    findings.extend(layout_findings(&tree));
+    let does_not_fit = too_large(&layers, &settings.limits);
+    let fits = does_not_fit.is_empty();
+    findings.extend(does_not_fit);
     let analysis = Analysis::new((tree, findings), settings, progress);
     let pruning = Pruning::none(analysis.tree(), BTreeSet::new());
     let mut findings = analysis.findings.clone();
     findings.extend(analysis.resolution_findings(&pruning));
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
     let mut report = Report::of_analysis(&names.join(" "), settings, &analysis, &pruning);
-    report.set_zips(&layers);
+    report.set_zips(&layers, fits);
     findings.extend(settings.severities.unused(&findings, Code::is_zip_only));
     report.set_findings(findings, &settings.severities);
     let entries = layers.iter().map(|layer| layer.contents.iter().map(ManifestEntry::from).collect());
     Ok((report, entries.collect()))
 }
 
-fn over_limits(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for layer in layers.iter().filter(|layer| layer.zipped_bytes > limits.layer_zipped) {
-        findings.push(Finding::error(
-            Code::LayerTooLarge,
-            Subject::layer(layer.path.display()),
-            format!(
-                "{} zipped are {} over the limit of {} for a layer",
-                size(layer.zipped_bytes),
-                size(layer.zipped_bytes - limits.layer_zipped),
-                size(limits.layer_zipped)
-            ),
-            "prune more, and pack again with `layerfit pack`",
-        ));
-    }
-    if layers.len() > limits.layers {
-        findings.push(Finding::error(
+/// A finding for each limit that finished zips exceed.
+fn too_large(layers: &[LayerZip], limits: &Limits) -> Vec<Finding> {
+    let layer = |layer: &LayerZip| LayerSize {
+        subject: Subject::layer(layer.path.display()),
+        entries: layer.entries,
+        zipped_bytes: layer.zipped_bytes,
+    };
+    let sizes: Vec<LayerSize> = layers.iter().map(layer).collect();
+    let unzipped: u64 = layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.unzipped_bytes));
+    let too_many = || {
+        Finding::error(
             Code::TooManyLayers,
             Subject::whole("layers"),
             format!("{} layers are more than the {} that a function can have", layers.len(), limits.layers),
             "pack the tree again: `layerfit pack` finds the fewest layers",
-        ));
-    }
-    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
-    findings.extend(unzipped_too_large(unzipped, limits, ""));
-    findings
+        )
+    };
+    over_limits(&sizes, unzipped, limits, "", too_many)
 }

@@ -5,6 +5,7 @@ mod analyze;
 mod check;
 mod diff;
 mod inputs;
+mod outside;
 mod pack;
 mod plan;
 mod why;

@@ -1,6 +1,7 @@
 //! Formats: bytes in, facts out. Nothing here touches the disk or knows of trees, rules or limits.
 
 pub mod elf;
+pub mod foreign;
 pub mod ld_so_cache;
 pub mod shebang;
 pub mod shell;

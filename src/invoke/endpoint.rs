@@ -30,6 +30,9 @@ pub(super) async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job
 }
 
 async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) -> http::Answer {
+    if let Some(why) = of_a_web_page(http::header(&request, "host"), request.headers().contains_key("origin")) {
+        return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", why);
+    }
     let path = request.uri().path();
     let name = path.strip_prefix("/2015-03-31/functions/").and_then(|rest| rest.strip_suffix("/invocations"));
     if name.is_none_or(|name| name.is_empty() || name.contains('/')) {
@@ -92,6 +95,24 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
     }
 }
 
+/// Why a request may come from a web page in a browser on this machine, which could otherwise run the function: a page's request
+/// to another site has an Origin (Fetch Standard, "HTTP `Origin` header"), and a page whose own name was made to stand for this
+/// machine has that name as Host. No name of the web is without a dot; in a network of containers, names are. AWS's clients send
+/// no Origin, and as Host what --endpoint-url names.
+fn of_a_web_page(host: Option<&str>, has_origin: bool) -> Option<&'static str> {
+    if has_origin {
+        return Some("Requests of web pages, which have an Origin, are not accepted");
+    }
+    // Every browser sends a Host.
+    let host = host?;
+    let is_direct = host.parse::<hyper::http::uri::Authority>().is_ok_and(|authority| {
+        let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let local = !name.contains('.') || name.ends_with(".localhost");
+        local || name.parse::<std::net::IpAddr>().is_ok()
+    });
+    (!is_direct).then_some("The Host is neither localhost nor an IP address: use the address that layerfit printed")
+}
+
 fn answered(answer: outcome::Answer, tail: bool) -> http::Answer {
     let mut response = http::json(StatusCode::OK, answer.body);
     http::set(&mut response, "content-type", &answer.content_type);
@@ -111,7 +132,11 @@ pub(super) fn not_json(payload: &[u8]) -> Option<String> {
     if payload.is_empty() {
         return None;
     }
-    serde_json::from_slice::<serde::de::IgnoredAny>(payload).err().map(|error| error.to_string())
+    // A value that is skipped is not decoded, so that is done before.
+    match std::str::from_utf8(payload) {
+        Ok(text) => serde_json::from_str::<serde::de::IgnoredAny>(text).err().map(|error| error.to_string()),
+        Err(error) => Some(format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1)),
+    }
 }
 
 fn stopped() -> http::Answer {
@@ -122,4 +147,44 @@ fn refuse(status: StatusCode, kind: &'static str, message: &str) -> http::Answer
     let mut answer = http::json(status, json!({ "Type": "User", "message": message }).to_string());
     http::set(&mut answer, "x-amzn-errortype", kind);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_page_cannot_invoke_the_function() {
+        for host in [
+            "127.0.0.1:9001",
+            "localhost:9001",
+            "LOCALHOST",
+            "[::1]:9001",
+            "192.168.1.4:80",
+            "lambda.localhost:1",
+            "lambda",
+        ] {
+            assert_eq!(of_a_web_page(Some(host), false), None, "{host}");
+            assert!(of_a_web_page(Some(host), true).is_some(), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:9001",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "a.b c",
+            "evil.example.",
+        ] {
+            assert!(of_a_web_page(Some(host), false).is_some(), "{host}");
+        }
+        assert_eq!(of_a_web_page(None, false), None);
+    }
+
+    #[test]
+    fn an_event_is_json_in_utf_8() {
+        assert_eq!(not_json("{\"a\": \"é\"}".as_bytes()), None);
+        assert_eq!(not_json(b""), None);
+        assert_eq!(not_json(b"{\"a\": \"\xff\"}").as_deref(), Some("byte 8 is not UTF-8"));
+        assert!(not_json(b"{").is_some());
+    }
 }

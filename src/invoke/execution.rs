@@ -19,13 +19,11 @@ use super::function::Function;
 use super::inside;
 use super::inside::BOOTSTRAPS;
 use super::log::{Log, Report, missing_library};
-use super::memory::Meter;
 use super::outcome::{Answer, Failure, signal_name};
 use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall};
 use super::sandbox;
 use super::sandbox::Sandbox;
 use super::spec::{Message, Spec};
-use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 
@@ -49,9 +47,7 @@ pub struct Event {
 pub struct Environment {
     function: Function,
     layers: Mounted,
-    code: Mounted,
-    /// Where the sandbox's root is assembled.
-    root: Temporary,
+    code: Option<Mounted>,
     log: Log,
     running: Option<Running>,
     invocations: u64,
@@ -61,15 +57,17 @@ pub struct Environment {
 struct Running {
     sandbox: Sandbox,
     api: RuntimeApi,
-    meter: Option<Meter>,
+    /// Peak memory of its processes so far, in bytes.
+    peak: u64,
     ticks: Interval,
     /// Output from before process 1 of the sandbox ran: why the sandbox could not be created.
     startup_output: Vec<u8>,
     /// Output of the function.
     log: ChildStderr,
     log_ended: bool,
-    /// Whether process 1 has ended.
+    /// Whether process 1 has ended, or will be made to.
     ended: bool,
+    /// Memory limit, in bytes.
     limit: u64,
 }
 
@@ -110,22 +108,24 @@ impl Environment {
     /// # Errors
     /// When layers or code cannot be read or unzipped.
     pub fn new(function: Function, sink: Box<dyn Write + Send>) -> Result<(Self, Vec<Finding>)> {
+        // A descriptor that layerfit inherited can be anything, such as a directory of this machine: no process that layerfit
+        // starts from here on gets one.
+        close_fds::set_fds_cloexec(3, &[]);
         let (layers, mut findings) = extract::layers(&function.layers)?;
-        let root = Temporary::new()?;
-        let code = if let Some(path) = &function.code {
-            let (code, found) = extract::code(path)?;
-            findings.extend(found);
-            code
-        } else {
-            Mounted::Own(root.empty("task")?)
+        let code = match &function.code {
+            Some(path) => {
+                let (code, found) = extract::code(path)?;
+                findings.extend(found);
+                Some(code)
+            }
+            None => None,
         };
-        root.empty("root")?;
         if let Some(trace) = &function.trace {
             // It is emptied here, as each start of the function appends to it.
             std::fs::write(trace, "").map_err(Error::io("write", trace))?;
         }
         let log = Log::new(sink);
-        Ok((Self { function, layers, code, root, log, running: None, invocations: 0 }, findings))
+        Ok((Self { function, layers, code, log, running: None, invocations: 0 }, findings))
     }
 
     /// Sends the function an event, and waits until it has finished.
@@ -146,7 +146,8 @@ impl Environment {
         let mut peak_bytes = 0;
         if let Some(running) = &mut self.running {
             running.drain(&mut self.log).await;
-            peak_bytes = running.meter.as_mut().map_or(0, Meter::sample);
+            running.measure().await;
+            peak_bytes = running.peak;
         }
         let (body, content_type, failure) = self.response(end, &id);
         let ended = failure.as_ref().is_some_and(ends_process);
@@ -215,7 +216,7 @@ impl Environment {
                 (body, failure)
             }
             PhaseEnd::TimedOut | PhaseEnd::Next(_) | PhaseEnd::NotRunning => {
-                let message = format!("Task timed out after {:.2} seconds", self.function.timeout.as_secs_f64());
+                let message = timed_out(self.function.timeout);
                 self.log.line(&format!("{id} {message}\n"));
                 let help = "raise --timeout, or see in the log what it was waiting for";
                 (None, Failure::of_lambda(Code::FunctionTimedOut, id, "Sandbox.Timedout", &message, help))
@@ -227,13 +228,12 @@ impl Environment {
 
     /// Starts the function and waits until it asks for its first event.
     async fn start(&mut self, deadline: Instant, id: &str) -> Result<PhaseEnd> {
-        let api = RuntimeApi::start().await.map_err(Error::io("listen on", "127.0.0.1"))?;
         let spec = Spec {
-            root: self.root.path().join("root"),
             layers: self.layers.path().to_owned(),
-            code: Some(self.code.path().to_owned()),
+            code: self.code.as_ref().map(|code| code.path().to_owned()),
             rootfs: self.function.rootfs.clone(),
-            environment: self.function.environment(api.address),
+            no_network: self.function.no_network,
+            environment: self.function.environment(),
         };
         let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -241,8 +241,8 @@ impl Environment {
         let limit = self.function.memory_mb << 20;
         let running = Running {
             sandbox,
-            api,
-            meter: None,
+            api: RuntimeApi::new(),
+            peak: 0,
             ticks,
             startup_output: Vec::new(),
             log,
@@ -259,6 +259,12 @@ impl Environment {
                 SandboxEvent::Called(RuntimeCall::InitError { kind, body }) => {
                     let help = "the log above shows where it failed";
                     failed = Some((Failure::of_the_function(Code::FunctionDoesNotStart, kind, &body, help), body));
+                }
+                SandboxEvent::Inside(Some(Message::Listening)) => {
+                    let listener = running.sandbox.listener.take();
+                    let listener =
+                        listener.ok_or_else(|| sandbox::impossible("there is no socket for the Runtime API"))?;
+                    running.api.serve(listener).map_err(Error::io("listen on", "127.0.0.1"))?;
                 }
                 SandboxEvent::Called(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
                 SandboxEvent::TimedOut => {
@@ -313,6 +319,13 @@ impl Environment {
                     answered = Some(call);
                 }
                 SandboxEvent::Called(_) | SandboxEvent::Inside(Some(Message::Begun(_) | Message::Started)) => {}
+                // Lambda has passed a response on, whatever becomes of the process afterwards.
+                SandboxEvent::TimedOut if answered.is_some() => {
+                    running.ended = true;
+                    let message = timed_out(self.function.timeout);
+                    self.log.line(&format!("{id} {message}\n"));
+                    return Ok(PhaseEnd::Next(answered));
+                }
                 SandboxEvent::TimedOut => return Ok(PhaseEnd::TimedOut),
                 SandboxEvent::OutOfMemory => return Ok(PhaseEnd::Failed(out_of_memory(id, running.limit), None)),
                 SandboxEvent::Inside(message) => {
@@ -347,11 +360,8 @@ impl Environment {
                     .to_owned(),
             ),
             Some(Message::CannotStart { path, why }) => {
-                let place = match path.strip_prefix("/opt/") {
-                    Some(name) => self.layers.path().join(name),
-                    None => self.code.path().join("bootstrap"),
-                };
-                let cause = inside::root_cause(&place, &why);
+                let mounted = if path.starts_with("/opt/") { Some(&self.layers) } else { self.code.as_ref() };
+                let cause = mounted.and_then(|mounted| inside::root_cause(&mounted.path().join("bootstrap"), &why));
                 let help = cause.unwrap_or_else(|| "`layerfit check` reports what is missing".to_owned());
                 entry(&format!("fork/exec {path}: {why}"), help)
             }
@@ -371,7 +381,7 @@ impl Environment {
     }
 
     /// Ends the function, with every process that it started.
-    async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.sandbox.kill();
             running.drain(&mut self.log).await;
@@ -391,20 +401,38 @@ impl Running {
                 biased;
                 () = tokio::time::sleep_until(deadline) => return SandboxEvent::TimedOut,
                 _ = self.ticks.tick() => {
-                    if self.meter.as_mut().is_some_and(|meter| meter.sample() > self.limit) {
-                        return SandboxEvent::OutOfMemory;
-                    }
+                    self.sandbox.request_sample();
                 }
                 Some(call) = self.api.calls.recv() => return SandboxEvent::Called(call),
                 message = self.sandbox.next() => {
-                    if let Some(Message::Begun(_)) = message {
-                        self.meter = self.sandbox.first.map(Meter::new);
+                    match message {
+                        Some(Message::Memory(peak)) => {
+                            self.peak = peak;
+                            if peak > self.limit {
+                                return SandboxEvent::OutOfMemory;
+                            }
+                        }
+                        message => return SandboxEvent::Inside(message),
                     }
-                    return SandboxEvent::Inside(message);
                 }
                 read = self.log.read_buf(&mut buffer), if !self.log_ended => {
                     self.log_ended = !read.is_ok_and(|length| length > 0);
                     self.pass_on(&buffer, log);
+                }
+            }
+        }
+    }
+
+    /// Takes a sample of the memory: a second one if another was on its way, which can be older.
+    async fn measure(&mut self) {
+        for _ in 0..2 {
+            self.sandbox.request_sample();
+            while self.sandbox.is_sampled() && !self.ended {
+                match self.sandbox.next().await {
+                    Some(Message::Memory(peak)) => self.peak = peak,
+                    Some(Message::Begun(_) | Message::Listening | Message::Started) => {}
+                    // It exited unnoticed; the next event starts it again.
+                    _ => self.ended = true,
                 }
             }
         }
@@ -446,6 +474,10 @@ fn out_of_memory(id: &str, limit: u64) -> Failure {
     let help = format!("its processes used more than {} MB: raise --memory", limit >> 20);
     let message = "Runtime exited with error: signal: killed";
     Failure::of_lambda(Code::FunctionOutOfMemory, id, "Runtime.ExitError", message, help)
+}
+
+fn timed_out(timeout: Duration) -> String {
+    format!("Task timed out after {:.2} seconds", timeout.as_secs_f64())
 }
 
 fn too_large(bytes: usize) -> Failure {

@@ -6,6 +6,7 @@
 //! written through a link.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,11 @@ use rayon::prelude::*;
 
 use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
-use crate::base::finding::Finding;
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::read;
 use crate::languages::package_directory;
 use crate::pack::output::{MANIFEST, Manifest};
+use crate::runtime::Limits;
 use crate::tree::{Kind, Tree, scan_zips};
 
 /// A directory to mount in the sandbox.
@@ -25,7 +28,7 @@ pub(super) enum Mounted {
     /// A directory of the user, which is not changed.
     Own(PathBuf),
     /// An unzipped directory; it is removed at the end.
-    Unzipped(Unzipped),
+    Unzipped(Temporary),
 }
 
 impl Mounted {
@@ -33,24 +36,7 @@ impl Mounted {
     pub(super) fn path(&self) -> &Path {
         match self {
             Mounted::Own(path) => path,
-            Mounted::Unzipped(unzipped) => unzipped.directory.path(),
-        }
-    }
-}
-
-/// An unzipped directory.
-#[derive(Debug)]
-pub(super) struct Unzipped {
-    directory: Temporary,
-    /// Directories whose modes have to be changed before they can be removed, the highest first.
-    unwritable: Vec<PathBuf>,
-}
-
-impl Drop for Unzipped {
-    fn drop(&mut self) {
-        for path in &self.unwritable {
-            // If this fails, the directory cannot be removed either; nothing more can be done about it here.
-            let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+            Mounted::Unzipped(unzipped) => unzipped.path(),
         }
     }
 }
@@ -67,7 +53,7 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     match paths {
         [directory] if directory.join(MANIFEST).is_file() => {
             let path = directory.join(MANIFEST);
-            let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            let text = read::text(&path, read::MAX_MANIFEST)?;
             let manifest = Manifest::parse(&text).map_err(|message| Error::Data {
                 file: path.display().to_string(),
                 message,
@@ -92,7 +78,21 @@ pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
     if path.is_dir() {
         Ok((Mounted::Own(absolute(path)?), Vec::new()))
     } else if path.is_file() {
-        unzip(&[path.to_owned()])
+        if !is_zip(path)? {
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            return Err(Error::Usage {
+                message: format!("--code {}: is a file, but not a zip", path.display()),
+                help: format!("name its directory: --code {} --handler {name}.FUNCTION", directory.display()),
+            });
+        }
+        let (mounted, mut findings) = unzip(&[path.to_owned()])?;
+        for finding in findings.iter_mut().filter(|finding| finding.code == Code::EmptyTree) {
+            finding.subject = Subject::file(path.display());
+            "the zip of the code is empty".clone_into(&mut finding.message);
+            "zip the files of the function".clone_into(&mut finding.help);
+        }
+        Ok((mounted, findings))
     } else {
         Err(Error::Usage {
             message: format!("--code {}: no such directory or zip", path.display()),
@@ -101,22 +101,33 @@ pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
     }
 }
 
+/// Whether a file can be a zip: it has an end record.
+fn is_zip(path: &Path) -> Result<bool> {
+    // The end record has 22 bytes and a comment of up to 65,535.
+    const TAIL: u64 = 22 + 65_535;
+    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    let length = file.metadata().map_err(Error::io("read", path))?.len();
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(Error::io("read", path))?;
+    file.take(TAIL).read_to_end(&mut tail).map_err(Error::io("read", path))?;
+    Ok(tail.windows(4).any(|bytes| bytes == b"PK\x05\x06"))
+}
+
 fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(Error::io("find", path))
 }
 
 fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
-    let (tree, _, findings) = scan_zips(zips, package_directory)?;
-    let mut unzipped = Unzipped { directory: Temporary::new()?, unwritable: Vec::new() };
-    write(&tree, &mut unzipped)?;
+    let (tree, _, findings) = scan_zips(zips, Limits::built_in().total_unzipped, package_directory)?;
+    let unzipped = Temporary::new()?;
+    write(&tree, unzipped.path())?;
     Ok((Mounted::Unzipped(unzipped), findings))
 }
 
 /// Writes a tree. Entries are sorted, so that a directory comes before what is in it.
-fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
-    let root = unzipped.directory.path().to_owned();
+fn write(tree: &Tree, root: &Path) -> Result<()> {
     // The function may run as a different user.
-    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &root))?;
+    fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", root))?;
     let entries: Vec<_> = tree.iter().collect();
     for (_, entry) in &entries {
         let path = root.join(entry.path.as_path());
@@ -142,11 +153,7 @@ fn write(tree: &Tree, unzipped: &mut Unzipped) -> Result<()> {
     // Last, and the deepest first, as nothing can be written into a directory that is not writable.
     for (_, entry) in entries.iter().rev().filter(|(_, entry)| entry.is_directory()) {
         let path = root.join(entry.path.as_path());
-        let mode = mode(entry.mode);
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(Error::io("write", &path))?;
-        if mode & 0o700 != 0o700 {
-            unzipped.unwritable.insert(0, path);
-        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode(entry.mode))).map_err(Error::io("write", &path))?;
     }
     Ok(())
 }

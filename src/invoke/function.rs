@@ -1,7 +1,6 @@
 //! A function as it is configured in Lambda.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +32,8 @@ pub struct Function {
     pub variables: BTreeMap<String, String>,
     /// The root file system around the layers: an unpacked image; by default, this machine's.
     pub rootfs: Option<PathBuf>,
+    /// Whether it has no network: loopback and the Runtime API alone.
+    pub no_network: bool,
     /// Where strace logs the files that are opened.
     pub trace: Option<PathBuf>,
     /// The Lambda runtime whose environment it gets.
@@ -94,11 +95,10 @@ impl Function {
     }
 
     /// The environment of its bootstrap: Lambda's variables (AWS Lambda Developer Guide, "Using Lambda environment
-    /// variables"), overridden by its own.
-    pub(super) fn environment(&self, api: SocketAddr) -> BTreeMap<String, String> {
+    /// variables"), overridden by its own. The address of the Runtime API is only known in the sandbox.
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
         let image = &self.runtime.environment;
         let memory = self.memory_mb.to_string();
-        let api = api.to_string();
         let group = format!("/aws/lambda/{}", Self::NAME);
         let mut all: BTreeMap<String, String> = [
             ("PATH", image.path.join(":").as_str()),
@@ -116,7 +116,6 @@ impl Function {
             ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
             ("AWS_LAMBDA_LOG_GROUP_NAME", &group),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "layerfit/[$LATEST]"),
-            ("AWS_LAMBDA_RUNTIME_API", &api),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -125,12 +124,15 @@ impl Function {
     }
 }
 
+/// More bytes than any archive of locales has: one with every locale has about 220 MB.
+const MAX_LOCALES: u64 = 1 << 28;
+
 /// Lambda's locale where the system has it. Without it, programs would fall back to ASCII: C.UTF-8, which is built into every
 /// glibc since 2.35, has the same encoding.
 fn locale(system: &Path) -> &'static str {
     let locales = system.join("usr/lib/locale");
     let has = locales.join("en_US.utf8").is_dir()
-        || std::fs::read(locales.join("locale-archive"))
+        || crate::base::read::up_to(locales.join("locale-archive"), MAX_LOCALES)
             .is_ok_and(|archive| archive.windows(10).any(|name| name == b"en_US.utf8"));
     if has { "en_US.UTF-8" } else { "C.UTF-8" }
 }

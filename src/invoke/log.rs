@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::base::safe::one_line;
+
 /// How much of an invocation's log is kept to explain failures, in bytes.
 const KEPT: usize = 1 << 16;
 
@@ -68,7 +70,7 @@ impl Log {
         if let Some((status, kind)) = report.status {
             text += &format!("\tStatus: {status}");
             if let Some(kind) = kind {
-                text += &format!("\tError Type: {kind}");
+                text += &format!("\tError Type: {}", one_line(kind));
             }
         }
         self.line(&text);

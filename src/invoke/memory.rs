@@ -1,23 +1,35 @@
-//! How much memory the processes of a sandbox use, read from /proc outside the sandbox.
+//! How much memory the processes of a sandbox use, read from /proc by its process 1, which may read that of any of them.
 //!
-//! Resident memory counts, as in Lambda. For one process it is the peak that the kernel records (VmHWM), so nothing is missed
-//! between two samples; for several together it is their memory at the time of a sample, with shared memory counted once
-//! (Pss, read only where the sum of all would be a new peak). Files in `/tmp` do not count, as they are on a disk in Lambda;
-//! nor does memory of the kernel, such as its page cache.
+//! Resident memory counts, as in Lambda, and each page once, however many processes share it:
+//!
+//! - For one process it is the peak that the kernel records (VmHWM), so nothing is missed between two samples.
+//! - For several it is their memory at the time of a sample, with each shared page divided among those that map it (Pss).
+//!   That division knows address spaces, not processes: a child of `vfork` has that of its parent until it starts a program,
+//!   so each address space counts once.
+//! - Shared memory that belongs to no process (memfd, System V) counts in full, mapped or not.
+//!
+//! Files in `/tmp` do not count, as they are on a disk in Lambda; nor does memory of the kernel, such as its page cache.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::base::read;
+
+/// More than the mappings of any process fill: 65,530 of them (vm.max_map_count) with 1 KiB each.
+const MAX_SMAPS_BYTES: u64 = 64 << 20;
 
 /// Watches the descendants of a process.
 #[derive(Debug)]
 pub(super) struct Meter {
-    /// Process 1 of the sandbox, by its id outside. It is layerfit itself and does not count.
+    /// The ancestor: process 1 of the sandbox, by its id in /proc. It is layerfit itself and does not count.
     first: i32,
     /// The peak so far, in bytes.
-    pub peak: u64,
+    peak: u64,
 }
 
 impl Meter {
-    /// A meter for the sandbox whose process 1 has this id outside.
+    /// A meter for the descendants of the process with this id in /proc.
     pub(super) fn new(first: i32) -> Self {
         Self { first, peak: 0 }
     }
@@ -25,25 +37,140 @@ impl Meter {
     /// Takes a sample; returns the peak so far, in bytes.
     pub(super) fn sample(&mut self) -> u64 {
         let processes = descendants(self.first);
-        let mut together = 0;
+        let mut resident = 0;
         for process in &processes {
             // A process can end at any time, and then uses none.
-            let Ok(status) = fs::read_to_string(format!("/proc/{process}/status")) else { continue };
-            together += kilobytes(&status, "VmRSS:");
+            let Ok(status) = read::kernel(format!("/proc/{process}/status")) else { continue };
+            resident += kilobytes(&status, "VmRSS:");
             self.peak = self.peak.max(kilobytes(&status, "VmHWM:"));
         }
-        if together > self.peak {
-            if processes.len() > 1 {
-                let shares = processes.iter().map(|process| {
-                    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"));
-                    rollup.map_or(0, |rollup| kilobytes(&rollup, "Pss:"))
-                });
-                together = shares.sum();
-            }
-            self.peak = self.peak.max(together);
+        let objects = Objects::of(&processes);
+        if resident + objects.bytes() > self.peak {
+            let spaces = address_spaces(&processes);
+            let forth: u64 = spaces.iter().map(|process| objects.memory_beside(*process)).sum();
+            // Memory that one process frees and another then allocates is in one of the two sums only once.
+            let back: u64 = spaces.iter().rev().map(|process| objects.memory_beside(*process)).sum();
+            self.peak = self.peak.max(forth.min(back) + objects.bytes());
         }
         self.peak
     }
+}
+
+/// Shared memory that exists whether or not a process maps it.
+#[derive(Debug, Default)]
+struct Objects {
+    /// The bytes of each memfd, by device and inode.
+    files: BTreeMap<(u64, u64), u64>,
+    /// The bytes of all System V segments.
+    segments: u64,
+}
+
+impl Objects {
+    /// That of these processes, and of the IPC namespace that this process is in.
+    fn of(processes: &[i32]) -> Self {
+        let mut files = BTreeMap::new();
+        for process in processes {
+            let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { continue };
+            for path in descriptors.flatten().map(|entry| entry.path()) {
+                if fs::read_link(&path)
+                    .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
+                    && let Ok(file) = fs::metadata(&path)
+                {
+                    files.insert((file.dev(), file.ino()), file.blocks() * 512);
+                }
+            }
+        }
+        Self { files, segments: segments(&read::kernel("/proc/sysvipc/shm").unwrap_or_default()) }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.files.values().sum::<u64>() + self.segments
+    }
+
+    /// The memory of a process without these objects, in bytes.
+    fn memory_beside(&self, process: i32) -> u64 {
+        if self.bytes() == 0 {
+            let rollup = read::kernel(format!("/proc/{process}/smaps_rollup"));
+            return rollup.map_or(0, |rollup| kilobytes(&rollup, "Pss:"));
+        }
+        let mappings = read::up_to(format!("/proc/{process}/smaps"), MAX_SMAPS_BYTES).unwrap_or_default();
+        self.beside(&String::from_utf8_lossy(&mappings))
+    }
+
+    /// The memory of mappings (proc_pid_smaps(5)) of anything but these objects, in bytes.
+    fn beside(&self, mappings: &str) -> u64 {
+        let mut bytes = 0;
+        let mut counts = true;
+        for line in mappings.lines() {
+            if line.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_lowercase()) {
+                // ADDRESSES PERMISSIONS OFFSET MAJOR:MINOR INODE NAME
+                let mut fields = line.split_ascii_whitespace().skip(3);
+                let device = fields.next().and_then(|device| device.split_once(':'));
+                let inode = fields.next().and_then(|inode| inode.parse().ok());
+                let number = |text| u32::from_str_radix(text, 16).ok();
+                let file = device
+                    .and_then(|(major, minor)| Some((rustix::fs::makedev(number(major)?, number(minor)?), inode?)));
+                let segment = fields.next().is_some_and(|name| name.starts_with("/SYSV"));
+                counts = !segment && file.is_none_or(|file| !self.files.contains_key(&file));
+            } else if counts && line.starts_with("Pss:") {
+                bytes += kilobytes(line, "Pss:");
+            }
+        }
+        bytes
+    }
+}
+
+/// The resident bytes of all System V segments, from /proc/sysvipc/shm: a table whose first line has the names.
+fn segments(table: &str) -> u64 {
+    let mut lines = table.lines();
+    let column = lines.next().and_then(|names| names.split_whitespace().position(|name| name == "rss"));
+    let Some(column) = column else { return 0 };
+    lines.filter_map(|line| line.split_whitespace().nth(column)?.parse::<u64>().ok()).sum()
+}
+
+/// One process of each address space.
+fn address_spaces(processes: &[i32]) -> Vec<i32> {
+    let mut by_layout: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+    for process in processes {
+        // Only processes of the same layout can share one: a fork, or a child of `vfork`. If that starts a program after its
+        // layout is read, it no longer shares one when they are compared; and if it does so later, it is too small to matter.
+        let group = by_layout.entry(layout(*process).unwrap_or_else(|| process.to_string())).or_default();
+        if !group.iter().any(|other| share_memory(*other, *process)) {
+            group.push(*process);
+        }
+    }
+    let ours: BTreeSet<i32> = by_layout.into_values().flatten().collect();
+    processes.iter().copied().filter(|process| ours.contains(process)).collect()
+}
+
+/// The addresses of a process's program, heap, stack, arguments and environment (proc_pid_stat(5), fields 26 to 28 and 45 to
+/// 51): random for each program that is started, and the same in all that share an address space.
+fn layout(process: i32) -> Option<String> {
+    let stat = read::up_to(format!("/proc/{process}/stat"), 4096).ok()?;
+    // The second field, the program's name in parentheses, can contain anything.
+    let stat = String::from_utf8_lossy(&stat).rsplit_once(')')?.1.to_owned();
+    let fields: Vec<&str> = stat.split_ascii_whitespace().collect();
+    Some([fields.get(23..26)?, fields.get(42..49)?].concat().join(" "))
+}
+
+/// Whether two processes have the same address space. The kernel numbers them nowhere, but one flag of an address space can be
+/// changed and seen through /proc: which kinds of mappings a core dump has. Nothing in the sandbox dumps core.
+fn share_memory(one: i32, other: i32) -> bool {
+    let path = |process: i32| format!("/proc/{process}/coredump_filter");
+    let read = |process| u32::from_str_radix(read::kernel(path(process)).ok()?.trim(), 16).ok();
+    let write = |process, value: u32| fs::write(path(process), format!("{value:#x}"));
+    let Some(value) = read(one).filter(|value| read(other) == Some(*value)) else { return false };
+    if write(one, value ^ 1).is_err() {
+        return false;
+    }
+    let same = read(other) == Some(value ^ 1);
+    // Either may have ended, or have started a program, which has inherited the flag.
+    for process in [one, other] {
+        if read(process) == Some(value ^ 1) {
+            let _ = write(process, value);
+        }
+    }
+    same
 }
 
 /// A line such as `VmRSS:    1234 kB`, in bytes; 0 when there is none.
@@ -61,7 +188,7 @@ fn descendants(first: i32) -> Vec<i32> {
         // Each thread has its own list of children.
         let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
         for thread in threads.flatten() {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let children = read::kernel(thread.path().join("children")).unwrap_or_default();
             for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
                 found.push(child);
                 left.push(child);
@@ -93,5 +220,23 @@ mod tests {
         child.wait().expect("ended");
         assert_eq!(line, "30000000\n");
         assert!(peak > 30_000_000, "{peak}");
+    }
+
+    #[test]
+    fn mappings_of_an_object_do_not_count_again() {
+        let objects = Objects { files: [((rustix::fs::makedev(0, 1), 77), 8192)].into(), segments: 4096 };
+        let mappings = "\
+7f0000000000-7f0000002000 rw-s 00000000 00:01 77                         /memfd:x (deleted)\nRss: 8 kB\nPss: 8 kB\n\
+7f0000002000-7f0000003000 rw-s 00000000 00:01 3                          /SYSV00000000 (deleted)\nPss: 4 kB\n\
+7f0000003000-7f0000004000 rw-s 00000000 00:01 78                         /dev/zero (deleted)\nPss: 2 kB\nPss_Dirty: 2 kB\n\
+a00000000000-a00000001000 rw-p 00000000 00:00 0 \nPss: 1 kB\nSwapPss: 1 kB\n";
+        assert_eq!((objects.beside(mappings), objects.bytes()), (3072, 12_288));
+    }
+
+    #[test]
+    fn segments_are_read_by_the_name_of_their_column() {
+        let table = "       key      shmid perms                  size  cpid  rss swap\n 0 1 600 9 4 4096 0\n 0 2 600 9 4 8192 0\n";
+        assert_eq!(segments(table), 12_288);
+        assert_eq!(segments("key shmid\n1 2\n"), 0);
     }
 }

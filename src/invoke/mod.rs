@@ -8,7 +8,7 @@
 //! Differences from Lambda: the kernel and the processor are this machine's (Lambda allots processor time by memory), and so
 //! is the system around the layers, unless an unpacked image is given; memory is the resident memory of the processes, sampled
 //! a hundred times a second; extensions are not started; there is no execution role, and so no credentials except those
-//! passed with `--env`; the network is this machine's.
+//! passed with `--env`; the network is this machine's, or none.
 
 mod endpoint;
 mod execution;
@@ -19,6 +19,7 @@ mod inside;
 mod log;
 mod memory;
 mod mounts;
+mod network;
 mod outcome;
 mod runtime_api;
 mod sandbox;
@@ -36,6 +37,7 @@ pub use function::{Function, check_variables};
 pub use inside::run as run_inside;
 pub use outcome::{Answer, Failure};
 pub use sandbox::INSIDE;
+pub use temporary::{REMOVER, run_remover};
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
@@ -71,13 +73,14 @@ pub fn invoke(
 ) -> Result<()> {
     let (mut environment, findings) = Environment::new(function, sink)?;
     wrong(&findings);
-    let work = async {
+    block_on(async {
         for event in events {
             answered(&environment.invoke(event).await?)?;
         }
+        // No process of it outlives the run.
+        environment.stop().await;
         Ok(())
-    };
-    block_on(work)
+    })
 }
 
 /// Serves the invoke endpoint at `address` until a signal ends it. `announce` gets the address that it listens on.

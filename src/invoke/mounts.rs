@@ -1,18 +1,25 @@
 //! The file system that a function sees, assembled from mounts: the surrounding system, `/opt` and `/var/task`, all read-only;
-//! `/tmp`, empty, writable and of Lambda's size; `/dev` with five devices; `/proc` with the sandbox's processes.
+//! `/tmp`, empty, writable and of Lambda's size; `/dev` with five devices; `/proc` with the sandbox's processes, without what
+//! shows or changes the kernel. There is no `/sys`.
 //!
-//! All mounts are in the sandbox's own mount namespace, so the host is not changed, and they vanish with it.
+//! All mounts are in the sandbox's own mount namespace, so the host is not changed, and they vanish with it. Whoever runs
+//! layerfit may be allowed to read what the function's user is not, such as a directory in root's home, and only the function's
+//! user can create files in these mounts: so the first opens everything ([`Sources::open`]), and the second mounts it
+//! ([`Sources::enter`]).
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::StatVfsMountFlags;
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
 
-use super::spec::Spec;
+use super::spec::{GROUP, Spec, USER};
+
+use crate::base::read;
 
 /// The entries of this machine's root that are the surrounding system: programs, libraries and their configuration.
 const OF_THE_HOST: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "gnu"];
@@ -26,95 +33,172 @@ const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 /// The size of `/tmp`, unless a function is configured with more (AWS Lambda quotas: 512 MB to 10,240 MB).
 const TMP: &str = "mode=1777,size=512m";
 
+/// Directories of `/proc` that show what is the machine's, as in a container of Docker (moby, oci/defaults.go), and files that do.
+const HIDDEN: &[&str] = &[
+    "acpi",
+    "asound",
+    "driver",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "modules",
+    "sched_debug",
+    "scsi",
+    "slabinfo",
+    "timer_list",
+    "timer_stats",
+    "vmallocinfo",
+];
+
+/// What in `/proc` changes the machine, if a user may write to it (the same list, and bubblewrap's).
+const READ_ONLY: &[&str] = &["bus", "fs", "irq", "mtrr", "sys", "sysrq-trigger"];
+
+/// Where the root is assembled: the first of these that exists. Only the sandbox sees the mount on it.
+const WORKSHOPS: &[&str] = &["/tmp", "/mnt", "/usr"];
+
 type Result<T> = std::result::Result<T, String>;
 
-/// Assembles the root and enters it.
-pub(super) fn enter(spec: &Spec) -> Result<()> {
-    let root = spec.root.as_path();
-    tmpfs(root, "mode=755")?;
-    match &spec.rootfs {
-        Some(system) => {
-            mirror(system, root, &["opt", "tmp", "proc", "sys", "dev", "var", "etc"])?;
-            directory(&root.join("var"))?;
-            if system.join("var").is_dir() {
-                mirror(&system.join("var"), &root.join("var"), &["task"])?;
-            }
-            // Host names are resolved as on this machine: an image does not have these files.
-            directory(&root.join("etc"))?;
-            if system.join("etc").is_dir() {
-                mirror(&system.join("etc"), &root.join("etc"), &["resolv.conf", "hosts"])?;
-            }
-            for name in ["etc/resolv.conf", "etc/hosts"] {
-                let path = Path::new("/").join(name);
-                if path.exists() {
-                    bind(&path, &root.join(name))?;
+/// Something to put into the root.
+#[derive(Debug)]
+enum Source {
+    /// A directory, or another file, of this machine.
+    Opened { file: OwnedFd, is_directory: bool },
+    /// A link with this target.
+    Link(PathBuf),
+}
+
+/// All that comes from outside, each with its path in the root.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    entries: Vec<(PathBuf, Source)>,
+    /// Whether they are of this machine's system, not of an image.
+    of_the_host: bool,
+    root: PathBuf,
+}
+
+impl Sources {
+    /// Opens everything, and mounts an empty root to put it in, which is the working directory from here on.
+    pub(super) fn open(spec: &Spec) -> Result<Self> {
+        let mut sources = Self { of_the_host: spec.rootfs.is_none(), ..Self::default() };
+        match &spec.rootfs {
+            Some(system) => {
+                sources.mirror(system, Path::new(""), &["opt", "tmp", "proc", "sys", "dev", "var", "etc"])?;
+                if system.join("var").is_dir() {
+                    sources.mirror(&system.join("var"), Path::new("var"), &["task"])?;
+                }
+                if system.join("etc").is_dir() {
+                    sources.mirror(&system.join("etc"), Path::new("etc"), &["resolv.conf", "hosts"])?;
+                }
+                // Host names are resolved as on this machine: an image does not have these files.
+                for name in ["etc/resolv.conf", "etc/hosts"] {
+                    let path = Path::new("/").join(name);
+                    if path.exists() {
+                        sources.add(&path, name)?;
+                    }
                 }
             }
+            None => sources.this_machine()?,
         }
-        None => of_the_host(root)?,
+        sources.add(&spec.layers, "opt")?;
+        if let Some(code) = &spec.code {
+            sources.add(code, "var/task")?;
+        }
+        let workshop = WORKSHOPS.iter().map(Path::new).find(|path| path.is_dir());
+        let workshop = workshop.ok_or_else(|| format!("none of {} is a directory", WORKSHOPS.join(", ")))?;
+        sources.root =
+            workshop.canonicalize().map_err(|error| format!("cannot find {}: {error}", workshop.display()))?;
+        tmpfs(&sources.root, &format!("mode=755,uid={USER},gid={GROUP}"))?;
+        rustix::process::chdir(&sources.root).map_err(|error| format!("cannot enter the new root: {error}"))?;
+        Ok(sources)
     }
-    for path in ["opt", "var", "var/task", "tmp", "proc", "dev"] {
-        directory(&root.join(path))?;
-    }
-    bind(&spec.layers, &root.join("opt"))?;
-    if let Some(code) = &spec.code {
-        bind(code, &root.join("var/task"))?;
-    }
-    read_only(root)?;
-    tmpfs(&root.join("tmp"), TMP)?;
-    devices(root)?;
-    proc(root)?;
-    remount_read_only(root)?;
-    change_root(root)
-}
 
-/// This machine's system. If `/etc/resolv.conf` is a link that leads outside these directories, its target is bound in place.
-fn of_the_host(root: &Path) -> Result<()> {
-    let all = fs::read_dir("/").map_err(|error| format!("cannot list /: {error}"))?;
-    let others: Vec<String> = all
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| !OF_THE_HOST.contains(&name.as_str()))
-        .collect();
-    mirror(Path::new("/"), root, &others.iter().map(String::as_str).collect::<Vec<_>>())?;
-    if let Ok(real) = fs::canonicalize("/etc/resolv.conf")
-        && !real.starts_with("/etc")
-        && let Ok(inside) = real.strip_prefix("/")
-        && !OF_THE_HOST.iter().any(|name| inside.starts_with(name))
-    {
-        let at = root.join(inside);
-        if let Some(parent) = at.parent() {
-            fs::create_dir_all(parent).map_err(|error| format!("cannot create {}: {error}", parent.display()))?;
-        }
-        bind(&real, &at)?;
+    /// Opens a file that will be at this path of the root.
+    fn add(&mut self, from: &Path, at: impl Into<PathBuf>) -> Result<()> {
+        let cannot = |error: std::io::Error| format!("cannot open {}: {error}", from.display());
+        let file = rustix::fs::open(from, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let source = Source::Opened { file: file.map_err(|error| cannot(error.into()))?, is_directory: from.is_dir() };
+        self.entries.push((at.into(), source));
+        Ok(())
     }
-    for path in HOST_R {
-        let at = root.join(path);
-        if at.is_dir() {
-            tmpfs(&at, "mode=755")?;
-        }
-    }
-    Ok(())
-}
 
-/// Mirrors every entry of `from` except these names in `to`: links as links, the rest as bind mounts.
-fn mirror(from: &Path, to: &Path, but: &[&str]) -> Result<()> {
-    let cannot = |error: std::io::Error| format!("cannot read {}: {error}", from.display());
-    for entry in fs::read_dir(from).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        let (name, path) = (entry.file_name(), entry.path());
-        if but.iter().any(|other| name == *other) {
-            continue;
+    /// This machine's system. If `/etc/resolv.conf` is a link that leads outside these directories, its target is opened too.
+    fn this_machine(&mut self) -> Result<()> {
+        let all = fs::read_dir("/").map_err(|error| format!("cannot list /: {error}"))?;
+        let others: Vec<String> = all
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| !OF_THE_HOST.contains(&name.as_str()))
+            .collect();
+        self.mirror(Path::new("/"), Path::new(""), &others.iter().map(String::as_str).collect::<Vec<_>>())?;
+        if let Ok(real) = fs::canonicalize("/etc/resolv.conf")
+            && !real.starts_with("/etc")
+            && let Ok(inside) = real.strip_prefix("/")
+            && !OF_THE_HOST.iter().any(|name| inside.starts_with(name))
+        {
+            self.add(&real, inside)?;
         }
-        let at = to.join(&name);
-        let kind = entry.file_type().map_err(cannot)?;
-        if kind.is_symlink() {
-            let target = fs::read_link(&path).map_err(cannot)?;
-            std::os::unix::fs::symlink(target, &at).map_err(cannot)?;
-        } else if kind.is_dir() || kind.is_file() {
-            bind(&path, &at)?;
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// Adds every entry of `from` except these names to `to`: links as links, the rest opened.
+    fn mirror(&mut self, from: &Path, to: &Path, but: &[&str]) -> Result<()> {
+        let cannot = |error: std::io::Error| format!("cannot read {}: {error}", from.display());
+        for entry in fs::read_dir(from).map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            let name = entry.file_name();
+            if but.iter().any(|other| name == *other) {
+                continue;
+            }
+            let kind = entry.file_type().map_err(cannot)?;
+            if kind.is_symlink() {
+                let target = fs::read_link(entry.path()).map_err(cannot)?;
+                self.entries.push((to.join(name), Source::Link(target)));
+            } else if kind.is_dir() || kind.is_file() {
+                self.add(&entry.path(), to.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Assembles the root and makes it the root directory.
+    pub(super) fn enter(self) -> Result<()> {
+        for path in ["etc", "opt", "var", "var/task", "tmp", "proc", "dev"] {
+            // A directory of the system, or a link to one, takes this place.
+            if !self.entries.iter().any(|(at, _)| at == Path::new(path)) {
+                directory(Path::new(path))?;
+            }
+        }
+        for (at, source) in &self.entries {
+            if let Some(parent) = at.parent() {
+                fs::create_dir_all(Path::new(".").join(parent))
+                    .map_err(|error| format!("cannot create /{}: {error}", parent.display()))?;
+            }
+            match source {
+                Source::Opened { file, is_directory } => {
+                    bind(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), at, *is_directory)?;
+                }
+                Source::Link(target) => std::os::unix::fs::symlink(target, at)
+                    .map_err(|error| format!("cannot create /{}: {error}", at.display()))?,
+            }
+        }
+        if self.of_the_host {
+            for path in HOST_R.iter().map(Path::new).filter(|path| path.is_dir()) {
+                tmpfs(path, "mode=755")?;
+            }
+        }
+        read_only(&self.root)?;
+        tmpfs(Path::new("tmp"), TMP)?;
+        devices()?;
+        proc()?;
+        remount_read_only(Path::new("."))?;
+        change_root()
+    }
 }
 
 fn directory(at: &Path) -> Result<()> {
@@ -127,8 +211,8 @@ fn directory(at: &Path) -> Result<()> {
 }
 
 /// Bind-mounts `from` at `at`, which is created.
-fn bind(from: &Path, at: &Path) -> Result<()> {
-    if from.is_dir() {
+fn bind(from: &Path, at: &Path, is_directory: bool) -> Result<()> {
+    if is_directory {
         directory(at)?;
     } else if !at.exists() {
         fs::write(at, "").map_err(|error| format!("cannot create {}: {error}", at.display()))?;
@@ -143,42 +227,58 @@ fn tmpfs(at: &Path, options: &str) -> Result<()> {
         .map_err(|error| format!("cannot mount a tmpfs at {}: {error}", at.display()))
 }
 
-fn devices(root: &Path) -> Result<()> {
-    let dev = root.join("dev");
-    tmpfs(&dev, "mode=755")?;
+fn devices() -> Result<()> {
+    let dev = Path::new("dev");
+    tmpfs(dev, "mode=755")?;
     for name in DEVICES {
-        bind(&Path::new("/dev").join(name), &dev.join(name))?;
+        bind(&Path::new("/dev").join(name), &dev.join(name), false)?;
     }
     for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
         std::os::unix::fs::symlink(Path::new("/proc/self").join(target), dev.join(name))
             .map_err(|error| format!("cannot create /dev/{name}: {error}"))?;
     }
-    remount_read_only(&dev)
+    remount_read_only(dev)
 }
 
 /// Mounts a /proc of the sandbox's processes. In a container that hides a part of its own /proc, the kernel refuses a new
 /// one, and the container's is bound instead.
-fn proc(root: &Path) -> Result<()> {
-    let at = root.join("proc");
+fn proc() -> Result<()> {
+    let at = Path::new("proc");
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    if rustix::mount::mount("proc", &at, "proc", flags, None::<&std::ffi::CStr>).is_err() {
-        return bind(Path::new("/proc"), &at);
+    if rustix::mount::mount("proc", at, "proc", flags, None::<&std::ffi::CStr>).is_err() {
+        bind(Path::new("/proc"), at, true)?;
     }
-    // If the user is root outside, these files would be writable.
-    let sys = at.join("sys");
-    bind(&sys, &sys).and_then(|()| remount_read_only(&sys))
+    // A nested user namespace would give the function all capabilities there, with all that they open of the kernel. It cannot
+    // raise this limit again. A container whose /proc is read-only keeps its own.
+    let _ = fs::write(at.join("sys/user/max_user_namespaces"), "0");
+    for path in HIDDEN.iter().map(|name| at.join(name)).filter(|path| path.exists()) {
+        if path.is_dir() {
+            tmpfs(&path, "mode=755")?;
+            remount_read_only(&path)?;
+        } else {
+            bind(Path::new("/dev/null"), &path, false)?;
+        }
+    }
+    for path in READ_ONLY.iter().map(|name| at.join(name)).filter(|path| path.exists()) {
+        bind(&path, &path, path.is_dir())?;
+        remount_read_only(&path)?;
+    }
+    Ok(())
 }
 
-/// Makes every mount below `root` read-only.
+/// Makes every mount below the working directory read-only, which is `root` in the table of mounts.
 fn read_only(root: &Path) -> Result<()> {
     let mut below: BTreeSet<PathBuf> = BTreeSet::new();
-    let table = fs::read("/proc/self/mountinfo").map_err(|error| format!("cannot list the mounts: {error}"))?;
+    let table = read::up_to("/proc/self/mountinfo", read::MAX_TEXT)
+        .map_err(|error| format!("cannot list the mounts: {error}"))?;
     for line in table.split(|byte| *byte == b'\n') {
         // The fifth field is the mount point (proc_pid_mountinfo(5)).
         let Some(point) = line.split(|byte| *byte == b' ').nth(4) else { continue };
         let point = PathBuf::from(std::ffi::OsStr::from_bytes(&unescaped(point)));
-        if point.starts_with(root) && point != root {
-            below.insert(point);
+        if let Ok(inside) = point.strip_prefix(root)
+            && inside != Path::new("")
+        {
+            below.insert(inside.to_owned());
         }
     }
     below.iter().try_for_each(|point| remount_read_only(point))
@@ -218,10 +318,9 @@ fn remount_read_only(at: &Path) -> Result<()> {
     rustix::mount::mount_remount(at, flags, "").map_err(cannot)
 }
 
-/// Makes `root` the root directory, and unmounts the old one.
-fn change_root(root: &Path) -> Result<()> {
+/// Makes the working directory the root directory, and unmounts the old one.
+fn change_root() -> Result<()> {
     let cannot = |error: rustix::io::Errno| format!("cannot enter the sandbox's root: {error}");
-    rustix::process::chdir(root).map_err(cannot)?;
     match rustix::process::pivot_root(".", ".") {
         Ok(()) => rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(cannot)?,
         // The initial root file system cannot be pivoted (pivot_root(2)).

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::safe::{joined_lines, one_line};
 
 /// What a function returned, or how it failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,9 +72,8 @@ impl Failure {
         let message = self.message.strip_prefix("RequestId: ");
         let message =
             message.and_then(|rest| rest.split_once(" Error: ")).map_or(self.message.as_str(), |(_, rest)| rest);
-        let shown: Vec<_> =
-            message.lines().map(|line| crate::base::path::printable(line.as_bytes()).into_owned()).collect();
-        Finding::error(self.code, Subject::file(handler), format!("{}: {}", self.kind, shown.join(" ")), &self.help)
+        let (kind, message) = (one_line(&self.kind), joined_lines(message));
+        Finding::error(self.code, Subject::file(handler), format!("{kind}: {message}"), &self.help)
     }
 }
 
@@ -95,4 +95,22 @@ pub(super) fn signal_name(signal: i32) -> String {
         other => return format!("signal: signal {other}"),
     };
     format!("signal: {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line_of_bounded_length() {
+        let failure = Failure {
+            code: Code::FunctionFailed,
+            kind: "T\n::error file=x::injected\u{1b}[31m".to_owned(),
+            message: format!("one\ntwo {}", "ä".repeat(1_000_000)),
+            help: String::new(),
+        };
+        let message = failure.finding("main.handler").message;
+        assert!(message.starts_with("T ::error file=x::injected\\u{1b}[31m: one two ä"), "{message:.80}");
+        assert!(!message.contains('\n') && message.chars().count() < 1100, "{}", message.len());
+    }
 }

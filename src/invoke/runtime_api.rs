@@ -4,7 +4,6 @@
 //! An event that was handed out and not answered is handed out again on request, as in Lambda: some handlers fetch the event
 //! that their bootstrap had fetched before. The Extensions API is not served.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http_body_util::Full;
@@ -80,34 +79,32 @@ struct Shared {
 /// The Runtime API of one process; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct RuntimeApi {
-    /// Where it listens: the value of `AWS_LAMBDA_RUNTIME_API`.
-    pub address: SocketAddr,
     /// The calls of the function, as they arrive.
     pub calls: mpsc::UnboundedReceiver<RuntimeCall>,
     shared: Shared,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for RuntimeApi {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    /// One task, which ends with this.
+    server: tokio::task::JoinSet<()>,
 }
 
 impl RuntimeApi {
-    /// Listens on a free port of the loopback interface.
-    ///
-    /// # Errors
-    /// When there is no free port.
-    pub(super) async fn start() -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
+    /// One that is not served yet.
+    pub(super) fn new() -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
         let state = State { phase: Phase::Starting, invocation: None, calls: sender };
         let shared = Shared { state: Arc::new(Mutex::new(state)), offered: Arc::new(Notify::new()) };
-        let handler = shared.clone();
-        let server = tokio::spawn(http::serve(listener, move |request| handler.clone().answer(request)));
-        Ok(Self { address, calls, shared, server })
+        Self { calls, shared, server: tokio::task::JoinSet::new() }
+    }
+
+    /// Serves it on a socket that listens.
+    ///
+    /// # Errors
+    /// When the socket cannot be waited for.
+    pub(super) fn serve(&mut self, listener: std::net::TcpListener) -> std::io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let handler = self.shared.clone();
+        self.server.spawn(http::serve(listener, move |request| handler.clone().answer(request)));
+        Ok(())
     }
 
     /// Hands out an event as soon as the function asks for one.

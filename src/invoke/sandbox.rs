@@ -1,47 +1,65 @@
 //! The outside of the sandbox: starts one, and ends it.
 //!
-//! The namespaces (users, mounts, processes) are created by `unshare` of util-linux, which every Linux distribution has, as a
-//! crate without unsafe code cannot create them itself; layerfit does the rest inside (`inside.rs`). The function runs as user
-//! 993, as in Lambda (`sbx_user1051`), without capabilities; layerfit does not need root. The network is this machine's.
+//! The namespaces (users, mounts, processes, System V, and the network if it has none) are created by `unshare` of util-linux,
+//! which every Linux distribution has, as a crate without unsafe code cannot create them itself; layerfit does the rest inside
+//! (`inside.rs`). The function runs as user 993, as in Lambda (`sbx_user1051`), without capabilities. layerfit does not need root;
+//! if root runs it, the function is nobody to this machine.
+//!
+//! What the inside is told goes through its standard input, a socket, and never into a command line, which any user of this
+//! machine can read. Nothing else of layerfit's, nor of whoever started it, is inherited: neither descriptors nor environment.
 
 use std::io;
+use std::io::Write;
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use super::spec::{Message, Spec};
+use super::spec::{GROUP, Message, SAMPLE, Spec, USER};
 use crate::base::error::{Error, Result};
+use crate::base::read;
 
 /// The hidden command that runs the inside of a sandbox.
 pub const INSIDE: &str = "inside-the-sandbox";
 
-/// Options of `unshare`: user and group 993 and 990, as in Lambda; capabilities for the inside, which drops them before it
-/// starts the function; process 1 ends when `unshare` does.
-const UNSHARE: &[&str] = &[
-    "--user",
-    "--map-user=993",
-    "--map-group=990",
-    "--keep-caps",
-    "--mount",
-    "--pid",
-    "--ipc",
-    "--fork",
-    "--kill-child",
-    "--",
-];
+/// Options of `unshare`: capabilities for the inside, which drops them before it starts the function; process 1 ends when
+/// `unshare` does.
+const UNSHARE: &[&str] = &["--user", "--keep-caps", "--mount", "--pid", "--ipc", "--fork", "--kill-child"];
+
+/// A user and group that own nothing (the kernel's overflow ids, which distributions call nobody and nogroup).
+const NOBODY: u32 = 65_534;
+
+/// Samples of the memory that process 1 takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Samples {
+    /// The bootstrap has not been started.
+    NotYet,
+    /// None is on its way.
+    Idle,
+    /// One is on its way.
+    Requested,
+}
 
 /// A running sandbox. When dropped, all of its processes are killed.
 #[derive(Debug)]
 pub(super) struct Sandbox {
     child: Child,
-    /// Process 1 ends when this is closed.
-    alive: Option<ChildStdin>,
+    spec: Vec<u8>,
+    /// The standard input of process 1, which ends when this is closed.
+    control: Option<UnixStream>,
     messages: Lines<BufReader<ChildStdout>>,
+    samples: Samples,
     /// Process 1, by its id outside.
     pub first: Option<i32>,
+    /// The socket for the Runtime API, once it was received.
+    pub listener: Option<TcpListener>,
 }
 
 impl Sandbox {
@@ -52,36 +70,64 @@ impl Sandbox {
     /// When `unshare` or `strace` cannot be started.
     pub(super) fn start(spec: &Spec, trace: Option<&Path>) -> Result<(Self, ChildStderr)> {
         let own = std::env::current_exe().map_err(Error::io("find", "layerfit itself"))?;
-        let spec = serde_json::to_string(spec).map_err(|error| Error::Usage {
+        let mut text = serde_json::to_vec(spec).map_err(|error| Error::Usage {
             message: format!("cannot describe the sandbox: {error}"),
             help: "use paths that are UTF-8".to_owned(),
         })?;
-        let mut command = match trace {
-            Some(file) => {
-                let mut strace = Command::new("strace");
-                strace.args(["-f", "-qq", "-e", "trace=file", "-A", "-o"]).arg(file).arg("unshare");
-                strace
-            }
-            None => Command::new("unshare"),
-        };
-        command.args(UNSHARE).arg(own).arg(INSIDE).arg(spec);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        text.push(b'\n');
         let program = if trace.is_some() { "strace" } else { "unshare" };
-        let mut child = command.spawn().map_err(|error| cannot_start(program, &error))?;
+        let (control, inside) = UnixStream::pair().map_err(|error| cannot_start(program, &error))?;
+        let mut command = Command::new(program);
+        if let Some(file) = trace {
+            command.args(["-f", "-qq", "-e", "trace=file", "-A", "-o"]).arg(file).arg("unshare");
+        }
+        command.args(UNSHARE);
+        if spec.no_network {
+            command.arg("--net");
+        }
+        command.arg("--").arg(own).arg(INSIDE);
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.stdin(Stdio::from(OwnedFd::from(inside))).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().map_err(|error| cannot_start(program, &error))?;
         let (Some(out), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(cannot_start(program, &io::Error::other("it has no output")));
         };
-        Ok((Self { alive: child.stdin.take(), messages: BufReader::new(out).lines(), first: None, child }, log))
+        let messages = BufReader::new(out).lines();
+        let (control, samples) = (Some(control), Samples::NotYet);
+        Ok((Self { child, spec: text, control, messages, samples, first: None, listener: None }, log))
     }
 
     /// The next message from the inside; `None` when it has ended. Cancel-safe: nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Option<Message> {
         let line = self.messages.next_line().await.ok().flatten()?;
         let message = serde_json::from_str(&line).ok()?;
-        if let Message::Begun(first) = message {
-            self.first = Some(first).filter(|first| *first > 1);
+        match message {
+            Message::Begun(first) => {
+                self.first = Some(first).filter(|first| *first > 1);
+                // If it has ended, there is no next message. If its user cannot be mapped, it reports that.
+                let _ = map_user(first);
+                let _ = self.control.as_mut()?.write_all(&std::mem::take(&mut self.spec));
+            }
+            Message::Started | Message::Memory(_) => self.samples = Samples::Idle,
+            Message::Listening => self.listener = received(self.control.as_ref()?),
+            _ => {}
         }
         Some(message)
+    }
+
+    /// Requests a sample of the memory, which is sent as a message. Only one at a time: a busy machine takes fewer samples, and
+    /// never a queue of them.
+    pub(super) fn request_sample(&mut self) {
+        if let (Samples::Idle, Some(control)) = (self.samples, &mut self.control)
+            && control.write_all(&[SAMPLE]).is_ok()
+        {
+            self.samples = Samples::Requested;
+        }
+    }
+
+    /// Whether a sample is on its way.
+    pub(super) fn is_sampled(&self) -> bool {
+        self.samples == Samples::Requested
     }
 
     /// Kills every process in it.
@@ -90,7 +136,7 @@ impl Sandbox {
             // It may have ended already.
             let _ = rustix::process::kill_process(first, Signal::KILL);
         }
-        self.alive = None;
+        self.control = None;
     }
 
     /// Waits until everything in it has ended.
@@ -103,6 +149,38 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Makes user and group 993 and 990 of a process's user namespace a user and group of this machine. Root's own would be allowed
+/// what root's files allow their owner, even without capabilities: it is nobody instead, where root may map it, as it may not
+/// in a container that has no such user. For anyone else, it is the user that runs layerfit: no other can be mapped.
+fn map_user(process: i32) -> io::Result<()> {
+    let write = |name: &str, text: &str| std::fs::write(format!("/proc/{process}/{name}"), text);
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let is_root = user.is_root();
+    if !is_root || write("gid_map", &format!("{GROUP} {NOBODY} 1")).is_err() {
+        // Without this, no group can be mapped (user_namespaces(7)).
+        write("setgroups", "deny")?;
+        write("gid_map", &format!("{GROUP} {} 1", group.as_raw()))?;
+    }
+    if !is_root || write("uid_map", &format!("{USER} {NOBODY} 1")).is_err() {
+        write("uid_map", &format!("{USER} {} 1", user.as_raw()))?;
+    }
+    Ok(())
+}
+
+/// The socket that the inside has sent before its message.
+fn received(control: &UnixStream) -> Option<TcpListener> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let bytes = &mut [io::IoSliceMut::new(&mut byte)];
+    rustix::net::recvmsg(control, bytes, &mut ancillary, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT).ok()?;
+    let mut sockets = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    sockets.next()?.next().map(TcpListener::from)
 }
 
 fn cannot_start(program: &str, error: &io::Error) -> Error {
@@ -118,7 +196,7 @@ fn cannot_start(program: &str, error: &io::Error) -> Error {
 pub(super) fn impossible(why: &str) -> Error {
     let why = why.trim();
     let setting = |path: &str, refuses: &str| {
-        std::fs::read_to_string(path).is_ok_and(|value| value.trim() == refuses).then(|| PathBuf::from(path))
+        read::kernel(path).is_ok_and(|value| value.trim() == refuses).then(|| PathBuf::from(path))
     };
     let help = if why.contains("unrecognized option") {
         "update util-linux to 2.36 or newer"

@@ -5,27 +5,38 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The user that a function runs as, in its own user namespace: Lambda's `sbx_user1051`.
+pub(super) const USER: u32 = 993;
+
+/// Its group.
+pub(super) const GROUP: u32 = 990;
+
 /// Description of a sandbox; all paths are the host's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Spec {
-    /// An empty directory, where the root is assembled.
-    pub root: PathBuf,
     /// The directory that will be `/opt`.
     pub layers: PathBuf,
     /// The directory that will be `/var/task`; an empty one by default.
     pub code: Option<PathBuf>,
     /// The root file system around them; by default, this machine's.
     pub rootfs: Option<PathBuf>,
-    /// The environment of the bootstrap.
+    /// Whether the function has a network of its own, with a loopback interface and nothing else.
+    pub no_network: bool,
+    /// The environment of the bootstrap, but for the address of the Runtime API.
     pub environment: BTreeMap<String, String>,
 }
+
+/// What the outside sends, after the spec and the end of its line, to learn the peak memory.
+pub(super) const SAMPLE: u8 = b'm';
 
 /// A message from the inside to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
-    /// Process 1 runs; this is its id outside.
+    /// Process 1 runs and waits for its [`Spec`]; this is its id outside.
     Begun(i32),
+    /// It has sent the socket on which the Runtime API listens, in the function's network.
+    Listening,
     /// The file system cannot be assembled.
     NoRoot(String),
     /// There is no bootstrap.
@@ -39,6 +50,8 @@ pub(super) enum Message {
     },
     /// The bootstrap runs.
     Started,
+    /// The peak memory of the function's processes so far, in bytes: the reply to a [`SAMPLE`].
+    Memory(u64),
     /// The bootstrap has ended with this exit code.
     Exited(i32),
     /// This signal has ended the bootstrap.

@@ -1,13 +1,17 @@
 //! Checks of packages of any language: requirements that are missing or too old, and duplicate packages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::LanguageId;
-use super::packages::{Package, Packages};
+use super::language::Language;
+use super::packages::{Package, Packages, RequiredFor, Requirement};
 use super::registry::{ALL, language};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::tree::{EntryId, Tree};
+
+/// How many functions a finding lists.
+const MAX_FUNCTIONS: usize = 4;
 
 /// The kept packages of each name.
 type ByName<'a> = BTreeMap<(LanguageId, &'a str), Vec<&'a Package>>;
@@ -22,7 +26,7 @@ pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -
         by_name.entry((package.language, &package.name)).or_default().push(package);
     }
     for package in &there {
-        findings.extend(requirements(packages, package, &by_name));
+        findings.extend(requirements(packages, package, &by_name, tree));
         findings.extend(runtime_requirements(packages, package));
     }
     findings.extend(by_name.iter().filter(|(_, copies)| copies.len() > 1).map(|((_, name), copies)| {
@@ -43,15 +47,16 @@ pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -
     findings
 }
 
-fn requirements(packages: &Packages, package: &Package, by_name: &ByName<'_>) -> Vec<Finding> {
+fn requirements(packages: &Packages, package: &Package, by_name: &ByName<'_>, tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let of = language(package.language);
     for required in &package.requires {
         match (by_name.get(&(package.language, required.package.as_str())), &required.constraint) {
-            (None, _) => findings.push(missing(packages, package, &required.package)),
+            (None, _) => findings.push(missing(packages, package, required, tree)),
             (Some(copies), Some(constraint)) if !copies.iter().any(|copy| of.satisfies(&copy.version, constraint)) => {
                 let there: Vec<&str> = copies.iter().map(|copy| copy.version.as_str()).collect();
-                findings.push(Finding::error(
+                findings.push(Finding::new(
+                    severity(required.for_what),
                     Code::PackageTooOld,
                     Subject::package(&package.name),
                     format!(
@@ -68,22 +73,47 @@ fn requirements(packages: &Packages, package: &Package, by_name: &ByName<'_>) ->
     findings
 }
 
-fn missing(packages: &Packages, package: &Package, required: &str) -> Finding {
-    let name = &package.name;
+/// A package that cannot be loaded is an error; one of which some functions fail is a warning.
+fn severity(for_what: RequiredFor) -> Severity {
+    match for_what {
+        RequiredFor::Loading => Severity::Error,
+        RequiredFor::Calls => Severity::Warning,
+    }
+}
+
+fn missing(packages: &Packages, package: &Package, requirement: &Requirement, tree: &Tree) -> Finding {
+    let (name, required) = (&package.name, requirement.package.as_str());
     let excluded = packages.excluded.packages.contains_key(&(package.language, required.to_owned()));
     let why = match packages.copies(package.language, required).next() {
         Some(_) => "; a rule drops it",
         None if excluded => "; it was dropped by --drop",
         None => "",
     };
-    let fails = language(package.language).load_fails(name);
+    let of = language(package.language);
+    let (fails, whole) = match requirement.for_what {
+        RequiredFor::Loading => (of.load_fails(name), true),
+        RequiredFor::Calls => match of.calls(package, tree).ok().and_then(|mut calls| calls.callers.remove(required)) {
+            Some(callers) => (some_functions_fail(of, name, &callers), false),
+            None => (format!("functions of {name} that call {required} fail"), false),
+        },
+    };
     let help = if excluded {
-        format!("{fails} without it: drop pkg:{name} too, or --keep pkg:{required}")
+        let drop = if whole { format!("drop pkg:{name} too, or ") } else { String::new() };
+        format!("{fails} without it: {drop}--keep pkg:{required}")
     } else {
         format!("install {required} into the tree: {fails} without it")
     };
-    let message = format!("needs the package {required}, which is not in any library{why}");
-    Finding::error(Code::MissingPackage, Subject::package(name), message, help).caused_by(required)
+    let needs = if whole { "needs" } else { "loads, but some of its functions need" };
+    let message = format!("{needs} the package {required}, which is not in any library{why}");
+    let severity = severity(requirement.for_what);
+    Finding::new(severity, Code::MissingPackage, Subject::package(name), message, help).caused_by(required)
+}
+
+/// The functions of a package that fail without another.
+fn some_functions_fail(language: &dyn Language, package: &str, functions: &BTreeSet<String>) -> String {
+    let functions: Vec<String> = functions.iter().map(|function| language.function(package, function)).collect();
+    let verb = if functions.len() == 1 { "fails" } else { "fail" };
+    format!("{} {verb}", list::some(&functions, MAX_FUNCTIONS))
 }
 
 fn runtime_requirements(packages: &Packages, package: &Package) -> Vec<Finding> {

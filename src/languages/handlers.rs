@@ -15,6 +15,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::printable;
+use crate::base::read;
 
 /// Directories of a project without code of the function: version control, and the libraries of renv and packrat.
 const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "packrat", "node_modules"];
@@ -74,6 +75,10 @@ pub struct Handlers {
     pub packages: BTreeMap<(LanguageId, String), Used>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<DynamicUse>,
+    /// The names in their code, by language: those of the functions that they call are among them.
+    pub names: BTreeSet<(LanguageId, String)>,
+    /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
+    bootstraps: Vec<String>,
 }
 
 impl Handlers {
@@ -102,13 +107,42 @@ impl Handlers {
 }
 
 impl Handlers {
-    /// Findings about the handlers in a tree with these packages: used packages that are not installed, uses that cannot be
-    /// determined, and excluded packages that kept ones suggest.
+    /// Findings about the handlers in a tree with these packages: used packages that are not installed, and uses that cannot
+    /// be determined.
     pub(crate) fn findings(&self, packages: &Packages) -> Vec<Finding> {
         let mut findings = self.not_installed(packages);
         findings.extend(self.not_followed());
-        findings.extend(suggested_and_excluded(packages));
         findings
+    }
+
+    /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
+    /// that is in no other library.
+    pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut [Finding]) {
+        let is_not_searched = |finding: &&Finding| finding.code == Code::LibraryNotSearched;
+        let named = |library: &str| self.bootstraps.iter().any(|text| text.contains(&format!("/opt/{library}")));
+        let libraries = findings.iter().filter(is_not_searched).filter_map(|finding| finding.subject.path());
+        let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
+        // The libraries that no session finds a used package in, each with the first use.
+        let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
+        for ((id, name), used) in self.packages.iter().filter(|(_, used)| !used.optional) {
+            let Some(place) = used.places.first() else { continue };
+            let (mut seen, mut queue) = (BTreeSet::from([name.as_str()]), vec![name.as_str()]);
+            while let Some(name) = queue.pop() {
+                let copies: Vec<_> = packages.copies(*id, name).map(|position| packages.get(position)).collect();
+                if copies.iter().all(|copy| not_searched.contains(&copy.library.to_string())) {
+                    for copy in &copies {
+                        needed.entry(copy.library.to_string()).or_insert((place, name));
+                    }
+                }
+                let required = copies.iter().flat_map(|copy| &copy.requires).map(|required| required.package.as_str());
+                queue.extend(required.filter(|name| seen.insert(name)));
+            }
+        }
+        for finding in findings.iter_mut().filter(|finding| finding.code == Code::LibraryNotSearched) {
+            let Some((place, name)) = finding.subject.path().and_then(|library| needed.get(library)) else { continue };
+            finding.severity = Severity::Error;
+            finding.message = format!("{}; {place} needs {name} from it", finding.message);
+        }
     }
 
     fn not_installed(&self, packages: &Packages) -> Vec<Finding> {
@@ -156,27 +190,6 @@ impl Handlers {
     }
 }
 
-/// One finding about the excluded packages that kept ones suggest.
-fn suggested_and_excluded(packages: &Packages) -> Option<Finding> {
-    let mut suggested: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for package in &packages.all {
-        let is_excluded =
-            |name: &&String| packages.excluded.packages.contains_key(&(package.language, (*name).clone()));
-        for name in package.suggests.iter().filter(is_excluded) {
-            suggested.entry(name).or_default().push(&package.name);
-        }
-    }
-    let parts: Vec<String> = suggested.iter().map(|(name, by)| format!("{name} (by {})", by.join(", "))).collect();
-    (!parts.is_empty()).then(|| {
-        Finding::info(
-            Code::SuggestedAndDropped,
-            Subject::whole("packages"),
-            format!("no handler uses these packages, but kept packages suggest them: {}", parts.join("; ")),
-            "use --keep pkg:NAME for those that the function needs",
-        )
-    })
-}
-
 /// A file to be read, and the function's working directory.
 struct ToRead {
     file: PathBuf,
@@ -195,6 +208,13 @@ struct Reading {
 impl Reading {
     fn add(&mut self, path: &Path) -> Result<()> {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+        let directory = if metadata.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+        let bootstrap = directory.join("bootstrap");
+        let is_short =
+            std::fs::metadata(&bootstrap).is_ok_and(|file| file.is_file() && file.len() <= MAX_UNNAMED_BYTES);
+        if let Some(text) = is_short.then(|| read::up_to(&bootstrap, MAX_UNNAMED_BYTES).ok()).flatten() {
+            self.handlers.bootstraps.push(String::from_utf8_lossy(&text).into_owned());
+        }
         if !metadata.is_dir() {
             let root = path.parent().unwrap_or(Path::new("")).to_owned();
             self.push(ToRead { file: path.to_owned(), root, followed: None, named: true });
@@ -242,7 +262,7 @@ impl Reading {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A long file whose name is not a source's is not read.
         let may_be_source = next.followed.is_some() || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
-        let bytes = if may_be_source { std::fs::read(path).map_err(Error::io("read", path))? } else { Vec::new() };
+        let bytes = if may_be_source { read::bytes(path, read::MAX_TEXT)? } else { Vec::new() };
         let read =
             |language: &&'static dyn Language| Some((language.id(), language.source(&name, &bytes, next.followed)?));
         let Some((id, source)) = ALL.iter().find_map(read).filter(|_| may_be_source) else {
@@ -267,6 +287,7 @@ impl Reading {
             known.places.push(place(used.line));
             known.optional &= used.optional;
         }
+        self.handlers.names.extend(source.names.into_iter().map(|name| (id, name)));
         for dynamic in source.dynamic {
             let (place, why) = (place(dynamic.line), dynamic.why.to_owned());
             self.handlers.dynamic.push(DynamicUse { place, what: dynamic.what, why });

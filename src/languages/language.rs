@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::calls::Calls;
 use super::id::LanguageId;
 use super::needs::Needs;
 use super::packages::{Installation, Package, Packages, Roots};
@@ -33,7 +34,8 @@ pub struct ProcessSpec {
     pub program: Option<EntryId>,
     /// The directories prepended to the image's LD_LIBRARY_PATH.
     pub library_path: Vec<String>,
-    /// What it may load, each in a separate session, as the order is not known. Files that are not ELF are ignored.
+    /// What it may load, each in a separate session, as the order is not known, with all symbols bound at once (`RTLD_NOW`).
+    /// Other files than libraries are ignored.
     pub loads: Vec<Dlopen>,
 }
 
@@ -61,6 +63,9 @@ pub struct OwnCommand {
     pub consequence: &'static str,
     /// The remedy.
     pub help: &'static str,
+    /// If the command is in a directory that an environment variable can replace: its name, and the command's path below
+    /// the directory. It is then only missed for certain if an invocation runs `by`.
+    pub replaced_by: Option<(&'static str, &'static str)>,
 }
 
 /// One language.
@@ -92,6 +97,10 @@ pub trait Language: Sync {
     /// The values that the language itself assigns to environment variables when it starts, as far as they are literals.
     fn variables(&self, packages: &Packages, tree: &Tree) -> BTreeMap<String, BTreeSet<String>>;
 
+    /// The source that a command line runs, if the command starts this language: the values of its arguments, empty where
+    /// they are not known.
+    fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String];
+
     /// What a source of a function uses; `None` when the file is not a source of this language. If a source of this
     /// language refers to the file, `followed` is how.
     ///
@@ -106,6 +115,15 @@ pub trait Language: Sync {
 
     /// Whether a file may be a source of this language, by its name.
     fn is_source_name(&self, name: &str) -> bool;
+
+    /// What the code of an installed package calls.
+    ///
+    /// # Errors
+    /// When its code cannot be read.
+    fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
+
+    /// A function of a package, as people write it: `xml2::read_xml`.
+    fn function(&self, package: &str, function: &str) -> String;
 
     /// The failure when a package cannot be loaded, in the language's own terms: `library(Matrix) fails`.
     fn load_fails(&self, package: &str) -> String;

@@ -1,22 +1,27 @@
 //! The languages of functions: each is a folder with the same parts behind [`Language`]. The packages of all languages are
 //! in one index ([`Packages`]); [`handlers`] reads a function's own sources.
 
+mod calls;
 mod checks;
+mod code;
 pub mod handlers;
 mod id;
 mod language;
 mod needs;
+pub(crate) mod options;
 mod packages;
 pub mod r;
 mod registry;
 mod relocation;
 mod source;
 
+pub use calls::Calls;
 pub use checks::check;
+pub use code::CodeCalls;
 pub use id::LanguageId;
 pub use language::{Dlopen, Found, Language, OwnCommand, ProcessSpec};
 pub use needs::{Needs, StandardPackages};
-pub use packages::{Built, Excluded, Installation, Package, Packages, Requirement, Roots};
+pub use packages::{Built, Excluded, Installation, Package, Packages, RequiredFor, Requirement, Roots};
 pub use registry::{ALL, find, language, package_directory};
 pub use relocation::{Arrangement, Relocation};
 pub use source::{Dynamic, Follow, Followed, Source, Use};

@@ -36,7 +36,7 @@ pub struct Package {
     pub directory: TreePath,
     /// The directory that the language searches to find it.
     pub library: TreePath,
-    /// The packages that it requires to be loaded.
+    /// The packages that it requires: to be loaded, or in some of its functions.
     pub requires: Vec<Requirement>,
     /// The packages that it can use if they are installed.
     pub suggests: Vec<String>,
@@ -55,6 +55,17 @@ pub struct Requirement {
     pub package: String,
     /// The accepted versions, in the language's syntax: `>= 3.0.0`. All versions when there is none.
     pub constraint: Option<String>,
+    /// What fails without it.
+    pub for_what: RequiredFor,
+}
+
+/// What fails without a package that another requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RequiredFor {
+    /// Loading the package.
+    Loading,
+    /// Only functions of the package that call it.
+    Calls,
 }
 
 /// What a package was built for.

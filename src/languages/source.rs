@@ -1,6 +1,8 @@
 //! Sources of functions: the packages that a source uses, the files that it reads, and what cannot be determined
 //! statically. Each language has its own reader.
 
+use std::collections::BTreeSet;
+
 /// The packages and files that a source uses, in the order of its lines, without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
@@ -10,6 +12,8 @@ pub struct Source {
     pub follows: Vec<Follow>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<Dynamic>,
+    /// The names in its code, which may be those of functions of packages.
+    pub names: BTreeSet<String>,
 }
 
 /// A package that is used.

@@ -10,8 +10,14 @@ use super::bins::{Assignment, Capacity, Item, pack_bins};
 use super::lock::{ItemKey, Items, Lock, NamedLayer};
 use super::names::numbered;
 use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding, Subject};
 use crate::base::globs;
+use crate::base::list;
+use crate::base::similar::nearest;
 use crate::base::toml::built_in_names;
+
+/// How many names a finding lists.
+const MAX_NAMES: usize = 5;
 
 /// How units are divided into layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +35,8 @@ pub struct Group {
     /// The layer's name.
     pub name: String,
     globs: GlobSet,
+    /// The globs as layerfit.toml has them; none in a built-in group, which may hold nothing.
+    written: Vec<String>,
 }
 
 impl Group {
@@ -41,7 +49,45 @@ impl Group {
             message: format!("layer {name}: {error}"),
             help: "give globs of unit names such as 'pkg:*'; layerfit plan -v lists the units".to_owned(),
         })?;
-        Ok(Self { name: name.to_owned(), globs })
+        Ok(Self { name: name.to_owned(), globs, written: holds.to_vec() })
+    }
+
+    /// Findings about groups that hold none of these units, and about names in them that no unit has.
+    pub(super) fn findings(groups: &[Self], units: &[&str]) -> Vec<Finding> {
+        let finding = |(number, group): (usize, &Self)| {
+            let matching = || units.iter().filter(|unit| group.holds(unit));
+            let earlier = |unit: &str| groups[..number].iter().find(|earlier| earlier.holds(unit));
+            let unmatched: Vec<&String> = group.written.iter().filter(|glob| !matches_any(glob, units)).collect();
+            let misspelt: Vec<&String> = unmatched.iter().copied().filter(|glob| !is_pattern(glob)).collect();
+            let (message, about) = if group.written.is_empty() {
+                return None;
+            } else if matching().next().is_none() {
+                (format!("holds nothing: no unit is called {}", list::some(&unmatched, MAX_NAMES)), &unmatched)
+            } else if let Some(taken) = matching().map(|unit| earlier(unit)).collect::<Option<Vec<_>>>() {
+                let mut by: Vec<&str> = taken.iter().map(|earlier| earlier.name.as_str()).collect();
+                by.sort_unstable();
+                by.dedup();
+                let message =
+                    format!("holds nothing: what it names is in {}, which comes before it", list::some(&by, MAX_NAMES));
+                return Some(group.unheld(message, "put it before the other in layerfit.toml, or remove it"));
+            } else if misspelt.is_empty() {
+                return None;
+            } else {
+                (format!("no unit is called {}", list::some(&misspelt, MAX_NAMES)), &misspelt)
+            };
+            let near = about.iter().find_map(|glob| nearest(glob, units.iter().copied()));
+            let help = match near {
+                Some(near) => format!("did you mean {near}? `layerfit plan -v` lists the units"),
+                None => "`layerfit plan -v` lists the units; the globs are compared with their names, not with paths"
+                    .to_owned(),
+            };
+            Some(group.unheld(message, &help))
+        };
+        groups.iter().enumerate().filter_map(finding).collect()
+    }
+
+    fn unheld(&self, message: String, help: &str) -> Finding {
+        Finding::warning(Code::HoldsNothing, Subject::layer(&self.name), message, help)
     }
 
     fn holds(&self, unit: &str) -> bool {
@@ -49,9 +95,20 @@ impl Group {
     }
 }
 
+/// Whether a glob, which was valid in its set, matches one of these names.
+fn matches_any(glob: &str, names: &[&str]) -> bool {
+    globs::set_of_names(&[glob.to_owned()]).is_ok_and(|set| names.iter().any(|name| set.is_match(name)))
+}
+
+/// Whether a glob is meant for several names.
+fn is_pattern(glob: &str) -> bool {
+    glob.contains(['*', '?', '[', '{'])
+}
+
 /// The groups when layerfit.toml defines none: R, packages, and everything else.
 pub fn kinds() -> Vec<Group> {
-    let group = |name: &str, holds: &[&str]| Group { name: name.to_owned(), globs: built_in_names(holds) };
+    let group =
+        |name: &str, holds: &[&str]| Group { name: name.to_owned(), globs: built_in_names(holds), written: Vec::new() };
     vec![group("runtime", &["r", "dir:R"]), group("packages", &["pkg:*"]), group("system", &["*"])]
 }
 
@@ -119,7 +176,7 @@ impl Input<'_> {
             }
             let with = pack_bins(&pinned, capacity);
             // Pinned items that do not fit into one layer together overfill it in the result.
-            let holds = with.bins.iter().all(|bin| fits(&pinned, bin, capacity));
+            let holds = with.bins.iter().all(|bin| capacity.holds(bin.iter().map(|item| &pinned[*item])));
             if with.bins.len() == least && holds {
                 (items, assignment) = (pinned, with);
                 fixed.push(group);
@@ -165,11 +222,6 @@ impl Input<'_> {
         }
         division
     }
-}
-
-fn fits(items: &[Item], bin: &[usize], capacity: Capacity) -> bool {
-    bin.iter().map(|item| items[*item].zipped).sum::<u64>() <= capacity.zipped
-        && bin.iter().map(|item| items[*item].unzipped).sum::<u64>() <= capacity.unzipped
 }
 
 /// Bins as layers: those of groups first, with their names, then the others with numbers, the largest first. Lambda does not
@@ -243,9 +295,10 @@ mod tests {
     fn a_bin_holds_what_is_within_both_limits() {
         let item = |zipped, unzipped| Item { zipped, unzipped, pin: None };
         let items = [item(60, 10), item(40, 990), item(1, 0), item(0, 1)];
-        assert!(fits(&items, &[0, 1], CAPACITY));
-        assert!(!fits(&items, &[0, 1, 2], CAPACITY));
-        assert!(!fits(&items, &[0, 1, 3], CAPACITY));
+        let holds = |bin: &[usize]| CAPACITY.holds(bin.iter().map(|item| &items[*item]));
+        assert!(holds(&[0, 1]));
+        assert!(!holds(&[0, 1, 2]));
+        assert!(!holds(&[0, 1, 3]));
         // A group that no layer holds unzipped gives no layer its name.
         let keys = ["pkg:a", "pkg:b"].map(|name| ItemKey { name: name.to_owned(), digest: String::new() });
         let groups = [Group::new("packages", &["pkg:*".to_owned()]).expect("a glob")];
@@ -253,5 +306,30 @@ mod tests {
         let wanted = (&groups[..], Strategy::Fewest);
         let division = divide(&items, &keys, &["pkg:a", "pkg:b"], wanted, CAPACITY, None);
         assert_eq!((division.layers.len(), division.elsewhere.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_layer_that_holds_nothing_is_reported_with_what_was_probably_meant() {
+        let group = |name: &str, holds: &[&str]| {
+            Group::new(name, &holds.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>()).expect("globs")
+        };
+        let units = ["dir:share", "pkg:curl", "pkg:ggplot2"];
+        let told = |groups: &[Group]| -> Vec<String> {
+            let findings = Group::findings(groups, &units).into_iter();
+            findings.map(|finding| format!("{}: {}; {}", finding.subject, finding.message, finding.help)).collect()
+        };
+        assert_eq!(told(&[group("a", &["pkg:*"]), group("b", &["lib:*", "dir:*"])]), [""; 0]);
+        assert_eq!(told(&kinds()), [""; 0]);
+        let misspelt = told(&[group("a", &["pkg:ggplto2"])]);
+        assert!(
+            misspelt[0].contains("holds nothing") && misspelt[0].contains("did you mean pkg:ggplot2?"),
+            "{misspelt:?}"
+        );
+        let path = told(&[group("a", &["local/**"])]);
+        assert!(path[0].contains("not with paths"), "{path:?}");
+        let one = told(&[group("a", &["pkg:curl", "pkg:ggplto2"])]);
+        assert!(one[0].starts_with("a: no unit is called pkg:ggplto2") && one[0].contains("pkg:ggplot2?"), "{one:?}");
+        let taken = told(&[group("a", &["pkg:*"]), group("b", &["pkg:curl"])]);
+        assert!(taken.len() == 1 && taken[0].starts_with("b: holds nothing: what it names is in a"), "{taken:?}");
     }
 }

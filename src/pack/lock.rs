@@ -10,8 +10,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::bins::{Capacity, Item, Verdict, fits};
-use super::names::numbered;
+use super::names::{is_layer_name, numbered};
 use crate::base::error::{Error, Result};
+use crate::base::read;
 
 /// The version of the file format.
 const VERSION: u32 = 1;
@@ -116,22 +117,40 @@ impl Lock {
     /// # Errors
     /// When it cannot be read, or is not a lock file of this version.
     pub fn load(path: &Path) -> Result<Option<Self>> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", path)(error)),
-        };
+        let Some(text) = read::text_if_there(path, read::MAX_TEXT)? else { return Ok(None) };
         let wrong = |message: String| Error::Data {
             file: path.display().to_string(),
             message,
             help: "remove it to start a new lock, or restore it from version control".to_owned(),
         };
         let lock: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
-        if lock.version == VERSION {
-            Ok(Some(lock))
-        } else {
-            Err(wrong(format!("its version is {}; this layerfit reads version {VERSION}", lock.version)))
+        if lock.version != VERSION {
+            return Err(wrong(format!("its version is {}; this layerfit reads version {VERSION}", lock.version)));
         }
+        match lock.contradiction() {
+            Some(contradiction) => Err(wrong(contradiction)),
+            None => Ok(Some(lock)),
+        }
+    }
+
+    /// What the lock records twice, as after a merge of two branches, or a name that no layer can have: layers are written
+    /// to files of these names.
+    fn contradiction(&self) -> Option<String> {
+        let (mut names, mut units) = (BTreeSet::new(), BTreeMap::new());
+        for LockedLayer { name, units: own } in &self.layer {
+            if !is_layer_name(name) {
+                return Some(format!("{name:?} cannot be the name of a layer: use letters, digits, '-' and '_'"));
+            }
+            if !names.insert(name) {
+                return Some(format!("it has two layers called {name}"));
+            }
+            for unit in own.keys() {
+                if let Some(other) = units.insert(unit, name) {
+                    return Some(format!("it has {unit} in two layers, {other} and {name}"));
+                }
+            }
+        }
+        None
     }
 
     /// Writes the lock file, whole or not at all.
@@ -168,8 +187,9 @@ impl Lock {
         self.name(&[], bins.collect(), items.keys)
     }
 
-    /// The layers that can stay as they are: all their units have the digest of the lock, and they agree with the pins.
-    fn unchanged_layers(&self, Items { sizes: items, keys, fixed, .. }: Items<'_>) -> Vec<UnchangedLayer> {
+    /// The layers that can stay as they are: all their units have the digest of the lock, they are within the limits, which
+    /// can be lower than those that the lock was written with, and they agree with the pins.
+    fn unchanged_layers(&self, Items { sizes: items, keys, fixed, capacity }: Items<'_>) -> Vec<UnchangedLayer> {
         let positions: BTreeMap<&str, usize> =
             keys.iter().enumerate().map(|(position, key)| (key.name.as_str(), position)).collect();
         let same = |(name, digest): (&String, &String)| {
@@ -186,7 +206,9 @@ impl Lock {
             };
         let unchanged = |(locked, layer): (usize, &LockedLayer)| {
             let content: Vec<usize> = layer.units.iter().map(same).collect::<Option<_>>()?;
-            let stays = !content.is_empty() && agrees_with_pins(layer, &content);
+            let stays = !content.is_empty()
+                && capacity.holds(content.iter().map(|item| &items[*item]))
+                && agrees_with_pins(layer, &content);
             stays.then_some(UnchangedLayer { locked, items: content })
         };
         self.layer.iter().enumerate().filter_map(unchanged).collect()
@@ -330,7 +352,7 @@ fn subsets(of: usize, size: usize) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pack::bins::pack_bins;
+    use crate::pack::bins::{pack_bins, random::Random};
 
     const CAPACITY: Capacity = Capacity { zipped: 100, unzipped: 1000 };
 
@@ -454,9 +476,72 @@ mod tests {
         let before = lock(&[("one", &[("pkg:a", 60), ("lib:lib/b.so.1", 30)])]);
         before.store(&path).expect("written");
         assert_eq!(Lock::load(&path).expect("read"), Some(before));
-        for text in ["version = 2\n", "versoin = 1\n", "[["] {
+        let layer = |name: &str, unit: &str| format!("[[layer]]\nname = {name:?}\n[layer.units]\n{unit:?} = \"x\"\n");
+        let twice = |a: (&str, &str), b: (&str, &str)| format!("version = 1\n{}{}", layer(a.0, a.1), layer(b.0, b.1));
+        for text in [
+            "version = 2\n",
+            "versoin = 1\n",
+            "[[",
+            &twice(("a", "pkg:x"), ("a", "pkg:y")),
+            &twice(("a", "pkg:x"), ("b", "pkg:x")),
+            &twice(("a", "pkg:x"), ("../b", "pkg:y")),
+        ] {
             std::fs::write(&path, text).expect("written");
             assert!(Lock::load(&path).expect_err(text).to_string().contains("layerfit.lock"));
+        }
+    }
+
+    #[test]
+    fn a_layer_over_a_limit_that_was_lowered_does_not_stay() {
+        let before = lock(&[("one", &[("a", 60), ("b", 50)]), ("two", &[("c", 70), ("d", 20)])]);
+        let sizes = [("a", 60), ("b", 50), ("c", 70), ("d", 20)];
+        let layers = [layer("two", &["c", "d"]), layer("one", &["a"]), layer("layer-1", &["b"])];
+        let found = assigned(&before, &sizes);
+        assert_eq!(found.iter().find(|found| found.0 == "two"), Some(&layers[0]), "{found:?}");
+        assert_eq!(found.len(), 3, "{found:?}");
+        // Also where it is over the limit unzipped only.
+        let (mut items, keys) = keyed(&[("a", 40), ("b", 40)]);
+        for item in &mut items {
+            item.unzipped = 600;
+        }
+        let before = lock(&[("one", &[("a", 40), ("b", 40)])]);
+        let fewest = pack_bins(&items, CAPACITY).bins;
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+        assert_eq!(before.assign(items, &fewest).len(), 2);
+    }
+
+    #[test]
+    fn whatever_the_lock_no_layer_is_over_a_limit_and_each_item_is_in_one() {
+        let mut random = Random(3);
+        for _ in 0..2000 {
+            let sizes: Vec<(String, u64)> =
+                (0..random.below(8)).map(|n| (format!("u{n}"), 1 + random.below(100) as u64)).collect();
+            let mut layers: Vec<(&str, Vec<(&str, u64)>)> =
+                ["one", "two", "three"].map(|name| (name, Vec::new())).into();
+            for (name, size) in &sizes {
+                // Some are in the lock as they are, some with other content, and some are new.
+                let other = [0, 0, 1][random.below(3)];
+                if let Some((_, units)) = layers.get_mut(random.below(4)) {
+                    units.push((name, size + other));
+                }
+            }
+            let layers: Vec<(&str, &[(&str, u64)])> = layers.iter().map(|(name, units)| (*name, &units[..])).collect();
+            let before = lock(&layers);
+            let sizes: Vec<(&str, u64)> = sizes.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+            let (mut items, keys) = keyed(&sizes);
+            for item in &mut items {
+                item.unzipped = 1 + random.below(1000) as u64;
+            }
+            let fewest = pack_bins(&items, CAPACITY).bins;
+            let of = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+            let layers = before.assign(of, &fewest);
+            assert_eq!(layers.len(), fewest.len(), "{sizes:?} {before:?}");
+            let mut placed: Vec<usize> = layers.iter().flat_map(|layer| layer.items.clone()).collect();
+            placed.sort_unstable();
+            assert_eq!(placed, (0..items.len()).collect::<Vec<_>>(), "{sizes:?} {before:?}");
+            for layer in layers {
+                assert!(CAPACITY.holds(layer.items.iter().map(|item| &items[*item])), "{layer:?} {items:?} {before:?}");
+            }
         }
     }
 

@@ -8,24 +8,24 @@ mod names;
 pub mod output;
 pub mod rewrite;
 mod units;
+pub(crate) mod verdict;
 
 use bins::Capacity;
 use groups::divide;
 pub use groups::{Group, Strategy, kinds};
 use lock::{ItemKey, LockedLayer, NamedLayer};
 pub use lock::{LayerChange, Lock};
+pub(crate) use names::is_layer_name;
 pub(crate) use units::unit_of;
 pub use units::{Unit, UnitEntry, units};
+use verdict::{LayerSize, or_through_s3, over_limits};
 
 use crate::base::bytes::size;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::pack::measure::ZIP_OVERHEAD;
 use crate::runtime::Limits;
 use crate::tree::EntryId;
-
-/// Maximum number of entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").
-pub const MAX_ENTRIES: usize = 65_534;
 
 /// How many names a finding lists.
 const MAX_NAMES: usize = 5;
@@ -134,7 +134,10 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
                         size(entry.zipped + ZIP_OVERHEAD),
                         size(limits.layer_zipped)
                     ),
-                    "drop it, strip it, or have the function download it to /tmp at startup",
+                    format!(
+                        "drop it, strip it, or have the function download it to /tmp at startup{}",
+                        or_through_s3(entry.zipped + ZIP_OVERHEAD, limits)
+                    ),
                 ));
             } else if entry.unzipped <= capacity.unzipped {
                 parts.push(Part::new(number, format!("{} {}", unit.name, entry.path), std::slice::from_ref(entry)));
@@ -147,6 +150,8 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
     let unit_names: Vec<&str> = parts.iter().map(|part| units[part.unit].name.as_str()).collect();
     let wanted = (policy.groups.as_slice(), policy.strategy);
     let division = divide(&items, &keys, &unit_names, wanted, capacity, lock);
+    let all_names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+    findings.extend(Group::findings(&policy.groups, &all_names));
     findings.extend(not_in_their_layers(&division.elsewhere, &unit_names));
     let locked = |layer: &NamedLayer| {
         let keys = layer.items.iter().map(|item| parts[*item].key.clone());
@@ -164,11 +169,17 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
     (layout, findings)
 }
 
-/// How many zipped bytes have to be saved to need one layer less, if compressing harder could save as many.
+/// How many zipped bytes have to be saved to need one layer less, if compressing harder could save as many, and if the layers
+/// could fit then: neither a file that no layer holds, nor too many unzipped bytes, nor more than one layer too many becomes
+/// less by it.
 ///
 /// Level 12 of libdeflate makes an R tree 2 % smaller than level 6, and text up to 10 %.
-pub fn saves_a_layer(layout: &Layout, limits: &Limits) -> Option<u64> {
-    let fewer = layout.layers.len().checked_sub(1).filter(|fewer| *fewer > 0)?;
+pub fn saves_a_layer(layout: &Layout, does_not_fit: &[Finding], limits: &Limits) -> Option<u64> {
+    let remains = |finding: &Finding| finding.severity == Severity::Error && finding.code != Code::TooManyLayers;
+    if does_not_fit.iter().any(remains) {
+        return None;
+    }
+    let fewer = layout.layers.len().checked_sub(1).filter(|fewer| (1..=limits.layers).contains(fewer))?;
     let room = fewer as u64 * limits.layer_zipped;
     // One layer less is one end record less.
     let zipped = layout.zipped_bytes() - ZIP_OVERHEAD;
@@ -211,7 +222,6 @@ fn layer(units: &[Unit], parts: &[Part], NamedLayer { name, items }: NamedLayer)
 }
 
 fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding> {
-    let mut findings = Vec::new();
     let largest = |of: fn(&Unit) -> u64| {
         let mut sorted: Vec<&Unit> = units.iter().collect();
         sorted.sort_by(|a, b| of(b).cmp(&of(a)).then_with(|| a.name.cmp(&b.name)));
@@ -219,7 +229,7 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
             sorted.iter().take(MAX_NAMES).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
         named.join(", ")
     };
-    if layout.layers.len() > limits.layers {
+    let too_many = || {
         let room = limits.layer_zipped * limits.layers as u64;
         let over = layout.zipped_bytes().saturating_sub(room);
         let why = if layout.lower_bound > limits.layers && over > 0 {
@@ -235,7 +245,7 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
         } else {
             format!("no division into fewer was found; at least {} are needed", layout.lower_bound)
         };
-        findings.push(Finding::error(
+        Finding::error(
             Code::TooManyLayers,
             Subject::whole("layers"),
             format!("{} layers are needed and {} are allowed: {why}", layout.layers.len(), limits.layers),
@@ -243,43 +253,18 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
                 "prune more (`layerfit rules` lists what --select can turn on), or drop some of the largest units: {}",
                 largest(Unit::zipped_bytes)
             ),
-        ));
-    }
-    for layer in layout.layers.iter().filter(|layer| layer.entries.len() > MAX_ENTRIES) {
-        findings.push(Finding::error(
-            Code::TooManyEntries,
-            Subject::layer(&layer.name),
-            format!("has {} files; a zip without zip64 can have {MAX_ENTRIES}", layer.entries.len()),
-            "prune, or put small files into one archive that the function unpacks to /tmp at startup",
-        ));
-    }
-    let unzipped: u64 = units.iter().map(Unit::unzipped_bytes).sum();
-    findings.extend(unzipped_too_large(
-        unzipped,
-        limits,
-        &format!("; the largest units: {}", largest(Unit::unzipped_bytes)),
-    ));
-    findings
-}
-
-/// A finding if there are too many unzipped bytes; `largest` is appended to its help.
-pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) -> Option<Finding> {
-    let over = unzipped.checked_sub(limits.layers_unzipped()).filter(|over| *over > 0)?;
-    let function = match limits.function_unzipped {
-        0 => String::new(),
-        function => format!(", less {} for the function itself", size(function)),
+        )
     };
-    Some(Finding::error(
-        Code::UnzippedTooLarge,
-        Subject::whole("layers"),
-        format!(
-            "{} unzipped are {} over the limit of {} for function and layers{function}",
-            size(unzipped),
-            size(over),
-            size(limits.total_unzipped),
-        ),
-        format!("prune more; additional layers do not help{largest}"),
-    ))
+    let layer = |layer: &Layer| LayerSize {
+        subject: Subject::layer(&layer.name),
+        entries: layer.entries.len(),
+        zipped_bytes: layer.zipped_bytes,
+    };
+    let layers: Vec<LayerSize> = layout.layers.iter().map(layer).collect();
+    // A file that is too large for a layer is in none, and counts all the same.
+    let unzipped: u64 = units.iter().map(Unit::unzipped_bytes).sum();
+    let largest_unzipped = format!("; the largest units: {}", largest(Unit::unzipped_bytes));
+    over_limits(&layers, unzipped, limits, &largest_unzipped, too_many)
 }
 
 #[cfg(test)]
@@ -302,29 +287,29 @@ mod tests {
 
     #[test]
     fn an_eighth_less_at_most_is_hoped_for_and_only_where_it_saves_a_layer() {
-        assert_eq!(saves_a_layer(&planned(&[]), &LIMITS), None);
-        assert_eq!(saves_a_layer(&planned(&[1000]), &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[]), &[], &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[1000]), &[], &LIMITS), None);
         // One end of a zip goes with the layer.
-        assert_eq!(saves_a_layer(&planned(&[900, 122]), &LIMITS), None);
-        assert_eq!(saves_a_layer(&planned(&[900, 123]), &LIMITS), Some(1));
-        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 142]), &LIMITS), Some(142));
-        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 143]), &LIMITS), None);
-        assert_eq!(saves_a_layer(&planned(&[1000, 1000, 50]), &LIMITS), Some(28));
+        assert_eq!(saves_a_layer(&planned(&[900, 122]), &[], &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[900, 123]), &[], &LIMITS), Some(1));
+        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 142]), &[], &LIMITS), Some(142));
+        assert_eq!(saves_a_layer(&planned(&[800, 200 + 22 + 143]), &[], &LIMITS), None);
+        assert_eq!(saves_a_layer(&planned(&[1000, 1000, 50]), &[], &LIMITS), Some(28));
+    }
+
+    #[test]
+    fn nothing_is_compressed_harder_where_the_layers_would_not_fit_then_either() {
+        let finding = |code| [Finding::error(code, Subject::whole("layers"), "", "")];
+        let planned = planned(&[1000, 1000, 50]);
+        for code in [Code::FileTooLarge, Code::UnzippedTooLarge] {
+            assert_eq!(saves_a_layer(&planned, &finding(code), &LIMITS), None, "{code}");
+        }
+        assert_eq!(saves_a_layer(&planned, &finding(Code::TooManyLayers), &Limits { layers: 2, ..LIMITS }), Some(28));
+        assert_eq!(saves_a_layer(&planned, &finding(Code::TooManyLayers), &Limits { layers: 1, ..LIMITS }), None);
     }
 
     #[test]
     fn a_plan_is_as_long_as_its_layers() {
         assert_eq!((planned(&[5, 7]).zipped_bytes(), planned(&[5, 7]).unzipped_bytes()), (12, 6));
-    }
-
-    #[test]
-    fn what_is_over_the_unzipped_limit_is_told_with_what_the_function_has_of_it() {
-        assert_eq!(unzipped_too_large(10_000, &LIMITS, "; x"), None);
-        let finding = unzipped_too_large(10_001, &LIMITS, "; x").expect("over");
-        assert!(finding.message.contains("1 B over") && !finding.message.contains("less"), "{}", finding.message);
-        assert!(finding.help.ends_with("; x"), "{}", finding.help);
-        let limits = Limits { function_unzipped: 1, ..LIMITS };
-        let finding = unzipped_too_large(10_001, &limits, "").expect("over");
-        assert!(finding.message.contains("2 B over") && finding.message.contains("1 B for"), "{}", finding.message);
     }
 }

@@ -8,3 +8,8 @@ pub(super) fn numbered(name: &str, number: usize) -> String {
         (name, number) => format!("{name}-{}", number + 1),
     }
 }
+
+/// Whether a layer can have this name, which is also its zip's: letters, digits, `-` and `_`.
+pub(crate) fn is_layer_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}

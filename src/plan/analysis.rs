@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::handlers::Handlers;
+use crate::languages::{CodeCalls, options};
 use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
 use crate::tree::{EntryId, Objects, Tree};
@@ -24,6 +25,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) host_paths: BTreeMap<EntryId, Vec<String>>,
     /// What the function's sources use, when there are any.
     pub(crate) handlers: Option<Arc<Handlers>>,
+    /// What the code of the packages that handlers use calls.
+    pub(crate) calls: CodeCalls,
     pub(super) context: FindingContext,
     rules: OnceLock<CompiledRules>,
     /// Findings that do not depend on what is kept.
@@ -50,6 +53,7 @@ impl<'a> Analysis<'a> {
             bundled: Vec::new(),
             host_paths: BTreeMap::new(),
             handlers: None,
+            calls: CodeCalls::default(),
             context,
             rules: OnceLock::new(),
             findings,
@@ -82,7 +86,10 @@ impl<'a> Analysis<'a> {
     pub(crate) fn resolution_findings(&self, pruning: &Pruning) -> Vec<Finding> {
         let mut findings = self.resolution.findings(&self.context, |id| pruning.keeps(id));
         if let Some(handlers) = &self.handlers {
-            findings.extend(handlers.findings(&self.resolution.packages));
+            let packages = &self.resolution.packages;
+            findings.extend(handlers.findings(packages));
+            findings.extend(options::findings(handlers, packages, &self.calls, &|id| pruning.keeps(id)));
+            handlers.raise_not_searched(packages, &mut findings);
         }
         findings
     }

@@ -58,6 +58,7 @@ impl Decisions {
         let mut findings: Vec<Finding> =
             analysis.findings.iter().filter(|finding| !dropped(finding)).cloned().collect();
         findings.extend(self.findings.iter().cloned());
+        findings.extend(self.pruning.idle_rules());
         findings.extend(analysis.resolution_findings(&self.pruning));
         findings
     }
@@ -66,6 +67,7 @@ impl Decisions {
     pub(crate) fn findings_of_everything(&self, analysis: &Analysis<'_>) -> Vec<Finding> {
         let mut findings = analysis.findings.clone();
         findings.extend(self.findings.iter().cloned());
+        findings.extend(self.pruning.idle_rules());
         findings.extend(analysis.resolution_findings(&self.pruning));
         findings
     }

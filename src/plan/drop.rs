@@ -7,6 +7,7 @@ use super::analysis::Analysis;
 use super::decide::{Decider, Decisions};
 use super::settings::Settings;
 use super::target;
+use super::used::{self, Unused};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
@@ -25,7 +26,7 @@ const MAX_NAMES: usize = 6;
 /// # Errors
 /// When a target of `--drop` or `--keep` is not found, or both name the same.
 pub(super) fn apply<'a>(
-    analysis: Analysis<'a>,
+    mut analysis: Analysis<'a>,
     decisions: Decisions,
     decider: Decider,
     settings: &'a Settings,
@@ -35,9 +36,13 @@ pub(super) fn apply<'a>(
         entries_named(&analysis, "--keep", text)?;
     }
     let mut dropped = named_by_drop(&analysis, &decisions.pruning, settings)?;
-    let unused: BTreeSet<EntryId> =
-        unused_by_handlers(&analysis, &decisions.pruning).difference(&dropped).copied().collect();
+    let Unused { entries: unused, calls } = match &analysis.handlers {
+        Some(handlers) => used::unused(&analysis, handlers, &decisions.pruning, &dropped),
+        None => Unused::default(),
+    };
+    let unused: BTreeSet<EntryId> = unused.difference(&dropped).copied().collect();
     dropped.extend(&unused);
+    analysis.calls = calls;
     if dropped.is_empty() {
         return Ok((analysis, decisions));
     }
@@ -50,7 +55,7 @@ pub(super) fn apply<'a>(
         .map(|package| ((package.language, package.name.clone()), package.directory.clone()));
     let excluded = Excluded { packages: packages.collect(), roots: analysis.resolution.packages.roots() };
 
-    let Analysis { resolution, mut bundled, handlers, .. } = analysis;
+    let Analysis { resolution, mut bundled, handlers, calls, .. } = analysis;
     let mut tree = resolution.tree;
     tree.hide(removal.dropped.iter().chain(&removal.with_it).chain(&by_rules).copied());
     let mut analysis = again(tree, excluded);
@@ -58,6 +63,7 @@ pub(super) fn apply<'a>(
     bundled.retain(|library| is_there(&library.path));
     analysis.bundled = bundled;
     analysis.handlers = handlers;
+    analysis.calls = calls;
     let mut now = decider.decide(&analysis, settings)?;
     now.pruning.record_removal(analysis.tree(), &removal, &unused, &decisions.pruning);
     now.findings.extend(broken);
@@ -91,28 +97,6 @@ fn stays_pruned(tree: &Tree, pruning: &Pruning, dropped: &BTreeSet<EntryId>, rem
     };
     let ids = tree.iter().map(|(id, _)| id);
     ids.filter(|id| !pruning.keeps(*id) && (dropped.contains(id) || leads_there(*id))).collect()
-}
-
-/// The entries of packages that no handler uses: neither by name, nor as a dependency of a used one, nor because their
-/// language loads them at startup. What is pinned or was opened in a run counts as used, and so does what that needs.
-/// Packages of a language that no handler is written in are left alone.
-fn unused_by_handlers(analysis: &Analysis<'_>, pruning: &Pruning) -> BTreeSet<EntryId> {
-    let Some(handlers) = &analysis.handlers else { return BTreeSet::new() };
-    let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
-    let below = |position: usize| tree.below(&packages.get(position).directory).map(|(id, _)| id);
-    let languages = &handlers.languages;
-    let named = handlers.packages.keys().flat_map(|(id, name)| packages.copies(*id, name));
-    let at_start = languages
-        .iter()
-        .flat_map(|id| language(*id).needs().start_packages().flat_map(|name| packages.copies(*id, name)));
-    let pinned = (0..packages.all.len()).filter(|position| below(*position).any(|id| pruning.is_pinned(id)));
-    let sessions = languages.iter().copied().map(Node::Runtime);
-    let roots = named.chain(at_start).chain(pinned).map(Node::Package).chain(sessions);
-    let reached = analysis.resolution.graph.reach(roots);
-    let is_unused = |position: &usize| {
-        languages.contains(&packages.get(*position).language) && !reached.contains_key(&Node::Package(*position))
-    };
-    (0..packages.all.len()).filter(is_unused).flat_map(below).collect()
 }
 
 /// The entries that an argument names.

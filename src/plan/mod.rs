@@ -12,6 +12,7 @@ mod settings;
 mod stages;
 pub mod suggest;
 pub(crate) mod target;
+mod used;
 
 use std::path::Path;
 
@@ -65,7 +66,7 @@ impl<'a> Plan<'a> {
             (units, layout, does_not_fit)
         };
         let mut divided = divide(&measurements);
-        let wanted = pack::saves_a_layer(&divided.1, &settings.limits);
+        let wanted = pack::saves_a_layer(&divided.1, &divided.2, &settings.limits);
         if let Some(wanted) = wanted.filter(|_| settings.level == Level::Default) {
             let undo = measurements.compress_harder(analysis.tree(), keeps, &settings.transforms, wanted, progress)?;
             let harder = divide(&measurements);

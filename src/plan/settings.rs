@@ -48,6 +48,9 @@ pub struct Settings {
     pub opened: BTreeSet<Vec<u8>>,
     /// The severities of findings.
     pub severities: Severities,
+    /// The options of the command line that only apply to a tree. What layerfit.toml sets for trees is not among them: it is
+    /// set for every command, and passed over where there is no tree.
+    pub tree_options: Vec<&'static str>,
 }
 
 impl Settings {

@@ -17,7 +17,7 @@ use crate::languages::ALL;
 use crate::languages::handlers::Handlers;
 use crate::resolve::Resolution;
 use crate::runtime::sysroot::Sysroot;
-use crate::tree::{Tree, scan_directory};
+use crate::tree::{Tree, layout_findings, scan_directory};
 
 impl<'a> Analysis<'a> {
     /// The tree at `root` after arranging, bundling and dropping under these settings, with what is kept of it.
@@ -103,6 +103,7 @@ impl<'a> Analysis<'a> {
 fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
     progress.stage("reading", 0);
     let (mut tree, mut findings) = scan_directory(root)?;
+    findings.extend(layout_findings(&tree));
     for language in ALL {
         findings.extend(language.arrange(&mut tree, &settings.arrangement)?);
     }

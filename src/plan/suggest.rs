@@ -2,6 +2,7 @@
 //! fewer there would be. Every number is measured or added up; nothing is estimated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -9,12 +10,15 @@ use serde::Serialize;
 
 use super::{Plan, Settings};
 use crate::base::error::Result;
+use crate::base::finding::Severity;
 use crate::base::progress::Progress;
+use crate::languages;
 use crate::pack;
 use crate::pack::Unit;
 use crate::pack::measure::Measurements;
 use crate::pack::rewrite::strip::StripMode;
 use crate::prune::{CompiledRule, Condition, Level, Protected, prune};
+use crate::resolve::Node;
 use crate::tree::{EntryId, Kind, Magic};
 
 /// In a tree of more entries, rules are not tried one by one: that would take longer than everything else.
@@ -127,7 +131,8 @@ impl Steps<'_> {
         let tree = analysis.tree();
         let files: Vec<EntryId> = self.now.keys().copied().filter(|id| !tree.entry(*id).is_directory()).collect();
         let pinned = |id: &EntryId| self.plan.pruning.is_pinned(*id);
-        let drops_any = |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.drops(&tree.entry(*id).path));
+        let drops_any =
+            |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.could_drop(&tree.entry(*id).path));
         let rules = analysis.compiled_rules(&self.settings.rules)?;
         let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
         let tried =
@@ -149,16 +154,25 @@ impl Steps<'_> {
         Ok(tried.collect::<Vec<_>>().into_iter().flatten().collect())
     }
 
-    /// Packages of which no run opened a file.
+    /// Packages of which no run opened a file, except those that are needed without the others.
     fn not_opened(&self) -> Option<Suggestion> {
         if self.settings.opened.is_empty() {
             return None;
         }
-        let idle = self.plan.units.iter().filter(|unit| {
+        let is_idle = |unit: &&Unit| {
             let opened = unit.entries.iter().any(|entry| self.plan.pruning.is_pinned(entry.id));
             unit.name.starts_with("pkg:") && !opened
-        });
-        let idle: Vec<&Unit> = idle.collect();
+        };
+        let mut idle: Vec<&Unit> = self.plan.units.iter().filter(is_idle).collect();
+        // A package that stays has needs of its own, so this is repeated until nothing changes.
+        loop {
+            let needed = self.needed_without(&idle);
+            let before = idle.len();
+            idle.retain(|unit| !unit.entries.iter().any(|entry| needed.contains(&entry.id)));
+            if idle.len() == before {
+                break;
+            }
+        }
         let change: Change = idle.iter().flat_map(|unit| &unit.entries).map(|entry| (entry.id, None)).collect();
         let names: Vec<&str> = idle.iter().map(|unit| unit.name.as_str()).collect();
         (!names.is_empty()).then(|| {
@@ -169,6 +183,35 @@ impl Steps<'_> {
                 &change,
             )
         })
+    }
+
+    /// What is needed of these units if they are dropped: by what is kept or a session, as in the guard, or because a check
+    /// would report an error that names the package.
+    fn needed_without(&self, dropped: &[&Unit]) -> BTreeSet<EntryId> {
+        let resolution = &self.plan.analysis.resolution;
+        let (tree, packages) = (&resolution.tree, &resolution.packages);
+        let gone: BTreeSet<EntryId> = dropped.iter().flat_map(|unit| &unit.entries).map(|entry| entry.id).collect();
+        let directories: BTreeSet<&str> = dropped.iter().map(|unit| unit.name.as_str()).collect();
+        let is_dropped = |position: usize| directories.contains(packages.unit_name(position).as_str());
+        let stays = |id: EntryId| {
+            let of_dropped = packages.of_path(tree.path(id)).is_some_and(is_dropped);
+            self.plan.pruning.keeps(id) && !gone.contains(&id) && !of_dropped
+        };
+        let reached = resolution.graph.reach(resolution.roots(|id| stays(id) && !tree.entry(id).is_directory()));
+        let findings = languages::check(packages, tree, &stays);
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let missing: BTreeSet<&str> = errors.filter_map(|finding| finding.cause.as_deref()).collect();
+        let is_needed = |position: &usize| {
+            reached.contains_key(&Node::Package(*position)) || missing.contains(packages.get(*position).name.as_str())
+        };
+        let by_packages = (0..packages.all.len()).filter(is_needed).map(|position| packages.unit_name(position));
+        let needed: BTreeSet<String> = by_packages.collect();
+        let of_needed = dropped.iter().filter(|unit| needed.contains(&unit.name)).flat_map(|unit| &unit.entries);
+        let by_kept = reached.keys().filter_map(|node| match node {
+            Node::Entry(id) => Some(*id),
+            _ => None,
+        });
+        by_kept.chain(of_needed.map(|entry| entry.id)).filter(|id| gone.contains(id)).collect()
     }
 
     /// Files with the same content: all but one can be links to that one.
@@ -185,7 +228,12 @@ impl Steps<'_> {
         for ids in by_checksum.into_values().filter(|ids| ids.len() > 1) {
             let mut by_content: BTreeMap<[u8; 32], Vec<EntryId>> = BTreeMap::new();
             for id in ids {
-                by_content.entry(*blake3::hash(&tree.read(id)?).as_bytes()).or_default().push(id);
+                let mut hash = blake3::Hasher::new();
+                tree.read_in_chunks(id, &mut |chunk| {
+                    hash.update(chunk);
+                    Ok(ControlFlow::Continue(()))
+                })?;
+                by_content.entry(*hash.finalize().as_bytes()).or_default().push(id);
             }
             for same in by_content.into_values().filter(|same| same.len() > 1) {
                 for id in &same[1..] {

@@ -1,11 +1,13 @@
 //! Targets: what a name on the command line stands for (`why`, `--drop`, `--keep`), and similar names when nothing has it.
 //!
 //! `pkg:Matrix` is a package, in each library that has it (`pkg:Matrix@R/library`: in that one); `lib:…`, `dir:…`, `file:…`
-//! and the name of a language (`r`) are units of the report. Anything else is a path, in the tree or below `/opt`, or the name of a library.
+//! and the name of a language (`r`) are units of the report. `suggested:caret` is every package that caret suggests or calls,
+//! `suggested:caret::train` those that this function calls. Anything else is a path, in the tree or below `/opt`, or the name of a library.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::analysis::Analysis;
+use super::used;
 use crate::base::error::{Error, Result};
 use crate::base::list;
 use crate::base::path::TreePath;
@@ -16,6 +18,9 @@ use crate::tree::{EntryId, Kind, Place};
 
 /// How many similar names a message lists.
 const SIMILAR_NAMES: usize = 3;
+
+/// The prefix of the packages that another one can use.
+const SUGGESTED: &str = "suggested:";
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +44,16 @@ pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
     let (tree, resolution) = (analysis.tree(), &analysis.resolution);
     if let Some(package) = text.strip_prefix("pkg:") {
         return find_package(analysis, package);
+    }
+    if let Some(of) = text.strip_prefix(SUGGESTED) {
+        let (package, function) =
+            of.split_once("::").map_or((of, None), |(package, function)| (package, Some(function)));
+        let named = find_package(analysis, package).into_iter().filter_map(|target| match target {
+            Target::Package(position) => Some(resolution.packages.get(position)),
+            _ => None,
+        });
+        let options: BTreeSet<usize> = named.flat_map(|package| used::options(analysis, package, function)).collect();
+        return options.into_iter().map(Target::Package).collect();
     }
     let prefixed = ["lib:", "dir:", "file:"].iter().any(|prefix| text.starts_with(prefix));
     if let Some(id) = path_in_tree(analysis, text).filter(|_| !prefixed) {
@@ -99,6 +114,12 @@ pub(crate) fn resolve_target(analysis: &Analysis<'_>, option: &str, text: &str) 
     let targets = find(analysis, text);
     if !targets.is_empty() {
         return Ok(targets);
+    }
+    if let Some(of) = text.strip_prefix(SUGGESTED) {
+        return Err(Error::Usage {
+            message: format!("{option} {text}: {of} calls no package that is in the tree"),
+            help: "give suggested:PACKAGE or suggested:PACKAGE::FUNCTION, or install what it suggests".to_owned(),
+        });
     }
     let near = similar_names(analysis, text);
     Err(Error::Usage {

@@ -1,11 +1,14 @@
 //! Prune: one decision for each file. Rules propose what to drop; the guard reverts drops of what something kept needs.
 //! `--keep` and `--drop` override the rules.
 
+mod content;
 mod retention;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use content::Content;
+use content::Prefixes;
 pub use retention::{Removal, Retention};
 pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneRules, requested_rules};
 
@@ -54,6 +57,10 @@ impl Pruning {
             if tree.is_hidden(id) || (before.keeps(id) && !all.contains(&id)) {
                 self.decisions[id.index()] = before.decision(id);
             }
+            if tree.is_hidden(id) {
+                // The rules were not tried on what is hidden, nor can those of a language tell that it had been a package's.
+                self.matches[id.index()].clone_from(&before.matches[id.index()]);
+            }
         }
         let (by_handlers, named): (Vec<EntryId>, Vec<EntryId>) =
             removal.dropped.iter().partition(|id| unused.contains(id));
@@ -68,6 +75,29 @@ impl Pruning {
     /// The rules that match an entry; when it is kept, the guard reverted them.
     pub fn matching(&self, id: EntryId) -> impl Iterator<Item = &PruneRule> {
         self.matches[id.index()].iter().map(|rule| &self.rules[*rule])
+    }
+
+    /// A note about the rules that match nothing, also nothing of what `--drop` and `--handler` removed.
+    pub fn idle_rules(&self) -> Option<Finding> {
+        let by_decision = self.decisions.iter().filter_map(|decision| match decision {
+            Decision::Drop(rule) => Some(*rule),
+            Decision::Keep => None,
+        });
+        let matched: BTreeSet<usize> = self.matches.iter().flatten().copied().chain(by_decision).collect();
+        let idle = self
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(position, rule)| rule.level != Level::Requested && !matched.contains(position));
+        let idle: Vec<&str> = idle.map(|(_, rule)| rule.code.as_str()).collect();
+        (!idle.is_empty()).then(|| {
+            Finding::info(
+                Code::RuleMatchedNothing,
+                Subject::whole("rules"),
+                format!("match nothing in this tree: {}", idle.join(", ")),
+                "nothing to do; `layerfit rules CODE` explains a rule",
+            )
+        })
     }
 
     /// Whether `--keep` names an entry.
@@ -108,9 +138,10 @@ pub struct Protected {
 pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Protected) -> (Pruning, Vec<Finding>) {
     let tree = &resolution.tree;
     let compiled: Vec<&CompiledRule> = rules.on().collect();
-    let opened = protected.opened.iter().map(|id| (*id, tree.path(*id)));
+    let opened = protected.opened.iter().copied();
+    let prefixes = Prefixes::of(tree, resolution.packages.installations.iter().map(|it| it.path.clone()));
     let opened: Vec<(EntryId, usize)> = opened
-        .filter_map(|(id, path)| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(path))?)))
+        .filter_map(|id| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(tree, &prefixes, id))?)))
         .collect();
     let pinned: BTreeSet<EntryId> = protected.pinned.into_iter().chain(protected.opened).collect();
     let mut matches: Vec<Vec<usize>> = tree
@@ -118,7 +149,7 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Prot
         .map(|(id, entry)| match entry.kind {
             Kind::Directory => Vec::new(),
             _ if tree.is_hidden(id) || pinned.contains(&id) => Vec::new(),
-            _ => (0..compiled.len()).filter(|i| compiled[*i].drops(&entry.path)).collect(),
+            _ => (0..compiled.len()).filter(|i| compiled[*i].drops(tree, &prefixes, id)).collect(),
         })
         .collect();
     let package_of: Vec<Option<usize>> =
@@ -249,19 +280,6 @@ fn findings(resolution: &Resolution<'_>, pruning: &Pruning, revoked: &BTreeMap<R
             subject,
             format!("matches rule {} ({}), but is kept: {by} needs it", rule.code, rule.name),
             format!("drop what needs it as well, or turn the rule off with --ignore {}", rule.code),
-        ));
-    }
-    let matched: BTreeSet<usize> = pruning.matches.iter().flatten().copied().collect();
-    let idle: Vec<&str> = (0..pruning.rules.len())
-        .filter(|position| !matched.contains(position))
-        .map(|position| pruning.rules[position].code.as_str())
-        .collect();
-    if !idle.is_empty() {
-        findings.push(Finding::info(
-            Code::RuleMatchedNothing,
-            Subject::whole("rules"),
-            format!("match nothing in this tree: {}", idle.join(", ")),
-            "nothing to do; `layerfit rules CODE` explains a rule",
         ));
     }
     findings

@@ -6,11 +6,14 @@ use globset::GlobSet;
 use regex::Regex;
 use serde::Deserialize;
 
+use super::content::{Content, Prefixes};
 use crate::base::error::{Error, Result};
 use crate::base::globs;
 use crate::base::path::TreePath;
+use crate::base::read;
 use crate::base::toml::{built_in, from_toml};
 use crate::languages::{ALL, Roots};
+use crate::tree::{EntryId, Tree};
 
 /// The rule files that belong to no language.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -68,12 +71,19 @@ pub struct PruneRule {
     /// A regular expression that a path must match as well; empty when unused.
     #[serde(default)]
     pub pattern: String,
+    /// What a file must be, one of these; empty when its path alone decides.
+    #[serde(default)]
+    pub content: Vec<Content>,
+    /// Whether the `share` directory that a file is in must be that of an installation prefix, as `share` at the root, and
+    /// not one of an application or of a package of an interpreted language.
+    #[serde(default)]
+    pub share_of_prefix: bool,
     /// What a file must satisfy in addition to its path.
     #[serde(default)]
     pub only: Option<Condition>,
-    /// Paths it must drop: tried when the rule is loaded.
+    /// Paths it must drop, given that the files are what `content` requires: tried when the rule is loaded.
     pub drops: Vec<String>,
-    /// Similar paths that it must not drop: tried as well.
+    /// Similar paths that it must not drop, whatever the files are: tried as well.
     pub keeps: Vec<String>,
 }
 
@@ -115,6 +125,8 @@ pub fn requested_rules() -> &'static [PruneRule; 3] {
             globs: Vec::new(),
             unless: Vec::new(),
             pattern: String::new(),
+            content: Vec::new(),
+            share_of_prefix: false,
             only: None,
             drops: Vec::new(),
             keeps: Vec::new(),
@@ -141,7 +153,7 @@ impl PruneRules {
             rules.add(file, text)?;
         }
         for path in files {
-            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            let text = read::text(path, read::MAX_TEXT)?;
             rules.add(&path.display().to_string(), &text)?;
         }
         Ok(rules)
@@ -257,17 +269,28 @@ impl CompiledRule {
         })
     }
 
-    /// Whether the rule would drop the file or link at this path.
-    pub fn drops(&self, path: &TreePath) -> bool {
-        let path = path.as_path();
-        self.globs.is_match(path)
-            && !self.unless.is_match(path)
-            && self.pattern.as_ref().is_none_or(|pattern| path.to_str().is_some_and(|text| pattern.is_match(text)))
+    /// Whether the rule could drop a file or link at this path, depending on what it is.
+    pub fn could_drop(&self, path: &TreePath) -> bool {
+        let text = path.as_path();
+        self.globs.is_match(text)
+            && !self.unless.is_match(text)
+            && self.pattern.as_ref().is_none_or(|pattern| path.as_str().is_some_and(|text| pattern.is_match(text)))
+            && (self.rule.content.is_empty() || self.rule.content.iter().any(|content| content.fits_name(path)))
+            && (!self.rule.share_of_prefix || Prefixes::could_contain(path))
+    }
+
+    /// Whether the rule would drop this file or link. Its content is only examined if its path could be one that is dropped.
+    pub(super) fn drops(&self, tree: &Tree, prefixes: &Prefixes, id: EntryId) -> bool {
+        let path = tree.path(id);
+        let is_of = |content: &Content| content.fits_name(path) && content.is_in(tree, id);
+        self.could_drop(path)
+            && (!self.rule.share_of_prefix || prefixes.contain(path))
+            && (self.rule.content.is_empty() || self.rule.content.iter().any(is_of))
     }
 }
 
 /// Compiles globs after replacing each placeholder by its roots. A glob whose placeholder has no roots matches nothing.
-fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globset::Error> {
+fn compile_globs(globs: &[String], roots: &Roots) -> std::result::Result<GlobSet, globs::GlobError> {
     let mut all = Vec::new();
     for glob in globs {
         let mut expanded = vec![glob.clone()];
@@ -306,12 +329,12 @@ fn check(file: &str, rule: &PruneRule) -> Result<()> {
     let roots = ALL.iter().fold(Roots::default(), |roots, language| roots.with(&language.example_roots()));
     let compiled = CompiledRule::new(rule, &roots)?;
     for path in &rule.drops {
-        if !compiled.drops(&example(path)?) {
+        if !compiled.could_drop(&example(path)?) {
             return Err(wrong(file, rule, &format!("it does not drop its own example {path:?}")));
         }
     }
     for path in &rule.keeps {
-        if compiled.drops(&example(path)?) {
+        if compiled.could_drop(&example(path)?) {
             return Err(wrong(
                 file,
                 rule,
@@ -369,10 +392,10 @@ mod tests {
         roots.add("{library}", [path("a[b]/library"), path("site")]);
         let compiled = rules.compile(&roots).expect("compiles");
         let rule = compiled.on().find(|c| c.rule.code == "X1").expect("there");
-        assert!(rule.drops(&path("a[b]/library/x/notes/deep/er")));
-        assert!(rule.drops(&path("site/x/notes/a")));
-        assert!(!rule.drops(&path("ab/library/x/notes/a")));
-        assert!(rule.drops(&path("any/where.note")) && !rule.drops(&path("any/keep.note")));
+        assert!(rule.could_drop(&path("a[b]/library/x/notes/deep/er")));
+        assert!(rule.could_drop(&path("site/x/notes/a")));
+        assert!(!rule.could_drop(&path("ab/library/x/notes/a")));
+        assert!(rule.could_drop(&path("any/where.note")) && !rule.could_drop(&path("any/keep.note")));
     }
 
     #[test]

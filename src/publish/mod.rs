@@ -69,6 +69,12 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     let _lock = if request.dry_run { None } else { Some(lock(directory, &record)?) };
     let former = former(&record, &layers)?;
     let options = publish_options(&manifest, &request.options)?;
+    if let Some(name) = request.function.as_ref().filter(|name| name.starts_with('-') || name.contains("://")) {
+        return Err(Error::Usage {
+            message: format!("function {name:?}: the AWS CLI would read that as an option or a file"),
+            help: "give the function's name or ARN, with --function or in [publish] of layerfit.toml".to_owned(),
+        });
+    }
 
     let known = layers.into_iter().map(|layer| aws.newest(&layer.name).map(|newest| (layer, newest)));
     let known: Vec<(Layer, Option<Version>)> = known.collect::<Result<_>>()?;
@@ -122,7 +128,9 @@ fn layers(directory: &Path, manifest: &Manifest, request: &Request, say: &dyn Fn
     for layer in &manifest.layers {
         let name = format!("{}{}", request.prefix, request.names.get(&layer.name).unwrap_or(&layer.name));
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let problem = if name.is_empty() || name.len() > 140 || !name.chars().all(allowed) {
+        let problem = if name.starts_with('-') {
+            "the AWS CLI would read that as an option"
+        } else if name.is_empty() || name.len() > 140 || !name.chars().all(allowed) {
             "AWS allows letters, digits, '-' and '_', at most 140"
         } else if !used.insert(name.clone()) {
             "two layers would have this name"
@@ -169,6 +177,18 @@ fn publish_options(manifest: &Manifest, requested: &PublishOptions) -> Result<Pu
     }
     let machines = manifest.objects.iter().map(|object| object.machine.as_str());
     options.architecture = options.architecture.or_else(|| architecture(machines).map(str::to_owned));
+    // Given to the AWS CLI as they are, which reads `-x` as an option, and `file://x` as a file to load.
+    let is_runtime = |name: &String| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+    };
+    if let Some(name) = options.runtimes.iter().find(|name| !is_runtime(name)) {
+        return Err(Error::Usage {
+            message: format!("compatible runtime {name:?}: not the name of a runtime"),
+            help: "give names such as provided.al2023, with --compatible-runtimes or in [publish] of layerfit.toml"
+                .to_owned(),
+        });
+    }
     for (what, text, max) in [("description", &options.description, 256), ("licence", &options.license, 512)] {
         if let Some(length) = text.as_ref().map(|text| text.chars().count()).filter(|length| *length > max) {
             return Err(Error::Usage {

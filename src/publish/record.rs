@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
+use crate::base::read;
 use crate::report::as_json;
 
 /// The version of the record's format. It changes when a field is renamed or removed, but not when one is added.
@@ -62,11 +63,7 @@ impl Published {
     /// # Errors
     /// When the file cannot be read, or layerfit did not write it and would overwrite it.
     pub fn load(path: &Path) -> Result<Option<Self>> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", path)(error)),
-        };
+        let Some(text) = read::text_if_there(path, read::MAX_TEXT)? else { return Ok(None) };
         let read: std::result::Result<Self, _> = serde_json::from_str(&text);
         let problem = match read {
             Ok(record) if record.schema == SCHEMA => return Ok(Some(record)),

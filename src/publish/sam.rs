@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::base::atomic::replace_file;
 use crate::base::bytes::plural;
 use crate::base::error::{Error, Result};
+use crate::base::read;
 use crate::pack::output::architecture;
 use crate::report::{LayerReport, Report};
 use crate::runtime::RuntimeProfile;
@@ -51,7 +52,7 @@ impl Template {
                 help: "name a file outside the tree, such as one beside the output directory".to_owned(),
             });
         }
-        match std::fs::read(path) {
+        match read::up_to(path, MARKER.len() as u64) {
             Ok(bytes) if bytes.starts_with(MARKER.as_bytes()) => {}
             Ok(_) => {
                 return Err(Error::Usage {

@@ -6,8 +6,9 @@ use super::contents::Contents;
 use super::costs;
 use super::costs::Amount;
 use super::model::{
-    LayerChangeReport, LayerReport, LayerState, LoadedBy, NeededReport, ObjectReport, PackageReport, Packing,
-    PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
+    Architecture, LayerChangeReport, LayerReport, LayerState, LoadedBy, NeededReport, ObjectReport, PackageReport,
+    Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport,
+    WhyUnused,
 };
 use crate::base::finding::Code;
 use crate::languages::Package;
@@ -49,6 +50,7 @@ fn report(
         layerfit: env!("CARGO_PKG_VERSION").to_owned(),
         root: root.to_owned(),
         runtime: settings.runtime.name.clone(),
+        architecture: architecture(settings, analysis, pruning),
         limits: settings.limits,
         fits: true,
         totals: sums.totals,
@@ -76,6 +78,16 @@ fn report(
         ignored: 0,
         contents: Contents::new(analysis, pruning, plan),
     }
+}
+
+/// The architecture that is set, or that of most files.
+fn architecture(settings: &Settings, analysis: &Analysis<'_>, pruning: &Pruning) -> Option<Architecture> {
+    if let Some(name) = settings.architecture {
+        return Some(Architecture { name: name.to_owned(), assumed: false });
+    }
+    let machine = analysis.resolution.machine(|id| pruning.keeps(id))?;
+    let of_lambda = ["x86_64", "arm64"].into_iter().find(|name| machine.is_lambda(name));
+    Some(Architecture { name: of_lambda.map_or_else(|| machine.name(), str::to_owned), assumed: true })
 }
 
 /// Sums over the entries of a tree.

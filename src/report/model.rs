@@ -29,6 +29,8 @@ pub struct Report {
     pub root: String,
     /// The runtime it was checked for.
     pub runtime: String,
+    /// The architecture it was checked for; `None` when nothing in it depends on one.
+    pub architecture: Option<Architecture>,
     /// The limits of the layers.
     pub limits: Limits,
     /// Whether the layers are within the limits.
@@ -76,6 +78,22 @@ pub struct Report {
     /// Every file and dependency: for the page, and not in the JSON.
     #[serde(skip)]
     pub contents: Contents,
+}
+
+/// An architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Architecture {
+    /// Lambda's name for it, `x86_64` or `arm64`; or the machine's, when Lambda has no such machine.
+    pub name: String,
+    /// Whether it is assumed, because most files are for it, and not set by `--arch`.
+    pub assumed: bool,
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.assumed { f.write_str(", as its files") } else { Ok(()) }
+    }
 }
 
 /// Files and bytes.
@@ -135,7 +153,7 @@ pub struct ObjectReport {
     pub soname: Option<String>,
     /// The machine it runs on.
     pub machine: String,
-    /// Bytes that no process loads: debug data and symbol tables.
+    /// Bytes of sections that are not loaded: debug data, symbol tables, and what else a program keeps in its file.
     pub strippable_bytes: u64,
     /// The symbol versions it needs of other libraries, sorted.
     pub needed_versions: Vec<NeededVersion>,
@@ -428,8 +446,8 @@ impl Report {
         self.ignored = ignored;
     }
 
-    /// Sets the layers to zips that were read.
-    pub(crate) fn set_zips(&mut self, zips: &[LayerZip]) {
+    /// Sets the layers to zips that were read, and whether they fit.
+    pub(crate) fn set_zips(&mut self, zips: &[LayerZip], fits: bool) {
         let layers = zips.iter().map(|zip| LayerReport {
             name: zip.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             zip: zip.path.display().to_string(),
@@ -442,10 +460,7 @@ impl Report {
         });
         self.layers = Some(layers.collect());
         self.totals.kept.zipped_bytes = Some(zips.iter().map(|zip| zip.zipped_bytes).sum());
-        let limits = &self.limits;
-        self.fits = zips.len() <= limits.layers
-            && zips.iter().all(|zip| zip.zipped_bytes <= limits.layer_zipped)
-            && zips.iter().map(|zip| zip.unzipped_bytes).sum::<u64>() <= limits.layers_unzipped();
+        self.fits = fits;
     }
 
     /// How many findings are errors.

@@ -2,6 +2,7 @@
 //! invocation. Each is in the tree, in the image, or missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use super::Resolution;
 use super::findings::some;
@@ -84,6 +85,8 @@ pub struct Commands {
     pub startup_scripts: BTreeMap<EntryId, Role>,
     /// The missing commands that languages execute themselves.
     own_missing: Vec<OwnCommand>,
+    /// The values that each variable has in the startup scripts that run a file: to replace a path compiled into it.
+    run_with: BTreeMap<EntryId, Vec<BTreeMap<String, BTreeSet<String>>>>,
     /// The files that Lambda starts itself but the kernel would reject, with the reason and the remedy.
     refused: Vec<(EntryId, &'static str, &'static str)>,
     /// Whether a script sources a file that cannot be followed, which may define functions.
@@ -106,8 +109,7 @@ pub(super) fn follow(view: &LoaderView<'_>, packages: &Packages) -> Commands {
     let started = started_by_lambda(tree).into_iter();
     commands.refused = started.filter_map(|id| refusal(tree, id).map(|(why, help)| (id, why, help))).collect();
     let own = ALL.iter().flat_map(|language| language.commands(packages, tree));
-    let missing = |own: &OwnCommand| at_path(tree, image, &own.path) == Some(CommandOutcome::Missing);
-    commands.own_missing = own.filter(missing).collect();
+    commands.own_missing = own.filter(|own| commands.misses(tree, image, own)).collect();
     commands
 }
 
@@ -156,13 +158,46 @@ fn may_be_shell(tree: &Tree, id: EntryId) -> bool {
 }
 
 impl Commands {
+    /// Whether a command that a language itself executes is missing in some way in which it is started.
+    fn misses(&self, tree: &Tree, image: &Image<'_>, own: &OwnCommand) -> bool {
+        let Some((variable, below)) = own.replaced_by else {
+            return at_path(tree, image, &own.path) == Some(CommandOutcome::Missing);
+        };
+        let is_there = |path: &str| {
+            let found = at_path(tree, image, path);
+            is_of_function(path) || matches!(found, Some(CommandOutcome::Tree(_) | CommandOutcome::Image(_)))
+        };
+        if is_there(&own.path) {
+            return false;
+        }
+        let Some(starts) = self.run_with.get(&own.by) else { return true };
+        starts.iter().any(|variables| match variables.get(variable) {
+            // Set to what is only known at run time.
+            Some(values) if values.is_empty() => false,
+            Some(values) => !values.iter().any(|home| is_there(&format!("{home}/{below}"))),
+            None => true,
+        })
+    }
+
+    /// Whether a file is the interpreter of a startup script.
+    fn interprets(&self, file: EntryId) -> bool {
+        let of_startup =
+            self.uses.iter().filter(|used| used.interpreter && self.startup_scripts.contains_key(&used.script));
+        of_startup.into_iter().any(|used| used.outcome == CommandOutcome::Tree(file))
+    }
+
     /// Follows the startup scripts. Returns the names of the functions that they define.
     fn follow_all(&mut self, view: &LoaderView<'_>, packages: &Packages) -> BTreeSet<String> {
         let (tree, image) = (view.tree, view.image);
         let mut functions = BTreeSet::new();
         let mut queued = BTreeSet::new();
         let variables = lambda_variables(image);
-        let visit = |(script, role)| Visit { script, role, variables: variables.clone() };
+        // A script knows its own path as $0.
+        let start = |script: EntryId, mut variables: BTreeMap<String, BTreeSet<String>>| {
+            variables.insert("0".to_owned(), BTreeSet::from([tree.path(script).mounted()]));
+            variables
+        };
+        let visit = |(script, role)| Visit { script, role, variables: start(script, variables.clone()) };
         let mut queue: Vec<Visit> = starts(tree, packages).into_iter().map(visit).rev().collect();
         while let Some(Visit { script: id, role, variables }) = queue.pop() {
             if self.startup_scripts.get(&id).is_some_and(|known| *known >= role)
@@ -188,6 +223,12 @@ impl Commands {
             }
             self.unresolved.extend(script.unresolved.iter().map(|unresolved| (id, unresolved.clone())));
             for run in &script.runs {
+                let arguments: Vec<Vec<String>> =
+                    run.arguments.iter().map(|values| values.iter().cloned().collect()).collect();
+                for (command, outcome) in source_outcomes(tree, image, run, &arguments) {
+                    let (line, guarded) = (run.line, run.guarded);
+                    self.uses.push(CommandUse { script: id, line, command, outcome, interpreter: false, guarded });
+                }
                 for (command, outcome) in outcomes(tree, image, &script, run) {
                     let Some(outcome) = outcome else {
                         // A file of the function's own code: it may define any command.
@@ -199,13 +240,18 @@ impl Commands {
                         }
                         continue;
                     };
+                    if let CommandOutcome::Tree(program) = outcome {
+                        self.run_with.entry(program).or_default().push(script.variables.clone());
+                    }
                     // What the bootstrap runs is a separate process; what it sources is part of it.
                     let role = if run.kind == RunKind::Source { role } else { Role::Run };
                     if let CommandOutcome::Tree(next) = outcome
                         && queued.insert((next, role))
                         && (run.kind == RunKind::Source || is_shell_script(tree, next))
                     {
-                        queue.push(Visit { script: next, role, variables: script.variables.clone() });
+                        let variables = script.variables.clone();
+                        let variables = if run.kind == RunKind::Source { variables } else { start(next, variables) };
+                        queue.push(Visit { script: next, role, variables });
                     }
                     let (line, guarded) = (run.line, run.guarded);
                     self.uses.push(CommandUse { script: id, line, command, outcome, interpreter: false, guarded });
@@ -235,6 +281,30 @@ fn outcomes(tree: &Tree, image: &Image<'_>, script: &Script, run: &Run) -> Vec<(
     outcomes
 }
 
+/// The sources of a language that one place of a script runs, with the results of looking them up. Where one of several is
+/// there, the others are not missed.
+fn source_outcomes(
+    tree: &Tree,
+    image: &Image<'_>,
+    run: &Run,
+    arguments: &[Vec<String>],
+) -> Vec<(String, CommandOutcome)> {
+    if run.kind == RunKind::Source {
+        return Vec::new();
+    }
+    let sources = run.commands.iter().flat_map(|command| {
+        let sources = ALL.iter().map(|language| language.source_argument(command, arguments));
+        sources.flatten().cloned().collect::<Vec<_>>()
+    });
+    let absolute: BTreeSet<String> = sources.filter(|source| source.starts_with('/')).collect();
+    let mut found: Vec<_> =
+        absolute.into_iter().filter_map(|path| at_path(tree, image, &path).map(|outcome| (path, outcome))).collect();
+    if !found.iter().all(|(_, outcome)| outcome.is_failure()) {
+        found.retain(|(_, outcome)| !outcome.is_failure());
+    }
+    found
+}
+
 /// What Lambda starts itself: the bootstrap, and every file in `extensions/`
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>).
 fn started_by_lambda(tree: &Tree) -> Vec<EntryId> {
@@ -262,7 +332,12 @@ fn refusal(tree: &Tree, id: EntryId) -> Option<(&'static str, &'static str)> {
             Some(("has #! but no interpreter in its first line", FIRST_LINE))
         }
         Kind::File { magic: Magic::Other, .. } => {
-            Some(if tree.read(id).is_ok_and(|text| text.starts_with(b"\xef\xbb\xbf#!")) {
+            let mut marked = false;
+            let read = tree.read_in_chunks(id, &mut |chunk| {
+                marked = chunk.starts_with(b"\xef\xbb\xbf#!");
+                Ok(ControlFlow::Break(()))
+            });
+            Some(if read.is_ok() && marked {
                 ("begins with a byte order mark, which hides its #!", "save it as UTF-8 without a byte order mark")
             } else {
                 ("begins with neither #! nor an ELF header", FIRST_LINE)
@@ -321,10 +396,16 @@ fn command_at(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutco
     })
 }
 
+/// Whether a path is in the function's own code, or in what it may write.
+fn is_of_function(path: &str) -> bool {
+    ["/var/task", "/tmp"].iter().any(|directory| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')))
+}
+
 /// Looks up a file by its path; `None` in a directory whose content is not known, such as the function's own code.
 fn at_path(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutcome> {
     let place = match TreePath::from_mounted(path.as_bytes()) {
         Some(_) => tree.locate(path.as_bytes()),
+        None if is_of_function(path) => return None,
         None if path.starts_with('/') => Place::Outside(path.as_bytes().to_vec()),
         None => return None,
     };
@@ -375,10 +456,15 @@ impl Resolution<'_> {
             findings.push(Finding::error(Code::DoesNotStart, tree.path(*id), message, *help));
         }
         for own in commands.own_missing.iter().filter(|own| kept(own.by)) {
-            let OwnCommand { by, path, code, caller, consequence, help } = own;
+            let OwnCommand { by, path, code, caller, consequence, help, replaced_by } = own;
             let name = &self.image.profile().name;
             let message = format!("{caller} runs {path}, which neither the tree nor {name} has: {consequence}");
-            findings.push(Finding::error(*code, tree.path(*by), message, *help));
+            // Without a bootstrap in the tree, the function's own may run it.
+            let has_bootstrap = commands.startup_scripts.values().any(|role| *role == Role::Bootstrap);
+            let is_run = commands.run_with.contains_key(by) || commands.interprets(*by);
+            let certain = replaced_by.is_none() || is_run || !has_bootstrap;
+            let severity = if certain { Severity::Error } else { Severity::Warning };
+            findings.push(Finding::new(severity, *code, tree.path(*by), message, *help));
         }
         findings.extend(self.not_followed(kept));
         findings
@@ -454,8 +540,12 @@ impl Resolution<'_> {
         let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
         let line = if lines.len() == 1 { "line" } else { "lines" };
         let guard = if guarded { ", but tests for it first or continues without it" } else { "" };
+        let dropped = TreePath::from_mounted(command.as_bytes()).and_then(|path| tree.find_even_hidden(&path));
         let help = match outcome {
             CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
+            _ if dropped.is_some_and(|id| tree.is_hidden(id)) => {
+                format!("it was dropped by --drop: keep it, or drop {} too", tree.path(script))
+            }
             _ if command.contains('/') => {
                 format!("put it there, or change the script to work without it{}", self.runtimes_with(command))
             }

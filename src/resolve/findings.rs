@@ -16,7 +16,9 @@ use super::unloaded::{Unloaded, WhyUnloaded};
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
-use crate::formats::elf::{Elf, NeededVersion, Type};
+use crate::base::path::TreePath;
+use crate::formats::elf::{Elf, Machine, NeededVersion, Type};
+use crate::formats::foreign;
 use crate::languages::{self, language};
 use crate::runtime::{GlibcNames, LibrarySource, RuntimeProfile};
 use crate::tree::{EntryId, Place, Tree};
@@ -83,14 +85,18 @@ impl Resolution<'_> {
     /// Findings about the files and packages that satisfy `kept`.
     pub fn findings(&self, context: &FindingContext, kept: impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let mut findings = languages::check(&self.packages, &self.tree, &kept);
+        findings.extend(self.command_findings(&kept));
+        findings.extend(self.unloaded_finding(&kept));
+        let (of_machines, wrong) = self.machines(context.architecture, &kept);
+        findings.extend(of_machines);
+        // What a file for another machine lacks does not matter: it would not be loaded with it either.
+        let kept = |id| kept(id) && !wrong.contains(&id);
         findings.extend(self.missing_libraries(context, &kept));
         findings.extend(self.uncertain_libraries(&kept));
         findings.extend(self.version_findings(&kept));
         findings.extend(self.undefined_symbols(&kept));
-        findings.extend(self.command_findings(&kept));
-        findings.extend(self.unloaded_finding(&kept));
+        findings.extend(self.not_elf(&kept));
         findings.extend(self.data_findings(&kept));
-        findings.extend(self.machines(context.architecture, &kept));
         let kept_objects = self.objects.iter().filter(|(id, _)| kept(**id));
         findings.extend(kept_objects.filter_map(|(id, elf)| self.missing_interpreter(*id, elf)));
         findings
@@ -130,6 +136,35 @@ impl Resolution<'_> {
             Node::Package(position) => kept(self.packages.get(*position).entry),
             _ => true,
         })
+    }
+
+    /// The machine that the files which satisfy `kept` are for: that of most files that are loaded for certain, or else of
+    /// most files. `None` without ELF files.
+    pub fn machine(&self, kept: impl Fn(EntryId) -> bool) -> Option<Machine> {
+        let by_machine = self.by_machine(&kept);
+        // Ties are broken by name, so that the result is deterministic.
+        let most = by_machine.iter().max_by_key(|(name, files)| {
+            let used = files.iter().filter(|(id, _)| self.is_of_use(*id)).count();
+            (used, files.len(), std::cmp::Reverse((*name).clone()))
+        });
+        most.map(|(_, files)| files[0].1.machine)
+    }
+
+    /// The programs and libraries that satisfy `kept`, by the name of their machine.
+    fn by_machine(&self, kept: &impl Fn(EntryId) -> bool) -> BTreeMap<String, Vec<(EntryId, &Elf)>> {
+        let mut by_machine: BTreeMap<String, Vec<(EntryId, &Elf)>> = BTreeMap::new();
+        let runs = |elf: &Elf| matches!(elf.kind, Type::Executable | Type::Shared);
+        for (id, elf) in self.objects.iter().filter(|(id, elf)| kept(**id) && runs(elf)) {
+            by_machine.entry(elf.machine.name()).or_default().push((*id, elf));
+        }
+        by_machine
+    }
+
+    /// Whether a file is loaded for certain, or is where the loader searches.
+    fn is_of_use(&self, id: EntryId) -> bool {
+        let directory = self.tree.path(id).parent().map(|parent| parent.mounted());
+        let searched = |directory| self.image.profile().environment.ld_library_path.contains(&directory);
+        self.loads.roots.get(&id) == Some(&Certainty::Required) || directory.is_some_and(searched)
     }
 
     /// Every edge of a kept file, by the needed name.
@@ -177,7 +212,7 @@ impl Resolution<'_> {
                 };
                 let looked = match stopped {
                     Some(why) => format!("the loader stops: {why}"),
-                    None => format!("{process}: {}", searched.join(", ")),
+                    None => format!("{process}: {}", some(searched)),
                 };
                 let help = if dropped.contains(soname.as_bytes()) {
                     format!("it was dropped by --drop: drop its dependents too, or --keep {soname}")
@@ -199,7 +234,7 @@ impl Resolution<'_> {
                 };
                 let others: Vec<EntryId> = needers[1..].iter().map(|(id, ..)| *id).collect();
                 let who = and_others(tree, first, &others);
-                let (name, sure) = (&image.profile().name, how_sure(certainty));
+                let (name, sure) = (&image.profile().name, self.how_sure(certainty, first));
                 let message = format!("needs {soname}{who}, which neither the tree nor {name} has ({looked}){sure}");
                 Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help)
                     .caused_by(soname)
@@ -253,20 +288,54 @@ impl Resolution<'_> {
     }
 
     fn undefined_symbols(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let undefined = self.loads.symbol_errors.keys().filter_map(|error| match error {
-            SymbolError::Undefined { file, symbols } if kept(*file) => Some((file, symbols)),
+        let undefined = self.loads.symbol_errors.iter().filter_map(|error| match error {
+            (SymbolError::Undefined { file, symbols, at_load }, certainty) if kept(*file) => {
+                Some(((file, symbols), *at_load && *certainty == Certainty::Required))
+            }
             _ => None,
         });
-        undefined
-            .map(|(file, symbols)| {
-                Finding::warning(
-                    Code::UndefinedSymbol,
-                    self.tree.path(*file),
-                    format!("uses {}, which no library loaded with it defines", some(symbols)),
-                    "link it with the library that defines them (-l), so that DT_NEEDED lists it; without it, the first call fails",
-                )
-            })
-            .collect()
+        // A file can be loaded by several processes: that one of them fails at once is what matters.
+        let mut by_file: BTreeMap<_, bool> = BTreeMap::new();
+        for (key, fails) in undefined {
+            *by_file.entry(key).or_default() |= fails;
+        }
+        let finding = |((file, symbols), fails): ((&EntryId, &Vec<String>), bool)| {
+            let path = self.tree.path(*file);
+            let fails_how = if fails { self.load_fails(*file) } else { "the first call fails".to_owned() };
+            Finding::new(
+                if fails { Severity::Error } else { Severity::Warning },
+                Code::UndefinedSymbol,
+                path,
+                format!("uses {}, which no library loaded with it defines: {fails_how}", some(symbols)),
+                "link it with the library that defines them (-l), so that DT_NEEDED lists it",
+            )
+        };
+        by_file.into_iter().map(finding).collect()
+    }
+
+    /// What happens when a file cannot be loaded, in the terms of the package that contains it.
+    fn load_fails(&self, file: EntryId) -> String {
+        match self.packages.of_path(self.tree.path(file)).map(|position| self.packages.get(position)) {
+            Some(package) => language(package.language).load_fails(&package.name),
+            None => "loading it fails".to_owned(),
+        }
+    }
+
+    /// Files that something loads as a library and that are not ELF files.
+    fn not_elf(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+        let finding = |id: &EntryId| {
+            let path = self.tree.path(*id);
+            let found = foreign::describe(&self.tree.read(*id).unwrap_or_default());
+            let package = self.packages.of_path(path);
+            // Packages for several systems have the modules of all of them, each loaded on its own system.
+            if found.other_system && package.is_none() && is_for_another_system(path) {
+                return None;
+            }
+            let message = format!("{}: the loader rejects it, and {}", found.what, self.load_fails(*id));
+            let severity = if found.other_system && package.is_none() { Severity::Warning } else { Severity::Error };
+            Some(Finding::new(severity, Code::DamagedElf, path, message, found.help))
+        };
+        self.loads.not_elf.iter().filter(|id| kept(**id)).filter_map(finding).collect()
     }
 
     fn unloaded_finding(&self, kept: &impl Fn(EntryId) -> bool) -> Option<Finding> {
@@ -294,46 +363,38 @@ impl Resolution<'_> {
 
     /// Files for a different machine than `architecture`, or than most files when it is not given: an error where
     /// something would run or load one, a note where nothing does, as with prebuilt addons for several machines.
-    fn machines(&self, architecture: Option<&str>, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let (tree, image) = (&self.tree, &self.image);
-        let mut by_machine: BTreeMap<String, Vec<(EntryId, &Elf)>> = BTreeMap::new();
-        let runs = |elf: &Elf| matches!(elf.kind, Type::Executable | Type::Shared);
-        for (id, elf) in self.objects.iter().filter(|(id, elf)| kept(**id) && runs(elf)) {
-            by_machine.entry(elf.machine.name()).or_default().push((*id, elf));
-        }
-        let searched = |id: EntryId| {
-            let directory = tree.path(id).parent().map(|parent| parent.mounted());
-            directory.is_some_and(|directory| image.profile().environment.ld_library_path.contains(&directory))
-        };
-        let of_use = |id: EntryId| self.loads.roots.get(&id) == Some(&Certainty::Required) || searched(id);
-        // Ties are broken by name, so that the result is deterministic.
-        let most = by_machine.iter().max_by_key(|(name, files)| {
-            let used = files.iter().filter(|(id, _)| of_use(*id)).count();
-            (used, files.len(), std::cmp::Reverse((*name).clone()))
-        });
-        let most = most.map(|(name, _)| name.clone());
+    fn machines(
+        &self,
+        architecture: Option<&str>,
+        kept: &impl Fn(EntryId) -> bool,
+    ) -> (Vec<Finding>, BTreeSet<EntryId>) {
+        let tree = &self.tree;
+        let by_machine = self.by_machine(kept);
+        let most = self.machine(kept).map(Machine::name);
         let wrong = |(name, files): &(&String, &Vec<(EntryId, &Elf)>)| match architecture {
             Some(architecture) => !files[0].1.machine.is_lambda(architecture),
             None => Some(*name) != most.as_ref(),
         };
+        let of_wrong = by_machine.iter().filter(wrong).flat_map(|(_, files)| files.iter().map(|(id, _)| *id)).collect();
         let expected = architecture.map_or_else(
             || format!("the others are for {}", most.clone().unwrap_or_default()),
             |architecture| format!("--arch is {architecture}"),
         );
         let help = "drop them, or build the tree for one machine: a function runs on either x86-64 or aarch64 (arm64)";
-        by_machine
+        let findings = by_machine
             .iter()
             .filter(wrong)
             .map(|(name, files)| {
                 let paths: Vec<String> = files.iter().map(|(id, _)| tree.path(*id).to_string()).collect();
                 let message = format!("{} for {name}, but {expected}: {}", count(paths.len()), some(&paths));
-                if architecture.is_some() || files.iter().any(|(id, _)| of_use(*id)) {
+                if architecture.is_some() || files.iter().any(|(id, _)| self.is_of_use(*id)) {
                     Finding::error(Code::WrongMachine, Subject::whole(name), message, help)
                 } else {
                     Finding::info(Code::WrongMachine, Subject::whole(name), message + "; nothing loads them", help)
                 }
             })
-            .collect()
+            .collect();
+        (findings, of_wrong)
     }
 
     /// A finding about one needed version.
@@ -366,7 +427,7 @@ impl Resolution<'_> {
                 (
                     severity(*certainty),
                     Code::VersionTooNew,
-                    format!("{needs}; {provider} {provides}{}", how_sure(*certainty)),
+                    format!("{needs}; {provider} {provides}{}", self.how_sure(*certainty, *file)),
                     help,
                 )
             }
@@ -410,6 +471,23 @@ impl Resolution<'_> {
         })
     }
 
+    /// Who loads a file, unless that is certain.
+    fn how_sure(&self, certainty: Certainty, file: EntryId) -> String {
+        let path = self.tree.path(file);
+        let package = self.packages.of_path(path).map(|position| self.packages.get(position));
+        // A library that a package loads by itself, beside those that are loaded with it.
+        let extra = package.filter(|package| {
+            let below = path.below(&package.directory).unwrap_or_default();
+            !language(package.language).needs().package_needs(below)
+        });
+        match (certainty, extra) {
+            (Certainty::Required, _) => String::new(),
+            (Certainty::Optional, Some(package)) => format!("; the package {} loads it by itself", package.name),
+            (Certainty::Optional, None) => "; few functions load it".to_owned(),
+            (Certainty::Unknown, _) => "; nothing in the tree loads it".to_owned(),
+        }
+    }
+
     /// Where a needed library was found.
     pub fn found(&self, outcome: &LibraryLookup) -> FoundIn {
         match outcome {
@@ -436,12 +514,10 @@ fn severity(certainty: Certainty) -> Severity {
     }
 }
 
-fn how_sure(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Required => "",
-        Certainty::Optional => "; few functions load it",
-        Certainty::Unknown => "; nothing in the tree loads it",
-    }
+/// Whether a directory on the way to a file names another operating system: `prebuilds/darwin-arm64`, `win32`.
+fn is_for_another_system(path: &TreePath) -> bool {
+    let text = path.to_string().to_ascii_lowercase();
+    ["darwin", "macos", "osx", "win32", "win64", "windows", "android", "freebsd"].iter().any(|name| text.contains(name))
 }
 
 /// The other needers in parentheses; empty when there is none.

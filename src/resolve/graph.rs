@@ -93,11 +93,20 @@ impl Graph {
 
     /// Everything that `start` reaches, `start` included, each with what it was first reached from (breadth first).
     pub fn reach(&self, start: impl IntoIterator<Item = Node>) -> BTreeMap<Node, Option<Node>> {
+        self.reach_through(start, |_| true)
+    }
+
+    /// As [`Self::reach`], but only through the nodes that satisfy `passes`.
+    pub fn reach_through(
+        &self,
+        start: impl IntoIterator<Item = Node>,
+        passes: impl Fn(&Node) -> bool,
+    ) -> BTreeMap<Node, Option<Node>> {
         let mut reached: BTreeMap<Node, Option<Node>> = start.into_iter().map(|node| (node, None)).collect();
         let mut queue: std::collections::VecDeque<Node> = reached.keys().cloned().collect();
         while let Some(node) = queue.pop_front() {
             for (next, _) in self.needs(&node) {
-                if !reached.contains_key(next) {
+                if passes(next) && !reached.contains_key(next) {
                     reached.insert(next.clone(), Some(node.clone()));
                     queue.push_back(next.clone());
                 }

@@ -7,8 +7,8 @@
 //! skipped; a file that is not a library stops the loader. Filters (DT_FILTER, DT_AUXILIARY), which have been obsolete for
 //! twenty years, are not followed.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +18,13 @@ use crate::formats::elf::{Elf, Machine, Type};
 use crate::runtime::{Image, Lookup};
 use crate::runtime::{LoaderFacts, RuntimeProfile};
 use crate::tree::{EntryId, Kind, Objects, Place, Tree};
+
+/// How many directories of an unsuccessful search are listed.
+const MAX_LISTED: usize = 64;
+
+/// How many files a process tries to open: hundreds of times more than any real one. A file with thousands of needed libraries
+/// and directories to search would otherwise take minutes.
+const MAX_OPENED: usize = 1 << 20;
 
 /// A loaded object: a file of the tree, or a library of the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +47,7 @@ pub enum LibraryLookup {
     },
     /// The loader finds nothing.
     Missing {
-        /// The directories it searched, in order.
+        /// The directories it searched, in order; of very many the first, and how many more there are.
         searched: Vec<String>,
         /// Why it stopped before the end of the search, if it did.
         stopped: Option<String>,
@@ -60,6 +67,63 @@ pub struct NeededLibrary {
 
 /// A directory, and the machine whose libraries are searched in it.
 type DirectoryOfMachine = (String, Option<String>);
+
+/// Where a list of directories leads: the position in the list of each one that exists, and the directories to search for it,
+/// which are those for the processor and itself.
+type Existing = Vec<(usize, Rc<Vec<String>>)>;
+
+/// The directories of a search path, each once, as the loader keeps them (`fillin_rpath` in elf/dl-load.c).
+#[derive(Debug, Default)]
+struct Directories {
+    all: Vec<String>,
+    /// For each machine searched for so far: those that exist. Most do not, which is remembered, as in the loader.
+    existing: RefCell<BTreeMap<Option<String>, Rc<Existing>>>,
+}
+
+impl Directories {
+    fn new(all: impl IntoIterator<Item = String>) -> Rc<Self> {
+        let mut seen = HashSet::new();
+        let all = all.into_iter().filter(|directory| seen.insert(directory.clone())).collect();
+        Rc::new(Self { all, existing: RefCell::default() })
+    }
+
+    fn existing(&self, view: &LoaderView<'_>, loader: Option<&LoaderFacts>) -> Rc<Existing> {
+        let key = loader.map(|loader| loader.machine.clone());
+        if let Some(known) = self.existing.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let there = self.all.iter().map(|directory| view.with_subdirectories(directory, loader)).enumerate();
+        let there: Rc<Existing> = Rc::new(there.filter(|(_, there)| !there.is_empty()).collect());
+        self.existing.borrow_mut().insert(key, Rc::clone(&there));
+        there
+    }
+}
+
+/// The directories of an unsuccessful search, for a message.
+#[derive(Default)]
+struct Searched {
+    listed: Vec<String>,
+    more: usize,
+}
+
+impl Searched {
+    fn add(&mut self, directories: &[String]) {
+        for (position, directory) in directories.iter().enumerate() {
+            if self.listed.len() == MAX_LISTED {
+                self.more += directories.len() - position;
+                return;
+            }
+            if !self.listed.contains(directory) {
+                self.listed.push(directory.clone());
+            }
+        }
+    }
+
+    fn names(mut self) -> Vec<String> {
+        self.listed.extend((self.more > 0).then(|| format!("{} more", self.more)));
+        self.listed
+    }
+}
 
 /// What the loader sees: the tree at `/opt`, and the image around it.
 pub struct LoaderView<'a> {
@@ -126,8 +190,10 @@ pub struct Process<'a> {
     view: &'a LoaderView<'a>,
     environment: ProcessEnvironment,
     /// LD_LIBRARY_PATH with its tokens expanded for the program, whichever object is searched for.
-    library_path: Vec<String>,
+    library_path: Rc<Directories>,
     loaded: Vec<LoadedObject>,
+    /// How many files it has tried to open.
+    opened: Cell<usize>,
     /// How many objects were loaded before the program began to run: their symbols are visible to all objects.
     started_with: usize,
     /// Whether every needed library was found so far.
@@ -146,8 +212,8 @@ pub(super) struct LoadedObject {
     names: BTreeSet<String>,
     soname: Option<String>,
     machine: Option<Machine>,
-    rpath: Vec<String>,
-    runpath: Vec<String>,
+    rpath: Rc<Directories>,
+    runpath: Rc<Directories>,
     has_runpath: bool,
     /// The object that loaded it, from which it inherits RPATH.
     loader: Option<usize>,
@@ -163,8 +229,9 @@ impl<'a> Process<'a> {
     /// A process with this environment that has loaded nothing yet.
     pub fn new(view: &'a LoaderView<'a>, environment: ProcessEnvironment) -> Self {
         // Without the program, as in a tree whose R is in another layer, its tokens are not known.
-        let library_path = environment.library_path.clone();
-        Self { view, environment, library_path, loaded: Vec::new(), started_with: 0, complete: true }
+        let library_path = Directories::new(environment.library_path.iter().cloned());
+        let opened = Cell::new(0);
+        Self { view, environment, library_path, loaded: Vec::new(), opened, started_with: 0, complete: true }
     }
 
     /// Starts the program, or treats a library as one, and loads what it needs, breadth first.
@@ -177,7 +244,7 @@ impl<'a> Process<'a> {
         let root = self.loaded(Object::Tree(program), &opened, Some(Arc::clone(elf)));
         self.loaded.push(root);
         let elements = std::mem::take(&mut self.environment.library_path);
-        self.library_path = elements.iter().filter_map(|element| self.element(element, &opened, elf)).collect();
+        self.library_path = Directories::new(elements.iter().filter_map(|element| self.element(element, &opened, elf)));
         self.environment.library_path = elements;
         self.load_interpreter(elf);
         let edges = self.load_needed(0);
@@ -190,12 +257,13 @@ impl<'a> Process<'a> {
     ///
     /// Returns every needed library of every object that was not loaded before, in load order.
     pub fn dlopen(&mut self, library: EntryId) -> Vec<NeededLibrary> {
-        if self.loaded.iter().any(|l| l.object == Object::Tree(library)) {
+        let Place::Inside(file) = self.view.tree.follow(library) else { return Vec::new() };
+        if self.loaded.iter().any(|l| l.object == Object::Tree(file)) {
             return Vec::new();
         }
-        let Some(elf) = self.view.objects.get(&library) else { return Vec::new() };
+        let Some(elf) = self.view.objects.get(&file) else { return Vec::new() };
         let opened = self.view.tree.path(library).mounted();
-        let new = self.loaded(Object::Tree(library), &opened, Some(Arc::clone(elf)));
+        let new = self.loaded(Object::Tree(file), &opened, Some(Arc::clone(elf)));
         self.loaded.push(new);
         self.load_needed(self.loaded.len() - 1)
     }
@@ -281,15 +349,17 @@ impl<'a> Process<'a> {
                 Open::Fatal(why) => LibraryLookup::Missing { searched: Vec::new(), stopped: Some(why) },
             };
         }
-        let mut searched = Vec::new();
+        let mut searched = Searched::default();
         for list in self.search_lists(needed_by, &name) {
             match self.search(&list, &name, machine, &mut searched) {
                 Open::Found(loaded) => return self.add(loaded, name, needed_by),
                 Open::NotFound | Open::SkipList => {}
-                Open::Fatal(why) => return LibraryLookup::Missing { searched, stopped: Some(why) },
+                Open::Fatal(why) => {
+                    return LibraryLookup::Missing { searched: searched.names(), stopped: Some(why) };
+                }
             }
         }
-        LibraryLookup::Missing { searched, stopped: None }
+        LibraryLookup::Missing { searched: searched.names(), stopped: None }
     }
 
     fn add(&mut self, mut new: LoadedObject, name: String, needed_by: usize) -> LibraryLookup {
@@ -313,17 +383,17 @@ impl<'a> Process<'a> {
             let mut up = Some(of);
             let mut program_too = true;
             while let Some(position) = up {
-                lists.push(Search::Directories(self.loaded[position].rpath.clone()));
+                lists.push(Search::Directories(Rc::clone(&self.loaded[position].rpath)));
                 program_too &= position != 0;
                 up = self.loaded[position].loader;
             }
             // The program's own RPATH applies to everything in its process.
             if program_too {
-                lists.push(Search::Directories(self.loaded[0].rpath.clone()));
+                lists.push(Search::Directories(Rc::clone(&self.loaded[0].rpath)));
             }
         }
-        lists.push(Search::Directories(self.library_path.clone()));
-        lists.push(Search::Directories(object.runpath.clone()));
+        lists.push(Search::Directories(Rc::clone(&self.library_path)));
+        lists.push(Search::Directories(Rc::clone(&object.runpath)));
         let nodeflib = object.elf.as_ref().is_some_and(|elf| elf.nodeflib);
         let defaults = self.view.image.system_directories(object.machine);
         if let Some(cached) = object.machine.and_then(|machine| self.view.image.cached(name, machine)) {
@@ -333,35 +403,37 @@ impl<'a> Process<'a> {
             }
         }
         if !nodeflib {
-            lists.push(Search::Directories(defaults.to_vec()));
+            lists.push(Search::Directories(Directories::new(defaults.iter().cloned())));
         }
         lists
     }
 
-    fn search(&self, list: &Search, name: &str, machine: Option<Machine>, searched: &mut Vec<String>) -> Open {
+    fn search(&self, list: &Search, name: &str, machine: Option<Machine>, searched: &mut Searched) -> Open {
         let directories = match list {
             Search::Directories(directories) => directories,
             Search::File(path) => return self.open(path, machine),
         };
         let loader = machine.and_then(|machine| self.view.image.loader(machine));
-        for directory in directories {
-            let there = self.view.with_subdirectories(directory, loader);
+        for (position, there) in directories.existing(self.view, loader).iter() {
             let mut fails = false;
             for place in there.iter() {
+                self.opened.set(self.opened.get() + 1);
+                if self.opened.get() > MAX_OPENED {
+                    return Open::Fatal(format!("layerfit gives up after trying {MAX_OPENED} files for one process"));
+                }
                 match self.open(&format!("{place}/{name}"), machine) {
                     Open::NotFound => fails = false,
                     Open::SkipList => fails = true,
                     end => return end,
                 }
             }
-            if !searched.contains(directory) {
-                searched.push(directory.clone());
-            }
             // Any error except ENOENT ends this list, and the next one is searched (open_path in elf/dl-load.c).
             if fails {
+                searched.add(&directories.all[..=*position]);
                 return Open::SkipList;
             }
         }
+        searched.add(&directories.all);
         Open::NotFound
     }
 
@@ -419,14 +491,15 @@ impl<'a> Process<'a> {
 
     fn loaded(&self, object: Object, opened: &str, elf: Option<Arc<Elf>>) -> LoadedObject {
         let machine = elf.as_ref().map(|elf| elf.machine);
-        let split = |path: Option<&String>| -> Vec<String> {
+        let split = |path: Option<&String>| {
             let elements = path.into_iter().filter(|path| !path.is_empty()).flat_map(|path| path.split(':'));
-            elf.as_ref().map_or(Vec::new(), |elf| elements.filter_map(|e| self.element(e, opened, elf)).collect())
+            let elements = elf.iter().flat_map(|elf| elements.clone().filter_map(|e| self.element(e, opened, elf)));
+            Directories::new(elements)
         };
         let runpath = elf.as_ref().and_then(|elf| elf.runpath.as_ref());
         let rpath = match runpath {
             // "DT_RPATH is ignored if DT_RUNPATH exists" (ld.so(8)).
-            Some(_) => Vec::new(),
+            Some(_) => Rc::default(),
             None => split(elf.as_ref().and_then(|elf| elf.rpath.as_ref())),
         };
         // Of a listed library only the name is known.
@@ -466,7 +539,7 @@ impl<'a> Process<'a> {
 /// One step of a search.
 enum Search {
     /// Directories, in order.
-    Directories(Vec<String>),
+    Directories(Rc<Directories>),
     /// A file from the loader's cache.
     File(String),
 }

@@ -8,6 +8,7 @@ mod graph;
 mod loader;
 mod orphans;
 mod plugins;
+mod preloads;
 mod processes;
 mod symbols;
 mod tokens;

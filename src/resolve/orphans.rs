@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::loader::{LoaderView, Process};
 use super::processes::{AnsweredNames, Certainty, LoadedLibraries, ProcessKind, environment};
-use super::symbols::symbol_errors;
+use super::symbols::{Binding, symbol_errors};
 use crate::tree::EntryId;
 
 /// Loads every ELF file that no process in `loads` has loaded, and records what it needs.
@@ -24,7 +24,7 @@ pub(super) fn load_orphans(view: &LoaderView<'_>, loads: &mut LoadedLibraries) {
         loaded.add(&edges);
         loaded.files.insert(id);
         loads.record(ProcessKind::Plain, Certainty::Unknown, edges);
-        loads.record_errors(Certainty::Unknown, symbol_errors(&process, 0, false));
+        loads.record_errors(Certainty::Unknown, symbol_errors(&process, 0, Binding::Unknown));
     }
 }
 

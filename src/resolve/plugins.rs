@@ -7,10 +7,21 @@ use serde::Deserialize;
 
 use crate::base::path::TreePath;
 use crate::base::toml::{built_in, built_in_globs};
+use crate::tree::Tree;
 
 /// Which files are plugins: loaded by name or directory, although no file needs them.
 #[derive(Debug)]
 pub struct Plugins {
+    globs: GlobSet,
+    modules: GlobSet,
+    beside: Vec<Beside>,
+}
+
+/// Plugins that are known by a file near them, in whichever directory that is.
+#[derive(Debug)]
+struct Beside {
+    /// Paths relative to the directory that the globs are relative to; one of them is there.
+    files: Vec<String>,
     globs: GlobSet,
 }
 
@@ -18,6 +29,7 @@ pub struct Plugins {
 #[serde(deny_unknown_fields)]
 struct PluginFile {
     plugin: Vec<Plugin>,
+    module: Vec<Plugin>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -26,6 +38,8 @@ struct PluginFile {
 struct Plugin {
     #[serde(rename = "match")]
     globs: Vec<String>,
+    #[serde(default)]
+    beside: Vec<String>,
     by: String,
     source: String,
 }
@@ -35,14 +49,43 @@ impl Plugins {
     pub fn built_in() -> &'static Self {
         static PLUGINS: LazyLock<Plugins> = LazyLock::new(|| {
             let file: PluginFile = built_in("rules/plugins.toml", include_str!("../../rules/plugins.toml"));
-            Plugins { globs: built_in_globs(file.plugin.iter().flat_map(|plugin| &plugin.globs)) }
+            let (anywhere, beside): (Vec<Plugin>, Vec<Plugin>) =
+                file.plugin.into_iter().partition(|plugin| plugin.beside.is_empty());
+            let beside = beside
+                .into_iter()
+                .map(|plugin| Beside { globs: built_in_globs(&plugin.globs), files: plugin.beside })
+                .collect();
+            Plugins {
+                globs: built_in_globs(anywhere.iter().flat_map(|plugin| &plugin.globs)),
+                modules: built_in_globs(file.module.iter().flat_map(|module| &module.globs)),
+                beside,
+            }
         });
         &PLUGINS
     }
 
-    /// Whether the file at this path is a plugin.
-    pub fn contains(&self, path: &TreePath) -> bool {
-        self.globs.is_match(path.as_path())
+    /// Whether the file at this path of a tree is a plugin.
+    pub fn contains(&self, tree: &Tree, path: &TreePath) -> bool {
+        self.globs.is_match(path.as_path()) || self.beside.iter().any(|plugin| plugin.contains(tree, path))
+    }
+
+    /// Whether the file at this path is a module by its name, which is loaded on Linux and must be an ELF file.
+    pub fn is_module(&self, path: &TreePath) -> bool {
+        self.modules.is_match(path.as_path())
+    }
+}
+
+impl Beside {
+    fn contains(&self, tree: &Tree, path: &TreePath) -> bool {
+        path.ancestors().skip(1).any(|directory| {
+            let below = path.below(&directory).and_then(TreePath::new);
+            below.is_some_and(|path| self.globs.is_match(path.as_path())) && self.has_file(tree, &directory)
+        })
+    }
+
+    fn has_file(&self, tree: &Tree, directory: &TreePath) -> bool {
+        let mut paths = self.files.iter().filter_map(|file| directory.join(file));
+        paths.any(|path| tree.find(&path).is_some())
     }
 }
 
@@ -53,7 +96,7 @@ mod tests {
     #[test]
     fn engines_are_plugins_and_libraries_are_not() {
         let plugins = Plugins::built_in();
-        let contains = |path: &str| plugins.contains(&TreePath::new(path).expect("a path"));
+        let contains = |path: &str| plugins.globs.is_match(TreePath::new(path).expect("a path").as_path());
         assert!(
             contains("lib/engines-3/afalg.so")
                 && contains("lib/ossl-modules/legacy.so")

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 use super::plugins::Plugins;
-use super::symbols::{SymbolError, symbol_errors};
+use super::preloads::Preloads;
+use super::symbols::{Binding, SymbolError, symbol_errors};
 use crate::formats::elf::Priority;
 use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
-use crate::tree::EntryId;
+use crate::tree::{EntryId, Kind, Magic, Place};
 
 /// The kind of a process: the search path depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +57,8 @@ pub struct LoadedLibraries {
     /// plugins), with the
     /// certainty.
     pub roots: BTreeMap<EntryId, Certainty>,
+    /// Files that something loads as a library or module and that are not ELF files.
+    pub not_elf: BTreeSet<EntryId>,
 }
 
 impl LoadedLibraries {
@@ -79,12 +82,15 @@ impl LoadedLibraries {
 /// Runs the loader for every process that a function can have.
 pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins: &Plugins) -> LoadedLibraries {
     let mut loads = LoadedLibraries::default();
+    let preloads = Preloads::new(view, packages);
     for language in ALL {
         for spec in language.processes(packages, view.tree) {
-            run_language(view, ProcessKind::Language(language.id()), &spec, &mut loads);
+            run_language(view, ProcessKind::Language(language.id()), &spec, &preloads, &mut loads);
         }
     }
-    let is_plugin = |id: EntryId| plugins.contains(view.tree.path(id));
+    let modules = view.tree.iter().filter(|(id, entry)| plugins.is_module(&entry.path) && is_not_elf(view, *id));
+    loads.not_elf.extend(modules.map(|(id, _)| id));
+    let is_plugin = |id: EntryId| plugins.contains(view.tree, view.tree.path(id));
     for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
             // A different loader has its own search rules; that the image lacks it has a finding of its own.
@@ -125,7 +131,8 @@ fn run_plain(view: &LoaderView<'_>, id: EntryId, start: Start, loads: &mut Loade
     loads.record(ProcessKind::Plain, certainty, edges);
     if start != Start::UnknownInterpreter {
         // A plugin's undefined symbols may be defined by the program that loads it.
-        loads.record_errors(certainty, symbol_errors(&process, 0, start == Start::Program));
+        let binding = if start == Start::Program { Binding::Lazy } else { Binding::Unknown };
+        loads.record_errors(certainty, symbol_errors(&process, 0, binding));
         follow_notes(view, &process, 0, ProcessKind::Plain, loads);
     }
 }
@@ -174,22 +181,44 @@ impl AnsweredNames {
     }
 }
 
-fn run_language(view: &LoaderView<'_>, kind: ProcessKind, spec: &ProcessSpec, loads: &mut LoadedLibraries) {
+/// Whether an entry is a regular file that does not begin like an ELF file.
+fn is_not_elf(view: &LoaderView<'_>, id: EntryId) -> bool {
+    matches!(&view.tree.entry(id).kind, Kind::File { magic, .. } if *magic != Magic::Elf)
+}
+
+fn run_language(
+    view: &LoaderView<'_>,
+    kind: ProcessKind,
+    spec: &ProcessSpec,
+    preloads: &Preloads<'_>,
+    loads: &mut LoadedLibraries,
+) {
     let mut process = Process::new(view, environment(view, &spec.library_path));
     if let Some(program) = spec.program {
         loads.roots.insert(program, Certainty::Required);
         loads.record(kind, Certainty::Required, process.start(program));
-        loads.record_errors(Certainty::Required, symbol_errors(&process, 0, true));
+        loads.record_errors(Certainty::Required, symbol_errors(&process, 0, Binding::Lazy));
         follow_notes(view, &process, 0, kind, loads);
     }
-    for library in spec.loads.iter().filter(|library| view.objects.contains_key(&library.entry)) {
+    let before = process.objects().len();
+    // A program that is not in the tree may define symbols for what it loads.
+    let binding = if spec.program.is_some() { Binding::AtLoad } else { Binding::Lazy };
+    for library in &spec.loads {
+        let Place::Inside(file) = view.tree.follow(library.entry) else { continue };
+        let is_named = view.tree.path(library.entry).name().ends_with(b".so");
+        if !library.optional && is_named && is_not_elf(view, file) {
+            loads.not_elf.insert(file);
+        }
+        if view.objects.get(&file).is_none_or(|elf| library.optional && elf.is_program()) {
+            continue;
+        }
         let certainty = if library.optional { Certainty::Optional } else { Certainty::Required };
-        loads.roots.insert(library.entry, certainty);
+        let known = loads.roots.entry(file).or_insert(certainty);
+        *known = certainty.max(*known);
         // Each is loaded in a fresh session: the order in which a function loads packages is not known.
-        let mut session = process.clone();
-        let before = session.objects().len();
-        loads.record(kind, certainty, session.dlopen(library.entry));
-        loads.record_errors(certainty, symbol_errors(&session, before, true));
+        let (session, edges, errors) = preloads.load(&process, library.entry, binding);
+        loads.record(kind, certainty, edges);
+        loads.record_errors(certainty, errors);
         follow_notes(view, &session, before, kind, loads);
     }
 }

@@ -28,7 +28,20 @@ pub enum SymbolError {
         file: EntryId,
         /// Their names, sorted.
         symbols: Vec<String>,
+        /// Whether they are bound when the file is loaded, which fails then; otherwise their first call does.
+        at_load: bool,
     },
+}
+
+/// Whether and when a process binds symbols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// It is not known which objects can define them.
+    Unknown,
+    /// At their first call.
+    Lazy,
+    /// When an object is loaded (`RTLD_NOW`).
+    AtLoad,
 }
 
 /// Why a library does not satisfy a needed version.
@@ -54,8 +67,8 @@ pub enum VersionError {
 
 /// The errors of the objects of the tree that were loaded from position `first` on.
 ///
-/// With `symbols`, this includes undefined symbols, if every loaded object is known.
-pub(super) fn symbol_errors(process: &Process<'_>, first: usize, symbols: bool) -> Vec<SymbolError> {
+/// This includes undefined symbols, unless `binding` is unknown or a loaded object is not known.
+pub(super) fn symbol_errors(process: &Process<'_>, first: usize, binding: Binding) -> Vec<SymbolError> {
     let objects = process.objects();
     let new = &objects[first.min(objects.len())..];
     let libraries = process.profile();
@@ -70,11 +83,12 @@ pub(super) fn symbol_errors(process: &Process<'_>, first: usize, symbols: bool) 
         }
     }
     // The symbols of a missing library are not known, and that it is missing has a finding of its own.
-    if symbols && process.is_complete() {
+    if binding != Binding::Unknown && process.is_complete() {
         // Symbols of objects loaded at start are visible to all, those of later ones only to objects loaded with them.
         let started = process.started_with().min(first);
         let scope: Vec<&LoadedObject> = objects[..started].iter().chain(new).collect();
-        found.extend(in_tree(new).filter_map(|(file, object)| undefined(file, object, &scope)));
+        let at_load = binding == Binding::AtLoad;
+        found.extend(in_tree(new).filter_map(|(file, object)| undefined(file, object, &scope, at_load)));
     }
     found
 }
@@ -127,7 +141,7 @@ fn highest(defined: &[String], version: &str) -> Option<String> {
     Some(format!("{family}_{}", numbers.join(".")))
 }
 
-fn undefined(file: EntryId, object: &LoadedObject, scope: &[&LoadedObject]) -> Option<SymbolError> {
+fn undefined(file: EntryId, object: &LoadedObject, scope: &[&LoadedObject], at_load: bool) -> Option<SymbolError> {
     // A library whose symbols are not known may define anything.
     let known: Vec<_> = scope.iter().map(|loaded| loaded.elf.as_deref()).collect::<Option<_>>()?;
     let strong = object.elf.iter().flat_map(|elf| elf.symbols.undefined()).filter(|symbol| !symbol.weak);
@@ -135,7 +149,7 @@ fn undefined(file: EntryId, object: &LoadedObject, scope: &[&LoadedObject]) -> O
     let mut symbols: Vec<String> = missing.map(|symbol| symbol.name.clone()).collect();
     symbols.sort();
     symbols.dedup();
-    (!symbols.is_empty()).then_some(SymbolError::Undefined { file, symbols })
+    (!symbols.is_empty()).then_some(SymbolError::Undefined { file, symbols, at_load })
 }
 
 impl RuntimeProfile {

@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 use super::profile::LOCALES;
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
+use crate::base::read;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::formats::{ld_so_cache, symbol_version};
 use crate::runtime::sysroot::Sysroot;
@@ -73,7 +74,7 @@ impl Processor {
 
     /// The processor of this machine, from /proc/cpuinfo.
     pub fn of_this_machine() -> Self {
-        Self::read(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+        Self::read(&read::kernel("/proc/cpuinfo").unwrap_or_default())
     }
 
     /// Reads /proc/cpuinfo as glibc reads the processor (sysdeps/x86/dl-hwcap.h, cpu_features.c).

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
+use crate::base::read;
 use crate::base::toml::from_toml;
 
 /// The profiles that come with layerfit, by name.
@@ -326,7 +327,7 @@ impl RuntimeProfile {
         }
         let path = Path::new(name);
         if path.is_file() {
-            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+            let text = read::text(path, read::MAX_TEXT)?;
             return Self::parse(name, &text);
         }
         let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();

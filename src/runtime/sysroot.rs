@@ -8,6 +8,11 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::base::read;
+
+/// A larger file is not read: it is not a library of any image.
+const MAX_BYTES: u64 = 1 << 29;
+
 /// How many links the kernel follows before it fails with ELOOP (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
@@ -75,10 +80,11 @@ impl Sysroot {
     /// The content of a file inside the root.
     ///
     /// # Errors
-    /// When it does not exist, is not a regular file, or cannot be read.
+    /// When it does not exist, is not a regular file, is larger than any library, or cannot be read.
     pub fn read(&self, inside: &str) -> io::Result<Vec<u8>> {
         let path = self.locate(inside).filter(|path| path.is_file());
-        fs::read(path.ok_or(io::ErrorKind::NotFound)?)
+        let content = read::up_to(path.ok_or(io::ErrorKind::NotFound)?, MAX_BYTES + 1)?;
+        if content.len() as u64 > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(content) }
     }
 
     /// The UTF-8 names in a directory inside the root, sorted; none when it does not exist.

@@ -5,6 +5,7 @@
 //! examined, to recognize ELF files and scripts.
 
 mod directory;
+mod layout;
 mod links;
 mod objects;
 mod zips;
@@ -12,17 +13,20 @@ mod zips;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 pub use directory::scan_directory;
+pub use layout::layout_findings;
 pub use links::{Place, link_findings};
 pub use objects::{Objects, read_objects, unreadable};
 use zips::Archive;
 pub use zips::{LayerEntry, LayerZip, PackageDirectory, scan_zips};
-pub(crate) use zips::{hex, sha256_of};
+pub(crate) use zips::{hex, sha256, sha256_of};
 
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
+use crate::base::read::MAX_TEXT;
 
 /// The index of an entry in its tree: entries are sorted by path, so ids are too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +74,9 @@ pub enum Magic {
 /// How many bytes at the start of a file are examined: Linux reads as many to find a script's interpreter
 /// (`BINPRM_BUF_SIZE`, execve(2)).
 pub(crate) const HEAD_BYTES: usize = 256;
+
+/// How many bytes of a long file are read at once.
+const CHUNK_BYTES: usize = 256 << 10;
 
 impl Magic {
     fn of(head: &[u8]) -> Self {
@@ -283,6 +290,18 @@ impl Tree {
             .filter(|(id, _)| !self.is_hidden(*id))
     }
 
+    /// The whole content of a file that people or package tools write: settings, descriptions, scripts.
+    ///
+    /// # Errors
+    /// As for [`Tree::read`], and when it is larger than any such file.
+    pub fn read_text(&self, id: EntryId) -> Result<Vec<u8>> {
+        let entry = self.entry(id);
+        if entry.bytes() > MAX_TEXT {
+            return Err(Error::TooLarge { path: entry.path.as_path().to_owned(), most: MAX_TEXT });
+        }
+        self.read(id)
+    }
+
     /// The whole content of a regular file.
     ///
     /// # Errors
@@ -317,6 +336,66 @@ impl Tree {
             return Err(Error::Changed { path: entry.path.to_string() });
         }
         Ok(content)
+    }
+
+    /// The first bytes of a regular file, at most `length` of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_head(&self, id: EntryId, length: usize) -> Result<Vec<u8>> {
+        let entry = self.entry(id);
+        let path = match (&self.source, entry.origin) {
+            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+                Overlay::File(path) => path.clone(),
+                Overlay::Bytes(bytes) => return Ok(bytes[..length.min(bytes.len())].to_vec()),
+            },
+            _ => {
+                let mut content = self.read(id)?;
+                content.truncate(length);
+                return Ok(content);
+            }
+        };
+        let mut head = Vec::new();
+        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        file.take(length as u64).read_to_end(&mut head).map_err(Error::io("read", &path))?;
+        Ok(head)
+    }
+
+    /// Reads a regular file that is too long to be in memory as a whole: calls `each` with one part of it after the other, until
+    /// it breaks off.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no longer as long as it was when the tree was scanned, or `each` fails.
+    pub(crate) fn read_in_chunks(
+        &self,
+        id: EntryId,
+        each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let entry = self.entry(id);
+        let path = match (&self.source, entry.origin) {
+            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+                Overlay::File(path) => path.clone(),
+                Overlay::Bytes(bytes) => return each(bytes).map(drop),
+            },
+            // The length of a content that is inflated has a limit.
+            _ => return each(&self.read(id)?).map(drop),
+        };
+        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        let mut buffer = vec![0; CHUNK_BYTES];
+        let mut left = entry.bytes();
+        loop {
+            let read = file.read(&mut buffer).map_err(Error::io("read", &path))?;
+            match left.checked_sub(read as u64) {
+                Some(after) if read > 0 => left = after,
+                Some(0) => return Ok(()),
+                _ => return Err(Error::Changed { path: entry.path.to_string() }),
+            }
+            if each(&buffer[..read])?.is_break() {
+                return Ok(());
+            }
+        }
     }
 
     /// The directory the tree was read from; `None` when it came from zips.

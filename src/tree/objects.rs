@@ -12,8 +12,9 @@ use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::formats::elf::Elf;
 
-/// A larger ELF file is not read: it is over twice Lambda's unzipped limit for a function with all its layers.
-const MAX_ELF_BYTES: u64 = 1 << 29;
+/// A larger ELF file is not read: it is over Lambda's unzipped limit for a function with all its layers (`total_unzipped` in
+/// `rules/limits.toml`), and it would be in memory as a whole.
+const MAX_ELF_BYTES: u64 = 262_144_000;
 
 /// Files longer than this are read one at a time, to bound memory use.
 const LARGE_BYTES: u64 = 1 << 25;
@@ -63,6 +64,10 @@ fn read_one(tree: &Tree, id: EntryId) -> Result<Option<Elf>, Finding> {
 
 /// A file that cannot be read.
 pub fn unreadable(path: &TreePath, error: &Error) -> Finding {
+    if let Error::TooLarge { most, .. } = error {
+        let message = format!("is larger than {}, and is not read", size(*most));
+        return Finding::error(Code::Unreadable, path, message, "replace it by the right file, or drop it");
+    }
     Finding::error(
         Code::Unreadable,
         path,

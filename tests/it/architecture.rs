@@ -298,6 +298,33 @@ fn documents_name_the_rooms_in_their_order() {
 }
 
 #[test]
+fn only_one_file_reads_whole_files_and_it_has_a_bound() {
+    // `take` bounds what follows it in the same statement.
+    let unbounded = Regex::new(r"\bfs::read(_to_string)?\(|\.read_to_(end|string)\(").expect("a pattern");
+    let mut faults = Vec::new();
+    for (file, text) in Sources::read(&own_source()).files.into_values() {
+        for found in unbounded.find_iter(&text) {
+            let statement = text[..found.start()].rsplit([';', '{', '}']).next().unwrap_or_default();
+            let line = text[..found.start()].matches('\n').count() + 1;
+            if !statement.contains("take(") {
+                faults.push(format!("{file}:{line}: {} has no bound: use base::read", found.as_str()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn only_one_file_prints() {
+    let printing = Regex::new(r"\be?print(ln)?!|\bdbg!|\bio::std(out|err)\(").expect("a pattern");
+    let files = Sources::read(&own_source()).files.into_values();
+    let mut files: Vec<String> = files.filter(|(_, text)| printing.is_match(text)).map(|(file, _)| file).collect();
+    files.sort();
+    // The inside of a sandbox talks to the program that started it, and progress asks whether stderr is a terminal.
+    assert_eq!(files, ["cli/output.rs", "cli/progress.rs", "invoke/inside.rs"]);
+}
+
+#[test]
 fn an_import_of_a_higher_room_is_found() {
     let faults = planted(|src| prepend(&src.join("tree/links.rs"), "use crate::prune::Pruning;"));
     assert!(faults.iter().any(|fault| fault.contains("tree/links.rs:1: imports prune::Pruning")), "{faults:?}");

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::support::{Run, World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use crate::support::{RDS, Run, World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
 use layerfit::base::finding::Code;
 
 #[test]
@@ -169,6 +169,9 @@ fn a_latin1_description_is_read_with_and_without_its_encoding() {
             b"Package: a\nVersion: 1.0\nEncoding: latin1\nAuthor: M\xfcller\nBuilt: R 4.2.2; ; ; unix\n",
         )
         .file("l/b/DESCRIPTION", b"Package: b\nVersion: 1.0\nAuthor: M\xfcller\nBuilt: R 4.2.2; ; ; unix\n");
+    for package in ["l/a", "l/b"] {
+        world.file(format!("{package}/NAMESPACE"), "").file(format!("{package}/Meta/package.rds"), RDS);
+    }
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 0);
     assert_finding(&report, "R101", "l/b/DESCRIPTION", "declares no Encoding");
@@ -178,7 +181,8 @@ fn a_latin1_description_is_read_with_and_without_its_encoding() {
 #[test]
 fn damage_in_a_file_that_a_rule_drops_does_not_matter() {
     let world = World::new();
-    world.package("l", "a", "1.0", "").file("l/a/help/x.so", b"\x7fELF").link("l/a/help/gone", "nowhere");
+    world.package("library", "tcltk", "1.0", "").file("library/tcltk/libs/x.so", b"\x7fELF");
+    world.package("library", "a", "1.0", "").link("library/tcltk/gone", "nowhere");
     let (code, report) = world.json(&["plan", "ROOT"]);
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(world.json(&["analyze", "ROOT"]).0, 1, "but it is there");

@@ -2,6 +2,7 @@
 //! changes nothing but the time, and it stays under its size.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -92,4 +93,25 @@ fn what_is_compressed_faster_than_it_is_looked_up_is_not_kept() {
     assert_eq!(files(&world.beside("cache")).len(), 1);
     assert_eq!(plan(&world, &["--level", "max"]).code, 0);
     assert_eq!(files(&world.beside("cache")).len(), 2);
+}
+
+#[test]
+fn a_cache_that_others_can_write_to_is_not_used_and_a_note_tells_it() {
+    let world = World::new();
+    world.file("share/first", noise(1, 20_000));
+    let trusted = plan(&world, &[]);
+    assert_eq!(trusted.stderr, "");
+    let cache = world.beside("cache");
+    let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("changed");
+    let version = cache.join("layerfit").join(env!("CARGO_PKG_VERSION"));
+    for part in [cache.clone(), cache.join("layerfit"), version] {
+        chmod(&part, 0o777);
+        let run = plan(&world, &[]);
+        assert!(run.stderr.contains(&format!("the cache is not used: {}", part.display())), "{}", run.stderr);
+        assert!(run.stderr.contains("help: remove it"), "{}", run.stderr);
+        assert_eq!((run.code, run.stdout), (0, trusted.stdout.clone()));
+        assert_eq!(plan(&world, &["--no-cache"]).stderr, "");
+        chmod(&part, 0o700);
+    }
+    assert_eq!(plan(&world, &[]).stderr, "");
 }

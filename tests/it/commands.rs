@@ -256,3 +256,94 @@ fn a_script_that_nobody_starts_is_a_remark_when_its_interpreter_is_missing() {
     };
     assert_eq!([severity("bin/c_rehash"), severity("share/doc/example.pl")], ["warning", "info"]);
 }
+
+/// A program with the strings of R's Rscript, for this home.
+fn rscript(world: &World, path: &str, home: &str) {
+    let source = format!("const char text[] = \"\\0%s/bin/R\\0{home}\\0\"; int entry(void) {{ return text[1]; }}\n");
+    world.c(path, &source, &[], &["-nostdlib", "-fPIC", "-pie", "-Wl,-e,entry"]).mode(path, 0o755);
+}
+
+fn severity(report: &serde_json::Value, code: &str) -> Vec<String> {
+    let found = report["findings"].as_array().expect("findings").iter().filter(|found| found["code"] == code);
+    found.map(|found| found["severity"].as_str().expect("text").to_owned()).collect()
+}
+
+#[test]
+fn an_rscript_that_runs_r_somewhere_else_is_an_error_unless_the_script_that_runs_it_says_where() {
+    let world = World::new();
+    world.r();
+    rscript(&world, "R/bin/Rscript", "/opt/R/lib/R");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R106");
+    rscript(&world, "R/bin/Rscript", "/usr/lib64/R");
+    // Without a bootstrap in the tree, the function's own may run it.
+    let words = "Rscript runs /usr/lib64/R/bin/R, which neither the tree nor provided.al2023 has";
+    assert_finding(&world.json(&["analyze", "ROOT"]).1, "R106", "R/bin/Rscript", words);
+    for (start, severities) in [
+        ("exec /opt/R/bin/Rscript /var/task/a.R", &["error"][..]),
+        ("PATH=/opt/R/bin:$PATH\nRscript /var/task/a.R", &["error"]),
+        ("export RHOME=/opt/R/lib/R\nexec /opt/R/bin/Rscript /var/task/a.R", &[]),
+        ("RHOME=/opt/R/lib/R exec /opt/R/bin/Rscript a.R", &[]),
+        ("export RHOME=/opt/wrong\nexec /opt/R/bin/Rscript a.R", &["error"]),
+        ("export RHOME=$(cat x)\nexec /opt/R/bin/Rscript a.R", &[]),
+        ("exec /opt/R/lib/R/bin/R --no-echo -f /var/task/a.R", &["warning"]),
+    ] {
+        script(&world, "bootstrap", &format!("#!/bin/sh\n{start}\n"));
+        assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "R106"), severities, "{start}");
+    }
+    script(&world, "bootstrap", "#!/opt/R/bin/Rscript\n1\n");
+    assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "R106"), ["error"]);
+    // A second one, by a link to it and in R's home.
+    rscript(&world, "R/lib/R/bin/Rscript", "/usr/lib64/R");
+    world.link("bin/Rscript", "../R/lib/R/bin/Rscript");
+    assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "R106"), ["error", "warning"]);
+}
+
+#[test]
+fn the_source_that_the_bootstrap_gives_to_r_is_needed() {
+    for start in [
+        "exec /opt/R/bin/Rscript \"${0%/*}/runtime.R\"",
+        "exec /opt/R/bin/Rscript --vanilla /opt/runtime.R",
+        "exec /opt/R/bin/Rscript \"$(dirname \"$0\")/runtime.R\"",
+        "DIR=$(dirname $0)\n/opt/R/lib/R/bin/R --no-echo -f $DIR/runtime.R",
+    ] {
+        let world = World::new();
+        world.r();
+        rscript(&world, "R/bin/Rscript", "/opt/R/lib/R");
+        script(&world, "bootstrap", &format!("#!/bin/sh\n{start}\n"));
+        world.file("runtime.R", "1\n");
+        assert_no_finding(&world.json(&["plan", "ROOT"]).1, "C102");
+        let (code, report) = world.json(&["plan", "ROOT", "--drop", "runtime.R"]);
+        assert_eq!(code, 1, "{start}");
+        assert_finding(&report, "C102", "bootstrap", "runs /opt/runtime.R");
+        let help = report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "C102");
+        assert!(help.expect("there")["help"].as_str().expect("text").contains("dropped by --drop"));
+        // What is in the function's code is not known.
+        script(&world, "bootstrap", "#!/bin/sh\nexec /opt/R/bin/Rscript /var/task/runtime.R\n");
+        assert_no_finding(&world.json(&["plan", "ROOT", "--runtime", "host"]).1, "C102");
+    }
+}
+
+#[test]
+fn a_bootstrap_that_replaces_which_needs_none() {
+    let with_which = || {
+        let world = World::new();
+        world.r().file("R/lib/R/library/base/R/base.rdb", database("/usr/bin/which"));
+        world
+    };
+    let world = with_which();
+    assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "C103"), ["error"]);
+    let help = world.json(&["analyze", "ROOT"]).1["findings"].to_string();
+    assert!(help.contains("layerfit init --bootstrap"));
+    assert_eq!(world.run(&["init", "--bootstrap", "ROOT"]).code, 0);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+    // Another bootstrap starts R with its packages.
+    script(&world, "bootstrap", "#!/bin/sh\nexec /opt/R/bin/Rscript /opt/runtime.R\n");
+    assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "C103"), ["error"]);
+    // A profile that is read before them.
+    let world = with_which();
+    script(&world, "bootstrap", "#!/bin/sh\nexport R_PROFILE=/opt/etc/start.Rprofile\nexec /opt/R/bin/Rscript a.R\n");
+    world.file("etc/start.Rprofile", "# not Sys.which\n");
+    assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "C103"), ["error"]);
+    world.file("etc/start.Rprofile", "assign(\"Sys.which\", function(names) names, baseenv())\n");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+}

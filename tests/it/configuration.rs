@@ -71,6 +71,10 @@ fn a_key_that_is_not_known_is_an_error_with_its_place() {
         ("runtme = \"x\"\n", "layerfit.toml:1:1: unknown key `runtme`; did you mean `runtime`?"),
         ("\nmax-layers = 0\n", "layerfit.toml:2:14: must be at least 1"),
         ("max-zipped = \"5 apples\"\n", "\"apples\""),
+        ("max-zipped = 12\n", "layerfit.toml:1:14: 12 has no unit: did you mean 12MiB?"),
+        ("headroom = \"3\"\n", "3 has no unit: did you mean 3MiB?"),
+        ("max-growth = \"10\"\n", "10 has no unit: did you mean 10MiB? (10KiB, or 10B for bytes) Or 10%?"),
+        ("[[budget]]\nof = \"total\"\nzipped = 100\n", "100 has no unit"),
         ("\nselect = [\n\"nosuch\"]\n", "layerfit.toml:3: select: no rule or check is called nosuch"),
         ("ignore = [\"D999\"]\n", "layerfit.toml:1: ignore: no rule or check is called D999"),
         (

@@ -1,5 +1,7 @@
 //! `--drop` and `--keep` do what they name, whatever the rules say; the report shows what went, and the checks what breaks.
 
+use std::fs;
+
 use crate::support::{World, assert_finding, assert_no_finding, findings, zip_entries};
 use serde_json::Value;
 
@@ -210,13 +212,41 @@ fn names_that_make_no_sense_are_exit_code_2() {
         (&["analyze", "ROOT", "--drop", "qqqqqqqqqqqqqqqq"], "not found in the tree"),
         (&["plan", "ROOT", "--drop", "libc.so.6"], "not found in the tree"),
         (&["plan", "ROOT", "--drop", "pkg:a", "--keep", "pkg:a"], "all of it is kept by --keep"),
-        (&["check", zip, "--drop", "pkg:a"], "apply to a tree, not to zips"),
+        (&["check", zip, "--drop", "pkg:a"], "--drop applies to a tree, not to zips"),
         (&["why", "--if-dropped", "pkg:zz", "ROOT"], "not found in the tree"),
         (&["why", "pkg:a", "ROOT", "--if-dropped", "pkg:b"], "--if-dropped"),
     ] {
         let run = world.run(arguments);
         assert_eq!(run.code, 2, "{arguments:?}: {}", run.stdout);
         assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn what_layerfit_toml_sets_for_trees_is_passed_over_for_zips() {
+    let world = world();
+    fs::write(world.beside("h.R"), "library(a)\n").expect("written");
+    for setting in [
+        "bundle = true",
+        "drop = [\"pkg:a\"]",
+        "keep = [\"pkg:a\"]",
+        "handler = [\"h.R\"]",
+        "select = [\"extra\"]",
+        "ignore = [\"D101\"]",
+        "lock = \"l.lock\"",
+        "strip = \"all\"",
+    ] {
+        fs::write(world.beside("layerfit.toml"), format!("{setting}\n")).expect("written");
+        assert!(world.run(&["pack", "ROOT", "-o", "OUT", "-q"]).code < 2, "{setting}");
+        for arguments in [&["check", "out"][..], &["check", "out/layer-1.zip"], &["diff", "out", "out"]] {
+            let run = world.run(arguments);
+            assert!(run.code < 2, "{setting}: {arguments:?}: {}", run.stderr);
+        }
+    }
+    // An option that was typed is meant, and cannot be heeded.
+    for option in [&["--bundle"][..], &["--select", "extra"], &["--keep", "pkg:a"], &["--handler", "h.R"]] {
+        let run = world.run(&[&["check", "out"], option].concat());
+        assert!(run.code == 2 && run.stderr.contains(&format!("{} applies to a tree", option[0])), "{}", run.stderr);
     }
 }
 
@@ -232,7 +262,7 @@ fn a_link_to_a_directory_that_rules_empty_goes_with_it_unless_it_is_to_be_kept()
     assert_eq!(names, ["both", "manual", "share/y"]);
     assert_eq!(report["totals"]["pruned"]["files"], 1);
     // A link that a rule drops itself is that rule's.
-    world.link("share/doc/manual", "../man");
+    world.link("share/doc/manual.html", "../man");
     let (_, _, report) = packed(&world, &[]);
     assert_eq!((pruned(&report, "D401").expect("a row").0, pruned(&report, "D404").expect("a row").0), (2, 1));
 }

@@ -212,12 +212,12 @@ fn trees() -> Vec<Pair> {
             OverBudget,
             |w| {
                 w.file("a", [7; 1001]);
-                config(w, "[[budget]]\nof = \"total\"\nunzipped = 1000\n");
+                config(w, "[[budget]]\nof = \"total\"\nunzipped = \"1000B\"\n");
                 CHECK.into()
             },
             |w| {
                 w.file("a", [7; 1000]);
-                config(w, "[[budget]]\nof = \"total\"\nunzipped = 1000\n");
+                config(w, "[[budget]]\nof = \"total\"\nunzipped = \"1000B\"\n");
                 CHECK.into()
             },
         ),
@@ -333,7 +333,7 @@ fn trees() -> Vec<Pair> {
             },
         ),
         Pair(
-            DamagedDescription,
+            DamagedPackage,
             |w| {
                 w.r().file(format!("{LIBRARY}/a/DESCRIPTION"), "Package: a\nBuilt: R 4.2.2; ; ; unix\n");
                 ANALYZE.into()
@@ -457,24 +457,81 @@ fn trees() -> Vec<Pair> {
             LittleHeadroom,
             |w| {
                 w.file("a", [7; 24]);
-                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1001"])
+                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1001B"])
             },
             |w| {
                 w.file("a", [7; 24]);
-                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1000"])
+                with(&CHECK, &["--max-unzipped", "1KB", "--headroom", "1000B"])
             },
         ),
         Pair(
             UnmatchedBudget,
             |w| {
                 w.r();
-                config(w, "[[budget]]\nof = \"pkg:gone\"\nzipped = 9999\n");
+                config(w, "[[budget]]\nof = \"pkg:gone\"\nzipped = \"9999B\"\n");
                 CHECK.into()
             },
             |w| {
                 w.r();
-                config(w, "[[budget]]\nof = \"pkg:stats\"\nzipped = 9999\n");
+                config(w, "[[budget]]\nof = \"pkg:stats\"\nzipped = \"9999B\"\n");
                 CHECK.into()
+            },
+        ),
+        Pair(
+            NotSearched,
+            |w| {
+                w.file("site-packages/a.py", "");
+                CHECK.into()
+            },
+            |w| {
+                w.file("python/a.py", "");
+                CHECK.into()
+            },
+        ),
+        Pair(
+            Whiteout,
+            |w| {
+                w.file("lib/.wh.libx.so", "");
+                CHECK.into()
+            },
+            |w| {
+                w.file("lib/.wheel", "");
+                CHECK.into()
+            },
+        ),
+        Pair(
+            OnlyArchives,
+            |w| {
+                w.file("layer.zip", "");
+                CHECK.into()
+            },
+            |w| {
+                w.file("layer.zip", "").file("share/a", "");
+                CHECK.into()
+            },
+        ),
+        Pair(
+            NotExecutable,
+            |w| {
+                w.file("bin/a", "#!/bin/sh\n");
+                CHECK.into()
+            },
+            |w| {
+                w.file("bin/a", "#!/bin/sh\n").mode("bin/a", 0o755).file("bin/b", "");
+                CHECK.into()
+            },
+        ),
+        Pair(
+            HoldsNothing,
+            |w| {
+                w.file("share/a", "");
+                config(w, "[[layer]]\nname = \"z\"\nholds = [\"dir:shrae\"]\n");
+                vec!["plan", "ROOT"]
+            },
+            |w| {
+                w.file("share/a", "");
+                config(w, "[[layer]]\nname = \"z\"\nholds = [\"dir:share\"]\n");
+                vec!["plan", "ROOT"]
             },
         ),
         Pair(
@@ -535,8 +592,8 @@ fn zips() -> Vec<Pair> {
         ),
         Pair(
             NestedRoot,
-            |w| zipped(w, &[Part::stored("opt/lib/x", "x"), Part::stored("opt/a", "")]),
-            |w| zipped(w, &[Part::stored("opt/lib/x", "x"), Part::stored("a", "")]),
+            |w| zipped(w, &[Part::stored("opt/lib/x", "x"), Part::stored("README", "")]),
+            |w| zipped(w, &[Part::stored("opt/lib/x", "x"), Part::stored("lib/a", "")]),
         ),
         Pair(EntryEscapes, |w| zipped(w, &[Part::stored("../a", "")]), |w| zipped(w, &[Part::stored("..a/b..", "")])),
         Pair(
@@ -575,8 +632,9 @@ fn zips() -> Vec<Pair> {
         ),
         Pair(
             Bomb,
-            |w| zipped(w, &[Part::deflated("a", vec![0; 16 << 20])]),
-            |w| zipped(w, &[Part::deflated("a", vec![0; (16 << 20) - 1])]),
+            |w| zipped(w, &[Part::stored("a", "x").says(|h| h.bytes = 262_144_001)]),
+            // However far it is compressed.
+            |w| zipped(w, &[Part::deflated("a", vec![0; 19 << 20])]),
         ),
         Pair(
             StrayBytes,

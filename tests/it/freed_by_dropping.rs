@@ -273,7 +273,7 @@ fn a_layer_fewer_is_foretold() {
             .package("library", name, "1.0", "")
             .file(format!("library/{name}/data/x"), noise(number as u64 + 1, 40_000));
     }
-    let limit = ["--max-zipped", "90000"];
+    let limit = ["--max-zipped", "90000B"];
     assert_eq!(plan(&world, &limit)["layers"].as_array().expect("layers").len(), 2);
     let (_, answer) = world.json(&[&["why", "--if-dropped", "pkg:b", "ROOT"][..], &limit].concat());
     let said = &answer["if_dropped"];

@@ -37,8 +37,8 @@ fn a_budget_holds_to_the_byte() {
     let unzipped = plan["totals"]["kept"]["unzipped_bytes"].as_u64().expect("a number");
     let budgets = |less: u64| {
         format!(
-            "[[budget]]\nof = \"total\"\nzipped = {}\nunzipped = {}\n[[budget]]\nof = \"layer:*\"\nzipped = {}\n\
-             [[budget]]\nof = \"pkg:dig*\"\nzipped = {}\n[[budget]]\nof = \"R/lib/R/library/*/R/*.rdb\"\nunzipped = {}\n",
+            "[[budget]]\nof = \"total\"\nzipped = \"{}B\"\nunzipped = \"{}B\"\n[[budget]]\nof = \"layer:*\"\nzipped = \"{}B\"\n\
+             [[budget]]\nof = \"pkg:dig*\"\nzipped = \"{}B\"\n[[budget]]\nof = \"R/lib/R/library/*/R/*.rdb\"\nunzipped = \"{}B\"\n",
             total - less,
             unzipped - less,
             total - less,
@@ -98,16 +98,16 @@ fn growth_since_a_manifest_is_held_in_percent_and_in_bytes() {
     let grown = findings(&report, "B102");
     assert!(grown.iter().any(|(_, message)| message.contains("zipped are 100 B more than the ")), "{grown:?}");
     assert!(grown.iter().any(|(_, message)| message.contains("largest increases: digest +100 B")), "{grown:?}");
-    let (code, report) = check(&["--max-growth", "100"]);
+    let (code, report) = check(&["--max-growth", "100B"]);
     assert_eq!(code, 0);
     assert_no_finding(&report, "B102");
-    assert_eq!(check(&["--max-growth", "99"]).0, 1);
+    assert_eq!(check(&["--max-growth", "99B"]).0, 1);
     assert_eq!(check(&["--max-growth", "2%"]).0, 0);
     assert_eq!(check(&["--max-growth", "0.01%"]).0, 1);
     // A package's own word, and what is new has not grown.
     config(
         &world,
-        "baseline = \"out/manifest.json\"\nmax-growth = \"1MB\"\n[[budget]]\nof = \"pkg:*\"\ngrowth = \"50\"\n",
+        "baseline = \"out/manifest.json\"\nmax-growth = \"1MB\"\n[[budget]]\nof = \"pkg:*\"\ngrowth = \"50B\"\n",
     );
     world.package("R/lib/R/library", "sys", "3.4", "");
     let (code, report) = world.json(&["check", "ROOT"]);
@@ -170,7 +170,7 @@ fn too_little_headroom_is_told_before_it_is_needed() {
     let world = world(1000);
     let (_, plan) = world.json(&["plan", "ROOT"]);
     let left = 262_144_000 - plan["totals"]["kept"]["unzipped_bytes"].as_u64().expect("a number");
-    let check = |bytes: u64| world.json(&["check", "ROOT", "--headroom", &bytes.to_string()]);
+    let check = |bytes: u64| world.json(&["check", "ROOT", "--headroom", &format!("{bytes}B")]);
     let (code, report) = check(left + 1);
     assert_eq!(code, 0);
     let said = findings(&report, "F106");
@@ -266,7 +266,7 @@ fn a_diff_says_what_grew_what_moved_and_what_rules_drop() {
 
     world.package("R/lib/R/library", "digest", "0.6.33", "");
     grow(&world, 25_000);
-    world.package("R/lib/R/library", "sys", "3.4", "").file("R/lib/R/library/sys/help/more", noise(2, 3000));
+    world.package("R/lib/R/library", "sys", "3.4", "").file("R/lib/R/library/sys/help/more.rdb", noise(2, 3000));
     fs::remove_file(world.root().join("lib/data")).expect("removed");
     config(
         &world,
@@ -328,7 +328,7 @@ fn too_little_headroom_in_the_zips_is_told_to_the_byte() {
     // What the layer has left, and two layers that are not there yet.
     let left = 300_000 - plan["totals"]["kept"]["zipped_bytes"].as_u64().expect("a number");
     let told = |headroom: u64| {
-        let headroom = headroom.to_string();
+        let headroom = format!("{headroom}B");
         let (code, report) = world.json(&[&["check", "ROOT", "--headroom", &headroom], &limits[..]].concat());
         assert_eq!(code, 0);
         findings(&report, "F106").into_iter().map(|(_, message)| message).collect::<Vec<_>>()
@@ -386,7 +386,7 @@ fn a_baseline_is_not_written_when_anything_fails() {
     grow(&world, 10_000);
     let same = |why: &str| assert_eq!(fs::read(world.beside("base.json")).expect("read"), first, "{why}");
     // A budget that is exceeded, though the whole has shrunk.
-    config(&world, "[[budget]]\nof = \"pkg:digest\"\nzipped = 100\n");
+    config(&world, "[[budget]]\nof = \"pkg:digest\"\nzipped = \"100B\"\n");
     assert_eq!(world.json(&update).0, 1);
     same("over budget");
     // An error of the tree, with the gate content.

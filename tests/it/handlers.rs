@@ -11,6 +11,7 @@ use serde_json::Value;
 fn world() -> World {
     let world = World::new();
     world.r().program("R/lib/R/bin/exec/R", &[], &[]);
+    world.file("R/lib/R/etc/Renviron", "R_LIBS_USER=/opt/local/library\n");
     world.package("local/library", "aa", "1.0", "Imports: bb\nSuggests: cc\n");
     world.package("local/library", "bb", "1.0", "");
     world.package("local/library", "cc", "1.0", "").library("lib/libonly.so.1", &[], &[]);
@@ -46,7 +47,7 @@ fn what_no_source_uses_goes_with_its_libraries_and_what_is_used_keeps_what_it_ne
         |code: &str| report["pruned"].as_array().expect("rules").iter().find(|rule| rule["rule"] == code).cloned();
     assert_eq!(rule("D003").expect("shown")["name"], "unused-by-handlers");
     assert_eq!(rule("D002").expect("shown")["files"], 1, "libonly goes with cc");
-    assert_finding(&report, "R110", "packages", "cc (by aa)");
+    assert_finding(&report, "R110", "packages", "cc (suggested by aa)");
     // What is asked for stays, with what it needs.
     let (_, report) = plan(&world, &["--handler", "code", "--keep", "pkg:cc"]);
     assert!(kept_packages(&report).contains(&"cc".to_owned()));
@@ -134,4 +135,19 @@ fn what_a_run_opened_stays_whatever_a_rule_takes_it_for() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("no.log: it contains no call in strace's format"), "{}", run.stderr);
     assert_fired_and_nearly_missed(Code::OpenedInRun);
+}
+
+/// A rule that only matches a package that no handler uses has matched something.
+#[test]
+fn rules_that_match_what_no_handler_uses_are_not_reported_as_idle() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "MASS", "7.3", "").file("R/lib/R/library/MASS/scripts/ch01.R", "x");
+    std::fs::write(world.beside("h.R"), "library(stats)\n").expect("written");
+    for more in [&[][..], &["--handler", "h.R"], &["--drop", "pkg:MASS"]] {
+        let (_, report) = world.json(&[&["plan", "ROOT"], more].concat());
+        let idle = findings(&report, "P102").remove(0).1;
+        assert!(!idle.contains("D113") && idle.contains("D503"), "{more:?}: {idle}");
+        let in_table = report["pruned"].as_array().expect("rules").iter().find(|rule| rule["rule"] == "D113");
+        assert_eq!(in_table.expect("on")["files"], 1, "{more:?}");
+    }
 }

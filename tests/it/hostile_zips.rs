@@ -96,11 +96,12 @@ fn bombs(check: Check<'_>) {
             })
         })
         .collect();
-    check("honest bomb", &zip(std::slice::from_ref(&zeros)), &["Z111"]);
+    check("zeros within the limits", &zip(std::slice::from_ref(&zeros)), &[]);
+    check("zeros over the limit", &zip(&[Part::deflated("zeros", vec![0; 262_144_001])]), &["Z111", "F102"]);
     check("bomb that claims little", &zip(&[zeros.clone().says(|h| h.bytes = 10)]), &["Z101"]);
-    check("bomb that claims a little less", &zip(&[zeros.clone().says(|h| h.bytes -= 1)]), &["Z111"]);
+    check("bomb that claims a little less", &zip(&[zeros.clone().says(|h| h.bytes -= 1)]), &["Z101"]);
     check("a claim of 4 GB", &zip(&[fine().says(|h| h.bytes = u32::MAX - 1)]), &["Z111", "F102"]);
-    check("a claim of 200 MB", &zip(&[Part::stored("a", "x").says(|h| h.bytes = 200 << 20)]), &["Z111"]);
+    check("a claim of 200 MB", &zip(&[Part::stored("a", "x").says(|h| h.bytes = 200 << 20)]), &["Z110"]);
     check("one content for 2000 entries", &zip(&one_for_all), &["Z109", "Z110"]);
     check("an entry in an entry", &zip(&[outer, quoted]), &["Z109"]);
     check("4096 claims of 1 MB", &zip(&many), &["Z109", "F102"]);
@@ -178,6 +179,30 @@ fn lies(check: Check<'_>) {
         &["Z110"],
     );
     check("directory elsewhere", &directory(5), &["Z110"]);
+    for length in [-7, 7] {
+        check("another length of the directory", &zip_with(&[stored()], &End { length, ..End::default() }), &["Z110"]);
+    }
+    for flags in [1, 1 << 3, 1 << 11] {
+        check("other flags in front", &zip(&[stored().but(|p| p.local.flags = flags)]), &["Z110"]);
+    }
+    let cut = vec![b'U', b'T', 5, 0, 1];
+    check("extra field cut short", &zip(&[stored().listed(|h| h.extra.clone_from(&cut))]), &["Z110"]);
+    check("extra field cut short in front", &zip(&[stored().but(|p| p.local.extra.clone_from(&cut))]), &["Z110"]);
+    check("a newer version of the format", &zip(&[stored().but(|p| p.version = 63)]), &["Z107"]);
+    check("a patch", &zip(&[stored().says(|h| h.flags = 1 << 5)]), &["Z107"]);
+    check("directory with a CRC-32", &zip(&[fine(), Part::stored("d/", "").says(|h| h.crc32 = 7)]), &["Z101"]);
+    check(
+        "no local header of an empty file",
+        &zip(&[fine(), Part::stored("e", "").but(|p| p.offset = Some(3))]),
+        &["Z101"],
+    );
+    check(
+        "no local header of a directory",
+        &zip(&[fine(), Part::stored("d/", "").but(|p| p.offset = Some(3))]),
+        &["Z101"],
+    );
+    let separators = Part::stored("python\\a\\__init__.py", "x");
+    check("backslashes for separators", &zip(std::slice::from_ref(&separators)), &["Z116"]);
     check("directory beyond the end", &directory(1 << 30), &["Z101"]);
     check(
         "a longer comment than there is",
@@ -262,8 +287,8 @@ fn each_is_told_by_its_code_with_little_memory_and_nothing_written() {
 /// What the reader makes of a zip: kinds and modes of the entries, and the findings without their words. Panics when it
 /// does.
 fn as_read(zip: &Path) -> String {
-    let (tree, layers, findings) =
-        scan_zips(&[zip.to_owned()], layerfit::languages::package_directory).expect("the file can be read");
+    let (tree, layers, findings) = scan_zips(&[zip.to_owned()], 262_144_000, layerfit::languages::package_directory)
+        .expect("the file can be read");
     assert_eq!(layers.len(), 1);
     let entries: Vec<_> = tree.iter().map(|(_, entry)| (entry.is_file(), entry.is_directory(), entry.mode)).collect();
     let codes: Vec<_> = findings.iter().map(|finding| (finding.code, finding.severity)).collect();

@@ -215,3 +215,37 @@ fn r_that_was_built_for_another_place_is_an_error() {
     assert_eq!(code, 1);
     assert_finding(&report, "R106", "R/lib/R/bin/R", "to run from /usr/lib/R, but in Lambda it is at /opt/R/lib/R");
 }
+
+#[test]
+fn the_directory_of_java_in_ldpaths_is_searched() {
+    let stock = ": ${JAVA_HOME=${JDK-/opt/java}}\n: ${R_JAVA_LD_LIBRARY_PATH=${JAVA_HOME}/lib/server}\n\
+        : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nif test -n \"${R_JAVA_LD_LIBRARY_PATH}\"; then\n\
+        R_LD_LIBRARY_PATH=\"${R_LD_LIBRARY_PATH}:${R_JAVA_LD_LIBRARY_PATH}\"\nfi\n\
+        LD_LIBRARY_PATH=\"${R_LD_LIBRARY_PATH}:${LD_LIBRARY_PATH}\"\nexport LD_LIBRARY_PATH\n";
+    for (java, ldpaths, bootstrap, found) in [
+        ("java", stock.to_owned(), "", true),
+        ("java", stock.replace("${JAVA_HOME=${JDK-/opt/java}}", "${JAVA_HOME=}"), "", false),
+        ("jdk", stock.to_owned(), "", false),
+        ("jdk", stock.to_owned(), "export JAVA_HOME=/opt/jdk", true),
+        ("jdk", stock.to_owned(), "export JDK=/opt/jdk", true),
+        (
+            "java",
+            stock.replace("${R_JAVA_LD_LIBRARY_PATH=${JAVA_HOME}/lib/server}", "${R_JAVA_LD_LIBRARY_PATH=}"),
+            "",
+            false,
+        ),
+        ("java", "LD_LIBRARY_PATH=/opt/java/lib/server:$LD_LIBRARY_PATH\n".to_owned(), "", true),
+    ] {
+        let world = World::new();
+        let jvm = format!("{java}/lib/server/libjvm.so");
+        world.r().package("site", "rJav", "1.0", "").library(&jvm, &[], &[]);
+        world.library("site/rJav/libs/rJav.so", &[&jvm], &[]).file("R/lib/R/etc/ldpaths", &ldpaths);
+        world.file("bootstrap", format!("#!/bin/sh\n{bootstrap}\n")).mode("bootstrap", 0o755);
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        if found {
+            assert_no_finding(&report, "L201");
+        } else {
+            assert_finding(&report, "L201", "site/rJav/libs/rJav.so", "needs libjvm.so");
+        }
+    }
+}

@@ -63,6 +63,40 @@ fn plugins_are_loaded_by_their_directory_and_what_they_lack_is_a_warning() {
 }
 
 #[test]
+fn the_libraries_of_a_jvm_are_loaded_in_whichever_directory_it_is() {
+    for (home, beside) in [
+        ("jre17/lib", "server/libjvm.so"),
+        ("lib", "server/libjvm.so"),
+        ("tools/java-8/lib/amd64", "jvm.cfg"),
+        ("app/runtime/lib", "minimal/libjvm.so"),
+    ] {
+        let world = World::new();
+        if beside == "jvm.cfg" {
+            world.file(format!("{home}/{beside}"), "-server KNOWN\n");
+        } else {
+            world.library(&format!("{home}/{beside}"), &[], &[]);
+        }
+        for name in ["libjava.so", "libzip.so", "jli/libjli.so"] {
+            world.library(&format!("{home}/{name}"), &[], &[]);
+        }
+        // What is not a JVM's, in its directory and in another one.
+        world.library(&format!("{home}/libidle.so.1"), &[], &[]).library("other/libidle.so", &[], &[]);
+        let (_, report) = world.json(&["plan", "ROOT", "--select", "unloaded-libraries"]);
+        let dropped = report["pruned"].as_array().expect("rules").iter().find(|rule| rule["rule"] == "D901");
+        assert_eq!(dropped.expect("on")["files"], 2, "{home}");
+    }
+}
+
+#[test]
+fn extension_modules_of_python_with_names_like_libraries_are_loaded() {
+    let world = World::new();
+    for name in ["lib.cpython-311-x86_64-linux-gnu.so", "libx.abi3.so"] {
+        world.library(&format!("app/pkg/{name}"), &[], &[]);
+    }
+    assert_eq!(unloaded(&world.json(&["analyze", "ROOT"]).1), []);
+}
+
+#[test]
 fn libraries_that_nothing_loads_are_listed_and_dropped_when_asked() {
     let world = World::new();
     // The image has libz and it comes first; nothing asks for libidle, which alone asks for libonly.

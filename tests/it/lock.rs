@@ -95,6 +95,24 @@ fn plan_reads_the_lock_and_does_not_write_it_and_neither_does_a_pack_that_does_n
 }
 
 #[test]
+fn a_lock_written_under_a_higher_limit_keeps_no_layer_over_the_lower_one() {
+    let (world, _) = locked();
+    let wide = ["pack", "ROOT", "-o", "OUT", "--lock", "my.lock"];
+    assert_eq!(world.json(&wide).1["layers"].as_array().expect("layers").len(), 1);
+    let (code, report) = world.json(&PACK);
+    assert_eq!((code, report["fits"].as_bool()), (0, Some(true)), "{:#}", report["findings"]);
+    let layers = report["layers"].as_array().expect("layers");
+    assert!(
+        layers.len() == 3 && layers.iter().all(|layer| layer["zipped_bytes"].as_u64() <= Some(100 << 10)),
+        "{layers:#?}"
+    );
+    assert_eq!(world.json(&["check", "out", "--max-zipped", "100KB"]).0, 0);
+    // Where no division is possible, nothing fits, whatever the lock.
+    let (code, report) = world.json(&["plan", "ROOT", "--lock", "my.lock", "--max-zipped", "50KB"]);
+    assert_eq!((code, report["fits"].as_bool()), (1, Some(false)));
+}
+
+#[test]
 fn a_lock_that_is_none_is_an_error_that_names_it_and_nothing_is_written() {
     let (world, _) = locked();
     fs::write(world.beside("my.lock"), "no lock").expect("written");

@@ -1,6 +1,6 @@
 //! The report ends with what could be done next; each step, done, saves exactly the bytes and layers that it names.
 
-use crate::support::{World, noise};
+use crate::support::{RDS, World, noise};
 use serde_json::Value;
 
 fn zipped(report: &Value) -> (i64, i64, i64) {
@@ -18,6 +18,7 @@ fn world() -> World {
     world.file("lib/libidle.so.1.data", noise(1, 60_000)).file("share/same", noise(2, 50_000));
     world.file("share/deep/same", noise(2, 50_000)).file("share/near", noise(3, 50_000));
     world.package("local/library", "data", "1.0", "").file("local/library/data/data/Rdata.rdb", noise(4, 30_000));
+    world.file("local/library/data/data/Rdata.rdx", RDS).file("local/library/data/data/Rdata.rds", RDS);
     world
 }
 
@@ -102,4 +103,30 @@ fn only_rules_that_are_off_until_somebody_turns_them_on_are_offered() {
     assert!(!steps(&["--strip", "all"]).contains(&strip));
     // Nor is one for what is to be kept.
     assert!(!steps(&["--keep", "pkg:data"]).contains(&select));
+}
+
+/// What a run did not open and is needed all the same: packages that an opened one imports, also through another.
+#[test]
+fn a_step_that_the_checks_would_call_an_error_is_not_offered() {
+    let world = world();
+    world.package("local/library", "used", "1.0", "Imports: middle\n");
+    world.package("local/library", "middle", "1.0", "Imports: last\n").package("local/library", "last", "1.0", "");
+    world.package("local/library", "idle", "1.0", "Imports: below\n").package("local/library", "below", "1.0", "");
+    let log = "1 open(\"/opt/R/lib/R/library/base/R/base.rdb\", O_RDONLY) = 3\n\
+               1 open(\"/opt/local/library/used/R/used.rdb\", O_RDONLY) = 3\n";
+    std::fs::write(world.beside("run.log"), log).expect("written");
+    let arguments = ["plan", "ROOT", "--trace", "run.log"];
+    let (_, report) = world.json(&arguments);
+    let steps =
+        report["suggestions"].as_array().expect("suggestions").iter().map(|s| s["step"].as_str().expect("text"));
+    let step = steps.into_iter().find(|step| step.starts_with("--drop ")).expect("offered").to_owned();
+    let named: Vec<&str> = step["--drop ".len()..].split(',').collect();
+    assert!(["pkg:idle", "pkg:below", "pkg:data"].iter().all(|name| named.contains(name)), "{step}");
+    assert!(!["pkg:used", "pkg:middle", "pkg:last"].iter().any(|name| named.contains(name)), "{step}");
+    let errors = |report: &Value| -> Vec<String> {
+        let findings = report["findings"].as_array().expect("findings").iter();
+        findings.filter(|finding| finding["severity"] == "error").map(|finding| format!("{finding:#}")).collect()
+    };
+    let drop: Vec<&str> = step.split(' ').collect();
+    assert_eq!(errors(&world.json(&[&arguments[..], &drop].concat()).1), errors(&report));
 }

@@ -85,6 +85,80 @@ fn a_package_built_for_another_r_is_said_as_loudly_as_r_says_it() {
 }
 
 #[test]
+fn libraries_are_searched_as_libpaths_says() {
+    let world = World::new();
+    world.r().package("R/lib/R/site-library", "own", "1.0", "").package("opt/4.2/lib", "versioned", "1.0", "");
+    let not_searched = || {
+        let found = findings(&world.json(&["analyze", "ROOT"]).1, "R107");
+        found.into_iter().map(|(library, _)| library).collect::<Vec<_>>()
+    };
+    assert_eq!(not_searched(), ["opt/4.2/lib"]);
+    let renviron = "R/lib/R/etc/Renviron";
+    for (system, site, bootstrap, missing) in [
+        ("R_LIBS_SITE=${R_LIBS_SITE-'%S:/opt/opt/%v/lib'}", "", "", &[][..]),
+        // What the site sets replaces the default, and its own default has no effect.
+        ("R_LIBS_SITE=${R_LIBS_SITE-'%S'}", "R_LIBS_SITE=/opt/opt/%v/lib", "", &["R/lib/R/site-library"]),
+        ("R_LIBS_SITE=${R_LIBS_SITE-'%S'}", "R_LIBS_SITE=${R_LIBS_SITE-/opt/opt/4.2/lib}", "", &["opt/4.2/lib"]),
+        ("R_LIBS_USER=${R_LIBS_USER:-'/opt/opt/%v/lib'}", "", "R_LIBS_USER=NULL", &["opt/4.2/lib"]),
+        ("R_LIBS_USER=${R_LIBS_USER-'/opt/opt/%V/lib'}", "", "", &["opt/4.2/lib"]),
+        ("R_LIBS_SITE=${R_LIBS_SITE-'%S'}", "", "export R_LIBS_SITE=", &["R/lib/R/site-library", "opt/4.2/lib"]),
+        // Only running tells.
+        ("R_LIBS_SITE=${X-/opt/opt/4.2/lib}:%S", "", "X=$(cat x)", &[]),
+        ("R_LIBS=${X-/opt/opt/4.2/lib}", "", "R_ENVIRON=/opt/none", &[]),
+    ] {
+        world.file(renviron, format!("{system}\n")).file("R/lib/R/etc/Renviron.site", format!("{site}\n"));
+        world.file("bootstrap", format!("#!/bin/sh\n{bootstrap}\n"));
+        assert_eq!(not_searched(), missing, "{system} | {site} | {bootstrap}");
+    }
+}
+
+#[test]
+fn a_library_that_r_does_not_search_is_an_error_where_a_handler_needs_it() {
+    let world = World::new();
+    world.r().package(SITE, "httr", "1.4.5", "").package("R/lib/R/library", "user", "1.0", "Imports: httr\n");
+    let severity = |handler: &str| {
+        std::fs::write(world.beside("h.R"), handler).expect("written");
+        let (code, report) = world.json(&["plan", "ROOT", "--handler", "h.R"]);
+        let found = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "R107");
+        let found = found.map(|found| {
+            assert!(found["help"].as_str().expect("text").contains("r-libs-user = [\"local/lib/R/site-library\"]"));
+            found["severity"].as_str().expect("text").to_owned()
+        });
+        (code, found)
+    };
+    assert_eq!(severity("library(httr)\n"), (1, Some("error".to_owned())));
+    assert_eq!(severity("library(user)\n"), (1, Some("error".to_owned())));
+    assert_eq!(severity("if (requireNamespace('httr')) httr::GET('x')\n").0, 0);
+    assert_eq!(severity("library(stats)\n").0, 0);
+    // The function's own bootstrap names it.
+    std::fs::write(world.beside("bootstrap"), "#!/bin/sh\nR_LIBS=/opt/local/lib/R/site-library R\n").expect("written");
+    assert_eq!(severity("library(httr)\n"), (0, Some("warning".to_owned())));
+    std::fs::remove_file(world.beside("bootstrap")).expect("removed");
+    // The remedy.
+    std::fs::write(world.beside("layerfit.toml"), "r-libs-user = [\"local/lib/R/site-library\"]\n").expect("written");
+    assert_eq!(severity("library(httr)\n"), (0, None));
+}
+
+#[test]
+fn packages_with_the_same_difference_are_one_finding_with_their_number() {
+    let world = World::new();
+    world.r();
+    for (name, built) in [("a", "4.1.2"), ("b", "4.1.0"), ("c", "4.1.2"), ("d", "4.0.5")] {
+        let description = format!("Package: {name}\nVersion: 1.0\nBuilt: R {built}; ; x; unix\n");
+        world.package(SITE, name, "1.0", "").file(format!("{SITE}/{name}/DESCRIPTION"), description);
+    }
+    let found = findings(&world.json(&["analyze", "ROOT"]).1, "R105");
+    let of_many = "3 packages were built under R 4.1.0, 4.1.2, but the tree has R 4.2.2: a, b, c";
+    assert_eq!(
+        found,
+        [
+            ("packages".to_owned(), of_many.to_owned()),
+            ("pkg:d".to_owned(), "was built under R 4.0.5, but the tree has R 4.2.2".to_owned())
+        ]
+    );
+}
+
+#[test]
 fn a_package_that_a_rule_drops_needs_nothing_any_more() {
     let world = World::new();
     world.r().package("R/lib/R/library", "tcltk", "4.2.2", "Imports: nothere\n");
@@ -96,7 +170,6 @@ fn a_package_that_a_rule_drops_needs_nothing_any_more() {
 fn a_library_that_r_does_not_look_in_is_a_warning_until_something_names_it() {
     let world = World::new();
     world.r().package(SITE, "httr", "1.4.5", "").package(SITE, "mime", "0.12", "");
-    world.package("R/lib/R/site-library", "R6", "2.5", "");
     let warns = || world.json(&["analyze", "ROOT"]).1;
     assert_finding(&warns(), "R107", SITE, "not on R's library search path");
     // Commented out, or another place that begins alike, is not it.
@@ -108,6 +181,15 @@ fn a_library_that_r_does_not_look_in_is_a_warning_until_something_names_it() {
     for (file, text) in [
         ("R/lib/R/etc/Renviron.site", "R_LIBS_SITE=${R_LIBS_SITE-'/opt/local/lib/R/site-library/'}\n"),
         ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib:/opt/local/lib/R/site-library:x\n"),
+        ("R/lib/R/etc/Renviron", "R_LIBS_USER=${R_HOME}/../../../local/lib/R/site-library\n"),
+        ("R/lib/R/etc/Renviron", "A=/opt/local\nR_LIBS_USER=${NO-${A}/lib/R}/site-library\n"),
+        (
+            "R/lib/R/etc/Renviron",
+            "R_LIBS_SITE=${R_LIBS_SITE:-'/opt/local/lib/R/site-%%:/opt/local/lib/R/site-library'}\n",
+        ),
+        ("bootstrap", "#!/bin/sh\n: \"${R_LIBS_USER:=/opt/local/lib/R/site-library}\"\nexport R_LIBS_USER\n"),
+        ("bootstrap", "#!/bin/sh\nB=/opt/local\nR_LIBS=$B/lib/R/site-library exec /opt/R/bin/Rscript a.R\n"),
+        ("bootstrap", "#!/bin/sh\nexec R -e '.libPaths(\"/opt/local/lib/R/site-library\")'\n"),
         ("R/lib/R/etc/Rprofile.site", ".libPaths(c('/opt/local/lib/R/site-library', .libPaths()))\n"),
         ("bootstrap", "#!/bin/sh\nexport R_LIBS=/opt/local/lib/R/site-library\n"),
     ] {

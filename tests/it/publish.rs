@@ -216,3 +216,31 @@ fn names_that_aws_does_not_take_and_paths_that_the_cli_changes_are_refused() {
     assert!(run.stderr.contains("would replace a part of this path"), "{}", run.stderr);
     assert_eq!(log(&world), "");
 }
+
+#[test]
+fn what_the_cli_would_read_as_an_option_or_a_file_is_refused() {
+    let world = publisher("", |byte| byte);
+    let manifest = world.beside("out/manifest.json");
+    let text = fs::read_to_string(&manifest).expect("read");
+    let refused = |arguments: &[&str], words: &str| {
+        let run = publish(&world, arguments);
+        assert_eq!(run.code, 2, "{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains(words) && run.stderr.contains("help:"), "{}", run.stderr);
+        assert_eq!(log(&world), "");
+    };
+    for name in ["--region", "-x"] {
+        let other = text.replace("\"name\": \"layer-1\"", &format!("\"name\": {name:?}"));
+        assert_ne!(other, text);
+        fs::write(&manifest, other).expect("written");
+        refused(&[], "would read that as an option");
+        refused(&["--dry-run"], "would read that as an option");
+    }
+    fs::write(&manifest, &text).expect("written");
+    for name in ["file:///etc/passwd", "fileb://x", "-x", "--region", "a b"] {
+        refused(&[&format!("--compatible-runtimes={name}")], "not the name of a runtime");
+    }
+    for name in ["file:///etc/passwd", "-x"] {
+        refused(&[&format!("--function={name}")], "would read that as an option or a file");
+    }
+    assert_eq!(publish(&world, &["--compatible-runtimes", "provided.al2023,python3.13"]).code, 0);
+}

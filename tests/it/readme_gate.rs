@@ -68,3 +68,19 @@ fn from_init_to_a_red_and_then_a_green_run() {
     assert!(seen[5].2.contains("added (new)"), "{}", seen[5].2);
     assert!(world.beside("layerfit.toml").is_file() && world.beside("layerfit.baseline.json").is_file());
 }
+
+#[test]
+fn a_tree_that_fails_gets_no_baseline_and_that_is_said() {
+    let world = World::new();
+    world.r().library("lib/libgone.so", &[], &[]).program("bin/x", &["lib/libgone.so"], &[]);
+    fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    let update = ["check", "ROOT", "--baseline", "layerfit.baseline.json", "--update-baseline"];
+    let run = world.run(&update);
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    assert!(run.stderr.contains("layerfit: layerfit.baseline.json: not written, as the check fails"), "{}", run.stderr);
+    assert!(!world.beside("layerfit.baseline.json").exists());
+    world.library("lib/libgone.so", &[], &[]);
+    let run = world.run(&update);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    assert!(!run.stderr.contains("not written") && world.beside("layerfit.baseline.json").is_file(), "{}", run.stderr);
+}

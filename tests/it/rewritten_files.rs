@@ -77,6 +77,73 @@ fn the_result_is_no_longer_than_gnu_strips() {
     assert!(ours <= theirs, "{ours} and {theirs}");
 }
 
+/// The names of the sections of a file.
+fn section_names(world: &World, content: &[u8]) -> Vec<String> {
+    let text = sections(world, content);
+    let lines = text.lines().filter_map(|line| line.split_once(']'));
+    let names = lines.filter(|(number, _)| number.trim_start().starts_with('['));
+    let names = names.filter_map(|(_, rest)| rest.split_whitespace().next());
+    // A section that is removed leaves an empty header, so that the others keep their numbers.
+    names.skip(1).filter(|name| *name != "NULL").map(str::to_owned).collect()
+}
+
+#[test]
+fn sections_that_programs_read_of_their_own_file_stay_as_with_gnu_strip() {
+    // Each name tells GNU strip what a section is; none of these is loaded.
+    let extra = [
+        "pydata",
+        ".rackprog",
+        ".upd_info",
+        ".comment.own",
+        ".note.own",
+        ".sha256_sig",
+        ".gnu_debuglink",
+        ".gnu_debugdata",
+        ".gnu.lto_x",
+        ".mystrings",
+        "debug_info",
+        ".debug_own",
+        ".zdebug_own",
+        ".line",
+        ".stab",
+        ".stabstr",
+        ".gdb_index",
+        ".gdb_index2",
+        ".gnu.debuglto_.debug_x",
+        ".gnu.debuglto_x",
+        ".gnu.linkonce.wi.x",
+        ".linetable",
+        ".symtab_own",
+    ];
+    let world = World::new();
+    world.c("bin/tool", "int main(void) { return 0; }\n", &[], &["-g", "-Wl,--emit-relocs"]).mode("bin/tool", 0o755);
+    let tool = world.root().join("bin/tool");
+    let payload = world.beside("payload");
+    fs::write(&payload, "what the program reads").expect("written");
+    let mut objcopy = Command::new("objcopy");
+    for name in extra {
+        objcopy.arg("--add-section").arg(format!("{name}={}", payload.display()));
+    }
+    assert!(objcopy.arg(&tool).status().expect("binutils are installed").success());
+    let before = section_names(&world, &fs::read(&tool).expect("read"));
+    assert!(extra.iter().all(|name| before.iter().any(|there| there == name)), "{before:?}");
+    assert!(
+        before.iter().any(|name| name == ".rela.text") && before.iter().any(|name| name == ".symtab"),
+        "{before:?}"
+    );
+    for (mode, option) in [("debug", "--strip-debug"), ("all", "--strip-all")] {
+        let theirs = world.beside("theirs");
+        let run = Command::new("strip").arg(option).arg("-o").arg(&theirs).arg(&tool).status();
+        assert!(run.expect("binutils are installed").success());
+        let mut theirs = section_names(&world, &fs::read(&theirs).expect("read"));
+        let mut ours = section_names(&world, &packed(&world, &["--strip", mode]).0);
+        theirs.sort();
+        ours.sort();
+        assert_eq!(ours, theirs, "--strip {mode}");
+        assert!(ours.iter().any(|name| name == "pydata"), "{ours:?}");
+    }
+}
+
 #[test]
 fn a_file_can_be_left_out_and_one_with_an_archive_behind_it_is_left_alone() {
     let world = with_debug_data();
@@ -131,12 +198,12 @@ fn a_layer_less_is_worth_compressing_harder_and_only_as_hard_as_needed() {
     let (default, max) = (zipped(&plan(&[])), zipped(&plan(&["--level", "max"])));
     assert!(max < default);
     // Between the two: level max fits one layer, the default does not, and somewhere between them is enough.
-    let limit = (max + (default - max) / 2).to_string();
+    let limit = format!("{}B", max + (default - max) / 2);
     let report = plan(&["--max-zipped", &limit]);
     assert_eq!(report["packing"]["layers"], 1, "{:#}", report["packing"]);
     let hardened = &report["recompressed"];
     assert!((1..=3).contains(&hardened["files"].as_u64().expect("files")), "{hardened}");
     // Where no effort would do, none is made.
-    let far = (max - max / 20).to_string();
+    let far = format!("{}B", max - max / 20);
     assert!(plan(&["--max-zipped", &far])["recompressed"].is_null());
 }

@@ -228,6 +228,16 @@ while True:
     let log: Vec<&String> = log.iter().filter(|header| header.starts_with("x-amz-log-result: ")).collect();
     assert_eq!(log.len(), 1);
 
+    // Nothing that a web page sends, or that is not UTF-8, is an event.
+    for (headers, body, wanted) in [
+        (&["Origin: http://evil.example", "Content-Type: text/plain"][..], &b"{}"[..], 403),
+        (&["Origin: null"], b"{}", 403),
+        (&[], b"\"\xff\"", 400),
+    ] {
+        let (status, _, answer) = endpoint.post(path, headers, body);
+        assert_eq!(status, wanted, "{}", String::from_utf8_lossy(&answer));
+    }
+
     let (status, headers, body) = endpoint.post(path, &[], b"\"fail\"");
     assert_eq!((status, body.as_slice()), (200, &b"{\"errorMessage\": \"no\", \"errorType\": \"Mine\"}"[..]));
     assert!(has(&headers, "x-amz-function-error: unhandled"), "{headers:?}");

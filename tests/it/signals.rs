@@ -88,7 +88,7 @@ fn a_zip_that_is_being_written_goes() {
     let world = world();
     for sent in [Signal::INT, Signal::TERM] {
         let mut child = spawn(&world);
-        wait_for(|| holds_a_file(&world.beside(".out.layerfit-new")));
+        wait_for(|| holds_a_file(&world.beside(".out.layerfit-new/new")));
         signal(&child, sent);
         // It may have been about to end.
         let status = child.wait().expect("ends");

@@ -1,6 +1,7 @@
 //! A layer's zip is, to the byte, what the plan said, and holds exactly what is kept.
 
 use std::fs;
+use std::process::Child;
 
 use crate::support::{World, names, noise, zip_entries};
 
@@ -125,4 +126,39 @@ fn an_empty_directory_stays_and_one_that_rules_emptied_goes() {
     assert_eq!(world.json(&["pack", "ROOT", "-o", "OUT"]).0, 0);
     let names: Vec<String> = zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect();
     assert_eq!(names, ["share/man/man9/", "share/x"]);
+}
+
+/// The most memory that a run took, in bytes, and its exit code.
+fn peak(mut child: Child) -> (u64, Option<i32>) {
+    let (mut peak, status) = (0, format!("/proc/{}/status", child.id()));
+    loop {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) * 1024);
+        if let Some(status) = child.try_wait().expect("asked") {
+            return (peak, status.code());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn files_of_any_length_are_packed_in_little_memory() {
+    let world = World::new();
+    // Deflate sees no repetition that is a MiB away.
+    let long = noise(1, 1 << 20).repeat(150);
+    world.file("noise", &long).file("noise-again", &long);
+    world.file("zeros", "");
+    let zeros = fs::File::options().write(true).open(world.root().join("zeros")).expect("opened");
+    zeros.set_len(300 << 20).expect("no block is taken");
+    let limits = ["--max-unzipped", "1GB", "--max-zipped", "1GB", "--no-cache", "-q"];
+    let mut command = world.command(&[&["pack", "ROOT", "-o", "OUT"], &limits[..]].concat());
+    let (peak, code) = peak(command.spawn().expect("runs"));
+    assert_eq!(code, Some(0));
+    assert!(peak < 100 << 20, "{peak}");
+    let mut zip =
+        zip::ZipArchive::new(fs::File::open(world.beside("out/layer-1.zip")).expect("opened")).expect("a zip");
+    assert_eq!(zip.by_index(0).expect("noise").compression(), zip::CompressionMethod::Stored);
+    assert!(zip.by_index(2).expect("zeros").compressed_size() < 1 << 20);
 }

@@ -18,7 +18,9 @@ pub(super) use options::{
     AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Output, PlanOptions, ReportOutput,
     RuleChoice, Targets, Variables,
 };
-pub(super) use values::{AnswerFormat, Architecture, LevelName, ReportFormat, SettingsFormat, StrategyName, StripName};
+pub(super) use values::{
+    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
+};
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
 #[derive(Debug, Parser)]
@@ -78,7 +80,10 @@ pub(super) enum Command {
     Invoke(Box<InvokeArgs>),
     /// The inside of a sandbox, which layerfit starts.
     #[command(name = crate::invoke::INSIDE, hide = true)]
-    Inside(InsideArgs),
+    Inside,
+    /// Removes a directory that a run has made, which layerfit starts in case that it is killed.
+    #[command(name = crate::invoke::REMOVER, hide = true)]
+    Remover(RemoverArgs),
     /// Write a commented layerfit.toml for a tree, or an R bootstrap
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -238,9 +243,9 @@ pub(super) struct InvokeArgs {
 
 /// The argument that layerfit starts itself with.
 #[derive(Debug, Args)]
-pub(super) struct InsideArgs {
-    /// Description of the sandbox, as JSON
-    pub(super) spec: String,
+pub(super) struct RemoverArgs {
+    /// The directory
+    pub(super) directory: PathBuf,
 }
 
 /// The arguments of `init`.
@@ -448,7 +453,7 @@ mod tests {
     const LAYERS: [&str; 2] = ["strategy", "lock"];
     const LIMITS: [&str; 4] = ["max_zipped", "max_unzipped", "max_layers", "function_size"];
     const OUTPUT: [&str; 4] = ["format", "verbose", "quiet", "jobs"];
-    const FUNCTION: [&str; 5] = ["code", "event", "timeout", "memory", "rootfs"];
+    const FUNCTION: [&str; 6] = ["code", "event", "timeout", "memory", "rootfs", "network"];
 
     fn plan_options() -> Vec<&'static str> {
         [&INPUT[..], &["env"], &CONTENT, &PRUNING, &SIZE, &LAYERS, &LIMITS].concat()

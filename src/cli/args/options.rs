@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    AnswerFormat, Architecture, LevelName, ReportFormat, StrategyName, StripName, check, count, threads,
+    AnswerFormat, Architecture, LevelName, Network, ReportFormat, StrategyName, StripName, check, count, threads,
 };
 use crate::base::finding::Code;
 
@@ -122,13 +122,14 @@ pub(crate) struct Targets {
     /// Drop packages, libraries, paths or units (repeatable)
     ///
     /// A target is pkg:NAME, the name of a library, a path in the tree, or a unit such as dir:bin (`layerfit plan -v` lists
-    /// them). It is dropped even if
-    /// something needs it, together with everything that only it needs. Repeat the option, or separate targets with commas.
+    /// them). It is dropped even if something needs it, together with the libraries that only it needs, and with --handler
+    /// also with the packages. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub drop: Vec<String>,
     /// Never drop these packages, libraries, paths or units (repeatable)
     ///
-    /// Overrides rules, --drop and --handler. Repeat the option, or separate targets with commas.
+    /// Overrides rules, --drop and --handler. suggested:caret::train is every package that this function of a package calls,
+    /// suggested:caret everything that the package calls or suggests. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub keep: Vec<String>,
     /// Keep only packages that these R sources use (repeatable)
@@ -193,13 +194,14 @@ pub(crate) struct Layers {
 pub(crate) struct Limits {
     /// Maximum size of each layer zip [default: 50MiB]
     ///
-    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes are numbers of
-    /// bytes, or have a unit: B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas.
+    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes have a unit:
+    /// B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas. A number of bytes with six digits or more needs
+    /// none.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_zipped: Option<u64>,
     /// Maximum unzipped size of function and layers [default: 250MiB]
     ///
-    /// In bytes, or with a unit, such as 200MiB.
+    /// With a unit, such as 200MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub max_unzipped: Option<u64>,
     /// Maximum number of layers [default: 5]
@@ -207,7 +209,7 @@ pub(crate) struct Limits {
     pub max_layers: Option<NonZeroUsize>,
     /// Unzipped size to reserve for the function's code [default: 0]
     ///
-    /// In bytes, or with a unit, such as 3MiB.
+    /// With a unit, such as 3MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub function_size: Option<u64>,
 }
@@ -307,7 +309,7 @@ pub(crate) struct GateOptions {
     pub manifest: Option<PathBuf>,
     /// Warn when less than this is left of a size limit [default: 0]
     ///
-    /// In bytes, or with a unit, such as 3MiB.
+    /// With a unit, such as 3MiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub headroom: Option<u64>,
 }
@@ -337,4 +339,10 @@ pub(crate) struct FunctionOptions {
     /// The directory of an unpacked image.
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
+    /// Network of the function [default: host]
+    ///
+    /// host is that of this machine, including abstract Unix sockets. With none, the function
+    /// reaches nothing but the Runtime API and what it listens on itself.
+    #[arg(long, value_name = "host|none")]
+    pub network: Option<Network>,
 }

@@ -8,6 +8,15 @@ use serde::Deserialize;
 
 use crate::base::finding::Code;
 
+/// The network that a function has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// That of this machine.
+    Host,
+    /// Its own, with a loopback interface and nothing else.
+    None,
+}
+
 /// The compression levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

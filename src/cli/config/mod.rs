@@ -19,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 use super::args::{Architecture, LevelName, StrategyName, StripName};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
+use crate::base::read;
 use crate::report::gate::Growth;
 
 /// The file's name.
@@ -224,13 +225,14 @@ pub(super) struct PublishConfig {
     pub region: Option<String>,
 }
 
-/// A size in bytes: `52428800`, `"50MiB"`.
+/// A size: `"50MiB"`, `52428800`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "NumberOrText")]
 #[schemars(with = "NumberOrText")]
 pub(super) struct Bytes(pub u64);
 
-/// A size in bytes, or with a unit (B, KiB, MiB, GiB; KB, MB and GB mean the same): `52428800`, `"50MiB"`.
+/// A size with a unit (B, KiB, MiB, GiB; KB, MB and GB mean the same), or a number of bytes with at least six digits:
+/// `"50MiB"`, `52428800`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum NumberOrText {
@@ -243,7 +245,7 @@ impl TryFrom<NumberOrText> for Bytes {
 
     fn try_from(value: NumberOrText) -> std::result::Result<Self, String> {
         match value {
-            NumberOrText::Number(bytes) => Ok(Self(bytes)),
+            NumberOrText::Number(bytes) => crate::base::bytes::without_unit(bytes).map(Self),
             NumberOrText::Text(text) => crate::base::bytes::parse(&text).map(Self),
         }
     }
@@ -257,7 +259,7 @@ impl Config {
     pub(super) fn find(named: Option<&Path>, start: &Path) -> Result<(Self, Option<PathBuf>)> {
         let found = start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.is_file());
         let Some(path) = named.map(Path::to_owned).or(found) else { return Ok((Self::default(), None)) };
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let text = read::text(&path, read::MAX_TEXT)?;
         let shown = path.strip_prefix(start).unwrap_or(&path).display().to_string();
         let mut config: Self = problems::read(&shown, &text).map_err(|problems| Error::Usage {
             message: problems.join("\n  "),

@@ -36,10 +36,10 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
             dynamic::DT_NEEDED if elf.needed.len() == MAX_NEEDED => {
                 return Err(format!("it needs more than {MAX_NEEDED} libraries"));
             }
-            dynamic::DT_NEEDED => elf.needed.push(strings.get(entry.d_val)?),
-            dynamic::DT_SONAME => elf.soname = Some(strings.get(entry.d_val)?),
-            dynamic::DT_RPATH => elf.rpath = Some(strings.get(entry.d_val)?),
-            dynamic::DT_RUNPATH => elf.runpath = Some(strings.get(entry.d_val)?),
+            dynamic::DT_NEEDED => elf.needed.push(strings.name(entry.d_val, "DT_NEEDED")?),
+            dynamic::DT_SONAME => elf.soname = Some(strings.name(entry.d_val, "soname")?),
+            dynamic::DT_RPATH => elf.rpath = Some(strings.search_path(entry.d_val, "RPATH")?),
+            dynamic::DT_RUNPATH => elf.runpath = Some(strings.search_path(entry.d_val, "RUNPATH")?),
             dynamic::DT_FLAGS_1 => {
                 elf.nodeflib = entry.d_val & dynamic::DF_1_NODEFLIB != 0;
                 elf.pie = entry.d_val & dynamic::DF_1_PIE != 0;
@@ -63,12 +63,12 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
         let section = as_section(section_header::SHT_GNU_VERNEED, start, count);
         let needs = VerneedSection::parse(bytes, &[section], ctx).map_err(|_| damaged("needed symbol versions"))?;
         for need in needs.iter().flat_map(VerneedSection::iter) {
-            let soname = strings.get(need.vn_file as u64)?;
+            let soname = strings.name(need.vn_file as u64, "needed library with versions")?;
             for version in &need {
                 numbers.push((version.vna_other & 0x7fff, elf.needed_versions.len()));
                 elf.needed_versions.push(NeededVersion {
                     soname: soname.clone(),
-                    version: strings.get(version.vna_name as u64)?,
+                    version: strings.name(version.vna_name as u64, "needed version")?,
                     weak: version.vna_flags & 2 != 0,
                     symbol: None,
                 });
@@ -88,7 +88,7 @@ pub(super) fn read(elf: &mut Elf, bytes: &[u8], segments: &[ProgramHeader], ctx:
             }
             // The first name is the version; the others are its predecessors.
             if let Some(name) = definition.iter().next() {
-                elf.defined_versions.push(strings.get(name.vda_name as u64)?);
+                elf.defined_versions.push(strings.name(name.vda_name as u64, "defined version")?);
             }
             if elf.defined_versions.len() > MAX_VERSIONS {
                 return Err(damaged("defined symbol versions"));

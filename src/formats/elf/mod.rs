@@ -92,7 +92,7 @@ pub struct Section {
     pub name: String,
     /// Its length in the file, in bytes.
     pub bytes: u64,
-    /// Whether it is in memory at run time (`SHF_ALLOC`); otherwise it can be stripped.
+    /// Whether it is in memory at run time (`SHF_ALLOC`).
     pub loaded: bool,
     /// Where it begins in the file, in bytes.
     offset: u64,
@@ -225,7 +225,7 @@ impl Elf {
         usize::try_from(section.bytes).ok().map(|bytes| bytes / entry_bytes)
     }
 
-    /// Bytes of sections that are not in memory at run time: what `strip` could remove.
+    /// Bytes of sections that are not in memory at run time; most are debug data and symbol tables.
     pub fn strippable_bytes(&self) -> u64 {
         self.sections.iter().filter(|section| !section.loaded).map(|section| section.bytes).sum()
     }
@@ -239,6 +239,12 @@ struct Strings<'a> {
     left: Cell<usize>,
 }
 
+/// The longest name of a library or a version, in bytes: no file can be opened by a longer one (`PATH_MAX`).
+const MAX_NAME: usize = 4096;
+
+/// The longest RPATH or RUNPATH, in bytes: real ones have a few directories.
+const MAX_SEARCH_PATH: usize = 1 << 16;
+
 /// The limit for names: this many times the file's length, and at least this many bytes.
 const NAMES_TIMES: usize = 16;
 const NAMES_AT_LEAST: usize = 1 << 20;
@@ -247,6 +253,24 @@ impl<'a> Strings<'a> {
     /// The strings in a part of a file of this length in bytes.
     fn new(bytes: &'a [u8], file_bytes: usize) -> Self {
         Self { bytes, left: Cell::new(file_bytes.saturating_mul(NAMES_TIMES).max(NAMES_AT_LEAST)) }
+    }
+
+    /// A name of at most [`MAX_NAME`] bytes: `what` says in an error what has it.
+    fn name(&self, start: u64, what: &str) -> Result<String, String> {
+        self.bounded(start, what, MAX_NAME)
+    }
+
+    /// A list of directories of at most [`MAX_SEARCH_PATH`] bytes.
+    fn search_path(&self, start: u64, what: &str) -> Result<String, String> {
+        self.bounded(start, what, MAX_SEARCH_PATH)
+    }
+
+    fn bounded(&self, start: u64, what: &str, most: usize) -> Result<String, String> {
+        let text = self.get(start)?;
+        if text.len() > most {
+            return Err(format!("its {what} has {} bytes, and the longest that is read has {most}", text.len()));
+        }
+        Ok(text)
     }
 
     fn get(&self, start: u64) -> Result<String, String> {
@@ -288,6 +312,12 @@ fn interpreter(bytes: &[u8], segments: &[ProgramHeader]) -> Result<Option<String
         .and_then(|path| path.split(|b| *b == 0).next())
         .filter(|path| !path.is_empty())
         .ok_or("its program interpreter is truncated")?;
+    if path.len() > MAX_NAME {
+        return Err(format!(
+            "the path of its program interpreter has {} bytes, and the longest that is read has {MAX_NAME}",
+            path.len()
+        ));
+    }
     Ok(Some(String::from_utf8_lossy(path).into_owned()))
 }
 

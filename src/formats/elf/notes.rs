@@ -7,8 +7,13 @@ use goblin::elf::program_header::{PT_NOTE, ProgramHeader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::MAX_NAME;
+
 /// The type of a `.note.dlopen` note; its owner is `FDO`.
 const NT_DLOPEN: u32 = 0x407c_0c0a;
+
+/// More libraries than any file lists.
+const MAX_DLOPEN: usize = 1024;
 
 /// How much a file needs what it loads with `dlopen()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize, JsonSchema)]
@@ -51,7 +56,9 @@ pub(super) fn dlopen(bytes: &[u8], segments: &[ProgramHeader], ctx: Ctx) -> Vec<
         let notes = NoteDataIterator { data: &bytes[..size], size, offset, ctx: (alignment, ctx) };
         for note in notes.map_while(Result::ok).filter(|note| note.n_type == NT_DLOPEN && note.name == "FDO") {
             let json = note.desc.split(|b| *b == 0).next().unwrap_or_default();
-            found.extend(serde_json::from_slice::<Vec<Dlopen>>(json).unwrap_or_default());
+            let read: Vec<Dlopen> = serde_json::from_slice(json).unwrap_or_default();
+            let openable = |one: &Dlopen| one.soname.iter().all(|name| name.len() <= MAX_NAME);
+            found.extend(read.into_iter().filter(openable).take(MAX_DLOPEN - found.len()));
         }
     }
     found

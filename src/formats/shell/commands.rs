@@ -12,6 +12,9 @@ const MAX_DEPTH: usize = 4;
 /// The bytes of scripts inside a script that are read at most: they may contain each other many times.
 const MAX_NESTED_BYTES: usize = 64 << 10;
 
+/// How many arguments of a command are kept: a source comes after a few options.
+const MAX_ARGUMENTS: usize = 16;
+
 impl Script {
     /// What a command runs.
     pub(super) fn command(&mut self, node: Node<'_>, text: &[u8], first_line: usize, depth: usize) {
@@ -21,7 +24,7 @@ impl Script {
         let arguments = node.children_by_field_name("argument", &mut cursor);
         // `exec {fd}>file` assigns a number to the variable, and does not run a command of that name.
         let words = name.into_iter().chain(arguments).filter(|word| !is_descriptor(bytes(*word, text)));
-        let mut words = words.peekable();
+        let mut words = words.collect::<Vec<_>>().into_iter().peekable();
         while let Some(word) = words.next() {
             let (values, more) = self.first_words(word, text);
             if values.is_empty() || more.iter().any(|rest| RUNNERS.iter().any(|(runner, _)| *runner == base(rest))) {
@@ -36,7 +39,8 @@ impl Script {
             };
             let commands: Vec<String> = values.iter().filter(own).cloned().collect();
             if !commands.is_empty() {
-                self.runs.push(Run { line, commands, kind: RunKind::Command, guarded: false });
+                let arguments = words.clone().take(MAX_ARGUMENTS).map(|word| self.values(word, text)).collect();
+                self.runs.push(Run { line, commands, kind: RunKind::Command, guarded: false, arguments });
             }
             if values.contains("eval") {
                 self.unresolved(node, text, first_line, UnresolvedReason::Value);
@@ -118,7 +122,7 @@ impl Script {
             }
             let commands: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
             if !commands.is_empty() {
-                self.runs.push(Run { line, commands, kind: RunKind::Source, guarded: false });
+                self.runs.push(Run { line, commands, kind: RunKind::Source, guarded: false, arguments: Vec::new() });
             }
             return;
         }

@@ -5,6 +5,7 @@
 //! unresolved, with its line.
 
 mod commands;
+mod environment;
 mod guards;
 mod reader;
 mod syntax;
@@ -14,6 +15,8 @@ mod values;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use environment::Environment;
 
 /// What a script runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Run {
     pub kind: RunKind,
     /// Whether the script tests first whether the command exists (`command -v`).
     pub guarded: bool,
+    /// The values that each of a command's arguments can have; none where they are not known.
+    pub arguments: Vec<BTreeSet<String>>,
 }
 
 /// How a script runs something.

@@ -105,3 +105,16 @@ fn a_script_may_nest_as_deep_as_it_likes() {
     assert!(Script::parse(deep.as_bytes(), &BTreeMap::new()).is_ok());
     assert!(Script::parse(&[0xff, b'\n', b'(', b'{'], &BTreeMap::new()).is_ok());
 }
+
+#[test]
+fn arguments_have_the_values_that_are_written_out() {
+    let variables = BTreeMap::from([("0".to_owned(), std::collections::BTreeSet::from(["/opt/bootstrap".to_owned()]))]);
+    let arguments = |text: &str| {
+        let script = Script::parse(text.as_bytes(), &variables).expect("read");
+        let run = script.runs.into_iter().find(|run| run.commands == ["r"]).expect("a command r");
+        run.arguments.into_iter().map(|values| values.into_iter().collect::<Vec<_>>().join("|")).collect::<Vec<_>>()
+    };
+    assert_eq!(arguments("exec r \"${0%/*}/a.R\" -x $UNKNOWN"), ["/opt/a.R", "-x", ""]);
+    assert_eq!(arguments("r \"$(dirname \"$0\")/a.R\""), ["/opt/a.R"]);
+    assert_eq!(arguments("D=$(dirname $0)\nA=1 r $D/a.R > x"), ["/opt/a.R"]);
+}

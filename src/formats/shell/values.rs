@@ -71,6 +71,7 @@ impl Script {
             "raw_string" => one(string(word, text).trim_matches('\'').to_owned()),
             "string" | "concatenation" => self.joined(word, text),
             "simple_expansion" | "expansion" => self.expansion(&string(word, text)),
+            "command_substitution" => self.directory_name(word, text),
             _ => BTreeSet::new(),
         }
     }
@@ -101,7 +102,27 @@ impl Script {
         joined.into_iter().map(|head| head + &rest).collect()
     }
 
+    /// The values of `$(dirname WORD)`.
+    fn directory_name(&self, word: Node<'_>, text: &[u8]) -> BTreeSet<String> {
+        let command = word.named_child(0).filter(|_| word.named_child_count() == 1);
+        let mut cursor = word.walk();
+        let arguments: Vec<Node<'_>> = command
+            .filter(|command| command.kind() == "command")
+            .filter(|command| command.child_by_field_name("name").is_some_and(|name| string(name, text) == "dirname"))
+            .map(|command| command.children_by_field_name("argument", &mut cursor).collect())
+            .unwrap_or_default();
+        match arguments.as_slice() {
+            [path] => self.values(*path, text).iter().map(|path| without_last(path).to_owned()).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
     fn expansion(&self, written: &str) -> BTreeSet<String> {
+        // `${0%/*}`: the directory of a path.
+        if let Some(name) = written.strip_prefix("${").and_then(|inside| inside.strip_suffix("%/*}")) {
+            let values = self.variables.get(name).into_iter().flatten();
+            return values.map(|path| path.rsplit_once('/').map_or(path.as_str(), |(to, _)| to).to_owned()).collect();
+        }
         let name = written.trim_start_matches('$').trim_start_matches('{').trim_end_matches('}');
         if let Some(values) = self.variables.get(name) {
             return values.clone();
@@ -126,6 +147,15 @@ fn default_value(written: &str) -> Option<(String, String, String)> {
     let (name, rest) = inside.split_at(end);
     let operator = [":-", ":=", "-", "="].into_iter().find(|operator| rest.starts_with(operator))?;
     Some((name.to_owned(), operator.to_owned(), rest[operator.len()..].to_owned()))
+}
+
+/// The directory of a path, as `dirname` prints it for a path that does not end with a slash.
+fn without_last(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((directory, _)) => directory,
+        None => ".",
+    }
 }
 
 fn unescaped(word: &str) -> String {

@@ -1,21 +1,27 @@
 //! Checks of R: packages built for a different R, libraries that R does not search, an R configured for a different path,
 //! an R without a bootstrap.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::libpaths;
 use super::needs::ID;
 use super::version::Version;
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::list;
 use crate::base::path::{TreePath, printable};
 use crate::languages::{Installation, Package, Packages};
 use crate::tree::{EntryId, Tree};
 
+/// How many names a message lists.
+const MAX_NAMES: usize = 12;
+
 /// Findings about R and its packages that satisfy `kept`.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = super::damaged::check(packages, tree, kept);
     if let Some(home) = packages.installations_of(ID).next() {
-        for package in packages.of_language(ID).filter(|package| kept(package.entry)) {
-            findings.extend(built_for_another_r(package, home));
-        }
+        let there = packages.of_language(ID).filter(|package| kept(package.entry));
+        findings.extend(built_for_another_r(there, home));
         findings.extend(not_searched(packages, tree, kept));
         findings.extend(no_bootstrap(home, tree, kept));
     }
@@ -25,63 +31,71 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
 /// `library()` stops at a package built before R 3.0.0 or for another platform, and warns about one built under a newer R
 /// (`testRversion` in R's src/library/base/R/library.R). Packages built under an older minor version are common: Debian
 /// has them, and they load.
-fn built_for_another_r(package: &Package, home: &Installation) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let Some(built) = &package.built else { return findings };
-    let subject = Subject::package(&package.name);
-    let versions = built.version.parse::<Version>().ok().zip(home.version.parse::<Version>().ok());
-    let numbers = |version: &Version, count: usize| version.numbers().iter().take(count).copied().collect::<Vec<_>>();
-    let severity = versions.and_then(|(built, home)| {
-        if numbers(&built, 1) < vec![3] {
-            Some(Severity::Error)
-        } else if numbers(&built, 2) > numbers(&home, 2) || numbers(&built, 1) != numbers(&home, 1) {
-            Some(Severity::Warning)
-        } else {
-            (numbers(&built, 2) != numbers(&home, 2)).then_some(Severity::Info)
+///
+/// Packages with the same difference are one finding.
+fn built_for_another_r<'a>(packages: impl Iterator<Item = &'a Package>, home: &Installation) -> Vec<Finding> {
+    let mut by_difference: BTreeMap<(Severity, Vec<u64>, String), Vec<&Package>> = BTreeMap::new();
+    for package in packages {
+        let Some(built) = &package.built else { continue };
+        if let Some((severity, minor)) = severity_of_version(&built.version, &home.version) {
+            by_difference.entry((severity, minor, String::new())).or_default().push(package);
         }
-    });
-    if let Some(severity) = severity {
-        findings.push(Finding::new(
-            severity,
-            Code::BuiltForAnotherR,
-            subject.clone(),
-            format!("was built under R {}, but the tree has R {}", built.version, home.version),
-            "reinstall the package with the R in the tree",
-        ));
+        if !built.platform.is_empty() && !home.platform.is_empty() && built.platform != home.platform {
+            by_difference.entry((Severity::Error, Vec::new(), built.platform.clone())).or_default().push(package);
+        }
     }
-    if !built.platform.is_empty() && !home.platform.is_empty() && built.platform != home.platform {
-        findings.push(Finding::error(
-            Code::BuiltForAnotherR,
-            subject,
-            format!("was built for {}, but R in the tree is for {}", built.platform, home.platform),
-            "reinstall the package with the R in the tree",
-        ));
-    }
-    findings
+    let finding = |((severity, _, platform), packages): ((Severity, Vec<u64>, String), Vec<&Package>)| {
+        let mut versions: Vec<&str> =
+            packages.iter().filter_map(|package| Some(package.built.as_ref()?.version.as_str())).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        let (built, has) = match platform.as_str() {
+            "" => (format!("under R {}", list::some(&versions, MAX_NAMES)), format!("the tree has R {}", home.version)),
+            platform => (format!("for {platform}"), format!("R in the tree is for {}", home.platform)),
+        };
+        let (subject, message) = match packages.as_slice() {
+            [one] => (Subject::package(&one.name), format!("was built {built}, but {has}")),
+            several => {
+                let names: Vec<&str> = several.iter().map(|package| package.name.as_str()).collect();
+                let names = list::some(&names, MAX_NAMES);
+                let message = format!("{} packages were built {built}, but {has}: {names}", several.len());
+                (Subject::whole("packages"), message)
+            }
+        };
+        let help = if packages.len() == 1 {
+            "reinstall the package with the R in the tree"
+        } else {
+            "reinstall the packages with the R in the tree"
+        };
+        Finding::new(severity, Code::BuiltForAnotherR, subject, message, help)
+    };
+    by_difference.into_iter().map(finding).collect()
 }
 
-/// Warnings about libraries that are not named in any file that R reads at startup.
+/// How R takes a package that was built under another version, and that version up to its minor number.
+fn severity_of_version(built: &str, home: &str) -> Option<(Severity, Vec<u64>)> {
+    let (built, home) = (built.parse::<Version>().ok()?, home.parse::<Version>().ok()?);
+    let numbers = |version: &Version, count: usize| version.numbers().iter().take(count).copied().collect::<Vec<_>>();
+    let minor = numbers(&built, 2);
+    let severity = if numbers(&built, 1) < vec![3] {
+        Severity::Error
+    } else if minor > numbers(&home, 2) || numbers(&built, 1) != numbers(&home, 1) {
+        Severity::Warning
+    } else if minor != numbers(&home, 2) {
+        Severity::Info
+    } else {
+        return None;
+    };
+    Some((severity, minor))
+}
+
+/// Warnings about libraries that R does not search.
 fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let read = |path: Option<TreePath>| -> Option<String> {
-        Some(String::from_utf8_lossy(&tree.read(tree.find(&path?)?).ok()?).into_owned())
-    };
-    let mut named = String::new();
-    for home in packages.installations_of(ID) {
-        for below in ["etc/Renviron", "etc/Renviron.site", "etc/Rprofile.site", "library/base/R/Rprofile"] {
-            let text = read(home.path.join(below)).unwrap_or_default();
-            // Commented lines do not count; `${R_HOME}` is this home.
-            let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-            named.extend(lines.map(|line| line.replace("${R_HOME}", &home.path.mounted()) + "\n"));
-        }
-    }
-    named += &read(TreePath::new("bootstrap")).unwrap_or_default();
-    let own = |library: &TreePath| {
-        let beside = |home: &Installation, name: &str| home.path.join(name).as_ref() == Some(library);
-        packages.installations_of(ID).any(|home| beside(home, "library") || beside(home, "site-library"))
-    };
-    let libraries: std::collections::BTreeSet<&TreePath> =
-        packages.of_language(ID).map(|package| &package.library).collect();
-    let unnamed = libraries.into_iter().filter(|library| !own(library) && !names_path(&named, &library.mounted()));
+    let environment = libpaths::bootstrap(tree);
+    let homes = packages.installations_of(ID);
+    let searched: Vec<_> = homes.map(|home| libpaths::searched(tree, home, &environment)).collect();
+    let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
+    let unnamed = libraries.into_iter().filter(|library| !searched.iter().any(|searched| searched.has(library)));
     unnamed
         .filter_map(|library| {
             let there = packages.of_language(ID).filter(|package| package.library == *library && kept(package.entry));
@@ -99,18 +113,14 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
                 Code::LibraryNotSearched,
                 library,
                 format!("contains {packages}, but is not on R's library search path (.libPaths())"),
-                format!("set R_LIBS={} for the function, or R_LIBS_SITE in etc/Renviron.site", library.mounted()),
+                format!(
+                    "pack it with r-libs-user = [\"{library}\"] in layerfit.toml, which sets R_LIBS_USER in etc/Renviron, or set \
+                     R_LIBS={} for the function",
+                    library.mounted()
+                ),
             ))
         })
         .collect()
-}
-
-/// Whether a text contains a path, not only a longer one that begins with it.
-fn names_path(text: &str, path: &str) -> bool {
-    text.match_indices(path).any(|(at, _)| {
-        let rest = text[at + path.len()..].trim_start_matches('/');
-        !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
-    })
 }
 
 /// A finding about R without a bootstrap: without one, an invocation fails. A function can provide its own.

@@ -1,14 +1,96 @@
-//! The command that R itself executes: `which`, by a path compiled into it.
+//! Commands that R itself executes, by paths compiled into it: `which`, and `bin/R`, which Rscript runs. And the source
+//! that a command line gives to R.
+
+use std::collections::BTreeSet;
 
 use super::needs::ID;
-use super::rdb;
+use super::{process, rdb};
 use crate::base::finding::Code;
+use crate::base::path::TreePath;
 use crate::languages::{Installation, OwnCommand, Packages};
-use crate::tree::Tree;
+use crate::tree::{EntryId, Kind, Magic, Place, Tree};
 
-/// The commands of each home.
+/// A longer Rscript is not one: R's has 20 KB.
+const MAX_RSCRIPT_BYTES: u64 = 1 << 20;
+
+/// A longer start-up file is not read.
+const MAX_SOURCE_BYTES: u64 = 1 << 20;
+
+/// The commands of each home and each Rscript.
 pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
-    packages.installations_of(ID).filter_map(|home| which(tree, home)).collect()
+    let homes: Vec<&Installation> = packages.installations_of(ID).collect();
+    let which = homes.iter().filter_map(|home| which(tree, home));
+    let front_ends = process::front_ends(packages, tree).into_iter().filter_map(|id| match tree.follow(id) {
+        Place::Inside(file) => Some(file),
+        _ => None,
+    });
+    let scripts: BTreeSet<EntryId> = front_ends.collect();
+    which.chain(scripts.into_iter().filter_map(|file| rscript(tree, file))).collect()
+}
+
+/// What an Rscript runs: `$RHOME/bin/R`, or `bin/R` of the home that was compiled into it (`main` in R's
+/// src/unix/Rscript.c). Where the Rscript itself is does not matter.
+fn rscript(tree: &Tree, file: EntryId) -> Option<OwnCommand> {
+    let entry = tree.entry(file);
+    let is_elf = matches!(entry.kind, Kind::File { magic: Magic::Elf, .. });
+    if !is_elf || entry.bytes() > MAX_RSCRIPT_BYTES {
+        return None;
+    }
+    let content = tree.read(file).ok()?;
+    let mut strings = content.split(|byte| *byte == 0);
+    if !strings.clone().any(|string| string.ends_with(b"%s/bin/R")) {
+        return None;
+    }
+    let has_r = |home: &str| matches!(tree.locate(format!("{home}/bin/R").as_bytes()), Place::Inside(id) if tree.entry(id).is_file());
+    // The paths of what it was compiled from come later, in debug data.
+    let homes: Vec<&str> = strings.by_ref().filter_map(directory).collect();
+    let home = homes.first().filter(|_| !homes.iter().any(|home| has_r(home)))?;
+    Some(OwnCommand {
+        by: file,
+        path: format!("{home}/bin/R"),
+        code: Code::HomeElsewhere,
+        caller: "Rscript",
+        consequence: "it stops with \"Rscript execution error\"",
+        help: "configure R with a --prefix below /opt, or have the script that starts Rscript export RHOME with R's home",
+        replaced_by: Some(("RHOME", "bin/R")),
+    })
+}
+
+/// A string that is an absolute path of a directory: not the program interpreter.
+fn directory(string: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(string).ok()?;
+    let is_path = text.len() > 2
+        && text.starts_with('/')
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '~' | '@'));
+    (is_path && !text.contains(".so")).then_some(text)
+}
+
+/// The source among the arguments of a command that starts R: `Rscript [options] FILE`, `R -f FILE`, `R --file=FILE`,
+/// `R CMD BATCH FILE`.
+pub(super) fn source_argument<'a>(command: &str, arguments: &'a [Vec<String>]) -> &'a [String] {
+    let starts = |values: &[String], prefix: &str| values.iter().any(|value| value.starts_with(prefix));
+    let is = |values: &[String], word: &str| values.iter().any(|value| value == word);
+    match command.rsplit('/').next().unwrap_or(command) {
+        "Rscript" => {
+            for values in arguments {
+                if is(values, "-e") || values.is_empty() {
+                    return &[];
+                }
+                if !starts(values, "-") {
+                    return values;
+                }
+            }
+            &[]
+        }
+        "R" => {
+            let after = |word: &str| arguments.iter().position(|values| is(values, word)).map(|at| at + 1);
+            let batch = after("BATCH").filter(|_| arguments.first().is_some_and(|values| is(values, "CMD")));
+            let batch = batch.and_then(|at| arguments[at..].iter().find(|values| !starts(values, "-")));
+            let file = after("-f").and_then(|at| arguments.get(at));
+            batch.or(file).map_or(&[], Vec::as_slice)
+        }
+        _ => &[],
+    }
 }
 
 /// The path of `which` compiled into R. `Sys.which()` runs it, and utils calls that when it is loaded (`.onLoad` and
@@ -17,12 +99,11 @@ fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
     // A profile that replaces the function is trusted.
     let profiles =
         ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(|below| home.path.join(below));
-    let replaced = profiles.filter_map(|path| tree.read(tree.find(&path)?).ok());
-    if replaced.into_iter().any(|text| text.windows(9).any(|window| window == b"Sys.which")) {
+    if profiles.into_iter().any(|path| replaces_which(tree, &path)) || bootstrap_replaces_which(tree) {
         return None;
     }
     let base = tree.find(&home.path.join("library/base/R/base.rdb")?)?;
-    let database = tree.read(base).ok()?;
+    let database = tree.read_text(base).ok()?;
     let path = rdb::records(&database)
         .find_map(|record| rdb::strings(&record, b"/which").find(|path| path.starts_with('/')).map(str::to_owned))?;
     Some(OwnCommand {
@@ -31,7 +112,72 @@ fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
         code: Code::WhichMissing,
         caller: "Sys.which()",
         consequence: "R can neither load utils nor attach stats",
-        help: "configure R with WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: \
-               layerfit rules C103 has the lines",
+        help: "start R with layerfit's bootstrap, which does without it (layerfit init --bootstrap), or configure R with \
+               WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: layerfit rules C103 \
+               has the lines",
+        replaced_by: None,
     })
+}
+
+/// Whether a file has code about Sys.which, not only a comment.
+fn replaces_which(tree: &Tree, path: &TreePath) -> bool {
+    let Place::Inside(file) = tree.locate_inside(path) else { return false };
+    if tree.entry(file).bytes() > MAX_SOURCE_BYTES {
+        return false;
+    }
+    let text = tree.read(file).unwrap_or_default();
+    text.split(|byte| *byte == b'\n').any(|line| {
+        let code = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+        code.windows(9).any(|window| window == b"Sys.which")
+    })
+}
+
+/// Whether the bootstrap starts R without the packages that call Sys.which, with a source that replaces it before they are
+/// loaded, as layerfit's own does; or with a profile that replaces it.
+fn bootstrap_replaces_which(tree: &Tree) -> bool {
+    let Some(Place::Inside(file)) = TreePath::new("bootstrap").map(|path| tree.locate_inside(&path)) else {
+        return false;
+    };
+    if tree.entry(file).bytes() > MAX_SOURCE_BYTES {
+        return false;
+    }
+    let text = tree.read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let sets = |variable: &str, value: &str| {
+        let has = |line: &&&str| line.contains(variable) && line.contains(value);
+        code.iter().any(|line| has(&line))
+    };
+    let without_packages = sets("R_DEFAULT_PACKAGES", "NULL");
+    let named = |path: &TreePath| {
+        let name = String::from_utf8_lossy(path.name()).into_owned();
+        let beside = path.parent().is_some_and(|parent| parent.is_root());
+        let as_profile = sets("R_PROFILE", &path.mounted());
+        as_profile || (without_packages && (sets("", &path.mounted()) || (beside && sets("", &format!("/{name}")))))
+    };
+    let sources = tree.iter().filter(|(_, entry)| entry.is_file() || matches!(entry.kind, Kind::Link { .. }));
+    let names = sources.map(|(_, entry)| &entry.path).filter(|path| {
+        let name = path.name().to_ascii_lowercase();
+        name.ends_with(b".r") || name.windows(8).any(|window| window == b"rprofile")
+    });
+    names.into_iter().any(|path| named(path) && replaces_which(tree, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_of_a_command_line_is_found_behind_its_options() {
+        let source = |line: &str| {
+            let words: Vec<Vec<String>> = line.split(' ').skip(1).map(|word| vec![word.to_owned()]).collect();
+            source_argument(line.split(' ').next().unwrap_or_default(), &words).join("|")
+        };
+        assert_eq!(source("/opt/R/bin/Rscript --vanilla a.R b.R"), "a.R");
+        assert_eq!(source("Rscript -e 1"), "");
+        assert_eq!(source("R --no-echo -f a.R"), "a.R");
+        assert_eq!(source("R CMD BATCH --vanilla a.R out"), "a.R");
+        assert_eq!(source("R --version"), "");
+        assert_eq!(source("cat a.R"), "");
+    }
 }

@@ -86,11 +86,6 @@ impl Description {
             notes,
         })
     }
-
-    /// What must be installed for the package to load: Depends and Imports. LinkingTo is needed only to compile.
-    pub fn needs(&self) -> impl Iterator<Item = &Dependency> {
-        self.depends.iter().chain(&self.imports)
-    }
 }
 
 impl FromStr for Built {
@@ -239,7 +234,7 @@ mod tests {
         assert_eq!((d.package.as_str(), d.version.to_string().as_str()), ("httr", "1.4.5"));
         assert_eq!(names(&d.imports), ["curl", "jsonlite", "mime"]);
         assert_eq!(d.imports[0].constraint.as_ref().map(ToString::to_string), Some(">= 3.0.0".to_owned()));
-        assert_eq!(names(&d.needs().cloned().collect::<Vec<_>>()), ["methods", "curl", "jsonlite", "mime"]);
+        assert_eq!(names(&d.depends), ["methods"]);
         assert_eq!(names(&d.linking_to), ["cpp11"]);
         assert_eq!(d.r.len(), 1);
         let built = d.built.expect("built");

@@ -1,53 +1,80 @@
 //! R's `etc/ldpaths`: the directories that the script `bin/R` prepends to LD_LIBRARY_PATH.
 //!
-//! The file is a shell script that configure generates from etc/ldpaths.in in R's sources. It contains the default of
-//! R_LD_LIBRARY_PATH twice, in the two branches of `if test -n "DIRECTORIES"`; which one applies depends on whether
-//! DIRECTORIES is empty. Debian's variant has one line and no test.
+//! The file is a shell script that configure generates from etc/ldpaths.in in R's sources, and people edit: it is run as the
+//! shell would, with the variables that the bootstrap sets. It sets R_LD_LIBRARY_PATH unless the environment does, appends
+//! R_JAVA_LD_LIBRARY_PATH, and puts the result in front of LD_LIBRARY_PATH.
 
-use regex::Regex;
+use crate::formats::shell::Environment;
 
-/// The directories, in order, with `${R_HOME}` replaced by `r_home`. Only R_HOME/lib when the file sets none.
-pub fn directories(text: &str, r_home: &str) -> Vec<String> {
-    let default = Regex::new(r"(?m)^\s*:\s*\$\{R_LD_LIBRARY_PATH=(?P<path>(?:[^{}]|\$\{[^{}]*\})*)\}").map(|pattern| {
-        let mut branches = pattern.captures_iter(text).map(|found| found["path"].to_owned()).collect::<Vec<_>>();
-        let configured_empty = Regex::new(r#"test\s+-n\s+"";?"#).is_ok_and(|test| test.is_match(text));
-        if branches.len() > 1 && configured_empty {
-            branches.swap_remove(1)
-        } else {
-            branches.into_iter().next().unwrap_or_default()
-        }
-    });
-    let value = default.unwrap_or_default();
-    let value = if value.is_empty() { "${R_HOME}/lib".to_owned() } else { value };
-    value
-        .replace("${R_HOME}", r_home)
-        .replace("$R_HOME", r_home)
-        .split(':')
-        .filter(|directory| !directory.is_empty() && !directory.contains('$'))
-        .map(str::to_owned)
-        .collect()
+/// Stands for the directories that are in LD_LIBRARY_PATH before.
+const BEFORE: &str = "//before//";
+
+/// The directories, in order, for R in `r_home`, started with `environment`. Only R_HOME/lib when the file sets none, or
+/// what it sets is not known.
+pub fn directories(text: &str, r_home: &str, environment: &Environment) -> Vec<String> {
+    let mut environment = environment.clone();
+    environment.set("R_HOME", r_home);
+    environment.set("LD_LIBRARY_PATH", BEFORE);
+    // What cannot be parsed sets nothing.
+    let _ = environment.run(text.as_bytes());
+    let own = environment.get("R_LD_LIBRARY_PATH").filter(|own| !own.is_empty());
+    let whole = environment.get("LD_LIBRARY_PATH").filter(|whole| *whole != BEFORE);
+    let fallback = format!("{r_home}/lib");
+    let value = whole.or(own).unwrap_or(&fallback);
+    value.split(':').take_while(|part| *part != BEFORE).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const STOCK: &str = r#": ${JAVA_HOME=/usr/lib/jvm/default-java}
+: ${R_JAVA_LD_LIBRARY_PATH=${JAVA_HOME}/lib/server}
+if test -n "/opt/lib"; then
+: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:/opt/lib}
+else
+: ${R_LD_LIBRARY_PATH=${R_HOME}/lib}
+fi
+if test -n "${R_JAVA_LD_LIBRARY_PATH}"; then
+  R_LD_LIBRARY_PATH="${R_LD_LIBRARY_PATH}:${R_JAVA_LD_LIBRARY_PATH}"
+fi
+if test -z "${LD_LIBRARY_PATH}"; then
+  LD_LIBRARY_PATH="${R_LD_LIBRARY_PATH}"
+else
+  LD_LIBRARY_PATH="${R_LD_LIBRARY_PATH}:${LD_LIBRARY_PATH}"
+fi
+export LD_LIBRARY_PATH
+"#;
+
+    fn of(text: &str, set: &[(&str, &str)]) -> Vec<String> {
+        let mut environment = Environment::default();
+        for (name, value) in set {
+            environment.set(name, *value);
+        }
+        directories(text, "/opt/R", &environment)
+    }
+
     #[test]
-    fn the_configured_directories_follow_rs_own() {
-        let text = "if test -n \"/opt/lib\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:/opt/lib}\nelse\n\
-                    : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n";
-        assert_eq!(directories(text, "/opt/R/lib64/R"), ["/opt/R/lib64/R/lib", "/opt/lib"]);
+    fn the_directories_of_java_follow_rs_own() {
+        assert_eq!(of(STOCK, &[]), ["/opt/R/lib", "/opt/lib", "/usr/lib/jvm/default-java/lib/server"]);
+        assert_eq!(of(STOCK, &[("JAVA_HOME", "/opt/jdk")]), ["/opt/R/lib", "/opt/lib", "/opt/jdk/lib/server"]);
+        assert_eq!(of(STOCK, &[("R_JAVA_LD_LIBRARY_PATH", "")]), ["/opt/R/lib", "/opt/lib"]);
+        assert_eq!(of(STOCK, &[("R_LD_LIBRARY_PATH", "/opt/x"), ("JAVA_HOME", "/j")]), ["/opt/x", "/j/lib/server"]);
+        let nested = STOCK.replace("=/usr/lib/jvm/default-java}", "=${JDK-/opt/java}}");
+        assert_eq!(of(&nested, &[]).last().map(String::as_str), Some("/opt/java/lib/server"));
     }
 
     #[test]
     fn with_nothing_configured_the_other_branch_counts() {
         let text = "if test -n \"\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:}\nelse\n\
                     : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n";
-        assert_eq!(directories(text, "/opt/R"), ["/opt/R/lib"]);
+        assert_eq!(of(text, &[]), ["/opt/R/lib"]);
     }
 
     #[test]
     fn a_file_that_sets_nothing_leaves_rs_own_directory() {
-        assert_eq!(directories("", "/opt/R"), ["/opt/R/lib"]);
+        assert_eq!(of("", &[]), ["/opt/R/lib"]);
+        assert_eq!(of("R_LD_LIBRARY_PATH=$(cat x)\n", &[]), ["/opt/R/lib"]);
+        assert_eq!(of("LD_LIBRARY_PATH=/opt/a:$LD_LIBRARY_PATH\n", &[]), ["/opt/a"]);
     }
 }

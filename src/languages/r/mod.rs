@@ -1,17 +1,23 @@
 //! R: its homes and packages, the processes that load their libraries, the sources of handlers, and R's databases.
 
+pub mod calls;
 mod checks;
 mod commands;
+mod damaged;
 pub mod description;
 mod environment;
 pub mod ldpaths;
+mod libpaths;
+pub mod namespace;
 mod needs;
 mod packages;
 mod process;
 pub mod rdb;
 pub mod rdx;
 mod relocate;
+mod renviron;
 pub mod repack;
+pub mod serialize;
 pub mod source;
 pub mod version;
 
@@ -21,7 +27,8 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, Followed, Found, Language, LanguageId, Needs, OwnCommand, Packages, ProcessSpec, Roots, Source,
+    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
+    Roots, Source,
 };
 use crate::tree::{EntryId, Tree};
 
@@ -66,6 +73,10 @@ impl Language for R {
         ours.flat_map(|installation| environment::variables(tree, &installation.path)).collect()
     }
 
+    fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String] {
+        commands::source_argument(command, arguments)
+    }
+
     fn source(
         &self,
         name: &str,
@@ -77,6 +88,14 @@ impl Language for R {
 
     fn is_source_name(&self, name: &str) -> bool {
         source::Kind::of(name, b"").is_some()
+    }
+
+    fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
+        calls::of_package(package, tree)
+    }
+
+    fn function(&self, package: &str, function: &str) -> String {
+        format!("{package}::{function}")
     }
 
     fn load_fails(&self, package: &str) -> String {

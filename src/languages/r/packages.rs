@@ -6,11 +6,12 @@ use rayon::prelude::*;
 
 use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
-use super::ldpaths;
+use super::namespace;
 use super::needs::ID;
+use super::{ldpaths, libpaths};
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
-use crate::languages::{Built, Found, Installation, Package, Requirement, Roots};
+use crate::languages::{Built, Found, Installation, Package, RequiredFor, Requirement, Roots};
 use crate::tree::{EntryId, Kind, Tree, unreadable};
 
 /// R's homes, libraries and packages.
@@ -18,6 +19,7 @@ pub(super) fn find(tree: &Tree) -> Found {
     let mut found = Found::default();
     let (descriptions, damaged) = read_descriptions(tree);
     found.findings.extend(damaged);
+    let mut inner = Vec::new();
     for (entry, description) in &descriptions {
         let Some(directory) = tree.path(*entry).parent() else { continue };
         let Some(library) = directory.parent() else { continue };
@@ -26,15 +28,20 @@ pub(super) fn find(tree: &Tree) -> Found {
         if inside.filter_map(|path| tree.find(&path)).any(|id| descriptions.contains_key(&id)) {
             continue;
         }
-        found.packages.push(package(description, *entry, directory, library));
+        inner.push((description, *entry, directory, library));
     }
+    found.packages = inner
+        .into_par_iter()
+        .map(|(description, entry, directory, library)| package(tree, description, entry, directory, library))
+        .collect();
     let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
     homes.sort_by(|a, b| a.library.cmp(&b.library));
+    let environment = libpaths::bootstrap(tree);
     for base in homes {
         let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
         let read = |below: &str| -> Option<String> {
             let id = tree.find(&path.join(below)?)?;
-            Some(String::from_utf8_lossy(&tree.read(id).ok()?).into_owned())
+            Some(String::from_utf8_lossy(&tree.read_text(id).ok()?).into_owned())
         };
         let ldpaths = read("etc/ldpaths").unwrap_or_default();
         if let Some(script) = read("bin/R") {
@@ -44,7 +51,7 @@ pub(super) fn find(tree: &Tree) -> Found {
         let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
         found.installations.push(Installation {
             language: ID,
-            library_path: ldpaths::directories(&ldpaths, &path.mounted()),
+            library_path: ldpaths::directories(&ldpaths, &path.mounted(), &environment),
             version: base.version.clone(),
             platform: platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default(),
             path,
@@ -72,19 +79,13 @@ pub(super) fn example_roots() -> Roots {
     roots
 }
 
-fn package(description: &Description, entry: EntryId, directory: TreePath, library: TreePath) -> Package {
-    let requirement = |dependency: &Dependency| Requirement {
-        package: dependency.package.clone(),
-        constraint: dependency.constraint.as_ref().map(ToString::to_string),
-    };
+fn package(tree: &Tree, description: &Description, entry: EntryId, directory: TreePath, library: TreePath) -> Package {
     Package {
         language: ID,
         name: description.package.clone(),
         version: description.version.to_string(),
         entry,
-        directory,
-        library,
-        requires: description.needs().map(requirement).collect(),
+        requires: requirements(description, namespace_imports(tree, &directory)),
         suggests: description.suggests.iter().map(|dependency| dependency.package.clone()).collect(),
         requires_runtime: description.r.iter().map(ToString::to_string).collect(),
         built: description
@@ -92,7 +93,47 @@ fn package(description: &Description, entry: EntryId, directory: TreePath, libra
             .as_ref()
             .map(|built| Built { version: built.r.to_string(), platform: built.platform.clone() }),
         priority: description.priority.clone(),
+        directory,
+        library,
     }
+}
+
+/// What a package requires. `library()` loads what Depends names, and `loadNamespace()` what the NAMESPACE imports from,
+/// whether or not DESCRIPTION names it: packages may import from R's base packages without. What only the field Imports
+/// names is loaded when a function calls it. LinkingTo is needed only to compile.
+fn requirements(description: &Description, imports: Option<BTreeSet<String>>) -> Vec<Requirement> {
+    let constraint = |dependency: &Dependency| dependency.constraint.as_ref().map(ToString::to_string);
+    let mut requirements: Vec<Requirement> = Vec::new();
+    let mut add = |package: &str, constraint: Option<String>, for_what: RequiredFor| {
+        if !requirements.iter().any(|known| known.package == package && known.constraint == constraint) {
+            requirements.push(Requirement { package: package.to_owned(), constraint, for_what });
+        }
+    };
+    for dependency in &description.depends {
+        add(&dependency.package, constraint(dependency), RequiredFor::Loading);
+    }
+    for dependency in &description.imports {
+        let is_loaded = imports.as_ref().is_none_or(|imports| imports.contains(&dependency.package));
+        let for_what = if is_loaded { RequiredFor::Loading } else { RequiredFor::Calls };
+        add(&dependency.package, constraint(dependency), for_what);
+    }
+    let named = |package: &String| {
+        let mut declared = description.depends.iter().chain(&description.imports);
+        *package == description.package || declared.any(|dependency| dependency.package == *package)
+    };
+    for package in imports.unwrap_or_default().iter().filter(|package| !named(package)) {
+        add(package, None, RequiredFor::Loading);
+    }
+    requirements
+}
+
+/// The packages that a package's namespace imports from, by what R wrote when it installed the package or else by its
+/// NAMESPACE; `None` if neither can be read.
+fn namespace_imports(tree: &Tree, directory: &TreePath) -> Option<BTreeSet<String>> {
+    let read = |below: &str| tree.read(tree.find(&directory.join(below)?)?).ok();
+    let info = read("Meta/nsInfo.rds").and_then(|info| namespace::of_info(&info).ok());
+    let namespace = info.or_else(|| namespace::of_text(&read("NAMESPACE")?).ok());
+    namespace.map(|namespace| namespace.imports)
 }
 
 /// The DESCRIPTION of every installed package, and findings about those that cannot be read.
@@ -118,7 +159,7 @@ fn read_descriptions(tree: &Tree) -> (BTreeMap<EntryId, Description>, Vec<Findin
 
 fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Finding>) {
     let path = tree.path(id);
-    let bytes = match tree.read(id) {
+    let bytes = match tree.read_text(id) {
         Ok(bytes) => bytes,
         Err(error) => return (None, vec![unreadable(path, &error)]),
     };
@@ -129,7 +170,7 @@ fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Findi
         Ok(description) => {
             let notes = description.notes.iter().map(|note| {
                 let help = "declare the encoding in the file: Encoding: latin1";
-                Finding::warning(Code::DamagedDescription, path, note.clone(), help)
+                Finding::warning(Code::DamagedPackage, path, note.clone(), help)
             });
             let notes = notes.collect();
             (Some(description), notes)
@@ -137,7 +178,7 @@ fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Findi
         Err(why) => {
             let message = format!("library() would reject the package: {why}");
             let help = "reinstall the package with R CMD INSTALL";
-            (None, vec![Finding::error(Code::DamagedDescription, path, message, help)])
+            (None, vec![Finding::error(Code::DamagedPackage, path, message, help)])
         }
     }
 }

@@ -16,17 +16,30 @@ pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
     packages.installations_of(ID).map(spec).collect()
 }
 
-/// What R loads with `dyn.load()`: its modules, and every library in the `libs` directory of a package.
+/// What R loads with `dyn.load()`: its modules, every library in the `libs` directory of a package, and other libraries that
+/// a package has, which its own code loads (`lib/liblantern.so` of torch).
 fn loads(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<Dlopen> {
     let modules = home.path.join("modules").into_iter();
     let libs = packages.of_language(ID).filter_map(|package| package.directory.join("libs"));
     let files = modules.chain(libs).flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>());
-    files
-        .map(|entry| {
-            let below_home = tree.path(entry).below(&home.path);
-            Dlopen { entry, optional: below_home.is_some_and(|below| NEEDS.is_optional(below)) }
+    let with_package = files.map(|entry| {
+        let below_home = tree.path(entry).below(&home.path);
+        Dlopen { entry, optional: below_home.is_some_and(|below| NEEDS.is_optional(below)) }
+    });
+    let others = packages.of_language(ID).flat_map(|package| {
+        let libs = package.directory.join("libs");
+        let below = tree.below(&package.directory);
+        below.filter(move |(_, entry)| {
+            let in_libs = libs.as_ref().is_some_and(|libs| entry.path.below(libs).is_some());
+            entry.is_file() && !in_libs && is_library(entry.path.name())
         })
-        .collect()
+    });
+    with_package.chain(others.map(|(entry, _)| Dlopen { entry, optional: true })).collect()
+}
+
+/// Whether a name is a shared library's: `liblantern.so`, `libtbb.so.2`.
+fn is_library(name: &[u8]) -> bool {
+    name.ends_with(b".so") || name.windows(4).any(|window| window == b".so.")
 }
 
 /// `bin/R` and `bin/Rscript` of each home, and every other file called R or Rscript.

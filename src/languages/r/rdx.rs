@@ -146,7 +146,7 @@ impl Index {
 }
 
 /// An RDS file without its gzip or zlib wrapping.
-fn uncompressed(file: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn uncompressed(file: &[u8]) -> Result<Vec<u8>, String> {
     if !file.starts_with(&[0x1f, 0x8b]) {
         return Ok(file.to_vec());
     }

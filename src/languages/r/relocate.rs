@@ -113,7 +113,7 @@ fn name_libraries(tree: &mut Tree, home: &TreePath, libraries: &[TreePath]) -> R
             format!("set R_LIBS={} for the function", wanted.join(":")),
         )));
     };
-    let text = tree.read(file)?;
+    let text = tree.read_text(file)?;
     let Some(changed) = with_libraries(&text, &wanted) else { return Ok(None) };
     tree.replace(file, changed);
     Ok(Some(Finding::info(

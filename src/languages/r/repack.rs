@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crate::languages::r::rdb;
 use crate::languages::r::rdx::{Compression, Index};
 
-/// The maximum length of a rewritten database, in bytes; a larger one is left unchanged. R's own are much smaller.
-const MAX_DATABASE_BYTES: u64 = 256 << 20;
+/// The error for a database that would be longer than the caller allows.
+pub const TOO_LARGE: &str = "it would be too large";
 
 /// A rewritten database and its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +20,12 @@ pub struct Repacked {
     pub index: Vec<u8>,
 }
 
-/// Rewrites a database with records in the form `to` (uncompressed or xz); `None` when they already have it.
+/// Rewrites a database with records in the form `to` (uncompressed or xz), to at most `most` bytes; `None` when they already
+/// have it.
 ///
 /// # Errors
 /// When the database cannot be read; the message gives the reason, and the database should be left unchanged.
-pub fn repack(database: &[u8], index: &[u8], to: Compression) -> Result<Option<Repacked>, String> {
+pub fn repack(database: &[u8], index: &[u8], to: Compression, most: u64) -> Result<Option<Repacked>, String> {
     let index = Index::parse(index)?;
     if index.compression() == to {
         return Ok(None);
@@ -32,7 +33,7 @@ pub fn repack(database: &[u8], index: &[u8], to: Compression) -> Result<Option<R
     let records = index.records();
     // Records are written in their order in the file; several variables can share one.
     let mut moved: BTreeMap<(u32, u32), (u32, u32)> = records.iter().map(|record| (*record, (0, 0))).collect();
-    let mut out = Vec::with_capacity(database.len() * 3);
+    let mut out = Vec::new();
     for ((offset, length), new) in &mut moved {
         let start = usize::try_from(*offset).map_err(|_| "a record has an invalid offset")?;
         let end = start.checked_add(usize::try_from(*length).unwrap_or(usize::MAX));
@@ -44,10 +45,10 @@ pub fn repack(database: &[u8], index: &[u8], to: Compression) -> Result<Option<R
         };
         let narrow = |number: usize| u32::try_from(number).ok().filter(|n| i32::try_from(*n).is_ok());
         *new = narrow(out.len()).zip(narrow(record.len())).ok_or("it would be too large for R")?;
-        out.extend(record);
-        if out.len() as u64 > MAX_DATABASE_BYTES {
-            return Err("it would be too large".to_owned());
+        if (out.len() + record.len()) as u64 > most {
+            return Err(TOO_LARGE.to_owned());
         }
+        out.extend(record);
     }
     let records: Vec<(u32, u32)> = records.iter().map(|record| moved[record]).collect();
     Ok(Some(Repacked { index: index.with(&records, to), database: out }))
@@ -76,7 +77,7 @@ mod tests {
         keys.push(keys[1]);
         let database = records.concat();
         let from = index(&keys, 3);
-        let open = repack(&database, &from, Compression::Open).expect("read").expect("changed");
+        let open = repack(&database, &from, Compression::Open, 1 << 20).expect("read").expect("changed");
         assert_eq!(open.database, parts.concat());
         let read = |repacked: &Repacked| -> Vec<Vec<u8>> {
             let index = Index::parse(&repacked.index).expect("an index");
@@ -85,15 +86,18 @@ mod tests {
         };
         let expected = vec![parts[2].clone(), parts[1].clone(), parts[0].clone(), parts[1].clone()];
         assert_eq!(read(&open), expected);
-        let xz = repack(&open.database, &open.index, Compression::Xz).expect("read").expect("changed");
+        let xz = repack(&open.database, &open.index, Compression::Xz, 1 << 20).expect("read").expect("changed");
         assert_eq!(read(&xz), expected);
-        assert_eq!(repack(&open.database, &open.index, Compression::Open), Ok(None));
+        assert_eq!(repack(&open.database, &open.index, Compression::Open, 1 << 20), Ok(None));
+        let length = open.database.len() as u64;
+        assert_eq!(repack(&database, &from, Compression::Open, length), Ok(Some(open)));
+        assert_eq!(repack(&database, &from, Compression::Open, length - 1), Err(TOO_LARGE.to_owned()));
     }
 
     #[test]
     fn a_database_that_does_not_fit_its_index_is_an_error() {
-        assert!(repack(b"short", &index(&[(0, 100)], 1), Compression::Open).is_err());
-        assert!(repack(b"not zlib at all", &index(&[(0, 10)], 1), Compression::Open).is_err());
-        assert!(repack(b"", b"", Compression::Open).is_err());
+        assert!(repack(b"short", &index(&[(0, 100)], 1), Compression::Open, 1 << 20).is_err());
+        assert!(repack(b"not zlib at all", &index(&[(0, 10)], 1), Compression::Open, 1 << 20).is_err());
+        assert!(repack(b"", b"", Compression::Open, 1 << 20).is_err());
     }
 }

@@ -19,3 +19,15 @@ pub struct Capacity {
     /// Unzipped bytes.
     pub unzipped: u64,
 }
+
+impl Capacity {
+    /// Whether one bin holds all of these.
+    pub(in crate::pack) fn holds<'a>(&self, items: impl Iterator<Item = &'a Item>) -> bool {
+        let (mut zipped, mut unzipped) = (0_u64, 0_u64);
+        for item in items {
+            zipped = zipped.saturating_add(item.zipped);
+            unzipped = unzipped.saturating_add(item.unzipped);
+        }
+        zipped <= self.zipped && unzipped <= self.unzipped
+    }
+}

@@ -29,7 +29,7 @@ mod lower_bounds;
 mod maximal_subsets;
 mod portfolio;
 mod pruning;
-mod random;
+pub(in crate::pack) mod random;
 mod size;
 mod tabu_search;
 

@@ -1,11 +1,16 @@
 //! The cache: compressed bytes by the hash of the content and the level, so that unchanged content is not compressed again in
-//! later runs. It only saves time: an entry that is damaged, or cannot be read or written, is treated as missing.
+//! later runs. It only saves time: an entry that is damaged, cannot be read or written, or belongs to another user is treated as
+//! missing, and so is one that inflates to anything but the content. A directory that others can write to is not used.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
+
+use flate2::{Decompress, FlushDecompress, Status};
+use rustix::process::geteuid;
 
 use super::measured::Method;
 
@@ -14,6 +19,8 @@ pub(super) const MIN_BYTES: u64 = 16 << 10;
 
 /// When the cache is larger than this many bytes, the least recently used entries are removed until 3/4 of it are left.
 const MAX_BYTES: u64 = 2 << 30;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const MAGIC: &[u8; 4] = b"LFC1";
 /// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the hash of all of these.
@@ -43,19 +50,31 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache in the user's cache directory (XDG Base Directory Specification); `None` if it cannot be written.
+    /// The cache in the user's cache directory (XDG Base Directory Specification); `None` if it cannot be written, or is not
+    /// trusted.
     pub fn of_the_user() -> Option<Self> {
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-        Self::at(&base.join("layerfit"))
+        let base = cache_home()?;
+        if others_write(&base) { None } else { Self::at(&base.join("layerfit")) }
     }
 
-    /// The cache in this directory, which is created if necessary; `None` if it cannot be created.
+    /// The part of the path of the user's cache to which another user could have written, because of its owner or its mode:
+    /// then that cache is not used.
+    pub fn distrusted() -> Option<PathBuf> {
+        let base = cache_home()?;
+        if others_write(&base) {
+            return Some(base);
+        }
+        let directory = base.join("layerfit");
+        [directory.join(VERSION), directory].into_iter().find(|part| !is_own(part))
+    }
+
+    /// The cache in this directory, which is created if necessary; `None` if it cannot be created, or is not trusted.
     pub fn at(directory: &Path) -> Option<Self> {
         // Another version can compress differently, and output must depend on this version and the input alone.
-        let directory = directory.join(env!("CARGO_PKG_VERSION"));
-        fs::create_dir_all(&directory).ok()?;
-        Some(Self { directory, grew: AtomicBool::new(false) })
+        let versioned = directory.join(VERSION);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&versioned).ok()?;
+        let trusted = is_own(directory) && is_own(&versioned);
+        trusted.then_some(Self { directory: versioned, grew: AtomicBool::new(false) })
     }
 
     fn path(&self, key: Key) -> PathBuf {
@@ -63,10 +82,14 @@ impl Cache {
         self.directory.join(&name[..2]).join(format!("{}-{}", &name[2..], key.level))
     }
 
-    /// The entry of a content of `bytes` bytes; with `payload`, its compressed bytes too.
-    pub(super) fn get(&self, key: Key, bytes: u64, payload: Option<&mut Vec<u8>>) -> Option<Facts> {
-        let mut file = File::open(self.path(key)).ok()?;
-        let mut header = [0; HEADER];
+    /// The entry of a content: what it records, and the compressed bytes.
+    pub(super) fn get(&self, key: Key, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
+        let link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).ok()?;
+        let opened = File::options().read(true).custom_flags(link).open(self.path(key)).ok()?;
+        if !opened.metadata().is_ok_and(|metadata| metadata.is_file() && only_own(&metadata)) {
+            return None;
+        }
+        let (mut file, mut header) = (&opened, [0; HEADER]);
         file.read_exact(&mut header).ok()?;
         let (facts, checksum) = header.split_at(FACTS);
         if blake3::hash(facts).as_bytes() != checksum || !facts.starts_with(MAGIC) {
@@ -79,17 +102,25 @@ impl Cache {
             bytes: word(9)?,
             compressed: word(17)?,
         };
-        if found.bytes != bytes {
+        if found.bytes != content.len() as u64 || found.compressed > found.bytes {
             return None;
         }
-        if let Some(payload) = payload {
-            payload.clear();
-            file.take(found.compressed + 1).read_to_end(payload).ok()?;
-            if payload.len() as u64 != found.compressed || blake3::hash(payload).as_bytes() != &facts[25..57] {
-                return None;
-            }
+        let mut payload = Vec::with_capacity(usize::try_from(found.compressed).ok()?);
+        file.take(found.compressed + 1).read_to_end(&mut payload).ok()?;
+        if payload.len() as u64 != found.compressed || blake3::hash(&payload).as_bytes() != &facts[25..57] {
+            return None;
         }
-        Some(found)
+        // Anyone can compute these hashes: what counts is the content.
+        let same = match found.method {
+            Method::Stored => payload == content,
+            Method::Deflated => inflates_to(&payload, content),
+        };
+        if !same || crc32fast::hash(content) != found.crc32 {
+            return None;
+        }
+        // Used now, so that it is not removed soon.
+        let _ = opened.set_modified(SystemTime::now());
+        Some((found, payload))
     }
 
     /// Stores a content's compressed bytes; if that fails, there is no entry.
@@ -105,7 +136,7 @@ impl Cache {
         let path = self.path(key);
         let write = || -> std::io::Result<()> {
             let directory = path.parent().unwrap_or(&self.directory);
-            fs::create_dir_all(directory)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
             let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
             file.write_all(&entry)?;
             file.write_all(payload)?;
@@ -114,13 +145,6 @@ impl Cache {
         };
         if write().is_ok() {
             self.grew.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Marks an entry as used now, so that it is not removed soon.
-    pub(super) fn used(&self, key: Key) {
-        if let Ok(file) = File::open(self.path(key)) {
-            let _ = file.set_modified(SystemTime::now());
         }
     }
 
@@ -149,6 +173,49 @@ impl Cache {
     }
 }
 
+/// The directory for caches of the user (XDG Base Directory Specification).
+fn cache_home() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
+}
+
+/// Whether any user can replace what is in this directory.
+fn others_write(directory: &Path) -> bool {
+    // With the sticky bit, only its owner can.
+    fs::metadata(directory).is_ok_and(|metadata| metadata.mode() & 0o1002 == 0o002)
+}
+
+/// Whether only this user can write to what is at this path, if there is anything.
+fn is_own(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |metadata| only_own(&metadata))
+}
+
+/// Whether only this user could have written it.
+fn only_own(metadata: &fs::Metadata) -> bool {
+    metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0
+}
+
+/// Whether a deflated payload is this content.
+fn inflates_to(payload: &[u8], content: &[u8]) -> bool {
+    let (mut inflate, mut buffer) = (Decompress::new(false), vec![0; 64 << 10]);
+    let (mut payload, mut content) = (payload, content);
+    loop {
+        let (read, written) = (inflate.total_in(), inflate.total_out());
+        let Ok(status) = inflate.decompress(payload, &mut buffer, FlushDecompress::None) else { return false };
+        let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
+        let (read, written) = (count(inflate.total_in(), read), count(inflate.total_out(), written));
+        let (Some(rest), Some(part)) = (payload.get(read..), buffer.get(..written)) else { return false };
+        let Some(left) = content.strip_prefix(part) else { return false };
+        (payload, content) = (rest, left);
+        if status == Status::StreamEnd {
+            return payload.is_empty() && content.is_empty();
+        }
+        if read == 0 && written == 0 {
+            return false;
+        }
+    }
+}
+
 /// Every file of the cache with its time of last use and length.
 fn files(directory: &Path) -> Vec<(SystemTime, u64, PathBuf)> {
     let walk = walkdir::WalkDir::new(directory).min_depth(1).into_iter().filter_map(Result::ok);
@@ -161,61 +228,143 @@ fn files(directory: &Path) -> Vec<(SystemTime, u64, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::engine::compress;
     use super::*;
 
-    fn key(byte: u8) -> Key {
-        Key { content: [byte; 32], level: 6 }
+    const LEVEL: i32 = 6;
+
+    fn key(content: &[u8]) -> Key {
+        Key { content: *blake3::hash(content).as_bytes(), level: LEVEL }
     }
 
-    fn facts(payload: &[u8]) -> Facts {
-        Facts { method: Method::Deflated, crc32: 7, bytes: 100_000, compressed: payload.len() as u64 }
+    fn put(cache: &Cache, content: &[u8]) -> Vec<u8> {
+        let (facts, payload) = compress(content, LEVEL);
+        cache.put(key(content), facts, &payload);
+        payload.into_owned()
+    }
+
+    fn get(cache: &Cache, content: &[u8]) -> Option<Vec<u8>> {
+        cache.get(key(content), content).map(|(_, payload)| payload)
+    }
+
+    /// A content that deflate makes shorter, and one that it does not.
+    fn contents() -> [Vec<u8>; 2] {
+        [b"the same again ".repeat(5000), blake3::hash(b"").as_bytes().to_vec()]
     }
 
     #[test]
     fn what_was_put_is_found_and_nothing_else() {
         let home = tempfile::tempdir().expect("a directory");
         let cache = Cache::at(home.path()).expect("made");
-        cache.put(key(1), facts(b"payload"), b"payload");
-        let mut payload = Vec::new();
-        assert_eq!(cache.get(key(1), 100_000, Some(&mut payload)), Some(facts(b"payload")));
-        assert_eq!(payload, b"payload");
-        assert_eq!(cache.get(key(1), 100_000, None), Some(facts(b"payload")));
-        assert_eq!(cache.get(key(1), 99_999, None), None);
-        assert_eq!(cache.get(key(2), 100_000, None), None);
-        assert_eq!(cache.get(Key { level: 12, ..key(1) }, 100_000, None), None);
+        for content in contents() {
+            let payload = put(&cache, &content);
+            assert_eq!(get(&cache, &content), Some(payload));
+            assert_eq!(cache.get(Key { level: 12, ..key(&content) }, &content), None);
+            assert_eq!(get(&cache, &content[1..]), None);
+        }
     }
 
     #[test]
     fn a_damaged_entry_is_none_at_whatever_byte() {
         let home = tempfile::tempdir().expect("a directory");
         let cache = Cache::at(home.path()).expect("made");
-        cache.put(key(1), facts(b"payload"), b"payload");
-        let path = cache.path(key(1));
-        let whole = fs::read(&path).expect("read");
-        for at in 0..whole.len() {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            fs::write(&path, damaged).expect("written");
-            assert_eq!(cache.get(key(1), 100_000, Some(&mut Vec::new())), None, "byte {at}");
-            fs::write(&path, &whole[..at]).expect("written");
-            assert_eq!(cache.get(key(1), 100_000, Some(&mut Vec::new())), None, "cut at {at}");
+        for content in contents() {
+            put(&cache, &content);
+            let path = cache.path(key(&content));
+            let whole = fs::read(&path).expect("read");
+            for at in 0..whole.len() {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 1;
+                fs::write(&path, damaged).expect("written");
+                assert_eq!(get(&cache, &content), None, "byte {at}");
+                fs::write(&path, &whole[..at]).expect("written");
+                assert_eq!(get(&cache, &content), None, "cut at {at}");
+            }
+            fs::write(&path, [&whole[..], b"more"].concat()).expect("written");
+            assert_eq!(get(&cache, &content), None);
         }
-        fs::write(&path, [&whole[..], b"more"].concat()).expect("written");
-        assert_eq!(cache.get(key(1), 100_000, Some(&mut Vec::new())), None);
+    }
+
+    #[test]
+    fn a_forged_entry_with_right_hashes_is_none() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = Cache::at(home.path()).expect("made");
+        let [content, noise] = contents();
+        let mut evil = content.clone();
+        evil[70] ^= 1;
+        let (own, (theirs, payload)) = (compress(&content, LEVEL).0, compress(&evil, LEVEL));
+        // With the checksum of the payload's content, and of the true one.
+        for facts in [theirs, Facts { crc32: own.crc32, ..theirs }] {
+            cache.put(key(&content), facts, &payload);
+            assert_eq!(get(&cache, &content), None);
+        }
+        // The right content, and a wrong checksum of it; more after it; too little of it.
+        let right = compress(&content, LEVEL).1;
+        cache.put(key(&content), Facts { crc32: !own.crc32, ..own }, &right);
+        assert_eq!(get(&cache, &content), None);
+        cache.put(key(&content), Facts { compressed: own.compressed + 1, ..own }, &[&right[..], b"x"].concat());
+        assert_eq!(get(&cache, &content), None);
+        let short = compress(&content[..60_000], LEVEL).1;
+        cache.put(key(&content), Facts { compressed: short.len() as u64, ..own }, &short);
+        assert_eq!(get(&cache, &content), None);
+        // Stored, and other bytes.
+        let facts = compress(&noise, LEVEL).0;
+        assert_eq!(facts.method, Method::Stored);
+        cache.put(key(&noise), facts, &vec![7; noise.len()]);
+        assert_eq!(get(&cache, &noise), None);
+        put(&cache, &content);
+        assert!(get(&cache, &content).is_some());
+    }
+
+    #[test]
+    fn what_others_can_write_is_not_believed() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = Cache::at(home.path()).expect("made");
+        let [content, _] = contents();
+        put(&cache, &content);
+        let path = cache.path(key(&content));
+        let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("changed");
+        for (mode, found) in [(0o620, false), (0o602, false), (0o644, true)] {
+            chmod(&path, mode);
+            assert_eq!(get(&cache, &content).is_some(), found, "{mode:o}");
+        }
+        let linked = home.path().join("linked");
+        fs::rename(&path, &linked).expect("moved");
+        std::os::unix::fs::symlink(&linked, &path).expect("linked");
+        assert_eq!(get(&cache, &content), None);
+        for part in [home.path(), &cache.directory] {
+            for (mode, used) in [(0o770, false), (0o1777, false), (0o755, true)] {
+                chmod(part, mode);
+                assert_eq!(Cache::at(home.path()).is_some(), used, "{} {mode:o}", part.display());
+            }
+        }
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&linked, Some(65_534), None).is_ok() {
+            fs::remove_file(&path).expect("removed");
+            fs::rename(&linked, &path).expect("moved");
+            assert_eq!(get(&cache, &content), None);
+            std::os::unix::fs::chown(&cache.directory, Some(65_534), None).expect("given away");
+            assert!(Cache::at(home.path()).is_none());
+        }
     }
 
     #[test]
     fn the_least_recently_used_go_first() {
         let home = tempfile::tempdir().expect("a directory");
         let cache = Cache::at(home.path()).expect("made");
+        let content =
+            |byte: u8| (0..40_u8).map(|n| byte.wrapping_mul(31).wrapping_add(n.wrapping_mul(7))).collect::<Vec<u8>>();
         for byte in 1..=4 {
-            cache.put(key(byte), facts(&[byte; 1000]), &[byte; 1000]);
+            put(&cache, &content(byte));
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(byte));
-            File::open(cache.path(key(byte))).expect("there").set_modified(time).expect("set");
+            File::open(cache.path(key(&content(byte)))).expect("there").set_modified(time).expect("set");
         }
-        cache.used(key(1));
-        cache.trim_to(4000);
-        let there: Vec<u8> = (1..=4).filter(|byte| cache.get(key(*byte), 100_000, None).is_some()).collect();
+        assert!(get(&cache, &content(1)).is_some());
+        let each = fs::metadata(cache.path(key(&content(1)))).expect("there").len();
+        cache.trim_to(4 * each - 1);
+        let there: Vec<u8> = (1..=4).filter(|byte| get(&cache, &content(*byte)).is_some()).collect();
         assert_eq!(there, [1, 4]);
     }
 }

@@ -30,7 +30,7 @@ impl Level {
 /// How an entry's bytes are stored in a zip (APPNOTE.TXT 4.4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Uncompressed (0): deflate would not make them smaller.
+    /// Uncompressed (0): deflate would not make them smaller, as far as was tried.
     Stored,
     /// Deflated (8).
     Deflated,

@@ -13,23 +13,38 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use crate::base::bytes::size;
 use crate::base::error::Result;
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::base::progress::Progress;
 use crate::languages::r::rdx::Compression;
-use crate::languages::r::repack::repack;
+use crate::languages::r::repack::{TOO_LARGE, repack};
 use crate::pack::rewrite::strip::{Stripped, strip};
 use crate::pack::rewrite::{Form, Transforms};
 use crate::tree::{EntryId, Kind, Magic, Tree};
 pub use cache::Cache;
-use engine::{Engine, Want};
+use engine::{Engine, STREAM_BYTES, WHOLE_BYTES, Want};
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
 pub use spool::Spool;
 
 /// The lowest of libdeflate's levels for open databases. On an R tree, level 8 makes them 7 % smaller than level 6, and level
 /// 9 one percent smaller still; other files only gain half a percent.
 const OPEN_LEVEL: i32 = 8;
+
+/// Databases of more bytes stay as they are, as both forms are in memory while one is made from the other. R's own
+/// are much shorter.
+const DATABASE_BYTES: u64 = 32 << 20;
+
+/// A database that would have more bytes with open records stays as it is.
+const OPEN_BYTES: u64 = 64 << 20;
+
+/// What compressing with xz takes in memory, in bytes, besides contents: preset 6 takes 94 MiB of address space (xz(1)), and less
+/// is touched for short records.
+const XZ_BYTES: u64 = 64 << 20;
+
+/// ELF files of more bytes are not stripped, as both forms are in memory then.
+const STRIP_BYTES: u64 = 96 << 20;
 
 /// An R database and its index, and the forms they can be packed in.
 struct Database {
@@ -112,7 +127,6 @@ impl Measurements {
             .by_uniform_blocks(64)
             .map(|job| {
                 let bytes = job.bytes(tree);
-                let _permit = engine.acquire(bytes);
                 let done = match job {
                     Job::File(id) => work.file(id, kept(id))?,
                     Job::Database { database, index } => work.database(database, index)?,
@@ -163,13 +177,13 @@ impl Measurements {
         self.rewritten.iter().map(|(id, rewritten)| (*id, rewritten))
     }
 
-    /// Adds the compressed bytes of a file to `out`.
+    /// Calls `each` with one part of the compressed bytes of a file after the other.
     ///
     /// # Errors
-    /// When the temporary file cannot be read.
-    pub fn compressed(&self, measured: &Measured, out: &mut Vec<u8>) -> Result<()> {
+    /// When the temporary file cannot be read, or `each` fails.
+    pub fn compressed(&self, measured: &Measured, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         match measured.at {
-            Some(at) => self.engine.spool().read(at, measured.compressed, out),
+            Some(at) => self.engine.spool().read(at, measured.compressed, each),
             None => Ok(()),
         }
     }
@@ -183,7 +197,7 @@ impl Job {
         }
     }
 
-    /// How many bytes of content it needs in memory at least.
+    /// How many bytes of content it has.
     fn bytes(&self, tree: &Tree) -> u64 {
         match self {
             Job::File(id) => tree.entry(*id).bytes(),
@@ -200,7 +214,9 @@ fn jobs(tree: &Tree, kept: &impl Fn(EntryId) -> bool, longest: u64, repack: bool
         for (index, entry) in tree.iter().filter(|(id, entry)| entry.is_file() && wanted(*id) && kept(*id)) {
             let Some(stem) = entry.path.as_bytes().strip_suffix(b".rdx") else { continue };
             let database = TreePath::new([stem, b".rdb"].concat()).and_then(|path| tree.find(&path));
-            if let Some(database) = database.filter(|id| tree.entry(*id).is_file() && wanted(*id) && kept(*id)) {
+            let short = |id: EntryId| tree.entry(id).bytes() <= DATABASE_BYTES;
+            let both = database.filter(|id| short(*id) && short(index));
+            if let Some(database) = both.filter(|id| tree.entry(*id).is_file() && wanted(*id) && kept(*id)) {
                 indexes.insert(database, index);
             }
         }
@@ -232,44 +248,70 @@ impl Work<'_> {
     fn file(&self, id: EntryId, kept: bool) -> Result<Done> {
         let entry = self.tree.entry(id);
         let want = if kept { Want::Bytes } else { Want::Length };
-        let content = match &entry.kind {
-            Kind::Link { target } => return Ok(Done::File(id, self.measure(target, want)?, None, None)),
-            _ => self.tree.read(id)?,
-        };
+        if let Kind::Link { target } = &entry.kind {
+            return Ok(Done::File(id, self.measure(id, target, want)?, None, None));
+        }
         let is_elf = matches!(entry.kind, Kind::File { magic: Magic::Elf, .. });
         if !kept || !is_elf || !self.transforms.strips(&entry.path) {
-            return Ok(Done::File(id, self.measure(&content, want)?, None, None));
+            return Ok(Done::File(id, self.unchanged(id, self.level, want)?, None, None));
         }
+        let not_stripped = |why: String| {
+            Finding::info(
+                Code::NotStripped,
+                &entry.path,
+                format!("is packed with its debug data: {why}"),
+                "strip it when it is built, before other tools change it",
+            )
+        };
+        if entry.bytes() > STRIP_BYTES {
+            let finding = not_stripped(format!("it is longer than {}", size(STRIP_BYTES)));
+            return Ok(Done::File(id, self.unchanged(id, self.level, want)?, None, Some(finding)));
+        }
+        let _permit = self.engine.acquire(2 * entry.bytes());
+        let content = self.tree.read(id)?;
         match strip(&content, self.transforms.strip) {
             Stripped::Smaller(stripped) => {
-                let before = self.measure(&content, Want::Length)?;
+                let before = self.measure(id, &content, Want::Length)?;
+                drop(content);
                 let form = Rewritten { form: Form::Stripped, bytes: before.bytes, compressed: before.compressed };
-                Ok(Done::File(id, self.measure(&stripped, Want::Bytes)?, Some(form), None))
+                Ok(Done::File(id, self.measure(id, &stripped, Want::Bytes)?, Some(form), None))
             }
-            Stripped::Nothing => Ok(Done::File(id, self.measure(&content, want)?, None, None)),
+            Stripped::Nothing => Ok(Done::File(id, self.measure(id, &content, want)?, None, None)),
             Stripped::LeftAlone(why) => {
-                let finding = Finding::info(
-                    Code::NotStripped,
-                    &entry.path,
-                    format!("is packed with its debug data: {why}"),
-                    "strip it when it is built, before other tools change it",
-                );
-                Ok(Done::File(id, self.measure(&content, want)?, None, Some(finding)))
+                Ok(Done::File(id, self.measure(id, &content, want)?, None, Some(not_stripped(why))))
             }
         }
     }
 
+    /// Measures a file in the form it has in the tree.
+    fn unchanged(&self, id: EntryId, level: i32, want: Want) -> Result<Measured> {
+        unchanged(self.engine, self.tree, id, level, want)
+    }
+
     fn database(&self, database: EntryId, index: EntryId) -> Result<Done> {
+        let length = self.tree.entry(database).bytes() + self.tree.entry(index).bytes();
+        // Open, a database is about three times as long. One that is longer waits for room of its own.
+        let most = (4 * length).min(OPEN_BYTES);
+        let mut permit = self.engine.acquire(2 * most.max(length));
         let (content, map) = (self.tree.read(database)?, self.tree.read(index)?);
-        let as_it_is = [self.measure(&content, Want::Bytes)?, self.measure(&map, Want::Bytes)?];
+        let as_it_is = [self.measure(database, &content, Want::Bytes)?, self.measure(index, &map, Want::Bytes)?];
+        let mut open = repack(&content, &map, Compression::Open, most);
+        drop(content);
+        if most < OPEN_BYTES && open.as_ref().is_err_and(|why| why == TOO_LARGE) {
+            drop(permit);
+            permit = self.engine.acquire(2 * OPEN_BYTES);
+            open = repack(&self.tree.read(database)?, &map, Compression::Open, OPEN_BYTES);
+        }
         let mut forms = vec![(Form::AsItIs, as_it_is)];
         let mut finding = None;
-        match repack(&content, &map, Compression::Open) {
+        match open {
             Ok(Some(open)) => {
-                // Open, a database is about three times as long.
                 let level = self.level.max(OPEN_LEVEL);
-                let database = self.engine.measure(&open.database, level, Want::Bytes)?;
-                let measured = [database, self.measure(&open.index, Want::Bytes)?];
+                let path = self.tree.path(database);
+                let measured = [
+                    self.engine.measure(path, &open.database, level, Want::Bytes)?,
+                    self.measure(index, &open.index, Want::Bytes)?,
+                ];
                 forms.push((Form::Open, measured));
             }
             Ok(None) => {}
@@ -282,6 +324,7 @@ impl Work<'_> {
                 ));
             }
         }
+        drop(permit);
         Ok(Done::Database(Database { rdb: database, rdx: index, forms, chosen: 0 }, finding))
     }
 
@@ -300,9 +343,14 @@ impl Work<'_> {
         }
         // The xz forms are slow to make, and only needed now.
         databases.par_iter_mut().try_for_each(|database| -> Result<()> {
-            let (content, map) = (self.tree.read(database.rdb)?, self.tree.read(database.rdx)?);
-            if let Ok(Some(xz)) = repack(&content, &map, Compression::Xz) {
-                let measured = [self.measure(&xz.database, Want::Bytes)?, self.measure(&xz.index, Want::Bytes)?];
+            let (rdb, rdx) = (database.rdb, database.rdx);
+            let length = self.tree.entry(rdb).bytes() + self.tree.entry(rdx).bytes();
+            let _permit = self.engine.acquire(3 * length + XZ_BYTES);
+            let (content, map) = (self.tree.read(rdb)?, self.tree.read(rdx)?);
+            // With xz it is shorter than with anything else that R has.
+            if let Ok(Some(xz)) = repack(&content, &map, Compression::Xz, 2 * length) {
+                let measured =
+                    [self.measure(rdb, &xz.database, Want::Bytes)?, self.measure(rdx, &xz.index, Want::Bytes)?];
                 database.forms.push((Form::Xz, measured));
             }
             Ok(())
@@ -326,7 +374,18 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn measure(&self, content: &[u8], want: Want) -> Result<Measured> {
-        self.engine.measure(content, self.level, want)
+    fn measure(&self, id: EntryId, content: &[u8], want: Want) -> Result<Measured> {
+        self.engine.measure(self.tree.path(id), content, self.level, want)
     }
+}
+
+/// Measures a file in the form it has in the tree, when there is room for it in memory.
+fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) -> Result<Measured> {
+    let (path, bytes) = (tree.path(id), tree.entry(id).bytes());
+    if bytes > WHOLE_BYTES {
+        let _permit = engine.acquire(STREAM_BYTES);
+        return engine.stream(path, &|each| tree.read_in_chunks(id, each), bytes, level, want);
+    }
+    let _permit = engine.acquire(2 * bytes);
+    engine.measure(path, &tree.read(id)?, level, want)
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::Measurements;
 use super::engine::Want;
 use super::measured::{Level, Measured, Recompressed};
+use super::{Measurements, unchanged};
 use crate::base::error::Result;
 use crate::base::progress::Progress;
 use crate::pack::rewrite::strip::{Stripped, strip};
@@ -172,14 +172,16 @@ impl Measurements {
         batch
             .par_iter()
             .map(|id| {
+                let level = Level::Max.number();
+                if !self.rewritten.contains_key(id) {
+                    return Ok((*id, unchanged(&self.engine, tree, *id, level, Want::Bytes)?));
+                }
+                let _permit = self.engine.acquire(2 * tree.entry(*id).bytes());
                 let mut content = tree.read(*id)?;
-                let _permit = self.engine.acquire(content.len() as u64);
-                if self.rewritten.contains_key(id)
-                    && let Stripped::Smaller(stripped) = strip(&content, transforms.strip)
-                {
+                if let Stripped::Smaller(stripped) = strip(&content, transforms.strip) {
                     content = stripped;
                 }
-                Ok((*id, self.engine.measure(&content, Level::Max.number(), Want::Bytes)?))
+                Ok((*id, self.engine.measure(tree.path(*id), &content, level, Want::Bytes)?))
             })
             .collect()
     }

@@ -1,10 +1,14 @@
 //! The spool: compressed bytes in a temporary file without a name, so that nothing is left of it however the process ends.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::error::{Error, Result};
+
+/// How many bytes are read at once.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// Bytes that were appended, in a temporary file.
 pub struct Spool {
@@ -27,21 +31,41 @@ impl Spool {
     /// # Errors
     /// When the temporary directory is full.
     pub fn append(&self, bytes: &[u8]) -> Result<u64> {
-        let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.file.write_all_at(bytes, at).map_err(Error::io("write to a temporary file in", std::env::temp_dir()))?;
+        let at = self.reserve(bytes.len() as u64);
+        self.write_at(bytes, at).map_err(Self::not_written)?;
         Ok(at)
     }
 
-    /// Adds `length` bytes from offset `at` to `out`.
+    /// Reserves room for this many bytes and returns its offset. What is not written of it takes no space on the disk.
+    pub(super) fn reserve(&self, bytes: u64) -> u64 {
+        self.end.fetch_add(bytes, Ordering::Relaxed)
+    }
+
+    /// Writes bytes into reserved room.
+    pub(super) fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, at)
+    }
+
+    /// The error for bytes that could not be written.
+    pub(super) fn not_written(error: io::Error) -> Error {
+        Error::io("write to a temporary file in", std::env::temp_dir())(error)
+    }
+
+    /// Reads `length` bytes from offset `at`, and calls `each` with one part of them after the other.
     ///
     /// # Errors
-    /// When they cannot be read.
-    pub fn read(&self, at: u64, length: u64, out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        out.resize(start + length, 0);
-        self.file
-            .read_exact_at(&mut out[start..], at)
-            .map_err(Error::io("read a temporary file in", std::env::temp_dir()))
+    /// When they cannot be read, or `each` fails.
+    pub fn read(&self, at: u64, length: u64, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut buffer = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(CHUNK_BYTES)];
+        let (mut at, end) = (at, at + length);
+        while at < end {
+            let part = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
+            self.file
+                .read_exact_at(&mut buffer[..part], at)
+                .map_err(Error::io("read a temporary file in", std::env::temp_dir()))?;
+            each(&buffer[..part])?;
+            at += part as u64;
+        }
+        Ok(())
     }
 }

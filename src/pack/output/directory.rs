@@ -1,38 +1,55 @@
 //! The output directory: the old one stays complete until a new one, written and synced beside it, replaces it in one step.
-//! Files that layerfit did not write are moved to the new one, never removed.
+//! Files that layerfit did not write are in the new one too, never removed; its owner, group and mode stay.
+//!
+//! Beside `out` there is `.out.layerfit-new` meanwhile, which only this user can enter: `new` in it becomes `out`. It is made,
+//! never found: whatever has that name and is not what a killed run of layerfit left is left alone, and the run refused. What a
+//! killed run left has a link `mark` whose target names the inodes of the directory and of `new`, which no copy of it has.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
+use rustix::process::geteuid;
 
-use super::manifest::{MANIFEST, Manifest};
+use super::carry::{Linked, Written, link_foreign, move_foreign};
+use crate::base::directory::{Directory, Status};
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::HalfWritten;
-use crate::tree::sha256_of;
 
-/// Files besides zips and manifest that layerfit writes.
-const REPORTS: &[&str] = &["report.md", "report.html"];
+/// The new version, in the staging directory.
+const NEW: &str = "new";
+/// The old version, in the staging directory, on file systems where two names cannot be exchanged.
+const OLD: &str = "old";
+/// The link that shows that the staging directory is layerfit's.
+const MARK: &str = "mark";
 
 /// A new output directory in the making. Dropped without [`Output::commit`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct Output {
-    target: PathBuf,
-    staging: PathBuf,
+    /// As the user named it.
+    named: PathBuf,
+    parent: Directory,
+    name: OsString,
+    staging_name: OsString,
+    /// Locked while this process writes, so that another layerfit can tell a staging directory in use from one that a killed
+    /// run left.
+    staging: Directory,
+    new: Directory,
     /// Removes the staging directory when a signal ends the process.
     half_written: HalfWritten,
-    /// Held while this process writes, so that another layerfit can tell a staging directory in use from one that a killed run
-    /// left.
-    _lock: File,
-    committed: bool,
+    /// Whether the staging directory has the old version now, which is removed with care.
+    swapped: bool,
 }
 
 impl Output {
     /// Starts a new version of the directory `target`. What a killed run left beside it is removed.
     ///
     /// # Errors
-    /// When another layerfit writes there, `target` is not a directory, or its parent cannot be written.
+    /// When another layerfit writes there, `target` is not a directory or cannot be replaced, its parent cannot be written, or
+    /// something that is not layerfit's has the name of the staging directory.
     pub fn begin(target: &Path) -> Result<Self> {
         let absolute = std::path::absolute(target).map_err(Error::io("find", target))?;
         let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
@@ -42,36 +59,60 @@ impl Output {
             });
         };
         fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-        let beside = |what: &str| parent.join(format!(".{}.layerfit-{what}", name.to_string_lossy()));
-        if fs::symlink_metadata(&absolute).is_ok_and(|m| !m.is_dir()) {
+        let parent = Directory::open(parent)?;
+        let existing = parent.status(name)?;
+        if existing.is_some_and(|status| !status.is_directory()) {
             return Err(Error::Usage {
                 message: format!("-o {}: exists and is not a directory", target.display()),
                 help: "give a directory; instead of a link to one, give its target".to_owned(),
             });
         }
-        let staging = beside("new");
-        let (half_written, lock) = HalfWritten::make(|| {
-            fs::create_dir_all(&staging).map_err(Error::io("create", &staging))?;
-            let lock = File::open(&staging).map_err(Error::io("open", &staging))?;
-            // A directory that another run is writing must not be removed.
-            match lock.try_lock() {
-                Ok(()) => Ok((staging.clone(), lock)),
-                Err(_) => Err(Error::OutputBusy(target.to_owned())),
-            }
-        })?;
-        let output = Self { target: absolute.clone(), staging, half_written, _lock: lock, committed: false };
-        let old = beside("old");
-        // Without an atomic exchange, a run that was killed between its two renames left the old directory under this name.
-        if old.is_dir() && !absolute.exists() {
-            fs::rename(&old, &absolute).map_err(Error::io("restore", &absolute))?;
+        if existing.is_some() && parent.is_mount_point(name) {
+            return Err(mount_point(target));
         }
-        clear(&output.staging)?;
+        let mut staging_name = OsString::from(".");
+        staging_name.push(name);
+        staging_name.push(".layerfit-new");
+        sweep(&parent, name, &staging_name, target)?;
+        let (half_written, staging) = HalfWritten::make(|| {
+            let staging = parent.make(&staging_name, 0o700)?;
+            // Another run could have taken it for what a killed one left.
+            let there = parent.status(&staging_name)?.map(|status| status.inode);
+            if !staging.lock()? || there != Some(staging.own_status()?.inode) {
+                return Err(Error::OutputBusy(target.to_owned()));
+            }
+            Ok((parent.path(&staging_name), staging))
+        })?;
+        let new = match staging.make(NEW, if existing.is_some() { 0o700 } else { 0o777 }) {
+            Ok(new) => new,
+            Err(error) => {
+                let _ = parent.remove_all(&staging_name);
+                return Err(error);
+            }
+        };
+        let output = Self {
+            named: target.to_owned(),
+            name: name.to_owned(),
+            parent,
+            staging_name,
+            staging,
+            new,
+            half_written,
+            swapped: false,
+        };
+        output.staging.make_link(MARK, mark(&output.staging, &output.new)?)?;
+        if let Some(status) = existing {
+            output.belong_to(&status)?;
+        }
         Ok(output)
     }
 
-    /// The path at which to write a file of this name.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.staging.join(name)
+    /// Creates a file of this name; the path is only for messages.
+    ///
+    /// # Errors
+    /// When it exists, or cannot be created.
+    pub fn create(&self, name: &str) -> Result<(File, PathBuf)> {
+        Ok((self.new.create(name, 0o666)?, self.new.path(name)))
     }
 
     /// Writes and syncs a small file.
@@ -79,9 +120,8 @@ impl Output {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
-        let path = self.path(name);
-        let mut file = File::create_new(&path).map_err(Error::io("write", &path))?;
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::io("write", &path))
+        let (mut file, path) = self.create(name)?;
+        file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::io("write", path))
     }
 
     /// Replaces the old directory by the new one.
@@ -90,123 +130,162 @@ impl Output {
     /// When the old directory has a file that layerfit did not write under a name that a new one needs, or the system
     /// refuses. The old directory is then unchanged.
     pub fn commit(mut self) -> Result<()> {
-        let foreign = foreign_files(&self.target)?;
-        for name in &foreign {
-            let new = self.staging.join(name);
-            if new.exists() {
-                return Err(Error::OutputTaken(self.target.join(name)));
+        let old = self.parent.status(&self.name)?;
+        let (mut written, mut linked) = (Written::default(), Linked::default());
+        if let Some(status) = &old {
+            // Its mode can have been changed since this began.
+            self.belong_to(status)?;
+            let directory = self.parent.open_in(&self.name)?;
+            written = Written::in_directory(&directory)?;
+            linked = link_foreign(&directory, &written, &self.new)?;
+        }
+        self.new.sync()?;
+        // The signal handler removes the staging directory, so it must not run while the old version is in it.
+        let (mut swapped, this) = (false, &self);
+        let done = this.half_written.undisturbed(|| {
+            let place = this.swap(old.as_ref())?;
+            swapped = true;
+            if let Some(place) = place {
+                move_foreign((&this.staging, OsStr::new(place)), &written, &linked, &this.new)?;
             }
-        }
-        for name in &foreign {
-            link_over(&self.target.join(name), &self.staging.join(name))?;
-        }
-        sync(&self.staging)?;
-        let parent = self.target.parent().unwrap_or(&self.target).to_owned();
-        // The signal handler removes the staging directory, so it must not run while that name is exchanged.
-        self.half_written.undisturbed(|| self.swap())?;
-        sync(&parent)?;
-        self.committed = true;
-        if self.staging.exists() {
-            remove(&self.staging)?;
-        }
-        Ok(())
+            this.parent.remove_all(&this.staging_name)
+        });
+        self.swapped = swapped;
+        done?;
+        self.parent.sync()
     }
 
-    /// Exchanges the names of the new and the old directory, or renames the new one if there is no old one.
-    fn swap(&self) -> Result<()> {
-        if self.target.exists() {
-            match renameat_with(CWD, &self.staging, CWD, &self.target, RenameFlags::EXCHANGE) {
-                // The staging name is now that of the old directory, which `commit` removes.
-                Ok(()) => {}
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
-                    let old = PathBuf::from(self.staging.to_string_lossy().replace(".layerfit-new", ".layerfit-old"));
-                    fs::rename(&self.target, &old).map_err(Error::io("move", &self.target))?;
-                    fs::rename(&self.staging, &self.target).map_err(Error::io("move", &self.staging))?;
-                    remove(&old)?;
-                }
-                Err(error) => return Err(Error::io("replace", &self.target)(error.into())),
-            }
-        } else {
-            fs::rename(&self.staging, &self.target).map_err(Error::io("move", &self.staging))?;
+    /// Gives the new version the owner, group and mode of the old one.
+    fn belong_to(&self, old: &Status) -> Result<()> {
+        match self.new.belong_to(old.owner, old.group, old.mode) {
+            Ok(()) => Ok(()),
+            Err(Errno::PERM) => Err(Error::Usage {
+                message: format!(
+                    "-o {}: belongs to user {} and group {}, which a new version of it cannot be given to",
+                    self.named.display(),
+                    old.owner,
+                    old.group
+                ),
+                help: format!(
+                    "run as that user, or give a directory in it, such as -o {}/layers",
+                    self.named.display()
+                ),
+            }),
+            Err(error) => Err(Error::io("set the mode of", self.parent.path(&self.name))(error.into())),
         }
-        Ok(())
+    }
+
+    /// Exchanges the names of the new and the old version, or renames the new one if there is no old one. Returns where in the
+    /// staging directory the old version is now.
+    fn swap(&self, old: Option<&Status>) -> Result<Option<&'static str>> {
+        let refused = |error| match error {
+            Errno::BUSY => mount_point(&self.named),
+            _ => self.parent.failed("replace", &self.name)(error),
+        };
+        let out = (&self.parent, &self.name);
+        let Some(old) = old else {
+            let moved = match self.staging.rename(NEW, out.0, out.1, RenameFlags::NOREPLACE) {
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    self.staging.rename(NEW, out.0, out.1, RenameFlags::empty())
+                }
+                moved => moved,
+            };
+            return moved.map(|()| None).map_err(refused);
+        };
+        match self.staging.rename(NEW, out.0, out.1, RenameFlags::EXCHANGE) {
+            Ok(()) => {
+                let place = self.staging.status(NEW)?;
+                if place.is_some_and(|status| status.inode == old.inode) {
+                    return Ok(Some(NEW));
+                }
+                // Somebody put something else there in between.
+                self.staging.rename(NEW, out.0, out.1, RenameFlags::EXCHANGE).map_err(refused)?;
+                Err(Error::OutputBusy(self.named.clone()))
+            }
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                out.0.rename(out.1, &self.staging, OLD, RenameFlags::empty()).map_err(refused)?;
+                if let Err(error) = self.staging.rename(NEW, out.0, out.1, RenameFlags::empty()) {
+                    self.staging.rename(OLD, out.0, out.1, RenameFlags::empty()).map_err(refused)?;
+                    return Err(refused(error));
+                }
+                Ok(Some(OLD))
+            }
+            Err(error) => Err(refused(error)),
+        }
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if !self.committed {
+        let there = self.parent.status(&self.staging_name).ok().flatten();
+        let own = self.staging.own_status().ok();
+        if !self.swapped && there.is_some_and(|there| own.is_some_and(|own| own.inode == there.inode)) {
             // A failure cannot be handled here; the next run removes the directory.
-            let _ = fs::remove_dir_all(&self.staging);
+            let _ = self.parent.remove_all(&self.staging_name);
         }
     }
 }
 
-/// Names in an output directory that layerfit did not write: everything but reports, the manifest, and the zips it lists,
-/// as long as their content is unchanged.
-fn foreign_files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let listing = match fs::read_dir(directory) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", directory)(error)),
+/// The target of the link that marks a staging directory as layerfit's.
+fn mark(staging: &Directory, new: &Directory) -> Result<OsString> {
+    let ((device, inode), new) = (staging.own_status()?.inode, new.own_status()?.inode.1);
+    Ok(format!("layerfit:{device}:{inode}:{new}").into())
+}
+
+/// Removes the staging directory that a killed run left, after what users put into an old version in it was moved back.
+///
+/// # Errors
+/// When another layerfit writes there, or something else has that name.
+fn sweep(parent: &Directory, name: &OsStr, staging_name: &OsStr, named: &Path) -> Result<()> {
+    let Some(status) = parent.status(staging_name)? else { return Ok(()) };
+    let not_ours = || Error::Usage {
+        message: format!(
+            "{}: layerfit needs this name for its work, and did not make what is there",
+            parent.path(staging_name).display()
+        ),
+        help: "move it away, or name another directory with -o".to_owned(),
     };
-    let manifest = fs::read_to_string(directory.join(MANIFEST)).ok().and_then(|text| Manifest::parse(&text).ok());
-    let mut foreign = Vec::new();
-    for entry in listing {
-        let entry = entry.map_err(Error::io("list", directory))?;
-        let name = entry.file_name();
-        let ours = manifest.as_ref().is_some_and(|manifest| {
-            let text = name.to_string_lossy();
-            let listed = manifest.layers.iter().find(|layer| layer.zip == text);
-            text == MANIFEST
-                || REPORTS.contains(&text.as_ref())
-                || listed.is_some_and(|layer| sha256_of(&entry.path()).is_ok_and(|sha256| sha256 == layer.sha256))
-        });
-        if !ours {
-            foreign.push(PathBuf::from(name));
+    if !status.is_directory() || status.owner != geteuid().as_raw() {
+        return Err(not_ours());
+    }
+    let staging = parent.open_in(staging_name)?;
+    if staging.own_status()?.inode != status.inode {
+        return Err(not_ours());
+    }
+    if !staging.lock()? {
+        return Err(Error::OutputBusy(named.to_owned()));
+    }
+    let (device, inode) = status.inode;
+    let marked = staging.link_target(MARK);
+    let new_inode = marked.as_ref().and_then(|mark| {
+        let rest = mark.to_str()?.strip_prefix(&format!("layerfit:{device}:{inode}:"))?;
+        rest.parse::<u64>().ok()
+    });
+    let Some(new_inode) = new_inode else {
+        // A run that was killed before it had made the mark left two directories, both empty.
+        let names = staging.names()?;
+        let empty = names.is_empty() || names == [NEW] && staging.remove_empty(NEW).is_ok();
+        return if empty && parent.remove_empty(staging_name).is_ok() { Ok(()) } else { Err(not_ours()) };
+    };
+    for place in [NEW, OLD] {
+        let Some(version) = staging.status(place)?.filter(Status::is_directory) else { continue };
+        if place == NEW && version.inode.1 == new_inode {
+            continue;
+        }
+        // The run was killed after the old version had been replaced, or before the new one was in its place.
+        if parent.status(name)?.is_some() {
+            let written = Written::in_directory(&staging.open_in(place)?)?;
+            move_foreign((&staging, OsStr::new(place)), &written, &Linked::default(), &parent.open_in(name)?)?;
+        } else {
+            staging.rename(place, parent, name, RenameFlags::empty()).map_err(parent.failed("restore", name))?;
         }
     }
-    foreign.sort();
-    Ok(foreign)
+    parent.remove_all(staging_name)
 }
 
-/// Hard-links a file, or each file of a directory, so that it is in the old and the new directory; copies where that fails.
-fn link_over(from: &Path, to: &Path) -> Result<()> {
-    let metadata = fs::symlink_metadata(from).map_err(Error::io("read", from))?;
-    if metadata.is_dir() {
-        fs::create_dir(to).map_err(Error::io("create", to))?;
-        fs::set_permissions(to, metadata.permissions()).map_err(Error::io("create", to))?;
-        for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
-            let name = entry.map_err(Error::io("list", from))?.file_name();
-            link_over(&from.join(&name), &to.join(&name))?;
-        }
-        return Ok(());
+fn mount_point(named: &Path) -> Error {
+    Error::Usage {
+        message: format!("-o {}: is a mount point, which cannot be replaced as a whole", named.display()),
+        help: format!("give a directory in it, such as -o {}", named.join("layers").display()),
     }
-    if fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    if metadata.is_symlink() {
-        let target = fs::read_link(from).map_err(Error::io("read", from))?;
-        return std::os::unix::fs::symlink(target, to).map_err(Error::io("write", to));
-    }
-    if !metadata.is_file() {
-        return Err(Error::OutputTaken(from.to_owned()));
-    }
-    fs::copy(from, to).map(|_| ()).map_err(Error::io("copy", from))
-}
-
-fn clear(directory: &Path) -> Result<()> {
-    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
-        remove(&entry.map_err(Error::io("list", directory))?.path())?;
-    }
-    Ok(())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    let is_directory = fs::symlink_metadata(path).is_ok_and(|m| m.is_dir());
-    if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(Error::io("remove", path))
-}
-
-fn sync(directory: &Path) -> Result<()> {
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(Error::io("sync", directory))
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::printable;
+use crate::base::read;
 use crate::pack::measure::ENTRY_OVERHEAD;
 use crate::tree::LayerEntry;
 use crate::tree::sha256_of;
@@ -113,13 +114,10 @@ impl Manifest {
     /// When it cannot be read, or is not a manifest.
     pub fn read(directory: &Path) -> Result<Self> {
         let path = directory.join(MANIFEST);
-        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::Data {
-                file: directory.display().to_string(),
-                message: format!("has no {MANIFEST}"),
-                help: "name a directory that `layerfit pack` wrote".to_owned(),
-            },
-            _ => Error::io("read", &path)(error),
+        let text = read::text_if_there(&path, read::MAX_MANIFEST)?.ok_or_else(|| Error::Data {
+            file: directory.display().to_string(),
+            message: format!("has no {MANIFEST}"),
+            help: "name a directory that `layerfit pack` wrote".to_owned(),
         })?;
         Self::parse(&text).map_err(|why| Error::Data {
             file: path.display().to_string(),

@@ -1,11 +1,14 @@
 //! Output: zips, a manifest and reports in an output directory that is replaced as a whole or not at all.
 
+mod carry;
 mod directory;
 mod manifest;
+mod read_back;
 mod zip;
 
 pub use directory::Output;
 pub(crate) use manifest::architecture;
 pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer, SCHEMA};
+pub use read_back::read_back;
 pub(crate) use zip::layer_entries;
 pub use zip::write_layer;

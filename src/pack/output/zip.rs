@@ -6,6 +6,7 @@
 //! requires global read permissions on code files and any dependent libraries"
 //! (<https://www.repost.aws/knowledge-center/lambda-deployment-package-errors>).
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -37,19 +38,18 @@ pub(super) fn unix_mode(entry: &Entry) -> u32 {
     }
 }
 
-/// Writes a layer's zip to `path`, which must not exist, and syncs it to disk.
+/// Writes a layer's zip to an empty file, whose path is only for messages, and syncs it to disk.
 ///
 /// Returns the zip's sha256 in hexadecimal and its entries.
 ///
 /// # Errors
 /// When the zip cannot be written, or a length does not fit into the format's 32 bits.
 pub fn write_layer(
-    path: &Path,
+    (file, path): (&File, &Path),
     tree: &Tree,
     layer: &Layer,
     measurements: &Measurements,
 ) -> Result<(String, Vec<ManifestEntry>)> {
-    let file = std::fs::File::create_new(path).map_err(Error::io("write", path))?;
     let mut out = Sink { file: std::io::BufWriter::with_capacity(1 << 18, file), hash: Sha256::new(), written: 0 };
     let mut central = Vec::new();
     let mut entries = Vec::with_capacity(layer.entries.len());
@@ -82,10 +82,10 @@ pub fn write_layer(
         buffer.extend(0x0403_4b50_u32.to_le_bytes());
         buffer.extend(&common);
         buffer.extend(&name);
-        if let Some(measured) = measured {
-            measurements.compressed(measured, &mut buffer)?;
-        }
         out.write(&buffer).map_err(Error::io("write", path))?;
+        if let Some(measured) = measured {
+            measurements.compressed(measured, &mut |part| out.write(part).map_err(Error::io("write", path)))?;
+        }
 
         central.extend(0x0201_4b50_u32.to_le_bytes());
         central.extend(MADE_BY.to_le_bytes());
@@ -111,7 +111,7 @@ pub fn write_layer(
     central.extend(0_u16.to_le_bytes()); // no comment
     out.write(&central).map_err(Error::io("write", path))?;
 
-    let file = out.file.into_inner().map_err(|e| Error::io("write", path)(e.into_error()))?;
+    out.file.flush().map_err(Error::io("write", path))?;
     file.sync_all().map_err(Error::io("write", path))?;
     Ok((hex(&out.hash.finalize()), entries))
 }
@@ -136,13 +136,13 @@ pub(crate) fn layer_entries(tree: &Tree, layer: &Layer, measurements: &Measureme
     layer.entries.iter().map(|id| manifest_entry(tree.entry(*id), measurements.get(*id))).collect()
 }
 
-struct Sink {
-    file: std::io::BufWriter<std::fs::File>,
+struct Sink<'a> {
+    file: std::io::BufWriter<&'a File>,
     hash: Sha256,
     written: u64,
 }
 
-impl Sink {
+impl Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.hash.update(bytes);
         self.written += bytes.len() as u64;

@@ -1,4 +1,6 @@
-//! Strip: removes from ELF files what no process ever loads: debug data, and on request the symbol table (elf(5)).
+//! Strip: removes from ELF files what only debuggers and linkers read: debug data, and on request the symbol table (elf(5)).
+//! Other sections that are not loaded stay, as with GNU strip: programs read those in their own files, for example the archive
+//! of a PyInstaller program in `pydata`.
 //!
 //! Everything up to the end of the last segment stays where it is, byte for byte: program headers, alignment and the
 //! dynamic section cannot change, because nothing moves. Only sections that debuggers and linkers read come after that; those
@@ -8,11 +10,16 @@
 use goblin::container::{Container, Ctx};
 use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, Header};
 use goblin::elf::program_header::ProgramHeader;
-use goblin::elf::section_header::{SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SectionHeader};
+use goblin::elf::section_header::{
+    SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, SectionHeader,
+};
 use scroll::{Endian, Pread, Pwrite};
 use serde::Deserialize;
 
 use crate::formats::elf::Elf;
+
+/// A file with more sections gets a table of names in which no name is part of another.
+const MAX_MERGED_NAMES: usize = 512;
 
 /// What is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -23,7 +30,8 @@ pub enum StripMode {
     /// Debug data: what `strip --strip-debug` removes, except for its symbols.
     #[default]
     Debug,
-    /// Everything that is not loaded: what `strip --strip-all` removes.
+    /// Debug data, symbol tables with their strings, and relocations for linkers: the sections that `strip --strip-all`
+    /// removes.
     All,
 }
 
@@ -120,16 +128,28 @@ impl<'a> Layout<'a> {
         number == usize::from(self.header.e_shstrndx)
     }
 
-    /// Which sections to remove: `all` that are not loaded, or those with debug data.
+    /// Which sections to remove: debug data, and if `all`, symbol tables and what belongs to them.
     fn plan(&self, all: bool) -> Vec<bool> {
-        let removed = |(number, section): (usize, &SectionHeader)| {
-            let loaded = section.sh_flags & u64::from(SHF_ALLOC) != 0;
-            !self.is_name_table(number)
-                && !loaded
-                && section.sh_type != SHT_NULL
-                && (all || is_debug(self.name(section)))
+        let symbol_strings: Vec<u32> =
+            self.sections.iter().filter(|section| section.sh_type == SHT_SYMTAB).map(|table| table.sh_link).collect();
+        let removable = |(number, section): &(usize, &SectionHeader)| {
+            section.sh_type != SHT_NULL && section.sh_flags & u64::from(SHF_ALLOC) == 0 && !self.is_name_table(*number)
         };
-        self.sections.iter().enumerate().map(removed).collect()
+        let of_symbols = |number: usize, section: &SectionHeader| match section.sh_type {
+            SHT_SYMTAB | SHT_SYMTAB_SHNDX | SHT_REL | SHT_RELA => true,
+            SHT_STRTAB => u32::try_from(number).is_ok_and(|number| symbol_strings.contains(&number)),
+            _ => false,
+        };
+        let mut removed = vec![false; self.sections.len()];
+        for (number, section) in self.sections.iter().enumerate().filter(removable) {
+            removed[number] = is_debug(self.name(section)) || (all && of_symbols(number, section));
+        }
+        // Relocations of a section that is removed (ld --emit-relocs) go with it.
+        for (number, section) in self.sections.iter().enumerate().filter(removable) {
+            let of_removed = removed.get(section.sh_info as usize).is_some_and(|removed| *removed);
+            removed[number] |= of_removed && matches!(section.sh_type, SHT_REL | SHT_RELA);
+        }
+        removed
     }
 
     /// Refuses files of which something would be lost or would have to move.
@@ -149,7 +169,7 @@ impl<'a> Layout<'a> {
     fn write(&self, removed: &[bool]) -> Result<Vec<u8>, String> {
         let mut out = self.bytes.get(..offset(self.loaded_end)?).ok_or_else(truncated)?.to_vec();
         let mut headers: Vec<SectionHeader> = Vec::with_capacity(self.sections.len());
-        let mut names = vec![0];
+        let mut kept_names: Vec<&[u8]> = vec![b".shstrtab"];
         for (number, section) in self.sections.iter().enumerate() {
             if removed[number] || self.is_name_table(number) || section.sh_type == SHT_NULL {
                 // An empty header, so that other sections keep the numbers by which symbols and headers refer to them.
@@ -161,18 +181,19 @@ impl<'a> Layout<'a> {
                 kept.sh_offset = align(&mut out, section.sh_addralign);
                 out.extend(content(self.bytes, section)?);
             }
-            kept.sh_name = names.len();
-            names.extend(self.name(section));
-            names.push(0);
+            kept_names.push(self.name(section));
+            kept.sh_name = kept_names.len();
             headers.push(kept);
         }
         while headers.len() > 1 && headers.last().is_some_and(|last| last.sh_type == SHT_NULL) {
             headers.pop();
         }
-        let sh_name = names.len();
-        names.extend(b".shstrtab\0");
+        let (names, offsets) = name_table(&kept_names);
+        for header in headers.iter_mut().filter(|header| header.sh_name > 0) {
+            header.sh_name = offsets[header.sh_name - 1];
+        }
         headers.push(SectionHeader {
-            sh_name,
+            sh_name: offsets[0],
             sh_type: SHT_STRTAB,
             sh_offset: align(&mut out, 1),
             sh_size: names.len() as u64,
@@ -194,6 +215,25 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// A table of names, each of which is the end of another where it can be, as binutils write it, and where each name is in it.
+fn name_table(names: &[&[u8]]) -> (Vec<u8>, Vec<usize>) {
+    let mut longest_first: Vec<usize> = (0..names.len()).collect();
+    longest_first.sort_by_key(|position| std::cmp::Reverse(names[*position].len()));
+    let (mut table, mut offsets) = (vec![0], vec![0; names.len()]);
+    for position in longest_first {
+        let name = [names[position], b"\0"].concat();
+        // Searching the table takes too long for the thousands of names that a crafted file can have.
+        let search = names.len() <= MAX_MERGED_NAMES;
+        let mut places = table.windows(name.len());
+        let there = search.then(|| places.position(|place| place == name)).flatten();
+        offsets[position] = there.unwrap_or_else(|| {
+            table.extend(&name);
+            table.len() - name.len()
+        });
+    }
+    (table, offsets)
+}
+
 fn truncated() -> String {
     "its headers are truncated".to_owned()
 }
@@ -212,9 +252,10 @@ fn content<'a>(bytes: &'a [u8], section: &SectionHeader) -> Result<&'a [u8], Str
     rest.and_then(|rest| rest.get(..usize::try_from(section.sh_size).ok()?)).ok_or_else(truncated)
 }
 
-/// The sections that `strip --strip-debug` removes (binutils' `bfd_get_section_flags` and SEC_DEBUGGING in elf.c).
+/// The sections that `strip --strip-debug` removes: those that BFD marks SEC_DEBUGGING, by name
+/// (`_bfd_elf_make_section_from_shdr` in binutils' bfd/elf.c).
 fn is_debug(name: &[u8]) -> bool {
-    let starts = [b".debug".as_slice(), b".zdebug", b".gnu.debuglto_", b".gnu.linkonce.wi.", b".line", b".stab"];
+    let starts = [b".debug".as_slice(), b".zdebug", b".gnu.debuglto_.debug_", b".gnu.linkonce.wi.", b".line", b".stab"];
     starts.iter().any(|start| name.starts_with(start)) || name == b".gdb_index"
 }
 
@@ -402,15 +443,13 @@ mod tests {
             let debug = smaller(&old, StripMode::Debug);
             assert_eq!(names(&debug), [section(".text", 8), section(".comment", 7), section(".shstrtab", 26)]);
             let all = smaller(&old, StripMode::All);
-            assert_eq!(names(&all), [section(".text", 8), section(".shstrtab", 17)]);
-            for (new, count) in [(&debug, 5), (&all, 3)] {
-                let header = new.pread::<Header>(0).expect("a header");
-                assert_eq!((header.e_shnum, header.e_shstrndx), (count, count - 1));
-                let size = if is_64 { 64 } else { 40 };
-                assert_eq!(header.e_shoff + u64::from(count) * size, new.len() as u64);
-                assert_eq!(header.e_shoff % 8, 0);
-                assert_eq!(strip(new, StripMode::Debug), Stripped::Nothing);
-            }
+            assert!(all == debug, "there is no symbol table");
+            let header = debug.pread::<Header>(0).expect("a header");
+            assert_eq!((header.e_shnum, header.e_shstrndx), (5, 4));
+            let size = if is_64 { 64 } else { 40 };
+            assert_eq!(header.e_shoff + 5 * size, debug.len() as u64);
+            assert_eq!(header.e_shoff % 8, 0);
+            assert_eq!(strip(&debug, StripMode::Debug), Stripped::Nothing);
             // What is loaded is as it was, but for the header's words on sections.
             let loaded = if is_64 { 64 } else { 52 };
             assert_eq!(debug[loaded..loaded + 40], old[loaded..loaded + 40]);
@@ -433,9 +472,15 @@ mod tests {
 
     #[test]
     fn the_sections_of_debuggers_are_known_by_their_names() {
-        for name in
-            [".debug_info", ".zdebug_line", ".gnu.debuglto_.x", ".gnu.linkonce.wi.x", ".line", ".stabstr", ".gdb_index"]
-        {
+        for name in [
+            ".debug_info",
+            ".zdebug_line",
+            ".gnu.debuglto_.debug_info",
+            ".gnu.linkonce.wi.x",
+            ".line",
+            ".stabstr",
+            ".gdb_index",
+        ] {
             assert!(is_debug(name.as_bytes()), "{name}");
         }
         for name in [".gdb_index2", ".text", ".symtab", ".comment", "debug_info", ".gnu.version"] {

@@ -3,6 +3,7 @@
 use super::{Change, Diff, FileChangeKind};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
+use crate::base::safe::{Form, safe};
 use crate::report::{Detail, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped};
 
 /// How many rows of each table a short diff has.
@@ -12,7 +13,7 @@ const ROWS_SHOWN: usize = 10;
 pub fn table(diff: &Diff, detail: Detail) -> Vec<u8> {
     let mut out = wrapped(&verdict(diff));
     out += &sections(diff, detail).iter().map(table_section).collect::<String>();
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// The diff as Markdown, for a pull request: everything except the layers is folded. Names from trees are data.
@@ -25,7 +26,7 @@ pub fn markdown(diff: &Diff) -> Vec<u8> {
             out += &crate::report::folded(section);
         }
     }
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// The diff as JSON, with a line end.

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::base::error::{Error, Result};
+use crate::base::read;
 use crate::base::size::Size;
 use crate::pack::output::ManifestEntry;
 use crate::report::Report;
@@ -97,7 +98,7 @@ impl Snapshot {
     /// # Errors
     /// When the file cannot be read, or is not such a manifest.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read::text(path, read::MAX_MANIFEST)?;
         serde_json::from_str(&text).map_err(|error| Error::Data {
             file: path.display().to_string(),
             message: format!("is not a manifest.json of layerfit: {error}"),

@@ -10,6 +10,7 @@ use super::budget::{Budget, BudgetScope, Growth};
 use crate::base::bytes::size;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::read;
 use crate::base::size::Size;
 use crate::report::diff::Snapshot;
 
@@ -44,10 +45,7 @@ impl Baseline {
     /// # Errors
     /// When the file cannot be read, or is neither.
     pub(super) fn load(path: &Path, budgets: &[Budget]) -> Result<Option<Self>> {
-        let text = match std::fs::read_to_string(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(Error::io("read", path))?,
-        };
+        let Some(text) = read::text_if_there(path, read::MAX_MANIFEST)? else { return Ok(None) };
         let (recorded, ratchet) = match serde_json::from_str::<Sizes>(&text) {
             Ok(sizes) if sizes.layerfit_baseline == SCHEMA => (sizes, true),
             as_baseline => match serde_json::from_str::<Snapshot>(&text) {

@@ -8,7 +8,8 @@ use globset::GlobMatcher;
 use crate::base::bytes::size;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Subject;
-use crate::base::globs;
+use crate::base::globs::{self, MAX_GLOB_SHOWN};
+use crate::base::safe::cut;
 use crate::base::size::Size;
 use crate::report::diff::{Snapshot, size_of};
 
@@ -47,7 +48,7 @@ impl BudgetScope {
         let glob = |glob: &str| match globs::glob(glob) {
             Ok(glob) => Ok(glob.compile_matcher()),
             Err(error) => Err(Error::Usage {
-                message: format!("budget of {text:?}: {}", error.kind()),
+                message: format!("budget of {:?}: {}", cut(text, MAX_GLOB_SHOWN), error.reason()),
                 help: "give total, layer:NAME, pkg:NAME, or a glob of paths such as lib/**".to_owned(),
             }),
         };
@@ -123,7 +124,12 @@ impl FromStr for Growth {
     /// Reads `2%`, `0.5%`, `500KiB` or a number of bytes.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let Some(percent) = text.trim().strip_suffix('%') else {
-            return crate::base::bytes::parse(text).map(Growth::Bytes);
+            return crate::base::bytes::parse(text).map(Growth::Bytes).map_err(|why| {
+                match text.trim().parse::<f64>() {
+                    Ok(_) => format!("{why} Or {}%?", text.trim()),
+                    Err(_) => why,
+                }
+            });
         };
         let wrong = || format!("{text:?} is not a growth such as 2%, 0.5% or 500KiB");
         let (whole, part) = percent.trim().split_once('.').unwrap_or((percent.trim(), ""));

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::map;
 use super::map::Map;
 use crate::base::error::{Error, Result};
+use crate::base::safe::is_control;
 use crate::report::Report;
 use crate::resolve::Need;
 
@@ -58,13 +59,14 @@ fn number(need: Need) -> usize {
     }
 }
 
-/// Escapes characters that have a meaning in HTML, and U+2028 and U+2029, which end lines in older JavaScript. JSON has them
-/// only in strings, where they can be written as numbers.
+/// Escapes characters that have a meaning in HTML, and those that are controls, among them U+2028 and U+2029, which end lines
+/// in older JavaScript. JSON has them only in strings, where they can be written as numbers.
 fn without_markup(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '<' | '>' | '&' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if is_control(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }

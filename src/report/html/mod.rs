@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::Report;
 use crate::base::error::{Error, Result};
+use crate::base::safe::{Form, safe};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
@@ -40,7 +41,7 @@ pub fn html(report: &Report) -> Result<Vec<u8>> {
             data,
         })
     };
-    render().map(String::into_bytes).map_err(Error::bug("render the page"))
+    render().map(|page| safe(page.as_bytes(), Form::Markup)).map_err(Error::bug("render the page"))
 }
 
 /// The name that a Content-Security-Policy has for a text.

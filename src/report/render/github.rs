@@ -3,6 +3,7 @@
 
 use super::sarif::{Place, place};
 use crate::base::finding::Severity;
+use crate::base::safe::{Form, safe};
 use crate::report::Report;
 
 /// How many annotations of one kind GitHub shows for a step.
@@ -31,6 +32,7 @@ pub fn annotations(report: &Report) -> Vec<u8> {
 
 /// Text after the last `::`, as GitHub's own toolkit escapes it.
 fn data(text: &str) -> String {
+    let text = String::from_utf8_lossy(&safe(text.as_bytes(), Form::Text)).into_owned();
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
@@ -45,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_become_a_command() {
-        assert_eq!(property("a\n::error::x,y"), "a%0A%3A%3Aerror%3A%3Ax%2Cy");
-        assert_eq!(data("100 %\r\n::x"), "100 %25%0D%0A::x");
+        assert_eq!(property("a\n::error::x,y"), "a%0A%3A\\%3Aerror%3A%3Ax%2Cy");
+        assert_eq!(data("100 %\r\n::x"), "100 %25\\r%0A:\\:x");
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
+use crate::base::safe::{Form, safe};
 use crate::pack::output::ManifestEntry;
 use crate::report::Report;
 
@@ -38,5 +39,5 @@ pub fn schema() -> Result<Vec<u8>> {
 pub(crate) fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(Error::bug("write JSON"))?;
     bytes.push(b'\n');
-    Ok(bytes)
+    Ok(safe(&bytes, Form::Json))
 }

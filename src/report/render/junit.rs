@@ -7,6 +7,7 @@ use super::sections::verdict;
 use crate::base::check_pages::check_pages;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
+use crate::base::safe::{Form, safe};
 use crate::report::Report;
 
 /// The report as JUnit XML. Errors are failures; warnings and notes are in the output of test cases that pass.
@@ -46,7 +47,7 @@ pub fn junit(report: &Report) -> Result<Vec<u8>> {
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    Ok(text.into_bytes())
+    Ok(safe(text.as_bytes(), Form::Markup))
 }
 
 fn success() -> TestCaseStatus {

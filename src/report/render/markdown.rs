@@ -1,15 +1,16 @@
 //! The report as Markdown, for report.md and pull requests.
 
-use super::sections::{Detail, Section, SectionKind, findings, sections, summary, verdict};
+use super::sections::{Alike, Detail, Section, SectionKind, alike, architecture, findings, sections, summary, verdict};
 use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
+use crate::base::safe::{Form, one_line, printable, safe};
 use crate::report::Report;
 
 /// The report as Markdown: what a reviewer needs, with the rest folded. Names from the tree are data: they cannot become
 /// markup.
 pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
-    out += &format!("Runtime: `{}`. {}\n", report.runtime, escape(&summary(report)));
+    out += &format!("Runtime: {}{}. {}\n", code(&report.runtime), architecture(report), escape(&summary(report)));
     let (sections, last) = sections(report, Detail::Full);
     let is_short = |section: &&Section| matches!(section.kind, SectionKind::Layers | SectionKind::Changes);
     out += &sections.iter().filter(is_short).map(render).collect::<String>();
@@ -30,7 +31,13 @@ pub fn markdown(report: &Report) -> Vec<u8> {
         format!("\n| | code | subject | what | help |\n| --- | --- | --- | --- | --- |\n{rows}")
     };
     if !shown.is_empty() {
-        out += &format!("\n## Findings\n{}", rows(&shown));
+        let groups = alike(&shown);
+        let first: Vec<&Finding> = groups.iter().flat_map(|alike| alike.shown).copied().collect();
+        out += &format!("\n## Findings\n{}", rows(&first));
+        for Alike { more, .. } in groups.iter().filter(|alike| !alike.more.is_empty()) {
+            let summary = format!("and {} more {} {}", more.len(), more[0].severity, more[0].code);
+            out += &details(&summary, &rows(more));
+        }
     }
     if let Some(note) = note {
         out += &format!("\n{note}.\n");
@@ -39,7 +46,7 @@ pub fn markdown(report: &Report) -> Vec<u8> {
         out += &details(&plural(infos.len(), "note", "notes"), &rows(&infos));
     }
     out += &sections.iter().filter(|section| !is_short(section)).chain(&last).map(folded).collect::<String>();
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// A section that is folded.
@@ -69,10 +76,15 @@ pub(crate) fn render(section: &Section) -> String {
     out
 }
 
-/// Escapes every character with a meaning in Markdown or HTML.
+/// A name as code, in which only backticks have a meaning.
+fn code(name: &str) -> String {
+    format!("`{}`", one_line(name).replace('`', "'"))
+}
+
+/// Escapes every control character, and every character with a meaning in Markdown or HTML.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable(text.as_bytes()).chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -81,7 +93,6 @@ pub(crate) fn escape(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            '\n' | '\r' => out.push(' '),
             c => out.push(c),
         }
     }

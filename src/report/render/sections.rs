@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Finding, Severity};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::languages::{LanguageId, language};
 use crate::pack::rewrite::Form;
 use crate::report::{LayerState, Report};
@@ -13,6 +13,8 @@ use crate::report::{LayerState, Report};
 const RULES_SHOWN: usize = 12;
 /// How many suggestions a short report lists.
 const MAX_SAVINGS: usize = 6;
+/// How many findings of one code and severity a list shows before it counts the rest.
+const ALIKE_SHOWN: usize = 5;
 /// How many units a short report lists.
 const UNITS_SHOWN: usize = 10;
 
@@ -60,6 +62,11 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         };
     };
     let limit = plural(layers.len(), "layer", "layers");
+    let is_unread =
+        |finding: &Finding| finding.code == Code::DamagedZip && matches!(finding.subject, Subject::Layer(_));
+    if report.findings.iter().any(is_unread) {
+        return format!("Cannot be unzipped: {}.", plural(errors, "error", "errors"));
+    }
     let zipped: u64 = layers.iter().map(|layer| layer.zipped_bytes).sum();
     match (report.fits, errors) {
         (true, 0) => format!("Fits: {limit}, {} zipped.", size(zipped)),
@@ -68,6 +75,11 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         }
         (false, _) => format!("Does not fit: {limit}, {} zipped.", size(zipped)),
     }
+}
+
+/// The architecture, in parentheses after the runtime; empty where it does not matter.
+pub(in crate::report) fn architecture(report: &Report) -> String {
+    report.architecture.as_ref().map(|architecture| format!(" ({architecture})")).unwrap_or_default()
 }
 
 /// What was in the tree, and what is kept.
@@ -130,6 +142,24 @@ pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Secti
     ];
     let last = [largest(report, detail), further_savings(report, detail)];
     (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
+}
+
+/// The findings of one code and severity: those that a short list shows, and the rest.
+pub(in crate::report) struct Alike<'a> {
+    pub(in crate::report) shown: &'a [&'a Finding],
+    pub(in crate::report) more: &'a [&'a Finding],
+}
+
+/// Findings in their order, those of one code and severity together. One cause can have a finding for each of a thousand
+/// files, and would hide all others.
+pub(in crate::report) fn alike<'a>(findings: &'a [&'a Finding]) -> Vec<Alike<'a>> {
+    let groups = findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code));
+    let split = |group: &'a [&'a Finding]| {
+        // A line that says that there is one more is not shorter than the one more.
+        let shown = if group.len() > ALIKE_SHOWN + 1 { ALIKE_SHOWN } else { group.len() };
+        Alike { shown: &group[..shown], more: &group[shown..] }
+    };
+    groups.map(split).collect()
 }
 
 /// The findings, the most severe first; a short report only counts the notes.

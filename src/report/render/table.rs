@@ -2,8 +2,9 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::sections::{Detail, Section, findings, sections, summary, verdict};
-use crate::base::finding::Severity;
+use super::sections::{Alike, Detail, Section, alike, architecture, findings, sections, summary, verdict};
+use crate::base::finding::{Finding, Severity};
+use crate::base::safe::{MAX_SHOWN, cut, one_line, safe_styled};
 use crate::report::{Colors, Report};
 
 const COLUMNS: u16 = 80;
@@ -12,7 +13,7 @@ const COLUMNS: u16 = 80;
 pub fn table(report: &Report, detail: Detail, colors: Colors) -> Vec<u8> {
     let mut out = String::new();
     out += &format!("{}\n", verdict(report));
-    out += &wrapped(&format!("Runtime: {}. {}", report.runtime, summary(report)));
+    out += &wrapped(&format!("Runtime: {}{}. {}", report.runtime, architecture(report), summary(report)));
     let (sections, last) = sections(report, detail);
     for section in sections {
         out += &render(&section);
@@ -21,7 +22,7 @@ pub fn table(report: &Report, detail: Detail, colors: Colors) -> Vec<u8> {
     for section in last {
         out += &render(&section);
     }
-    out.into_bytes()
+    safe_styled(out.as_bytes())
 }
 
 /// A section, with an empty line before it.
@@ -29,14 +30,14 @@ pub(crate) fn render(section: &Section) -> String {
     let mut table = plain();
     table.set_header(&section.header);
     for row in &section.rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| one_line(cell)));
     }
     for number in &section.numbers {
         if let Some(column) = table.column_mut(*number) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = format!("\n{}\n{}\n", section.title, trimmed(&table));
+    let mut text = format!("\n{}\n{}\n", one_line(&section.title), trimmed(&table));
     if let Some(note) = &section.note {
         text += &wrapped(note);
     }
@@ -53,10 +54,21 @@ fn render_findings(report: &Report, detail: Detail, colors: Colors) -> String {
         text += "  none\n";
     } else {
         let mut table = plain();
-        let severities: Vec<Severity> = shown.iter().map(|finding| finding.severity).collect();
-        for finding in shown {
-            let what = format!("{}: {}\nhelp: {}", finding.subject, finding.message, finding.help);
+        let mut severities: Vec<Severity> = Vec::new();
+        let mut row = |finding: &Finding, what: String| {
+            severities.push(finding.severity);
             table.add_row([format!("{} {}", finding.severity, finding.code), what]);
+        };
+        for Alike { shown, more } in alike(&shown) {
+            let (shown, counted) =
+                if detail == Detail::Full { ([shown, more].concat(), 0) } else { (shown.to_vec(), more.len()) };
+            for finding in &shown {
+                let subject = cut(finding.subject.as_str(), MAX_SHOWN);
+                row(finding, format!("{subject}: {}\nhelp: {}", finding.message, finding.help));
+            }
+            if let Some(last) = shown.last().filter(|_| counted > 0) {
+                row(last, format!("and {counted} more; -v shows all"));
+            }
         }
         text += &format!("{}\n", painted(&trimmed(&table), &severities, colors));
     }
@@ -92,7 +104,7 @@ fn trimmed(table: &Table) -> String {
 /// Text broken at spaces to fit the columns.
 pub(crate) fn wrapped(text: &str) -> String {
     let mut table = plain();
-    table.add_row([text]);
+    table.add_row([one_line(text)]);
     if let Some(column) = table.column_mut(0) {
         column.set_padding((0, 0));
     }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::bytes::size;
+use crate::base::safe::{Form, printable, safe};
 use crate::languages::{LanguageId, language};
 use crate::report::{Detail, DirectoryReport, Report, UnitReport};
 
@@ -96,7 +97,7 @@ pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
     }
     out += "\nfrees: zipped bytes freed by dropping it alone, with libraries that nothing else\n";
     out += "needs; `layerfit why --if-dropped A,B` shows it for several together.\n";
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// The branch of a heading with those of these units that belong to it.
@@ -182,6 +183,7 @@ fn draw(branch: &Branch, (first, next): (&str, &str), total: u64, out: &mut Stri
 
 /// A name padded to its width; a long one is cut in the middle.
 fn cut(name: &str) -> String {
+    let name = printable(name.as_bytes());
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= NAME {
         return format!("{name:<NAME$}");

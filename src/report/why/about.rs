@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::paths::{DependencyPath, Paths, Root};
 use super::{About, DroppedBy, NeededBy, Path, SCHEMA, Step, ThingKind, ThingState, Why};
 use crate::base::error::Result;
-use crate::languages::language;
+use crate::languages::{CodeCalls, language};
 use crate::plan::target;
 use crate::plan::target::Target;
 use crate::plan::{Analysis, Plan};
@@ -24,8 +24,14 @@ const MAX_PATHS: usize = 50;
 pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -> Result<Why> {
     let analysis = &plan.analysis;
     let things = target::resolve_target(analysis, "why", target)?;
+    let mut calls = analysis.calls.clone();
+    if things.iter().any(|thing| matches!(thing, Target::Package(_) | Target::Directory(_))) {
+        let packages = analysis.resolution.packages.all.iter();
+        calls.read(analysis.tree(), packages.filter(|package| plan.pruning.keeps(package.entry)));
+    }
     let mut answers = Answers {
         plan,
+        calls,
         paths: Paths::new(analysis, &plan.pruning),
         sizes: SizeIndex::new(analysis, &plan.pruning, Some(plan)),
         max_paths: if all { MAX_PATHS } else { 1 },
@@ -43,6 +49,8 @@ pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -
 
 struct Answers<'a> {
     plan: &'a Plan<'a>,
+    /// What the code of kept packages calls, if one of the things is a package.
+    calls: CodeCalls,
     paths: Paths<'a>,
     sizes: SizeIndex,
     max_paths: usize,
@@ -85,6 +93,7 @@ impl Answers<'_> {
                 _ => Vec::new(),
             },
             imported_by: self.imported_by(thing),
+            called_by: self.called_by(thing),
             own: self.sizes.own(entries.iter().copied()),
             freed,
             goes_with,
@@ -221,6 +230,29 @@ impl Answers<'_> {
             _ => None,
         });
         packages.collect()
+    }
+
+    fn called_by(&self, thing: &Target) -> Vec<String> {
+        let packages = &self.plan.analysis.resolution.packages;
+        let (id, name) = match thing {
+            Target::Package(position) => (packages.get(*position).language, packages.get(*position).name.clone()),
+            // A package that --handler or --drop dropped is known by its directory.
+            Target::Directory(directory) => {
+                let directory = self.plan.analysis.tree().path(*directory);
+                let mut excluded = packages.excluded.packages.iter();
+                let Some(((id, name), _)) = excluded.find(|(_, path)| *path == directory) else { return Vec::new() };
+                (*id, name.clone())
+            }
+            Target::Unit(_) | Target::Entry(_) | Target::Library(_) | Target::Elsewhere(_) => return Vec::new(),
+        };
+        let callers = self.calls.callers_of(packages, id, &name);
+        let callers = callers.filter(|(caller, _)| self.plan.pruning.keeps(packages.get(*caller).entry));
+        let called_by: BTreeSet<String> = callers
+            .flat_map(|(caller, functions)| {
+                functions.iter().map(move |function| language(id).function(&packages.get(caller).name, function))
+            })
+            .collect();
+        called_by.into_iter().collect()
     }
 
     fn is_missing(&self, name: &str) -> bool {

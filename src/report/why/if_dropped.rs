@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Breaks, GoesWith, IfDropped, SCHEMA, StartsWith, Why};
 use crate::base::error::Result;
 use crate::base::finding::{Category, Finding, Severity};
-use crate::languages::language;
+use crate::languages::{RequiredFor, language};
 use crate::pack;
 use crate::pack::Unit;
 use crate::plan::target;
@@ -98,7 +98,8 @@ fn breaks(plan: &Plan<'_>, removed: &BTreeSet<EntryId>) -> Vec<Breaks> {
             let id = package.language;
             let was_kept = |name: &&str| packages.copies(id, name).any(|copy| pruning.keeps(packages.get(copy).entry));
             let is_lost = |name: &&str| !packages.copies(id, name).any(|copy| loads[copy]);
-            let needs = package.requires.iter().map(|required| required.package.as_str());
+            let to_load = package.requires.iter().filter(|required| required.for_what == RequiredFor::Loading);
+            let needs = to_load.map(|required| required.package.as_str());
             let lost: BTreeSet<&str> = needs.filter(was_kept).filter(is_lost).collect();
             if !lost.is_empty() {
                 broken.push(position);

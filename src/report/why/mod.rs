@@ -80,6 +80,8 @@ pub struct About {
     pub host_paths: Vec<String>,
     /// For a package: the kept packages that import it, sorted.
     pub imported_by: Vec<String>,
+    /// The functions of kept packages that call a package, such as `xml2::path_to_connection`, sorted.
+    pub called_by: Vec<String>,
     /// What is kept of it.
     pub own: Amount,
     /// What dropping it alone would free.

@@ -162,11 +162,23 @@ impl<'a> Paths<'a> {
             }
         }
         match node {
-            Node::Package(position) => before.extend(self.because_it_is_used(*position)),
+            Node::Package(position) => {
+                before.extend(self.because_it_is_called(*position));
+                before.extend(self.because_it_is_used(*position));
+            }
             Node::Entry(id) if by_place => before.extend(self.because_of_its_place(*id)),
             Node::Entry(_) | Node::Runtime(_) | Node::Image(_) | Node::Missing(_) => {}
         }
         before
+    }
+
+    /// The kept packages whose code calls a package, if handlers decide what is kept.
+    fn because_it_is_called(&self, position: usize) -> Vec<(Before, &'static str)> {
+        let packages = &self.analysis.resolution.packages;
+        let called = packages.get(position);
+        let callers = self.analysis.calls.callers_of(packages, called.language, &called.name);
+        let callers = callers.filter(|(caller, _)| self.pruning.keeps(packages.get(*caller).entry));
+        callers.map(|(caller, _)| (Before::Node(Node::Package(caller)), "calls")).collect()
     }
 
     /// What keeps a package that no other needs: a handler that uses it, or without handlers that it is installed.

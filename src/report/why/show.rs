@@ -6,6 +6,7 @@ use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
 use crate::base::finding::Code;
 use crate::base::list;
+use crate::base::safe::{Form, safe};
 use crate::report::{
     Detail, LoadedBy, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped,
 };
@@ -15,6 +16,8 @@ use crate::resolve::Certainty;
 const ROWS_SHOWN: usize = 10;
 /// How many names a sentence lists.
 const MAX_NAMES: usize = 6;
+/// How many searched directories a sentence lists.
+const MAX_SEARCHED: usize = 12;
 /// Up to how many rules are shown with their reasons.
 const RULES_IN_FULL: usize = 2;
 
@@ -36,7 +39,7 @@ pub fn table(why: &Why, detail: Detail) -> Vec<u8> {
             }
         }
     }
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// The answer as Markdown. Names from the tree are data: they cannot become markup.
@@ -48,7 +51,7 @@ pub fn markdown(why: &Why) -> Vec<u8> {
             Block::Table(section) => out += &markdown_section(&section),
         }
     }
-    out.into_bytes()
+    safe(out.as_bytes(), Form::Text)
 }
 
 /// The answer as JSON, with a line end.
@@ -83,7 +86,11 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     blocks.extend(needed_by(&about.needed_by, detail));
     if !about.imported_by.is_empty() {
         let (verb, packages) = (if about.imported_by.len() == 1 { "needs" } else { "need" }, &about.imported_by);
-        blocks.push(Block::Text(format!("{} {verb} it to load.", some(packages))));
+        blocks.push(Block::Text(format!("{} {verb} it.", some(packages))));
+    }
+    if !about.called_by.is_empty() {
+        let verb = if about.called_by.len() == 1 { "calls" } else { "call" };
+        blocks.push(Block::Text(format!("{} {verb} it.", some(&about.called_by))));
     }
     if !about.host_paths.is_empty() {
         let paths = about.host_paths.join(", ");
@@ -182,7 +189,11 @@ fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
         .iter()
         .map(|needer| match &needer.stopped {
             Some(why) => format!("For {}, the loader stops: {why}.", process(needer.process)),
-            None => format!("For {}, the loader searches {}.", process(needer.process), needer.searched.join(", ")),
+            None => format!(
+                "For {}, the loader searches {}.",
+                process(needer.process),
+                list::some(&needer.searched, MAX_SEARCHED)
+            ),
         })
         .collect();
     searches.sort();

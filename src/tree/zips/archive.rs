@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::DeflateDecoder;
-use rawzip::extra_fields::ExtraFieldId;
+use rawzip::extra_fields::{ExtraFieldId, ExtraFields};
 use rawzip::{
     CompressionMethod, CreatorSystem, FileReader, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipArchive,
     ZipArchiveEntryWayfinder, ZipEntry, ZipFileHeaderRecord,
@@ -21,15 +21,12 @@ const MAX_MEMBERS: usize = 1 << 18;
 /// The maximum length of all names together, in bytes.
 const MAX_NAME_BYTES: usize = 1 << 25;
 
-/// The maximum length of a content that is inflated, in bytes: Lambda's limit (`total_unzipped` in `rules/limits.toml`).
-const MAX_CONTENT_BYTES: u64 = 262_144_000;
+/// How many times the limit for one content all inflated contents of a zip may have.
+const INFLATED: u64 = 4;
 
-/// The maximum length of all inflated contents of one zip, in bytes: four times Lambda's limit.
-const MAX_INFLATED_BYTES: u64 = 4 * MAX_CONTENT_BYTES;
-
-/// A content of at least this length that the zip compresses to less than a hundredth is not inflated.
-const BOMB_BYTES: u64 = 1 << 24;
-const BOMB_RATIO: u64 = 100;
+/// The highest version of the format that a stored or deflated member may need, times ten: Info-ZIP's unzip 6 reads no higher
+/// one, and skips the member (`UNZIP_VERSION`, unzpriv.h).
+pub(super) const MAX_VERSION: u8 = 46;
 
 /// An open zip.
 pub(in crate::tree) struct Archive {
@@ -45,6 +42,10 @@ pub(in crate::tree) struct Archive {
     pub(super) claimed_directory: u64,
     /// Where the zip ends, in bytes.
     pub(super) end: u64,
+    /// The length of the central directory in bytes, and the length that the end record declares.
+    pub(super) directory_length: (u64, u64),
+    /// Whether its end record is in the zip64 format (4.3.14).
+    pub(super) zip64: bool,
 }
 
 /// A member, as the central directory describes it.
@@ -55,9 +56,15 @@ pub(super) struct Member {
     pub name: Vec<u8>,
     /// File type and permission bits, as in `st_mode`.
     pub mode: u32,
-    /// Whether it was made on a system with such modes (4.4.2).
+    /// Whether it was made on a system with such modes (4.4.2), and has one: Java's zips have none.
     pub has_mode: bool,
     pub encrypted: bool,
+    /// The general purpose flags (4.4.4).
+    pub flags: u16,
+    /// The version of the format that is needed to extract it, times ten (4.4.3).
+    pub version: u8,
+    /// Whether its extra fields end before their declared lengths (4.5.1).
+    pub extra_damaged: bool,
     /// Bit 3: lengths and CRC-32 follow the content (4.4.4).
     pub described_after: bool,
     /// Whether it has a zip64 field (4.5.3).
@@ -79,8 +86,6 @@ pub(super) struct Member {
 pub(super) enum Unread {
     /// It is longer than Lambda accepts.
     TooLong,
-    /// It is more than a hundred times as long as its compressed content.
-    Bomb,
     /// The contents before it reach the limit for one zip.
     TotalTooLong,
     /// It is encrypted, compressed with an unknown method, or overlaps another: a separate finding reports it.
@@ -90,6 +95,8 @@ pub(super) enum Unread {
 /// A member's local header.
 pub(super) struct Local {
     pub name: Vec<u8>,
+    pub flags: u16,
+    pub extra_damaged: bool,
     pub method: CompressionMethod,
     pub bytes: u64,
     pub compressed: u64,
@@ -99,18 +106,25 @@ pub(super) struct Local {
 }
 
 impl Archive {
-    /// Opens a zip and lists its members.
+    /// Opens a zip and lists its members. Contents longer than `longest` bytes are not inflated.
     ///
     /// # Errors
     /// The problem, as text.
-    pub(super) fn open(path: &Path, file: File) -> Result<Self, String> {
+    pub(super) fn open(path: &Path, file: File, longest: u64) -> Result<Self, String> {
         let mut buffer = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
         let zip = ZipArchive::from_file(file, &mut buffer).map_err(|error| error.to_string())?;
         let mut members = Vec::new();
         let mut names = 0;
+        let mut first_record = None;
         let mut entries = zip.entries(&mut buffer);
         while let Some(record) = entries.next_entry().map_err(|error| format!("its directory is damaged: {error}"))? {
-            let member = Member::new(&record);
+            first_record.get_or_insert(record.central_directory_offset());
+            let mut member = Member::new(&record);
+            // What the record has no method for: after the signature (4) and "made by" (2), the version, the system, the flags.
+            let mut fields = [0; 4];
+            let at = record.central_directory_offset() + 6;
+            zip.get_ref().read_exact_at(&mut fields, at).map_err(|error| error.to_string())?;
+            (member.version, member.flags) = (fields[0], u16::from_le_bytes([fields[2], fields[3]]));
             names += member.name.len();
             if members.len() == MAX_MEMBERS || names > MAX_NAME_BYTES {
                 return Err(format!("it lists more than {} entries; the rest are not read", members.len()));
@@ -125,25 +139,34 @@ impl Archive {
             u32::MAX => directory,
             claimed => claimed.into(),
         };
-        let mut archive =
-            Self { path: path.to_owned(), zip, members, claimed_members, directory, claimed_directory, end };
-        archive.mark_unread();
+        let EndRecord { at, directory_length, zip64 } = EndRecord::read(&zip)?;
+        let length = at.saturating_sub(first_record.unwrap_or(at));
+        let mut archive = Self {
+            path: path.to_owned(),
+            zip,
+            members,
+            claimed_members,
+            directory,
+            claimed_directory,
+            end,
+            directory_length: (length, directory_length),
+            zip64,
+        };
+        archive.mark_unread(longest);
         Ok(archive)
     }
 
     /// Marks the members that are not inflated.
-    fn mark_unread(&mut self) {
+    fn mark_unread(&mut self, longest: u64) {
         let mut before = 0_u64;
         for member in &mut self.members {
             let known = [CompressionMethod::STORE, CompressionMethod::DEFLATE].contains(&member.method);
             let sum = before.saturating_add(member.bytes);
             member.unread = if member.encrypted || !known {
                 Some(Unread::Untrusted)
-            } else if member.bytes > MAX_CONTENT_BYTES {
+            } else if member.bytes > longest {
                 Some(Unread::TooLong)
-            } else if member.bytes >= BOMB_BYTES && member.bytes / BOMB_RATIO > member.compressed {
-                Some(Unread::Bomb)
-            } else if sum > MAX_INFLATED_BYTES {
+            } else if sum > longest.saturating_mul(INFLATED) {
                 Some(Unread::TotalTooLong)
             } else {
                 before = sum;
@@ -175,12 +198,21 @@ impl Archive {
         let header = entry.local_header(buffer).map_err(|error| format!("its local header cannot be read: {error}"))?;
         Ok(Local {
             name: header.file_path().as_bytes().to_vec(),
+            flags: self.local_flags(member)?,
+            extra_damaged: is_damaged(header.extra_fields()),
             method: header.compression_method(),
             bytes: header.uncompressed_size_hint(),
             compressed: header.compressed_size_hint(),
             crc32: header.crc32(),
             end: entry.compressed_data_range().1,
         })
+    }
+
+    /// The general purpose flags of a local header: after signature (4) and version (2).
+    fn local_flags(&self, member: &Member) -> Result<u16, String> {
+        let mut flags = [0; 2];
+        self.zip.get_ref().read_exact_at(&mut flags, member.header + 6).map_err(|error| error.to_string())?;
+        Ok(u16::from_le_bytes(flags))
     }
 
     /// Reads a content to its end and compares length and CRC-32. Returns its first `head` bytes.
@@ -235,16 +267,32 @@ impl Archive {
 impl Member {
     fn new(record: &ZipFileHeaderRecord<'_>) -> Self {
         let made_by = record.version_made_by().creator_system();
+        let has_mode =
+            [CreatorSystem::UNIX, CreatorSystem::MACOS].contains(&made_by) && record.external_attributes() >> 16 != 0;
+        let (bytes, compressed) = (record.uncompressed_size_hint(), record.compressed_size_hint());
+        let zip64 = record.extra_fields().any(|(id, _)| id == ExtraFieldId::ZIP64);
+        // A number of all ones is in the zip64 field, where it is missing then.
+        let is_missing = |number: u64| number == u64::from(u32::MAX);
+        let lacks_number = zip64 && [bytes, compressed, record.local_header_offset()].into_iter().any(is_missing);
+        let is_directory = record.file_path().as_bytes().ends_with(b"/");
         Self {
             name: record.file_path().as_bytes().to_vec(),
-            mode: record.mode().value(),
-            has_mode: [CreatorSystem::UNIX, CreatorSystem::MACOS].contains(&made_by),
-            encrypted: record.flags().is_encrypted(),
+            // Without one, unzip programs give the usual modes.
+            mode: match (has_mode, is_directory) {
+                (true, _) => record.mode().value(),
+                (false, true) => 0o040_755,
+                (false, false) => 0o100_644,
+            },
+            has_mode,
+            encrypted: record.flags().is_encrypted() || record.flags().has_strong_encryption(),
+            flags: 0,
+            version: 0,
+            extra_damaged: is_damaged(record.extra_fields()) || lacks_number,
             described_after: record.flags().has_data_descriptor(),
-            zip64: record.extra_fields().any(|(id, _)| id == ExtraFieldId::ZIP64),
+            zip64,
             method: record.compression_method(),
-            bytes: record.uncompressed_size_hint(),
-            compressed: record.compressed_size_hint(),
+            bytes,
+            compressed,
             crc32: record.crc32(),
             header: record.local_header_offset(),
             way: record.wayfinder(),
@@ -266,4 +314,50 @@ impl Member {
     pub(super) fn is_special(&self) -> bool {
         self.has_mode && matches!(self.mode & 0o170_000, 0o010_000 | 0o020_000 | 0o060_000 | 0o140_000)
     }
+}
+
+/// The end record, or that of zip64 where there is one.
+struct EndRecord {
+    /// Where it is.
+    at: u64,
+    /// The length of the central directory that it declares.
+    directory_length: u64,
+    zip64: bool,
+}
+
+impl EndRecord {
+    /// Reads it (4.3.14 to 4.3.16).
+    fn read(zip: &ZipArchive<FileReader>) -> Result<Self, String> {
+        let tail = zip.eocd_offset();
+        let read =
+            |at: u64, bytes: &mut [u8]| zip.get_ref().read_exact_at(bytes, at).map_err(|error| error.to_string());
+        let mut length = [0; 4];
+        read(tail + 12, &mut length)?;
+        let plain = Self { at: tail, directory_length: u32::from_le_bytes(length).into(), zip64: false };
+        // The locator of zip64 comes right before the end record: signature, disk, and where zip64's end record is.
+        let Some(locator_at) = tail.checked_sub(20) else { return Ok(plain) };
+        let mut locator = [0; 16];
+        read(locator_at, &mut locator)?;
+        if !locator.starts_with(b"PK\x06\x07") {
+            return Ok(plain);
+        }
+        let named = locator.last_chunk::<8>().map_or(0, |at| u64::from_le_bytes(*at));
+        // With data before the zip, it is not where the locator says, but still right before the locator.
+        let places = [Some(named), locator_at.checked_sub(56)].into_iter().flatten();
+        for at in places.filter(|at| at.checked_add(48).is_some_and(|end| end <= locator_at)) {
+            let mut record = [0; 48];
+            read(at, &mut record)?;
+            if record.starts_with(b"PK\x06\x06") {
+                let length = record.last_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
+                return Ok(Self { at, directory_length: length, zip64: true });
+            }
+        }
+        Ok(plain)
+    }
+}
+
+/// Whether extra fields end before their declared lengths. Up to three bytes that are too few for a field are padding.
+fn is_damaged(mut fields: ExtraFields<'_>) -> bool {
+    fields.by_ref().for_each(drop);
+    fields.remaining_bytes().len() >= 4
 }

@@ -4,14 +4,21 @@ use std::collections::BTreeMap;
 
 use rawzip::CompressionMethod;
 
-use super::archive::{Archive, Local, Member, Unread};
+use super::archive::{Archive, Local, MAX_VERSION, Member, Unread};
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::path::{TreePath, printable};
 
 /// The longest name of a file, and the longest path (NAME_MAX and PATH_MAX, limits.h), in bytes.
 const NAME_MAX: usize = 255;
 const PATH_MAX: usize = 4096;
+
+/// Flag bit 5: compressed patched data (4.4.4).
+const PATCHED: u16 = 1 << 5;
+
+/// The flags in which both headers of a member must agree, because unzip programs use one header's or the other's: encryption
+/// (0, 6, 13), lengths after the content (3), patched data (5), names in UTF-8 (11).
+const FLAGS: u16 = 1 | 1 << 3 | PATCHED | 1 << 6 | 1 << 11 | 1 << 13;
 
 /// How many duplicate names are reported individually.
 const NAMED: usize = 5;
@@ -66,6 +73,23 @@ pub(super) fn findings(archive: &mut Archive, zip_bytes: u64) -> Vec<Finding> {
             "recreate the zip: part of it may be missing",
         ));
     }
+    let (length, claimed) = archive.directory_length;
+    if claimed != length {
+        findings.push(Finding::error(
+            Code::HeadersDisagree,
+            zip.clone(),
+            format!("its central directory has {length} bytes, but its end record declares {claimed}"),
+            "recreate the zip: unzip programs look for the directory by this length",
+        ));
+    }
+    if archive.zip64 && !archive.members.iter().any(|member| member.zip64) {
+        findings.push(Finding::warning(
+            Code::Zip64,
+            zip.clone(),
+            "is in the zip64 format (for more than 65,534 entries or 4 GiB), which AWS does not document as supported",
+            "create the zip from fewer files, and write it to a file, not through a pipe",
+        ));
+    }
     let before = archive.first_header().unwrap_or(archive.directory);
     let after = zip_bytes.saturating_sub(archive.end);
     for (bytes, place) in [(before, "before its first entry"), (after, "after its end")] {
@@ -79,6 +103,16 @@ pub(super) fn findings(archive: &mut Archive, zip_bytes: u64) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A zip or an entry that cannot be extracted, and why.
+pub(super) fn damaged(subject: Subject, why: &str) -> Finding {
+    Finding::error(
+        Code::DamagedZip,
+        subject,
+        format!("cannot be extracted: {why}"),
+        "recreate the zip: Lambda would report \"Could not unzip uploaded file\"",
+    )
 }
 
 /// Findings from the central directory alone: encryption, unknown methods, zip64, special files, and bombs.
@@ -103,6 +137,16 @@ fn for_each_code(archive: &Archive, findings: &mut Vec<Finding>) {
         let message = format!("{verb} compressed with method {}, not deflate", methods[0]);
         Finding::error(Code::UnknownMethod, subject, message, "recreate the zip with deflate: zip, or layerfit pack")
     });
+    report(&|member| member.version > MAX_VERSION && known(member), &|subject, verb| {
+        let versions = archive.members.iter().map(|member| member.version);
+        let version = versions.max().unwrap_or(0);
+        let message = format!("{verb} for version {}.{} of the zip format: unzip skips it", version / 10, version % 10);
+        Finding::error(Code::UnknownMethod, subject, message, "recreate the zip with zip, or layerfit pack")
+    });
+    report(&|member| member.flags & PATCHED != 0, &|subject, verb| {
+        let message = format!("{verb} a patch to other data, which unzip programs do not apply");
+        Finding::error(Code::UnknownMethod, subject, message, "recreate the zip with zip, or layerfit pack")
+    });
     report(&|member| member.zip64, &|subject, verb| {
         let message =
             format!("{verb} in the zip64 format (for zips over 4 GiB), which AWS does not document as supported");
@@ -117,31 +161,26 @@ fn for_each_code(archive: &Archive, findings: &mut Vec<Finding>) {
         let message = format!("{verb} a special file (FIFO, socket or device), which Lambda does not extract");
         Finding::warning(Code::SpecialFile, subject, message, "remove it from the tree")
     });
-    report(
-        &|member| matches!(member.unread, Some(Unread::Bomb | Unread::TooLong | Unread::TotalTooLong)),
-        &|subject, verb| {
-            let unread = || archive.members.iter().filter(|member| member.unread.is_some());
-            let bytes: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.bytes));
-            let compressed: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.compressed));
-            let message = format!(
-                "{verb} not extracted: {} unzipped from {} zipped, as in a zip bomb",
-                size(bytes),
-                size(compressed)
-            );
-            Finding::error(Code::Bomb, subject, message, "remove it, and check where the zip comes from")
-        },
-    );
+    report(&|member| matches!(member.unread, Some(Unread::TooLong | Unread::TotalTooLong)), &|subject, verb| {
+        let unread = || archive.members.iter().filter(|member| member.unread.is_some());
+        let bytes: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.bytes));
+        let compressed: u64 = unread().fold(0, |sum, member| sum.saturating_add(member.compressed));
+        let message = format!(
+            "{verb} not extracted: {} unzipped ({} zipped) are more than a function can have",
+            size(bytes),
+            size(compressed)
+        );
+        Finding::error(Code::Bomb, subject, message, "remove it; if it should be small, check where the zip comes from")
+    });
 }
 
-/// Findings about names: those that lead out of the tree, are not valid or occur twice, and a zip with everything in opt/.
+/// Findings about names: those that lead out of the tree, are not valid or occur twice.
 fn names(archive: &Archive) -> Vec<Finding> {
     let zip = archive.path();
     let mut findings = Vec::new();
     let mut twice: BTreeMap<TreePath, usize> = BTreeMap::new();
     let mut backslashes = Vec::new();
-    let mut nested = !archive.members.is_empty();
     for member in &archive.members {
-        nested &= member.name.starts_with(b"opt/");
         if let Some(why) = impossible(&member.name) {
             let help = "recreate the zip with valid file names";
             let shown = &member.name[..member.name.len().min(NAME_MAX)];
@@ -160,7 +199,7 @@ fn names(archive: &Archive) -> Vec<Finding> {
             ));
         } else {
             if member.name.contains(&b'\\') {
-                backslashes.push(&member.name);
+                backslashes.push(member);
             }
             if let Some(path) = TreePath::new(&member.name).filter(|path| !path.is_root()) {
                 *twice.entry(path).or_default() += 1;
@@ -168,11 +207,21 @@ fn names(archive: &Archive) -> Vec<Finding> {
         }
     }
     if let Some(first) = backslashes.first() {
-        findings.push(Finding::warning(
+        // In a zip made on Windows, or with no other separator, they are meant as separators. A zip made on Unix can have a
+        // file with a backslash in its name.
+        let separators = backslashes.iter().any(|member| !member.has_mode)
+            || !archive.members.iter().any(|member| member.name.contains(&b'/'));
+        let (severity, consequence) = if separators {
+            (Severity::Error, "so everything would be a file in /opt itself")
+        } else {
+            (Severity::Warning, "and not a separator")
+        };
+        findings.push(Finding::new(
+            severity,
             Code::NameImpossible,
-            Subject::entry(zip.display(), first),
+            Subject::entry(zip.display(), &first.name),
             format!(
-                "{} with a backslash: on Linux it is part of the name, not a separator",
+                "{} with a backslash: on Linux it is part of the name, {consequence}",
                 plural(backslashes.len(), "name", "names")
             ),
             "recreate the zip with '/' between directories, as the format requires (APPNOTE 4.4.17)",
@@ -191,14 +240,6 @@ fn names(archive: &Archive) -> Vec<Finding> {
             "recreate the zip with each name once",
         ));
     }
-    if nested {
-        findings.push(Finding::error(
-            Code::NestedRoot,
-            Subject::layer(zip.display()),
-            "every entry is below opt/, but Lambda extracts layers into /opt: the content would be in /opt/opt",
-            "create the zip inside the directory: cd opt && zip -r -y ../layer.zip .",
-        ));
-    }
     findings
 }
 
@@ -209,11 +250,14 @@ fn headers(archive: &mut Archive) -> Vec<Finding> {
     let mut differing = Vec::new();
     let mut untrusted = Vec::new();
     let mut ranges = Vec::new();
+    let mut unreadable = Vec::new();
     for (index, member) in archive.members.iter().enumerate() {
-        // An unreadable local header is reported when the content is read.
-        if let Ok(local) = archive.local(member, &mut buffer) {
-            differing.extend(difference(&local, member).map(|what| (index, what)));
-            ranges.push((member.header, local.end, index));
+        match archive.local(member, &mut buffer) {
+            Ok(local) => {
+                differing.extend(difference(&local, member).map(|what| (index, what)));
+                ranges.push((member.header, local.end, index));
+            }
+            Err(why) => unreadable.push((index, why)),
         }
         if member.method == CompressionMethod::STORE && member.bytes != member.compressed {
             differing.push((index, format!("it is stored, but has {} bytes in the zip", member.compressed)));
@@ -237,6 +281,14 @@ fn headers(archive: &mut Archive) -> Vec<Finding> {
             "recreate the zip: which header is used depends on the unzip program",
         ));
     }
+    if let Some((first, why)) = unreadable.first() {
+        let more = match unreadable.len() {
+            1 => String::new(),
+            many => format!(" (and {})", plural(many - 1, "more entry", "more entries")),
+        };
+        findings.push(damaged(Subject::entry(zip.display(), &archive.members[*first].name), &format!("{why}{more}")));
+    }
+    untrusted.extend(unreadable.into_iter().map(|(index, _)| index));
     ranges.sort_unstable();
     let mut overlapping = Vec::new();
     let mut reached = 0;
@@ -278,6 +330,10 @@ fn difference(local: &Local, member: &Member) -> Option<String> {
         Some(format!("its local header has {} bytes, {} compressed", local.bytes, local.compressed))
     } else if !member.described_after && local.crc32 != member.crc32 {
         Some("its local header has a different CRC-32".to_owned())
+    } else if (local.flags ^ member.flags) & FLAGS != 0 {
+        Some(format!("its local header has the flags {:#x}, not {:#x}", local.flags, member.flags))
+    } else if local.extra_damaged || member.extra_damaged {
+        Some("its extra fields end before their declared lengths".to_owned())
     } else {
         None
     }

@@ -140,14 +140,18 @@ impl Merged {
 
     /// Copies of one library under several names: symbolic links that the zip program followed.
     fn flattened(&self, names: &[String]) -> Vec<Finding> {
-        let mut of_layer: BTreeMap<usize, (usize, u64, &[TreePath])> = BTreeMap::new();
-        for (Fingerprint { layer, bytes, .. }, paths) in self.copies_of.iter().filter(|(_, paths)| paths.len() > 1) {
-            let (copies, wasted, _) = of_layer.entry(*layer).or_insert((0, 0, paths));
-            *copies += paths.len() - 1;
-            *wasted += bytes * (paths.len() as u64 - 1);
+        let mut of_layer: BTreeMap<usize, (usize, u64, Vec<&TreePath>)> = BTreeMap::new();
+        for (Fingerprint { layer, bytes, .. }, paths) in &self.copies_of {
+            let chain = of_one_library(paths);
+            if chain.len() > 1 {
+                let (further, further_bytes) = (chain.len() - 1, bytes * (chain.len() as u64 - 1));
+                let (copies, wasted, _) = of_layer.entry(*layer).or_insert((0, 0, chain));
+                *copies += further;
+                *wasted += further_bytes;
+            }
         }
-        let finding = |(layer, (copies, wasted, example)): (usize, (usize, u64, &[TreePath]))| {
-            let mut example: Vec<String> = example.iter().map(TreePath::to_string).collect();
+        let finding = |(layer, (copies, wasted, example)): (usize, (usize, u64, Vec<&TreePath>))| {
+            let mut example: Vec<String> = example.into_iter().map(TreePath::to_string).collect();
             example.sort();
             Finding::warning(
                 Code::FlattenedLinks,
@@ -233,6 +237,15 @@ impl Merged {
 
 /// The directory of the package that a file declares, by the file's path; `None` when it does not declare one.
 pub type PackageDirectory = fn(&TreePath) -> Option<TreePath>;
+
+/// Of files with the same content, those whose names are links of one library: one name continues another, as in `libz.so`,
+/// `libz.so.1` and `libz.so.1.3`. `libbz2.so.1.0.4` and `libbz2.so.1.0.8` do not: a tree can have both.
+fn of_one_library(paths: &[TreePath]) -> Vec<&TreePath> {
+    let continues = |long: &TreePath, short: &TreePath| {
+        long.as_bytes().strip_prefix(short.as_bytes()).is_some_and(|rest| rest.starts_with(b"."))
+    };
+    paths.iter().filter(|path| paths.iter().any(|other| continues(path, other) || continues(other, path))).collect()
+}
 
 /// The directory of the package that contains a path.
 fn package_of(path: &TreePath, packages: &BTreeSet<TreePath>) -> Option<TreePath> {

@@ -25,6 +25,7 @@ use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_direct
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
+use crate::base::read;
 
 /// The maximum length of a link's target in bytes (PATH_MAX, limits.h).
 const MAX_LINK_BYTES: u64 = 4096;
@@ -65,7 +66,8 @@ pub struct LayerEntry {
 
 /// Reads `zips`, lowest layer first, into the tree that a function would see at `/opt`.
 ///
-/// `package_directory` recognizes packages by their files, so that a finding can name a package instead of each file.
+/// Contents longer than `longest` bytes, the limit for all content unzipped, are not read; nor is the rest of a zip that has
+/// more than four times as much. `package_directory` recognizes packages by their files, so that a finding can name a package instead of each file.
 ///
 /// Returns the tree, the zips with their sizes, and findings: unreadable zips and entries, entries that unzip programs
 /// treat differently, entries that would be extracted outside `/opt`, files that Lambda cannot read, and collisions
@@ -73,22 +75,26 @@ pub struct LayerEntry {
 ///
 /// # Errors
 /// When a zip cannot be opened or read from disk; a zip that is damaged is a finding.
-pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)> {
+pub fn scan_zips(
+    zips: &[PathBuf],
+    longest: u64,
+    package_directory: PackageDirectory,
+) -> Result<(Tree, Vec<LayerZip>, Vec<Finding>)> {
     let mut findings = Vec::new();
     let mut layers = Vec::new();
     let mut archives: Vec<Archive> = Vec::new();
     let mut merged = Merged::default();
 
     for path in zips {
-        let file = File::open(path).map_err(Error::io("read", path))?;
+        let file = read::regular(path)?;
         let zipped_bytes = file.metadata().map_err(Error::io("read", path))?.len();
         let sha256 = sha256_of(path)?;
         let mut layer =
             LayerZip { path: path.clone(), zipped_bytes, unzipped_bytes: 0, entries: 0, sha256, contents: Vec::new() };
-        let mut archive = match Archive::open(path, file) {
+        let mut archive = match Archive::open(path, file, longest) {
             Ok(archive) => archive,
             Err(why) => {
-                findings.push(damaged(Subject::layer(path.display()), &why));
+                findings.push(integrity::damaged(Subject::layer(path.display()), &why));
                 layers.push(layer);
                 continue;
             }
@@ -118,7 +124,8 @@ pub fn scan_zips(zips: &[PathBuf], package_directory: PackageDirectory) -> Resul
     let mut entries = merged.into_entries();
     entries.extend(implied_directories(&entries));
     let tree = Tree::new(entries, Source::Zips(archives));
-    if tree.entries().is_empty() {
+    // One that cannot be read has a finding of its own.
+    if tree.entries().is_empty() && names.len() == layers.len() {
         findings.push(Finding::error(
             Code::EmptyTree,
             Subject::whole("layers"),
@@ -140,8 +147,12 @@ fn read_member(
     let Some(path) = integrity::path(member).filter(|path| !path.is_root() && !member.is_special()) else {
         return Ok(None);
     };
-    let broken = |why: String| damaged(Subject::entry(archive.path().display(), &member.name), &why);
+    let broken = |why: String| integrity::damaged(Subject::entry(archive.path().display(), &member.name), &why);
     let kind = if member.is_directory() {
+        // Its content is empty, and so has a length and a CRC-32, which unzip programs check.
+        if member.unread.is_none() {
+            archive.verify(member, 0).map_err(broken)?;
+        }
         Kind::Directory
     } else if member.is_link() {
         if member.bytes > MAX_LINK_BYTES {
@@ -177,25 +188,23 @@ fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
     }
 }
 
-fn damaged(subject: Subject, why: &str) -> Finding {
-    Finding::error(
-        Code::DamagedZip,
-        subject,
-        format!("cannot be extracted: {why}"),
-        "recreate the zip: Lambda would report \"Could not unzip uploaded file\"",
-    )
-}
-
 /// The sha256 of a file, in hexadecimal.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    sha256(read::regular(path)?).map_err(Error::io("read", path))
+}
+
+/// The sha256 of what a file has from its position on, in hexadecimal.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn sha256(mut file: File) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match file.read(&mut buffer).map_err(Error::io("read", path))? {
+        match file.read(&mut buffer)? {
             0 => return Ok(hex(&hash.finalize())),
             length => hash.update(&buffer[..length]),
         }

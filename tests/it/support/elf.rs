@@ -12,6 +12,7 @@ pub struct Elf {
     interpreter: Option<String>,
     soname: Option<String>,
     needed: Vec<String>,
+    rpath: Option<String>,
     runpath: Option<String>,
     /// Versions that are needed: of which library, and the version.
     needed_versions: Vec<(String, String)>,
@@ -29,6 +30,7 @@ impl Elf {
             interpreter: None,
             soname: Some(soname.to_owned()),
             needed: Vec::new(),
+            rpath: None,
             runpath: None,
             needed_versions: Vec::new(),
             debug: Vec::new(),
@@ -55,6 +57,12 @@ impl Elf {
     /// `DT_NEEDED`
     pub fn needs(mut self, soname: &str) -> Self {
         self.needed.push(soname.to_owned());
+        self
+    }
+
+    /// `DT_RPATH`
+    pub fn rpath(mut self, path: &str) -> Self {
+        self.rpath = Some(path.to_owned());
         self
     }
 
@@ -92,6 +100,7 @@ impl Elf {
         };
         let mut dynamic: Vec<(u64, u64)> = self.needed.iter().map(|name| (1, string(name))).collect();
         dynamic.extend(self.soname.iter().map(|name| (14, string(name))));
+        dynamic.extend(self.rpath.iter().map(|path| (15, string(path))));
         dynamic.extend(self.runpath.iter().map(|path| (29, string(path))));
         // Each needed version in an entry of its own (Elf64_Verneed with one Elf64_Vernaux behind it).
         let mut versions = Vec::new();

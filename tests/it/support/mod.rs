@@ -4,6 +4,7 @@
 pub(crate) mod elf;
 pub(crate) mod function;
 pub(crate) mod oracle;
+pub(crate) mod r_code;
 pub(crate) mod raw_zip;
 
 use std::cell::RefCell;
@@ -18,6 +19,9 @@ use std::sync::OnceLock;
 use layerfit::base::finding::Code;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// What `saveRDS(NULL, compress = FALSE)` writes.
+pub(crate) const RDS: &[u8] = b"X\n\0\0\0\x02\0\x04\x02\x02\0\x02\x03\0\0\0\0\xfe";
 
 /// A tree that will be /opt, and room beside it.
 pub(crate) struct World {
@@ -83,17 +87,21 @@ impl World {
         self
     }
 
-    /// An installed R package that library() would take, with these further lines in its DESCRIPTION.
+    /// An installed R package that library() would take, with these further lines in its DESCRIPTION. Its NAMESPACE imports
+    /// what they name in Imports.
     pub(crate) fn package(&self, library: &str, name: &str, version: &str, lines: &str) -> &Self {
+        let imports = lines.lines().filter_map(|line| line.strip_prefix("Imports:")).flat_map(|names| names.split(','));
+        let imports = imports.map(|one| one.split('(').next().unwrap_or_default().trim());
+        let namespace: String = imports.map(|package| format!("import({package})\n")).collect();
         let description = format!(
             "Package: {name}\nVersion: {version}\n{lines}{}Built: R 4.2.2; ; 2022-11-24 00:43:29 UTC; unix\n",
             if lines.is_empty() || lines.ends_with('\n') { "" } else { "\n" }
         );
         let at = format!("{library}/{name}");
         self.file(format!("{at}/DESCRIPTION"), description)
-            .file(format!("{at}/NAMESPACE"), "")
-            .file(format!("{at}/Meta/package.rds"), "rds")
-            .file(format!("{at}/Meta/features.rds"), "rds")
+            .file(format!("{at}/NAMESPACE"), namespace)
+            .file(format!("{at}/Meta/package.rds"), RDS)
+            .file(format!("{at}/Meta/features.rds"), RDS)
             .file(format!("{at}/R/{name}"), "loader")
             .file(format!("{at}/R/{name}.rdb"), name.repeat(50))
             .file(format!("{at}/help/{name}.rdb"), "help")
@@ -110,6 +118,7 @@ impl World {
                 "if test -n \"/opt/lib\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:/opt/lib}\nelse\n\
                  : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n",
             );
+        self.file(format!("{home}/library/base/R/base.rdx"), RDS);
         for name in ["base", "compiler", "methods", "utils", "stats", "graphics", "grDevices"] {
             self.package(&format!("{home}/library"), name, "4.2.2", "Priority: base\n");
         }

@@ -29,6 +29,8 @@ pub(crate) struct Part {
     pub(crate) mode: u32,
     /// Where the directory says the local header is; where it is, when not said.
     pub(crate) offset: Option<u32>,
+    /// The version needed, in the directory.
+    pub(crate) version: u16,
     /// Whether it is written at all, or only listed.
     pub(crate) written: bool,
 }
@@ -63,7 +65,16 @@ impl Part {
             extra: Vec::new(),
         };
         let mode = if name.ends_with(b"/") { 0o040_755 } else { 0o100_644 };
-        Self { local: header.clone(), central: header, data, made_by: 0x0314, mode, offset: None, written: true }
+        Self {
+            local: header.clone(),
+            central: header,
+            data,
+            made_by: 0x0314,
+            mode,
+            offset: None,
+            version: 20,
+            written: true,
+        }
     }
 
     pub(crate) fn mode(mut self, mode: u32) -> Self {
@@ -98,6 +109,8 @@ pub(crate) struct End {
     pub(crate) more_entries: i32,
     /// How much further on it says that the directory begins.
     pub(crate) shift: i64,
+    /// How many more bytes it says that the directory has.
+    pub(crate) length: i64,
     pub(crate) comment: Vec<u8>,
     /// The length of the comment, when it is not that.
     pub(crate) comment_length: Option<u16>,
@@ -125,7 +138,7 @@ pub(crate) fn zip_with(parts: &[Part], end: &End) -> Vec<u8> {
         }
         directory.extend(0x0201_4b50_u32.to_le_bytes());
         directory.extend(part.made_by.to_le_bytes());
-        directory.extend(20_u16.to_le_bytes());
+        directory.extend(part.version.to_le_bytes());
         directory.extend(fields(&part.central));
         directory.extend([0; 6]); // comment, disk, internal attributes
         directory.extend((part.mode << 16).to_le_bytes());
@@ -134,7 +147,8 @@ pub(crate) fn zip_with(parts: &[Part], end: &End) -> Vec<u8> {
         directory.extend(&part.central.extra);
     }
     let start = i64::try_from(out.len()).expect("short");
-    let length = u32::try_from(directory.len()).expect("under 4 GB");
+    let length = i64::try_from(directory.len()).expect("short") + end.length;
+    let length = u32::try_from(length).expect("under 4 GB");
     out.extend(directory);
     out.extend(&end.before);
     out.extend(0x0605_4b50_u32.to_le_bytes());

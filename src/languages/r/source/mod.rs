@@ -69,6 +69,10 @@ mod reader;
 mod text;
 mod tree;
 
+pub(super) use tree::Grammar;
+
+use std::collections::BTreeSet;
+
 use crate::formats::shebang;
 use crate::formats::shebang::Interpreter;
 use crate::languages::{Dynamic, Followed};
@@ -125,6 +129,8 @@ pub struct Source {
     pub follows: Vec<Follow>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<Dynamic>,
+    /// The names in its code.
+    pub names: BTreeSet<String>,
 }
 
 /// A package that is used.
@@ -278,6 +284,7 @@ impl Source {
             uses: self.uses.into_iter().map(used).collect(),
             follows: self.follows.into_iter().map(follow).collect(),
             dynamic: self.dynamic,
+            names: self.names,
         }
     }
 }

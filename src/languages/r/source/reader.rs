@@ -153,6 +153,9 @@ impl<'t> Reader<'t, '_> {
                     self.sites.push(at);
                 }
                 "namespace_operator" => self.sites.push(at),
+                "identifier" => {
+                    self.source.names.insert(at.text().trim_matches('`').to_owned());
+                }
                 "function_definition" => functions.push((depth, at.range())),
                 "braced_expression" => blocks.push((depth, at.range().end)),
                 _ => {}

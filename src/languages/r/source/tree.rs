@@ -19,12 +19,12 @@ const READINGS: usize = 16;
 const BYTES_A_STEP: usize = 8;
 
 /// The grammar, ready to parse.
-pub(super) struct Grammar(Parser);
+pub(in crate::languages::r) struct Grammar(Parser);
 
 impl Grammar {
     /// # Errors
     /// When the grammar and the parser have incompatible versions, which does not depend on the input.
-    pub(super) fn new() -> Result<Self, String> {
+    pub(in crate::languages::r) fn new() -> Result<Self, String> {
         let mut parser = Parser::new();
         parser.set_language(&tree_sitter_r::LANGUAGE.into()).map_err(|error| error.to_string())?;
         Ok(Self(parser))
@@ -32,7 +32,7 @@ impl Grammar {
 
     /// The tree of a text; `None` when parsing it is too expensive. The cost is counted, not timed, so the result is
     /// deterministic.
-    pub(super) fn parse(&mut self, text: &str) -> Option<Tree> {
+    pub(in crate::languages::r) fn parse(&mut self, text: &str) -> Option<Tree> {
         let bytes = text.as_bytes();
         let left = Cell::new(READINGS * bytes.len() + 16 * PART);
         let mut steps = bytes.len() / BYTES_A_STEP + 1000;

@@ -1,0 +1,101 @@
+//! Any text as the names and messages of a report: in every format it stays text. No control character is written, and no line
+//! is a command of a CI server.
+#![no_main]
+
+use layerfit::base::finding::{Code, Finding, Subject};
+use layerfit::plan::bundle::Bundled;
+use layerfit::plan::suggest::Suggestion;
+use layerfit::report::{self, Colors, Contents, Detail, LayerReport, Report, Totals, UnitReport};
+use layerfit::runtime::Limits;
+use libfuzzer_sys::fuzz_target;
+
+/// A report in which everything is named after these texts, in turn.
+fn of(texts: &[&str]) -> Report {
+    let text = |at: usize| texts[at % texts.len()].to_owned();
+    let findings = texts.iter().enumerate().map(|(at, name)| {
+        let subject = [Subject::package(name), Subject::layer(name), Subject::file(name), Subject::entry(name, name.as_bytes())];
+        let finding = Finding::error(Code::ALL[at % Code::ALL.len()], subject[at % 4].clone(), text(at + 1), text(at + 2));
+        finding.caused_by(text(at + 3))
+    });
+    let layer = |name: &str| LayerReport {
+        name: name.to_owned(),
+        zip: format!("{name}.zip"),
+        sha256: None,
+        files: 1,
+        unzipped_bytes: 1,
+        zipped_bytes: 1,
+        units: vec![text(1)],
+        entries: None,
+    };
+    let unit = |name: &str| UnitReport {
+        name: name.to_owned(),
+        layers: vec![text(0)],
+        files: 1,
+        unzipped_bytes: 1,
+        zipped_bytes: 1,
+        retained_unzipped_bytes: 1,
+        retained_zipped_bytes: 1,
+    };
+    let bundled = Bundled { path: text(0), from: text(1), needed_by: text(2), bytes: 1 };
+    let suggestion = Suggestion {
+        step: text(0),
+        what: text(1),
+        risk: text(2),
+        files: 1,
+        unzipped_bytes: 1,
+        zipped_bytes: 1,
+        layers: 0,
+    };
+    Report {
+        schema: 1,
+        layerfit: text(0),
+        root: text(1),
+        runtime: text(2),
+        limits: Limits::built_in(),
+        fits: false,
+        totals: Totals::default(),
+        pruned: Vec::new(),
+        objects: Vec::new(),
+        rewritten: Vec::new(),
+        recompressed: None,
+        unused_libraries: Vec::new(),
+        bundled: vec![bundled],
+        packages: Vec::new(),
+        units: Some(texts.iter().map(|name| unit(name)).collect()),
+        layers: Some(texts.iter().map(|name| layer(name)).collect()),
+        packing: None,
+        directories: Vec::new(),
+        libraries: Vec::new(),
+        changes: None,
+        suggestions: vec![suggestion],
+        findings: findings.collect(),
+        ignored: 1,
+        contents: Contents::default(),
+    }
+}
+
+fuzz_target!(|text: &str| {
+    // The units of a report are in its layers: what is written is one text for each line of the input, and the input whole.
+    let texts: Vec<&str> = text.lines().take(16).chain([text]).collect();
+    let report = of(&texts);
+    let outputs = [
+        report::table(&report, Detail::Full, Colors::None),
+        report::table(&report, Detail::Short, Colors::None),
+        report::tree(&report, Detail::Full),
+        report::markdown(&report),
+        report::json(&report).expect("JSON"),
+        report::sarif(&report).expect("SARIF"),
+        report::junit(&report).expect("XML"),
+        report::html(&report).expect("a page"),
+    ];
+    for output in outputs {
+        let output = String::from_utf8(output).expect("UTF-8");
+        for line in output.split('\n') {
+            assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line:?}");
+            assert!(!line.contains(|c: char| c != '\t' && layerfit::base::safe::is_control(c)), "{line:?}");
+        }
+    }
+    for line in String::from_utf8(report::annotations(&report)).expect("UTF-8").lines() {
+        assert!(line.starts_with("::error ") || line.starts_with("::warning "), "{line:?}");
+    }
+});

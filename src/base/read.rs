@@ -1,0 +1,146 @@
+//! Reading whole files, with a bound: a device that never ends, or a file that is larger than anything of its kind, is an
+//! error at once and never fills the memory. Nothing else in layerfit reads a file that is not of the tree as a whole;
+//! `tests/it/architecture.rs` holds that.
+
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use super::error::{Error, Result};
+
+/// A bound in bytes, for files that people write: settings, rules, locks, profiles, sources.
+pub const MAX_TEXT: u64 = 16 << 20;
+
+/// A bound in bytes, for a manifest, which lists each file of every layer, and for a baseline, which can be one.
+pub const MAX_MANIFEST: u64 = 64 << 20;
+
+/// A bound in bytes, for the log of strace, which has a line for each file that a run opened or looked for.
+pub const MAX_TRACE: u64 = 256 << 20;
+
+/// A regular file, open, for what is read in parts: a zip.
+///
+/// # Errors
+/// When it cannot be opened, or is a device or a pipe.
+pub fn regular(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    if !file.metadata().map_err(Error::io("read", path))?.is_file() {
+        return Err(Error::NotAFile(path.to_owned()));
+    }
+    Ok(file)
+}
+
+/// The content of a file of at most `most` bytes. A pipe can be read like a file (`--lock <(…)`, `/dev/stdin`), and so can
+/// `/dev/null`.
+///
+/// # Errors
+/// When it cannot be read, is another device, or has more bytes.
+pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let io = || Error::io("read", path);
+    let file = File::open(path).map_err(io())?;
+    let metadata = file.metadata().map_err(io())?;
+    if is_endless(&metadata) {
+        return Err(Error::NotAFile(path.to_owned()));
+    }
+    if metadata.is_file() && metadata.len() > most {
+        return Err(Error::TooLarge { path: path.to_owned(), most });
+    }
+    rest(file, path, most)
+}
+
+/// What is left to read, of at most `most` bytes, from what `path` names in messages.
+///
+/// # Errors
+/// When it cannot be read, or has more bytes.
+pub fn rest(from: impl Read, path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    // A file can grow while it is read, and the length of a pipe is not known.
+    from.take(most + 1).read_to_end(&mut content).map_err(Error::io("read", path))?;
+    if content.len() as u64 > most {
+        return Err(Error::TooLarge { path: path.to_owned(), most });
+    }
+    Ok(content)
+}
+
+/// The content of a text file of at most `most` bytes.
+///
+/// # Errors
+/// As for [`bytes`], and when it is not UTF-8.
+pub fn text(path: &Path, most: u64) -> Result<String> {
+    String::from_utf8(bytes(path, most)?).map_err(|error| Error::Data {
+        file: path.display().to_string(),
+        message: format!("is not text: byte {} is not UTF-8", error.utf8_error().valid_up_to() + 1),
+        help: "save it as UTF-8, or name another file".to_owned(),
+    })
+}
+
+/// The content of a text file, if there is one.
+///
+/// # Errors
+/// As for [`text`]; a file that does not exist is not an error.
+pub fn text_if_there(path: &Path, most: u64) -> Result<Option<String>> {
+    match text(path, most) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// The first bytes of a file, at most `most`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn up_to(path: impl AsRef<Path>, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// The content of a text file of the kernel in `/proc` or `/sys`, which makes it when it is read.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn kernel(path: impl AsRef<Path>) -> std::io::Result<String> {
+    String::from_utf8(up_to(path, MAX_TEXT)?).map_err(|_| std::io::ErrorKind::InvalidData.into())
+}
+
+/// Whether it is a device other than a terminal and `/dev/null`.
+fn is_endless(metadata: &Metadata) -> bool {
+    let kind = metadata.file_type();
+    // Documentation/admin-guide/devices.txt in the kernel's source: 1:3 is /dev/null, 4 are virtual consoles, 5 is the terminal
+    // of the process, 136 to 143 are pseudoterminals.
+    let major = rustix::fs::major(metadata.rdev());
+    let minor = rustix::fs::minor(metadata.rdev());
+    let harmless = (major, minor) == (1, 3) || matches!(major, 4 | 5 | 136..=143);
+    kind.is_block_device() || (kind.is_char_device() && !harmless)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_at_the_bound_is_read_and_one_byte_more_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x");
+        std::fs::write(&path, [b'a'; 10]).expect("written");
+        assert_eq!(bytes(&path, 10).expect("read").len(), 10);
+        let error = text(&path, 9).expect_err("too large").to_string();
+        assert!(error.contains("x: ") && error.contains("9 B") && error.contains("help: "), "{error}");
+    }
+
+    #[test]
+    fn a_device_without_end_is_refused_and_the_empty_one_is_read() {
+        for device in ["/dev/zero", "/dev/full", "/dev/urandom"] {
+            let error = bytes(Path::new(device), 10).expect_err("refused").to_string();
+            assert!(error.contains(device) && error.contains("help: "), "{error}");
+        }
+        assert_eq!(text(Path::new("/dev/null"), 10).expect("read"), "");
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_what_cannot_be_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        assert_eq!(text_if_there(&directory.path().join("none"), 10).expect("none"), None);
+        assert!(text_if_there(directory.path(), 10).is_err());
+    }
+}

@@ -1,0 +1,433 @@
+//! The environment that a script leaves: its assignments in the order in which they run, with the expansions and tests that
+//! scripts for environments consist of. What depends on anything else has an unknown value, not a guessed one.
+
+use std::collections::BTreeMap;
+
+use tree_sitter::Node;
+
+use super::syntax::{parse, string};
+
+/// The maximum length of a value in bytes.
+const MAX_VALUE_BYTES: usize = 1 << 16;
+
+/// How deeply statements and expansions may be nested; deeper ones are unknown.
+const MAX_DEPTH: usize = 64;
+
+/// Variables with their values; a value that is not known is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<String, Option<String>>);
+
+impl Environment {
+    /// Sets a variable.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(name.to_owned(), Some(value.into()));
+    }
+
+    /// Sets a variable to a value that is not known.
+    pub fn forget_value(&mut self, name: &str) {
+        self.0.insert(name.to_owned(), None);
+    }
+
+    /// Removes a variable.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// The value of a variable, if it is set and known.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_deref()
+    }
+
+    /// Whether a variable is set to a value that is not known.
+    pub fn is_unknown(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Option::is_none)
+    }
+
+    /// Runs the assignments of a script.
+    ///
+    /// # Errors
+    /// When the text cannot be parsed at all.
+    pub fn run(&mut self, script: &[u8]) -> Result<(), String> {
+        let tree = parse(script)?;
+        self.statements(tree.root_node(), script, 0);
+        Ok(())
+    }
+
+    fn statements(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
+        let mut cursor = node.walk();
+        for child in node.named_children(&mut cursor) {
+            self.statement(child, text, depth + 1);
+        }
+    }
+
+    fn statement(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
+        if depth > MAX_DEPTH {
+            return self.forget(node, text);
+        }
+        match node.kind() {
+            "variable_assignment" => self.assignment(node, text),
+            "variable_assignments"
+            | "declaration_command"
+            | "compound_statement"
+            | "redirected_statement"
+            | "then_clause"
+            | "else_clause" => self.statements(node, text, depth),
+            "unset_command" => {
+                let mut cursor = node.walk();
+                let names: Vec<String> = node.named_children(&mut cursor).map(|name| string(name, text)).collect();
+                for name in names {
+                    self.remove(&name);
+                }
+            }
+            // Assignments before a command are of its environment, which is what scripts that end with `exec` make.
+            "command" => {
+                let mut cursor = node.walk();
+                let assignments: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+                for child in assignments.into_iter().filter(|child| child.kind() == "variable_assignment") {
+                    self.assignment(child, text);
+                }
+                // `: ${NAME=VALUE}` assigns.
+                if node.child_by_field_name("name").is_some_and(|name| string(name, text) == ":") {
+                    self.expand(&string(node, text), 0);
+                }
+            }
+            "if_statement" => self.conditional(node, text, depth),
+            "list" => {
+                let (left, right) = (node.named_child(0), node.named_child(1));
+                let (Some(left), Some(right)) = (left, right) else { return };
+                let mut cursor = node.walk();
+                let is_or = node.children(&mut cursor).any(|child| child.kind() == "||");
+                self.statement(left, text, depth + 1);
+                match self.condition(left, text, 0) {
+                    Some(true) if is_or => {}
+                    Some(false) if !is_or => {}
+                    Some(_) => self.statement(right, text, depth + 1),
+                    None => self.perhaps(|environment| environment.statement(right, text, depth + 1)),
+                }
+            }
+            // What is in these is run in another process, or when it is called.
+            "subshell" | "function_definition" | "comment" | "test_command" | "negated_command" | "pipeline" => {}
+            _ => self.forget(node, text),
+        }
+    }
+
+    /// `if`, `elif` and `else`.
+    fn conditional(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        let condition = node.child_by_field_name("condition");
+        let truth = condition.and_then(|condition| self.condition(condition, text, 0));
+        let is_else = |child: &Node<'_>| matches!(child.kind(), "else_clause" | "elif_clause");
+        let (otherwise, then): (Vec<Node<'_>>, Vec<Node<'_>>) =
+            children.into_iter().filter(|child| Some(*child) != condition).partition(is_else);
+        let then =
+            |environment: &mut Self| then.iter().for_each(|child| environment.statement(*child, text, depth + 1));
+        let otherwise = |environment: &mut Self| {
+            // Each `elif` is an `if` of its own; what follows the one that is true does not run.
+            for child in &otherwise {
+                if child.kind() == "else_clause" {
+                    return environment.statement(*child, text, depth + 1);
+                }
+                let condition = child.child_by_field_name("condition").or_else(|| child.named_child(0));
+                match condition.and_then(|condition| environment.condition(condition, text, 0)) {
+                    Some(true) => return environment.statements(*child, text, depth + 1),
+                    Some(false) => {}
+                    None => environment.perhaps(|environment| environment.statements(*child, text, depth + 1)),
+                }
+            }
+        };
+        match truth {
+            Some(true) => then(self),
+            Some(false) => otherwise(self),
+            None => {
+                let mut other = self.clone();
+                then(self);
+                otherwise(&mut other);
+                self.merge(&other);
+            }
+        }
+    }
+
+    /// Does something that may not happen: what differs then is not known.
+    fn perhaps(&mut self, act: impl FnOnce(&mut Self)) {
+        let before = self.clone();
+        act(self);
+        self.merge(&before);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let names: Vec<String> = self.0.keys().chain(other.0.keys()).cloned().collect();
+        for name in names {
+            if self.0.get(&name) != other.0.get(&name) {
+                self.0.insert(name, None);
+            }
+        }
+    }
+
+    /// Whatever is assigned below a statement that is not followed (a loop, `case`) is not known after it.
+    fn forget(&mut self, node: Node<'_>, text: &[u8]) {
+        let mut cursor = node.walk();
+        'walk: loop {
+            let below = cursor.node();
+            if below.kind() == "variable_assignment"
+                && let Some(name) = below.child_by_field_name("name")
+            {
+                self.0.insert(string(name, text), None);
+            }
+            if cursor.goto_first_child() {
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() || cursor.node() == node {
+                    break 'walk;
+                }
+            }
+            if cursor.node() == node {
+                break;
+            }
+        }
+    }
+
+    fn assignment(&mut self, node: Node<'_>, text: &[u8]) {
+        let written = string(node, text);
+        let Some((name, value)) = written.split_once('=') else { return };
+        let (name, appends) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
+        let value = self.expand(value, 0);
+        let before = if appends {
+            self.0.get(name).cloned().unwrap_or_else(|| Some(String::new()))
+        } else {
+            Some(String::new())
+        };
+        let value = before.zip(value).map(|(before, value)| before + &value);
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// Whether a command succeeds: `test` of strings, `[`, `true`, `:`; `None` for others.
+    fn condition(&mut self, node: Node<'_>, text: &[u8], depth: usize) -> Option<bool> {
+        match node.kind() {
+            "negated_command" if depth < MAX_DEPTH => Some(!self.condition(node.named_child(0)?, text, depth + 1)?),
+            "command" | "test_command" => {
+                let written = string(node, text);
+                let words = words(&written);
+                let words: Vec<&str> = words.iter().map(|word| word.trim_end_matches(';')).collect();
+                let inner = match words.as_slice() {
+                    ["test", inner @ ..] | ["[", inner @ .., "]"] | ["[[", inner @ .., "]]"] => inner,
+                    ["true" | ":"] => return Some(true),
+                    ["false"] => return Some(false),
+                    _ => return None,
+                };
+                match inner {
+                    ["!", inner @ ..] => Some(!self.test(inner)?),
+                    inner => self.test(inner),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn test(&mut self, words: &[&str]) -> Option<bool> {
+        match words {
+            ["-n", word] | [word] => Some(!self.expand(word, 0)?.is_empty()),
+            ["-z", word] => Some(self.expand(word, 0)?.is_empty()),
+            [left, "=" | "==", right] => Some(self.expand(left, 0)? == self.expand(right, 0)?),
+            [left, "!=", right] => Some(self.expand(left, 0)? != self.expand(right, 0)?),
+            _ => None,
+        }
+    }
+
+    /// A word after the expansion of parameters and the removal of quotes (POSIX 2.6.2, 2.6.7); `None` when it depends on
+    /// anything else.
+    fn expand(&mut self, word: &str, depth: usize) -> Option<String> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let mut out = String::new();
+        let mut known = true;
+        let mut rest = word;
+        let mut in_double = false;
+        while let Some(c) = rest.chars().next() {
+            let after = &rest[c.len_utf8()..];
+            match c {
+                '\'' if !in_double => {
+                    let (inside, left) = after.split_once('\'')?;
+                    out += inside;
+                    rest = left;
+                }
+                '"' => {
+                    in_double = !in_double;
+                    rest = after;
+                }
+                '\\' => {
+                    let escaped = after.chars().next();
+                    out.extend(escaped);
+                    rest = &after[escaped.map_or(0, char::len_utf8)..];
+                }
+                '`' => return None,
+                '$' if after.starts_with('(') => return None,
+                '$' if after.starts_with('{') => {
+                    let end = closing_brace(&after[1..])?;
+                    // The side effects of an expansion happen even if another part of the word is not known.
+                    match self.parameter(&after[1..=end], depth + 1) {
+                        Some(value) => out += &value,
+                        None => known = false,
+                    }
+                    rest = &after[end + 2..];
+                }
+                '$' => {
+                    let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+                    match (end, self.0.get(&after[..end])) {
+                        (0, _) => known &= !after.starts_with(|c: char| "@*#?-$!".contains(c)),
+                        (_, Some(Some(value))) => out += value,
+                        (_, Some(None)) => known = false,
+                        (_, None) => {}
+                    }
+                    rest = &after[end..];
+                }
+                c => {
+                    out.push(c);
+                    rest = after;
+                }
+            }
+            if out.len() > MAX_VALUE_BYTES {
+                return None;
+            }
+        }
+        known.then_some(out)
+    }
+
+    /// What stands between the braces of `${...}`.
+    fn parameter(&mut self, inside: &str, depth: usize) -> Option<String> {
+        let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inside.len());
+        let (name, rest) = inside.split_at(end);
+        if name.is_empty() {
+            return None;
+        }
+        let value = self.0.get(name).cloned();
+        // Unknown values are taken to be neither absent nor empty: a script sets them to something.
+        let (colon, rest) = rest.strip_prefix(':').map_or((false, rest), |rest| (true, rest));
+        let is_set = match &value {
+            None => false,
+            Some(Some(value)) => !(colon && value.is_empty()),
+            Some(None) => true,
+        };
+        let operator = rest.chars().next();
+        let word = rest.get(1..).unwrap_or_default();
+        match operator {
+            None if !colon => value.unwrap_or_else(|| Some(String::new())),
+            Some('-' | '=') if is_set => value.flatten(),
+            Some('-') => self.expand(word, depth),
+            Some('=') => {
+                let expanded = self.expand(word, depth);
+                self.0.insert(name.to_owned(), expanded.clone());
+                expanded
+            }
+            Some('+') if is_set => self.expand(word, depth),
+            Some('+') => Some(String::new()),
+            Some('?') => value.flatten(),
+            Some('%') if word == "/*" => {
+                let value = value.flatten()?;
+                Some(value.rsplit_once('/').map_or(value.as_str(), |(directory, _)| directory).to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The position of the brace that closes a `${`, behind which `text` begins.
+fn closing_brace(text: &str) -> Option<usize> {
+    let (mut open, mut single, mut escaped) = (1_usize, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\'' => single = !single,
+            _ if single => {}
+            '{' => open += 1,
+            '}' if open == 1 => return Some(at),
+            '}' => open -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The words of a simple command, with their quotes.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let (mut quote, mut braces) = (None, 0_usize);
+    for c in command.chars() {
+        match (c, quote) {
+            ('{', _) => braces += 1,
+            ('}', _) => braces = braces.saturating_sub(1),
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            (c, None) if c.is_whitespace() && braces == 0 => {
+                words.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(last) = words.last_mut() {
+            last.push(c);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value of A after a script, or what is known of it.
+    fn after(script: &str) -> String {
+        let mut environment = Environment::default();
+        environment.set("HOME_", "/opt/R");
+        environment.set("EMPTY", "");
+        environment.run(script.as_bytes()).expect("parsed");
+        match environment.0.get("A") {
+            None => "not set".to_owned(),
+            Some(None) => "not known".to_owned(),
+            Some(Some(value)) => value.clone(),
+        }
+    }
+
+    #[test]
+    fn assignments_run_in_order_with_posix_expansions() {
+        for (script, value) in [
+            ("A=x\nA=y$A", "yx"),
+            (": ${A=${HOME_}/lib}", "/opt/R/lib"),
+            (": ${A:=x}\n: ${A:=y}", "x"),
+            ("A=${HOME_-x}:${NO-y}:${EMPTY-z}:${EMPTY:-'w v'}", "/opt/R:y::w v"),
+            ("A=${NO-${ALSO:-/usr/lib/jvm}}/lib", "/usr/lib/jvm/lib"),
+            ("A=\"${NO+x}${HOME_:+y}\"'$Q'", "y$Q"),
+            ("export A=1 B=2", "1"),
+            ("A=1 exec /opt/R/bin/Rscript x.R", "1"),
+            ("A=x; A+=y", "xy"),
+            ("if test -n \"\"; then\nA=x\nelse\nA=y\nfi", "y"),
+            ("if [ -z \"${NO}\" ]; then A=x; else A=y; fi", "x"),
+            ("if [ $HOME_ = /no ]; then A=x; elif test \"$HOME_\" = /opt/R; then A=z; else A=y; fi", "z"),
+            ("A=x\nif false; then A=y; fi", "x"),
+            ("test -n \"$EMPTY\" || A=y", "y"),
+            ("A=x; (A=y); f() { A=z; }", "x"),
+        ] {
+            assert_eq!(after(script), value, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_only_running_tells_is_not_known() {
+        for script in [
+            "A=$(pwd)",
+            "if test -d /x; then A=1; else A=2; fi",
+            "A=0\nif test -d /x; then A=1; fi",
+            "for i in 1 2; do A=$i; done",
+            "case $X in a) A=1;; esac",
+            "A=${NO#x}",
+            "test -f x && A=1",
+        ] {
+            assert_eq!(after(script), "not known", "{script}");
+        }
+        assert_eq!(after("A=1; unset A"), "not set");
+    }
+}

@@ -1,0 +1,203 @@
+//! Damaged packages: what R reads to load an installed package, and whether it can read it.
+//!
+//! What is required was measured with R 4.2.2, each file of a package removed, emptied, cut in half and replaced by text:
+//! DESCRIPTION and NAMESPACE must exist, Meta/package.rds must be readable, Meta/nsInfo.rds and Meta/features.rds if they
+//! exist, and every library that the namespace loads must be there. A lazy-load database (`R/PKG`, if the package's loader
+//! reads one, `R/sysdata`, `data/Rdata`) needs a readable index whose records lie inside the database. R finds its own
+//! packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all.
+
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
+
+use super::namespace::{self, Namespace};
+use super::needs::{ID, NEEDS};
+use super::rdx::{Index, uncompressed};
+use super::serialize;
+use crate::base::finding::{Code, Finding};
+use crate::base::list;
+use crate::base::path::{TreePath, printable};
+use crate::formats::foreign::is_lfs_pointer;
+use crate::languages::{Package, Packages};
+use crate::tree::{EntryId, Kind, Place, Tree};
+
+/// How many files of a package a message lists.
+const MAX_FILES: usize = 5;
+
+/// A longer file is not read to see whether it is damaged: in bytes, over ten times the longest index of a CRAN package.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Findings about packages that satisfy `kept` and that R could not load.
+pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
+    let found: Vec<Option<Finding>> = there.par_iter().map(|package| damaged(tree, package)).collect();
+    let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
+    findings.extend(without_description(tree, kept));
+    findings.extend(links_out(packages, tree, kept));
+    findings
+}
+
+/// The remedy for a package of which parts are missing or damaged.
+fn reinstall(name: &str) -> String {
+    format!("install {name} again with R CMD INSTALL, or copy its whole directory again")
+}
+
+fn damaged(tree: &Tree, package: &Package) -> Option<Finding> {
+    let reading = Reading { tree, directory: &package.directory };
+    let mut wrong = Vec::new();
+    let name = &package.name;
+    if name == "base" {
+        wrong.extend(reading.database("R/base", true));
+    } else {
+        wrong.extend(reading.required("NAMESPACE"));
+        wrong.extend(reading.required("Meta/package.rds").or_else(|| reading.object("Meta/package.rds")));
+        wrong.extend(["Meta/nsInfo.rds", "Meta/features.rds"].into_iter().filter_map(|file| reading.object(file)));
+        wrong.extend(reading.code(name));
+        wrong.extend(["R/sysdata", "data/Rdata"].into_iter().filter_map(|base| reading.database(base, false)));
+        let libraries = namespace_of(tree, package).libraries;
+        wrong.extend(libraries.iter().filter_map(|library| reading.required(&format!("libs/{library}.so"))));
+    }
+    (!wrong.is_empty()).then(|| {
+        let files = list::some_parts(&wrong, MAX_FILES);
+        let message = format!("library({name}) fails: {files}");
+        Finding::error(Code::DamagedPackage, &package.directory, message, reinstall(name))
+    })
+}
+
+/// What the namespace of a package loads, as R reads it; nothing when neither of its files can be read.
+pub(super) fn namespace_of(tree: &Tree, package: &Package) -> Namespace {
+    let reading = Reading { tree, directory: &package.directory };
+    let info = reading.read("Meta/nsInfo.rds").and_then(|file| namespace::of_info(&file).ok());
+    info.or_else(|| namespace::of_text(&reading.read("NAMESPACE")?).ok()).unwrap_or_default()
+}
+
+/// Reads the files of one package.
+struct Reading<'a> {
+    tree: &'a Tree,
+    directory: &'a TreePath,
+}
+
+impl Reading<'_> {
+    /// The file at a path below the package, links followed.
+    fn file(&self, below: &str) -> Option<EntryId> {
+        match self.tree.follow(self.tree.find(&self.directory.join(below)?)?) {
+            Place::Inside(id) if self.tree.entry(id).is_file() => Some(id),
+            _ => None,
+        }
+    }
+
+    fn read(&self, below: &str) -> Option<Vec<u8>> {
+        let id = self.file(below)?;
+        (self.tree.entry(id).bytes() <= MAX_BYTES).then(|| self.tree.read(id).ok())?
+    }
+
+    /// A file that must exist.
+    fn required(&self, below: &str) -> Option<String> {
+        if self.file(below).is_some() {
+            return None;
+        }
+        let link = self.tree.find(&self.directory.join(below)?).map(|id| &self.tree.entry(id).kind);
+        Some(match link {
+            Some(Kind::Link { target }) => {
+                format!("{below} is a link to {}, which is not in the tree", printable(target))
+            }
+            Some(_) => format!("{below} is not a file"),
+            None => format!("{below} is missing"),
+        })
+    }
+
+    /// An object that R reads if it exists (`readRDS()`).
+    fn object(&self, below: &str) -> Option<String> {
+        let bytes = self.read(below)?;
+        let unreadable = |what: &str| Some(format!("{below} {what}"));
+        match bytes.as_slice() {
+            [] => unreadable("is empty"),
+            _ if is_lfs_pointer(&bytes) => unreadable("is a Git LFS pointer, not the file itself"),
+            // Both are rare, and not read here (`gzcon()` and `readRDS()` take them).
+            [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', ..] => None,
+            _ => match uncompressed(&bytes) {
+                // R also reads its text form and native binary.
+                Ok(object) if object.starts_with(b"A\n") || object.starts_with(b"B\n") => None,
+                Ok(object) if serialize::read(&object).is_ok() => None,
+                _ => unreadable("is truncated or damaged"),
+            },
+        }
+    }
+
+    /// The package's code: `R/PKG`, which is the code itself or reads the database beside it.
+    fn code(&self, name: &str) -> Option<String> {
+        let loader = format!("R/{name}");
+        let text = self.read(&loader);
+        let beside = self.file(&format!("R/{name}.rdb")).is_some();
+        match text {
+            None if beside => Some(self.required(&loader)?),
+            Some(text) if text.is_empty() && beside => Some(format!("{loader} is empty")),
+            Some(text) if text.windows(8).any(|window| window == b"lazyLoad") => self.database(&loader, true),
+            _ => None,
+        }
+    }
+
+    /// A lazy-load database: `.rdb`, and its index `.rdx`. One that is not required is read if its `.rdb` exists.
+    fn database(&self, base: &str, required: bool) -> Option<String> {
+        let (database, index) = (format!("{base}.rdb"), format!("{base}.rdx"));
+        let Some(file) = self.file(&database) else {
+            return if required { self.required(&database) } else { None };
+        };
+        let damaged = self.required(&index).or_else(|| self.object(&index));
+        if damaged.is_some() {
+            return damaged;
+        }
+        let length = self.tree.entry(file).bytes();
+        let end = |(offset, length): (u32, u32)| u64::from(offset) + u64::from(length);
+        let records = Index::parse(&self.read(&index)?).ok()?.records();
+        let needed = records.into_iter().map(end).max().unwrap_or_default();
+        let lfs = || self.tree.read(file).is_ok_and(|head| is_lfs_pointer(&head));
+        match length {
+            _ if length >= needed => None,
+            0 => Some(format!("{database} is empty")),
+            1..=1024 if lfs() => Some(format!("{database} is a Git LFS pointer, not the file itself")),
+            _ => Some(format!("{database} is truncated: it has {length} bytes, and {index} lists {needed}")),
+        }
+    }
+}
+
+/// Directories with a package's metadata and no DESCRIPTION: R does not see a package there.
+fn without_description(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let metadata = tree.iter().filter(|(id, entry)| entry.path.name() == b"package.rds" && kept(*id));
+    let finding = |(_, entry): (EntryId, &crate::tree::Entry)| {
+        let meta = entry.path.parent().filter(|meta| meta.name() == b"Meta")?;
+        let directory = meta.parent()?;
+        let name = String::from_utf8_lossy(directory.name()).into_owned();
+        // A DESCRIPTION that cannot be read has a finding of its own.
+        let description = tree.find(&directory.join("DESCRIPTION")?).is_some();
+        if description || NEEDS.standard.base.contains(&name) {
+            return None;
+        }
+        let message = format!("library({name}) fails, \"there is no package called\": DESCRIPTION is missing");
+        Some(Finding::error(Code::DamagedPackage, &directory, message, reinstall(&name)))
+    };
+    metadata.filter_map(finding).collect()
+}
+
+/// Links in a library that should lead to a package and lead out of the tree.
+fn links_out(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
+    let links = tree.iter().filter(|(id, entry)| {
+        let in_library = || entry.path.parent().is_some_and(|parent| libraries.contains(&parent));
+        matches!(entry.kind, Kind::Link { .. }) && in_library() && kept(*id)
+    });
+    let finding = |(id, entry): (EntryId, &crate::tree::Entry)| {
+        let Place::Outside(end) = tree.follow(id) else { return None };
+        let name = String::from_utf8_lossy(entry.path.name()).into_owned();
+        let is_package = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+        is_package.then(|| {
+            let message = format!(
+                "library({name}) fails: the package is a link to {}, outside of /opt, and will not be in a layer",
+                printable(&end)
+            );
+            Finding::error(Code::DamagedPackage, &entry.path, message, "copy the package's directory into the tree")
+        })
+    };
+    links.filter_map(finding).collect()
+}

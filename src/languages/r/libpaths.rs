@@ -1,0 +1,193 @@
+//! The libraries that R searches: what `.libPaths()` returns in a session that the bootstrap starts.
+//!
+//! R_LIBS, R_LIBS_USER and R_LIBS_SITE come from the bootstrap and R's environment files, in that order, with the conversions
+//! of `?.libPaths` (`%v`, `%U`, ...); R's own library is the last (library/base/R/Rprofile). R code can add more: what it
+//! names is taken to be searched.
+
+use std::collections::BTreeSet;
+
+use super::renviron;
+use crate::base::path::TreePath;
+use crate::formats::shell::Environment;
+use crate::languages::Installation;
+use crate::tree::{Kind, Magic, Place, Tree};
+
+/// A longer file is not read: R's own have some KB.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The variables that the bootstrap at the tree's root sets; none if there is no bootstrap or it is not a script.
+pub(super) fn bootstrap(tree: &Tree) -> Environment {
+    let mut environment = Environment::default();
+    environment.set("LAMBDA_TASK_ROOT", "/var/task");
+    environment.set("LAMBDA_RUNTIME_DIR", "/var/runtime");
+    environment.set("0", "/opt/bootstrap");
+    let text = TreePath::new("bootstrap").and_then(|path| script(tree, &path));
+    if let Some(text) = text {
+        // What cannot be parsed sets nothing.
+        let _ = environment.run(text.as_bytes());
+    }
+    environment
+}
+
+fn script(tree: &Tree, path: &TreePath) -> Option<String> {
+    match tree.locate_inside(path) {
+        Place::Inside(id) if matches!(tree.entry(id).kind, Kind::File { magic: Magic::Script(_), .. }) => {
+            read(tree, path)
+        }
+        _ => None,
+    }
+}
+
+fn read(tree: &Tree, path: &TreePath) -> Option<String> {
+    let Place::Inside(id) = tree.locate_inside(path) else { return None };
+    let entry = tree.entry(id);
+    let text = tree.read(id).ok().filter(|_| entry.is_file() && entry.bytes() <= MAX_BYTES)?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The libraries of the tree that R in `home` searches.
+#[derive(Debug, Default)]
+pub(super) struct Searched {
+    /// Those that the environment names, where they are in the tree, links followed.
+    libraries: BTreeSet<TreePath>,
+    /// What R code and the bootstrap's commands may name.
+    code: String,
+}
+
+impl Searched {
+    /// Whether R searches a library.
+    pub(super) fn has(&self, library: &TreePath) -> bool {
+        self.libraries.contains(library) || names_path(&self.code, &library.mounted())
+    }
+}
+
+/// The libraries that R in `home` searches, if it is started with `environment`.
+pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environment) -> Searched {
+    let mut environment = environment.clone();
+    let r_home = home.path.mounted();
+    environment.set("R_HOME", r_home.clone());
+    let file = |below: &str| read(tree, &home.path.join(below)?);
+    // R reads the system's file first, so that a default of the site's is one only if the system's has none.
+    let apply = |text: Option<String>, environment: &mut Environment| {
+        renviron::apply(&text.unwrap_or_default(), environment);
+    };
+    apply(file("etc/Renviron"), &mut environment);
+    let named = |variable: &str, environment: &Environment| {
+        let path = environment.get(variable).filter(|path| !path.is_empty()).map(str::to_owned);
+        path.map(|path| TreePath::from_mounted(path.as_bytes()).and_then(|path| read(tree, &path)))
+    };
+    let site = named("R_ENVIRON", &environment).unwrap_or_else(|| file("etc/Renviron.site"));
+    apply(site, &mut environment);
+    let user = named("R_ENVIRON_USER", &environment).flatten();
+    apply(user, &mut environment);
+
+    let mut places: Vec<String> = vec![format!("{r_home}/library")];
+    let split = |value: &str| value.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    places.extend(environment.get("R_LIBS").map(split).unwrap_or_default());
+    for variable in ["R_LIBS_USER", "R_LIBS_SITE"] {
+        let value = environment.get(variable).filter(|value| *value != "NULL");
+        places.extend(value.map(|value| split(&converted(value, home, &environment))).unwrap_or_default());
+    }
+    // Before R 4.2, the site's library is the default without any file that sets it.
+    if environment.get("R_LIBS_SITE").is_none() {
+        places.push(format!("{r_home}/site-library"));
+    }
+    let libraries = places.iter().filter_map(|place| match tree.locate(place.as_bytes()) {
+        Place::Inside(id) if tree.entry(id).is_directory() => Some(tree.path(id).clone()),
+        _ => None,
+    });
+    let libraries = libraries.collect();
+    let mut code = String::new();
+    let profiles = ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(file);
+    let named =
+        ["R_PROFILE", "R_PROFILE_USER"].into_iter().filter_map(|variable| named(variable, &environment).flatten());
+    let bootstrap = TreePath::new("bootstrap").and_then(|path| read(tree, &path));
+    let bootstrap = bootstrap.unwrap_or_default();
+    // The sources beside the bootstrap that it names.
+    let beside = tree.iter().map(|(_, entry)| &entry.path).filter(|path| {
+        let name = String::from_utf8_lossy(path.name());
+        path.parent().is_some_and(|parent| parent.is_root())
+            && name.to_ascii_lowercase().ends_with(".r")
+            && bootstrap.contains(&*name)
+    });
+    let beside: Vec<String> = beside.filter_map(|path| read(tree, path)).collect();
+    for text in profiles.chain(named).chain(beside).chain([bootstrap]) {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        code.extend(lines.map(|line| line.replace("${R_HOME}", &r_home) + "\n"));
+    }
+    // What the environment's files set to a value that is not known may be any library that they name.
+    if ["R_LIBS", "R_LIBS_USER", "R_LIBS_SITE"].iter().any(|variable| environment.is_unknown(variable)) {
+        let files = ["etc/Renviron", "etc/Renviron.site"].into_iter().filter_map(file);
+        code.extend(files.flat_map(|text| {
+            text.lines()
+                .filter(|line| !line.trim_start().starts_with('#'))
+                .map(|line| format!("{line}\n"))
+                .collect::<Vec<_>>()
+        }));
+    }
+    Searched { libraries, code }
+}
+
+/// A value of R_LIBS_USER or R_LIBS_SITE with the conversions of `.expand_R_libs_env_var()`.
+fn converted(value: &str, home: &Installation, environment: &Environment) -> String {
+    let short = home.version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+    let (arch, os) = home.platform.split_once('-').unwrap_or((&home.platform, ""));
+    // R.version$os has no vendor: x86_64-pc-linux-gnu is linux-gnu.
+    let os = os.split_once('-').map_or(os, |(_, os)| os);
+    let user =
+        environment.get("HOME").map(|home_directory| format!("{home_directory}/R/{}-library/{short}", home.platform));
+    let mut out = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('V') => out += &home.version,
+            Some('v') => out += &short,
+            Some('p') => out += &home.platform,
+            Some('a') => out += arch,
+            Some('o') => out += os,
+            Some('U') => out += user.as_deref().unwrap_or_default(),
+            Some('S') => out += &format!("{}/site-library", home.path.mounted()),
+            Some('%') | None => out.push('%'),
+            Some(other) => out.extend(['%', other]),
+        }
+    }
+    out
+}
+
+/// Whether a text contains a path, not only a longer one that begins with it.
+fn names_path(text: &str, path: &str) -> bool {
+    text.match_indices(path).any(|(at, _)| {
+        let rest = text[at + path.len()..].trim_start_matches('/');
+        !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::languages::LanguageId;
+
+    #[test]
+    fn conversions_are_those_of_r() {
+        let home = Installation {
+            language: LanguageId("r"),
+            path: TreePath::new("R").expect("a path"),
+            version: "4.2.2".to_owned(),
+            platform: "x86_64-pc-linux-gnu".to_owned(),
+            library_path: Vec::new(),
+        };
+        let mut environment = Environment::default();
+        environment.set("HOME", "/root");
+        for (value, expected) in [
+            ("%U:/x/%v", "/root/R/x86_64-pc-linux-gnu-library/4.2:/x/4.2"),
+            ("/opt/%p/%V/%a/%o", "/opt/x86_64-pc-linux-gnu/4.2.2/x86_64/linux-gnu"),
+            ("/opt/%%v/%x%S", "/opt/%v/%x/opt/R/site-library"),
+        ] {
+            assert_eq!(converted(value, &home, &environment), expected);
+        }
+    }
+}

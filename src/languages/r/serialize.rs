@@ -1,0 +1,457 @@
+//! R objects as R writes them (`serialize()`, `saveRDS()`, the records of lazy-load databases): values that code is made of.
+//!
+//! The form is that of "R Internals", section 1.8 (Serialization Formats), and of `ReadItem`, `ReadBC1` and `ReadBCLang` in
+//! R's src/main/serialize.c: XDR, versions 2 and 3. Numbers, raw vectors and what only a running R can hold are passed over;
+//! symbols, calls, closures, strings and lists are kept. Byte-compiled code is read as the expression that was compiled,
+//! which is among its constants.
+
+use std::rc::Rc;
+
+/// Items that lie deeper in each other are refused: R itself stops at 5,000 expressions (`?options`, `expressions`), and
+/// what it reads is no deeper than that times the few items of a call.
+const MAX_DEPTH: usize = 20_000;
+
+/// An R object, as far as code is made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `NULL`, and what is passed over.
+    Nothing,
+    /// A symbol.
+    Symbol(Rc<str>),
+    /// Strings; `None` is NA.
+    Strings(Vec<Option<Rc<str>>>),
+    /// Whole numbers and logicals.
+    Integers(Vec<i32>),
+    /// A call: the function, and the arguments.
+    Call(Vec<Argument>),
+    /// A pairlist: formals, attributes.
+    Pairs(Vec<Argument>),
+    /// A list or an expression vector, with the names of its items where it has any.
+    List {
+        /// The items.
+        items: Vec<Value>,
+        /// Their names; none where the list has none.
+        names: Vec<Option<Rc<str>>>,
+    },
+    /// A function.
+    Closure {
+        /// The arguments, with their defaults.
+        formals: Box<Value>,
+        /// The body.
+        body: Box<Value>,
+    },
+    /// A reference to an environment that a database has as a record of its own: `env::1`.
+    Reference(Rc<str>),
+    /// Anything that holds other values and has no use by itself: constants of byte code, environments, S4 objects.
+    Holder(Vec<Value>),
+}
+
+/// An item of a call or pairlist, with its tag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Argument {
+    /// The tag: `package` in `library(package = x)`.
+    pub tag: Option<Rc<str>>,
+    /// The value.
+    pub value: Value,
+}
+
+impl Value {
+    /// The item of a list with this name.
+    pub fn item(&self, name: &str) -> Option<&Value> {
+        let Value::List { items, names } = self else { return None };
+        let at = names.iter().position(|other| other.as_deref() == Some(name))?;
+        items.get(at)
+    }
+
+    /// The strings that a value holds, whether it is a vector of them or a list of vectors; NA is left out.
+    pub fn strings(&self) -> Vec<&str> {
+        match self {
+            Value::Strings(strings) => strings.iter().filter_map(Option::as_deref).collect(),
+            Value::List { items, .. } => items.iter().flat_map(Value::strings).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Every value directly inside this one.
+    pub fn children(&self) -> Vec<&Value> {
+        match self {
+            Value::Call(arguments) | Value::Pairs(arguments) => {
+                arguments.iter().map(|argument| &argument.value).collect()
+            }
+            Value::List { items, .. } | Value::Holder(items) => items.iter().collect(),
+            Value::Closure { formals, body } => vec![formals, body],
+            Value::Nothing | Value::Symbol(_) | Value::Strings(_) | Value::Integers(_) | Value::Reference(_) => {
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Reads a serialized object; `bytes` is not compressed.
+///
+/// # Errors
+/// Says what is wrong with bytes that R would not read either, or that are in another form than XDR.
+pub fn read(bytes: &[u8]) -> Result<Value, String> {
+    let mut reader = Reader { rest: bytes, references: Vec::new(), depth: 0 };
+    let magic = reader.bytes(2)?;
+    if magic != b"X\n" {
+        return Err("it is not an object in R's XDR form".to_owned());
+    }
+    let version = reader.integer()?;
+    reader.bytes(8)?;
+    match version {
+        2 => {}
+        3 => {
+            let length = reader.length()?;
+            reader.bytes(length)?;
+        }
+        other => return Err(format!("it is in version {other} of R's form")),
+    }
+    reader.item()
+}
+
+/// The kinds of items (`SEXPTYPE` in R's Rinternals.h, and the pseudo types of serialize.c).
+mod kind {
+    pub(super) const SYMBOL: u32 = 1;
+    pub(super) const PAIRS: u32 = 2;
+    pub(super) const CLOSURE: u32 = 3;
+    pub(super) const ENVIRONMENT: u32 = 4;
+    pub(super) const PROMISE: u32 = 5;
+    pub(super) const CALL: u32 = 6;
+    pub(super) const SPECIAL: u32 = 7;
+    pub(super) const BUILTIN: u32 = 8;
+    pub(super) const STRING: u32 = 9;
+    pub(super) const LOGICALS: u32 = 10;
+    pub(super) const INTEGERS: u32 = 13;
+    pub(super) const DOUBLES: u32 = 14;
+    pub(super) const COMPLEX: u32 = 15;
+    pub(super) const STRINGS: u32 = 16;
+    pub(super) const DOTS: u32 = 17;
+    pub(super) const LIST: u32 = 19;
+    pub(super) const EXPRESSION: u32 = 20;
+    pub(super) const BYTE_CODE: u32 = 21;
+    pub(super) const POINTER: u32 = 22;
+    pub(super) const WEAK_REFERENCE: u32 = 23;
+    pub(super) const RAW: u32 = 24;
+    pub(super) const S4: u32 = 25;
+    pub(super) const ALTREP: u32 = 238;
+    pub(super) const PAIRS_WITH_ATTRIBUTES: u32 = 239;
+    pub(super) const CALL_WITH_ATTRIBUTES: u32 = 240;
+    pub(super) const BASE_ENVIRONMENT: u32 = 241;
+    pub(super) const EMPTY_ENVIRONMENT: u32 = 242;
+    pub(super) const SHARED: u32 = 243;
+    pub(super) const TO_BE_SHARED: u32 = 244;
+    pub(super) const PERSISTENT: u32 = 247;
+    pub(super) const PACKAGE: u32 = 248;
+    pub(super) const NAMESPACE: u32 = 249;
+    pub(super) const BASE_NAMESPACE: u32 = 250;
+    pub(super) const MISSING_ARGUMENT: u32 = 251;
+    pub(super) const UNBOUND: u32 = 252;
+    pub(super) const GLOBAL_ENVIRONMENT: u32 = 253;
+    pub(super) const NULL: u32 = 254;
+    pub(super) const REFERENCE: u32 = 255;
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    /// What a later item can refer to, by number: symbols, environments and the like.
+    references: Vec<Value>,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], String> {
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or("it ends too early")?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    fn word(&mut self) -> Result<u32, String> {
+        let bytes = self.bytes(4)?;
+        Ok(u32::from_be_bytes(bytes.try_into().map_err(|_| "it ends too early")?))
+    }
+
+    fn integer(&mut self) -> Result<i32, String> {
+        Ok(self.word()?.cast_signed())
+    }
+
+    /// A length; one over 2^31 - 1 is -1 and then two words.
+    fn length(&mut self) -> Result<usize, String> {
+        let length = self.integer()?;
+        if length == -1 {
+            let (high, low) = (u64::from(self.word()?), u64::from(self.word()?));
+            return usize::try_from(high << 32 | low).map_err(|_| "a length is too long".to_owned());
+        }
+        usize::try_from(length).map_err(|_| "a length is negative".to_owned())
+    }
+
+    /// A length of things that have at least `least` bytes each: what cannot be there is not reserved.
+    fn count(&mut self, least: usize) -> Result<usize, String> {
+        let count = self.length()?;
+        if count.checked_mul(least).is_none_or(|bytes| bytes > self.rest.len()) {
+            return Err("it ends too early".to_owned());
+        }
+        Ok(count)
+    }
+
+    fn item(&mut self) -> Result<Value, String> {
+        let flags = self.word()?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err("its items lie too deep in each other".to_owned());
+        }
+        let value = self.of_kind(flags);
+        self.depth -= 1;
+        value
+    }
+
+    fn of_kind(&mut self, flags: u32) -> Result<Value, String> {
+        let has_attributes = flags & 1 << 9 != 0;
+        let value = match flags & 0xff {
+            kind::NULL
+            | kind::EMPTY_ENVIRONMENT
+            | kind::BASE_ENVIRONMENT
+            | kind::GLOBAL_ENVIRONMENT
+            | kind::UNBOUND
+            | kind::MISSING_ARGUMENT
+            | kind::BASE_NAMESPACE => return Ok(Value::Nothing),
+            kind::REFERENCE => {
+                let number = match flags >> 8 {
+                    0 => self.word()?,
+                    number => number,
+                };
+                let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+                return at.and_then(|at| self.references.get(at)).cloned().ok_or("it refers to nothing".to_owned());
+            }
+            kind::SYMBOL => {
+                let name = self.string()?.unwrap_or_else(|| Rc::from("NA"));
+                return Ok(self.remembered(Value::Symbol(name)));
+            }
+            kind::PERSISTENT => {
+                let name = self.string_vector()?.into_iter().next().flatten();
+                return Ok(self.remembered(name.map_or(Value::Nothing, Value::Reference)));
+            }
+            kind::PACKAGE | kind::NAMESPACE => {
+                self.string_vector()?;
+                return Ok(self.remembered(Value::Nothing));
+            }
+            kind::ENVIRONMENT => {
+                self.integer()?;
+                self.remembered(Value::Nothing);
+                let parts = (0..4).map(|_| self.item()).collect::<Result<_, _>>()?;
+                return Ok(Value::Holder(parts));
+            }
+            kind::PAIRS | kind::CALL | kind::DOTS => return self.pairs(flags),
+            kind::CLOSURE | kind::PROMISE => return self.closure(flags),
+            kind::POINTER => {
+                self.remembered(Value::Nothing);
+                Value::Holder(vec![self.item()?, self.item()?])
+            }
+            kind::WEAK_REFERENCE => self.remembered(Value::Nothing),
+            kind::SPECIAL | kind::BUILTIN => {
+                let length = self.length()?;
+                self.bytes(length)?;
+                Value::Nothing
+            }
+            kind::STRING => Value::Strings(vec![self.string_of(flags)?]),
+            kind::LOGICALS | kind::INTEGERS => {
+                let count = self.count(4)?;
+                Value::Integers((0..count).map(|_| self.integer()).collect::<Result<_, _>>()?)
+            }
+            kind::DOUBLES => self.passed_over(8)?,
+            kind::COMPLEX => self.passed_over(16)?,
+            kind::RAW => self.passed_over(1)?,
+            kind::STRINGS => {
+                let count = self.count(4)?;
+                Value::Strings((0..count).map(|_| self.string()).collect::<Result<_, _>>()?)
+            }
+            kind::LIST | kind::EXPRESSION => {
+                let count = self.count(4)?;
+                let items = (0..count).map(|_| self.item()).collect::<Result<_, _>>()?;
+                Value::List { items, names: Vec::new() }
+            }
+            kind::BYTE_CODE => {
+                self.integer()?;
+                self.byte_code()?
+            }
+            kind::S4 => Value::Nothing,
+            kind::ALTREP => {
+                return Ok(Value::Holder((0..3).map(|_| self.item()).collect::<Result<_, _>>()?));
+            }
+            other => return Err(format!("it has an item of the unknown kind {other}")),
+        };
+        if has_attributes { Ok(with_attributes(value, self.item()?)) } else { Ok(value) }
+    }
+
+    fn remembered(&mut self, value: Value) -> Value {
+        self.references.push(value.clone());
+        value
+    }
+
+    fn passed_over(&mut self, width: usize) -> Result<Value, String> {
+        let count = self.count(width)?;
+        self.bytes(count * width)?;
+        Ok(Value::Nothing)
+    }
+
+    fn string(&mut self) -> Result<Option<Rc<str>>, String> {
+        let flags = self.word()?;
+        match flags & 0xff {
+            kind::STRING => self.string_of(flags),
+            other => Err(format!("it has an item of kind {other} where a string belongs")),
+        }
+    }
+
+    fn string_of(&mut self, _flags: u32) -> Result<Option<Rc<str>>, String> {
+        let length = self.integer()?;
+        if length == -1 {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).map_err(|_| "a length is negative")?;
+        Ok(Some(Rc::from(String::from_utf8_lossy(self.bytes(length)?))))
+    }
+
+    /// The strings of a reference: a zero, how many, and each.
+    fn string_vector(&mut self) -> Result<Vec<Option<Rc<str>>>, String> {
+        self.integer()?;
+        let count = self.count(4)?;
+        (0..count).map(|_| self.string()).collect()
+    }
+
+    /// A pairlist or call: item after item, until the rest is not another of the kind.
+    fn pairs(&mut self, mut flags: u32) -> Result<Value, String> {
+        let is_call = flags & 0xff == kind::CALL;
+        let mut arguments = Vec::new();
+        let mut held = Vec::new();
+        loop {
+            if flags & 1 << 9 != 0 {
+                held.push(self.item()?);
+            }
+            let tag = if flags & 1 << 10 != 0 { self.tag()? } else { None };
+            arguments.push(Argument { tag, value: self.item()? });
+            flags = self.word()?;
+            match flags & 0xff {
+                // The rest of a call is a pairlist; so is the rest of a pairlist.
+                kind::PAIRS | kind::CALL | kind::DOTS => {}
+                kind::NULL => break,
+                _ => {
+                    arguments.push(Argument { tag: None, value: self.of_kind(flags)? });
+                    break;
+                }
+            }
+        }
+        let value = if is_call { Value::Call(arguments) } else { Value::Pairs(arguments) };
+        Ok(if held.iter().all(|held| *held == Value::Nothing) { value } else { holding(value, held) })
+    }
+
+    fn tag(&mut self) -> Result<Option<Rc<str>>, String> {
+        Ok(match self.item()? {
+            Value::Symbol(name) => Some(name),
+            _ => None,
+        })
+    }
+
+    /// A closure: attributes, environment, formals, body. A promise has its value and its expression in their places.
+    fn closure(&mut self, flags: u32) -> Result<Value, String> {
+        let mut held = Vec::new();
+        if flags & 1 << 9 != 0 {
+            held.push(self.item()?);
+        }
+        if flags & 1 << 10 != 0 {
+            held.push(self.item()?);
+        }
+        let (formals, body) = (Box::new(self.item()?), Box::new(self.item()?));
+        let value = Value::Closure { formals, body };
+        Ok(if held.iter().all(|held| *held == Value::Nothing) { value } else { holding(value, held) })
+    }
+
+    /// Byte code: the instructions, and the constants, the first of which is the expression that was compiled.
+    fn byte_code(&mut self) -> Result<Value, String> {
+        self.item()?;
+        let count = self.count(4)?;
+        let mut constants = Vec::new();
+        for _ in 0..count {
+            let of = self.word()?;
+            constants.push(match of {
+                kind::BYTE_CODE => self.byte_code()?,
+                _ => self.of_byte_code(of)?,
+            });
+        }
+        Ok(Value::Holder(constants))
+    }
+
+    /// A constant, or a part of one, whose kind was read before it.
+    fn of_byte_code(&mut self, of: u32) -> Result<Value, String> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err("its items lie too deep in each other".to_owned());
+        }
+        let value = self.language_of_byte_code(of);
+        self.depth -= 1;
+        value
+    }
+
+    fn language_of_byte_code(&mut self, mut of: u32) -> Result<Value, String> {
+        let (mut arguments, mut is_call, mut held) = (Vec::new(), None, Vec::new());
+        loop {
+            match of {
+                // What is shared was read where it is defined.
+                kind::SHARED => {
+                    self.word()?;
+                    break;
+                }
+                kind::TO_BE_SHARED
+                | kind::CALL
+                | kind::PAIRS
+                | kind::CALL_WITH_ATTRIBUTES
+                | kind::PAIRS_WITH_ATTRIBUTES => {
+                    if of == kind::TO_BE_SHARED {
+                        self.word()?;
+                        of = self.word()?;
+                    }
+                    if matches!(of, kind::CALL_WITH_ATTRIBUTES | kind::PAIRS_WITH_ATTRIBUTES) {
+                        held.push(self.item()?);
+                    }
+                    is_call.get_or_insert(matches!(of, kind::CALL | kind::CALL_WITH_ATTRIBUTES));
+                    let tag = self.tag()?;
+                    let car = self.word()?;
+                    arguments.push(Argument { tag, value: self.of_byte_code(car)? });
+                    of = self.word()?;
+                }
+                _ => {
+                    let value = self.item()?;
+                    if is_call.is_none() {
+                        return Ok(value);
+                    }
+                    if value != Value::Nothing {
+                        arguments.push(Argument { tag: None, value });
+                    }
+                    break;
+                }
+            }
+        }
+        let value = match is_call {
+            Some(true) => Value::Call(arguments),
+            Some(false) => Value::Pairs(arguments),
+            None => Value::Nothing,
+        };
+        Ok(if held.is_empty() { value } else { holding(value, held) })
+    }
+}
+
+/// A value with what it holds besides. A function, a call and a list stay what they are where nothing else is of use.
+fn holding(value: Value, mut held: Vec<Value>) -> Value {
+    held.insert(0, value);
+    Value::Holder(held)
+}
+
+/// A value with its attributes: a list takes its names from them.
+fn with_attributes(value: Value, attributes: Value) -> Value {
+    let Value::Pairs(pairs) = &attributes else { return value };
+    let named = pairs.iter().find(|pair| pair.tag.as_deref() == Some("names"));
+    match (value, named.map(|pair| &pair.value)) {
+        (Value::List { items, .. }, Some(Value::Strings(names))) => Value::List { items, names: names.clone() },
+        (value @ (Value::List { .. } | Value::Strings(_) | Value::Integers(_)), _) => value,
+        (value, _) => holding(value, vec![attributes]),
+    }
+}

@@ -1,0 +1,213 @@
+//! Packages of which a part is missing or damaged: an error before the first invocation, as library() would stop.
+
+use std::fs;
+
+use crate::support::elf::Elf;
+use crate::support::{RDS, World, assert_finding, assert_no_finding, findings};
+
+const SITE: &str = "local/lib/R/site-library";
+const LFS: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+
+/// An index without records, as `makeLazyLoadDB()` writes it, and one with a record of 100 bytes.
+fn index(records: &[(u32, u32)]) -> Vec<u8> {
+    let mut out = b"X\n\0\0\0\x02\0\x04\x02\x02\0\x02\x03\0".to_vec();
+    let word = |out: &mut Vec<u8>, number: u32| out.extend(number.to_be_bytes());
+    let text = |out: &mut Vec<u8>, text: &str| {
+        word(out, 0x0004_0009);
+        word(out, u32::try_from(text.len()).expect("short"));
+        out.extend(text.as_bytes());
+    };
+    let names = |out: &mut Vec<u8>, names: &[&str]| {
+        // The attribute "names": a pairlist of one item.
+        word(out, 0x0000_0402);
+        word(out, 1);
+        text(out, "names");
+        word(out, 16);
+        word(out, u32::try_from(names.len()).expect("few"));
+        for name in names {
+            text(out, name);
+        }
+        word(out, 0xfe);
+    };
+    word(&mut out, 0x0000_0213);
+    word(&mut out, 3);
+    let attributes = if records.is_empty() { 0x13 } else { 0x0000_0213 };
+    word(&mut out, attributes);
+    word(&mut out, u32::try_from(records.len()).expect("few"));
+    for (offset, length) in records {
+        word(&mut out, 13);
+        word(&mut out, 2);
+        word(&mut out, *offset);
+        word(&mut out, *length);
+    }
+    if !records.is_empty() {
+        names(&mut out, &vec!["f"; records.len()]);
+    }
+    word(&mut out, 0x13);
+    word(&mut out, 0);
+    word(&mut out, 10);
+    word(&mut out, 1);
+    word(&mut out, 1);
+    // The second reference to the symbol "names" is a reference to the first; with no records this is the first.
+    if records.is_empty() {
+        names(&mut out, &["variables", "references", "compressed"]);
+    } else {
+        word(&mut out, 0x0000_0402);
+        word(&mut out, 0x01ff);
+        word(&mut out, 16);
+        word(&mut out, 3);
+        for name in ["variables", "references", "compressed"] {
+            text(&mut out, name);
+        }
+        word(&mut out, 0xfe);
+    }
+    out
+}
+
+/// A whole package with code in a database, compiled code and sysdata.
+fn whole(world: &World) -> String {
+    let at = format!("{SITE}/p");
+    world.r().package(SITE, "p", "1.0", "");
+    world
+        .file(format!("{at}/NAMESPACE"), "useDynLib(p, .registration = TRUE)\nexport(f)\n")
+        .file(format!("{at}/R/p"), "local({ lazyLoad(dbbase, ns) })\n")
+        .file(format!("{at}/R/p.rdb"), [7; 100])
+        .file(format!("{at}/R/p.rdx"), index(&[(0, 60), (60, 40)]))
+        .file(format!("{at}/R/sysdata.rdb"), "")
+        .file(format!("{at}/R/sysdata.rdx"), index(&[]))
+        .elf(&format!("{at}/libs/p.so"), &Elf::library("p.so"));
+    at
+}
+
+#[test]
+fn a_whole_package_has_no_finding_and_none_without_the_files_that_r_does_without() {
+    let world = World::new();
+    let at = whole(&world);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R101");
+    fs::remove_file(world.root().join(&at).join("Meta/features.rds")).expect("removed");
+    world.package(SITE, "data", "1.0", "");
+    for below in ["R/data", "R/data.rdb"] {
+        fs::remove_file(world.root().join(SITE).join("data").join(below)).expect("removed");
+    }
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_no_finding(&report, "R101");
+    assert_no_finding(&report, "L101");
+}
+
+#[test]
+fn what_is_missing_is_an_error() {
+    for (file, words) in [
+        ("NAMESPACE", "library(p) fails: NAMESPACE is missing"),
+        ("Meta/package.rds", "Meta/package.rds is missing"),
+        ("R/p", "R/p is missing"),
+        ("R/p.rdb", "R/p.rdb is missing"),
+        ("R/p.rdx", "R/p.rdx is missing"),
+        ("R/sysdata.rdx", "R/sysdata.rdx is missing"),
+        ("libs/p.so", "libs/p.so is missing"),
+        ("DESCRIPTION", "\"there is no package called\": DESCRIPTION is missing"),
+    ] {
+        let world = World::new();
+        let at = whole(&world);
+        // Without its namespace R does not know of the library either.
+        fs::remove_file(world.root().join(&at).join(file)).expect("removed");
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1, "{file}");
+        assert_finding(&report, "R101", &at, words);
+    }
+}
+
+#[test]
+fn what_is_empty_truncated_or_a_pointer_is_an_error() {
+    for (file, content, words) in [
+        ("Meta/package.rds", &b""[..], "Meta/package.rds is empty"),
+        ("Meta/package.rds", &RDS[..15], "Meta/package.rds is truncated or damaged"),
+        ("Meta/package.rds", LFS.as_bytes(), "Meta/package.rds is a Git LFS pointer"),
+        ("Meta/nsInfo.rds", b"", "Meta/nsInfo.rds is empty"),
+        ("Meta/features.rds", b"\x1f\x8b\x08\0\0", "Meta/features.rds is truncated or damaged"),
+        ("R/p", b"", "R/p is empty"),
+        ("R/p.rdb", b"", "R/p.rdb is empty"),
+        ("R/p.rdb", &[7; 99], "R/p.rdb is truncated: it has 99 bytes, and R/p.rdx lists 100"),
+        ("R/p.rdb", LFS.as_bytes(), "R/p.rdb is a Git LFS pointer"),
+        ("R/p.rdx", b"", "R/p.rdx is empty"),
+        ("R/p.rdx", b"X\n\0\0", "R/p.rdx is truncated or damaged"),
+        ("data/Rdata.rdb", b"x", "data/Rdata.rdx is missing"),
+    ] {
+        let world = World::new();
+        let at = whole(&world);
+        world.file(format!("{at}/{file}"), content);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1, "{file}");
+        assert_finding(&report, "R101", &at, words);
+    }
+}
+
+#[test]
+fn a_damaged_base_stops_r_itself() {
+    let world = World::new();
+    world.r().file("R/lib/R/library/base/R/base.rdx", "");
+    assert_finding(&world.json(&["analyze", "ROOT"]).1, "R101", "R/lib/R/library/base", "R/base.rdx is empty");
+}
+
+#[test]
+fn a_package_that_is_a_link_out_of_the_tree_is_not_in_a_layer() {
+    let world = World::new();
+    let at = whole(&world);
+    world.link(&format!("{SITE}/q"), "/usr/lib/R/site-library/q").link(&format!("{SITE}/lock"), "../site-library");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "R101", &format!("{SITE}/q"), "a link to /usr/lib/R/site-library/q, outside of /opt");
+    fs::remove_file(world.root().join(SITE).join("q")).expect("removed");
+    fs::remove_file(world.root().join(SITE).join("lock")).expect("removed");
+    // A library that is a link: inside the tree it is loaded, out of it it is missing.
+    let library = format!("{at}/libs/p.so");
+    fs::rename(world.root().join(&library), world.root().join("lib.so")).expect("moved");
+    world.link(&library, "../../../../../../lib.so");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    fs::remove_file(world.root().join(&library)).expect("removed");
+    world.link(&library, "/usr/lib/R/site-library/p/libs/p.so");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_finding(&report, "R101", &at, "libs/p.so is a link to /usr/lib/R/site-library/p/libs/p.so, which is not in");
+}
+
+#[test]
+fn a_packages_library_that_is_not_an_elf_file_is_an_error_that_says_what_it_is() {
+    for (content, words) in [
+        (&b""[..], "is empty"),
+        (b"\xcf\xfa\xed\xfe\x07\0\0\x01", "is built for macOS (Mach-O): the loader rejects it, and library(p) fails"),
+        (b"\xca\xfe\xba\xbe\0\0\0\x02", "is built for macOS"),
+        (b"MZ\x90\0", "is built for Windows"),
+        (LFS.as_bytes(), "is a Git LFS pointer"),
+        (b"#!/bin/sh\n", "is not an ELF file"),
+    ] {
+        let world = World::new();
+        let library = format!("{}/libs/p.so", whole(&world));
+        world.file(&library, content);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1);
+        assert_finding(&report, "L101", &library, words);
+    }
+}
+
+#[test]
+fn modules_of_other_languages_must_be_elf_files_too_unless_they_are_for_another_system() {
+    let world = World::new();
+    world
+        .file("python/a/_a.cpython-312-x86_64-linux-gnu.so", "")
+        .file("nodejs/node_modules/b/b.node", LFS)
+        .file("nodejs/node_modules/c/prebuilds/darwin-arm64/c.node", "\u{0}")
+        .file("nodejs/node_modules/c/prebuilds/darwin-x64/c.node", b"\xcf\xfa\xed\xfe\x07\0\0\x01")
+        .file("python/a/_a.cpython-312-darwin.so", b"\xcf\xfa\xed\xfe\x07\0\0\x01")
+        .file("lib/libm.so", "/* GNU ld script */\n");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let subjects: Vec<String> = findings(&report, "L101").into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(
+        subjects,
+        [
+            "nodejs/node_modules/b/b.node",
+            "nodejs/node_modules/c/prebuilds/darwin-arm64/c.node",
+            "python/a/_a.cpython-312-x86_64-linux-gnu.so"
+        ]
+    );
+}

@@ -1,0 +1,215 @@
+//! What R loads with a package: what its NAMESPACE imports, which is needed, and what its code calls by name, which is kept
+//! if it is a part of R, and reported if it is an option.
+
+use std::fs;
+
+use crate::support::r_code::{Code as RCode, call, database, namespace_info, qualified};
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use layerfit::base::finding::Code;
+use layerfit::languages::r::calls::of_database;
+use serde_json::Value;
+
+const SITE: &str = "local/library";
+const OWN: &str = "R/lib/R/library";
+
+fn world() -> World {
+    let world = World::new();
+    world.r().program("R/lib/R/bin/exec/R", &[], &[]).file("R/lib/R/etc/Renviron", "R_LIBS_SITE=/opt/local/library\n");
+    for base in ["splines", "parallel", "tcltk"] {
+        world.package(OWN, base, "4.2.2", "Priority: base\n");
+    }
+    world
+}
+
+fn functions(world: &World, package: &str, functions: &[(&str, RCode<'_>)]) {
+    let (index, records) = database(functions, &[]);
+    world.file(format!("{SITE}/{package}/R/{package}.rdx"), index);
+    world.file(format!("{SITE}/{package}/R/{package}.rdb"), records);
+}
+
+/// The plan for a function with this source.
+fn handled(world: &World, source: &str, more: &[&str]) -> Value {
+    fs::write(world.beside("h.R"), source).expect("written");
+    let (code, report) = world.json(&[&["plan", "ROOT", "--handler", "h.R"], more].concat());
+    assert!(code < 2, "{report:#}");
+    report
+}
+
+fn kept(report: &Value) -> Vec<&str> {
+    let packages = report["packages"].as_array().expect("packages").iter();
+    packages.filter(|package| package["kept"] == true).filter_map(|package| package["name"].as_str()).collect()
+}
+
+fn severity(report: &Value, code: &str) -> String {
+    let found = report["findings"].as_array().expect("findings").iter().find(|finding| finding["code"] == code);
+    found.expect("found")["severity"].as_str().expect("text").to_owned()
+}
+
+fn help(report: &Value, code: &str) -> String {
+    let found = report["findings"].as_array().expect("findings").iter().find(|finding| finding["code"] == code);
+    found.expect("found")["help"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn what_a_namespace_imports_is_kept_and_its_absence_is_an_error() {
+    let world = world();
+    world.package(SITE, "apl", "1.0", "").file(
+        format!("{SITE}/apl/NAMESPACE"),
+        "if (.Platform$OS.type == \"windows\") import(win) else importFrom(splines, bs)\nS3method(knitr::knit_print, apl)\n",
+    );
+    let report = handled(&world, "library(apl)\n", &[]);
+    assert!(kept(&report).contains(&"splines") && !kept(&report).contains(&"parallel"), "{:?}", kept(&report));
+    assert_no_finding(&report, "R102");
+    // What R wrote when it installed the package comes before NAMESPACE.
+    world.file(format!("{SITE}/apl/Meta/nsInfo.rds"), namespace_info(&["parallel", "gone"], "apl"));
+    let report = handled(&world, "library(apl)\n", &[]);
+    assert!(kept(&report).contains(&"parallel") && !kept(&report).contains(&"splines"), "{:?}", kept(&report));
+    assert_finding(&report, "R102", "pkg:apl", "needs the package gone");
+    assert_eq!(
+        (severity(&report, "R102").as_str(), help(&report, "R102").contains("library(apl) fails")),
+        ("error", true)
+    );
+}
+
+#[test]
+fn no_rule_drops_what_a_namespace_imports() {
+    let world = world();
+    world.package(SITE, "apl", "1.0", "").file(format!("{SITE}/apl/NAMESPACE"), "import(tcltk)\n");
+    let (code, report) = world.json(&["plan", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert!(kept(&report).contains(&"tcltk"), "{:?}", kept(&report));
+    assert_finding(&report, "P101", "pkg:tcltk", "pkg:apl needs it");
+    world.file(format!("{SITE}/apl/NAMESPACE"), "export(f)\n");
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    assert!(!kept(&report).contains(&"tcltk"), "{:?}", kept(&report));
+}
+
+#[test]
+fn what_only_description_imports_is_kept_and_its_absence_is_a_warning_about_functions() {
+    let world = world();
+    world.package(SITE, "apl", "1.0", "Imports: gone, parallel\n").file(format!("{SITE}/apl/NAMESPACE"), "export(f)\n");
+    let report = handled(&world, "library(apl)\n", &[]);
+    assert!(kept(&report).contains(&"parallel"), "{:?}", kept(&report));
+    assert_finding(&report, "R102", "pkg:apl", "loads, but some of its functions need the package gone");
+    assert_eq!(severity(&report, "R102"), "warning");
+    assert!(help(&report, "R102").contains("functions of apl that call gone fail"), "{}", help(&report, "R102"));
+    functions(&world, "apl", &[("f", qualified("gone", "g")), ("h", call("stop", RCode::Text("gone")))]);
+    let report = handled(&world, "library(apl)\n", &[]);
+    assert!(help(&report, "R102").contains("apl::f fails without it"), "{}", help(&report, "R102"));
+}
+
+#[test]
+fn what_code_calls_of_r_itself_is_kept_for_handlers_and_named_by_why() {
+    let world = world();
+    world.package(SITE, "apl", "1.0", "Suggests: parallel\n");
+    functions(
+        &world,
+        "apl",
+        &[("threads", qualified("parallel", "detectCores")), ("g", call("requireNamespace", RCode::Text("splines")))],
+    );
+    let report = handled(&world, "library(apl)\n", &[]);
+    assert!(kept(&report).contains(&"parallel") && kept(&report).contains(&"splines"), "{:?}", kept(&report));
+    assert_no_finding(&report, "R110");
+    let (_, why) = world.json(&["why", "pkg:parallel", "ROOT", "--handler", "h.R"]);
+    let about = &why["things"][0];
+    assert_eq!(about["called_by"], serde_json::json!(["apl::threads"]));
+    assert_eq!(about["paths"][0]["root"], "h.R:1");
+    assert_eq!(about["paths"][0]["steps"][1]["how"], "calls");
+    // It is no need: what is dropped by name breaks nothing that loads.
+    let report = handled(&world, "library(apl)\n", &["--drop", "pkg:parallel"]);
+    assert_no_finding(&report, "R102");
+    assert!(!kept(&report).contains(&"parallel"));
+}
+
+#[test]
+fn options_that_the_handlers_calls_lead_to_are_findings_and_can_be_kept() {
+    let world = world();
+    for option in ["net", "plot"] {
+        world.package(SITE, option, "1.0", "");
+    }
+    world.package(SITE, "apl", "1.0", "Suggests: net, plot, absent\n");
+    functions(
+        &world,
+        "apl",
+        &[
+            ("read", call("UseMethod", RCode::Text("read"))),
+            ("read.character", call("open", RCode::Name("x"))),
+            ("open", RCode::Call(vec![RCode::Name("{"), qualified("net", "get"), qualified("absent", "get")])),
+            ("draw", qualified("plot", "draw")),
+        ],
+    );
+    let report = handled(&world, "library(apl)\nread('x')\n", &[]);
+    assert!(!kept(&report).contains(&"net"));
+    let words = "the handlers use read: apl::open calls absent, which is not in the tree; apl::open calls net, which is dropped";
+    assert_finding(&report, "R111", "pkg:apl", words);
+    assert_eq!(
+        help(&report, "R111"),
+        "install absent into the tree, and keep net with --keep suggested:apl::read, if the function needs it"
+    );
+    assert_finding(&report, "R110", "packages", "apl calls plot (draw)");
+    // A handler that does not get there has them in the list of the rest.
+    let elsewhere = handled(&world, "library(apl)\ndraws <- 1\n", &[]);
+    assert_no_finding(&elsewhere, "R111");
+    assert_finding(&elsewhere, "R110", "packages", "apl calls absent (open), net (open), plot (draw)");
+    let report = handled(&world, "library(apl)\nread('x')\n", &["--keep", "suggested:apl::read"]);
+    assert!(kept(&report).contains(&"net") && !kept(&report).contains(&"plot"), "{:?}", kept(&report));
+    let report = handled(&world, "library(apl)\nread('x')\n", &["--keep", "suggested:apl"]);
+    assert!(kept(&report).contains(&"net") && kept(&report).contains(&"plot"), "{:?}", kept(&report));
+    let run = world.run(&["plan", "ROOT", "--handler", "h.R", "--keep", "suggested:apl::nothing"]);
+    assert!(
+        run.code == 2 && run.stderr.contains("apl::nothing calls no package that is in the tree"),
+        "{}",
+        run.stderr
+    );
+    assert_fired_and_nearly_missed(Code::OptionNotKept);
+}
+
+#[test]
+fn environments_belong_to_every_function_that_leads_to_them_and_damage_is_an_error() {
+    let call = |environment| call("f", RCode::Environment(environment));
+    let functions = [("first", call("env::1")), ("second", call("env::2")), (".__T__show:methods", call("env::3"))];
+    let environments = [
+        ("env::1", RCode::Call(vec![RCode::Environment("env::2"), qualified("net", "get")])),
+        ("env::2", RCode::Call(vec![RCode::Environment("env::1"), qualified("plot", "draw")])),
+        ("env::3", qualified("tools", "md5sum")),
+    ];
+    let (index, records) = database(&functions, &environments);
+    let calls = of_database(&index, &records).expect("read");
+    let callers: Vec<(&str, Vec<&str>)> = calls
+        .callers
+        .iter()
+        .map(|(called, callers)| (called.as_str(), callers.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(callers, [("net", vec!["first", "second"]), ("plot", vec!["first", "second"]), ("tools", vec!["show"])]);
+    for length in 0..index.len() {
+        assert!(of_database(&index[..length], &records).is_err(), "an index cut at {length}");
+    }
+    for length in 0..records.len() {
+        assert!(of_database(&index, &records[..length]).is_err(), "records cut at {length}");
+    }
+    for at in 0..records.len() {
+        for bit in 0..8 {
+            let mut records = records.clone();
+            records[at] ^= 1 << bit;
+            // It may still be code.
+            let _ = of_database(&index, &records);
+        }
+    }
+}
+
+#[test]
+fn what_only_a_dropped_package_needed_goes_with_it_when_handlers_are_read() {
+    let world = world();
+    world.package(SITE, "apl", "1.0", "Imports: sign, both\n").package(SITE, "sign", "1.0", "Imports: base64\n");
+    world.package(SITE, "base64", "1.0", "").package(SITE, "both", "1.0", "").package(
+        SITE,
+        "bpl",
+        "1.0",
+        "Imports: both\n",
+    );
+    let report = handled(&world, "library(apl)\nlibrary(bpl)\n", &["--drop", "pkg:apl"]);
+    let kept = kept(&report);
+    assert!(kept.contains(&"bpl") && kept.contains(&"both"), "{kept:?}");
+    assert!(!["apl", "sign", "base64"].iter().any(|name| kept.contains(name)), "{kept:?}");
+    assert_eq!(findings(&report, "R102"), []);
+}

@@ -1,0 +1,130 @@
+//! Zips and trees whose content would not be found in `/opt` are told, with what to do; those that are used as they are, are not.
+
+use std::fs;
+
+use crate::support::raw_zip::{Part, zip};
+use crate::support::{World, assert_finding, findings};
+use serde_json::Value;
+
+const RUN: u32 = 0o100_755;
+
+fn program(name: &str) -> Part {
+    Part::stored(name, "#!/bin/sh\n").mode(RUN)
+}
+
+fn file(name: &str) -> Part {
+    Part::stored(name, "x")
+}
+
+fn checked(parts: &[Part]) -> (i32, Value) {
+    let world = World::new();
+    fs::write(world.beside("a.zip"), zip(parts)).expect("written");
+    world.json(&["check", "a.zip"])
+}
+
+fn assert_clean(parts: &[Part]) {
+    let (code, report) = checked(parts);
+    let told = report["findings"].as_array().expect("findings").iter().filter(|f| f["severity"] != "info").count();
+    assert_eq!((code, told), (0, 0), "{:#}", report["findings"]);
+}
+
+#[test]
+fn one_directory_around_a_layer() {
+    for parts in [
+        vec![program("my-layer-1.0/bootstrap"), program("my-layer-1.0/bin/x")],
+        vec![file("layer/python/a.py"), file("README.md"), file("__MACOSX/layer/python/._a.py"), file(".DS_Store")],
+        vec![program("agent/extensions/agent")],
+        vec![program("opt/bootstrap"), file("README.md")],
+        vec![program("opt/bootstrap"), file("__MACOSX/opt/._bootstrap")],
+        vec![file("opt/share/a")],
+    ] {
+        let (code, report) = checked(&parts);
+        assert_eq!((code, findings(&report, "Z113").len()), (1, 1), "{:#}", report["findings"]);
+    }
+    // It may be used by its full path.
+    let (code, report) = checked(&[program("tool/bin/x"), file("tool/lib/a")]);
+    assert_eq!(code, 0);
+    assert_finding(&report, "Z113", "tool", "looks like the content of a layer");
+    assert_clean(&[program("jre17/bin/java"), file("jre17/lib/modules")]);
+    assert_clean(&[file("local/lib/R/site-library/a/x"), file("local/bin/x")]);
+    assert_clean(&[program("tool/bin/x"), file("share/a")]);
+    assert_clean(&[program("tool/bin/x"), program("bootstrap")]);
+}
+
+#[test]
+fn packages_where_their_runtime_does_not_look() {
+    for (parts, subject) in [
+        (vec![file("site-packages/requests/__init__.py")], "site-packages"),
+        (vec![file("node_modules/x/package.json")], "node_modules"),
+        (vec![file("requests/__init__.py"), file("requests-2.0.dist-info/METADATA")], "requests-2.0.dist-info"),
+        (vec![file("lib/python3.12/site-packages/requests/__init__.py")], "lib/python3.12/site-packages"),
+    ] {
+        assert_finding(&checked(&parts).1, "S110", subject, "in Lambda looks in /opt/");
+    }
+    assert_clean(&[file("python/requests/__init__.py"), file("python/requests-2.0.dist-info/METADATA")]);
+    assert_clean(&[file("nodejs/node_modules/x/package.json")]);
+    assert_clean(&[file("python/lib/python3.12/site-packages/requests/__init__.py")]);
+    // A Python of one's own looks there, and so does a program of one's own at the root.
+    assert_clean(&[program("bin/python3.12"), file("lib/python3.12/site-packages/requests/__init__.py")]);
+    assert_clean(&[program("bootstrap"), file("node_modules/x/package.json")]);
+}
+
+#[test]
+fn archives_in_an_archive() {
+    for name in ["inner.zip", "layer.tar.gz", "Layer.TGZ"] {
+        assert_finding(&checked(&[file(name), file("README.md")]).1, "S112", name, "Lambda unzips a layer once");
+    }
+    assert_clean(&[file("share/inner.zip")]);
+    assert_clean(&[file("payload.zip"), program("bootstrap")]);
+}
+
+#[test]
+fn whiteouts_name_what_they_were_to_delete() {
+    let world = World::new();
+    world.file("lib/.wh..wh..opq", "").file("lib/.wh.libold.so.1", "").file("lib/a", "x");
+    let told = |world: &World| world.json(&["check", "ROOT"]).1;
+    assert_finding(&told(&world), "S111", "lib/.wh..wh..opq", "a whiteout of a container image (2 in all)");
+    world.file("lib/libold.so.1", "x");
+    assert_finding(&told(&world), "S111", "lib/.wh.libold.so.1", "lib/libold.so.1 was deleted, but it is here");
+    // What pack makes of the tree is told the same.
+    assert_eq!(world.json(&["pack", "ROOT", "-o", "OUT"]).0, 0);
+    assert_eq!(findings(&world.json(&["check", "OUT"]).1, "S111"), findings(&told(&world), "S111"));
+}
+
+#[test]
+fn programs_in_bin_that_cannot_be_run() {
+    let (_, report) = checked(&[file("bin/data"), program("bin/a"), program("bin/b").mode(0o100_644)]);
+    assert_finding(&report, "C107", "bin/b", "is not executable");
+    assert_clean(&[program("bin/a"), file("bin/data"), program("share/b").mode(0o100_644)]);
+}
+
+#[test]
+fn zips_without_modes_are_not_blamed_for_modes() {
+    for (made_by, mode) in [(0x0014, 0), (0x0714, 0), (0x0314, 0), (0x0b14, 0)] {
+        let part = |name: &str, content: &str| {
+            Part::stored(name, content).but(|part| (part.made_by, part.mode) = (made_by, mode))
+        };
+        assert_clean(&[part("java/", ""), part("java/lib/", ""), part("java/lib/a.txt", "x")]);
+    }
+}
+
+#[test]
+fn more_entries_than_a_zip_has_without_zip64() {
+    let parts: Vec<Part> = (0..65_535).map(|number| Part::stored(format!("share/{number}"), "")).collect();
+    let (code, report) = checked(&parts);
+    assert_eq!((code, report["fits"].as_bool()), (1, Some(false)));
+    assert_finding(&report, "F105", "a.zip", "has 65535 entries");
+}
+
+#[test]
+fn copies_of_a_library_are_links_only_where_one_name_continues_the_other() {
+    let elf = b"\x7fELF, or not";
+    let told = |names: &[&str]| {
+        let parts: Vec<Part> = names.iter().map(|name| Part::stored(name, elf)).collect();
+        findings(&checked(&parts).1, "Z115").len()
+    };
+    assert_eq!(told(&["lib/libbz2.so.1.0.4", "lib/libbz2.so.1.0.8"]), 0);
+    assert_eq!(told(&["lib/libz.so.1", "lib/libz.so.1.3"]), 1);
+    assert_eq!(told(&["lib/libz.so", "lib/libz.so.10", "lib/libz.so.1"]), 1);
+    assert_eq!(told(&["lib/libz.so.1", "lib/libz.so.10"]), 0);
+}
