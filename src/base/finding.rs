@@ -101,6 +101,16 @@ codes! {
     Bundled = "L209",
     /// Files for a different machine than the rest, or than `--arch`.
     WrongMachine = "L301",
+    /// Data that something opens is nowhere.
+    DataMissing = "N101",
+    /// Data that something opens is not where it looks for it.
+    DataMisplaced = "N102",
+    /// A configuration file names a file that is nowhere.
+    NamedFileMissing = "N103",
+    /// A variable of the environment has a value that breaks something.
+    SettingBreaks = "N104",
+    /// Paths that are compiled in and only the build host has.
+    CompiledPaths = "N105",
     /// A script whose interpreter is missing.
     ScriptInterpreterMissing = "C101",
     /// A command that a script runs and that is missing.
@@ -230,6 +240,8 @@ pub enum Category {
     Files,
     /// `L`: ELF files and shared libraries.
     Libraries,
+    /// `N`: the data and configuration that is needed besides libraries.
+    Data,
     /// `C`: commands and scripts.
     Commands,
     /// `R`: packages and the runtimes of languages.
@@ -254,6 +266,7 @@ impl Category {
         match self {
             Category::Files => "files",
             Category::Libraries => "libraries",
+            Category::Data => "data",
             Category::Commands => "commands",
             Category::Packages => "packages",
             Category::Pruning => "pruning",
@@ -272,6 +285,7 @@ impl Code {
         match self.as_str().as_bytes()[0] {
             b'S' => Category::Files,
             b'L' => Category::Libraries,
+            b'N' => Category::Data,
             b'C' => Category::Commands,
             b'R' => Category::Packages,
             b'P' => Category::Pruning,

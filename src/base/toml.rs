@@ -28,6 +28,18 @@ pub(crate) fn built_in_globs<'a>(globs: impl IntoIterator<Item = &'a String>) ->
     super::globs::set(globs).expect("the built-in globs are valid")
 }
 
+/// One glob of a file of `rules/`. A test parses each one, so an invalid one is never shipped.
+#[expect(clippy::expect_used, reason = "an embedded file cannot be invalid at run time: a test parses each one")]
+pub(crate) fn built_in_matcher(glob: &str) -> globset::GlobMatcher {
+    super::globs::glob(glob).expect("the built-in glob is valid").compile_matcher()
+}
+
+/// A pattern of a file of `rules/`. A test compiles each one, so an invalid one is never shipped.
+#[expect(clippy::expect_used, reason = "an embedded file cannot be invalid at run time: a test compiles each one")]
+pub(crate) fn built_in_pattern(pattern: &str) -> regex::Regex {
+    regex::Regex::new(pattern).expect("the built-in pattern is valid")
+}
+
 /// The globs of unit names that the code contains. A test builds each set, so an invalid one is never shipped.
 #[expect(clippy::expect_used, reason = "globs in the code cannot become invalid at run time: a test builds each set")]
 pub(crate) fn built_in_names(globs: &[&str]) -> globset::GlobSet {

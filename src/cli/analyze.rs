@@ -10,10 +10,11 @@ use crate::base::error::Result;
 use crate::commands;
 
 pub(super) fn run(arguments: &AnalyzeArgs, color: ColorChoice) -> Result<Exit> {
-    let AnalyzeArgs { root, input, content, checks, targets, report: shown } = arguments;
+    let AnalyzeArgs { root, input, variables, content, checks, targets, report: shown } = arguments;
     let ignore = checks.ignore.iter().map(ToString::to_string).collect();
     let options = PlanOptions {
         input: input.clone(),
+        variables: variables.clone(),
         content: content.clone(),
         rules: RuleChoice { ignore, ..RuleChoice::default() },
         targets: targets.clone(),

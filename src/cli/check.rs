@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
             Ok((report, (settings.clone(), unwritten)))
         })?;
     if let Some(handler) = run {
-        let function = invoke::function(paths, handler, function, settings.runtime)?;
+        let function = invoke::function(paths, handler, function, settings.variables, settings.runtime)?;
         report.add_findings(function.findings()?, &settings.severities);
     }
     let exit = output::report(&report, color, shown)?;

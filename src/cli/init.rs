@@ -140,6 +140,8 @@ fn configuration(report: &Report) -> String {
     }
     text += "# Named layers, and the units they hold (`layerfit plan -v` lists the units).\n\
              # [[layer]]\n# name = \"runtime\"\n# holds = [\"r\", \"lib:*\"]\n\n\
+             # Environment variables of the function: what is looked for, and where, depends on them.\n\
+             # [env]\n# TZ = \"UTC\"\n\n\
              # Options of `layerfit publish`. A layer's name in AWS is the prefix and the layer's name.\n\
              # [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
     text

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::args::{FunctionOptions, InvokeArgs, Network, RemoverArgs};
 use super::exit::Exit;
-use super::output;
+use super::work::configuration;
+use super::{env, output};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
 use crate::base::read;
@@ -17,8 +18,9 @@ use crate::invoke::{Event, Function};
 use crate::runtime::RuntimeProfile;
 
 pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
-    let InvokeArgs { paths, runtime, handler, function: options, repeat, listen, trace } = arguments;
-    let mut run = function(paths, handler, options, RuntimeProfile::load(runtime)?)?;
+    let InvokeArgs { paths, runtime, config, handler, variables, function: options, repeat, listen, trace } = arguments;
+    let variables = env::variables(variables, &configuration(config.as_ref(), true)?)?;
+    let mut run = function(paths, handler, options, variables, RuntimeProfile::load(runtime)?)?;
     run.function.trace.clone_from(trace);
     match listen {
         Some(address) => run.listen(*address),
@@ -51,6 +53,7 @@ pub(super) fn function(
     paths: &[PathBuf],
     handler: &str,
     options: &FunctionOptions,
+    variables: BTreeMap<String, String>,
     runtime: RuntimeProfile,
 ) -> Result<Run> {
     let mut function = Function {
@@ -59,7 +62,7 @@ pub(super) fn function(
         handler: handler.to_owned(),
         timeout: Duration::from_secs(options.timeout.unwrap_or(3)),
         memory_mb: options.memory.unwrap_or(128),
-        variables: variables(&options.env)?,
+        variables,
         rootfs: options.rootfs.clone(),
         no_network: options.network == Some(Network::None),
         trace: None,
@@ -80,41 +83,9 @@ pub(super) fn refuse_without_run(run: Option<&str>, options: &FunctionOptions) -
         return Ok(());
     }
     Err(Error::Usage {
-        message: "--code, --event, --timeout, --memory, --env, --rootfs and --network have no effect without --run"
-            .to_owned(),
+        message: "--code, --event, --timeout, --memory, --rootfs and --network have no effect without --run".to_owned(),
         help: "name the function to run: --run HANDLER".to_owned(),
     })
-}
-
-fn variables(given: &[String]) -> Result<BTreeMap<String, String>> {
-    let mut variables = BTreeMap::new();
-    for text in given {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, value.to_owned()),
-            None => (
-                text.as_str(),
-                std::env::var(text).map_err(|error| Error::Usage {
-                    message: format!("--env {text}: {error}"),
-                    help: format!("give its value: --env {text}=VALUE"),
-                })?,
-            ),
-        };
-        let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(letter) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(Error::Usage {
-                message: format!("--env {name}: not the name of a variable"),
-                help: "use letters, digits and '_', not starting with a digit".to_owned(),
-            });
-        }
-        if value.contains('\0') {
-            return Err(Error::Usage {
-                message: format!("--env {name}: its value has a NUL byte, which no variable can have"),
-                help: "encode it, for example in base64".to_owned(),
-            });
-        }
-        variables.insert(name.to_owned(), value);
-    }
-    Ok(variables)
 }
 
 /// A bound in bytes for all events of a run: a dozen of the largest that Lambda accepts.

@@ -8,6 +8,7 @@ mod check;
 mod color;
 mod config;
 mod diff;
+mod env;
 mod exit;
 mod generate;
 mod init;

@@ -5,7 +5,7 @@ use clap::ColorChoice;
 use super::args::PackArgs;
 use super::exit::Exit;
 use super::output;
-use super::work::with_settings;
+use super::work::with_configuration;
 use crate::base::error::Result;
 use crate::commands;
 use crate::publish::sam::Template;
@@ -14,10 +14,11 @@ pub(super) fn run(arguments: &PackArgs, color: ColorChoice) -> Result<Exit> {
     let PackArgs { root, options, output: directory, template, report: shown } = arguments;
     // Before the work, so that a file of the user's is known at once.
     let template = template.as_deref().map(|path| Template::begin(path, root)).transpose()?;
-    let report = with_settings(options, &shown.output, |settings, progress| {
+    let report = with_configuration(options, &shown.output, |settings, config, progress| {
         let report = commands::pack(root, directory, settings, progress)?;
         if let Some(template) = template.as_ref().filter(|_| report.fits) {
-            template.write(directory, &report, settings.architecture)?;
+            // Only what the file has: a value of --env can be a secret.
+            template.write(directory, &report, settings.architecture, &config.env)?;
         }
         Ok(report)
     })?;

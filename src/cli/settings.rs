@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Architecture, GateOptions, LevelName, PlanOptions, StrategyName, StripName};
 use super::config::{BudgetConfig, Bytes, Config, FindingConfig, RelocateConfig, SeverityName};
+use super::env;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
@@ -31,7 +32,12 @@ pub(super) const SYSROOT: &str = "/";
 
 /// The settings from the options; if an option is not given, from the configuration file.
 pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Settings> {
-    let PlanOptions { input, content, targets, traces, size, layers, .. } = options;
+    let PlanOptions { input, variables, content, targets, traces, size, layers, .. } = options;
+    let variables = env::variables(variables, config)?;
+    let mut runtime = runtime(input.runtime.as_deref(), config)?;
+    for (name, value) in &variables {
+        runtime.environment.set(name, value);
+    }
     let (prune, ignored) = rules_and_checks(options, config)?;
     let sysroot = content.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
     let bundle = content.bundle.or(config.bundle).unwrap_or(false);
@@ -43,7 +49,8 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
     }
     let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
     Ok(Settings {
-        runtime: runtime(input.runtime.as_deref(), config)?,
+        runtime,
+        variables,
         rules: prune,
         limits: limits(options, config),
         architecture: content.arch.or(config.arch).map(Architecture::name),

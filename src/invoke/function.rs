@@ -40,6 +40,28 @@ pub struct Function {
     pub runtime: RuntimeProfile,
 }
 
+/// Checks whether a function can have these variables.
+///
+/// # Errors
+/// When one is reserved for Lambda, or they are too large together.
+pub fn check_variables(variables: &BTreeMap<String, String>) -> Result<()> {
+    let reserved = |name: &&String| RESERVED.contains(&name.as_str()) || name.starts_with("AWS_LAMBDA_");
+    if let Some(name) = variables.keys().find(reserved) {
+        return Err(Error::Usage {
+            message: format!("--env {name}: Lambda sets this variable itself"),
+            help: "rename it".to_owned(),
+        });
+    }
+    let bytes: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > MAX_ENVIRONMENT_BYTES {
+        return Err(Error::Usage {
+            message: format!("--env: the variables have {bytes} bytes, more than Lambda's limit of 4 KB"),
+            help: "move long values to a file in the function's code".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 impl Function {
     /// Its name, where one is needed.
     pub const NAME: &'static str = "function";
@@ -49,20 +71,7 @@ impl Function {
     /// # Errors
     /// When a variable is reserved for Lambda, the variables are too large together, or `rootfs` is not a directory.
     pub fn validate(&mut self) -> Result<()> {
-        let reserved = |name: &&String| RESERVED.contains(&name.as_str()) || name.starts_with("AWS_LAMBDA_");
-        if let Some(name) = self.variables.keys().find(reserved) {
-            return Err(Error::Usage {
-                message: format!("--env {name}: Lambda sets this variable itself"),
-                help: "rename it".to_owned(),
-            });
-        }
-        let bytes: usize = self.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if bytes > MAX_ENVIRONMENT_BYTES {
-            return Err(Error::Usage {
-                message: format!("--env: the variables have {bytes} bytes, more than Lambda's limit of 4 KB"),
-                help: "move long values to a file in the function's code".to_owned(),
-            });
-        }
+        check_variables(&self.variables)?;
         if let Some(rootfs) = &self.rootfs {
             let real = rootfs.canonicalize().map_err(Error::io("find", rootfs))?;
             if !real.is_dir() || real == Path::new("/") {

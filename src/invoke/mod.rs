@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 pub use execution::{Environment, Event};
-pub use function::Function;
+pub use function::{Function, check_variables};
 pub use inside::run as run_inside;
 pub use outcome::{Answer, Failure};
 pub use sandbox::INSIDE;

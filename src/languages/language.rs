@@ -1,6 +1,8 @@
 //! The interface of a language: where its packages are, which processes it starts, what its sources use, and what must not
 //! be dropped. Each language is a folder with the same parts: `packages.rs`, `process.rs`, `checks.rs`, `source/`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::calls::Calls;
 use super::id::LanguageId;
 use super::needs::Needs;
@@ -91,6 +93,9 @@ pub trait Language: Sync {
 
     /// The commands that it executes itself.
     fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand>;
+
+    /// The values that the language itself assigns to environment variables when it starts, as far as they are literals.
+    fn variables(&self, packages: &Packages, tree: &Tree) -> BTreeMap<String, BTreeSet<String>>;
 
     /// The source that a command line runs, if the command starts this language: the values of its arguments, empty where
     /// they are not known.

@@ -1,6 +1,7 @@
 //! Analysis: a tree with the dependencies in it, what was copied into it from the build host, and what the function's own
 //! sources use.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::bundle::Bundled;
@@ -12,7 +13,7 @@ use crate::languages::handlers::Handlers;
 use crate::languages::{CodeCalls, options};
 use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
-use crate::tree::{Objects, Tree};
+use crate::tree::{EntryId, Objects, Tree};
 
 /// A tree, what is known of it, and the findings of analyzing it.
 pub(crate) struct Analysis<'a> {
@@ -20,11 +21,13 @@ pub(crate) struct Analysis<'a> {
     pub(crate) resolution: Resolution<'a>,
     /// The libraries that were copied into the tree from the build host.
     pub(crate) bundled: Vec<Bundled>,
+    /// Paths compiled into kept files that only the build host has; empty without `--bundle`.
+    pub(crate) host_paths: BTreeMap<EntryId, Vec<String>>,
     /// What the function's sources use, when there are any.
     pub(crate) handlers: Option<Arc<Handlers>>,
     /// What the code of the packages that handlers use calls.
     pub(crate) calls: CodeCalls,
-    context: FindingContext,
+    pub(super) context: FindingContext,
     rules: OnceLock<CompiledRules>,
     /// Findings that do not depend on what is kept.
     pub(crate) findings: Vec<Finding>,
@@ -40,10 +43,15 @@ impl<'a> Analysis<'a> {
         let (resolution, found) = resolve(tree, &settings.runtime);
         findings.extend(found);
         progress.done();
-        let context = FindingContext { architecture: settings.architecture, bundled: settings.bundle_from.is_some() };
+        let context = FindingContext {
+            architecture: settings.architecture,
+            bundled: settings.bundle_from.is_some(),
+            of_other_machines: BTreeMap::new(),
+        };
         Self {
             resolution,
             bundled: Vec::new(),
+            host_paths: BTreeMap::new(),
             handlers: None,
             calls: CodeCalls::default(),
             context,
@@ -76,7 +84,7 @@ impl<'a> Analysis<'a> {
 
     /// Findings about kept files that would not load, and about the function's sources.
     pub(crate) fn resolution_findings(&self, pruning: &Pruning) -> Vec<Finding> {
-        let mut findings = self.resolution.findings(self.context, |id| pruning.keeps(id));
+        let mut findings = self.resolution.findings(&self.context, |id| pruning.keeps(id));
         if let Some(handlers) = &self.handlers {
             let packages = &self.resolution.packages;
             findings.extend(handlers.findings(packages));

@@ -1,8 +1,9 @@
-//! Bundle: copies libraries that only the build host has into the tree's `lib/`, with their own dependencies.
+//! Bundle: copies libraries that only the build host has into the tree's `lib/`, with their own dependencies, and the data that
+//! is needed and known of (`rules/data/`) to a directory of its own.
 //!
 //! Never a part of glibc, which has to be of the same build as the image's loader (`rules/glibc.toml`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -12,20 +13,24 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
-use crate::resolve::{Certainty, LibraryLookup, Object, Resolution};
+use crate::languages::Packages;
+use crate::resolve::{LibraryLookup, MissingData, Node, Object, Resolution, is_bundled_for};
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{GlibcNames, LoaderFacts};
 use crate::tree::{EntryId, Place, Tree};
 
-/// A library that was copied from the build host.
+/// How many files of a directory of the host are looked at.
+const MAX_DATA_FILES: usize = 10_000;
+
+/// A library or a data file that was copied from the build host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Bundled {
     /// Where it is in the tree.
     pub path: String,
     /// Where it was copied from, with every link resolved.
     pub from: String,
-    /// A file that needs it.
+    /// A file or package that needs it.
     pub needed_by: String,
     /// Its length in bytes.
     pub bytes: u64,
@@ -38,13 +43,20 @@ pub struct Bundler {
     cache: BTreeMap<String, Vec<(i32, String)>>,
     glibc: &'static GlibcNames,
     copied: Vec<Bundled>,
+    /// The directory of the build host that each copied library is from, by its path in the tree.
+    origins: BTreeMap<TreePath, String>,
+    /// The libraries that the host has for another machine only, with that machine.
+    of_other_machines: BTreeMap<String, String>,
+    /// The needs for data that were looked for on the host.
+    data_taken: BTreeSet<&'static str>,
 }
 
-/// A missing library, its machine, and a file that needs it.
+/// A missing library, its machine, a file that needs it, and the directories that the file itself lists, unexpanded.
 pub(super) struct Wanted {
     soname: String,
     machine: Machine,
     needed_by: EntryId,
+    listed: Vec<String>,
 }
 
 impl Bundler {
@@ -55,7 +67,16 @@ impl Bundler {
     pub fn new(root: &Path) -> Result<Self> {
         let (root, loaders) = capture::named_root(root)?;
         let cache = capture::loader_cache(&root);
-        Ok(Self { root, loaders, cache, glibc: GlibcNames::built_in(), copied: Vec::new() })
+        Ok(Self {
+            root,
+            loaders,
+            cache,
+            glibc: GlibcNames::built_in(),
+            copied: Vec::new(),
+            origins: BTreeMap::new(),
+            of_other_machines: BTreeMap::new(),
+            data_taken: BTreeSet::new(),
+        })
     }
 
     /// Adds what is wanted and the host has to the tree; returns whether anything was added. The tree has to be resolved
@@ -83,11 +104,15 @@ impl Bundler {
             if self.glibc.has(&wanted.soname) || taken {
                 continue;
             }
-            let Some(inside) = self.find(&wanted.soname, wanted.machine) else { continue };
+            let listed = self.listed(tree.path(wanted.needed_by), wanted);
+            let Some(inside) = self.find(&wanted.soname, wanted.machine, &listed) else { continue };
             let Some(file) = self.root.locate(&inside) else { continue };
             let needed_by = tree.path(wanted.needed_by).to_string();
             let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
             let from = file.display().to_string();
+            if let Some((directory, _)) = inside.rsplit_once('/') {
+                self.origins.insert(path.clone(), directory.to_owned());
+            }
             self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
             added.push((path, file));
         }
@@ -96,26 +121,109 @@ impl Bundler {
         Ok(any)
     }
 
-    /// The copied libraries, sorted by path.
-    pub fn into_copied(mut self) -> Vec<Bundled> {
-        self.copied.sort();
-        self.copied
+    /// Adds missing data that the host has, each need at most once; returns whether anything was added.
+    ///
+    /// # Errors
+    /// When a file of the host cannot be read.
+    pub(super) fn take_data(&mut self, tree: &mut Tree, packages: &Packages, missing: &[MissingData]) -> Result<bool> {
+        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
+        for data in missing {
+            if !self.data_taken.insert(data.name()) {
+                continue;
+            }
+            let needed_by = match &data.user {
+                Node::Entry(id) => tree.path(*id).to_string(),
+                Node::Package(position) => format!("pkg:{}", packages.get(*position).name),
+                _ => data.name().to_owned(),
+            };
+            for (inside, below) in self.data_of(data) {
+                let path = TreePath::new(data.to).and_then(|to| to.join(&below));
+                // A file below a link could not be unzipped.
+                let is_free = |path: &TreePath| {
+                    let mut above = path.ancestors().skip(1).filter_map(|directory| tree.find(&directory));
+                    tree.find(path).is_none() && above.all(|id| tree.entry(id).is_directory())
+                };
+                let (Some(path), Some(file)) = (path.filter(is_free), self.root.locate(&inside)) else { continue };
+                let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
+                let (from, needed_by) = (file.display().to_string(), needed_by.clone());
+                self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
+                added.push((path, file));
+            }
+        }
+        let any = !added.is_empty();
+        tree.add_files(added)?;
+        Ok(any)
     }
 
-    /// Where the host's loader would find a library: in its cache, or else in its directories.
-    fn find(&self, soname: &str, machine: Machine) -> Option<String> {
+    /// The files of the host that meet a need: their paths in the host, and below the directory that they are copied to.
+    fn data_of(&self, data: &MissingData) -> Vec<(String, String)> {
+        for place in &data.places {
+            let directory = match data.is_file() {
+                false => place.as_str(),
+                true if self.root.is_file(place) => place.rsplit_once('/').map_or("", |(directory, _)| directory),
+                true => continue,
+            };
+            let found = data.pick(self.root.walk(directory, MAX_DATA_FILES));
+            if !found.is_empty() {
+                return found.into_iter().map(|below| (format!("{directory}/{below}"), below)).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    /// The copied files, sorted by path, and the libraries that the host has for another machine only, with that machine.
+    pub fn into_copied(mut self) -> (Vec<Bundled>, BTreeMap<String, String>) {
+        self.copied.sort();
+        (self.copied, self.of_other_machines)
+    }
+
+    /// The directories of the host that a file lists (RPATH or RUNPATH). `$ORIGIN` of a library that was copied is the directory
+    /// it was copied from; in a file of the tree, it is a place that was searched already.
+    fn listed(&self, path: &TreePath, wanted: &Wanted) -> Vec<String> {
+        let origin = self.origins.get(path);
+        let expand = |listed: &String| {
+            let expanded = match origin {
+                Some(origin) => listed.replace("${ORIGIN}", origin).replace("$ORIGIN", origin),
+                None => listed.clone(),
+            };
+            (expanded.starts_with('/') && !expanded.contains('$')).then_some(expanded)
+        };
+        wanted.listed.iter().filter_map(expand).collect()
+    }
+
+    /// Where the host's loader would find a library: in the directories that its dependent lists, in the cache, or in the
+    /// loader's own directories.
+    fn find(&mut self, soname: &str, machine: Machine, listed: &[String]) -> Option<String> {
         let flags = capture::cache_flags(machine);
         let cached = self.cache.get(soname).into_iter().flatten();
         // Builds for newer processors could not run on every one that Lambda uses.
-        let cached = cached.filter(|(of, path)| Some(*of) == flags && !path.contains("/glibc-hwcaps/"));
+        let cached: Vec<&String> =
+            cached.filter(|(_, path)| !path.contains("/glibc-hwcaps/")).map(|(_, path)| path).collect();
+        let ours = |path: &&String| {
+            self.cache.get(soname).into_iter().flatten().any(|(of, p)| p == *path && Some(*of) == flags)
+        };
+        let (first, others): (Vec<&String>, Vec<&String>) = cached.into_iter().partition(ours);
         let directories = self.loaders.iter().filter(|loader| loader.machine == machine.name());
         let directories = directories.flat_map(|loader| &loader.directories);
-        let mut candidates =
-            cached.map(|(_, path)| path.clone()).chain(directories.map(|directory| format!("{directory}/{soname}")));
-        candidates.find(|path| {
-            let elf = self.root.read(path).ok().and_then(|bytes| Elf::parse(&bytes).ok());
-            elf.is_some_and(|elf| elf.machine == machine && elf.kind == Type::Shared)
-        })
+        let all = self.loaders.iter().flat_map(|loader| &loader.directories);
+        let at = |directory: &String| format!("{directory}/{soname}");
+        let candidates = listed.iter().map(at).chain(first.into_iter().cloned()).chain(directories.map(at));
+        // The rest are only looked at to report that they are for another machine.
+        let rest = others.into_iter().cloned().chain(all.map(at));
+        let candidates = candidates.map(|path| (path, true)).chain(rest.map(|path| (path, false)));
+        let mut other_machine = None;
+        for (path, searched) in candidates {
+            let Some(elf) = self.root.read(&path).ok().and_then(|bytes| Elf::parse(&bytes).ok()) else { continue };
+            match elf.kind {
+                Type::Shared if elf.machine == machine && searched => return Some(path),
+                Type::Shared if elf.machine != machine => {
+                    other_machine.get_or_insert(elf.machine.name());
+                }
+                _ => {}
+            }
+        }
+        self.of_other_machines.extend(other_machine.map(|other| (soname.to_owned(), other)));
+        None
     }
 }
 
@@ -124,11 +232,12 @@ fn lib() -> TreePath {
     TreePath::new("lib").unwrap_or_default()
 }
 
-/// Each library that something kept certainly needs and that is missing, once.
+/// Each library that is missing and that something kept loads: a program, a language, a package, or a plugin such as an
+/// extension module or an addon. Modules that a language itself only loads on demand do not count: most functions never do.
 pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool) -> Vec<Wanted> {
     let mut wanted: BTreeMap<(String, String), Wanted> = BTreeMap::new();
     for (id, edges) in resolution.loads.edges.iter().filter(|(id, _)| kept(**id)) {
-        for ((_, edge), _) in edges.iter().filter(|(_, certainty)| **certainty == Certainty::Required) {
+        for ((_, edge), _) in edges.iter().filter(|((kind, _), certainty)| is_bundled_for(*kind, **certainty)) {
             let missing = matches!(&edge.outcome, LibraryLookup::Missing { stopped: None, .. });
             let Some(elf) = resolution.objects.get(id).filter(|_| missing && edge.from == Object::Tree(*id)) else {
                 continue;
@@ -138,14 +247,16 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
                 continue;
             }
             let key = (edge.soname.clone(), elf.machine.name());
-            let new = Wanted { soname: edge.soname.clone(), machine: elf.machine, needed_by: *id };
+            let listed = elf.runpath.iter().chain(&elf.rpath).flat_map(|list| list.split(':')).map(str::to_owned);
+            let new =
+                Wanted { soname: edge.soname.clone(), machine: elf.machine, needed_by: *id, listed: listed.collect() };
             wanted.entry(key).or_insert(new);
         }
     }
     wanted.into_values().collect()
 }
 
-/// A note about each copied library.
+/// A note about each copied file.
 pub fn findings(copied: &[Bundled]) -> impl Iterator<Item = Finding> {
     copied.iter().map(|bundled| {
         Finding::info(

@@ -6,6 +6,7 @@ mod analysis;
 pub mod bundle;
 mod decide;
 mod drop;
+mod host_paths;
 mod protect;
 mod settings;
 mod stages;

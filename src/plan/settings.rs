@@ -1,6 +1,6 @@
 //! Settings: the command line and layerfit.toml, combined once for every stage.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::base::severity::Severities;
@@ -14,8 +14,10 @@ use crate::runtime::{Limits, RuntimeProfile};
 /// The settings of a command.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The image that the layers will be attached to.
+    /// The image that the layers will be attached to, with the function's own environment.
     pub runtime: RuntimeProfile,
+    /// The function's own environment variables.
+    pub variables: BTreeMap<String, String>,
     /// The prune rules, each on or off.
     pub rules: PruneRules,
     /// The limits of the layers.

@@ -8,12 +8,15 @@ use super::analysis::{Analysis, Scanned};
 use super::bundle::{self, Bundler};
 use super::decide::{Decider, Decisions};
 use super::drop;
+use super::host_paths;
 use super::settings::Settings;
 use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::ALL;
 use crate::languages::handlers::Handlers;
+use crate::resolve::Resolution;
+use crate::runtime::sysroot::Sysroot;
 use crate::tree::{Tree, layout_findings, scan_directory};
 
 impl<'a> Analysis<'a> {
@@ -51,14 +54,20 @@ impl<'a> Analysis<'a> {
             analysis.handlers.clone_from(&handlers);
             let decisions = decider.decide(&analysis, settings)?;
             if let Some(bundler) = &mut bundler {
-                let wanted = bundle::wanted(&analysis.resolution, |id| decisions.pruning.keeps(id));
-                if bundler.take(&mut analysis.resolution.tree, &wanted)? {
+                let kept = |id| decisions.pruning.keeps(id);
+                let wanted = bundle::wanted(&analysis.resolution, kept);
+                let missing = analysis.resolution.missing_data(kept);
+                let Resolution { tree: into, packages, .. } = &mut analysis.resolution;
+                // Data is only looked for when the libraries that open it are there.
+                if bundler.take(into, &wanted)? || bundler.take_data(into, packages, &missing)? {
                     // What was added has dependencies of its own.
                     tree = analysis.resolution.tree;
                     continue;
                 }
             }
-            analysis.bundled = bundler.map(Bundler::into_copied).unwrap_or_default();
+            let (bundled, of_other_machines) = bundler.map(Bundler::into_copied).unwrap_or_default();
+            analysis.bundled = bundled;
+            analysis.context.of_other_machines = of_other_machines;
             return Ok((analysis, decisions));
         }
     }
@@ -72,13 +81,20 @@ impl<'a> Analysis<'a> {
         settings: &'a Settings,
         progress: &dyn Progress,
     ) -> Result<(Self, Decisions)> {
+        let of_other_machines = self.context.of_other_machines.clone();
         let again = |tree, excluded| {
             let mut analysis = Self::new((tree, scanned), settings, progress);
+            analysis.context.of_other_machines = of_other_machines;
             analysis.resolution.packages.excluded = excluded;
             analysis
         };
         let (mut analysis, decisions) = drop::apply(self, decisions, decider, settings, again)?;
         analysis.findings.extend(bundle::findings(&analysis.bundled));
+        if let Some(host) = &settings.bundle_from {
+            let paths = host_paths::find(&analysis.resolution, &Sysroot::new(host), |id| decisions.pruning.keeps(id));
+            analysis.findings.extend(host_paths::finding(&paths, &settings.runtime.name));
+            analysis.host_paths = paths;
+        }
         Ok((analysis, decisions))
     }
 }

@@ -1,7 +1,7 @@
 //! Retention: what keeps what in the layers, and so what is removed when something is dropped.
 //!
-//! Most files are kept unconditionally. Two kinds are kept only while something kept needs them: libraries that are only
-//! loaded as a dependency, and files that match a rule but were kept by the guard. What needs them is in the graph. When
+//! Most files are kept unconditionally. Three kinds are kept only while something kept needs them: libraries that are only
+//! loaded as a dependency, data that only libraries and programs open, and files that match a rule but were kept by the guard. What needs them is in the graph. When
 //! something is dropped, only what is reachable from it can lose its last holder. The algorithm is trial deletion (Bacon
 //! and Rajan, "Concurrent Cycle Collection in Reference Counted Systems", 2001): everything reachable is a suspect, and
 //! suspects that something outside still holds are cleared, with what they hold in turn. So cycles of libraries are handled,
@@ -20,7 +20,8 @@ use crate::tree::{EntryId, Kind, Place, Tree};
 pub struct Removal {
     /// What was to be dropped, with the links that lead to it.
     pub dropped: Vec<EntryId>,
-    /// Libraries that nothing kept needs any more, with the links to them, and links to directories of which nothing is left.
+    /// Libraries and data that nothing kept needs any more, with the links to them, and links to directories of which nothing
+    /// is left.
     pub with_it: Vec<EntryId>,
     /// Files that match a rule, and were only kept because something needed them that is removed now.
     pub released: Vec<EntryId>,
@@ -74,7 +75,8 @@ pub struct Retention {
     pinned: Vec<bool>,
     /// The entries that match a rule and are kept by the guard.
     guarded: Vec<bool>,
-    /// The libraries that are only loaded as a dependency, and the links to them.
+    /// The libraries that are only loaded as a dependency, and the links to them; and the data that only libraries and programs
+    /// open.
     libraries: Vec<bool>,
     keep: Vec<KeepWhile>,
     keeps: Vec<Vec<usize>>,
@@ -103,7 +105,7 @@ impl Retention {
             packed: of_each(&|id| kept(id) && (!tree.entry(id).is_directory() || is_empty(id))),
             pinned: of_each(&|id| pruning.is_pinned(id)),
             guarded: of_each(&|id| kept(id) && pruning.matching(id).next().is_some()),
-            libraries: of_each(&|id| resolution.is_library(id)),
+            libraries: of_each(&|id| resolution.is_library(id) || resolution.is_data(id)),
             keep: vec![KeepWhile::Always; entries + resolution.packages.all.len() + ALL.len()],
             keeps: Vec::new(),
             held_by: Vec::new(),
@@ -117,8 +119,10 @@ impl Retention {
         retention.add_links(tree);
         retention.add_needs(resolution, pruning);
         retention.find_alive();
-        // A library that nothing needs is kept all the same, so it holds what it needs. A link to one holds nothing.
-        for (id, _) in tree.iter().filter(|(id, entry)| entry.is_file() && resolution.is_library(*id)) {
+        // A library that nothing needs is kept all the same, so it holds what it needs, and so is data. A link to one holds
+        // nothing.
+        let only_held = |id: EntryId| resolution.is_library(id) || resolution.is_data(id);
+        for (id, _) in tree.iter().filter(|(id, entry)| entry.is_file() && only_held(*id)) {
             let at = id.index();
             if retention.packed[at] && !retention.guarded[at] && !retention.alive[at] {
                 retention.keep[at] = KeepWhile::Always;

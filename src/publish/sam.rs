@@ -1,7 +1,7 @@
 //! A template for AWS SAM: a layer version for each layer, and an example function that uses them all and is triggered by
 //! objects in a bucket (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/>).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use minijinja::value::Serde;
@@ -75,17 +75,23 @@ impl Template {
     }
 
     /// Writes the template for layers in the directory `output`, whole or not at all. The function gets the architecture
-    /// `requested`, or that of most files.
+    /// `requested`, or that of most files, and these environment variables.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, output: &Path, report: &Report, requested: Option<&str>) -> Result<()> {
+    pub fn write(
+        &self,
+        output: &Path,
+        report: &Report,
+        requested: Option<&str>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<()> {
         // Resolved: paths with ".." or links could not be related by their names alone.
         let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
         let (from, output) = (real(directory(&self.path))?, real(output)?);
         // There is always a relative path between two absolute ones.
         let content = pathdiff::diff_paths(&output, from).unwrap_or(output);
-        replace_file(&self.path, text(report, &content, requested)?.as_bytes())
+        replace_file(&self.path, text(report, &content, requested, variables)?.as_bytes())
     }
 }
 
@@ -95,7 +101,12 @@ fn directory(file: &Path) -> &Path {
 }
 
 /// The template, with the layers in the directory `content`, which is relative to the template's.
-fn text(report: &Report, content: &Path, requested: Option<&str>) -> Result<String> {
+fn text(
+    report: &Report,
+    content: &Path,
+    requested: Option<&str>,
+    variables: &BTreeMap<String, String>,
+) -> Result<String> {
     let mut taken: BTreeSet<String> = ["ExampleFunction", "Bucket", "BucketName"].map(str::to_owned).into();
     let of_layer = |layer: &LayerReport| TemplateLayer {
         resource: resource(&layer.name, &mut taken),
@@ -122,6 +133,7 @@ fn text(report: &Report, content: &Path, requested: Option<&str>) -> Result<Stri
             runtimes => runtime.map(str::to_owned).into_iter().collect::<Vec<String>>(),
             architecture => requested.or(of_most).map(str::to_owned),
             layers => Serde(&layers),
+            variables => variables,
         })
     };
     render().map(|text| text + "\n").map_err(Error::bug("render the template"))

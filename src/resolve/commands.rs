@@ -91,6 +91,8 @@ pub struct Commands {
     refused: Vec<(EntryId, &'static str, &'static str)>,
     /// Whether a script sources a file that cannot be followed, which may define functions.
     unread: bool,
+    /// The values that startup scripts assign to variables, as far as they are literals.
+    pub(super) variables: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Follows the scripts of a tree: all of them to their interpreters, and startup scripts (the bootstrap, the scripts that start
@@ -137,11 +139,13 @@ fn interpreters(tree: &Tree, image: &Image<'_>) -> Vec<CommandUse> {
     scripts.filter_map(interpreter).collect()
 }
 
-/// The variables that Lambda sets.
+/// The variables that Lambda and the function's configuration set.
 fn lambda_variables(image: &Image<'_>) -> BTreeMap<String, BTreeSet<String>> {
     let path = image.profile().environment.path.join(":");
     let set = |name: &str, value: &str| (name.to_owned(), BTreeSet::from([value.to_owned()]));
-    [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)].into()
+    let others = image.profile().environment.variables.iter().map(|(name, value)| set(name, value));
+    let lambda = [set("LAMBDA_TASK_ROOT", "/var/task"), set("LAMBDA_RUNTIME_DIR", "/var/runtime"), set("PATH", &path)];
+    others.chain(lambda).collect()
 }
 
 /// Whether an entry is, or may be, a shell script.
@@ -213,6 +217,10 @@ impl Commands {
                 continue;
             };
             functions.extend(script.functions.iter().cloned());
+            for (name, values) in script.variables.iter().filter(|(name, values)| variables.get(*name) != Some(*values))
+            {
+                self.variables.entry(name.clone()).or_default().extend(values.iter().cloned());
+            }
             self.unresolved.extend(script.unresolved.iter().map(|unresolved| (id, unresolved.clone())));
             for run in &script.runs {
                 let arguments: Vec<Vec<String>> =

@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Resolution;
+use super::data::{DataContext, MissingData};
+use super::graph::Node;
 use super::loader::{LibraryLookup, NeededLibrary, Object};
-use super::processes::{Certainty, ProcessKind};
+use super::processes::{Certainty, ProcessKind, is_bundled_for};
 use super::symbols::{SymbolError, VersionError};
 use super::unloaded::{Unloaded, WhyUnloaded};
 use crate::base::bytes::size;
@@ -50,12 +52,14 @@ impl fmt::Display for FoundIn {
 }
 
 /// Settings that the findings depend on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FindingContext {
     /// The function's architecture, by Lambda's name; when not given, that of most files.
     pub architecture: Option<&'static str>,
     /// Whether libraries were already bundled from the build host, which then lacks the missing ones too.
     pub bundled: bool,
+    /// The missing libraries that the build host has for another machine only, with that machine.
+    pub of_other_machines: BTreeMap<String, String>,
 }
 
 /// A file that needs a library, the kind of process, the library, and the certainty.
@@ -79,7 +83,7 @@ type VersionNeeder<'a> = (Certainty, EntryId, &'a NeededVersion);
 
 impl Resolution<'_> {
     /// Findings about the files and packages that satisfy `kept`.
-    pub fn findings(&self, context: FindingContext, kept: impl Fn(EntryId) -> bool) -> Vec<Finding> {
+    pub fn findings(&self, context: &FindingContext, kept: impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let mut findings = languages::check(&self.packages, &self.tree, &kept);
         findings.extend(self.command_findings(&kept));
         findings.extend(self.unloaded_finding(&kept));
@@ -87,14 +91,51 @@ impl Resolution<'_> {
         findings.extend(of_machines);
         // What a file for another machine lacks does not matter: it would not be loaded with it either.
         let kept = |id| kept(id) && !wrong.contains(&id);
-        findings.extend(self.missing_libraries(context.bundled, &kept));
+        findings.extend(self.missing_libraries(context, &kept));
         findings.extend(self.uncertain_libraries(&kept));
         findings.extend(self.version_findings(&kept));
         findings.extend(self.undefined_symbols(&kept));
         findings.extend(self.not_elf(&kept));
+        findings.extend(self.data_findings(&kept));
         let kept_objects = self.objects.iter().filter(|(id, _)| kept(**id));
         findings.extend(kept_objects.filter_map(|(id, elf)| self.missing_interpreter(*id, elf)));
         findings
+    }
+
+    /// Findings about what is opened besides libraries, by what is kept and, if it is a library, loaded.
+    fn data_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+        let mut unreached = BTreeSet::new();
+        let mut shadowed = BTreeMap::new();
+        for Unloaded { entry, why } in self.unloaded(kept) {
+            match why {
+                WhyUnloaded::Unreached => {
+                    unreached.insert(entry);
+                }
+                // Its dependents load it as soon as a script or a setting puts its directory first.
+                WhyUnloaded::Shadowed(by) => {
+                    shadowed.insert(entry, by);
+                }
+            }
+        }
+        let active = |id: EntryId| kept(id) && !unreached.contains(&id);
+        let context = DataContext {
+            tree: &self.tree,
+            image: &self.image,
+            packages: &self.packages,
+            objects: &self.objects,
+            shadowed: &shadowed,
+        };
+        self.data.findings(context, kept, &active)
+    }
+
+    /// The data that something kept and loaded opens, that is nowhere, and that can be copied from the build host.
+    pub fn missing_data(&self, kept: impl Fn(EntryId) -> bool) -> Vec<MissingData> {
+        let unloaded: BTreeSet<EntryId> = self.unloaded(&kept).into_iter().map(|library| library.entry).collect();
+        self.data.missing(&|user| match user {
+            Node::Entry(id) => kept(*id) && !unloaded.contains(id),
+            Node::Package(position) => kept(self.packages.get(*position).entry),
+            _ => true,
+        })
     }
 
     /// The machine that the files which satisfy `kept` are for: that of most files that are loaded for certain, or else of
@@ -145,7 +186,7 @@ impl Resolution<'_> {
         found
     }
 
-    fn missing_libraries(&self, bundled: bool, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
+    fn missing_libraries(&self, context: &FindingContext, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let (tree, image) = (&self.tree, &self.image);
         let missing = self.by_soname(kept, |outcome| matches!(outcome, LibraryLookup::Missing { .. }));
         let mut in_tree: BTreeMap<&[u8], Vec<String>> = BTreeMap::new();
@@ -182,9 +223,11 @@ impl Resolution<'_> {
                         .to_owned()
                 } else if soname.contains('/') {
                     "it is needed by path: put it there, or relink with the library's soname".to_owned()
-                } else if bundled {
+                } else if let Some(machine) = context.of_other_machines.get(soname) {
+                    format!("--bundle found {soname} on the build host for {machine} only: build the tree and bundle on one machine")
+                } else if context.bundled && is_bundled_for(kind, certainty) {
                     format!("--bundle did not find {soname} on the build host: install it there, or put it into lib/")
-                } else if certainty == Certainty::Required {
+                } else if is_bundled_for(kind, certainty) {
                     format!("--bundle copies {soname} and its dependencies from the machine that built the tree")
                 } else {
                     format!("put {soname} into lib/ if it is used, or drop what needs it")

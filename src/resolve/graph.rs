@@ -36,6 +36,8 @@ pub enum Need {
     LinksTo,
     /// A script, and its interpreter or what it runs.
     Runs,
+    /// A library, program, package or language and the data that it opens, or a configuration file and what it names.
+    Opens,
     /// A package and the files read to load it, or a language and the files that a session reads.
     Contains,
 }

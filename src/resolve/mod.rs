@@ -2,6 +2,7 @@
 //! scripts as the kernel would; all in one [`Graph`].
 
 mod commands;
+mod data;
 mod findings;
 mod graph;
 mod loader;
@@ -16,11 +17,12 @@ mod unloaded;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use commands::{CommandOutcome, CommandUse, Commands, Role};
+pub use data::MissingData;
 pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
 pub use loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 pub use plugins::Plugins;
-pub use processes::{Certainty, LoadedLibraries, ProcessKind, environment};
+pub use processes::{Certainty, LoadedLibraries, ProcessKind, environment, is_bundled_for};
 pub use symbols::{SymbolError, VersionError};
 pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 
@@ -48,6 +50,8 @@ pub struct Resolution<'a> {
     pub commands: Commands,
     /// The libraries of the tree that are only loaded as a dependency.
     libraries: BTreeSet<EntryId>,
+    /// What is opened besides libraries.
+    data: data::Data,
 }
 
 /// Resolves every need in a tree, for functions in the image of `profile`.
@@ -70,10 +74,22 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     add_links_and_commands(&mut graph, &tree, &commands);
     let libraries = unloaded::libraries(&view, &packages, &loads);
     drop(view);
-    (Resolution { tree, objects, image, packages, graph, loads, commands, libraries }, findings)
+    let data = data::find(&tree, &image, &objects, &packages, &loads, &commands.variables);
+    data.add_to(&mut graph);
+    (Resolution { tree, objects, image, packages, graph, loads, commands, libraries, data }, findings)
 }
 
 impl Resolution<'_> {
+    /// Whether an entry is data that only libraries and programs are known to open.
+    pub fn is_data(&self, id: EntryId) -> bool {
+        self.data.has(id)
+    }
+
+    /// Whether a compiled-in path is a place where data is looked for that is known of, and so reported if it is missing.
+    pub fn is_known_place(&self, path: &str) -> bool {
+        data::is_known_place(path)
+    }
+
     /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the
     /// languages.
     pub(crate) fn roots(&self, kept: impl Fn(EntryId) -> bool) -> Vec<Node> {

@@ -37,6 +37,15 @@ pub enum Certainty {
     Required,
 }
 
+/// Whether `--bundle` copies a library that is needed like this: everything that a program or a package loads, and what a
+/// plugin needs; but not what only the optional modules of a language need.
+pub fn is_bundled_for(kind: ProcessKind, certainty: Certainty) -> bool {
+    match kind {
+        ProcessKind::Plain => certainty > Certainty::Unknown,
+        ProcessKind::Language(_) => certainty == Certainty::Required,
+    }
+}
+
 /// What the loader loads in every process.
 #[derive(Debug, Default)]
 pub struct LoadedLibraries {

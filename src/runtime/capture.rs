@@ -7,6 +7,7 @@ use std::path::Path;
 use goblin::elf::header::{EM_AARCH64, EM_X86_64};
 use regex::bytes::Regex;
 
+use super::profile::LOCALES;
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
 use crate::base::read;
@@ -17,6 +18,41 @@ use crate::runtime::{Commands, Files, Libraries, LibrarySource, LoaderFacts, Run
 
 /// The paths of the interpreters of Lambda's two machines (fixed by their ABIs).
 const INTERPRETERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+
+/// How many files of a directory are looked at.
+const MAX_FILES: usize = 10_000;
+
+/// Where distributions keep the certificates of authorities, in one file.
+const CA_BUNDLES: &[&str] = &[
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/tls/cert.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+];
+
+/// Where distributions keep the C library's modules for character sets.
+const GCONV: &[&str] = &["/usr/lib64/gconv", "/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"];
+
+/// Configuration that libraries read at paths compiled into them.
+const CONFIGURATION: &[&str] = &[
+    "/etc/krb5.conf",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/services",
+    "/etc/protocols",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/localtime",
+    "/etc/odbcinst.ini",
+    "/etc/odbc.ini",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/java/cacerts",
+    "/etc/ssl/certs/java/cacerts",
+    "/usr/share/mime/mime.cache",
+];
 
 /// The properties of a processor that decide which subdirectories the loader searches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +215,6 @@ pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
     let like = RuntimeProfile::load("provided.al2023")?;
     let source = "read from the root by `layerfit runtime capture`";
     let (directories, defines) = libraries(&sysroot, &loader, &like.environment.ld_library_path);
-    let is_there = |path: &String| sysroot.is_file(path);
     Ok(RuntimeProfile {
         name: name.to_owned(),
         closed: false,
@@ -199,11 +234,7 @@ pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
         versions: Vec::new(),
         packages: Vec::new(),
         commands: commands(&sysroot, &like.environment.path, source),
-        files: Files {
-            ca_bundle: like.files.ca_bundle.iter().filter(|path| is_there(path)).cloned().collect(),
-            locales: Vec::new(),
-            source: source.to_owned(),
-        },
+        files: files(&sysroot, source),
         environment: like.environment,
     })
 }
@@ -242,6 +273,67 @@ fn libraries(
         }
     }
     (directories, defines)
+}
+
+/// Whether a file's name has one of these extensions.
+fn ends(name: &str, extensions: &[&str]) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+}
+
+/// The data and configuration that programs look for in every image.
+fn files(root: &Sysroot, source: &str) -> Files {
+    let there = |paths: &[&str]| -> Vec<String> {
+        paths.iter().filter(|path| root.is_file(path)).map(|path| (*path).to_owned()).collect()
+    };
+    let below = |directories: &[&str], wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
+        let found = directories.iter().flat_map(|directory| {
+            let names = root.walk(directory, MAX_FILES).into_iter().filter(|name| wanted(name));
+            names.map(move |name| format!("{directory}/{name}"))
+        });
+        let found: BTreeSet<String> = found.collect();
+        found.into_iter().collect()
+    };
+    let mut locales: Vec<String> =
+        root.list(LOCALES).into_iter().filter(|name| root.is_directory(&format!("{LOCALES}/{name}"))).collect();
+    locales.extend(archived_locales(root));
+    locales.sort();
+    locales.dedup();
+    Files {
+        ca_bundle: there(CA_BUNDLES),
+        locales,
+        zoneinfo: ["/usr/share/zoneinfo"]
+            .into_iter()
+            .filter(|path| root.is_file(&format!("{path}/UTC")))
+            .map(str::to_owned)
+            .collect(),
+        gconv: below(GCONV, &|name| ends(name, &["so"]) || name.starts_with("gconv-modules")),
+        terminfo: below(&["/usr/share/terminfo", "/lib/terminfo", "/etc/terminfo"], &|_| true),
+        fonts: below(&["/usr/share/fonts", "/usr/local/share/fonts"], &|name| {
+            ends(name, &["ttf", "otf", "ttc", "pfb", "t1"])
+        }),
+        magic: there(&["/usr/share/misc/magic.mgc", "/usr/share/file/magic.mgc", "/etc/magic"]),
+        configuration: [there(CONFIGURATION), below(&["/etc/fonts"], &|name| ends(name, &["conf"]))].concat(),
+        complete: true,
+        source: source.to_owned(),
+    }
+}
+
+/// The names of the locales in glibc's archive (locale/locarchive.h): a table of hashes with offsets of names. Names are read
+/// as the strings that look like those of locales, which nothing else in the archive's string table does.
+fn archived_locales(root: &Sysroot) -> BTreeSet<String> {
+    let Ok(archive) = root.read(&format!("{LOCALES}/locale-archive")) else { return BTreeSet::new() };
+    // The header: magic, serial, then namehash offset/used/size and string offset/used/size, 32 bits each in native order.
+    let word = |at: usize| archive.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    let (Some(start), Some(used)) = (word(20), word(24)) else { return BTreeSet::new() };
+    let names = archive.get(start..start.saturating_add(used)).unwrap_or_default();
+    let names = names.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether a file of a locale, by its path in a directory of its own, is in glibc's archive instead.
+pub(super) fn has_locale(root: &Sysroot, path: &str) -> bool {
+    let below = path.strip_prefix(LOCALES).and_then(|below| below.strip_prefix('/'));
+    below.and_then(|below| below.split('/').next()).is_some_and(|name| archived_locales(root).contains(name))
 }
 
 /// The commands in the directories of PATH.

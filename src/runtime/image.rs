@@ -8,6 +8,9 @@ use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{LibrarySource, LoaderFacts, RuntimeProfile};
 
+/// How many files of a directory of this machine are looked at.
+const MAX_WALKED: usize = 10_000;
+
 /// The result of looking up a path in the image, as the loader sees it.
 #[derive(Debug, Clone)]
 pub(crate) enum Lookup {
@@ -115,6 +118,39 @@ impl<'a> Image<'a> {
     /// Whether the image has a regular file.
     fn has_file(&self, path: &str) -> bool {
         self.root.as_ref().is_some_and(|root| root.is_file(path))
+    }
+
+    /// Whether the image has a file that a program opens: data, configuration, a library or a command. `None` when that is
+    /// not known.
+    pub fn has_data(&self, path: &str) -> Option<bool> {
+        let profile = self.profile;
+        match &self.root {
+            Some(root) => Some(root.is_file(path) || capture::has_locale(root, path)),
+            None if profile.files.has(path) || profile.libraries.has(path) || profile.commands.has(path) => Some(true),
+            None => profile.files.complete.then_some(false),
+        }
+    }
+
+    /// The files that the image is known to have below a directory, relative to it, sorted.
+    pub fn data_below(&self, directory: &str) -> Vec<String> {
+        let mut found = match &self.root {
+            Some(root) => root.walk(directory, MAX_WALKED),
+            None => self.profile.files.below(directory).map(str::to_owned).collect(),
+        };
+        found.sort();
+        found
+    }
+
+    /// Whether it is known what the directories of the image have.
+    pub fn knows_directories(&self) -> bool {
+        self.root.is_some() || self.profile.files.complete
+    }
+
+    /// Whether the image has a directory that programs look for data in.
+    pub fn has_data_directory(&self, path: &str) -> bool {
+        self.is_directory(path)
+            || !self.data_below(path).is_empty()
+            || self.profile.files.zoneinfo.iter().any(|z| z == path)
     }
 
     /// What the loader finds at `path`, which is not below `/opt`.

@@ -62,8 +62,30 @@ pub struct Environment {
     pub ld_library_path: Vec<String>,
     /// The working directory, which an empty element of a search path denotes.
     pub working_directory: String,
+    /// Other variables that Lambda sets and programs heed, and those that the function sets.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
     /// The source of these facts.
     pub source: String,
+}
+
+impl Environment {
+    /// Sets a variable of the function, which replaces the image's value.
+    pub fn set(&mut self, name: &str, value: &str) {
+        // An empty LD_LIBRARY_PATH lists nothing, whereas an empty element of it is the working directory (ld.so(8)).
+        let elements = || value.split(':').filter(|_| !value.is_empty()).map(str::to_owned).collect();
+        match name {
+            "PATH" => self.path = elements(),
+            // The loader also accepts semicolons.
+            "LD_LIBRARY_PATH" => {
+                self.ld_library_path =
+                    value.split([':', ';']).filter(|_| !value.is_empty()).map(str::to_owned).collect();
+            }
+            _ => {
+                self.variables.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
 }
 
 /// A dynamic loader: its compiled-in directories, and those for the processor.
@@ -181,16 +203,67 @@ fn complete() -> bool {
     true
 }
 
-/// Files that programs need.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+/// The data and configuration that programs open: what the image has of it, each by its absolute path.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
     /// Certificate bundles.
     pub ca_bundle: Vec<String>,
-    /// Locales.
+    /// Locales: their directories in /usr/lib/locale, or their names in its locale-archive; `*` for all that glibc has.
     pub locales: Vec<String>,
+    /// Directories with the whole time zone database.
+    #[serde(default)]
+    pub zoneinfo: Vec<String>,
+    /// The C library's modules for character sets.
+    #[serde(default)]
+    pub gconv: Vec<String>,
+    /// Descriptions of terminals.
+    #[serde(default)]
+    pub terminfo: Vec<String>,
+    /// Fonts, or one of them.
+    #[serde(default)]
+    pub fonts: Vec<String>,
+    /// libmagic's databases.
+    #[serde(default)]
+    pub magic: Vec<String>,
+    /// Configuration files.
+    #[serde(default)]
+    pub configuration: Vec<String>,
+    /// Whether any other data is known to be absent.
+    #[serde(default)]
+    pub complete: bool,
     /// The source of these facts.
     pub source: String,
+}
+
+/// The directory of glibc's locales (compiled into it).
+pub(super) const LOCALES: &str = "/usr/lib/locale";
+
+impl Files {
+    /// Whether a file is listed, or in a directory that is listed as a whole.
+    pub fn has(&self, path: &str) -> bool {
+        self.listed().any(|listed| listed == path)
+            || self.zoneinfo.iter().any(|directory| is_below(path, directory).is_some())
+            || is_below(path, LOCALES).is_some_and(|below| {
+                let name = below.split('/').next().unwrap_or(below);
+                self.locales.iter().any(|locale| locale == "*" || locale == name)
+            })
+    }
+
+    /// The listed files below a directory, relative to it.
+    pub fn below<'a>(&'a self, directory: &'a str) -> impl Iterator<Item = &'a str> {
+        self.listed().filter_map(move |path| is_below(path, directory))
+    }
+
+    fn listed(&self) -> impl Iterator<Item = &str> {
+        let groups = [&self.ca_bundle, &self.gconv, &self.terminfo, &self.fonts, &self.magic, &self.configuration];
+        groups.into_iter().flatten().map(String::as_str)
+    }
+}
+
+/// The rest of a path below a directory.
+fn is_below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    path.strip_prefix(directory)?.strip_prefix('/')
 }
 
 impl Commands {

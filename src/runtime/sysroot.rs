@@ -96,6 +96,29 @@ impl Sysroot {
         names
     }
 
+    /// The regular files below a directory inside the root, relative to it, at most `most` of them. Links to directories are
+    /// followed, to a bounded depth.
+    pub fn walk(&self, inside: &str, most: usize) -> Vec<String> {
+        const MAX_DEPTH: usize = 6;
+        let mut found = Vec::new();
+        let mut left = vec![(String::new(), 0)];
+        while let Some((below, depth)) = left.pop() {
+            for name in self.list(&format!("{inside}/{below}")) {
+                let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+                if found.len() >= most {
+                    return found;
+                }
+                let whole = format!("{inside}/{path}");
+                if self.is_file(&whole) {
+                    found.push(path);
+                } else if depth < MAX_DEPTH && self.is_directory(&whole) {
+                    left.push((path, depth + 1));
+                }
+            }
+        }
+        found
+    }
+
     fn outside(&self, inside: &Path) -> PathBuf {
         self.0.join(inside.strip_prefix("/").unwrap_or(inside))
     }

@@ -112,6 +112,139 @@ fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the
 }
 
 #[test]
+fn what_extension_modules_and_addons_load_is_taken_too() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libonlyhere.so.1", &[], &[]);
+    let module = "python/pkg/m.cpython-312-x86_64-linux-gnu.so";
+    world.library(module, &["lib/libonlyhere.so.1"], &[]);
+    to_host(&world, &host, "lib/libonlyhere.so.1");
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (_, report) = world.json(&bundle);
+    assert_eq!(bundled(&report), [("lib/libonlyhere.so.1".to_owned(), module.to_owned())]);
+    assert_no_finding(&report, "L201");
+    // Something that nothing is known to load is not a reason to copy anything.
+    fs::rename(world.root().join(module), world.root().join("python/unknown.so")).expect("renamed");
+    fs::create_dir_all(world.root().join("share")).expect("made");
+    fs::rename(world.root().join("python/unknown.so"), world.root().join("share/unknown.so")).expect("renamed");
+    assert_eq!(bundled(&world.json(&bundle).1), []);
+}
+
+#[test]
+fn a_copied_library_is_searched_for_in_the_directories_that_its_dependent_lists_on_the_host() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("private/libinner.so.1", &[], &[]);
+    world.library("lib/libouter.so.1", &["private/libinner.so.1"], &["-Wl,-rpath,$ORIGIN/outer"]);
+    world.program("bin/tool", &["lib/libouter.so.1"], &[]);
+    to_host(&world, &host, "lib/libouter.so.1");
+    fs::create_dir_all(host.join("usr/lib64/outer")).expect("made");
+    fs::rename(world.root().join("private/libinner.so.1"), host.join("usr/lib64/outer/libinner.so.1")).expect("moved");
+    let (code, report) = world.json(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(taken, ["lib/libinner.so.1", "lib/libouter.so.1"], "{:#}", report["findings"]);
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_library_for_another_machine_is_reported_as_that() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libother.so.1", &[], &[]).program("bin/tool", &["lib/libother.so.1"], &[]);
+    let machine = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
+    fs::remove_file(world.root().join("lib/libother.so.1")).expect("removed");
+    fs::write(host.join("usr/lib64/libother.so.1"), Elf::library("libother.so.1").machine(machine).bytes())
+        .expect("written");
+    let (code, report) = world.json(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    assert_eq!((code, bundled(&report)), (1, vec![]));
+    let help = report["findings"].to_string();
+    let other = if machine == 183 { "aarch64" } else { "x86-64" };
+    assert!(help.contains(&format!("--bundle found libother.so.1 on the build host for {other} only")), "{help}");
+}
+
+#[test]
+fn paths_that_only_the_build_host_has_are_counted_and_listed_for_each_library() {
+    let world = World::new();
+    let host = host(&world);
+    let source = "const char *p[] = {\"/usr/share/own/data\", \"/usr/share/doc/own\", \"/usr/share/gone\", \"/usr/share\", 0};\n\
+                  int entry(void) { return p[0][0]; }\n";
+    world.c("lib/libown.so.1", source, &[], &["-nostdlib", "-fPIC", "-shared", "-Wl,-soname,libown.so.1"]);
+    world.program("bin/tool", &["lib/libown.so.1"], &[]);
+    for directory in ["usr/share/own/data", "usr/share/doc/own"] {
+        fs::create_dir_all(host.join(directory)).expect("made");
+    }
+    let sysroot = host.to_str().expect("UTF-8");
+    let (_, report) = world.json(&["plan", "ROOT", "--bundle", "--sysroot", sysroot]);
+    assert_finding(&report, "N105", "compiled-in paths", "1 path compiled into 1 file exist");
+    assert!(findings(&report, "N105")[0].1.ends_with(": /usr/share/own/data"), "{report:#}");
+    let (_, why) = world.json(&["why", "libown.so.1", "ROOT", "--bundle", "--sysroot", sysroot]);
+    assert_eq!(why["things"][0]["host_paths"].to_string(), "[\"/usr/share/own/data\"]");
+    fs::remove_dir_all(host.join("usr/share/own")).expect("removed");
+    assert_no_finding(&world.json(&["plan", "ROOT", "--bundle", "--sysroot", sysroot]).1, "N105");
+    assert_fired_and_nearly_missed(Code::CompiledPaths);
+}
+
+#[test]
+fn data_that_only_the_build_host_has_is_taken_and_no_more_of_it_than_is_needed() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libproj.so.25", &[], &[]).library("lib/libgdal.so.32", &["lib/libproj.so.25"], &[]);
+    world.program("bin/tool", &["lib/libgdal.so.32"], &[]);
+    to_host(&world, &host, "lib/libproj.so.25");
+    for file in ["proj/proj.db", "proj/CH", "gdal/header.dxf", "gdal/gcs.csv"] {
+        let file = host.join("usr/share").join(file);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("made");
+        fs::write(file, "data").expect("written");
+    }
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (_, report) = world.json(&bundle);
+    let taken: Vec<(String, String)> = bundled(&report);
+    let expected = [
+        ("lib/libproj.so.25", "lib/libgdal.so.32"),
+        ("share/gdal/gcs.csv", "lib/libgdal.so.32"),
+        ("share/gdal/header.dxf", "lib/libgdal.so.32"),
+        ("share/proj/proj.db", "lib/libproj.so.25"),
+    ];
+    assert_eq!(taken, expected.map(|(path, by)| (path.to_owned(), by.to_owned())), "{:#}", report["findings"]);
+    // PROJ finds it beside the library; for GDAL the variable has to be set.
+    assert_no_finding(&report, "N101");
+    assert_finding(&report, "N102", "lib/libgdal.so.32", "the tree has share/gdal/header.dxf instead");
+    let (_, report) = world.json(&[&bundle[..], &["--env", "GDAL_DATA=/opt/share/gdal"]].concat());
+    assert_no_finding(&report, "N102");
+    // Below a link nothing could be unzipped.
+    world.directory("elsewhere").link("share", "elsewhere");
+    let (_, report) = world.json(&bundle);
+    assert_eq!(bundled(&report).len(), 1, "{:#}", report["bundled"]);
+}
+
+#[test]
+fn a_captured_profile_has_the_data_of_the_root() {
+    let world = World::new();
+    let host = host(&world);
+    for (file, content) in [
+        ("etc/ssl/certs/ca-certificates.crt", "pem"),
+        ("usr/share/zoneinfo/UTC", "tz"),
+        ("usr/lib/locale/de_DE.utf8/LC_CTYPE", "locale"),
+        ("usr/share/fonts/truetype/A.ttf", "ttf"),
+        ("usr/lib64/gconv/CP1250.so", "elf"),
+    ] {
+        fs::create_dir_all(host.join(file).parent().expect("a directory")).expect("made");
+        fs::write(host.join(file), content).expect("written");
+    }
+    assert_eq!(world.run(&["runtime", "capture", "--sysroot", host.to_str().expect("UTF-8"), "mine"]).code, 0);
+    let text = fs::read_to_string(world.beside("mine.toml")).expect("written");
+    for there in
+        ["/etc/ssl/certs/ca-certificates.crt", "de_DE.utf8", "/usr/share/zoneinfo", "truetype/A.ttf", "gconv/CP1250.so"]
+    {
+        assert!(text.contains(there), "{there}: {text}");
+    }
+    world.r();
+    let check = ["check", "ROOT", "--runtime", "mine.toml", "--env"];
+    assert_no_finding(&world.json(&[&check[..], &["LC_ALL=de_DE.UTF-8"]].concat()).1, "N101");
+    assert_finding(&world.json(&[&check[..], &["LC_ALL=fr_FR.UTF-8"]].concat()).1, "N101", "LC_ALL", "fr_FR.utf8");
+}
+
+#[test]
 fn where_lib_is_a_link_the_library_goes_where_it_leads_and_where_it_is_a_file_that_is_an_error() {
     let world = World::new();
     let host = host(&world);

@@ -31,6 +31,22 @@ fn each_layer_is_there_in_the_functions_order_with_its_zip_as_seen_from_the_temp
 }
 
 #[test]
+fn the_function_gets_the_environment_of_the_file_and_no_value_of_the_command_line() {
+    let world = World::new();
+    world.file("a", "one");
+    fs::write(world.beside("layerfit.toml"), "[env]\nTZ = \"UTC\"\nPROJ_DATA = \"/opt/share/proj\"\n")
+        .expect("written");
+    assert_eq!(template(&world, "template.yaml", &["--env", "TOKEN=secret"]).code, 0);
+    let text = fs::read_to_string(world.beside("template.yaml")).expect("read");
+    let lines = "      Environment:\n        Variables: {\"PROJ_DATA\":\"/opt/share/proj\",\"TZ\":\"UTC\"}\n";
+    assert!(text.replace("\": \"", "\":\"").replace(", \"", ",\"").contains(lines), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    assert_eq!(template(&world, "template.yaml", &[]).code, 0);
+    assert!(!fs::read_to_string(world.beside("template.yaml")).expect("read").contains("Environment"));
+}
+
+#[test]
 fn the_way_to_the_zips_is_told_from_any_directory_and_by_any_name() {
     let world = World::new();
     world.file("a", "one");

@@ -16,7 +16,7 @@ use values::count;
 
 pub(super) use options::{
     AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Output, PlanOptions, ReportOutput,
-    RuleChoice, Targets,
+    RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
     AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
@@ -122,6 +122,8 @@ pub(super) struct AnalyzeArgs {
     #[command(flatten)]
     pub(super) input: Input,
     #[command(flatten)]
+    pub(super) variables: Variables,
+    #[command(flatten)]
     pub(super) content: Content,
     #[command(flatten)]
     pub(super) checks: CheckChoice,
@@ -206,9 +208,14 @@ pub(super) struct InvokeArgs {
         help_heading = heading::INPUT
     )]
     pub(super) runtime: String,
+    /// Configuration file, for its `[env]` [default: the nearest layerfit.toml]
+    #[arg(long, value_name = "FILE", help_heading = heading::INPUT)]
+    pub(super) config: Option<PathBuf>,
     /// Handler of the function, such as file.function
     #[arg(long, help_heading = heading::FUNCTION)]
     pub(super) handler: String,
+    #[command(flatten)]
+    pub(super) variables: Variables,
     #[command(flatten)]
     pub(super) function: FunctionOptions,
     /// Send the events N times
@@ -446,10 +453,10 @@ mod tests {
     const LAYERS: [&str; 2] = ["strategy", "lock"];
     const LIMITS: [&str; 4] = ["max_zipped", "max_unzipped", "max_layers", "function_size"];
     const OUTPUT: [&str; 4] = ["format", "verbose", "quiet", "jobs"];
-    const FUNCTION: [&str; 7] = ["code", "event", "timeout", "memory", "env", "rootfs", "network"];
+    const FUNCTION: [&str; 6] = ["code", "event", "timeout", "memory", "rootfs", "network"];
 
     fn plan_options() -> Vec<&'static str> {
-        [&INPUT[..], &CONTENT, &PRUNING, &SIZE, &LAYERS, &LIMITS].concat()
+        [&INPUT[..], &["env"], &CONTENT, &PRUNING, &SIZE, &LAYERS, &LIMITS].concat()
     }
 
     /// The options of each command. One that stands here and is ignored by the command is a mistake of this table.
@@ -458,11 +465,14 @@ mod tests {
         let gate = ["baseline", "max_growth", "update_baseline", "manifest", "headroom"];
         BTreeMap::from([
             ("layerfit", vec!["version"]),
-            ("analyze", [&INPUT[..], &CONTENT, &["ignore", "drop", "keep", "handler"], &OUTPUT].concat()),
+            ("analyze", [&INPUT[..], &["env"], &CONTENT, &["ignore", "drop", "keep", "handler"], &OUTPUT].concat()),
             ("plan", [&plan, &["tree"][..], &OUTPUT].concat()),
             ("pack", [&plan, &["output", "template"][..], &OUTPUT].concat()),
             ("check", [&plan, &gate[..], &["run"], &FUNCTION, &OUTPUT].concat()),
-            ("invoke", [&["runtime", "handler"][..], &FUNCTION, &["repeat", "listen", "trace"]].concat()),
+            (
+                "invoke",
+                [&["config", "runtime", "handler", "env"][..], &FUNCTION, &["repeat", "listen", "trace"]].concat(),
+            ),
             ("init", vec!["bootstrap"]),
             ("why", [&plan, &["if_dropped", "all"][..], &OUTPUT].concat()),
             ("diff", [&INPUT[..], &OUTPUT].concat()),

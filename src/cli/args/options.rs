@@ -52,6 +52,17 @@ pub(crate) struct Input {
     pub runtime: Option<String>,
 }
 
+/// The function's own environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = heading::FUNCTION)]
+pub(crate) struct Variables {
+    /// Set an environment variable of the function (repeatable)
+    ///
+    /// Without a value, the variable's current value is passed on.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+}
+
 /// How a tree is read, and what is added to it.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = heading::INPUT)]
@@ -209,6 +220,9 @@ pub(crate) struct PlanOptions {
     /// The configuration file and the runtime.
     #[command(flatten)]
     pub input: Input,
+    /// The function's own environment.
+    #[command(flatten)]
+    pub variables: Variables,
     /// How the tree is read.
     #[command(flatten)]
     pub content: Content,
@@ -320,11 +334,6 @@ pub(crate) struct FunctionOptions {
     /// Memory of the function in MB [default: 128]
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(128..=10240))]
     pub memory: Option<u64>,
-    /// Set an environment variable (repeatable)
-    ///
-    /// Without a value, the variable's current value is passed on.
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
     /// System around the layers [default: that of this machine]
     ///
     /// The directory of an unpacked image.

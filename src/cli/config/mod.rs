@@ -32,6 +32,8 @@ pub(super) const NAME: &str = "layerfit.toml";
 pub(super) struct Config {
     /// Lambda runtime the layers are for: a built-in profile, or the path of one.
     pub runtime: Option<String>,
+    /// Environment variables of the function.
+    pub env: BTreeMap<String, String>,
     /// Architecture of the function; files for another are errors.
     pub arch: Option<Architecture>,
     /// Files with additional prune rules.

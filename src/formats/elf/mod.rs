@@ -6,6 +6,7 @@
 
 mod dynamic;
 mod notes;
+mod paths;
 mod symbols;
 
 use std::cell::Cell;
@@ -128,6 +129,8 @@ pub struct Elf {
     pub symbols: Symbols,
     /// What its notes list as loaded with `dlopen()`.
     pub dlopen: Vec<Dlopen>,
+    /// The absolute paths that are compiled into it, in the order of the file; empty without sections.
+    pub paths: Vec<String>,
     /// Its sections; empty when they were removed or are damaged.
     pub sections: Vec<Section>,
 }
@@ -178,8 +181,10 @@ impl Elf {
             defined_versions: Vec::new(),
             symbols: Symbols::default(),
             dlopen: notes::dlopen(bytes, &segments, ctx),
+            paths: Vec::new(),
             sections: sections(bytes, &header, ctx),
         };
+        elf.paths = paths::compiled_in(bytes, &elf.sections);
         if kind != Type::Relocatable {
             dynamic::read(&mut elf, bytes, &segments, ctx)?;
         }

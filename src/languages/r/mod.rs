@@ -5,6 +5,7 @@ mod checks;
 mod commands;
 mod damaged;
 pub mod description;
+mod environment;
 pub mod ldpaths;
 mod libpaths;
 pub mod namespace;
@@ -19,6 +20,8 @@ pub mod repack;
 pub mod serialize;
 pub mod source;
 pub mod version;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::error::Result;
 use crate::base::finding::Finding;
@@ -63,6 +66,11 @@ impl Language for R {
 
     fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
         commands::commands(packages, tree)
+    }
+
+    fn variables(&self, packages: &Packages, tree: &Tree) -> BTreeMap<String, BTreeSet<String>> {
+        let ours = packages.installations.iter().filter(|installation| installation.language == self.id());
+        ours.flat_map(|installation| environment::variables(tree, &installation.path)).collect()
     }
 
     fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String] {

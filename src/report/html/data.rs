@@ -55,6 +55,7 @@ fn number(need: Need) -> usize {
         Need::Runs => 2,
         Need::LinksTo => 3,
         Need::Contains => 4,
+        Need::Opens => 5,
     }
 }
 

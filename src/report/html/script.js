@@ -79,8 +79,8 @@
   const numberOf = new Map(data.things.map((thing, i) => [thing, i]));
   const CONTAINS = 4;
   const VERBS = {
-    needs: ['loads', 'imports', 'runs', 'links to', 'reads'],
-    users: ['loads it', 'imports it', 'runs it', 'links to it', 'reads it'],
+    needs: ['loads', 'imports', 'runs', 'links to', 'reads', 'opens'],
+    users: ['loads it', 'imports it', 'runs it', 'links to it', 'reads it', 'opens it'],
   };
   /** The order of the list: imports first. */
   const RANK = [1, 0, 2, 3, 4];

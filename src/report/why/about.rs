@@ -88,6 +88,10 @@ impl Answers<'_> {
             paths: paths.iter().map(|path| self.show(path)).collect(),
             truncated,
             needed_by: self.needed_by(thing),
+            host_paths: match thing {
+                Target::Library(id) | Target::Entry(id) => analysis.host_paths.get(id).cloned().unwrap_or_default(),
+                _ => Vec::new(),
+            },
             imported_by: self.imported_by(thing),
             called_by: self.called_by(thing),
             own: self.sizes.own(entries.iter().copied()),

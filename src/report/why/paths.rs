@@ -206,6 +206,13 @@ impl<'a> Paths<'a> {
                 (false, _) => Some((Before::Root(Root::InTree), "is")),
             };
         }
+        if resolution.is_data(id) {
+            let mut users = resolution.graph.needed_by(&Node::Entry(id)).into_iter();
+            let opened = users.any(|(from, need)| {
+                need == Need::Opens && matches!(from, Node::Entry(user) if self.pruning.keeps(*user))
+            });
+            return (!opened).then_some((Before::Root(Root::InTree), "is"));
+        }
         if resolution.is_library(id) {
             return self.is_unloaded(id).then_some((Before::Root(Root::InTree), "is"));
         }
@@ -237,5 +244,6 @@ fn how(need: Need) -> &'static str {
         Need::LinksTo => "leads to",
         Need::Runs => "runs",
         Need::Contains => "reads",
+        Need::Opens => "opens",
     }
 }

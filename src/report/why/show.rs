@@ -92,6 +92,10 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
         let verb = if about.called_by.len() == 1 { "calls" } else { "call" };
         blocks.push(Block::Text(format!("{} {verb} it.", some(&about.called_by))));
     }
+    if !about.host_paths.is_empty() {
+        let paths = about.host_paths.join(", ");
+        blocks.push(Block::Text(format!("It has paths compiled in that only the build host has: {paths}.")));
+    }
     if about.own.files > 0 {
         blocks.push(Block::Text(cost(about)));
     }

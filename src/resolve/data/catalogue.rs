@@ -1,0 +1,360 @@
+//! What libraries, programs and packages open besides libraries: the data of `rules/data/`, with its patterns compiled.
+
+use std::sync::LazyLock;
+
+use globset::{GlobMatcher, GlobSet};
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::base::toml::{built_in, built_in_globs, built_in_matcher, built_in_pattern};
+
+/// The files of the catalogue.
+const FILES: &[(&str, &str)] = &[
+    ("rules/data/certificates.toml", include_str!("../../../rules/data/certificates.toml")),
+    ("rules/data/databases.toml", include_str!("../../../rules/data/databases.toml")),
+    ("rules/data/documents.toml", include_str!("../../../rules/data/documents.toml")),
+    ("rules/data/maps.toml", include_str!("../../../rules/data/maps.toml")),
+    ("rules/data/runtimes.toml", include_str!("../../../rules/data/runtimes.toml")),
+    ("rules/data/text.toml", include_str!("../../../rules/data/text.toml")),
+    ("rules/data/references.toml", include_str!("../../../rules/data/references.toml")),
+];
+
+/// Everything in `rules/data/`.
+pub(super) struct Catalogue {
+    pub(super) needs: Vec<CompiledNeed>,
+    pub(super) settings: Vec<CompiledSetting>,
+    pub(super) references: Vec<CompiledReference>,
+}
+
+/// A file of `rules/data/`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataFile {
+    #[serde(default)]
+    need: Vec<Need>,
+    #[serde(default)]
+    setting: Vec<Setting>,
+    #[serde(default)]
+    reference: Vec<Reference>,
+}
+
+/// Data that something opens, and where it looks for it. Places are tried in the order variables, `beside`, `compiled`, `usual`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Need {
+    /// A short name, unique in the catalogue.
+    pub(super) name: String,
+    /// What it is, as the object of "opens".
+    pub(super) what: String,
+    /// Globs of the file names or sonames of the libraries and programs that open it; with a slash, of their paths.
+    #[serde(default)]
+    pub(super) by: Vec<String>,
+    /// The packages that open it: `cran/curl`, as in a Package URL.
+    #[serde(default)]
+    pub(super) packages: Vec<String>,
+    /// Whether every language that is installed opens it.
+    #[serde(default)]
+    pub(super) languages: bool,
+    /// The libraries in which the path is compiled, when it is not the one that opens it: those that it loads directly.
+    #[serde(default)]
+    pub(super) through: Vec<String>,
+    /// The variables that name the place, in the order in which they are read.
+    #[serde(default)]
+    pub(super) variables: Vec<Variable>,
+    /// Places relative to the directory of the library or program, or to that of the package.
+    #[serde(default)]
+    pub(super) beside: Vec<String>,
+    /// A pattern of the compiled-in paths that are such a place.
+    #[serde(default)]
+    pub(super) compiled: Option<String>,
+    /// Places that every build tries, although its strings do not contain them.
+    #[serde(default)]
+    pub(super) usual: Vec<String>,
+    /// The need whose file, if it is found in the tree, lists the places before the usual ones; and a pattern of them.
+    #[serde(default)]
+    pub(super) listed_in: Option<String>,
+    #[serde(default)]
+    pub(super) listed: Option<String>,
+    /// What a place must have; if empty, a place is the file itself.
+    #[serde(default)]
+    pub(super) files: Vec<String>,
+    /// What is opened there as well, if it exists.
+    #[serde(default)]
+    pub(super) also: Vec<String>,
+    /// Variables whose value, the first that is set, is `{value}` in `files`.
+    #[serde(default)]
+    pub(super) value_of: Vec<String>,
+    /// A pattern of values that need a file; its first group is `{value}`.
+    #[serde(default)]
+    pub(super) value: Option<String>,
+    /// Globs of paths in the tree where it can be although it is not looked for there.
+    #[serde(default)]
+    pub(super) elsewhere: Vec<String>,
+    /// Whether one of the image's certificate bundles serves as well.
+    #[serde(default)]
+    pub(super) or_ca_bundle: bool,
+    /// Whether it works without: then its absence is not reported.
+    #[serde(default)]
+    pub(super) optional: bool,
+    /// What happens without it.
+    #[serde(default)]
+    pub(super) without: String,
+    /// What to set when it is somewhere else: `NAME={directory}` or `NAME={file}`.
+    #[serde(default)]
+    pub(super) set: Vec<String>,
+    /// What `--bundle` copies.
+    #[serde(default)]
+    pub(super) bundle: Option<Bundle>,
+    /// What to do when it is nowhere.
+    #[serde(default)]
+    pub(super) remedy: String,
+    /// Where these facts come from.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it must be there; people read it in the file"))]
+    pub(super) source: String,
+    /// What the tests try.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
+    pub(super) example: Vec<Example>,
+}
+
+/// What `--bundle` copies from the build host when data is nowhere, and to which directory of the tree.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bundle {
+    pub(super) to: String,
+    /// Globs of the files, below the place that the host has, or below its directory if the place is a file.
+    pub(super) files: Vec<String>,
+}
+
+/// A variable that names a place.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    /// Whether nothing else is tried when it is set.
+    #[serde(default)]
+    pub(super) only: bool,
+    /// The file in the directory that it names.
+    #[serde(default)]
+    pub(super) file: Option<String>,
+}
+
+/// An example of a need: what is there, and what is opened or missing then.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
+pub(super) struct Example {
+    /// The path of what opens it.
+    #[serde(default)]
+    pub(super) by: String,
+    /// The files that are there.
+    #[serde(default)]
+    pub(super) has: Vec<String>,
+    /// The paths compiled in.
+    #[serde(default)]
+    pub(super) compiled: Vec<String>,
+    /// The environment.
+    #[serde(default)]
+    pub(super) env: std::collections::BTreeMap<String, String>,
+    /// What is opened.
+    #[serde(default)]
+    pub(super) opens: Vec<String>,
+    /// What is missing: the places that are tried, in order.
+    #[serde(default)]
+    pub(super) missing: Vec<String>,
+}
+
+/// A value of a variable that something does not understand.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Setting {
+    /// The variable.
+    pub(super) variable: String,
+    /// A pattern of its bad values.
+    pub(super) value: String,
+    /// The packages that do not understand it.
+    pub(super) packages: Vec<String>,
+    /// What happens.
+    pub(super) effect: String,
+    /// The value to set.
+    pub(super) set: String,
+    /// Where these facts come from.
+    #[expect(dead_code, reason = "it must be there; people read it in the file")]
+    pub(super) source: String,
+    /// Values that are bad, and values that are good.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
+    pub(super) bad: Vec<String>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
+    pub(super) good: Vec<String>,
+}
+
+/// What the names in a configuration file stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+    /// A library: a name without a slash is searched for as the loader does.
+    Library,
+}
+
+/// A kind of configuration file that names other files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reference {
+    /// Globs of the configuration files.
+    #[serde(rename = "match")]
+    pub(super) globs: Vec<String>,
+    /// What reads them; always when empty.
+    #[serde(default)]
+    pub(super) by: Vec<String>,
+    /// A pattern whose first group is a name.
+    pub(super) names: String,
+    /// What the names stand for.
+    pub(super) kind: Kind,
+    /// Whether names are relative to the file's directory; otherwise only absolute ones count, and bare libraries.
+    #[serde(default)]
+    pub(super) relative: bool,
+    /// What is appended to a name without it.
+    #[serde(default)]
+    pub(super) suffix: String,
+    /// What is named, such as "the ODBC driver".
+    pub(super) what: String,
+    /// What happens when it is not there.
+    pub(super) without: String,
+    /// What to do.
+    pub(super) remedy: String,
+    /// Where these facts come from.
+    #[expect(dead_code, reason = "it must be there; people read it in the file")]
+    pub(super) source: String,
+    /// The content of a file, and the names in it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
+    pub(super) example: String,
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
+    pub(super) example_names: Vec<String>,
+}
+
+/// A need with its patterns.
+pub(super) struct CompiledNeed {
+    pub(super) need: Need,
+    pub(super) by: GlobSet,
+    pub(super) through: GlobSet,
+    pub(super) compiled: Option<Regex>,
+    pub(super) value: Option<Regex>,
+    pub(super) listed: Option<Regex>,
+    pub(super) files: Vec<Pattern>,
+    pub(super) also: GlobSet,
+    pub(super) elsewhere: GlobSet,
+    pub(super) bundle: GlobSet,
+}
+
+/// What a place must have.
+pub(super) enum Pattern {
+    /// A file of this name, which can contain `{value}`.
+    Name(String),
+    /// Any file that matches.
+    Glob(String, GlobMatcher),
+}
+
+/// A setting with its pattern.
+pub(super) struct CompiledSetting {
+    pub(super) setting: Setting,
+    pub(super) value: Regex,
+}
+
+/// A reference with its patterns.
+pub(super) struct CompiledReference {
+    pub(super) reference: Reference,
+    pub(super) globs: GlobSet,
+    pub(super) by: GlobSet,
+    pub(super) names: Regex,
+}
+
+impl Catalogue {
+    /// The built-in catalogue.
+    pub(super) fn built_in() -> &'static Self {
+        static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::read);
+        &CATALOGUE
+    }
+
+    fn read() -> Self {
+        let mut catalogue = Self { needs: Vec::new(), settings: Vec::new(), references: Vec::new() };
+        for (file, text) in FILES {
+            let file: DataFile = built_in(file, text);
+            catalogue.needs.extend(file.need.into_iter().map(CompiledNeed::new));
+            catalogue.settings.extend(file.setting.into_iter().map(|setting| {
+                let value = built_in_pattern(&setting.value);
+                CompiledSetting { setting, value }
+            }));
+            catalogue.references.extend(file.reference.into_iter().map(|reference| CompiledReference {
+                globs: built_in_globs(&reference.globs),
+                by: built_in_globs(&reference.by),
+                names: built_in_pattern(&reference.names),
+                reference,
+            }));
+        }
+        catalogue
+    }
+}
+
+impl CompiledNeed {
+    fn new(need: Need) -> Self {
+        let pattern = |text: &String| {
+            if text.contains(['*', '[']) {
+                Pattern::Glob(text.clone(), built_in_matcher(text))
+            } else {
+                Pattern::Name(text.clone())
+            }
+        };
+        Self {
+            by: built_in_globs(&need.by),
+            through: built_in_globs(&need.through),
+            compiled: need.compiled.as_deref().map(built_in_pattern),
+            value: need.value.as_deref().map(built_in_pattern),
+            listed: need.listed.as_deref().map(built_in_pattern),
+            files: need.files.iter().map(pattern).collect(),
+            also: built_in_globs(&need.also),
+            elsewhere: built_in_globs(&need.elsewhere),
+            bundle: built_in_globs(need.bundle.iter().flat_map(|bundle| &bundle.files)),
+            need,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_entry_has_what_a_message_takes() {
+        let catalogue = Catalogue::built_in();
+        let names: BTreeSet<&str> = catalogue.needs.iter().map(|need| need.need.name.as_str()).collect();
+        assert_eq!(names.len(), catalogue.needs.len());
+        for CompiledNeed { need, .. } in &catalogue.needs {
+            assert!(!need.source.is_empty() && !need.example.is_empty(), "{}", need.name);
+            assert!(need.languages || !(need.by.is_empty() && need.packages.is_empty()), "{}", need.name);
+            assert!(need.optional || !(need.without.is_empty() || need.remedy.is_empty()), "{}", need.name);
+            assert!(need.elsewhere.is_empty() || !need.set.is_empty(), "{}", need.name);
+            // What was copied is found there, or the finding names the variable.
+            assert!(need.bundle.is_none() || !need.elsewhere.is_empty(), "{}", need.name);
+        }
+    }
+
+    #[test]
+    fn settings_and_references_find_what_their_examples_have() {
+        let catalogue = Catalogue::built_in();
+        for CompiledSetting { setting, value } in &catalogue.settings {
+            assert!(setting.bad.iter().all(|bad| value.is_match(bad)), "{}", setting.variable);
+            assert!(!setting.good.iter().any(|good| value.is_match(good)), "{}", setting.variable);
+            assert!(!value.is_match(&setting.set), "{}", setting.variable);
+        }
+        for CompiledReference { reference, names, .. } in &catalogue.references {
+            let found = names.captures_iter(&reference.example).filter_map(|found| found.get(1));
+            let found: Vec<&str> = found.map(|name| name.as_str().trim()).collect();
+            assert_eq!(found, reference.example_names, "{:?}", reference.globs);
+        }
+    }
+}

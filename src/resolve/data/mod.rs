@@ -1,0 +1,179 @@
+//! Data: what libraries, programs, packages and languages open besides libraries, from `rules/data/`: where they look for it,
+//! whether it is there, and what configuration files name.
+
+mod catalogue;
+mod lookup;
+mod opened;
+mod references;
+mod uses;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lookup::Environment;
+use opened::Mounted;
+use references::NamedFile;
+use uses::{BadSetting, DataUse, Search};
+use words::Words;
+
+use super::graph::{Graph, Need, Node};
+use super::processes::LoadedLibraries;
+use crate::base::finding::Finding;
+use crate::formats::elf::Elf;
+use crate::languages::{ALL, Packages};
+use crate::runtime::Image;
+use crate::tree::{EntryId, Objects, Tree};
+
+/// What is opened besides libraries.
+#[derive(Default)]
+pub(super) struct Data {
+    uses: Vec<DataUse>,
+    named: Vec<NamedFile>,
+    bad_settings: Vec<BadSetting>,
+    /// The files that only libraries and programs open.
+    files: BTreeSet<EntryId>,
+}
+
+/// Data that is nowhere, and that `--bundle` can copy from the build host.
+pub struct MissingData {
+    /// What opens it.
+    pub user: Node,
+    /// Where it is looked for outside the tree: absolute paths.
+    pub places: Vec<String>,
+    /// The directory of the tree to copy it to.
+    pub to: &'static str,
+    need: &'static catalogue::CompiledNeed,
+}
+
+impl MissingData {
+    /// The name of the need, which is unique.
+    pub fn name(&self) -> &'static str {
+        &self.need.need.name
+    }
+
+    /// Whether a place is the file itself, and not the directory of the files.
+    pub fn is_file(&self) -> bool {
+        self.need.need.files.is_empty()
+    }
+
+    /// Which of the files below a directory of the host are copied: those that are needed, and no more. None if the directory
+    /// does not meet the need.
+    pub fn pick(&self, below: Vec<String>) -> Vec<String> {
+        let has = |file: &catalogue::Pattern| match file {
+            catalogue::Pattern::Name(name) => below.contains(name),
+            catalogue::Pattern::Glob(_, glob) => below.iter().any(|path| glob.is_match(path)),
+        };
+        if !self.need.files.iter().all(has) {
+            return Vec::new();
+        }
+        below.into_iter().filter(|path| self.need.bundle.is_match(path)).collect()
+    }
+}
+
+/// What findings about data refer to.
+#[derive(Clone, Copy)]
+pub(super) struct DataContext<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) image: &'a Image<'a>,
+    pub(super) packages: &'a Packages,
+    pub(super) objects: &'a Objects,
+    /// The libraries of which the image has its own that is found first, with its path.
+    pub(super) shadowed: &'a BTreeMap<EntryId, String>,
+}
+
+/// What a tree opens besides libraries; `assigned` are the values that startup scripts assign to variables.
+pub(super) fn find(
+    tree: &Tree,
+    image: &Image<'_>,
+    objects: &Objects,
+    packages: &Packages,
+    loads: &LoadedLibraries,
+    assigned: &Environment,
+) -> Data {
+    let mounted = Mounted { tree, image };
+    let environment = environment(tree, image, packages, assigned);
+    let search = Search { mounted: &mounted, objects, packages, edges: &loads.edges, environment: &environment };
+    let uses = search.uses();
+    let by_files = uses::opened(&uses).filter(|(user, _)| matches!(user, Node::Entry(_)));
+    let files = by_files.map(|(_, id)| id).filter(|id| packages.of_path(tree.path(*id)).is_none());
+    let files = files.filter(|id| !objects.contains_key(id)).collect();
+    Data { bad_settings: search.bad_settings(), named: references::named_files(&mounted, objects), uses, files }
+}
+
+/// The variables of a function's processes: the image's and the function's own, and what startup scripts and languages assign to
+/// them.
+fn environment(tree: &Tree, image: &Image<'_>, packages: &Packages, assigned: &Environment) -> Environment {
+    let mut environment: Environment = BTreeMap::new();
+    for (name, value) in &image.profile().environment.variables {
+        environment.insert(name.clone(), [value.clone()].into());
+    }
+    environment.extend(assigned.iter().map(|(name, values)| (name.clone(), values.clone())));
+    environment.extend(ALL.iter().flat_map(|language| language.variables(packages, tree)));
+    environment
+}
+
+/// Whether a need of the catalogue looks at this compiled-in path.
+pub(super) fn is_known_place(path: &str) -> bool {
+    catalogue::Catalogue::built_in().needs.iter().any(|need| need.compiled.as_ref().is_some_and(|p| p.is_match(path)))
+}
+
+impl Data {
+    /// Adds what is opened, and what configuration names, to the graph.
+    pub(super) fn add_to(&self, graph: &mut Graph) {
+        for (user, id) in uses::opened(&self.uses) {
+            graph.add(user.clone(), Need::Opens, Node::Entry(id));
+        }
+        for (by, id) in words::named_entries(&self.named) {
+            graph.add(Node::Entry(by), Need::Opens, Node::Entry(id));
+        }
+    }
+
+    /// Whether a file is data of libraries or programs, which nothing else is known to open.
+    pub(super) fn has(&self, id: EntryId) -> bool {
+        self.files.contains(&id)
+    }
+
+    /// The data that kept, active users open, that is nowhere, and that can be copied.
+    pub(super) fn missing(&self, active: &dyn Fn(&Node) -> bool) -> Vec<MissingData> {
+        let missing =
+            self.uses.iter().filter(|one| matches!(one.outcome, lookup::Outcome::Missing(_)) && active(&one.user));
+        let nowhere = missing.filter(|one| one.elsewhere.is_empty());
+        nowhere
+            .filter_map(|one| {
+                let to = one.need.need.bundle.as_ref()?.to.as_str();
+                Some(MissingData { user: one.user.clone(), places: one.places.clone(), to, need: one.need })
+            })
+            .collect()
+    }
+
+    /// Findings about what active users open; `active` files are kept, and loaded if they are libraries.
+    pub(super) fn findings(
+        &self,
+        DataContext { tree, image, packages, objects, shadowed }: DataContext<'_>,
+        kept: &dyn Fn(EntryId) -> bool,
+        active: &dyn Fn(EntryId) -> bool,
+    ) -> Vec<Finding> {
+        let words = Words { tree, packages, image: &image.profile().name, shadowed };
+        let is_active = |node: &Node| match node {
+            Node::Entry(id) => active(*id),
+            Node::Package(position) => kept(packages.get(*position).entry),
+            Node::Runtime(_) | Node::Image(_) | Node::Missing(_) => true,
+        };
+        let mut findings = words.unmet(&self.uses, &is_active);
+        let named = |(id, elf): (&EntryId, &std::sync::Arc<Elf>), one: &NamedFile| {
+            let by = &one.reference.by;
+            let name = String::from_utf8_lossy(tree.path(*id).name());
+            by.is_match(&*name)
+                || by.is_match(tree.path(*id).as_path())
+                || elf.soname.as_ref().is_some_and(|soname| by.is_match(soname))
+        };
+        let is_read = |one: &NamedFile| {
+            kept(one.by)
+                && (one.reference.reference.by.is_empty()
+                    || objects.iter().any(|(id, elf)| active(*id) && named((id, elf), one)))
+        };
+        findings.extend(words.dangling(&self.named, &is_read));
+        findings.extend(words.breaking(&self.bad_settings, &is_active));
+        findings
+    }
+}

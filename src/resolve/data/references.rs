@@ -1,0 +1,108 @@
+//! Configuration files that name other files, and whether those are there.
+
+use std::collections::BTreeSet;
+
+use super::catalogue::{Catalogue, CompiledReference, Kind};
+use super::opened::{Files, Mounted, Presence};
+use crate::base::path::TreePath;
+use crate::formats::elf::Machine;
+use crate::tree::{EntryId, Objects, Tree};
+
+/// A longer configuration file is not read.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// How many names of one file are looked up.
+const MAX_NAMES: usize = 1000;
+
+/// A name in a configuration file.
+pub(super) struct NamedFile {
+    /// The configuration file.
+    pub(super) by: EntryId,
+    pub(super) reference: &'static CompiledReference,
+    /// The name as it is written, without what is around it.
+    pub(super) name: String,
+    /// Whether what it stands for is there.
+    pub(super) presence: Presence,
+    /// The files of the tree that it leads to, links included.
+    pub(super) entries: BTreeSet<EntryId>,
+    /// Files of the tree with the same name, when it leads nowhere.
+    pub(super) similar: Vec<EntryId>,
+}
+
+/// The text of a configuration file; `None` when it is too long, or not text.
+pub(super) fn text(tree: &Tree, id: EntryId) -> Option<String> {
+    let entry = tree.entry(id);
+    let bytes = (entry.is_file() && entry.bytes() <= MAX_BYTES).then(|| tree.read(id).ok()).flatten()?;
+    (!bytes.contains(&0)).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Every name in every configuration file.
+pub(super) fn named_files(mounted: &Mounted<'_>, objects: &Objects) -> Vec<NamedFile> {
+    let tree = mounted.tree;
+    let mut named = Vec::new();
+    for reference in &Catalogue::built_in().references {
+        let files: Vec<EntryId> = tree
+            .iter()
+            .filter(|(_, entry)| entry.is_file() && reference.globs.is_match(entry.path.as_path()))
+            .map(|(id, _)| id)
+            .collect();
+        for by in files {
+            let Some(text) = text(tree, by) else { continue };
+            let names = reference.names.captures_iter(&text).filter_map(|found| found.get(1)).take(MAX_NAMES);
+            let names: BTreeSet<&str> = names.map(|name| name.as_str().trim()).collect();
+            named.extend(names.into_iter().filter_map(|name| look_up(mounted, objects, reference, by, name)));
+        }
+    }
+    named
+}
+
+fn look_up(
+    mounted: &Mounted<'_>,
+    objects: &Objects,
+    reference: &'static CompiledReference,
+    by: EntryId,
+    name: &str,
+) -> Option<NamedFile> {
+    let tree = mounted.tree;
+    let suffix = reference.reference.suffix.as_str();
+    let full = if name.ends_with(suffix) { name.to_owned() } else { format!("{name}{suffix}") };
+    let directory = tree.path(by).parent().unwrap_or_default().mounted();
+    let paths: Vec<String> = match (full.starts_with('/'), reference.reference.relative) {
+        (true, _) => vec![full.clone()],
+        (false, true) => vec![format!("{directory}/{full}")],
+        (false, false) if reference.reference.kind == Kind::Library && !full.contains('/') => {
+            searched(mounted, objects).into_iter().map(|directory| format!("{directory}/{full}")).collect()
+        }
+        (false, false) => return None,
+    };
+    let presence = |path: &String| match reference.reference.kind {
+        Kind::Directory => match mounted.presence(path) {
+            Presence::Absent => mounted.has_directory(path),
+            other => other,
+        },
+        Kind::File | Kind::Library => mounted.presence(path),
+    };
+    let found: Vec<(Presence, &String)> = paths.iter().map(|path| (presence(path), path)).collect();
+    let best = [Presence::There, Presence::Unknown, Presence::Absent]
+        .into_iter()
+        .find(|wanted| found.iter().any(|(p, _)| p == wanted))?;
+    let there = found.iter().filter(|(presence, _)| *presence == Presence::There).take(1);
+    let entries = there.flat_map(|(_, path)| mounted.entries(path)).collect();
+    let similar = match best {
+        Presence::Absent => {
+            let last = full.rsplit('/').next().unwrap_or(&full).as_bytes();
+            tree.iter().filter(|(_, entry)| entry.path.name() == last).map(|(id, _)| id).collect()
+        }
+        _ => Vec::new(),
+    };
+    Some(NamedFile { by, reference, name: name.to_owned(), presence: best, entries, similar })
+}
+
+/// The directories that the loader searches for a name without a slash, in a process that is not a language's.
+fn searched(mounted: &Mounted<'_>, objects: &Objects) -> Vec<String> {
+    let profile = mounted.image.profile();
+    let machine: Option<Machine> = objects.values().next().map(|elf| elf.machine);
+    let system = mounted.image.system_directories(machine).iter();
+    let all = profile.environment.ld_library_path.iter().chain(system).cloned();
+    all.filter(|directory| !directory.is_empty() && TreePath::new(directory).is_some()).collect()
+}

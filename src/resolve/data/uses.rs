@@ -1,0 +1,194 @@
+//! What opens which data: the users of each need of the catalogue in a tree, and what they find.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::catalogue::{Catalogue, CompiledNeed, CompiledSetting};
+use super::lookup::{Environment, Outcome, User, look_up, places, value};
+use super::opened::Mounted;
+use crate::base::path::MOUNT;
+use crate::languages::{Packages, language};
+use crate::resolve::graph::Node;
+use crate::resolve::loader::{LibraryLookup, NeededLibrary, Object};
+use crate::resolve::processes::{Certainty, ProcessKind};
+use crate::tree::{EntryId, Objects, Place};
+
+/// What each ELF file of the tree loads.
+pub(super) type Edges = BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>;
+
+/// One user of data, and what it finds.
+pub(super) struct DataUse {
+    /// A file, a package or a language.
+    pub(super) user: Node,
+    pub(super) need: &'static CompiledNeed,
+    /// The variable that selects the data, and its value.
+    pub(super) value: Option<(String, String)>,
+    pub(super) outcome: Outcome,
+    /// The files of the tree that it opens; when it is not found, those that it would if it looked there.
+    pub(super) entries: BTreeSet<EntryId>,
+    /// Where the data is although it is not looked for there: absolute paths, in the tree or the image.
+    pub(super) elsewhere: Vec<String>,
+    /// When it is nowhere: the places outside the tree where it was looked for.
+    pub(super) places: Vec<String>,
+}
+
+/// A variable that has a value which a package does not understand.
+pub(super) struct BadSetting {
+    pub(super) package: usize,
+    pub(super) setting: &'static CompiledSetting,
+    pub(super) value: String,
+}
+
+/// The parts of a tree that users are searched in.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub(super) mounted: &'a Mounted<'a>,
+    pub(super) objects: &'a Objects,
+    pub(super) packages: &'a Packages,
+    pub(super) edges: &'a Edges,
+    pub(super) environment: &'a Environment,
+}
+
+impl Search<'_> {
+    /// Every user of every need.
+    pub(super) fn uses(self) -> Vec<DataUse> {
+        let mut uses = Vec::new();
+        for need in &Catalogue::built_in().needs {
+            let value = value(need, self.environment);
+            if !need.need.value_of.is_empty() && value.is_none() {
+                continue;
+            }
+            for (node, user) in self.users(need) {
+                uses.push(self.one(need, node, user, value.clone()));
+            }
+        }
+        uses
+    }
+
+    /// The packages that do not understand a value of the environment.
+    pub(super) fn bad_settings(self) -> Vec<BadSetting> {
+        let mut bad = Vec::new();
+        for setting in &Catalogue::built_in().settings {
+            let values = self.environment.get(&setting.setting.variable);
+            // A script that assigns another value mends it.
+            let Some(value) =
+                values.and_then(|v| v.iter().all(|v| setting.value.is_match(v)).then(|| v.first())).flatten()
+            else {
+                continue;
+            };
+            let packages = self.packages_named(&setting.setting.packages);
+            bad.extend(packages.map(|package| BadSetting { package, setting, value: value.clone() }));
+        }
+        bad
+    }
+
+    fn one(self, need: &'static CompiledNeed, node: Node, mut user: User, value: Option<(String, String)>) -> DataUse {
+        let Mounted { tree, image } = *self.mounted;
+        user.listed = self.listed(need, &user);
+        let text = value.as_ref().map(|(_, value)| value.as_str());
+        let outcome = look_up(need, &user, text, self.environment, self.mounted);
+        let mut elsewhere = Vec::new();
+        let mut opened: Vec<String> = Vec::new();
+        let mut outside = Vec::new();
+        match &outcome {
+            Outcome::Found(files) => opened.clone_from(files),
+            Outcome::Missing(_) => {
+                let there = tree
+                    .iter()
+                    .filter(|(_, entry)| !entry.is_directory() && need.elsewhere.is_match(entry.path.as_path()));
+                let there = there.filter(|(id, _)| matches!(tree.follow(*id), Place::Inside(_)));
+                elsewhere.extend(there.map(|(_, entry)| entry.path.mounted()));
+                opened.clone_from(&elsewhere);
+                outside = places(need, &user, self.environment);
+                outside.retain(|place| !place.starts_with("/opt/"));
+                if need.need.or_ca_bundle {
+                    let bundles = image.profile().files.ca_bundle.iter();
+                    elsewhere.extend(bundles.take(1).cloned());
+                }
+            }
+            Outcome::Unknown => {}
+        }
+        let entries = opened.iter().flat_map(|path| self.mounted.entries(path)).collect();
+        DataUse { user: node, need, value, outcome, entries, elsewhere, places: outside }
+    }
+
+    /// The places that the file of another need lists.
+    fn listed(self, need: &CompiledNeed, user: &User) -> Vec<String> {
+        let (Some(name), Some(pattern)) = (&need.need.listed_in, &need.listed) else { return Vec::new() };
+        let Some(other) = Catalogue::built_in().needs.iter().find(|other| other.need.name == *name) else {
+            return Vec::new();
+        };
+        let Outcome::Found(files) = look_up(other, user, None, self.environment, self.mounted) else {
+            return Vec::new();
+        };
+        let file = files.first().and_then(|file| self.mounted.entries(file).pop());
+        let Some(text) = file.and_then(|id| super::references::text(self.mounted.tree, id)) else { return Vec::new() };
+        pattern.captures_iter(&text).filter_map(|found| Some(found.get(1)?.as_str().to_owned())).collect()
+    }
+
+    fn users(self, need: &CompiledNeed) -> Vec<(Node, User)> {
+        let tree = self.mounted.tree;
+        let mut users = Vec::new();
+        for (id, elf) in self.objects {
+            let path = tree.path(*id);
+            let name = String::from_utf8_lossy(path.name());
+            let soname = elf.soname.as_deref().filter(|soname| need.by.is_match(soname));
+            if need.need.by.is_empty()
+                || (soname.is_none() && !need.by.is_match(&*name) && !need.by.is_match(path.as_path()))
+            {
+                continue;
+            }
+            let Some(compiled) = self.compiled_for(need, *id) else { continue };
+            let directory = path.parent().unwrap_or_default().mounted();
+            users.push((Node::Entry(*id), directory, compiled));
+        }
+        for position in self.packages_named(&need.need.packages) {
+            let package = self.packages.get(position);
+            users.push((Node::Package(position), package.directory.mounted(), Vec::new()));
+        }
+        if need.need.languages {
+            let installed = self.packages.languages().into_iter();
+            users.extend(installed.map(|id| (Node::Runtime(id), MOUNT.to_owned(), Vec::new())));
+        }
+        let user = |(node, directory, compiled)| (node, User { directory, compiled, listed: Vec::new() });
+        users.into_iter().map(user).collect()
+    }
+
+    /// The paths compiled into a file, or into what it loads of the libraries that the need is met through; `None` when those
+    /// are the image's, which finds its own data.
+    fn compiled_for(&self, need: &CompiledNeed, id: EntryId) -> Option<Vec<String>> {
+        let paths = |id: EntryId| self.objects.get(&id).map(|elf| elf.paths.clone()).unwrap_or_default();
+        if need.need.through.is_empty() {
+            return Some(paths(id));
+        }
+        let loaded = self.edges.get(&id).into_iter().flat_map(BTreeMap::keys);
+        let through = loaded.filter(|(_, edge)| need.through.is_match(&edge.soname));
+        let in_tree = through.filter_map(|(_, edge)| match &edge.outcome {
+            LibraryLookup::Found { object: Object::Tree(id), .. } => Some(*id),
+            _ => None,
+        });
+        let found: BTreeSet<EntryId> = in_tree.collect();
+        (!found.is_empty()).then(|| found.into_iter().flat_map(paths).collect())
+    }
+
+    /// The installed packages among these, as `cran/curl`.
+    fn packages_named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = usize> + 'a {
+        let all = self.packages.all.iter().enumerate();
+        all.filter(move |(_, package)| {
+            let kind = language(package.language).purl_type();
+            names
+                .iter()
+                .any(|name| name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')) == Some(&package.name))
+        })
+        .map(|(position, _)| position)
+    }
+}
+
+/// Every entry that one of these opens.
+pub(super) fn opened(uses: &[DataUse]) -> impl Iterator<Item = (&Node, EntryId)> {
+    uses.iter().flat_map(|one| one.entries.iter().map(move |id| (&one.user, *id)))
+}
+
+/// A place in words: below the root of the tree, its path there.
+pub(super) fn shown(path: &str) -> &str {
+    path.strip_prefix(MOUNT).and_then(|path| path.strip_prefix('/')).unwrap_or(path)
+}

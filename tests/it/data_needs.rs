@@ -1,0 +1,256 @@
+//! What a function opens besides libraries is found, kept and reported: data, configuration, and the files that configuration
+//! names, in the function's own environment.
+
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, zip_entries};
+use layerfit::base::finding::Code;
+
+/// A library with these paths compiled in, and a program that loads it.
+fn user(world: &World, library: &str, paths: &[&str]) {
+    let soname = library.rsplit('/').next().expect("a name");
+    let strings: String = paths.iter().map(|path| format!("\"{path}\",")).collect();
+    let source = format!("const char *paths[] = {{{strings} 0}};\nint entry(void) {{ return paths[0][0]; }}\n");
+    let directory = library.rsplit_once('/').expect("a directory").0;
+    world.c(library, &source, &[], &["-nostdlib", "-fPIC", "-shared", &format!("-Wl,-soname,{soname}")]).program(
+        "bin/user",
+        &[library],
+        &[&format!("-Wl,--disable-new-dtags,-rpath,/opt/{directory}")],
+    );
+}
+
+fn check(world: &World, more: &[&str]) -> serde_json::Value {
+    world.json(&[&["check", "ROOT"], more].concat()).1
+}
+
+#[test]
+fn data_that_is_nowhere_is_reported_and_data_beside_its_library_is_not() {
+    let world = World::new();
+    user(&world, "lib/libproj.so.25", &["/build/share/proj"]);
+    let report = check(&world, &[]);
+    assert_finding(&report, "N101", "lib/libproj.so.25", "/opt/share/proj/proj.db, /build/share/proj/proj.db");
+    world.file("share/proj/proj.db", "db");
+    let report = check(&world, &[]);
+    assert_no_finding(&report, "N101");
+    assert_no_finding(&report, "N102");
+    assert_fired_and_nearly_missed(Code::DataMissing);
+}
+
+#[test]
+fn a_library_that_nothing_loads_needs_no_data() {
+    let world = World::new();
+    user(&world, "lib/libproj.so.25", &[]);
+    std::fs::remove_file(world.root().join("bin/user")).expect("removed");
+    world.program("bin/other", &[], &[]);
+    assert_no_finding(&check(&world, &[]), "N101");
+}
+
+#[test]
+fn data_in_another_place_is_found_by_the_variable_that_the_finding_names() {
+    let world = World::new();
+    user(&world, "lib/x86_64-linux-gnu/libproj.so.25", &["/usr/share/proj"]);
+    world.file("share/proj/proj.db", "db");
+    let report = check(&world, &[]);
+    assert_finding(&report, "N102", "lib/x86_64-linux-gnu/libproj.so.25", "the tree has share/proj/proj.db instead");
+    let help = report["findings"].to_string();
+    assert!(help.contains("PROJ_DATA=/opt/share/proj") && help.contains("[env]"), "{help}");
+    // Each way to set it.
+    assert_no_finding(&check(&world, &["--env", "PROJ_DATA=/opt/share/proj"]), "N102");
+    std::fs::write(world.beside("layerfit.toml"), "[env]\nPROJ_DATA = \"/opt/share/proj\"\n").expect("written");
+    assert_no_finding(&check(&world, &[]), "N102");
+    // The option overrides the file, and a variable that is set is the only place.
+    assert_finding(
+        &check(&world, &["--env", "PROJ_DATA=/opt/nowhere"]),
+        "N102",
+        "lib/x86_64-linux-gnu/libproj.so.25",
+        "/opt/nowhere/proj.db",
+    );
+    std::fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    world
+        .file("bootstrap", "#!/bin/sh\nexport PROJ_DATA=/opt/share/proj\nexec /opt/bin/user\n")
+        .mode("bootstrap", 0o755);
+    assert_no_finding(&check(&world, &[]), "N102");
+    assert_fired_and_nearly_missed(Code::DataMisplaced);
+}
+
+#[test]
+fn certificates_are_looked_for_where_libcurl_was_built_for() {
+    let world = World::new();
+    user(&world, "lib/libcurl.so.4", &["/etc/ssl/certs/ca-certificates.crt"]);
+    let report = check(&world, &[]);
+    assert_finding(&report, "N102", "lib/libcurl.so.4", "provided.al2023 has /etc/pki/tls/certs/ca-bundle.crt");
+    assert_no_finding(&check(&world, &["--env", "CURL_CA_BUNDLE=/etc/pki/tls/certs/ca-bundle.crt"]), "N102");
+    user(&world, "lib/libcurl.so.4", &["/etc/pki/tls/certs/ca-bundle.crt"]);
+    assert_no_finding(&check(&world, &[]), "N102");
+    user(&world, "lib/libcurl.so.4", &[]);
+    assert_no_finding(&check(&world, &[]), "N102");
+}
+
+#[test]
+fn a_library_of_which_the_image_has_its_own_is_reported_for_where_it_is_loaded() {
+    let world = World::new();
+    user(&world, "lib/libcurl.so.4", &["/etc/ssl/certs/ca-certificates.crt"]);
+    world.program("bin/user", &["lib/libcurl.so.4"], &[]);
+    let found = findings(&check(&world, &[]), "N102");
+    assert!(found[0].1.contains("where it is loaded instead of /lib64/libcurl.so.4"), "{found:?}");
+    // Nothing in the tree needs it at all.
+    world.program("bin/user", &[], &[]);
+    assert_no_finding(&check(&world, &[]), "N102");
+}
+
+#[test]
+fn fonts_are_where_the_configuration_lists_them() {
+    let world = World::new();
+    user(&world, "lib/libfontconfig.so.1", &[]);
+    let report = check(&world, &["--runtime", "provided.al2"]);
+    assert_no_finding(&report, "N101");
+    let found = findings(&check(&world, &[]), "N101");
+    assert!(found.len() == 2 && found.iter().any(|(_, message)| message.contains("crash")), "{found:?}");
+    // The fonts of a page of documentation are for a browser, and stay prunable.
+    world.file("R/lib/R/doc/html/katex/fonts/A.ttf", "ttf");
+    assert_eq!(findings(&check(&world, &[]), "N101").len(), 2);
+    world
+        .file("etc/fonts/fonts.conf", "<fontconfig><dir>/opt/typefaces</dir></fontconfig>")
+        .file("typefaces/DejaVuSans.ttf", "ttf");
+    let with_path = ["--env", "FONTCONFIG_PATH=/opt/etc/fonts"];
+    let report = check(&world, &with_path);
+    assert_no_finding(&report, "N101");
+    assert_no_finding(&report, "N102");
+    std::fs::remove_file(world.root().join("typefaces/DejaVuSans.ttf")).expect("removed");
+    assert_finding(&check(&world, &with_path), "N101", "lib/libfontconfig.so.1", "/opt/typefaces");
+}
+
+#[test]
+fn a_configuration_that_names_what_is_nowhere_is_reported() {
+    let world = World::new();
+    user(&world, "lib/libodbc.so.2", &[]);
+    let environment = ["--env", "ODBCSYSINI=/opt/etc"];
+    world.file("etc/odbcinst.ini", "[FreeTDS]\nDriver=/usr/lib/odbc/libtdsodbc9.so\n");
+    assert_finding(&check(&world, &environment), "N103", "etc/odbcinst.ini", "/usr/lib/odbc/libtdsodbc9.so");
+    // The remedy names a file of that name.
+    world.library("lib/odbc/libtdsodbc9.so", &[], &[]);
+    let report = check(&world, &environment);
+    assert!(report["findings"].to_string().contains("write its path, /opt/lib/odbc/libtdsodbc9.so"), "{report:#}");
+    world.file("etc/odbcinst.ini", "[FreeTDS]\nDriver=/opt/lib/odbc/libtdsodbc9.so\n[d]\nDriver=FreeTDS\n");
+    assert_no_finding(&check(&world, &environment), "N103");
+    // A bare name is searched for as the loader does.
+    world.file("etc/odbcinst.ini", "[a]\nDriver = libbare.so\n");
+    assert_finding(&check(&world, &environment), "N103", "etc/odbcinst.ini", "libbare.so");
+    world.library("lib/libbare.so", &[], &[]);
+    assert_no_finding(&check(&world, &environment), "N103");
+    assert_fired_and_nearly_missed(Code::NamedFileMissing);
+}
+
+#[test]
+fn an_editable_install_leads_out_of_the_layer() {
+    let world = World::new();
+    let pth = "python/lib/python3.12/site-packages/__editable__.mine.pth";
+    world.file(pth, "/home/build/src/mine\n");
+    assert_finding(&check(&world, &[]), "N103", pth, "/home/build/src/mine");
+    world.file(pth, "import sys\n./vendored\n").file("python/lib/python3.12/site-packages/vendored/a.py", "");
+    assert_no_finding(&check(&world, &[]), "N103");
+}
+
+#[test]
+fn a_value_that_lambda_sets_and_a_package_does_not_understand_is_reported() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "lubridate", "1.9.2", "");
+    let report = check(&world, &[]);
+    assert_finding(&report, "N104", "pkg:lubridate", "TZ=:UTC");
+    assert!(report["findings"].to_string().contains("TZ = \\\"UTC\\\" under [env]"), "{report:#}");
+    assert_no_finding(&check(&world, &["--env", "TZ=Europe/Berlin"]), "N104");
+    // R can set it itself; a default does not replace Lambda's value.
+    world.file("R/lib/R/etc/Renviron.site", "TZ=${TZ-UTC}\n");
+    assert_eq!(findings(&check(&world, &[]), "N104").len(), 1);
+    world.file("R/lib/R/etc/Renviron.site", "# site\nTZ='UTC'\n");
+    assert_no_finding(&check(&world, &[]), "N104");
+    world.file("R/lib/R/etc/Renviron.site", "").file("R/lib/R/etc/Rprofile.site", "Sys.setenv(TZ = \"UTC\")\n");
+    assert_no_finding(&check(&world, &[]), "N104");
+    assert_fired_and_nearly_missed(Code::SettingBreaks);
+}
+
+#[test]
+fn locales_and_time_zones_of_the_environment_are_those_of_the_image() {
+    let world = World::new();
+    world.r();
+    assert_no_finding(&check(&world, &[]), "N101");
+    assert_no_finding(&check(&world, &["--env", "TZ=Europe/Berlin"]), "N101");
+    let nowhere = ["--env", "TZ=Europe/Berlin", "--env", "TZDIR=/opt/zones"];
+    assert_finding(&check(&world, &nowhere), "N101", "TZ", "/opt/zones/Europe/Berlin");
+    assert_no_finding(&check(&world, &["--env", "TZ=UTC", "--env", "TZDIR=/opt/zones"]), "N101");
+    assert_finding(&check(&world, &["--env", "LC_ALL=de_DE.UTF-8"]), "N101", "LC_ALL", "/usr/lib/locale/de_DE.utf8");
+    assert_no_finding(&check(&world, &["--env", "LC_ALL=de_DE.UTF-8", "--runtime", "provided.al2"]), "N101");
+    assert_no_finding(&check(&world, &["--env", "LC_ALL=C.UTF-8"]), "N101");
+}
+
+#[test]
+fn the_library_path_and_the_path_of_the_function_are_those_that_are_searched() {
+    let world = World::new();
+    world.library("deep/libdeep.so.1", &[], &[]).program("bin/deep", &["deep/libdeep.so.1"], &[]);
+    assert_eq!(findings(&check(&world, &[]), "L201").len(), 1);
+    assert_no_finding(&check(&world, &["--env", "LD_LIBRARY_PATH=/opt/deep:/lib64"]), "L201");
+    world.file("bootstrap", "#!/bin/sh\ntool\n").mode("bootstrap", 0o755);
+    world.file("tools/tool", "#!/bin/sh\n").mode("tools/tool", 0o755);
+    assert_eq!(findings(&check(&world, &[]), "C102").len(), 1);
+    assert_no_finding(&check(&world, &["--env", "PATH=/usr/bin:/opt/tools"]), "C102");
+}
+
+#[test]
+fn a_variable_that_cannot_be_set_is_refused_everywhere() {
+    let world = World::new();
+    world.file("a", "");
+    for (variable, why) in
+        [("1X=a", "not the name"), ("AWS_LAMBDA_X=a", "Lambda sets"), ("NOT_SET_ANYWHERE", "give its value")]
+    {
+        let run = world.run(&["check", "ROOT", "--env", variable]);
+        assert!(run.code == 2 && run.stderr.contains(why), "{variable}: {}", run.stderr);
+    }
+    std::fs::write(world.beside("layerfit.toml"), "[env]\n\"a b\" = \"\"\n").expect("written");
+    let run = world.run(&["plan", "ROOT"]);
+    assert!(run.code == 2 && run.stderr.contains("layerfit.toml:1: env.a b"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_opened_is_kept_and_goes_with_what_opens_it() {
+    let world = World::new();
+    user(&world, "lib/libproj.so.25", &[]);
+    world.program("bin/other", &[], &[]).file("share/proj/proj.db", "db").file("share/proj/README", "text");
+    std::fs::write(
+        world.beside("rule.toml"),
+        "[[rule]]\ncode = \"X901\"\nname = \"data\"\nwhat = \"Data.\"\nwhy_safe = \"It is not opened.\"\nbreaks = \"nothing\"\n\
+         level = \"safe\"\nmatch = [\"share/proj/*.db\"]\ndrops = [\"share/proj/a.db\"]\nkeeps = [\"share/a.db\"]\n",
+    )
+    .expect("written");
+    let packed = |arguments: &[&str]| -> Vec<String> {
+        assert_eq!(world.run(&[&["pack", "ROOT", "-o", "OUT", "-q"], arguments].concat()).code, 0);
+        zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect()
+    };
+    let kept = packed(&["--rules", "rule.toml"]);
+    assert!(kept.contains(&"share/proj/proj.db".to_owned()), "{kept:?}");
+    let (_, why) = world.json(&["why", "share/proj/proj.db", "ROOT"]);
+    assert!(why["things"][0]["paths"].to_string().contains("opens"), "{why:#}");
+    let kept = packed(&["--drop", "bin/user"]);
+    assert_eq!(kept, ["bin/other"]);
+    // Its bytes are a part of what dropping the program frees.
+    let (_, why) = world.json(&["why", "bin/user", "ROOT"]);
+    let goes_with = why["things"][0]["goes_with"].to_string();
+    assert!(goes_with.contains("share/proj/proj.db") && goes_with.contains("lib/libproj.so.25"), "{goes_with}");
+}
+
+#[test]
+fn a_handler_that_uses_no_package_of_it_keeps_no_data_of_it() {
+    let world = World::new();
+    world.r();
+    let library = "R/lib/R/library";
+    user(&world, "lib/libproj.so.25", &[]);
+    std::fs::remove_file(world.root().join("bin/user")).expect("removed");
+    world.package(library, "sf", "1.0", "").library("R/lib/R/library/sf/libs/sf.so", &["lib/libproj.so.25"], &[]);
+    world.file("share/proj/proj.db", "db");
+    let packed = |handler: &str| -> Vec<String> {
+        std::fs::write(world.beside("handler.R"), handler).expect("written");
+        let run = world.run(&["pack", "ROOT", "-o", "OUT", "-q", "--handler", "handler.R"]);
+        assert!(run.code < 2, "{}", run.stderr);
+        zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect()
+    };
+    assert!(packed("library(sf)\n").contains(&"share/proj/proj.db".to_owned()));
+    let kept = packed("library(stats)\n");
+    assert!(!kept.iter().any(|name| name.contains("proj")), "{kept:?}");
+}
