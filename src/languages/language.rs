@@ -79,8 +79,8 @@ pub trait Language: Sync {
     /// The type of its packages in Package URLs (`cran`, `pypi`, `npm`): `pkg:cran/curl` where `pkg:curl` could be two.
     fn purl_type(&self) -> &'static str;
 
-    /// The installations and packages in a tree.
-    fn find(&self, tree: &Tree) -> Found;
+    /// The installations and packages in a tree, for processes with these environment variables.
+    fn find(&self, tree: &Tree, variables: &BTreeMap<String, String>) -> Found;
 
     /// The directory of the package that a file at this path declares, by the path alone.
     fn package_directory(&self, path: &TreePath) -> Option<TreePath>;

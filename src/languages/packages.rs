@@ -118,6 +118,8 @@ pub struct Packages {
     pub installations: Vec<Installation>,
     /// Packages, sorted by name, then by language and library.
     pub all: Vec<Package>,
+    /// The environment variables that Lambda and the function's configuration set.
+    pub variables: BTreeMap<String, String>,
     /// What was excluded on request.
     pub excluded: Excluded,
     roots: Roots,
@@ -129,7 +131,14 @@ impl Packages {
     pub fn new(installations: Vec<Installation>, mut packages: Vec<Package>, roots: Roots) -> Self {
         packages.sort_by(|a, b| (&a.name, a.language, &a.library).cmp(&(&b.name, b.language, &b.library)));
         let by_directory = packages.iter().enumerate().map(|(i, package)| (package.directory.clone(), i)).collect();
-        Self { installations, all: packages, excluded: Excluded::default(), roots, by_directory }
+        Self {
+            installations,
+            all: packages,
+            variables: BTreeMap::new(),
+            excluded: Excluded::default(),
+            roots,
+            by_directory,
+        }
     }
 
     /// The package at a position of [`Packages::all`].

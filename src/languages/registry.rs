@@ -1,5 +1,7 @@
 //! The list of languages, and queries to all of them.
 
+use std::collections::BTreeMap;
+
 use super::id::LanguageId;
 use super::language::Language;
 use super::packages::{Packages, Roots};
@@ -18,17 +20,19 @@ pub fn language(id: LanguageId) -> &'static dyn Language {
 }
 
 /// What is installed in a tree, and findings about it that do not depend on what is kept.
-pub fn find(tree: &Tree) -> (Packages, Vec<Finding>) {
+pub fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> (Packages, Vec<Finding>) {
     let (mut installations, mut packages, mut roots, mut findings) =
         (Vec::new(), Vec::new(), Roots::default(), Vec::new());
     for language in ALL {
-        let found = language.find(tree);
+        let found = language.find(tree, variables);
         installations.extend(found.installations);
         packages.extend(found.packages);
         roots = roots.with(&found.roots);
         findings.extend(found.findings);
     }
-    (Packages::new(installations, packages, roots), findings)
+    let mut packages = Packages::new(installations, packages, roots);
+    packages.variables.clone_from(variables);
+    (packages, findings)
 }
 
 /// The directory of the package that a file at this path declares in any language, by the path alone.

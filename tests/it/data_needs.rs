@@ -194,6 +194,14 @@ fn the_library_path_and_the_path_of_the_function_are_those_that_are_searched() {
 }
 
 #[test]
+fn the_libraries_of_the_environment_are_those_that_r_searches() {
+    let world = World::new();
+    world.r().package("site/library", "jsonlite", "1.8", "");
+    assert_eq!(findings(&check(&world, &[]), "R107").len(), 1);
+    assert_no_finding(&check(&world, &["--env", "R_LIBS=/opt/site/library"]), "R107");
+}
+
+#[test]
 fn a_variable_that_cannot_be_set_is_refused_everywhere() {
     let world = World::new();
     world.file("a", "");

@@ -91,7 +91,7 @@ fn severity_of_version(built: &str, home: &str) -> Option<(Severity, Vec<u64>)> 
 
 /// Warnings about libraries that R does not search.
 fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let environment = libpaths::bootstrap(tree);
+    let environment = libpaths::bootstrap(tree, &packages.variables);
     let homes = packages.installations_of(ID);
     let searched: Vec<_> = homes.map(|home| libpaths::searched(tree, home, &environment)).collect();
     let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();

@@ -4,7 +4,7 @@
 //! of `?.libPaths` (`%v`, `%U`, ...); R's own library is the last (library/base/R/Rprofile). R code can add more: what it
 //! names is taken to be searched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::renviron;
 use crate::base::path::TreePath;
@@ -15,9 +15,13 @@ use crate::tree::{Kind, Magic, Place, Tree};
 /// A longer file is not read: R's own have some KB.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The variables that the bootstrap at the tree's root sets; none if there is no bootstrap or it is not a script.
-pub(super) fn bootstrap(tree: &Tree) -> Environment {
+/// The variables of the function, `variables`, and those that the bootstrap at the tree's root sets; none of these if there is no
+/// bootstrap or it is not a script.
+pub(super) fn bootstrap(tree: &Tree, variables: &BTreeMap<String, String>) -> Environment {
     let mut environment = Environment::default();
+    for (name, value) in variables {
+        environment.set(name, value.as_str());
+    }
     environment.set("LAMBDA_TASK_ROOT", "/var/task");
     environment.set("LAMBDA_RUNTIME_DIR", "/var/runtime");
     environment.set("0", "/opt/bootstrap");

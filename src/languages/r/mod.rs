@@ -48,8 +48,8 @@ impl Language for R {
         "cran"
     }
 
-    fn find(&self, tree: &Tree) -> Found {
-        packages::find(tree)
+    fn find(&self, tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
+        packages::find(tree, variables)
     }
 
     fn package_directory(&self, path: &TreePath) -> Option<TreePath> {

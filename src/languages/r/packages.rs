@@ -15,7 +15,7 @@ use crate::languages::{Built, Found, Installation, Package, RequiredFor, Require
 use crate::tree::{EntryId, Kind, Tree, unreadable};
 
 /// R's homes, libraries and packages.
-pub(super) fn find(tree: &Tree) -> Found {
+pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
     let mut found = Found::default();
     let (descriptions, damaged) = read_descriptions(tree);
     found.findings.extend(damaged);
@@ -36,7 +36,7 @@ pub(super) fn find(tree: &Tree) -> Found {
         .collect();
     let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
     homes.sort_by(|a, b| a.library.cmp(&b.library));
-    let environment = libpaths::bootstrap(tree);
+    let environment = libpaths::bootstrap(tree, variables);
     for base in homes {
         let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
         let read = |below: &str| -> Option<String> {
