@@ -8,6 +8,7 @@ use super::packages::{Package, Packages, RequiredFor, Requirement};
 use super::registry::{ALL, language};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
+use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Tree};
 
 /// How many functions a finding lists.
@@ -18,7 +19,12 @@ type ByName<'a> = BTreeMap<(LanguageId, &'a str), Vec<&'a Package>>;
 
 /// Findings about the installations and packages that satisfy `kept`: missing or too old requirements, duplicate packages,
 /// and each language's own checks.
-pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+pub fn check(
+    packages: &Packages,
+    tree: &Tree,
+    runtime: &RuntimeProfile,
+    kept: &dyn Fn(EntryId) -> bool,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
     let mut by_name = ByName::new();
@@ -42,7 +48,7 @@ pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -
         )
     }));
     for language in ALL {
-        findings.extend(language.check(packages, tree, kept));
+        findings.extend(language.check(packages, tree, runtime, kept));
     }
     findings
 }

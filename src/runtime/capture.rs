@@ -182,6 +182,7 @@ pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
     Ok(RuntimeProfile {
         name: name.to_owned(),
         closed: false,
+        language: None,
         what: "A root file system, read by `layerfit runtime capture`".to_owned(),
         checked: String::new(),
         support: String::new(),

@@ -32,6 +32,9 @@ pub struct RuntimeProfile {
     /// Whether new functions can no longer use it; it is then not suggested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
+    /// The language that it runs functions in, and its version; none for an image that only starts a bootstrap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<LanguageVersion>,
     /// The environment of a process there.
     pub environment: Environment,
     /// Its dynamic loaders, one for each machine; none when they are read from this machine.
@@ -51,6 +54,18 @@ pub struct RuntimeProfile {
     pub files: Files,
 }
 
+/// A language of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageVersion {
+    /// Its identifier: `python`.
+    pub id: String,
+    /// Its version: `3.12`.
+    pub version: String,
+    /// The source of these facts.
+    pub source: String,
+}
+
 /// The environment of a process in the image.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +78,14 @@ pub struct Environment {
     pub working_directory: String,
     /// The source of these facts.
     pub source: String,
+}
+
+impl RuntimeProfile {
+    /// The version of the image's CPython after `3.`.
+    pub fn python_minor(&self) -> Option<u32> {
+        let python = self.language.as_ref().filter(|language| language.id == "python")?;
+        python.version.strip_prefix("3.")?.parse().ok()
+    }
 }
 
 /// A dynamic loader: its compiled-in directories, and those for the processor.

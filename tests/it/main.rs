@@ -21,6 +21,7 @@ mod configuration;
 mod damaged_packages;
 mod drop_and_keep;
 mod each_code_fires;
+mod extension_modules;
 mod fewest_layers;
 mod findings_for_tools;
 mod freed_by_dropping;
