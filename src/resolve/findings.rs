@@ -69,12 +69,13 @@ type VersionKey<'a> = (&'a str, &'a str, &'a Object, &'a VersionError);
 
 /// A version that is needed from a library, the certainty, the file that needs it, and details in parentheses.
 struct VersionNeed<'a> {
-    fails: String,
     soname: &'a str,
     version: &'a str,
     library: &'a Object,
     certainty: Certainty,
     file: EntryId,
+    /// Which packages cannot be loaded, as the beginning of a message.
+    fails: String,
     details: String,
 }
 

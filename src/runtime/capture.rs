@@ -191,6 +191,7 @@ pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
             from: LibrarySource::List,
             directories,
             sonames: BTreeSet::new(),
+            only_in: BTreeMap::new(),
             defines,
             uncertain: BTreeSet::new(),
             uncertain_why: String::new(),

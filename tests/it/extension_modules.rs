@@ -201,3 +201,18 @@ fn a_module_for_another_cpython_than_most_is_a_warning() {
         "most modules of the tree are for CPython 3.12",
     );
 }
+
+#[test]
+fn a_managed_runtime_decides_which_cpython_imports() {
+    let world = World::new();
+    let module = format!("python/pkg/{}", names("m").0);
+    world.library("libpython3.12.so.1.0", &[], &[]).library(&module, &["libpython3.12.so.1.0"], &[]);
+    fs::remove_file(world.root().join("libpython3.12.so.1.0")).expect("removed");
+    for (runtime, code) in [("python3.12", 0), ("python3.13", 1), ("provided.al2023", 0)] {
+        let (found, report) = world.json(&["analyze", "ROOT", "--runtime", runtime]);
+        assert_eq!(found, code, "{runtime}: {:#}", report["findings"]);
+        assert_no_finding(&report, "L201");
+    }
+    let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "python3.13"]);
+    assert_finding(&report, "R105", &module, "it is for CPython 3.12, and python3.13 has Python 3.13");
+}

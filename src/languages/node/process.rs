@@ -15,10 +15,14 @@ use crate::tree::{EntryId, Objects, Tree};
 /// What holds packages.
 const NODE_MODULES: &[u8] = b"node_modules/";
 
+/// Addons that are the same for several platforms, by the directory above `node_modules` and the path below it without its
+/// platform.
+type Families = BTreeMap<(Vec<u8>, String), Vec<(EntryId, Platform)>>;
+
 /// The process that loads the addons of a tree.
 pub(super) fn processes(tree: &Tree, objects: &Objects) -> Vec<ProcessSpec> {
     let mut spec = ProcessSpec { answered: Some("libnode"), ..ProcessSpec::default() };
-    let mut families: BTreeMap<(Vec<u8>, String), Vec<(EntryId, Platform)>> = BTreeMap::new();
+    let mut families = Families::new();
     for (id, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory()) {
         let is_addon = entry.path.name().ends_with(b".node");
         let Some((above, below)) = in_package(&entry.path) else {

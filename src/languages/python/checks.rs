@@ -1,6 +1,6 @@
 //! Checks of Python: extension modules for a different CPython than the one that imports them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::{Module, modules};
 use super::names::Minor;
@@ -86,8 +86,10 @@ pub(super) fn check(
 fn most_common(modules: &[&Module]) -> Option<Minor> {
     let mut counts: BTreeMap<Minor, usize> = BTreeMap::new();
     for module in modules.iter().filter(|module| module.minor.is_none()) {
-        let minors: std::collections::BTreeSet<Minor> = module.files.iter().filter_map(|(_, tag)| tag.minor).collect();
-        minors.into_iter().for_each(|minor| *counts.entry(minor).or_default() += 1);
+        let minors: BTreeSet<Minor> = module.files.iter().filter_map(|(_, tag)| tag.minor).collect();
+        for minor in minors {
+            *counts.entry(minor).or_default() += 1;
+        }
     }
     counts.into_iter().max_by_key(|(minor, count)| (*count, *minor)).map(|(minor, _)| minor)
 }
