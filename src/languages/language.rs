@@ -138,6 +138,17 @@ pub trait Language: Sync {
     /// When its code cannot be read.
     fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
 
+    /// The positions of the packages that a package gets when it requires one by this name: all copies, where which of them
+    /// is found first is not known.
+    fn provides(&self, packages: &Packages, _tree: &Tree, _from: &Package, name: &str) -> Vec<usize> {
+        packages.copies(self.id(), name).collect()
+    }
+
+    /// Whether of several copies of a package only one is ever used.
+    fn uses_one_copy(&self) -> bool {
+        true
+    }
+
     /// A function of a package, as people write it: `xml2::read_xml`.
     fn function(&self, package: &str, function: &str) -> String;
 

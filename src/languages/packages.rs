@@ -79,6 +79,9 @@ pub struct Requirement {
 pub enum RequiredFor {
     /// Loading the package.
     Loading,
+    /// What it is declared for, which is not known: loading the package, or some of its functions. Other layers and the
+    /// function can have it.
+    Declared,
     /// Only functions of the package that call it.
     Calls,
 }
@@ -168,6 +171,11 @@ impl Packages {
     /// The package that contains a path: that with the innermost directory.
     pub fn of_path(&self, path: &TreePath) -> Option<usize> {
         path.ancestors().find_map(|directory| self.by_directory.get(&directory).copied())
+    }
+
+    /// The package whose directory this is.
+    pub fn at(&self, directory: &TreePath) -> Option<usize> {
+        self.by_directory.get(directory).copied()
     }
 
     /// The installation that contains a path.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Process};
 use super::symbols::{Binding, SymbolError, symbol_errors};
 use crate::formats::elf::Type;
-use crate::languages::Packages;
+use crate::languages::{Packages, language};
 use crate::tree::EntryId;
 
 /// How often a library is loaded again with more loaded before it.
@@ -83,8 +83,9 @@ impl<'a> Preloads<'a> {
         while let Some(next) = queue.pop() {
             let package = self.packages.get(next);
             for required in &package.requires {
-                let copies = self.packages.copies(package.language, &required.package);
-                queue.extend(copies.filter(|copy| closure.insert(*copy)));
+                let of = language(package.language);
+                let copies = of.provides(self.packages, self.view.tree, package, &required.package);
+                queue.extend(copies.into_iter().filter(|copy| closure.insert(*copy)));
             }
         }
         closure.iter().filter_map(|package| self.libraries.get(package)).flatten().copied().collect()

@@ -19,6 +19,7 @@ mod completions_and_manual;
 mod config_sources;
 mod configuration;
 mod damaged_packages;
+mod distributions;
 mod drop_and_keep;
 mod each_code_fires;
 mod extension_modules;

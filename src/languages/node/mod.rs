@@ -69,6 +69,14 @@ impl Language for Node {
         Ok(Calls::default())
     }
 
+    fn provides(&self, packages: &Packages, tree: &Tree, from: &Package, name: &str) -> Vec<usize> {
+        packages::provider(packages, tree, from, name).into_iter().collect()
+    }
+
+    fn uses_one_copy(&self) -> bool {
+        false
+    }
+
     fn function(&self, package: &str, function: &str) -> String {
         format!("{function} of {package}")
     }

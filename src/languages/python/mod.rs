@@ -1,6 +1,7 @@
 //! Python: its distributions, the extension modules that an import loads, and the libraries that these bring.
 
 mod checks;
+mod markers;
 mod modules;
 mod names;
 mod needs;

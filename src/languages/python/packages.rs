@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::markers::{Required, requirement};
 use super::names::normalized;
 use super::needs::ID;
 use crate::base::path::TreePath;
-use crate::languages::{Found, Package};
+use crate::languages::{Found, Package, RequiredFor, Requirement};
 use crate::tree::{EntryId, Tree};
 
 /// What is read of a distribution.
@@ -17,6 +18,7 @@ struct Distribution {
     metadata: EntryId,
     directory: TreePath,
     library: TreePath,
+    requires: Vec<Required>,
     /// The files of its RECORD that are in the tree.
     files: Vec<TreePath>,
 }
@@ -43,6 +45,7 @@ pub(super) fn find(tree: &Tree) -> Found {
     let mut vendored = vendored.into_iter();
     distributions.retain(|_| !vendored.next().unwrap_or_default());
     let places = places(&distributions);
+    let names: BTreeSet<String> = distributions.iter().map(|distribution| normalized(&distribution.name)).collect();
     let packages = distributions.into_iter().zip(places).map(|(distribution, places)| {
         let directory = main_directory(tree, &distribution, &places);
         Package {
@@ -53,7 +56,7 @@ pub(super) fn find(tree: &Tree) -> Found {
             others: places.into_iter().filter(|place| *place != directory).collect(),
             directory,
             library: distribution.library,
-            requires: Vec::new(),
+            requires: requirements(&distribution.requires, &names),
             suggests: Vec::new(),
             requires_runtime: Vec::new(),
             built: None,
@@ -61,6 +64,18 @@ pub(super) fn find(tree: &Tree) -> Found {
         }
     });
     Found { packages: packages.collect(), ..Found::default() }
+}
+
+/// What a distribution requires: for certain, or perhaps and there.
+fn requirements(required: &[Required], there: &BTreeSet<String>) -> Vec<Requirement> {
+    let names: BTreeSet<&String> = required
+        .iter()
+        .filter(|required| required.certain || there.contains(&required.name))
+        .map(|required| &required.name)
+        .collect();
+    let requirement =
+        |name: &String| Requirement { package: name.clone(), constraint: None, for_what: RequiredFor::Declared };
+    names.into_iter().map(requirement).collect()
 }
 
 fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
@@ -75,13 +90,15 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
             headers.clone().find(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
         line.map(|line| line[name.len()..].trim().to_owned())
     };
+    let requires = headers.clone().filter_map(|line| requirement(line.strip_prefix("Requires-Dist:")?)).collect();
     let record = directory.join("RECORD").and_then(|path| tree.read(tree.find(&path)?).ok()).unwrap_or_default();
     let files = String::from_utf8_lossy(&record)
         .lines()
         .filter_map(|line| of_record(&library, line))
         .filter(|path| tree.find(path).is_some())
         .collect();
-    Some(Distribution { name: header("name:")?, version: header("version:")?, metadata, directory, library, files })
+    let (name, version) = (header("name:")?, header("version:")?);
+    Some(Distribution { name, version, metadata, directory, library, requires, files })
 }
 
 /// The path in a line of a RECORD, which is CSV.
