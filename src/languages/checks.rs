@@ -8,6 +8,7 @@ use super::packages::{Package, Packages, RequiredFor, Requirement};
 use super::registry::{ALL, language};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
+use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Tree};
 
 /// How many functions a finding lists.
@@ -18,7 +19,12 @@ type ByName<'a> = BTreeMap<(LanguageId, &'a str), Vec<&'a Package>>;
 
 /// Findings about the installations and packages that satisfy `kept`: missing or too old requirements, duplicate packages,
 /// and each language's own checks.
-pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+pub fn check(
+    packages: &Packages,
+    tree: &Tree,
+    runtime: &RuntimeProfile,
+    kept: &dyn Fn(EntryId) -> bool,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
     let mut by_name = ByName::new();
@@ -26,32 +32,57 @@ pub fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -
         by_name.entry((package.language, &package.name)).or_default().push(package);
     }
     for package in &there {
-        findings.extend(requirements(packages, package, &by_name, tree));
+        findings.extend(requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry)));
         findings.extend(runtime_requirements(packages, package));
     }
-    findings.extend(by_name.iter().filter(|(_, copies)| copies.len() > 1).map(|((_, name), copies)| {
-        let places: Vec<String> = copies.iter().map(|copy| format!("{} ({})", copy.library, copy.version)).collect();
-        Finding::warning(
-            Code::DuplicatePackage,
-            Subject::package(name),
-            format!(
-                "installed in {}: the copy in the library that is searched first is used",
-                list::with_last(&places, "and")
-            ),
-            "remove all but one copy",
-        )
-    }));
+    findings.extend(by_name.iter().filter(|((id, _), copies)| copies.len() > 1 && language(*id).uses_one_copy()).map(
+        |((_, name), copies)| {
+            let places: Vec<String> =
+                copies.iter().map(|copy| format!("{} ({})", copy.library, copy.version)).collect();
+            Finding::warning(
+                Code::DuplicatePackage,
+                Subject::package(name),
+                format!(
+                    "installed in {}: the copy in the library that is searched first is used",
+                    list::with_last(&places, "and")
+                ),
+                "remove all but one copy",
+            )
+        },
+    ));
     for language in ALL {
-        findings.extend(language.check(packages, tree, kept));
+        findings.extend(language.check(packages, tree, runtime, kept));
     }
     findings
 }
 
-fn requirements(packages: &Packages, package: &Package, by_name: &ByName<'_>, tree: &Tree) -> Vec<Finding> {
+fn is_standard(language: &dyn Language, package: &str) -> bool {
+    language.needs().standard.base.iter().any(|name| name == package)
+}
+
+fn requirements(
+    packages: &Packages,
+    package: &Package,
+    by_name: &ByName<'_>,
+    tree: &Tree,
+    is_there: &dyn Fn(&Package) -> bool,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let of = language(package.language);
     for required in &package.requires {
-        match (by_name.get(&(package.language, required.package.as_str())), &required.constraint) {
+        let name = required.package.as_str();
+        let copies = match of.uses_one_copy() {
+            true => by_name.get(&(package.language, name)).cloned(),
+            false => {
+                let found = of.provides(packages, tree, package, name);
+                let found: Vec<&Package> =
+                    found.into_iter().map(|at| packages.get(at)).filter(|copy| is_there(copy)).collect();
+                Some(found).filter(|found| !found.is_empty())
+            }
+        };
+        match (copies, &required.constraint) {
+            // What the language's own images have is not missing.
+            (None, _) if required.for_what == RequiredFor::Declared && is_standard(of, name) => {}
             (None, _) => findings.push(missing(packages, package, required, tree)),
             (Some(copies), Some(constraint)) if !copies.iter().any(|copy| of.satisfies(&copy.version, constraint)) => {
                 let there: Vec<&str> = copies.iter().map(|copy| copy.version.as_str()).collect();
@@ -77,7 +108,7 @@ fn requirements(packages: &Packages, package: &Package, by_name: &ByName<'_>, tr
 fn severity(for_what: RequiredFor) -> Severity {
     match for_what {
         RequiredFor::Loading => Severity::Error,
-        RequiredFor::Calls => Severity::Warning,
+        RequiredFor::Declared | RequiredFor::Calls => Severity::Warning,
     }
 }
 
@@ -90,8 +121,18 @@ fn missing(packages: &Packages, package: &Package, requirement: &Requirement, tr
         None => "",
     };
     let of = language(package.language);
+    if requirement.for_what == RequiredFor::Declared {
+        let message = format!("declares that it needs the package {required}, which is not in the tree{why}");
+        let help = if excluded {
+            format!("drop pkg:{name} too, or --keep pkg:{required}")
+        } else {
+            format!("install {required} into the tree, unless another layer or the function has it")
+        };
+        let severity = severity(requirement.for_what);
+        return Finding::new(severity, Code::MissingPackage, Subject::package(name), message, help).caused_by(required);
+    }
     let (fails, whole) = match requirement.for_what {
-        RequiredFor::Loading => (of.load_fails(name), true),
+        RequiredFor::Loading | RequiredFor::Declared => (of.load_fails(name), true),
         RequiredFor::Calls => match of.calls(package, tree).ok().and_then(|mut calls| calls.callers.remove(required)) {
             Some(callers) => (some_functions_fail(of, name, &callers), false),
             None => (format!("functions of {name} that call {required} fail"), false),

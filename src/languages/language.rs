@@ -12,7 +12,8 @@ use super::source::{Followed, Source};
 use crate::base::error::Result;
 use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
-use crate::tree::{EntryId, Tree};
+use crate::runtime::RuntimeProfile;
+use crate::tree::{EntryId, Objects, Tree};
 
 /// What a language finds in a tree.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub struct Found {
 }
 
 /// A process of a language: its program, and what it loads with `dlopen()`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessSpec {
     /// The program; `None` when it is not in the tree.
     pub program: Option<EntryId>,
@@ -37,6 +38,18 @@ pub struct ProcessSpec {
     /// What it may load, each in a separate session, as the order is not known, with all symbols bound at once (`RTLD_NOW`).
     /// Other files than libraries are ignored.
     pub loads: Vec<Dlopen>,
+    /// Libraries that it only loads when something that it loads needs them. They are not tried by themselves: the search
+    /// path that leads to the libraries they need is that of what needs them.
+    pub dependencies: Vec<EntryId>,
+    /// Those of `dependencies` that no code loads by their paths.
+    pub linked: Vec<EntryId>,
+    /// ELF files that it never loads, such as modules for another operating system.
+    pub never: Vec<EntryId>,
+    /// Files that are the same module for several machines; the process loads the one for its own.
+    pub variants: Vec<Vec<EntryId>>,
+    /// If the program also defines symbols for what it loads, so that undefined ones are not known: how the sonames begin
+    /// that it answers to when it is not in the tree.
+    pub answered: Option<&'static str>,
 }
 
 /// A file that a process may load with `dlopen()`.
@@ -46,6 +59,8 @@ pub struct Dlopen {
     pub entry: EntryId,
     /// Whether many functions never load it.
     pub optional: bool,
+    /// Whether the process expects an ELF file by its name.
+    pub module: bool,
 }
 
 /// A command that a language itself executes, by a path compiled into it.
@@ -86,7 +101,13 @@ pub trait Language: Sync {
     fn package_directory(&self, path: &TreePath) -> Option<TreePath>;
 
     /// The processes that run its code.
-    fn processes(&self, packages: &Packages, tree: &Tree) -> Vec<ProcessSpec>;
+    fn processes(
+        &self,
+        packages: &Packages,
+        tree: &Tree,
+        objects: &Objects,
+        runtime: &RuntimeProfile,
+    ) -> Vec<ProcessSpec>;
 
     /// The scripts that start it.
     fn front_ends(&self, packages: &Packages, tree: &Tree) -> Vec<EntryId>;
@@ -122,17 +143,41 @@ pub trait Language: Sync {
     /// When its code cannot be read.
     fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
 
+    /// The positions of the packages that a package gets when it requires one by this name: all copies, where which of them
+    /// is found first is not known.
+    fn provides(&self, packages: &Packages, _tree: &Tree, _from: &Package, name: &str) -> Vec<usize> {
+        packages.copies(self.id(), name).collect()
+    }
+
+    /// Whether of several copies of a package only one is ever used.
+    fn uses_one_copy(&self) -> bool {
+        true
+    }
+
     /// A function of a package, as people write it: `xml2::read_xml`.
     fn function(&self, package: &str, function: &str) -> String;
 
     /// The failure when a package cannot be loaded, in the language's own terms: `library(Matrix) fails`.
     fn load_fails(&self, package: &str) -> String;
 
+    /// What a finding says of the packages whose files cannot be loaded: `lxml 6.1.3 cannot be imported`. `None` if it does
+    /// not name them.
+    fn cannot_be_loaded(&self) -> Option<&'static str>;
+
+    /// The remedy for a package that was built for musl, where the image has glibc.
+    fn help_for_musl(&self) -> &'static str;
+
     /// Whether a version, as written, satisfies a constraint, as written.
     fn satisfies(&self, version: &str, constraint: &str) -> bool;
 
     /// Findings about the installation and the packages that satisfy `kept`, beyond the checks of all languages.
-    fn check(&self, packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding>;
+    fn check(
+        &self,
+        packages: &Packages,
+        tree: &Tree,
+        runtime: &RuntimeProfile,
+        kept: &dyn Fn(EntryId) -> bool,
+    ) -> Vec<Finding>;
 
     /// What a session and packages need, which no rule may drop.
     fn needs(&self) -> &'static Needs;

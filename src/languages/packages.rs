@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::LanguageId;
 use crate::base::path::TreePath;
-use crate::tree::EntryId;
+use crate::tree::{EntryId, Tree};
 
 /// An installation of a language: the program that runs its code, with its standard library.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Package {
     pub entry: EntryId,
     /// Its directory.
     pub directory: TreePath,
+    /// The other directories and files that belong to it.
+    pub others: Vec<TreePath>,
     /// The directory that the language searches to find it.
     pub library: TreePath,
     /// The packages that it requires: to be loaded, or in some of its functions.
@@ -46,6 +48,19 @@ pub struct Package {
     pub built: Option<Built>,
     /// Its priority in the language's distribution; for R, `base` or `recommended`.
     pub priority: Option<String>,
+}
+
+impl Package {
+    /// The directories and files that belong to it, its own directory first.
+    pub fn places(&self) -> impl Iterator<Item = &TreePath> {
+        std::iter::once(&self.directory).chain(&self.others)
+    }
+
+    /// The entries in a tree that belong to it, except its directories themselves.
+    pub fn entries<'a>(&'a self, tree: &'a Tree) -> impl Iterator<Item = EntryId> + 'a {
+        let files = self.others.iter().filter_map(|path| tree.find(path).filter(|id| !tree.entry(*id).is_directory()));
+        self.places().flat_map(|place| tree.below(place).map(|(id, _)| id)).chain(files)
+    }
 }
 
 /// A package that is required, and its versions.
@@ -64,6 +79,9 @@ pub struct Requirement {
 pub enum RequiredFor {
     /// Loading the package.
     Loading,
+    /// What it is declared for, which is not known: loading the package, or some of its functions. Other layers and the
+    /// function can have it.
+    Declared,
     /// Only functions of the package that call it.
     Calls,
 }
@@ -130,7 +148,9 @@ impl Packages {
     /// An index of what was found; `roots` are the directories of the placeholders of rules.
     pub fn new(installations: Vec<Installation>, mut packages: Vec<Package>, roots: Roots) -> Self {
         packages.sort_by(|a, b| (&a.name, a.language, &a.library).cmp(&(&b.name, b.language, &b.library)));
-        let by_directory = packages.iter().enumerate().map(|(i, package)| (package.directory.clone(), i)).collect();
+        let of =
+            |(i, package): (usize, &Package)| package.places().map(move |place| (place.clone(), i)).collect::<Vec<_>>();
+        let by_directory = packages.iter().enumerate().flat_map(of).collect();
         Self {
             installations,
             all: packages,
@@ -157,9 +177,14 @@ impl Packages {
         (first..self.all.len()).take_while(move |i| self.all[*i].name == name)
     }
 
-    /// The package that contains a path.
+    /// The package that contains a path: that with the innermost directory.
     pub fn of_path(&self, path: &TreePath) -> Option<usize> {
         path.ancestors().find_map(|directory| self.by_directory.get(&directory).copied())
+    }
+
+    /// The package whose directory this is.
+    pub fn at(&self, directory: &TreePath) -> Option<usize> {
+        self.by_directory.get(directory).copied()
     }
 
     /// The installation that contains a path.

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use super::id::LanguageId;
 use super::language::Language;
+use super::node::Node;
 use super::packages::{Packages, Roots};
+use super::python::Python;
 use super::r::R;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::tree::Tree;
 
 /// Every language, sorted by identifier.
-pub static ALL: &[&dyn Language] = &[&R];
+pub static ALL: &[&dyn Language] = &[&Node, &Python, &R];
 
 /// The language with this identifier.
 pub fn language(id: LanguageId) -> &'static dyn Language {
     // Only a language creates its identifier, and ALL contains every language.
-    ALL.iter().copied().find(|language| language.id() == id).unwrap_or(ALL[0])
+    ALL.iter().copied().find(|language| language.id() == id).unwrap_or(&R)
 }
 
 /// What is installed in a tree, and findings about it that do not depend on what is kept.

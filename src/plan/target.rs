@@ -139,7 +139,7 @@ pub(crate) fn entries(analysis: &Analysis<'_>, targets: &[Target]) -> BTreeSet<E
     for target in targets {
         match target {
             Target::Package(position) => {
-                all.extend(tree.below(&resolution.packages.get(*position).directory).map(|(id, _)| id));
+                all.extend(resolution.packages.get(*position).entries(tree));
             }
             Target::Unit(name) => {
                 let of_unit = tree.iter().filter(|(id, _)| unit_of(resolution, *id) == *name);

@@ -29,7 +29,7 @@ pub(super) fn unused(
     dropped: &BTreeSet<EntryId>,
 ) -> Unused {
     let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
-    let below = |position: usize| tree.below(&packages.get(position).directory).map(|(id, _)| id);
+    let below = |position: usize| packages.get(position).entries(tree);
     let languages = &handlers.languages;
     let named = handlers.packages.keys().flat_map(|(id, name)| packages.copies(*id, name));
     let at_start = languages

@@ -11,7 +11,7 @@ use super::model::{
     WhyUnused,
 };
 use crate::base::finding::Code;
-use crate::languages::Package;
+use crate::languages::{Package, language};
 use crate::pack::output::SCHEMA;
 use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
@@ -236,8 +236,11 @@ fn packages(
 ) -> Vec<PackageReport> {
     let packages = &analysis.resolution.packages;
     let report = |((package, own), freed): ((&Package, &Amount), &Amount)| {
-        let is_kept =
-            |name: &str| packages.copies(package.language, name).any(|copy| pruning.keeps(packages.get(copy).entry));
+        let of = language(package.language);
+        let is_kept = |name: &str| {
+            let copies = of.provides(packages, analysis.tree(), package, name);
+            copies.into_iter().any(|copy| pruning.keeps(packages.get(copy).entry))
+        };
         let needs: Vec<String> = package.requires.iter().map(|required| required.package.clone()).collect();
         PackageReport {
             name: package.name.clone(),

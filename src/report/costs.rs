@@ -100,7 +100,7 @@ pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Pl
     let mut index = SizeIndex::new(analysis, pruning, plan);
     let below = |directory: &crate::base::path::TreePath| tree.below(directory).map(|(id, _)| id).collect::<Vec<_>>();
     let packages = &analysis.resolution.packages.all;
-    let packages = packages.iter().map(|package| index.freed(below(&package.directory)).1).collect();
+    let packages = packages.iter().map(|package| index.freed(package.entries(tree)).1).collect();
     let units = plan.map(|plan| {
         let of =
             |unit: &crate::pack::Unit| (unit.name.clone(), index.freed(unit.entries.iter().map(|entry| entry.id)).1);

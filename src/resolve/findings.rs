@@ -51,6 +51,9 @@ impl fmt::Display for FoundIn {
     }
 }
 
+/// How many packages a message names.
+const MAX_PACKAGES: usize = 4;
+
 /// Settings that the findings depend on.
 #[derive(Debug, Clone, Default)]
 pub struct FindingContext {
@@ -75,6 +78,8 @@ struct VersionNeed<'a> {
     library: &'a Object,
     certainty: Certainty,
     file: EntryId,
+    /// Which packages cannot be loaded, as the beginning of a message.
+    fails: String,
     details: String,
 }
 
@@ -84,7 +89,7 @@ type VersionNeeder<'a> = (Certainty, EntryId, &'a NeededVersion);
 impl Resolution<'_> {
     /// Findings about the files and packages that satisfy `kept`.
     pub fn findings(&self, context: &FindingContext, kept: impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let mut findings = languages::check(&self.packages, &self.tree, &kept);
+        let mut findings = languages::check(&self.packages, &self.tree, self.image.profile(), &kept);
         findings.extend(self.command_findings(&kept));
         findings.extend(self.unloaded_finding(&kept));
         let (of_machines, wrong) = self.machines(context.architecture, &kept);
@@ -214,7 +219,13 @@ impl Resolution<'_> {
                     Some(why) => format!("the loader stops: {why}"),
                     None => format!("{process}: {}", some(searched)),
                 };
-                let help = if dropped.contains(soname.as_bytes()) {
+                let is_musl = is_musl(soname);
+                let help = if is_musl {
+                    match kind {
+                        ProcessKind::Language(id) => language(id).help_for_musl().to_owned(),
+                        ProcessKind::Plain => "build it on a distribution with glibc, or link it statically".to_owned(),
+                    }
+                } else if dropped.contains(soname.as_bytes()) {
                     format!("it was dropped by --drop: drop its dependents too, or --keep {soname}")
                 } else if let Some(paths) = in_tree.get(soname.as_bytes()) {
                     format!("{} is not in a searched directory: move it to lib/, or add a link there", some(paths))
@@ -235,7 +246,14 @@ impl Resolution<'_> {
                 let others: Vec<EntryId> = needers[1..].iter().map(|(id, ..)| *id).collect();
                 let who = and_others(tree, first, &others);
                 let (name, sure) = (&image.profile().name, self.how_sure(certainty, first));
-                let message = format!("needs {soname}{who}, which neither the tree nor {name} has ({looked}){sure}");
+                let loaded: Vec<EntryId> =
+                    needers.iter().filter(|(.., sure)| *sure == Certainty::Required).map(|(id, ..)| *id).collect();
+                let fails = self.cannot_load(&loaded);
+                let message = if is_musl {
+                    format!("{fails}is built for musl, and {name} has glibc: needs {soname}{who}{sure}")
+                } else {
+                    format!("{fails}needs {soname}{who}, which neither the tree nor {name} has ({looked}){sure}")
+                };
                 Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help)
                     .caused_by(soname)
             })
@@ -281,8 +299,17 @@ impl Resolution<'_> {
             let others: Vec<EntryId> = needers[1..].iter().map(|(_, file, _)| *file).collect();
             let parts: Vec<String> =
                 needed.symbol.iter().cloned().chain(others_in_words(&self.tree, file, &others)).collect();
+            let loaded: Vec<EntryId> = needers
+                .iter()
+                .filter(|(certainty, ..)| *certainty == Certainty::Required)
+                .map(|(_, file, _)| *file)
+                .collect();
+            let fails = match why {
+                VersionError::Absent { .. } => self.cannot_load(&loaded),
+                _ => String::new(),
+            };
             let details = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) };
-            self.version_finding(&VersionNeed { soname, version, library, certainty, file, details }, why)
+            self.version_finding(&VersionNeed { soname, version, library, certainty, file, fails, details }, why)
         };
         by_version.into_iter().map(finding).collect()
     }
@@ -319,6 +346,24 @@ impl Resolution<'_> {
             Some(package) => language(package.language).load_fails(&package.name),
             None => "loading it fails".to_owned(),
         }
+    }
+
+    /// The packages that cannot be loaded as these files cannot, as the beginning of a message; empty where their languages
+    /// do not name them.
+    fn cannot_load(&self, files: &[EntryId]) -> String {
+        let packages = files.iter().filter_map(|file| self.packages.of_path(self.tree.path(*file)));
+        let packages: BTreeSet<usize> = packages.collect();
+        let mut by_failure: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for package in packages.into_iter().map(|position| self.packages.get(position)) {
+            if let Some(fails) = language(package.language).cannot_be_loaded() {
+                by_failure.entry(fails).or_default().push(format!("{} {}", package.name, package.version));
+            }
+        }
+        let part = |(fails, names): (&str, Vec<String>)| match names.len() {
+            0..=MAX_PACKAGES => format!("{} {fails}: ", list::with_last(&names, "and")),
+            _ => format!("{} {fails}: ", list::some(&names, MAX_PACKAGES)),
+        };
+        by_failure.into_iter().map(part).collect()
     }
 
     /// Files that something loads as a library and that are not ELF files.
@@ -375,7 +420,8 @@ impl Resolution<'_> {
             Some(architecture) => !files[0].1.machine.is_lambda(architecture),
             None => Some(*name) != most.as_ref(),
         };
-        let of_wrong = by_machine.iter().filter(wrong).flat_map(|(_, files)| files.iter().map(|(id, _)| *id)).collect();
+        let of_wrong: BTreeSet<EntryId> =
+            by_machine.iter().filter(wrong).flat_map(|(_, files)| files.iter().map(|(id, _)| *id)).collect();
         let expected = architecture.map_or_else(
             || format!("the others are for {}", most.clone().unwrap_or_default()),
             |architecture| format!("--arch is {architecture}"),
@@ -385,9 +431,16 @@ impl Resolution<'_> {
             .iter()
             .filter(wrong)
             .map(|(name, files)| {
-                let paths: Vec<String> = files.iter().map(|(id, _)| tree.path(*id).to_string()).collect();
+                // Of a module for several machines, and of what nothing loads, the files for other machines do no harm.
+                let harmful: Vec<_> = files.iter().filter(|(id, _)| !self.is_replaced(*id, &of_wrong, kept)).collect();
+                let is_error = match architecture {
+                    Some(_) => !harmful.is_empty(),
+                    None => harmful.iter().any(|(id, _)| self.is_of_use(*id)),
+                };
+                let listed = if is_error { harmful } else { files.iter().collect() };
+                let paths: Vec<String> = listed.into_iter().map(|(id, _)| tree.path(*id).to_string()).collect();
                 let message = format!("{} for {name}, but {expected}: {}", count(paths.len()), some(&paths));
-                if architecture.is_some() || files.iter().any(|(id, _)| self.is_of_use(*id)) {
+                if is_error {
                     Finding::error(Code::WrongMachine, Subject::whole(name), message, help)
                 } else {
                     Finding::info(Code::WrongMachine, Subject::whole(name), message + "; nothing loads them", help)
@@ -397,16 +450,24 @@ impl Resolution<'_> {
         (findings, of_wrong)
     }
 
+    /// Whether a file for another machine is never loaded: it is for another system as well, or there is one for the right
+    /// machine, which is loaded in its place.
+    fn is_replaced(&self, file: EntryId, wrong: &BTreeSet<EntryId>, kept: &impl Fn(EntryId) -> bool) -> bool {
+        let is_right = |id: &EntryId| self.objects.contains_key(id) && !wrong.contains(id) && kept(*id);
+        let mut variants = self.loads.variants.iter().filter(|variants| variants.contains(&file));
+        self.loads.never.contains(&file) || variants.any(|variants| variants.iter().any(is_right))
+    }
+
     /// A finding about one needed version.
     fn version_finding(&self, needed: &VersionNeed<'_>, why: &VersionError) -> Finding {
         let tree = &self.tree;
-        let VersionNeed { soname, version, library, certainty, file, details } = needed;
+        let VersionNeed { soname, version, library, certainty, file, fails, details } = needed;
         let name = &self.image.profile().name;
         let provider = match library {
             Object::Tree(id) => format!("{}, which is loaded,", tree.path(*id)),
             Object::Image(_) => name.clone(),
         };
-        let needs = format!("needs {version} from {soname}{details}");
+        let needs = format!("{fails}needs {version} from {soname}{details}");
         let (severity, code, message, help) = match why {
             VersionError::Absent { highest } => {
                 let provides = match highest {
@@ -518,6 +579,11 @@ fn severity(certainty: Certainty) -> Severity {
 fn is_for_another_system(path: &TreePath) -> bool {
     let text = path.to_string().to_ascii_lowercase();
     ["darwin", "macos", "osx", "win32", "win64", "windows", "android", "freebsd"].iter().any(|name| text.contains(name))
+}
+
+/// Whether a library is musl's, by its soname on Alpine: `libc.musl-x86_64.so.1`.
+fn is_musl(soname: &str) -> bool {
+    soname.starts_with("libc.musl-") || soname.starts_with("ld-musl-")
 }
 
 /// The other needers in parentheses; empty when there is none.

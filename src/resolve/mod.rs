@@ -132,7 +132,7 @@ fn add_packages(graph: &mut Graph, tree: &Tree, packages: &Packages) {
         let needs = language(package.language).needs();
         graph.add(node.clone(), Need::Contains, Node::Entry(package.entry));
         for required in &package.requires {
-            for copy in packages.copies(package.language, &required.package) {
+            for copy in language(package.language).provides(packages, tree, package, &required.package) {
                 graph.add(node.clone(), Need::Imports, Node::Package(copy));
             }
         }

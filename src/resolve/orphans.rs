@@ -15,7 +15,7 @@ use crate::tree::EntryId;
 pub(super) fn load_orphans(view: &LoaderView<'_>, loads: &mut LoadedLibraries) {
     let mut loaded = AnsweredNames::of(view, loads);
     for id in roots_first(view, &loaded) {
-        if loaded.files.contains(&id) {
+        if loaded.files.contains(&id) || loads.dependencies.contains(&id) || loads.never.contains(&id) {
             continue;
         }
         let mut process = Process::new(view, environment(view, &[]));

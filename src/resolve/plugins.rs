@@ -13,7 +13,6 @@ use crate::tree::Tree;
 #[derive(Debug)]
 pub struct Plugins {
     globs: GlobSet,
-    modules: GlobSet,
     beside: Vec<Beside>,
 }
 
@@ -29,7 +28,6 @@ struct Beside {
 #[serde(deny_unknown_fields)]
 struct PluginFile {
     plugin: Vec<Plugin>,
-    module: Vec<Plugin>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,11 +53,7 @@ impl Plugins {
                 .into_iter()
                 .map(|plugin| Beside { globs: built_in_globs(&plugin.globs), files: plugin.beside })
                 .collect();
-            Plugins {
-                globs: built_in_globs(anywhere.iter().flat_map(|plugin| &plugin.globs)),
-                modules: built_in_globs(file.module.iter().flat_map(|module| &module.globs)),
-                beside,
-            }
+            Plugins { globs: built_in_globs(anywhere.iter().flat_map(|plugin| &plugin.globs)), beside }
         });
         &PLUGINS
     }
@@ -67,11 +61,6 @@ impl Plugins {
     /// Whether the file at this path of a tree is a plugin.
     pub fn contains(&self, tree: &Tree, path: &TreePath) -> bool {
         self.globs.is_match(path.as_path()) || self.beside.iter().any(|plugin| plugin.contains(tree, path))
-    }
-
-    /// Whether the file at this path is a module by its name, which is loaded on Linux and must be an ELF file.
-    pub fn is_module(&self, path: &TreePath) -> bool {
-        self.modules.is_match(path.as_path())
     }
 }
 
@@ -101,10 +90,6 @@ mod tests {
             contains("lib/engines-3/afalg.so")
                 && contains("lib/ossl-modules/legacy.so")
                 && contains("lib/gconv/UTF-16.so")
-        );
-        assert!(
-            contains("python/pandas/_libs/lib.cpython-311-x86_64-linux-gnu.so")
-                && contains("nodejs/node_modules/x/x.node")
         );
         assert!(
             !contains("lib/libcrypto.so.3") && !contains("lib/engines-3/README") && !contains("R/lib/R/lib/libR.so")

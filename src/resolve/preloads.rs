@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Process};
 use super::symbols::{Binding, SymbolError, symbol_errors};
 use crate::formats::elf::Type;
-use crate::languages::Packages;
+use crate::languages::{Packages, language};
 use crate::tree::EntryId;
 
 /// How often a library is loaded again with more loaded before it.
@@ -37,12 +37,13 @@ impl<'a> Preloads<'a> {
     }
 
     /// Loads a library into a session of `process` that has loaded what its package and those that it requires bring, as
-    /// far as the library needs it. Returns the session, the needed libraries of all that was loaded, and the errors.
+    /// far as the library needs it; what is `linked` is not loaded first. Returns the session, the needed libraries of all that was loaded, and the errors.
     pub(super) fn load<'p>(
         &self,
         process: &Process<'p>,
         library: EntryId,
         binding: Binding,
+        linked: &BTreeSet<EntryId>,
     ) -> (Process<'p>, Vec<NeededLibrary>, Vec<SymbolError>) {
         let started = process.objects().len();
         let load = |first: &[EntryId]| {
@@ -60,7 +61,8 @@ impl<'a> Preloads<'a> {
         if !fails(&loaded.1, &loaded.2) {
             return loaded;
         }
-        let brought = self.brought(library);
+        let mut brought = self.brought(library);
+        brought.retain(|id| !linked.contains(id));
         for _ in 0..MAX_ROUNDS {
             let more = self.wanted(&brought, &loaded.1, &loaded.2);
             let more: Vec<EntryId> = more.into_iter().filter(|id| *id != library && !first.contains(id)).collect();
@@ -81,8 +83,9 @@ impl<'a> Preloads<'a> {
         while let Some(next) = queue.pop() {
             let package = self.packages.get(next);
             for required in &package.requires {
-                let copies = self.packages.copies(package.language, &required.package);
-                queue.extend(copies.filter(|copy| closure.insert(*copy)));
+                let of = language(package.language);
+                let copies = of.provides(self.packages, self.view.tree, package, &required.package);
+                queue.extend(copies.into_iter().filter(|copy| closure.insert(*copy)));
             }
         }
         closure.iter().filter_map(|package| self.libraries.get(package)).flatten().copied().collect()

@@ -59,6 +59,14 @@ pub struct LoadedLibraries {
     pub roots: BTreeMap<EntryId, Certainty>,
     /// Files that something loads as a library or module and that are not ELF files.
     pub not_elf: BTreeSet<EntryId>,
+    /// Libraries of languages that are only loaded by what needs them, and are not tried by themselves.
+    pub dependencies: BTreeSet<EntryId>,
+    /// Those of `dependencies` that no code loads by their paths.
+    pub linked: BTreeSet<EntryId>,
+    /// ELF files that no process loads, as they are for another system.
+    pub never: BTreeSet<EntryId>,
+    /// Files that are the same module for several machines.
+    pub variants: Vec<Vec<EntryId>>,
 }
 
 impl LoadedLibraries {
@@ -84,13 +92,12 @@ pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins
     let mut loads = LoadedLibraries::default();
     let preloads = Preloads::new(view, packages);
     for language in ALL {
-        for spec in language.processes(packages, view.tree) {
+        for spec in language.processes(packages, view.tree, view.objects, view.image.profile()) {
             run_language(view, ProcessKind::Language(language.id()), &spec, &preloads, &mut loads);
         }
     }
-    let modules = view.tree.iter().filter(|(id, entry)| plugins.is_module(&entry.path) && is_not_elf(view, *id));
-    loads.not_elf.extend(modules.map(|(id, _)| id));
-    let is_plugin = |id: EntryId| plugins.contains(view.tree, view.tree.path(id));
+    let of_languages: BTreeSet<EntryId> = loads.dependencies.union(&loads.never).copied().collect();
+    let is_plugin = |id: EntryId| of_languages.contains(&id) || plugins.contains(view.tree, view.tree.path(id));
     for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
             // A different loader has its own search rules; that the image lacks it has a finding of its own.
@@ -98,7 +105,7 @@ pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins
             run_plain(view, *id, if ours { Start::Program } else { Start::UnknownInterpreter }, &mut loads);
         }
     }
-    for id in view.objects.keys().filter(|id| is_plugin(**id)) {
+    for id in view.objects.keys().filter(|id| !of_languages.contains(id) && is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
             run_plain(view, *id, Start::Plugin, &mut loads);
         }
@@ -200,13 +207,24 @@ fn run_language(
         loads.record_errors(Certainty::Required, symbol_errors(&process, 0, Binding::Lazy));
         follow_notes(view, &process, 0, kind, loads);
     }
+    loads.dependencies.extend(&spec.dependencies);
+    loads.linked.extend(&spec.linked);
+    loads.never.extend(&spec.never);
+    loads.variants.extend(spec.variants.iter().cloned());
     let before = process.objects().len();
-    // A program that is not in the tree may define symbols for what it loads.
-    let binding = if spec.program.is_some() { Binding::AtLoad } else { Binding::Lazy };
+    let binding = match (spec.program, spec.answered) {
+        (_, Some(_)) => Binding::Unknown,
+        (Some(_), None) => Binding::AtLoad,
+        // A program that is not in the tree may define symbols for what it loads.
+        (None, None) => Binding::Lazy,
+    };
+    let is_answered = |edge: &NeededLibrary| {
+        let missing = matches!(edge.outcome, LibraryLookup::Missing { .. });
+        spec.program.is_none() && missing && spec.answered.is_some_and(|prefix| edge.soname.starts_with(prefix))
+    };
     for library in &spec.loads {
         let Place::Inside(file) = view.tree.follow(library.entry) else { continue };
-        let is_named = view.tree.path(library.entry).name().ends_with(b".so");
-        if !library.optional && is_named && is_not_elf(view, file) {
+        if library.module && is_not_elf(view, file) {
             loads.not_elf.insert(file);
         }
         if view.objects.get(&file).is_none_or(|elf| library.optional && elf.is_program()) {
@@ -216,7 +234,8 @@ fn run_language(
         let known = loads.roots.entry(file).or_insert(certainty);
         *known = certainty.max(*known);
         // Each is loaded in a fresh session: the order in which a function loads packages is not known.
-        let (session, edges, errors) = preloads.load(&process, library.entry, binding);
+        let (session, mut edges, errors) = preloads.load(&process, library.entry, binding, &loads.linked);
+        edges.retain(|edge| !is_answered(edge));
         loads.record(kind, certainty, edges);
         loads.record_errors(certainty, errors);
         follow_notes(view, &session, before, kind, loads);

@@ -36,7 +36,9 @@ pub(super) fn libraries(view: &LoaderView<'_>, packages: &Packages, loads: &Load
         view.objects.get(&id).is_some_and(|elf| elf.kind == Type::Shared)
             && is_library_name(tree.path(id).name())
             && !loads.roots.contains_key(&id)
-            && packages.of_path(tree.path(id)).is_none()
+            && (loads.linked.contains(&id)
+                || !loads.dependencies.contains(&id) && packages.of_path(tree.path(id)).is_none())
+            && !loads.never.contains(&id)
     };
     let ids = tree.iter().filter(|(id, entry)| match &entry.kind {
         Kind::File { .. } => is_library(*id),

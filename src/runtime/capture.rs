@@ -218,6 +218,7 @@ pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
     Ok(RuntimeProfile {
         name: name.to_owned(),
         closed: false,
+        language: None,
         what: "A root file system, read by `layerfit runtime capture`".to_owned(),
         checked: String::new(),
         support: String::new(),
@@ -226,6 +227,7 @@ pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
             from: LibrarySource::List,
             directories,
             sonames: BTreeSet::new(),
+            only_in: BTreeMap::new(),
             defines,
             uncertain: BTreeSet::new(),
             uncertain_why: String::new(),

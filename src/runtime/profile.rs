@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
 use crate::base::read;
-use crate::base::toml::from_toml;
+use crate::base::toml::{built_in, from_toml};
 
 /// The profiles that come with layerfit, by name.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -17,6 +17,68 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("provided", include_str!("../../rules/runtimes/provided.toml")),
     ("host", include_str!("../../rules/runtimes/host.toml")),
 ];
+
+/// Lambda's managed runtimes, which add something to one of the profiles above.
+const MANAGED: &str = include_str!("../../rules/runtimes/managed.toml");
+
+/// The managed runtimes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManagedFile {
+    runtime: Vec<Managed>,
+}
+
+/// What a managed runtime adds to the image of a provided one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Managed {
+    name: String,
+    what: String,
+    checked: String,
+    support: String,
+    base: String,
+    language: LanguageVersion,
+    sonames: Vec<String>,
+    commands: Vec<String>,
+    source: String,
+    #[serde(default)]
+    versions: Vec<VersionBound>,
+}
+
+impl Managed {
+    fn all() -> &'static [Managed] {
+        static ALL: LazyLock<Vec<Managed>> =
+            LazyLock::new(|| built_in::<ManagedFile>("rules/runtimes/managed.toml", MANAGED).runtime);
+        &ALL
+    }
+
+    fn profile(&self) -> Result<RuntimeProfile> {
+        let mut profile = RuntimeProfile::load(&self.base)?;
+        let with = |source: &str| format!("{source}; {}", self.source);
+        profile.name.clone_from(&self.name);
+        profile.what.clone_from(&self.what);
+        profile.checked.clone_from(&self.checked);
+        profile.support.clone_from(&self.support);
+        profile.language = Some(self.language.clone());
+        let sonames = self.sonames.iter().cloned().collect();
+        profile.libraries.only_in.insert(LANGUAGE_LIBRARIES.to_owned(), sonames);
+        profile.libraries.uncertain.retain(|soname| !self.sonames.contains(soname));
+        profile.libraries.source = with(&profile.libraries.source);
+        profile.commands.directories.insert(0, LANGUAGE_COMMANDS.to_owned());
+        profile.commands.names.extend(self.commands.iter().cloned());
+        profile.commands.source = with(&profile.commands.source);
+        let is_replaced = |bound: &VersionBound| {
+            self.versions.iter().any(|own| own.soname == bound.soname && own.prefix == bound.prefix)
+        };
+        profile.versions.retain(|bound| !is_replaced(bound));
+        profile.versions.extend(self.versions.iter().cloned());
+        Ok(profile)
+    }
+}
+
+/// Where a managed runtime has its libraries, and its commands.
+const LANGUAGE_LIBRARIES: &str = "/var/lang/lib";
+const LANGUAGE_COMMANDS: &str = "/var/lang/bin";
 
 /// The contents of an image: libraries, the environment of its processes, commands. Every group names its source.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -33,6 +95,9 @@ pub struct RuntimeProfile {
     /// Whether new functions can no longer use it; it is then not suggested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
+    /// The language that it runs functions in, and its version; none for an image that only starts a bootstrap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<LanguageVersion>,
     /// The environment of a process there.
     pub environment: Environment,
     /// Its dynamic loaders, one for each machine; none when they are read from this machine.
@@ -50,6 +115,18 @@ pub struct RuntimeProfile {
     pub commands: Commands,
     /// Other files that programs need.
     pub files: Files,
+}
+
+/// A language of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageVersion {
+    /// Its identifier: `python`.
+    pub id: String,
+    /// Its version: `3.12`.
+    pub version: String,
+    /// The source of these facts.
+    pub source: String,
 }
 
 /// The environment of a process in the image.
@@ -85,6 +162,14 @@ impl Environment {
                 self.variables.insert(name.to_owned(), value.to_owned());
             }
         }
+    }
+}
+
+impl RuntimeProfile {
+    /// The version of the image's CPython after `3.`.
+    pub fn python_minor(&self) -> Option<u32> {
+        let python = self.language.as_ref().filter(|language| language.id == "python")?;
+        python.version.strip_prefix("3.")?.parse().ok()
     }
 }
 
@@ -128,6 +213,9 @@ pub struct Libraries {
     pub directories: Vec<String>,
     /// File names of libraries; each is in every directory.
     pub sonames: BTreeSet<String>,
+    /// File names of libraries that are only in one directory, by that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only_in: BTreeMap<String, BTreeSet<String>>,
     /// Libraries by their paths, each with the symbol versions it defines: what `layerfit runtime capture` reads.
     #[serde(default)]
     pub defines: BTreeMap<String, Vec<String>>,
@@ -143,18 +231,21 @@ impl Libraries {
     /// Whether a library is at this path.
     pub fn has(&self, path: &str) -> bool {
         let Some((directory, name)) = path.rsplit_once('/') else { return false };
-        self.defines.contains_key(path) || (self.has_directory(directory) && self.sonames.contains(name))
+        let in_all = self.directories.iter().any(|known| known == directory) && self.sonames.contains(name);
+        let in_this = self.only_in.get(directory).is_some_and(|names| names.contains(name));
+        in_all || in_this || self.defines.contains_key(path)
     }
 
     /// Whether a directory contains libraries.
     pub fn has_directory(&self, directory: &str) -> bool {
-        self.directories.iter().any(|known| known == directory)
+        self.directories.iter().any(|known| known == directory) || self.only_in.contains_key(directory)
     }
 
     /// The names of every library.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let captured = self.defines.keys().filter_map(|path| path.rsplit('/').next());
-        self.sonames.iter().map(String::as_str).chain(captured)
+        let names = self.sonames.iter().chain(self.only_in.values().flatten());
+        names.map(String::as_str).chain(captured)
     }
 }
 
@@ -304,12 +395,12 @@ impl RuntimeProfile {
 
     /// The names of the built-in profiles.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|(name, _)| *name)
+        BUILT_IN.iter().map(|(name, _)| *name).chain(Managed::all().iter().map(|managed| managed.name.as_str()))
     }
 
     /// Whether a profile of this name comes with layerfit.
     pub fn is_built_in(name: &str) -> bool {
-        BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
+        Self::names().any(|built_in| built_in == name)
     }
 
     /// Whether Lambda has a runtime of this name that layerfit has a profile of.
@@ -325,12 +416,15 @@ impl RuntimeProfile {
         if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
             return Self::parse(&format!("rules/runtimes/{name}.toml"), text);
         }
+        if let Some(managed) = Managed::all().iter().find(|managed| managed.name == name) {
+            return managed.profile();
+        }
         let path = Path::new(name);
         if path.is_file() {
             let text = read::text(path, read::MAX_TEXT)?;
             return Self::parse(name, &text);
         }
-        let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = Self::names().collect();
         Err(Error::Usage {
             message: format!("--runtime {name}: no built-in runtime and no file has this name"),
             help: format!("name one of {}, or the path of a profile", names.join(", ")),
@@ -342,11 +436,18 @@ impl RuntimeProfile {
 mod tests {
     use super::*;
 
+    impl RuntimeProfile {
+        fn highest_of(&self, soname: &str, prefix: &str) -> Vec<&str> {
+            let bounds = self.versions.iter().filter(|bound| bound.soname == soname && bound.prefix == prefix);
+            bounds.map(|bound| bound.max.as_str()).collect()
+        }
+    }
+
     #[test]
     fn every_built_in_profile_is_read_and_is_what_its_file_is_called() {
-        for (name, _) in BUILT_IN {
+        for name in RuntimeProfile::names() {
             let profile = RuntimeProfile::load(name).expect(name);
-            assert_eq!(profile.name, *name);
+            assert_eq!(profile.name, name);
             assert!(!profile.environment.ld_library_path.is_empty());
             match profile.libraries.from {
                 LibrarySource::List => assert!(profile.libraries.sonames.contains("libc.so.6"), "{name}"),
@@ -358,7 +459,7 @@ mod tests {
 
     #[test]
     fn what_every_lambda_image_lacks_is_in_no_profile() {
-        for (name, _) in BUILT_IN {
+        for name in RuntimeProfile::names() {
             let profile = RuntimeProfile::load(name).expect(name);
             for soname in ["libtirpc.so.3", "libgfortran.so.5", "libquadmath.so.0"] {
                 assert!(!profile.libraries.sonames.contains(soname), "{name}: {soname}");
@@ -367,8 +468,18 @@ mod tests {
     }
 
     #[test]
+    fn a_managed_runtime_has_what_its_image_and_its_language_have() {
+        let python = RuntimeProfile::load("python3.12").expect("built in");
+        assert_eq!(python.python_minor(), Some(12));
+        assert!(python.libraries.has("/var/lang/lib/libpython3.12.so.1.0") && python.libraries.has("/lib64/libz.so.1"));
+        assert!(python.commands.has("/var/lang/bin/python3"));
+        let node = RuntimeProfile::load("nodejs24.x").expect("built in");
+        assert_eq!(node.highest_of("libstdc++.so.6", "GLIBCXX"), ["3.4.32"]);
+    }
+
+    #[test]
     fn an_unknown_runtime_names_those_there_are() {
-        let error = RuntimeProfile::load("python3.12").expect_err("unknown").to_string();
+        let error = RuntimeProfile::load("python2.7").expect_err("unknown").to_string();
         assert!(error.contains("provided.al2023"), "{error}");
     }
 }

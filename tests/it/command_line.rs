@@ -75,7 +75,7 @@ fn verbose_shows_remarks_and_every_unit() {
 fn bad_arguments_are_exit_code_2() {
     let world = world();
     for arguments in [
-        &["plan", "ROOT", "--runtime", "python3.12"][..],
+        &["plan", "ROOT", "--runtime", "python2.7"][..],
         &["plan", "ROOT", "--max-zipped", "many"],
         &["plan", "ROOT", "--max-layers", "0"],
         &["plan", "ROOT", "--rules", "nowhere.toml"],

@@ -195,6 +195,7 @@ fn modules_of_other_languages_must_be_elf_files_too_unless_they_are_for_another_
     world
         .file("python/a/_a.cpython-312-x86_64-linux-gnu.so", "")
         .file("nodejs/node_modules/b/b.node", LFS)
+        .file("nodejs/node_modules/c/prebuilds/linux-x64/c.node", "\u{0}")
         .file("nodejs/node_modules/c/prebuilds/darwin-arm64/c.node", "\u{0}")
         .file("nodejs/node_modules/c/prebuilds/darwin-x64/c.node", b"\xcf\xfa\xed\xfe\x07\0\0\x01")
         .file("python/a/_a.cpython-312-darwin.so", b"\xcf\xfa\xed\xfe\x07\0\0\x01")
@@ -206,7 +207,7 @@ fn modules_of_other_languages_must_be_elf_files_too_unless_they_are_for_another_
         subjects,
         [
             "nodejs/node_modules/b/b.node",
-            "nodejs/node_modules/c/prebuilds/darwin-arm64/c.node",
+            "nodejs/node_modules/c/prebuilds/linux-x64/c.node",
             "python/a/_a.cpython-312-x86_64-linux-gnu.so"
         ]
     );

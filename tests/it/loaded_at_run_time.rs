@@ -171,6 +171,7 @@ fn files_for_another_machine_are_an_error_that_lists_them() {
 fn a_prebuilt_addon_for_another_machine_beside_what_is_used_is_a_remark() {
     let world = World::new();
     world.program("bin/tool", &[], &[]).library("node_modules/x/arm64/x.node", &[], &[]);
+    world.library("node_modules/x/x64/x.node", &[], &[]);
     // e_machine, at byte 18.
     world.change_byte("node_modules/x/arm64/x.node", 18, |_| 183);
     let (code, report) = world.json(&["analyze", "ROOT"]);

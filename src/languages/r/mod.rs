@@ -30,7 +30,8 @@ use crate::languages::{
     Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
     Roots, Source,
 };
-use crate::tree::{EntryId, Tree};
+use crate::runtime::RuntimeProfile;
+use crate::tree::{EntryId, Objects, Tree};
 
 /// R.
 pub struct R;
@@ -56,7 +57,7 @@ impl Language for R {
         path.parent().filter(|directory| path.name() == b"DESCRIPTION" && !directory.is_root())
     }
 
-    fn processes(&self, packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
+    fn processes(&self, packages: &Packages, tree: &Tree, _: &Objects, _: &RuntimeProfile) -> Vec<ProcessSpec> {
         process::processes(packages, tree)
     }
 
@@ -102,11 +103,25 @@ impl Language for R {
         format!("library({package}) fails")
     }
 
+    fn cannot_be_loaded(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn help_for_musl(&self) -> &'static str {
+        "build R and its packages on a distribution with glibc"
+    }
+
     fn satisfies(&self, version: &str, constraint: &str) -> bool {
         version::satisfies(version, constraint)
     }
 
-    fn check(&self, packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    fn check(
+        &self,
+        packages: &Packages,
+        tree: &Tree,
+        _: &RuntimeProfile,
+        kept: &dyn Fn(EntryId) -> bool,
+    ) -> Vec<Finding> {
         checks::check(packages, tree, kept)
     }
 

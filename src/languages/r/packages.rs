@@ -94,6 +94,7 @@ fn package(tree: &Tree, description: &Description, entry: EntryId, directory: Tr
             .map(|built| Built { version: built.r.to_string(), platform: built.platform.clone() }),
         priority: description.priority.clone(),
         directory,
+        others: Vec::new(),
         library,
     }
 }

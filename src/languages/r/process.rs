@@ -12,6 +12,7 @@ pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
         program: home.path.join("bin/exec/R").and_then(|path| tree.find(&path)),
         library_path: home.library_path.clone(),
         loads: loads(packages, tree, home),
+        ..ProcessSpec::default()
     };
     packages.installations_of(ID).map(spec).collect()
 }
@@ -24,7 +25,8 @@ fn loads(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<Dlopen> {
     let files = modules.chain(libs).flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>());
     let with_package = files.map(|entry| {
         let below_home = tree.path(entry).below(&home.path);
-        Dlopen { entry, optional: below_home.is_some_and(|below| NEEDS.is_optional(below)) }
+        let optional = below_home.is_some_and(|below| NEEDS.is_optional(below));
+        Dlopen { entry, optional, module: !optional && tree.path(entry).name().ends_with(b".so") }
     });
     let others = packages.of_language(ID).flat_map(|package| {
         let libs = package.directory.join("libs");
@@ -34,7 +36,7 @@ fn loads(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<Dlopen> {
             entry.is_file() && !in_libs && is_library(entry.path.name())
         })
     });
-    with_package.chain(others.map(|(entry, _)| Dlopen { entry, optional: true })).collect()
+    with_package.chain(others.map(|(entry, _)| Dlopen { entry, optional: true, module: false })).collect()
 }
 
 /// Whether a name is a shared library's: `liblantern.so`, `libtbb.so.2`.

@@ -95,10 +95,11 @@ fn breaks(plan: &Plan<'_>, removed: &BTreeSet<EntryId>) -> Vec<Breaks> {
     loop {
         let mut broken: Vec<usize> = Vec::new();
         for (position, package) in packages.all.iter().enumerate().filter(|(position, _)| loads[*position]) {
-            let id = package.language;
-            let was_kept = |name: &&str| packages.copies(id, name).any(|copy| pruning.keeps(packages.get(copy).entry));
-            let is_lost = |name: &&str| !packages.copies(id, name).any(|copy| loads[copy]);
-            let to_load = package.requires.iter().filter(|required| required.for_what == RequiredFor::Loading);
+            let of = language(package.language);
+            let provided = |name: &str| of.provides(packages, analysis.tree(), package, name);
+            let was_kept = |name: &&str| provided(name).iter().any(|copy| pruning.keeps(packages.get(*copy).entry));
+            let is_lost = |name: &&str| !provided(name).iter().any(|copy| loads[*copy]);
+            let to_load = package.requires.iter().filter(|required| required.for_what != RequiredFor::Calls);
             let needs = to_load.map(|required| required.package.as_str());
             let lost: BTreeSet<&str> = needs.filter(was_kept).filter(is_lost).collect();
             if !lost.is_empty() {

@@ -1,0 +1,97 @@
+//! The process of Node.js, which is not in the tree, and the addons that it loads.
+//!
+//! A package can have its addon for many platforms, each below `prebuilds/` or in a package of its own. Node.js loads the one
+//! for Linux, glibc and its machine: the others are never loaded, and what they lack does not matter. What addons bring
+//! (`libvips-cpp.so.42`) is loaded by an addon that needs it, whose RPATH leads to it.
+
+use std::collections::BTreeMap;
+
+use super::platform::{Platform, platform};
+use crate::base::path::TreePath;
+use crate::formats::elf::Type;
+use crate::languages::{Dlopen, ProcessSpec};
+use crate::tree::{EntryId, Objects, Tree};
+
+/// What holds packages.
+const NODE_MODULES: &[u8] = b"node_modules/";
+
+/// Addons that are the same for several platforms, by the directory above `node_modules` and the path below it without its
+/// platform.
+type Families = BTreeMap<(Vec<u8>, String), Vec<(EntryId, Platform)>>;
+
+/// The process that loads the addons of a tree.
+pub(super) fn processes(tree: &Tree, objects: &Objects) -> Vec<ProcessSpec> {
+    let mut spec = ProcessSpec { answered: Some("libnode"), ..ProcessSpec::default() };
+    let mut families = Families::new();
+    for (id, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory()) {
+        let is_addon = entry.path.name().ends_with(b".node");
+        let Some((above, below)) = in_package(&entry.path) else {
+            if is_addon {
+                // A function's own, or a program's.
+                spec.loads.push(Dlopen { entry: id, optional: true, module: true });
+            }
+            continue;
+        };
+        let platform = platform(&below);
+        if !is_addon {
+            let is_library = objects.get(&id).is_some_and(|elf| elf.kind == Type::Shared && !elf.is_program());
+            let of = if platform.other_system { &mut spec.never } else { &mut spec.dependencies };
+            of.extend(is_library.then_some(id));
+        } else if platform.other_system || is_left_over(&below) {
+            spec.never.push(id);
+        } else {
+            families.entry((above, platform.of.clone())).or_default().push((id, platform));
+        }
+    }
+    for ((_, of), members) in families {
+        add(&mut spec, tree, &of, members);
+    }
+    vec![spec]
+}
+
+/// Adds the addons that are one for several platforms.
+fn add(spec: &mut ProcessSpec, tree: &Tree, of: &str, members: Vec<(EntryId, Platform)>) {
+    let has_glibc = members.iter().any(|(_, platform)| !platform.musl);
+    let (taken, never): (Vec<_>, Vec<_>) = members.into_iter().partition(|(_, platform)| !has_glibc || !platform.musl);
+    spec.never.extend(never.iter().map(|(id, _)| *id));
+    // node-gyp-build takes what was built here before what was built before. Which of those for several versions is taken is
+    // not known.
+    let optional = |id: EntryId| {
+        is_prebuilt(of) && has_own_build(tree, tree.path(id))
+            || of.split(['.', '/']).any(|word| word.starts_with("abi"))
+    };
+    spec.loads.extend(taken.iter().map(|(id, _)| Dlopen { entry: *id, optional: optional(*id), module: true }));
+    if taken.len() > 1 {
+        spec.variants.push(taken.iter().map(|(id, _)| *id).collect());
+    }
+}
+
+/// The directory above the innermost `node_modules` that a path is below, and the path below that.
+fn in_package(path: &TreePath) -> Option<(Vec<u8>, String)> {
+    let bytes = path.as_bytes();
+    let at = bytes.windows(NODE_MODULES.len()).rposition(|window| window == NODE_MODULES)?;
+    if at > 0 && bytes[at - 1] != b'/' {
+        return None;
+    }
+    let below = String::from_utf8_lossy(&bytes[at + NODE_MODULES.len()..]).into_owned();
+    Some((bytes[..at].to_vec(), below))
+}
+
+/// Whether a build left an addon behind that nothing loads: node-gyp's objects, and builds for Electron.
+fn is_left_over(below: &str) -> bool {
+    below.contains("/obj.target/") || below.rsplit('/').next().is_some_and(|name| name.starts_with("electron."))
+}
+
+fn is_prebuilt(of: &str) -> bool {
+    of.contains("/prebuilds/")
+}
+
+/// Whether the package of a prebuilt addon has one in `build/Release`.
+fn has_own_build(tree: &Tree, path: &TreePath) -> bool {
+    let package = path.ancestors().find(|directory| directory.name() == b"prebuilds").and_then(|found| found.parent());
+    let release = package.and_then(|package| package.join("build/Release"));
+    release.is_some_and(|release| {
+        tree.below(&release)
+            .any(|(_, entry)| entry.path.name().ends_with(b".node") && entry.path.parent().as_ref() == Some(&release))
+    })
+}

@@ -1,0 +1,218 @@
+//! Extension modules of Python and addons of Node.js: what an import loads is tried as the loader would, what they bring is
+//! loaded by them, and what cannot be imported is an error.
+
+use std::fs;
+
+use crate::support::{World, assert_finding, assert_no_finding, findings};
+
+/// What auditwheel writes into a module.
+const RPATH: &str = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/../pkg.libs";
+
+/// The name of a module for this machine, and of one for the other.
+fn names(module: &str) -> (String, String) {
+    let name = |machine| format!("{module}.cpython-312-{machine}-linux-gnu.so");
+    if cfg!(target_arch = "x86_64") { (name("x86_64"), name("aarch64")) } else { (name("aarch64"), name("x86_64")) }
+}
+
+fn distribution(world: &World, name: &str, files: &[&str]) {
+    let info = format!("{name}-1.5.dist-info");
+    let record: String = files.iter().map(|file| format!("{file},sha256=x,1\n")).collect();
+    world.file(
+        format!("python/{info}/METADATA"),
+        format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n\ntext\n"),
+    );
+    world.file(format!("python/{info}/RECORD"), format!("{record}{info}/METADATA,,\n{info}/RECORD,,\n"));
+}
+
+/// A distribution `Pkg` with a module that needs `liba.so`, which needs `libb.so` in the same directory.
+fn wheel(world: &World) -> String {
+    let module = format!("python/pkg/{}", names("m").0);
+    world.library("python/pkg.libs/libb.so", &[], &[]);
+    world.library("python/pkg.libs/liba.so", &["python/pkg.libs/libb.so"], &[]);
+    world.library(&module, &["python/pkg.libs/liba.so"], &[RPATH]);
+    let record = [&module["python/".len()..], "pkg.libs/liba.so", "pkg.libs/libb.so"];
+    distribution(world, "Pkg", &record);
+    module
+}
+
+#[test]
+fn libraries_of_a_wheel_are_loaded_by_its_modules_and_not_tried_alone() {
+    let world = World::new();
+    let module = wheel(&world);
+    world.library("python/pkg.libs/libidle.so", &["python/pkg.libs/libb.so"], &[]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_no_finding(&report, "L201");
+    assert_finding(&report, "L206", "libraries", "nothing loads 1 library");
+
+    // Without the search path, they are not found, although they are in the same distribution.
+    world.library(&module, &["python/pkg.libs/liba.so"], &[]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", &module, "pkg 1.5 cannot be imported: needs liba.so");
+}
+
+#[test]
+fn a_module_that_cannot_be_imported_is_an_error_that_names_the_distribution() {
+    let world = World::new();
+    wheel(&world);
+    fs::remove_file(world.root().join("python/pkg.libs/libb.so")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "python/pkg.libs/liba.so", "pkg 1.5 cannot be imported: needs libb.so");
+    assert_eq!(findings(&report, "L201").len(), 1);
+}
+
+#[test]
+fn the_only_library_of_a_distribution_without_modules_is_loaded_by_its_code() {
+    let world = World::new();
+    world.library("lib/libgone.so", &[], &[]).library("python/light/lib/lib_light.so", &["lib/libgone.so"], &[]);
+    distribution(&world, "light", &["light/__init__.py", "light/lib/lib_light.so"]);
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 0);
+    fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "python/light/lib/lib_light.so", "light 1.5 cannot be imported: needs libgone.so");
+    // With a second one, it is not known which of them is loaded.
+    world.library("python/light/lib/libextra.so", &[], &[]);
+    distribution(&world, "light", &["light/__init__.py", "light/lib/lib_light.so", "light/lib/libextra.so"]);
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 0);
+}
+
+#[test]
+fn a_plain_name_is_a_module_where_it_has_the_function_that_an_import_calls() {
+    for (function, code) in [("PyInit_plain", 1), ("other", 0)] {
+        let world = World::new();
+        world.library("lib/libgone.so", &[], &[]);
+        world.c(
+            "python/plain.so",
+            &format!("int {function}(void) {{ return 1; }}"),
+            &["lib/libgone.so"],
+            &["-shared", "-fPIC", "-Wl,--no-as-needed"],
+        );
+        fs::remove_file(world.root().join("lib/libgone.so")).expect("removed");
+        assert_eq!(world.json(&["analyze", "ROOT"]).0, code, "{function}");
+    }
+}
+
+#[test]
+fn a_module_for_another_machine_is_an_error_unless_there_is_one_for_this() {
+    let (own, other) = names("m");
+    let world = World::new();
+    for directory in ["a", "c"] {
+        world.library(&format!("python/{directory}/{own}"), &[], &[]);
+    }
+    world.library(&format!("python/b/{other}"), &[], &[]);
+    world.change_byte(&format!("python/b/{other}"), 18, |machine| if machine == 183 { 62 } else { 183 });
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let machine = if cfg!(target_arch = "x86_64") { "aarch64" } else { "x86-64" };
+    assert_finding(&report, "L301", machine, &format!("python/b/{other}"));
+    world.library(&format!("python/b/{own}"), &[], &[]);
+    for arch in [&[][..], &["--arch", if machine == "aarch64" { "x86_64" } else { "arm64" }]] {
+        assert_eq!(world.json(&[&["analyze", "ROOT"], arch].concat()).0, 0);
+    }
+}
+
+#[test]
+fn what_is_built_for_musl_is_an_error_that_says_so_unless_there_is_a_build_for_glibc() {
+    let musl = |module: &str| names(module).0.replace("-gnu", "-musl");
+    for (module, glibc, named) in [
+        (format!("python/pkg/{}", musl("m")), format!("python/pkg/{}", names("m").0), "manylinux wheel"),
+        (
+            "nodejs/node_modules/x/prebuilds/linux-x64/x.musl.node".to_owned(),
+            "nodejs/node_modules/x/prebuilds/linux-x64/x.glibc.node".to_owned(),
+            "--libc=glibc",
+        ),
+        (
+            "nodejs/node_modules/@a/b-linuxmusl-x64/lib/b-linuxmusl-x64.node".to_owned(),
+            "nodejs/node_modules/@a/b-linux-x64/lib/b-linux-x64.node".to_owned(),
+            "--libc=glibc",
+        ),
+    ] {
+        let world = World::new();
+        world.library("libc.musl-x86_64.so.1", &[], &[]).library(&module, &["libc.musl-x86_64.so.1"], &["-nostdlib"]);
+        fs::remove_file(world.root().join("libc.musl-x86_64.so.1")).expect("removed");
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1, "{module}");
+        assert_finding(&report, "L201", &module, "is built for musl, and provided.al2023 has glibc");
+        assert!(
+            report["findings"].to_string().contains(named) && !report["findings"].to_string().contains("into lib/")
+        );
+        world.library(&glibc, &[], &[]);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 0, "{module}");
+        assert_no_finding(&report, "L201");
+    }
+}
+
+#[test]
+fn addons_for_other_platforms_do_no_harm_and_what_they_bring_is_not_tried_alone() {
+    let world = World::new();
+    let prebuilds = "nodejs/node_modules/x/prebuilds";
+    world.library("libgone.so", &[], &[]);
+    world.library(&format!("{prebuilds}/linux-x64/x.node"), &[], &[]);
+    world.library(&format!("{prebuilds}/android-arm64/x.node"), &["libgone.so"], &[]);
+    world.library(&format!("{prebuilds}/android-arm64/libx.so"), &["libgone.so"], &[]);
+    world.library("nodejs/node_modules/y/build/Release/obj.target/y.node", &["libgone.so"], &[]);
+    world.library("nodejs/node_modules/y/lib/liby.so", &["libgone.so"], &[]);
+    fs::remove_file(world.root().join("libgone.so")).expect("removed");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_no_finding(&report, "L201");
+    // A prebuilt addon is not loaded where there is one that was built in place.
+    world.library("libgone.so", &[], &[]).library(&format!("{prebuilds}/linux-x64/x.node"), &["libgone.so"], &[]);
+    fs::remove_file(world.root().join("libgone.so")).expect("removed");
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 1);
+    world.library("nodejs/node_modules/x/build/Release/x.node", &[], &[]);
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 0);
+}
+
+#[test]
+fn a_module_for_another_cpython_than_its_directorys_is_an_error() {
+    let world = World::new();
+    let module = format!("python/lib/python3.8/site-packages/pkg/{}", names("m").0);
+    world.library(&module, &[], &[]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "R105", &module, "it is for CPython 3.12, and only Python 3.8 searches their directory");
+    // Python code of the same name is imported in its place.
+    world.file("python/lib/python3.8/site-packages/pkg/m.py", "");
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 0);
+}
+
+#[test]
+fn a_module_for_another_cpython_than_most_is_a_warning() {
+    let world = World::new();
+    let module = |name: &str, version: &str| names(name).0.replace("312", version);
+    for name in ["a", "b"] {
+        world.library(&format!("python/{}", module(name, "312")), &[], &[]);
+    }
+    world.library(&format!("python/{}", module("c", "312")), &[], &[]);
+    world.library(&format!("python/{}", module("c", "311")), &[], &[]).library("python/d.abi3.so", &[], &[]);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R105");
+    world.library(&format!("python/{}", module("e", "311")), &[], &[]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0);
+    assert_finding(
+        &report,
+        "R105",
+        &format!("python/{}", module("e", "311")),
+        "most modules of the tree are for CPython 3.12",
+    );
+}
+
+#[test]
+fn a_managed_runtime_decides_which_cpython_imports() {
+    let world = World::new();
+    let module = format!("python/pkg/{}", names("m").0);
+    world.library("libpython3.12.so.1.0", &[], &[]).library(&module, &["libpython3.12.so.1.0"], &[]);
+    fs::remove_file(world.root().join("libpython3.12.so.1.0")).expect("removed");
+    for (runtime, code) in [("python3.12", 0), ("python3.13", 1), ("provided.al2023", 0)] {
+        let (found, report) = world.json(&["analyze", "ROOT", "--runtime", runtime]);
+        assert_eq!(found, code, "{runtime}: {:#}", report["findings"]);
+        assert_no_finding(&report, "L201");
+    }
+    let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "python3.13"]);
+    assert_finding(&report, "R105", &module, "it is for CPython 3.12, and python3.13 has Python 3.13");
+}
