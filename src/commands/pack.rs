@@ -43,6 +43,5 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     if let Some(path) = &settings.lock {
         plan.layout.lock.store(path)?;
     }
-    progress.done();
     Ok(report)
 }

@@ -117,3 +117,16 @@ fn what_is_kept_or_read_by_programs_never_has_any() {
         assert!(text.contains("bad.so") && !text.contains(ESCAPE), "{file}");
     }
 }
+
+#[test]
+fn a_terminal_shows_the_stage_that_takes_the_time() {
+    let world = world();
+    world.file("share/data", crate::support::noise(1, 50_000));
+    let shown = on_terminal(&world, &["pack", "ROOT", "-o", "OUT", "--no-cache"], &[]);
+    for stage in ["reading", "compressing", "writing"] {
+        assert!(shown.contains(stage), "{stage}: {shown:?}");
+    }
+    // It is gone before the report is printed.
+    let report = &shown[shown.find("layer-1").expect("the report")..];
+    assert!(!report.contains("compressing") && !report.contains("writing"), "{report:?}");
+}
