@@ -192,8 +192,11 @@ impl Resolution<'_> {
                 let others: Vec<EntryId> = needers[1..].iter().map(|(id, ..)| *id).collect();
                 let who = and_others(tree, first, &others);
                 let (name, sure) = (&image.profile().name, self.how_sure(certainty, first));
-                let message = format!("needs {soname}{who}, which neither the tree nor {name} has ({looked}){sure}");
+                let needs = format!("needs {soname}{who}, which neither the tree nor {name} has");
+                let message = format!("{needs} ({looked}){sure}");
+                let brief = if stopped.is_some() { message.clone() } else { format!("{needs}{sure}") };
                 Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help)
+                    .in_short(brief)
                     .caused_by(soname)
             })
             .collect()

@@ -45,7 +45,7 @@ fn a_terminal_shows_errors_in_red_and_every_line_as_long_as_without() {
     let shown = on_terminal(&world, &["analyze", "ROOT"], &[]);
     assert!(shown.contains(RED), "{shown:?}");
     // What the progress drew was cleared before.
-    let table = &shown[shown.find("1 error.").expect("the verdict")..];
+    let table = &shown[shown.find("FAIL").expect("the verdict")..];
     let plain: String = strip(table).replace('\r', "");
     assert_eq!(plain, run_with(&world, &["analyze", "ROOT"], &[]).stdout);
 }
