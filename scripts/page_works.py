@@ -519,6 +519,13 @@ def who_needs_what_can_be_followed(proof, browser):
         loading <= loaders and (len(directly) >= 12 or loading == loaders),
         f"{row} is loaded by {loaders}, shown {loading}",
     )
+
+    # A unit that is a library with its links is needed by what needs its files.
+    paths = {n["path"]: o["path"] for o in proof.report["objects"] for n in o["needed"] if n["found"] == "tree"}
+    unit = next(u for u in browser.texts("#table-units tbody th button.go") if "/opt/" + u.removeprefix("lib:") in paths)
+    browser.click_text("#table-units tbody th button.go", unit)
+    require(browser.texts("#users-list .chips button.go"), f"{unit} is needed, and nothing is shown that needs it")
+
     return f"{name} imports {len(imports)}; {needed} is imported by {len(theirs)}; {row} is loaded by {len(loaders)}"
 
 

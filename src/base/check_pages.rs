@@ -15,6 +15,9 @@ pub struct CheckPage {
     pub code: Code,
     /// Its short name.
     pub name: String,
+    /// What several causes are, after their number, if a report lists them together: "libraries are missing".
+    #[serde(default)]
+    pub plural: String,
     /// Its default severity.
     pub severity: Severity,
     /// What is wrong.

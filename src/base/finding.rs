@@ -527,6 +527,9 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub help: String,
+    /// The message without details that a short list leaves out, if it has any.
+    #[serde(skip)]
+    pub(super) brief: Option<String>,
 }
 
 impl Finding {
@@ -560,7 +563,18 @@ impl Finding {
     ) -> Self {
         // Both can contain names and texts of others. A path is as long as it is; anything else is cut.
         let (message, help) = (one_line(&message.into()), one_line(&help.into()));
-        Self { severity, code, subject: subject.into().shown(), cause: None, message, help }
+        Self { severity, code, subject: subject.into().shown(), cause: None, message, help, brief: None }
+    }
+
+    /// The same finding, with a shorter message for short lists.
+    #[must_use]
+    pub fn in_short(self, brief: impl Into<String>) -> Self {
+        Self { brief: Some(one_line(&brief.into())), ..self }
+    }
+
+    /// The message, without details that a short list leaves out.
+    pub fn brief(&self) -> &str {
+        self.brief.as_deref().unwrap_or(&self.message)
     }
 
     /// The same finding, with its cause.

@@ -6,7 +6,7 @@ pub trait Progress: Sync {
     fn stage(&self, name: &'static str, total: u64);
     /// `bytes` more are done.
     fn advance(&self, bytes: u64);
-    /// The stage is over.
+    /// The work is over. Only what called the command knows that, as any stage can be followed by another.
     fn done(&self);
 }
 

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &DiffArgs) -> Result<Exit> {
         with_settings(&options, &answer.output, |settings, progress| commands::diff(&old, &new, settings, progress))?;
     output::answer(
         answer,
-        |detail| report::diff::table(&diff, detail),
+        |detail, columns| report::diff::table(&diff, detail, columns),
         || report::diff::json(&diff),
         || report::diff::markdown(&diff),
     )

@@ -13,7 +13,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
 use crate::base::safe::{Form, Safe, safe, safe_styled};
 use crate::report;
-use crate::report::{Colors, Detail, Report};
+use crate::report::{Colors, Detail, Report, Screen};
 
 /// Prints a text or Markdown to stdout.
 ///
@@ -128,6 +128,15 @@ fn in_github() -> bool {
     std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
+/// The number of columns for what is printed to stdout: what COLUMNS is set to, or those of the terminal. Lines that are longer
+/// than the maximum are hard to read, and tables need the minimum.
+pub(super) fn columns() -> u16 {
+    const BOUNDS: (u16, u16) = (80, 160);
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    let of_terminal = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0);
+    set.or_else(of_terminal).unwrap_or(BOUNDS.0).clamp(BOUNDS.0, BOUNDS.1)
+}
+
 /// How much of a table is printed.
 pub(super) fn detail(output: &Output) -> Detail {
     if output.verbose { Detail::Full } else { Detail::Short }
@@ -143,7 +152,10 @@ pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutpu
     let output = &options.output;
     write(&match options.format {
         ReportFormat::Table if output.quiet => Vec::new(),
-        ReportFormat::Table => report::table(report, detail(output), color::of(choice, &std::io::stdout())),
+        ReportFormat::Table => {
+            let screen = Screen { colors: color::of(choice, &std::io::stdout()), columns: columns() };
+            report::table(report, detail(output), screen)
+        }
         ReportFormat::Json => report::json(report)?,
         ReportFormat::Markdown => report::markdown(report),
         ReportFormat::Sarif => report::sarif(report)?,
@@ -157,13 +169,13 @@ pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutpu
 /// Prints an answer in the format of the options.
 pub(super) fn answer(
     options: &AnswerOutput,
-    table: impl FnOnce(Detail) -> Vec<u8>,
+    table: impl FnOnce(Detail, u16) -> Vec<u8>,
     json: impl FnOnce() -> Result<Vec<u8>>,
     markdown: impl FnOnce() -> Vec<u8>,
 ) -> Result<Exit> {
     done(&match options.format {
         AnswerFormat::Table if options.output.quiet => Vec::new(),
-        AnswerFormat::Table => table(detail(&options.output)),
+        AnswerFormat::Table => table(detail(&options.output), columns()),
         AnswerFormat::Json => json()?,
         AnswerFormat::Markdown => markdown(),
     })

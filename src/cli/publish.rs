@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<Exit> {
     match publish::publish(&arguments.directory, &request, &aws, &say)? {
         Outcome::Done(published) => output::done(&match arguments.format {
             AnswerFormat::Table if arguments.quiet => Vec::new(),
-            AnswerFormat::Table => publish::table(&published),
+            AnswerFormat::Table => publish::table(&published, output::columns()),
             AnswerFormat::Json => publish::json(&published)?,
             AnswerFormat::Markdown => publish::markdown(&published),
         }),

@@ -72,7 +72,7 @@ fn sources(arguments: &ConfigArgs, given: Option<&ArgMatches>) -> Result<Vec<u8>
     settings::settings(&arguments.options, &config)?;
     let settings = collect(config.text(), given);
     match arguments.format {
-        SettingsFormat::Table => Ok(table(&settings, file.as_deref(), &working_directory)),
+        SettingsFormat::Table => Ok(table(&settings, file.as_deref(), &working_directory, output::columns())),
         SettingsFormat::Json => {
             let file = file.map(|path| path.display().to_string());
             as_json(&Sources { file, settings })
@@ -187,7 +187,7 @@ fn default(key: &str) -> Value {
     }
 }
 
-fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path) -> Vec<u8> {
+fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path, columns: u16) -> Vec<u8> {
     let which = match file {
         Some(path) => format!("Configuration file: {}", path.display()),
         None => format!("No {NAME} was found in {} or above.", working_directory.display()),
@@ -199,13 +199,14 @@ fn table(settings: &[Setting], file: Option<&Path>, working_directory: &Path) ->
     };
     let section = Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: "Settings".to_owned(),
         header: vec!["setting", "value", "from"],
         numbers: Vec::new(),
         rows: settings.iter().map(|s| vec![s.key.clone(), plain(&s.key, &s.value), from(s)]).collect(),
         note: Some("Command-line options override the file; lists are appended.".to_owned()),
     };
-    (wrapped(&which) + &table_section(&section)).into_bytes()
+    (wrapped(&which, columns) + &table_section(&section, columns)).into_bytes()
 }
 
 /// A value for people: sizes with their unit, tables as in TOML.

@@ -17,7 +17,12 @@ pub(super) fn run(arguments: &WhyArgs) -> Result<Exit> {
     let why = with_settings(options, &answer.output, |settings, progress| {
         commands::why(&root, &question, settings, progress)
     })?;
-    output::answer(answer, |detail| why::table(&why, detail), || why::json(&why), || why::markdown(&why))
+    output::answer(
+        answer,
+        |detail, columns| why::table(&why, detail, columns),
+        || why::json(&why),
+        || why::markdown(&why),
+    )
 }
 
 /// The question in the arguments, and the directory.

@@ -42,7 +42,6 @@ impl<'a> Analysis<'a> {
         progress.stage("resolving", 0);
         let (resolution, found) = resolve(tree, &settings.runtime);
         findings.extend(found);
-        progress.done();
         let context = FindingContext {
             architecture: settings.architecture,
             bundled: settings.bundle_from.is_some(),

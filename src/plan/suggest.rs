@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Plan, Settings};
+use crate::base::bytes::size;
 use crate::base::error::Result;
 use crate::base::finding::Severity;
 use crate::base::progress::Progress;
@@ -52,24 +53,17 @@ pub struct Suggestion {
 /// The zipped and unzipped bytes that entries would have; `None` when they would be dropped.
 type Change = BTreeMap<EntryId, Option<(u64, u64)>>;
 
-/// The steps that save zipped bytes, those that save a layer first, then by the bytes that they save. With `measuring`, files are also compressed in other
-/// forms to find what those would save.
+/// The steps that save zipped bytes, those that save a layer first, then by the bytes that they save. Files are also compressed
+/// in other forms to find what those would save.
 ///
 /// # Errors
 /// When a file cannot be read, or a rule cannot be compiled for this tree.
-pub(crate) fn suggestions(
-    plan: &Plan<'_>,
-    settings: &Settings,
-    measuring: bool,
-    progress: &dyn Progress,
-) -> Result<Vec<Suggestion>> {
+pub(crate) fn suggestions(plan: &Plan<'_>, settings: &Settings, progress: &dyn Progress) -> Result<Vec<Suggestion>> {
     let steps = Steps { plan, settings, now: sizes(&plan.units) };
     let mut found = steps.rules()?;
     found.extend(steps.not_opened());
     found.extend(steps.duplicates()?);
-    if measuring {
-        found.extend(steps.other_forms(progress)?);
-    }
+    found.extend(steps.other_forms(progress)?);
     found.retain(|step| step.zipped_bytes > 0);
     found.sort_by(|a, b| (b.layers, b.zipped_bytes, &a.step).cmp(&(a.layers, a.zipped_bytes, &b.step)));
     Ok(found)
@@ -280,12 +274,23 @@ impl Steps<'_> {
             let mut transforms = self.settings.transforms.clone();
             transforms.repack = true;
             let change = self.measured(&transforms, &is_database, progress)?;
-            found.push(self.step(
+            let step = self.step(
                 "--repack-rdb".to_owned(),
                 "stores R's databases uncompressed, so that the zip compresses each as a whole".to_owned(),
-                "none known: R reads the same values; the files are larger unzipped",
+                "none known: R reads the same values",
                 &change,
-            ));
+            );
+            let unzipped: u64 = self.now.values().map(|(_, unzipped)| unzipped).sum();
+            let left = self.settings.limits.layers_unzipped().saturating_sub(unzipped);
+            let risk = match step.unzipped_bytes {
+                ..0 => format!(
+                    "uses {} of the {} that are left unzipped; R reads the same values",
+                    size(step.unzipped_bytes.unsigned_abs()),
+                    size(left)
+                ),
+                _ => step.risk.clone(),
+            };
+            found.push(Suggestion { risk, ..step });
         }
         Ok(found)
     }

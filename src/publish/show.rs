@@ -9,9 +9,9 @@ use crate::base::bytes::plural;
 use crate::base::error::Result;
 use crate::report::{Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped};
 
-/// What was published, as a table 80 columns wide. Each ARN is on its own line, so it can be copied.
-pub fn table(published: &Published) -> Vec<u8> {
-    let mut out = wrapped(&summary(published)) + &table_section(&section(published));
+/// What was published, as a table. Each ARN is on its own line, so it can be copied.
+pub fn table(published: &Published, columns: u16) -> Vec<u8> {
+    let mut out = wrapped(&summary(published), columns) + &table_section(&section(published), columns);
     out += "\nARNs, in the order to attach them\n";
     for layer in &published.layers {
         out += &format!(" {}\n", layer.arn);
@@ -64,6 +64,7 @@ fn section(published: &Published) -> Section {
     });
     Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: "Layers".to_owned(),
         header: vec!["layer", "version", "what", "sha256"],
         numbers: vec![1],

@@ -20,7 +20,7 @@ pub use model::{
     LoadedBy, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report,
     RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
-pub use render::{Colors, Detail, annotations, json, junit, manifest, markdown, sarif, schema, table, tree};
+pub use render::{Colors, Detail, Screen, annotations, json, junit, manifest, markdown, sarif, schema, table, tree};
 pub(crate) use render::{
     Section, SectionKind, as_json, folded, markdown_section, markdown_text, table_section, wrapped,
 };

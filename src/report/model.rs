@@ -68,8 +68,7 @@ pub struct Report {
     /// Changes since the lock file, by layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<LayerChangeReport>>,
-    /// Further savings, the largest first. What other forms of files would save is only measured by `plan`, and when the
-    /// layers do not fit.
+    /// Further savings, the largest first.
     pub suggestions: Vec<Suggestion>,
     /// The findings, the most severe first.
     pub findings: Vec<Finding>,

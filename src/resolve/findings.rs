@@ -249,12 +249,17 @@ impl Resolution<'_> {
                 let loaded: Vec<EntryId> =
                     needers.iter().filter(|(.., sure)| *sure == Certainty::Required).map(|(id, ..)| *id).collect();
                 let fails = self.cannot_load(&loaded);
-                let message = if is_musl {
-                    format!("{fails}is built for musl, and {name} has glibc: needs {soname}{who}{sure}")
+                let (message, brief) = if is_musl {
+                    let message = format!("{fails}is built for musl, and {name} has glibc: needs {soname}{who}{sure}");
+                    (message.clone(), message)
                 } else {
-                    format!("{fails}needs {soname}{who}, which neither the tree nor {name} has ({looked}){sure}")
+                    let needs = format!("{fails}needs {soname}{who}, which neither the tree nor {name} has");
+                    let message = format!("{needs} ({looked}){sure}");
+                    let brief = if stopped.is_some() { message.clone() } else { format!("{needs}{sure}") };
+                    (message, brief)
                 };
                 Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help)
+                    .in_short(brief)
                     .caused_by(soname)
             })
             .collect()

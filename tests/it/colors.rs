@@ -45,7 +45,7 @@ fn a_terminal_shows_errors_in_red_and_every_line_as_long_as_without() {
     let shown = on_terminal(&world, &["analyze", "ROOT"], &[]);
     assert!(shown.contains(RED), "{shown:?}");
     // What the progress drew was cleared before.
-    let table = &shown[shown.find("1 error.").expect("the verdict")..];
+    let table = &shown[shown.find("FAIL").expect("the verdict")..];
     let plain: String = strip(table).replace('\r', "");
     assert_eq!(plain, run_with(&world, &["analyze", "ROOT"], &[]).stdout);
 }
@@ -116,4 +116,17 @@ fn what_is_kept_or_read_by_programs_never_has_any() {
         let text = std::fs::read_to_string(world.beside(file)).expect("read");
         assert!(text.contains("bad.so") && !text.contains(ESCAPE), "{file}");
     }
+}
+
+#[test]
+fn a_terminal_shows_the_stage_that_takes_the_time() {
+    let world = world();
+    world.file("share/data", crate::support::noise(1, 50_000));
+    let shown = on_terminal(&world, &["pack", "ROOT", "-o", "OUT", "--no-cache"], &[]);
+    for stage in ["reading", "compressing", "writing"] {
+        assert!(shown.contains(stage), "{stage}: {shown:?}");
+    }
+    // It is gone before the report is printed.
+    let report = &shown[shown.find("layer-1").expect("the report")..];
+    assert!(!report.contains("compressing") && !report.contains("writing"), "{report:?}");
 }

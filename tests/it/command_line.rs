@@ -18,8 +18,8 @@ fn the_table_answers_in_the_order_of_the_questions_and_fits_80_columns() {
     let run = world.run(&["plan", "ROOT"]);
     assert_eq!(run.code, 1);
     let at = |word: &str| run.stdout.find(word).unwrap_or_else(|| panic!("{word} in {}", run.stdout));
-    assert_eq!(at("Fits in 1 layer"), 0);
-    assert!(at("Layers\n") < at("Pruned\n") && at("Pruned\n") < at("Findings\n") && at("Findings\n") < at(" units\n"));
+    assert_eq!(at("FAIL: fits in 1 layer"), 0);
+    assert!(at("Layers\n") < at("Findings\n") && at("Findings\n") < at("Pruned\n") && at("Pruned\n") < at(" units\n"));
     for line in run.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line:?}");
         assert_eq!(line, line.trim_end());
@@ -45,7 +45,7 @@ fn json_has_the_fields_of_the_documentation() {
 fn markdown_is_what_report_md_holds() {
     let world = world();
     let run = world.run(&["pack", "ROOT", "-o", "OUT", "--format", "markdown"]);
-    assert!(run.stdout.starts_with("# Fits in 1 layer"), "{}", run.stdout);
+    assert!(run.stdout.starts_with("# FAIL: fits in 1 layer"), "{}", run.stdout);
     assert_eq!(std::fs::read_to_string(world.beside("out/report.md")).expect("read"), run.stdout);
 }
 
@@ -148,4 +148,34 @@ fn the_environment_does_not_leak_into_the_result() {
     let mut command = world.command(&["plan", "ROOT", "--format", "json"]);
     command.env("LD_LIBRARY_PATH", "/somewhere").env("R_HOME", "/elsewhere").env("LANG", "de_DE").env("COLUMNS", "20");
     assert_eq!(Run::of(command).stdout, plain);
+}
+
+#[test]
+fn the_report_is_as_wide_as_columns_says_within_bounds() {
+    let world = world();
+    let widest = |columns: &str| {
+        let mut command = world.command(&["plan", "ROOT"]);
+        command.env("COLUMNS", columns);
+        let run = Run::of(command);
+        run.stdout.lines().map(|line| line.chars().count()).max().expect("lines")
+    };
+    assert!(widest("20") <= 80 && widest("0") <= 80 && widest("x") <= 80);
+    assert!(widest("120") > 80 && widest("120") <= 120);
+    assert!(widest("1000") <= 160);
+}
+
+#[test]
+fn findings_with_one_remedy_are_one_entry_and_search_paths_are_for_v() {
+    let world = World::new();
+    for number in 10..40 {
+        let missing = format!("libgone{number}.so.1");
+        world.elf(&format!("bin/tool{number}"), &crate::support::Elf::program().needs(&missing));
+    }
+    let short = world.run(&["plan", "ROOT"]).stdout;
+    assert!(short.starts_with("FAIL: fits in 1 layer") && short.contains("has 30 errors: L201 (30)."), "{short}");
+    assert!(short.contains("30 libraries are missing: libgone10.so.1 (tool10)"), "{short}");
+    assert!(short.contains("--bundle copies each") && !short.contains("searched:"), "{short}");
+    assert!(short.lines().count() <= 60, "{}", short.lines().count());
+    let full = world.run(&["plan", "ROOT", "-v"]).stdout;
+    assert!(full.contains("searched:") && full.matches("error L201").count() == 30, "{full}");
 }

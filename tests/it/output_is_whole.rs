@@ -79,7 +79,7 @@ fn what_does_not_fit_is_not_written_and_the_old_output_stays() {
     world.file("b", noise(3, 9000));
     let run = world.run(&["pack", "ROOT", "-o", "OUT", "--max-zipped", "1KB"]);
     assert_eq!(run.code, 1);
-    assert!(run.stdout.starts_with("Does not fit"), "{}", run.stdout);
+    assert!(run.stdout.starts_with("FAIL: does not fit"), "{}", run.stdout);
     assert_eq!(fs::read(world.beside("out/manifest.json")).expect("read"), before);
     assert_eq!(world.names_beside(), ["opt", "out"]);
 }

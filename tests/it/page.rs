@@ -145,7 +145,7 @@ fn without_a_script_verdict_tables_and_findings_are_there() {
     let world = world();
     let page = without_scripts(&plan(&world));
     let (_, report) = world.json(&["plan", "ROOT"]);
-    assert!(between(&page, "<h1>", "</h1>").starts_with("Fits in 1 layer, "));
+    assert!(between(&page, "<h1>", "</h1>").starts_with("FAIL: fits in 1 layer, "));
     assert!(page.contains("<noscript>"));
     for package in report["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("a name");

@@ -164,7 +164,7 @@ fn a_file_that_is_no_zip_does_not_fit_into_anything() {
     let world = World::new();
     fs::write(world.beside("junk.zip"), noise(1, 3000)).expect("written");
     let run = world.run(&["check", "junk.zip"]);
-    assert!(run.code == 1 && run.stdout.starts_with("Cannot be unzipped: 1 error."), "{}", run.stdout);
+    assert!(run.code == 1 && run.stdout.starts_with("FAIL: cannot be unzipped, 1 error: Z101."), "{}", run.stdout);
 }
 
 #[test]

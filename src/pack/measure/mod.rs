@@ -163,7 +163,6 @@ impl Measurements {
             }
         }
         engine.finish();
-        progress.done();
         Ok((Self { files, rewritten, engine, recompressed: None }, findings))
     }
 

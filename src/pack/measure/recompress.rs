@@ -128,7 +128,6 @@ impl Measurements {
             recompressed.saved += saved;
             progress.advance(saved);
         }
-        progress.done();
         self.recompressed = Some(recompressed);
         self.engine.finish();
         Ok(undo)

@@ -9,10 +9,10 @@ use crate::report::{Detail, Section, SectionKind, as_json, markdown_section, mar
 /// How many rows of each table a short diff has.
 const ROWS_SHOWN: usize = 10;
 
-/// The diff for a terminal, 80 columns wide.
-pub fn table(diff: &Diff, detail: Detail) -> Vec<u8> {
-    let mut out = wrapped(&verdict(diff));
-    out += &sections(diff, detail).iter().map(table_section).collect::<String>();
+/// The diff for a terminal.
+pub fn table(diff: &Diff, detail: Detail, columns: u16) -> Vec<u8> {
+    let mut out = wrapped(&verdict(diff), columns);
+    out += &sections(diff, detail).iter().map(|section| table_section(section, columns)).collect::<String>();
     safe(out.as_bytes(), Form::Text)
 }
 
@@ -101,6 +101,7 @@ fn changes(title: &str, what: &'static str, changes: &[&Change], detail: Detail)
         cut(changes.iter().map(row).collect(), detail, changes, |change| change.zipped_growth().unsigned_abs());
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: title.to_owned(),
         header: vec![what, "zipped", "now", "unzipped", "now"],
         numbers: vec![1, 2, 3, 4],
@@ -122,6 +123,7 @@ fn files(diff: &Diff, detail: Detail) -> Option<Section> {
     let (rows, note) = cut(rows, detail, &diff.files, |file| file.zipped_growth().unsigned_abs());
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: plural(diff.files.len(), "file", "files"),
         header: vec!["file", "state", "zipped", "unzipped"],
         numbers: vec![2, 3],
@@ -136,6 +138,7 @@ fn moved(diff: &Diff, detail: Detail) -> Option<Section> {
     let (rows, note) = cut(diff.moved.iter().map(row).collect(), detail, &diff.moved, |moved| moved.files as u64);
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: "Moved".to_owned(),
         header: vec!["what", "from", "to", "files"],
         numbers: vec![3],

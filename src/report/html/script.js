@@ -94,14 +94,15 @@
   }
 
   /**
-   * Everything that can be reached from a thing, step by step. Files that a package or R reads of its own are not a step:
+   * Everything that can be reached from things, step by step. Files that a package or R reads of its own are not a step:
    * what such a file needs, the package needs.
    */
-  function reach(start, edges) {
-    const seen = new Map([[start, null]]);
+  function reach(starts, edges) {
+    const seen = new Map(starts.map((start) => [start, null]));
+    const first = new Set(starts);
     const own = [];
     const steps = [];
-    let front = [start];
+    let front = [...starts];
     while (front.length) {
       const step = [];
       for (let at = 0; at < front.length; at++) {
@@ -110,9 +111,9 @@
           seen.set(to, front[at]);
           if (how === CONTAINS && edges === forward) {
             front.push(to);
-            if (front[at] === start) own.push([to, how, null]);
+            if (first.has(front[at])) own.push([to, how, null]);
           } else {
-            step.push([to, how, front[at] === start ? null : front[at]]);
+            step.push([to, how, first.has(front[at]) ? null : front[at]]);
           }
         }
       }
@@ -636,13 +637,33 @@
     });
   }
 
+  /**
+   * The numbers of what is needed where a thing is: its own; or those of its files for a library with its links, a directory or
+   * any other unit that is not itself part of the graph.
+   */
+  function numbersOf(thing) {
+    const number = numberOf.get(thing);
+    if (number !== undefined) return [number];
+    const found = [];
+    for (const map of [maps.kept, maps.pruned]) {
+      for (const group of Object.keys(map.groups).map(Number)) {
+        if (map.groups[group][0] !== thing) continue;
+        for (let i = group + 1; i < map.depth.length && map.depth[i] > map.depth[group]; i++) {
+          const file = numberOf.get(thingOf(map, i));
+          if (file !== undefined) found.push(file);
+        }
+      }
+    }
+    return found;
+  }
+
   /** The two lists of a thing: what it needs and what needs it, step by step. */
   function renderNeeds(thing) {
     const target = $('needs');
     target.replaceChildren();
     if (!thing) return;
-    const number = numberOf.get(thing);
-    if (number === undefined) {
+    const numbers = numbersOf(thing);
+    if (!numbers.length) {
       target.append(
         element('p', { className: 'small', textContent: 'No known dependencies, and nothing is known to need it.' }),
       );
@@ -652,7 +673,7 @@
       ['needs', forward, 'Needs'],
       ['users', backward, 'Needed by'],
     ]) {
-      const { own, steps } = reach(number, edges);
+      const { own, steps } = reach(numbers, edges);
       const count = steps.reduce((sum, step) => sum + step.length, 0);
       const part = element('div', { id: `${key}-list` });
       part.append(

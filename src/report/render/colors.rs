@@ -1,4 +1,4 @@
-//! Colours, which text only has if the caller prints it to a terminal.
+//! What text is printed to: colours, which it only has if that is a terminal, and a number of columns.
 
 use anstyle::{AnsiColor, Style};
 
@@ -14,16 +14,39 @@ pub enum Colors {
     Ansi,
 }
 
+/// What text is printed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screen {
+    /// Whether it is coloured.
+    pub colors: Colors,
+    /// How many columns it has.
+    pub columns: u16,
+}
+
 impl Colors {
+    /// A word in the colour of a verdict: green if it passes, red if it does not.
+    pub fn verdict(self, passed: bool, word: &str) -> String {
+        if passed { self.painted(AnsiColor::Green, word) } else { self.severity(Severity::Error, word) }
+    }
+
+    /// A heading, in bold.
+    pub fn heading(self, text: &str) -> String {
+        let style = Style::new().bold();
+        if self == Colors::None { text.to_owned() } else { format!("{style}{text}{style:#}") }
+    }
+
+    fn painted(self, color: AnsiColor, word: &str) -> String {
+        let style: Style = color.on_default().bold();
+        if self == Colors::None { word.to_owned() } else { format!("{style}{word}{style:#}") }
+    }
+
     /// A word in the colour of a severity: red for errors, yellow for warnings.
     pub fn severity(self, severity: Severity, word: &str) -> String {
-        let color = match (self, severity) {
-            (Colors::None, _) | (_, Severity::Info) => return word.to_owned(),
-            (Colors::Ansi, Severity::Error) => AnsiColor::Red,
-            (Colors::Ansi, Severity::Warning) => AnsiColor::Yellow,
-        };
-        let style: Style = color.on_default().bold();
-        format!("{style}{word}{style:#}")
+        match severity {
+            Severity::Info => word.to_owned(),
+            Severity::Error => self.painted(AnsiColor::Red, word),
+            Severity::Warning => self.painted(AnsiColor::Yellow, word),
+        }
     }
 }
 

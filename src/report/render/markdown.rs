@@ -1,6 +1,7 @@
 //! The report as Markdown, for report.md and pull requests.
 
-use super::sections::{Alike, Detail, Section, SectionKind, alike, architecture, findings, sections, summary, verdict};
+use super::groups::{Group, groups};
+use super::sections::{Detail, Section, SectionKind, architecture, findings, sections, summary, verdict};
 use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
 use crate::base::safe::{Form, one_line, printable, safe};
@@ -31,13 +32,13 @@ pub fn markdown(report: &Report) -> Vec<u8> {
         format!("\n| | code | subject | what | help |\n| --- | --- | --- | --- | --- |\n{rows}")
     };
     if !shown.is_empty() {
-        let groups = alike(&shown);
-        let first: Vec<&Finding> = groups.iter().flat_map(|alike| alike.shown).copied().collect();
-        out += &format!("\n## Findings\n{}", rows(&first));
-        for Alike { more, .. } in groups.iter().filter(|alike| !alike.more.is_empty()) {
-            let summary = format!("and {} more {} {}", more.len(), more[0].severity, more[0].code);
-            out += &details(&summary, &rows(more));
-        }
+        let groups = groups(&shown);
+        let row = |Group { severity, code, what, help }: &Group| {
+            format!("| {severity} | {code} | {} | {} |\n", escape(what), escape(help))
+        };
+        let rows_of_groups: String = groups.iter().map(row).collect();
+        out += &format!("\n## Findings\n\n| | code | what | help |\n| --- | --- | --- | --- |\n{rows_of_groups}");
+        out += &details(&format!("each of {}", plural(shown.len(), "finding", "findings")), &rows(&shown));
     }
     if let Some(note) = note {
         out += &format!("\n{note}.\n");

@@ -2,8 +2,10 @@
 //!
 //! [`Report`]: super::Report
 
+mod bars;
 mod colors;
 mod github;
+mod groups;
 mod json;
 mod junit;
 mod markdown;
@@ -12,7 +14,7 @@ pub(super) mod sections;
 mod table;
 mod tree;
 
-pub use colors::Colors;
+pub use colors::{Colors, Screen};
 pub use github::annotations;
 pub(crate) use json::bytes as as_json;
 pub use json::{json, manifest, schema};

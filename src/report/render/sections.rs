@@ -10,13 +10,17 @@ use crate::pack::rewrite::Form;
 use crate::report::{LayerState, Report};
 
 /// How many rules a short report lists; the others are added up.
-const RULES_SHOWN: usize = 12;
+const RULES_SHOWN: usize = 5;
 /// How many suggestions a short report lists.
-const MAX_SAVINGS: usize = 6;
-/// How many findings of one code and severity a list shows before it counts the rest.
-const ALIKE_SHOWN: usize = 5;
-/// How many units a short report lists.
+const MAX_SAVINGS: usize = 4;
+/// How many codes of errors a verdict names.
+const CODES_SHOWN: usize = 5;
+/// How many characters of a risk a short report has.
+const RISK_SHOWN: usize = 72;
+/// How many units of a layer a short report lists.
 const UNITS_SHOWN: usize = 10;
+/// How many of the largest units it lists.
+const LARGEST_SHOWN: usize = 5;
 
 /// Which part of a report or an answer a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub(crate) enum SectionKind {
     Changes,
     /// What each rule dropped.
     Pruned,
+    /// The units, the largest first.
+    Units,
     /// Further savings.
     NextSteps,
     /// Anything else.
@@ -40,6 +46,8 @@ pub(crate) struct Section {
     pub(crate) header: Vec<&'static str>,
     /// Columns of numbers, aligned to the right.
     pub(crate) numbers: Vec<usize>,
+    /// What a terminal with room for it draws after each row as a bar: a part of a whole; empty if there are no bars.
+    pub(crate) shares: Vec<Option<(u64, u64)>>,
     pub(crate) rows: Vec<Vec<String>>,
     pub(crate) note: Option<String>,
 }
@@ -52,28 +60,53 @@ pub(in crate::report) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// The verdict in one line.
+/// `PASS` or `FAIL`, the word that a verdict begins with.
+pub(in crate::report) fn outcome(report: &Report) -> &'static str {
+    if report.passed() { "PASS" } else { "FAIL" }
+}
+
+/// The verdict in one line: whether it passes, and why not.
 pub(in crate::report) fn verdict(report: &Report) -> String {
+    let outcome = outcome(report);
     let errors = report.errors();
+    let reasons = || {
+        let errors: Vec<&Finding> =
+            report.findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+        let of_code = |alike: &[&Finding]| match alike.len() {
+            1 => alike[0].code.to_string(),
+            count => format!("{} ({count})", alike[0].code),
+        };
+        let mut codes: Vec<String> = errors.chunk_by(|a, b| a.code == b.code).map(of_code).collect();
+        if codes.len() > CODES_SHOWN {
+            codes.truncate(CODES_SHOWN - 1);
+            codes.push("others".to_owned());
+        }
+        codes.join(", ")
+    };
+    let counted = || format!("{}: {}", plural(errors, "error", "errors"), reasons());
     let Some(layers) = &report.layers else {
         return match errors {
-            0 => "No errors.".to_owned(),
-            _ => format!("{}.", plural(errors, "error", "errors")),
+            0 => format!("{outcome}: no errors."),
+            _ => format!("{outcome}: {}.", counted()),
         };
     };
-    let limit = plural(layers.len(), "layer", "layers");
     let is_unread =
         |finding: &Finding| finding.code == Code::DamagedZip && matches!(finding.subject, Subject::Layer(_));
     if report.findings.iter().any(is_unread) {
-        return format!("Cannot be unzipped: {}.", plural(errors, "error", "errors"));
+        return format!("{outcome}: cannot be unzipped, {}.", counted());
     }
     let zipped: u64 = layers.iter().map(|layer| layer.zipped_bytes).sum();
+    let size = format!("{}, {} zipped", plural(layers.len(), "layer", "layers"), size(zipped));
     match (report.fits, errors) {
-        (true, 0) => format!("Fits: {limit}, {} zipped.", size(zipped)),
-        (true, _) => {
-            format!("Fits in {limit}, {} zipped, but has {}.", size(zipped), plural(errors, "error", "errors"))
+        (true, 0) => format!("{outcome}: fits in {size}."),
+        (true, _) => format!("{outcome}: fits in {size}, but has {}.", counted()),
+        (false, _) => {
+            let limit = report.findings.iter().find(|finding| finding.code.is_limit());
+            let why = limit.map_or_else(String::new, |finding| {
+                format!(" {} ({}): {}.", finding.subject, finding.code, finding.brief())
+            });
+            format!("{outcome}: does not fit: {size}.{why}")
         }
-        (false, _) => format!("Does not fit: {limit}, {} zipped.", size(zipped)),
     }
 }
 
@@ -132,34 +165,16 @@ pub enum Detail {
 
 /// Every section that is not empty, without the findings: those before and those after the findings.
 pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Vec<Section>) {
-    let sections = [
-        layers(report),
-        changes(report, detail),
+    let sections = [layers(report, detail), changes(report, detail)];
+    let last = [
         pruned(report, detail),
-        rewritten(report),
+        rewritten(report, detail),
         bundled(report),
         unused_libraries(report, detail),
+        largest(report, detail),
+        further_savings(report, detail),
     ];
-    let last = [largest(report, detail), further_savings(report, detail)];
     (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
-}
-
-/// The findings of one code and severity: those that a short list shows, and the rest.
-pub(in crate::report) struct Alike<'a> {
-    pub(in crate::report) shown: &'a [&'a Finding],
-    pub(in crate::report) more: &'a [&'a Finding],
-}
-
-/// Findings in their order, those of one code and severity together. One cause can have a finding for each of a thousand
-/// files, and would hide all others.
-pub(in crate::report) fn alike<'a>(findings: &'a [&'a Finding]) -> Vec<Alike<'a>> {
-    let groups = findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code));
-    let split = |group: &'a [&'a Finding]| {
-        // A line that says that there is one more is not shorter than the one more.
-        let shown = if group.len() > ALIKE_SHOWN + 1 { ALIKE_SHOWN } else { group.len() };
-        Alike { shown: &group[..shown], more: &group[shown..] }
-    };
-    groups.map(split).collect()
 }
 
 /// The findings, the most severe first; a short report only counts the notes.
@@ -179,7 +194,7 @@ pub(in crate::report) fn findings(report: &Report, detail: Detail) -> (Vec<&Find
     (shown, (!notes.is_empty()).then(|| notes.join("; ")))
 }
 
-fn layers(report: &Report) -> Option<Section> {
+fn layers(report: &Report, detail: Detail) -> Option<Section> {
     let layers = report.layers.as_ref()?;
     let limits = &report.limits;
     let mut rows: Vec<Vec<String>> = layers
@@ -196,14 +211,17 @@ fn layers(report: &Report) -> Option<Section> {
         })
         .collect();
     let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
-    rows.push(vec![
-        "all".to_owned(),
-        size(layers.iter().map(|layer| layer.zipped_bytes).sum()),
-        String::new(),
-        size(unzipped),
-        percent(unzipped, limits.layers_unzipped()),
-        layers.iter().map(|layer| layer.files).sum::<usize>().to_string(),
-    ]);
+    // Of one layer, a short report has no sum.
+    if detail == Detail::Full || layers.len() != 1 {
+        rows.push(vec![
+            "all".to_owned(),
+            size(layers.iter().map(|layer| layer.zipped_bytes).sum()),
+            String::new(),
+            size(unzipped),
+            percent(unzipped, limits.layers_unzipped()),
+            layers.iter().map(|layer| layer.files).sum::<usize>().to_string(),
+        ]);
+    }
     let left = limits.layers_unzipped().saturating_sub(unzipped);
     let mut note = format!(
         "Limits: {} zipped per layer, {} layers, {} unzipped in total. {} unzipped is left for the function's code.",
@@ -222,6 +240,7 @@ fn layers(report: &Report) -> Option<Section> {
     }
     Some(Section {
         kind: SectionKind::Layers,
+        shares: layers.iter().map(|layer| Some((layer.zipped_bytes, limits.layer_zipped))).chain([None]).collect(),
         title: "Layers".to_owned(),
         header: vec!["layer", "zipped", "% of limit", "unzipped", "% of limit", "files"],
         numbers: vec![1, 2, 3, 4, 5],
@@ -247,6 +266,8 @@ fn pruned(report: &Report, detail: Detail) -> Option<Section> {
     if rows.is_empty() {
         return None;
     }
+    let largest = rules[0].zipped_bytes;
+    let shares = rules[..shown].iter().map(|rule| Some((rule.zipped_bytes, largest))).collect();
     let others = &rules[shown..];
     if !others.is_empty() {
         rows.push(vec![
@@ -266,11 +287,13 @@ fn pruned(report: &Report, detail: Detail) -> Option<Section> {
     ]);
     Some(Section {
         kind: SectionKind::Pruned,
+        shares,
         title: "Pruned".to_owned(),
         header: vec!["rule", "name", "files", "unzipped", "zipped"],
         numbers: vec![2, 3, 4],
         rows,
-        note: Some("`layerfit rules CODE` explains why a rule is safe and what it breaks.".to_owned()),
+        note: (detail == Detail::Full)
+            .then(|| "`layerfit rules CODE` explains why a rule is safe and what it breaks.".to_owned()),
     })
 }
 
@@ -291,6 +314,7 @@ fn changes(report: &Report, detail: Detail) -> Option<Section> {
     let publish = changes.iter().filter(|change| matches!(change.state, LayerState::Changed | LayerState::New)).count();
     Some(Section {
         kind: SectionKind::Changes,
+        shares: Vec::new(),
         title: "Changes since the lock file".to_owned(),
         header: vec!["layer", "state", "units: + added, - removed, ~ changed"],
         numbers: vec![],
@@ -303,7 +327,7 @@ fn changes(report: &Report, detail: Detail) -> Option<Section> {
 }
 
 /// What is packed in another form than that of the tree, and what that saves.
-fn rewritten(report: &Report) -> Option<Section> {
+fn rewritten(report: &Report, detail: Detail) -> Option<Section> {
     let change = |before: u64, now: u64| {
         let sign = if now > before { "+" } else { "-" };
         format!("{sign}{}", size(before.abs_diff(now)))
@@ -329,12 +353,29 @@ fn rewritten(report: &Report) -> Option<Section> {
             size(recompressed.saved_bytes)
         )
     });
-    (!report.rewritten.is_empty() || note.is_some()).then(|| Section {
+    let rows: Vec<Vec<String>> = rows.collect();
+    // One line for each is enough.
+    let (rows, note) = match detail {
+        Detail::Full => (rows, note),
+        Detail::Short => {
+            let lines = rows.iter().map(|row| match row.as_slice() {
+                [what, files, unzipped, zipped] => {
+                    let (what, _) = what.split_once(" (").unwrap_or((what, ""));
+                    format!("{what} ({files}): {unzipped} unzipped, {zipped} zipped.")
+                }
+                _ => String::new(),
+            });
+            let all: Vec<String> = lines.chain(note).collect();
+            (Vec::new(), (!all.is_empty()).then(|| all.join(" ")))
+        }
+    };
+    (!rows.is_empty() || note.is_some()).then(|| Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: "Rewritten".to_owned(),
         header: vec!["what", "files", "unzipped", "zipped"],
         numbers: vec![1, 2, 3],
-        rows: rows.collect(),
+        rows,
         note,
     })
 }
@@ -345,6 +386,7 @@ fn bundled(report: &Report) -> Option<Section> {
         |bundled: &crate::plan::bundle::Bundled| vec![bundled.path.clone(), bundled.from.clone(), size(bundled.bytes)];
     (!report.bundled.is_empty()).then(|| Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: "Bundled".to_owned(),
         header: vec!["library", "copied from", "unzipped"],
         numbers: vec![2],
@@ -373,7 +415,7 @@ fn unused_libraries(report: &Report, detail: Detail) -> Option<Section> {
     let mut header = vec!["library", "why", "unzipped"];
     header.extend(measured.then_some("zipped"));
     Some(Section {
-        kind: SectionKind::Other,
+        kind: SectionKind::Other, shares: Vec::new(),
         title: "Unloaded libraries".to_owned(),
         numbers: (2..header.len()).collect(),
         header,
@@ -390,7 +432,7 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
     sorted.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.name.cmp(&b.name)));
     let rows: Vec<Vec<String>> = sorted
         .iter()
-        .take(if detail == Detail::Full { usize::MAX } else { UNITS_SHOWN })
+        .take(if detail == Detail::Full { usize::MAX } else { LARGEST_SHOWN })
         .map(|unit| {
             vec![
                 unit.name.clone(),
@@ -403,7 +445,8 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
         })
         .collect();
     (!rows.is_empty()).then(|| Section {
-        kind: SectionKind::Other,
+        kind: SectionKind::Units,
+        shares: sorted.iter().take(rows.len()).map(|unit| Some((unit.zipped_bytes, sorted[0].zipped_bytes))).collect(),
         title: match detail {
             Detail::Short if rows.len() < units.len() => format!("The {} largest of {} units", rows.len(), units.len()),
             _ => plural(units.len(), "unit", "units"),
@@ -411,8 +454,32 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
         header: vec!["unit", "layer", "files", "unzipped", "zipped", "frees"],
         numbers: vec![2, 3, 4, 5],
         rows,
-        note: Some("A unit is packed as a whole: a package, a language's own files, a library with its links, or a directory. frees: zipped bytes freed by dropping it alone, with what only it needs. `layerfit plan --tree` shows more.".to_owned()),
+        note: Some(match detail {
+            Detail::Full => "A unit is packed as a whole: a package, a language's own files, a library with its links, or a directory. frees: zipped bytes freed by dropping it alone, with what only it needs. `layerfit plan --tree` shows more.",
+            Detail::Short => "frees: zipped bytes freed by dropping it alone, with what only it needs.",
+        }.to_owned()),
     })
+}
+
+/// A text that is cut between words, if it is longer than `most` characters.
+pub(super) fn first_words(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        length += word.chars().count() + 1;
+        // Room for " …"; but the first word is shown, however long it is.
+        if length + 1 > most && !out.is_empty() {
+            break;
+        }
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    format!("{} …", out.trim_end_matches([',', ';', ':']))
 }
 
 fn further_savings(report: &Report, detail: Detail) -> Option<Section> {
@@ -421,11 +488,6 @@ fn further_savings(report: &Report, detail: Detail) -> Option<Section> {
         let shown = size(bytes.unsigned_abs());
         if bytes < 0 { format!("+{shown}") } else { format!("-{shown}") }
     };
-    // A list of packages to drop, or a risk, can be long.
-    let short = |text: &str, most: usize| -> String {
-        let long = text.chars().count() > most && detail == Detail::Short;
-        if long { text.chars().take(most - 1).chain(['…']).collect() } else { text.to_owned() }
-    };
     let steps = || report.suggestions.iter().take(shown);
     let layers = steps().any(|step| step.layers > 0);
     let rows: Vec<Vec<String>> = steps()
@@ -433,7 +495,10 @@ fn further_savings(report: &Report, detail: Detail) -> Option<Section> {
             let saves = if step.layers > 0 { format!("-{}", step.layers) } else { String::new() };
             let mut row = vec![step.step.clone(), saved(step.unzipped_bytes), saved(step.zipped_bytes)];
             row.extend(layers.then_some(saves));
-            row.push(short(&step.risk, 60));
+            row.push(match detail {
+                Detail::Full => step.risk.clone(),
+                Detail::Short => first_words(&step.risk, RISK_SHOWN),
+            });
             row
         })
         .collect();
@@ -442,6 +507,7 @@ fn further_savings(report: &Report, detail: Detail) -> Option<Section> {
     header.push("risk");
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::NextSteps,
+        shares: Vec::new(),
         title: "Further savings (each on its own)".to_owned(),
         numbers: (1..header.len() - 1).collect(),
         header,
@@ -453,6 +519,13 @@ fn further_savings(report: &Report, detail: Detail) -> Option<Section> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_words() {
+        assert_eq!(first_words("one two three", 13), "one two three");
+        assert_eq!(first_words("one two, three", 13), "one two …");
+        assert_eq!(first_words("compression-commands", 5), "compression-commands …");
+    }
 
     #[test]
     fn one_byte_over_is_not_a_hundred_percent() {

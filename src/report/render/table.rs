@@ -1,79 +1,142 @@
-//! The report for a terminal, 80 columns wide.
+//! The report for a terminal, as wide as it is within bounds.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::sections::{Alike, Detail, Section, alike, architecture, findings, sections, summary, verdict};
-use crate::base::finding::{Finding, Severity};
-use crate::base::safe::{MAX_SHOWN, cut, one_line, safe_styled};
+use super::bars::bar;
+use super::colors::Screen;
+use super::groups::{Group, groups, one_by_one};
+use super::sections::{
+    Detail, Section, SectionKind, architecture, findings, first_words, outcome, sections, summary, verdict,
+};
+use crate::base::finding::Severity;
+use crate::base::safe::{one_line, safe_styled};
 use crate::report::{Colors, Report};
 
-const COLUMNS: u16 = 80;
+/// How many lines a remedy has in a short report.
+const HELP_LINES: usize = 1;
+/// The width of a bar, and how many columns a table has to be allowed for others than those of the layers.
+const BAR: usize = 16;
+const COLUMNS_FOR_BARS: u16 = 100;
 
 /// The report as text, with a line end.
-pub fn table(report: &Report, detail: Detail, colors: Colors) -> Vec<u8> {
-    let mut out = String::new();
-    out += &format!("{}\n", verdict(report));
-    out += &wrapped(&format!("Runtime: {}{}. {}", report.runtime, architecture(report), summary(report)));
+pub fn table(report: &Report, detail: Detail, screen: Screen) -> Vec<u8> {
+    let Screen { colors, columns } = screen;
+    let (verdict, outcome) = (wrapped(&verdict(report), columns), outcome(report));
+    let mut out = verdict.replacen(outcome, &colors.verdict(report.passed(), outcome), 1);
+    out += &wrapped(&format!("Runtime: {}{}. {}", report.runtime, architecture(report), summary(report)), columns);
     let (sections, last) = sections(report, detail);
     for section in sections {
-        out += &render(&section);
+        out += &in_color(&section, screen);
     }
-    out += &render_findings(report, detail, colors);
+    out += &render_findings(report, detail, screen);
     for section in last {
-        out += &render(&section);
+        out += &in_color(&section, screen);
     }
     safe_styled(out.as_bytes())
 }
 
 /// A section, with an empty line before it.
-pub(crate) fn render(section: &Section) -> String {
-    let mut table = plain();
-    table.set_header(&section.header);
-    for row in &section.rows {
-        table.add_row(row.iter().map(|cell| one_line(cell)));
+pub(crate) fn render(section: &Section, columns: u16) -> String {
+    in_color(section, Screen { colors: Colors::None, columns })
+}
+
+fn in_color(section: &Section, Screen { colors, columns }: Screen) -> String {
+    let title = colors.heading(&one_line(&section.title));
+    if let ([], Some(note)) = (section.rows.as_slice(), &section.note) {
+        let text = wrapped(&format!("{}: {note}", section.title), columns);
+        return text.replacen(&one_line(&section.title), &title, 1);
+    }
+    if section.kind == SectionKind::NextSteps {
+        return format!("\n{title}\n{}", steps(section, columns));
+    }
+    let mut table = plain(columns);
+    let has_bars = !section.shares.is_empty() && (section.kind == SectionKind::Layers || columns >= COLUMNS_FOR_BARS);
+    table.set_header(section.header.iter().copied().chain(has_bars.then_some("")));
+    let drawn = |share: Option<(u64, u64)>| match (share, section.kind) {
+        (None, _) => String::new(),
+        (Some((part, whole)), SectionKind::Layers) => {
+            // What is free is drawn too.
+            let full = bar(part, whole, BAR);
+            format!("{full}{}", "░".repeat(BAR - full.chars().count()))
+        }
+        (Some((part, whole)), _) => bar(part, whole, BAR),
+    };
+    for (number, row) in section.rows.iter().enumerate() {
+        let bar = has_bars.then(|| drawn(section.shares.get(number).copied().flatten()));
+        table.add_row(row.iter().map(|cell| one_line(cell)).chain(bar));
     }
     for number in &section.numbers {
         if let Some(column) = table.column_mut(*number) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = format!("\n{}\n{}\n", one_line(&section.title), trimmed(&table));
+    let mut text = format!("\n{title}\n{}\n", trimmed(&table));
     if let Some(note) = &section.note {
-        text += &wrapped(note);
+        text += &wrapped(note, columns);
     }
     text
 }
 
-fn render_findings(report: &Report, detail: Detail, colors: Colors) -> String {
+/// Further savings: each with its risk below it. Options are copied, so they are never broken: a long one has its own line.
+fn steps(section: &Section, columns: u16) -> String {
+    let columns = usize::from(columns);
+    let cells: Vec<Vec<String>> =
+        section.rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
+    let longest =
+        |column: usize| cells.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0);
+    // Two numbers or three, with two columns between them, and one before the option.
+    let numbers: Vec<usize> =
+        section.numbers.iter().map(|number| longest(*number).max(section.header[*number].len())).collect();
+    let room = columns.saturating_sub(numbers.iter().map(|width| width + 2).sum::<usize>() + 1);
+    let is_short = |option: &&Vec<String>| option[0].chars().count() <= room;
+    let width =
+        cells.iter().filter(is_short).map(|row| row[0].chars().count()).max().unwrap_or(0).max(section.header[0].len());
+    let line = |option: &str, row: &[String]| {
+        let shown = numbers.iter().zip(&section.numbers).map(|(width, number)| format!("  {:>width$}", row[*number]));
+        format!(" {option:<width$}{}\n", shown.collect::<String>())
+    };
+    let header: Vec<String> = section.header.iter().map(|&cell| cell.to_owned()).collect();
+    let mut text = line(&header[0], &header);
+    for row in &cells {
+        let (Some(option), Some(risk)) = (row.first(), row.last()) else { continue };
+        if option.chars().count() <= room {
+            text += &line(option, row);
+        } else {
+            text += &format!(" {option}\n{}", line("", row));
+        }
+        let risk = wrapped(&format!("risk: {risk}"), u16::try_from(columns.saturating_sub(3)).unwrap_or(u16::MAX));
+        text += &risk.lines().map(|line| format!("   {line}\n")).collect::<String>();
+    }
+    text
+}
+
+fn render_findings(report: &Report, detail: Detail, Screen { colors, columns }: Screen) -> String {
     let (shown, note) = findings(report, detail);
     if shown.is_empty() && note.is_none() {
         return String::new();
     }
-    let mut text = "\nFindings\n".to_owned();
+    let mut text = format!("\n{}\n", colors.heading("Findings"));
     if shown.is_empty() {
         text += "  none\n";
     } else {
-        let mut table = plain();
+        let mut table = plain(columns);
         let mut severities: Vec<Severity> = Vec::new();
-        let mut row = |finding: &Finding, what: String| {
-            severities.push(finding.severity);
-            table.add_row([format!("{} {}", finding.severity, finding.code), what]);
-        };
-        for Alike { shown, more } in alike(&shown) {
-            let (shown, counted) =
-                if detail == Detail::Full { ([shown, more].concat(), 0) } else { (shown.to_vec(), more.len()) };
-            for finding in &shown {
-                let subject = cut(finding.subject.as_str(), MAX_SHOWN);
-                row(finding, format!("{subject}: {}\nhelp: {}", finding.message, finding.help));
-            }
-            if let Some(last) = shown.last().filter(|_| counted > 0) {
-                row(last, format!("and {counted} more; -v shows all"));
-            }
+        let groups = if detail == Detail::Full { one_by_one(&shown) } else { groups(&shown) };
+        // Beside severity and code.
+        let room = HELP_LINES * usize::from(columns.saturating_sub(19));
+        for Group { severity, code, what, help } in groups {
+            severities.push(severity);
+            let what = match (help.as_str(), detail) {
+                ("", _) => format!("{what}; -v shows all"),
+                (_, Detail::Full) => format!("{what}\n→ {help}"),
+                (_, Detail::Short) => format!("{what}\n→ {}", first_words(&help, room)),
+            };
+            table.add_row([format!("{severity} {code}"), what]);
         }
         text += &format!("{}\n", painted(&trimmed(&table), &severities, colors));
     }
     if let Some(note) = note {
-        text += &wrapped(&format!("({note})"));
+        text += &wrapped(&format!("({note})"), columns);
     }
     text
 }
@@ -91,9 +154,9 @@ fn painted(table: &str, severities: &[Severity], colors: Colors) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn plain() -> Table {
+fn plain(columns: u16) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
     table
 }
 
@@ -102,8 +165,8 @@ fn trimmed(table: &Table) -> String {
 }
 
 /// Text broken at spaces to fit the columns.
-pub(crate) fn wrapped(text: &str) -> String {
-    let mut table = plain();
+pub(crate) fn wrapped(text: &str, columns: u16) -> String {
+    let mut table = plain(columns);
     table.add_row([one_line(text)]);
     if let Some(column) = table.column_mut(0) {
         column.set_padding((0, 0));

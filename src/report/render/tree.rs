@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bars::bar;
 use crate::base::bytes::size;
 use crate::base::safe::{Form, printable, safe};
 use crate::languages::{LanguageId, language};
@@ -12,7 +13,7 @@ use crate::report::{Detail, DirectoryReport, Report, UnitReport};
 const NAME: usize = 38;
 /// The width of a size, in columns.
 const SIZE: usize = 11;
-const BAR: u64 = 16;
+const BAR: usize = 16;
 /// How many units of a kind and directories of a unit a short view lists; the others are added up.
 const UNITS_SHOWN: usize = 8;
 const DIRECTORIES_SHOWN: usize = 3;
@@ -170,7 +171,7 @@ fn draw(branch: &Branch, (first, next): (&str, &str), total: u64, out: &mut Stri
         cut(&format!("{first}{}", branch.name)),
         size(branch.zipped),
         branch.frees.map(size).unwrap_or_default(),
-        bar(branch.zipped, total)
+        bar(branch.zipped, total, BAR)
     );
     *out += line.trim_end();
     out.push('\n');
@@ -193,23 +194,12 @@ fn cut(name: &str) -> String {
     letters[..begin].iter().chain(&['…']).chain(&letters[end..]).collect()
 }
 
-/// A bar, drawn in eighths of columns.
-fn bar(part: u64, whole: u64) -> String {
-    let eighths = (u128::from(part) * u128::from(BAR) * 8).checked_div(u128::from(whole)).unwrap_or(0);
-    let full = usize::try_from(eighths / 8).unwrap_or(0);
-    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][usize::try_from(eighths % 8).unwrap_or(0)];
-    "█".repeat(full) + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_as_its_share_and_a_name_keeps_both_ends() {
-        assert_eq!(bar(1, 1), "█".repeat(16));
-        assert_eq!(bar(1, 128), "▏");
-        assert_eq!(bar(0, 0), "");
+    fn a_name_keeps_both_ends() {
         let long = cut("lib/a-library-with-a-very-long-name-indeed.so.12.3.4");
         assert_eq!(long.chars().count(), NAME);
         assert!(long.starts_with("lib/a-library") && long.ends_with(".so.12.3.4"), "{long}");

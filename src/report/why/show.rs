@@ -27,15 +27,15 @@ enum Block {
     Table(Section),
 }
 
-/// The answer for a terminal, 80 columns wide.
-pub fn table(why: &Why, detail: Detail) -> Vec<u8> {
+/// The answer for a terminal.
+pub fn table(why: &Why, detail: Detail, columns: u16) -> Vec<u8> {
     let mut out = String::new();
     for (number, answer) in answers(why, detail).into_iter().enumerate() {
         for (position, block) in answer.into_iter().enumerate() {
             match block {
-                Block::Text(text) if (number, position) == (0, 0) => out += &wrapped(&text),
-                Block::Text(text) => out += &format!("\n{}", wrapped(&text)),
-                Block::Table(section) => out += &table_section(&section),
+                Block::Text(text) if (number, position) == (0, 0) => out += &wrapped(&text, columns),
+                Block::Text(text) => out += &format!("\n{}", wrapped(&text, columns)),
+                Block::Table(section) => out += &table_section(&section, columns),
             }
         }
     }
@@ -128,6 +128,7 @@ fn paths(about: &About) -> Vec<Block> {
     }
     let mut blocks = vec![Block::Table(Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: arrows(shortest),
         header: vec!["how", "what"],
         numbers: vec![],
@@ -138,6 +139,7 @@ fn paths(about: &About) -> Vec<Block> {
         let more = if about.truncated { ", and more" } else { "" };
         blocks.push(Block::Table(Section {
             kind: SectionKind::Other,
+            shares: Vec::new(),
             title: format!("{}{more}", plural(about.paths.len(), "path", "paths")),
             header: vec!["steps", "path"],
             numbers: vec![0],
@@ -161,6 +163,7 @@ fn dropped_by(about: &About) -> Option<Section> {
     }
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: "Dropped".to_owned(),
         header: vec!["rule", "name", ""],
         numbers: vec![],
@@ -205,7 +208,15 @@ fn needed_by(needers: &[NeededBy], detail: Detail) -> Vec<Block> {
     let title = if one_name { format!("Needed by, as {}", first.soname) } else { "Needed by".to_owned() };
     let header = if one_name { vec!["file", "process", "found at"] } else { vec!["file", "as", "process", "found at"] };
     let note = (!searches.is_empty()).then(|| searches.join(" "));
-    vec![Block::Table(Section { kind: SectionKind::Other, title, header, numbers: vec![], rows: rows.collect(), note })]
+    vec![Block::Table(Section {
+        kind: SectionKind::Other,
+        shares: Vec::new(),
+        title,
+        header,
+        numbers: vec![],
+        rows: rows.collect(),
+        note,
+    })]
 }
 
 fn process(process: LoadedBy) -> String {
@@ -267,6 +278,7 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
         let directly = dropped.breaks.iter().filter(|broken| broken.directly).count();
         blocks.push(Block::Table(Section {
             kind: SectionKind::Other,
+            shares: Vec::new(),
             title: "Would no longer load".to_owned(),
             header: vec!["package", "needs"],
             numbers: vec![],
@@ -281,6 +293,7 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
         let rows = dropped.starts_with.iter().map(|start| vec![start.name.clone(), start.without.clone()]);
         blocks.push(Block::Table(Section {
             kind: SectionKind::Other,
+            shares: Vec::new(),
             title: "Needed at startup".to_owned(),
             header: vec!["package", "what happens without it"],
             numbers: vec![],
@@ -301,6 +314,7 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
         let title = "New findings".to_owned();
         blocks.push(Block::Table(Section {
             kind: SectionKind::Other,
+            shares: Vec::new(),
             title,
             header: vec!["", "what"],
             numbers: vec![],
@@ -320,6 +334,7 @@ fn goes_with(dropped: &IfDropped, detail: Detail) -> Option<Section> {
     });
     (!largest.is_empty()).then(|| Section {
         kind: SectionKind::Other,
+        shares: Vec::new(),
         title: format!("Removed with them: {}", plural(largest.len(), "file", "files")),
         header: vec!["path", "rule", "unzipped", "zipped"],
         numbers: vec![2, 3],

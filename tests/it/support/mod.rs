@@ -202,7 +202,7 @@ impl World {
         }
         command.current_dir(self.home.path()).env("XDG_CACHE_HOME", cache_home());
         // What a CI server says of itself changes what is printed.
-        for variable in ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CLICOLOR_FORCE"] {
+        for variable in ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(variable);
         }
         command

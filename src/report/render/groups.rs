@@ -1,0 +1,179 @@
+//! Findings in groups: those of one severity, code and remedy are one problem, and a short report lists them together.
+
+use crate::base::check_pages::check_pages;
+use crate::base::finding::{Code, Finding, Severity};
+use crate::base::safe::{MAX_SHOWN, cut};
+
+/// How many groups of one code and severity a short list has before it counts the rest.
+const GROUPS_SHOWN: usize = 5;
+/// How many causes or subjects a group names before it counts the rest.
+const NAMES_SHOWN: usize = 6;
+/// How many subjects a cause names.
+const SUBJECTS_SHOWN: usize = 2;
+
+/// Findings of one severity and code that are one problem, in words.
+pub(in crate::report) struct Group {
+    pub(in crate::report) severity: Severity,
+    pub(in crate::report) code: Code,
+    /// What is wrong, with the names of what it is about.
+    pub(in crate::report) what: String,
+    /// What to do; empty for a line that counts further findings.
+    pub(in crate::report) help: String,
+}
+
+/// Findings in their order, each by itself and in full.
+pub(in crate::report) fn one_by_one(findings: &[&Finding]) -> Vec<Group> {
+    let group = |finding: &&Finding| Group {
+        severity: finding.severity,
+        code: finding.code,
+        what: format!("{}: {}", subject(finding), finding.message),
+        help: finding.help.clone(),
+    };
+    findings.iter().map(group).collect()
+}
+
+/// Findings, which are sorted by severity and code, in groups. One cause can have a finding for each of a thousand files, and
+/// would hide all others.
+pub(in crate::report) fn groups(findings: &[&Finding]) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for alike in findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code)) {
+        let plural =
+            check_pages().iter().find(|page| page.code == alike[0].code).map_or("", |page| page.plural.as_str());
+        let mut buckets: Vec<(String, Vec<&Finding>)> = Vec::new();
+        for finding in alike {
+            let key = key(finding, plural);
+            match buckets.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, bucket)) => bucket.push(finding),
+                None => buckets.push((key, vec![finding])),
+            }
+        }
+        // A line that says that there is one more is not shorter than the one more.
+        let shown = if buckets.len() > GROUPS_SHOWN + 1 { GROUPS_SHOWN } else { buckets.len() };
+        groups.extend(buckets[..shown].iter().map(|(_, bucket)| group(bucket, plural)));
+        let more: usize = buckets[shown..].iter().map(|(_, bucket)| bucket.len()).sum();
+        if more > 0 {
+            let (severity, code) = (alike[0].severity, alike[0].code);
+            groups.push(Group { severity, code, what: format!("and {more} more"), help: String::new() });
+        }
+    }
+    groups
+}
+
+/// What findings of one group have in common: the remedy, and unless the code has a phrase for several causes, the message.
+fn key(finding: &Finding, plural: &str) -> String {
+    let help = common(finding, &finding.help);
+    match &finding.cause {
+        Some(_) if !plural.is_empty() => help,
+        _ => format!("{}\n{help}", without_subject(finding, finding.brief())),
+    }
+}
+
+/// A text of a finding without the names that differ in a group.
+fn common(finding: &Finding, text: &str) -> String {
+    let text = without_subject(finding, text);
+    finding.cause.as_deref().filter(|cause| !cause.is_empty()).map_or(text.clone(), |cause| text.replace(cause, "each"))
+}
+
+fn without_subject(finding: &Finding, text: &str) -> String {
+    let name = finding.subject.as_str();
+    let name = name.strip_prefix("pkg:").unwrap_or(name);
+    // Short names are also parts of words.
+    if name.len() < 3 { text.to_owned() } else { text.replace(name, "…") }
+}
+
+fn group(findings: &[&Finding], plural: &str) -> Group {
+    let first = findings[0];
+    let (severity, code) = (first.severity, first.code);
+    let mut causes: Vec<(&str, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        let cause = finding.cause.as_deref().unwrap_or_default();
+        match causes.iter_mut().find(|(other, _)| *other == cause) {
+            Some((_, of_cause)) => of_cause.push(finding),
+            None => causes.push((cause, vec![finding])),
+        }
+    }
+    let (what, help) = if plural.is_empty() || causes.len() == 1 {
+        let mut subjects: Vec<String> = findings.iter().map(|finding| subject(finding)).collect();
+        subjects.dedup();
+        (format!("{}: {}", listed(&subjects, NAMES_SHOWN), first.brief()), first.help.clone())
+    } else {
+        let one = |(cause, findings): &(&str, Vec<&Finding>)| {
+            let names: Vec<String> = findings.iter().map(|finding| short_name(finding)).collect();
+            format!("{cause} ({})", listed(&names, SUBJECTS_SHOWN))
+        };
+        let named: Vec<String> = causes.iter().map(one).collect();
+        (format!("{} {plural}: {}", causes.len(), listed(&named, NAMES_SHOWN)), common(first, &first.help))
+    };
+    Group { severity, code, what, help }
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[String], most: usize) -> String {
+    let shown = if names.len() > most + 1 { most } else { names.len() };
+    let more = if names.len() > shown { format!(" and {} more", names.len() - shown) } else { String::new() };
+    names[..shown].join(", ") + &more
+}
+
+fn subject(finding: &Finding) -> String {
+    cut(finding.subject.as_str(), MAX_SHOWN).into_owned()
+}
+
+/// The last part of a path; `-v` shows the whole.
+fn short_name(finding: &Finding) -> String {
+    let name = finding.subject.as_str();
+    cut(name.rsplit('/').next().unwrap_or(name), MAX_SHOWN).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::finding::Subject;
+
+    fn missing(library: &str, file: &str) -> Finding {
+        let message = format!("needs {library}, which nothing has (R searches: /opt/lib)");
+        let help = format!("--bundle copies {library} and its dependencies");
+        let finding = Finding::error(Code::MissingLibrary, Subject::Path(file.to_owned()), message, help);
+        finding.in_short(format!("needs {library}, which nothing has")).caused_by(library)
+    }
+
+    fn shown(findings: &[Finding]) -> Vec<(String, String)> {
+        let findings: Vec<&Finding> = findings.iter().collect();
+        groups(&findings).into_iter().map(|group| (group.what, group.help)).collect()
+    }
+
+    #[test]
+    fn missing_libraries_with_one_remedy_are_one_group_without_search_paths() {
+        let all =
+            [missing("liba.so.1", "lib/x.so"), missing("libb.so.2", "lib/y.so"), missing("libb.so.2", "lib/z.so")];
+        let what = "2 libraries are missing: liba.so.1 (x.so), libb.so.2 (y.so, z.so)".to_owned();
+        assert_eq!(shown(&all), [(what, "--bundle copies each and its dependencies".to_owned())]);
+        let what = "lib/x.so: needs liba.so.1, which nothing has".to_owned();
+        assert_eq!(shown(&all[..1]), [(what, "--bundle copies liba.so.1 and its dependencies".to_owned())]);
+    }
+
+    #[test]
+    fn another_remedy_is_another_group_and_figures_are_never_merged() {
+        let mut other = missing("libc2.so.2", "lib/y.so");
+        other.help = "move libc2.so.2".to_owned();
+        assert_eq!(shown(&[missing("liba.so.1", "lib/x.so"), other]).len(), 2);
+        let grew = |name: &str, bytes: u64| {
+            Finding::error(Code::Grew, Subject::layer(name), format!("grew by {bytes}"), "shrink it")
+        };
+        assert_eq!(shown(&[grew("layer-1", 1), grew("layer-2", 2)]).len(), 2);
+        let (what, _) = &shown(&[grew("layer-1", 1), grew("layer-2", 1)])[0];
+        assert_eq!(what, "layer-1, layer-2: grew by 1");
+    }
+
+    #[test]
+    fn long_lists_are_counted() {
+        let many: Vec<Finding> = (10..40).map(|i| missing(&format!("lib{i}.so"), "lib/x.so")).collect();
+        assert!(shown(&many)[0].0.ends_with("lib15.so (x.so) and 24 more"), "{:?}", shown(&many));
+        let all: Vec<&Finding> = many.iter().collect();
+        assert_eq!(one_by_one(&all).len(), 30);
+        let different =
+            |i: usize| Finding::error(Code::LinkLoop, Subject::Path(format!("a{i}")), format!("is {i}"), "mend");
+        let different: Vec<Finding> = (0..9).map(different).collect();
+        let shown = shown(&different);
+        assert_eq!((shown.len(), shown[5].0.as_str()), (6, "and 4 more"));
+    }
+}
