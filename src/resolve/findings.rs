@@ -538,9 +538,9 @@ fn is_for_another_system(path: &TreePath) -> bool {
     ["darwin", "macos", "osx", "win32", "win64", "windows", "android", "freebsd"].iter().any(|name| text.contains(name))
 }
 
-/// Whether a library is musl's, by its soname on Alpine: `libc.musl-x86_64.so.1`.
+/// Whether a library is musl's: `libc.musl-x86_64.so.1` on Alpine, or `libc.so`, which is only a linker script in glibc.
 fn is_musl(soname: &str) -> bool {
-    soname.starts_with("libc.musl-") || soname.starts_with("ld-musl-")
+    soname.starts_with("libc.musl-") || soname.starts_with("ld-musl-") || soname == "libc.so"
 }
 
 /// The other needers in parentheses; empty when there is none.
