@@ -207,7 +207,8 @@ impl Resolution<'_> {
                     needers.iter().filter(|(.., sure)| *sure == Certainty::Required).map(|(id, ..)| *id).collect();
                 let fails = self.cannot_load(&loaded);
                 let message = if is_musl {
-                    format!("{fails}is built for musl, and {name} has glibc: needs {soname}{who}{sure}")
+                    let is = if fails.is_empty() { "is " } else { "" };
+                    format!("{fails}{is}built for musl, and {name} has glibc: needs {soname}{who}{sure}")
                 } else {
                     format!("{fails}needs {soname}{who}, which neither the tree nor {name} has ({looked}){sure}")
                 };
