@@ -56,6 +56,7 @@ pub fn check(
     findings
 }
 
+/// Whether a package comes with its language, or with the images that run it.
 fn is_standard(language: &dyn Language, package: &str) -> bool {
     language.needs().standard.base.iter().any(|name| name == package)
 }
@@ -71,14 +72,12 @@ fn requirements(
     let of = language(package.language);
     for required in &package.requires {
         let name = required.package.as_str();
-        let copies = match of.uses_one_copy() {
-            true => by_name.get(&(package.language, name)).cloned(),
-            false => {
-                let found = of.provides(packages, tree, package, name);
-                let found: Vec<&Package> =
-                    found.into_iter().map(|at| packages.get(at)).filter(|copy| is_there(copy)).collect();
-                Some(found).filter(|found| !found.is_empty())
-            }
+        let copies = if of.uses_one_copy() {
+            by_name.get(&(package.language, name)).cloned()
+        } else {
+            let found = of.provides(packages, tree, package, name).into_iter().map(|at| packages.get(at));
+            let found: Vec<&Package> = found.filter(|copy| is_there(copy)).collect();
+            Some(found).filter(|found| !found.is_empty())
         };
         match (copies, &required.constraint) {
             // What the language's own images have is not missing.

@@ -250,7 +250,9 @@ impl Resolution<'_> {
                     needers.iter().filter(|(.., sure)| *sure == Certainty::Required).map(|(id, ..)| *id).collect();
                 let fails = self.cannot_load(&loaded);
                 let (message, brief) = if is_musl {
-                    let message = format!("{fails}is built for musl, and {name} has glibc: needs {soname}{who}{sure}");
+                    let is = if fails.is_empty() { "is " } else { "" };
+                    let message =
+                        format!("{fails}{is}built for musl, and {name} has glibc: needs {soname}{who}{sure}");
                     (message.clone(), message)
                 } else {
                     let needs = format!("{fails}needs {soname}{who}, which neither the tree nor {name} has");
@@ -586,9 +588,9 @@ fn is_for_another_system(path: &TreePath) -> bool {
     ["darwin", "macos", "osx", "win32", "win64", "windows", "android", "freebsd"].iter().any(|name| text.contains(name))
 }
 
-/// Whether a library is musl's, by its soname on Alpine: `libc.musl-x86_64.so.1`.
+/// Whether a library is musl's: `libc.musl-x86_64.so.1` on Alpine, or `libc.so`, which is only a linker script in glibc.
 fn is_musl(soname: &str) -> bool {
-    soname.starts_with("libc.musl-") || soname.starts_with("ld-musl-")
+    soname.starts_with("libc.musl-") || soname.starts_with("ld-musl-") || soname == "libc.so"
 }
 
 /// The other needers in parentheses; empty when there is none.

@@ -61,12 +61,8 @@ fn what_a_distribution_requires_for_certain_is_missed() {
     assert_eq!(findings(&report, "R102").len(), 1, "{:#}", report["findings"]);
     assert_finding(&report, "R102", "pkg:a", "declares that it needs the package gone");
     let (_, report) = world.json(&["plan", "ROOT", "--drop", "pkg:b"]);
-    assert_finding(
-        &report,
-        "R102",
-        "pkg:a",
-        "declares that it needs the package b, which is not in the tree; it was dropped by --drop",
-    );
+    let dropped = "declares that it needs the package b, which is not in the tree; it was dropped by --drop";
+    assert!(findings(&report, "R102").iter().any(|(_, message)| message == dropped), "{:#}", report["findings"]);
 }
 
 #[test]
@@ -83,6 +79,6 @@ fn packages_of_npm_get_what_require_finds_for_them() {
     assert_eq!(findings(&report, "R102").len(), 1, "{:#}", report["findings"]);
     assert_finding(&report, "R102", "pkg:@s/c", "declares that it needs the package gone");
     assert_eq!(units(&world).len(), 4);
-    let why = world.run(&["why", "ROOT", "pkg:b@nodejs/node_modules/@s/c/node_modules"]).stdout;
+    let why = world.run(&["why", "pkg:b@nodejs/node_modules/@s/c/node_modules", "ROOT"]).stdout;
     assert!(why.contains("@s/c") && !why.contains("pkg:a "), "{why}");
 }

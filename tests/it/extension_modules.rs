@@ -175,7 +175,7 @@ fn a_module_for_another_cpython_than_its_directorys_is_an_error() {
     world.library(&module, &[], &[]);
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 1);
-    assert_finding(&report, "R105", &module, "it is for CPython 3.12, and only Python 3.8 searches their directory");
+    assert_finding(&report, "R105", &module, "a module is for CPython 3.12, but only Python 3.8 searches there");
     // Python code of the same name is imported in its place.
     world.file("python/lib/python3.8/site-packages/pkg/m.py", "");
     assert_eq!(world.json(&["analyze", "ROOT"]).0, 0);
@@ -198,7 +198,7 @@ fn a_module_for_another_cpython_than_most_is_a_warning() {
         &report,
         "R105",
         &format!("python/{}", module("e", "311")),
-        "most modules of the tree are for CPython 3.12",
+        "but most of the tree's are for CPython 3.12",
     );
 }
 
@@ -214,5 +214,5 @@ fn a_managed_runtime_decides_which_cpython_imports() {
         assert_no_finding(&report, "L201");
     }
     let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "python3.13"]);
-    assert_finding(&report, "R105", &module, "it is for CPython 3.12, and python3.13 has Python 3.13");
+    assert_finding(&report, "R105", &module, "a module is for CPython 3.12, but python3.13 has Python 3.13");
 }

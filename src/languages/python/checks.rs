@@ -66,11 +66,12 @@ pub(super) fn check(
         );
         let why = match (severity, runtime.python_minor()) {
             (Severity::Error, Some(minor)) if minor == needed => format!("{} has Python 3.{needed}", runtime.name),
-            (Severity::Error, _) => format!("only Python 3.{needed} searches their directory"),
-            _ => format!("most modules of the tree are for CPython 3.{needed}"),
+            (Severity::Error, _) => format!("only Python 3.{needed} searches there"),
+            _ => format!("most of the tree's are for CPython 3.{needed}"),
         };
         let message = format!(
-            "{who}: it is for CPython 3.{built}, and {why}, which does not see {}",
+            "{who}: {} for CPython 3.{built}, but {why}: {}",
+            if modules.len() == 1 { "a module is" } else { "modules are" },
             list::some(&files, MAX_NAMES)
         );
         let help = format!(
