@@ -169,7 +169,7 @@ fn findings_with_one_remedy_are_one_entry_and_search_paths_are_for_v() {
     let world = World::new();
     for number in 10..40 {
         let missing = format!("libgone{number}.so.1");
-        world.elf(&format!("bin/tool{number}"), &crate::support::Elf::program().needs(&missing));
+        world.elf(&format!("bin/tool{number}"), &crate::support::elf::Elf::program().needs(&missing));
     }
     let short = world.run(&["plan", "ROOT"]).stdout;
     assert!(short.starts_with("FAIL: fits in 1 layer") && short.contains("has 30 errors: L201 (30)."), "{short}");
