@@ -7,7 +7,10 @@
 mod directory;
 mod layout;
 mod links;
+mod listing;
+mod nesting;
 mod objects;
+mod searched;
 mod zips;
 
 use std::collections::BTreeSet;

@@ -37,6 +37,11 @@ fn one_directory_around_a_layer() {
         vec![program("opt/bootstrap"), file("README.md")],
         vec![program("opt/bootstrap"), file("__MACOSX/opt/._bootstrap")],
         vec![file("opt/share/a")],
+        vec![program("a/b/bootstrap"), program("a/b/bin/x")],
+        vec![file("layer/opt/python/requests/__init__.py")],
+        vec![program("rootfs/opt/bin/x")],
+        vec![file("package/nodejs/node_modules/x/index.js"), file("docs/a.md"), file(".github/ci.yml")],
+        vec![program("opt/bootstrap"), file("var/task/handler.py")],
     ] {
         let (code, report) = checked(&parts);
         assert_eq!((code, findings(&report, "Z113").len()), (1, 1), "{:#}", report["findings"]);
@@ -49,6 +54,18 @@ fn one_directory_around_a_layer() {
     assert_clean(&[file("local/lib/R/site-library/a/x"), file("local/bin/x")]);
     assert_clean(&[program("tool/bin/x"), file("share/a")]);
     assert_clean(&[program("tool/bin/x"), program("bootstrap")]);
+    // Directories of an application that have such names.
+    assert_clean(&[file("app/bootstrap/app.php"), file("app/public/index.php")]);
+    assert_clean(&[file("editor/extensions/git/package.json"), file("editor/product.json")]);
+    assert_clean(&[program("sdk/python/bin/python3"), file("sdk/python/lib/os.py")]);
+    for content in [vec![file("models/m.bin")], vec![file("data/de/a.csv")], vec![file("share/x")]] {
+        assert_clean(&content);
+    }
+    for content in [program("opt/bin/x"), file("opt/lib/x")] {
+        let of_root_file_system = [content.clone(), file("etc/a"), file("usr/share/a")];
+        assert_finding(&checked(&of_root_file_system).1, "Z113", "opt", "it would be in /opt/opt");
+        assert_clean(&[content, program("bin/y")]);
+    }
 }
 
 #[test]
@@ -58,11 +75,42 @@ fn packages_where_their_runtime_does_not_look() {
         (vec![file("node_modules/x/package.json")], "node_modules"),
         (vec![file("requests/__init__.py"), file("requests-2.0.dist-info/METADATA")], "requests-2.0.dist-info"),
         (vec![file("lib/python3.12/site-packages/requests/__init__.py")], "lib/python3.12/site-packages"),
+        (vec![file("lib64/python3.12/site-packages/a.py")], "lib64/python3.12/site-packages"),
+        (vec![file("requests/__init__.py"), file("idna/__init__.py")], "idna"),
+        (vec![file("python/site-packages/requests/__init__.py")], "python/site-packages"),
+        (vec![file("python/lib/site-packages/requests/__init__.py")], "python/lib/site-packages"),
+        (vec![file("python/lib64/python3.12/site-packages/a.py")], "python/lib64/python3.12/site-packages"),
+        (vec![file("python3.12/site-packages/a.py")], "python3.12/site-packages"),
+        (vec![file("usr/lib/python3/dist-packages/a.py")], "usr/lib/python3/dist-packages"),
+        (vec![file("python/python/requests/__init__.py")], "python/python"),
+        (vec![file("lib/node_modules/x/index.js")], "lib/node_modules"),
+        (vec![file("node/node_modules/x/index.js")], "node/node_modules"),
+        (vec![file("gems/a-1/lib/a.rb"), file("specifications/a-1.gemspec")], "gems"),
+        (vec![file("ruby/3.3.0/gems/a-1/a.rb"), file("ruby/3.3.0/specifications/a")], "ruby/3.3.0/gems"),
     ] {
-        assert_finding(&checked(&parts).1, "S110", subject, "in Lambda looks in /opt/");
+        assert_finding(&checked(&parts).1, "S110", subject, "in Lambda looks ");
     }
     assert_clean(&[file("python/requests/__init__.py"), file("python/requests-2.0.dist-info/METADATA")]);
+    for (parts, subject) in [
+        (file("Python/requests/__init__.py"), "Python"),
+        (file("NodeJS/node_modules/x/index.js"), "NodeJS"),
+        (program("Bootstrap"), "Bootstrap"),
+        (program("Bin/x"), "Bin"),
+    ] {
+        assert_finding(&checked(&[parts]).1, "S110", subject, "names on Linux are case-sensitive");
+    }
+    assert_finding(
+        &checked(&[file("nodejs/axios/package.json"), file("nodejs/axios/index.js")]).1,
+        "S110",
+        "nodejs/axios",
+        "looks in /opt/nodejs/node_modules",
+    );
+    assert_clean(&[file("nodejs/util.js"), file("nodejs/lib/a.js")]);
+    assert_clean(&[file("nodejs/node20/node_modules/x/index.js")]);
     assert_clean(&[file("nodejs/node_modules/x/package.json")]);
+    assert_clean(&[file("ruby/gems/3.3.0/gems/a-1/a.rb"), file("ruby/gems/3.3.0/specifications/a")]);
+    assert_clean(&[file("python/pkg/__init__.py"), file("python/pkg/vendor/site-packages/a.py")]);
+    assert_clean(&[file("app/Python/settings.json"), file("Library/a"), file("share/a")]);
     assert_clean(&[file("python/lib/python3.12/site-packages/requests/__init__.py")]);
     // A Python of one's own looks there, and so does a program of one's own at the root.
     assert_clean(&[program("bin/python3.12"), file("lib/python3.12/site-packages/requests/__init__.py")]);
@@ -74,6 +122,15 @@ fn archives_in_an_archive() {
     for name in ["inner.zip", "layer.tar.gz", "Layer.TGZ"] {
         assert_finding(&checked(&[file(name), file("README.md")]).1, "S112", name, "Lambda unzips a layer once");
     }
+    assert_finding(&checked(&[file("dist/layer.zip")]).1, "S112", "dist/layer.zip", "Lambda unzips a layer once");
+    assert_finding(&checked(&[file("python/a-1-py3-none-any.whl")]).1, "S112", "python/a-1-py3-none-any.whl", "unzips");
+    assert_finding(&checked(&[Part::stored("artifact", "PK\x03\x04")]).1, "S112", "artifact", "unzips");
+    for image in [["oci-layout", "blobs/sha256/0"], ["manifest.json", "0a/layer.tar"]] {
+        assert_finding(&checked(&image.map(file)).1, "S112", image[0], "is a container image");
+    }
+    assert_clean(&[file("data.csv"), file("more.zip")]);
+    assert_clean(&[file("models/weights.tar.gz")]);
+    assert_clean(&[file("artifact")]);
     assert_clean(&[file("share/inner.zip")]);
     assert_clean(&[file("payload.zip"), program("bootstrap")]);
 }
