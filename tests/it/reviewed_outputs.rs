@@ -745,7 +745,7 @@ fn what_is_compressed_harder_to_save_a_layer_is_said() {
     let run = world.run(&["plan", "opt", "--max-zipped", &limit, "-v"]);
     let rewritten = &run.stdout[run.stdout.find("Rewritten").expect("there")..];
     let line = rewritten.lines().find(|line| line.contains("compressed harder")).expect("said");
-    assert!(line.starts_with("1 file is compressed harder to save a layer: "), "{line}");
+    assert!(line.starts_with("Rewritten: 1 file is compressed harder to save a layer: "), "{line}");
     // With a lock that keeps the layers apart it is still one layer less that counts.
     let (_, report) = world.json(&["plan", "opt", "--max-zipped", &limit]);
     assert_eq!(

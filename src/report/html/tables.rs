@@ -176,8 +176,9 @@ impl<'a> Page<'a> {
             (true, 0) => "ok",
         };
         let (sections, last) = sections(report, Detail::Full);
-        // The units have a table of their own; further savings come first.
-        let next_steps = last.into_iter().filter(|section| section.kind == SectionKind::NextSteps);
+        // Further savings come first.
+        let (next_steps, others): (Vec<_>, Vec<_>) =
+            sections.into_iter().chain(last).partition(|section| section.kind == SectionKind::NextSteps);
         Self {
             report,
             verdict: verdict(report),
@@ -193,10 +194,13 @@ impl<'a> Page<'a> {
             rules: rules(report),
             findings: findings(report),
             codes: codes(report),
-            // The page shows these two in its own form.
+            // The page shows these in its own form.
             sections: next_steps
-                .chain(sections)
-                .filter(|section| !matches!(section.kind, SectionKind::Layers | SectionKind::Pruned))
+                .into_iter()
+                .chain(others)
+                .filter(|section| {
+                    !matches!(section.kind, SectionKind::Layers | SectionKind::Pruned | SectionKind::Units)
+                })
                 .map(|section| PlainTable {
                     rows: section
                         .rows

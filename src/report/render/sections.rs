@@ -16,7 +16,7 @@ const MAX_SAVINGS: usize = 4;
 /// How many codes of errors a verdict names.
 const CODES_SHOWN: usize = 5;
 /// How many characters of a risk a short report has.
-const RISK_SHOWN: usize = 72;
+const RISK_SHOWN: usize = 70;
 /// How many units of a layer a short report lists.
 const UNITS_SHOWN: usize = 10;
 /// How many of the largest units it lists.

@@ -93,7 +93,8 @@ fn steps(section: &Section, columns: u16) -> String {
         cells.iter().filter(is_short).map(|row| row[0].chars().count()).max().unwrap_or(0).max(section.header[0].len());
     let line = |option: &str, row: &[String]| {
         let shown = numbers.iter().zip(&section.numbers).map(|(width, number)| format!("  {:>width$}", row[*number]));
-        format!(" {option:<width$}{}\n", shown.collect::<String>())
+        let line = format!(" {option:<width$}{}", shown.collect::<String>());
+        format!("{}\n", line.trim_end())
     };
     let header: Vec<String> = section.header.iter().map(|&cell| cell.to_owned()).collect();
     let mut text = line(&header[0], &header);
