@@ -7,10 +7,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::base::error::{Error, Result};
+
+/// The longest list of extended attributes, and the longest value, in bytes (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
+const MAX_ATTRIBUTES: usize = 65_536;
 
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -219,6 +222,36 @@ impl Directory {
             rustix::fs::fchown(&self.fd, owner, group)?;
         }
         rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode))
+    }
+
+    /// Gives it the extended attributes of another directory: its access control lists, which the mode alone does not show,
+    /// and what users have set. Those that only the system can set are left out.
+    pub(crate) fn take_attributes(&self, from: &Self) -> rustix::io::Result<()> {
+        for inherited in ["system.posix_acl_access", "system.posix_acl_default"] {
+            // There may be none.
+            let _ = rustix::fs::fremovexattr(&self.fd, inherited);
+        }
+        let mut names = vec![0; MAX_ATTRIBUTES];
+        let length = match rustix::fs::flistxattr(&from.fd, &mut names) {
+            Ok(length) => length,
+            // A file system without them.
+            Err(Errno::OPNOTSUPP) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            let mut value = vec![0; MAX_ATTRIBUTES];
+            let length = match rustix::fs::fgetxattr(&from.fd, name, &mut value) {
+                Ok(length) => length,
+                // Removed meanwhile.
+                Err(Errno::NODATA) => continue,
+                Err(error) => return Err(error),
+            };
+            match rustix::fs::fsetxattr(&self.fd, name, &value[..length], XattrFlags::empty()) {
+                Err(error) if name.starts_with(b"system.posix_acl") => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes a file or link.

@@ -54,6 +54,17 @@ pub enum Error {
         /// The bound in bytes.
         most: u64,
     },
+    /// Nothing wrote to a pipe.
+    #[error(
+        "{}: is a pipe to which nothing was written within {seconds} seconds\n  \
+         help: start the program that writes to it first, or name a file", shown(.path)
+    )]
+    NoWriter {
+        /// The pipe.
+        path: PathBuf,
+        /// How long it was waited for, in seconds.
+        seconds: i64,
+    },
     /// A rule, runtime or limits file is not valid.
     #[error("{}: {message}\n  help: {help}", one_line(.file))]
     Data {

@@ -3,9 +3,12 @@
 //! `tests/it/architecture.rs` holds that.
 
 use std::fs::{File, Metadata};
-use std::io::Read;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
 
 use super::error::{Error, Result};
 
@@ -18,12 +21,15 @@ pub const MAX_MANIFEST: u64 = 64 << 20;
 /// A bound in bytes, for the log of strace, which has a line for each file that a run opened or looked for.
 pub const MAX_TRACE: u64 = 256 << 20;
 
+/// How long a pipe that has a name (a FIFO) is waited for, in seconds: it may never have a writer.
+const PIPE_SECONDS: i64 = 5;
+
 /// A regular file, open, for what is read in parts: a zip.
 ///
 /// # Errors
 /// When it cannot be opened, or is a device or a pipe.
 pub fn regular(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
+    let file = opened(path).map_err(Error::io("read", path))?;
     if !file.metadata().map_err(Error::io("read", path))?.is_file() {
         return Err(Error::NotAFile(path.to_owned()));
     }
@@ -37,7 +43,7 @@ pub fn regular(path: &Path) -> Result<File> {
 /// When it cannot be read, is another device, or has more bytes.
 pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let io = || Error::io("read", path);
-    let file = File::open(path).map_err(io())?;
+    let file = opened(path).map_err(io())?;
     let metadata = file.metadata().map_err(io())?;
     if is_endless(&metadata) {
         return Err(Error::NotAFile(path.to_owned()));
@@ -45,7 +51,30 @@ pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     if metadata.is_file() && metadata.len() > most {
         return Err(Error::TooLarge { path: path.to_owned(), most });
     }
+    if metadata.file_type().is_fifo() && !has_writer(&file).map_err(io())? {
+        return Err(Error::NoWriter { path: path.to_owned(), seconds: PIPE_SECONDS });
+    }
+    // From here on, what is not there yet is waited for.
+    rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(|error| io()(error.into()))?;
     rest(file, path, most)
+}
+
+/// Opens a file for reading. Opening a FIFO would wait for a writer, so nothing is waited for.
+fn opened(path: &Path) -> std::io::Result<File> {
+    // The bits of a flag fit its type in C, whose sign Rust's standard library keeps.
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    File::options().read(true).custom_flags(nonblocking).open(path)
+}
+
+/// Waits until a pipe has something to read, or had a writer. One without a name (`<(…)`, `/dev/stdin`) has a writer from the
+/// beginning, which can take its time.
+fn has_writer(pipe: &File) -> std::io::Result<bool> {
+    // PIPEFS_MAGIC, linux/magic.h.
+    if rustix::fs::fstatfs(pipe)?.f_type == 0x5049_5045 {
+        return Ok(true);
+    }
+    let most = Timespec { tv_sec: PIPE_SECONDS, tv_nsec: 0 };
+    Ok(rustix::event::poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&most))? > 0)
 }
 
 /// What is left to read, of at most `most` bytes, from what `path` names in messages.
@@ -80,18 +109,22 @@ pub fn text(path: &Path, most: u64) -> Result<String> {
 /// As for [`text`]; a file that does not exist is not an error.
 pub fn text_if_there(path: &Path, most: u64) -> Result<Option<String>> {
     match text(path, most) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
 }
 
-/// The first bytes of a file, at most `most`.
+/// The first bytes of a regular file, at most `most`.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or is not a regular file.
 pub fn up_to(path: impl AsRef<Path>, most: u64) -> std::io::Result<Vec<u8>> {
+    let file = opened(path.as_ref())?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+    }
     let mut content = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut content)?;
+    file.take(most).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -100,7 +133,7 @@ pub fn up_to(path: impl AsRef<Path>, most: u64) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read.
 pub fn kernel(path: impl AsRef<Path>) -> std::io::Result<String> {
-    String::from_utf8(up_to(path, MAX_TEXT)?).map_err(|_| std::io::ErrorKind::InvalidData.into())
+    String::from_utf8(up_to(path, MAX_TEXT)?).map_err(|_| ErrorKind::InvalidData.into())
 }
 
 /// Whether it is a device other than a terminal and `/dev/null`.

@@ -11,6 +11,7 @@ use crate::base::atomic::create_file;
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
+use crate::base::safe::one_line;
 use crate::commands;
 use crate::report::Report;
 use crate::runtime::GlibcNames;
@@ -33,7 +34,8 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
 fn write(report: &Report) -> Result<Vec<u8>> {
     let help = "edit it, or remove it to have a new one written";
     create_file(Path::new(NAME), configuration(report).as_bytes(), 0o644, help)?;
-    Ok(format!("{NAME}: written for this tree; `layerfit plan {}` now uses it\n", report.root).into_bytes())
+    let root = one_line(&report.root);
+    Ok(format!("{NAME}: written for this tree; `layerfit plan {root}` now uses it\n").into_bytes())
 }
 
 /// The Lambda custom runtime client for R: names, content and modes.
@@ -47,6 +49,14 @@ const BOOTSTRAP: [(&str, &str, u32); 2] = [
 /// # Errors
 /// When one of them exists, or cannot be written; the one that was written before is removed again.
 fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
+    // Without the slash at its end, which would follow a link.
+    let directory = directory.components().as_path();
+    if directory.is_symlink() {
+        return Err(Error::Usage {
+            message: format!("--bootstrap {}: is a symbolic link, which is not followed", directory.display()),
+            help: "name its target, or another directory".to_owned(),
+        });
+    }
     std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     let mut written = Vec::new();
     for (name, text, mode) in BOOTSTRAP {
@@ -61,8 +71,8 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
     }
     Ok(format!(
         "{} and {}: written; a handler is a function of the event, as the head of runtime.R describes\n",
-        directory.join("bootstrap").display(),
-        directory.join("runtime.R").display()
+        one_line(&directory.join("bootstrap").to_string_lossy()),
+        one_line(&directory.join("runtime.R").to_string_lossy())
     )
     .into_bytes())
 }
@@ -88,19 +98,21 @@ fn configuration(report: &Report) -> String {
         "# How layerfit packs {}: {}, {} unzipped, {} zipped in {}.\n\
          # Command-line options override this file. Paths are relative to its directory.\n\n\
          # Lambda runtime: provided.al2023, provided.al2, provided, host (this machine), or the path of a profile.\n\
-         runtime = {:?}\n\n",
-        report.root,
+         runtime = {}\n\n",
+        one_line(&report.root),
         plural(report.packages.len(), "R package", "R packages"),
         size(kept.unzipped_bytes),
         size(kept.zipped_bytes.unwrap_or(0)),
         plural(layers, "layer", "layers"),
-        report.runtime,
+        // A string in JSON is one in TOML.
+        serde_json::Value::from(report.runtime.as_str()),
     );
     text += "# Copy missing libraries (in neither the tree nor the runtime) from the machine that built the tree.\n";
     let missing: Vec<&str> = to_be_bundled(report).into_iter().collect();
     text += &match missing.as_slice() {
         [] => "# bundle = true\n\n".to_owned(),
-        names => format!("# Missing here: {}.\nbundle = true\n\n", names.join(", ")),
+        // A name must not end the comment: what follows would be a setting.
+        names => format!("# Missing here: {}.\nbundle = true\n\n", one_line(&names.join(", "))),
     };
     let unnamed: Vec<String> = report
         .findings

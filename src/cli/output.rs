@@ -11,16 +11,16 @@ use super::color;
 use super::exit::Exit;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
-use crate::base::safe::{Form, Safe, safe, safe_styled};
+use crate::base::safe::{Form, MAX_SHOWN, Safe, cut, safe};
 use crate::report;
 use crate::report::{Colors, Detail, Report, Screen};
 
-/// Prints a text or Markdown to stdout.
+/// Prints a text, Markdown or JSON to stdout, without colours.
 ///
 /// # Errors
 /// As for [`write`].
 pub(super) fn print(text: &[u8]) -> Result<()> {
-    write(&safe_styled(text))
+    write(&safe(text, Form::Text))
 }
 
 /// Prints what the function returned. It is data for another program, byte for byte, unless a person or GitHub Actions reads
@@ -57,16 +57,20 @@ pub(super) fn done(result: &[u8]) -> Result<Exit> {
 
 /// Prints a message that names the program. If stderr is closed, nothing can be printed.
 pub(super) fn message(text: impl Display) {
-    let line = format!("layerfit: {text}\n");
-    let _ = std::io::stderr().write_all(&safe(line.as_bytes(), Form::Text));
+    let _ = writeln!(std::io::stderr(), "{}", shown(&format!("layerfit: {text}")));
 }
 
 /// Prints why layerfit could not do its work.
 pub(super) fn error(error: &Error, choice: ColorChoice) {
     let mut out = std::io::stderr();
     let name = color::of(choice, &out).severity(Severity::Error, "layerfit:");
-    let error = String::from_utf8_lossy(&safe(error.to_string().as_bytes(), Form::Text)).into_owned();
-    let _ = writeln!(out, "{name} {error}");
+    let _ = writeln!(out, "{name} {}", shown(&error.to_string()));
+}
+
+/// A message, safe and with no line longer than [`MAX_SHOWN`]: it can repeat what others wrote.
+fn shown(message: &str) -> String {
+    let lines: Vec<_> = message.split('\n').map(|line| cut(line, MAX_SHOWN)).collect();
+    String::from_utf8_lossy(&safe(lines.join("\n").as_bytes(), Form::Text)).into_owned()
 }
 
 /// Prints a finding as a message.

@@ -30,7 +30,15 @@ pub(super) async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job
 }
 
 async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) -> http::Answer {
-    if let Some(why) = of_a_web_page(http::header(&request, "host"), request.headers().contains_key("origin")) {
+    let named = request.headers().get_all("host");
+    // A request for a whole URL has the host in that too (RFC 9112, 3.2.2).
+    let of_url = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let hosts = named.iter().map(|host| host.as_bytes()).chain(of_url);
+    if named.iter().count() != 1 {
+        let message = "A request has one Host (RFC 9112, 3.2)";
+        return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
+    }
+    if let Some(why) = of_a_web_page(hosts, request.headers().contains_key("origin")) {
         return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", why);
     }
     let path = request.uri().path();
@@ -99,18 +107,28 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
 /// to another site has an Origin (Fetch Standard, "HTTP `Origin` header"), and a page whose own name was made to stand for this
 /// machine has that name as Host. No name of the web is without a dot; in a network of containers, names are. AWS's clients send
 /// no Origin, and as Host what --endpoint-url names.
-fn of_a_web_page(host: Option<&str>, has_origin: bool) -> Option<&'static str> {
+fn of_a_web_page<'a>(mut hosts: impl Iterator<Item = &'a [u8]>, has_origin: bool) -> Option<&'static str> {
     if has_origin {
         return Some("Requests of web pages, which have an Origin, are not accepted");
     }
-    // Every browser sends a Host.
-    let host = host?;
-    let is_direct = host.parse::<hyper::http::uri::Authority>().is_ok_and(|authority| {
-        let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        let local = !name.contains('.') || name.ends_with(".localhost");
-        local || name.parse::<std::net::IpAddr>().is_ok()
-    });
-    (!is_direct).then_some("The Host is neither localhost nor an IP address: use the address that layerfit printed")
+    let other = "The Host is neither localhost nor an IP address: use the address that layerfit printed";
+    (!hosts.all(|host| std::str::from_utf8(host).is_ok_and(is_direct))).then_some(other)
+}
+
+/// Whether a host, perhaps with a port, is an address, or a name that nothing on the web has.
+fn is_direct(host: &str) -> bool {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').is_some_and(|(address, rest)| {
+            let port = if rest.is_empty() { Some("") } else { rest.strip_prefix(':') };
+            address.parse::<std::net::Ipv6Addr>().is_ok() && port.is_some_and(is_port)
+        });
+    }
+    let (name, port) = host.split_once(':').unwrap_or((host, ""));
+    let name = name.to_ascii_lowercase();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let is_local = !name.contains('.') || name.ends_with(".localhost") || name.parse::<std::net::Ipv4Addr>().is_ok();
+    is_name && is_port(port) && is_local
 }
 
 fn answered(answer: outcome::Answer, tail: bool) -> http::Answer {
@@ -164,8 +182,8 @@ mod tests {
             "lambda.localhost:1",
             "lambda",
         ] {
-            assert_eq!(of_a_web_page(Some(host), false), None, "{host}");
-            assert!(of_a_web_page(Some(host), true).is_some(), "{host}");
+            assert_eq!(of_a_web_page([host.as_bytes()].into_iter(), false), None, "{host}");
+            assert!(of_a_web_page([host.as_bytes()].into_iter(), true).is_some(), "{host}");
         }
         for host in [
             "evil.example",
@@ -174,10 +192,17 @@ mod tests {
             "localhost.evil.example",
             "a.b c",
             "evil.example.",
+            "",
+            "127.0.0.1@evil",
+            "evil@127.0.0.1",
+            "[::1]evil",
+            "[::1].evil.example:80",
+            "[evil.example]",
+            "localhost:80.evil.example",
         ] {
-            assert!(of_a_web_page(Some(host), false).is_some(), "{host}");
+            assert!(of_a_web_page([host.as_bytes()].into_iter(), false).is_some(), "{host}");
+            assert!(of_a_web_page([b"localhost", host.as_bytes()].into_iter(), false).is_some(), "{host}");
         }
-        assert_eq!(of_a_web_page(None, false), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall
 use super::sandbox;
 use super::sandbox::Sandbox;
 use super::spec::{Message, Spec};
+use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 
@@ -122,7 +123,7 @@ impl Environment {
         };
         if let Some(trace) = &function.trace {
             // It is emptied here, as each start of the function appends to it.
-            std::fs::write(trace, "").map_err(Error::io("write", trace))?;
+            replace_file(trace, b"")?;
         }
         let log = Log::new(sink);
         Ok((Self { function, layers, code, log, running: None, invocations: 0 }, findings))

@@ -105,7 +105,7 @@ pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
 fn is_zip(path: &Path) -> Result<bool> {
     // The end record has 22 bytes and a comment of up to 65,535.
     const TAIL: u64 = 22 + 65_535;
-    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    let mut file = read::regular(path)?;
     let length = file.metadata().map_err(Error::io("read", path))?.len();
     let mut tail = Vec::new();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(Error::io("read", path))?;

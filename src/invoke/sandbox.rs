@@ -79,6 +79,8 @@ impl Sandbox {
         let (control, inside) = UnixStream::pair().map_err(|error| cannot_start(program, &error))?;
         let mut command = Command::new(program);
         if let Some(file) = trace {
+            // strace would run a name that begins with `|` or `!` as a command.
+            let file = std::path::absolute(file).map_err(Error::io("find", file))?;
             command.args(["-f", "-qq", "-e", "trace=file", "-A", "-o"]).arg(file).arg("unshare");
         }
         command.args(UNSHARE);

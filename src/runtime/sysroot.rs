@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::base::read;
 
 /// A larger file is not read: it is not a library of any image.
-const MAX_BYTES: u64 = 1 << 29;
+const MAX_BYTES: u64 = 1 << 28;
 
 /// How many links the kernel follows before it fails with ELOOP (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
@@ -83,7 +83,11 @@ impl Sysroot {
     /// When it does not exist, is not a regular file, is larger than any library, or cannot be read.
     pub fn read(&self, inside: &str) -> io::Result<Vec<u8>> {
         let path = self.locate(inside).filter(|path| path.is_file());
-        let content = read::up_to(path.ok_or(io::ErrorKind::NotFound)?, MAX_BYTES + 1)?;
+        let path = path.ok_or(io::ErrorKind::NotFound)?;
+        if fs::metadata(&path)?.len() > MAX_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let content = read::up_to(path, MAX_BYTES + 1)?;
         if content.len() as u64 > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(content) }
     }
 

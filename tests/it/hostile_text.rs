@@ -243,6 +243,105 @@ fn a_device_in_place_of_a_file_is_an_error_at_once() {
     assert_eq!(run.code, 2, "{}", run.stderr);
 }
 
+/// A FIFO to which nothing is ever written.
+fn fifo(path: &Path) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::from_raw_mode(0o644)).expect("made");
+}
+
+#[test]
+fn a_pipe_without_a_writer_is_an_error_and_not_waited_for_without_end() {
+    let world = World::new();
+    world.file("a", "x");
+    fifo(&world.beside("pipe"));
+    for option in ["--lock", "--config"] {
+        let run = world.run(&["plan", "ROOT", option, "pipe"]);
+        assert_eq!(run.code, 2, "{option}: {}", run.stderr);
+        let expected = ["pipe: is a pipe to which nothing was written", "help: "];
+        assert!(expected.iter().all(|word| run.stderr.contains(word)), "{option}: {}", run.stderr);
+    }
+    for arguments in [
+        &["check", "pipe"][..],
+        &["diff", "ROOT", "pipe"],
+        &["invoke", "pipe", "--handler", "a.b"],
+        &["invoke", "ROOT", "--handler", "a.b", "--code", "pipe"],
+        &["pack", "ROOT", "-o", "OUT", "--template", "pipe"],
+    ] {
+        let run = world.run(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains("help: "), "{arguments:?}: {}", run.stderr);
+    }
+    fifo(&world.beside("layerfit.toml"));
+    assert_eq!(world.run(&["plan", "ROOT"]).code, 2, "it is not passed over");
+}
+
+#[test]
+fn a_pipe_with_a_name_is_read_once_it_has_a_writer() {
+    let world = World::new();
+    world.file("a", "x");
+    fifo(&world.beside("pipe"));
+    let pipe = world.beside("pipe");
+    let writer = std::thread::spawn(move || fs::write(pipe, "no-such-key = 1\n"));
+    let run = world.run(&["plan", "ROOT", "--config", "pipe"]);
+    assert!(run.stderr.contains("no-such-key"), "{}", run.stderr);
+    writer.join().expect("ended").expect("written");
+}
+
+#[test]
+fn a_zip_longer_than_any_layers_and_a_library_longer_than_any_are_not_read() {
+    let world = World::new();
+    world.file("a", "x");
+    for (name, bytes) in [("z.zip", 10 << 30), ("root/lib64/ld-linux-x86-64.so.2", 1 << 32)] {
+        fs::create_dir_all(world.beside(name).parent().expect("a parent")).expect("made");
+        fs::File::create(world.beside(name)).expect("made").set_len(bytes).expect("long");
+    }
+    for arguments in [&["check", "z.zip"][..], &["diff", "z.zip", "ROOT"], &["invoke", "z.zip", "--handler", "a.b"]] {
+        let run = at_once(&world, arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains("is larger than 4.00 GiB"), "{arguments:?}: {}", run.stderr);
+    }
+    let run = at_once(&world, &["runtime", "capture", "x", "--sysroot", "root", "-o", "-"]);
+    assert_eq!(run.code, 2, "{}", run.stderr);
+}
+
+#[test]
+fn what_init_writes_has_no_setting_of_others() {
+    let world = World::new();
+    world.r();
+    world.elf("bin/p", &Elf::program().needs("libx.so\nhandler = [\"evil\"]\n#"));
+    let root = world.beside("opt\nlock = \"evil\"");
+    fs::rename(world.root(), &root).expect("renamed");
+    let mut command = world.command(&["init"]);
+    let run = Run::of({
+        command.arg(&root);
+        command
+    });
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.lines().count() == 1, "{}", run.stdout);
+    let text = fs::read_to_string(world.beside("layerfit.toml")).expect("written");
+    assert!(text.contains("Missing here: libx.so\\nhandler"), "{text}");
+    let set: Vec<&str> = text.lines().filter(|line| line.contains("evil") && !line.starts_with('#')).collect();
+    assert!(set.is_empty(), "{set:?}");
+    let run = Run::of({
+        let mut command = world.command(&["init", "--bootstrap"]);
+        command.arg(world.beside("\u{1b}[31mred"));
+        command
+    });
+    assert_eq!((run.code, run.stdout.contains('\u{1b}')), (0, false), "{}", run.stdout);
+}
+
+#[test]
+fn a_message_repeats_only_the_beginning_of_a_long_setting() {
+    let world = World::new();
+    world.file("a", "x");
+    let long = "x".repeat(200_000);
+    for key in ["drop", "keep", "select", "ignore"] {
+        fs::write(world.beside("layerfit.toml"), format!("{key} = [\"{long}\"]\n")).expect("written");
+        let run = world.run(&["check", "ROOT"]);
+        assert_eq!(run.code, 2, "{key}");
+        assert!(run.stderr.len() < 10_000 && run.stderr.contains("help: "), "{key}: {} bytes", run.stderr.len());
+    }
+}
+
 /// A file of a gibibyte that takes no space.
 fn sparse(path: &Path) {
     let file = fs::File::options().write(true).create(true).truncate(false).open(path).expect("opened");

@@ -351,17 +351,56 @@ fn a_lock_and_a_baseline_in_the_tree_are_refused() {
 fn no_file_is_written_through_a_link() {
     let world = World::new();
     world.file("a", "one");
-    fs::write(world.beside("precious"), "").expect("written");
+    fs::write(world.beside("precious"), "mine").expect("written");
     symlink("precious", world.beside("link")).expect("linked");
     for arguments in [
         &["pack", "ROOT", "-o", "OUT", "--lock", "link"][..],
         &["check", "ROOT", "--update-baseline", "--baseline", "link"],
         &["pack", "ROOT", "-o", "OUT", "--template", "link"],
         &["runtime", "capture", "x", "--sysroot", "/", "-o", "link"],
+        &["invoke", "ROOT", "--handler", "a.b", "--trace", "link"],
     ] {
         let run = world.run(arguments);
         assert_eq!(run.code, 2, "{arguments:?}: {}{}", run.stdout, run.stderr);
-        assert_eq!(fs::read(world.beside("precious")).expect("read"), b"", "{arguments:?}");
+        assert_eq!(fs::read(world.beside("precious")).expect("read"), b"mine", "{arguments:?}");
         assert!(fs::symlink_metadata(world.beside("link")).expect("there").is_symlink(), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_bootstrap_is_not_written_through_a_link() {
+    let world = World::new();
+    fs::create_dir(world.beside("precious")).expect("made");
+    symlink("precious", world.beside("link")).expect("linked");
+    for name in ["link", "link/"] {
+        let run = world.run(&["init", "--bootstrap", name]);
+        assert_eq!(run.code, 2, "{name}: {}", run.stdout);
+        assert!(run.stderr.contains("name its target"), "{}", run.stderr);
+    }
+    assert_eq!(fs::read_dir(world.beside("precious")).expect("listed").count(), 0);
+}
+
+#[test]
+fn an_output_directory_keeps_its_access_control_list() {
+    let world = packed();
+    let out = world.beside("out");
+    // acl(5): the version, then tag, permissions and id of each entry: the owner, user 1000, the group, the mask, the others.
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 7, u32::MAX), (2, 5, 1000), (4, 0, u32::MAX), (0x10, 5, u32::MAX), (0x20, 0, u32::MAX)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let name = "system.posix_acl_access";
+    if rustix::fs::setxattr(&out, name, &list, rustix::fs::XattrFlags::empty()).is_err() {
+        eprintln!("not tried: this file system has no access control lists");
+        return;
+    }
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let mut found = vec![0; 1024];
+    let length = rustix::fs::getxattr(&out, name, &mut found).expect("there");
+    assert_eq!(&found[..length], list);
+    assert_eq!(fs::metadata(&out).expect("there").mode() & 0o7777, 0o750);
 }

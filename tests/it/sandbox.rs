@@ -361,3 +361,18 @@ fn code_that_is_neither_directory_nor_zip_is_refused() {
         run.stderr
     );
 }
+
+#[test]
+fn a_name_of_a_trace_is_not_a_command_of_strace() {
+    if !sandboxes_can_be_made() || Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("not tried: there is no sandbox, or no strace");
+        return;
+    }
+    let world = World::new();
+    world.bootstrap("serve(lambda event: 1)\n");
+    for name in ["|touch made", "!touch made"] {
+        world.run(&["invoke", "ROOT", "--handler", "main.handler", "--trace", name]);
+        assert_eq!(names(&world.beside("")).iter().filter(|file| *file == "made").count(), 0, "{name}");
+        assert!(world.beside(name).is_file(), "{name}: the log has that name");
+    }
+}

@@ -257,7 +257,8 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or is not as it must be.
     pub(super) fn find(named: Option<&Path>, start: &Path) -> Result<(Self, Option<PathBuf>)> {
-        let found = start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.is_file());
+        let found =
+            start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.exists() && !path.is_dir());
         let Some(path) = named.map(Path::to_owned).or(found) else { return Ok((Self::default(), None)) };
         let text = read::text(&path, read::MAX_TEXT)?;
         let shown = path.strip_prefix(start).unwrap_or(&path).display().to_string();

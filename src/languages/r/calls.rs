@@ -9,11 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rdb;
 use super::rdx::{Index, uncompressed};
 use super::serialize::{self, Argument, Value};
+use crate::base::bytes::size;
 use crate::languages::{Calls, Package};
 use crate::tree::Tree;
 
 /// How many environments are followed from all variables of a package: real ones need a hundredth of it.
 const MAX_STEPS: usize = 5_000_000;
+
+/// A longer index or database is not read: in bytes, several times the longest one of code in a package of CRAN.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The stack of the thread that reads a database: expressions lie in each other as deep as R itself allows. Only what is
 /// used of it becomes memory.
@@ -28,6 +32,9 @@ pub(super) fn of_package(package: &Package, tree: &Tree) -> Result<Calls, String
         let path = package.directory.join(format!("R/{}.{ending}", package.name));
         let id =
             path.and_then(|path| tree.find(&path)).ok_or_else(|| format!("it has no R/{}.{ending}", package.name))?;
+        if tree.entry(id).bytes() > MAX_BYTES {
+            return Err(format!("its R/{}.{ending} is larger than {}, and is not read", package.name, size(MAX_BYTES)));
+        }
         tree.read(id).map_err(|error| error.to_string())
     };
     of_database(&read("rdx")?, &read("rdb")?)

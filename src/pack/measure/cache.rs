@@ -84,8 +84,10 @@ impl Cache {
 
     /// The entry of a content: what it records, and the compressed bytes.
     pub(super) fn get(&self, key: Key, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
-        let link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).ok()?;
-        let opened = File::options().read(true).custom_flags(link).open(self.path(key)).ok()?;
+        // A link is not followed, and a FIFO not waited for.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).ok()?;
+        let opened = File::options().read(true).custom_flags(flags).open(self.path(key)).ok()?;
         if !opened.metadata().is_ok_and(|metadata| metadata.is_file() && only_own(&metadata)) {
             return None;
         }
@@ -285,6 +287,18 @@ mod tests {
             fs::write(&path, [&whole[..], b"more"].concat()).expect("written");
             assert_eq!(get(&cache, &content), None);
         }
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_an_entry_is_none_and_not_waited_for() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = Cache::at(home.path()).expect("made");
+        let [content, _] = contents();
+        put(&cache, &content);
+        let path = cache.path(key(&content));
+        fs::remove_file(&path).expect("removed");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).expect("made");
+        assert_eq!(get(&cache, &content), None);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Written {
             let listed = manifest.layers.iter().find(|layer| layer.zip == text);
             if text == MANIFEST
                 || REPORTS.contains(&text.as_ref())
-                || listed.is_some_and(|layer| unchanged(&layer.sha256))
+                || listed.is_some_and(|layer| status.bytes == layer.zipped_bytes && unchanged(&layer.sha256))
             {
                 written.insert(name, status);
             }

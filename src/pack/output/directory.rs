@@ -134,8 +134,9 @@ impl Output {
         let (mut written, mut linked) = (Written::default(), Linked::default());
         if let Some(status) = &old {
             // Its mode can have been changed since this began.
-            self.belong_to(status)?;
             let directory = self.parent.open_in(&self.name)?;
+            self.new.take_attributes(&directory).map_err(self.parent.failed("keep the attributes of", &self.name))?;
+            self.belong_to(status)?;
             written = Written::in_directory(&directory)?;
             linked = link_foreign(&directory, &written, &self.new)?;
         }

@@ -136,7 +136,9 @@ impl Manifest {
             let zip = directory.join(&layer.zip);
             let message = if !zip.is_file() {
                 "is listed in the manifest, but not in the directory"
-            } else if sha256_of(&zip)? != layer.sha256 {
+            } else if zip.metadata().is_ok_and(|zip| zip.len() != layer.zipped_bytes)
+                || sha256_of(&zip)? != layer.sha256
+            {
                 "is not the zip that the manifest describes"
             } else {
                 continue;

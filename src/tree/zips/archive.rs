@@ -46,6 +46,8 @@ pub(in crate::tree) struct Archive {
     pub(super) directory_length: (u64, u64),
     /// Whether its end record is in the zip64 format (4.3.14).
     pub(super) zip64: bool,
+    /// Whether it is declared to be one of several parts ("disks", 4.4.19 to 4.4.21).
+    pub(super) in_parts: bool,
 }
 
 /// A member, as the central directory describes it.
@@ -112,7 +114,11 @@ impl Archive {
     /// The problem, as text.
     pub(super) fn open(path: &Path, file: File, longest: u64) -> Result<Self, String> {
         let mut buffer = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
-        let zip = ZipArchive::from_file(file, &mut buffer).map_err(|error| error.to_string())?;
+        let zip = ZipArchive::from_file(file, &mut buffer).map_err(|error| {
+            let text = error.to_string();
+            // The standard library's words for an end that comes too early.
+            if text.contains("failed to fill whole buffer") { "it ends within its end record".to_owned() } else { text }
+        })?;
         let mut members = Vec::new();
         let mut names = 0;
         let mut first_record = None;
@@ -135,11 +141,11 @@ impl Archive {
         let mut claimed = [0; 4];
         zip.get_ref().read_at(&mut claimed, zip.eocd_offset() + 16).map_err(|error| error.to_string())?;
         let (claimed_members, directory, end) = (zip.entries_hint(), zip.directory_offset(), zip.end_offset());
+        let EndRecord { at, directory_length, zip64, in_parts } = EndRecord::read(&zip)?;
         let claimed_directory = match u32::from_le_bytes(claimed) {
-            u32::MAX => directory,
+            u32::MAX if zip64 => directory,
             claimed => claimed.into(),
         };
-        let EndRecord { at, directory_length, zip64 } = EndRecord::read(&zip)?;
         let length = at.saturating_sub(first_record.unwrap_or(at));
         let mut archive = Self {
             path: path.to_owned(),
@@ -151,6 +157,7 @@ impl Archive {
             end,
             directory_length: (length, directory_length),
             zip64,
+            in_parts,
         };
         archive.mark_unread(longest);
         Ok(archive)
@@ -323,6 +330,7 @@ struct EndRecord {
     /// The length of the central directory that it declares.
     directory_length: u64,
     zip64: bool,
+    in_parts: bool,
 }
 
 impl EndRecord {
@@ -331,17 +339,24 @@ impl EndRecord {
         let tail = zip.eocd_offset();
         let read =
             |at: u64, bytes: &mut [u8]| zip.get_ref().read_exact_at(bytes, at).map_err(|error| error.to_string());
-        let mut length = [0; 4];
+        let (mut disks, mut length) = ([0; 4], [0; 4]);
+        read(tail + 4, &mut disks)?;
         read(tail + 12, &mut length)?;
-        let plain = Self { at: tail, directory_length: u32::from_le_bytes(length).into(), zip64: false };
+        let in_parts = disks != [0; 4];
+        let plain = Self { at: tail, directory_length: u32::from_le_bytes(length).into(), zip64: false, in_parts };
         // The locator of zip64 comes right before the end record: signature, disk, and where zip64's end record is.
         let Some(locator_at) = tail.checked_sub(20) else { return Ok(plain) };
-        let mut locator = [0; 16];
+        let mut locator = [0; 20];
         read(locator_at, &mut locator)?;
         if !locator.starts_with(b"PK\x06\x07") {
             return Ok(plain);
         }
-        let named = locator.last_chunk::<8>().map_or(0, |at| u64::from_le_bytes(*at));
+        let named = locator[8..16].try_into().map_or(0, u64::from_le_bytes);
+        // The number of the disk that it is on, and how many there are. Some write zero for one.
+        let in_parts = !matches!(disks, [0, 0, 0, 0] | [255, 255, 255, 255])
+            || locator[4..8] != [0; 4]
+            || locator[16] > 1
+            || locator[17..] != [0; 3];
         // With data before the zip, it is not where the locator says, but still right before the locator.
         let places = [Some(named), locator_at.checked_sub(56)].into_iter().flatten();
         for at in places.filter(|at| at.checked_add(48).is_some_and(|end| end <= locator_at)) {
@@ -349,7 +364,8 @@ impl EndRecord {
             read(at, &mut record)?;
             if record.starts_with(b"PK\x06\x06") {
                 let length = record.last_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
-                return Ok(Self { at, directory_length: length, zip64: true });
+                let in_parts = in_parts || record[16..24] != [0; 8];
+                return Ok(Self { at, directory_length: length, zip64: true, in_parts });
             }
         }
         Ok(plain)

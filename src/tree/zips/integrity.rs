@@ -73,6 +73,9 @@ pub(super) fn findings(archive: &mut Archive, zip_bytes: u64) -> Vec<Finding> {
             "recreate the zip: part of it may be missing",
         ));
     }
+    if archive.in_parts {
+        findings.push(damaged(zip.clone(), "its end record declares it to be one of several parts"));
+    }
     let (length, claimed) = archive.directory_length;
     if claimed != length {
         findings.push(Finding::error(

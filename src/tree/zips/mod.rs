@@ -27,6 +27,9 @@ use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 use crate::base::read;
 
+/// The longest zip without zip64 in bytes (APPNOTE 4.4.24): what is longer is not hashed.
+const MAX_ZIP: u64 = 1 << 32;
+
 /// The maximum length of a link's target in bytes (PATH_MAX, limits.h).
 const MAX_LINK_BYTES: u64 = 4096;
 
@@ -74,7 +77,7 @@ pub struct LayerEntry {
 /// between layers.
 ///
 /// # Errors
-/// When a zip cannot be opened or read from disk; a zip that is damaged is a finding.
+/// When a zip cannot be opened or read from disk, or is longer than any zip without zip64; a zip that is damaged is a finding.
 pub fn scan_zips(
     zips: &[PathBuf],
     longest: u64,
@@ -88,6 +91,9 @@ pub fn scan_zips(
     for path in zips {
         let file = read::regular(path)?;
         let zipped_bytes = file.metadata().map_err(Error::io("read", path))?.len();
+        if zipped_bytes > MAX_ZIP {
+            return Err(Error::TooLarge { path: path.clone(), most: MAX_ZIP });
+        }
         let sha256 = sha256_of(path)?;
         let mut layer =
             LayerZip { path: path.clone(), zipped_bytes, unzipped_bytes: 0, entries: 0, sha256, contents: Vec::new() };

@@ -116,6 +116,8 @@ pub(crate) struct End {
     pub(crate) comment_length: Option<u16>,
     /// Before the end: where zip64 has its own.
     pub(crate) before: Vec<u8>,
+    /// The numbers of this disk and of the one where the directory begins, of an archive in several parts.
+    pub(crate) disks: [u8; 4],
 }
 
 /// The zip of these parts.
@@ -152,7 +154,7 @@ pub(crate) fn zip_with(parts: &[Part], end: &End) -> Vec<u8> {
     out.extend(directory);
     out.extend(&end.before);
     out.extend(0x0605_4b50_u32.to_le_bytes());
-    out.extend([0; 4]);
+    out.extend(end.disks);
     let entries = i32::try_from(parts.len()).expect("few") + end.more_entries;
     // Of more entries than the field holds, it holds the rest: that is how zips of zippers without zip64 look.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the field has 16 bits")]
