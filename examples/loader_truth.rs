@@ -45,7 +45,7 @@ fn compare(root: &Path) -> ExitCode {
 
     let mut environments = vec![("other programs", environment(&view, &[]))];
     for language in ALL {
-        for spec in language.processes(&packages, &tree) {
+        for spec in language.processes(&packages, &tree, &objects, &profile) {
             environments.push((language.name(), environment(&view, &spec.library_path)));
         }
     }

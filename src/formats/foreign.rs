@@ -20,7 +20,7 @@ pub fn is_lfs_pointer(content: &[u8]) -> bool {
     content.starts_with(LFS_POINTER)
 }
 
-/// What this content is, which does not begin with an ELF header.
+/// What this content is, which is not that of a shared library.
 pub fn describe(content: &[u8]) -> Foreign {
     const AGAIN: &str = "install it again, or copy it again in binary mode";
     let of = |what, help, other_system| Foreign { what, help, other_system };
@@ -40,6 +40,9 @@ pub fn describe(content: &[u8]) -> Foreign {
             of("is built for macOS (Mach-O)", "install it on Linux: a function runs on Linux", true)
         }
         [b'M', b'Z', ..] => of("is built for Windows (PE)", "install it on Linux: a function runs on Linux", true),
+        [0x7f, b'E', b'L', b'F', ..] => {
+            of("is an ELF file, but not a shared library", "link it as a shared library (cc -shared)", false)
+        }
         [b'!', b'<', b'a', b'r', ..] => of("is a static library (ar archive)", "link it as a shared library", false),
         _ => of("is not an ELF file", AGAIN, false),
     }
@@ -62,6 +65,7 @@ mod tests {
             (b"\xca\xfe\xba\xbe\0\0\0\x34", "is not an ELF file"),
             (b"MZ\x90", "is built for Windows (PE)"),
             (b"!<arch>\n", "is a static library (ar archive)"),
+            (b"\x7fELF\x02", "is an ELF file, but not a shared library"),
             (b"/* GNU ld script */", "is not an ELF file"),
         ] {
             assert_eq!(describe(content).what, what);

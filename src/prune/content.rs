@@ -246,7 +246,9 @@ impl Prefixes {
 
     /// Whether a directory can be a prefix by its path.
     fn can_be(path: &TreePath) -> bool {
-        !path.as_bytes().split(|b| *b == b'/').any(|part| OF_PACKAGES.contains(&part))
+        // In Lambda, packages of Python are directly in `python`, which can also be a prefix itself.
+        let in_python = path.as_bytes().starts_with(b"python/");
+        !in_python && !path.as_bytes().split(|b| *b == b'/').any(|part| OF_PACKAGES.contains(&part))
     }
 
     /// Whether the last `share` in a path can be that of a prefix, by the path.

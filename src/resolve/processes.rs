@@ -11,7 +11,7 @@ use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, P
 use super::plugins::Plugins;
 use super::preloads::Preloads;
 use super::symbols::{Binding, SymbolError, symbol_errors};
-use crate::formats::elf::Priority;
+use crate::formats::elf::{Priority, Type};
 use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
 use crate::tree::{EntryId, Kind, Magic, Place};
 
@@ -202,6 +202,11 @@ fn run_language(
 ) {
     let mut process = Process::new(view, environment(view, &spec.library_path));
     if let Some(program) = spec.program {
+        if let Place::Inside(file) = view.tree.follow(program)
+            && matches!(view.tree.entry(file).kind, Kind::File { magic: Magic::Other, .. })
+        {
+            loads.not_elf.insert(file);
+        }
         loads.roots.insert(program, Certainty::Required);
         loads.record(kind, Certainty::Required, process.start(program));
         loads.record_errors(Certainty::Required, symbol_errors(&process, 0, Binding::Lazy));
@@ -224,10 +229,12 @@ fn run_language(
     };
     for library in &spec.loads {
         let Place::Inside(file) = view.tree.follow(library.entry) else { continue };
-        if library.module && is_not_elf(view, file) {
+        // The loader takes neither object files nor programs at a fixed address.
+        let is_shared = || view.objects.get(&file).is_none_or(|elf| elf.kind == Type::Shared);
+        if library.module && (is_not_elf(view, file) || !is_shared()) {
             loads.not_elf.insert(file);
         }
-        if view.objects.get(&file).is_none_or(|elf| library.optional && elf.is_program()) {
+        if !is_shared() || view.objects.get(&file).is_none_or(|elf| library.optional && elf.is_program()) {
             continue;
         }
         let certainty = if library.optional { Certainty::Optional } else { Certainty::Required };

@@ -84,7 +84,6 @@ fn a_whole_package_has_no_finding_and_none_without_the_files_that_r_does_without
     let world = World::new();
     let at = whole(&world);
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R101");
-    fs::remove_file(world.root().join(&at).join("Meta/features.rds")).expect("removed");
     world.package(SITE, "data", "1.0", "");
     for below in ["R/data", "R/data.rdb"] {
         fs::remove_file(world.root().join(SITE).join("data").join(below)).expect("removed");
@@ -211,4 +210,56 @@ fn modules_of_other_languages_must_be_elf_files_too_unless_they_are_for_another_
             "python/a/_a.cpython-312-x86_64-linux-gnu.so"
         ]
     );
+}
+
+#[test]
+fn what_the_loader_does_not_take_as_a_library_is_an_error() {
+    // e_type: an object file, a program at a fixed address.
+    for kind in [1, 2] {
+        let world = World::new();
+        let at = whole(&world);
+        world.change_byte(&format!("{at}/libs/p.so"), 16, |_| kind);
+        let (code, report) = world.json(&["check", "ROOT"]);
+        assert_eq!(code, 1);
+        assert_finding(&report, "L101", &format!("{at}/libs/p.so"), "not a shared library");
+    }
+    let world = World::new();
+    whole(&world);
+    world.file("R/lib/R/bin/exec/R", LFS);
+    let report = world.json(&["check", "ROOT"]).1;
+    assert!(findings(&report, "L101").iter().any(|(path, _)| path.ends_with("bin/exec/R")), "{report:#}");
+}
+
+#[test]
+fn a_package_with_compiled_code_needs_its_features() {
+    let world = World::new();
+    let at = whole(&world);
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R101");
+    fs::remove_file(world.root().join(format!("{at}/Meta/features.rds"))).expect("removed");
+    assert_finding(&world.json(&["check", "ROOT"]).1, "R101", &at, "Meta/features.rds is missing");
+    fs::remove_dir_all(world.root().join(format!("{at}/libs"))).expect("removed");
+    world.file(format!("{at}/NAMESPACE"), "export(f)\n");
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R101");
+}
+
+#[test]
+fn sources_in_a_library_are_not_a_package() {
+    let world = World::new();
+    whole(&world);
+    world
+        .file(format!("{SITE}/q/DESCRIPTION"), "Package: q\nVersion: 1.0\n")
+        .file(format!("{SITE}/q/R/f.R"), "f <- 1\n");
+    world.file(format!("{SITE}/translations/DESCRIPTION"), "Package: translations\nVersion: 1.0\n");
+    let report = world.json(&["check", "ROOT"]).1;
+    assert_finding(&report, "R101", &format!("{SITE}/q"), "it is not installed");
+    assert_eq!(findings(&report, "R101").len(), 1, "{report:#}");
+}
+
+#[test]
+fn a_package_that_a_searched_library_links_to_is_found() {
+    let world = World::new();
+    world.r().package("cache/p/1.0/0a", "p", "1.0", "");
+    assert_finding(&world.json(&["check", "ROOT"]).1, "R107", "cache/p/1.0/0a", "contains p");
+    world.link("R/lib/R/library/p", "../../../../cache/p/1.0/0a/p");
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R107");
 }

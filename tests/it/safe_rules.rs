@@ -125,6 +125,7 @@ fn what_a_file_is_decides_where_its_name_does_not() {
         ("share/doc/x/serve.py", b"x"),
         ("nodejs/node_modules/x/share/doc/x.html", b"html"),
         ("web/share/doc/x.html", b"html"),
+        ("python/pkg/share/doc/x.html", b"html"),
         ("share/locale/de/LC_MESSAGES/app.mo", b"mo"),
         ("share/man/man1/x.py", b"x"),
         ("lib/debug/lib/levels", b"x"),
@@ -135,6 +136,7 @@ fn what_a_file_is_decides_where_its_name_does_not() {
     }
     // What `objcopy --only-keep-debug` leaves is debug data under any name; the library itself is not.
     world.library("app/lib/libapp.so.1", &[], &["-g"]).library("lib/debug/lib/libdev.so.1", &[], &["-g"]);
+    world.library("python/pkg/lib/libpkg.so.1", &[], &[]);
     let companion = world.root().join("lib/debug/lib/libapp.so.1");
     let objcopy = std::process::Command::new("objcopy")
         .arg("--only-keep-debug")

@@ -86,6 +86,7 @@ impl Environment {
                 for child in assignments.into_iter().filter(|child| child.kind() == "variable_assignment") {
                     self.assignment(child, text);
                 }
+                self.env(&string(node, text));
                 // `: ${NAME=VALUE}` assigns.
                 if node.child_by_field_name("name").is_some_and(|name| string(name, text) == ":") {
                     self.expand(&string(node, text), 0);
@@ -188,9 +189,26 @@ impl Environment {
         }
     }
 
+    /// The assignments of `env NAME=VALUE... COMMAND`.
+    fn env(&mut self, command: &str) {
+        let words = words(command);
+        let mut words = words.iter().skip_while(|word| word.as_str() == "exec" || is_assignment(word));
+        if !words.next().is_some_and(|word| matches!(word.as_str(), "env" | "/usr/bin/env")) {
+            return;
+        }
+        // The quotes can be around the whole word.
+        let words = words.map(|word| word.trim_matches('"'));
+        for word in words.take_while(|word| word.starts_with('-') || is_assignment(word)) {
+            self.assign(word);
+        }
+    }
+
     fn assignment(&mut self, node: Node<'_>, text: &[u8]) {
-        let written = string(node, text);
-        let Some((name, value)) = written.split_once('=') else { return };
+        self.assign(&string(node, text));
+    }
+
+    fn assign(&mut self, written: &str) {
+        let Some((name, value)) = written.split_once('=').filter(|(name, _)| !name.starts_with('-')) else { return };
         let (name, appends) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
         let value = self.expand(value, 0);
         let before = if appends {
@@ -259,13 +277,21 @@ impl Environment {
                 }
                 '\\' => {
                     let escaped = after.chars().next();
-                    out.extend(escaped);
+                    // An escaped newline continues the line.
+                    out.extend(escaped.filter(|c| *c != '\n'));
                     rest = &after[escaped.map_or(0, char::len_utf8)..];
                 }
                 '`' => return None,
-                '$' if after.starts_with('(') => return None,
+                '$' if after.starts_with('(') => {
+                    let end = closing(&after[1..], '(', ')')?;
+                    match self.substitution(&after[1..=end], depth + 1) {
+                        Some(value) => out += &value,
+                        None => known = false,
+                    }
+                    rest = &after[end + 2..];
+                }
                 '$' if after.starts_with('{') => {
-                    let end = closing_brace(&after[1..])?;
+                    let end = closing(&after[1..], '{', '}')?;
                     // The side effects of an expansion happen even if another part of the word is not known.
                     match self.parameter(&after[1..=end], depth + 1) {
                         Some(value) => out += &value,
@@ -295,8 +321,25 @@ impl Environment {
         known.then_some(out)
     }
 
+    /// What the commands print by which scripts find their own directory: `dirname`, and `cd` with `pwd`.
+    fn substitution(&mut self, inside: &str, depth: usize) -> Option<String> {
+        let words = words(inside);
+        let words: Vec<&str> =
+            words.iter().map(String::as_str).filter(|word| !word.contains("/dev/null") && *word != "--").collect();
+        let absolute = |path: String| path.starts_with('/').then(|| path.trim_end_matches('/').to_owned());
+        match words.as_slice() {
+            ["dirname", path] => Some(directory_of(&self.expand(path, depth)?)),
+            ["cd", path, "&&", "pwd"] | ["cd", path, "&&", "pwd", "-P"] => absolute(self.expand(path, depth)?),
+            ["readlink", "-f", path] | ["realpath", path] => absolute(self.expand(path, depth)?),
+            _ => None,
+        }
+    }
+
     /// What stands between the braces of `${...}`.
     fn parameter(&mut self, inside: &str, depth: usize) -> Option<String> {
+        if inside == "BASH_SOURCE[0]" {
+            return self.0.get("0").cloned().flatten();
+        }
         let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inside.len());
         let (name, rest) = inside.split_at(end);
         if name.is_empty() {
@@ -333,8 +376,27 @@ impl Environment {
     }
 }
 
-/// The position of the brace that closes a `${`, behind which `text` begins.
-fn closing_brace(text: &str) -> Option<usize> {
+/// Whether a word assigns to a variable.
+fn is_assignment(word: &str) -> bool {
+    let name = word.split_once('=').map(|(name, _)| name);
+    name.is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
+/// The directory of a path, as `dirname` prints it.
+fn directory_of(path: &str) -> String {
+    match path.trim_end_matches('/').rsplit_once('/') {
+        Some(("", _)) => "/".to_owned(),
+        Some((directory, _)) => directory.to_owned(),
+        None if path.starts_with('/') => "/".to_owned(),
+        None => ".".to_owned(),
+    }
+}
+
+/// The position of what closes a `${` or `$(`, behind which `text` begins.
+fn closing(text: &str, opens: char, closes: char) -> Option<usize> {
     let (mut open, mut single, mut escaped) = (1_usize, false, false);
     for (at, c) in text.char_indices() {
         match c {
@@ -342,9 +404,9 @@ fn closing_brace(text: &str) -> Option<usize> {
             '\\' => escaped = true,
             '\'' => single = !single,
             _ if single => {}
-            '{' => open += 1,
-            '}' if open == 1 => return Some(at),
-            '}' => open -= 1,
+            c if c == opens => open += 1,
+            c if c == closes && open == 1 => return Some(at),
+            c if c == closes => open -= 1,
             _ => {}
         }
     }
@@ -357,8 +419,8 @@ fn words(command: &str) -> Vec<String> {
     let (mut quote, mut braces) = (None, 0_usize);
     for c in command.chars() {
         match (c, quote) {
-            ('{', _) => braces += 1,
-            ('}', _) => braces = braces.saturating_sub(1),
+            ('{' | '(', _) => braces += 1,
+            ('}' | ')', _) => braces = braces.saturating_sub(1),
             ('"' | '\'', None) => quote = Some(c),
             (c, Some(open)) if c == open => quote = None,
             (c, None) if c.is_whitespace() && braces == 0 => {
@@ -410,6 +472,12 @@ mod tests {
             ("A=x\nif false; then A=y; fi", "x"),
             ("test -n \"$EMPTY\" || A=y", "y"),
             ("A=x; (A=y); f() { A=z; }", "x"),
+            ("A=\\\n/opt/x", "/opt/x"),
+            ("exec env -i A=1 B=2 /opt/R/bin/Rscript x.R", "1"),
+            ("B=2 env \"A=$HOME_\" x", "/opt/R"),
+            ("A=\"$(dirname \"$HOME_\")/lib\"", "/opt/lib"),
+            ("A=$(cd \"$(dirname \"$HOME_\")\" >/dev/null 2>&1 && pwd)/lib", "/opt/lib"),
+            ("A=$(readlink -f $HOME_)", "/opt/R"),
         ] {
             assert_eq!(after(script), value, "{script}");
         }
@@ -419,6 +487,8 @@ mod tests {
     fn what_only_running_tells_is_not_known() {
         for script in [
             "A=$(pwd)",
+            "A=$(cd lib && pwd)",
+            "A=$(some-command /x)",
             "if test -d /x; then A=1; else A=2; fi",
             "A=0\nif test -d /x; then A=1; fi",
             "for i in 1 2; do A=$i; done",

@@ -11,7 +11,7 @@ use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::{TreePath, printable};
 use crate::languages::{Installation, Package, Packages};
-use crate::tree::{EntryId, Tree};
+use crate::tree::{EntryId, Kind, Place, Tree};
 
 /// How many names a message lists.
 const MAX_NAMES: usize = 12;
@@ -95,10 +95,21 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
     let homes = packages.installations_of(ID);
     let searched: Vec<_> = homes.map(|home| libpaths::searched(tree, home, &environment)).collect();
     let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
+    // A library can consist of links to packages in a directory that is not searched itself, such as renv's cache.
+    let is_searched = |library: &TreePath| searched.iter().any(|searched| searched.has(library));
+    let links = tree.iter().filter(|(_, entry)| {
+        matches!(entry.kind, Kind::Link { .. }) && entry.path.parent().is_some_and(|parent| is_searched(&parent))
+    });
+    let linked: BTreeSet<&TreePath> = links
+        .filter_map(|(id, _)| match tree.follow(id) {
+            Place::Inside(directory) => Some(tree.path(directory)),
+            _ => None,
+        })
+        .collect();
     let unnamed = libraries.into_iter().filter(|library| !searched.iter().any(|searched| searched.has(library)));
     unnamed
         .filter_map(|library| {
-            let there = packages.of_language(ID).filter(|package| package.library == *library && kept(package.entry));
+            let there = packages.of_language(ID).filter(|package| package.library == *library && kept(package.entry) && !linked.contains(&package.directory));
             let names: Vec<&str> = there.map(|package| package.name.as_str()).collect();
             if names.is_empty() {
                 return None;

@@ -1,8 +1,8 @@
 //! Damaged packages: what R reads to load an installed package, and whether it can read it.
 //!
 //! What is required was measured with R 4.2.2, each file of a package removed, emptied, cut in half and replaced by text:
-//! DESCRIPTION and NAMESPACE must exist, Meta/package.rds must be readable, Meta/nsInfo.rds and Meta/features.rds if they
-//! exist, and every library that the namespace loads must be there. A lazy-load database (`R/PKG`, if the package's loader
+//! DESCRIPTION and NAMESPACE must exist, Meta/package.rds must be readable, and so must Meta/features.rds of a package with
+//! libs/, Meta/nsInfo.rds if it exists, and every library that the namespace loads must be there. A lazy-load database (`R/PKG`, if the package's loader
 //! reads one, `R/sysdata`, `data/Rdata`) needs a readable index whose records lie inside the database. R finds its own
 //! packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all.
 
@@ -34,6 +34,7 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
     let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
     findings.extend(without_description(tree, kept));
     findings.extend(links_out(packages, tree, kept));
+    findings.extend(sources(packages, tree, kept));
     findings
 }
 
@@ -52,9 +53,16 @@ fn damaged(tree: &Tree, package: &Package) -> Option<Finding> {
         wrong.extend(reading.required("NAMESPACE"));
         wrong.extend(reading.required("Meta/package.rds").or_else(|| reading.object("Meta/package.rds")));
         wrong.extend(["Meta/nsInfo.rds", "Meta/features.rds"].into_iter().filter_map(|file| reading.object(file)));
+        let has_libraries = reading.directory.join("libs").is_some_and(|libs| tree.find(&libs).is_some());
+        wrong.extend(has_libraries.then(|| reading.required("Meta/features.rds")).flatten());
         wrong.extend(reading.code(name));
         wrong.extend(["R/sysdata", "data/Rdata"].into_iter().filter_map(|base| reading.database(base, false)));
-        let libraries = namespace_of(tree, package).libraries;
+        let namespace = namespace_of(tree, package);
+        let has_code = [format!("R/{name}"), format!("R/{name}.rdb"), "R/sysdata.rdb".to_owned()];
+        if namespace.exports && !has_code.iter().any(|file| reading.file(file).is_some()) {
+            wrong.push(format!("R/{name} is missing"));
+        }
+        let libraries = namespace.libraries;
         wrong.extend(libraries.iter().filter_map(|library| reading.required(&format!("libs/{library}.so"))));
     }
     (!wrong.is_empty()).then(|| {
@@ -177,6 +185,32 @@ fn without_description(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Findi
         Some(Finding::error(Code::DamagedPackage, &directory, message, reinstall(&name)))
     };
     metadata.filter_map(finding).collect()
+}
+
+/// Packages in a library that are not installed there: the directory has their sources.
+fn sources(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
+    let installed: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.directory).collect();
+    let descriptions = tree.iter().filter(|(id, entry)| entry.path.name() == b"DESCRIPTION" && kept(*id));
+    let finding = |(id, entry): (EntryId, &crate::tree::Entry)| {
+        let directory = entry.path.parent()?;
+        if installed.contains(&directory) || !libraries.contains(&directory.parent()?) {
+            return None;
+        }
+        let name = String::from_utf8_lossy(directory.name()).into_owned();
+        let text = tree.read_text(id).ok()?;
+        let field = format!("Package: {name}");
+        let code = directory.join("R")?;
+        let is_source = |path: &TreePath| matches!(path.name(), [.., b'.', b'R' | b'r']);
+        let has_sources = tree.below(&code).any(|(_, entry)| entry.is_file() && is_source(&entry.path));
+        (has_sources && text.split(|b| *b == b'\n').any(|line| line.trim_ascii_end() == field.as_bytes())).then(|| {
+            let message =
+                format!("library({name}) fails: the directory has the package's sources, it is not installed");
+            let help = "build the package and install it: R CMD INSTALL --library=LIBRARY SOURCES";
+            Finding::error(Code::DamagedPackage, &directory, message, help)
+        })
+    };
+    descriptions.filter_map(finding).collect()
 }
 
 /// Links in a library that should lead to a package and lead out of the tree.

@@ -22,6 +22,8 @@ pub struct Namespace {
     pub imports: BTreeSet<String>,
     /// The shared libraries that it loads: `useDynLib()`.
     pub libraries: BTreeSet<String>,
+    /// Whether `Meta/nsInfo.rds` names something that it exports, so that there has to be code.
+    pub exports: bool,
 }
 
 /// The directives that name a package to import from in their first argument, or, of `import()`, in each.
@@ -48,6 +50,7 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
     if let Some(libraries) = info.item("dynlibs") {
         namespace.libraries.extend(libraries.strings().into_iter().map(str::to_owned));
     }
+    namespace.exports = info.item("exports").is_some_and(|exports| !exports.strings().is_empty());
     Ok(namespace)
 }
 
@@ -128,13 +131,19 @@ fn truth(node: Node<'_>, text: &str) -> Option<bool> {
         "parenthesized_expression" => truth(node.named_child(0)?, text),
         "true" => Some(true),
         "false" => Some(false),
+        "identifier" => match &text[node.byte_range()] {
+            "T" => Some(true),
+            "F" => Some(false),
+            _ => None,
+        },
+        "call" => of_call(node, text),
         "unary_operator" => Some(!truth(part("rhs")?, text)?),
         "binary_operator" => {
             let (left, right) = (part("lhs")?, part("rhs")?);
             match &text[part("operator")?.byte_range()] {
-                operator @ ("==" | "!=") => {
+                operator @ ("==" | "!=" | "%in%") => {
                     let (left, right) = (constant(left, text)?, constant(right, text)?);
-                    Some((left == right) == (operator == "=="))
+                    Some((left == right) == (operator != "!="))
                 }
                 "&&" | "&" => match (truth(left, text), truth(right, text)) {
                     (Some(false), _) | (_, Some(false)) => Some(false),
@@ -153,12 +162,39 @@ fn truth(node: Node<'_>, text: &str) -> Option<bool> {
     }
 }
 
+/// Whether a call that is a condition returns TRUE. What is imported if a package is installed is not needed where it is not.
+fn of_call(call: Node<'_>, text: &str) -> Option<bool> {
+    let name = &text[call.child_by_field_name("function")?.byte_range()];
+    let arguments = call.child_by_field_name("arguments")?;
+    let mut cursor = arguments.walk();
+    let values: Vec<Node<'_>> =
+        arguments.named_children(&mut cursor).filter_map(|argument| argument.child_by_field_name("value")).collect();
+    match (name, values.as_slice()) {
+        ("identical", [left, right]) => Some(constant(*left, text)? == constant(*right, text)?),
+        ("requireNamespace" | "suppressWarnings" | "nzchar" | "nchar", _)
+            if text[call.byte_range()].contains("requireNamespace(")
+                || text[call.byte_range()].contains("system.file(") =>
+        {
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
 /// What an operand of a comparison is: a string, or what R tells of the operating system.
 fn constant(node: Node<'_>, text: &str) -> Option<String> {
     let written: String = text[node.byte_range()].split_whitespace().collect();
     match written.as_str() {
-        ".Platform$OS.type" | "tools:::.OStype()" | ".OStype()" | ".Platform[['OS.type']]" => Some("unix".to_owned()),
-        "Sys.info()[['sysname']]" | "Sys.info()[[\"sysname\"]]" | "Sys.info()[\"sysname\"]" => Some("Linux".to_owned()),
+        ".Platform$OS.type"
+        | "tools:::.OStype()"
+        | ".OStype()"
+        | ".Platform[['OS.type']]"
+        | ".Platform[[\"OS.type\"]]" => Some("unix".to_owned()),
+        "Sys.info()[['sysname']]"
+        | "Sys.info()[[\"sysname\"]]"
+        | "Sys.info()[\"sysname\"]"
+        | "Sys.info()['sysname']" => Some("Linux".to_owned()),
+        "R.version$os" | "version$os" | "R.Version()$os" => Some("linux-gnu".to_owned()),
         _ if node.kind() == "string" => Some(inside(&text[node.byte_range()])),
         _ => None,
     }
@@ -169,7 +205,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<String>, Vec<String>) {
-        let Namespace { imports, libraries } = of_text(text.as_bytes()).expect("R code");
+        let Namespace { imports, libraries, .. } = of_text(text.as_bytes()).expect("R code");
         (imports.into_iter().collect(), libraries.into_iter().collect())
     }
 
@@ -194,6 +230,17 @@ mod tests {
         assert_eq!(imports("if (!(.Platform$OS.type != \"unix\")) { importFrom(a, x) }"), ["a"]);
         assert_eq!(imports("if (getRversion() >= \"4.0\") import(a) else import(b)"), ["a", "b"]);
         assert_eq!(imports("if (FALSE && getRversion() > \"3\") import(a)"), [""; 0]);
+        for condition in [
+            "F",
+            "identical(.Platform$OS.type, 'windows')",
+            ".Platform[[\"OS.type\"]] %in% \"windows\"",
+            "R.version$os == 'mingw32'",
+            "Sys.info()['sysname'] == 'Darwin'",
+            "requireNamespace('a', quietly = TRUE)",
+            "nzchar(system.file(package = \"a\"))",
+        ] {
+            assert_eq!(imports(&format!("if ({condition}) import(a) else import(b)")), ["b"], "{condition}");
+        }
     }
 
     #[test]
