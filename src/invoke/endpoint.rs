@@ -33,7 +33,7 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
     let named = request.headers().get_all("host");
     // A request for a whole URL has the host in that too (RFC 9112, 3.2.2).
     let of_url = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    let hosts = named.iter().map(|host| host.as_bytes()).chain(of_url);
+    let hosts = named.iter().map(hyper::header::HeaderValue::as_bytes).chain(of_url);
     if named.iter().count() != 1 {
         let message = "A request has one Host (RFC 9112, 3.2)";
         return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
