@@ -1,6 +1,6 @@
 //! Nesting: content that lies one or more directories deeper than in a layer, or inside an archive.
 
-use super::listing::{Listing, is_content, join};
+use super::listing::{Listing, extension, is_content, join};
 use super::{Entry, Tree};
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Subject};
@@ -154,7 +154,7 @@ fn found_by_lambda(listing: &Listing<'_>, directory: &str) -> Vec<&'static str> 
             "bootstrap" => listing.names(directory).is_some_and(|names| names.files.contains("bootstrap")),
             "extensions" => names.is_some_and(|names| !names.files.is_empty()),
             "python" => {
-                let is_module = |name: &&str| name.ends_with(".py") || name.ends_with(".so");
+                let is_module = |name: &&str| matches!(extension(name), "py" | "so");
                 listing.has_python_packages(&path)
                     || names.is_some_and(|names| names.files.iter().any(is_module))
                     || names.is_some_and(|_| has(&["lib"]) && !has(&["bin"]))
@@ -195,7 +195,7 @@ pub(super) fn only_archives(listing: &Listing<'_>, tree: &Tree) -> Option<Findin
         let is_at_root = entry.path.parent().is_none_or(|parent| parent.is_root());
         let of_build = is_at_root
             || top.is_some_and(|top| OF_BUILDS.contains(&top))
-            || (top == Some("python") && name.ends_with(".whl"));
+            || (top == Some("python") && extension(&name) == "whl");
         if !(of_build && (is_named || (!name.contains('.') && entry.is_file() && is_zip()))) {
             return None;
         }
