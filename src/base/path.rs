@@ -128,11 +128,6 @@ impl Serialize for TreePath {
     }
 }
 
-/// Whether a file name ends with a dot and this extension, in this case: on Linux, `x.SO` is another kind of file.
-pub(crate) fn has_extension(name: &str, extension: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, last)| last == extension)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -91,6 +91,11 @@ pub(super) fn is_content(entry: &Entry) -> bool {
     path != b"__MACOSX" && !path.starts_with(b"__MACOSX/") && entry.path.name() != b".DS_Store"
 }
 
+/// What follows the last dot of a name.
+pub(super) fn extension(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
 /// The path of a name in a directory.
 pub(super) fn join(directory: &str, name: &str) -> String {
     if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }

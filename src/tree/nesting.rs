@@ -1,11 +1,11 @@
 //! Nesting: content that lies one or more directories deeper than in a layer, or inside an archive.
 
-use super::listing::{Listing, is_content, join};
+use super::listing::{Listing, extension, is_content, join};
 use super::{Entry, Tree};
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
-use crate::base::path::{TreePath, has_extension};
+use crate::base::path::TreePath;
 
 /// What Lambda or a managed runtime looks for directly in `/opt` (AWS Lambda Developer Guide, "Packaging your layer content"
 /// and "Lambda extensions"): in any other directory it is not found.
@@ -154,7 +154,7 @@ fn found_by_lambda(listing: &Listing<'_>, directory: &str) -> Vec<&'static str> 
             "bootstrap" => listing.names(directory).is_some_and(|names| names.files.contains("bootstrap")),
             "extensions" => names.is_some_and(|names| !names.files.is_empty()),
             "python" => {
-                let is_module = |name: &&str| has_extension(name, "py") || has_extension(name, "so");
+                let is_module = |name: &&str| matches!(extension(name), "py" | "so");
                 listing.has_python_packages(&path)
                     || names.is_some_and(|names| names.files.iter().any(is_module))
                     || names.is_some_and(|_| has(&["lib"]) && !has(&["bin"]))
@@ -195,7 +195,7 @@ pub(super) fn only_archives(listing: &Listing<'_>, tree: &Tree) -> Option<Findin
         let is_at_root = entry.path.parent().is_none_or(|parent| parent.is_root());
         let of_build = is_at_root
             || top.is_some_and(|top| OF_BUILDS.contains(&top))
-            || (top == Some("python") && has_extension(&name, "whl"));
+            || (top == Some("python") && extension(&name) == "whl");
         if !(of_build && (is_named || (!name.contains('.') && entry.is_file() && is_zip()))) {
             return None;
         }

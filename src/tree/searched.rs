@@ -1,9 +1,8 @@
 //! Searched: packages of managed runtimes in directories where these do not look. What Lambda searches is in the Developer
 //! Guide, "Layer paths for each Lambda runtime".
 
-use super::listing::{Listing, is_python_metadata, join};
+use super::listing::{Listing, extension, is_python_metadata, join};
 use crate::base::finding::{Code, Finding, Subject};
-use crate::base::path::has_extension;
 
 /// What Lambda looks for in `/opt` by an exact name.
 const EXACT: &[&str] = &["bootstrap", "extensions", "python", "nodejs", "ruby", "java", "bin", "lib"];
@@ -185,13 +184,13 @@ fn other_case(listing: &Listing<'_>) -> Vec<Finding> {
             continue;
         }
         let Some(inner) = listing.names(name).or_else(|| listing.names("")) else { continue };
-        let has_library = || inner.files.iter().any(|file| has_extension(file, "so") || file.contains(".so."));
+        let has_library = || inner.files.iter().any(|file| extension(file) == "so" || file.contains(".so."));
         // Python for Windows has Lib, and applications have directories of any of these names.
         let is_meant = match lower.as_str() {
             "bootstrap" => root.files.contains(name),
             "extensions" | "bin" => !inner.files.is_empty() && root.directories.contains(name),
             "lib" => has_library(),
-            "python" => listing.has_python_packages(name) || inner.files.iter().any(|file| has_extension(file, "py")),
+            "python" => listing.has_python_packages(name) || inner.files.iter().any(|file| extension(file) == "py"),
             "nodejs" => inner.directories.contains("node_modules"),
             "ruby" => inner.directories.contains("gems"),
             _ => inner.directories.contains("lib"),

@@ -82,7 +82,7 @@ fn whole(world: &World) -> String {
 #[test]
 fn a_whole_package_has_no_finding_and_none_without_the_files_that_r_does_without() {
     let world = World::new();
-    let at = whole(&world);
+    whole(&world);
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R101");
     world.package(SITE, "data", "1.0", "");
     for below in ["R/data", "R/data.rdb"] {

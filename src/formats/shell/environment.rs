@@ -329,8 +329,10 @@ impl Environment {
         let absolute = |path: String| path.starts_with('/').then(|| path.trim_end_matches('/').to_owned());
         match words.as_slice() {
             ["dirname", path] => Some(directory_of(&self.expand(path, depth)?)),
-            ["cd", path, "&&", "pwd"] | ["cd", path, "&&", "pwd", "-P"] => absolute(self.expand(path, depth)?),
-            ["readlink", "-f", path] | ["realpath", path] => absolute(self.expand(path, depth)?),
+            ["cd", path, "&&", "pwd"]
+            | ["cd", path, "&&", "pwd", "-P"]
+            | ["readlink", "-f", path]
+            | ["realpath", path] => absolute(self.expand(path, depth)?),
             _ => None,
         }
     }
