@@ -324,8 +324,11 @@ impl Environment {
     /// What the commands print by which scripts find their own directory: `dirname`, and `cd` with `pwd`.
     fn substitution(&mut self, inside: &str, depth: usize) -> Option<String> {
         let words = words(inside);
-        let words: Vec<&str> =
-            words.iter().map(String::as_str).filter(|word| !word.contains("/dev/null") && *word != "--").collect();
+        let words: Vec<&str> = words
+            .iter()
+            .map(String::as_str)
+            .filter(|word| !word.contains("/dev/null") && !matches!(*word, "--" | "2>&1"))
+            .collect();
         let absolute = |path: String| path.starts_with('/').then(|| path.trim_end_matches('/').to_owned());
         match words.as_slice() {
             ["dirname", path] => Some(directory_of(&self.expand(path, depth)?)),
