@@ -28,7 +28,7 @@ pub(super) fn load_layers(paths: &[PathBuf], settings: &Settings, progress: &dyn
         ([directory], []) => {
             let plan = Plan::new(directory, settings, progress)?;
             let mut report = Report::of_plan(&directory.display().to_string(), settings, &plan);
-            report.suggestions = suggestions(&plan, settings, progress)?;
+            report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
             let entries = |layer| layer_entries(plan.analysis.tree(), layer, &plan.measurements);
             Ok((report, plan.layout.layers.iter().map(entries).collect()))
         }

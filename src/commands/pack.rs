@@ -23,7 +23,7 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     let out = Output::begin(output)?;
     let plan = Plan::new(root, settings, progress)?;
     let mut report = Report::of_plan(&root.display().to_string(), settings, &plan);
-    report.suggestions = suggestions(&plan, settings, progress)?;
+    report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
     if !report.fits {
         return Ok(report);
     }

@@ -15,6 +15,6 @@ use crate::report::Report;
 pub fn plan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
     let plan = Plan::new(root, settings, progress)?;
     let mut report = Report::of_plan(&root.display().to_string(), settings, &plan);
-    report.suggestions = suggestions(&plan, settings, progress)?;
+    report.suggestions = suggestions(&plan, settings, true, progress)?;
     Ok(report)
 }

@@ -53,17 +53,24 @@ pub struct Suggestion {
 /// The zipped and unzipped bytes that entries would have; `None` when they would be dropped.
 type Change = BTreeMap<EntryId, Option<(u64, u64)>>;
 
-/// The steps that save zipped bytes, those that save a layer first, then by the bytes that they save. Files are also compressed
-/// in other forms to find what those would save.
+/// The steps that save zipped bytes, those that save a layer first, then by the bytes that they save. With `measuring`, files
+/// are also compressed in other forms to find what those would save, which takes longer than to pack.
 ///
 /// # Errors
 /// When a file cannot be read, or a rule cannot be compiled for this tree.
-pub(crate) fn suggestions(plan: &Plan<'_>, settings: &Settings, progress: &dyn Progress) -> Result<Vec<Suggestion>> {
+pub(crate) fn suggestions(
+    plan: &Plan<'_>,
+    settings: &Settings,
+    measuring: bool,
+    progress: &dyn Progress,
+) -> Result<Vec<Suggestion>> {
     let steps = Steps { plan, settings, now: sizes(&plan.units) };
     let mut found = steps.rules()?;
     found.extend(steps.not_opened());
     found.extend(steps.duplicates()?);
-    found.extend(steps.other_forms(progress)?);
+    if measuring {
+        found.extend(steps.other_forms(progress)?);
+    }
     found.retain(|step| step.zipped_bytes > 0);
     found.sort_by(|a, b| (b.layers, b.zipped_bytes, &a.step).cmp(&(a.layers, a.zipped_bytes, &b.step)));
     Ok(found)

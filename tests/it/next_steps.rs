@@ -130,14 +130,3 @@ fn a_step_that_the_checks_would_call_an_error_is_not_offered() {
     let drop: Vec<&str> = step.split(' ').collect();
     assert_eq!(errors(&world.json(&[&arguments[..], &drop].concat()).1), errors(&report));
 }
-
-#[test]
-fn pack_and_check_offer_what_plan_offers() {
-    let world = world();
-    let (_, planned) = world.json(&["plan", "ROOT"]);
-    assert!(planned["suggestions"].to_string().contains("--strip all"), "{planned:#}");
-    for arguments in [&["pack", "ROOT", "-o", "OUT"][..], &["check", "ROOT"]] {
-        let (_, report) = world.json(arguments);
-        assert_eq!(report["suggestions"], planned["suggestions"], "{arguments:?}");
-    }
-}
