@@ -76,7 +76,6 @@ pub struct About {
     /// For a library: what needs it, sorted.
     pub needed_by: Vec<NeededBy>,
     /// For a file, with `--bundle`: the paths compiled into it that the build host has, and neither the tree nor the image.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub host_paths: Vec<String>,
     /// For a package: the kept packages that import it, sorted.
     pub imported_by: Vec<String>,
