@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::args::{Architecture, GateOptions, LevelName, PlanOptions, StrategyName, StripName};
-use super::config::{BudgetConfig, Bytes, Config, FindingConfig, RelocateConfig, SeverityName};
+use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RelocateConfig, SeverityName};
 use super::env;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
@@ -52,7 +52,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         runtime,
         variables,
         rules: prune,
-        limits: limits(options, config),
+        limits: limits(options, config)?,
         architecture: content.arch.or(config.arch).map(Architecture::name),
         transforms: transforms(options, config)?,
         level: match size.level.or(config.level).unwrap_or_default() {
@@ -90,14 +90,30 @@ fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
 }
 
 /// The limits that the layers must stay within.
-fn limits(options: &PlanOptions, config: &Config) -> Limits {
+fn limits(options: &PlanOptions, config: &Config) -> Result<Limits> {
     let given = &options.limits;
     let mut limits = Limits::built_in();
-    limits.layer_zipped = given.max_zipped.or(bytes(config.max_zipped)).unwrap_or(limits.layer_zipped);
-    limits.total_unzipped = given.max_unzipped.or(bytes(config.max_unzipped)).unwrap_or(limits.total_unzipped);
+    limits.layer_zipped = given.max_zipped.or(limit(config.max_zipped)).unwrap_or(limits.layer_zipped);
+    limits.total_unzipped = given.max_unzipped.or(limit(config.max_unzipped)).unwrap_or(limits.total_unzipped);
     limits.layers = given.max_layers.or(config.max_layers).map_or(limits.layers, Into::into);
     limits.function_unzipped = given.function_size.or(bytes(config.function_size)).unwrap_or(0);
-    limits
+    if limits.layers_unzipped() == 0 {
+        let set_by = if given.function_size.is_some() {
+            "--function-size".to_owned()
+        } else {
+            format!("{}: function-size", config.place("function-size", 0))
+        };
+        let [function, total] = [limits.function_unzipped, limits.total_unzipped].map(crate::base::bytes::size);
+        return Err(Error::Usage {
+            message: format!("{set_by}: the function's {function} leave nothing of {total} for layers"),
+            help: "give the unzipped size of the function's own code alone, without its layers".to_owned(),
+        });
+    }
+    Ok(limits)
+}
+
+fn limit(size: Option<LimitBytes>) -> Option<u64> {
+    size.map(|size| size.0)
 }
 
 fn bytes(size: Option<Bytes>) -> Option<u64> {
