@@ -46,7 +46,7 @@ fn world() -> World {
     world.library("lib/libonly.so", &[], &[]).library("lib/libalone.so", &["lib/libonly.so"], &[]);
     // Rules would drop these, but for what needs them.
     world.package(LIBRARY, "tcltk", "4.2.2", "").package(LIBRARY, "gui", "1.0", "Imports: tcltk\n");
-    world.file("share/man/man1/p.1", noise(2, 900)).link("bin/page", "../share/man/man1/p.1");
+    world.file("share/man/man1/p.1", [b".PP\n", &noise(2, 896)[..]].concat()).link("bin/page", "../share/man/man1/p.1");
     world
 }
 
