@@ -90,7 +90,8 @@ prove-calls: needs
 	python3 scripts/calls_truth.py $(tree) --debian $(or $(DEBIAN),400)
 
 # Runs functions in R from exactly what --handler keeps (see scripts/handlers_work.py).
-handled := $(addprefix r-cran-,tidyverse vegan glmmtmb segmented aplpack)
+handled := $(addprefix r-cran-,tidyverse vegan glmmtmb segmented aplpack bibtex broom.mixed collapse etm googlevis repr rslurm \
+	rstan satellite snow tikzdevice)
 prove-handlers: needs
 	$(release)
 	scripts/demo-tree.sh $(work)/handlers/opt $(handled)
