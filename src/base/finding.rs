@@ -125,6 +125,8 @@ codes! {
     NoBootstrap = "C106",
     /// A program in `bin` that is not executable.
     NotExecutable = "C107",
+    /// A bootstrap that sends a response although the function's code failed.
+    FailureAnswered = "C108",
     /// An installed package that R could not load: files that it reads are missing or damaged.
     DamagedPackage = "R101",
     /// A package that an installed one needs is missing.
