@@ -37,6 +37,12 @@ check-code:
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 	cargo test --locked
+	@# Dependencies and workflows. Where the programs cannot be installed, this is left out, but not in CI.
+	python3 scripts/lint.py || { [ $$? = 77 ] && [ -z "$${CI:-}" ]; }
+
+# RustSec's advisories about the dependencies.
+advisories: needs
+	python3 scripts/lint.py --only no-advisory-concerns-a-crate
 
 # Verifies layerfit's promises on the demo's tree (see scripts/prove.py), and R from the packed layers. Then bootstrap/ serves
 # events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py).
