@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers packing-truth prove-zips page-works publish-works action-works outputs-work bench reports fuzz mutants static package needs clean
+.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers packing-truth prove-zips page-works publish-works action-works outputs-work bench reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -37,6 +37,12 @@ check-code:
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 	cargo test --locked
+	@# Dependencies and workflows. Where the programs cannot be installed, this is left out, but not in CI.
+	python3 scripts/lint.py || { [ $$? = 77 ] && [ -z "$${CI:-}" ]; }
+
+# RustSec's advisories about the dependencies.
+advisories: needs
+	python3 scripts/lint.py --only no-advisory-concerns-a-crate
 
 # Verifies layerfit's promises on the demo's tree (see scripts/prove.py), and R from the packed layers. Then bootstrap/ serves
 # events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py).
@@ -123,13 +129,28 @@ mutants: needs
 	scripts/needs.sh mutants
 	python3 scripts/mutants.py $(if $(SHARD),--shard $(SHARD)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
-# A statically linked binary: target/ARCH-unknown-linux-musl/dist/layerfit
-static := $(shell uname -m)-unknown-linux-musl
-static:
-	scripts/needs.sh static
-	rustup target add $(static)
-	cargo build --profile dist --locked --target $(static)
-	! readelf -lW target/$(static)/dist/layerfit | grep INTERP
+# What is released, in target/dist: the archive with the static program, the wheel, checksums (see scripts/dist.py). For another
+# architecture: make dist ARCH=aarch64
+arch := $(if $(ARCH),--arch $(ARCH))
+dist:
+	scripts/needs.sh $(if $(ARCH),cross,dist)
+	python3 scripts/dist.py $(arch)
+
+# The wheel alone.
+wheel:
+	scripts/needs.sh $(if $(ARCH),cross,dist)
+	python3 scripts/dist.py $(arch) wheel
+
+# The container image, for the architecture of each archive that `make dist` made.
+image:
+	scripts/needs.sh image
+	python3 scripts/dist.py image
+
+# Installs what is in target/dist in bare environments, and runs it (see scripts/install_works.py).
+try-install: dist
+	scripts/needs.sh image
+	python3 scripts/dist.py image
+	python3 scripts/install_works.py
 
 # Builds the crate from its package alone, which fails if an embedded file is not packaged.
 package: needs
