@@ -60,15 +60,16 @@ pub enum Error {
     },
     /// Nothing wrote to a pipe.
     #[error(
-        "{}: is a pipe to which nothing was written within {seconds} seconds\n  \
-         help: start the program that writes to it first, or name a file", shown(.path)
+        "{}: is a pipe to which nothing was written within a second\n  \
+         help: start the program that writes to it first, or name a file", shown(.0)
     )]
-    NoWriter {
-        /// The pipe.
-        path: PathBuf,
-        /// How long it was waited for, in seconds.
-        seconds: i64,
-    },
+    NoWriter(PathBuf),
+    /// Nothing reads from a pipe.
+    #[error(
+        "{}: is a pipe or socket from which nothing reads\n  \
+         help: start the program that reads from it first, or name a file", shown(.0)
+    )]
+    NoReader(PathBuf),
     /// A rule, runtime or limits file is not valid.
     #[error("{}: {message}\n  help: {help}", one_line(.file))]
     Data {

@@ -24,6 +24,7 @@ use super::mounts::Sources;
 use super::network;
 use super::spec::{GROUP, Message, SAMPLE, Spec, USER};
 use super::system_calls;
+use crate::base::read;
 
 /// Where the bootstrap is searched for, in this order: "If that file isn't found … Lambda looks in the layers" (AWS Lambda
 /// Developer Guide, custom runtimes). A directory of that name is skipped, as Lambda's emulator does.
@@ -224,9 +225,8 @@ pub(super) fn root_cause(path: &Path, why: &str) -> Option<String> {
     if mode & 0o001 == 0 {
         return Some(format!("it is not executable by everyone (mode {:04o}): chmod 755", mode & 0o7777));
     }
-    let mut head = [0; 256];
-    let length = std::fs::File::open(path).and_then(|mut file| file.read(&mut head)).ok()?;
-    let line = head[..length].strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let head = read::up_to(path, 256).ok()?;
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     if line.ends_with(b"\r") {
         return Some("it has Windows line endings, so its interpreter's name ends with \\r: use LF".to_owned());
     }

@@ -1,6 +1,6 @@
 //! Reading a tree from a directory on disk.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -14,6 +14,7 @@ use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::{TreePath, printable};
+use crate::base::read::still_regular;
 
 /// Reads the directory `root` (that will be `/opt`) without following links and without changing anything.
 ///
@@ -78,7 +79,7 @@ fn look(root: &Path, path: &Path) -> Looked {
         }
     } else if kind.is_file() {
         let mut head = Vec::with_capacity(HEAD_BYTES);
-        let read = File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+        let read = still_regular(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
         if let Err(error) = read {
             return Looked::Finding(unreadable(root, path, &error));
         }

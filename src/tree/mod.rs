@@ -35,7 +35,7 @@ pub(crate) use zips::{sha256, sha256_of};
 use crate::base::error::{Error, Result};
 use crate::base::part::{Content, Part};
 use crate::base::path::TreePath;
-use crate::base::read::MAX_TEXT;
+use crate::base::read::{MAX_TEXT, still_regular};
 
 /// The index of an entry in its tree: entries are sorted by path, so ids are too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,7 +190,7 @@ impl Tree {
             let (bytes, head, overlay) = match content {
                 Content::Path(file) => {
                     let mut head = Vec::with_capacity(HEAD_BYTES);
-                    let opened = File::open(&file).map_err(Error::io("read", &file))?;
+                    let opened = still_regular(&file).map_err(Error::io("read", &file))?;
                     let bytes = opened.metadata().map_err(Error::io("read", &file))?.len();
                     opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
                     (bytes, head, Overlay::File(file))
@@ -331,7 +331,7 @@ impl Tree {
         // Reading one byte more than expected detects a file that grew.
         let mut content = Vec::new();
         let mut read = |path: &std::path::Path| {
-            let file = File::open(path).map_err(Error::io("read", path))?;
+            let file = open(path, entry)?;
             content.reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(1 << 30));
             file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))
         };
@@ -378,7 +378,7 @@ impl Tree {
             }
         };
         let mut head = Vec::new();
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        let file = open(&path, entry)?;
         file.take(length as u64).read_to_end(&mut head).map_err(Error::io("read", &path))?;
         Ok(head)
     }
@@ -404,7 +404,7 @@ impl Tree {
             // The length of a content that is inflated has a limit.
             _ => return each(&self.read(id)?).map(drop),
         };
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        let file = open(&path, entry)?;
         self.in_chunks(id, file, &path, each)
     }
 
@@ -438,6 +438,14 @@ impl Tree {
             Source::Image | Source::Zips(_) => None,
         }
     }
+}
+
+/// Opens the file of an entry, at its path outside.
+fn open(path: &std::path::Path, entry: &Entry) -> Result<File> {
+    still_regular(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Error::Changed { path: entry.path.to_string() },
+        _ => Error::io("read", path)(error),
+    })
 }
 
 /// The first bytes of a part of a file that has the content of `path`.
