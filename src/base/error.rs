@@ -22,7 +22,11 @@ pub enum Error {
     #[error("{}: no such directory\n  help: name an existing tree, such as /opt", shown(.0))]
     RootMissing(PathBuf),
     /// The root to read is a file.
-    #[error("{}: neither a directory nor a zip\n  help: name the directory that will be /opt, or a layer's zip", shown(.0))]
+    #[error(
+        "{}: neither a directory nor an image\n  \
+         help: name the directory that will be /opt, or what `docker save` wrote; `layerfit check` also takes the zips of layers",
+        shown(.0)
+    )]
     NotATree(PathBuf),
     /// A system call failed.
     #[error("cannot {doing} {}: {source}\n  help: {}", shown(.path), remedy(.source))]

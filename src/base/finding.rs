@@ -111,6 +111,8 @@ codes! {
     SettingBreaks = "N104",
     /// Paths that are compiled in and only the build host has.
     CompiledPaths = "N105",
+    /// Variables of a container image name places in /opt, and the function does not have them.
+    ImageVariables = "N106",
     /// A script whose interpreter is missing.
     ScriptInterpreterMissing = "C101",
     /// A command that a script runs and that is missing.

@@ -11,6 +11,7 @@ pub mod finding;
 pub mod globs;
 pub mod interrupt;
 pub mod list;
+pub mod part;
 pub mod path;
 pub mod progress;
 pub mod read;

@@ -19,7 +19,7 @@ use crate::pack::measure::Level;
 use crate::pack::rewrite::Transforms;
 use crate::pack::rewrite::strip::StripMode;
 use crate::pack::{Group, LayerPolicy, Strategy};
-use crate::plan::Settings;
+use crate::plan::{BuildHost, Settings};
 use crate::prune::{Level as RuleLevel, PruneRules};
 use crate::report::gate::{Budget, BudgetScope, Gate};
 use crate::runtime::{Limits, RuntimeProfile};
@@ -27,7 +27,7 @@ use crate::runtime::{Limits, RuntimeProfile};
 /// The default runtime.
 pub(super) const RUNTIME: &str = "provided.al2023";
 
-/// The default root that libraries are bundled from.
+/// The default root that libraries are bundled from, where the tree is not from an image.
 pub(super) const SYSROOT: &str = "/";
 
 /// The settings from the options; if an option is not given, from the configuration file.
@@ -64,7 +64,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         arrangement: arrangement(config)?,
         layer_policy: layer_policy(layers.strategy, config)?,
         lock: layers.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
-        bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| SYSROOT.into())),
+        bundle_from: bundle.then(|| sysroot.map_or(BuildHost::OfTheTree, BuildHost::Named)),
         drop: [&config.drop[..], &targets.drop].concat(),
         keep: [&config.keep[..], &targets.keep].concat(),
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),

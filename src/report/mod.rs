@@ -16,7 +16,7 @@ pub use costs::Amount;
 pub(crate) use costs::SizeIndex;
 pub use html::html;
 pub use model::{
-    Architecture, Cost, Count, DirectoryReport, Kept, LayerChangeReport, LayerReport, LayerState, LibraryReport,
+    Architecture, Cost, Count, DirectoryReport, ImageReport, Kept, LayerChangeReport, LayerReport, LayerState, LibraryReport,
     LoadedBy, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report,
     RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
