@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Install what `make dist` and `make image` made, each in an environment that has nothing else, and run it there.
+"""Install what `make dist` and `make image` made as README says, each in an environment that has nothing else, and run it there.
 
-The archive and the image are unpacked into a root directory of their own, with a small tree and no other file; the wheel is
-installed by pip and by uv (from PyPI) with a PATH that has no compiler. Each installation is timed. Nothing is mounted, and
-root is not needed; user namespaces are. The SBOM is validated with cyclonedx-python-lib, from PyPI.
+The archive is downloaded from a local server; it and the image are unpacked into a root directory of their own, with a small tree
+and no other file. The wheel is installed by pip, uv and pre-commit (from PyPI). Each installation is timed. Nothing is mounted,
+and root is not needed; user namespaces are. The SBOM is validated with cyclonedx-python-lib, from PyPI.
 
 Each check prints one line: "ok NAME: what" or "FAILED NAME: what". The last line counts them. Exit 0: none failed; 1: some
 failed; 2: wrong arguments; 77: something is missing and cannot be installed.
 """
 
 import argparse
+import contextlib
+import functools
+import http.server
 import json
 import os
 import platform
@@ -19,6 +22,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import venv
 from pathlib import Path
@@ -28,7 +32,8 @@ import dist
 import pypi
 from checks import Skipped, require, require_in, require_same
 
-PACKAGES = ("uv==0.13.8", "cyclonedx-python-lib[json-validation]==11.12.0")
+PACKAGES = ("uv==0.13.8", "pre-commit==4.7.0", "cyclonedx-python-lib[json-validation]==11.12.0")
+README = dist.ROOT / "README.md"
 HOME = dist.ROOT / "target/install-works"
 # The time limit of a command, in seconds.
 PATIENCE = 300
@@ -70,6 +75,29 @@ def archive():
     path = dist.DIST / f"{dist.archive_name(ARCH)}.tar.gz"
     require(path.exists(), f"{path} does not exist: make dist")
     return path
+
+
+def block(language, begins):
+    """The code block of README that begins with this line."""
+    (found,) = re.findall(rf"^```{language}\n({re.escape(begins)}.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    return found
+
+
+@contextlib.contextmanager
+def served(directory):
+    """A server on the loopback interface with the files of a directory."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=directory))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def seconds(since):
@@ -130,11 +158,13 @@ def the_sbom_lists_every_crate(_):
 
 
 def the_archive_runs_with_nothing(temp):
-    """The program runs in a root directory that has only itself, a tree and a /tmp."""
-    root, since = temp / "root", time.perf_counter()
-    root.mkdir()
-    run("tar", "xzf", archive(), "--strip-components=1", "-C", root, env={"PATH": os.environ["PATH"]})
-    took = seconds(since)
+    """README's commands install the archive, and its program runs in a root directory with only a tree and a /tmp beside it."""
+    with served(dist.DIST) as url:
+        commands = re.sub(r"^FILES=.*", f"FILES={url}", block("sh", "VERSION="), flags=re.MULTILINE)
+        since = time.perf_counter()
+        run("bash", "-euo", "pipefail", "-c", commands, cwd=temp, env={"PATH": os.environ["PATH"]})
+        took = seconds(since)
+    root = temp / dist.archive_name(ARCH)
     (root / "tmp").mkdir()
     tree(root / "opt")
     works(inside(root, "/layerfit"), "/opt")
@@ -183,6 +213,21 @@ def uvx_needs_no_compiler(temp):
     return f"the first run takes {took}"
 
 
+def pre_commit_needs_no_compiler(temp):
+    """README's hook installs the wheel, and passes and fails as it should."""
+    (temp / ".pre-commit-config.yaml").write_text(f"repos:\n{block('yaml', '- repo: local')}")
+    alone = {"PATH": f"{HOME / 'bin'}:/usr/bin:/bin", "HOME": str(temp), "PIP_FIND_LINKS": str(dist.DIST)}
+    run("git", "init", "-q", cwd=temp, env=alone)
+    run("git", "add", ".pre-commit-config.yaml", cwd=temp, env=alone)
+    tree(temp / "layers")
+    since = time.perf_counter()
+    run(HOME / "bin/pre-commit", "run", "--all-files", cwd=temp, env=alone)
+    took = seconds(since)
+    (temp / "layers/bootstrap").write_text("#!/bin/sh\n")
+    require_in("C105", run(HOME / "bin/pre-commit", "run", "--all-files", cwd=temp, env=alone, code=1), "a tree that fails")
+    return f"the first run takes {took}"
+
+
 def the_image_runs(temp):
     """The image has a platform for each archive, and its program runs in its root, also for a user who is not root there."""
     packed = dist.IMAGE / "layerfit.tar"
@@ -224,6 +269,7 @@ CHECKS = (
     binstall_finds_the_archive,
     pip_needs_no_compiler,
     uvx_needs_no_compiler,
+    pre_commit_needs_no_compiler,
     the_image_runs,
 )
 
