@@ -105,11 +105,7 @@ impl<'a> Analysis<'a> {
 }
 
 /// The root file system that missing libraries are copied from, and what the user named; `None` without `--bundle`.
-fn build_host(
-    input: &TreeInput,
-    settings: &Settings,
-    progress: &dyn Progress,
-) -> Result<Option<(Sysroot, PathBuf)>> {
+fn build_host(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Result<Option<(Sysroot, PathBuf)>> {
     Ok(match &settings.bundle_from {
         None => None,
         Some(BuildHost::Named(path)) => {

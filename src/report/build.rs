@@ -7,9 +7,9 @@ use super::contents::Contents;
 use super::costs;
 use super::costs::Amount;
 use super::model::{
-    Architecture, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, NeededReport, ObjectReport, PackageReport,
-    Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport,
-    WhyUnused,
+    Architecture, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, NeededReport, ObjectReport,
+    PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals, UnitReport,
+    UnusedLibraryReport, WhyUnused,
 };
 use crate::base::finding::Code;
 use crate::container::Image;

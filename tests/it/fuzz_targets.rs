@@ -5,7 +5,7 @@
 //! would call.
 
 /// The macro of the crate libfuzzer-sys, whose name main.rs gives to this program; it defines `run` in the target's module.
-macro_rules! fuzz_target {
+macro_rules! run {
     (|$input:ident: &[u8]| $body:block) => {
         pub(super) fn run($input: &[u8]) {
             $body
@@ -20,7 +20,7 @@ macro_rules! fuzz_target {
         }
     };
 }
-pub(crate) use fuzz_target;
+pub(crate) use run as fuzz_target;
 
 /// The targets by name, each in a module of its own.
 macro_rules! targets {
