@@ -12,6 +12,19 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.2} {unit}")
 }
 
+/// A byte count that is an estimate: as [`size`], with no more digits than it can have.
+pub(crate) fn rough_size(bytes: u64) -> String {
+    let exact = size(bytes);
+    let Some((number, unit)) = exact.split_once(' ') else { return exact };
+    let digits = number.len() - number.find('.').map_or(0, |point| number.len() - point);
+    // Two digits, or those before the point.
+    match (number.get(..digits), number.get(..digits + 2)) {
+        (Some(_), Some(first)) if digits == 1 => format!("{first} {unit}"),
+        (Some(whole), _) => format!("{whole} {unit}"),
+        _ => exact,
+    }
+}
+
 /// A count with its noun: `1 file`, `3 files`.
 pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -77,6 +90,9 @@ mod tests {
     fn sizes_are_counted_as_aws_counts() {
         assert_eq!(size(52_428_800), "50.00 MiB");
         assert_eq!(size(1023), "1023 B");
+        assert_eq!(rough_size(1023), "1023 B");
+        assert_eq!(rough_size(1_900_000), "1.8 MiB");
+        assert_eq!(rough_size(100_300_000), "95 MiB");
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(size(100 << 30), "100.00 GiB");
     }

@@ -19,10 +19,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The root to read does not exist.
-    #[error("{}: no such directory\n  help: name an existing tree, such as /opt", shown(.0))]
+    #[error("{}: no such file or directory\n  help: name an existing tree, such as /opt; check and diff also take packed directories and zips", shown(.0))]
     RootMissing(PathBuf),
     /// The root to read is a file.
-    #[error("{}: neither a directory nor a zip\n  help: name the directory that will be /opt, or a layer's zip", shown(.0))]
+    #[error("{}: is not a directory\n  help: name the tree that will be /opt; zips are for `layerfit check` and `layerfit diff`", shown(.0))]
     NotATree(PathBuf),
     /// A system call failed.
     #[error("cannot {doing} {}: {source}\n  help: {}", shown(.path), remedy(.source))]

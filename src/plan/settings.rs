@@ -30,6 +30,8 @@ pub struct Settings {
     pub level: Level,
     /// Whether the compression cache is read and written.
     pub use_cache: bool,
+    /// The root file system of the build host.
+    pub host: PathBuf,
     /// The root file system to copy missing libraries from; `None` to copy none.
     pub bundle_from: Option<PathBuf>,
     /// Which packages are moved to other libraries.

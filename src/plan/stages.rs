@@ -10,11 +10,12 @@ use super::decide::{Decider, Decisions};
 use super::drop;
 use super::host_paths;
 use super::settings::Settings;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::ALL;
 use crate::languages::handlers::Handlers;
+use crate::pack::output::{MANIFEST, Manifest};
 use crate::resolve::Resolution;
 use crate::runtime::sysroot::Sysroot;
 use crate::tree::{Tree, layout_findings, scan_directory};
@@ -101,6 +102,13 @@ impl<'a> Analysis<'a> {
 
 /// The tree at `root` as it will be in `/opt`.
 fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
+    if is_packed(root) {
+        return Err(Error::Usage {
+            message: format!("{}: is a directory that pack wrote, not a tree", root.display()),
+            help: "name the tree that was packed; `layerfit check` and `layerfit diff` take packed directories"
+                .to_owned(),
+        });
+    }
     progress.stage("reading", 0);
     let (mut tree, mut findings) = scan_directory(root)?;
     findings.extend(layout_findings(&tree));
@@ -108,4 +116,11 @@ fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Sca
         findings.extend(language.arrange(&mut tree, &settings.arrangement)?);
     }
     Ok((tree, findings))
+}
+
+/// Whether a directory is one that `pack` wrote, with every zip that its manifest names.
+fn is_packed(root: &Path) -> bool {
+    let is_there = |manifest: &Manifest| manifest.layers.iter().all(|layer| root.join(&layer.zip).is_file());
+    let has_layers = |manifest: &Manifest| !manifest.layers.is_empty() && is_there(manifest);
+    root.join(MANIFEST).is_file() && Manifest::read(root).is_ok_and(|manifest| has_layers(&manifest))
 }
