@@ -117,7 +117,7 @@ fn configuration(report: &Report) -> String {
     let unnamed: Vec<String> = report
         .findings
         .iter()
-        .filter(|finding| finding.code == Code::LibraryNotSearched)
+        .filter(|finding| finding.code == Code::LibraryNotSearched && finding.severity != Severity::Info)
         .map(|finding| format!("{:?}", finding.subject.as_str()))
         .collect();
     text += "# R package libraries to put into R_LIBS_USER in etc/Renviron, besides R's own.\n";

@@ -316,7 +316,7 @@ impl Lock {
         layers
     }
 
-    /// The changes since this lock, by the names of the layers.
+    /// The changes since this lock, in its order; new layers come last.
     pub(super) fn changes(&self, now: &Lock) -> Vec<LayerChange> {
         fn layers_of(lock: &Lock) -> BTreeMap<&str, &str> {
             lock.layer
@@ -326,10 +326,13 @@ impl Lock {
         }
         let (was_in, is_in) = (layers_of(self), layers_of(now));
         let empty = BTreeMap::new();
-        let names: BTreeSet<(usize, &str)> =
-            self.layer.iter().chain(&now.layer).map(|layer| (layer.name.len(), layer.name.as_str())).collect();
+        // In the order of the lock, then those that are new.
+        let known = self.layer.iter().map(|layer| layer.name.as_str());
+        let new =
+            now.layer.iter().map(|layer| layer.name.as_str()).filter(|name| !known.clone().any(|old| old == *name));
+        let names: Vec<&str> = known.clone().chain(new).collect();
         let of = |lock: &Lock, name: &str| lock.layer.iter().position(|layer| layer.name == name);
-        let changes = names.into_iter().map(|(_, name)| {
+        let changes = names.into_iter().map(|name| {
             let before = of(self, name).map_or(&empty, |at| &self.layer[at].units);
             let after = of(now, name).map_or(&empty, |at| &now.layer[at].units);
             let elsewhere = |places: &BTreeMap<&str, &str>, unit: &String| {

@@ -4,19 +4,20 @@
 //! Never a part of glibc, which has to be of the same build as the image's loader (`rules/glibc.toml`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::part::Content;
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::languages::Packages;
 use crate::resolve::{LibraryLookup, MissingData, Node, Object, Resolution, is_bundled_for};
 use crate::runtime::capture;
-use crate::runtime::sysroot::Sysroot;
+use crate::runtime::sysroot::{Located, Sysroot};
 use crate::runtime::{GlibcNames, LoaderFacts};
 use crate::tree::{EntryId, Place, Tree};
 
@@ -60,12 +61,12 @@ pub(super) struct Wanted {
 }
 
 impl Bundler {
-    /// The libraries of the root file system at `root`.
+    /// The libraries of a root file system; `named` is what the user named.
     ///
     /// # Errors
-    /// When the root is not a directory or has no loader.
-    pub fn new(root: &Path) -> Result<Self> {
-        let (root, loaders) = capture::named_root(root)?;
+    /// When the root has no loader.
+    pub fn new(root: Sysroot, named: &Path) -> Result<Self> {
+        let loaders = capture::loaders_of(&root, named)?;
         let cache = capture::loader_cache(&root);
         Ok(Self {
             root,
@@ -96,7 +97,7 @@ impl Bundler {
                 });
             }
         };
-        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
+        let mut added: Vec<(TreePath, Content)> = Vec::new();
         for wanted in wanted {
             let Some(path) = directory.join(&wanted.soname) else { continue };
             // Only one machine's library can have the name; another finding reports that two are needed.
@@ -108,13 +109,13 @@ impl Bundler {
             let Some(inside) = self.find(&wanted.soname, wanted.machine, &listed) else { continue };
             let Some(file) = self.root.locate(&inside) else { continue };
             let needed_by = tree.path(wanted.needed_by).to_string();
-            let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
-            let from = file.display().to_string();
+            let Located { shown: from, content } = file;
+            let bytes = content.bytes()?;
             if let Some((directory, _)) = inside.rsplit_once('/') {
                 self.origins.insert(path.clone(), directory.to_owned());
             }
             self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
-            added.push((path, file));
+            added.push((path, content));
         }
         let any = !added.is_empty();
         tree.add_files(added)?;
@@ -126,7 +127,7 @@ impl Bundler {
     /// # Errors
     /// When a file of the host cannot be read.
     pub(super) fn take_data(&mut self, tree: &mut Tree, packages: &Packages, missing: &[MissingData]) -> Result<bool> {
-        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
+        let mut added: Vec<(TreePath, Content)> = Vec::new();
         for data in missing {
             if !self.data_taken.insert(data.name()) {
                 continue;
@@ -144,10 +145,10 @@ impl Bundler {
                     tree.find(path).is_none() && above.all(|id| tree.entry(id).is_directory())
                 };
                 let (Some(path), Some(file)) = (path.filter(is_free), self.root.locate(&inside)) else { continue };
-                let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
-                let (from, needed_by) = (file.display().to_string(), needed_by.clone());
+                let Located { shown: from, content } = file;
+                let (bytes, needed_by) = (content.bytes()?, needed_by.clone());
                 self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
-                added.push((path, file));
+                added.push((path, content));
             }
         }
         let any = !added.is_empty();

@@ -2,13 +2,14 @@
 //! load in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::bundle::{Bundler, wanted};
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, NeededVersion};
 use crate::resolve::{Resolution, unsatisfied};
 use crate::runtime::Lookup;
+use crate::runtime::sysroot::Sysroot;
 use crate::tree::{EntryId, Place};
 
 /// Libraries of the build host that `--bundle` would copy.
@@ -22,14 +23,18 @@ pub(super) struct BundleOffer {
     pub(super) bytes: u64,
 }
 
-/// What `--bundle` would copy from the root file system at `host`; `None` if that is nothing, or if one of the libraries would
+/// What `--bundle` would copy from the root file system of a build host; `None` if that is nothing, or if one of the libraries would
 /// not load in the image: something that it needs is nowhere, or it was built for a later glibc.
-pub(super) fn offer(resolution: &Resolution<'_>, host: &Path, kept: impl Fn(EntryId) -> bool) -> Option<BundleOffer> {
+pub(super) fn offer(
+    resolution: &Resolution<'_>,
+    (host, named): &(Sysroot, PathBuf),
+    kept: impl Fn(EntryId) -> bool,
+) -> Option<BundleOffer> {
     let wanted = wanted(resolution, kept);
     if wanted.is_empty() {
         return None;
     }
-    let mut bundler = Bundler::new(host).ok()?;
+    let mut bundler = Bundler::new(host.clone(), named).ok()?;
     let mut copied: BTreeMap<String, (u64, Elf)> = BTreeMap::new();
     let mut sonames = BTreeSet::new();
     let mut queue: Vec<(String, Machine)> = Vec::new();

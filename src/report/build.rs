@@ -1,16 +1,18 @@
 //! Building the report from the analysis, and from the plan if there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::contents::Contents;
 use super::costs;
 use super::costs::Amount;
 use super::model::{
-    Architecture, LayerChangeReport, LayerReport, LayerState, LoadedBy, MovedReport, NeededReport, ObjectReport,
-    PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals, UnitReport,
-    UnusedLibraryReport, WhyUnused,
+    Architecture, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, MovedReport, NeededReport,
+    ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals,
+    UnitReport, UnusedLibraryReport, WhyUnused,
 };
 use crate::base::finding::Code;
+use crate::container::Image;
 use crate::languages::{Package, language};
 use crate::pack::MovedUnit;
 use crate::pack::output::SCHEMA;
@@ -21,13 +23,20 @@ use crate::resolve::{FoundIn, LibraryLookup, Need, Node, Object, ProcessKind, Wh
 
 impl Report {
     /// The report of a tree that is not packed.
-    pub(crate) fn of_analysis(root: &str, settings: &Settings, analysis: &Analysis<'_>, pruning: &Pruning) -> Self {
-        report(root, settings, analysis, pruning, None)
+    pub(crate) fn of_analysis(
+        root: &str,
+        image: Option<&Arc<Image>>,
+        settings: &Settings,
+        analysis: &Analysis<'_>,
+        pruning: &Pruning,
+    ) -> Self {
+        Self { image: image_report(image), ..report(root, settings, analysis, pruning, None) }
     }
 
     /// The report of a plan, with findings in the severities of the settings.
-    pub(crate) fn of_plan(root: &str, settings: &Settings, plan: &Plan<'_>) -> Self {
+    pub(crate) fn of_plan(root: &str, image: Option<&Arc<Image>>, settings: &Settings, plan: &Plan<'_>) -> Self {
         let mut report = report(root, settings, &plan.analysis, &plan.pruning, Some(plan));
+        report.image = image_report(image);
         report.fits = plan.fits;
         let mut findings = plan.findings.clone();
         findings.extend(settings.severities.unused(&findings, Code::is_plan_check));
@@ -50,6 +59,7 @@ fn report(
         schema: SCHEMA,
         layerfit: env!("CARGO_PKG_VERSION").to_owned(),
         root: root.to_owned(),
+        image: None,
         runtime: settings.runtime.name.clone(),
         architecture: architecture(settings, analysis, pruning),
         limits: settings.limits,
@@ -80,6 +90,17 @@ fn report(
         ignored: 0,
         contents: Contents::new(analysis, pruning, plan),
     }
+}
+
+/// Which image the tree is from, if its archive says so.
+fn image_report(image: Option<&Arc<Image>>) -> Option<ImageReport> {
+    let about = image?.about.as_ref()?;
+    Some(ImageReport {
+        name: about.name.clone(),
+        config: about.config.to_string(),
+        platform: about.platform.to_string(),
+        layers: about.layers,
+    })
 }
 
 /// The architecture that is set, or that of most files.

@@ -30,6 +30,9 @@ pub struct Report {
     pub layerfit: String,
     /// The tree or zips, as named on the command line.
     pub root: String,
+    /// The image that the tree is from, if it is from one that says which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageReport>,
     /// The runtime it was checked for.
     pub runtime: String,
     /// The architecture it was checked for; `None` when nothing in it depends on one.
@@ -84,6 +87,19 @@ pub struct Report {
     /// Every file and dependency: for the page, and not in the JSON.
     #[serde(skip)]
     pub contents: Contents,
+}
+
+/// A container image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ImageReport {
+    /// Its name, such as `my-r:latest`, if it has one.
+    pub name: Option<String>,
+    /// The digest of its configuration, which is its id in Docker: `sha256:…`.
+    pub config: String,
+    /// What it is for: `linux/amd64`.
+    pub platform: String,
+    /// How many layers it has.
+    pub layers: usize,
 }
 
 /// An architecture.

@@ -30,7 +30,7 @@ fn a_root_that_is_a_file_is_an_error() {
         command
     });
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("is not a directory"), "{}", run.stderr);
+    assert!(run.stderr.contains("neither a directory nor an image"), "{}", run.stderr);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::support::{Run, World, noise};
 
 fn world() -> World {
     let world = World::new();
-    world.r().package("site", "a", "1.0", "Imports: gone\n").file("share/man/man1/x.1", "page");
+    world.r().package("site", "a", "1.0", "Imports: gone\n").file("share/man/man1/x.1", ".PP\n");
     world.file("share/data", noise(1, 100_000));
     world
 }

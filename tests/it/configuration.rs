@@ -72,6 +72,12 @@ fn a_key_that_is_not_known_is_an_error_with_its_place() {
         ("\nmax-layers = 0\n", "layerfit.toml:2:14: must be at least 1"),
         ("max-zipped = \"5 apples\"\n", "\"apples\""),
         ("max-zipped = 12\n", "layerfit.toml:1:14: 12 has no unit: did you mean 12MiB?"),
+        ("max-zipped = 0\n", "layerfit.toml:1:14: no layer is as small as 0 bytes: leave it out for Lambda's limit"),
+        (
+            "\nfunction-size = \"250MiB\"\n",
+            "layerfit.toml:2: function-size: the function's 250.00 MiB leave nothing of 250.00 MiB for layers",
+        ),
+        ("[budget]\nof = \"total\"\n", "layerfit.toml:1:1: `budget` is a list of tables: write [[budget]]"),
         ("headroom = \"3\"\n", "3 has no unit: did you mean 3MiB?"),
         ("max-growth = \"10\"\n", "10 has no unit: did you mean 10MiB? (10KiB, or 10B for bytes) Or 10%?"),
         ("[[budget]]\nof = \"total\"\nzipped = 100\n", "100 has no unit"),

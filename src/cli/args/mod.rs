@@ -391,9 +391,14 @@ pub(super) enum RuntimeCommand {
     /// Records its loader, its libraries with their symbol versions, and its commands.
     #[command(after_help = examples::CAPTURE)]
     Capture {
-        /// Root file system: an unpacked image, or / for this machine
-        #[arg(long, value_name = "DIR", help_heading = heading::INPUT)]
+        /// Root file system: an image archive, an unpacked image, or / for this machine
+        ///
+        /// An image archive is what `docker save` or `skopeo copy` wrote. Of an image of Lambda's, the environment is read too.
+        #[arg(long, value_name = "DIR|IMAGE", help_heading = heading::INPUT)]
         sysroot: PathBuf,
+        /// Which image to read, if there are several [possible values: x86_64, arm64]
+        #[arg(long, value_enum, hide_possible_values = true, help_heading = heading::INPUT)]
+        arch: Option<Architecture>,
         /// Name of the profile
         name: String,
         /// File to write, "-" for standard output [default: NAME.toml]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    AnswerFormat, Architecture, LevelName, Network, ReportFormat, StrategyName, StripName, check, count, threads,
+    AnswerFormat, Architecture, LevelName, Network, ReportFormat, StrategyName, StripName, check, layers, threads,
 };
 use crate::base::finding::Code;
 
@@ -202,15 +202,15 @@ pub(crate) struct Limits {
     /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes have a unit:
     /// B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas. A number of bytes with six digits or more needs
     /// none.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse_limit)]
     pub max_zipped: Option<u64>,
     /// Maximum unzipped size of function and layers [default: 250MiB]
     ///
     /// With a unit, such as 200MiB.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse_limit)]
     pub max_unzipped: Option<u64>,
     /// Maximum number of layers [default: 5]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = layers)]
     pub max_layers: Option<NonZeroUsize>,
     /// Unzipped size to reserve for the function's code [default: 0]
     ///

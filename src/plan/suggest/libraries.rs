@@ -13,11 +13,9 @@ const MAX_NAMES: usize = 4;
 impl Steps<'_> {
     /// Copying missing libraries from the build host, if it has some that would load in the image.
     pub(super) fn libraries(&self) -> Option<Suggestion> {
-        if self.settings.bundle_from.is_some() {
-            return None;
-        }
         let analysis = &self.plan.analysis;
-        let offer = offer(&analysis.resolution, &self.settings.host, |id| self.plan.pruning.keeps(id))?;
+        let host = analysis.offered_host.as_ref()?;
+        let offer = offer(&analysis.resolution, host, |id| self.plan.pruning.keeps(id))?;
         let is_corrected =
             |cause: Option<&str>| cause.is_some_and(|cause| offer.sonames.iter().any(|name| name == cause));
         let corrected: Vec<Severity> = self

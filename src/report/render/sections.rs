@@ -10,7 +10,7 @@ use crate::base::list;
 use crate::base::size::Size;
 use crate::pack::rewrite::Form;
 use crate::plan::suggest::{Figures, Suggestion};
-use crate::report::{Compared, LayerState, Report};
+use crate::report::{Compared, ImageReport, LayerState, Report};
 
 /// How many rules a short report lists; the others are added up.
 const RULES_SHOWN: usize = 5;
@@ -122,12 +122,25 @@ pub(in crate::report) fn architecture(report: &Report) -> String {
     report.architecture.as_ref().map(|architecture| format!(" ({architecture})")).unwrap_or_default()
 }
 
+/// What was read: as named on the command line, and which image that is.
+pub(in crate::report) fn root(report: &Report) -> String {
+    match &report.image {
+        None => report.root.clone(),
+        Some(ImageReport { name, config, platform, layers }) => {
+            let name = name.as_ref().map_or_else(|| "an image".to_owned(), |name| format!("image {name}"));
+            // As many digits as Docker shows.
+            let config = config.get(..19).unwrap_or(config);
+            format!("{} ({name}, {platform}, {config}, {})", report.root, plural(*layers, "layer", "layers"))
+        }
+    }
+}
+
 /// What was in the tree, and what is kept.
 pub(in crate::report) fn summary(report: &Report) -> String {
     let totals = &report.totals;
     let mut text = format!(
         "{} holds {} ({})",
-        report.root,
+        root(report),
         plural(totals.scanned.files, "file", "files"),
         size(totals.scanned.bytes),
     );
