@@ -139,7 +139,7 @@ impl Steps<'_> {
         let tried =
             off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
                 let pinned = self.now.keys().copied().filter(pinned).collect();
-                let protected = Protected { pinned, opened: BTreeSet::new() };
+                let protected = Protected { pinned, ..Protected::default() };
                 let (pruning, _) = prune(&analysis.resolution, &rules.with(position), protected);
                 let dropped = files.iter().filter(|id| !pruning.keeps(**id));
                 let change: Change = dropped.map(|id| (*id, None)).collect();
@@ -157,7 +157,7 @@ impl Steps<'_> {
 
     /// Packages of which no run opened a file, except those that are needed without the others.
     fn not_opened(&self) -> Option<Suggestion> {
-        if self.settings.opened.is_empty() {
+        if self.settings.run.paths.is_empty() {
             return None;
         }
         let is_idle = |unit: &&Unit| {
