@@ -148,7 +148,7 @@ mutants: needs
 	scripts/needs.sh mutants
 	python3 scripts/mutants.py $(if $(SHARD),--shard $(SHARD)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
-# What is released, in target/dist: the archive with the static program, the wheel, checksums (see scripts/dist.py). For another
+# What is released, in target/released: the archive with the static program, the wheel, checksums (see scripts/dist.py). For another
 # architecture: make dist ARCH=aarch64
 arch := $(if $(ARCH),--arch $(ARCH))
 dist:
@@ -165,7 +165,7 @@ image:
 	scripts/needs.sh image
 	python3 scripts/dist.py image
 
-# Installs what is in target/dist in bare environments, and runs it (see scripts/install_works.py).
+# Installs what is in target/released in bare environments, and runs it (see scripts/install_works.py).
 try-install: dist
 	scripts/needs.sh image
 	python3 scripts/dist.py image

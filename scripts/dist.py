@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make what is released, in target/dist: the wheel, the archive and their checksums; and from archives, the container image.
+"""Make what is released, in target/released: the wheel, the archive and their checksums; and from archives, the container image.
 
   wheel     maturin builds the static program and puts it into the wheel, with an SBOM (CycloneDX) of the crates in it
   archive   the program and the SBOM of the wheel, shell completions, manual pages, licences and README
@@ -34,7 +34,7 @@ from pathlib import Path
 import pypi
 
 ROOT = Path(__file__).resolve().parent.parent
-DIST, IMAGE = ROOT / "target/dist", ROOT / "target/image"
+DIST, IMAGE = ROOT / "target/released", ROOT / "target/image"
 MATURIN, ZIG = ("maturin==1.16.0",), ("ziglang==0.17.1",)
 # The oldest systems whose pip takes the wheel: the static program runs on any.
 SYSTEMS = ("manylinux2014", "musllinux_1_1")
@@ -78,10 +78,10 @@ def archive_name(arch):
 
 
 def only(pattern):
-    """The one file of target/dist with this name."""
+    """The one file of target/released with this name."""
     found = sorted(DIST.glob(pattern))
     if len(found) != 1:
-        stop(f"{len(found)} files {pattern} in target/dist: make dist")
+        stop(f"{len(found)} files {pattern} in target/released: make dist")
     return found[0]
 
 
@@ -152,7 +152,7 @@ def sums(*_):
     files = sorted([*DIST.glob("*.tar.gz"), *DIST.glob("*.whl")])
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
     (DIST / "SHA256SUMS").write_text("".join(lines))
-    print(f"target/dist: {', '.join(file.name for file in files)}, SHA256SUMS")
+    print(f"target/released: {', '.join(file.name for file in files)}, SHA256SUMS")
 
 
 def image(*_):
@@ -166,7 +166,7 @@ def image(*_):
             (IMAGE / f"{name}.tar").write_bytes(image_root(path, archive_name(arch)))
             platforms.append(f"linux/{name}")
     if not platforms:
-        stop("no archive of this version in target/dist: make dist")
+        stop("no archive of this version in target/released: make dist")
     # The storage is the image's own; nothing is executed in it, so it needs no rights.
     buildah = ("buildah", "--root", IMAGE / "storage", "--runroot", IMAGE / "run", "--storage-driver", "vfs")
     tag, to = "localhost/layerfit", f"oci-archive:{IMAGE / 'layerfit.tar'}"

@@ -12,6 +12,19 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.2} {unit}")
 }
 
+/// A byte count that is an estimate: as [`size`], with no more digits than it can have.
+pub(crate) fn rough_size(bytes: u64) -> String {
+    let exact = size(bytes);
+    let Some((number, unit)) = exact.split_once(' ') else { return exact };
+    let digits = number.len() - number.find('.').map_or(0, |point| number.len() - point);
+    // Two digits, or those before the point.
+    match (number.get(..digits), number.get(..digits + 2)) {
+        (Some(_), Some(first)) if digits == 1 => format!("{first} {unit}"),
+        (Some(whole), _) => format!("{whole} {unit}"),
+        _ => exact,
+    }
+}
+
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -112,6 +125,9 @@ mod tests {
     fn sizes_are_counted_as_aws_counts() {
         assert_eq!(size(52_428_800), "50.00 MiB");
         assert_eq!(size(1023), "1023 B");
+        assert_eq!(rough_size(1023), "1023 B");
+        assert_eq!(rough_size(1_900_000), "1.8 MiB");
+        assert_eq!(rough_size(100_300_000), "95 MiB");
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(size(100 << 30), "100.00 GiB");
     }

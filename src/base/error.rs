@@ -19,12 +19,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The root to read does not exist.
-    #[error("{}: no such directory\n  help: name an existing tree, such as /opt", shown(.0))]
+    #[error("{}: no such file or directory\n  help: name an existing tree, such as /opt; check and diff also take packed directories and zips", shown(.0))]
     RootMissing(PathBuf),
     /// The root to read is a file.
     #[error(
         "{}: neither a directory nor an image\n  \
-         help: name the directory that will be /opt, or what `docker save` wrote; `layerfit check` also takes the zips of layers",
+         help: name the directory that will be /opt, or what `docker save` wrote; zips are for `layerfit check` and `layerfit diff`",
         shown(.0)
     )]
     NotATree(PathBuf),

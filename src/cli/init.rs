@@ -111,7 +111,7 @@ fn configuration(report: &Report) -> String {
          # Lambda runtime: provided.al2023, provided.al2, provided, host (this machine), or the path of a profile.\n\
          runtime = {}\n\n",
         one_line(&report.root),
-        plural(report.packages.len(), "R package", "R packages"),
+        report.package_counts(),
         size(kept.unzipped_bytes),
         size(kept.zipped_bytes.unwrap_or(0)),
         plural(layers, "layer", "layers"),

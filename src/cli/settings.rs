@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Architecture, GateOptions, LevelName, PlanOptions, StrategyName, StripName};
+use super::args::{Architecture, GateOptions, Layers, LevelName, PlanOptions, StrategyName, StripName};
 use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RelocateConfig, SeverityName};
 use super::env;
 use crate::base::error::{Error, Result};
@@ -39,6 +39,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
     }
     let (prune, ignored) = rules_and_checks(options, config)?;
     let sysroot = content.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
+    let host = sysroot.map_or(BuildHost::OfTheTree, BuildHost::Named);
     let bundle = content.bundle.or(config.bundle).unwrap_or(false);
     if content.sysroot.is_some() && !bundle {
         return Err(Error::Usage {
@@ -47,11 +48,12 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         });
     }
     let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
+    let limits = limits(options, config)?;
     Ok(Settings {
         runtime,
         variables,
         rules: prune,
-        limits: limits(options, config)?,
+        limits,
         architecture: content.arch.or(config.arch).map(Architecture::name),
         transforms: transforms(options, config)?,
         level: match size.level.or(config.level).unwrap_or_default() {
@@ -61,9 +63,10 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         },
         use_cache: !size.no_cache,
         arrangement: arrangement(config)?,
-        layer_policy: layer_policy(layers.strategy, config)?,
+        layer_policy: layer_policy(layers, config, limits.layer_zipped)?,
         lock: layers.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
-        bundle_from: bundle.then(|| sysroot.map_or(BuildHost::OfTheTree, BuildHost::Named)),
+        bundle_from: bundle.then(|| host.clone()),
+        host,
         drop: [&config.drop[..], &targets.drop].concat(),
         keep: [&config.keep[..], &targets.keep].concat(),
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
@@ -337,8 +340,10 @@ fn arrangement(config: &Config) -> Result<Arrangement> {
     })
 }
 
-fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<LayerPolicy> {
-    let strategy = match strategy.or(config.strategy).unwrap_or_default() {
+fn layer_policy(options: &Layers, config: &Config, layer_zipped: u64) -> Result<LayerPolicy> {
+    let slack = options.slack.or(config.slack.map(|slack| slack.0));
+    let slack = slack.map_or(0, |slack| slack.limit(layer_zipped) - layer_zipped);
+    let strategy = match options.strategy.or(config.strategy).unwrap_or_default() {
         StrategyName::Fewest => Strategy::Fewest,
         StrategyName::Kinds => Strategy::Kinds,
     };
@@ -363,5 +368,5 @@ fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<Layer
     if groups.is_empty() && strategy == Strategy::Kinds {
         groups = pack::kinds();
     }
-    Ok(LayerPolicy { groups, strategy })
+    Ok(LayerPolicy { groups, strategy, slack })
 }

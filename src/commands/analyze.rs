@@ -15,7 +15,8 @@ use crate::tree::TreeInput;
 pub fn analyze(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
     let input = TreeInput::open(root, settings.architecture, progress)?;
     let (analysis, decisions) = Analysis::of_input(&input, Decider::KeepAll, settings, progress)?;
-    let mut report = Report::of_analysis(&root.display().to_string(), input.image(), settings, &analysis, &decisions.pruning);
+    let mut report =
+        Report::of_analysis(&root.display().to_string(), input.image(), settings, &analysis, &decisions.pruning);
     report.set_findings(decisions.findings_of_everything(&analysis), &settings.severities);
     Ok(report)
 }

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::report::why::{self, Question, Why};
 use crate::tree::TreeInput;
 
-/// Why something in `root` is kept or dropped, or what dropping things would do.
+/// Why something in `root` is kept or dropped, what dropping things would do, or what nothing needs.
 ///
 /// # Errors
 /// When the tree cannot be read, or a target is not found.
@@ -20,6 +20,7 @@ pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn
     let targets = match question {
         Question::About { target, all } => return why::about(&plan, &report, target, *all),
         Question::IfDropped(targets) => targets,
+        Question::Unneeded => return Ok(why::unneeded(&plan, &report)),
     };
     // What breaks is found by analyzing the tree without the targets.
     let mut dropping = settings.clone();

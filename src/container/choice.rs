@@ -171,7 +171,8 @@ fn choose<T>(
     match (found.len(), platforms.len()) {
         (1, _) => {}
         (0, _) => {
-            let why = missing.map_or_else(|| "has no image".to_owned(), |path| format!("has no image: {path} is missing"));
+            let why =
+                missing.map_or_else(|| "has no image".to_owned(), |path| format!("has no image: {path} is missing"));
             return Err(reading.error(why, "save the image again: docker save IMAGE -o FILE"));
         }
         (count, several) if count == several => {
@@ -209,12 +210,7 @@ fn shown<T>(found: &[Candidate<T>]) -> String {
 }
 
 /// Reads a JSON file of the image, and compares it with its digest.
-fn json<T: DeserializeOwned>(
-    reading: &Reading<'_>,
-    blobs: &Blobs,
-    path: &str,
-    digest: Option<&Digest>,
-) -> Result<T> {
+fn json<T: DeserializeOwned>(reading: &Reading<'_>, blobs: &Blobs, path: &str, digest: Option<&Digest>) -> Result<T> {
     let content = bytes(reading, blobs, path)?;
     if let Some(digest) = digest
         && hex(&Sha256::digest(&content)) != digest.hex()
@@ -235,7 +231,8 @@ fn parse<T: DeserializeOwned>(reading: &Reading<'_>, path: &str, content: &[u8])
 
 fn bytes(reading: &Reading<'_>, blobs: &Blobs, path: &str) -> Result<Vec<u8>> {
     let shown = printable(path.as_bytes());
-    let part = blobs.open(path)?.ok_or_else(|| reading.error(format!("{shown} is not in it"), "save the image again"))?;
+    let part =
+        blobs.open(path)?.ok_or_else(|| reading.error(format!("{shown} is not in it"), "save the image again"))?;
     if part.bytes() > MAX_JSON {
         return Err(Error::TooLarge { path: reading.path.join(path), most: MAX_JSON });
     }

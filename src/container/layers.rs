@@ -116,7 +116,8 @@ impl<'a> Reading<'a> {
     /// When it is damaged, has another digest, exceeds a bound, or has an entry that leads out of the image.
     pub(super) fn read(&self, packed: &Packed) -> Result<Layer> {
         let head = packed.content.head(6).map_err(|error| self.not_read(&packed.name, error))?;
-        let stored = Hashing::new(Advancing { from: packed.content.reader(), progress: self.progress }, packed.digest.is_some());
+        let stored =
+            Hashing::new(Advancing { from: packed.content.reader(), progress: self.progress }, packed.digest.is_some());
         match Compression::of(&head) {
             None => {
                 let mut content = Hashing::new(BufReader::with_capacity(CHUNK, stored), packed.unpacked.is_some());
@@ -258,7 +259,12 @@ enum Contents<'a> {
 }
 
 impl Contents<'_> {
-    fn keep(&mut self, member: &Member, content: &mut impl Read, not_read: impl Fn(io::Error) -> Error) -> Result<Part> {
+    fn keep(
+        &mut self,
+        member: &Member,
+        content: &mut impl Read,
+        not_read: impl Fn(io::Error) -> Error,
+    ) -> Result<Part> {
         match self {
             Contents::Stored(archive) => Ok(archive.within(member.position, member.bytes)),
             Contents::Unpacked { spool, file } => {

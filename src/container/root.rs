@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn a_layer_removes_what_lower_layers_have_and_never_what_it_has_itself() {
-        let lower = layer(vec![("opt/a", file(1)), ("opt/d/old", file(1)), ("opt/d/sub/old", file(1)), ("opt/e", file(1))]);
+        let lower =
+            layer(vec![("opt/a", file(1)), ("opt/d/old", file(1)), ("opt/d/sub/old", file(1)), ("opt/e", file(1))]);
         let mut upper = layer(vec![("opt/d/new", file(2)), ("opt/a", file(2))]);
         upper.removed = vec![path("opt/a"), path("opt/e"), path("opt/nothing/there")];
         upper.opaque = vec![path("opt/d")];
@@ -319,7 +320,8 @@ mod tests {
     #[test]
     fn directories_are_merged_and_whatever_else_is_replaced_with_everything_below() {
         let lower = layer(vec![("opt/d/x", file(1)), ("opt/f/x", file(1)), ("opt/l", link("d"))]);
-        let upper = layer(vec![("opt/d", directory()), ("opt/f", file(3)), ("opt/l", directory()), ("opt/l/y", file(4))]);
+        let upper =
+            layer(vec![("opt/d", directory()), ("opt/f", file(3)), ("opt/l", directory()), ("opt/l/y", file(4))]);
         let root = merged(vec![lower, upper]).expect("merged");
         assert_eq!(all(&root), ["opt", "opt/d", "opt/d/x", "opt/f", "opt/l", "opt/l/y"]);
     }
@@ -327,11 +329,15 @@ mod tests {
     #[test]
     fn directories_that_are_links_are_followed_inside_the_root() {
         let lower = layer(vec![("usr/lib64/x", file(1)), ("lib64", link("/usr/lib64")), ("up", link("../../../usr"))]);
-        let mut upper = layer(vec![("lib64/y", file(1)), ("up/z", file(1)), ("gone", link("/new/place")), ("gone/w", file(1))]);
+        let mut upper =
+            layer(vec![("lib64/y", file(1)), ("up/z", file(1)), ("gone", link("/new/place")), ("gone/w", file(1))]);
         upper.removed = vec![path("lib64/x")];
         let root = merged(vec![lower, upper]).expect("merged");
         let all = all(&root);
-        assert_eq!(all, ["gone", "lib64", "new", "new/place", "new/place/w", "up", "usr", "usr/lib64", "usr/lib64/y", "usr/z"]);
+        assert_eq!(
+            all,
+            ["gone", "lib64", "new", "new/place", "new/place/w", "up", "usr", "usr/lib64", "usr/lib64/y", "usr/z"]
+        );
     }
 
     #[test]
@@ -360,7 +366,8 @@ mod tests {
     fn the_names_in_a_directory_are_those_right_below_it() {
         let names = ["d/b/x/y", "d/b-c", "d/b.d/z", "d/b0", "d/b0/q", "d0", "d-e/x"];
         let root = merged(vec![layer(names.iter().map(|name| (*name, directory())).collect())]).expect("merged");
-        let text = |names: Vec<&[u8]>| names.into_iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>();
+        let text =
+            |names: Vec<&[u8]>| names.into_iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>();
         assert_eq!(text(root.names(&path("d"))), ["b", "b-c", "b.d", "b0"]);
         assert_eq!(text(root.names(&TreePath::default())), ["d", "d-e", "d0"]);
         assert_eq!(text(root.names(&path("d/b-c"))), Vec::<String>::new());

@@ -48,7 +48,7 @@ impl Compression {
                 let mut decoder = FrameDecoder::new();
                 decoder.set_max_window_size(MAX_WINDOW);
                 Box::new(Frames { from, decoder, inside: false })
-            },
+            }
             Compression::Xz => Box::new(XzDecoder::new_stream(from, Stream::new_stream_decoder(MAX_XZ_MEMORY, 0)?)),
         })
     }

@@ -224,7 +224,8 @@ mod tests {
         assert_eq!(configuration.platform.of_lambda(), Some("arm64"));
         assert_eq!(configuration.variables().collect::<Vec<_>>(), [("PATH", "/bin:/opt/bin"), ("A", "b=c")]);
         assert_eq!(configuration.layers().len(), 1);
-        let without = r#"{"architecture": "amd64", "os": "linux", "config": {"Env": null}, "rootfs": {"diff_ids": []}}"#;
+        let without =
+            r#"{"architecture": "amd64", "os": "linux", "config": {"Env": null}, "rootfs": {"diff_ids": []}}"#;
         let configuration: Configuration = serde_json::from_str(without).expect("read");
         assert_eq!(configuration.variables().count(), 0);
     }

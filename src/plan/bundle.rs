@@ -73,9 +73,9 @@ pub struct Bundler {
 
 /// A missing library, its machine, a file that needs it, and the directories that the file itself lists, unexpanded.
 pub(super) struct Wanted {
-    soname: String,
-    machine: Machine,
-    needed_by: EntryId,
+    pub(super) soname: String,
+    pub(super) machine: Machine,
+    pub(super) needed_by: EntryId,
     listed: Vec<String>,
 }
 
@@ -238,9 +238,21 @@ impl Bundler {
         (self.copied, self.of_other_machines)
     }
 
+    /// The library of the host that is wanted, as [`Self::take`] would copy it: its length in bytes, and
+    /// what is in it. `None` if the host has none, or it is a part of glibc.
+    pub(super) fn look_up(&mut self, soname: &str, machine: Machine, listed: &[String]) -> Option<(u64, Elf)> {
+        if self.glibc.has(soname) {
+            return None;
+        }
+        let path = self.find(soname, machine, listed)?;
+        let bytes = self.root.read(&path).ok()?;
+        let elf = Elf::parse(&bytes).ok()?;
+        Some((bytes.len() as u64, elf))
+    }
+
     /// The directories of the host that a file lists (RPATH or RUNPATH). `$ORIGIN` of a library that was copied is the directory
     /// it was copied from; in a file of the tree, it is a place that was searched already.
-    fn listed(&self, path: &TreePath, wanted: &Wanted) -> Vec<String> {
+    pub(super) fn listed(&self, path: &TreePath, wanted: &Wanted) -> Vec<String> {
         let origin = self.origins.get(path);
         let expand = |listed: &String| {
             let expanded = match origin {

@@ -4,6 +4,7 @@
 
 mod analysis;
 pub mod bundle;
+mod bundle_offer;
 mod decide;
 mod drop;
 mod host_paths;
@@ -13,6 +14,7 @@ mod settings;
 mod stages;
 pub mod suggest;
 pub(crate) mod target;
+pub(crate) mod unneeded;
 mod used;
 
 pub(crate) use analysis::Analysis;

@@ -40,6 +40,8 @@ pub struct Settings {
     pub level: Level,
     /// Whether the compression cache is read and written.
     pub use_cache: bool,
+    /// The machine that built the tree.
+    pub host: BuildHost,
     /// Where missing libraries are copied from; `None` to copy none.
     pub bundle_from: Option<BuildHost>,
     /// Which packages are moved to other libraries.

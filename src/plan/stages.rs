@@ -1,7 +1,7 @@
 //! Stages: how a directory or an image becomes an [`Analysis`] with decisions: it is read and arranged, missing libraries are copied into
 //! it from the build host until no more are found, what is to be dropped is hidden, and the rest is analyzed again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::analysis::{Analysis, Scanned};
@@ -11,11 +11,12 @@ use super::drop;
 use super::host_paths;
 use super::image_variables;
 use super::settings::{BuildHost, Settings};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::{ALL, CodeCalls};
 use crate::languages::handlers::Handlers;
+use crate::pack::output::{MANIFEST, Manifest};
 use crate::resolve::Resolution;
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
@@ -35,9 +36,13 @@ impl<'a> Analysis<'a> {
     ) -> Result<(Self, Decisions)> {
         let (tree, scanned) = scan(input, settings, progress)?;
         let host = build_host(input, settings, progress)?;
+        let offered = if host.is_none() { offered_host(input, settings) } else { None };
         let bundled_from = host.clone().map(|(host, named)| Bundler::new(host, &named)).transpose()?;
         let (analysis, decisions) = Self::bundling(tree, &scanned, bundled_from, decider, settings, progress)?;
-        analysis.without_dropped(decisions, scanned, host.map(|(host, _)| host), decider, settings, progress)
+        let (mut analysis, decisions) =
+            analysis.without_dropped(decisions, scanned, host.map(|(host, _)| host), decider, settings, progress)?;
+        analysis.offered_host = offered;
+        Ok((analysis, decisions))
     }
 
     /// Copies into a tree what kept files need and the build host has, until nothing that the host has is missing.
@@ -114,11 +119,7 @@ impl<'a> Analysis<'a> {
 }
 
 /// The root file system that missing libraries are copied from, and what the user named; `None` without `--bundle`.
-fn build_host(
-    input: &TreeInput,
-    settings: &Settings,
-    progress: &dyn Progress,
-) -> Result<Option<(Sysroot, PathBuf)>> {
+fn build_host(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Result<Option<(Sysroot, PathBuf)>> {
     Ok(match &settings.bundle_from {
         None => None,
         Some(BuildHost::Named(path)) => {
@@ -131,8 +132,29 @@ fn build_host(
     })
 }
 
+/// The root file system that missing libraries could be copied from, if that is known without reading another image, and what
+/// the user named.
+fn offered_host(input: &TreeInput, settings: &Settings) -> Option<(Sysroot, PathBuf)> {
+    match (&settings.host, input.image()) {
+        (BuildHost::Named(path), _) => path.is_dir().then(|| (Sysroot::new(path), path.clone())),
+        (BuildHost::OfTheTree, Some(image)) if image.has_system() => {
+            Some((Sysroot::of_image(Arc::clone(image)), image.path.clone()))
+        }
+        (BuildHost::OfTheTree, _) => Some((Sysroot::new("/"), PathBuf::from("/"))),
+    }
+}
+
 /// A tree as it will be in `/opt`.
 fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
+    if let TreeInput::Directory(root) = input
+        && is_packed(root)
+    {
+        return Err(Error::Usage {
+            message: format!("{}: is a directory that pack wrote, not a tree", root.display()),
+            help: "name the tree that was packed; `layerfit check` and `layerfit diff` take packed directories"
+                .to_owned(),
+        });
+    }
     progress.stage("reading", 0);
     let (mut tree, mut findings) = input.scan()?;
     findings.extend(layout_findings(&tree));
@@ -143,4 +165,11 @@ fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Resu
         findings.extend(language.arrange(&mut tree, &settings.arrangement)?);
     }
     Ok((tree, findings))
+}
+
+/// Whether a directory is one that `pack` wrote, with every zip that its manifest names.
+fn is_packed(root: &Path) -> bool {
+    let is_there = |manifest: &Manifest| manifest.layers.iter().all(|layer| root.join(&layer.zip).is_file());
+    let has_layers = |manifest: &Manifest| !manifest.layers.is_empty() && is_there(manifest);
+    root.join(MANIFEST).is_file() && Manifest::read(root).is_ok_and(|manifest| has_layers(&manifest))
 }

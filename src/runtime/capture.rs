@@ -222,12 +222,7 @@ fn refused(root: &Path, why: &str) -> Error {
 ///
 /// # Errors
 /// When the root is neither a directory nor an image, or does not contain a loader for Lambda's machines.
-pub fn capture(
-    root: &Path,
-    name: &str,
-    architecture: Option<&str>,
-    progress: &dyn Progress,
-) -> Result<RuntimeProfile> {
+pub fn capture(root: &Path, name: &str, architecture: Option<&str>, progress: &dyn Progress) -> Result<RuntimeProfile> {
     let sysroot = named_root(root, architecture, progress)?;
     let loader = loaders_of(&sysroot, root)?;
     let mut like = RuntimeProfile::load("provided.al2023")?;

@@ -273,6 +273,20 @@ fn a_library_that_is_a_link_out_of_the_tree_has_no_packages_in_a_layer() {
     // Where nothing searches it, it is a link like others.
     world.file(renviron, "R_LIBS_SITE=/opt/local/lib/R/site-library\n");
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R101");
+    // R's own library.
+    let own = world.root().join("R/lib/R/library");
+    world.program("R/lib/R/bin/exec/R", &[], &[]);
+    fs::rename(&own, world.root().join("library")).expect("moved");
+    for (target, words) in
+        [("/usr/lib/R/library", "a link to /usr/lib/R/library, outside of /opt"), ("gone", "is not in the tree")]
+    {
+        world.link("R/lib/R/library", target);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1);
+        assert_finding(&report, "R101", "R/lib/R/library", words);
+        fs::remove_file(&own).expect("removed");
+    }
+    fs::rename(world.root().join("library"), &own).expect("moved");
     // A link inside the tree is followed.
     fs::rename(&site, world.root().join("packages")).expect("moved");
     world.link(SITE, "../../../packages");

@@ -204,7 +204,7 @@ fn findings_that_are_alike_are_counted_from_the_sixth_on() {
     assert_eq!((verbose.matches("→ drop it").count(), verbose.contains(" more;")), (9, false), "{verbose}");
     assert_eq!(crate::support::findings(&world.json(&plan).1, "F104").len(), 9);
     let markdown = world.run(&[&plan[..], &["--format", "markdown"]].concat()).stdout;
-    assert!(markdown.contains("| error | F104 | and 4 more | ") && markdown.contains("share/8"), "{markdown}");
+    assert!(markdown.contains("- **error F104** and 4 more\n") && markdown.contains("share/8"), "{markdown}");
 }
 
 #[test]

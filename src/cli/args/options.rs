@@ -122,8 +122,8 @@ pub(crate) struct CheckChoice {
 pub(crate) struct Targets {
     /// Drop packages, libraries, paths or units (repeatable)
     ///
-    /// A target is pkg:NAME, the name of a library, a path in the tree, or a unit such as dir:bin (`layerfit plan -v` lists
-    /// them). It is dropped even if something needs it, together with the libraries that only it needs, and with --handler
+    /// A target is a package (NAME or pkg:NAME), the name of a library, a path in the tree, or a unit such as dir:bin
+    /// (`layerfit plan -v` lists them). It is dropped even if something needs it, together with the libraries that only it needs, and with --handler
     /// also with the packages. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub drop: Vec<String>,
@@ -182,6 +182,11 @@ pub(crate) struct Layers {
     /// How to divide content into layers [default: fewest]
     #[arg(long, value_enum)]
     pub strategy: Option<StrategyName>,
+    /// Leave this much free in each layer, such as 5% or 2MiB [default: 0]
+    ///
+    /// A package that grows then changes one layer, and no other. Layers leave less free if they would be more otherwise.
+    #[arg(long, value_name = "SIZE")]
+    pub slack: Option<crate::report::gate::Growth>,
     /// Keep the layers recorded in FILE, changing as few as possible
     ///
     /// `layerfit pack` writes the file. A layer that does not change keeps its sha256, and need not be published again.

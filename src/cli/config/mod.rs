@@ -64,6 +64,8 @@ pub(super) struct Config {
     pub repack_rdb: Option<bool>,
     /// How to divide content into layers.
     pub strategy: Option<StrategyName>,
+    /// Room that each layer leaves free, if that needs no more layers.
+    pub slack: Option<GrowthText>,
     /// File that records which unit is in which layer.
     pub lock: Option<PathBuf>,
     /// Maximum size of each layer zip.
@@ -187,7 +189,7 @@ impl TryFrom<String> for GrowthText {
 pub(super) struct LayerConfig {
     /// Name of the layer, and of its zip.
     pub name: String,
-    /// Globs of unit names.
+    /// Globs of unit names or paths, names of packages or libraries.
     pub holds: Vec<String>,
 }
 

@@ -17,6 +17,9 @@ const HELPERS: &[&str] = &[
 /// What shows that a script looks at failures, or reports one: anywhere in it, comments left out.
 const HANDLES_FAILURES: &[&str] = &["$?", "${?", "PIPESTATUS", "errexit", "trap ", "/error"];
 
+/// How many variables that are set in terms of each other are followed in a row.
+const MAX_ROUNDS: usize = 8;
+
 /// A command that runs the function's code, and the response that is sent after it, whether or not it failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncheckedAnswer {
@@ -95,7 +98,7 @@ fn variables_of_handler(root: Node<'_>, code: &[u8]) -> BTreeSet<String> {
         })
         .collect();
     // A variable can be set in terms of one that is assigned further down, in a loop.
-    for _ in 0..assignments.len() {
+    for _ in 0..MAX_ROUNDS {
         let before = known.len();
         for (name, value) in &assignments {
             if mentions(value, &known) {

@@ -11,8 +11,9 @@ use super::syntax::{parse, string};
 /// The maximum length of a value in bytes.
 const MAX_VALUE_BYTES: usize = 1 << 16;
 
-/// How many statements are run at most: loops in loops repeat them.
-const MAX_STATEMENTS: usize = 10_000;
+/// How many steps are run at most, as loops in loops repeat statements: one for each statement and for each KiB of it that is
+/// looked through, and some for each branch that is tried. R's own scripts take some dozens.
+const MAX_STEPS: usize = 5_000;
 
 /// How many values a loop has at most; longer ones are not followed.
 const MAX_LOOP: usize = 256;
@@ -71,7 +72,7 @@ impl Environment {
     pub fn run_among(&mut self, script: &[u8], exists: &dyn Fn(&str) -> Option<bool>) -> Result<(), String> {
         let tree = parse(script)?;
         let values = std::mem::take(&mut self.0);
-        let mut run = Run { values, functions: BTreeMap::new(), statements_left: &Cell::new(MAX_STATEMENTS), exists };
+        let mut run = Run { values, functions: BTreeMap::new(), steps_left: &Cell::new(MAX_STEPS), exists };
         run.statements(tree.root_node(), script, 0);
         self.0 = run.values;
         Ok(())
@@ -84,8 +85,8 @@ struct Run<'f> {
     values: BTreeMap<String, Option<String>>,
     /// What the functions that were defined assign.
     functions: BTreeMap<String, BTreeSet<String>>,
-    /// How many more statements are run, in all branches together.
-    statements_left: &'f Cell<usize>,
+    /// How many more steps are run, in all branches together.
+    steps_left: &'f Cell<usize>,
     /// Whether a path exists, if that is known.
     exists: &'f dyn Fn(&str) -> Option<bool>,
 }
@@ -99,8 +100,8 @@ impl Run<'_> {
     }
 
     fn statement(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
-        self.statements_left.set(self.statements_left.get().saturating_sub(1));
-        if depth > MAX_DEPTH || self.statements_left.get() == 0 {
+        self.step(1 + node.byte_range().len() / 1024);
+        if depth > MAX_DEPTH || self.steps_left.get() == 0 {
             return self.forget(node, text);
         }
         match node.kind() {
@@ -192,7 +193,7 @@ impl Run<'_> {
             Some(true) => then(self),
             Some(false) => otherwise(self),
             None => {
-                let mut other = self.clone();
+                let mut other = self.branch();
                 then(self);
                 otherwise(&mut other);
                 self.merge(&other);
@@ -200,9 +201,19 @@ impl Run<'_> {
         }
     }
 
+    fn step(&self, steps: usize) {
+        self.steps_left.set(self.steps_left.get().saturating_sub(steps));
+    }
+
+    /// A copy, in which something else can happen.
+    fn branch(&self) -> Self {
+        self.step(self.values.len() / 16);
+        self.clone()
+    }
+
     /// Does something that may not happen: what differs then is not known.
     fn perhaps(&mut self, act: impl FnOnce(&mut Self)) {
-        let before = self.clone();
+        let before = self.branch();
         act(self);
         self.merge(&before);
     }
@@ -227,17 +238,14 @@ impl Run<'_> {
         // `for NAME` alone is over the arguments, and a loop that is left early is not followed.
         let leaves = has_command(body, text, &["break", "continue", "return", "exit"]);
         let variable = string(variable, text);
-        match values.filter(|values| !words.is_empty() && values.len() <= MAX_LOOP && !leaves) {
-            Some(values) => {
-                for value in values {
-                    self.values.insert(variable.clone(), Some(value));
-                    self.statements(body, text, depth);
-                }
-            }
-            None => {
-                self.values.insert(variable, None);
-                self.forget(body, text);
-            }
+        let values = values.filter(|values| !words.is_empty() && values.len() <= MAX_LOOP && !leaves);
+        let Some(values) = values else {
+            self.values.insert(variable, None);
+            return self.forget(body, text);
+        };
+        for value in values {
+            self.values.insert(variable.clone(), Some(value));
+            self.statements(body, text, depth);
         }
     }
 
@@ -281,7 +289,7 @@ impl Run<'_> {
             if matched == Some(false) {
                 continue;
             }
-            let mut taken = self.clone();
+            let mut taken = self.branch();
             let mut cursor = item.walk();
             for statement in item.named_children(&mut cursor).filter(|child| !patterns.contains(child)) {
                 taken.statement(statement, text, depth + 1);

@@ -41,6 +41,7 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
     let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
     findings.extend(without_description(tree, kept));
     findings.extend(links_out(packages, tree, kept));
+    findings.extend(own_libraries_out(tree, kept));
     findings.extend(sources(packages, tree, kept));
     findings
 }
@@ -274,6 +275,25 @@ fn sources(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> 
         })
     };
     descriptions.filter_map(finding).collect()
+}
+
+/// Links in place of R's own library that do not lead to one in the tree: without base, there is no R at all.
+fn own_libraries_out(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let links = tree.iter().filter(|(id, entry)| {
+        let home = entry.path.parent().filter(|_| entry.path.name() == b"library");
+        let program = home.and_then(|home| home.join("bin/exec/R"));
+        matches!(entry.kind, Kind::Link { .. }) && program.is_some_and(|path| tree.find(&path).is_some()) && kept(*id)
+    });
+    let finding = |(id, entry): (EntryId, &crate::tree::Entry)| {
+        let end = match tree.follow(id) {
+            Place::Outside(end) => format!("{}, outside of /opt", printable(&end)),
+            Place::Nowhere => "a directory that is not in the tree".to_owned(),
+            _ => return None,
+        };
+        let message = format!("R cannot start: its own library is a link to {end}, and will not be in a layer");
+        Some(Finding::error(Code::DamagedPackage, &entry.path, message, "copy R's library into the tree"))
+    };
+    links.filter_map(finding).collect()
 }
 
 /// Links in a library that should lead to a package and lead out of the tree.

@@ -34,8 +34,11 @@ pub(super) fn bootstrap(tree: &Tree, variables: &BTreeMap<String, String>) -> En
     environment
 }
 
-/// Whether a path exists in a function, if it is one of the tree's; what the image has is not known here.
+/// Whether an absolute path exists in a function, if it is one of the tree's; what the image has is not known here.
 pub(super) fn exists(tree: &Tree, path: &str) -> Option<bool> {
+    if !path.starts_with('/') {
+        return None;
+    }
     match tree.locate(path.as_bytes()) {
         Place::Inside(_) | Place::Root => Some(true),
         Place::Nowhere | Place::Loop => Some(false),

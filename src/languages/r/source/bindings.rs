@@ -321,11 +321,10 @@ impl<'t> Bindings<'t> {
             return self.joined(&arguments, between, depth);
         }
         match name {
-            "character" => Some(Vec::new()),
+            // `.libPaths()` has the libraries that are searched already.
+            "character" | ".libPaths" => Some(Vec::new()),
             "getwd" => Some(vec![".".to_owned()]),
             "Sys.getenv" => self.variable(arguments, depth),
-            // The libraries that are searched already.
-            ".libPaths" => Some(Vec::new()),
             "R.home" => {
                 let home = self.session.home?;
                 let component = arguments.first().map_or_else(|| Some(vec!["home".to_owned()]), of)?;
@@ -364,9 +363,8 @@ impl<'t> Bindings<'t> {
             let values = self.values_of(argument.value?, depth + 1)?;
             match (argument.name.as_deref(), values.as_slice()) {
                 (Some("sep"), [sep]) => between.clone_from(sep),
-                (Some("sep" | "collapse" | "fsep" | "recycle0"), _) => return None,
                 // The libraries that are searched are not known here, so nor is a path made of one.
-                (_, []) => return None,
+                (Some("sep" | "collapse" | "fsep" | "recycle0"), _) | (_, []) => return None,
                 _ => parts.push(values),
             }
         }
