@@ -56,7 +56,7 @@ impl Steps<'_> {
     /// Packages that nothing in the tree needs, each with those that only it needs. With handlers or a trace, other steps and
     /// findings say which packages are not used.
     pub(super) fn unneeded(&self) -> Vec<Suggestion> {
-        if !self.settings.handlers.is_empty() || !self.settings.opened.is_empty() {
+        if !self.settings.handlers.is_empty() || !self.settings.run.paths.is_empty() {
             return Vec::new();
         }
         let resolution = &self.plan.analysis.resolution;
@@ -109,7 +109,7 @@ impl Steps<'_> {
 
     /// Packages of which no run opened a file, except those that are needed without the others.
     pub(super) fn not_opened(&self) -> Option<Suggestion> {
-        if self.settings.opened.is_empty() {
+        if self.settings.run.paths.is_empty() {
             return None;
         }
         let is_idle = |unit: &&Unit| {
