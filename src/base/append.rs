@@ -85,7 +85,7 @@ mod tests {
             }
         });
         // More than fits into a pipe.
-        while append(&pipe, &[b'x'; 1 << 20]).is_err() {
+        while append(&pipe, &vec![b'x'; 1 << 20]).is_err() {
             std::thread::yield_now();
         }
         assert_eq!(reader.join().expect("ended"), 1 << 20);

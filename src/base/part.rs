@@ -29,6 +29,7 @@ impl Part {
     }
 
     /// The part of this part from `offset` on, of at most `bytes` bytes.
+    #[must_use]
     pub fn within(&self, offset: u64, bytes: u64) -> Self {
         let offset = offset.min(self.bytes);
         Self { file: Arc::clone(&self.file), offset: self.offset + offset, bytes: bytes.min(self.bytes - offset) }

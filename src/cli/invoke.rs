@@ -25,19 +25,17 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let mut run = function(paths, handler, options, variables, RuntimeProfile::load(runtime)?)?;
     run.function.trace.clone_from(trace);
     let image = run.function.runtime.name.clone();
-    match listen {
-        Some(address) => run.listen(*address),
-        None => {
-            let exit = run.invoke(repeat.get())?;
-            if let Some(trace) = trace {
-                let host = Sysroot::new("/");
-                for path in only_on_host(&settings::log(trace)?, &host) {
-                    output::finding(&looked_for::finding(&path, &image), None);
-                }
-            }
-            Ok(exit)
+    if let Some(address) = listen {
+        return run.listen(*address);
+    }
+    let exit = run.invoke(repeat.get())?;
+    if let Some(trace) = trace {
+        let host = Sysroot::new("/");
+        for path in only_on_host(&settings::log(trace)?, &host) {
+            output::finding(&looked_for::finding(&path, &image), None);
         }
     }
+    Ok(exit)
 }
 
 /// Runs the inside of a sandbox.

@@ -60,7 +60,7 @@ fn written(directory: &Path, report: &Report, others: &[&Path]) -> Result<Vec<u8
     }
     let mut text = format!("\n{}", wrapped(&format!("Written: {}.", named.join(", ")), columns));
     text += &if report.passed() {
-        let quoted = shlex::try_quote(&shown).map_or_else(|_| shown.clone(), |quoted| quoted.into_owned());
+        let quoted = shlex::try_quote(&shown).map_or_else(|_| shown.clone(), std::borrow::Cow::into_owned);
         format!(
             "Next: layerfit invoke {quoted} --code DIR --handler FILE.FUNCTION   # run a function\n      \
              layerfit publish {quoted}\n      layerfit check {quoted}   # in CI\n"

@@ -168,7 +168,7 @@ impl<'a> Reading<'a> {
         let mut archive = tar::Archive::new(&mut *from);
         let mut members = Members::of(&mut archive).map_err(not_read)?;
         let mut end = 0;
-        while let Some((member, mut content)) = members.next().map_err(not_read)? {
+        while let Some((member, mut content)) = members.next_member().map_err(not_read)? {
             self.take(&self.members, 1, MAX_MEMBERS, &format!("{MAX_MEMBERS} files"))?;
             let target = match &member.kind {
                 MemberKind::Link(target) | MemberKind::HardLink(target) => target.len(),

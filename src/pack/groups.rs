@@ -89,7 +89,7 @@ impl Group {
                     format!("holds nothing: no unit, file or library is called {}", list::some(&unmatched, MAX_NAMES)),
                     &unmatched,
                 )
-            } else if let Some(taken) = matching().map(|unit| earlier(unit)).collect::<Option<Vec<_>>>() {
+            } else if let Some(taken) = matching().map(earlier).collect::<Option<Vec<_>>>() {
                 let mut by: Vec<&str> = taken.iter().map(|earlier| earlier.name.as_str()).collect();
                 by.sort_unstable();
                 by.dedup();

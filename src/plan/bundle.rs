@@ -224,7 +224,7 @@ impl Bundler {
                 true if self.root.is_file(place) => place.rsplit_once('/').map_or("", |(directory, _)| directory),
                 true => continue,
             };
-            let found = data.pick(self.root.walk(directory, MAX_DATA_FILES));
+            let found = data.pick(&self.root.walk(directory, MAX_DATA_FILES));
             if !found.is_empty() {
                 return found.into_iter().map(|below| (format!("{directory}/{below}"), below)).collect();
             }
@@ -355,7 +355,9 @@ pub fn findings(copied: &[Bundled]) -> impl Iterator<Item = Finding> {
     copied.iter().map(|Bundled { path, from, needed_by, changed, .. }| {
         let changes: Vec<String> = changed.iter().map(|path| format!("{} as {}", path.from, path.to)).collect();
         let message = match (from.as_str(), changes.as_slice()) {
-            (WRITTEN, _) => format!("written for {needed_by}: the build host's names directories that a layer does not have"),
+            (WRITTEN, _) => {
+                format!("written for {needed_by}: the build host's names directories that a layer does not have")
+            }
             (_, []) => format!("copied from {from} for {needed_by}"),
             (_, changes) => format!("copied from {from} for {needed_by}, with {}", list::with_last(changes, "and")),
         };

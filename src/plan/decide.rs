@@ -40,7 +40,7 @@ impl Decider {
             Decider::Rules => {
                 let protected = protected(analysis, settings);
                 let (pruning, findings) =
-                    prune(&analysis.resolution, analysis.compiled_rules(&settings.rules)?, protected);
+                    prune(&analysis.resolution, analysis.compiled_rules(&settings.rules)?, &protected);
                 Ok(Decisions { pruning, findings })
             }
         }

@@ -105,9 +105,9 @@ fn retained(
         if held.is_empty() {
             return set;
         }
-        held.iter().for_each(|position| {
+        for position in &held {
             set.remove(position);
-        });
+        }
     }
 }
 

@@ -137,7 +137,7 @@ pub struct Protected {
 /// Applies the rules that are on, except to what is protected, and then the guard.
 ///
 /// Returns the decisions, and findings about reverted drops and rules that matched nothing.
-pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Protected) -> (Pruning, Vec<Finding>) {
+pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Protected) -> (Pruning, Vec<Finding>) {
     let tree = &resolution.tree;
     let compiled: Vec<&CompiledRule> = rules.on().collect();
     let opened = protected.opened.iter().copied();
@@ -305,7 +305,10 @@ fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) ->
         Finding::info(
             Code::OpenedInRun,
             Subject::rule(format_args!("{} {}", rule.code, rule.name)),
-            format!("matches files that the run opened or tried to open, which are kept: {}", list::some(&paths, PATHS_SHOWN)),
+            format!(
+                "matches files that the run opened or tried to open, which are kept: {}",
+                list::some(&paths, PATHS_SHOWN)
+            ),
             format!("nothing to do; --ignore {} also keeps the other files that the rule matches", rule.code),
         )
     };

@@ -38,7 +38,7 @@ impl Steps<'_> {
             off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
                 let pinned = self.now.keys().copied().filter(pinned).collect();
                 let protected = Protected { pinned, ..Protected::default() };
-                let (pruning, _) = prune(&analysis.resolution, &rules.with(position), protected);
+                let (pruning, _) = prune(&analysis.resolution, &rules.with(position), &protected);
                 let dropped = files.iter().filter(|id| !pruning.keeps(**id));
                 let change: Change = dropped.map(|id| (*id, None)).collect();
                 let risk = match rule.only {

@@ -46,7 +46,9 @@ pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
             let here = |unit: &&UnitReport| unit.layers.first() == Some(&layer.name);
             let units: Vec<&UnitReport> = units.iter().filter(here).collect();
             let mut by_kind: BTreeMap<Kind, Vec<&UnitReport>> = BTreeMap::new();
-            units.into_iter().for_each(|unit| by_kind.entry(kind_of(unit)).or_default().push(unit));
+            for unit in units {
+                by_kind.entry(kind_of(unit)).or_default().push(unit);
+            }
             let kinds = by_kind.into_iter().map(|(kind, units)| under(kind, &units, &directories, detail));
             let below = sorted(kinds.collect());
             Branch { name: layer.name.clone(), zipped: layer.zipped_bytes, frees: None, below }

@@ -77,7 +77,7 @@ impl MissingData {
 
     /// Which of the files below a directory of the host are copied: those that are needed, and no more. None if the directory
     /// does not meet the need.
-    pub fn pick(&self, below: Vec<String>) -> Vec<String> {
+    pub fn pick(&self, below: &[String]) -> Vec<String> {
         let value = self.value.as_deref().unwrap_or_default();
         let has = |file: &catalogue::Pattern| match file {
             catalogue::Pattern::Name(name) => below.contains(&name.replace("{value}", value)),
