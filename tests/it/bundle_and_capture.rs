@@ -277,12 +277,14 @@ fn a_font_is_taken_with_a_configuration_that_names_its_directory() {
         (&format!("{fonts}/a/Another-Regular.ttf"), "ttf"),
         (&format!("{fonts}/dejavu/DejaVuSans.ttf"), "ttf"),
         (&format!("{fonts}/dejavu/DejaVuSans-Bold.ttf"), "ttf"),
+        (&format!("{fonts}/dejavu/DejaVuSerif.ttf"), "ttf"),
         ("etc/fonts/fonts.conf", "<fontconfig><include>/etc/fonts/conf.d</include></fontconfig>"),
     ]);
     let bundle = ["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
     let (_, report) = world.json(&bundle);
     let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(taken, ["etc/fonts/fonts.conf", "share/fonts/truetype/dejavu/DejaVuSans.ttf"]);
+    let dejavu = ["DejaVuSans-Bold.ttf", "DejaVuSans.ttf"].map(|name| format!("share/fonts/truetype/dejavu/{name}"));
+    assert_eq!(taken, [&["etc/fonts/fonts.conf".to_owned()], &dejavu[..]].concat());
     assert_eq!(report["bundled"][0]["from"], "layerfit");
     let zipped = zip_entries(&world.beside("out/layer-1.zip"));
     let (_, _, content) = zipped.iter().find(|(name, ..)| name == "etc/fonts/fonts.conf").expect("packed");
@@ -294,7 +296,7 @@ fn a_font_is_taken_with_a_configuration_that_names_its_directory() {
     assert!(misplaced.len() == 2 && misplaced[0].1.contains("the tree has etc/fonts/fonts.conf instead"), "{misplaced:?}");
     let with_path = [&bundle[..], &["--env", "FONTCONFIG_PATH=/opt/etc/fonts"]].concat();
     let (_, report) = world.json(&with_path);
-    assert_eq!(bundled(&report).len(), 2, "the variable does not hide what the host has: {report:#}");
+    assert_eq!(bundled(&report).len(), 3, "the variable does not hide what the host has: {report:#}");
     assert_no_finding(&report, "N101");
     assert_no_finding(&report, "N102");
     // Where no known font is, any is taken, but only one.
