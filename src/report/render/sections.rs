@@ -594,7 +594,7 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
     if steps().any(|step| step.figures == Figures::Estimated) {
         notes.push("~: estimated.".to_owned());
     }
-    notes.push("`plan --apply STEP,...` writes steps into layerfit.toml.".to_owned());
+    notes.push("`plan --apply STEP` writes it to layerfit.toml.".to_owned());
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::NextSteps,
         shares: Vec::new(),
