@@ -4,7 +4,7 @@
 
 use layerfit::base::finding::{Code, Finding, Subject};
 use layerfit::base::size::Size;
-use layerfit::plan::bundle::Bundled;
+use layerfit::plan::bundle::{Bundled, ChangedPath};
 use layerfit::plan::suggest::{Figures, Suggestion};
 use layerfit::report::{self, Architecture, Colors, Compared, Contents, Detail, ImageReport, LayerReport, Report, Screen, Totals, UnitReport};
 use layerfit::runtime::Limits;
@@ -41,7 +41,7 @@ fn of(texts: &[&str]) -> Report {
         retained_zipped_bytes: 1,
         needed_by: vec![text(1)],
     };
-    let bundled = Bundled { path: text(0), from: text(1), needed_by: text(2), bytes: 1 };
+    let bundled = Bundled { path: text(0), from: text(1), needed_by: text(2), bytes: 1, changed: vec![ChangedPath { from: text(0), to: text(1) }] };
     let suggestion = Suggestion {
         name: text(3),
         step: text(0),
