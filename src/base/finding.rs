@@ -573,7 +573,16 @@ impl Finding {
     ) -> Self {
         // Both can contain names and texts of others. A path is as long as it is; anything else is cut.
         let (message, help) = (one_line(&message.into()), one_line(&help.into()));
-        Self { severity, code, subject: subject.into().shown(), cause: None, message, help, env: BTreeMap::new(), brief: None }
+        Self {
+            severity,
+            code,
+            subject: subject.into().shown(),
+            cause: None,
+            message,
+            help,
+            env: BTreeMap::new(),
+            brief: None,
+        }
     }
 
     /// The same finding, with a shorter message for short lists.

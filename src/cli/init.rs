@@ -96,7 +96,8 @@ fn environment(report: &Report) -> String {
         return "# env.TZ = \"UTC\"\n\n".to_owned();
     }
     // A string in JSON is one in TOML.
-    let line = |(name, value): (&String, &String)| format!("env.{name} = {}\n", serde_json::Value::from(value.as_str()));
+    let line =
+        |(name, value): (&String, &String)| format!("env.{name} = {}\n", serde_json::Value::from(value.as_str()));
     variables.into_iter().map(line).collect::<String>() + "\n"
 }
 

@@ -123,7 +123,15 @@ impl<'a> Call<'a> {
     fn tests(&self) -> bool {
         matches!(
             self.name,
-            b"access" | b"faccessat" | b"faccessat2" | b"stat" | b"stat64" | b"lstat" | b"newfstatat" | b"fstatat64" | b"statx"
+            b"access"
+                | b"faccessat"
+                | b"faccessat2"
+                | b"stat"
+                | b"stat64"
+                | b"lstat"
+                | b"newfstatat"
+                | b"fstatat64"
+                | b"statx"
         )
     }
 

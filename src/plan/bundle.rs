@@ -356,7 +356,9 @@ pub fn findings(copied: &[Bundled]) -> impl Iterator<Item = Finding> {
     copied.iter().map(|Bundled { path, from, needed_by, changed, .. }| {
         let changes: Vec<String> = changed.iter().map(|path| format!("{} as {}", path.from, path.to)).collect();
         let message = match (from.as_str(), changes.as_slice()) {
-            (WRITTEN, _) => format!("written for {needed_by}: the build host's names directories that a layer does not have"),
+            (WRITTEN, _) => {
+                format!("written for {needed_by}: the build host's names directories that a layer does not have")
+            }
             (_, []) => format!("copied from {from} for {needed_by}"),
             (_, changes) => format!("copied from {from} for {needed_by}, with {}", list::with_last(changes, "and")),
         };

@@ -305,7 +305,10 @@ fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) ->
         Finding::info(
             Code::OpenedInRun,
             Subject::rule(format_args!("{} {}", rule.code, rule.name)),
-            format!("matches files that the run opened or tried to open, which are kept: {}", list::some(&paths, PATHS_SHOWN)),
+            format!(
+                "matches files that the run opened or tried to open, which are kept: {}",
+                list::some(&paths, PATHS_SHOWN)
+            ),
             format!("nothing to do; --ignore {} also keeps the other files that the rule matches", rule.code),
         )
     };

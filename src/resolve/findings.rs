@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Resolution;
-use super::data::{remedy_for_part, DataContext, MissingData};
+use super::data::{DataContext, MissingData, remedy_for_part};
 use super::graph::Node;
 use super::loader::{LibraryLookup, NeededLibrary, Object};
 use super::processes::{Certainty, ProcessKind, is_bundled_for};

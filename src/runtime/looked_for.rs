@@ -24,8 +24,7 @@ const NOT_DATA: [&str; 12] = [
 ];
 
 /// Directories of the machine and of the function, which are not the build host's.
-const NOT_OF_THE_HOST: [&str; 9] =
-    ["/opt/", "/var/", "/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/home/", "/root/"];
+const NOT_OF_THE_HOST: [&str; 9] = ["/opt/", "/var/", "/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/home/", "/root/"];
 
 /// Files that are made for each machine, and that everything works without.
 const OF_A_MACHINE: [&str; 5] =
@@ -88,8 +87,14 @@ mod tests {
     fn only_data_of_the_host_that_was_found_nowhere_counts() {
         let host = tempfile::tempdir().expect("a directory");
         let files = [
-            "usr/share/proj/proj.db", "usr/share/zoneinfo/UTC", "usr/share/doc/x/copyright", "usr/lib/own/libx.so.1",
-            "etc/ld.so.cache", "etc/fonts/conf.d/a.conf", "usr/share/found/a.dat", "opt/x",
+            "usr/share/proj/proj.db",
+            "usr/share/zoneinfo/UTC",
+            "usr/share/doc/x/copyright",
+            "usr/lib/own/libx.so.1",
+            "etc/ld.so.cache",
+            "etc/fonts/conf.d/a.conf",
+            "usr/share/found/a.dat",
+            "opt/x",
         ];
         for file in files {
             let file = host.path().join(file);
@@ -97,10 +102,18 @@ mod tests {
             std::fs::write(file, "x").expect("written");
         }
         let looked = [
-            "/usr/share/proj/proj.db", "/usr/share/gone/x", "/usr/share/doc/x/copyright", "/usr/lib/own/libx.so.1", "/opt/x",
-            "/etc/ld.so.cache", "/etc/fonts/conf.d", "/usr/share/found/a.dat", "/usr/share",
+            "/usr/share/proj/proj.db",
+            "/usr/share/gone/x",
+            "/usr/share/doc/x/copyright",
+            "/usr/lib/own/libx.so.1",
+            "/opt/x",
+            "/etc/ld.so.cache",
+            "/etc/fonts/conf.d",
+            "/usr/share/found/a.dat",
+            "/usr/share",
         ];
-        let mut log: String = looked.iter().map(|path| format!("open(\"{path}\", O_RDONLY) = -1 ENOENT (No such)\n")).collect();
+        let mut log: String =
+            looked.iter().map(|path| format!("open(\"{path}\", O_RDONLY) = -1 ENOENT (No such)\n")).collect();
         log += "open(\"/opt/share/a.dat\", O_RDONLY) = 3\n";
         let run = strace::parse(log.as_bytes()).expect("a log");
         let found = only_on_host(&run, &Sysroot::new(host.path()));

@@ -273,13 +273,16 @@ fn a_font_is_taken_with_a_configuration_that_names_its_directory() {
     let host = host(&world);
     world.library("lib/libfontconfig.so.1", &[], &[]).program("bin/tool", &["lib/libfontconfig.so.1"], &[]);
     let fonts = "usr/share/fonts/truetype";
-    of_host(&host, &[
-        (&format!("{fonts}/a/Another-Regular.ttf"), "ttf"),
-        (&format!("{fonts}/dejavu/DejaVuSans.ttf"), "ttf"),
-        (&format!("{fonts}/dejavu/DejaVuSans-Bold.ttf"), "ttf"),
-        (&format!("{fonts}/dejavu/DejaVuSerif.ttf"), "ttf"),
-        ("etc/fonts/fonts.conf", "<fontconfig><include>/etc/fonts/conf.d</include></fontconfig>"),
-    ]);
+    of_host(
+        &host,
+        &[
+            (&format!("{fonts}/a/Another-Regular.ttf"), "ttf"),
+            (&format!("{fonts}/dejavu/DejaVuSans.ttf"), "ttf"),
+            (&format!("{fonts}/dejavu/DejaVuSans-Bold.ttf"), "ttf"),
+            (&format!("{fonts}/dejavu/DejaVuSerif.ttf"), "ttf"),
+            ("etc/fonts/fonts.conf", "<fontconfig><include>/etc/fonts/conf.d</include></fontconfig>"),
+        ],
+    );
     let bundle = ["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
     let (_, report) = world.json(&bundle);
     let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
@@ -293,7 +296,10 @@ fn a_font_is_taken_with_a_configuration_that_names_its_directory() {
     assert_eq!(report["bundled"][0]["bytes"], content.len());
     // Each finding names the one variable that makes both found.
     let misplaced = findings(&report, "N102");
-    assert!(misplaced.len() == 2 && misplaced[0].1.contains("the tree has etc/fonts/fonts.conf instead"), "{misplaced:?}");
+    assert!(
+        misplaced.len() == 2 && misplaced[0].1.contains("the tree has etc/fonts/fonts.conf instead"),
+        "{misplaced:?}"
+    );
     let with_path = [&bundle[..], &["--env", "FONTCONFIG_PATH=/opt/etc/fonts"]].concat();
     let (_, report) = world.json(&with_path);
     assert_eq!(bundled(&report).len(), 3, "the variable does not hide what the host has: {report:#}");
@@ -329,7 +335,11 @@ fn drivers_that_a_copied_configuration_names_are_taken_and_it_names_their_new_pa
     // What the host lacks too is reported.
     assert_finding(&report, "N103", "etc/odbcinst.ini", "/usr/lib64/libgone.so");
     assert_no_finding(&report, "N102");
-    assert!(findings(&report, "L209").iter().any(|(_, m)| m.contains("/usr/lib64/libdriver.so as /opt/lib/odbc/libdriver.so")));
+    assert!(
+        findings(&report, "L209")
+            .iter()
+            .any(|(_, m)| m.contains("/usr/lib64/libdriver.so as /opt/lib/odbc/libdriver.so"))
+    );
 }
 
 #[test]
@@ -337,13 +347,26 @@ fn the_time_zone_of_the_function_is_taken_where_the_image_has_none() {
     let world = World::new();
     let host = host(&world);
     world.r();
-    of_host(&host, &[
-        ("usr/share/zoneinfo/Europe/Berlin", "tz"),
-        ("usr/share/zoneinfo/Europe/Paris", "tz"),
-        ("usr/share/zoneinfo/UTC", "tz"),
-    ]);
+    of_host(
+        &host,
+        &[
+            ("usr/share/zoneinfo/Europe/Berlin", "tz"),
+            ("usr/share/zoneinfo/Europe/Paris", "tz"),
+            ("usr/share/zoneinfo/UTC", "tz"),
+        ],
+    );
     let sysroot = host.to_str().expect("UTF-8");
-    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", sysroot, "--env", "TZ=Europe/Berlin", "--env", "TZDIR=/opt/share/zoneinfo"];
+    let bundle = [
+        "plan",
+        "ROOT",
+        "--bundle",
+        "--sysroot",
+        sysroot,
+        "--env",
+        "TZ=Europe/Berlin",
+        "--env",
+        "TZDIR=/opt/share/zoneinfo",
+    ];
     let (_, report) = world.json(&bundle);
     let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
     assert_eq!(taken, ["share/zoneinfo/Europe/Berlin", "share/zoneinfo/UTC"]);
@@ -361,7 +384,8 @@ fn certificates_are_taken_only_where_the_image_has_none() {
     let sysroot = host.to_str().expect("UTF-8");
     assert_eq!(world.run(&["runtime", "capture", "--sysroot", sysroot, "bare"]).code, 0);
     of_host(&host, &[("etc/ssl/certs/ca-certificates.crt", "pem")]);
-    let source = "const char *p[] = {\"/etc/ssl/certs/ca-certificates.crt\", 0};\nint entry(void) { return p[0][0]; }\n";
+    let source =
+        "const char *p[] = {\"/etc/ssl/certs/ca-certificates.crt\", 0};\nint entry(void) { return p[0][0]; }\n";
     let rpath = "-Wl,--disable-new-dtags,-rpath,/opt/lib";
     world.c("lib/libcurl.so.4", source, &[], &["-nostdlib", "-fPIC", "-shared", "-Wl,-soname,libcurl.so.4"]).program(
         "bin/tool",
@@ -372,7 +396,8 @@ fn certificates_are_taken_only_where_the_image_has_none() {
     assert_eq!(bundled(&world.json(&bundle).1), [], "Lambda's images have a bundle");
     let bare = [&bundle[..], &["--runtime", "bare.toml"]].concat();
     let (_, report) = world.json(&bare);
-    let of_curl: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).filter(|p| p.contains("ssl")).collect();
+    let of_curl: Vec<String> =
+        bundled(&report).into_iter().map(|(path, _)| path).filter(|p| p.contains("ssl")).collect();
     assert_eq!(of_curl, ["etc/ssl/certs/ca-certificates.crt"], "{report:#}");
     let help = report["findings"].to_string();
     assert!(help.contains("CURL_CA_BUNDLE = \\\"/opt/etc/ssl/certs/ca-certificates.crt\\\""), "{help}");

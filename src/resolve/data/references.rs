@@ -59,7 +59,8 @@ pub(super) fn named_files(mounted: &Mounted<'_>, objects: &Objects) -> Vec<Named
 
 /// The absolute paths of files that a configuration at this path names, and where each is in its text.
 pub(super) fn absolute_names(path: &TreePath, text: &str) -> Vec<(Range<usize>, String)> {
-    let of_file = |one: &&CompiledReference| one.globs.is_match(path.as_path()) && one.reference.kind != Kind::Directory;
+    let of_file =
+        |one: &&CompiledReference| one.globs.is_match(path.as_path()) && one.reference.kind != Kind::Directory;
     let references = Catalogue::built_in().references.iter().filter(of_file);
     let found = references.flat_map(|one| one.names.captures_iter(text).filter_map(|found| found.get(1)));
     let mut names: Vec<(Range<usize>, String)> =

@@ -155,9 +155,8 @@ fn to_set(need: &CompiledNeed, path: &str) -> Vec<(String, String)> {
     let directory = path.rsplit_once('/').map_or(path, |(directory, _)| directory);
     let parent = directory.rsplit_once('/').map_or(directory, |(parent, _)| parent);
     let settings = need.need.set.iter().filter_map(|set| set.split_once('='));
-    let value = |text: &str| {
-        text.replace("{file}", path).replace("{directory}/..", parent).replace("{directory}", directory)
-    };
+    let value =
+        |text: &str| text.replace("{file}", path).replace("{directory}/..", parent).replace("{directory}", directory);
     settings.map(|(name, text)| (name.to_owned(), value(text))).collect()
 }
 
