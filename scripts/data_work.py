@@ -204,7 +204,8 @@ handler <- function() {
          dark = sum(as.integer(image_data(image_read(png), "gray")) < 128))
 }""",
         "expects": ["ImageMagick's coders"],
-        "allows": ["ImageMagick", "mime.cache"],
+        "allows": ["ImageMagick", "mime.cache", "curl/libs/curl.so"],
+        "left": ["curl/libs/curl.so"],
     },
     # A whole Java runtime is not copied, and would leave no room for R: that it is missing must be reported.
     "rjava_starts_a_jvm": {

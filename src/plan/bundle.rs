@@ -121,7 +121,7 @@ impl Bundler {
             let Some(path) = directory.join(&wanted.soname) else { continue };
             // Only one machine's library can have the name; another finding reports that two are needed.
             let taken = tree.find(&path).is_some() || added.iter().any(|(other, _)| *other == path);
-            if self.glibc.has(&wanted.soname) || taken || remedy_for_part(&wanted.soname).is_some() {
+            if self.glibc.has(&wanted.soname) || taken {
                 continue;
             }
             let listed = self.listed(tree.path(wanted.needed_by), wanted);
@@ -336,8 +336,9 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
             let Some(elf) = resolution.objects.get(id).filter(|_| missing && edge.from == Object::Tree(*id)) else {
                 continue;
             };
-            // A name with a slash is a path, so the file cannot be put into a searched directory.
-            if edge.soname.contains('/') {
+            // A name with a slash is a path, so the file cannot be put into a searched directory. A library that does nothing
+            // without other files is not copied alone.
+            if edge.soname.contains('/') || remedy_for_part(&edge.soname).is_some() {
                 continue;
             }
             let key = (edge.soname.clone(), elf.machine.name());

@@ -279,13 +279,15 @@ fn a_font_is_taken_with_a_configuration_that_names_its_directory() {
             (&format!("{fonts}/a/Another-Regular.ttf"), "ttf"),
             (&format!("{fonts}/dejavu/DejaVuSans.ttf"), "ttf"),
             (&format!("{fonts}/dejavu/DejaVuSans-Bold.ttf"), "ttf"),
+            (&format!("{fonts}/dejavu/DejaVuSerif.ttf"), "ttf"),
             ("etc/fonts/fonts.conf", "<fontconfig><include>/etc/fonts/conf.d</include></fontconfig>"),
         ],
     );
     let bundle = ["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
     let (_, report) = world.json(&bundle);
     let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
-    assert_eq!(taken, ["etc/fonts/fonts.conf", "share/fonts/truetype/dejavu/DejaVuSans.ttf"]);
+    let dejavu = ["DejaVuSans-Bold.ttf", "DejaVuSans.ttf"].map(|name| format!("share/fonts/truetype/dejavu/{name}"));
+    assert_eq!(taken, [&["etc/fonts/fonts.conf".to_owned()], &dejavu[..]].concat());
     assert_eq!(report["bundled"][0]["from"], "layerfit");
     let zipped = zip_entries(&world.beside("out/layer-1.zip"));
     let (_, _, content) = zipped.iter().find(|(name, ..)| name == "etc/fonts/fonts.conf").expect("packed");
@@ -300,7 +302,7 @@ fn a_font_is_taken_with_a_configuration_that_names_its_directory() {
     );
     let with_path = [&bundle[..], &["--env", "FONTCONFIG_PATH=/opt/etc/fonts"]].concat();
     let (_, report) = world.json(&with_path);
-    assert_eq!(bundled(&report).len(), 2, "the variable does not hide what the host has: {report:#}");
+    assert_eq!(bundled(&report).len(), 3, "the variable does not hide what the host has: {report:#}");
     assert_no_finding(&report, "N101");
     assert_no_finding(&report, "N102");
     // Where no known font is, any is taken, but only one.
@@ -380,9 +382,7 @@ fn certificates_are_taken_only_where_the_image_has_none() {
     world.library("lib/libz.so.1", &[], &[]);
     to_host(&world, &host, "lib/libz.so.1");
     let sysroot = host.to_str().expect("UTF-8");
-    let captured = world.beside("captured.toml");
-    let run = world.run(&["runtime", "capture", "--sysroot", sysroot, "bare"]);
-    fs::write(&captured, &run.stdout).expect("written");
+    assert_eq!(world.run(&["runtime", "capture", "--sysroot", sysroot, "bare"]).code, 0);
     of_host(&host, &[("etc/ssl/certs/ca-certificates.crt", "pem")]);
     let source =
         "const char *p[] = {\"/etc/ssl/certs/ca-certificates.crt\", 0};\nint entry(void) { return p[0][0]; }\n";
@@ -394,7 +394,7 @@ fn certificates_are_taken_only_where_the_image_has_none() {
     );
     let bundle = ["plan", "ROOT", "--bundle", "--sysroot", sysroot];
     assert_eq!(bundled(&world.json(&bundle).1), [], "Lambda's images have a bundle");
-    let bare = [&bundle[..], &["--runtime", captured.to_str().expect("UTF-8")]].concat();
+    let bare = [&bundle[..], &["--runtime", "bare.toml"]].concat();
     let (_, report) = world.json(&bare);
     let of_curl: Vec<String> =
         bundled(&report).into_iter().map(|(path, _)| path).filter(|p| p.contains("ssl")).collect();
