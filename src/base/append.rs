@@ -85,7 +85,8 @@ mod tests {
             }
         });
         // More than fits into a pipe.
-        while append(&pipe, &vec![b'x'; 1 << 20]).is_err() {
+        let long = vec![b'x'; 1 << 20];
+        while append(&pipe, &long).is_err() {
             std::thread::yield_now();
         }
         assert_eq!(reader.join().expect("ended"), 1 << 20);

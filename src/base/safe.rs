@@ -68,8 +68,8 @@ pub enum Form {
     Markup,
 }
 
-/// What layerfit itself writes to colour text (ECMA-48, 8.3.117): bold red, bold yellow, and off.
-const STYLES: [&str; 4] = ["\u{1b}[1m", "\u{1b}[31m", "\u{1b}[33m", "\u{1b}[0m"];
+/// What layerfit itself writes to colour text (ECMA-48, 8.3.117): bold, red, green, yellow, and off.
+const STYLES: [&str; 5] = ["\u{1b}[1m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[0m"];
 
 /// Makes the parts of an output safe: control characters other than line ends and tabs are escaped, and nothing becomes a
 /// workflow command, which GitHub Actions takes from any line that begins with `::` after blanks, and from `##[` anywhere

@@ -8,6 +8,7 @@ use super::config::Config;
 use super::{output, progress, settings};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
+use crate::languages::r::serialize::STACK_BYTES;
 use crate::pack::measure::Cache;
 use crate::plan::Settings;
 
@@ -75,13 +76,13 @@ pub(super) fn with_configuration<T: Send>(
         }
     }
     let progress = progress::bar(output.quiet);
-    let mut pool = rayon::ThreadPoolBuilder::new();
-    if let Some(jobs) = output.jobs {
-        pool = pool.num_threads(jobs.into());
-    }
-    let pool = pool.build().map_err(|error| Error::Usage {
-        message: format!("cannot start {} threads: {error}", output.jobs.map_or(0, std::num::NonZero::get)),
-        help: "give a smaller number with --jobs".to_owned(),
+    // Without a number, rayon would look for one in the environment.
+    let jobs = output.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZero::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).stack_size(STACK_BYTES).build().map_err(|error| {
+        Error::Usage {
+            message: format!("cannot start {jobs} threads: {error}"),
+            help: "give a smaller number with --jobs".to_owned(),
+        }
     })?;
     let done = pool.install(|| work(&settings, &config, progress.as_ref()));
     progress.done();

@@ -69,7 +69,7 @@ impl Settings {
     /// The options for measuring files under these settings, with these transforms.
     pub(crate) fn measure_options<'a>(&self, transforms: &'a Transforms) -> Options<'a> {
         Options {
-            longest: self.limits.total_unzipped.max(self.limits.layer_zipped),
+            longest: self.limits.longest_file(),
             unzipped: self.limits.layers_unzipped(),
             level: self.level,
             transforms,

@@ -54,6 +54,9 @@ impl fmt::Display for FoundIn {
 /// How many packages a message names.
 const MAX_PACKAGES: usize = 4;
 
+/// How much is looked at of a file that is not what its name says, in bytes.
+const FOREIGN_BYTES: usize = 64 << 10;
+
 /// Settings that the findings depend on.
 #[derive(Debug, Clone, Default)]
 pub struct FindingContext {
@@ -379,7 +382,7 @@ impl Resolution<'_> {
     fn not_elf(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let finding = |id: &EntryId| {
             let path = self.tree.path(*id);
-            let found = foreign::describe(&self.tree.read(*id).unwrap_or_default());
+            let found = foreign::describe(&self.tree.read_head(*id, FOREIGN_BYTES).unwrap_or_default());
             let package = self.packages.of_path(path);
             // Packages for several systems have the modules of all of them, each loaded on its own system.
             if found.other_system && package.is_none() && is_for_another_system(path) {

@@ -34,6 +34,11 @@ impl Limits {
     pub fn layers_unzipped(&self) -> u64 {
         self.total_unzipped.saturating_sub(self.function_unzipped)
     }
+
+    /// The length in bytes from which on a file is not read to be packed: it fits into no layer.
+    pub fn longest_file(&self) -> u64 {
+        self.total_unzipped.max(self.layer_zipped)
+    }
 }
 
 #[cfg(test)]

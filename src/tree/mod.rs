@@ -37,6 +37,10 @@ use crate::base::part::{Content, Part};
 use crate::base::path::TreePath;
 use crate::base::read::{MAX_TEXT, still_regular};
 
+/// A longer file is not read as a whole, in bytes: what is packed of one is read in parts. What a zip has is bounded when it is
+/// opened.
+const MAX_WHOLE: u64 = 256 << 20;
+
 /// The index of an entry in its tree: entries are sorted by path, so ids are too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(u32);
@@ -332,6 +336,9 @@ impl Tree {
     pub fn read(&self, id: EntryId) -> Result<Vec<u8>> {
         let entry = self.entry(id);
         let expected = entry.bytes();
+        if expected > MAX_WHOLE && !matches!(entry.origin, Origin::Zip { .. }) {
+            return Err(Error::TooLarge { path: entry.path.as_path().to_owned(), most: MAX_WHOLE });
+        }
         // Reading one byte more than expected detects a file that grew.
         let mut content = Vec::new();
         let mut read = |path: &std::path::Path| {

@@ -299,3 +299,34 @@ fn a_layer_holds_units_named_by_a_package_a_path_or_a_library() {
     assert_eq!(layer_of("\"lib:*\""), ["lib:lib/libdeep.so.5.0"]);
     assert_eq!(layer_of("\"nothing/**\""), [""; 0]);
 }
+
+#[test]
+fn a_file_of_another_user_above_a_directory_decides_nothing() {
+    use std::os::unix::fs::chown;
+
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tried: only root can give a file away");
+        return;
+    }
+    let world = World::new();
+    world.file("a", "x");
+    config(&world, "max-layers = 3\n");
+    let (file, inside) = (world.beside("layerfit.toml"), world.beside("inside"));
+    fs::create_dir(&inside).expect("made");
+    chown(&file, Some(1234), Some(1234)).expect("given away");
+    let run = |more: &[&str]| {
+        let mut command = world.command(&[&["plan", "../opt"], more].concat());
+        command.current_dir(&inside);
+        Run::of(command)
+    };
+    let refused = run(&[]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("layerfit.toml: belongs to another user"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("help: name it with --config"), "{}", refused.stderr);
+    for named in ["../layerfit.toml", "/dev/null"] {
+        assert_eq!(run(&["--config", named]).code, 0, "{named}");
+    }
+    // A checkout belongs to one user, whoever runs layerfit in it.
+    chown(&inside, Some(1234), Some(1234)).expect("given away");
+    assert_eq!(run(&[]).code, 0);
+}

@@ -500,6 +500,80 @@ fn many_needed_libraries_and_many_directories_are_neither_slow_nor_long() {
 }
 
 #[test]
+fn files_of_packages_that_are_longer_than_any_are_not_read() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "long", "1.0", "");
+    let site = "python/lib/python3.12/site-packages";
+    world.file(format!("{site}/d-1.dist-info/METADATA"), "Metadata-Version: 2.1\nName: d\nVersion: 1\n");
+    for file in [
+        "R/lib/R/library/long/NAMESPACE",
+        "R/lib/R/library/long/Meta/nsInfo.rds",
+        "R/lib/R/etc/Rprofile.site",
+        &format!("{site}/d-1.dist-info/RECORD"),
+        &format!("{site}/e-1.dist-info/METADATA"),
+        "nodejs/node_modules/a/package.json",
+        "lib/libx.so",
+        "bootstrap",
+    ] {
+        world.file(file, "");
+        let file = fs::File::options().write(true).open(world.root().join(file)).expect("opened");
+        file.set_len(20 << 30).expect("long");
+    }
+    world.elf("bin/p", &Elf::program().needs("libx.so").runpath("/opt/lib"));
+    // In so little memory that one of them, read, would end the run.
+    let mut command = std::process::Command::new("prlimit");
+    let direct = world.command(&["check", "ROOT"]);
+    command.arg("--as=8000000000").arg(direct.get_program()).args(direct.get_args());
+    command.current_dir(direct.get_current_dir().expect("set")).env("XDG_CACHE_HOME", world.beside("cache"));
+    let run = Run::of(command);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+}
+
+#[test]
+fn many_requirements_of_one_package_are_not_slow() {
+    let world = World::new();
+    let many: Vec<String> = (0..150_000).map(|number| format!("q{number} (>= {number})")).collect();
+    world.r().package("R/lib/R/library", "many", "1.0", &format!("Imports: {}\n", many.join(", ")));
+    let run = at_once(&world, &["check", "ROOT", "-q"]);
+    assert!(run.code <= 1, "{}", run.stderr);
+}
+
+#[test]
+fn objects_of_r_that_are_nested_without_end_are_not_read() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "deep", "1.0", "");
+    // Lists in lists: kind 19, of one item.
+    let mut object = b"X\n\0\0\0\x02\0\x04\x02\x02\0\x02\x03\0".to_vec();
+    object.extend(b"\0\0\0\x13\0\0\0\x01".repeat(300_000));
+    for file in ["Meta/package.rds", "Meta/nsInfo.rds", "R/deep.rdx", "R/sysdata.rdx"] {
+        world.file(format!("R/lib/R/library/deep/{file}"), &object);
+    }
+    fs::write(world.beside("main.R"), "deep::f()\n").expect("written");
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "R101", "R/lib/R/library/deep", "package.rds");
+    let run = world.run(&["plan", "ROOT", "--repack-rdb", "--handler", "main.R"]);
+    assert!(run.code <= 1, "{}", run.stderr);
+    let run = world.run(&["why", "pkg:deep", "ROOT"]);
+    assert!(run.code <= 1, "{}", run.stderr);
+}
+
+#[test]
+fn files_longer_than_any_layer_are_not_read() {
+    let world = World::new();
+    for number in 0..12 {
+        world.file(format!("share/{number}"), "");
+        let file = fs::File::options().write(true).open(world.root().join(format!("share/{number}"))).expect("opened");
+        file.set_len(10 << 30).expect("long");
+    }
+    for command in ["plan", "check"] {
+        let run = at_once(&world, &[command, "ROOT"]);
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert!(run.stdout.contains("120.00 GiB unzipped are"), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn a_name_that_is_not_text_can_still_be_told_apart() {
     let world = World::new();
     world.file(Path::new("share").join(std::ffi::OsStr::from_bytes(b"x\xff\x1by")), "x");

@@ -130,9 +130,14 @@ pub(super) fn layers(text: &str) -> Result<NonZeroUsize, String> {
     count(text).map_err(|problem| format!("{problem}; leave it out for Lambda's limit"))
 }
 
+/// The most threads: more than any machine has cores.
+const MAX_THREADS: usize = 1024;
+
 /// The number of threads.
 pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    count(text).map_err(|problem| format!("{problem}; leave --jobs out for one thread per core"))
+    let most = || format!("at most {MAX_THREADS}");
+    let count = count(text).and_then(|count| if count.get() > MAX_THREADS { Err(most()) } else { Ok(count) });
+    count.map_err(|problem| format!("{problem}; leave --jobs out for one thread per core"))
 }
 
 /// The code of a check, where prune rules are not applied.

@@ -10,8 +10,10 @@ pub(super) use place::of as place_of;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use toml::de::{DeTable, DeValue};
@@ -283,6 +285,9 @@ impl Config {
     pub(super) fn find(named: Option<&Path>, start: &Path) -> Result<(Self, Option<PathBuf>)> {
         let found =
             start.ancestors().map(|directory| directory.join(NAME)).find(|path| path.exists() && !path.is_dir());
+        if let (None, Some(found)) = (named, &found) {
+            only_trusted(found, start)?;
+        }
         let Some(path) = named.map(Path::to_owned).or(found) else { return Ok((Self::default(), None)) };
         let text = read::text(&path, read::MAX_TEXT)?;
         let shown = path.strip_prefix(start).unwrap_or(&path).display().to_string();
@@ -319,6 +324,20 @@ impl Config {
             None => shown.clone(),
         }
     }
+}
+
+/// Refuses a file that was found, and not named, if it belongs neither to this user, nor to root, nor to the owner of the
+/// working directory, as those of a checkout do: anyone could put one above a directory in `/tmp`, and it decides what fails.
+fn only_trusted(found: &Path, start: &Path) -> Result<()> {
+    let owner = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.uid());
+    let Ok(owned_by) = owner(found) else { return Ok(()) };
+    if owned_by == 0 || owned_by == geteuid().as_raw() || owner(start).is_ok_and(|user| user == owned_by) {
+        return Ok(());
+    }
+    Err(Error::Usage {
+        message: format!("{}: belongs to another user, who is not the owner of this directory", found.display()),
+        help: "name it with --config if you trust it, or ignore it with --config /dev/null".to_owned(),
+    })
 }
 
 /// The JSON Schema of layerfit.toml, generated from the types; `docs/layerfit.schema.json` is a copy.

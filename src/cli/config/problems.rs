@@ -16,6 +16,9 @@ use super::place;
 /// Maximum number of problems reported at once.
 const MAX_PROBLEMS: usize = 20;
 
+/// Maximum number of elements of a list: each glob is compiled, and each layer packed for.
+const MAX_ELEMENTS: usize = 10_000;
+
 /// Minimum Jaro-Winkler similarity of a suggested name, at most 1.
 const MIN_SIMILARITY: f64 = 0.8;
 
@@ -74,6 +77,7 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(file: &str, text: &str) -> 
     }
     problems.sort();
     problems.dedup();
+    problems.truncate(MAX_PROBLEMS);
     Err(problems
         .iter()
         .map(|problem| {
@@ -100,8 +104,11 @@ impl<'a> Keys<'a> {
         for key in unknown {
             let near = nearest(key.get_ref(), &known);
             meant.extend(near);
-            self.problems.push(Problem { at: key.span().start, what: self.unknown(key.get_ref(), name, near, &known) });
             table.remove(&key);
+            if self.problems.len() >= MAX_PROBLEMS {
+                continue;
+            }
+            self.problems.push(Problem { at: key.span().start, what: self.unknown(key.get_ref(), name, near, &known) });
         }
         for (key, value) in table.iter_mut() {
             let node = resolved(self.schema, &properties[key.get_ref().as_ref()]);
@@ -125,6 +132,12 @@ impl<'a> Keys<'a> {
         let at = value.span().start;
         match value.get_mut() {
             DeValue::Table(table) => self.look_at_table(table, node, Some(name), at),
+            DeValue::Array(array) if array.len() > MAX_ELEMENTS => {
+                let key = name.trim_matches(['[', ']']);
+                let what = format!("`{key}` has {} elements, and at most {MAX_ELEMENTS} are read", array.len());
+                self.problems.push(Problem { at, what });
+                true
+            }
             DeValue::Array(array) => {
                 let items = resolved(self.schema, &node["items"]);
                 let mut elements: Vec<_> = array.iter().cloned().collect();
@@ -408,6 +421,16 @@ mod tests {
         ] {
             assert_problems(text, &[expected]);
         }
+    }
+
+    #[test]
+    fn a_long_list_is_a_problem_and_there_are_never_many_problems() {
+        let long = format!("drop = [{}]\n", "\"a\",".repeat(MAX_ELEMENTS + 1));
+        assert_problems(&long, &["f:1:8: `drop` has 10001 elements, and at most 10000 are read"]);
+        let tables = "[[layer]]\nname = \"a\"\nholds = []\n".repeat(MAX_ELEMENTS + 1);
+        assert_problems(&tables, &["f:1:1: `layer` has 10001 elements"]);
+        let keys: String = (0..1000).map(|number| format!("k{number} = 1\n")).collect();
+        assert_eq!(problems(&keys).len(), MAX_PROBLEMS);
     }
 
     #[test]

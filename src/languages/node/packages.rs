@@ -51,7 +51,7 @@ fn is_installed(directory: &TreePath) -> bool {
 
 fn read(tree: &Tree, entry: EntryId) -> Option<Package> {
     let directory = directory(tree.path(entry))?;
-    let declared: Value = serde_json::from_slice(&tree.read(entry).ok()?).ok()?;
+    let declared: Value = serde_json::from_slice(&tree.read_text(entry).ok()?).ok()?;
     let above = directory.parent()?;
     // `require()` finds a package by its directory, whatever its package.json calls it.
     let own = String::from_utf8_lossy(directory.name()).into_owned();

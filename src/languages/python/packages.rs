@@ -81,7 +81,7 @@ fn requirements(required: &[Required], there: &BTreeSet<String>) -> Vec<Requirem
 fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
     let directory = tree.path(metadata).parent()?;
     let library = directory.parent()?;
-    let text = tree.read(metadata).ok()?;
+    let text = tree.read_text(metadata).ok()?;
     let text = String::from_utf8_lossy(&text);
     // Headers end at the first empty line; the description follows.
     let headers = text.lines().take_while(|line| !line.trim().is_empty());
@@ -91,7 +91,7 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
         line.map(|line| line[name.len()..].trim().to_owned())
     };
     let requires = headers.clone().filter_map(|line| requirement(line.strip_prefix("Requires-Dist:")?)).collect();
-    let record = directory.join("RECORD").and_then(|path| tree.read(tree.find(&path)?).ok()).unwrap_or_default();
+    let record = directory.join("RECORD").and_then(|path| tree.read_text(tree.find(&path)?).ok()).unwrap_or_default();
     let files = String::from_utf8_lossy(&record)
         .lines()
         .filter_map(|line| of_record(&library, line))

@@ -58,7 +58,7 @@ fn script(tree: &Tree, path: &TreePath) -> Option<String> {
 fn read(tree: &Tree, path: &TreePath) -> Option<String> {
     let Place::Inside(id) = tree.locate_inside(path) else { return None };
     let entry = tree.entry(id);
-    let text = tree.read(id).ok().filter(|_| entry.is_file() && entry.bytes() <= MAX_BYTES)?;
+    let text = (entry.is_file() && entry.bytes() <= MAX_BYTES).then(|| tree.read(id).ok()).flatten()?;
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -112,8 +112,9 @@ fn package(tree: &Tree, description: &Description, entry: EntryId, directory: Tr
 fn requirements(description: &Description, imports: Option<BTreeSet<String>>) -> Vec<Requirement> {
     let constraint = |dependency: &Dependency| dependency.constraint.as_ref().map(ToString::to_string);
     let mut requirements: Vec<Requirement> = Vec::new();
+    let mut known = BTreeSet::new();
     let mut add = |package: &str, constraint: Option<String>, for_what: RequiredFor| {
-        if !requirements.iter().any(|known| known.package == package && known.constraint == constraint) {
+        if known.insert((package.to_owned(), constraint.clone())) {
             requirements.push(Requirement { package: package.to_owned(), constraint, for_what });
         }
     };
@@ -125,11 +126,9 @@ fn requirements(description: &Description, imports: Option<BTreeSet<String>>) ->
         let for_what = if is_loaded { RequiredFor::Loading } else { RequiredFor::Calls };
         add(&dependency.package, constraint(dependency), for_what);
     }
-    let named = |package: &String| {
-        let mut declared = description.depends.iter().chain(&description.imports);
-        *package == description.package || declared.any(|dependency| dependency.package == *package)
-    };
-    for package in imports.unwrap_or_default().iter().filter(|package| !named(package)) {
+    let declared = description.depends.iter().chain(&description.imports).map(|dependency| &dependency.package);
+    let named: BTreeSet<&String> = declared.chain([&description.package]).collect();
+    for package in imports.unwrap_or_default().iter().filter(|package| !named.contains(package)) {
         add(package, None, RequiredFor::Loading);
     }
     requirements
@@ -138,7 +137,7 @@ fn requirements(description: &Description, imports: Option<BTreeSet<String>>) ->
 /// The packages that a package's namespace imports from, by what R wrote when it installed the package or else by its
 /// NAMESPACE; `None` if neither can be read.
 fn namespace_imports(tree: &Tree, directory: &TreePath) -> Option<BTreeSet<String>> {
-    let read = |below: &str| tree.read(tree.find(&directory.join(below)?)?).ok();
+    let read = |below: &str| tree.read_text(tree.find(&directory.join(below)?)?).ok();
     let info = read("Meta/nsInfo.rds").and_then(|info| namespace::of_info(&info).ok());
     let namespace = info.or_else(|| namespace::of_text(&read("NAMESPACE")?).ok());
     namespace.map(|namespace| namespace.imports)

@@ -7,9 +7,12 @@
 
 use std::rc::Rc;
 
-/// Items that lie deeper in each other are refused: R itself stops at 5,000 expressions (`?options`, `expressions`), and
-/// what it reads is no deeper than that times the few items of a call.
-const MAX_DEPTH: usize = 20_000;
+/// Items that lie deeper in each other are refused: they are read by functions that call themselves, which takes less than
+/// [`STACK_BYTES`]. Code that people write is not a tenth as deep.
+const MAX_DEPTH: usize = 1000;
+
+/// The stack that a thread needs to read an object, in bytes.
+pub const STACK_BYTES: usize = 8 << 20;
 
 /// An R object, as far as code is made of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,11 +199,25 @@ impl<'a> Reader<'a> {
 
     fn item(&mut self) -> Result<Value, String> {
         let flags = self.word()?;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        self.deeper(|reader| reader.of_kind(flags))
+    }
+
+    /// So many items. A loop takes less of the stack than an iterator.
+    fn items(&mut self, count: usize) -> Result<Vec<Value>, String> {
+        let mut items = Vec::new();
+        for _ in 0..count {
+            items.push(self.item()?);
+        }
+        Ok(items)
+    }
+
+    /// Reads something that lies in what is read now.
+    fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Result<Value, String>) -> Result<Value, String> {
+        if self.depth == MAX_DEPTH {
             return Err("its items lie too deep in each other".to_owned());
         }
-        let value = self.of_kind(flags);
+        self.depth += 1;
+        let value = read(self);
         self.depth -= 1;
         value
     }
@@ -238,8 +255,7 @@ impl<'a> Reader<'a> {
             kind::ENVIRONMENT => {
                 self.integer()?;
                 self.remembered(Value::Nothing);
-                let parts = (0..4).map(|_| self.item()).collect::<Result<_, _>>()?;
-                return Ok(Value::Holder(parts));
+                return Ok(Value::Holder(self.items(4)?));
             }
             kind::PAIRS | kind::CALL | kind::DOTS => return self.pairs(flags),
             kind::CLOSURE | kind::PROMISE => return self.closure(flags),
@@ -267,8 +283,7 @@ impl<'a> Reader<'a> {
             }
             kind::LIST | kind::EXPRESSION => {
                 let count = self.count(4)?;
-                let items = (0..count).map(|_| self.item()).collect::<Result<_, _>>()?;
-                Value::List { items, names: Vec::new() }
+                Value::List { items: self.items(count)?, names: Vec::new() }
             }
             kind::BYTE_CODE => {
                 self.integer()?;
@@ -276,7 +291,7 @@ impl<'a> Reader<'a> {
             }
             kind::S4 => Value::Nothing,
             kind::ALTREP => {
-                return Ok(Value::Holder((0..3).map(|_| self.item()).collect::<Result<_, _>>()?));
+                return Ok(Value::Holder(self.items(3)?));
             }
             other => return Err(format!("it has an item of the unknown kind {other}")),
         };
@@ -335,7 +350,7 @@ impl<'a> Reader<'a> {
                 kind::PAIRS | kind::CALL | kind::DOTS => {}
                 kind::NULL => break,
                 _ => {
-                    arguments.push(Argument { tag: None, value: self.of_kind(flags)? });
+                    arguments.push(Argument { tag: None, value: self.deeper(|reader| reader.of_kind(flags))? });
                     break;
                 }
             }
@@ -373,7 +388,7 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             let of = self.word()?;
             constants.push(match of {
-                kind::BYTE_CODE => self.byte_code()?,
+                kind::BYTE_CODE => self.deeper(Self::byte_code)?,
                 _ => self.of_byte_code(of)?,
             });
         }
@@ -382,13 +397,7 @@ impl<'a> Reader<'a> {
 
     /// A constant, or a part of one, whose kind was read before it.
     fn of_byte_code(&mut self, of: u32) -> Result<Value, String> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err("its items lie too deep in each other".to_owned());
-        }
-        let value = self.language_of_byte_code(of);
-        self.depth -= 1;
-        value
+        self.deeper(|reader| reader.language_of_byte_code(of))
     }
 
     fn language_of_byte_code(&mut self, mut of: u32) -> Result<Value, String> {
@@ -457,5 +466,53 @@ fn with_attributes(value: Value, attributes: Value) -> Value {
         },
         (value @ (Value::List { .. } | Value::Strings(_) | Value::Integers(_)), _) => value,
         (value, _) => holding(value, vec![attributes]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An object of these words, each in the one before it, around `NULL`.
+    fn nested(words: &[u32], times: usize) -> Vec<u8> {
+        let head = [2_u32, 0, 0];
+        let all = head.into_iter().chain(words.iter().copied().cycle().take(words.len() * times)).chain([kind::NULL]);
+        b"X\n".iter().copied().chain(all.flat_map(u32::to_be_bytes)).collect()
+    }
+
+    #[test]
+    fn items_as_deep_as_allowed_fit_on_a_stack_and_deeper_ones_are_refused() {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(deep_ones);
+        thread.expect("started").join().expect("passed");
+    }
+
+    fn deep_ones() {
+        let with_attributes = 1 << 9;
+        for words in [
+            &[kind::LIST, 1][..],
+            &[kind::PAIRS],
+            &[kind::CALL],
+            &[kind::CLOSURE],
+            &[kind::ENVIRONMENT, 0],
+            &[kind::ALTREP],
+            &[kind::PAIRS | with_attributes],
+            &[kind::CLOSURE | with_attributes],
+        ] {
+            // It ends too early, or does not, but is read to its innermost item.
+            let allowed = read(&nested(words, MAX_DEPTH - 1));
+            assert!(allowed.is_ok() || allowed.is_err_and(|why| why == "it ends too early"), "{words:?}");
+            let why = read(&nested(words, 1_000_000)).expect_err("too deep");
+            assert_eq!(why, "its items lie too deep in each other", "{words:?}");
+        }
+        // Byte code in the constants of byte code: code, how many constants, and of which kind the first is.
+        let byte_code = [kind::NULL, 1, kind::BYTE_CODE];
+        let object = |times: usize| {
+            let mut object = nested(&byte_code, times);
+            let first = [kind::BYTE_CODE, 0].into_iter().flat_map(u32::to_be_bytes);
+            object.splice(14..14, first);
+            object
+        };
+        assert_eq!(read(&object(MAX_DEPTH - 3)).expect_err("no end"), "it ends too early");
+        assert_eq!(read(&object(1_000_000)).expect_err("too deep"), "its items lie too deep in each other");
     }
 }

@@ -62,9 +62,11 @@ impl Steps<'_> {
     /// Files with the same content: all but one can be links to that one.
     pub(super) fn duplicates(&self) -> Result<Option<Suggestion>> {
         let tree = self.plan.analysis.tree();
+        // Longer ones have no checksum, and one of them fits into no layer either.
+        let lengths = MIN_DUPLICATE_BYTES..=self.settings.limits.longest_file();
         let mut by_checksum: BTreeMap<(u64, u32), Vec<EntryId>> = BTreeMap::new();
         for entry in self.plan.units.iter().flat_map(|unit| &unit.entries) {
-            if entry.unzipped >= MIN_DUPLICATE_BYTES && tree.entry(entry.id).is_file() {
+            if lengths.contains(&entry.unzipped) && tree.entry(entry.id).is_file() {
                 by_checksum.entry((entry.unzipped, entry.crc32)).or_default().push(entry.id);
             }
         }

@@ -53,6 +53,7 @@ impl Colors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::safe::safe_styled;
 
     #[test]
     fn only_what_is_wrong_is_coloured_and_only_when_asked() {
@@ -60,5 +61,16 @@ mod tests {
         assert_eq!(Colors::Ansi.severity(Severity::Warning, "warning"), "\u{1b}[1m\u{1b}[33mwarning\u{1b}[0m");
         assert_eq!(Colors::Ansi.severity(Severity::Info, "info"), "info");
         assert_eq!(Colors::None.severity(Severity::Error, "error"), "error");
+    }
+
+    #[test]
+    fn every_colour_reaches_the_terminal() {
+        let words =
+            [Colors::Ansi.verdict(true, "PASS"), Colors::Ansi.verdict(false, "FAIL"), Colors::Ansi.heading("h")];
+        let severities =
+            [Severity::Info, Severity::Warning, Severity::Error].map(|one| Colors::Ansi.severity(one, "x"));
+        for text in words.into_iter().chain(severities) {
+            assert_eq!(safe_styled(text.as_bytes()), text.as_bytes(), "{text:?}");
+        }
     }
 }
