@@ -29,6 +29,7 @@ impl Part {
     }
 
     /// The part of this part from `offset` on, of at most `bytes` bytes.
+    #[must_use]
     pub fn within(&self, offset: u64, bytes: u64) -> Self {
         let offset = offset.min(self.bytes);
         Self { file: Arc::clone(&self.file), offset: self.offset + offset, bytes: bytes.min(self.bytes - offset) }
@@ -100,8 +101,8 @@ impl io::Seek for PartReader {
             io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
             io::SeekFrom::End(by) => self.part.bytes.checked_add_signed(by),
         };
-        // Nothing follows the end.
-        self.at = at.filter(|at| *at <= self.part.bytes).ok_or(io::ErrorKind::UnexpectedEof)?;
+        // Nothing follows the end: reading there is the end.
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?.min(self.part.bytes);
         Ok(self.at)
     }
 }

@@ -38,6 +38,7 @@ mod guard;
 mod handlers;
 mod hostile_text;
 mod hostile_zips;
+mod images;
 mod invoke;
 mod libraries;
 mod loaded_at_run_time;
