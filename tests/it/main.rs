@@ -35,6 +35,7 @@ mod function_memory;
 mod fuzz_targets;
 mod gate;
 mod guard;
+mod guide;
 mod handlers;
 mod hostile_text;
 mod hostile_zips;
