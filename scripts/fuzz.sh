@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 minutes=${1:-30}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx r_source zips report)
+[ ${#targets[@]} -gt 0 ] || targets=(elf description runtime rules shell rdx r_source zips images report)
 command -v cargo-fuzz >/dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 2; }
 export RUSTC_BOOTSTRAP=1
 
@@ -64,6 +64,25 @@ for options in '' '-y' '-0' '-fz -y' '-P secret' '-Z bzip2' '-fd' '-X -D'; do
 done
 (cd "$work/layer" && zip -q -r - . | cat >"$work/piped.zip")
 seed zips "$work/piped.zip"
+# Archives of what will be /opt, in each format that tar can write, with long names; and what `docker save` writes.
+long=$work/layer/share/$(printf 'directory/%.0s' {1..15})
+mkdir -p "$long"
+ln -- "$work/layer/bootstrap" "${long}hard-link"
+for format in gnu pax ustar v7; do
+    tar --format="$format" -C "$work/layer" -cf "$work/layer.tar" . 2>/dev/null || true
+    seed images "$work/layer.tar"
+    gzip -kf "$work/layer.tar"
+    seed images "$work/layer.tar.gz"
+done
+mkdir "$work/image"
+mv -- "$work/layer.tar" "$work/image/layer.tar"
+printf '{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/opt/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+    "$(sha256sum "$work/image/layer.tar" | cut -d ' ' -f 1)" >"$work/config"
+config=$(sha256sum "$work/config" | cut -d ' ' -f 1).json
+mv -- "$work/config" "$work/image/$config"
+printf '[{"Config":"%s","RepoTags":["r:1"],"Layers":["layer.tar"]}]' "$config" >"$work/image/manifest.json"
+tar -C "$work/image" -cf "$work/image.tar" .
+seed images "$work/image.tar"
 # R sources, each prefixed with the letter of its kind.
 source_seed() { { printf %s "$1"; cat -- "$2"; } >"$work/source"; seed r_source "$work/source"; }
 find target/demo/opt -size -16k \( -name '*.R' -o -name '*.Rmd' -o -name '*.Rnw' \) 2>/dev/null | sort |

@@ -32,6 +32,10 @@ if [ "${1-}" = functions ]; then
     command -v strace >/dev/null || missing+=(strace)
     # The sandbox of `layerfit invoke` is compared with its own.
     command -v bwrap >/dev/null || missing+=(bubblewrap)
+    # They make the container images that are read.
+    for program in skopeo umoci; do
+        command -v "$program" >/dev/null || missing+=("$program")
+    done
 fi
 # 7-Zip is called 7zz in newer packages, and 7z in the older p7zip.
 if [ "${1-}" = bench ] && ! command -v 7zz 7z >/dev/null; then

@@ -101,8 +101,8 @@ impl io::Seek for PartReader {
             io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
             io::SeekFrom::End(by) => self.part.bytes.checked_add_signed(by),
         };
-        // Nothing follows the end.
-        self.at = at.filter(|at| *at <= self.part.bytes).ok_or(io::ErrorKind::UnexpectedEof)?;
+        // Nothing follows the end: reading there is the end.
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?.min(self.part.bytes);
         Ok(self.at)
     }
 }

@@ -19,6 +19,7 @@ mod pack;
 mod plan;
 mod progress;
 mod publish;
+mod reference;
 mod rules;
 mod runtime;
 mod settings;
@@ -30,6 +31,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use config::schema as config_schema;
 pub use exit::Exit;
+pub use reference::markdown as config_reference;
 
 use crate::base::error::Result;
 use args::{Cli, Command};

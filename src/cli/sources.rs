@@ -167,7 +167,7 @@ fn is_list(key: &str) -> bool {
 }
 
 /// The default of a setting.
-fn default(key: &str) -> Value {
+pub(super) fn default(key: &str) -> Value {
     fn name<T: ValueEnum + Default>() -> Value {
         json!(T::default().to_possible_value().map(|value| value.get_name().to_owned()))
     }

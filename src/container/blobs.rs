@@ -41,7 +41,7 @@ impl Blobs {
         let mut files = BTreeMap::new();
         let mut reader = tar::Archive::new(archive.reader());
         let mut members = Members::seeking(&mut reader)?;
-        while let Some((member, _)) = members.next_member()? {
+        while let Some((member, _)) = members.advance()? {
             if files.len() >= MAX_FILES {
                 break;
             }

@@ -17,7 +17,7 @@ use crate::base::path::{TreePath, printable};
 use crate::base::progress::Progress;
 use crate::formats::compressed::Compression;
 use crate::formats::oci::Digest;
-use crate::formats::tar::{Member, MemberKind, Members};
+use crate::formats::tar::{BLOCK, Filled, Member, MemberKind, Members};
 
 /// The most bytes that all layers of an image may have without compression: the largest image that Lambda itself takes has
 /// 10 GB (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
@@ -34,6 +34,9 @@ const CHUNK: usize = 256 << 10;
 
 /// What a layer has before its name to remove it from the layers below (OCI image-spec, layer.md).
 const WHITEOUT: &[u8] = b".wh.";
+
+/// What the names of AUFS's own files begin with: an opaque directory has one, and the others mean nothing in a layer.
+const AUFS: &[u8] = b".wh..wh.";
 
 /// What an archive that is read is, for messages, and what is left of the bounds.
 pub(super) struct Reading<'a> {
@@ -165,10 +168,11 @@ impl<'a> Reading<'a> {
     fn members(&self, packed: &Packed, from: &mut impl Read, contents: &mut Contents<'_>) -> Result<Layer> {
         let not_read = |error: io::Error| self.not_read(&packed.name, error);
         let mut layer = Layer::default();
-        let mut archive = tar::Archive::new(&mut *from);
+        let mut filled = Filled::new(&mut *from);
+        let mut archive = tar::Archive::new(&mut filled);
         let mut members = Members::of(&mut archive).map_err(not_read)?;
         let mut end = 0;
-        while let Some((member, mut content)) = members.next_member().map_err(not_read)? {
+        while let Some((member, mut content)) = members.advance().map_err(not_read)? {
             self.take(&self.members, 1, MAX_MEMBERS, &format!("{MAX_MEMBERS} files"))?;
             let target = match &member.kind {
                 MemberKind::Link(target) | MemberKind::HardLink(target) => target.len(),
@@ -181,6 +185,11 @@ impl<'a> Reading<'a> {
             self.take_unpacked(next.saturating_sub(end))?;
             end = next;
             let path = self.path_of(packed, &member.name)?;
+            // What AUFS keeps for itself is in directories of such names.
+            let is_of_aufs = path.ancestors().skip(1).any(|directory| directory.name().starts_with(AUFS));
+            if packed.is_layer && is_of_aufs {
+                continue;
+            }
             if packed.is_layer && path.name().starts_with(WHITEOUT) {
                 self.whiteout(packed, &path, &mut layer)?;
                 continue;
@@ -190,6 +199,11 @@ impl<'a> Reading<'a> {
                 kind => Change::Put(self.node(packed, &member, kind, &mut content, contents)?),
             };
             layer.added.push((path, change));
+        }
+        // An archive ends with blocks of zeros. A layer without them is known to be whole by its digest.
+        let least = if packed.is_layer { end } else { end.next_multiple_of(BLOCK) + BLOCK };
+        if filled.bytes < least {
+            return Err(self.cut_off(packed));
         }
         // What follows the end of an archive belongs to its digest.
         let mut rest = from.take(MAX_UNPACKED);
@@ -210,7 +224,7 @@ impl<'a> Reading<'a> {
             MemberKind::File => {
                 let content = contents.keep(member, content, |error| self.not_read(&packed.name, error))?;
                 if content.bytes() != member.bytes {
-                    return Err(self.not_read(&packed.name, io::Error::other("it is cut off")));
+                    return Err(self.cut_off(packed));
                 }
                 NodeKind::File { content, hard: None }
             }
@@ -219,6 +233,10 @@ impl<'a> Reading<'a> {
             MemberKind::Directory | MemberKind::HardLink(_) => NodeKind::Directory,
         };
         Ok(Node { kind, mode: member.mode })
+    }
+
+    fn cut_off(&self, packed: &Packed) -> Error {
+        self.not_read(&packed.name, io::Error::other("it is cut off"))
     }
 
     /// The path of a member in the root.
@@ -236,8 +254,7 @@ impl<'a> Reading<'a> {
         let directory = path.parent().unwrap_or_default();
         match path.name().strip_prefix(WHITEOUT).unwrap_or_default() {
             b".wh..opq" => layer.opaque.push(directory),
-            // What AUFS keeps for itself.
-            name if name.starts_with(WHITEOUT) => {}
+            _ if path.name().starts_with(AUFS) => {}
             name @ (b"" | b"." | b"..") => {
                 return Err(self.error(
                     format!("{} has {path}, which removes {:?}", packed.name, String::from_utf8_lossy(name)),

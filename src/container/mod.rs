@@ -19,6 +19,7 @@ use crate::base::error::{Error, Result};
 use crate::base::part::Part;
 use crate::base::path::{MOUNT, TreePath, printable};
 use crate::base::progress::Progress;
+use crate::base::safe::cut;
 use crate::formats::compressed::Compression;
 use crate::formats::oci::{DOCKER_MANIFEST, Digest, INDEX, LAYOUT, Platform};
 use blobs::Blobs;
@@ -28,6 +29,12 @@ pub use root::{Node, NodeKind, Root};
 
 /// The first four bytes of a zip: of a member, or of the end record of an empty one (APPNOTE 4.3.7, 4.3.16).
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+
+/// The longest name of an image that is shown, in bytes: a registry's name and a tag have up to 255 and 128 characters.
+const MAX_NAME: usize = 400;
+
+/// How many files a tree may have: as many as are listed of a zip.
+const MAX_TREE: usize = 1 << 18;
 
 /// Where a tar archive says that it is one (POSIX, ustar).
 const USTAR: std::ops::Range<usize> = 257..262;
@@ -40,8 +47,8 @@ pub struct Image {
     pub about: Option<About>,
     /// Its file system.
     pub root: Root,
-    /// The directory of it that is the tree.
-    pub tree: TreePath,
+    /// Whether that is a system, and not what will be /opt.
+    is_system: bool,
 }
 
 /// Which image it is.
@@ -88,7 +95,7 @@ impl Image {
     /// Reads the image at a path; of several, the one for `architecture` (Lambda's name).
     ///
     /// # Errors
-    /// When it cannot be read, is damaged or incomplete, has several images to choose from, or none of them has an /opt.
+    /// When it cannot be read, is damaged or incomplete, or has several images to choose from.
     pub fn open(path: &Path, architecture: Option<&str>, progress: &dyn Progress) -> Result<Self> {
         let reading = Reading::new(path, progress);
         if path.is_dir() {
@@ -108,7 +115,7 @@ impl Image {
                 "name what `docker save` or `skopeo copy` wrote, or the directory that will be /opt",
             ),
         })?;
-        if blobs.open(LAYOUT)?.is_some() && blobs.open(INDEX)?.is_some() {
+        if blobs.open(LAYOUT)?.is_some() {
             Self::of_layers(&reading, &blobs, choice::of_index(&reading, &blobs, architecture)?)
         } else if blobs.open(DOCKER_MANIFEST)?.is_some_and(|list| list.head(1).is_ok_and(|head| head == b"[")) {
             Self::of_layers(&reading, &blobs, choice::of_docker(&reading, &blobs, architecture)?)
@@ -138,15 +145,14 @@ impl Image {
         }
         reading.progress.stage("reading layers", packed.iter().map(|layer| layer.content.bytes()).sum());
         let about = About {
-            name,
+            name: name.map(|name| cut(&name, MAX_NAME).into_owned()),
             config,
             platform: configuration.platform.clone(),
             layers: packed.len(),
             variables: configuration.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         };
         let root = merge(reading, &packed)?;
-        let tree = tree_of_root(reading, &root)?;
-        Ok(Self { path: reading.path.to_owned(), about: Some(about), root, tree })
+        Ok(Self { path: reading.path.to_owned(), about: Some(about), root, is_system: true })
     }
 
     /// Reads an archive of a file system: of a root with /opt in it, or of what will be /opt.
@@ -157,14 +163,43 @@ impl Image {
         let root = merge(reading, &[packed])?;
         let has = |name: &str| TreePath::new(name).is_some_and(|path| root.get(&path).is_some());
         // A runtime in /opt has neither of both, and every system has.
-        let is_root = has("opt") || (has("usr") && has("etc"));
-        let tree = if is_root { tree_of_root(reading, &root)? } else { TreePath::default() };
-        Ok(Self { path: reading.path.to_owned(), about: None, root, tree })
+        let is_system = has("opt") || (has("usr") && has("etc"));
+        Ok(Self { path: reading.path.to_owned(), about: None, root, is_system })
     }
 
     /// Whether it has more than the tree: the system that the tree was built on.
     pub fn has_system(&self) -> bool {
-        !self.tree.is_root() && self.root.names(&TreePath::default()).len() > 1
+        self.is_system && self.root.names(&TreePath::default()).len() > 1
+    }
+
+    /// The directory of its file system that is the tree.
+    ///
+    /// # Errors
+    /// When it has none, or one with more files than any layers can have.
+    pub fn tree(&self) -> Result<TreePath> {
+        if !self.is_system {
+            return Ok(TreePath::default());
+        }
+        let found = TreePath::new(MOUNT.trim_start_matches('/')).and_then(|path| self.root.directory(&path));
+        if found.as_ref().is_some_and(|tree| self.root.below(tree).nth(MAX_TREE).is_some()) {
+            return Err(Error::Data {
+                file: self.path.display().to_string(),
+                message: format!("{MOUNT} has more than {MAX_TREE} files"),
+                help: "remove what no function needs: a layer has at most 65,535".to_owned(),
+            });
+        }
+        found.ok_or_else(|| {
+            let names = self.root.names(&TreePath::default());
+            let names: Vec<String> = names.into_iter().map(|name| printable(name).into_owned()).collect();
+            Error::Data {
+                file: self.path.display().to_string(),
+                message: match names.as_slice() {
+                    [] => "the image is empty".to_owned(),
+                    names => format!("the image has no directory {MOUNT}; it has {}", names.join(", ")),
+                },
+                help: "build the runtime below /opt (./configure --prefix=/opt/R), or name another image".to_owned(),
+            }
+        })
     }
 }
 
@@ -178,19 +213,4 @@ fn merge(reading: &Reading<'_>, packed: &[Packed]) -> Result<Root> {
         })?;
     }
     Ok(root)
-}
-
-/// The directory of a root that is mounted at /opt.
-fn tree_of_root(reading: &Reading<'_>, root: &Root) -> Result<TreePath> {
-    let opt = MOUNT.trim_start_matches('/');
-    let found = TreePath::new(opt).and_then(|path| root.directory(&path));
-    found.ok_or_else(|| {
-        let names = root.names(&TreePath::default());
-        let names: Vec<String> = names.into_iter().map(|name| printable(name).into_owned()).collect();
-        let help = "build the runtime below /opt (./configure --prefix=/opt/R), or name another image";
-        match names.as_slice() {
-            [] => reading.error("the image is empty".to_owned(), help),
-            names => reading.error(format!("the image has no directory {MOUNT}; it has {}", names.join(", ")), help),
-        }
-    })
 }

@@ -49,6 +49,8 @@ pub struct Environment {
     function: Function,
     layers: Mounted,
     code: Option<Mounted>,
+    /// The system around the layers, if there is one of its own.
+    rootfs: Option<Mounted>,
     log: Log,
     running: Option<Running>,
     invocations: u64,
@@ -108,7 +110,7 @@ impl Environment {
     ///
     /// # Errors
     /// When layers or code cannot be read or unzipped.
-    pub fn new(function: Function, sink: Box<dyn Write + Send>) -> Result<(Self, Vec<Finding>)> {
+    pub fn new(mut function: Function, sink: Box<dyn Write + Send>) -> Result<(Self, Vec<Finding>)> {
         // A descriptor that layerfit inherited can be anything, such as a directory of this machine: no process that layerfit
         // starts from here on gets one.
         close_fds::set_fds_cloexec(3, &[]);
@@ -121,12 +123,15 @@ impl Environment {
             }
             None => None,
         };
+        let rootfs = function.rootfs.as_deref().map(extract::rootfs).transpose()?;
+        // Where the locales are looked for.
+        function.rootfs = rootfs.as_ref().map(|rootfs| rootfs.path().to_owned());
         if let Some(trace) = &function.trace {
             // It is emptied here, as each start of the function appends to it.
             replace_file(trace, b"")?;
         }
         let log = Log::new(sink);
-        Ok((Self { function, layers, code, log, running: None, invocations: 0 }, findings))
+        Ok((Self { function, layers, code, rootfs, log, running: None, invocations: 0 }, findings))
     }
 
     /// Sends the function an event, and waits until it has finished.
@@ -232,7 +237,7 @@ impl Environment {
         let spec = Spec {
             layers: self.layers.path().to_owned(),
             code: self.code.as_ref().map(|code| code.path().to_owned()),
-            rootfs: self.function.rootfs.clone(),
+            rootfs: self.rootfs.as_ref().map(|rootfs| rootfs.path().to_owned()),
             no_network: self.function.no_network,
             environment: self.function.environment(),
         };

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::path::TreePath;
 use crate::base::progress::Silent;
 use crate::base::read;
 use crate::container::Image;
@@ -64,7 +65,8 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
             unzip(&manifest.layers.iter().map(|layer| directory.join(&layer.zip)).collect::<Vec<_>>())
         }
         [image] if Image::is_at(image)? => {
-            let (tree, findings) = scan_image(&Image::open(image, None, &Silent)?)?;
+            let image = Image::open(image, None, &Silent)?;
+            let (tree, findings) = scan_image(&image, &image.tree()?)?;
             written(&tree, findings)
         }
         [directory] if directory.is_dir() => Ok((Mounted::Own(absolute(directory)?), Vec::new())),
@@ -74,6 +76,18 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
             help: "layerfit invoke layers/ …, layerfit invoke /opt …, or layerfit invoke low.zip high.zip …".to_owned(),
         }),
     }
+}
+
+/// The system around the layers: a directory, or an image.
+///
+/// # Errors
+/// When an image cannot be read, or there is no room for it.
+pub(super) fn rootfs(path: &Path) -> Result<Mounted> {
+    if !Image::is_at(path)? {
+        return Ok(Mounted::Own(absolute(path)?));
+    }
+    let (tree, _) = scan_image(&Image::open(path, None, &Silent)?, &TreePath::default())?;
+    Ok(written(&tree, Vec::new())?.0)
 }
 
 /// The function's own code: a directory or a zip.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::error::{Error, Result};
+use crate::container::Image;
 use crate::runtime::RuntimeProfile;
 
 /// Maximum size of all of a function's environment variables together, in bytes (AWS Lambda quotas).
@@ -30,7 +31,7 @@ pub struct Function {
     pub memory_mb: u64,
     /// Its own environment variables.
     pub variables: BTreeMap<String, String>,
-    /// The root file system around the layers: an unpacked image; by default, this machine's.
+    /// The root file system around the layers: an image, or the directory of an unpacked one; by default, this machine's.
     pub rootfs: Option<PathBuf>,
     /// Whether it has no network: loopback and the Runtime API alone.
     pub no_network: bool,
@@ -69,14 +70,18 @@ impl Function {
     /// Checks whether it can be run.
     ///
     /// # Errors
-    /// When a variable is reserved for Lambda, the variables are too large together, or `rootfs` is not a directory.
+    /// When a variable is reserved for Lambda, the variables are too large together, or `rootfs` is neither a directory nor
+    /// an image.
     pub fn validate(&mut self) -> Result<()> {
         check_variables(&self.variables)?;
         if let Some(rootfs) = &self.rootfs {
             let real = rootfs.canonicalize().map_err(Error::io("find", rootfs))?;
-            if !real.is_dir() || real == Path::new("/") {
+            if !(real.is_dir() || Image::is_at(&real)?) || real == Path::new("/") {
                 return Err(Error::Usage {
-                    message: format!("--rootfs {}: not the directory of an unpacked image", rootfs.display()),
+                    message: format!(
+                        "--rootfs {}: not an image, nor the directory of an unpacked image",
+                        rootfs.display()
+                    ),
                     help: "leave --rootfs out to use this machine's system".to_owned(),
                 });
             }

@@ -4,8 +4,13 @@
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
+use crate::base::safe::cut;
 use crate::container::About;
 use crate::runtime::Environment;
+
+/// How many variables are named, and how many bytes of each are shown.
+const MAX_VARIABLES: usize = 20;
+const MAX_SHOWN: usize = 400;
 
 /// A warning with the variables of an image that the function lacks, or has without these places.
 pub(super) fn finding(about: &About, environment: &Environment) -> Option<Finding> {
@@ -15,9 +20,9 @@ pub(super) fn finding(about: &About, environment: &Environment) -> Option<Findin
             .split(':')
             .filter(|place| TreePath::from_mounted(place.as_bytes()).is_some() && !has.contains(place))
             .collect();
-        (!places.is_empty()).then(|| format!("{name} has {}", places.join(":")))
+        (!places.is_empty()).then(|| cut(&format!("{name} has {}", places.join(":")), MAX_SHOWN).into_owned())
     };
-    let lacking: Vec<String> = about.variables.iter().filter_map(lacking).collect();
+    let lacking: Vec<String> = about.variables.iter().filter_map(lacking).take(MAX_VARIABLES).collect();
     (!lacking.is_empty()).then(|| {
         Finding::warning(
             Code::ImageVariables,

@@ -1,4 +1,4 @@
-//! Reading a tree from the /opt of a container image. Contents are read where the image has them.
+//! Reading a tree from a directory of a container image: its /opt. Contents are read where the image has them.
 
 use rayon::prelude::*;
 
@@ -9,16 +9,16 @@ use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::container::{Image, Node, NodeKind};
 
-/// Reads what an image has in /opt.
+/// Reads what an image has in a directory of its file system.
 ///
 /// Returns the tree and findings about special files, names that are not UTF-8, hard links and dangling links.
 ///
 /// # Errors
 /// When the image was changed meanwhile, or can no longer be read.
-pub fn scan_image(image: &Image) -> Result<(Tree, Vec<Finding>)> {
-    let inside = |path: &TreePath| path.below(&image.tree).and_then(TreePath::new);
+pub fn scan_image(image: &Image, directory: &TreePath) -> Result<(Tree, Vec<Finding>)> {
+    let inside = |path: &TreePath| path.below(directory).and_then(TreePath::new);
     let nodes: Vec<(TreePath, &Node)> =
-        image.root.below(&image.tree).filter_map(|(path, node)| Some((inside(path)?, node))).collect();
+        image.root.below(directory).filter_map(|(path, node)| Some((inside(path)?, node))).collect();
     let heads: Vec<Vec<u8>> = nodes
         .par_iter()
         .map(|(path, node)| match &node.kind {

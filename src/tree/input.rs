@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Tree, scan_directory, scan_image};
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
+use crate::base::path::TreePath;
 use crate::base::progress::Progress;
 use crate::container::Image;
 
@@ -13,19 +14,21 @@ use crate::container::Image;
 pub enum TreeInput {
     /// The directory at this path.
     Directory(PathBuf),
-    /// An image, as it was read.
-    Image(Arc<Image>),
+    /// An image, and the directory of it that will be /opt.
+    Image(Arc<Image>, TreePath),
 }
 
 impl TreeInput {
     /// What is at a path. Of several images, the one for `architecture` (Lambda's name) is read.
     ///
     /// # Errors
-    /// When an image cannot be read, or the path is a file that is not an image. That a directory does not exist or cannot be
+    /// When an image cannot be read or has no /opt, or the path is a file that is not an image. That a directory does not exist or cannot be
     /// read is found when it is scanned.
     pub fn open(path: &Path, architecture: Option<&str>, progress: &dyn Progress) -> Result<Self> {
         if Image::is_at(path)? {
-            return Ok(Self::Image(Arc::new(Image::open(path, architecture, progress)?)));
+            let image = Image::open(path, architecture, progress)?;
+            let tree = image.tree()?;
+            return Ok(Self::Image(Arc::new(image), tree));
         }
         if path.is_file() {
             return Err(Error::NotATree(path.to_owned()));
@@ -37,7 +40,7 @@ impl TreeInput {
     pub fn image(&self) -> Option<&Arc<Image>> {
         match self {
             TreeInput::Directory(_) => None,
-            TreeInput::Image(image) => Some(image),
+            TreeInput::Image(image, _) => Some(image),
         }
     }
 
@@ -48,7 +51,7 @@ impl TreeInput {
     pub fn scan(&self) -> Result<(Tree, Vec<Finding>)> {
         match self {
             TreeInput::Directory(root) => scan_directory(root),
-            TreeInput::Image(image) => scan_image(image),
+            TreeInput::Image(image, tree) => scan_image(image, tree),
         }
     }
 }

@@ -229,7 +229,7 @@ fn container_image(listing: &Listing<'_>) -> Option<Finding> {
         Code::OnlyArchives,
         Subject::Path(marker.to_owned()),
         "the content is a container image, whose layers are archives: Lambda does not unpack them",
-        "copy /opt out of a container of the image: docker create IMAGE, then docker cp CONTAINER:/opt opt",
+        "name the image where a tree is packed: layerfit pack IMAGE.tar takes its /opt",
     ))
 }
 

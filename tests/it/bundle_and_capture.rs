@@ -12,7 +12,7 @@ use layerfit::base::finding::Code;
 use serde_json::Value;
 
 /// The root of a build host beside the tree: this machine's loader, and libraries made by the test in /usr/lib64.
-fn host(world: &World) -> PathBuf {
+pub(crate) fn host(world: &World) -> PathBuf {
     let root = world.beside("host");
     fs::create_dir_all(root.join("usr/lib64")).expect("made");
     fs::create_dir_all(root.join("usr/bin")).expect("made");
@@ -58,12 +58,12 @@ fn is_array(bytes: &[u8]) -> bool {
 }
 
 /// Moves a library from the tree to the host.
-fn to_host(world: &World, host: &Path, path: &str) {
+pub(crate) fn to_host(world: &World, host: &Path, path: &str) {
     let name = Path::new(path).file_name().expect("a name");
     fs::rename(world.root().join(path), host.join("usr/lib64").join(name)).expect("moved");
 }
 
-fn bundled(report: &Value) -> Vec<(String, String)> {
+pub(crate) fn bundled(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let taken = report["bundled"].as_array().expect("bundled").iter();
     taken.map(|bundled| (text(&bundled["path"]), text(&bundled["needed_by"]))).collect()
@@ -531,7 +531,7 @@ fn what_the_host_has_not_stays_missing_and_a_root_that_is_not_there_is_an_error(
     assert!(help(&report).starts_with("--bundle copies libgone.so"), "{}", help(&report));
     let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", "nowhere"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("--sysroot nowhere: is not a directory"), "{}", run.stderr);
+    assert!(run.stderr.contains("--sysroot nowhere: is neither a directory nor an image"), "{}", run.stderr);
     let empty = world.beside("empty-root");
     fs::create_dir(&empty).expect("a directory");
     let run = world.run(&["analyze", "ROOT", "--bundle", "--sysroot", empty.to_str().expect("UTF-8")]);

@@ -37,14 +37,44 @@ fn every_command_has_a_page_with_all_its_options_that_groff_has_nothing_to_say_o
             assert!(page.contains(&format!("\\-\\-{written}")), "{name}: --{option}");
         }
         assert!(run.stdout.contains(&format!("{name}.1\n")), "{}", run.stdout);
+        for section in ["EXIT STATUS", "ENVIRONMENT", "SEE ALSO"] {
+            assert_eq!(
+                page.matches(&format!(".SH \"{section}\"\n")).count()
+                    + page.matches(&format!(".SH {section}\n")).count(),
+                1,
+                "{name}: {section}"
+            );
+        }
+        assert!(!page.contains(".SH EXTRA"), "{name}");
+        assert_eq!(page.contains(".SH EXAMPLES"), help.contains("Examples:"), "{name}");
         let mut groff = Command::new("groff");
         groff.args(["-man", "-ww", "-z", "-Tutf8"]).arg(&file);
         let groff = Run::of(groff);
         assert_eq!((groff.code, groff.stderr.as_str()), (0, ""), "{name}");
         seen += 1;
     }
-    assert_eq!(seen, names(&world.beside("out")).len(), "no page is of nothing");
+    // And the page of the file.
+    assert_eq!(seen + 1, names(&world.beside("out")).len(), "no page is of nothing");
     assert!(seen > 8, "{seen}");
+}
+
+#[test]
+fn the_page_of_the_file_has_every_key_and_is_where_man_looks() {
+    let world = World::new();
+    let man1 = world.beside("man1");
+    assert_eq!(world.run(&["man", man1.to_str().expect("UTF-8")]).code, 0);
+    assert!(!man1.join("layerfit.toml.5").exists());
+    let file = world.beside("man5/layerfit.toml.5");
+    let page = fs::read_to_string(&file).expect("written").replace("\\-", "-");
+    let schema = world.run(&["config", "--schema"]).stdout;
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    for key in schema["properties"].as_object().expect("keys").keys() {
+        assert!(page.contains(&format!("\\fB{key}\\fR")), "{key}: {page}");
+    }
+    let mut groff = Command::new("groff");
+    groff.args(["-man", "-ww", "-z", "-Tutf8"]).arg(&file);
+    let groff = Run::of(groff);
+    assert_eq!((groff.code, groff.stderr.as_str()), (0, ""));
 }
 
 #[test]

@@ -36,6 +36,7 @@ macro_rules! targets {
 targets! {
     description "../../fuzz/fuzz_targets/description.rs",
     elf "../../fuzz/fuzz_targets/elf.rs",
+    images "../../fuzz/fuzz_targets/images.rs",
     r_source "../../fuzz/fuzz_targets/r_source.rs",
     rdx "../../fuzz/fuzz_targets/rdx.rs",
     report "../../fuzz/fuzz_targets/report.rs",

@@ -377,7 +377,7 @@ fn what_a_run_opened_is_what_plan_keeps() {
     let world = World::new();
     world.file("share/man/man1/x.1", ".PP\n").file("share/man/man1/y.1", ".PP\n");
     world.bootstrap("serve(lambda event: open('/opt/share/man/man1/x.1').read())\n");
-    assert_eq!(value(&world.invoke(&["--trace", "log", "--timeout", "60"])), "page");
+    assert_eq!(value(&world.invoke(&["--trace", "log", "--timeout", "60"])), ".PP\n");
     let (_, report) = world.json(&["plan", "ROOT", "--runtime", "host", "--trace", "log", "-v"]);
     assert_finding(&report, "P105", "D401 man-pages", "share/man/man1/x.1");
 }
@@ -443,7 +443,7 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
             "--code bad: is a file, but not a zip\n  help: name its directory: --code . --handler bad.FUNCTION",
         ),
         (&["--rootfs", "none"], "cannot find none"),
-        (&["--rootfs", "/"], "not the directory of an unpacked image"),
+        (&["--rootfs", "/"], "not an image, nor the directory of an unpacked image"),
         (&["--listen", "nowhere"], "invalid socket address"),
     ] {
         let run = world.invoke(more);

@@ -22,6 +22,7 @@ Exit codes: 0 no errors found; 1 errors found; 2 layerfit could not do its work.
 pub(super) const PLAN: &str = "\
 Examples:
   layerfit plan /opt --strip all
+  layerfit plan my-r.tar              # after: docker save my-r -o my-r.tar
   layerfit plan /opt --tree
   layerfit plan /opt --apply bundle,strip-all    # steps that the report lists
 
@@ -32,6 +33,7 @@ pub(super) const PACK: &str = "\
 Examples:
   layerfit pack /opt -o layers
   layerfit pack /opt -o layers --bundle --lock layerfit.lock
+  layerfit pack my-r.tar -o layers --bundle   # libraries of that image
 
 Exit codes: 0 the content fits, no errors found; 1 it does not fit (nothing is
 written), or there are errors; 2 layerfit could not do its work.";
@@ -82,11 +84,11 @@ the AWS CLI could not do its work.";
 pub(super) const RUNTIME: &str = "\
 Examples:
   layerfit runtime show provided.al2023
-  layerfit runtime capture --sysroot IMAGE my-image";
+  layerfit runtime capture --sysroot image.tar my-image";
 
 pub(super) const CAPTURE: &str = "\
 Examples:
-  layerfit runtime capture --sysroot IMAGE my-image
+  layerfit runtime capture --sysroot image.tar my-image
   layerfit plan /opt --runtime my-image.toml";
 
 pub(super) const SHOW: &str = "\

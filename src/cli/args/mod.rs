@@ -70,7 +70,7 @@ pub(super) enum Command {
     /// Write the layer zips, manifest.json, report.md and report.html
     #[command(after_help = examples::PACK)]
     Pack(Box<PackArgs>),
-    /// Check a tree, a packed directory or layer zips; exit with 1 on failure
+    /// Check a tree, an image, a packed directory or layer zips; exit with 1 on failure
     ///
     /// The options for pruning, size and layers, and --bundle, only apply to a tree.
     #[command(after_help = examples::CHECK)]
@@ -108,7 +108,7 @@ pub(super) enum Command {
     /// Print a shell completion script
     #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
-    /// Print the man page of layerfit, or write those of all commands
+    /// Print the man page of layerfit, or write those of all commands and of layerfit.toml
     #[command(after_help = examples::MAN)]
     Man(ManArgs),
 }
@@ -116,7 +116,7 @@ pub(super) enum Command {
 /// The arguments of `analyze`.
 #[derive(Debug, Args)]
 pub(super) struct AnalyzeArgs {
-    /// Tree: the directory that will be /opt
+    /// Tree: the directory that will be /opt, or an image that has it (docker save)
     #[arg(default_value = "/opt")]
     pub(super) root: PathBuf,
     #[command(flatten)]
@@ -136,7 +136,7 @@ pub(super) struct AnalyzeArgs {
 /// The arguments of `plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// Tree: the directory that will be /opt
+    /// Tree: the directory that will be /opt, or an image that has it (docker save)
     #[arg(default_value = "/opt")]
     pub(super) root: PathBuf,
     #[command(flatten)]
@@ -165,7 +165,7 @@ pub(super) struct PlanArgs {
 /// The arguments of `pack`.
 #[derive(Debug, Args)]
 pub(super) struct PackArgs {
-    /// Tree: the directory that will be /opt
+    /// Tree: the directory that will be /opt, or an image that has it (docker save)
     #[arg(default_value = "/opt")]
     pub(super) root: PathBuf,
     #[command(flatten)]
@@ -185,7 +185,7 @@ pub(super) struct PackArgs {
 /// The arguments of `check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// A tree, a directory that pack wrote, or layer zips, the lowest layer first
+    /// A tree, an image, a directory that pack wrote, or layer zips, the lowest layer first
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -206,7 +206,7 @@ pub(super) struct CheckArgs {
 /// The arguments of `invoke`.
 #[derive(Debug, Args)]
 pub(super) struct InvokeArgs {
-    /// A tree, a directory that pack wrote, or layer zips, the lowest layer first
+    /// A tree, an image, a directory that pack wrote, or layer zips, the lowest layer first
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
     /// Lambda runtime whose environment the function gets [default: provided.al2023]
@@ -263,7 +263,7 @@ pub(super) struct RemoverArgs {
 /// The arguments of `init`.
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// Tree: the directory that will be /opt
+    /// Tree: the directory that will be /opt, or an image that has it (docker save)
     #[arg(default_value = "/opt", conflicts_with = "bootstrap")]
     pub(super) root: PathBuf,
     /// Write the R bootstrap to DIR instead
@@ -282,7 +282,7 @@ pub(super) struct WhyArgs {
     /// A package is NAME or pkg:NAME, a library its name such as libgfortran.so.5, a path one in the tree. With --if-dropped,
     /// and to list what nothing needs, the first argument is the tree.
     pub(super) target: Option<String>,
-    /// Tree: the directory that will be /opt [default: /opt]
+    /// Tree: the directory that will be /opt, or an image that has it [default: /opt]
     pub(super) root: Option<PathBuf>,
     /// Preview dropping these targets together (repeatable)
     ///
@@ -302,7 +302,7 @@ pub(super) struct WhyArgs {
 /// The arguments of `diff`. What is compared decides how it was packed; a tree is packed as layerfit.toml says.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// Tree, packed directory, manifest.json, or zips separated by commas, the lowest layer first
+    /// Tree, image, packed directory, manifest.json, or zips separated by commas, the lowest layer first
     pub(super) old: OsString,
     /// The same, for the newer set of layers
     pub(super) new: OsString,
@@ -450,6 +450,8 @@ pub(super) struct CompletionsArgs {
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
     /// Directory for the pages, such as ~/.local/share/man/man1; existing pages are replaced
+    ///
+    /// The page of layerfit.toml, of section 5, is written to man5 beside a directory that is called man1.
     #[arg(value_name = "DIR")]
     pub(super) directory: Option<PathBuf>,
 }
@@ -505,7 +507,7 @@ mod tests {
                 .concat(),
             ),
             ("runtime", vec![]),
-            ("runtime capture", vec!["sysroot", "output"]),
+            ("runtime capture", vec!["sysroot", "arch", "output"]),
             ("runtime show", vec![]),
             ("rules", vec!["rules", "format"]),
             ("config", [&plan, &["schema", "format"][..]].concat()),

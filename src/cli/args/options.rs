@@ -69,7 +69,7 @@ pub(crate) struct Variables {
 pub(crate) struct Content {
     /// Architecture of the function [default: that of most files]
     ///
-    /// Files for another architecture are errors.
+    /// Files for another architecture are errors. Of an archive with images for several, that for this one is read.
     #[arg(long, value_enum)]
     pub arch: Option<Architecture>,
     /// Copy missing libraries and data from the build host
@@ -79,8 +79,10 @@ pub(crate) struct Content {
     /// --bundle=false overrides `bundle = true` in layerfit.toml.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub bundle: Option<bool>,
-    /// Root file system of the build host, for --bundle [default: /]
-    #[arg(long, value_name = "DIR")]
+    /// Root file system of the build host, for --bundle [default: /, or the tree's image]
+    ///
+    /// A directory, or an image archive (docker save).
+    #[arg(long, value_name = "DIR|IMAGE")]
     pub sysroot: Option<PathBuf>,
 }
 
@@ -342,8 +344,8 @@ pub(crate) struct FunctionOptions {
     pub memory: Option<u64>,
     /// System around the layers [default: that of this machine]
     ///
-    /// The directory of an unpacked image.
-    #[arg(long, value_name = "DIR")]
+    /// The directory of an unpacked image, or an image archive (docker save), which is unpacked until the run ends.
+    #[arg(long, value_name = "DIR|IMAGE")]
     pub rootfs: Option<PathBuf>,
     /// Network of the function [default: host]
     ///

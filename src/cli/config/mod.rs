@@ -14,8 +14,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
 use toml::de::{DeTable, DeValue};
 
 use super::args::{Architecture, LevelName, StrategyName, StripName};
@@ -33,69 +34,106 @@ pub(super) const NAME: &str = "layerfit.toml";
 #[schemars(title = "layerfit.toml")]
 pub(super) struct Config {
     /// Lambda runtime the layers are for: a built-in profile, or the path of one.
+    #[schemars(example = &"provided.al2023")]
     pub runtime: Option<String>,
     /// Environment variables of the function.
+    #[schemars(example = json!({"TZ": "UTC", "PROJ_DATA": "/opt/share/proj"}))]
     pub env: BTreeMap<String, String>,
     /// Architecture of the function; files for another are errors.
+    #[schemars(example = &"arm64")]
     pub arch: Option<Architecture>,
     /// Files with additional prune rules.
+    #[schemars(example = ["our-rules.toml"])]
     pub rules: Vec<PathBuf>,
     /// Prune rules to turn on, by code or name; "extra" is all that are off by default.
+    #[schemars(example = ["datasets", "D105"])]
     pub select: Vec<String>,
     /// Prune rules to turn off, and checks whose findings are hidden.
+    #[schemars(example = ["help", "L206"])]
     pub ignore: Vec<String>,
     /// Targets to drop: packages, libraries, paths or units.
+    #[schemars(example = ["pkg:mgcv", "lib/libX11.so.6"])]
     pub drop: Vec<String>,
     /// Targets that are never dropped.
+    #[schemars(example = ["suggested:caret::train", "share/templates"])]
     pub keep: Vec<String>,
     /// R sources of the function: packages that they do not use are dropped.
+    #[schemars(example = ["handler.R"])]
     pub handler: Vec<PathBuf>,
     /// Logs of test runs; what they opened is never pruned.
+    #[schemars(example = ["opened.log"])]
     pub trace: Vec<PathBuf>,
     /// Copy libraries that neither the tree nor the runtime has from the build host.
+    #[schemars(example = true)]
     pub bundle: Option<bool>,
-    /// Root file system of the build host, for `bundle`.
+    /// Root file system of the build host, for `bundle`: a directory or an image archive. By default, that of the image that the
+    /// tree is from, or else of this machine.
+    #[schemars(example = &"my-r.tar")]
     pub sysroot: Option<PathBuf>,
     /// Compression level.
+    #[schemars(example = &"max")]
     pub level: Option<LevelName>,
     /// What to strip from ELF files.
+    #[schemars(example = &"all")]
     pub strip: Option<StripName>,
     /// Globs of files that are not stripped.
+    #[schemars(example = ["lib/libjvm.so"])]
     pub no_strip: Vec<String>,
     /// Store R's lazy-load databases uncompressed, so that they compress better in the zip.
+    #[schemars(example = true)]
     pub repack_rdb: Option<bool>,
     /// How to divide content into layers.
+    #[schemars(example = &"kinds")]
     pub strategy: Option<StrategyName>,
     /// Room that each layer leaves free, if that needs no more layers.
+    #[schemars(example = &"5%")]
     pub slack: Option<GrowthText>,
     /// File that records which unit is in which layer.
+    #[schemars(example = &"layerfit.lock")]
     pub lock: Option<PathBuf>,
     /// Maximum size of each layer zip.
+    #[schemars(example = &"250MiB")]
     pub max_zipped: Option<LimitBytes>,
     /// Maximum unzipped size of function and layers together.
+    #[schemars(example = &"200MiB")]
     pub max_unzipped: Option<LimitBytes>,
     /// Maximum number of layers.
+    #[schemars(example = 4)]
     #[serde(deserialize_with = "at_least_one")]
     pub max_layers: Option<NonZeroUsize>,
     /// Unzipped size to reserve for the function's own code.
+    #[schemars(example = &"3MiB")]
     pub function_size: Option<Bytes>,
     /// Size that must stay free of the limits, unzipped in total and zipped in the layers; less is a warning.
+    #[schemars(example = &"5MiB")]
     pub headroom: Option<Bytes>,
     /// Baseline that `check` compares with: a manifest, or a file that `check --update-baseline` writes.
+    #[schemars(example = &"layerfit.baseline.json")]
     pub baseline: Option<PathBuf>,
     /// Growth of all layers together that is allowed since the baseline.
+    #[schemars(example = &"2%")]
     pub max_growth: Option<GrowthText>,
     /// Libraries that R_LIBS_USER is set to, relative to the tree.
+    #[schemars(example = ["local/lib/R/site-library"])]
     pub r_libs_user: Vec<String>,
     /// Named layers, and what they hold.
+    #[schemars(
+        example = json!([{"name": "runtime", "holds": ["r", "lib:*"]}, {"name": "packages", "holds": ["pkg:*"]}])
+    )]
     pub layer: Vec<LayerConfig>,
     /// Packages that move to another library.
+    #[schemars(example = json!([{"packages": ["survival", "Matrix"], "to": "local/lib/R/site-library"}]))]
     pub relocate: Vec<RelocateConfig>,
     /// Severities of findings, by code and subject.
+    #[schemars(
+        example = json!([{"code": "L201", "subject": "R/library/nlme/**", "severity": "off", "reason": "nothing loads nlme"}])
+    )]
     pub finding: Vec<FindingConfig>,
     /// Sizes and growth that `check` allows.
+    #[schemars(example = json!([{"of": "pkg:*", "zipped": "5MiB", "growth": "10%"}]))]
     pub budget: Vec<BudgetConfig>,
     /// Options of `publish`.
+    #[schemars(example = json!({"prefix": "my-r-", "license-info": "MIT", "function": "my-function"}))]
     pub publish: PublishConfig,
     /// The file that this was read from.
     #[serde(skip)]
@@ -345,7 +383,12 @@ fn only_trusted(found: &Path, start: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be written as JSON, which cannot be.
 pub fn schema() -> Result<Vec<u8>> {
-    crate::report::as_json(&schemars::schema_for!(Config))
+    crate::report::as_json(&json_schema())
+}
+
+/// The same, to be read.
+pub(super) fn json_schema() -> Schema {
+    schemars::schema_for!(Config)
 }
 
 #[cfg(test)]

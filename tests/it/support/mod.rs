@@ -3,6 +3,7 @@
 
 pub(crate) mod elf;
 pub(crate) mod function;
+pub(crate) mod image;
 pub(crate) mod oracle;
 pub(crate) mod r_code;
 pub(crate) mod raw_zip;
