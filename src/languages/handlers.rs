@@ -7,18 +7,38 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::id::LanguageId;
-use super::language::Language;
+use super::language::{Gets, Language};
 use super::packages::Packages;
 use super::registry::{ALL, language};
-use super::source::{Follow, Followed};
+use super::source::{Follow, Followed, From};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::printable;
 use crate::base::read;
+use crate::tree::Tree;
 
-/// Directories of a project without code of the function: version control, and the libraries of renv and packrat.
-const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "packrat", "node_modules"];
+/// Directories of a project without code of the function: version control, installed packages, and what tools for
+/// deployment and tests write.
+const NOT_ENTERED: &[&str] = &[
+    ".git",
+    ".svn",
+    ".hg",
+    ".Rproj.user",
+    "renv",
+    "packrat",
+    "node_modules",
+    ".venv",
+    "venv",
+    "site-packages",
+    "__pycache__",
+    ".tox",
+    ".nox",
+    ".aws-sam",
+    ".serverless",
+    "cdk.out",
+    ".terraform",
+];
 
 /// The maximum number of sources: no function has as many.
 const MAX_FILES: usize = 10_000;
@@ -53,6 +73,23 @@ pub struct Used {
     pub optional: bool,
 }
 
+impl Used {
+    /// What is not used yet.
+    fn never() -> Self {
+        Self { places: Vec::new(), optional: true }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.places.extend(other.places.iter().cloned());
+        self.optional &= other.optional;
+    }
+
+    fn tidy(&mut self) {
+        self.places.sort();
+        self.places.dedup();
+    }
+}
+
 /// Something in a source that decides which packages are used, and cannot be determined statically.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DynamicUse {
@@ -71,8 +108,8 @@ pub struct Handlers {
     pub files: Vec<String>,
     /// The languages they are written in.
     pub languages: BTreeSet<LanguageId>,
-    /// The packages they use, by language and name.
-    pub packages: BTreeMap<(LanguageId, String), Used>,
+    /// What they use, by language and name as in [`super::Use::package`].
+    pub uses: BTreeMap<(LanguageId, String), Used>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<DynamicUse>,
     /// The names in their code, by language: those of the functions that they call are among them.
@@ -98,10 +135,7 @@ impl Handlers {
         handlers.files.sort();
         handlers.dynamic.sort();
         handlers.dynamic.dedup();
-        for used in handlers.packages.values_mut() {
-            used.places.sort();
-            used.places.dedup();
-        }
+        handlers.uses.values_mut().for_each(Used::tidy);
         Ok(handlers)
     }
 }
@@ -109,10 +143,45 @@ impl Handlers {
 impl Handlers {
     /// Findings about the handlers in a tree with these packages: used packages that are not installed, and uses that cannot
     /// be determined.
-    pub(crate) fn findings(&self, packages: &Packages) -> Vec<Finding> {
-        let mut findings = self.not_installed(packages);
+    pub(crate) fn findings(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
+        let mut findings = self.not_installed(packages, tree);
         findings.extend(self.not_followed());
         findings
+    }
+
+    /// The packages of a tree that the sources use, by position; those that are only loaded with others have no places.
+    pub(crate) fn used_packages(&self, packages: &Packages, tree: &Tree) -> BTreeMap<usize, Used> {
+        let mut by_position: BTreeMap<usize, Used> = BTreeMap::new();
+        for (_, used, gets) in self.gets(packages, tree) {
+            if let Gets::Packages(positions) = gets {
+                for position in positions {
+                    by_position.entry(position).or_insert_with(Used::never).add(used);
+                }
+            }
+        }
+        for id in &self.languages {
+            for position in language(*id).loads_undeclared(packages, tree, &self.names_of(*id)) {
+                by_position.entry(position).or_insert_with(Used::never);
+            }
+        }
+        by_position.values_mut().for_each(Used::tidy);
+        by_position
+    }
+
+    /// The names that the sources of a language use.
+    fn names_of(&self, id: LanguageId) -> BTreeSet<&str> {
+        self.uses.keys().filter(|(of, _)| *of == id).map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// Each use, with what it gets in a tree.
+    fn gets<'a>(&'a self, packages: &Packages, tree: &Tree) -> Vec<(LanguageId, &'a Used, Gets)> {
+        let of_language = |id: &LanguageId| {
+            let names = self.names_of(*id);
+            let gets = language(*id).gets(packages, tree, &names);
+            let uses = names.into_iter().filter_map(|name| self.uses.get(&(*id, name.to_owned()))).zip(gets);
+            uses.map(|(used, gets)| (*id, used, gets)).collect::<Vec<_>>()
+        };
+        self.languages.iter().flat_map(of_language).collect()
     }
 
     /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
@@ -124,7 +193,7 @@ impl Handlers {
         let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
         // The libraries that no session finds a used package in, each with the first use.
         let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
-        for ((id, name), used) in self.packages.iter().filter(|(_, used)| !used.optional) {
+        for ((id, name), used) in self.uses.iter().filter(|(_, used)| !used.optional) {
             let Some(place) = used.places.first() else { continue };
             let (mut seen, mut queue) = (BTreeSet::from([name.as_str()]), vec![name.as_str()]);
             while let Some(name) = queue.pop() {
@@ -145,28 +214,36 @@ impl Handlers {
         }
     }
 
-    fn not_installed(&self, packages: &Packages) -> Vec<Finding> {
-        let absent = self.packages.iter().filter(|((id, name), _)| packages.copies(*id, name).next().is_none());
-        let finding = |((id, package), used): (&(LanguageId, String), &Used)| {
+    fn not_installed(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
+        let mut absent: BTreeMap<(LanguageId, String, String), Used> = BTreeMap::new();
+        for (id, used, gets) in self.gets(packages, tree) {
+            if let Gets::Nothing { name, install } = gets {
+                absent.entry((id, name, install)).or_insert_with(Used::never).add(used);
+            }
+        }
+        let finding = |((id, name, install), mut used): ((LanguageId, String, String), Used)| {
+            used.tidy();
             let first = used.places.first()?;
             let more = match used.places.len() - 1 {
                 0 => String::new(),
                 more => format!(" (and {more} more lines)"),
             };
             let fallback = if used.optional { ", but works without it" } else { "" };
-            let language = language(*id).name();
+            let of = language(id);
             Some(Finding::new(
                 if used.optional { Severity::Info } else { Severity::Error },
                 Code::HandlerPackageMissing,
                 Subject::file(&first.file),
                 format!(
-                    "line {} uses the {language} package {package}{more}, which is not in the tree{fallback}",
-                    first.line
+                    "line {} uses the {} {} {name}{more}, which is not in the tree{fallback}",
+                    first.line,
+                    of.name(),
+                    of.kind_of_use()
                 ),
-                format!("install {package} into the tree"),
+                format!("install {install} into the tree"),
             ))
         };
-        absent.filter_map(finding).collect()
+        absent.into_iter().filter_map(finding).collect()
     }
 
     fn not_followed(&self) -> Vec<Finding> {
@@ -232,7 +309,8 @@ impl Reading {
             })?;
             let name = entry.file_name().to_string_lossy();
             // A file without an extension can be a script by its first line, which is checked when it is read.
-            if entry.file_type().is_file() && (is_source_name(&name) || !name.contains('.')) {
+            let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+            if entry.file_type().is_file() && (is_source(below, &name) || !name.contains('.')) {
                 let file = entry.path().to_owned();
                 self.push(ToRead { file, root: path.to_owned(), followed: None, named: false });
             }
@@ -251,7 +329,8 @@ impl Reading {
     }
 
     fn push(&mut self, next: ToRead) {
-        if self.seen.insert(next.file.clone()) {
+        // What is read of one source after another has a bound, too.
+        if self.seen.len() < 2 * MAX_FILES && self.seen.insert(next.file.clone()) {
             self.queue.push(next);
         }
     }
@@ -261,13 +340,16 @@ impl Reading {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A long file whose name is not a source's is not read.
-        let may_be_source = next.followed.is_some() || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
+        let as_code = next.followed == Some(Followed::Code);
+        let may_be_source = as_code || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
         let bytes = if may_be_source { read::bytes(path, read::MAX_TEXT)? } else { Vec::new() };
         let read =
             |language: &&'static dyn Language| Some((language.id(), language.source(&name, &bytes, next.followed)?));
         let Some((id, source)) = ALL.iter().find_map(read).filter(|_| may_be_source) else {
             return if next.named {
-                Err(usage(path, "is not a source that layerfit can read", "name an .R, .Rmd or .qmd file"))
+                let examples: Vec<&str> = ALL.iter().rev().map(|language| language.example_sources()).collect();
+                let help = format!("name {}", list::with_last(&examples, "or"));
+                Err(usage(path, "is not a source that layerfit can read", &help))
             } else {
                 Ok(())
             };
@@ -282,10 +364,7 @@ impl Reading {
         self.handlers.languages.insert(id);
         let place = |line: usize| Place { file: shown.clone(), line };
         for used in source.uses {
-            let known =
-                self.handlers.packages.entry((id, used.package)).or_insert(Used { places: Vec::new(), optional: true });
-            known.places.push(place(used.line));
-            known.optional &= used.optional;
+            self.uses(id, used.package, place(used.line), used.optional);
         }
         self.handlers.names.extend(source.names.into_iter().map(|name| (id, name)));
         for dynamic in source.dynamic {
@@ -293,22 +372,45 @@ impl Reading {
             self.handlers.dynamic.push(DynamicUse { place, what: dynamic.what, why });
         }
         for follow in source.follows {
-            if !self.follow(&follow, next) && !follow.optional {
-                let why = "the file was not found, so the packages that it uses are not known".to_owned();
-                self.handlers.dynamic.push(DynamicUse { place: place(follow.line), what: follow.path, why });
+            let exist = follow.paths.iter().filter(|path| self.follow(path, &follow, next)).count();
+            match (exist, follow.otherwise) {
+                (0, Some(name)) => self.uses(id, name, place(follow.line), follow.optional),
+                (0, None) if !follow.optional => {
+                    let why = "the file was not found, so the packages that it uses are not known".to_owned();
+                    let what = follow.paths.into_iter().next().unwrap_or_default();
+                    self.handlers.dynamic.push(DynamicUse { place: place(follow.line), what, why });
+                }
+                _ => {}
             }
         }
         Ok(())
     }
 
+    fn uses(&mut self, id: LanguageId, name: String, place: Place, optional: bool) {
+        let known = self.handlers.uses.entry((id, name)).or_insert_with(Used::never);
+        known.places.push(place);
+        known.optional &= optional;
+    }
+
     /// Adds a file that another one reads; returns whether it exists.
-    fn follow(&mut self, follow: &Follow, by: &ToRead) -> bool {
+    fn follow(&mut self, path: &str, follow: &Follow, by: &ToRead) -> bool {
         let beside = by.file.parent().unwrap_or(Path::new(""));
-        let written = Path::new(&follow.path);
-        let bases: Vec<PathBuf> = match written.strip_prefix("/var/task") {
-            Ok(inside) => vec![by.root.join(inside)],
-            Err(_) if written.is_absolute() => return false,
-            Err(_) => vec![by.root.join(written), beside.join(written)],
+        let written = Path::new(path);
+        let bases: Vec<PathBuf> = match (written.strip_prefix("/var/task"), follow.from) {
+            (Ok(inside), _) => vec![by.root.join(inside)],
+            (Err(_), _) if written.is_absolute() => return false,
+            (Err(_), From::WorkingDirectory) => {
+                // A module of the package that was named itself: `app.util` beside `app/main.py`.
+                let above =
+                    by.root.parent().filter(|_| by.root.file_name().is_some_and(|name| written.starts_with(name)));
+                let above = above.filter(|_| follow.otherwise.is_some());
+                [Some(by.root.as_path()), Some(beside), above]
+                    .into_iter()
+                    .flatten()
+                    .map(|base| base.join(written))
+                    .collect()
+            }
+            (Err(_), From::Source) => vec![beside.join(written)],
         };
         for base in bases {
             for ending in follow.endings {
@@ -339,6 +441,11 @@ fn tidy(path: &Path) -> PathBuf {
         }
     }
     out
+}
+
+/// Whether a file below a named directory may be code of the function, judged by its path.
+fn is_source(below: &Path, name: &str) -> bool {
+    ALL.iter().any(|language| language.is_source_name(name) && !language.is_beside_code(below))
 }
 
 /// Whether a file may be a source of some language, judged by its name.

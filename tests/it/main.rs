@@ -31,6 +31,7 @@ mod function_memory;
 mod gate;
 mod guard;
 mod handlers;
+mod handlers_in_python_and_js;
 mod hostile_text;
 mod hostile_zips;
 mod invoke;
