@@ -1,6 +1,6 @@
 //! `layerfit init`: a commented layerfit.toml for what is in a tree, or a bootstrap for R.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::args::{InitArgs, PlanOptions};
@@ -11,10 +11,12 @@ use crate::base::atomic::create_file;
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
+use crate::base::list;
 use crate::base::safe::one_line;
 use crate::commands;
+use crate::languages::{LanguageId, language};
 use crate::report::Report;
-use crate::runtime::GlibcNames;
+use crate::runtime::{GlibcNames, RuntimeProfile};
 
 pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
     if let Some(directory) = &arguments.bootstrap {
@@ -89,6 +91,43 @@ fn to_be_bundled(report: &Report) -> BTreeSet<&str> {
     needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect()
 }
 
+/// The packages of each language, as text.
+fn packages(report: &Report) -> String {
+    let mut counts: BTreeMap<LanguageId, usize> = BTreeMap::new();
+    for package in &report.packages {
+        *counts.entry(package.language).or_default() += 1;
+    }
+    let of = |(id, count): (LanguageId, usize)| {
+        let name = language(id).name();
+        plural(count, &format!("{name} package"), &format!("{name} packages"))
+    };
+    let counts: Vec<String> = counts.into_iter().map(of).collect();
+    if counts.is_empty() { "no packages".to_owned() } else { list::with_last(&counts, "and") }
+}
+
+/// The managed runtime that the tree is for, where that shows: it has packages, but no program to run them. Extension modules
+/// are for one version of Python; packages of npm for any Node.js, so that the newest is as good as another.
+fn managed_runtime(report: &Report) -> Option<String> {
+    let has_program = |name: &str| {
+        report.objects.iter().any(|object| object.path.rsplit('/').next().is_some_and(|own| own.starts_with(name)))
+    };
+    let has_packages = |id: &str| report.packages.iter().any(|package| package.language.as_str() == id);
+    if has_packages("python") && !has_packages("r") && !has_program("python3") {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for object in &report.objects {
+            let tagged = object.path.split_once(".cpython-3").and_then(|(_, rest)| rest.split_once('-'));
+            if let Some((minor, _)) = tagged {
+                *counts.entry(minor).or_default() += 1;
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        return most.map(|(minor, _)| format!("python3.{minor}")).filter(|name| RuntimeProfile::is_built_in(name));
+    }
+    let for_node = has_packages("node") && !has_packages("r") && !has_packages("python") && !has_program("node");
+    let newest = RuntimeProfile::names().filter(|name| name.starts_with("nodejs")).max();
+    newest.filter(|_| for_node).map(str::to_owned)
+}
+
 /// The configuration, as text. Every setting is before the first table, and every table is commented out, so that a line can be
 /// added anywhere.
 fn configuration(report: &Report) -> String {
@@ -97,15 +136,16 @@ fn configuration(report: &Report) -> String {
     let mut text = format!(
         "# How layerfit packs {}: {}, {} unzipped, {} zipped in {}.\n\
          # Command-line options override this file. Paths are relative to its directory.\n\n\
-         # Lambda runtime: provided.al2023, provided.al2, provided, host (this machine), or the path of a profile.\n\
+         # Lambda runtime: provided.al2023, python3.13, nodejs22.x or another, host (this machine), or\n\
+         # the path of a profile.\n\
          runtime = {}\n\n",
         one_line(&report.root),
-        plural(report.packages.len(), "R package", "R packages"),
+        packages(report),
         size(kept.unzipped_bytes),
         size(kept.zipped_bytes.unwrap_or(0)),
         plural(layers, "layer", "layers"),
         // A string in JSON is one in TOML.
-        serde_json::Value::from(report.runtime.as_str()),
+        serde_json::Value::from(managed_runtime(report).as_deref().unwrap_or(&report.runtime)),
     );
     text += "# Copy missing libraries (in neither the tree nor the runtime) from the machine that built the tree.\n";
     let missing: Vec<&str> = to_be_bundled(report).into_iter().collect();

@@ -114,6 +114,8 @@ pub struct Handlers {
     pub dynamic: Vec<DynamicUse>,
     /// The names in their code, by language: those of the functions that they call are among them.
     pub names: BTreeSet<(LanguageId, String)>,
+    /// The data of packages that they name, by language; `None` where that cannot be determined statically.
+    pub data: BTreeMap<LanguageId, Option<BTreeSet<String>>>,
     /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
     bootstraps: Vec<String>,
 }
@@ -366,6 +368,9 @@ impl Reading {
         for used in source.uses {
             self.uses(id, used.package, place(used.line), used.optional);
         }
+        let data = self.handlers.data.entry(id).or_insert_with(|| Some(BTreeSet::new()));
+        *data =
+            data.take().filter(|_| !source.names_more_data).map(|data| data.into_iter().chain(source.data).collect());
         self.handlers.names.extend(source.names.into_iter().map(|name| (id, name)));
         for dynamic in source.dynamic {
             let (place, why) = (place(dynamic.line), dynamic.why.to_owned());

@@ -196,6 +196,11 @@ pub trait Language: Sync {
         BTreeSet::new()
     }
 
+    /// Files of packages that a function only needs if it names what they are for, except those for these names.
+    fn unnamed_data(&self, _packages: &Packages, _tree: &Tree, _named: &BTreeSet<String>) -> BTreeSet<EntryId> {
+        BTreeSet::new()
+    }
+
     /// What the code of an installed package calls.
     ///
     /// # Errors

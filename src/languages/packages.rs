@@ -207,6 +207,13 @@ impl Packages {
         runtime.map(|runtime| runtime.version.as_str())
     }
 
+    /// The version of a package that the image has too; empty where it is not known.
+    pub fn version_in_image(&self, package: &Package) -> Option<&str> {
+        let runtime = self.runtime.as_ref().filter(|runtime| runtime.id == package.language.as_str())?;
+        let is_it = |listed: &str| listed == package.name || listed.ends_with('/') && package.name.starts_with(listed);
+        runtime.packages.iter().find(|(listed, _)| is_it(listed)).map(|(_, version)| version.as_str())
+    }
+
     /// The installations of a language.
     pub fn installations_of(&self, language: LanguageId) -> impl Iterator<Item = &Installation> {
         self.installations.iter().filter(move |installation| installation.language == language)

@@ -14,6 +14,10 @@ pub struct Source {
     pub dynamic: Vec<Dynamic>,
     /// The names in its code, which may be those of functions of packages.
     pub names: BTreeSet<String>,
+    /// The data of packages that it names, where a package has data for what functions name.
+    pub data: BTreeSet<String>,
+    /// Whether it also names data that cannot be determined statically.
+    pub names_more_data: bool,
 }
 
 impl Source {

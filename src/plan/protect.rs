@@ -6,12 +6,27 @@ use super::analysis::Analysis;
 use super::settings::Settings;
 use super::target;
 use crate::base::path::TreePath;
+use crate::languages::{LanguageId, language};
 use crate::prune::Protected;
 use crate::tree::{EntryId, Place, Tree};
 
 /// What rules never drop: what `--keep` names, and what a run opened.
 pub(super) fn protected(analysis: &Analysis<'_>, settings: &Settings) -> Protected {
-    Protected { pinned: pinned(analysis, settings), opened: opened(analysis.tree(), settings) }
+    Protected {
+        pinned: pinned(analysis, settings),
+        opened: opened(analysis.tree(), settings),
+        unnamed: unnamed(analysis),
+    }
+}
+
+/// Data of packages for something that the handlers do not name; none without handlers.
+pub(super) fn unnamed(analysis: &Analysis<'_>) -> BTreeSet<EntryId> {
+    let packages = &analysis.resolution.packages;
+    let named = analysis.handlers.iter().flat_map(|handlers| &handlers.data);
+    let of = |(id, named): (&LanguageId, &Option<BTreeSet<String>>)| {
+        Some(language(*id).unnamed_data(packages, analysis.tree(), named.as_ref()?))
+    };
+    named.filter_map(of).flatten().collect()
 }
 
 /// The entries that runs opened, with every link on the way to them.

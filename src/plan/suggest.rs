@@ -8,17 +8,19 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Plan, Settings};
+use super::{Plan, Settings, protect};
 use crate::base::bytes::size;
 use crate::base::error::Result;
 use crate::base::finding::Severity;
+use crate::base::list;
+use crate::base::path::TreePath;
 use crate::base::progress::Progress;
 use crate::languages;
 use crate::pack;
 use crate::pack::Unit;
 use crate::pack::measure::Measurements;
 use crate::pack::rewrite::strip::StripMode;
-use crate::prune::{CompiledRule, Condition, Level, Protected, prune};
+use crate::prune::{CompiledRule, Condition, Level, Protected, Retention, prune};
 use crate::resolve::Node;
 use crate::tree::{EntryId, Kind, Magic};
 
@@ -67,6 +69,7 @@ pub(crate) fn suggestions(
     let steps = Steps { plan, settings, now: sizes(&plan.units) };
     let mut found = steps.rules()?;
     found.extend(steps.not_opened());
+    found.extend(steps.in_image());
     found.extend(steps.duplicates()?);
     if measuring {
         found.extend(steps.other_forms(progress)?);
@@ -135,11 +138,12 @@ impl Steps<'_> {
         let drops_any =
             |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.could_drop(&tree.entry(*id).path));
         let rules = analysis.compiled_rules(&self.settings.rules)?;
+        let unnamed = protect::unnamed(analysis);
         let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
         let tried =
             off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
                 let pinned = self.now.keys().copied().filter(pinned).collect();
-                let protected = Protected { pinned, opened: BTreeSet::new() };
+                let protected = Protected { pinned, opened: BTreeSet::new(), unnamed: unnamed.clone() };
                 let (pruning, _) = prune(&analysis.resolution, &rules.with(position), protected);
                 let dropped = files.iter().filter(|id| !pruning.keeps(**id));
                 let change: Change = dropped.map(|id| (*id, None)).collect();
@@ -164,16 +168,7 @@ impl Steps<'_> {
             let opened = unit.entries.iter().any(|entry| self.plan.pruning.is_pinned(entry.id));
             unit.name.starts_with("pkg:") && !opened
         };
-        let mut idle: Vec<&Unit> = self.plan.units.iter().filter(is_idle).collect();
-        // A package that stays has needs of its own, so this is repeated until nothing changes.
-        loop {
-            let needed = self.needed_without(&idle);
-            let before = idle.len();
-            idle.retain(|unit| !unit.entries.iter().any(|entry| needed.contains(&entry.id)));
-            if idle.len() == before {
-                break;
-            }
-        }
+        let idle = self.not_needed(self.plan.units.iter().filter(is_idle).collect());
         let change: Change = idle.iter().flat_map(|unit| &unit.entries).map(|entry| (entry.id, None)).collect();
         let names: Vec<&str> = idle.iter().map(|unit| unit.name.as_str()).collect();
         (!names.is_empty()).then(|| {
@@ -184,6 +179,75 @@ impl Steps<'_> {
                 &change,
             )
         })
+    }
+
+    /// Packages that the image has as well, except those that others of the tree require.
+    fn in_image(&self) -> Option<Suggestion> {
+        let packages = &self.plan.analysis.resolution.packages;
+        let mut versions: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+        for (position, package) in packages.all.iter().enumerate() {
+            if let Some(version) = packages.version_in_image(package) {
+                versions.insert(packages.unit_name(position), (version, &package.version));
+            }
+        }
+        let units = self.plan.units.iter().filter(|unit| versions.contains_key(&unit.name));
+        let units = self.not_needed(units.collect());
+        let analysis = &self.plan.analysis;
+        let dropped = units.iter().flat_map(|unit| &unit.entries).map(|entry| entry.id);
+        let removal = Retention::new(&analysis.resolution, &self.plan.pruning).drop(dropped);
+        let change: Change = removal.all().filter(|id| self.now.contains_key(id)).map(|id| (id, None)).collect();
+        let runtime = &self.settings.runtime.name;
+        let of = |unit: &&Unit| match versions[&unit.name] {
+            ("", here) => format!("{} (here {here})", unit.name),
+            (version, here) => format!("{} {version} (here {here})", unit.name),
+        };
+        let named: Vec<String> = units.iter().map(of).collect();
+        let names = self.targets(&units);
+        (!names.is_empty()).then(|| {
+            self.step(
+                format!("--drop {}", names.join(",")),
+                format!("packages that {runtime} has itself: {}", list::some(&named, MAX_NAMES)),
+                "the function uses the image's versions, which Lambda updates",
+                &change,
+            )
+        })
+    }
+
+    /// What names these units on the command line: their names, or a directory that has nothing else.
+    fn targets(&self, units: &[&Unit]) -> Vec<String> {
+        let tree = self.plan.analysis.tree();
+        let entries: BTreeSet<EntryId> = units.iter().flat_map(|unit| &unit.entries).map(|entry| entry.id).collect();
+        let mut by_directory: BTreeMap<TreePath, Vec<&str>> = BTreeMap::new();
+        let mut names: BTreeSet<String> = units.iter().map(|unit| unit.name.clone()).collect();
+        let packages = &self.plan.analysis.resolution.packages;
+        for unit in units {
+            let package = unit.entries.first().and_then(|entry| packages.of_path(tree.path(entry.id)));
+            let above = package.and_then(|package| packages.get(package).directory.parent());
+            by_directory.entry(above.unwrap_or_default()).or_default().push(&unit.name);
+        }
+        for (directory, inside) in by_directory.iter().filter(|(_, inside)| inside.len() > MAX_NAMES) {
+            let mut packed = tree.below(directory).filter(|(id, _)| self.now.contains_key(id));
+            if !directory.is_root() && packed.all(|(id, _)| entries.contains(&id)) {
+                inside.iter().for_each(|name| {
+                    names.remove(*name);
+                });
+                names.insert(directory.to_string());
+            }
+        }
+        names.into_iter().collect()
+    }
+
+    /// Those of these units that nothing else needs.
+    fn not_needed<'u>(&self, mut units: Vec<&'u Unit>) -> Vec<&'u Unit> {
+        // A package that stays has needs of its own, so this is repeated until nothing changes.
+        loop {
+            let needed = self.needed_without(&units);
+            let before = units.len();
+            units.retain(|unit| !unit.entries.iter().any(|entry| needed.contains(&entry.id)));
+            if units.len() == before {
+                return units;
+            }
+        }
     }
 
     /// What is needed of these units if they are dropped: by what is kept or a session, as in the guard, or because a check

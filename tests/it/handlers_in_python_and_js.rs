@@ -176,6 +176,8 @@ fn packages_of_npm_are_kept_for_what_is_loaded_and_what_these_require() {
     for name in ["b", "native", "peer", "driver", "extra", "idle", "@s/c", "ts", "own"] {
         package(&world, name, "", "");
     }
+    // An optional package that is there, for another system.
+    package(&world, "win", ", \"os\": [\"win32\"]", "");
     code(
         &world,
         &[
@@ -236,7 +238,8 @@ fn versions_that_are_not_accepted_are_reported() {
     );
     let (status, report) = world.json(&["analyze", "ROOT", "--runtime", "nodejs20.x"]);
     assert_eq!(status, 0, "npm only warns");
-    assert_finding(&report, "R103", "pkg:a", "needs Node.js (>=22), but the image has Node.js 20");
+    let expected = ("pkg:a".to_owned(), "needs Node.js (>=22), but the image has Node.js 20".to_owned());
+    assert!(findings(&report, "R103").contains(&expected), "{:#}", report["findings"]);
     let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "python3.14"]);
     assert_no_finding(&report, "R108");
     assert!(findings(&report, "R103").iter().all(|(_, message)| !message.contains("Python")));
@@ -264,4 +267,29 @@ fn an_addon_for_the_abi_of_another_node_is_an_error() {
     let (code, report) = world.json(&["analyze", "ROOT", "--runtime", "nodejs18.x"]);
     assert_eq!(code, 0, "{:#}", report["findings"]);
     assert_no_finding(&report, "R105");
+}
+
+/// With the rule, the models of services go that no source names, unless something else could make clients.
+#[test]
+fn models_of_services_that_no_source_names_can_be_dropped() {
+    let world = World::new();
+    distribution(&world, "boto3", &[("boto3/__init__.py", "")], "Requires-Dist: botocore");
+    let data = ["endpoints.json", "s3/a/service-2.json", "ec2/a/service-2.json", "sts/a/service-2.json"];
+    let files: Vec<String> = data.iter().map(|file| format!("botocore/data/{file}")).collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|file| (file.as_str(), "{}")).chain([("botocore/__init__.py", "")]).collect();
+    distribution(&world, "botocore", &files, "");
+    let dropped = |more: &[&str]| {
+        let (code, report) = world.json(&[&["plan", "ROOT", "--select", "botocore-services"], more].concat());
+        assert_eq!(code, 0, "{:#}", report["findings"]);
+        report["totals"]["pruned"]["files"].as_u64()
+    };
+    assert_eq!(dropped(&[]), Some(0));
+    code(&world, &[("app.py", "import boto3\nboto3.client('s3')\n")]);
+    assert_eq!(dropped(&["--handler", "code"]), Some(1), "ec2");
+    code(&world, &[("app.py", "import boto3\nboto3.client(name)\n")]);
+    assert_eq!(dropped(&["--handler", "code"]), Some(0));
+    code(&world, &[("app.py", "import boto3, more\nboto3.client('s3')\n")]);
+    distribution(&world, "more", &[("more.py", "")], "Requires-Dist: botocore");
+    assert_eq!(dropped(&["--handler", "code"]), Some(0));
 }

@@ -132,6 +132,6 @@ impl Language for Node {
     }
 
     fn rules(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
+        &[("rules/languages/node/development.toml", include_str!("../../../rules/languages/node/development.toml"))]
     }
 }

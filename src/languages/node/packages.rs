@@ -64,7 +64,9 @@ fn read(tree: &Tree, runtime: &RuntimeProfile, entry: EntryId) -> Option<Package
         _ => (above, own),
     };
     let search = Search::new(tree, runtime);
-    let requires = requirements(&declared, |name| search.find_from(&directory, name).is_some());
+    let requires = requirements(&declared, |name| {
+        search.find_from(&directory, name).is_some_and(|found| fits_platform(tree, &found))
+    });
     let required: BTreeSet<&str> = requires.iter().map(|required| required.package.as_str()).collect();
     let suggests = [OPTIONAL, PEER].iter().flat_map(|key| ranges(&declared, key)).map(|(name, _)| name.clone());
     let suggests: BTreeSet<String> = suggests.filter(|name| !required.contains(name.as_str())).collect();
@@ -113,6 +115,26 @@ fn requirements(declared: &Value, is_there: impl Fn(&str) -> bool) -> Vec<Requir
         for_what: RequiredFor::Declared,
     };
     required.into_iter().map(requirement).collect()
+}
+
+/// Whether a package is for Lambda's platform, as far as its package.json says: Linux with glibc. Both machines fit.
+fn fits_platform(tree: &Tree, directory: &TreePath) -> bool {
+    let manifest = directory.join("package.json").and_then(|path| tree.find(&path));
+    let declared: Value = manifest
+        .and_then(|id| tree.read_text(id).ok())
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let fits = |key: &str, own: &str| {
+        let listed: Vec<&str> = match &declared[key] {
+            Value::String(one) => vec![one],
+            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+            _ => return true,
+        };
+        let excluded = listed.iter().any(|one| one.strip_prefix('!') == Some(own));
+        let mut allowed = listed.iter().filter(|one| !one.starts_with('!')).peekable();
+        !excluded && (allowed.peek().is_none() || allowed.any(|one| *one == own || *one == "any"))
+    };
+    fits("os", "linux") && fits("libc", "glibc")
 }
 
 /// The package that `require(name)` finds in a package.

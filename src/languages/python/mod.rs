@@ -9,6 +9,7 @@ mod names;
 mod needs;
 mod packages;
 mod process;
+mod services;
 mod source;
 mod standard;
 mod uses;
@@ -87,6 +88,10 @@ impl Language for Python {
         uses::loads(packages, tree, names)
     }
 
+    fn unnamed_data(&self, packages: &Packages, tree: &Tree, named: &BTreeSet<String>) -> BTreeSet<EntryId> {
+        services::unnamed(packages, tree, named)
+    }
+
     fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
         Ok(calls::of_package(packages, package, tree))
     }
@@ -132,6 +137,6 @@ impl Language for Python {
     }
 
     fn rules(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
+        &[("rules/languages/python/development.toml", include_str!("../../../rules/languages/python/development.toml"))]
     }
 }

@@ -23,6 +23,9 @@ const IMPORTS: &[&str] = &["import_module", "__import__", "import_optional_depen
 /// Functions that only test for the module that their first argument names, or that do without it.
 const TESTS: &[&str] = &["find_spec", "find_loader", "importorskip"];
 
+/// Functions of boto3 and botocore that make a client for the service that their first argument names.
+const CLIENTS: &[&str] = &["client", "resource", "create_client"];
+
 /// Words of conditions that depend on the version of Python or on the system.
 const VERSION_WORDS: &[&str] = &["version_info", "hexversion", "sys.platform", "os.name", "platform."];
 
@@ -302,6 +305,8 @@ impl<'t> Reader<'t, '_> {
         let tests = TESTS.contains(&name);
         if tests || IMPORTS.contains(&name) {
             self.imports_by_name(node, first, optional || tests);
+        } else if CLIENTS.contains(&name) {
+            self.names_service(written, first);
         } else if name == "run_path" {
             match first.and_then(|first| self.string(first)) {
                 Some(path) => self.source.follows.push(Follow {
@@ -319,6 +324,25 @@ impl<'t> Reader<'t, '_> {
             self.source.cannot_tell(line(node), self.text(node), "the code that it runs is computed");
         } else if name == "entry_points" {
             self.source.cannot_tell(line(node), self.text(node), "it finds whatever is installed");
+        }
+    }
+
+    /// A call that makes a client of AWS for a service, if `function` is one of boto3's.
+    fn names_service(&mut self, function: &str, first: Option<Node<'t>>) {
+        let value = first.and_then(|first| match first.kind() {
+            "keyword_argument" => first.child_by_field_name("value"),
+            _ => Some(first),
+        });
+        let literals = value.and_then(|value| match value.kind() {
+            "identifier" => self.literals.get(self.text(value)).cloned().flatten(),
+            _ => self.string(value).map(|service| [service].into()),
+        });
+        match literals {
+            Some(services) => self.source.data.extend(services),
+            None => {
+                let receiver = function.to_ascii_lowercase();
+                self.source.names_more_data |= receiver.contains("boto") || receiver.contains("session");
+            }
         }
     }
 

@@ -85,6 +85,18 @@ fn modules_of_the_function_are_followed() {
 }
 
 #[test]
+fn clients_of_aws_name_their_services() {
+    let data = |text: &str| {
+        let source = read(text);
+        (source.data.into_iter().collect::<Vec<_>>().join(","), source.names_more_data)
+    };
+    assert_eq!(data("boto3.client('s3'); boto3.Session().resource(service_name='sqs')"), ("s3,sqs".to_owned(), false));
+    assert_eq!(data("s = 'sns'\nsession.client(s, region_name=x)"), ("sns".to_owned(), false));
+    assert_eq!(data("boto3.client(name)"), (String::new(), true));
+    assert_eq!(data("redis.client(name)"), (String::new(), false));
+}
+
+#[test]
 fn what_is_computed_is_reported_with_its_line() {
     for text in [
         "\nimportlib.import_module(name)",

@@ -287,6 +287,7 @@ impl Source {
             follows: self.follows.into_iter().map(follow).collect(),
             dynamic: self.dynamic,
             names: self.names,
+            ..crate::languages::Source::default()
         }
     }
 }
