@@ -3,6 +3,7 @@
 //! A path in a layer is a string of bytes, '/'-separated, relative to the root (`R/lib64/R/lib/libR.so`). It is kept as
 //! bytes because Linux allows names that are not UTF-8, and such a name must be reported, not lost.
 
+use std::borrow::Borrow;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -107,6 +108,13 @@ impl TreePath {
             [b'/', rest @ ..] => Self::new(rest),
             _ => None,
         }
+    }
+}
+
+/// Its bytes, by which it is ordered.
+impl Borrow<[u8]> for TreePath {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -11,10 +11,8 @@ use crate::base::atomic::create_file;
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
-use crate::base::list;
 use crate::base::safe::one_line;
 use crate::commands;
-use crate::languages::{LanguageId, language};
 use crate::report::Report;
 use crate::runtime::{GlibcNames, RuntimeProfile};
 
@@ -91,20 +89,6 @@ fn to_be_bundled(report: &Report) -> BTreeSet<&str> {
     needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect()
 }
 
-/// The packages of each language, as text.
-fn packages(report: &Report) -> String {
-    let mut counts: BTreeMap<LanguageId, usize> = BTreeMap::new();
-    for package in &report.packages {
-        *counts.entry(package.language).or_default() += 1;
-    }
-    let of = |(id, count): (LanguageId, usize)| {
-        let name = language(id).name();
-        plural(count, &format!("{name} package"), &format!("{name} packages"))
-    };
-    let counts: Vec<String> = counts.into_iter().map(of).collect();
-    if counts.is_empty() { "no packages".to_owned() } else { list::with_last(&counts, "and") }
-}
-
 /// The managed runtime that the tree is for, where that shows: it has packages, but no program to run them. Extension modules
 /// are for one version of Python; packages of npm for any Node.js, so that the newest is as good as another.
 fn managed_runtime(report: &Report) -> Option<String> {
@@ -140,7 +124,7 @@ fn configuration(report: &Report) -> String {
          # the path of a profile.\n\
          runtime = {}\n\n",
         one_line(&report.root),
-        packages(report),
+        report.package_counts(),
         size(kept.unzipped_bytes),
         size(kept.zipped_bytes.unwrap_or(0)),
         plural(layers, "layer", "layers"),
@@ -157,7 +141,7 @@ fn configuration(report: &Report) -> String {
     let unnamed: Vec<String> = report
         .findings
         .iter()
-        .filter(|finding| finding.code == Code::LibraryNotSearched)
+        .filter(|finding| finding.code == Code::LibraryNotSearched && finding.severity != Severity::Info)
         .map(|finding| format!("{:?}", finding.subject.as_str()))
         .collect();
     text += "# R package libraries to put into R_LIBS_USER in etc/Renviron, besides R's own.\n";

@@ -7,22 +7,25 @@ use crate::base::progress::Progress;
 use crate::plan::{Analysis, Decider, Plan, Settings};
 use crate::report::Report;
 use crate::report::why::{self, Question, Why};
+use crate::tree::TreeInput;
 
-/// Why something in `root` is kept or dropped, or what dropping things would do.
+/// Why something in `root` is kept or dropped, what dropping things would do, or what nothing needs.
 ///
 /// # Errors
 /// When the tree cannot be read, or a target is not found.
 pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn Progress) -> Result<Why> {
-    let plan = Plan::new(root, settings, progress)?;
-    let report = Report::of_plan(&root.display().to_string(), settings, &plan);
+    let input = TreeInput::open(root, settings.architecture, progress)?;
+    let plan = Plan::new(&input, settings, progress)?;
+    let report = Report::of_plan(&root.display().to_string(), input.image(), settings, &plan);
     let targets = match question {
         Question::About { target, all } => return why::about(&plan, &report, target, *all),
         Question::IfDropped(targets) => targets,
+        Question::Unneeded => return Ok(why::unneeded(&plan, &report)),
     };
     // What breaks is found by analyzing the tree without the targets.
     let mut dropping = settings.clone();
     dropping.drop.extend(targets.iter().cloned());
-    let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, &dropping, progress)?;
+    let (analysis, decisions) = Analysis::of_input(&input, Decider::Rules, &dropping, progress)?;
     let then = decisions.all_findings(&analysis);
     why::if_dropped(&plan, &report, targets, settings, (&report.findings, then))
 }

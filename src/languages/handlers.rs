@@ -11,6 +11,7 @@ use super::language::{Gets, Language};
 use super::packages::Packages;
 use super::registry::{ALL, language};
 use super::source::{Follow, Followed, From};
+use crate::base::bytes::plural;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
@@ -71,17 +72,21 @@ pub struct Used {
     pub places: Vec<Place>,
     /// Whether every use works without it.
     pub optional: bool,
+    /// The first place that fails without it.
+    pub fails: Option<Place>,
 }
 
 impl Used {
     /// What is not used yet.
     fn never() -> Self {
-        Self { places: Vec::new(), optional: true }
+        Self { places: Vec::new(), optional: true, fails: None }
     }
 
     fn add(&mut self, other: &Self) {
         self.places.extend(other.places.iter().cloned());
         self.optional &= other.optional;
+        // The first of both, if both have one.
+        self.fails = self.fails.take().into_iter().chain(other.fails.clone()).min();
     }
 
     fn tidy(&mut self) {
@@ -112,6 +117,10 @@ pub struct Handlers {
     pub uses: BTreeMap<(LanguageId, String), Used>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<DynamicUse>,
+    /// The directories, as absolute paths in Lambda, that they add to those where packages are searched.
+    pub libraries: BTreeSet<String>,
+    /// Where one of them adds a directory whose path is not certain.
+    pub libraries_unknown: Option<Place>,
     /// The names in their code, by language: those of the functions that they call are among them.
     pub names: BTreeSet<(LanguageId, String)>,
     /// The data of packages that they name, by language; `None` where that cannot be determined statically.
@@ -187,16 +196,30 @@ impl Handlers {
     }
 
     /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
-    /// that is in no other library.
-    pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut [Finding]) {
-        let is_not_searched = |finding: &&Finding| finding.code == Code::LibraryNotSearched;
+    /// that is in no other library. There is no finding where a handler adds the library itself, and only a remark where what
+    /// it adds is not certain.
+    pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut Vec<Finding>) {
+        let is_not_searched =
+            |finding: &&Finding| finding.code == Code::LibraryNotSearched && finding.severity != Severity::Info;
+        let added = |finding: &Finding| {
+            let library = finding.subject.path().map(|library| format!("/opt/{library}"));
+            library.is_some_and(|library| self.libraries.iter().any(|added| added.trim_end_matches('/') == library))
+        };
+        findings.retain(|finding| !(finding.code == Code::LibraryNotSearched && added(finding)));
+        if let Some(place) = &self.libraries_unknown {
+            for finding in findings.iter_mut().filter(|finding| is_not_searched(&&**finding)) {
+                finding.severity = Severity::Info;
+                finding.message = format!("{}, unless {place} adds it: its path is computed there", finding.message);
+            }
+            return;
+        }
         let named = |library: &str| self.bootstraps.iter().any(|text| text.contains(&format!("/opt/{library}")));
         let libraries = findings.iter().filter(is_not_searched).filter_map(|finding| finding.subject.path());
         let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
         // The libraries that no session finds a used package in, each with the first use.
         let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
-        for ((id, name), used) in self.uses.iter().filter(|(_, used)| !used.optional) {
-            let Some(place) = used.places.first() else { continue };
+        for ((id, name), used) in &self.uses {
+            let Some(place) = &used.fails else { continue };
             let (mut seen, mut queue) = (BTreeSet::from([name.as_str()]), vec![name.as_str()]);
             while let Some(name) = queue.pop() {
                 let copies: Vec<_> = packages.copies(*id, name).map(|position| packages.get(position)).collect();
@@ -209,7 +232,7 @@ impl Handlers {
                 queue.extend(required.filter(|name| seen.insert(name)));
             }
         }
-        for finding in findings.iter_mut().filter(|finding| finding.code == Code::LibraryNotSearched) {
+        for finding in findings.iter_mut().filter(|finding| is_not_searched(&&**finding)) {
             let Some((place, name)) = finding.subject.path().and_then(|library| needed.get(library)) else { continue };
             finding.severity = Severity::Error;
             finding.message = format!("{}; {place} needs {name} from it", finding.message);
@@ -225,19 +248,23 @@ impl Handlers {
         }
         let finding = |((id, name, install), mut used): ((LanguageId, String, String), Used)| {
             used.tidy();
-            let first = used.places.first()?;
+            let first = used.fails.as_ref().or(used.places.first())?;
             let more = match used.places.len() - 1 {
                 0 => String::new(),
-                more => format!(" (and {more} more lines)"),
+                more => format!(" (and {})", plural(more, "more line", "more lines")),
             };
-            let fallback = if used.optional { ", but works without it" } else { "" };
+            let (severity, without) = match (&used.fails, used.optional) {
+                (Some(_), _) => (Severity::Error, ""),
+                (None, false) => (Severity::Warning, "; the line does not fail without it, but what it is for does"),
+                (None, true) => (Severity::Info, ", but works without it"),
+            };
             let of = language(id);
             Some(Finding::new(
-                if used.optional { Severity::Info } else { Severity::Error },
+                severity,
                 Code::HandlerPackageMissing,
                 Subject::file(&first.file),
                 format!(
-                    "line {} uses the {} {} {name}{more}, which is not in the tree{fallback}",
+                    "line {} uses the {} {} {name}{more}, which is not in the tree{without}",
                     first.line,
                     of.name(),
                     of.kind_of_use()
@@ -366,7 +393,11 @@ impl Reading {
         self.handlers.languages.insert(id);
         let place = |line: usize| Place { file: shown.clone(), line };
         for used in source.uses {
-            self.uses(id, used.package, place(used.line), used.optional);
+            self.uses(id, used.package, place(used.line), used.optional, used.continues);
+        }
+        self.handlers.libraries.extend(source.libraries);
+        if let Some(line) = source.libraries_unknown {
+            self.handlers.libraries_unknown.get_or_insert(place(line));
         }
         let data = self.handlers.data.entry(id).or_insert_with(|| Some(BTreeSet::new()));
         *data =
@@ -379,7 +410,7 @@ impl Reading {
         for follow in source.follows {
             let exist = follow.paths.iter().filter(|path| self.follow(path, &follow, next)).count();
             match (exist, follow.otherwise) {
-                (0, Some(name)) => self.uses(id, name, place(follow.line), follow.optional),
+                (0, Some(name)) => self.uses(id, name, place(follow.line), follow.optional, false),
                 (0, None) if !follow.optional => {
                     let why = "the file was not found, so the packages that it uses are not known".to_owned();
                     let what = follow.paths.into_iter().next().unwrap_or_default();
@@ -391,10 +422,10 @@ impl Reading {
         Ok(())
     }
 
-    fn uses(&mut self, id: LanguageId, name: String, place: Place, optional: bool) {
-        let known = self.handlers.uses.entry((id, name)).or_insert_with(Used::never);
-        known.places.push(place);
-        known.optional &= optional;
+    fn uses(&mut self, id: LanguageId, name: String, place: Place, optional: bool, continues: bool) {
+        let fails = (!optional && !continues).then(|| place.clone());
+        let used = Used { places: vec![place], optional, fails };
+        self.handlers.uses.entry((id, name)).or_insert_with(Used::never).add(&used);
     }
 
     /// Adds a file that another one reads; returns whether it exists.

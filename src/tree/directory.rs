@@ -1,6 +1,6 @@
 //! Reading a tree from a directory on disk.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -9,11 +9,12 @@ use std::path::Path;
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
-use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, link_findings};
-use crate::base::bytes::size;
+use super::files::{file_findings, special};
+use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::{TreePath, printable};
+use crate::base::read::still_regular;
 
 /// Reads the directory `root` (that will be `/opt`) without following links and without changing anything.
 ///
@@ -51,18 +52,7 @@ pub fn scan_directory(root: &Path) -> Result<(Tree, Vec<Finding>)> {
         }
     }
     let tree = Tree::new(entries, Source::Directory(root.to_owned()));
-
-    if tree.entries().is_empty() {
-        findings.push(Finding::error(
-            Code::EmptyTree,
-            Subject::file(root.display()),
-            "the tree is empty",
-            "name the directory whose content will be /opt",
-        ));
-    }
-    findings.extend(name_findings(&tree));
-    findings.extend(hard_link_findings(&tree));
-    findings.extend(link_findings(&tree));
+    findings.extend(file_findings(&tree, root));
     Ok((tree, findings))
 }
 
@@ -89,7 +79,7 @@ fn look(root: &Path, path: &Path) -> Looked {
         }
     } else if kind.is_file() {
         let mut head = Vec::with_capacity(HEAD_BYTES);
-        let read = File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+        let read = still_regular(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
         if let Err(error) = read {
             return Looked::Finding(unreadable(root, path, &error));
         }
@@ -106,12 +96,7 @@ fn look(root: &Path, path: &Path) -> Looked {
         } else {
             "a device"
         };
-        return Looked::Finding(Finding::warning(
-            Code::SpecialFile,
-            &relative,
-            format!("is {what}, which a layer cannot contain; it is left out"),
-            "remove it from the tree",
-        ));
+        return Looked::Finding(special(&relative, what));
     };
     Looked::Entry(Entry { path: relative, kind, mode: metadata.mode() & 0o7777, origin: Origin::Directory })
 }
@@ -124,43 +109,4 @@ fn unreadable(root: &Path, path: &Path, why: &dyn std::fmt::Display) -> Finding 
         format!("cannot be read, so it is left out: {why}"),
         "run as a user with permission to read it, or run chmod -R o+rX on the tree, which Lambda needs too",
     )
-}
-
-fn name_findings(tree: &Tree) -> impl Iterator<Item = Finding> {
-    tree.entries().iter().filter(|entry| std::str::from_utf8(entry.path.name()).is_err()).map(|entry| {
-        Finding::error(
-            Code::NameNotUtf8,
-            &entry.path,
-            "the name is not UTF-8, so the name after extraction depends on the unzip program",
-            "rename it, or drop it with a rule",
-        )
-    })
-}
-
-/// One finding per group of hard links: a zip cannot store hard links, so each name becomes a copy.
-fn hard_link_findings(tree: &Tree) -> Vec<Finding> {
-    let mut groups: std::collections::BTreeMap<(u64, u64), Vec<&Entry>> = std::collections::BTreeMap::new();
-    for entry in tree.entries() {
-        if let Kind::File { hard: Some(inode), .. } = entry.kind {
-            groups.entry(inode).or_default().push(entry);
-        }
-    }
-    groups
-        .into_values()
-        .filter(|names| names.len() > 1)
-        .map(|names| {
-            let others: Vec<String> = names[1..].iter().map(|entry| entry.path.to_string()).collect();
-            Finding::info(
-                Code::HardLinks,
-                &names[0].path,
-                format!(
-                    "hard-linked to {}; zip cannot store hard links, so a layer contains {} copies of {}",
-                    others.join(", "),
-                    names.len(),
-                    size(names[0].bytes())
-                ),
-                "replace all names but one with symbolic links",
-            )
-        })
-        .collect()
 }

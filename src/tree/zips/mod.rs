@@ -22,6 +22,7 @@ use merge::Merged;
 pub use merge::PackageDirectory;
 
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings};
+use crate::base::bytes::hex;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
@@ -215,9 +216,4 @@ pub(crate) fn sha256(mut file: File) -> std::io::Result<String> {
             length => hash.update(&buffer[..length]),
         }
     }
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

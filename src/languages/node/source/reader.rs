@@ -230,7 +230,7 @@ impl<'t> Reader<'t, '_> {
                 otherwise: None,
             });
         } else if name.starts_with("/opt/") || name.starts_with("node:") {
-            self.source.uses.push(Use { line, package: name.to_owned(), optional });
+            self.source.uses.push(Use { line, package: name.to_owned(), optional, continues: false });
         } else if name.starts_with('#') {
             self.source.cannot_tell(line, name, "package.json decides what it is");
         } else {
