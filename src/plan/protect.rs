@@ -1,4 +1,4 @@
-//! Protect: what rules never drop: what `--keep` names, and what a run of the function opened.
+//! Protect: what rules never drop: what `--keep` names, the packages that handlers use, and what a run of the function opened or tried to open.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +15,7 @@ pub(super) fn protected(analysis: &Analysis<'_>, settings: &Settings) -> Protect
     Protected {
         pinned: pinned(analysis, settings),
         opened: opened(analysis.tree(), settings),
+        used: used(analysis),
         unnamed: unnamed(analysis),
     }
 }
@@ -29,10 +30,18 @@ pub(super) fn unnamed(analysis: &Analysis<'_>) -> BTreeSet<EntryId> {
     named.filter_map(of).flatten().collect()
 }
 
+/// The packages that handlers use, except where the code works without them.
+fn used(analysis: &Analysis<'_>) -> BTreeSet<usize> {
+    let named = analysis.used_packages().iter().filter(|(_, used)| !used.optional);
+    named.map(|(position, _)| *position).collect()
+}
+
 /// The entries that runs opened, with every link on the way to them.
 fn opened(tree: &Tree, settings: &Settings) -> BTreeSet<EntryId> {
     let mut entries = BTreeSet::new();
-    for path in &settings.opened {
+    // What it looked for in vain and the tree has was dropped from the layers that it ran from.
+    let looked_for = settings.run.missing.iter().filter(|(_, to_open)| **to_open).map(|(path, _)| path);
+    for path in settings.run.paths.iter().chain(looked_for) {
         let named = TreePath::from_mounted(path).and_then(|path| tree.find(&path));
         let mut next = named;
         // A link and each that it leads to; in a circle of links, all of them.

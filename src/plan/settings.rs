@@ -1,9 +1,10 @@
 //! Settings: the command line and layerfit.toml, combined once for every stage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::base::severity::Severities;
+use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
 use crate::pack::LayerPolicy;
 use crate::pack::measure::{Cache, Level, Options};
@@ -55,8 +56,8 @@ pub struct Settings {
     pub keep: Vec<String>,
     /// The function's own sources: packages that they do not use are dropped. If empty, all packages are kept.
     pub handlers: Vec<PathBuf>,
-    /// The paths that runs of the function opened.
-    pub opened: BTreeSet<Vec<u8>>,
+    /// What runs of the function opened, and looked for in vain.
+    pub run: Opened,
     /// The severities of findings.
     pub severities: Severities,
     /// The options of the command line that only apply to a tree. What layerfit.toml sets for trees is not among them: it is

@@ -132,6 +132,8 @@ pub struct Protected {
     pub opened: BTreeSet<EntryId>,
     /// Data for something that the function does not name: all other data is protected from rules that ask for this.
     pub unnamed: BTreeSet<EntryId>,
+    /// The packages that handlers use, by their positions: their files are needed, as those of a kept package are.
+    pub used: BTreeSet<usize>,
 }
 
 /// Applies the rules that are on, except to what is protected, and then the guard.
@@ -145,8 +147,8 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Prot
     let opened: Vec<(EntryId, usize)> = opened
         .filter_map(|id| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(tree, &prefixes, id))?)))
         .collect();
-    let unnamed = protected.unnamed;
-    let pinned: BTreeSet<EntryId> = protected.pinned.into_iter().chain(protected.opened).collect();
+    let unnamed = &protected.unnamed;
+    let pinned: BTreeSet<EntryId> = protected.pinned.iter().chain(&protected.opened).copied().collect();
     let mut matches: Vec<Vec<usize>> = tree
         .all()
         .map(|(id, entry)| match entry.kind {
@@ -171,14 +173,14 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Prot
         for rules in &mut set_aside {
             rules.retain(|rule| !conditional.contains(rule));
         }
-        let (kept, _) = settle(resolution, &set_aside, &package_of);
+        let (kept, _) = settle(resolution, &set_aside, &package_of, &protected.used);
         let unloaded = resolution.unloaded(|id| kept[id.index()] == Decision::Keep);
         let unloaded: BTreeSet<usize> = unloaded.iter().map(|library| library.entry.index()).collect();
         for (index, rules) in matches.iter_mut().enumerate() {
             rules.retain(|rule| unloaded.contains(&index) || !conditional.contains(rule));
         }
     }
-    let (decisions, revoked) = settle(resolution, &matches, &package_of);
+    let (decisions, revoked) = settle(resolution, &matches, &package_of, &protected.used);
     let rules = compiled.iter().map(|compiled| compiled.rule.clone()).collect();
     let mut pruning = Pruning { rules, decisions, matches, pinned };
     drop_links_to_nothing(tree, &mut pruning);
@@ -193,6 +195,7 @@ fn settle(
     resolution: &Resolution<'_>,
     matches: &[Vec<usize>],
     package_of: &[Option<usize>],
+    used: &BTreeSet<usize>,
 ) -> (Vec<Decision>, BTreeMap<Revoked, String>) {
     let mut revoked: BTreeMap<Revoked, String> = BTreeMap::new();
     loop {
@@ -204,7 +207,7 @@ fn settle(
             matches[id.index()].iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
         };
         let decisions: Vec<Decision> = resolution.tree.all().map(|(id, _)| decide(id)).collect();
-        let newly_revoked = guard(resolution, &decisions, package_of);
+        let newly_revoked = guard(resolution, &decisions, package_of, used);
         if newly_revoked.is_empty() {
             return (decisions, revoked);
         }
@@ -217,18 +220,24 @@ fn guard(
     resolution: &Resolution<'_>,
     decisions: &[Decision],
     package_of: &[Option<usize>],
+    used: &BTreeSet<usize>,
 ) -> BTreeMap<Revoked, String> {
     let tree = &resolution.tree;
     let kept = |id: EntryId| decisions[id.index()] == Decision::Keep;
     // A directory is always `Keep`, which is not a decision.
-    let roots = resolution.roots(|id| kept(id) && !tree.entry(id).is_directory());
+    let mut roots = resolution.roots(|id| kept(id) && !tree.entry(id).is_directory());
+    roots.extend(used.iter().map(|position| Node::Package(*position)));
     let reached = resolution.graph.reach(roots);
 
     let mut revoked = BTreeMap::new();
     for (node, from) in &reached {
         let Node::Entry(id) = node else { continue };
         let Decision::Drop(rule) = decisions[id.index()] else { continue };
-        let by = from.as_ref().map_or_else(String::new, |from| describe(resolution, from, &reached));
+        let by = match from {
+            Some(Node::Package(position)) if used.contains(position) => "a handler".to_owned(),
+            Some(from) => describe(resolution, from, &reached),
+            None => String::new(),
+        };
         match package_of[id.index()] {
             Some(package) => revoked.entry(Revoked::Package(rule, package)).or_insert(by),
             None => revoked.entry(Revoked::File(rule, *id)).or_insert(by),
@@ -304,7 +313,10 @@ fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) ->
         Finding::info(
             Code::OpenedInRun,
             Subject::rule(format_args!("{} {}", rule.code, rule.name)),
-            format!("matches files that the run opened, which are kept: {}", list::some(&paths, PATHS_SHOWN)),
+            format!(
+                "matches files that the run opened or tried to open, which are kept: {}",
+                list::some(&paths, PATHS_SHOWN)
+            ),
             format!("nothing to do; --ignore {} also keeps the other files that the rule matches", rule.code),
         )
     };
