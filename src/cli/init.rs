@@ -14,7 +14,7 @@ use crate::base::finding::{Code, Severity};
 use crate::base::safe::one_line;
 use crate::commands;
 use crate::report::Report;
-use crate::runtime::GlibcNames;
+use crate::runtime::{GlibcNames, RuntimeProfile};
 
 pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
     if let Some(directory) = &arguments.bootstrap {
@@ -89,6 +89,29 @@ fn to_be_bundled(report: &Report) -> BTreeSet<&str> {
     needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect()
 }
 
+/// The managed runtime that the tree is for, where that shows: it has packages, but no program to run them. Extension modules
+/// are for one version of Python; packages of npm for any Node.js, so that the newest is as good as another.
+fn managed_runtime(report: &Report) -> Option<String> {
+    let has_program = |name: &str| {
+        report.objects.iter().any(|object| object.path.rsplit('/').next().is_some_and(|own| own.starts_with(name)))
+    };
+    let has_packages = |id: &str| report.packages.iter().any(|package| package.language.as_str() == id);
+    if has_packages("python") && !has_packages("r") && !has_program("python3") {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for object in &report.objects {
+            let tagged = object.path.split_once(".cpython-3").and_then(|(_, rest)| rest.split_once('-'));
+            if let Some((minor, _)) = tagged {
+                *counts.entry(minor).or_default() += 1;
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        return most.map(|(minor, _)| format!("python3.{minor}")).filter(|name| RuntimeProfile::is_built_in(name));
+    }
+    let for_node = has_packages("node") && !has_packages("r") && !has_packages("python") && !has_program("node");
+    let newest = RuntimeProfile::names().filter(|name| name.starts_with("nodejs")).max();
+    newest.filter(|_| for_node).map(str::to_owned)
+}
+
 /// The variables that findings say are to be set, without a table, so that a line can follow; a comment if there are none.
 fn environment(report: &Report) -> String {
     let variables: BTreeMap<&String, &String> = report.findings.iter().flat_map(|finding| &finding.env).collect();
@@ -109,7 +132,8 @@ fn configuration(report: &Report) -> String {
     let mut text = format!(
         "# How layerfit packs {}: {}, {} unzipped, {} zipped in {}.\n\
          # Command-line options override this file. Paths are relative to its directory.\n\n\
-         # Lambda runtime: provided.al2023, provided.al2, provided, host (this machine), or the path of a profile.\n\
+         # Lambda runtime: provided.al2023, python3.13, nodejs22.x or another, host (this machine), or\n\
+         # the path of a profile.\n\
          runtime = {}\n\n",
         one_line(&report.root),
         report.package_counts(),
@@ -117,7 +141,7 @@ fn configuration(report: &Report) -> String {
         size(kept.zipped_bytes.unwrap_or(0)),
         plural(layers, "layer", "layers"),
         // A string in JSON is one in TOML.
-        serde_json::Value::from(report.runtime.as_str()),
+        serde_json::Value::from(managed_runtime(report).as_deref().unwrap_or(&report.runtime)),
     );
     text += "# Copy missing libraries (in neither the tree nor the runtime) from the machine that built the tree.\n";
     let missing: Vec<&str> = to_be_bundled(report).into_iter().collect();

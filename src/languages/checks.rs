@@ -9,7 +9,7 @@ use super::registry::{ALL, language};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::runtime::RuntimeProfile;
-use crate::tree::{EntryId, Tree};
+use crate::tree::{EntryId, Objects, Tree};
 
 /// How many functions a finding lists.
 const MAX_FUNCTIONS: usize = 4;
@@ -22,6 +22,7 @@ type ByName<'a> = BTreeMap<(LanguageId, &'a str), Vec<&'a Package>>;
 pub fn check(
     packages: &Packages,
     tree: &Tree,
+    objects: &Objects,
     runtime: &RuntimeProfile,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
@@ -51,7 +52,7 @@ pub fn check(
         },
     ));
     for language in ALL {
-        findings.extend(language.check(packages, tree, runtime, kept));
+        findings.extend(language.check(packages, tree, objects, runtime, kept));
     }
     findings
 }
@@ -132,10 +133,12 @@ fn missing(packages: &Packages, package: &Package, requirement: &Requirement, tr
     }
     let (fails, whole) = match requirement.for_what {
         RequiredFor::Loading | RequiredFor::Declared => (of.load_fails(name), true),
-        RequiredFor::Calls => match of.calls(package, tree).ok().and_then(|mut calls| calls.callers.remove(required)) {
-            Some(callers) => (some_functions_fail(of, name, &callers), false),
-            None => (format!("functions of {name} that call {required} fail"), false),
-        },
+        RequiredFor::Calls => {
+            match of.calls(packages, package, tree).ok().and_then(|mut calls| calls.callers.remove(required)) {
+                Some(callers) => (some_functions_fail(of, name, &callers), false),
+                None => (format!("functions of {name} that call {required} fail"), false),
+            }
+        }
     };
     let help = if excluded {
         let drop = if whole { format!("drop pkg:{name} too, or ") } else { String::new() };
@@ -157,16 +160,22 @@ fn some_functions_fail(language: &dyn Language, package: &str, functions: &BTree
 }
 
 fn runtime_requirements(packages: &Packages, package: &Package) -> Vec<Finding> {
-    let Some(installed) = packages.installations_of(package.language).next() else { return Vec::new() };
     let of = language(package.language);
-    let unmet = package.requires_runtime.iter().filter(|constraint| !of.satisfies(&installed.version, constraint));
+    let name = of.name();
+    let installed = packages.installations_of(package.language).next().map(|installed| installed.version.as_str());
+    let (version, place, otherwise) = match (installed, packages.runtime_version(package.language)) {
+        (Some(version), _) => (version, "the tree", format!("build a newer {name}")),
+        (None, Some(version)) => (version, "the image", "choose another --runtime".to_owned()),
+        (None, None) => return Vec::new(),
+    };
+    let unmet = package.requires_runtime.iter().filter(|constraint| !of.runtime_satisfies(version, constraint));
     let finding = |constraint: &String| {
-        let name = of.name();
-        Finding::error(
+        Finding::new(
+            if of.enforces_runtime() { Severity::Error } else { Severity::Warning },
             Code::PackageTooOld,
             Subject::package(&package.name),
-            format!("needs {name} ({constraint}), but the tree has {name} {}", installed.version),
-            format!("install a version of the package for this {name}, or build a newer {name}"),
+            format!("needs {name} ({constraint}), but {place} has {name} {version}"),
+            format!("install a version of the package for this {name}, or {otherwise}"),
         )
     };
     unmet.map(finding).collect()

@@ -18,11 +18,10 @@ pub struct CodeCalls(BTreeMap<TreePath, Calls>);
 impl CodeCalls {
     /// Reads the code of these packages, except that which was read before. Code that cannot be read calls nothing: checks
     /// of the package report it.
-    pub fn read<'a>(&mut self, tree: &Tree, packages: impl IntoIterator<Item = &'a Package>) {
-        let unread: Vec<&Package> =
-            packages.into_iter().filter(|package| !self.0.contains_key(&package.directory)).collect();
+    pub fn read<'a>(&mut self, packages: &Packages, tree: &Tree, of: impl IntoIterator<Item = &'a Package>) {
+        let unread: Vec<&Package> = of.into_iter().filter(|package| !self.0.contains_key(&package.directory)).collect();
         let read = unread.into_par_iter().map(|package| {
-            let calls = language(package.language).calls(package, tree).unwrap_or_default();
+            let calls = language(package.language).calls(packages, package, tree).unwrap_or_default();
             (package.directory.clone(), calls)
         });
         self.0.extend(read.collect::<Vec<_>>());

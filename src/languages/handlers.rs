@@ -7,19 +7,39 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::id::LanguageId;
-use super::language::Language;
+use super::language::{Gets, Language};
 use super::packages::Packages;
 use super::registry::{ALL, language};
-use super::source::{Follow, Followed};
+use super::source::{Follow, Followed, From};
 use crate::base::bytes::plural;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::printable;
 use crate::base::read;
+use crate::tree::Tree;
 
-/// Directories of a project without code of the function: version control, and the libraries of renv and packrat.
-const NOT_ENTERED: &[&str] = &[".git", ".svn", ".hg", ".Rproj.user", "renv", "packrat", "node_modules"];
+/// Directories of a project without code of the function: version control, installed packages, and what tools for
+/// deployment and tests write.
+const NOT_ENTERED: &[&str] = &[
+    ".git",
+    ".svn",
+    ".hg",
+    ".Rproj.user",
+    "renv",
+    "packrat",
+    "node_modules",
+    ".venv",
+    "venv",
+    "site-packages",
+    "__pycache__",
+    ".tox",
+    ".nox",
+    ".aws-sam",
+    ".serverless",
+    "cdk.out",
+    ".terraform",
+];
 
 /// The maximum number of sources: no function has as many.
 const MAX_FILES: usize = 10_000;
@@ -56,6 +76,25 @@ pub struct Used {
     pub fails: Option<Place>,
 }
 
+impl Used {
+    /// What is not used yet.
+    fn never() -> Self {
+        Self { places: Vec::new(), optional: true, fails: None }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.places.extend(other.places.iter().cloned());
+        self.optional &= other.optional;
+        // The first of both, if both have one.
+        self.fails = self.fails.take().into_iter().chain(other.fails.clone()).min();
+    }
+
+    fn tidy(&mut self) {
+        self.places.sort();
+        self.places.dedup();
+    }
+}
+
 /// Something in a source that decides which packages are used, and cannot be determined statically.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DynamicUse {
@@ -74,8 +113,8 @@ pub struct Handlers {
     pub files: Vec<String>,
     /// The languages they are written in.
     pub languages: BTreeSet<LanguageId>,
-    /// The packages they use, by language and name.
-    pub packages: BTreeMap<(LanguageId, String), Used>,
+    /// What they use, by language and name as in [`super::Use::package`].
+    pub uses: BTreeMap<(LanguageId, String), Used>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<DynamicUse>,
     /// The directories, as absolute paths in Lambda, that they add to those where packages are searched.
@@ -84,6 +123,8 @@ pub struct Handlers {
     pub libraries_unknown: Option<Place>,
     /// The names in their code, by language: those of the functions that they call are among them.
     pub names: BTreeSet<(LanguageId, String)>,
+    /// The data of packages that they name, by language; `None` where that cannot be determined statically.
+    pub data: BTreeMap<LanguageId, Option<BTreeSet<String>>>,
     /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
     bootstraps: Vec<String>,
 }
@@ -105,10 +146,7 @@ impl Handlers {
         handlers.files.sort();
         handlers.dynamic.sort();
         handlers.dynamic.dedup();
-        for used in handlers.packages.values_mut() {
-            used.places.sort();
-            used.places.dedup();
-        }
+        handlers.uses.values_mut().for_each(Used::tidy);
         Ok(handlers)
     }
 }
@@ -116,10 +154,45 @@ impl Handlers {
 impl Handlers {
     /// Findings about the handlers in a tree with these packages: used packages that are not installed, and uses that cannot
     /// be determined.
-    pub(crate) fn findings(&self, packages: &Packages) -> Vec<Finding> {
-        let mut findings = self.not_installed(packages);
+    pub(crate) fn findings(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
+        let mut findings = self.not_installed(packages, tree);
         findings.extend(self.not_followed());
         findings
+    }
+
+    /// The packages of a tree that the sources use, by position; those that are only loaded with others have no places.
+    pub(crate) fn used_packages(&self, packages: &Packages, tree: &Tree) -> BTreeMap<usize, Used> {
+        let mut by_position: BTreeMap<usize, Used> = BTreeMap::new();
+        for (_, used, gets) in self.gets(packages, tree) {
+            if let Gets::Packages(positions) = gets {
+                for position in positions {
+                    by_position.entry(position).or_insert_with(Used::never).add(used);
+                }
+            }
+        }
+        for id in &self.languages {
+            for position in language(*id).loads_undeclared(packages, tree, &self.names_of(*id)) {
+                by_position.entry(position).or_insert_with(Used::never);
+            }
+        }
+        by_position.values_mut().for_each(Used::tidy);
+        by_position
+    }
+
+    /// The names that the sources of a language use.
+    fn names_of(&self, id: LanguageId) -> BTreeSet<&str> {
+        self.uses.keys().filter(|(of, _)| *of == id).map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// Each use, with what it gets in a tree.
+    fn gets<'a>(&'a self, packages: &Packages, tree: &Tree) -> Vec<(LanguageId, &'a Used, Gets)> {
+        let of_language = |id: &LanguageId| {
+            let names = self.names_of(*id);
+            let gets = language(*id).gets(packages, tree, &names);
+            let uses = names.into_iter().filter_map(|name| self.uses.get(&(*id, name.to_owned()))).zip(gets);
+            uses.map(|(used, gets)| (*id, used, gets)).collect::<Vec<_>>()
+        };
+        self.languages.iter().flat_map(of_language).collect()
     }
 
     /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
@@ -145,7 +218,7 @@ impl Handlers {
         let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
         // The libraries that no session finds a used package in, each with the first use.
         let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
-        for ((id, name), used) in &self.packages {
+        for ((id, name), used) in &self.uses {
             let Some(place) = &used.fails else { continue };
             let (mut seen, mut queue) = (BTreeSet::from([name.as_str()]), vec![name.as_str()]);
             while let Some(name) = queue.pop() {
@@ -166,9 +239,15 @@ impl Handlers {
         }
     }
 
-    fn not_installed(&self, packages: &Packages) -> Vec<Finding> {
-        let absent = self.packages.iter().filter(|((id, name), _)| packages.copies(*id, name).next().is_none());
-        let finding = |((id, package), used): (&(LanguageId, String), &Used)| {
+    fn not_installed(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
+        let mut absent: BTreeMap<(LanguageId, String, String), Used> = BTreeMap::new();
+        for (id, used, gets) in self.gets(packages, tree) {
+            if let Gets::Nothing { name, install } = gets {
+                absent.entry((id, name, install)).or_insert_with(Used::never).add(used);
+            }
+        }
+        let finding = |((id, name, install), mut used): ((LanguageId, String, String), Used)| {
+            used.tidy();
             let first = used.fails.as_ref().or(used.places.first())?;
             let more = match used.places.len() - 1 {
                 0 => String::new(),
@@ -179,19 +258,21 @@ impl Handlers {
                 (None, false) => (Severity::Warning, "; the line does not fail without it, but what it is for does"),
                 (None, true) => (Severity::Info, ", but works without it"),
             };
-            let language = language(*id).name();
+            let of = language(id);
             Some(Finding::new(
                 severity,
                 Code::HandlerPackageMissing,
                 Subject::file(&first.file),
                 format!(
-                    "line {} uses the {language} package {package}{more}, which is not in the tree{without}",
-                    first.line
+                    "line {} uses the {} {} {name}{more}, which is not in the tree{without}",
+                    first.line,
+                    of.name(),
+                    of.kind_of_use()
                 ),
-                format!("install {package} into the tree"),
+                format!("install {install} into the tree"),
             ))
         };
-        absent.filter_map(finding).collect()
+        absent.into_iter().filter_map(finding).collect()
     }
 
     fn not_followed(&self) -> Vec<Finding> {
@@ -257,7 +338,8 @@ impl Reading {
             })?;
             let name = entry.file_name().to_string_lossy();
             // A file without an extension can be a script by its first line, which is checked when it is read.
-            if entry.file_type().is_file() && (is_source_name(&name) || !name.contains('.')) {
+            let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+            if entry.file_type().is_file() && (is_source(below, &name) || !name.contains('.')) {
                 let file = entry.path().to_owned();
                 self.push(ToRead { file, root: path.to_owned(), followed: None, named: false });
             }
@@ -276,7 +358,8 @@ impl Reading {
     }
 
     fn push(&mut self, next: ToRead) {
-        if self.seen.insert(next.file.clone()) {
+        // What is read of one source after another has a bound, too.
+        if self.seen.len() < 2 * MAX_FILES && self.seen.insert(next.file.clone()) {
             self.queue.push(next);
         }
     }
@@ -286,13 +369,16 @@ impl Reading {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A long file whose name is not a source's is not read.
-        let may_be_source = next.followed.is_some() || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
+        let as_code = next.followed == Some(Followed::Code);
+        let may_be_source = as_code || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
         let bytes = if may_be_source { read::bytes(path, read::MAX_TEXT)? } else { Vec::new() };
         let read =
             |language: &&'static dyn Language| Some((language.id(), language.source(&name, &bytes, next.followed)?));
         let Some((id, source)) = ALL.iter().find_map(read).filter(|_| may_be_source) else {
             return if next.named {
-                Err(usage(path, "is not a source that layerfit can read", "name an .R, .Rmd or .qmd file"))
+                let examples: Vec<&str> = ALL.iter().rev().map(|language| language.example_sources()).collect();
+                let help = format!("name {}", list::with_last(&examples, "or"));
+                Err(usage(path, "is not a source that layerfit can read", &help))
             } else {
                 Ok(())
             };
@@ -307,44 +393,60 @@ impl Reading {
         self.handlers.languages.insert(id);
         let place = |line: usize| Place { file: shown.clone(), line };
         for used in source.uses {
-            let known = self.handlers.packages.entry((id, used.package)).or_insert(Used {
-                places: Vec::new(),
-                optional: true,
-                fails: None,
-            });
-            known.places.push(place(used.line));
-            known.optional &= used.optional;
-            if !(used.optional || used.continues) {
-                let here = place(used.line);
-                known.fails = Some(known.fails.take().map_or_else(|| here.clone(), |first| first.min(here.clone())));
-            }
+            self.uses(id, used.package, place(used.line), used.optional, used.continues);
         }
         self.handlers.libraries.extend(source.libraries);
         if let Some(line) = source.libraries_unknown {
             self.handlers.libraries_unknown.get_or_insert(place(line));
         }
+        let data = self.handlers.data.entry(id).or_insert_with(|| Some(BTreeSet::new()));
+        *data =
+            data.take().filter(|_| !source.names_more_data).map(|data| data.into_iter().chain(source.data).collect());
         self.handlers.names.extend(source.names.into_iter().map(|name| (id, name)));
         for dynamic in source.dynamic {
             let (place, why) = (place(dynamic.line), dynamic.why.to_owned());
             self.handlers.dynamic.push(DynamicUse { place, what: dynamic.what, why });
         }
         for follow in source.follows {
-            if !self.follow(&follow, next) && !follow.optional {
-                let why = "the file was not found, so the packages that it uses are not known".to_owned();
-                self.handlers.dynamic.push(DynamicUse { place: place(follow.line), what: follow.path, why });
+            let exist = follow.paths.iter().filter(|path| self.follow(path, &follow, next)).count();
+            match (exist, follow.otherwise) {
+                (0, Some(name)) => self.uses(id, name, place(follow.line), follow.optional, false),
+                (0, None) if !follow.optional => {
+                    let why = "the file was not found, so the packages that it uses are not known".to_owned();
+                    let what = follow.paths.into_iter().next().unwrap_or_default();
+                    self.handlers.dynamic.push(DynamicUse { place: place(follow.line), what, why });
+                }
+                _ => {}
             }
         }
         Ok(())
     }
 
+    fn uses(&mut self, id: LanguageId, name: String, place: Place, optional: bool, continues: bool) {
+        let fails = (!optional && !continues).then(|| place.clone());
+        let used = Used { places: vec![place], optional, fails };
+        self.handlers.uses.entry((id, name)).or_insert_with(Used::never).add(&used);
+    }
+
     /// Adds a file that another one reads; returns whether it exists.
-    fn follow(&mut self, follow: &Follow, by: &ToRead) -> bool {
+    fn follow(&mut self, path: &str, follow: &Follow, by: &ToRead) -> bool {
         let beside = by.file.parent().unwrap_or(Path::new(""));
-        let written = Path::new(&follow.path);
-        let bases: Vec<PathBuf> = match written.strip_prefix("/var/task") {
-            Ok(inside) => vec![by.root.join(inside)],
-            Err(_) if written.is_absolute() => return false,
-            Err(_) => vec![by.root.join(written), beside.join(written)],
+        let written = Path::new(path);
+        let bases: Vec<PathBuf> = match (written.strip_prefix("/var/task"), follow.from) {
+            (Ok(inside), _) => vec![by.root.join(inside)],
+            (Err(_), _) if written.is_absolute() => return false,
+            (Err(_), From::WorkingDirectory) => {
+                // A module of the package that was named itself: `app.util` beside `app/main.py`.
+                let above =
+                    by.root.parent().filter(|_| by.root.file_name().is_some_and(|name| written.starts_with(name)));
+                let above = above.filter(|_| follow.otherwise.is_some());
+                [Some(by.root.as_path()), Some(beside), above]
+                    .into_iter()
+                    .flatten()
+                    .map(|base| base.join(written))
+                    .collect()
+            }
+            (Err(_), From::Source) => vec![beside.join(written)],
         };
         for base in bases {
             for ending in follow.endings {
@@ -375,6 +477,11 @@ fn tidy(path: &Path) -> PathBuf {
         }
     }
     out
+}
+
+/// Whether a file below a named directory may be code of the function, judged by its path.
+fn is_source(below: &Path, name: &str) -> bool {
+    ALL.iter().any(|language| language.is_source_name(name) && !language.is_beside_code(below))
 }
 
 /// Whether a file may be a source of some language, judged by its name.

@@ -2,6 +2,7 @@
 //! be dropped. Each language is a folder with the same parts: `packages.rs`, `process.rs`, `checks.rs`, `source/`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::calls::Calls;
 use super::id::LanguageId;
@@ -83,7 +84,23 @@ pub struct OwnCommand {
     pub replaced_by: Option<(&'static str, &'static str)>,
 }
 
-/// One language.
+/// What code gets that names something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gets {
+    /// Packages of the tree, by position: all copies, where which of them is found first is not known.
+    Packages(BTreeSet<usize>),
+    /// Something else that is there: a part of the language or of the image, or code of the tree in no package.
+    Other,
+    /// Nothing.
+    Nothing {
+        /// The name that is not found.
+        name: String,
+        /// The package to install.
+        install: String,
+    },
+}
+
+/// One language. What has a default is what most languages do not have.
 pub trait Language: Sync {
     /// Its identifier: the name of its folder, and of that in `rules/languages/`.
     fn id(&self) -> LanguageId;
@@ -94,11 +111,14 @@ pub trait Language: Sync {
     /// The type of its packages in Package URLs (`cran`, `pypi`, `npm`): `pkg:cran/curl` where `pkg:curl` could be two.
     fn purl_type(&self) -> &'static str;
 
-    /// The installations and packages in a tree, for processes with these environment variables.
-    fn find(&self, tree: &Tree, variables: &BTreeMap<String, String>) -> Found;
+    /// The installations and packages in a tree, for processes in this image.
+    fn find(&self, tree: &Tree, runtime: &RuntimeProfile) -> Found;
 
-    /// The directory of the package that a file at this path declares, by the path alone.
-    fn package_directory(&self, path: &TreePath) -> Option<TreePath>;
+    /// The directory of the package that a file at this path declares, by the path alone; `None` also where that is only in
+    /// a file's content.
+    fn package_directory(&self, _path: &TreePath) -> Option<TreePath> {
+        None
+    }
 
     /// The processes that run its code.
     fn processes(
@@ -110,17 +130,25 @@ pub trait Language: Sync {
     ) -> Vec<ProcessSpec>;
 
     /// The scripts that start it.
-    fn front_ends(&self, packages: &Packages, tree: &Tree) -> Vec<EntryId>;
+    fn front_ends(&self, _packages: &Packages, _tree: &Tree) -> Vec<EntryId> {
+        Vec::new()
+    }
 
     /// The commands that it executes itself.
-    fn commands(&self, packages: &Packages, tree: &Tree) -> Vec<OwnCommand>;
+    fn commands(&self, _packages: &Packages, _tree: &Tree) -> Vec<OwnCommand> {
+        Vec::new()
+    }
 
     /// The values that the language itself assigns to environment variables when it starts, as far as they are literals.
-    fn variables(&self, packages: &Packages, tree: &Tree) -> BTreeMap<String, BTreeSet<String>>;
+    fn variables(&self, _packages: &Packages, _tree: &Tree) -> BTreeMap<String, BTreeSet<String>> {
+        BTreeMap::new()
+    }
 
     /// The source that a command line runs, if the command starts this language: the values of its arguments, empty where
     /// they are not known.
-    fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String];
+    fn source_argument<'a>(&self, _command: &str, _arguments: &'a [Vec<String>]) -> &'a [String] {
+        &[]
+    }
 
     /// What a source of a function uses; `None` when the file is not a source of this language. If a source of this
     /// language refers to the file, `followed` is how.
@@ -137,11 +165,52 @@ pub trait Language: Sync {
     /// Whether a file may be a source of this language, by its name.
     fn is_source_name(&self, name: &str) -> bool;
 
+    /// Whether a file below a named directory is not code of the function, though a source by its name, such as its tests.
+    fn is_beside_code(&self, _path: &Path) -> bool {
+        false
+    }
+
+    /// Examples of sources, for messages: `an .R, .Rmd or .qmd file`.
+    fn example_sources(&self) -> &'static str;
+
+    /// What a name in [`super::Use`] is the name of: `package`.
+    fn kind_of_use(&self) -> &'static str {
+        "package"
+    }
+
+    /// What the sources of a function get by each of these names.
+    fn gets(&self, packages: &Packages, _tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
+        let of = |name: &&str| {
+            let copies: BTreeSet<usize> = packages.copies(self.id(), name).collect();
+            match copies.is_empty() {
+                true => Gets::Nothing { name: (*name).to_owned(), install: (*name).to_owned() },
+                false => Gets::Packages(copies),
+            }
+        };
+        names.iter().map(of).collect()
+    }
+
+    /// The packages, by position, whose code is loaded with what these names get, or with code of the tree that is in no
+    /// package, beyond what packages declare that they require.
+    fn loads_undeclared(&self, _packages: &Packages, _tree: &Tree, _names: &BTreeSet<&str>) -> BTreeSet<usize> {
+        BTreeSet::new()
+    }
+
+    /// Files of packages that a function only needs if it names what they are for, except those for these names.
+    fn unnamed_data(&self, _packages: &Packages, _tree: &Tree, _named: &BTreeSet<String>) -> BTreeSet<EntryId> {
+        BTreeSet::new()
+    }
+
     /// What the code of an installed package calls.
     ///
     /// # Errors
     /// When its code cannot be read.
-    fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
+    fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
+
+    /// Whether a package counts as used because the code of a used one calls it, which does not declare that it requires it.
+    fn is_used_if_called(&self, _package: &Package, _called: &str) -> bool {
+        false
+    }
 
     /// The positions of the packages that a package gets when it requires one by this name: all copies, where which of them
     /// is found first is not known.
@@ -162,7 +231,9 @@ pub trait Language: Sync {
 
     /// What a finding says of the packages whose files cannot be loaded: `lxml 6.1.3 cannot be imported`. `None` if it does
     /// not name them.
-    fn cannot_be_loaded(&self) -> Option<&'static str>;
+    fn cannot_be_loaded(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The remedy for a package that was built for musl, where the image has glibc.
     fn help_for_musl(&self) -> &'static str;
@@ -170,11 +241,22 @@ pub trait Language: Sync {
     /// Whether a version, as written, satisfies a constraint, as written.
     fn satisfies(&self, version: &str, constraint: &str) -> bool;
 
+    /// Whether a version of the language itself satisfies a constraint; of an image, only its beginning may be known.
+    fn runtime_satisfies(&self, version: &str, constraint: &str) -> bool {
+        self.satisfies(version, constraint)
+    }
+
+    /// Whether a package fails for certain if the language has a version that it does not accept.
+    fn enforces_runtime(&self) -> bool {
+        true
+    }
+
     /// Findings about the installation and the packages that satisfy `kept`, beyond the checks of all languages.
     fn check(
         &self,
         packages: &Packages,
         tree: &Tree,
+        objects: &Objects,
         runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding>;
@@ -186,11 +268,15 @@ pub trait Language: Sync {
     fn rules(&self) -> &'static [(&'static str, &'static str)];
 
     /// The directories that the placeholders expand to in the examples of rules.
-    fn example_roots(&self) -> Roots;
+    fn example_roots(&self) -> Roots {
+        Roots::default()
+    }
 
     /// Moves packages to other libraries, and makes the language search these.
     ///
     /// # Errors
     /// When a package cannot be moved.
-    fn arrange(&self, tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<Finding>>;
+    fn arrange(&self, _tree: &mut Tree, _arrangement: &Arrangement) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
 }

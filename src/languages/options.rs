@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::Calls;
 use super::code::CodeCalls;
-use super::handlers::Handlers;
+use super::handlers::{Handlers, Used};
 use super::packages::{Package, Packages};
 use super::registry::language;
 use crate::base::finding::{Code, Finding, Subject};
@@ -24,11 +24,12 @@ const MAX_KEPT: usize = 3;
 /// Findings about packages that kept ones call or suggest, and that are not kept.
 pub(crate) fn findings(
     handlers: &Handlers,
+    used: &BTreeMap<usize, Used>,
     packages: &Packages,
     calls: &CodeCalls,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
-    let options = Options { handlers, packages, kept };
+    let options = Options { handlers, used, packages, kept };
     let mut findings = Vec::new();
     let mut others: Vec<String> = Vec::new();
     let mut called: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -77,6 +78,7 @@ pub(crate) fn findings(
 
 struct Options<'a> {
     handlers: &'a Handlers,
+    used: &'a BTreeMap<usize, Used>,
     packages: &'a Packages,
     kept: &'a dyn Fn(EntryId) -> bool,
 }
@@ -97,7 +99,7 @@ impl Options<'_> {
         calls: &Calls,
         not_kept: &[(&str, &BTreeSet<String>)],
     ) -> (Option<Finding>, Vec<String>) {
-        let is_used = self.handlers.packages.contains_key(&(package.language, package.name.clone()));
+        let is_used = self.used.keys().any(|position| self.packages.get(*position).entry == package.entry);
         let names = self.handlers.names.iter().filter(|(id, _)| *id == package.language && is_used);
         let starts: BTreeMap<&str, BTreeSet<&str>> =
             names.map(|(_, name)| (name.as_str(), calls.reached([name.as_str()]))).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::id::LanguageId;
 use crate::base::path::TreePath;
+use crate::runtime::LanguageVersion;
 use crate::tree::{EntryId, Tree};
 
 /// An installation of a language: the program that runs its code, with its standard library.
@@ -138,6 +139,8 @@ pub struct Packages {
     pub all: Vec<Package>,
     /// The environment variables that Lambda and the function's configuration set.
     pub variables: BTreeMap<String, String>,
+    /// The language of the image, and what it has of it.
+    pub runtime: Option<LanguageVersion>,
     /// What was excluded on request.
     pub excluded: Excluded,
     roots: Roots,
@@ -155,6 +158,7 @@ impl Packages {
             installations,
             all: packages,
             variables: BTreeMap::new(),
+            runtime: None,
             excluded: Excluded::default(),
             roots,
             by_directory,
@@ -195,6 +199,19 @@ impl Packages {
     /// The languages that are installed, sorted.
     pub fn languages(&self) -> BTreeSet<LanguageId> {
         self.installations.iter().map(|installation| installation.language).collect()
+    }
+
+    /// The version of a language that the image has.
+    pub fn runtime_version(&self, language: LanguageId) -> Option<&str> {
+        let runtime = self.runtime.as_ref().filter(|runtime| runtime.id == language.as_str());
+        runtime.map(|runtime| runtime.version.as_str())
+    }
+
+    /// The version of a package that the image has too; empty where it is not known.
+    pub fn version_in_image(&self, package: &Package) -> Option<&str> {
+        let runtime = self.runtime.as_ref().filter(|runtime| runtime.id == package.language.as_str())?;
+        let is_it = |listed: &str| listed == package.name || listed.ends_with('/') && package.name.starts_with(listed);
+        runtime.packages.iter().find(|(listed, _)| is_it(listed)).map(|(_, version)| version.as_str())
     }
 
     /// The installations of a language.

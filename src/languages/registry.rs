@@ -1,7 +1,5 @@
 //! The list of languages, and queries to all of them.
 
-use std::collections::BTreeMap;
-
 use super::id::LanguageId;
 use super::language::Language;
 use super::node::Node;
@@ -10,6 +8,7 @@ use super::python::Python;
 use super::r::R;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
+use crate::runtime::RuntimeProfile;
 use crate::tree::Tree;
 
 /// Every language, sorted by identifier.
@@ -22,18 +21,19 @@ pub fn language(id: LanguageId) -> &'static dyn Language {
 }
 
 /// What is installed in a tree, and findings about it that do not depend on what is kept.
-pub fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> (Packages, Vec<Finding>) {
+pub fn find(tree: &Tree, runtime: &RuntimeProfile) -> (Packages, Vec<Finding>) {
     let (mut installations, mut packages, mut roots, mut findings) =
         (Vec::new(), Vec::new(), Roots::default(), Vec::new());
     for language in ALL {
-        let found = language.find(tree, variables);
+        let found = language.find(tree, runtime);
         installations.extend(found.installations);
         packages.extend(found.packages);
         roots = roots.with(&found.roots);
         findings.extend(found.findings);
     }
     let mut packages = Packages::new(installations, packages, roots);
-    packages.variables.clone_from(variables);
+    packages.variables.clone_from(&runtime.environment.variables);
+    packages.runtime.clone_from(&runtime.language);
     (packages, findings)
 }
 

@@ -18,6 +18,29 @@ pub struct Source {
     pub libraries_unknown: Option<usize>,
     /// The names in its code, which may be those of functions of packages.
     pub names: BTreeSet<String>,
+    /// The data of packages that it names, where a package has data for what functions name.
+    pub data: BTreeSet<String>,
+    /// Whether it also names data that cannot be determined statically.
+    pub names_more_data: bool,
+}
+
+impl Source {
+    /// Adds something that decides which packages are used and cannot be determined statically; `written` is its text.
+    pub fn cannot_tell(&mut self, line: usize, written: &str, why: &'static str) {
+        let what = written.lines().next().unwrap_or_default().trim().chars().take(60).collect();
+        self.dynamic.push(Dynamic { line, what, why });
+    }
+
+    /// Sorts everything, and leaves out duplicates.
+    pub fn tidy(&mut self) {
+        self.uses.sort();
+        // A use that is both optional and required on a line is required: false sorts first.
+        self.uses.dedup_by(|b, a| (a.line, &a.package) == (b.line, &b.package));
+        self.follows.sort();
+        self.follows.dedup();
+        self.dynamic.sort();
+        self.dynamic.dedup();
+    }
 }
 
 /// A package that is used.
@@ -25,7 +48,8 @@ pub struct Source {
 pub struct Use {
     /// The line, from 1.
     pub line: usize,
-    /// The package's name.
+    /// Its name as the language looks it up: in R, the package's; in Python, that of a module; in Node.js, what `require()`
+    /// is called with, up to the package's name.
     pub package: String,
     /// Whether the source works without it: it is tested for, tried, or in code that need not run.
     pub optional: bool,
@@ -33,19 +57,32 @@ pub struct Use {
     pub continues: bool,
 }
 
-/// Another file that is read as code.
+/// Other files that are read as code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Follow {
     /// The line, from 1.
     pub line: usize,
-    /// The path as in the source, with `/`.
-    pub path: String,
-    /// The possible suffixes of the path: the first that makes it a file is used.
+    /// Paths as in the source, with `/`: those that exist are read.
+    pub paths: Vec<String>,
+    /// The possible suffixes of a path: the first that makes it a file is used.
     pub endings: &'static [&'static str],
-    /// How it is read.
+    /// What the paths are relative to.
+    pub from: From,
+    /// How they are read.
     pub followed: Followed,
-    /// Whether the source works without it.
+    /// Whether the source works without them.
     pub optional: bool,
+    /// What the source uses if none of the paths exists, as in [`Use::package`].
+    pub otherwise: Option<String>,
+}
+
+/// What a path in a source is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum From {
+    /// The working directory, or else the directory of the source.
+    WorkingDirectory,
+    /// The directory of the source.
+    Source,
 }
 
 /// Something that decides which packages are used, and cannot be determined statically.

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
-use crate::languages::handlers::Handlers;
+use crate::languages::handlers::{Handlers, Used};
 use crate::languages::{CodeCalls, options};
 use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
@@ -33,6 +33,7 @@ pub(crate) struct Analysis<'a> {
     pub(super) offered_host: Option<(Sysroot, PathBuf)>,
     pub(super) context: FindingContext,
     rules: OnceLock<CompiledRules>,
+    used: OnceLock<BTreeMap<usize, Used>>,
     /// Findings that do not depend on what is kept.
     pub(crate) findings: Vec<Finding>,
 }
@@ -60,6 +61,7 @@ impl<'a> Analysis<'a> {
             offered_host: None,
             context,
             rules: OnceLock::new(),
+            used: OnceLock::new(),
             findings,
         }
     }
@@ -72,6 +74,12 @@ impl<'a> Analysis<'a> {
     /// Its ELF files.
     pub(crate) fn objects(&self) -> &Objects {
         &self.resolution.objects
+    }
+
+    /// The packages that the function's sources use, by position.
+    pub(crate) fn used_packages(&self) -> &BTreeMap<usize, Used> {
+        let used = |handlers: &Arc<Handlers>| handlers.used_packages(&self.resolution.packages, self.tree());
+        self.used.get_or_init(|| self.handlers.as_ref().map(used).unwrap_or_default())
     }
 
     /// The rules, compiled for this tree the first time they are needed. They are the same in each call.
@@ -91,8 +99,9 @@ impl<'a> Analysis<'a> {
         let mut findings = self.resolution.findings(&self.context, |id| pruning.keeps(id));
         if let Some(handlers) = &self.handlers {
             let packages = &self.resolution.packages;
-            findings.extend(handlers.findings(packages));
-            findings.extend(options::findings(handlers, packages, &self.calls, &|id| pruning.keeps(id)));
+            findings.extend(handlers.findings(packages, self.tree()));
+            let used = self.used_packages();
+            findings.extend(options::findings(handlers, used, packages, &self.calls, &|id| pruning.keeps(id)));
             handlers.raise_not_searched(packages, &mut findings);
         }
         findings

@@ -6,20 +6,34 @@ use super::analysis::Analysis;
 use super::settings::Settings;
 use super::target;
 use crate::base::path::TreePath;
+use crate::languages::{LanguageId, language};
 use crate::prune::Protected;
 use crate::tree::{EntryId, Place, Tree};
 
 /// What rules never drop: what `--keep` names, and what a run opened.
 pub(super) fn protected(analysis: &Analysis<'_>, settings: &Settings) -> Protected {
-    Protected { pinned: pinned(analysis, settings), opened: opened(analysis.tree(), settings), used: used(analysis) }
+    Protected {
+        pinned: pinned(analysis, settings),
+        opened: opened(analysis.tree(), settings),
+        used: used(analysis),
+        unnamed: unnamed(analysis),
+    }
 }
 
-/// The packages that handlers name, except where the code works without them.
-fn used(analysis: &Analysis<'_>) -> BTreeSet<usize> {
+/// Data of packages for something that the handlers do not name; none without handlers.
+pub(super) fn unnamed(analysis: &Analysis<'_>) -> BTreeSet<EntryId> {
     let packages = &analysis.resolution.packages;
-    let handlers = analysis.handlers.iter().flat_map(|handlers| &handlers.packages);
-    let named = handlers.filter(|(_, used)| !used.optional);
-    named.flat_map(|((id, name), _)| packages.copies(*id, name)).collect()
+    let named = analysis.handlers.iter().flat_map(|handlers| &handlers.data);
+    let of = |(id, named): (&LanguageId, &Option<BTreeSet<String>>)| {
+        Some(language(*id).unnamed_data(packages, analysis.tree(), named.as_ref()?))
+    };
+    named.filter_map(of).flatten().collect()
+}
+
+/// The packages that handlers use, except where the code works without them.
+fn used(analysis: &Analysis<'_>) -> BTreeSet<usize> {
+    let named = analysis.used_packages().iter().filter(|(_, used)| !used.optional);
+    named.map(|(position, _)| *position).collect()
 }
 
 /// The entries that runs opened, with every link on the way to them.

@@ -31,7 +31,7 @@ pub(super) fn unused(
     let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
     let below = |position: usize| packages.get(position).entries(tree);
     let languages = &handlers.languages;
-    let named = handlers.packages.keys().flat_map(|(id, name)| packages.copies(*id, name));
+    let named = analysis.used_packages().keys().copied();
     let at_start = languages
         .iter()
         .flat_map(|id| language(*id).needs().start_packages().flat_map(|name| packages.copies(*id, name)));
@@ -55,11 +55,12 @@ pub(super) fn unused(
             _ => None,
         });
         let used: Vec<&Package> = of_handlers.filter(|package| languages.contains(&package.language)).collect();
-        calls.read(tree, used.iter().copied());
+        calls.read(packages, tree, used.iter().copied());
         let mut more: BTreeSet<Node> = BTreeSet::new();
         for package in used {
             for name in calls.of(package).into_iter().flat_map(|calls| calls.callers.keys()) {
-                if is_followed(package, name) {
+                // Anything else that is not declared as required is an option, which is reported.
+                if language(package.language).is_used_if_called(package, name) {
                     more.extend(packages.copies(package.language, name).map(Node::Package));
                 }
             }
@@ -76,18 +77,11 @@ pub(super) fn unused(
     Unused { entries: (0..packages.all.len()).filter(is_unused).flat_map(below).collect(), calls }
 }
 
-/// Whether a package that only code names counts as used: one that every installation has, or a recommended one that the
-/// package does not declare as an option. Anything else that is not declared as required is an option, which is reported.
-fn is_followed(package: &Package, called: &str) -> bool {
-    let standard = &language(package.language).needs().standard;
-    let has = |names: &[String]| names.iter().any(|name| name == called);
-    has(&standard.base) || has(&standard.recommended) && !package.suggests.iter().any(|name| name == called)
-}
-
 /// The packages that the code of a package calls or that it suggests, if they are in the tree: those that `function` and the
 /// functions of the package that it leads to call, or all without it.
 pub(super) fn options(analysis: &Analysis<'_>, package: &Package, function: Option<&str>) -> BTreeSet<usize> {
-    let calls = language(package.language).calls(package, analysis.tree()).unwrap_or_default();
+    let calls =
+        language(package.language).calls(&analysis.resolution.packages, package, analysis.tree()).unwrap_or_default();
     let of_function = function.map(|function| calls.reached([function]));
     let is_reached = |callers: &BTreeSet<String>| {
         of_function.as_ref().is_none_or(|reached| callers.iter().any(|caller| reached.contains(caller.as_str())))

@@ -130,6 +130,8 @@ pub struct Protected {
     pub pinned: BTreeSet<EntryId>,
     /// What a run of the function opened.
     pub opened: BTreeSet<EntryId>,
+    /// Data for something that the function does not name: all other data is protected from rules that ask for this.
+    pub unnamed: BTreeSet<EntryId>,
     /// The packages that handlers use, by their positions: their files are needed, as those of a kept package are.
     pub used: BTreeSet<usize>,
 }
@@ -145,13 +147,18 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
     let opened: Vec<(EntryId, usize)> = opened
         .filter_map(|id| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(tree, &prefixes, id))?)))
         .collect();
+    let unnamed = &protected.unnamed;
     let pinned: BTreeSet<EntryId> = protected.pinned.iter().chain(&protected.opened).copied().collect();
     let mut matches: Vec<Vec<usize>> = tree
         .all()
         .map(|(id, entry)| match entry.kind {
             Kind::Directory => Vec::new(),
             _ if tree.is_hidden(id) || pinned.contains(&id) => Vec::new(),
-            _ => (0..compiled.len()).filter(|i| compiled[*i].drops(tree, &prefixes, id)).collect(),
+            _ => {
+                let is_allowed = |rule: &PruneRule| rule.only != Some(Condition::Unnamed) || unnamed.contains(&id);
+                let rules = (0..compiled.len()).filter(|i| is_allowed(&compiled[*i].rule));
+                rules.filter(|i| compiled[*i].drops(tree, &prefixes, id)).collect()
+            }
         })
         .collect();
     let package_of: Vec<Option<usize>> =
@@ -159,7 +166,8 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
 
     // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries
     // changes nothing else: nothing kept needs them.
-    let conditional: Vec<usize> = (0..compiled.len()).filter(|i| compiled[*i].rule.only.is_some()).collect();
+    let conditional: Vec<usize> =
+        (0..compiled.len()).filter(|i| compiled[*i].rule.only == Some(Condition::Unloaded)).collect();
     let mut set_aside = matches.clone();
     if !conditional.is_empty() {
         for rules in &mut set_aside {

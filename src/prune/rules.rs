@@ -43,6 +43,8 @@ pub enum Level {
 pub enum Condition {
     /// It is a library that nothing kept loads.
     Unloaded,
+    /// It is data for something that the sources given with `--handler` do not name.
+    Unnamed,
 }
 
 /// A rule as written, with the reasons and examples that every rule must have.

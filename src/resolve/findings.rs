@@ -92,7 +92,7 @@ type VersionNeeder<'a> = (Certainty, EntryId, &'a NeededVersion);
 impl Resolution<'_> {
     /// Findings about the files and packages that satisfy `kept`.
     pub fn findings(&self, context: &FindingContext, kept: impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let mut findings = languages::check(&self.packages, &self.tree, self.image.profile(), &kept);
+        let mut findings = languages::check(&self.packages, &self.tree, &self.objects, self.image.profile(), &kept);
         findings.extend(self.command_findings(&kept));
         findings.extend(self.unloaded_finding(&kept));
         let (of_machines, wrong) = self.machines(context.architecture, &kept);

@@ -62,7 +62,7 @@ pub struct Resolution<'a> {
 pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Finding>) {
     let (objects, mut findings) = read_objects(&tree);
     let image = Image::new(profile);
-    let (packages, found) = languages::find(&tree, &profile.environment.variables);
+    let (packages, found) = languages::find(&tree, profile);
     findings.extend(found);
     let view = LoaderView::new(&tree, &objects, &image);
     let mut loads = processes::load_processes(&view, &packages, Plugins::built_in());

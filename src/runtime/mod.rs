@@ -13,4 +13,6 @@ pub use glibc::GlibcNames;
 pub use image::Image;
 pub(crate) use image::Lookup;
 pub use limits::Limits;
-pub use profile::{Commands, Environment, Files, Libraries, LibrarySource, LoaderFacts, RuntimeProfile, VersionBound};
+pub use profile::{
+    Commands, Environment, Files, LanguageVersion, Libraries, LibrarySource, LoaderFacts, RuntimeProfile, VersionBound,
+};

@@ -38,6 +38,8 @@ struct Managed {
     support: String,
     base: String,
     language: LanguageVersion,
+    #[serde(default)]
+    packages: BTreeMap<String, String>,
     sonames: Vec<String>,
     commands: Vec<String>,
     source: String,
@@ -59,7 +61,7 @@ impl Managed {
         profile.what.clone_from(&self.what);
         profile.checked.clone_from(&self.checked);
         profile.support.clone_from(&self.support);
-        profile.language = Some(self.language.clone());
+        profile.language = Some(LanguageVersion { packages: self.packages.clone(), ..self.language.clone() });
         let sonames = self.sonames.iter().cloned().collect();
         profile.libraries.only_in.insert(LANGUAGE_LIBRARIES.to_owned(), sonames);
         profile.libraries.uncertain.retain(|soname| !self.sonames.contains(soname));
@@ -92,7 +94,7 @@ pub struct RuntimeProfile {
     pub checked: String,
     /// How long AWS supports it.
     pub support: String,
-    /// Whether new functions can no longer use it; it is then not suggested.
+    /// Whether it is deprecated; it is then not suggested.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
     /// The language that it runs functions in, and its version; none for an image that only starts a bootstrap.
@@ -125,6 +127,10 @@ pub struct LanguageVersion {
     pub id: String,
     /// Its version: `3.12`.
     pub version: String,
+    /// The packages of the language that the image has, with their versions; empty where that is not known. A name that ends
+    /// in `/` is all of a scope.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub packages: BTreeMap<String, String>,
     /// The source of these facts.
     pub source: String,
 }

@@ -258,6 +258,18 @@ fn init_writes_a_configuration_for_the_tree_that_is_taken_as_it_is() {
     assert!(run.stderr.contains("layerfit.toml: already exists"), "{}", run.stderr);
 }
 
+/// Packages that a managed runtime runs: the configuration names it.
+#[test]
+fn init_names_the_managed_runtime_that_packages_are_for() {
+    let world = World::new();
+    world.library("python/pkg/m.cpython-313-x86_64-linux-gnu.so", &[], &[]);
+    world.file("python/pkg-1.0.dist-info/METADATA", "Name: pkg\nVersion: 1.0\n\n");
+    world.file("python/pkg-1.0.dist-info/RECORD", "pkg/m.cpython-313-x86_64-linux-gnu.so,,\n");
+    assert_eq!(world.run(&["init", "ROOT"]).code, 0);
+    let text = fs::read_to_string(world.beside("layerfit.toml")).expect("written");
+    assert!(text.contains("\nruntime = \"python3.13\"\n") && text.contains("1 Python package,"), "{text}");
+}
+
 #[test]
 fn init_writes_a_bootstrap_that_lambda_could_start_and_replaces_none() {
     let world = World::new();

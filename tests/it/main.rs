@@ -37,6 +37,7 @@ mod gate;
 mod guard;
 mod guide;
 mod handlers;
+mod handlers_in_python_and_js;
 mod hostile_text;
 mod hostile_zips;
 mod images;

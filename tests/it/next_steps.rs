@@ -42,6 +42,43 @@ fn each_step_that_is_an_option_saves_what_it_says() {
     }
 }
 
+/// What an image has itself is a step, unless something else in the tree requires it.
+#[test]
+fn packages_that_the_image_has_can_be_dropped() {
+    let world = World::new();
+    let distribution = |name: &str, metadata: &str, seed: u64| {
+        world.file(format!("python/{name}/__init__.py"), noise(seed, 20_000));
+        let info = format!("python/{name}-2.0.dist-info");
+        world.file(format!("{info}/METADATA"), format!("Name: {name}\nVersion: 2.0\n{metadata}\n"));
+        world.file(format!("{info}/RECORD"), format!("{name}/__init__.py,,\n"));
+    };
+    distribution("boto3", "Requires-Dist: botocore\nRequires-Dist: jmespath", 1);
+    distribution("botocore", "Requires-Dist: jmespath\nRequires-Dist: urllib3", 2);
+    distribution("jmespath", "", 3);
+    distribution("urllib3", "", 4);
+    distribution("requests", "Requires-Dist: urllib3", 5);
+    for name in ["client-s3", "client-sqs", "core", "types"] {
+        let manifest = "{\"version\": \"3.1.0\"}";
+        world.file(format!("nodejs/node_modules/@aws-sdk/{name}/package.json"), manifest);
+        world.file(format!("nodejs/node_modules/@aws-sdk/{name}/index.js"), noise(6, 9_000));
+    }
+    for (runtime, step, what) in [
+        ("python3.12", "--drop pkg:boto3,pkg:botocore,pkg:jmespath", "pkg:boto3 1.42.97 (here 2.0)"),
+        ("nodejs22.x", "--drop nodejs/node_modules/@aws-sdk", "pkg:@aws-sdk/client-s3 (here 3.1.0)"),
+    ] {
+        let plan = ["plan", "ROOT", "--runtime", runtime];
+        let (_, report) = world.json(&plan);
+        let steps = report["suggestions"].as_array().expect("suggestions");
+        let found = steps.iter().find(|one| one["step"] == step).unwrap_or_else(|| panic!("{steps:#?}"));
+        assert!(found["what"].as_str().expect("text").contains(what), "{found:#}");
+        let (code, then) = world.json(&[&plan[..], &step.split(' ').collect::<Vec<_>>()].concat());
+        assert_eq!(code, 0, "{:#}", then["findings"]);
+        assert_eq!(found["zipped_bytes"].as_i64(), Some(zipped(&report).0 - zipped(&then).0), "{step}");
+    }
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    assert!(!report["suggestions"].to_string().contains("boto3"), "this image has none");
+}
+
 #[test]
 fn the_same_content_twice_is_told_with_what_links_would_save() {
     let world = world();

@@ -42,6 +42,9 @@ const OWNED: &[(&str, &str, &str)] = &[
     ("D604", "/model.rds", "word lists in R's own directory"),
     ("D706", ".git/", "git's own directory"),
     ("D708", "/00LOCK", "what R CMD INSTALL moved aside"),
+    ("D843", "/__tests__/", "tests by Jest's convention"),
+    ("D845", "/prebuilds/darwin-x64/", "files for another system by node-gyp-build's convention"),
+    ("D848", "/build/Release/", "node-gyp's own directories"),
 ];
 
 #[test]

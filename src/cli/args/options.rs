@@ -135,10 +135,10 @@ pub(crate) struct Targets {
     /// suggested:caret everything that the package calls or suggests. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub keep: Vec<String>,
-    /// Keep only packages that these R sources use (repeatable)
+    /// Keep only packages that these sources use (repeatable)
     ///
-    /// The sources of the function: a script, or a directory of scripts. Packages that they use are kept with everything
-    /// those depend on; other packages are dropped.
+    /// The sources of the function, in R, Python, JavaScript or TypeScript: a script, or a directory of scripts. Packages that
+    /// they use are kept with everything those depend on; other packages of the same language are dropped.
     #[arg(long, value_name = "FILE|DIR")]
     pub handler: Vec<PathBuf>,
 }

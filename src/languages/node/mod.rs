@@ -1,20 +1,23 @@
-//! Node.js: the addons that `require()` loads, and the libraries that they bring.
+//! Node.js: the packages that `require()` finds, and the libraries that addons bring.
 
+mod builtin;
+mod calls;
 mod checks;
 mod needs;
 mod packages;
 mod platform;
 mod process;
 mod source;
+mod uses;
+mod versions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
-    Roots, Source,
+    Calls, Followed, Found, Gets, Language, LanguageId, Needs, Package, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -35,12 +38,8 @@ impl Language for Node {
         "npm"
     }
 
-    fn variables(&self, _: &Packages, _: &Tree) -> BTreeMap<String, BTreeSet<String>> {
-        BTreeMap::new()
-    }
-
-    fn find(&self, tree: &Tree, _: &BTreeMap<String, String>) -> Found {
-        packages::find(tree)
+    fn find(&self, tree: &Tree, runtime: &RuntimeProfile) -> Found {
+        packages::find(tree, runtime)
     }
 
     fn package_directory(&self, path: &TreePath) -> Option<TreePath> {
@@ -51,28 +50,33 @@ impl Language for Node {
         process::processes(tree, objects)
     }
 
-    fn front_ends(&self, _: &Packages, _: &Tree) -> Vec<EntryId> {
-        Vec::new()
-    }
-
-    fn commands(&self, _: &Packages, _: &Tree) -> Vec<OwnCommand> {
-        Vec::new()
-    }
-
-    fn source_argument<'a>(&self, _: &str, _: &'a [Vec<String>]) -> &'a [String] {
-        &[]
-    }
-
-    fn source(&self, _: &str, _: &[u8], _: Option<Followed>) -> Option<std::result::Result<Source, String>> {
-        None
+    fn source(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        followed: Option<Followed>,
+    ) -> Option<std::result::Result<Source, String>> {
+        source::read(name, bytes, followed)
     }
 
     fn is_source_name(&self, name: &str) -> bool {
         source::is_name(name)
     }
 
-    fn calls(&self, _: &Package, _: &Tree) -> std::result::Result<Calls, String> {
-        Ok(Calls::default())
+    fn is_beside_code(&self, path: &Path) -> bool {
+        source::is_beside_code(path)
+    }
+
+    fn example_sources(&self) -> &'static str {
+        "a .js, .mjs, .cjs or .ts file"
+    }
+
+    fn gets(&self, packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
+        uses::gets(packages, tree, names)
+    }
+
+    fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
+        Ok(calls::of_package(packages, package, tree))
     }
 
     fn provides(&self, packages: &Packages, tree: &Tree, from: &Package, name: &str) -> Vec<usize> {
@@ -99,18 +103,28 @@ impl Language for Node {
         "install it for glibc: npm install --os=linux --libc=glibc --cpu=x64 (or arm64)"
     }
 
-    fn satisfies(&self, _: &str, _: &str) -> bool {
-        true
+    fn satisfies(&self, version: &str, range: &str) -> bool {
+        versions::satisfies(version, range)
+    }
+
+    fn runtime_satisfies(&self, version: &str, range: &str) -> bool {
+        versions::node_satisfies(version, range)
+    }
+
+    fn enforces_runtime(&self) -> bool {
+        // npm only warns of `engines`.
+        false
     }
 
     fn check(
         &self,
         packages: &Packages,
         tree: &Tree,
-        _: &RuntimeProfile,
+        objects: &Objects,
+        runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        checks::check(packages, tree, kept)
+        checks::check(packages, tree, objects, runtime, kept)
     }
 
     fn needs(&self) -> &'static Needs {
@@ -118,14 +132,6 @@ impl Language for Node {
     }
 
     fn rules(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-
-    fn example_roots(&self) -> Roots {
-        Roots::default()
-    }
-
-    fn arrange(&self, _: &mut Tree, _: &Arrangement) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
+        &[("rules/languages/node/development.toml", include_str!("../../../rules/languages/node/development.toml"))]
     }
 }

@@ -1,19 +1,23 @@
 //! Node.js's packages: directories below `node_modules` with a package.json, which `require()` finds by walking up from the
 //! package that requires one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rayon::prelude::*;
 use serde_json::Value;
 
 use super::needs::ID;
+use super::versions;
 use crate::base::path::TreePath;
 use crate::languages::{Found, Package, Packages, RequiredFor, Requirement};
+use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Place, Tree};
 
 /// Names that need not be there: types are for the compiler, and the SDK is in the images of the managed runtimes.
 const NOT_MISSED: &[&str] = &["@types/", "@aws-sdk/"];
 
 /// The packages of a tree.
-pub(super) fn find(tree: &Tree) -> Found {
+pub(super) fn find(tree: &Tree, runtime: &RuntimeProfile) -> Found {
     let declared: Vec<EntryId> = tree
         .iter()
         .filter(|(_, entry)| {
@@ -21,7 +25,7 @@ pub(super) fn find(tree: &Tree) -> Found {
         })
         .map(|(id, _)| id)
         .collect();
-    Found { packages: declared.into_par_iter().filter_map(|id| read(tree, id)).collect(), ..Found::default() }
+    Found { packages: declared.into_par_iter().filter_map(|id| read(tree, runtime, id)).collect(), ..Found::default() }
 }
 
 /// The directory of the package that a file declares, by its path.
@@ -49,7 +53,7 @@ fn is_installed(directory: &TreePath) -> bool {
     }
 }
 
-fn read(tree: &Tree, entry: EntryId) -> Option<Package> {
+fn read(tree: &Tree, runtime: &RuntimeProfile, entry: EntryId) -> Option<Package> {
     let directory = directory(tree.path(entry))?;
     let declared: Value = serde_json::from_slice(&tree.read_text(entry).ok()?).ok()?;
     let above = directory.parent()?;
@@ -59,47 +63,132 @@ fn read(tree: &Tree, entry: EntryId) -> Option<Package> {
         scope if scope.starts_with(b"@") => (above.parent()?, format!("{}/{own}", String::from_utf8_lossy(scope))),
         _ => (above, own),
     };
-    let names = |key: &str| declared[key].as_object().into_iter().flatten().map(|(name, _)| name).collect::<Vec<_>>();
-    let optional = names("optionalDependencies");
-    let requires = names("dependencies").into_iter().filter(|name| !optional.contains(name)).map(|name| Requirement {
-        package: name.clone(),
-        constraint: None,
-        for_what: RequiredFor::Declared,
+    let search = Search::new(tree, runtime);
+    let requires = requirements(&declared, |name| {
+        search.find_from(&directory, name).is_some_and(|found| fits_platform(tree, &found))
     });
-    let is_needed = |required: &Requirement| {
-        find_from(tree, &directory, &required.package).is_some()
-            || !NOT_MISSED.iter().any(|prefix| required.package.starts_with(prefix))
-    };
+    let required: BTreeSet<&str> = requires.iter().map(|required| required.package.as_str()).collect();
+    let suggests = [OPTIONAL, PEER].iter().flat_map(|key| ranges(&declared, key)).map(|(name, _)| name.clone());
+    let suggests: BTreeSet<String> = suggests.filter(|name| !required.contains(name.as_str())).collect();
+    let engine = declared["engines"]["node"].as_str().and_then(versions::range);
     Some(Package {
         language: ID,
         name,
         version: declared["version"].as_str()?.to_owned(),
         entry,
-        requires: requires.filter(is_needed).collect(),
-        suggests: optional.into_iter().cloned().collect(),
+        requires,
+        suggests: suggests.into_iter().collect(),
         directory,
         others: Vec::new(),
         library,
-        requires_runtime: Vec::new(),
+        requires_runtime: engine.into_iter().collect(),
         built: None,
         priority: None,
     })
 }
 
-/// The package that `require(name)` finds in a package.
-pub(super) fn provider(packages: &Packages, tree: &Tree, from: &Package, name: &str) -> Option<usize> {
-    packages.at(&find_from(tree, &from.directory, name)?)
+const OPTIONAL: &str = "optionalDependencies";
+const PEER: &str = "peerDependencies";
+
+/// The packages that a package.json lists under a key, with their versions as written.
+fn ranges<'a>(declared: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    declared[key].as_object().into_iter().flatten()
 }
 
-/// The directory that `require(name)` finds from a directory: in the `node_modules` of it and of those above it, then in those
-/// of NODE_PATH.
-fn find_from(tree: &Tree, directory: &TreePath, name: &str) -> Option<TreePath> {
-    let above = directory.ancestors().filter(|above| above.name() != b"node_modules");
-    let searched = above.filter_map(|above| above.join("node_modules")).chain(TreePath::new("nodejs/node_modules"));
-    searched.filter_map(|searched| searched.join(name)).find_map(|path| match tree.locate(path.mounted().as_bytes()) {
-        Place::Inside(found) if tree.entry(found).is_directory() => Some(tree.path(found).clone()),
-        _ => None,
-    })
+/// What a package requires. npm installs optional packages where they fit the platform, and an optional peer is only there
+/// because somebody wants it: both are required if they are there.
+fn requirements(declared: &Value, is_there: impl Fn(&str) -> bool) -> Vec<Requirement> {
+    let optional: BTreeSet<&String> = ranges(declared, OPTIONAL).map(|(name, _)| name).collect();
+    let is_optional_peer = |name: &str| declared["peerDependenciesMeta"][name]["optional"] == Value::Bool(true);
+    let mut required: BTreeMap<&String, &Value> = BTreeMap::new();
+    for (name, range) in ["dependencies", OPTIONAL, PEER].iter().flat_map(|key| ranges(declared, key)) {
+        let may_be_absent = optional.contains(name)
+            || is_optional_peer(name) && declared["dependencies"].get(name).is_none()
+            || NOT_MISSED.iter().any(|prefix| name.starts_with(prefix));
+        if !may_be_absent || is_there(name) {
+            required.entry(name).or_insert(range);
+        }
+    }
+    let requirement = |(name, range): (&String, &Value)| Requirement {
+        package: name.clone(),
+        constraint: range.as_str().and_then(versions::range),
+        for_what: RequiredFor::Declared,
+    };
+    required.into_iter().map(requirement).collect()
+}
+
+/// Whether a package is for Lambda's platform, as far as its package.json says: Linux with glibc. Both machines fit.
+fn fits_platform(tree: &Tree, directory: &TreePath) -> bool {
+    let manifest = directory.join("package.json").and_then(|path| tree.find(&path));
+    let declared: Value = manifest
+        .and_then(|id| tree.read_text(id).ok())
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let fits = |key: &str, own: &str| {
+        let listed: Vec<&str> = match &declared[key] {
+            Value::String(one) => vec![one],
+            Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+            _ => return true,
+        };
+        let excluded = listed.iter().any(|one| one.strip_prefix('!') == Some(own));
+        let mut allowed = listed.iter().filter(|one| !one.starts_with('!')).peekable();
+        !excluded && (allowed.peek().is_none() || allowed.any(|one| *one == own || *one == "any"))
+    };
+    fits("os", "linux") && fits("libc", "glibc")
+}
+
+/// The package that `require(name)` finds in a package.
+pub(super) fn provider(packages: &Packages, tree: &Tree, from: &Package, name: &str) -> Option<usize> {
+    packages.at(&Search::of(packages, tree).find_from(&from.directory, name)?)
+}
+
+/// Where packages are searched.
+pub(super) struct Search<'a> {
+    tree: &'a Tree,
+    /// The directories of NODE_PATH in the tree.
+    node_path: Vec<TreePath>,
+}
+
+impl<'a> Search<'a> {
+    /// The directories of an image.
+    fn new(tree: &'a Tree, runtime: &RuntimeProfile) -> Self {
+        let version = runtime.language.as_ref().filter(|language| language.id == ID.as_str());
+        Self::with(tree, version.map(|language| language.version.as_str()), &runtime.environment.variables)
+    }
+
+    /// Those of the image that these packages are for.
+    pub(super) fn of(packages: &Packages, tree: &'a Tree) -> Self {
+        Self::with(tree, packages.runtime_version(ID), &packages.variables)
+    }
+
+    fn with(tree: &'a Tree, version: Option<&str>, variables: &BTreeMap<String, String>) -> Self {
+        let of_version = version.map(|version| format!("nodejs/node{version}/node_modules"));
+        let managed = of_version.into_iter().chain(["nodejs/node_modules".to_owned()]).filter_map(TreePath::new);
+        let set = variables.get("NODE_PATH").map(String::as_str).unwrap_or_default();
+        let set = set.split(':').filter_map(|directory| TreePath::from_mounted(directory.as_bytes()));
+        Self { tree, node_path: managed.chain(set).collect() }
+    }
+
+    /// The directory that `require(name)` finds from a directory: in the `node_modules` of it and of those above it, then in
+    /// those of NODE_PATH.
+    fn find_from(&self, directory: &TreePath, name: &str) -> Option<TreePath> {
+        let above = directory.ancestors().filter(|above| above.name() != b"node_modules");
+        let above: Vec<TreePath> = above.filter_map(|above| above.join("node_modules")).collect();
+        above.iter().chain(&self.node_path).find_map(|searched| self.inside(searched, name))
+    }
+
+    /// The directory that a function finds, whose own code is not in the tree.
+    pub(super) fn find(&self, name: &str) -> Option<TreePath> {
+        self.node_path.iter().find_map(|searched| self.inside(searched, name))
+    }
+
+    fn inside(&self, searched: &TreePath, name: &str) -> Option<TreePath> {
+        let path = searched.join(name)?;
+        match self.tree.locate(path.mounted().as_bytes()) {
+            Place::Inside(found) if self.tree.entry(found).is_directory() => Some(self.tree.path(found).clone()),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,163 +1,113 @@
-//! What distributions require: the lines `Requires-Dist` of their METADATA (PEP 508), with markers evaluated as far as Lambda's
-//! platform decides them.
+//! What distributions require: the lines `Requires-Dist` of their METADATA (PEP 508). Markers are evaluated in every environment
+//! that a function can have: CPython on Lambda's Linux, of the image's version or of any, on either machine.
 
-use super::names::normalized;
+use std::collections::BTreeSet;
+use std::str::FromStr;
 
-/// The longest marker that is evaluated, in bytes; longer ones count as not known.
-const MAX_MARKER: usize = 2_000;
+use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VersionOrUrl};
 
-/// A required distribution.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Required {
-    /// Its normalized name.
+use super::names::{Minor, normalized};
+
+/// The longest line that is read, in bytes, and the most extras in it: the work that a marker takes grows with them.
+const MAX_LINE: usize = 600;
+const MAX_EXTRAS: usize = 8;
+
+/// The versions of CPython that Lambda has, for an image of which it is not known.
+const MINORS: std::ops::RangeInclusive<Minor> = 9..=14;
+
+/// Releases of a version of which only the beginning is known: the first, and one after all that there are.
+const RELEASES: [u32; 2] = [0, 99];
+
+/// The machines of Lambda.
+const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
+
+/// The environments that a function can have.
+pub(super) struct Environments(Vec<MarkerEnvironment>);
+
+impl Environments {
+    /// Those with this version of CPython, or with any.
+    pub(super) fn new(minor: Option<Minor>) -> Self {
+        let minors: Vec<Minor> = minor.map_or_else(|| MINORS.collect(), |minor| vec![minor]);
+        let releases = minors.iter().flat_map(|minor| RELEASES.map(|release| (minor, release)));
+        let all = releases.flat_map(|(minor, release)| MACHINES.map(|machine| (minor, release, machine)));
+        Self(all.filter_map(|(minor, release, machine)| environment(*minor, release, machine)).collect())
+    }
+}
+
+fn environment(minor: Minor, release: u32, machine: &str) -> Option<MarkerEnvironment> {
+    let (version, full) = (format!("3.{minor}"), format!("3.{minor}.{release}"));
+    let builder = MarkerEnvironmentBuilder {
+        implementation_name: "cpython",
+        implementation_version: &full,
+        os_name: "posix",
+        platform_machine: machine,
+        platform_python_implementation: "CPython",
+        platform_release: "",
+        platform_system: "Linux",
+        platform_version: "",
+        python_full_version: &full,
+        python_version: &version,
+        sys_platform: "linux",
+    };
+    MarkerEnvironment::try_from(builder).ok()
+}
+
+/// Whether something is required.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// In every environment.
+    Always,
+    /// In some, or where that is not known.
+    Perhaps,
+    /// In none.
+    Never,
+}
+
+/// What a line requires.
+#[derive(Debug, Clone)]
+pub(super) struct Declared {
+    /// The normalized name of the distribution.
     pub(super) name: String,
-    /// Whether it is required for certain: the marker does not depend on the version of Python or the machine.
-    pub(super) certain: bool,
+    /// What it requires of it: `None` for a line that is not read.
+    requirement: Option<Requirement>,
 }
 
-/// What a line requires; `None` for what is only required for an extra or on another platform.
-pub(super) fn requirement(line: &str) -> Option<Required> {
-    let (requirement, marker) = line.split_once(';').map_or((line, None), |(before, marker)| (before, Some(marker)));
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let requirement = requirement.trim();
-    let name = &requirement[..requirement.find(|c| !is_name(c)).unwrap_or(requirement.len())];
-    let holds = marker.map_or(Some(true), evaluate);
-    (!name.is_empty() && holds != Some(false))
-        .then(|| Required { name: normalized(name), certain: holds == Some(true) })
-}
-
-/// Whether a marker holds for CPython on Lambda's Linux; `None` when that is not known.
-fn evaluate(marker: &str) -> Option<bool> {
-    if marker.len() > MAX_MARKER {
-        return None;
-    }
-    let mut parser = Parser { tokens: tokens(marker)?, next: 0 };
-    let holds = parser.any()?;
-    if parser.next == parser.tokens.len() { holds } else { None }
-}
-
-/// A value that is known, is not known, or (as a whole) is not a marker.
-type Parsed = Option<Option<bool>>;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Sign(String),
-}
-
-/// The tokens of a marker; `None` where a string does not end.
-fn tokens(marker: &str) -> Option<Vec<Token>> {
-    let mut tokens = Vec::new();
-    let mut rest = marker.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '"' | '\'' => {
-                let text = &rest[1..];
-                let end = text.find(first)?;
-                tokens.push(Token::Text(text[..end].to_owned()));
-                end + 2
-            }
-            '(' | ')' => {
-                tokens.push(Token::Sign(first.to_string()));
-                1
-            }
-            _ if "<>=!~".contains(first) => {
-                let end = rest.find(|c| !"<>=!~".contains(c)).unwrap_or(rest.len());
-                tokens.push(Token::Sign(rest[..end].to_owned()));
-                end
-            }
-            _ => {
-                let end = rest.find(|c: char| c.is_whitespace() || "()<>=!~\"'".contains(c)).unwrap_or(rest.len());
-                tokens.push(Token::Word(rest[..end].to_owned()));
-                end
-            }
-        };
-        rest = rest[length..].trim_start();
-    }
-    Some(tokens)
-}
-
-struct Parser {
-    tokens: Vec<Token>,
-    next: usize,
-}
-
-impl Parser {
-    fn is_next(&mut self, token: &Token) -> bool {
-        let is_next = self.tokens.get(self.next) == Some(token);
-        self.next += usize::from(is_next);
-        is_next
+impl Declared {
+    /// What a line requires; `None` when it begins with no name.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let line = line.trim();
+        let is_short = line.len() <= MAX_LINE && line.matches("extra").count() <= MAX_EXTRAS;
+        let requirement = is_short.then(|| Requirement::from_str(line).ok()).flatten();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let name = normalized(&line[..line.find(|c| !is_name(c)).unwrap_or(line.len())]);
+        (!name.is_empty()).then_some(Self { name, requirement })
     }
 
-    fn take(&mut self) -> Option<Token> {
-        self.next += 1;
-        self.tokens.get(self.next - 1).cloned()
-    }
-
-    fn any(&mut self) -> Parsed {
-        let mut holds = self.all()?;
-        while self.is_next(&Token::Word("or".to_owned())) {
-            holds = match (holds, self.all()?) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            };
+    /// Whether it is required with these extras.
+    pub(super) fn holds(&self, environments: &Environments, extras: &[ExtraName]) -> Holds {
+        let Some(requirement) = &self.requirement else { return Holds::Perhaps };
+        let all = environments.0.iter().map(|environment| requirement.evaluate_markers(environment, extras));
+        let found: BTreeSet<bool> = all.collect();
+        match (found.contains(&true), found.contains(&false)) {
+            (true, false) => Holds::Always,
+            (false, _) => Holds::Never,
+            (true, true) => Holds::Perhaps,
         }
-        Some(holds)
     }
 
-    fn all(&mut self) -> Parsed {
-        let mut holds = self.one()?;
-        while self.is_next(&Token::Word("and".to_owned())) {
-            holds = match (holds, self.one()?) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
-            };
+    /// The extras of the distribution that it requires.
+    pub(super) fn extras(&self) -> &[ExtraName] {
+        self.requirement.as_ref().map_or(&[], |requirement| &requirement.extras)
+    }
+
+    /// The versions that it accepts, if not all.
+    pub(super) fn constraint(&self) -> Option<String> {
+        match self.requirement.as_ref()?.version_or_url.as_ref()? {
+            VersionOrUrl::VersionSpecifier(versions) => {
+                Some(versions.to_string()).filter(|versions| !versions.is_empty())
+            }
+            VersionOrUrl::Url(_) => None,
         }
-        Some(holds)
-    }
-
-    fn one(&mut self) -> Parsed {
-        if self.is_next(&Token::Sign("(".to_owned())) {
-            let holds = self.any()?;
-            return self.is_next(&Token::Sign(")".to_owned())).then_some(holds);
-        }
-        let left = self.take()?;
-        let operator = match self.take()? {
-            Token::Sign(sign) => sign,
-            Token::Word(word) if word == "in" => word,
-            Token::Word(word) if word == "not" && self.is_next(&Token::Word("in".to_owned())) => "not in".to_owned(),
-            _ => return None,
-        };
-        let right = self.take()?;
-        let (Some(left), Some(right)) = (value(&left), value(&right)) else { return Some(None) };
-        Some(match operator.as_str() {
-            "==" | "===" => Some(left == right),
-            "!=" => Some(left != right),
-            "in" => Some(right.contains(&left)),
-            "not in" => Some(!right.contains(&left)),
-            _ => None,
-        })
-    }
-}
-
-/// The value of a variable in Lambda, or a text; `None` for what is not known.
-fn value(token: &Token) -> Option<String> {
-    match token {
-        Token::Text(text) => Some(text.clone()),
-        Token::Sign(_) => None,
-        Token::Word(name) => match name.as_str() {
-            "sys_platform" => Some("linux".to_owned()),
-            "platform_system" => Some("Linux".to_owned()),
-            "os_name" => Some("posix".to_owned()),
-            "implementation_name" => Some("cpython".to_owned()),
-            "platform_python_implementation" => Some("CPython".to_owned()),
-            // An extra may be installed or not: what only it requires is not missing.
-            "extra" => Some(String::new()),
-            _ => None,
-        },
     }
 }
 
@@ -165,20 +115,49 @@ fn value(token: &Token) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn holds(line: &str, minor: Option<Minor>, extras: &[&str]) -> Holds {
+        let extras: Vec<ExtraName> = extras.iter().filter_map(|extra| extra.parse().ok()).collect();
+        Declared::parse(line).expect("a name").holds(&Environments::new(minor), &extras)
+    }
+
     #[test]
-    fn a_line_requires_a_distribution_unless_its_marker_fails() {
-        let of = |line: &str| requirement(line).map(|required| (required.name, required.certain));
-        let certain = |name: &str| Some((name.to_owned(), true));
-        assert_eq!(of("numpy>=1.26.0"), certain("numpy"));
-        assert_eq!(of("Foo_Bar[a,b] (>=1) ; os_name == 'posix'"), certain("foo-bar"));
-        assert_eq!(of("x @ https://a/b.whl"), certain("x"));
-        assert_eq!(of("colorama; sys_platform == \"win32\""), None);
-        assert_eq!(of("pytest; extra == 'test'"), None);
-        assert_eq!(of("pytest; python_version < '3.9' and extra == 'test'"), None);
-        assert_eq!(of("a; (sys_platform == 'linux' or python_version < '3') and os_name != 'nt'"), certain("a"));
-        assert_eq!(of("a; 'linux' in sys_platform"), certain("a"));
-        for unknown in ["a; python_version < '3.9'", "a; platform_machine == 'x86_64'", "a; nonsense", "a; ((("] {
-            assert_eq!(of(unknown), Some(("a".to_owned(), false)), "{unknown}");
+    fn a_marker_is_evaluated_in_every_environment() {
+        for (line, expected) in [
+            ("numpy>=1.26.0", Holds::Always),
+            ("a; sys_platform == \"win32\"", Holds::Never),
+            ("a; extra == 'test'", Holds::Never),
+            ("a; python_version < '3.9' and extra == 'test'", Holds::Never),
+            ("a; python_version < '3.9'", Holds::Never),
+            ("a; python_version < '3.11'", Holds::Perhaps),
+            ("a; platform_machine == 'x86_64'", Holds::Perhaps),
+            ("a; (sys_platform == 'linux' or python_version < '3') and os_name != 'nt'", Holds::Always),
+            ("a; 'linux' in sys_platform", Holds::Always),
+            ("a; nonsense", Holds::Perhaps),
+            ("a; (((", Holds::Perhaps),
+        ] {
+            assert_eq!(holds(line, None, &[]), expected, "{line}");
         }
+        let line = "a; python_version < '3.11'";
+        assert_eq!([holds(line, Some(10), &[]), holds(line, Some(12), &[])], [Holds::Always, Holds::Never]);
+        assert_eq!(holds("a; python_full_version < '3.12.4'", Some(12), &[]), Holds::Perhaps);
+        assert_eq!(holds("a; extra == 'My_Test'", None, &["my-test"]), Holds::Always);
+        let long = format!("a; {}os_name == 'x'", "extra == 'a' or ".repeat(100));
+        assert_eq!(holds(&long, None, &[]), Holds::Perhaps);
+    }
+
+    #[test]
+    fn a_line_has_a_name_extras_and_versions() {
+        let of = |line: &str| {
+            let declared = Declared::parse(line)?;
+            let extras: Vec<String> = declared.extras().iter().map(ToString::to_string).collect();
+            Some((declared.name.clone(), extras.join(","), declared.constraint()))
+        };
+        let expected = |name: &str, extras: &str, constraint: Option<&str>| {
+            Some((name.to_owned(), extras.to_owned(), constraint.map(str::to_owned)))
+        };
+        assert_eq!(of("Foo_Bar[b,a] (>=1,<2) ; os_name == 'posix'"), expected("foo-bar", "b,a", Some(">=1, <2")));
+        assert_eq!(of("x @ https://a/b.whl"), expected("x", "", None));
+        assert_eq!(of("numpy"), expected("numpy", "", None));
+        assert_eq!(of(" ; x"), None);
     }
 }

@@ -1,22 +1,26 @@
-//! Python: its distributions, the extension modules that an import loads, and the libraries that these bring.
+//! Python: its distributions, the modules that an import finds, and the libraries that extension modules bring.
 
+mod calls;
 mod checks;
+mod imports;
 mod markers;
 mod modules;
 mod names;
 mod needs;
 mod packages;
 mod process;
+mod services;
 mod source;
+mod standard;
+mod uses;
+mod versions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use crate::base::error::Result;
 use crate::base::finding::Finding;
-use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
-    Roots, Source,
+    Calls, Followed, Found, Gets, Language, LanguageId, Needs, Package, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -37,17 +41,8 @@ impl Language for Python {
         "pypi"
     }
 
-    fn variables(&self, _: &Packages, _: &Tree) -> BTreeMap<String, BTreeSet<String>> {
-        BTreeMap::new()
-    }
-
-    fn find(&self, tree: &Tree, _: &BTreeMap<String, String>) -> Found {
-        packages::find(tree)
-    }
-
-    fn package_directory(&self, _: &TreePath) -> Option<TreePath> {
-        // Which files are a distribution's is only in its RECORD.
-        None
+    fn find(&self, tree: &Tree, runtime: &RuntimeProfile) -> Found {
+        packages::find(tree, runtime)
     }
 
     fn processes(
@@ -60,32 +55,49 @@ impl Language for Python {
         process::processes(packages, tree, objects, runtime)
     }
 
-    fn front_ends(&self, _: &Packages, _: &Tree) -> Vec<EntryId> {
-        Vec::new()
-    }
-
-    fn commands(&self, _: &Packages, _: &Tree) -> Vec<OwnCommand> {
-        Vec::new()
-    }
-
-    fn source_argument<'a>(&self, _: &str, _: &'a [Vec<String>]) -> &'a [String] {
-        &[]
-    }
-
-    fn source(&self, _: &str, _: &[u8], _: Option<Followed>) -> Option<std::result::Result<Source, String>> {
-        None
+    fn source(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        followed: Option<Followed>,
+    ) -> Option<std::result::Result<Source, String>> {
+        source::read(name, bytes, followed)
     }
 
     fn is_source_name(&self, name: &str) -> bool {
         source::is_name(name)
     }
 
-    fn calls(&self, _: &Package, _: &Tree) -> std::result::Result<Calls, String> {
-        Ok(Calls::default())
+    fn is_beside_code(&self, path: &Path) -> bool {
+        source::is_beside_code(path)
     }
 
-    fn function(&self, package: &str, function: &str) -> String {
-        format!("{package}.{function}")
+    fn example_sources(&self) -> &'static str {
+        "a .py file"
+    }
+
+    fn kind_of_use(&self) -> &'static str {
+        "module"
+    }
+
+    fn gets(&self, packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
+        uses::gets(packages, tree, names)
+    }
+
+    fn loads_undeclared(&self, packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> BTreeSet<usize> {
+        uses::loads(packages, tree, names)
+    }
+
+    fn unnamed_data(&self, packages: &Packages, tree: &Tree, named: &BTreeSet<String>) -> BTreeSet<EntryId> {
+        services::unnamed(packages, tree, named)
+    }
+
+    fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
+        Ok(calls::of_package(packages, package, tree))
+    }
+
+    fn function(&self, _: &str, module: &str) -> String {
+        module.to_owned()
     }
 
     fn load_fails(&self, package: &str) -> String {
@@ -101,14 +113,19 @@ impl Language for Python {
          --target python"
     }
 
-    fn satisfies(&self, _: &str, _: &str) -> bool {
-        true
+    fn satisfies(&self, version: &str, constraint: &str) -> bool {
+        versions::satisfies(version, constraint)
+    }
+
+    fn runtime_satisfies(&self, version: &str, constraint: &str) -> bool {
+        versions::python_satisfies(version, constraint)
     }
 
     fn check(
         &self,
         packages: &Packages,
         tree: &Tree,
+        _: &Objects,
         runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
@@ -120,14 +137,6 @@ impl Language for Python {
     }
 
     fn rules(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-
-    fn example_roots(&self) -> Roots {
-        Roots::default()
-    }
-
-    fn arrange(&self, _: &mut Tree, _: &Arrangement) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
+        &[("rules/languages/python/development.toml", include_str!("../../../rules/languages/python/development.toml"))]
     }
 }

@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::markers::{Required, requirement};
+use pep508_rs::ExtraName;
+
+use super::markers::{Declared, Environments, Holds};
 use super::names::normalized;
 use super::needs::ID;
 use crate::base::path::TreePath;
 use crate::languages::{Found, Package, RequiredFor, Requirement};
+use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Tree};
+
+/// How many lines of a kind are read in a METADATA: a real one has a few hundred.
+const MAX_LINES: usize = 2_000;
 
 /// What is read of a distribution.
 struct Distribution {
@@ -18,13 +24,17 @@ struct Distribution {
     metadata: EntryId,
     directory: TreePath,
     library: TreePath,
-    requires: Vec<Required>,
+    declared: Vec<Declared>,
+    /// The extras that it can be installed with.
+    extras: Vec<ExtraName>,
+    /// The versions of Python that it accepts.
+    requires_python: Option<String>,
     /// The files of its RECORD that are in the tree.
     files: Vec<TreePath>,
 }
 
 /// The distributions of a tree.
-pub(super) fn find(tree: &Tree) -> Found {
+pub(super) fn find(tree: &Tree, runtime: &RuntimeProfile) -> Found {
     let metadata: Vec<EntryId> = tree
         .iter()
         .filter(|(_, entry)| entry.is_file() && entry.path.name() == b"METADATA")
@@ -45,9 +55,12 @@ pub(super) fn find(tree: &Tree) -> Found {
     let mut vendored = vendored.into_iter();
     distributions.retain(|_| !vendored.next().unwrap_or_default());
     let places = places(&distributions);
-    let names: BTreeSet<String> = distributions.iter().map(|distribution| normalized(&distribution.name)).collect();
+    let required = Requirements::new(&distributions, Environments::new(runtime.python_minor()));
+    let required: Vec<_> = distributions.iter().map(|distribution| required.of(distribution)).collect();
+    let mut required = required.into_iter();
     let packages = distributions.into_iter().zip(places).map(|(distribution, places)| {
         let directory = main_directory(tree, &distribution, &places);
+        let (requires, suggests) = required.next().unwrap_or_default();
         Package {
             language: ID,
             name: normalized(&distribution.name),
@@ -56,9 +69,9 @@ pub(super) fn find(tree: &Tree) -> Found {
             others: places.into_iter().filter(|place| *place != directory).collect(),
             directory,
             library: distribution.library,
-            requires: requirements(&distribution.requires, &names),
-            suggests: Vec::new(),
-            requires_runtime: Vec::new(),
+            requires,
+            suggests,
+            requires_runtime: distribution.requires_python.into_iter().collect(),
             built: None,
             priority: None,
         }
@@ -66,16 +79,62 @@ pub(super) fn find(tree: &Tree) -> Found {
     Found { packages: packages.collect(), ..Found::default() }
 }
 
-/// What a distribution requires: for certain, or perhaps and there.
-fn requirements(required: &[Required], there: &BTreeSet<String>) -> Vec<Requirement> {
-    let names: BTreeSet<&String> = required
-        .iter()
-        .filter(|required| required.certain || there.contains(&required.name))
-        .map(|required| &required.name)
-        .collect();
-    let requirement =
-        |name: &String| Requirement { package: name.clone(), constraint: None, for_what: RequiredFor::Declared };
-    names.into_iter().map(requirement).collect()
+/// What distributions require of each other.
+struct Requirements<'a> {
+    by_name: BTreeMap<String, &'a Distribution>,
+    environments: Environments,
+}
+
+impl<'a> Requirements<'a> {
+    fn new(distributions: &'a [Distribution], environments: Environments) -> Self {
+        let by_name = distributions.iter().map(|distribution| (normalized(&distribution.name), distribution)).collect();
+        Self { by_name, environments }
+    }
+
+    /// What a distribution requires: for certain, or perhaps and there; and what it can use.
+    fn of(&self, distribution: &Distribution) -> (Vec<Requirement>, Vec<String>) {
+        let own = normalized(&distribution.name);
+        let mut required: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        // What it requires with extras of others, and perhaps of itself, is required as well.
+        let mut seen: BTreeSet<(String, Option<ExtraName>)> = BTreeSet::new();
+        let mut queue: Vec<(String, Option<ExtraName>)> = vec![(own.clone(), None)];
+        while let Some((name, extra)) = queue.pop() {
+            let of = if name == own { Some(distribution) } else { self.by_name.get(&name).copied() };
+            let Some(of) = of.filter(|_| seen.insert((name, extra.clone()))) else { continue };
+            for declared in &of.declared {
+                let always = declared.holds(&self.environments, &[]);
+                let holds = match &extra {
+                    None => always,
+                    Some(extra) if always == Holds::Never => {
+                        declared.holds(&self.environments, std::slice::from_ref(extra))
+                    }
+                    Some(_) => Holds::Never,
+                };
+                let is_there = self.by_name.contains_key(&declared.name);
+                if !(holds == Holds::Always || holds == Holds::Perhaps && is_there) {
+                    continue;
+                }
+                queue.extend(declared.extras().iter().map(|extra| (declared.name.clone(), Some(extra.clone()))));
+                if declared.name != own {
+                    let constraints = required.entry(declared.name.clone()).or_default();
+                    constraints.extend(declared.constraint().filter(|_| holds == Holds::Always));
+                }
+            }
+        }
+        let with_extras = |declared: &&Declared| {
+            let mut extras = distribution.extras.iter();
+            extras.any(|extra| declared.holds(&self.environments, std::slice::from_ref(extra)) != Holds::Never)
+        };
+        let extras = distribution.declared.iter().filter(with_extras).map(|declared| declared.name.clone());
+        let suggests: BTreeSet<String> = extras.filter(|name| *name != own && !required.contains_key(name)).collect();
+        let requirement = |(package, mut constraints): (String, Vec<String>)| {
+            constraints.sort();
+            constraints.dedup();
+            let constraint = (!constraints.is_empty()).then(|| constraints.join(", "));
+            Requirement { package, constraint, for_what: RequiredFor::Declared }
+        };
+        (required.into_iter().map(requirement).collect(), suggests.into_iter().collect())
+    }
 }
 
 fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
@@ -90,7 +149,9 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
             headers.clone().find(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
         line.map(|line| line[name.len()..].trim().to_owned())
     };
-    let requires = headers.clone().filter_map(|line| requirement(line.strip_prefix("Requires-Dist:")?)).collect();
+    let all = |name: &'static str| headers.clone().filter_map(move |line| line.strip_prefix(name));
+    let declared = all("Requires-Dist:").take(MAX_LINES).filter_map(Declared::parse).collect();
+    let extras = all("Provides-Extra:").take(MAX_LINES).filter_map(|name| name.trim().parse().ok()).collect();
     let record = directory.join("RECORD").and_then(|path| tree.read_text(tree.find(&path)?).ok()).unwrap_or_default();
     let files = String::from_utf8_lossy(&record)
         .lines()
@@ -98,7 +159,8 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
         .filter(|path| tree.find(path).is_some())
         .collect();
     let (name, version) = (header("name:")?, header("version:")?);
-    Some(Distribution { name, version, metadata, directory, library, requires, files })
+    let requires_python = header("requires-python:");
+    Some(Distribution { name, version, metadata, directory, library, declared, extras, requires_python, files })
 }
 
 /// The path in a line of a RECORD, which is CSV.

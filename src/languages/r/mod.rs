@@ -49,8 +49,8 @@ impl Language for R {
         "cran"
     }
 
-    fn find(&self, tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
-        packages::find(tree, variables)
+    fn find(&self, tree: &Tree, runtime: &RuntimeProfile) -> Found {
+        packages::find(tree, &runtime.environment.variables)
     }
 
     fn package_directory(&self, path: &TreePath) -> Option<TreePath> {
@@ -91,8 +91,19 @@ impl Language for R {
         source::Kind::of(name, b"").is_some()
     }
 
-    fn calls(&self, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
+    fn example_sources(&self) -> &'static str {
+        "an .R, .Rmd or .qmd file"
+    }
+
+    fn calls(&self, _: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
         calls::of_package(package, tree)
+    }
+
+    fn is_used_if_called(&self, package: &Package, called: &str) -> bool {
+        // One that every installation has, or a recommended one that the package does not declare as an option.
+        let standard = &needs::NEEDS.standard;
+        let has = |names: &[String]| names.iter().any(|name| name == called);
+        has(&standard.base) || has(&standard.recommended) && !package.suggests.iter().any(|name| name == called)
     }
 
     fn function(&self, package: &str, function: &str) -> String {
@@ -101,10 +112,6 @@ impl Language for R {
 
     fn load_fails(&self, package: &str) -> String {
         format!("library({package}) fails")
-    }
-
-    fn cannot_be_loaded(&self) -> Option<&'static str> {
-        None
     }
 
     fn help_for_musl(&self) -> &'static str {
@@ -119,6 +126,7 @@ impl Language for R {
         &self,
         packages: &Packages,
         tree: &Tree,
+        _: &Objects,
         _: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {

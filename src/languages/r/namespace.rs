@@ -10,7 +10,7 @@ use tree_sitter::Node;
 
 use super::rdx::uncompressed;
 use super::serialize::{self, Value};
-use super::source::Grammar;
+use super::source::grammar;
 
 /// A longer NAMESPACE in bytes is not read: R's own longest has 30 KB.
 const MAX_BYTES: usize = 1 << 20;
@@ -63,7 +63,7 @@ pub fn of_text(file: &[u8]) -> Result<Namespace, String> {
         return Err(format!("it has {} bytes, and a NAMESPACE of more than {MAX_BYTES} is not read", file.len()));
     }
     let text = String::from_utf8_lossy(file);
-    let tree = Grammar::new()?.parse(&text).ok_or("it cannot be parsed as R code")?;
+    let tree = grammar()?.parse(&text).ok_or("it cannot be parsed as R code")?;
     let mut namespace = Namespace::default();
     directives(tree.root_node(), &text, &mut namespace);
     Ok(namespace)

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::step::{Change, Draft, Setting, Steps, Suggestion};
 use crate::base::error::Result;
 use crate::pack::measure::entry_overhead;
+use crate::plan::protect;
 use crate::prune::{CompiledRule, Condition, Level, Protected, prune};
 use crate::tree::EntryId;
 
@@ -33,11 +34,12 @@ impl Steps<'_> {
         let drops_any =
             |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.could_drop(&tree.entry(*id).path));
         let rules = analysis.compiled_rules(&self.settings.rules)?;
+        let unnamed = protect::unnamed(analysis);
         let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
         let tried =
             off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
                 let pinned = self.now.keys().copied().filter(pinned).collect();
-                let protected = Protected { pinned, ..Protected::default() };
+                let protected = Protected { pinned, unnamed: unnamed.clone(), ..Protected::default() };
                 let (pruning, _) = prune(&analysis.resolution, &rules.with(position), &protected);
                 let dropped = files.iter().filter(|id| !pruning.keeps(**id));
                 let change: Change = dropped.map(|id| (*id, None)).collect();

@@ -37,6 +37,7 @@ pub(crate) fn suggestions(
     found.extend(steps.handler());
     found.extend(steps.unneeded());
     found.extend(steps.not_opened());
+    found.extend(steps.in_image());
     found.extend(steps.duplicates()?);
     found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
     found.retain(|step| step.zipped_bytes > 0 || step.corrects > 0);

@@ -1,10 +1,11 @@
 //! Steps about packages: those that the function does not use, that nothing needs, or that a run did not open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Change, Draft, Figures, Setting, Steps, Suggestion, is_plain};
 use crate::base::bytes::plural;
 use crate::base::list;
+use crate::base::path::TreePath;
 use crate::languages::language;
 use crate::pack::Unit;
 use crate::plan::unneeded::{Unneeded, unneeded};
@@ -27,7 +28,10 @@ impl Steps<'_> {
         let resolution = &self.plan.analysis.resolution;
         let (tree, packages) = (&resolution.tree, &resolution.packages);
         let pinned = |position: &usize| packages.get(*position).entries(tree).any(|id| self.plan.pruning.is_pinned(id));
-        let languages = packages.languages();
+        // A managed runtime has the language itself.
+        let managed = packages.all.iter().map(|package| package.language);
+        let managed = managed.filter(|language| packages.runtime_version(*language).is_some());
+        let languages: BTreeSet<_> = packages.languages().into_iter().chain(managed).collect();
         let start = (0..packages.all.len()).filter(pinned).map(Node::Package);
         let used = resolution.graph.reach(languages.iter().copied().map(Node::Runtime).chain(start));
         let is_unused = |position: &usize| {
@@ -116,16 +120,7 @@ impl Steps<'_> {
             let opened = unit.entries.iter().any(|entry| self.plan.pruning.is_pinned(entry.id));
             unit.name.starts_with("pkg:") && is_plain(&unit.name) && !opened
         };
-        let mut idle: Vec<&Unit> = self.plan.units.iter().filter(is_idle).collect();
-        // A package that stays has needs of its own, so this is repeated until nothing changes.
-        loop {
-            let needed = self.needed_without(&idle);
-            let before = idle.len();
-            idle.retain(|unit| !unit.entries.iter().any(|entry| needed.contains(&entry.id)));
-            if idle.len() == before {
-                break;
-            }
-        }
+        let idle = self.not_needed(self.plan.units.iter().filter(is_idle).collect());
         let change: Change = idle.iter().flat_map(|unit| &unit.entries).map(|entry| (entry.id, None)).collect();
         let names: Vec<String> = idle.iter().map(|unit| unit.name.clone()).collect();
         let draft = Draft {
@@ -136,6 +131,72 @@ impl Steps<'_> {
             setting: Some(Setting::Add("drop", names.clone())),
         };
         (!names.is_empty()).then(|| self.step(draft, &change))
+    }
+
+    /// Packages that the image has as well, except those that others of the tree require.
+    pub(super) fn in_image(&self) -> Option<Suggestion> {
+        let packages = &self.plan.analysis.resolution.packages;
+        let mut versions: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+        for (position, package) in packages.all.iter().enumerate() {
+            let name = packages.unit_name(position);
+            if let Some(version) = packages.version_in_image(package).filter(|_| is_plain(&name)) {
+                versions.insert(name, (version, &package.version));
+            }
+        }
+        let units = self.plan.units.iter().filter(|unit| versions.contains_key(&unit.name));
+        let units = self.not_needed(units.collect());
+        let change = self.dropping(units.iter().flat_map(|unit| &unit.entries).map(|entry| entry.id));
+        let runtime = &self.settings.runtime.name;
+        let of = |unit: &&Unit| match versions[&unit.name] {
+            ("", here) => format!("{} (here {here})", unit.name),
+            (version, here) => format!("{} {version} (here {here})", unit.name),
+        };
+        let named: Vec<String> = units.iter().map(of).collect();
+        let names = self.targets(&units);
+        let draft = Draft {
+            name: "drop-in-image".to_owned(),
+            step: format!("--drop {}", names.join(",")),
+            what: format!("{runtime} has itself: {}", list::some(&named, MAX_NAMES)),
+            risk: "the function uses the image's versions, which Lambda updates".to_owned(),
+            setting: Some(Setting::Add("drop", names.clone())),
+        };
+        (!names.is_empty()).then(|| self.step(draft, &change))
+    }
+
+    /// What names these units on the command line: their names, or a directory that has nothing else.
+    fn targets(&self, units: &[&Unit]) -> Vec<String> {
+        let tree = self.plan.analysis.tree();
+        let packages = &self.plan.analysis.resolution.packages;
+        let entries: BTreeSet<EntryId> = units.iter().flat_map(|unit| &unit.entries).map(|entry| entry.id).collect();
+        let mut names: BTreeSet<String> = units.iter().map(|unit| unit.name.clone()).collect();
+        let mut by_directory: BTreeMap<TreePath, Vec<&str>> = BTreeMap::new();
+        for unit in units {
+            let package = unit.entries.first().and_then(|entry| packages.of_path(tree.path(entry.id)));
+            let above = package.and_then(|package| packages.get(package).directory.parent());
+            by_directory.entry(above.unwrap_or_default()).or_default().push(&unit.name);
+        }
+        for (directory, inside) in by_directory.iter().filter(|(_, inside)| inside.len() > MAX_NAMES) {
+            let mut packed = tree.below(directory).filter(|(id, _)| self.now.contains_key(id));
+            let path = directory.to_string();
+            if !directory.is_root() && is_plain(&path) && packed.all(|(id, _)| entries.contains(&id)) {
+                names.retain(|name| !inside.contains(&name.as_str()));
+                names.insert(path);
+            }
+        }
+        names.into_iter().collect()
+    }
+
+    /// Those of these units that nothing else needs.
+    fn not_needed<'u>(&self, mut units: Vec<&'u Unit>) -> Vec<&'u Unit> {
+        // A package that stays has needs of its own, so this is repeated until nothing changes.
+        loop {
+            let needed = self.needed_without(&units);
+            let before = units.len();
+            units.retain(|unit| !unit.entries.iter().any(|entry| needed.contains(&entry.id)));
+            if units.len() == before {
+                return units;
+            }
+        }
     }
 
     /// What dropping entries removes.

@@ -28,7 +28,11 @@ pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -
     let mut calls = analysis.calls.clone();
     if things.iter().any(|thing| matches!(thing, Target::Package(_) | Target::Directory(_))) {
         let packages = analysis.resolution.packages.all.iter();
-        calls.read(analysis.tree(), packages.filter(|package| plan.pruning.keeps(package.entry)));
+        calls.read(
+            &analysis.resolution.packages,
+            analysis.tree(),
+            packages.filter(|package| plan.pruning.keeps(package.entry)),
+        );
     }
     let mut answers = Answers {
         plan,
@@ -147,9 +151,8 @@ impl Answers<'_> {
         };
         let steps = path.steps.iter().map(|(node, how)| Step { how: (*how).to_owned(), name: name(node) });
         let first_line = || match (path.steps.first(), &analysis.handlers) {
-            (Some((Node::Package(position), _)), Some(handlers)) => {
-                let package = analysis.resolution.packages.get(*position);
-                let used = handlers.packages.get(&(package.language, package.name.clone()))?;
+            (Some((Node::Package(position), _)), Some(_)) => {
+                let used = analysis.used_packages().get(position)?;
                 Some(used.places.first()?.to_string())
             }
             _ => None,

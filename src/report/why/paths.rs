@@ -185,7 +185,7 @@ impl<'a> Paths<'a> {
     fn because_it_is_used(&self, position: usize) -> Option<(Before, &'static str)> {
         let package = self.analysis.resolution.packages.get(position);
         match &self.analysis.handlers {
-            Some(handlers) if handlers.packages.contains_key(&(package.language, package.name.clone())) => {
+            Some(_) if self.analysis.used_packages().contains_key(&position) => {
                 Some((Before::Root(Root::Handler), "uses"))
             }
             Some(_) if !self.pruning.is_pinned(package.entry) => None,

@@ -1,6 +1,76 @@
-//! Python sources, which are not read yet: a function's packages are all kept.
+//! Python sources: which modules they import, which of them are the function's own, and what of that cannot be determined
+//! statically.
+//!
+//! Code is parsed with tree-sitter's grammar for Python and never run. An import counts wherever it is, as a function can run
+//! every line: `import a.b`, `from a import b` (the module `a.b`, or a name of `a`), and with literal names
+//! `importlib.import_module()`, `__import__()`, `runpy`. Modules that are files of the function are read as well.
+//!
+//! | source | concluded |
+//! | --- | --- |
+//! | `import a` in `try`, where `except ImportError` does not end the program | `a` is optional |
+//! | `import a` in that `except` | `a` is optional: it is needed only without the other |
+//! | `if TYPE_CHECKING: import a` | nothing: only type checkers run it |
+//! | `if sys.version_info < (3, 11): import a` | `a` is optional: it depends on the version |
+//! | `with suppress(ImportError): import a` | `a` is optional |
+//! | `find_spec("a")` | `a` is optional: it is only looked for |
+//! | `import_module(name)` | `name` if that is bound once to a literal, or else reported |
 
-/// Whether a name is that of a Python source that layerfit reads.
-pub(super) fn is_name(_: &str) -> bool {
-    false
+mod reader;
+
+use std::path::Path;
+
+use crate::formats::shebang::{self, Interpreter};
+use crate::languages::{Followed, Source};
+
+/// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
+pub(super) const MAX_BYTES: usize = 2 << 20;
+
+/// Whether a name is that of a Python source.
+pub(super) fn is_name(name: &str) -> bool {
+    name.ends_with(".py")
 }
+
+/// Whether a file below a named directory is for its development: tests, and what builds it.
+pub(super) fn is_beside_code(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let directories = path.parent().into_iter().flat_map(Path::components);
+    name.starts_with("test_")
+        || name.ends_with("_test.py")
+        || matches!(&*name, "conftest.py" | "setup.py" | "noxfile.py")
+        || directories.into_iter().any(|above| matches!(above.as_os_str().to_str(), Some("tests" | "test")))
+}
+
+/// What a source imports; `None` when the file is not a Python source.
+pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Option<Result<Source, String>> {
+    (is_name(name) || followed != Some(Followed::Code) && is_script(bytes)).then(|| parse(bytes))
+}
+
+/// Whether a file begins as a script that Python runs.
+fn is_script(bytes: &[u8]) -> bool {
+    let line = bytes.strip_prefix(b"#!").and_then(|line| line.split(|byte| *byte == b'\n').next());
+    let Some(Interpreter::Path(program) | Interpreter::Command(program)) = line.and_then(shebang::parse) else {
+        return false;
+    };
+    program.rsplit('/').next().is_some_and(|name| name == "python" || name.starts_with("python3"))
+}
+
+/// What the code of a source imports.
+///
+/// # Errors
+/// When it is not text.
+pub(super) fn parse(bytes: &[u8]) -> Result<Source, String> {
+    if bytes.contains(&0) {
+        return Err("it contains NUL bytes: it is binary or UTF-16, not a Python source".to_owned());
+    }
+    let mut source = Source::default();
+    if bytes.len() > MAX_BYTES {
+        source.cannot_tell(1, "the whole source", "it is too long to be read");
+    } else {
+        reader::read(&String::from_utf8_lossy(bytes), &mut source)?;
+    }
+    source.tidy();
+    Ok(source)
+}
+
+#[cfg(test)]
+mod tests;

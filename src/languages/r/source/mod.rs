@@ -71,13 +71,13 @@ mod text;
 mod tree;
 
 pub(super) use bindings::Session;
-pub(super) use tree::Grammar;
+pub(super) use tree::grammar;
 
 use std::collections::BTreeSet;
 
 use crate::formats::shebang;
 use crate::formats::shebang::Interpreter;
-use crate::languages::{Dynamic, Followed};
+use crate::languages::{Dynamic, Followed, From};
 
 /// The maximum length of code in bytes: real code is much shorter, and the tree of crafted code needs 600 times its length
 /// in memory.
@@ -296,7 +296,9 @@ impl Source {
     fn neutral(self) -> crate::languages::Source {
         let follow = |follow: Follow| crate::languages::Follow {
             line: follow.line,
-            path: follow.path,
+            paths: vec![follow.path],
+            from: From::WorkingDirectory,
+            otherwise: None,
             endings: match follow.reads {
                 Reads::Module => &[".R", ".r", "/__init__.R", "/__init__.r"],
                 Reads::Script | Reads::Document => &[""],
@@ -320,6 +322,7 @@ impl Source {
             libraries: self.libraries.paths,
             libraries_unknown: self.libraries.unknown,
             names: self.names,
+            ..crate::languages::Source::default()
         }
     }
 }

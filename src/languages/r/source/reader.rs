@@ -7,7 +7,7 @@ use super::document::Piece;
 use super::functions;
 use super::functions::{Absent, Argument, CHUNK, Effect, Function, Matched, Quoting, Unqualified};
 use super::guards::{Guards, named_packages};
-use super::tree::{Code, Cursor, Grammar};
+use super::tree::{Code, Cursor, grammar};
 use super::{Reads, Source, Use, UseKind};
 
 /// The depth up to which code in strings (`eval(parse(text = ))`) is read.
@@ -76,7 +76,7 @@ fn read_at(pieces: Vec<Piece>, session: &Session<'_>, source: &mut Source, depth
 
 /// The trees of the pieces.
 fn parse(pieces: Vec<Piece>, source: &mut Source) -> Result<Vec<Code>, String> {
-    let mut grammar = Grammar::new()?;
+    let mut grammar = grammar()?;
     let mut codes = Vec::new();
     let mut base = 0;
     let mut add = |text: String, line: usize, optional: bool, codes: &mut Vec<Code>| {

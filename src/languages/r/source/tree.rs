@@ -1,58 +1,21 @@
-//! Parsed code: tree-sitter's trees, with bounds on the cost of parsing, and cursors in them.
+//! Parsed code: tree-sitter's trees, and cursors in them.
 
-use std::cell::Cell;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
-use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+use tree_sitter::{Node, Tree};
 
 use super::text::unescaped;
+use crate::languages::grammar::{self, Grammar};
 
-/// The parser receives the text in parts of this length, so that repeated reading can be counted.
-const PART: usize = 4096;
-
-/// How often the parser may read the text. It reads real code once or twice; for each unterminated string it reads
-/// everything that follows.
-const READINGS: usize = 16;
-
-/// The minimum number of bytes per step of the parser (a hundred of its operations). Real code has more than 40, a vector
-/// of single digits 14.
+/// The minimum number of bytes per step of the parser. Real code has more than 40, a vector of single digits 14.
 const BYTES_A_STEP: usize = 8;
 
-/// The grammar, ready to parse.
-pub(in crate::languages::r) struct Grammar(Parser);
-
-impl Grammar {
-    /// # Errors
-    /// When the grammar and the parser have incompatible versions, which does not depend on the input.
-    pub(in crate::languages::r) fn new() -> Result<Self, String> {
-        let mut parser = Parser::new();
-        parser.set_language(&tree_sitter_r::LANGUAGE.into()).map_err(|error| error.to_string())?;
-        Ok(Self(parser))
-    }
-
-    /// The tree of a text; `None` when parsing it is too expensive. The cost is counted, not timed, so the result is
-    /// deterministic.
-    pub(in crate::languages::r) fn parse(&mut self, text: &str) -> Option<Tree> {
-        let bytes = text.as_bytes();
-        let left = Cell::new(READINGS * bytes.len() + 16 * PART);
-        let mut steps = bytes.len() / BYTES_A_STEP + 1000;
-        let mut read = |at: usize, _| {
-            let part = &bytes[at.min(bytes.len())..(at + PART).min(bytes.len())];
-            left.set(left.get().saturating_sub(part.len()));
-            // At the limit the text ends, which also ends a scan through the rest of it; the next step is the last.
-            if left.get() == 0 { &[] } else { part }
-        };
-        let mut progress = |_: &ParseState| {
-            steps = steps.saturating_sub(1);
-            if steps == 0 || left.get() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let options = ParseOptions::new().progress_callback(&mut progress);
-        let tree = self.0.parse_with_options(&mut read, None, Some(options));
-        if tree.is_none() {
-            self.0.reset();
-        }
-        tree.filter(|_| left.get() > 0)
-    }
+/// The grammar of R, ready to parse.
+///
+/// # Errors
+/// When the grammar and the parser have incompatible versions, which does not depend on the input.
+pub(in crate::languages::r) fn grammar() -> Result<Grammar, String> {
+    Grammar::new(tree_sitter_r::LANGUAGE.into(), BYTES_A_STEP)
 }
 
 /// Parsed code.
@@ -160,21 +123,6 @@ impl<'t> Cursor<'t> {
     /// Visits the nodes below this one in source order, itself first, each with its depth; `enter` returns whether to visit
     /// a node's children. Not recursive, because the nesting of code is not bounded.
     pub(super) fn walk(self, mut enter: impl FnMut(Self, usize) -> bool) {
-        let mut cursor = self.node.walk();
-        // The tree cursor would recompute its depth each time.
-        let mut depth = 0;
-        loop {
-            let inside = enter(Self { node: cursor.node(), ..self }, depth);
-            if inside && cursor.goto_first_child() {
-                depth += 1;
-                continue;
-            }
-            while !cursor.goto_next_sibling() {
-                if !cursor.goto_parent() {
-                    return;
-                }
-                depth -= 1;
-            }
-        }
+        grammar::walk(self.node, |node, depth| enter(Self { node, ..self }, depth));
     }
 }

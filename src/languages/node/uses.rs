@@ -1,0 +1,41 @@
+//! What the sources of a function get by the names that they load.
+
+use std::collections::BTreeSet;
+
+use super::builtin::is_builtin;
+use super::needs::{ID, NEEDS};
+use super::packages::Search;
+use crate::base::path::TreePath;
+use crate::languages::{Gets, Packages};
+use crate::tree::Tree;
+
+/// What each of these names gets.
+pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
+    let search = Search::of(packages, tree);
+    let has_node = TreePath::new("bin/node").is_some_and(|node| tree.find(&node).is_some());
+    let of = |name: &&str| {
+        if name.starts_with("/opt/") {
+            // A file of the layer, which can be in a package.
+            let path = TreePath::from_mounted(name.as_bytes());
+            let package = path.as_ref().and_then(|path| packages.of_path(path));
+            return package.map_or(Gets::Other, |package| Gets::Packages([package].into()));
+        }
+        match search.find(name) {
+            Some(directory) => packages.at(&directory).map_or(Gets::Other, |package| Gets::Packages([package].into())),
+            None if is_builtin(name) || is_in_image(packages, has_node, name) => Gets::Other,
+            None => Gets::Nothing { name: (*name).to_owned(), install: (*name).to_owned() },
+        }
+    };
+    names.iter().map(of).collect()
+}
+
+/// Whether the image has a package. One that only starts a bootstrap has none; but where the tree has no Node.js either, the
+/// function is for a managed runtime.
+fn is_in_image(packages: &Packages, has_node: bool, name: &str) -> bool {
+    let is_listed = |listed: &str| listed == name || listed.ends_with('/') && name.starts_with(listed);
+    match &packages.runtime {
+        Some(runtime) if runtime.id == ID.as_str() => runtime.packages.keys().any(|listed| is_listed(listed)),
+        Some(_) => false,
+        None => !has_node && NEEDS.standard.base.iter().any(|listed| is_listed(listed)),
+    }
+}

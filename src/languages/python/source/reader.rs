@@ -1,0 +1,382 @@
+//! Reads the code of a source: what each import statement, and each call of a function that imports, imports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use tree_sitter::Node;
+
+use crate::languages::grammar::{Grammar, walk};
+use crate::languages::{Follow, Followed, From, Source};
+
+/// The minimum number of bytes per step of the parser.
+const BYTES_A_STEP: usize = 2;
+
+/// What a module can be: a file, or a directory with one.
+const ENDINGS: &[&str] = &[".py", "/__init__.py"];
+
+/// How many imports of one source are followed.
+const MAX_FOLLOWS: usize = 20_000;
+
+/// Functions that import the module that their first argument names, as written and by the last part of what is written.
+const IMPORTS: &[&str] = &["import_module", "__import__", "import_optional_dependency", "run_module", "load_module"];
+
+/// Functions that only test for the module that their first argument names, or that do without it.
+const TESTS: &[&str] = &["find_spec", "find_loader", "importorskip"];
+
+/// Functions of boto3 and botocore that make a client for the service that their first argument names.
+const CLIENTS: &[&str] = &["client", "resource", "create_client"];
+
+/// Words of conditions that depend on the version of Python or on the system.
+const VERSION_WORDS: &[&str] = &["version_info", "hexversion", "sys.platform", "os.name", "platform."];
+
+/// Exceptions that catch a failed import.
+const CATCHES: &[&str] = &["ImportError", "ModuleNotFoundError", "Exception", "BaseException"];
+
+/// Reads the code of one file.
+///
+/// # Errors
+/// When the grammar and the parser have incompatible versions.
+pub(super) fn read(text: &str, source: &mut Source) -> Result<(), String> {
+    let mut grammar = Grammar::new(tree_sitter_python::LANGUAGE.into(), BYTES_A_STEP)?;
+    let Some(tree) = grammar.parse(text) else {
+        source.cannot_tell(1, text, "parsing it is too expensive");
+        return Ok(());
+    };
+    let mut reader = Reader { text, source, ranges: Vec::new(), literals: BTreeMap::new(), unread: None };
+    let mut sites = Vec::new();
+    walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
+    reader.ranges.sort_by_key(|(range, _)| range.start);
+    let mut ranges = std::mem::take(&mut reader.ranges).into_iter().peekable();
+    // Ranges lie in each other or apart, and sites come in the order of the text: a site is in a range of a kind if the last
+    // end of those that began before it is after it.
+    let (mut never, mut optional) = (0, 0);
+    for site in sites {
+        while let Some((range, guard)) = ranges.next_if(|(range, _)| range.start <= site.start_byte()) {
+            let end = if guard == Guard::Never { &mut never } else { &mut optional };
+            *end = range.end.max(*end);
+        }
+        if site.start_byte() >= never {
+            reader.site(site, site.start_byte() < optional);
+        }
+    }
+    if reader.source.follows.len() >= MAX_FOLLOWS {
+        reader.source.cannot_tell(1, "the whole source", "it imports too much to be followed");
+    }
+    Ok(())
+}
+
+/// What holds for the imports in a range of code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    /// They are only for type checkers.
+    Never,
+    /// The source works without them.
+    Optional,
+}
+
+struct Reader<'t, 's> {
+    text: &'t str,
+    source: &'s mut Source,
+    ranges: Vec<(Range<usize>, Guard)>,
+    /// The literals that each name is bound to; `None` when it is also bound to something else.
+    literals: BTreeMap<&'t str, Option<BTreeSet<String>>>,
+    unread: Option<usize>,
+}
+
+impl<'t> Reader<'t, '_> {
+    fn text(&self, node: Node<'_>) -> &'t str {
+        self.text.get(node.byte_range()).unwrap_or_default()
+    }
+
+    /// Collects in one walk what has to be known before imports are interpreted; returns whether to look inside.
+    fn collect(&mut self, node: Node<'t>, sites: &mut Vec<Node<'t>>) -> bool {
+        let line = line(node);
+        if (node.is_error() || node.is_missing()) && self.unread != Some(line) {
+            self.unread = Some(line);
+            let written = self.text.lines().nth(line - 1).unwrap_or_default();
+            self.source.cannot_tell(line, written, "Python cannot parse this");
+        }
+        match node.kind() {
+            "import_statement" | "import_from_statement" => {
+                sites.push(node);
+                return false;
+            }
+            "call" => sites.push(node),
+            "try_statement" => self.tries(node),
+            "if_statement" => self.tests(node),
+            "with_statement" => self.suppresses(node),
+            "assignment" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), false),
+            "for_statement" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), true),
+            "identifier" => {
+                self.source.names.insert(self.text(node).to_owned());
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Notes what `try` makes optional: its body, if a handler catches a failed import and goes on, and that handler.
+    fn tries(&mut self, node: Node<'t>) {
+        let mut cursor = node.walk();
+        let handlers = node.children(&mut cursor).filter(|child| child.kind() == "except_clause");
+        let catching: Vec<Node<'t>> = handlers.filter(|handler| self.catches(*handler)).collect();
+        for handler in &catching {
+            self.ranges.push((handler.byte_range(), Guard::Optional));
+        }
+        if catching.iter().any(|handler| !self.ends_the_program(*handler))
+            && let Some(body) = node.child_by_field_name("body")
+        {
+            self.ranges.push((body.byte_range(), Guard::Optional));
+        }
+    }
+
+    /// Whether a handler catches a failed import.
+    fn catches(&self, handler: Node<'t>) -> bool {
+        let mut cursor = handler.walk();
+        let caught = handler.named_children(&mut cursor).find(|child| child.kind() != "block" && !child.is_extra());
+        caught.is_none_or(|caught| {
+            let words = self.text(caught).split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            words.into_iter().any(|word| CATCHES.contains(&word))
+        })
+    }
+
+    /// Whether a block raises or exits in its own statements.
+    fn ends_the_program(&self, handler: Node<'t>) -> bool {
+        let mut cursor = handler.walk();
+        let Some(block) = handler.named_children(&mut cursor).find(|child| child.kind() == "block") else {
+            return false;
+        };
+        let mut cursor = block.walk();
+        block.named_children(&mut cursor).any(|statement| {
+            let written = self.text(statement);
+            statement.kind() == "raise_statement"
+                || ["sys.exit(", "exit(", "os._exit("].iter().any(|exit| written.starts_with(exit))
+        })
+    }
+
+    /// Notes what a condition decides: what only type checkers run, and what depends on the version or the system.
+    fn tests(&mut self, node: Node<'t>) {
+        let Some(condition) = node.child_by_field_name("condition") else { return };
+        let written = self.text(condition);
+        if matches!(written, "TYPE_CHECKING" | "typing.TYPE_CHECKING" | "t.TYPE_CHECKING" | "False" | "0") {
+            if let Some(consequence) = node.child_by_field_name("consequence") {
+                self.ranges.push((consequence.byte_range(), Guard::Never));
+            }
+        } else if VERSION_WORDS.iter().chain(TESTS).any(|word| written.contains(word)) {
+            self.ranges.push((node.byte_range(), Guard::Optional));
+        }
+    }
+
+    fn suppresses(&mut self, node: Node<'t>) {
+        let Some(body) = node.child_by_field_name("body") else { return };
+        let head = self.text.get(node.start_byte()..body.start_byte()).unwrap_or_default();
+        if head.contains("suppress(") && CATCHES.iter().any(|caught| head.contains(caught)) {
+            self.ranges.push((body.byte_range(), Guard::Optional));
+        }
+    }
+
+    /// Notes the literals that a name stands for: one, or in a loop each of a literal tuple or list.
+    fn binds(&mut self, left: Option<Node<'t>>, right: Option<Node<'t>>, each: bool) {
+        let Some(left) = left.filter(|left| left.kind() == "identifier") else { return };
+        let values =
+            right.and_then(|right| if each { self.strings(right) } else { Some([self.string(right)?].into()) });
+        let known = self.literals.entry(self.text(left)).or_insert_with(|| Some(BTreeSet::new()));
+        *known = match (known.take(), values) {
+            (Some(known), Some(values)) => Some(known.into_iter().chain(values).collect()),
+            _ => None,
+        };
+    }
+
+    fn strings(&self, node: Node<'t>) -> Option<BTreeSet<String>> {
+        let is_list = matches!(node.kind(), "tuple" | "list" | "set");
+        let mut cursor = node.walk();
+        let items: Option<BTreeSet<String>> =
+            node.named_children(&mut cursor).filter(|item| !item.is_extra()).map(|item| self.string(item)).collect();
+        items.filter(|items| is_list && !items.is_empty())
+    }
+
+    /// The value of a string literal without escapes and interpolations.
+    fn string(&self, node: Node<'t>) -> Option<String> {
+        if node.kind() != "string" {
+            return None;
+        }
+        let mut cursor = node.walk();
+        let mut value = String::new();
+        for part in node.named_children(&mut cursor) {
+            match part.kind() {
+                "string_start" | "string_end" => {}
+                "string_content" if part.named_child_count() == 0 => value.push_str(self.text(part)),
+                _ => return None,
+            }
+        }
+        Some(value)
+    }
+
+    fn site(&mut self, node: Node<'t>, optional: bool) {
+        match node.kind() {
+            "import_statement" => {
+                for name in self.names(node) {
+                    self.module(line(node), &name, optional);
+                }
+            }
+            "import_from_statement" => self.imports_from(node, optional),
+            _ => self.call(node, optional),
+        }
+    }
+
+    /// The names that a statement imports.
+    fn names(&self, node: Node<'t>) -> Vec<String> {
+        let mut cursor = node.walk();
+        let names = node.children_by_field_name("name", &mut cursor);
+        let name = |node: Node<'t>| {
+            let name = if node.kind() == "aliased_import" { node.child_by_field_name("name")? } else { node };
+            Some(self.text(name).split_whitespace().collect::<String>()).filter(|name| !name.is_empty())
+        };
+        names.filter_map(name).collect()
+    }
+
+    fn imports_from(&mut self, node: Node<'t>, optional: bool) {
+        let Some(module) = node.child_by_field_name("module_name") else { return };
+        let of: String = self.text(module).split_whitespace().collect();
+        let names = self.names(node);
+        if module.kind() == "relative_import" {
+            self.relative(line(node), &of, &names, optional);
+        } else if names.is_empty() {
+            self.module(line(node), &of, optional);
+        } else {
+            for name in names {
+                self.module(line(node), &format!("{of}.{name}"), optional);
+            }
+        }
+    }
+
+    /// A module by its dotted name: a file of the function, or else something that is installed.
+    fn module(&mut self, line: usize, name: &str, optional: bool) {
+        let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !name.split('.').all(is_name) {
+            self.source.cannot_tell(line, name, "this is not the name of a module");
+            return;
+        }
+        if self.source.follows.len() >= MAX_FOLLOWS {
+            return;
+        }
+        let name = name.to_owned();
+        self.source.names.insert(name.clone());
+        self.source.follows.push(Follow {
+            line,
+            paths: steps("", &name),
+            endings: ENDINGS,
+            from: From::WorkingDirectory,
+            followed: Followed::ByName,
+            optional,
+            otherwise: Some(name),
+        });
+    }
+
+    /// Modules relative to the package of the source: `.a`, `..a.b`.
+    fn relative(&mut self, line: usize, written: &str, names: &[String], optional: bool) {
+        let module = written.trim_start_matches('.');
+        let up = written.len() - module.len();
+        let base = if up == 1 { "./".to_owned() } else { "../".repeat(up - 1) };
+        let mut paths = vec![format!("{base}__init__")];
+        paths.extend(steps(&base, module));
+        let below = if module.is_empty() { base } else { format!("{base}{}/", module.replace('.', "/")) };
+        paths.extend(names.iter().map(|name| format!("{below}{name}")));
+        // The file that is named most exactly is the one to report.
+        paths.reverse();
+        self.source.follows.push(Follow {
+            line,
+            paths,
+            endings: ENDINGS,
+            from: From::Source,
+            followed: Followed::ByName,
+            optional,
+            otherwise: None,
+        });
+    }
+
+    fn call(&mut self, node: Node<'t>, optional: bool) {
+        let Some(function) = node.child_by_field_name("function") else { return };
+        let written = self.text(function);
+        let name = written.rsplit('.').next().unwrap_or(written).trim();
+        let arguments = node.child_by_field_name("arguments");
+        let mut cursor = node.walk();
+        let first = arguments.and_then(|list| list.named_children(&mut cursor).find(|child| !child.is_extra()));
+        let tests = TESTS.contains(&name);
+        if tests || IMPORTS.contains(&name) {
+            self.imports_by_name(node, first, optional || tests);
+        } else if CLIENTS.contains(&name) {
+            self.names_service(written, first);
+        } else if name == "run_path" {
+            match first.and_then(|first| self.string(first)) {
+                Some(path) => self.source.follows.push(Follow {
+                    line: line(node),
+                    paths: vec![path],
+                    endings: &[""],
+                    from: From::WorkingDirectory,
+                    followed: Followed::ByName,
+                    optional,
+                    otherwise: None,
+                }),
+                None => self.source.cannot_tell(line(node), self.text(node), "the path is computed"),
+            }
+        } else if written == "exec" {
+            self.source.cannot_tell(line(node), self.text(node), "the code that it runs is computed");
+        } else if name == "entry_points" {
+            self.source.cannot_tell(line(node), self.text(node), "it finds whatever is installed");
+        }
+    }
+
+    /// A call that makes a client of AWS for a service, if `function` is one of boto3's.
+    fn names_service(&mut self, function: &str, first: Option<Node<'t>>) {
+        let value = first.and_then(|first| match first.kind() {
+            "keyword_argument" => first.child_by_field_name("value"),
+            _ => Some(first),
+        });
+        let literals = value.and_then(|value| match value.kind() {
+            "identifier" => self.literals.get(self.text(value)).cloned().flatten(),
+            _ => self.string(value).map(|service| [service].into()),
+        });
+        match literals {
+            Some(services) => self.source.data.extend(services),
+            None => {
+                let receiver = function.to_ascii_lowercase();
+                self.source.names_more_data |= receiver.contains("boto") || receiver.contains("session");
+            }
+        }
+    }
+
+    /// A call that imports the module that its first argument names.
+    fn imports_by_name(&mut self, node: Node<'t>, first: Option<Node<'t>>, optional: bool) {
+        let Some(first) = first else { return };
+        let literals = match first.kind() {
+            "identifier" => self.literals.get(self.text(first)).cloned().flatten(),
+            "keyword_argument" => {
+                first.child_by_field_name("value").and_then(|value| Some([self.string(value)?].into()))
+            }
+            _ => self.string(first).map(|literal| [literal].into()),
+        };
+        let Some(literals) = literals.filter(|literals| !literals.is_empty()) else {
+            self.source.cannot_tell(line(node), self.text(node), "the name of the module is computed");
+            return;
+        };
+        for name in literals {
+            if name.starts_with('.') {
+                self.relative(line(node), &name, &[], optional);
+            } else {
+                self.module(line(node), &name, optional);
+            }
+        }
+    }
+}
+
+/// The line of a node, from 1.
+fn line(node: Node<'_>) -> usize {
+    node.start_position().row + 1
+}
+
+/// The paths of a module and of the packages that it is in: importing it runs all of them.
+fn steps(base: &str, module: &str) -> Vec<String> {
+    let parts: Vec<&str> = module.split('.').filter(|part| !part.is_empty()).collect();
+    (1..=parts.len()).map(|count| format!("{base}{}", parts[..count].join("/"))).collect()
+}

@@ -1,0 +1,162 @@
+//! What the imports of a function get: distributions of the tree, or what is there anyway; and which other distributions are
+//! loaded with these, beyond those that they declare.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+use super::imports::Modules;
+use super::names::Minor;
+use super::needs::ID;
+use super::standard::{distribution_of, is_in_image, is_standard, part_to_install};
+use crate::languages::{Gets, Packages};
+use crate::tree::{EntryId, Tree};
+
+/// How many modules are followed: all that a process loads is a hundredth of it.
+const MAX_MODULES: usize = 200_000;
+
+/// What each of these imports gets.
+pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
+    let modules = Modules::new(packages, tree);
+    let minor = minor(packages);
+    let has_interpreter = has_interpreter(tree);
+    let of = |name: &&str| {
+        let top = name.split('.').next().unwrap_or(name);
+        match modules.find(name) {
+            Some(found) => {
+                let parts = name.split('.').count();
+                let positions = positions(packages, tree, &found.files);
+                if !positions.is_empty() {
+                    return Gets::Packages(positions);
+                }
+                if !found.files.is_empty() {
+                    return Gets::Other;
+                }
+                if found.depth < parts {
+                    // Distributions share a package without code of its own, such as `google.cloud`, and this one is not there.
+                    let name = name.split('.').take(found.depth + 1).collect::<Vec<_>>().join(".");
+                    return Gets::Nothing { install: distribution_of(&name), name };
+                }
+                let below = |position: &usize| {
+                    let mut places = packages.get(*position).places();
+                    places.any(|place| found.portions.iter().any(|portion| place.below(portion).is_some()))
+                };
+                let positions: BTreeSet<usize> = (0..packages.all.len()).filter(below).collect();
+                if positions.is_empty() { Gets::Other } else { Gets::Packages(positions) }
+            }
+            None if is_standard(top, minor) || is_in_image(packages, has_interpreter, top) => Gets::Other,
+            None => {
+                let name = part_to_install(name);
+                Gets::Nothing { name: name.to_owned(), install: distribution_of(name) }
+            }
+        }
+    };
+    names.iter().map(of).collect()
+}
+
+fn minor(packages: &Packages) -> Option<Minor> {
+    packages.runtime_version(ID)?.strip_prefix("3.")?.parse().ok()
+}
+
+/// Whether a tree has an interpreter of its own.
+fn has_interpreter(tree: &Tree) -> bool {
+    let is_one = |name: &[u8]| name == b"python3" || name.starts_with(b"python3.");
+    tree.iter().any(|(_, entry)| {
+        is_one(entry.path.name()) && entry.path.parent().is_some_and(|parent| parent.name() == b"bin")
+    })
+}
+
+/// The distributions that have these files.
+fn positions(packages: &Packages, tree: &Tree, files: &[EntryId]) -> BTreeSet<usize> {
+    files.iter().filter_map(|file| packages.of_path(tree.path(*file))).collect()
+}
+
+/// The distributions whose modules are loaded when these names are imported, or by code of the tree that is in no
+/// distribution: what a module imports outside of functions and conditions is followed from file to file.
+pub(super) fn loads(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> BTreeSet<usize> {
+    let modules = Modules::new(packages, tree);
+    let own = modules.sources().filter(|file| packages.of_path(tree.path(*file)).is_none());
+    let mut queue: Vec<EntryId> = own.collect();
+    for name in names {
+        queue.extend(modules.find(name).into_iter().flat_map(|found| found.files));
+    }
+    let mut seen: BTreeSet<EntryId> = BTreeSet::new();
+    while let Some(file) = queue.pop() {
+        if !seen.insert(file) || !tree.path(file).name().ends_with(b".py") {
+            continue;
+        }
+        if seen.len() > MAX_MODULES {
+            break;
+        }
+        let Ok(text) = tree.read_text(file) else { continue };
+        let package = modules.name(file).unwrap_or_default();
+        let is_init = tree.path(file).name() == b"__init__.py";
+        for name in imported(&text, &package, is_init) {
+            queue.extend(modules.find(&name).into_iter().flat_map(|found| found.files));
+        }
+    }
+    let loaded: Vec<EntryId> = seen.into_iter().collect();
+    positions(packages, tree, &loaded)
+}
+
+/// Import statements that are not in a function or condition, as they begin their lines. A text in the code can have such
+/// lines, too; then a package counts as loaded that is not.
+static STATEMENTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?m)^(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*\)|[^\n;]*)|import[ \t]+([^\n;]*))").ok()
+});
+
+/// The modules that a source imports when it is loaded itself; `name` is its own.
+fn imported(text: &[u8], name: &str, is_package: bool) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let Some(statements) = STATEMENTS.as_ref() else { return found };
+    for statement in statements.captures_iter(text) {
+        let group = |at| statement.get(at).map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned());
+        if let Some(list) = group(4) {
+            found.extend(words(&list).map(str::to_owned));
+            continue;
+        }
+        let (dots, module) = (group(1).unwrap_or_default(), group(2).unwrap_or_default());
+        let Some(base) = absolute(name, is_package, dots.len(), &module) else { continue };
+        let names = group(3).unwrap_or_default();
+        found
+            .extend(words(&names).map(|name| if base.is_empty() { name.to_owned() } else { format!("{base}.{name}") }));
+        found.extend((!base.is_empty()).then_some(base));
+    }
+    found
+}
+
+/// The names in a list of imports, without their other names and comments.
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    let lines = list.trim_matches(['(', ')']).lines().map(|line| line.split('#').next().unwrap_or(line));
+    let names = lines.flat_map(|line| line.split(',')).filter_map(|name| name.split_whitespace().next());
+    names.filter(|name| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')))
+}
+
+/// The module that a relative import names.
+fn absolute(name: &str, is_package: bool, dots: usize, module: &str) -> Option<String> {
+    if dots == 0 {
+        return Some(module.to_owned());
+    }
+    let mut parts: Vec<&str> = name.split('.').filter(|part| !part.is_empty()).collect();
+    let up = if is_package { dots - 1 } else { dots };
+    parts.truncate(parts.len().checked_sub(up)?);
+    parts.extend(module.split('.').filter(|part| !part.is_empty()));
+    Some(parts.join("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_imports_when_it_is_loaded_what_is_not_indented() {
+        let text =
+            b"import a, b.c as d  # e\nfrom . import f, g\nfrom ..h import (i as j,  # k\n  l)\ntry:\n    import m\n\
+                     from n import *\nimport o; x = 1\n";
+        let found = imported(text, "p.q.r", false);
+        let found: Vec<&str> = found.iter().map(String::as_str).collect();
+        assert_eq!(found, ["a", "b.c", "n", "o", "p.h", "p.h.i", "p.h.l", "p.q", "p.q.f", "p.q.g"]);
+        assert!(imported(b"from .a import b", "p", true).contains("p.a.b"));
+    }
+}
