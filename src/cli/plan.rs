@@ -12,7 +12,7 @@ use crate::report;
 
 pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
     let PlanArgs { root, options, tree, report: shown } = arguments;
-    let report = with_settings(options, &shown.output, |settings, progress| commands::plan(root, settings, progress))?;
+    let report = with_settings(options, shown.shown(), |settings, progress| commands::plan(root, settings, progress))?;
     if *tree {
         output::print(&report::tree(&report, output::detail(&shown.output)))?;
         return Ok(output::verdict(&report));

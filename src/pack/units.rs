@@ -96,8 +96,12 @@ pub(crate) fn unit_of(resolution: &Resolution<'_>, id: EntryId) -> String {
         return installation.language.to_string();
     }
     // A link goes with the library it leads to, when that is beside it.
-    let file = match (&tree.entry(id).kind, tree.follow(id)) {
-        (Kind::Link { .. }, Place::Inside(target)) if tree.path(target).parent() == path.parent() => tree.path(target),
+    let target = match &tree.entry(id).kind {
+        Kind::Link { .. } => tree.follow(id),
+        _ => Place::Nowhere,
+    };
+    let file = match target {
+        Place::Inside(target) if tree.path(target).parent_bytes() == path.parent_bytes() => tree.path(target),
         _ => path,
     };
     if is_library_name(file.name()) {

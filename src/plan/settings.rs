@@ -46,6 +46,8 @@ pub struct Settings {
     pub handlers: Vec<PathBuf>,
     /// The paths that runs of the function opened.
     pub opened: BTreeSet<Vec<u8>>,
+    /// Whether reports list every file and dependency, which only the page shows.
+    pub page: bool,
     /// The severities of findings.
     pub severities: Severities,
     /// The options of the command line that only apply to a tree. What layerfit.toml sets for trees is not among them: it is

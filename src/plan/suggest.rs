@@ -104,7 +104,7 @@ impl Steps<'_> {
     /// How many layers a change saves.
     fn layers_saved(&self, change: &Change) -> usize {
         let now = self.plan.layout.layers.len();
-        if now < 2 {
+        if now < 2 || change.is_empty() {
             return 0;
         }
         let units = self.plan.units.iter().filter_map(|unit| {

@@ -35,6 +35,13 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Lists every file and dependency, for the page.
+    pub(crate) fn list_contents(&mut self, plan: &Plan<'_>) {
+        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan));
+    }
+}
+
 /// The report of a tree, and of its layers if there is a `plan`.
 fn report(
     root: &str,
@@ -76,7 +83,7 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
-        contents: Contents::new(analysis, pruning, plan),
+        contents: if settings.page { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
 }
 

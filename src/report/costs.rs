@@ -3,7 +3,7 @@
 //! That includes what nothing else needs; it is exact in zips as long as their number and the files that are compressed
 //! harder stay the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::iter::Sum;
 
 use schemars::JsonSchema;
@@ -95,6 +95,36 @@ pub(super) struct Costs {
     pub(super) libraries: Vec<LibraryReport>,
 }
 
+/// The name of the unit of each entry, each name once.
+struct UnitNames {
+    names: Vec<String>,
+    /// One more than the position of the name, by the position of the entry; 0 for none.
+    of: Vec<u32>,
+}
+
+impl UnitNames {
+    fn new(analysis: &Analysis<'_>, wanted: impl Fn(EntryId) -> bool) -> Self {
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let mut names = Vec::new();
+        let mut number = |id: EntryId| {
+            let name = unit_of(&analysis.resolution, id);
+            *numbers.entry(name).or_insert_with_key(|name| {
+                names.push(name.clone());
+                // No tree has as many units as ids have values.
+                u32::try_from(names.len()).unwrap_or_default()
+            })
+        };
+        let tree = analysis.tree();
+        let of = tree.all().map(|(id, _)| if !tree.is_hidden(id) && wanted(id) { number(id) } else { 0 }).collect();
+        Self { names, of }
+    }
+
+    /// The position of the name of an entry's unit.
+    fn number(&self, id: EntryId) -> Option<usize> {
+        (self.of[id.index()] as usize).checked_sub(1)
+    }
+}
+
 pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Costs {
     let tree = analysis.tree();
     let mut index = SizeIndex::new(analysis, pruning, plan);
@@ -108,8 +138,7 @@ pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Pl
     });
     let units = units.unwrap_or_default();
 
-    let kept = tree.iter().filter(|(id, _)| index.entries[id.index()].files > 0).map(|(id, _)| id);
-    let unit_of_each: BTreeMap<EntryId, String> = kept.map(|id| (id, unit_of(&analysis.resolution, id))).collect();
+    let unit_of_each = UnitNames::new(analysis, |id| index.entries[id.index()].files > 0);
     let mut directories = Vec::new();
     for (id, entry) in tree.iter().filter(|(_, entry)| entry.is_directory()) {
         let mut entries = below(&entry.path);
@@ -118,9 +147,9 @@ pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Pl
         if own.files == 0 {
             continue;
         }
-        let mut units = entries.iter().filter_map(|id| unit_of_each.get(id));
+        let mut units = entries.iter().filter_map(|id| unit_of_each.number(*id));
         let first = units.next();
-        let unit = first.filter(|first| units.all(|unit| unit == *first)).cloned();
+        let unit = first.filter(|first| units.all(|unit| unit == *first)).map(|unit| unit_of_each.names[unit].clone());
         let freed = index.freed(entries).1;
         directories.push(DirectoryReport {
             path: entry.path.to_string(),

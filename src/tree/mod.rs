@@ -13,7 +13,7 @@ mod objects;
 mod searched;
 mod zips;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -23,6 +23,7 @@ pub use directory::scan_directory;
 pub use layout::layout_findings;
 pub use links::{Place, link_findings};
 pub use objects::{Objects, read_objects, unreadable};
+use rayon::prelude::*;
 use zips::Archive;
 pub use zips::{LayerEntry, LayerZip, PackageDirectory, scan_zips};
 pub(crate) use zips::{hex, sha256, sha256_of};
@@ -53,13 +54,11 @@ pub enum Kind {
         bytes: u64,
         /// The type that its first bytes show.
         magic: Magic,
-        /// Device and inode, when it has more than one hard link.
-        hard: Option<(u64, u64)>,
     },
     /// A symbolic link.
     Link {
         /// Its target, as stored in the link.
-        target: Vec<u8>,
+        target: Box<[u8]>,
     },
 }
 
@@ -69,7 +68,7 @@ pub enum Magic {
     /// `\x7fELF` (elf(5)).
     Elf,
     /// `#!`: a script, with the rest of its first line.
-    Script(Vec<u8>),
+    Script(Box<[u8]>),
     /// Anything else.
     Other,
 }
@@ -86,14 +85,14 @@ impl Magic {
         if head.starts_with(b"\x7fELF") {
             Magic::Elf
         } else if let Some(rest) = head.strip_prefix(b"#!") {
-            Magic::Script(rest.split(|b| *b == b'\n').next().unwrap_or_default().to_vec())
+            Magic::Script(rest.split(|b| *b == b'\n').next().unwrap_or_default().into())
         } else {
             Magic::Other
         }
     }
 }
 
-/// One file, directory or link of a tree.
+/// One file, directory or link of a tree. There can be a million, so it is small: a test holds its size.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Where it is.
@@ -109,10 +108,10 @@ pub struct Entry {
 enum Origin {
     Directory,
     /// Content that replaces or adds to the source, by its position in [`Tree::overlays`].
-    Overlay(usize),
+    Overlay(u32),
     Zip {
-        archive: usize,
-        index: usize,
+        archive: u32,
+        index: u32,
     },
 }
 
@@ -166,7 +165,9 @@ enum Source {
 
 impl Tree {
     fn new(mut entries: Vec<Entry>, source: Source) -> Self {
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        // No two have the same path.
+        entries.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        entries.shrink_to_fit();
         Self { entries, source, overlays: Vec::new(), hidden: Vec::new() }
     }
 
@@ -181,8 +182,8 @@ impl Tree {
             let opened = File::open(&file).map_err(Error::io("read", &file))?;
             let bytes = opened.metadata().map_err(Error::io("read", &file))?.len();
             opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
-            let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
-            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(self.overlays.len()) });
+            let kind = Kind::File { bytes, magic: Magic::of(&head) };
+            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(narrow(self.overlays.len())) });
             self.overlays.push(Overlay::File(file));
         }
         self.put_in_order();
@@ -196,7 +197,7 @@ impl Tree {
         for entry in &mut self.entries {
             let Some(path) = entry.path.below(from).and_then(|below| to.join(below)) else { continue };
             if let (Some(root), Origin::Directory, true) = (&root, entry.origin, entry.is_file()) {
-                entry.origin = Origin::Overlay(self.overlays.len());
+                entry.origin = Origin::Overlay(narrow(self.overlays.len()));
                 self.overlays.push(Overlay::File(root.join(entry.path.as_path())));
             }
             entry.path = path;
@@ -206,9 +207,9 @@ impl Tree {
 
     /// Replaces the content of a file. The source on disk is not changed.
     pub(crate) fn replace(&mut self, id: EntryId, content: Vec<u8>) {
-        let position = self.overlays.len();
+        let position = narrow(self.overlays.len());
         let entry = &mut self.entries[id.index()];
-        entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content), hard: None };
+        entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content) };
         entry.origin = Origin::Overlay(position);
         self.overlays.push(Overlay::Bytes(content));
     }
@@ -227,16 +228,13 @@ impl Tree {
         for id in ids {
             hidden[id.index()] = true;
         }
-        // A directory precedes its content: in reverse order, the content is decided before its directory.
-        let mut left: BTreeSet<TreePath> = BTreeSet::new();
-        let mut had: BTreeSet<TreePath> = BTreeSet::new();
+        // A directory precedes its content: in reverse order, the content is decided before its directory. Directories that
+        // have content, and whether any of it is left.
+        let mut left: HashMap<&[u8], bool> = HashMap::new();
         for (entry, hidden) in self.entries.iter().zip(&mut hidden).rev() {
-            *hidden |= entry.is_directory() && had.contains(&entry.path) && !left.contains(&entry.path);
-            let Some(parent) = entry.path.parent() else { continue };
-            if !*hidden {
-                left.insert(parent.clone());
-            }
-            had.insert(parent);
+            *hidden |= entry.is_directory() && left.get(entry.path.as_bytes()) == Some(&false);
+            let Some(parent) = entry.path.parent_bytes() else { continue };
+            *left.entry(parent).or_default() |= !*hidden;
         }
         self.hidden = hidden;
     }
@@ -261,6 +259,12 @@ impl Tree {
         self.all().filter(|(id, _)| !self.is_hidden(*id))
     }
 
+    /// The id of the entry at a position of [`Tree::entries`].
+    pub(crate) fn id_at(&self, position: usize) -> EntryId {
+        debug_assert!(position < self.entries.len());
+        id_of(position)
+    }
+
     /// The entry of an id.
     pub fn entry(&self, id: EntryId) -> &Entry {
         &self.entries[id.index()]
@@ -278,7 +282,12 @@ impl Tree {
 
     /// The entry at exactly this path, even when it is hidden.
     pub fn find_even_hidden(&self, path: &TreePath) -> Option<EntryId> {
-        self.entries.binary_search_by(|entry| entry.path.cmp(path)).ok().map(id_of)
+        self.find_bytes(path.as_bytes())
+    }
+
+    /// The entry whose path has exactly these bytes, even when it is hidden.
+    fn find_bytes(&self, path: &[u8]) -> Option<EntryId> {
+        self.entries.binary_search_by(|entry| entry.path.as_bytes().cmp(path)).ok().map(id_of)
     }
 
     /// Every entry below a directory, at any depth, sorted by path.
@@ -323,15 +332,15 @@ impl Tree {
             (Source::Directory(root), Origin::Directory) => {
                 read(&root.join(entry.path.as_path()))?;
             }
-            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+            (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => {
                     read(path)?;
                 }
                 Overlay::Bytes(bytes) => content.extend_from_slice(bytes),
             },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
-                let archive = &archives[archive];
-                content = archive.read(index).map_err(Error::io("read an entry of", archive.path()))?;
+                let archive = &archives[archive as usize];
+                content = archive.read(index as usize).map_err(Error::io("read an entry of", archive.path()))?;
             }
             _ => unreachable!("a tree and its entries come from one source"),
         }
@@ -349,7 +358,7 @@ impl Tree {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
             (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
-            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+            (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Bytes(bytes) => return Ok(bytes[..length.min(bytes.len())].to_vec()),
             },
@@ -378,7 +387,7 @@ impl Tree {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
             (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
-            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+            (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Bytes(bytes) => return each(bytes).map(drop),
             },
@@ -414,8 +423,12 @@ impl Tree {
     clippy::cast_possible_truncation,
     reason = "a tree of four billion entries does not fit in any layer, or in memory"
 )]
+fn narrow(index: usize) -> u32 {
+    index as u32
+}
+
 fn id_of(index: usize) -> EntryId {
-    EntryId(index as u32)
+    EntryId(narrow(index))
 }
 
 /// The parent directories that are not listed themselves: extraction creates them.
@@ -433,4 +446,14 @@ fn implied_directories(entries: &[Entry]) -> Vec<Entry> {
         .into_iter()
         .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_a_million_takes_no_more_than_a_line_of_the_processors_cache() {
+        assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
+    }
 }

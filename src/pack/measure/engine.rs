@@ -2,6 +2,7 @@
 //! those that deflate does not make smaller are stored. Long contents are never in memory as a whole.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -14,7 +15,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::cache::{Cache, Facts, Key, MIN_BYTES};
 use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
-use super::spool::Spool;
+use super::spool::{Offset, Spool};
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
 
@@ -196,7 +197,7 @@ impl Engine {
     ) -> Result<Measured> {
         let spool = (want == Want::Bytes).then_some(&self.spool);
         let at = spool.map(|spool| spool.reserve(bytes));
-        let section = || Section { spool, start: at.unwrap_or(0), most: bytes, written: 0 };
+        let section = || Section { spool, start: at.map_or(0, Offset::get), most: bytes, written: 0 };
         let store = |samples: &mut Option<Samples>| -> Result<u32> {
             let (mut stored, mut crc32) = (section(), crc32fast::Hasher::new());
             chunks(&mut |chunk| {
@@ -248,11 +249,27 @@ impl Engine {
     }
 }
 
+/// Calls `work` with the compressor of this thread: to make one takes longer than to compress a short content.
+fn with_compressor<T>(level: i32, work: impl FnOnce(&mut Compressor) -> T) -> T {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<(i32, Compressor)>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some((of, compressor)) if *of == level => work(compressor),
+        _ => {
+            let compressor = Compressor::new(CompressionLvl::new(level).unwrap_or_default());
+            work(&mut kept.insert((level, compressor)).1)
+        }
+    })
+}
+
 /// Compresses a content at libdeflate's `level`, or stores it.
 pub(super) fn compress(content: &[u8], level: i32) -> (Facts, Cow<'_, [u8]>) {
-    let mut compressor = Compressor::new(CompressionLvl::new(level).unwrap_or_default());
-    let mut deflated = vec![0; compressor.deflate_compress_bound(content.len())];
-    let length = compressor.deflate_compress(content, &mut deflated).unwrap_or(usize::MAX);
+    let (mut deflated, length) = with_compressor(level, |compressor| {
+        let mut deflated = vec![0; compressor.deflate_compress_bound(content.len())];
+        let length = compressor.deflate_compress(content, &mut deflated).unwrap_or(usize::MAX);
+        (deflated, length)
+    });
     let (method, payload) = if length < content.len() {
         deflated.truncate(length);
         (Method::Deflated, Cow::Owned(deflated))

@@ -4,12 +4,14 @@
 
 mod cache;
 mod engine;
+mod files;
 mod measured;
 mod permits;
 mod recompress;
 mod spool;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
@@ -25,6 +27,7 @@ use crate::pack::rewrite::{Form, Transforms};
 use crate::tree::{EntryId, Kind, Magic, Tree};
 pub use cache::Cache;
 use engine::{Engine, STREAM_BYTES, WHOLE_BYTES, Want};
+use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
 pub use spool::Spool;
 
@@ -56,6 +59,10 @@ struct Database {
 }
 
 impl Database {
+    fn job(&self) -> Job {
+        Job::Database { database: self.rdb, index: self.rdx }
+    }
+
     fn zipped(&self, form: usize) -> u64 {
         self.forms[form].1.iter().map(|measured| measured.compressed).sum()
     }
@@ -67,22 +74,26 @@ impl Database {
 
 /// The lengths and compressed bytes of the files of a tree.
 pub struct Measurements {
-    files: BTreeMap<EntryId, Measured>,
+    files: Files,
     rewritten: BTreeMap<EntryId, Rewritten>,
     engine: Engine,
     recompressed: Option<Recompressed>,
 }
 
 /// A file, or a database with its index, to measure.
+#[derive(Clone, Copy)]
 enum Job {
     File(EntryId),
     Database { database: EntryId, index: EntryId },
 }
 
-/// The result of a job.
-enum Done {
-    File(EntryId, Measured, Option<Rewritten>, Option<Finding>),
-    Database(Database, Option<Finding>),
+/// The results of all jobs.
+struct Gathered {
+    files: Files,
+    rewritten: BTreeMap<EntryId, Rewritten>,
+    databases: Vec<Database>,
+    /// By the file that they are about.
+    findings: BTreeMap<EntryId, Finding>,
 }
 
 /// How to measure.
@@ -120,39 +131,27 @@ impl Measurements {
         let mut jobs = jobs(tree, &kept, options.longest, transforms.repack);
         jobs.retain(|job| options.only.is_none_or(|only| only(job.entry())));
         progress.stage("compressing", jobs.iter().map(|job| job.bytes(tree)).sum());
-        let work = Work { tree, engine: &engine, level, transforms };
-        let done = jobs
-            .into_par_iter()
-            // Short blocks in order: splitting by halves would start with the smallest files as well.
-            .by_uniform_blocks(64)
-            .map(|job| {
-                let bytes = job.bytes(tree);
-                let done = match job {
-                    Job::File(id) => work.file(id, kept(id))?,
-                    Job::Database { database, index } => work.database(database, index)?,
-                };
-                progress.advance(bytes);
-                Ok(done)
-            })
-            .collect::<Result<Vec<_>>>()?;
-
-        let (mut files, mut rewritten) = (BTreeMap::new(), BTreeMap::new());
-        let (mut databases, mut findings) = (Vec::new(), Vec::new());
-        for done in done {
-            match done {
-                Done::File(id, measured, form, finding) => {
-                    files.insert(id, measured);
-                    rewritten.extend(form.map(|form| (id, form)));
-                    findings.extend(finding);
-                }
-                Done::Database(database, finding) => {
-                    databases.push(database);
-                    findings.extend(finding);
-                }
+        let gathered = Gathered {
+            files: Files::of(tree),
+            rewritten: BTreeMap::new(),
+            databases: Vec::new(),
+            findings: BTreeMap::new(),
+        };
+        let work = Work { tree, engine: &engine, level, transforms, gathered: Mutex::new(gathered) };
+        // Short blocks in order: splitting by halves would start with the smallest files as well.
+        jobs.into_par_iter().by_uniform_blocks(64).try_for_each(|job| -> Result<()> {
+            match job {
+                Job::File(id) => work.file(id, kept(id))?,
+                Job::Database { database, index } => work.database(database, index)?,
             }
-        }
-        let others: u64 = files.iter().filter(|(id, _)| kept(**id)).map(|(_, measured)| measured.bytes).sum();
-        work.choose_forms(&mut databases, options.unzipped.saturating_sub(others))?;
+            progress.advance(job.bytes(tree));
+            Ok(())
+        })?;
+
+        let others = work.gathered().files.iter(tree).filter(|(id, _)| kept(*id)).map(|(_, file)| file.bytes).sum();
+        work.choose_forms(options.unzipped.saturating_sub(others))?;
+        let Gathered { mut files, mut rewritten, databases, findings } =
+            work.gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
         for database in databases {
             let (form, measured) = database.forms[database.chosen].clone();
             for ((id, new), old) in [database.rdb, database.rdx].into_iter().zip(measured).zip(&database.forms[0].1) {
@@ -163,12 +162,12 @@ impl Measurements {
             }
         }
         engine.finish();
-        Ok((Self { files, rewritten, engine, recompressed: None }, findings))
+        Ok((Self { files, rewritten, engine, recompressed: None }, findings.into_values().collect()))
     }
 
     /// The measurements of a file or link; `None` for a directory or a file too large for any layer.
     pub fn get(&self, id: EntryId) -> Option<&Measured> {
-        self.files.get(&id)
+        self.files.get(id)
     }
 
     /// What is packed in another form than it has in the tree.
@@ -241,45 +240,56 @@ struct Work<'a> {
     engine: &'a Engine,
     level: i32,
     transforms: &'a Transforms,
+    gathered: Mutex<Gathered>,
 }
 
 impl Work<'_> {
-    fn file(&self, id: EntryId, kept: bool) -> Result<Done> {
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self, id: EntryId, finding: Finding) {
+        self.gathered().findings.insert(id, finding);
+    }
+
+    fn done(&self, id: EntryId, measured: Measured) {
+        self.gathered().files.insert(id, measured);
+    }
+
+    fn file(&self, id: EntryId, kept: bool) -> Result<()> {
         let entry = self.tree.entry(id);
         let want = if kept { Want::Bytes } else { Want::Length };
         if let Kind::Link { target } = &entry.kind {
-            return Ok(Done::File(id, self.measure(id, target, want)?, None, None));
+            self.done(id, self.measure(id, target, want)?);
+            return Ok(());
         }
         let is_elf = matches!(entry.kind, Kind::File { magic: Magic::Elf, .. });
-        if !kept || !is_elf || !self.transforms.strips(&entry.path) {
-            return Ok(Done::File(id, self.unchanged(id, self.level, want)?, None, None));
-        }
-        let not_stripped = |why: String| {
-            Finding::info(
-                Code::NotStripped,
-                &entry.path,
-                format!("is packed with its debug data: {why}"),
-                "strip it when it is built, before other tools change it",
-            )
-        };
-        if entry.bytes() > STRIP_BYTES {
-            let finding = not_stripped(format!("it is longer than {}", size(STRIP_BYTES)));
-            return Ok(Done::File(id, self.unchanged(id, self.level, want)?, None, Some(finding)));
+        let strips = kept && is_elf && self.transforms.strips(&entry.path);
+        if !strips || entry.bytes() > STRIP_BYTES {
+            if strips {
+                self.found(id, not_stripped(&entry.path, &format!("it is longer than {}", size(STRIP_BYTES))));
+            }
+            self.done(id, self.unchanged(id, self.level, want)?);
+            return Ok(());
         }
         let _permit = self.engine.acquire(2 * entry.bytes());
         let content = self.tree.read(id)?;
-        match strip(&content, self.transforms.strip) {
+        let measured = match strip(&content, self.transforms.strip) {
             Stripped::Smaller(stripped) => {
                 let before = self.measure(id, &content, Want::Length)?;
                 drop(content);
                 let form = Rewritten { form: Form::Stripped, bytes: before.bytes, compressed: before.compressed };
-                Ok(Done::File(id, self.measure(id, &stripped, Want::Bytes)?, Some(form), None))
+                self.gathered().rewritten.insert(id, form);
+                self.measure(id, &stripped, Want::Bytes)?
             }
-            Stripped::Nothing => Ok(Done::File(id, self.measure(id, &content, want)?, None, None)),
+            Stripped::Nothing => self.measure(id, &content, want)?,
             Stripped::LeftAlone(why) => {
-                Ok(Done::File(id, self.measure(id, &content, want)?, None, Some(not_stripped(why))))
+                self.found(id, not_stripped(&entry.path, &why));
+                self.measure(id, &content, want)?
             }
-        }
+        };
+        self.done(id, measured);
+        Ok(())
     }
 
     /// Measures a file in the form it has in the tree.
@@ -287,7 +297,7 @@ impl Work<'_> {
         unchanged(self.engine, self.tree, id, level, want)
     }
 
-    fn database(&self, database: EntryId, index: EntryId) -> Result<Done> {
+    fn database(&self, database: EntryId, index: EntryId) -> Result<()> {
         let length = self.tree.entry(database).bytes() + self.tree.entry(index).bytes();
         // Open, a database is about three times as long. One that is longer waits for room of its own.
         let most = (4 * length).min(OPEN_BYTES);
@@ -302,7 +312,6 @@ impl Work<'_> {
             open = repack(&self.tree.read(database)?, &map, Compression::Open, OPEN_BYTES);
         }
         let mut forms = vec![(Form::AsItIs, as_it_is)];
-        let mut finding = None;
         match open {
             Ok(Some(open)) => {
                 let level = self.level.max(OPEN_LEVEL);
@@ -315,23 +324,29 @@ impl Work<'_> {
             }
             Ok(None) => {}
             Err(why) => {
-                finding = Some(Finding::info(
+                let finding = Finding::info(
                     Code::NotRepacked,
                     self.tree.path(database),
                     format!("is packed unchanged: {why}"),
                     "install the package again if R cannot read it either",
-                ));
+                );
+                self.found(database, finding);
             }
         }
         drop(permit);
-        Ok(Done::Database(Database { rdb: database, rdx: index, forms, chosen: 0 }, finding))
+        self.gathered().databases.push(Database { rdb: database, rdx: index, forms, chosen: 0 });
+        Ok(())
     }
 
     /// Chooses the form of each database: the smallest zipped, within `room` bytes unzipped for all.
     ///
     /// That is a multiple-choice knapsack. It is solved greedily by marginal price: while the forms exceed the room, the
     /// change of form that costs the fewest zipped bytes for each unzipped byte saved is made.
-    fn choose_forms(&self, databases: &mut [Database], room: u64) -> Result<()> {
+    fn choose_forms(&self, room: u64) -> Result<()> {
+        let mut gathered = self.gathered();
+        let databases = &mut gathered.databases;
+        // In the order of the jobs, which does not depend on which was done first.
+        databases.sort_by_key(|database| (std::cmp::Reverse(database.job().bytes(self.tree)), database.rdb));
         for database in &mut *databases {
             let forms = 0..database.forms.len();
             database.chosen = forms.min_by_key(|form| database.zipped(*form)).unwrap_or(0);
@@ -376,6 +391,16 @@ impl Work<'_> {
     fn measure(&self, id: EntryId, content: &[u8], want: Want) -> Result<Measured> {
         self.engine.measure(self.tree.path(id), content, self.level, want)
     }
+}
+
+/// The finding about an ELF file that is not stripped.
+fn not_stripped(path: &TreePath, why: &str) -> Finding {
+    Finding::info(
+        Code::NotStripped,
+        path,
+        format!("is packed with its debug data: {why}"),
+        "strip it when it is built, before other tools change it",
+    )
 }
 
 /// Measures a file in the form it has in the tree, when there is room for it in memory.
