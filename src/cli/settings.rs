@@ -61,6 +61,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
             LevelName::Max => Level::Max,
         },
         use_cache: !size.no_cache,
+        weigh_pruned: size.weigh_pruned,
         page: false,
         arrangement: arrangement(config)?,
         layer_policy: layer_policy(layers.strategy, config)?,

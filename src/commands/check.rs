@@ -24,7 +24,7 @@ pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn
             refuse_in_tree(directory, baseline, "--baseline")?;
         }
     }
-    let (mut report, entries) = load_layers(paths, settings, progress)?;
+    let (mut report, entries) = load_layers(paths, settings, gate.reads_entries(), progress)?;
     let snapshot = Snapshot::new(&report, entries);
     let findings = gate.findings(&snapshot, &settings.limits, report.passed())?;
     let unused = settings.severities.unused(&findings, Code::is_gate_only);

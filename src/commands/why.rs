@@ -13,16 +13,20 @@ use crate::report::why::{self, Question, Why};
 /// # Errors
 /// When the tree cannot be read, or a target is not found.
 pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn Progress) -> Result<Why> {
+    // What breaks is found by analyzing the tree without the targets, before the plan: only one of the two is in memory.
+    let then = match question {
+        Question::About { .. } => Vec::new(),
+        Question::IfDropped(targets) => {
+            let mut dropping = settings.clone();
+            dropping.drop.extend(targets.iter().cloned());
+            let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, &dropping, progress)?;
+            decisions.all_findings(&analysis)
+        }
+    };
     let plan = Plan::new(root, settings, progress)?;
     let report = Report::of_plan(&root.display().to_string(), settings, &plan);
-    let targets = match question {
-        Question::About { target, all } => return why::about(&plan, &report, target, *all),
-        Question::IfDropped(targets) => targets,
-    };
-    // What breaks is found by analyzing the tree without the targets.
-    let mut dropping = settings.clone();
-    dropping.drop.extend(targets.iter().cloned());
-    let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, &dropping, progress)?;
-    let then = decisions.all_findings(&analysis);
-    why::if_dropped(&plan, &report, targets, settings, (&report.findings, then))
+    match question {
+        Question::About { target, all } => why::about(&plan, &report, target, *all),
+        Question::IfDropped(targets) => why::if_dropped(&plan, &report, targets, settings, (&report.findings, then)),
+    }
 }

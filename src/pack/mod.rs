@@ -18,7 +18,7 @@ use lock::{ItemKey, LockedLayer, NamedLayer};
 pub use lock::{LayerChange, Lock};
 pub(crate) use names::is_layer_name;
 use parts::{Part, divided};
-pub(crate) use units::unit_of;
+pub(crate) use units::{PackedEntries, unit_of};
 pub use units::{Unit, UnitEntry, units};
 use verdict::{LayerSize, or_through_s3, over_limits};
 

@@ -102,21 +102,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::base::path::TreePath;
 
     const CAPACITY: Capacity = Capacity { zipped: 1_000_000, unzipped: 10_000_000 };
 
     fn unit(files: usize, bytes: u64) -> Unit {
-        let home = tempfile::tempdir().expect("a directory");
-        std::fs::create_dir_all(home.path().join("d/a")).expect("made");
-        for number in 0..files {
-            std::fs::write(home.path().join(format!("d/a/{number}")), "").expect("written");
-        }
-        std::fs::write(home.path().join("d/large"), "").expect("written");
-        let (tree, _) = crate::tree::scan_directory(home.path()).expect("read");
-        let entries = tree.iter().filter(|(_, entry)| entry.is_file()).map(|(id, entry)| {
-            let zipped = if entry.path.name() == b"large" { CAPACITY.zipped / SMALL + 1 } else { bytes };
-            let path = entry.path.clone();
-            UnitEntry { id, path, zipped, unzipped: bytes, crc32: 0, kind: (false, false) }
+        let names = (0..files).map(|number| format!("d/a/{number:06}")).chain(["d/large".to_owned()]);
+        let entries = names.enumerate().map(|(at, name)| {
+            let zipped = if name == "d/large" { CAPACITY.zipped / SMALL + 1 } else { bytes };
+            let path = TreePath::new(name).expect("a path");
+            UnitEntry { id: EntryId::at(at), path, zipped, unzipped: bytes, crc32: 0, kind: (false, false) }
         });
         Unit { name: "dir:d".to_owned(), entries: entries.collect() }
     }
@@ -127,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_unit_of_many_files_is_divided_into_few_parts_that_have_each_file_once() {
-        let unit = unit(MANY_FILES, 100);
+        let unit = unit(MANY_FILES + 1, 100);
         let parts = parts_of(&unit);
         // The large file is alone.
         assert_eq!(parts.iter().filter(|part| part.key.name == "dir:d d/large").count(), 1);

@@ -46,6 +46,8 @@ pub struct Settings {
     pub handlers: Vec<PathBuf>,
     /// The paths that runs of the function opened.
     pub opened: BTreeSet<Vec<u8>>,
+    /// Whether what is not packed is compressed as well, to report what it would take in zips.
+    pub weigh_pruned: bool,
     /// Whether reports list every file and dependency, which only the page shows.
     pub page: bool,
     /// The severities of findings.
@@ -64,7 +66,7 @@ impl Settings {
             level: self.level,
             transforms,
             cache: if self.use_cache { Cache::of_the_user() } else { None },
-            only: None,
+            weigh: self.weigh_pruned,
         }
     }
 }

@@ -12,18 +12,25 @@ use super::{Plan, Settings};
 use crate::base::bytes::size;
 use crate::base::error::Result;
 use crate::base::finding::Severity;
+use crate::base::path::TreePath;
 use crate::base::progress::Progress;
 use crate::languages;
 use crate::pack;
-use crate::pack::Unit;
-use crate::pack::measure::Measurements;
+use crate::pack::measure::OtherForms;
 use crate::pack::rewrite::strip::StripMode;
+use crate::pack::{PackedEntries, Unit};
 use crate::prune::{CompiledRule, Condition, Level, Protected, prune};
 use crate::resolve::Node;
 use crate::tree::{EntryId, Kind, Magic};
 
 /// In a tree of more entries, rules are not tried one by one: that would take longer than everything else.
 const MAX_ENTRIES: usize = 50_000;
+
+/// Databases of this many bytes are always tried in another form. That takes some five times as long as to compress them.
+const MIN_TRIED_BYTES: u64 = 32 << 20;
+
+/// Of more, so many as are this part of what is packed.
+const TRIED_OF_PACKED: u64 = 20;
 
 /// Duplicates of shorter files are not reported: a link costs about as much.
 const MIN_DUPLICATE_BYTES: u64 = 4096;
@@ -64,7 +71,7 @@ pub(crate) fn suggestions(
     measuring: bool,
     progress: &dyn Progress,
 ) -> Result<Vec<Suggestion>> {
-    let steps = Steps { plan, settings, now: sizes(&plan.units) };
+    let steps = Steps { plan, settings, now: PackedEntries::new(&plan.units, plan.analysis.tree().entries().len()) };
     let mut found = steps.rules()?;
     found.extend(steps.not_opened());
     found.extend(steps.duplicates()?);
@@ -76,15 +83,20 @@ pub(crate) fn suggestions(
     Ok(found)
 }
 
-/// The bytes of each packed entry: zipped with headers, and unzipped.
-fn sizes(units: &[Unit]) -> BTreeMap<EntryId, (u64, u64)> {
-    units.iter().flat_map(|unit| &unit.entries).map(|entry| (entry.id, (entry.zipped, entry.unzipped))).collect()
+/// The databases that are tried in another form.
+struct Databases {
+    /// They and their indexes.
+    tried: BTreeSet<EntryId>,
+    /// How many they are.
+    number: usize,
+    /// How many more there are.
+    left: usize,
 }
 
 struct Steps<'a> {
     plan: &'a Plan<'a>,
     settings: &'a Settings,
-    now: BTreeMap<EntryId, (u64, u64)>,
+    now: PackedEntries<'a>,
 }
 
 impl Steps<'_> {
@@ -92,13 +104,18 @@ impl Steps<'_> {
         let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         let (mut zipped, mut unzipped) = (0, 0);
         for (id, then) in change {
-            let (before, after) = (self.now[id], then.unwrap_or((0, 0)));
+            let (before, after) = (self.size(*id), then.unwrap_or((0, 0)));
             zipped += signed(before.0) - signed(after.0);
             unzipped += signed(before.1) - signed(after.1);
         }
         let risk = risk.to_owned();
         let layers = self.layers_saved(change);
         Suggestion { step, what, risk, files: change.len(), unzipped_bytes: unzipped, zipped_bytes: zipped, layers }
+    }
+
+    /// The bytes of a packed entry: zipped with headers, and unzipped.
+    fn size(&self, id: EntryId) -> (u64, u64) {
+        self.now.get(id).map_or((0, 0), |entry| (entry.zipped, entry.unzipped))
     }
 
     /// How many layers a change saves.
@@ -130,7 +147,8 @@ impl Steps<'_> {
             return Ok(Vec::new());
         }
         let tree = analysis.tree();
-        let files: Vec<EntryId> = self.now.keys().copied().filter(|id| !tree.entry(*id).is_directory()).collect();
+        let files: Vec<EntryId> =
+            self.now.iter().map(|entry| entry.id).filter(|id| !tree.entry(*id).is_directory()).collect();
         let pinned = |id: &EntryId| self.plan.pruning.is_pinned(*id);
         let drops_any =
             |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.could_drop(&tree.entry(*id).path));
@@ -138,7 +156,7 @@ impl Steps<'_> {
         let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
         let tried =
             off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
-                let pinned = self.now.keys().copied().filter(pinned).collect();
+                let pinned = self.now.iter().map(|entry| entry.id).filter(pinned).collect();
                 let protected = Protected { pinned, opened: BTreeSet::new() };
                 let (pruning, _) = prune(&analysis.resolution, &rules.with(position), protected);
                 let dropped = files.iter().filter(|id| !pruning.keeps(**id));
@@ -241,7 +259,7 @@ impl Steps<'_> {
                     let target = relative_length(tree.path(same[0]).as_bytes(), tree.path(*id).as_bytes());
                     let overhead = crate::pack::measure::entry_overhead(tree.path(*id), false);
                     change.insert(*id, Some((overhead + target, target)));
-                    largest.push((self.now[id].0, format!("{} equals {}", tree.path(*id), tree.path(same[0]))));
+                    largest.push((self.size(*id).0, format!("{} equals {}", tree.path(*id), tree.path(same[0]))));
                 }
             }
         }
@@ -261,15 +279,11 @@ impl Steps<'_> {
     fn other_forms(&self, progress: &dyn Progress) -> Result<Vec<Suggestion>> {
         let tree = self.plan.analysis.tree();
         let is_elf = |id: EntryId| matches!(tree.entry(id).kind, Kind::File { magic: Magic::Elf, .. });
-        let is_database = |id: EntryId| {
-            let name = tree.path(id).name();
-            tree.entry(id).is_file() && (name.ends_with(b".rdb") || name.ends_with(b".rdx"))
-        };
         let mut found = Vec::new();
         if self.settings.transforms.strip != StripMode::All {
             let mut transforms = self.settings.transforms.clone();
             transforms.strip = StripMode::All;
-            let change = self.measured(&transforms, &is_elf, progress)?;
+            let change = self.measured(&transforms, &is_elf, false, progress)?;
             found.push(self.step(
                 "--strip all".to_owned(),
                 "removes symbol tables and debug data from ELF files; what is loaded is unchanged".to_owned(),
@@ -280,14 +294,24 @@ impl Steps<'_> {
         if !self.settings.transforms.repack {
             let mut transforms = self.settings.transforms.clone();
             transforms.repack = true;
-            let change = self.measured(&transforms, &is_database, progress)?;
+            let databases = self.databases();
+            let is_tried = |id: EntryId| databases.tried.contains(&id);
+            let change = self.measured(&transforms, &is_tried, databases.left == 0, progress)?;
+            let of_how_many = match databases.left {
+                0 => String::new(),
+                left => format!(
+                    "; at least, as only the {} largest of {} were tried",
+                    databases.number,
+                    databases.number + left
+                ),
+            };
             let step = self.step(
                 "--repack-rdb".to_owned(),
-                "stores R's databases uncompressed, so that the zip compresses each as a whole".to_owned(),
+                format!("stores R's databases uncompressed, so that the zip compresses each as a whole{of_how_many}"),
                 "none known: R reads the same values",
                 &change,
             );
-            let unzipped: u64 = self.now.values().map(|(_, unzipped)| unzipped).sum();
+            let unzipped: u64 = self.now.iter().map(|entry| entry.unzipped).sum();
             let left = self.settings.limits.layers_unzipped().saturating_sub(unzipped);
             let risk = match step.unzipped_bytes {
                 ..0 => format!(
@@ -302,26 +326,53 @@ impl Steps<'_> {
         Ok(found)
     }
 
+    /// The databases that are tried in another form: the largest, as many as take not much longer than what is compressed anyway.
+    fn databases(&self) -> Databases {
+        let tree = self.plan.analysis.tree();
+        let of = |id: EntryId| {
+            let stem = tree.path(id).as_bytes().strip_suffix(b".rdb").filter(|_| tree.entry(id).is_file())?;
+            let index = TreePath::new([stem, b".rdx"].concat()).and_then(|path| tree.find(&path))?;
+            Some((std::cmp::Reverse(tree.entry(id).bytes()), id, index))
+        };
+        let mut all: Vec<_> = self.now.iter().filter_map(|entry| of(entry.id)).collect();
+        all.sort_unstable();
+        let packed: u64 = self.now.iter().map(|entry| entry.unzipped).sum();
+        let most = MIN_TRIED_BYTES.max(packed / TRIED_OF_PACKED);
+        let (mut tried, mut bytes, mut number) = (BTreeSet::new(), 0, 0);
+        for (std::cmp::Reverse(length), database, index) in &all {
+            bytes += length;
+            if bytes > most {
+                break;
+            }
+            tried.extend([*database, *index]);
+            number += 1;
+        }
+        Databases { tried, number, left: all.len() - number }
+    }
+
     /// What these transforms would change, of the packed files that satisfy `considered`.
     fn measured(
         &self,
         transforms: &crate::pack::rewrite::Transforms,
         considered: &(dyn Fn(EntryId) -> bool + Sync),
+        xz: bool,
         progress: &dyn Progress,
     ) -> Result<Change> {
         let tree = self.plan.analysis.tree();
-        let wanted = |id: EntryId| self.now.contains_key(&id) && considered(id);
-        let others: u64 = self.now.iter().filter(|(id, _)| !wanted(**id)).map(|(_, (_, unzipped))| unzipped).sum();
-        let mut options = self.settings.measure_options(transforms);
-        options.unzipped = options.unzipped.saturating_sub(others);
-        options.only = Some(&wanted);
-        let (measurements, _) = Measurements::take(tree, wanted, options, progress)?;
+        let wanted = |id: EntryId| self.now.get(id).is_some() && considered(id);
+        let others: u64 = self.now.iter().filter(|entry| !wanted(entry.id)).map(|entry| entry.unzipped).sum();
+        let other = OtherForms {
+            files: &wanted,
+            unzipped: self.settings.limits.layers_unzipped().saturating_sub(others),
+            level: self.settings.level,
+            transforms,
+            xz,
+        };
         let mut change = Change::new();
-        for (id, now) in self.now.iter().filter(|(id, _)| wanted(**id)) {
-            let Some(measured) = measurements.get(*id) else { continue };
-            let then = (measured.zipped(tree.path(*id)), measured.bytes);
-            if then != *now {
-                change.insert(*id, Some(then));
+        for (id, measured) in self.plan.measurements.in_other_forms(tree, &other, progress)? {
+            let then = (measured.zipped(tree.path(id)), measured.bytes);
+            if then != self.size(id) {
+                change.insert(id, Some(then));
             }
         }
         Ok(change)

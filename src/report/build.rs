@@ -12,6 +12,7 @@ use super::model::{
 };
 use crate::base::finding::Code;
 use crate::languages::{Package, language};
+use crate::pack::measure::entry_overhead;
 use crate::pack::output::SCHEMA;
 use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
@@ -113,7 +114,7 @@ impl Sums {
             name: rule.name.clone(),
             files: 0,
             bytes: 0,
-            zipped_bytes: 0,
+            zipped_bytes: plan.filter(|plan| plan.measurements.weighed()).map(|_| 0),
         };
         let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
         let mut packages = vec![Amount::default(); analysis.resolution.packages.all.len()];
@@ -130,7 +131,7 @@ impl Sums {
                     totals.pruned.bytes += entry.bytes();
                     pruned[rule].files += 1;
                     pruned[rule].bytes += entry.bytes();
-                    pruned[rule].zipped_bytes += zipped;
+                    pruned[rule].zipped_bytes = pruned[rule].zipped_bytes.map(|sum| sum + zipped);
                 }
                 Decision::Keep => {
                     totals.kept.files += 1;
@@ -201,13 +202,14 @@ fn rewritten(plan: &Plan<'_>) -> Vec<RewrittenReport> {
             paths: Vec::new(),
             bytes_before: 0,
             bytes: 0,
-            zipped_bytes_before: 0,
+            zipped_bytes_before: Some(0),
             zipped_bytes: 0,
         });
         form.paths.push(path.to_string());
         form.bytes_before += before.bytes;
         form.bytes += now.bytes;
-        form.zipped_bytes_before += crate::pack::measure::entry_overhead(path, false) + before.compressed;
+        let zipped = before.compressed.map(|compressed| entry_overhead(path, false) + compressed);
+        form.zipped_bytes_before = form.zipped_bytes_before.zip(zipped).map(|(sum, zipped)| sum + zipped);
         form.zipped_bytes += now.zipped(path);
     }
     by_form.into_values().collect()

@@ -41,6 +41,12 @@ impl EntryId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The id at a position of a tree that a test does without.
+    #[cfg(test)]
+    pub(crate) fn at(position: usize) -> Self {
+        id_of(position)
+    }
 }
 
 /// What an entry is.

@@ -50,6 +50,7 @@ mod rewritten_files;
 mod runtime_api;
 mod safe_rules;
 mod sandbox;
+mod scale;
 mod schemas;
 mod signals;
 mod template;

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use flate2::Compression;
@@ -51,6 +52,7 @@ pub(super) struct Engine {
     cache: Option<Cache>,
     /// The measurements of this run, without contents that are too short for the cache: compressing those twice is cheap.
     seen: Mutex<HashMap<Key, Measured>>,
+    compressed: AtomicU64,
 }
 
 /// Calls a function with one part of a content after the other, until it breaks off.
@@ -127,7 +129,13 @@ pub(super) enum Want {
 
 impl Engine {
     pub(super) fn new(cache: Option<Cache>) -> Result<Self> {
-        Ok(Self { spool: Spool::new()?, permits: Permits::new(BYTES_IN_FLIGHT), cache, seen: Mutex::default() })
+        Ok(Self {
+            spool: Spool::new()?,
+            permits: Permits::new(BYTES_IN_FLIGHT),
+            cache,
+            seen: Mutex::default(),
+            compressed: AtomicU64::new(0),
+        })
     }
 
     pub(super) fn spool(&self) -> &Spool {
@@ -146,6 +154,11 @@ impl Engine {
         }
     }
 
+    /// How many bytes of contents were compressed.
+    pub(super) fn compressed_bytes(&self) -> u64 {
+        self.compressed.load(Ordering::Relaxed)
+    }
+
     /// Measures the content of a file at libdeflate's `level`.
     pub(super) fn measure(&self, path: &TreePath, content: &[u8], level: i32, want: Want) -> Result<Measured> {
         let length = content.len() as u64;
@@ -160,8 +173,12 @@ impl Engine {
             };
             return self.stream(path, &chunks, length, level, want);
         }
+        let compress = || {
+            self.compressed.fetch_add(length, Ordering::Relaxed);
+            compress(content, level)
+        };
         if length < MIN_BYTES {
-            let (facts, payload) = compress(content, level);
+            let (facts, payload) = compress();
             return self.keep(facts, &payload, want);
         }
         let key = Key { content: *blake3::hash(content).as_bytes(), level };
@@ -173,7 +190,7 @@ impl Engine {
         let measured = if let Some((facts, payload)) = cached {
             self.keep(facts, &payload, want)?
         } else {
-            let (facts, payload) = compress(content, level);
+            let (facts, payload) = compress();
             if let Some(cache) = &self.cache {
                 cache.put(key, facts, &payload);
             }
@@ -216,6 +233,7 @@ impl Engine {
             return Ok(Measured { bytes, compressed: bytes, crc32, method: Method::Stored, at });
         }
 
+        self.compressed.fetch_add(bytes, Ordering::Relaxed);
         let level = Compression::new(level.clamp(0, ZLIB_LEVEL).unsigned_abs());
         let mut deflated = DeflateEncoder::new(section(), level);
         let mut crc32 = crc32fast::Hasher::new();

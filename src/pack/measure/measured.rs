@@ -66,8 +66,8 @@ pub struct Rewritten {
     pub form: Form,
     /// The length in the tree, in bytes.
     pub bytes: u64,
-    /// What that length would be in a zip, in bytes, without headers.
-    pub compressed: u64,
+    /// What that length would be in a zip, in bytes, without headers, if it was measured.
+    pub compressed: Option<u64>,
 }
 
 /// What compressing harder saved.

@@ -139,7 +139,7 @@ mod tests {
             level: Level::Default,
             transforms: &transforms,
             cache: None,
-            only: None,
+            weigh: false,
         };
         let (measurements, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");
         let entries: Vec<_> = tree.iter().map(|(id, _)| id).collect();
