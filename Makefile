@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants static package needs clean
+.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -19,15 +19,25 @@ hello := --code $(work)/hello --handler hello.handler --event $(work)/hello/even
 # between this and the targets that build the program alone (such as `cargo install` in the action).
 release := cargo build --release --locked
 
-demo: needs
-	$(release)
+# The demo's program is that of `cargo build`, and of the tests: it compiles in a fraction of the time, and packs as fast, as
+# the crates in which packing spends its time are optimized in that profile too.
+built := target/debug/layerfit
+demo:
+	@echo 'This compiles layerfit, downloads an R with its libraries from the archive of your distribution (90 MB), packs it'
+	@echo 'into layers, and runs a function in R from them. It takes up to 3 minutes on 2 cores, the next time some seconds,'
+	@echo 'and 1.5 GB under target/.'; echo
+	@scripts/needs.sh
+	cargo build --locked
 	scripts/demo-tree.sh $(tree)
 	@echo; echo '$$ layerfit pack $(tree) -o $(work)/layers $(runtime)'
-	@$(layerfit) pack $(tree) -o $(work)/layers $(runtime)
-	@echo; echo 'Layers, manifest and report are in $(work)/layers'
-	@rm -rf $(work)/hello; cp -r examples/hello $(work)/hello; $(layerfit) init --bootstrap $(work)/hello >/dev/null
+	@$(built) pack $(tree) -o $(work)/layers $(runtime)
+	@rm -rf $(work)/hello; cp -r examples/hello $(work)/hello; $(built) init --bootstrap $(work)/hello >/dev/null
 	@echo; echo '$$ layerfit invoke $(work)/layers $(hello)'
-	@$(layerfit) invoke $(work)/layers $(hello) || { [ $$? = 2 ] && echo 'The rest of the demo is done.'; }
+	@$(built) invoke $(work)/layers $(hello) \
+		&& echo && echo 'That was R, which answered an event from the layers. What next:' \
+		|| { [ $$? = 2 ] && echo && echo 'The function could not run here; everything else is done. What next:'; }
+	@echo '  open $(work)/layers/report.html in a browser: where the bytes are, what needs what, and what else could go'
+	@echo '  $(built) plan /opt: would your own tree fit and load? `pack /opt -o layers` writes its layers'
 
 test: needs check-code prove page-works outputs-work publish-works action-works
 
@@ -37,6 +47,12 @@ check-code:
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 	cargo test --locked
+	@# Dependencies and workflows. Where the programs cannot be installed, this is left out, but not in CI.
+	python3 scripts/lint.py || { [ $$? = 77 ] && [ -z "$${CI:-}" ]; }
+
+# RustSec's advisories about the dependencies.
+advisories: needs
+	python3 scripts/lint.py --only no-advisory-concerns-a-crate
 
 # Verifies layerfit's promises on the demo's tree (see scripts/prove.py), and R from the packed layers. Then bootstrap/ serves
 # events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py).
@@ -90,7 +106,8 @@ prove-calls: needs
 	python3 scripts/calls_truth.py $(tree) --debian $(or $(DEBIAN),400)
 
 # Runs functions in R from exactly what --handler keeps (see scripts/handlers_work.py).
-handled := $(addprefix r-cran-,tidyverse vegan glmmtmb segmented aplpack)
+handled := $(addprefix r-cran-,tidyverse vegan glmmtmb segmented aplpack bibtex broom.mixed collapse etm googlevis repr rslurm \
+	rstan satellite snow tikzdevice)
 prove-handlers: needs
 	$(release)
 	scripts/demo-tree.sh $(work)/handlers/opt $(handled)
@@ -132,13 +149,28 @@ mutants: needs
 	scripts/needs.sh mutants
 	python3 scripts/mutants.py $(if $(SHARD),--shard $(SHARD)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
-# A statically linked binary: target/ARCH-unknown-linux-musl/dist/layerfit
-static := $(shell uname -m)-unknown-linux-musl
-static:
-	scripts/needs.sh static
-	rustup target add $(static)
-	cargo build --profile dist --locked --target $(static)
-	! readelf -lW target/$(static)/dist/layerfit | grep INTERP
+# What is released, in target/released: the archive with the static program, the wheel, checksums (see scripts/dist.py). For another
+# architecture: make dist ARCH=aarch64
+arch := $(if $(ARCH),--arch $(ARCH))
+dist:
+	scripts/needs.sh $(if $(ARCH),cross,dist)
+	python3 scripts/dist.py $(arch)
+
+# The wheel alone.
+wheel:
+	scripts/needs.sh $(if $(ARCH),cross,dist)
+	python3 scripts/dist.py $(arch) wheel
+
+# The container image, for the architecture of each archive that `make dist` made.
+image:
+	scripts/needs.sh image
+	python3 scripts/dist.py image
+
+# Installs what is in target/released in bare environments, and runs it (see scripts/install_works.py).
+try-install: dist
+	scripts/needs.sh image
+	python3 scripts/dist.py image
+	python3 scripts/install_works.py
 
 # Builds the crate from its package alone, which fails if an embedded file is not packaged.
 package: needs

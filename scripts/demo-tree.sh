@@ -122,8 +122,8 @@ apt --download-only install "${wanted[@]}" >/dev/null || give_up "the download f
 say "unpacking"
 while read -r name version arch; do
     # glibc and its loader must be the host's: the loader's path is fixed in every
-    # program, and it only works with its own glibc.
-    case $name in libc6 | libc6-* | libc-*) continue ;; esac
+    # program, and it only works with its own glibc. Nothing is compiled in the tree.
+    case $name in libc6 | libc6-* | libc-* | *-dev) continue ;; esac
     deb=$debs/${name}_${version//:/%3a}_$arch.deb # apt encodes an epoch's colon
     [ -f "$deb" ] || die "apt did not download $deb"
     dpkg-deb -x "$deb" "$root" ||
@@ -232,9 +232,10 @@ chmod 755 "$opt/R/bin/Rscript"
 # png() and svg() in memory, is linked with it; so are tcltk and modules/R_X11.so.
 # Only directories that the loader itself searches are copied, and blas and lapack,
 # to which update-alternatives would have linked.
-for dir in "$root"/{,usr/}lib/*-linux-gnu*{,/blas,/lapack}; do
+for dir in "$root"/{,usr/}lib{,/*-linux-gnu*{,/blas,/lapack}}; do
     [ -d "$dir" ] || continue
-    find "$dir" -maxdepth 1 \( -type f -o -type l \) -name 'lib*.so*' \
+    # libR.so is a link into R's home, which bin/R searches.
+    find "$dir" -maxdepth 1 \( -type f -o -type l \) -name 'lib*.so*' ! -name libR.so \
         -exec cp -P --preserve=mode,timestamps -t "$opt/lib" {} +
 done
 for name in libblas.so.3 liblapack.so.3; do

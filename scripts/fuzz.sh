@@ -89,7 +89,7 @@ printf 'lib/a.so\n ::error::x\n##[error]\n\033[31m\n\xe2\x80\xaegpj\n<b>|`\n' >"
 seed report "$work/s"
 
 # --- run ----------------------------------------------------------------------
-cargo fuzz build --release --sanitizer none 2>&1 | tail -n 1
+cargo fuzz build --release --sanitizer none
 run() {
     local dictionary=()
     [ ! -f "fuzz/$1.dict" ] || dictionary=("-dict=fuzz/$1.dict")

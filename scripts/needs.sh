@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs.sh [browser|python|functions|bench|static|mutants|fuzz]: installs what `make demo` and `make test` need besides Rust,
+# needs.sh [browser|python|functions|bench|dist|cross|image|mutants|fuzz]: installs what `make demo` and `make test` need besides Rust,
 # and what the named targets need in addition. If it cannot, it prints the command that would, and exits with 2.
 set -euo pipefail
 
@@ -22,10 +22,12 @@ if [ "${1-}" = browser ]; then
     /usr/bin/python3 -c 'import selenium' 2>/dev/null || missing+=(python3-selenium)
 fi
 # The scripts create virtual environments for packages from PyPI.
-if [ "${1-}" = python ] || [ "${1-}" = functions ]; then
-    python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
-    command -v git >/dev/null || missing+=(git)
-fi
+case "${1-}" in
+    python | functions | dist | cross)
+        python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+        command -v git >/dev/null || missing+=(git)
+        ;;
+esac
 if [ "${1-}" = functions ]; then
     command -v strace >/dev/null || missing+=(strace)
     # The sandbox of `layerfit invoke` is compared with its own.
@@ -35,9 +37,18 @@ fi
 if [ "${1-}" = bench ] && ! command -v 7zz 7z >/dev/null; then
     missing+=("$(apt-cache show 7zip 2>/dev/null | grep -q . && echo 7zip || echo p7zip-full)")
 fi
-if [ "${1-}" = static ]; then
+if [ "${1-}" = dist ] || [ "${1-}" = cross ]; then
     command -v rustup >/dev/null || { echo "needs: rustup is missing; it installs Rust's musl target: https://rustup.rs" >&2; exit 2; }
+fi
+if [ "${1-}" = dist ]; then
     command -v musl-gcc >/dev/null || missing+=(musl-tools)
+fi
+# zig is the compiler for another architecture; its program prints its own completions and manual pages.
+if [ "${1-}" = cross ]; then
+    command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
+fi
+if [ "${1-}" = image ]; then
+    command -v buildah >/dev/null || missing+=(buildah)
 fi
 # Cargo subcommands from crates.io, which do not need root.
 case "${1-}" in

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`base`] | paths, sizes, lists, globs, errors, findings, severities, files written whole, signals, progress |
 //! | [`formats`] | bytes become facts that no language owns: ELF files, shell scripts, shebangs, logs of strace |
+//! | [`container`] | the image that a tree was built in: its layers, merged into one list of paths, with bounds |
 //! | [`runtime`] | the image that a function runs in: profiles, limits, a root file system, capturing a profile |
 //! | [`tree`](mod@tree) | a directory, or layer zips merged as Lambda merges them, becomes a [`tree::Tree`] |
 //! | [`languages`] | what is installed of each language, what it loads, and what a function's sources use |
@@ -27,6 +28,7 @@
 pub mod base;
 pub mod cli;
 pub mod commands;
+pub mod container;
 pub mod formats;
 pub mod invoke;
 pub mod languages;

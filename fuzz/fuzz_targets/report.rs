@@ -5,9 +5,12 @@
 use layerfit::base::finding::{Code, Finding, Subject};
 use layerfit::plan::bundle::Bundled;
 use layerfit::plan::suggest::Suggestion;
-use layerfit::report::{self, Colors, Contents, Detail, LayerReport, Report, Totals, UnitReport};
+use layerfit::report::{self, Architecture, Colors, Contents, Detail, ImageReport, LayerReport, Report, Screen, Totals, UnitReport};
 use layerfit::runtime::Limits;
 use libfuzzer_sys::fuzz_target;
+
+/// A terminal of the usual width.
+const SCREEN: Screen = Screen { colors: Colors::None, columns: 80 };
 
 /// A report in which everything is named after these texts, in turn.
 fn of(texts: &[&str]) -> Report {
@@ -46,11 +49,14 @@ fn of(texts: &[&str]) -> Report {
         zipped_bytes: 1,
         layers: 0,
     };
+    let image = ImageReport { name: Some(text(0)), config: text(1), platform: text(2), layers: 1 };
     Report {
         schema: 1,
         layerfit: text(0),
         root: text(1),
+        image: Some(image),
         runtime: text(2),
+        architecture: Some(Architecture { name: text(0), assumed: true }),
         limits: Limits::built_in(),
         fits: false,
         totals: Totals::default(),
@@ -79,8 +85,8 @@ fuzz_target!(|text: &str| {
     let texts: Vec<&str> = text.lines().take(16).chain([text]).collect();
     let report = of(&texts);
     let outputs = [
-        report::table(&report, Detail::Full, Colors::None),
-        report::table(&report, Detail::Short, Colors::None),
+        report::table(&report, Detail::Full, SCREEN),
+        report::table(&report, Detail::Short, SCREEN),
         report::tree(&report, Detail::Full),
         report::markdown(&report),
         report::json(&report).expect("JSON"),

@@ -12,6 +12,24 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.2} {unit}")
 }
 
+/// A byte count that is an estimate: as [`size`], with no more digits than it can have.
+pub(crate) fn rough_size(bytes: u64) -> String {
+    let exact = size(bytes);
+    let Some((number, unit)) = exact.split_once(' ') else { return exact };
+    let digits = number.len() - number.find('.').map_or(0, |point| number.len() - point);
+    // Two digits, or those before the point.
+    match (number.get(..digits), number.get(..digits + 2)) {
+        (Some(_), Some(first)) if digits == 1 => format!("{first} {unit}"),
+        (Some(whole), _) => format!("{whole} {unit}"),
+        _ => exact,
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A count with its noun: `1 file`, `3 files`.
 pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -30,6 +48,36 @@ pub(crate) fn without_unit(bytes: u64) -> std::result::Result<u64, String> {
         1000..LEAST_WITHOUT_UNIT => Err(format!("{bytes} has no unit: did you mean {bytes}KiB? ({bytes}B for bytes)")),
         bytes => Ok(bytes),
     }
+}
+
+/// The message about a number of bytes that is written with a fraction or an exponent: `12.5`, `1e6`.
+pub(crate) fn fraction(number: f64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "compared with a number that has far fewer digits")]
+    let whole = number.fract() == 0.0 && number >= LEAST_WITHOUT_UNIT as f64;
+    if whole {
+        format!("a number of bytes has digits only: {number:.0}, or with a unit such as \"50MiB\"")
+    } else {
+        format!("{number} has no unit: did you mean \"{number}MiB\"?")
+    }
+}
+
+/// Fewer bytes than the zip of one empty file has: 22 for the end, 76 and twice its name for an entry.
+const LEAST_OF_LIMIT: u64 = 100;
+
+/// Checks a size that layers must stay within.
+///
+/// # Errors
+/// When no layer could.
+pub(crate) fn limit(bytes: u64) -> std::result::Result<u64, String> {
+    if bytes >= LEAST_OF_LIMIT {
+        return Ok(bytes);
+    }
+    Err(format!("no layer is as small as {bytes} bytes: leave it out for Lambda's limit, or give a size such as 50MiB"))
+}
+
+/// Parses a size that layers must stay within: a byte count that is possible for one.
+pub(crate) fn parse_limit(text: &str) -> std::result::Result<u64, String> {
+    parse(text).and_then(limit)
 }
 
 /// Parses a byte count: `52428800`, `50MiB`. MB means MiB here, as in Lambda's quotas: AWS's "50 MB" is 52,428,800 bytes.
@@ -77,8 +125,21 @@ mod tests {
     fn sizes_are_counted_as_aws_counts() {
         assert_eq!(size(52_428_800), "50.00 MiB");
         assert_eq!(size(1023), "1023 B");
+        assert_eq!(rough_size(1023), "1023 B");
+        assert_eq!(rough_size(1_900_000), "1.8 MiB");
+        assert_eq!(rough_size(100_300_000), "95 MiB");
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(size(100 << 30), "100.00 GiB");
+    }
+
+    #[test]
+    fn a_limit_leaves_room_for_a_layer() {
+        for text in ["0", "0MiB", "0.00001KB", "99B"] {
+            let error = parse_limit(text).expect_err(text);
+            assert!(error.contains("leave it out") && error.contains("such as 50MiB"), "{error}");
+        }
+        assert_eq!(parse_limit("100B"), Ok(100));
+        assert!(parse_limit("12").expect_err("no unit").contains("did you mean 12MiB?"));
     }
 
     #[test]

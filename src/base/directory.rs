@@ -200,9 +200,9 @@ impl Directory {
         Some(OsStr::from_bytes(target.to_bytes()).to_owned())
     }
 
-    /// Links a file of this directory into another one, under the same name.
-    pub(crate) fn hard_link(&self, name: &OsStr, other: &Self) -> rustix::io::Result<()> {
-        rustix::fs::linkat(&self.fd, name, &other.fd, name, AtFlags::empty())
+    /// Links a file of this directory into another one, under this name.
+    pub(crate) fn hard_link(&self, name: &OsStr, other: &Self, to: &OsStr) -> rustix::io::Result<()> {
+        rustix::fs::linkat(&self.fd, name, &other.fd, to, AtFlags::empty())
     }
 
     /// Renames within this directory, or into another one.

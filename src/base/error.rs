@@ -19,10 +19,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The root to read does not exist.
-    #[error("{}: no such directory\n  help: name an existing tree, such as /opt", shown(.0))]
+    #[error("{}: no such file or directory\n  help: name an existing tree, such as /opt; check and diff also take packed directories and zips", shown(.0))]
     RootMissing(PathBuf),
     /// The root to read is a file.
-    #[error("{}: neither a directory nor a zip\n  help: name the directory that will be /opt, or a layer's zip", shown(.0))]
+    #[error(
+        "{}: neither a directory nor an image\n  \
+         help: name the directory that will be /opt, or what `docker save` wrote; zips are for `layerfit check` and `layerfit diff`",
+        shown(.0)
+    )]
     NotATree(PathBuf),
     /// A system call failed.
     #[error("cannot {doing} {}: {source}\n  help: {}", shown(.path), remedy(.source))]
@@ -56,15 +60,16 @@ pub enum Error {
     },
     /// Nothing wrote to a pipe.
     #[error(
-        "{}: is a pipe to which nothing was written within {seconds} seconds\n  \
-         help: start the program that writes to it first, or name a file", shown(.path)
+        "{}: is a pipe to which nothing was written within a second\n  \
+         help: start the program that writes to it first, or name a file", shown(.0)
     )]
-    NoWriter {
-        /// The pipe.
-        path: PathBuf,
-        /// How long it was waited for, in seconds.
-        seconds: i64,
-    },
+    NoWriter(PathBuf),
+    /// Nothing reads from a pipe.
+    #[error(
+        "{}: is a pipe or socket from which nothing reads\n  \
+         help: start the program that reads from it first, or name a file", shown(.0)
+    )]
+    NoReader(PathBuf),
     /// A rule, runtime or limits file is not valid.
     #[error("{}: {message}\n  help: {help}", one_line(.file))]
     Data {

@@ -111,6 +111,8 @@ codes! {
     SettingBreaks = "N104",
     /// Paths that are compiled in and only the build host has.
     CompiledPaths = "N105",
+    /// Variables of a container image name places in /opt, and the function does not have them.
+    ImageVariables = "N106",
     /// A script whose interpreter is missing.
     ScriptInterpreterMissing = "C101",
     /// A command that a script runs and that is missing.
@@ -125,6 +127,8 @@ codes! {
     NoBootstrap = "C106",
     /// A program in `bin` that is not executable.
     NotExecutable = "C107",
+    /// A bootstrap that sends a response although the function's code failed.
+    FailureAnswered = "C108",
     /// An installed package that R could not load: files that it reads are missing or damaged.
     DamagedPackage = "R101",
     /// A package that an installed one needs is missing.

@@ -1,7 +1,8 @@
 //! What every room is built on: paths in a tree, sizes, lists in prose, globs, errors, findings with typed subjects and
 //! their severities, the pages of the checks, text that is safe to print, bounded reads, directories by handle, atomic writes,
-//! signals and progress. It knows nothing about layers.
+//! additions to files, signals and progress. It knows nothing about layers.
 
+pub(crate) mod append;
 pub(crate) mod atomic;
 pub mod bytes;
 pub mod check_pages;
@@ -11,6 +12,7 @@ pub mod finding;
 pub mod globs;
 pub mod interrupt;
 pub mod list;
+pub mod part;
 pub mod path;
 pub mod progress;
 pub mod read;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::error::{Error, Result};
 
@@ -21,8 +22,8 @@ pub const MAX_MANIFEST: u64 = 64 << 20;
 /// A bound in bytes, for the log of strace, which has a line for each file that a run opened or looked for.
 pub const MAX_TRACE: u64 = 256 << 20;
 
-/// How long a pipe that has a name (a FIFO) is waited for, in seconds: it may never have a writer.
-const PIPE_SECONDS: i64 = 5;
+/// How long a pipe that has a name (a FIFO) is waited for: it may never have a writer.
+const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// A regular file, open, for what is read in parts: a zip.
 ///
@@ -52,18 +53,32 @@ pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
         return Err(Error::TooLarge { path: path.to_owned(), most });
     }
     if metadata.file_type().is_fifo() && !has_writer(&file).map_err(io())? {
-        return Err(Error::NoWriter { path: path.to_owned(), seconds: PIPE_SECONDS });
+        return Err(Error::NoWriter(path.to_owned()));
     }
     // From here on, what is not there yet is waited for.
     rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(|error| io()(error.into()))?;
     rest(file, path, most)
 }
 
+/// Opens what was a regular file when it was looked at. If it no longer is, no link is followed and no FIFO is waited for.
+///
+/// # Errors
+/// When it cannot be opened; [`ErrorKind::InvalidInput`] when it is not a regular file any more.
+pub(crate) fn still_regular(path: &Path) -> std::io::Result<File> {
+    let no_longer = || std::io::Error::new(ErrorKind::InvalidInput, "it is not a regular file any more");
+    let file = opened_with(path, OFlags::NONBLOCK | OFlags::NOFOLLOW)
+        .map_err(|error| if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) { no_longer() } else { error })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_longer()) }
+}
+
 /// Opens a file for reading. Opening a FIFO would wait for a writer, so nothing is waited for.
 fn opened(path: &Path) -> std::io::Result<File> {
+    opened_with(path, OFlags::NONBLOCK)
+}
+
+fn opened_with(path: &Path, flags: OFlags) -> std::io::Result<File> {
     // The bits of a flag fit its type in C, whose sign Rust's standard library keeps.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    File::options().read(true).custom_flags(nonblocking).open(path)
+    File::options().read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0)).open(path)
 }
 
 /// Waits until a pipe has something to read, or had a writer. One without a name (`<(…)`, `/dev/stdin`) has a writer from the
@@ -73,8 +88,7 @@ fn has_writer(pipe: &File) -> std::io::Result<bool> {
     if rustix::fs::fstatfs(pipe)?.f_type == 0x5049_5045 {
         return Ok(true);
     }
-    let most = Timespec { tv_sec: PIPE_SECONDS, tv_nsec: 0 };
-    Ok(rustix::event::poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&most))? > 0)
+    Ok(rustix::event::poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&PATIENCE))? > 0)
 }
 
 /// What is left to read, of at most `most` bytes, from what `path` names in messages.
@@ -168,6 +182,20 @@ mod tests {
             assert!(error.contains(device) && error.contains("help: "), "{error}");
         }
         assert_eq!(text(Path::new("/dev/null"), 10).expect("read"), "");
+    }
+
+    #[test]
+    fn what_has_become_a_link_or_a_pipe_is_not_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("file"), "x").expect("written");
+        std::os::unix::fs::symlink("file", path("link")).expect("linked");
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).expect("made");
+        assert!(still_regular(&path("file")).is_ok());
+        for name in ["link", "pipe"] {
+            assert_eq!(still_regular(&path(name)).expect_err("refused").kind(), ErrorKind::InvalidInput, "{name}");
+        }
+        assert_eq!(still_regular(&path("none")).expect_err("refused").kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn configuration(report: &Report) -> String {
          # Lambda runtime: provided.al2023, provided.al2, provided, host (this machine), or the path of a profile.\n\
          runtime = {}\n\n",
         one_line(&report.root),
-        plural(report.packages.len(), "R package", "R packages"),
+        report.package_counts(),
         size(kept.unzipped_bytes),
         size(kept.zipped_bytes.unwrap_or(0)),
         plural(layers, "layer", "layers"),
@@ -117,7 +117,7 @@ fn configuration(report: &Report) -> String {
     let unnamed: Vec<String> = report
         .findings
         .iter()
-        .filter(|finding| finding.code == Code::LibraryNotSearched)
+        .filter(|finding| finding.code == Code::LibraryNotSearched && finding.severity != Severity::Info)
         .map(|finding| format!("{:?}", finding.subject.as_str()))
         .collect();
     text += "# R package libraries to put into R_LIBS_USER in etc/Renviron, besides R's own.\n";

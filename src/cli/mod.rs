@@ -3,6 +3,7 @@
 //! Each command has a file; they share `args`, `config`, `settings`, `work` and `output`.
 
 mod analyze;
+mod apply;
 mod args;
 mod check;
 mod color;

@@ -9,6 +9,7 @@ use clap::ColorChoice;
 use super::args::{AnswerFormat, AnswerOutput, Output, ReportFormat, ReportOutput};
 use super::color;
 use super::exit::Exit;
+use crate::base::append::append;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
 use crate::base::safe::{Form, MAX_SHOWN, Safe, cut, safe};
@@ -194,7 +195,5 @@ fn on_github(report: &Report) -> Result<()> {
     let _ = std::io::stderr().write_all(&report::annotations(report));
     let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
     let path = std::path::Path::new(&summary);
-    let mut file =
-        std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("write", path))?;
-    file.write_all(&report::markdown(report)).map_err(Error::io("write", path))
+    append(path, &report::markdown(report))
 }

@@ -1,18 +1,22 @@
-//! `layerfit plan`: how a tree would be packed.
+//! `layerfit plan`: how a tree would be packed; or writes steps that it lists into layerfit.toml.
 
 use clap::ColorChoice;
 
 use super::args::PlanArgs;
 use super::exit::Exit;
-use super::output;
-use super::work::with_settings;
+use super::work::{configuration_file, with_settings};
+use super::{apply, output};
 use crate::base::error::Result;
 use crate::commands;
 use crate::report;
 
 pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
-    let PlanArgs { root, options, tree, report: shown } = arguments;
+    let PlanArgs { root, options, tree, apply: chosen, report: shown } = arguments;
     let report = with_settings(options, shown.shown(), |settings, progress| commands::plan(root, settings, progress))?;
+    if !chosen.is_empty() {
+        let file = configuration_file(options.input.config.as_ref())?;
+        return output::done(&apply::apply(&report, chosen, file.as_deref())?);
+    }
     if *tree {
         output::print(&report::tree(&report, output::detail(&shown.output)))?;
         return Ok(output::verdict(&report));

@@ -1,8 +1,10 @@
 //! `layerfit runtime`: profiles of images.
 
-use super::args::{RuntimeArgs, RuntimeCommand};
+use std::path::Path;
+
+use super::args::{Architecture, RuntimeArgs, RuntimeCommand};
 use super::exit::Exit;
-use super::output;
+use super::{output, progress};
 use crate::base::atomic::create_file;
 use crate::base::error::{Error, Result};
 use crate::runtime::RuntimeProfile;
@@ -15,11 +17,19 @@ pub(super) fn run(arguments: &RuntimeArgs) -> Result<Exit> {
     output::done(&profile(&arguments.command)?)
 }
 
+/// The profile of a root file system, as TOML without its head.
+fn profile_of(root: &Path, name: &str, architecture: Option<&str>) -> Result<String> {
+    let progress = progress::bar(false);
+    let profile = capture::capture(root, name, architecture, progress.as_ref());
+    progress.done();
+    profile?.to_toml()
+}
+
 /// A profile, or where it was written.
 fn profile(command: &RuntimeCommand) -> Result<Vec<u8>> {
     match command {
         RuntimeCommand::Show { name } => Ok(RuntimeProfile::load(name)?.to_toml()?.into_bytes()),
-        RuntimeCommand::Capture { sysroot, name, output } => {
+        RuntimeCommand::Capture { sysroot, arch, name, output } => {
             let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             if name.is_empty() || !name.chars().all(simple) || RuntimeProfile::is_built_in(name) {
                 return Err(Error::Usage {
@@ -27,7 +37,7 @@ fn profile(command: &RuntimeCommand) -> Result<Vec<u8>> {
                     help: "use letters, digits, '.', '-' and '_', and not a built-in name".to_owned(),
                 });
             }
-            let text = format!("{HEADER}{}", capture::capture(sysroot, name)?.to_toml()?);
+            let text = format!("{HEADER}{}", profile_of(sysroot, name, arch.map(Architecture::name))?);
             let file = output.clone().unwrap_or_else(|| format!("{name}.toml").into());
             if file.as_os_str() == "-" {
                 return Ok(text.into_bytes());

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::args::{Architecture, GateOptions, LevelName, PlanOptions, StrategyName, StripName};
-use super::config::{BudgetConfig, Bytes, Config, FindingConfig, RelocateConfig, SeverityName};
+use super::args::{Architecture, GateOptions, Layers, LevelName, PlanOptions, StrategyName, StripName};
+use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RelocateConfig, SeverityName};
 use super::env;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
@@ -19,7 +19,7 @@ use crate::pack::measure::Level;
 use crate::pack::rewrite::Transforms;
 use crate::pack::rewrite::strip::StripMode;
 use crate::pack::{Group, LayerPolicy, Strategy};
-use crate::plan::Settings;
+use crate::plan::{BuildHost, Settings};
 use crate::prune::{Level as RuleLevel, PruneRules};
 use crate::report::gate::{Budget, BudgetScope, Gate};
 use crate::runtime::{Limits, RuntimeProfile};
@@ -27,7 +27,7 @@ use crate::runtime::{Limits, RuntimeProfile};
 /// The default runtime.
 pub(super) const RUNTIME: &str = "provided.al2023";
 
-/// The default root that libraries are bundled from.
+/// The default root that libraries are bundled from, where the tree is not from an image.
 pub(super) const SYSROOT: &str = "/";
 
 /// The settings from the options; if an option is not given, from the configuration file.
@@ -40,6 +40,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
     }
     let (prune, ignored) = rules_and_checks(options, config)?;
     let sysroot = content.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
+    let host = sysroot.map_or(BuildHost::OfTheTree, BuildHost::Named);
     let bundle = content.bundle.or(config.bundle).unwrap_or(false);
     if content.sysroot.is_some() && !bundle {
         return Err(Error::Usage {
@@ -48,11 +49,12 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         });
     }
     let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
+    let limits = limits(options, config)?;
     Ok(Settings {
         runtime,
         variables,
         rules: prune,
-        limits: limits(options, config),
+        limits,
         architecture: content.arch.or(config.arch).map(Architecture::name),
         transforms: transforms(options, config)?,
         level: match size.level.or(config.level).unwrap_or_default() {
@@ -64,9 +66,10 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         weigh_pruned: size.weigh_pruned,
         page: false,
         arrangement: arrangement(config)?,
-        layer_policy: layer_policy(layers.strategy, config)?,
+        layer_policy: layer_policy(layers, config, limits.layer_zipped)?,
         lock: layers.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
-        bundle_from: bundle.then(|| sysroot.unwrap_or_else(|| SYSROOT.into())),
+        bundle_from: bundle.then(|| host.clone()),
+        host,
         drop: [&config.drop[..], &targets.drop].concat(),
         keep: [&config.keep[..], &targets.keep].concat(),
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
@@ -92,14 +95,30 @@ fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
 }
 
 /// The limits that the layers must stay within.
-fn limits(options: &PlanOptions, config: &Config) -> Limits {
+fn limits(options: &PlanOptions, config: &Config) -> Result<Limits> {
     let given = &options.limits;
     let mut limits = Limits::built_in();
-    limits.layer_zipped = given.max_zipped.or(bytes(config.max_zipped)).unwrap_or(limits.layer_zipped);
-    limits.total_unzipped = given.max_unzipped.or(bytes(config.max_unzipped)).unwrap_or(limits.total_unzipped);
+    limits.layer_zipped = given.max_zipped.or(limit(config.max_zipped)).unwrap_or(limits.layer_zipped);
+    limits.total_unzipped = given.max_unzipped.or(limit(config.max_unzipped)).unwrap_or(limits.total_unzipped);
     limits.layers = given.max_layers.or(config.max_layers).map_or(limits.layers, Into::into);
     limits.function_unzipped = given.function_size.or(bytes(config.function_size)).unwrap_or(0);
-    limits
+    if limits.layers_unzipped() == 0 {
+        let set_by = if given.function_size.is_some() {
+            "--function-size".to_owned()
+        } else {
+            format!("{}: function-size", config.place("function-size", 0))
+        };
+        let [function, total] = [limits.function_unzipped, limits.total_unzipped].map(crate::base::bytes::size);
+        return Err(Error::Usage {
+            message: format!("{set_by}: the function's {function} leave nothing of {total} for layers"),
+            help: "give the unzipped size of the function's own code alone, without its layers".to_owned(),
+        });
+    }
+    Ok(limits)
+}
+
+fn limit(size: Option<LimitBytes>) -> Option<u64> {
+    size.map(|size| size.0)
 }
 
 fn bytes(size: Option<Bytes>) -> Option<u64> {
@@ -317,8 +336,10 @@ fn arrangement(config: &Config) -> Result<Arrangement> {
     })
 }
 
-fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<LayerPolicy> {
-    let strategy = match strategy.or(config.strategy).unwrap_or_default() {
+fn layer_policy(options: &Layers, config: &Config, layer_zipped: u64) -> Result<LayerPolicy> {
+    let slack = options.slack.or(config.slack.map(|slack| slack.0));
+    let slack = slack.map_or(0, |slack| slack.limit(layer_zipped) - layer_zipped);
+    let strategy = match options.strategy.or(config.strategy).unwrap_or_default() {
         StrategyName::Fewest => Strategy::Fewest,
         StrategyName::Kinds => Strategy::Kinds,
     };
@@ -343,5 +364,5 @@ fn layer_policy(strategy: Option<StrategyName>, config: &Config) -> Result<Layer
     if groups.is_empty() && strategy == Strategy::Kinds {
         groups = pack::kinds();
     }
-    Ok(LayerPolicy { groups, strategy })
+    Ok(LayerPolicy { groups, strategy, slack })
 }

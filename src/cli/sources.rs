@@ -182,7 +182,7 @@ fn default(key: &str) -> Value {
         "max-zipped" => json!(limits.layer_zipped),
         "max-unzipped" => json!(limits.total_unzipped),
         "max-layers" => json!(limits.layers),
-        "function-size" | "headroom" => json!(0),
+        "function-size" | "headroom" | "slack" => json!(0),
         _ => Value::Null,
     }
 }

@@ -1,6 +1,6 @@
 //! `layerfit why`: the question in the arguments, and how the answer is printed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::WhyArgs;
 use super::exit::Exit;
@@ -30,6 +30,8 @@ fn question(arguments: &WhyArgs) -> Result<(Question, PathBuf)> {
     let WhyArgs { target, root, if_dropped, all, .. } = arguments;
     let default = || PathBuf::from(crate::base::path::MOUNT);
     match (target, root, if_dropped.as_slice()) {
+        (None, None, []) => Ok((Question::Unneeded, default())),
+        (Some(root), None, []) if is_root(root) => Ok((Question::Unneeded, PathBuf::from(root))),
         (Some(target), root, []) => {
             let question = Question::About { target: target.clone(), all: *all };
             Ok((question, root.clone().unwrap_or_else(default)))
@@ -39,8 +41,19 @@ fn question(arguments: &WhyArgs) -> Result<(Question, PathBuf)> {
             Ok((Question::IfDropped(if_dropped.clone()), root.as_ref().map_or_else(default, PathBuf::from)))
         }
         _ => Err(Error::Usage {
-            message: "why explains one target, or previews dropping those given with --if-dropped".to_owned(),
+            message:
+                "why explains one target, previews dropping those given with --if-dropped, or lists what nothing needs"
+                    .to_owned(),
             help: "layerfit why pkg:Matrix /opt, or layerfit why --if-dropped pkg:Matrix,pkg:mgcv /opt".to_owned(),
         }),
     }
+}
+
+/// Whether the only argument is a tree, not something in /opt: an existing directory that is named by a path outside of /opt, or
+/// /opt itself.
+fn is_root(argument: &str) -> bool {
+    let path = Path::new(argument);
+    let named_as_path = argument == "." || argument.contains('/');
+    let in_opt = path.starts_with(crate::base::path::MOUNT) && path != Path::new(crate::base::path::MOUNT);
+    named_as_path && path.is_dir() && !in_opt
 }

@@ -23,6 +23,14 @@ pub(super) fn configuration(named: Option<&PathBuf>, quiet: bool) -> Result<Conf
     Ok(config)
 }
 
+/// The path of the configuration file that applies, if there is one.
+///
+/// # Errors
+/// When it cannot be read, or is wrong.
+pub(super) fn configuration_file(named: Option<&PathBuf>) -> Result<Option<PathBuf>> {
+    Ok(Config::find(named.map(PathBuf::as_path), &working_directory()?)?.1)
+}
+
 /// The working directory.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::pack::output::MANIFEST;
 use crate::plan::Settings;
 use crate::report::Report;
 use crate::report::diff::Snapshot;
-use crate::report::gate::Gate;
+use crate::report::gate::{Checked, Gate};
 
 /// Checks whether a tree, a directory that `pack` wrote, or layer zips (lowest first) fit, would load, and pass the gate.
 ///
@@ -26,7 +26,8 @@ pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn
     }
     let (mut report, entries) = load_layers(paths, settings, gate.reads_entries(), progress)?;
     let snapshot = Snapshot::new(&report, entries);
-    let findings = gate.findings(&snapshot, &settings.limits, report.passed())?;
+    let Checked { findings, compared } = gate.check(&snapshot, &settings.limits, report.passed())?;
+    report.compared = compared;
     let unused = settings.severities.unused(&findings, Code::is_gate_only);
     report.add_findings(findings.into_iter().chain(unused).collect(), &settings.severities);
     Ok(report)

@@ -1,4 +1,4 @@
-//! Loads what was named on the command line of `check` and `diff`: a tree, a directory that `pack` wrote, or layer zips; each
+//! Loads what was named on the command line of `check` and `diff`: a tree, an image with one, a directory that `pack` wrote, or layer zips; each
 //! becomes a report with the entries of every layer.
 
 use std::collections::BTreeSet;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::progress::Progress;
+use crate::container::Image;
 use crate::languages::package_directory;
 use crate::pack::output::{MANIFEST, Manifest, ManifestEntry, layer_entries};
 use crate::pack::verdict::{LayerSize, over_limits};
@@ -15,7 +16,7 @@ use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::Pruning;
 use crate::report::Report;
 use crate::runtime::Limits;
-use crate::tree::{LayerZip, layout_findings, scan_zips};
+use crate::tree::{LayerZip, TreeInput, layout_findings, scan_zips};
 
 /// A report, and the entries of each of its layers.
 pub(super) type Loaded = (Report, Vec<Vec<ManifestEntry>>);
@@ -30,14 +31,20 @@ pub(super) fn load_layers(
 ) -> Result<Loaded> {
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
     match (directories.as_slice(), files.as_slice()) {
-        ([directory], []) if directory.join(MANIFEST).is_file() => check_packed(directory, settings, progress),
-        ([directory], []) => {
-            let plan = Plan::new(directory, settings, progress)?;
-            let mut report = Report::of_plan(&directory.display().to_string(), settings, &plan);
+        ([directory], []) if directory.join(MANIFEST).is_file() && !Image::is_at(directory)? => {
+            check_packed(directory, settings, progress)
+        }
+        ([tree], []) | ([], [tree]) if tree.is_dir() || Image::is_at(tree)? => {
+            let input = TreeInput::open(tree, settings.architecture, progress)?;
+            let plan = Plan::new(&input, settings, progress)?;
+            let mut report = Report::of_plan(&tree.display().to_string(), input.image(), settings, &plan);
             report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
-            let entries = |layer| match entries_wanted {
-                true => layer_entries(plan.analysis.tree(), layer, &plan.measurements),
-                false => Vec::new(),
+            let entries = |layer| {
+                if entries_wanted {
+                    layer_entries(plan.analysis.tree(), layer, &plan.measurements)
+                } else {
+                    Vec::new()
+                }
             };
             Ok((report, plan.layout.layers.iter().map(entries).collect()))
         }
@@ -48,8 +55,9 @@ pub(super) fn load_layers(
             check_zips(paths, Vec::new(), settings, progress)
         }
         _ => Err(Error::Usage {
-            message: "give one directory, or zips".to_owned(),
-            help: "layerfit check /opt, layerfit check layers/, or layerfit check low.zip high.zip".to_owned(),
+            message: "give one directory, one image, or zips".to_owned(),
+            help: "layerfit check /opt, layerfit check my-r.tar, layerfit check layers/, or layerfit check low.zip high.zip"
+                .to_owned(),
         }),
     }
 }
@@ -88,7 +96,7 @@ fn check_zips(
     let mut findings = analysis.findings.clone();
     findings.extend(analysis.resolution_findings(&pruning));
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
-    let mut report = Report::of_analysis(&names.join(" "), settings, &analysis, &pruning);
+    let mut report = Report::of_analysis(&names.join(" "), None, settings, &analysis, &pruning);
     report.set_zips(&layers, fits);
     findings.extend(settings.severities.unused(&findings, Code::is_zip_only));
     report.set_findings(findings, &settings.severities);

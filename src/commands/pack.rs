@@ -9,6 +9,7 @@ use crate::pack::output::{MANIFEST, ManifestEntry, Output, read_back, write_laye
 use crate::plan::suggest::suggestions;
 use crate::plan::{Plan, Settings};
 use crate::report::{self, Report};
+use crate::tree::TreeInput;
 
 /// Packs `root` into the directory `output` if it fits; if it does not, nothing is written, and findings explain why.
 ///
@@ -21,8 +22,9 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     }
     // Before the work, so that a directory that cannot be written is reported at once.
     let out = Output::begin(output)?;
-    let plan = Plan::new(root, settings, progress)?;
-    let mut report = Report::of_plan(&root.display().to_string(), settings, &plan);
+    let input = TreeInput::open(root, settings.architecture, progress)?;
+    let plan = Plan::new(&input, settings, progress)?;
+    let mut report = Report::of_plan(&root.display().to_string(), input.image(), settings, &plan);
     report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
     if !report.fits {
         return Ok(report);

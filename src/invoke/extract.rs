@@ -1,5 +1,5 @@
-//! Layers as Lambda mounts them at `/opt`: a directory that `layerfit pack` wrote, layer zips in merge order, or a plain
-//! tree.
+//! Layers as Lambda mounts them at `/opt`: a directory that `layerfit pack` wrote, layer zips in merge order, a plain tree, or
+//! the /opt of a container image.
 //!
 //! Zips are read and merged by `tree`, which trusts nothing in them; the last one wins. What it leaves out (names that lead
 //! outside, entries below a file or a link, contents different from those declared) is not written, so nothing is ever
@@ -16,11 +16,13 @@ use rayon::prelude::*;
 use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::progress::Silent;
 use crate::base::read;
+use crate::container::Image;
 use crate::languages::package_directory;
 use crate::pack::output::{MANIFEST, Manifest};
 use crate::runtime::Limits;
-use crate::tree::{Kind, Tree, scan_zips};
+use crate::tree::{Kind, Tree, scan_image, scan_zips};
 
 /// A directory to mount in the sandbox.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Mounted {
     }
 }
 
-/// The layers named by `paths`: a directory that `pack` wrote, one that will be `/opt`, or zips, the lowest first. Also
+/// The layers named by `paths`: a directory that `pack` wrote, one that will be `/opt`, an image, or zips, the lowest first. Also
 /// returns what is wrong with the zips.
 ///
 /// # Errors
@@ -61,10 +63,14 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
             })?;
             unzip(&manifest.layers.iter().map(|layer| directory.join(&layer.zip)).collect::<Vec<_>>())
         }
+        [image] if Image::is_at(image)? => {
+            let (tree, findings) = scan_image(&Image::open(image, None, &Silent)?)?;
+            written(&tree, findings)
+        }
         [directory] if directory.is_dir() => Ok((Mounted::Own(absolute(directory)?), Vec::new())),
         zips if zips.iter().all(|path| path.is_file()) => unzip(zips),
         _ => Err(Error::Usage {
-            message: "the layers must be one directory, or zips".to_owned(),
+            message: "the layers must be one directory, one image, or zips".to_owned(),
             help: "layerfit invoke layers/ …, layerfit invoke /opt …, or layerfit invoke low.zip high.zip …".to_owned(),
         }),
     }
@@ -119,8 +125,12 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
     let (tree, _, findings) = scan_zips(zips, Limits::built_in().total_unzipped, package_directory)?;
+    written(&tree, findings)
+}
+
+fn written(tree: &Tree, findings: Vec<Finding>) -> Result<(Mounted, Vec<Finding>)> {
     let unzipped = Temporary::new()?;
-    write(&tree, unzipped.path())?;
+    write(tree, unzipped.path())?;
     Ok((Mounted::Unzipped(unzipped), findings))
 }
 

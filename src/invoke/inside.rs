@@ -23,6 +23,8 @@ use super::memory::Meter;
 use super::mounts::Sources;
 use super::network;
 use super::spec::{GROUP, Message, SAMPLE, Spec, USER};
+use super::system_calls;
+use crate::base::read;
 
 /// Where the bootstrap is searched for, in this order: "If that file isn't found … Lambda looks in the layers" (AWS Lambda
 /// Developer Guide, custom runtimes). A directory of that name is skipped, as Lambda's emulator does.
@@ -67,6 +69,8 @@ fn prepare(spec: &str) -> Result<BTreeMap<String, String>, String> {
     if spec.no_network {
         network::start_loopback().map_err(|error| format!("the loopback interface cannot be started: {error}"))?;
     }
+    // A name that resolves in any network, instead of this machine's.
+    rustix::system::sethostname(b"localhost").map_err(|error| format!("the host name cannot be set: {error}"))?;
     environment.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), listen()?);
     let sources = Sources::open(&spec)?;
     become_the_user()?;
@@ -159,7 +163,7 @@ fn drop_privileges() -> Result<(), String> {
     if kernel_is_at_least(5, 14) {
         limit(Resource::Nproc, MAX_PROCESSES + OWN_THREADS)?;
     }
-    Ok(())
+    system_calls::restrict().map_err(|error| format!("system calls cannot be restricted: {error}"))
 }
 
 /// Sets a limit, or leaves a lower one that it has.
@@ -221,9 +225,8 @@ pub(super) fn root_cause(path: &Path, why: &str) -> Option<String> {
     if mode & 0o001 == 0 {
         return Some(format!("it is not executable by everyone (mode {:04o}): chmod 755", mode & 0o7777));
     }
-    let mut head = [0; 256];
-    let length = std::fs::File::open(path).and_then(|mut file| file.read(&mut head)).ok()?;
-    let line = head[..length].strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let head = read::up_to(path, 256).ok()?;
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     if line.ends_with(b"\r") {
         return Some("it has Windows line endings, so its interpreter's name ends with \\r: use LF".to_owned());
     }

@@ -6,9 +6,9 @@
 //! - For several it is their memory at the time of a sample, with each shared page divided among those that map it (Pss).
 //!   That division knows address spaces, not processes: a child of `vfork` has that of its parent until it starts a program,
 //!   so each address space counts once.
-//! - Shared memory that belongs to no process (memfd, System V) counts in full, mapped or not.
+//! - Shared memory that belongs to no process (memfd, System V) counts in full, mapped or not, and so do messages of System V.
 //!
-//! Files in `/tmp` do not count, as they are on a disk in Lambda; nor does memory of the kernel, such as its page cache.
+//! Files in `/tmp` do not count, as they are on a disk in Lambda; nor does other memory of the kernel, such as its page cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -61,8 +61,8 @@ impl Meter {
 struct Objects {
     /// The bytes of each memfd, by device and inode.
     files: BTreeMap<(u64, u64), u64>,
-    /// The bytes of all System V segments.
-    segments: u64,
+    /// The bytes of all System V segments and messages.
+    system_v: u64,
 }
 
 impl Objects {
@@ -80,11 +80,12 @@ impl Objects {
                 }
             }
         }
-        Self { files, segments: segments(&read::kernel("/proc/sysvipc/shm").unwrap_or_default()) }
+        let table = |name: &str| read::kernel(format!("/proc/sysvipc/{name}")).unwrap_or_default();
+        Self { files, system_v: sum(&table("shm"), "rss") + sum(&table("msg"), "cbytes") }
     }
 
     fn bytes(&self) -> u64 {
-        self.files.values().sum::<u64>() + self.segments
+        self.files.values().sum::<u64>() + self.system_v
     }
 
     /// The memory of a process without these objects, in bytes.
@@ -120,10 +121,10 @@ impl Objects {
     }
 }
 
-/// The resident bytes of all System V segments, from /proc/sysvipc/shm: a table whose first line has the names.
-fn segments(table: &str) -> u64 {
+/// The sum of a column of a table in /proc/sysvipc, whose first line has the names.
+fn sum(table: &str, column: &str) -> u64 {
     let mut lines = table.lines();
-    let column = lines.next().and_then(|names| names.split_whitespace().position(|name| name == "rss"));
+    let column = lines.next().and_then(|names| names.split_whitespace().position(|name| name == column));
     let Some(column) = column else { return 0 };
     lines.filter_map(|line| line.split_whitespace().nth(column)?.parse::<u64>().ok()).sum()
 }
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn mappings_of_an_object_do_not_count_again() {
-        let objects = Objects { files: [((rustix::fs::makedev(0, 1), 77), 8192)].into(), segments: 4096 };
+        let objects = Objects { files: [((rustix::fs::makedev(0, 1), 77), 8192)].into(), system_v: 4096 };
         let mappings = "\
 7f0000000000-7f0000002000 rw-s 00000000 00:01 77                         /memfd:x (deleted)\nRss: 8 kB\nPss: 8 kB\n\
 7f0000002000-7f0000003000 rw-s 00000000 00:01 3                          /SYSV00000000 (deleted)\nPss: 4 kB\n\
@@ -234,9 +235,9 @@ a00000000000-a00000001000 rw-p 00000000 00:00 0 \nPss: 1 kB\nSwapPss: 1 kB\n";
     }
 
     #[test]
-    fn segments_are_read_by_the_name_of_their_column() {
+    fn tables_of_system_v_are_read_by_the_names_of_their_columns() {
         let table = "       key      shmid perms                  size  cpid  rss swap\n 0 1 600 9 4 4096 0\n 0 2 600 9 4 8192 0\n";
-        assert_eq!(segments(table), 12_288);
-        assert_eq!(segments("key shmid\n1 2\n"), 0);
+        assert_eq!(sum(table, "rss"), 12_288);
+        assert_eq!(sum("key shmid\n1 2\n", "rss"), 0);
     }
 }

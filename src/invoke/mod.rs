@@ -24,6 +24,7 @@ mod outcome;
 mod runtime_api;
 mod sandbox;
 mod spec;
+mod system_calls;
 mod temporary;
 
 use std::io::Write;

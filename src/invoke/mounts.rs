@@ -30,8 +30,16 @@ const HOST_R: &[&str] = &["usr/lib/R", "usr/lib64/R", "usr/share/R", "etc/R", "u
 /// The devices in Lambda's `/dev` that are the same everywhere. Lambda has no `/dev/shm`.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 
-/// The size of `/tmp`, unless a function is configured with more (AWS Lambda quotas: 512 MB to 10,240 MB).
-const TMP: &str = "mode=1777,size=512m";
+/// The size of `/tmp`, unless a function is configured with more (AWS Lambda quotas: 512 MB to 10,240 MB), and a bound of its
+/// files, which are memory of the kernel: as many as a small ext4 of that size has, one for 4 KiB (mke2fs.conf(5)).
+const TMP: &str = "mode=1777,size=512m,nr_inodes=131072";
+
+/// The accounts in Lambda's `/etc/passwd` that a function can have to do with: root, and its own, without a home directory that
+/// exists. Those of this machine are of no concern to it.
+const USERS: &str = "root:x:0:0:root:/root:/bin/bash\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n";
+
+/// Their groups.
+const GROUPS: &str = "root:x:0:\nsbx_user1051:x:990:\n";
 
 /// Directories of `/proc` that show what is the machine's, as in a container of Docker (moby, oci/defaults.go), and files that do.
 const HIDDEN: &[&str] = &[
@@ -192,6 +200,9 @@ impl Sources {
                 tmpfs(path, "mode=755")?;
             }
         }
+        for (name, accounts) in [("etc/passwd", USERS), ("etc/group", GROUPS)] {
+            cover(Path::new(name), accounts)?;
+        }
         read_only(&self.root)?;
         tmpfs(Path::new("tmp"), TMP)?;
         devices()?;
@@ -219,6 +230,19 @@ fn bind(from: &Path, at: &Path, is_directory: bool) -> Result<()> {
     }
     rustix::mount::mount_bind_recursive(from, at)
         .map_err(|error| format!("cannot bind {} to {}: {error}", from.display(), at.display()))
+}
+
+/// Puts a file with this content over an existing one.
+fn cover(at: &Path, content: &str) -> Result<()> {
+    let cannot = |error: std::io::Error| format!("cannot cover /{}: {error}", at.display());
+    if !at.is_file() {
+        return Ok(());
+    }
+    let ours = Path::new("cover");
+    fs::write(ours, content).map_err(cannot)?;
+    bind(ours, at, false)?;
+    // What is mounted stays.
+    fs::remove_file(ours).map_err(cannot)
 }
 
 fn tmpfs(at: &Path, options: &str) -> Result<()> {
@@ -297,15 +321,14 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Makes a mount read-only. In a user namespace, flags such as nosuid of a mount from outside are locked, so they are set
-/// again (mount_namespaces(7)).
+/// Makes a mount read-only, and what only root's programs need without effect: set-user-ID bits, and devices, except for those in
+/// `/dev`. In a user namespace, flags such as noexec of a mount from outside are locked, so they are set again
+/// (mount_namespaces(7)).
 fn remount_read_only(at: &Path) -> Result<()> {
     let cannot = |error: rustix::io::Errno| format!("cannot make {} read-only: {error}", at.display());
     let has = rustix::fs::statvfs(at).map_err(cannot)?.f_flag;
-    let mut flags = MountFlags::BIND | MountFlags::RDONLY;
+    let mut flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
     for (kept, flag) in [
-        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
-        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
         (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
         (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
         (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),

@@ -1,8 +1,8 @@
 //! The outside of the sandbox: starts one, and ends it.
 //!
-//! The namespaces (users, mounts, processes, System V, and the network if it has none) are created by `unshare` of util-linux,
-//! which every Linux distribution has, as a crate without unsafe code cannot create them itself; layerfit does the rest inside
-//! (`inside.rs`). The function runs as user 993, as in Lambda (`sbx_user1051`), without capabilities. layerfit does not need root;
+//! The namespaces (users, mounts, processes, System V, host name, control groups, and the network if it has none) are created by
+//! `unshare` of util-linux, which every Linux distribution has, as a crate without unsafe code cannot create them itself; layerfit
+//! does the rest inside (`inside.rs`). The function runs as user 993, as in Lambda (`sbx_user1051`), without capabilities. layerfit does not need root;
 //! if root runs it, the function is nobody to this machine.
 //!
 //! What the inside is told goes through its standard input, a socket, and never into a command line, which any user of this
@@ -31,7 +31,8 @@ pub const INSIDE: &str = "inside-the-sandbox";
 
 /// Options of `unshare`: capabilities for the inside, which drops them before it starts the function; process 1 ends when
 /// `unshare` does.
-const UNSHARE: &[&str] = &["--user", "--keep-caps", "--mount", "--pid", "--ipc", "--fork", "--kill-child"];
+const UNSHARE: &[&str] =
+    &["--user", "--keep-caps", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child"];
 
 /// A user and group that own nothing (the kernel's overflow ids, which distributions call nobody and nogroup).
 const NOBODY: u32 = 65_534;

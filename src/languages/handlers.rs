@@ -11,6 +11,7 @@ use super::language::Language;
 use super::packages::Packages;
 use super::registry::{ALL, language};
 use super::source::{Follow, Followed};
+use crate::base::bytes::plural;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
@@ -51,6 +52,8 @@ pub struct Used {
     pub places: Vec<Place>,
     /// Whether every use works without it.
     pub optional: bool,
+    /// The first place that fails without it.
+    pub fails: Option<Place>,
 }
 
 /// Something in a source that decides which packages are used, and cannot be determined statically.
@@ -75,6 +78,10 @@ pub struct Handlers {
     pub packages: BTreeMap<(LanguageId, String), Used>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<DynamicUse>,
+    /// The directories, as absolute paths in Lambda, that they add to those where packages are searched.
+    pub libraries: BTreeSet<String>,
+    /// Where one of them adds a directory whose path is not certain.
+    pub libraries_unknown: Option<Place>,
     /// The names in their code, by language: those of the functions that they call are among them.
     pub names: BTreeSet<(LanguageId, String)>,
     /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
@@ -116,16 +123,30 @@ impl Handlers {
     }
 
     /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
-    /// that is in no other library.
-    pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut [Finding]) {
-        let is_not_searched = |finding: &&Finding| finding.code == Code::LibraryNotSearched;
+    /// that is in no other library. There is no finding where a handler adds the library itself, and only a remark where what
+    /// it adds is not certain.
+    pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut Vec<Finding>) {
+        let is_not_searched =
+            |finding: &&Finding| finding.code == Code::LibraryNotSearched && finding.severity != Severity::Info;
+        let added = |finding: &Finding| {
+            let library = finding.subject.path().map(|library| format!("/opt/{library}"));
+            library.is_some_and(|library| self.libraries.iter().any(|added| added.trim_end_matches('/') == library))
+        };
+        findings.retain(|finding| !(finding.code == Code::LibraryNotSearched && added(finding)));
+        if let Some(place) = &self.libraries_unknown {
+            for finding in findings.iter_mut().filter(|finding| is_not_searched(&&**finding)) {
+                finding.severity = Severity::Info;
+                finding.message = format!("{}, unless {place} adds it: its path is computed there", finding.message);
+            }
+            return;
+        }
         let named = |library: &str| self.bootstraps.iter().any(|text| text.contains(&format!("/opt/{library}")));
         let libraries = findings.iter().filter(is_not_searched).filter_map(|finding| finding.subject.path());
         let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
         // The libraries that no session finds a used package in, each with the first use.
         let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
-        for ((id, name), used) in self.packages.iter().filter(|(_, used)| !used.optional) {
-            let Some(place) = used.places.first() else { continue };
+        for ((id, name), used) in &self.packages {
+            let Some(place) = &used.fails else { continue };
             let (mut seen, mut queue) = (BTreeSet::from([name.as_str()]), vec![name.as_str()]);
             while let Some(name) = queue.pop() {
                 let copies: Vec<_> = packages.copies(*id, name).map(|position| packages.get(position)).collect();
@@ -138,7 +159,7 @@ impl Handlers {
                 queue.extend(required.filter(|name| seen.insert(name)));
             }
         }
-        for finding in findings.iter_mut().filter(|finding| finding.code == Code::LibraryNotSearched) {
+        for finding in findings.iter_mut().filter(|finding| is_not_searched(&&**finding)) {
             let Some((place, name)) = finding.subject.path().and_then(|library| needed.get(library)) else { continue };
             finding.severity = Severity::Error;
             finding.message = format!("{}; {place} needs {name} from it", finding.message);
@@ -148,19 +169,23 @@ impl Handlers {
     fn not_installed(&self, packages: &Packages) -> Vec<Finding> {
         let absent = self.packages.iter().filter(|((id, name), _)| packages.copies(*id, name).next().is_none());
         let finding = |((id, package), used): (&(LanguageId, String), &Used)| {
-            let first = used.places.first()?;
+            let first = used.fails.as_ref().or(used.places.first())?;
             let more = match used.places.len() - 1 {
                 0 => String::new(),
-                more => format!(" (and {more} more lines)"),
+                more => format!(" (and {})", plural(more, "more line", "more lines")),
             };
-            let fallback = if used.optional { ", but works without it" } else { "" };
+            let (severity, without) = match (&used.fails, used.optional) {
+                (Some(_), _) => (Severity::Error, ""),
+                (None, false) => (Severity::Warning, "; the line does not fail without it, but what it is for does"),
+                (None, true) => (Severity::Info, ", but works without it"),
+            };
             let language = language(*id).name();
             Some(Finding::new(
-                if used.optional { Severity::Info } else { Severity::Error },
+                severity,
                 Code::HandlerPackageMissing,
                 Subject::file(&first.file),
                 format!(
-                    "line {} uses the {language} package {package}{more}, which is not in the tree{fallback}",
+                    "line {} uses the {language} package {package}{more}, which is not in the tree{without}",
                     first.line
                 ),
                 format!("install {package} into the tree"),
@@ -282,10 +307,21 @@ impl Reading {
         self.handlers.languages.insert(id);
         let place = |line: usize| Place { file: shown.clone(), line };
         for used in source.uses {
-            let known =
-                self.handlers.packages.entry((id, used.package)).or_insert(Used { places: Vec::new(), optional: true });
+            let known = self.handlers.packages.entry((id, used.package)).or_insert(Used {
+                places: Vec::new(),
+                optional: true,
+                fails: None,
+            });
             known.places.push(place(used.line));
             known.optional &= used.optional;
+            if !(used.optional || used.continues) {
+                let here = place(used.line);
+                known.fails = Some(known.fails.take().map_or_else(|| here.clone(), |first| first.min(here.clone())));
+            }
+        }
+        self.handlers.libraries.extend(source.libraries);
+        if let Some(line) = source.libraries_unknown {
+            self.handlers.libraries_unknown.get_or_insert(place(line));
         }
         self.handlers.names.extend(source.names.into_iter().map(|name| (id, name)));
         for dynamic in source.dynamic {

@@ -67,8 +67,9 @@ pub(crate) fn findings(
                 "kept packages can use packages that are not kept: {}",
                 list::some_parts(&parts, MAX_PACKAGES)
             ),
-            "use --keep pkg:NAME for those that the function needs, or --keep suggested:PACKAGE::FUNCTION for all that this \
-             function of a kept package calls",
+            "use --keep pkg:NAME for those that the function needs, --keep suggested:PACKAGE::FUNCTION for all that this function \
+             of a kept package calls, or --keep suggested:PACKAGE for all that a package suggests, which includes packages \
+             that it loads by a computed name",
         ));
     }
     findings

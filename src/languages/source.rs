@@ -12,6 +12,10 @@ pub struct Source {
     pub follows: Vec<Follow>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<Dynamic>,
+    /// The directories, as absolute paths in Lambda, that it adds to those where packages are searched.
+    pub libraries: BTreeSet<String>,
+    /// The first line that adds one whose path is not certain.
+    pub libraries_unknown: Option<usize>,
     /// The names in its code, which may be those of functions of packages.
     pub names: BTreeSet<String>,
 }
@@ -25,6 +29,8 @@ pub struct Use {
     pub package: String,
     /// Whether the source works without it: it is tested for, tried, or in code that need not run.
     pub optional: bool,
+    /// Whether the line itself does not fail without it.
+    pub continues: bool,
 }
 
 /// Another file that is read as code.

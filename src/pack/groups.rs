@@ -6,15 +6,17 @@
 
 use globset::GlobSet;
 
-use super::bins::{Assignment, Capacity, Item, pack_bins};
+use super::bins::{Assignment, Capacity, Item, Verdict, fits, pack_bins};
 use super::lock::{ItemKey, Items, Lock, NamedLayer};
 use super::names::numbered;
+use super::units::{Unit, UnitEntry};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::globs;
 use crate::base::list;
 use crate::base::similar::nearest;
 use crate::base::toml::built_in_names;
+use crate::resolve::is_library_name;
 
 /// How many names a finding lists.
 const MAX_NAMES: usize = 5;
@@ -34,35 +36,59 @@ pub enum Strategy {
 pub struct Group {
     /// The layer's name.
     pub name: String,
+    /// Globs of units' names.
     globs: GlobSet,
+    /// Globs of the paths of files, and of the names of libraries.
+    paths: GlobSet,
+    libraries: GlobSet,
     /// The globs as layerfit.toml has them; none in a built-in group, which may hold nothing.
     written: Vec<String>,
 }
 
 impl Group {
-    /// The units whose names match one of these globs: `pkg:*`, `lib:lib/libcurl*`, `r`.
+    /// The units whose names match one of these globs (`pkg:*`, `lib:lib/libcurl*`, `r`), packages of these names, and the units
+    /// of files with a path (`local/**`, or a directory) or of libraries with a name (`libcurl.so.4`) that matches one.
     ///
     /// # Errors
     /// When one of the globs is not valid.
     pub fn new(name: &str, holds: &[String]) -> Result<Self> {
-        let globs = globs::set_of_names(holds).map_err(|error| Error::Usage {
+        let wrong = |error: globs::GlobError| Error::Usage {
             message: format!("layer {name}: {error}"),
-            help: "give globs of unit names such as 'pkg:*'; layerfit plan -v lists the units".to_owned(),
-        })?;
-        Ok(Self { name: name.to_owned(), globs, written: holds.to_vec() })
+            help: "give units such as 'pkg:*' (layerfit plan -v lists them), paths such as 'local/**', or libraries"
+                .to_owned(),
+        };
+        let others = || holds.iter().filter(|text| !is_unit_name(text)).map(|text| text.trim_start_matches("/opt/"));
+        let packages = others().filter(|text| !text.contains('/')).map(|text| format!("pkg:{text}"));
+        let paths = others().flat_map(|text| {
+            let directory = text.trim_end_matches('/');
+            [directory.to_owned(), format!("{directory}/**")]
+        });
+        let libraries = others().filter(|text| !text.contains('/') && text.contains(".so"));
+        // A glob that stands for every unit stands for itself.
+        let globs = holds.iter().cloned().chain(packages.filter(|package| package != "pkg:*"));
+        Ok(Self {
+            name: name.to_owned(),
+            globs: globs::set_of_names(globs).map_err(wrong)?,
+            paths: globs::set(paths).map_err(wrong)?,
+            libraries: globs::set_of_names(libraries).map_err(wrong)?,
+            written: holds.to_vec(),
+        })
     }
 
     /// Findings about groups that hold none of these units, and about names in them that no unit has.
-    pub(super) fn findings(groups: &[Self], units: &[&str]) -> Vec<Finding> {
+    pub(super) fn findings(groups: &[Self], units: &[Unit]) -> Vec<Finding> {
         let finding = |(number, group): (usize, &Self)| {
             let matching = || units.iter().filter(|unit| group.holds(unit));
-            let earlier = |unit: &str| groups[..number].iter().find(|earlier| earlier.holds(unit));
+            let earlier = |unit: &Unit| groups[..number].iter().find(|earlier| earlier.holds(unit));
             let unmatched: Vec<&String> = group.written.iter().filter(|glob| !matches_any(glob, units)).collect();
             let misspelt: Vec<&String> = unmatched.iter().copied().filter(|glob| !is_pattern(glob)).collect();
             let (message, about) = if group.written.is_empty() {
                 return None;
             } else if matching().next().is_none() {
-                (format!("holds nothing: no unit is called {}", list::some(&unmatched, MAX_NAMES)), &unmatched)
+                (
+                    format!("holds nothing: no unit, file or library is called {}", list::some(&unmatched, MAX_NAMES)),
+                    &unmatched,
+                )
             } else if let Some(taken) = matching().map(|unit| earlier(unit)).collect::<Option<Vec<_>>>() {
                 let mut by: Vec<&str> = taken.iter().map(|earlier| earlier.name.as_str()).collect();
                 by.sort_unstable();
@@ -73,13 +99,12 @@ impl Group {
             } else if misspelt.is_empty() {
                 return None;
             } else {
-                (format!("no unit is called {}", list::some(&misspelt, MAX_NAMES)), &misspelt)
+                (format!("no unit, file or library is called {}", list::some(&misspelt, MAX_NAMES)), &misspelt)
             };
-            let near = about.iter().find_map(|glob| nearest(glob, units.iter().copied()));
+            let near = about.iter().find_map(|glob| nearest(glob, units.iter().map(|unit| unit.name.as_str())));
             let help = match near {
                 Some(near) => format!("did you mean {near}? `layerfit plan -v` lists the units"),
-                None => "`layerfit plan -v` lists the units; the globs are compared with their names, not with paths"
-                    .to_owned(),
+                None => "`layerfit plan -v` lists the units".to_owned(),
             };
             Some(group.unheld(message, &help))
         };
@@ -90,14 +115,26 @@ impl Group {
         Finding::warning(Code::HoldsNothing, Subject::layer(&self.name), message, help)
     }
 
-    fn holds(&self, unit: &str) -> bool {
-        self.globs.is_match(unit)
+    /// Whether a unit is meant for the layer: it is packed as a whole, so one file is enough.
+    pub(super) fn holds(&self, unit: &Unit) -> bool {
+        let is_library = |entry: &UnitEntry| {
+            let name = entry.path.name();
+            is_library_name(name) && std::str::from_utf8(name).is_ok_and(|name| self.libraries.is_match(name))
+        };
+        let has = |entry: &UnitEntry| self.paths.is_match(entry.path.as_path()) || is_library(entry);
+        self.globs.is_match(&unit.name)
+            || (!self.paths.is_empty() || !self.libraries.is_empty()) && unit.entries.iter().any(has)
     }
 }
 
-/// Whether a glob, which was valid in its set, matches one of these names.
-fn matches_any(glob: &str, names: &[&str]) -> bool {
-    globs::set_of_names(&[glob.to_owned()]).is_ok_and(|set| names.iter().any(|name| set.is_match(name)))
+/// Whether one of `holds`, which was valid in its set, stands for one of these units.
+fn matches_any(glob: &str, units: &[Unit]) -> bool {
+    Group::new("", &[glob.to_owned()]).is_ok_and(|group| units.iter().any(|unit| group.holds(unit)))
+}
+
+/// Whether a text can only be the name of a unit, or a glob of such names.
+fn is_unit_name(text: &str) -> bool {
+    ["pkg:", "lib:", "dir:", "file:"].iter().any(|prefix| text.starts_with(prefix)) || text == "*"
 }
 
 /// Whether a glob is meant for several names.
@@ -107,8 +144,13 @@ fn is_pattern(glob: &str) -> bool {
 
 /// The groups when layerfit.toml defines none: R, packages, and everything else.
 pub fn kinds() -> Vec<Group> {
-    let group =
-        |name: &str, holds: &[&str]| Group { name: name.to_owned(), globs: built_in_names(holds), written: Vec::new() };
+    let group = |name: &str, holds: &[&str]| Group {
+        name: name.to_owned(),
+        globs: built_in_names(holds),
+        paths: GlobSet::empty(),
+        libraries: GlobSet::empty(),
+        written: Vec::new(),
+    };
     vec![group("runtime", &["r", "dir:R"]), group("packages", &["pkg:*"]), group("system", &["*"])]
 }
 
@@ -124,17 +166,16 @@ pub(super) struct Division {
     pub elsewhere: Vec<(usize, String)>,
 }
 
-/// Divides items, each with its key and the name of its unit.
+/// Divides items, each with its key and the group of its unit. `slack` is what layers leave free, if that needs no more of them.
 pub(super) fn divide(
     items: &[Item],
     keys: &[ItemKey],
-    units: &[&str],
+    group_of: Vec<Option<usize>>,
     (groups, strategy): (&[Group], Strategy),
-    capacity: Capacity,
+    (capacity, slack): (Capacity, u64),
     lock: Option<&Lock>,
 ) -> Division {
-    let group_of = units.iter().map(|unit| groups.iter().position(|group| group.holds(unit))).collect();
-    let input = Input { items, keys, group_of, groups, capacity, lock };
+    let input = Input { items, keys, group_of, groups, capacity, slack, lock };
     match strategy {
         Strategy::Fewest => input.fewest(),
         Strategy::Kinds => input.by_kind(),
@@ -149,10 +190,25 @@ struct Input<'a> {
     group_of: Vec<Option<usize>>,
     groups: &'a [Group],
     capacity: Capacity,
+    /// The zipped bytes that a layer leaves free, if that needs no more layers.
+    slack: u64,
     lock: Option<&'a Lock>,
 }
 
 impl Input<'_> {
+    /// What a layer of these items holds if it leaves room, and the bins that leave the most of it: as many as there are.
+    fn with_room(&self, items: &[Item], bins: Vec<Vec<usize>>) -> (Capacity, Vec<Vec<usize>>) {
+        let largest = items.iter().map(|item| item.zipped).max().unwrap_or(0);
+        for part in [1, 2, 4].into_iter().filter(|_| self.slack > 0) {
+            let zipped = self.capacity.zipped.saturating_sub(self.slack / part).max(largest);
+            let roomy = Capacity { zipped, ..self.capacity };
+            if let Verdict::Feasible(found) = fits(items, bins.len(), roomy) {
+                return (roomy, found);
+            }
+        }
+        (self.capacity, bins)
+    }
+
     /// The positions of a group's items, or of those that are in no group.
     fn members(&self, group: Option<usize>) -> Vec<usize> {
         (0..self.items.len()).filter(|item| self.group_of[*item] == group).collect()
@@ -185,9 +241,11 @@ impl Input<'_> {
             }
         }
         let fixed: Vec<String> = fixed.iter().map(|group| group.name.clone()).collect();
+        let (roomy, bins) = self.with_room(&items, assignment.bins);
+        let assignment = Assignment { bins, ..assignment };
         let layers = match self.lock {
             Some(lock) => {
-                let items = Items { sizes: &items, keys: self.keys, capacity, fixed: &fixed };
+                let items = Items { sizes: &items, keys: self.keys, capacity, roomy, fixed: &fixed };
                 lock.assign(items, &assignment.bins)
             }
             None => by_size(&assignment, &items, &fixed, "layer"),
@@ -208,9 +266,11 @@ impl Input<'_> {
             let assignment = pack_bins(&own, self.capacity);
             division.lower_bound += assignment.lower_bound;
             division.optimal &= assignment.optimal;
+            let (roomy, bins) = self.with_room(&own, assignment.bins);
+            let assignment = Assignment { bins, ..assignment };
             let layers = match self.lock.map(|lock| lock.of_group(name)) {
                 Some(lock) => {
-                    let items = Items { sizes: &own, keys: &own_keys, capacity: self.capacity, fixed: &[] };
+                    let items = Items { sizes: &own, keys: &own_keys, capacity: self.capacity, roomy, fixed: &[] };
                     lock.assign(items, &assignment.bins)
                 }
                 None => by_size(&assignment, &own, &[], name),
@@ -245,6 +305,32 @@ mod tests {
 
     const CAPACITY: Capacity = Capacity { zipped: 100, unzipped: 1000 };
 
+    fn named(name: &str) -> Unit {
+        Unit { name: name.to_owned(), entries: Vec::new() }
+    }
+
+    fn group_of(units: &[&str], groups: &[Group]) -> Vec<Option<usize>> {
+        units.iter().map(|unit| groups.iter().position(|group| group.holds(&named(unit)))).collect()
+    }
+
+    #[test]
+    fn layers_leave_room_if_that_needs_no_more_of_them() {
+        let zipped = |slack: u64, sizes: &[u64]| -> Vec<u64> {
+            let items: Vec<Item> = sizes.iter().map(|z| Item { zipped: *z, unzipped: *z, pin: None }).collect();
+            let key = |number: usize| ItemKey { name: format!("{number}"), digest: String::new() };
+            let keys: Vec<ItemKey> = (0..sizes.len()).map(key).collect();
+            let division =
+                divide(&items, &keys, vec![None; sizes.len()], (&[], Strategy::Fewest), (CAPACITY, slack), None);
+            division.layers.iter().map(|layer| layer.items.iter().map(|item| sizes[*item]).sum()).collect()
+        };
+        let sizes = [60, 40, 20, 20, 20];
+        assert_eq!(zipped(0, &sizes).iter().max(), Some(&100));
+        assert_eq!(zipped(20, &sizes), [80, 80]);
+        // A quarter of it is still better than nothing; with no room at all, layers are full.
+        assert!(zipped(20, &[50, 45, 50, 45]).iter().all(|bytes| *bytes == 95));
+        assert_eq!(zipped(20, &[100, 100]), [100, 100]);
+    }
+
     fn divided(units: &[(&str, u64)], groups: &[(&str, &str)], strategy: Strategy) -> (Vec<(String, String)>, usize) {
         let items: Vec<Item> = units.iter().map(|(_, z)| Item { zipped: *z, unzipped: *z, pin: None }).collect();
         let key = |(name, z): &(&str, u64)| ItemKey { name: (*name).to_owned(), digest: z.to_string() };
@@ -252,7 +338,8 @@ mod tests {
         let unit_names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
         let groups: Vec<Group> =
             groups.iter().map(|(name, glob)| Group::new(name, &[(*glob).to_owned()]).expect("a glob")).collect();
-        let division = divide(&items, &keys, &unit_names, (&groups, strategy), CAPACITY, None);
+        let group_of = group_of(&unit_names, &groups);
+        let division = divide(&items, &keys, group_of, (&groups, strategy), (CAPACITY, 0), None);
         let names = |items: Vec<usize>| items.into_iter().map(|item| units[item].0).collect::<Vec<_>>().join(" ");
         let layers = division.layers.into_iter().map(|layer| (layer.name, names(layer.items)));
         (layers.collect(), division.elsewhere.len())
@@ -304,7 +391,8 @@ mod tests {
         let groups = [Group::new("packages", &["pkg:*".to_owned()]).expect("a glob")];
         let items = [item(10, 600), item(10, 600)];
         let wanted = (&groups[..], Strategy::Fewest);
-        let division = divide(&items, &keys, &["pkg:a", "pkg:b"], wanted, CAPACITY, None);
+        let group_of = group_of(&["pkg:a", "pkg:b"], &groups);
+        let division = divide(&items, &keys, group_of, wanted, (CAPACITY, 0), None);
         assert_eq!((division.layers.len(), division.elsewhere.len()), (2, 2));
     }
 
@@ -313,7 +401,7 @@ mod tests {
         let group = |name: &str, holds: &[&str]| {
             Group::new(name, &holds.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>()).expect("globs")
         };
-        let units = ["dir:share", "pkg:curl", "pkg:ggplot2"];
+        let units = ["dir:share", "pkg:curl", "pkg:ggplot2"].map(named);
         let told = |groups: &[Group]| -> Vec<String> {
             let findings = Group::findings(groups, &units).into_iter();
             findings.map(|finding| format!("{}: {}; {}", finding.subject, finding.message, finding.help)).collect()
@@ -325,10 +413,15 @@ mod tests {
             misspelt[0].contains("holds nothing") && misspelt[0].contains("did you mean pkg:ggplot2?"),
             "{misspelt:?}"
         );
+        // A package is also known by its name alone.
+        assert_eq!(told(&[group("a", &["ggplot2"])]), [""; 0]);
         let path = told(&[group("a", &["local/**"])]);
-        assert!(path[0].contains("not with paths"), "{path:?}");
+        assert!(path[0].contains("no unit, file or library is called local/**"), "{path:?}");
         let one = told(&[group("a", &["pkg:curl", "pkg:ggplto2"])]);
-        assert!(one[0].starts_with("a: no unit is called pkg:ggplto2") && one[0].contains("pkg:ggplot2?"), "{one:?}");
+        assert!(
+            one[0].starts_with("a: no unit, file or library is called pkg:ggplto2") && one[0].contains("pkg:ggplot2?"),
+            "{one:?}"
+        );
         let taken = told(&[group("a", &["pkg:*"]), group("b", &["pkg:curl"])]);
         assert!(taken.len() == 1 && taken[0].starts_with("b: holds nothing: what it names is in a"), "{taken:?}");
     }

@@ -55,14 +55,30 @@ pub struct LayerChange {
     pub removed: Vec<String>,
     /// Units whose content changed.
     pub updated: Vec<String>,
+    /// Units that are in it now, and were in another layer.
+    pub moved_in: Vec<MovedUnit>,
+    /// Units that were in it, and are in another layer now.
+    pub moved_out: Vec<MovedUnit>,
     /// Whether it was in the lock.
     pub known: bool,
+}
+
+/// A unit that moved, seen from one of the layers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MovedUnit {
+    /// The unit.
+    pub unit: String,
+    /// The other layer.
+    pub layer: String,
+    /// Whether the layer where it was has no room for it any more.
+    pub full: bool,
 }
 
 impl LayerChange {
     /// Whether the layer is byte for byte the same.
     pub fn is_unchanged(&self) -> bool {
-        self.known && self.added.is_empty() && self.removed.is_empty() && self.updated.is_empty()
+        let moved = !self.moved_in.is_empty() || !self.moved_out.is_empty();
+        self.known && !moved && self.added.is_empty() && self.removed.is_empty() && self.updated.is_empty()
     }
 }
 
@@ -84,6 +100,8 @@ pub(super) struct Items<'a> {
     pub(super) keys: &'a [ItemKey],
     /// What one layer holds at most.
     pub(super) capacity: Capacity,
+    /// What one layer holds if it leaves the room that is wanted.
+    pub(super) roomy: Capacity,
     /// The names of the layers that items are pinned to.
     pub(super) fixed: &'a [String],
 }
@@ -189,7 +207,7 @@ impl Lock {
 
     /// The layers that can stay as they are: all their units have the digest of the lock, they are within the limits, which
     /// can be lower than those that the lock was written with, and they agree with the pins.
-    fn unchanged_layers(&self, Items { sizes: items, keys, fixed, capacity }: Items<'_>) -> Vec<UnchangedLayer> {
+    fn unchanged_layers(&self, Items { sizes: items, keys, fixed, capacity, .. }: Items<'_>) -> Vec<UnchangedLayer> {
         let positions: BTreeMap<&str, usize> =
             keys.iter().enumerate().map(|(position, key)| (key.name.as_str(), position)).collect();
         let same = |(name, digest): (&String, &String)| {
@@ -217,7 +235,7 @@ impl Lock {
     /// Packs the items that are in no unchanged layer into `changed` other layers; `None` when they do not fit.
     fn pack_rest<'a>(
         &self,
-        Items { sizes: items, keys, capacity, fixed }: Items<'a>,
+        Items { sizes: items, keys, capacity, roomy, fixed }: Items<'a>,
         unchanged: &[&UnchangedLayer],
         changed: usize,
     ) -> Option<Vec<ChangedLayer<'a>>> {
@@ -241,7 +259,9 @@ impl Lock {
             Item { pin: item.pin.or_else(of_fixed).or_else(of_locked).filter(|bin| *bin < changed), ..*item }
         });
         let in_place: Vec<Item> = in_place.collect();
-        [&in_place, &pinned].into_iter().find_map(|attempt| {
+        // What is in a layer stays there before room is made in it.
+        let attempts = [(&in_place, roomy), (&in_place, capacity), (&pinned, roomy), (&pinned, capacity)];
+        attempts.into_iter().find_map(|(attempt, capacity)| {
             let Verdict::Feasible(bins) = fits(attempt, changed, capacity) else { return None };
             let bins = bins.into_iter().enumerate().filter(|(_, bin)| !bin.is_empty());
             let layers = bins.map(|(number, bin)| ChangedLayer {
@@ -296,39 +316,45 @@ impl Lock {
         layers
     }
 
-    /// The changes since this lock, by layer; removed layers come last.
+    /// The changes since this lock, in its order; new layers come last.
     pub(super) fn changes(&self, now: &Lock) -> Vec<LayerChange> {
-        let mut changes = Vec::new();
-        for layer in &now.layer {
-            let before = self.layer.iter().find(|before| before.name == layer.name);
-            let old = |name: &String| before.and_then(|before| before.units.get(name));
-            changes.push(LayerChange {
-                layer: layer.name.clone(),
-                added: layer.units.keys().filter(|name| old(name).is_none()).cloned().collect(),
-                removed: before
-                    .into_iter()
-                    .flat_map(|before| before.units.keys())
-                    .filter(|name| !layer.units.contains_key(*name))
-                    .cloned()
-                    .collect(),
-                updated: layer
-                    .units
-                    .iter()
-                    .filter(|(name, digest)| old(name).is_some_and(|old| old != *digest))
-                    .map(|(name, _)| name.clone())
-                    .collect(),
-                known: before.is_some(),
-            });
+        fn layers_of(lock: &Lock) -> BTreeMap<&str, &str> {
+            lock.layer
+                .iter()
+                .flat_map(|layer| layer.units.keys().map(|unit| (unit.as_str(), layer.name.as_str())))
+                .collect()
         }
-        let removed = self.layer.iter().filter(|before| !now.layer.iter().any(|layer| layer.name == before.name));
-        changes.extend(removed.map(|before| LayerChange {
-            layer: before.name.clone(),
-            added: Vec::new(),
-            removed: before.units.keys().cloned().collect(),
-            updated: Vec::new(),
-            known: true,
-        }));
-        changes
+        let (was_in, is_in) = (layers_of(self), layers_of(now));
+        let empty = BTreeMap::new();
+        // In the order of the lock, then those that are new.
+        let known = self.layer.iter().map(|layer| layer.name.as_str());
+        let new =
+            now.layer.iter().map(|layer| layer.name.as_str()).filter(|name| !known.clone().any(|old| old == *name));
+        let names: Vec<&str> = known.clone().chain(new).collect();
+        let of = |lock: &Lock, name: &str| lock.layer.iter().position(|layer| layer.name == name);
+        let changes = names.into_iter().map(|name| {
+            let before = of(self, name).map_or(&empty, |at| &self.layer[at].units);
+            let after = of(now, name).map_or(&empty, |at| &now.layer[at].units);
+            let elsewhere = |places: &BTreeMap<&str, &str>, unit: &String| {
+                let layer = places.get(unit.as_str()).map(|layer| (*layer).to_owned())?;
+                Some(MovedUnit { unit: unit.clone(), layer, full: false })
+            };
+            let new: Vec<&String> = after.keys().filter(|unit| !before.contains_key(*unit)).collect();
+            let gone: Vec<&String> = before.keys().filter(|unit| !after.contains_key(*unit)).collect();
+            let added = new.iter().filter(|unit| !was_in.contains_key(unit.as_str()));
+            let removed = gone.iter().filter(|unit| !is_in.contains_key(unit.as_str()));
+            let updated = after.iter().filter(|(unit, digest)| before.get(*unit).is_some_and(|old| old != *digest));
+            LayerChange {
+                layer: name.to_owned(),
+                added: added.map(|unit| (*unit).clone()).collect(),
+                removed: removed.map(|unit| (*unit).clone()).collect(),
+                updated: updated.map(|(unit, _)| unit.clone()).collect(),
+                moved_in: new.iter().filter_map(|unit| elsewhere(&was_in, unit)).collect(),
+                moved_out: gone.iter().filter_map(|unit| elsewhere(&is_in, unit)).collect(),
+                known: of(self, name).is_some(),
+            }
+        });
+        changes.collect()
     }
 }
 
@@ -373,7 +399,7 @@ mod tests {
     fn assigned(lock: &Lock, sizes: &[(&str, u64)]) -> Vec<(String, Vec<String>)> {
         let (items, keys) = keyed(sizes);
         let fewest = pack_bins(&items, CAPACITY);
-        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, roomy: CAPACITY, fixed: &[] };
         let layers = lock.assign(items, &fewest.bins);
         assert_eq!(layers.len(), fewest.bins.len(), "as few layers as without a lock");
         let names = |items: Vec<usize>| items.into_iter().map(|item| keys[item].name.clone()).collect();
@@ -420,7 +446,7 @@ mod tests {
         let before = lock(&[("r", &[("a", 60), ("b", 30)]), ("two", &[("c", 60), ("d", 30)])]);
         let (mut sizes, keys) = keyed(&[("a", 60), ("b", 30), ("c", 60), ("d", 30)]);
         let assign = |sizes: &[Item]| {
-            let items = Items { sizes, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+            let items = Items { sizes, keys: &keys, capacity: CAPACITY, roomy: CAPACITY, fixed: &["r".to_owned()] };
             before.assign(items, &pack_bins(sizes, CAPACITY).bins)
         };
         // c is pinned to a layer called r: the other two change places, and no layer is unchanged.
@@ -442,7 +468,7 @@ mod tests {
         let (mut sizes, keys) = keyed(&[("a", 60), ("b", 55), ("c", 71)]);
         (sizes[0].pin, sizes[1].pin) = (Some(0), Some(1));
         let fixed = ["one".to_owned(), "two".to_owned()];
-        let items = Items { sizes: &sizes, keys: &keys, capacity: CAPACITY, fixed: &fixed };
+        let items = Items { sizes: &sizes, keys: &keys, capacity: CAPACITY, roomy: CAPACITY, fixed: &fixed };
         let layers = before.assign(items, &pack_bins(&sizes, CAPACITY).bins);
         let named = |name: &str, items: Vec<usize>| NamedLayer { name: name.to_owned(), items };
         assert_eq!(layers, [named("two", vec![1]), named("one", vec![0]), named("three", vec![2])]);
@@ -453,13 +479,25 @@ mod tests {
         let before = lock(&[("one", &[("a", 1), ("b", 2)]), ("two", &[("c", 3)]), ("gone", &[("d", 4)])]);
         let now = lock(&[("one", &[("a", 9), ("e", 5)]), ("two", &[("c", 3)])]);
         let changes = before.changes(&now);
-        let one = &changes[0];
+        let one = changes.iter().find(|change| change.layer == "one").expect("one");
         assert_eq!(
             (one.added.join(","), one.removed.join(","), one.updated.join(",")),
             ("e".into(), "b".into(), "a".into())
         );
-        assert!(changes[1].is_unchanged() && !one.is_unchanged());
-        assert_eq!((changes[2].layer.as_str(), changes[2].removed.join(",").as_str()), ("gone", "d"));
+        let named = |name: &str| changes.iter().find(|change| change.layer == name).expect("listed");
+        assert!(named("two").is_unchanged() && !one.is_unchanged());
+        assert_eq!(named("gone").removed, ["d"]);
+    }
+
+    #[test]
+    fn a_unit_that_moves_is_neither_new_nor_removed() {
+        let before = lock(&[("one", &[("a", 1), ("b", 2)]), ("two", &[("c", 3)])]);
+        let now = lock(&[("one", &[("a", 9)]), ("two", &[("b", 2), ("c", 3)])]);
+        let changes = before.changes(&now);
+        let moved = |layer: &str| [MovedUnit { unit: "b".to_owned(), layer: layer.to_owned(), full: false }];
+        assert_eq!((&changes[0].moved_out[..], &changes[1].moved_in[..]), (&moved("two")[..], &moved("one")[..]));
+        assert!(changes.iter().all(|change| change.added.is_empty() && change.removed.is_empty()));
+        assert!(!changes[1].is_unchanged());
     }
 
     #[test]
@@ -506,7 +544,7 @@ mod tests {
         }
         let before = lock(&[("one", &[("a", 40), ("b", 40)])]);
         let fewest = pack_bins(&items, CAPACITY).bins;
-        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, roomy: CAPACITY, fixed: &[] };
         assert_eq!(before.assign(items, &fewest).len(), 2);
     }
 
@@ -533,7 +571,7 @@ mod tests {
                 item.unzipped = 1 + random.below(1000) as u64;
             }
             let fewest = pack_bins(&items, CAPACITY).bins;
-            let of = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &[] };
+            let of = Items { sizes: &items, keys: &keys, capacity: CAPACITY, roomy: CAPACITY, fixed: &[] };
             let layers = before.assign(of, &fewest);
             assert_eq!(layers.len(), fewest.len(), "{sizes:?} {before:?}");
             let mut placed: Vec<usize> = layers.iter().flat_map(|layer| layer.items.clone()).collect();
@@ -564,7 +602,7 @@ mod tests {
         let (mut items, keys) = keyed(&sizes[..4]);
         items[0].pin = Some(0);
         let fewest = pack_bins(&items, CAPACITY).bins;
-        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, fixed: &["r".to_owned()] };
+        let items = Items { sizes: &items, keys: &keys, capacity: CAPACITY, roomy: CAPACITY, fixed: &["r".to_owned()] };
         let named = |name: &str, items: Vec<usize>| NamedLayer { name: name.to_owned(), items };
         assert_eq!(before.assign(items, &fewest), [named("r", vec![0, 1]), named("two", vec![2, 3])]);
     }

@@ -11,11 +11,13 @@ pub mod rewrite;
 mod units;
 pub(crate) mod verdict;
 
+use std::collections::BTreeMap;
+
 use bins::Capacity;
 use groups::divide;
 pub use groups::{Group, Strategy, kinds};
 use lock::{ItemKey, LockedLayer, NamedLayer};
-pub use lock::{LayerChange, Lock};
+pub use lock::{LayerChange, Lock, MovedUnit};
 pub(crate) use names::is_layer_name;
 use parts::{Part, divided};
 pub(crate) use units::{PackedEntries, unit_of};
@@ -81,6 +83,8 @@ pub struct LayerPolicy {
     pub groups: Vec<Group>,
     /// What comes first: few layers, or separate groups.
     pub strategy: Strategy,
+    /// How many zipped bytes each layer leaves free, if that needs no more layers.
+    pub slack: u64,
 }
 
 /// Divides units (sorted by name) into as few layers as the policy allows; with a lock, so that the fewest of them change.
@@ -123,21 +127,34 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
     let items: Vec<bins::Item> = parts.iter().map(|part| part.item).collect();
     let keys: Vec<ItemKey> = parts.iter().map(|part| part.key.clone()).collect();
     let unit_names: Vec<&str> = parts.iter().map(|part| units[part.unit].name.as_str()).collect();
+    let group_of_unit = |unit: &Unit| policy.groups.iter().position(|group| group.holds(unit));
+    let group_of_units: Vec<Option<usize>> = units.iter().map(group_of_unit).collect();
+    let group_of = parts.iter().map(|part| group_of_units[part.unit]).collect();
     let wanted = (policy.groups.as_slice(), policy.strategy);
-    let division = divide(&items, &keys, &unit_names, wanted, capacity, lock);
-    let all_names: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
-    findings.extend(Group::findings(&policy.groups, &all_names));
+    let division = divide(&items, &keys, group_of, wanted, (capacity, policy.slack), lock);
+    findings.extend(Group::findings(&policy.groups, units));
     findings.extend(not_in_their_layers(&division.elsewhere, &unit_names));
     let locked = |layer: &NamedLayer| {
         let keys = layer.items.iter().map(|item| parts[*item].key.clone());
         LockedLayer { name: layer.name.clone(), units: keys.map(|key| (key.name, key.digest)).collect() }
     };
     let now = Lock::new(division.layers.iter().map(locked).collect());
+    let mut changes = lock.map(|lock| lock.changes(&now));
+    let sizes: BTreeMap<&str, u64> = parts.iter().map(|part| (part.key.name.as_str(), part.item.zipped)).collect();
+    for change in changes.iter_mut().flatten() {
+        for moved in &mut change.moved_in {
+            let own = sizes.get(moved.unit.as_str()).copied().unwrap_or(0);
+            let of_layer = now.layer.iter().find(|layer| layer.name == moved.layer);
+            moved.full = of_layer.is_some_and(|layer| {
+                layer.units.keys().filter_map(|unit| sizes.get(unit.as_str())).sum::<u64>() + own > capacity.zipped
+            });
+        }
+    }
     let layout = Layout {
         layers: division.layers.into_iter().map(|named| layer(units, &parts, named)).collect(),
         lower_bound: division.lower_bound,
         optimal: division.optimal,
-        changes: lock.map(|lock| lock.changes(&now)),
+        changes,
         lock: now,
     };
     findings.extend(does_not_fit(units, &layout, limits));
@@ -164,7 +181,7 @@ pub fn saves_a_layer(layout: &Layout, does_not_fit: &[Finding], limits: &Limits)
 
 /// A finding for each layer that does not hold all units meant for it.
 fn not_in_their_layers(elsewhere: &[(usize, String)], units: &[&str]) -> Vec<Finding> {
-    let mut by_layer: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
+    let mut by_layer: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (item, layer) in elsewhere {
         by_layer.entry(layer).or_default().push(units[*item]);
     }

@@ -2,6 +2,7 @@
 //! sources use.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::bundle::Bundled;
@@ -13,6 +14,7 @@ use crate::languages::handlers::Handlers;
 use crate::languages::{CodeCalls, options};
 use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
+use crate::runtime::sysroot::Sysroot;
 use crate::tree::{EntryId, Objects, Tree};
 
 /// A tree, what is known of it, and the findings of analyzing it.
@@ -27,6 +29,8 @@ pub(crate) struct Analysis<'a> {
     pub(crate) handlers: Option<Arc<Handlers>>,
     /// What the code of the packages that handlers use calls.
     pub(crate) calls: CodeCalls,
+    /// The root file system of the machine that built the tree, and its name, if nothing was copied from it.
+    pub(super) offered_host: Option<(Sysroot, PathBuf)>,
     pub(super) context: FindingContext,
     rules: OnceLock<CompiledRules>,
     /// Findings that do not depend on what is kept.
@@ -53,6 +57,7 @@ impl<'a> Analysis<'a> {
             host_paths: BTreeMap::new(),
             handlers: None,
             calls: CodeCalls::default(),
+            offered_host: None,
             context,
             rules: OnceLock::new(),
             findings,

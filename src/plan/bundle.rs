@@ -4,19 +4,20 @@
 //! Never a part of glibc, which has to be of the same build as the image's loader (`rules/glibc.toml`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::part::Content;
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::languages::Packages;
 use crate::resolve::{LibraryLookup, MissingData, Node, Object, Resolution, is_bundled_for};
 use crate::runtime::capture;
-use crate::runtime::sysroot::Sysroot;
+use crate::runtime::sysroot::{Located, Sysroot};
 use crate::runtime::{GlibcNames, LoaderFacts};
 use crate::tree::{EntryId, Place, Tree};
 
@@ -53,19 +54,19 @@ pub struct Bundler {
 
 /// A missing library, its machine, a file that needs it, and the directories that the file itself lists, unexpanded.
 pub(super) struct Wanted {
-    soname: String,
-    machine: Machine,
-    needed_by: EntryId,
+    pub(super) soname: String,
+    pub(super) machine: Machine,
+    pub(super) needed_by: EntryId,
     listed: Vec<String>,
 }
 
 impl Bundler {
-    /// The libraries of the root file system at `root`.
+    /// The libraries of a root file system; `named` is what the user named.
     ///
     /// # Errors
-    /// When the root is not a directory or has no loader.
-    pub fn new(root: &Path) -> Result<Self> {
-        let (root, loaders) = capture::named_root(root)?;
+    /// When the root has no loader.
+    pub fn new(root: Sysroot, named: &Path) -> Result<Self> {
+        let loaders = capture::loaders_of(&root, named)?;
         let cache = capture::loader_cache(&root);
         Ok(Self {
             root,
@@ -96,7 +97,7 @@ impl Bundler {
                 });
             }
         };
-        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
+        let mut added: Vec<(TreePath, Content)> = Vec::new();
         for wanted in wanted {
             let Some(path) = directory.join(&wanted.soname) else { continue };
             // Only one machine's library can have the name; another finding reports that two are needed.
@@ -108,13 +109,13 @@ impl Bundler {
             let Some(inside) = self.find(&wanted.soname, wanted.machine, &listed) else { continue };
             let Some(file) = self.root.locate(&inside) else { continue };
             let needed_by = tree.path(wanted.needed_by).to_string();
-            let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
-            let from = file.display().to_string();
+            let Located { shown: from, content } = file;
+            let bytes = content.bytes()?;
             if let Some((directory, _)) = inside.rsplit_once('/') {
                 self.origins.insert(path.clone(), directory.to_owned());
             }
             self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
-            added.push((path, file));
+            added.push((path, content));
         }
         let any = !added.is_empty();
         tree.add_files(added)?;
@@ -126,7 +127,7 @@ impl Bundler {
     /// # Errors
     /// When a file of the host cannot be read.
     pub(super) fn take_data(&mut self, tree: &mut Tree, packages: &Packages, missing: &[MissingData]) -> Result<bool> {
-        let mut added: Vec<(TreePath, PathBuf)> = Vec::new();
+        let mut added: Vec<(TreePath, Content)> = Vec::new();
         for data in missing {
             if !self.data_taken.insert(data.name()) {
                 continue;
@@ -144,10 +145,10 @@ impl Bundler {
                     tree.find(path).is_none() && above.all(|id| tree.entry(id).is_directory())
                 };
                 let (Some(path), Some(file)) = (path.filter(is_free), self.root.locate(&inside)) else { continue };
-                let bytes = std::fs::metadata(&file).map_err(Error::io("read", &file))?.len();
-                let (from, needed_by) = (file.display().to_string(), needed_by.clone());
+                let Located { shown: from, content } = file;
+                let (bytes, needed_by) = (content.bytes()?, needed_by.clone());
                 self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
-                added.push((path, file));
+                added.push((path, content));
             }
         }
         let any = !added.is_empty();
@@ -177,9 +178,21 @@ impl Bundler {
         (self.copied, self.of_other_machines)
     }
 
+    /// The library of the host that is wanted, as [`Self::take`] would copy it: its length in bytes, and
+    /// what is in it. `None` if the host has none, or it is a part of glibc.
+    pub(super) fn look_up(&mut self, soname: &str, machine: Machine, listed: &[String]) -> Option<(u64, Elf)> {
+        if self.glibc.has(soname) {
+            return None;
+        }
+        let path = self.find(soname, machine, listed)?;
+        let bytes = self.root.read(&path).ok()?;
+        let elf = Elf::parse(&bytes).ok()?;
+        Some((bytes.len() as u64, elf))
+    }
+
     /// The directories of the host that a file lists (RPATH or RUNPATH). `$ORIGIN` of a library that was copied is the directory
     /// it was copied from; in a file of the tree, it is a place that was searched already.
-    fn listed(&self, path: &TreePath, wanted: &Wanted) -> Vec<String> {
+    pub(super) fn listed(&self, path: &TreePath, wanted: &Wanted) -> Vec<String> {
         let origin = self.origins.get(path);
         let expand = |listed: &String| {
             let expanded = match origin {

@@ -4,21 +4,22 @@
 
 mod analysis;
 pub mod bundle;
+mod bundle_offer;
 mod decide;
 mod drop;
 mod host_paths;
+mod image_variables;
 mod protect;
 mod settings;
 mod stages;
 pub mod suggest;
 pub(crate) mod target;
+pub(crate) mod unneeded;
 mod used;
-
-use std::path::Path;
 
 pub(crate) use analysis::Analysis;
 pub(crate) use decide::Decider;
-pub use settings::Settings;
+pub use settings::{BuildHost, Settings};
 
 use crate::base::error::Result;
 use crate::base::finding::{Finding, Severity};
@@ -26,6 +27,7 @@ use crate::base::progress::Progress;
 use crate::pack::measure::{Level, Measurements};
 use crate::pack::{self, Layout, Lock, Unit};
 use crate::prune::Pruning;
+use crate::tree::TreeInput;
 
 /// A tree with what is kept of it, measured and divided into layers.
 pub(crate) struct Plan<'a> {
@@ -46,12 +48,12 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// How the tree at `root` is packed under these settings. Nothing is written.
+    /// How a tree is packed under these settings. Nothing is written.
     ///
     /// # Errors
     /// When the tree or a file that the settings name cannot be read, or a target is not found.
-    pub(crate) fn new(root: &Path, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
-        let (analysis, decisions) = Analysis::of_directory(root, Decider::Rules, settings, progress)?;
+    pub(crate) fn new(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
+        let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
         let mut findings = decisions.all_findings(&analysis);
         let pruning = decisions.pruning;
         let keeps = |id| pruning.keeps(id);

@@ -11,6 +11,15 @@ use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
 use crate::runtime::{Limits, RuntimeProfile};
 
+/// The root file system of the machine that built the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildHost {
+    /// The image that the tree is from, or else this machine.
+    OfTheTree,
+    /// The directory or image at this path.
+    Named(PathBuf),
+}
+
 /// The settings of a command.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -30,8 +39,10 @@ pub struct Settings {
     pub level: Level,
     /// Whether the compression cache is read and written.
     pub use_cache: bool,
-    /// The root file system to copy missing libraries from; `None` to copy none.
-    pub bundle_from: Option<PathBuf>,
+    /// The machine that built the tree.
+    pub host: BuildHost,
+    /// Where missing libraries are copied from; `None` to copy none.
+    pub bundle_from: Option<BuildHost>,
     /// Which packages are moved to other libraries.
     pub arrangement: Arrangement,
     /// How units are divided into layers.

@@ -1,7 +1,7 @@
-//! Stages: how a directory becomes an [`Analysis`] with decisions: it is read and arranged, missing libraries are copied into
+//! Stages: how a directory or an image becomes an [`Analysis`] with decisions: it is read and arranged, missing libraries are copied into
 //! it from the build host until no more are found, what is to be dropped is hidden, and the rest is analyzed again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::analysis::{Analysis, Scanned};
@@ -9,42 +9,51 @@ use super::bundle::{self, Bundler};
 use super::decide::{Decider, Decisions};
 use super::drop;
 use super::host_paths;
-use super::settings::Settings;
-use crate::base::error::Result;
+use super::image_variables;
+use super::settings::{BuildHost, Settings};
+use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::ALL;
 use crate::languages::handlers::Handlers;
+use crate::pack::output::{MANIFEST, Manifest};
 use crate::resolve::Resolution;
+use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
-use crate::tree::{Tree, layout_findings, scan_directory};
+use crate::tree::{Tree, TreeInput, layout_findings};
 
 impl<'a> Analysis<'a> {
-    /// The tree at `root` after arranging, bundling and dropping under these settings, with what is kept of it.
+    /// A tree after arranging, bundling and dropping under these settings, with what is kept of it.
     ///
     /// # Errors
     /// When the tree, a handler or a library of the build host cannot be read, or a target of `--drop` or `--keep` is not
     /// found.
-    pub(crate) fn of_directory(
-        root: &Path,
+    pub(crate) fn of_input(
+        input: &TreeInput,
         decider: Decider,
         settings: &'a Settings,
         progress: &dyn Progress,
     ) -> Result<(Self, Decisions)> {
-        let (tree, scanned) = scan(root, settings, progress)?;
-        let (analysis, decisions) = Self::bundling(tree, &scanned, decider, settings, progress)?;
-        analysis.without_dropped(decisions, scanned, decider, settings, progress)
+        let (tree, scanned) = scan(input, settings, progress)?;
+        let host = build_host(input, settings, progress)?;
+        let offered = if host.is_none() { offered_host(input, settings) } else { None };
+        let bundled_from = host.clone().map(|(host, named)| Bundler::new(host, &named)).transpose()?;
+        let (analysis, decisions) = Self::bundling(tree, &scanned, bundled_from, decider, settings, progress)?;
+        let (mut analysis, decisions) =
+            analysis.without_dropped(decisions, scanned, host.map(|(host, _)| host), decider, settings, progress)?;
+        analysis.offered_host = offered;
+        Ok((analysis, decisions))
     }
 
     /// Copies into a tree what kept files need and the build host has, until nothing that the host has is missing.
     fn bundling(
         mut tree: Tree,
         scanned: &[Finding],
+        mut bundler: Option<Bundler>,
         decider: Decider,
         settings: &'a Settings,
         progress: &dyn Progress,
     ) -> Result<(Self, Decisions)> {
-        let mut bundler = settings.bundle_from.as_deref().map(Bundler::new).transpose()?;
         let handlers = match settings.handlers.as_slice() {
             [] => None,
             named => Some(Arc::new(Handlers::read(named)?)),
@@ -77,6 +86,7 @@ impl<'a> Analysis<'a> {
         self,
         decisions: Decisions,
         scanned: Vec<Finding>,
+        host: Option<Sysroot>,
         decider: Decider,
         settings: &'a Settings,
         progress: &dyn Progress,
@@ -90,8 +100,8 @@ impl<'a> Analysis<'a> {
         };
         let (mut analysis, decisions) = drop::apply(self, decisions, decider, settings, again)?;
         analysis.findings.extend(bundle::findings(&analysis.bundled));
-        if let Some(host) = &settings.bundle_from {
-            let paths = host_paths::find(&analysis.resolution, &Sysroot::new(host), |id| decisions.pruning.keeps(id));
+        if let Some(host) = &host {
+            let paths = host_paths::find(&analysis.resolution, host, |id| decisions.pruning.keeps(id));
             analysis.findings.extend(host_paths::finding(&paths, &settings.runtime.name));
             analysis.host_paths = paths;
         }
@@ -99,13 +109,58 @@ impl<'a> Analysis<'a> {
     }
 }
 
-/// The tree at `root` as it will be in `/opt`.
-fn scan(root: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
+/// The root file system that missing libraries are copied from, and what the user named; `None` without `--bundle`.
+fn build_host(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Result<Option<(Sysroot, PathBuf)>> {
+    Ok(match &settings.bundle_from {
+        None => None,
+        Some(BuildHost::Named(path)) => {
+            Some((capture::named_root(path, settings.architecture, progress)?, path.clone()))
+        }
+        Some(BuildHost::OfTheTree) => Some(match input.image() {
+            Some(image) if image.has_system() => (Sysroot::of_image(Arc::clone(image)), image.path.clone()),
+            _ => (Sysroot::new("/"), PathBuf::from("/")),
+        }),
+    })
+}
+
+/// The root file system that missing libraries could be copied from, if that is known without reading another image, and what
+/// the user named.
+fn offered_host(input: &TreeInput, settings: &Settings) -> Option<(Sysroot, PathBuf)> {
+    match (&settings.host, input.image()) {
+        (BuildHost::Named(path), _) => path.is_dir().then(|| (Sysroot::new(path), path.clone())),
+        (BuildHost::OfTheTree, Some(image)) if image.has_system() => {
+            Some((Sysroot::of_image(Arc::clone(image)), image.path.clone()))
+        }
+        (BuildHost::OfTheTree, _) => Some((Sysroot::new("/"), PathBuf::from("/"))),
+    }
+}
+
+/// A tree as it will be in `/opt`.
+fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
+    if let TreeInput::Directory(root) = input
+        && is_packed(root)
+    {
+        return Err(Error::Usage {
+            message: format!("{}: is a directory that pack wrote, not a tree", root.display()),
+            help: "name the tree that was packed; `layerfit check` and `layerfit diff` take packed directories"
+                .to_owned(),
+        });
+    }
     progress.stage("reading", 0);
-    let (mut tree, mut findings) = scan_directory(root)?;
+    let (mut tree, mut findings) = input.scan()?;
     findings.extend(layout_findings(&tree));
+    if let Some(about) = input.image().and_then(|image| image.about.as_ref()) {
+        findings.extend(image_variables::finding(about, &settings.runtime.environment));
+    }
     for language in ALL {
         findings.extend(language.arrange(&mut tree, &settings.arrangement)?);
     }
     Ok((tree, findings))
+}
+
+/// Whether a directory is one that `pack` wrote, with every zip that its manifest names.
+fn is_packed(root: &Path) -> bool {
+    let is_there = |manifest: &Manifest| manifest.layers.iter().all(|layer| root.join(&layer.zip).is_file());
+    let has_layers = |manifest: &Manifest| !manifest.layers.is_empty() && is_there(manifest);
+    root.join(MANIFEST).is_file() && Manifest::read(root).is_ok_and(|manifest| has_layers(&manifest))
 }

@@ -2,7 +2,8 @@
 //!
 //! `pkg:Matrix` is a package, in each library that has it (`pkg:Matrix@R/library`: in that one); `lib:…`, `dir:…`, `file:…`
 //! and the name of a language (`r`) are units of the report. `suggested:caret` is every package that caret suggests or calls,
-//! `suggested:caret::train` those that this function calls. Anything else is a path, in the tree or below `/opt`, or the name of a library.
+//! `suggested:caret::train` those that this function calls. Anything else is a path, in the tree or below `/opt`, the name of a
+//! library, or that of a package that nothing else has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,7 +67,7 @@ pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
         return if is_there { vec![Target::Unit(text.to_owned())] } else { Vec::new() };
     }
     let mut targets: BTreeSet<Target> = BTreeSet::new();
-    // A bare name is that of a library: `curl` could be a program or a package, and has to be given as a path or pkg:curl.
+    // A bare name is that of a library, or else of a package.
     let is_name = text.strip_suffix(".so").is_some() || text.contains(".so.");
     for (id, _) in tree.all().filter(|(_, entry)| is_name && entry.path.name() == text.as_bytes()) {
         if leads_to_elf(analysis, id) || tree.is_hidden(id) {
@@ -78,7 +79,28 @@ pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
     if targets.is_empty() && needed_names(analysis).contains_key(text) {
         targets.insert(Target::Elsewhere(text.to_owned()));
     }
+    if targets.is_empty() && !is_name {
+        return find_bare_package(analysis, text);
+    }
     targets.into_iter().collect()
+}
+
+/// A package by its name alone, unless another file has that name: `curl` could be a program, and then has to be given as a path
+/// or as pkg:curl.
+fn find_bare_package(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
+    let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
+    let targets = find_package(analysis, text);
+    if targets.is_empty() {
+        return targets;
+    }
+    let of_it = |path: &TreePath| {
+        let is_named = |position: usize| packages.get(position).name == text;
+        let excluded = || packages.excluded.packages.iter().filter(|((_, name), _)| name == text);
+        packages.of_path(path).is_some_and(is_named)
+            || excluded().any(|(_, directory)| path == directory || path.below(directory).is_some())
+    };
+    let mut others = tree.all().filter(|(_, entry)| entry.path.name() == text.as_bytes() && !of_it(&entry.path));
+    if others.next().is_some() { Vec::new() } else { targets }
 }
 
 /// A package: `Matrix`, `Matrix@R/library`, or with the type of its language, as in Package URLs: `cran/Matrix`.
@@ -122,8 +144,9 @@ pub(crate) fn resolve_target(analysis: &Analysis<'_>, option: &str, text: &str) 
         });
     }
     let near = similar_names(analysis, text);
+    let place = analysis.tree().root().map(|root| format!(" ({})", root.display())).unwrap_or_default();
     Err(Error::Usage {
-        message: format!("{option} {text}: not found in the tree"),
+        message: format!("{option} {text}: not found in the tree{place}"),
         help: if near.is_empty() {
             "give a path in the tree, a library's name such as libgfortran.so.5, or pkg:NAME".to_owned()
         } else {

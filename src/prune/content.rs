@@ -2,7 +2,9 @@
 //! of an application, which only the files themselves show: their names, their first bytes, and the files beside them.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 
+use flate2::read::GzDecoder;
 use serde::Deserialize;
 
 use crate::base::path::TreePath;
@@ -24,8 +26,16 @@ pub enum Content {
     Header,
     /// Text for readers, or a picture for it: by its extension, or a text without one that is not a script.
     Document,
-    /// A file that `info` reads: `.info`, or the directory of manuals.
+    /// A page that `man` shows: text with requests of roff, perhaps compressed, or a link to one.
+    ManPage,
+    /// A file that `info` reads: what makeinfo wrote, perhaps compressed, or the directory of manuals.
     InfoManual,
+    /// An archive for the linker, made by `ar`, or a linker script in place of one.
+    StaticLibrary,
+    /// libtool's description of a library.
+    LibtoolArchive,
+    /// pkg-config's description of a library.
+    PkgConfig,
     /// Debug data of a program or library: `.debug`, a link in `.build-id`, or an ELF file without code in it.
     DebugFile,
     /// Code that gdb loads with a library: `libx.so.1-gdb.py`.
@@ -34,6 +44,10 @@ pub enum Content {
     BuildFlags,
     /// A library or program for Windows (PE).
     Pe,
+    /// What only Windows or .NET runs or reads: a library or program (PE), its debug data, or a batch file.
+    WindowsFile,
+    /// A library for macOS (Mach-O), if it is called one.
+    MacFile,
     /// What a file manager or an archiver leaves: by its name, and where programs use the name too, by its first bytes.
     FileManager,
     /// A completion script of bash, zsh or fish, by the commands in it.
@@ -72,8 +86,6 @@ const HEADERS: &[&str] = &[
     "f95",
     "f03",
     "fi",
-    "mod",
-    "smod",
     "modulemap",
     "pch",
     "gch",
@@ -81,6 +93,9 @@ const HEADERS: &[&str] = &[
 
 /// Extensions that headers share with other languages.
 const AMBIGUOUS_HEADERS: &[&str] = &["inc", "def", "x"];
+
+/// Extensions of the modules that a Fortran compiler writes, which other programs use too: `go.mod`, music.
+const FORTRAN_MODULES: &[&str] = &["mod", "smod"];
 
 /// Extensions of documents and of the pictures in them.
 const DOCUMENTS: &[&str] = &[
@@ -108,11 +123,17 @@ impl Content {
             Content::Document => {
                 "a document, a picture or a C example, by its extension; without one, a text that is not a script"
             }
-            Content::InfoManual => "a manual for info, or the directory of manuals",
+            Content::ManPage => "a text in roff, perhaps compressed, or a link",
+            Content::InfoManual => "a manual for info, as makeinfo writes it, or the directory of manuals",
+            Content::StaticLibrary => "an archive of ar, or a linker script",
+            Content::LibtoolArchive => "a text that libtool wrote",
+            Content::PkgConfig => "a text with the fields that pkg-config reads",
             Content::DebugFile => "named .debug, a link in .build-id, or an ELF file that only has debug data",
             Content::GdbScript => "named like a shared library, with -gdb.py, -gdb.scm or -gdb.gdb after that",
             Content::BuildFlags => "a program with the options --cflags or --libs, or a script that sets such flags",
             Content::Pe => "in PE format",
+            Content::WindowsFile => "a batch file, in PE format, or Windows' debug data",
+            Content::MacFile => "in Mach-O format, if it is named .dylib",
             Content::FileManager => "named .DS_Store, or in the format that file managers give to files of these names",
             Content::Completion => "a script with the commands by which bash, zsh or fish completes words",
             Content::EditorCopy => {
@@ -130,7 +151,8 @@ impl Content {
         match self {
             Content::Header => {
                 let inner = lower.strip_suffix(".in").unwrap_or(&lower);
-                extension(inner).is_none_or(|ext| HEADERS.contains(&ext) || AMBIGUOUS_HEADERS.contains(&ext))
+                let known = [HEADERS, AMBIGUOUS_HEADERS, FORTRAN_MODULES];
+                extension(inner).is_none_or(|ext| known.iter().any(|known| known.contains(&ext)))
             }
             Content::Document => {
                 let inner = uncompressed(&lower);
@@ -161,7 +183,13 @@ impl Content {
             }
             Content::FileManager
             | Content::BuildFlags
+            | Content::ManPage
+            | Content::StaticLibrary
+            | Content::LibtoolArchive
+            | Content::PkgConfig
             | Content::Pe
+            | Content::WindowsFile
+            | Content::MacFile
             | Content::Completion
             | Content::EditorCopy
             | Content::ExtractedScript => true,
@@ -176,13 +204,34 @@ impl Content {
             Content::Header => {
                 let inner = lower.strip_suffix(".in").unwrap_or(&lower);
                 let certain = extension(inner).is_some_and(|ext| HEADERS.contains(&ext));
-                certain || head(tree, id).is_some_and(|head| is_header_text(&lower, &head))
+                let is_module = extension(inner).is_some_and(|ext| FORTRAN_MODULES.contains(&ext));
+                let fits = |head: Vec<u8>| {
+                    if is_module { is_fortran_module(&head) } else { is_header_text(&lower, &head) }
+                };
+                certain || head(tree, id).is_some_and(fits)
             }
             Content::Document => {
                 let certain = extension(uncompressed(&lower)).is_some();
                 certain || head(tree, id).is_some_and(|head| is_plain_text(&head))
             }
-            Content::InfoManual | Content::GdbScript | Content::CatalogOfPackage => true,
+            Content::GdbScript | Content::CatalogOfPackage => true,
+            // A link that leads nowhere, as to a page in another package, is not data.
+            Content::ManPage => text_of(tree, id).is_none_or(|text| is_roff(&text)),
+            Content::InfoManual => text_of(tree, id).is_some_and(|text| {
+                let signs: [&[u8]; 4] = [b"produced by makeinfo", b"\x1f\n", b"START-INFO-DIR-ENTRY", b"* Menu"];
+                text.is_empty() || signs.iter().any(|sign| contains(&text, sign))
+            }),
+            Content::StaticLibrary => head(tree, id).is_none_or(|head| {
+                let formats: [&[u8]; 2] = [b"!<arch>\n", b"!<thin>\n"];
+                let commands: [&[u8]; 3] = [b"GROUP", b"INPUT", b"OUTPUT_FORMAT"];
+                formats.iter().any(|format| head.starts_with(format))
+                    || (is_plain_text(&head) && commands.iter().any(|command| contains(&head, command)))
+            }),
+            Content::LibtoolArchive => head(tree, id).is_none_or(|head| contains(&head, b"libtool")),
+            Content::PkgConfig => head(tree, id).is_none_or(|head| {
+                let fields: [&[u8]; 4] = [b"Name:", b"Version:", b"Libs:", b"Cflags:"];
+                head.split(|b| *b == b'\n').any(|line| fields.iter().any(|field| line.starts_with(field)))
+            }),
             Content::DebugFile => {
                 let is_below = |directory: &[u8]| path.as_bytes().split(|b| *b == b'/').any(|part| part == directory);
                 match &tree.entry(id).kind {
@@ -202,6 +251,16 @@ impl Content {
                 flags.iter().any(shows)
             }),
             Content::Pe => head(tree, id).is_some_and(|head| head.starts_with(b"MZ")),
+            Content::WindowsFile => head(tree, id).is_some_and(|head| match extension(&lower) {
+                Some("bat" | "cmd") => !head.contains(&0) && !head.starts_with(b"#!"),
+                // Program databases, those of .NET too; proteins have the extension as well.
+                Some("pdb") => head.starts_with(b"Microsoft C/C++ ") || head.starts_with(b"BSJB"),
+                _ => head.starts_with(b"MZ"),
+            }),
+            Content::MacFile => {
+                extension(&lower) != Some("dylib")
+                    || head(tree, id).is_none_or(|head| MACH_O.iter().any(|magic| head.starts_with(magic)))
+            }
             Content::FileManager => {
                 lower == ".ds_store" || head(tree, id).is_some_and(|head| is_of_file_manager(&lower, &head))
             }
@@ -302,6 +361,47 @@ fn head(tree: &Tree, id: EntryId) -> Option<Vec<u8>> {
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// What files in Mach-O begin with: for one machine, in both byte orders and lengths of words, and for several.
+const MACH_O: [[u8; 4]; 5] = [
+    [0xce, 0xfa, 0xed, 0xfe],
+    [0xcf, 0xfa, 0xed, 0xfe],
+    [0xfe, 0xed, 0xfa, 0xce],
+    [0xfe, 0xed, 0xfa, 0xcf],
+    [0xca, 0xfe, 0xba, 0xbe],
+];
+
+/// The beginning of a text, inflated if it is compressed with gzip; empty if it is compressed in another way. `None` when
+/// it is a link that leads nowhere in the tree, or cannot be read.
+fn text_of(tree: &Tree, id: EntryId) -> Option<Vec<u8>> {
+    let head = head(tree, id)?;
+    let others: [&[u8]; 4] = [b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x5d\0\0"];
+    if head.starts_with(&[0x1f, 0x8b]) {
+        let mut text = Vec::new();
+        // What follows the bytes that were read is missing, which is an error after what is before it.
+        let _ = GzDecoder::new(head.as_slice()).take(EXAMINED_BYTES as u64).read_to_end(&mut text);
+        return Some(text);
+    }
+    Some(if others.iter().any(|magic| head.starts_with(magic)) { Vec::new() } else { head })
+}
+
+/// Whether a text is for roff: a line is a request or a comment of its (groff(7)). An empty one is a page without content.
+fn is_roff(text: &[u8]) -> bool {
+    let is_request = |line: &[u8]| match line {
+        [b'.' | b'\'', b'\\', b'"', ..] => true,
+        [b'.' | b'\'', first, second, ..] => first.is_ascii_alphabetic() && second.is_ascii_alphanumeric(),
+        _ => false,
+    };
+    text.is_empty() || text.split(|b| *b == b'\n').take(50).any(is_request)
+}
+
+/// Whether a file is a module that a Fortran compiler wrote: gfortran's are compressed texts that begin so.
+fn is_fortran_module(head: &[u8]) -> bool {
+    let mut text = [0; 16];
+    let inflated = head.starts_with(&[0x1f, 0x8b]) && GzDecoder::new(head).read_exact(&mut text).is_ok();
+    let begin: &[u8] = if inflated { &text } else { head };
+    begin.starts_with(b"GFORTRAN module")
 }
 
 /// Whether text is not a script, and not binary.

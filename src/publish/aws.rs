@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::command::Command;
 use super::plan::{Function, Version};
 use super::problems;
+use crate::base::bytes::hex;
 use crate::base::error::{Error, Result};
-use crate::tree::hex;
 
 /// The AWS CLI, and the options that are added to each command.
 #[derive(Debug, Clone)]

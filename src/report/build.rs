@@ -1,33 +1,43 @@
 //! Building the report from the analysis, and from the plan if there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::contents::Contents;
 use super::costs;
 use super::costs::Amount;
 use super::model::{
-    Architecture, LayerChangeReport, LayerReport, LayerState, LoadedBy, NeededReport, ObjectReport, PackageReport,
-    Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport,
-    WhyUnused,
+    Architecture, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, MovedReport, NeededReport,
+    ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals,
+    UnitReport, UnusedLibraryReport, WhyUnused,
 };
 use crate::base::finding::Code;
+use crate::container::Image;
 use crate::languages::{Package, language};
+use crate::pack::MovedUnit;
 use crate::pack::measure::entry_overhead;
 use crate::pack::output::SCHEMA;
 use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};
-use crate::resolve::{FoundIn, LibraryLookup, Object, ProcessKind, WhyUnloaded};
+use crate::resolve::{FoundIn, LibraryLookup, Need, Node, Object, ProcessKind, WhyUnloaded};
 
 impl Report {
     /// The report of a tree that is not packed.
-    pub(crate) fn of_analysis(root: &str, settings: &Settings, analysis: &Analysis<'_>, pruning: &Pruning) -> Self {
-        report(root, settings, analysis, pruning, None)
+    pub(crate) fn of_analysis(
+        root: &str,
+        image: Option<&Arc<Image>>,
+        settings: &Settings,
+        analysis: &Analysis<'_>,
+        pruning: &Pruning,
+    ) -> Self {
+        Self { image: image_report(image), ..report(root, settings, analysis, pruning, None) }
     }
 
     /// The report of a plan, with findings in the severities of the settings.
-    pub(crate) fn of_plan(root: &str, settings: &Settings, plan: &Plan<'_>) -> Self {
+    pub(crate) fn of_plan(root: &str, image: Option<&Arc<Image>>, settings: &Settings, plan: &Plan<'_>) -> Self {
         let mut report = report(root, settings, &plan.analysis, &plan.pruning, Some(plan));
+        report.image = image_report(image);
         report.fits = plan.fits;
         let mut findings = plan.findings.clone();
         findings.extend(settings.severities.unused(&findings, Code::is_plan_check));
@@ -57,6 +67,7 @@ fn report(
         schema: SCHEMA,
         layerfit: env!("CARGO_PKG_VERSION").to_owned(),
         root: root.to_owned(),
+        image: None,
         runtime: settings.runtime.name.clone(),
         architecture: architecture(settings, analysis, pruning),
         limits: settings.limits,
@@ -81,11 +92,23 @@ fn report(
         directories: costs.directories,
         libraries: costs.libraries,
         changes: plan.and_then(changes),
+        compared: None,
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
         contents: if settings.page { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
+}
+
+/// Which image the tree is from, if its archive says so.
+fn image_report(image: Option<&Arc<Image>>) -> Option<ImageReport> {
+    let about = image?.about.as_ref()?;
+    Some(ImageReport {
+        name: about.name.clone(),
+        config: about.config.to_string(),
+        platform: about.platform.to_string(),
+        layers: about.layers,
+    })
 }
 
 /// The architecture that is set, or that of most files.
@@ -279,12 +302,20 @@ fn changes(plan: &Plan<'_>) -> Option<Vec<LayerChangeReport>> {
         added: change.added.clone(),
         removed: change.removed.clone(),
         updated: change.updated.clone(),
+        moved_in: moved(&change.moved_in),
+        moved_out: moved(&change.moved_out),
     };
     plan.layout.changes.as_ref().map(|changes| changes.iter().map(of).collect())
 }
 
+fn moved(units: &[MovedUnit]) -> Vec<MovedReport> {
+    let of = |moved: &MovedUnit| MovedReport { unit: moved.unit.clone(), layer: moved.layer.clone(), full: moved.full };
+    units.iter().map(of).collect()
+}
+
 fn units(plan: &Plan<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
     let layers = &plan.layout.layers;
+    let needed_by = needed_by(plan);
     let freed = |unit: &crate::pack::Unit| costs.units.get(&unit.name).copied().unwrap_or_default();
     let of = |unit: &crate::pack::Unit| UnitReport {
         name: unit.name.clone(),
@@ -296,10 +327,39 @@ fn units(plan: &Plan<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
         files: unit.entries.len(),
         unzipped_bytes: unit.unzipped_bytes(),
         zipped_bytes: unit.zipped_bytes(),
+        needed_by: needed_by.get(unit.name.as_str()).into_iter().flatten().cloned().collect(),
         retained_unzipped_bytes: freed(unit).size.unzipped_bytes,
         retained_zipped_bytes: freed(unit).size.zipped_bytes,
     };
     plan.units.iter().map(of).collect()
+}
+
+/// The units that need something in each unit. A link does not need what it leads to: it is of use only with it.
+fn needed_by<'a>(plan: &'a Plan<'_>) -> BTreeMap<&'a str, BTreeSet<String>> {
+    let resolution = &plan.analysis.resolution;
+    let mut units: Vec<Option<&str>> = vec![None; resolution.tree.entries().len()];
+    for unit in &plan.units {
+        unit.entries.iter().for_each(|entry| units[entry.id.index()] = Some(&unit.name));
+    }
+    let unit = |node: &Node| match node {
+        Node::Entry(id) => units[id.index()],
+        Node::Package(position) => units[resolution.packages.get(*position).entry.index()],
+        Node::Runtime(_) | Node::Image(_) | Node::Missing(_) => None,
+    };
+    let mut needed_by: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for from in resolution.graph.nodes() {
+        let by = match from {
+            Node::Runtime(id) => Some(id.as_str()),
+            _ => unit(from),
+        };
+        let Some(by) = by else { continue };
+        for (to, _) in resolution.graph.needs(from).into_iter().filter(|(_, need)| *need != Need::LinksTo) {
+            if let Some(needed) = unit(to).filter(|needed| *needed != by) {
+                needed_by.entry(needed).or_default().insert(by.to_owned());
+            }
+        }
+    }
+    needed_by
 }
 
 fn layers(plan: &Plan<'_>) -> Vec<LayerReport> {

@@ -59,6 +59,11 @@ pub enum Kind {
     Rest,
 }
 
+/// Whether a package with this priority is a part of its language, and not counted among its packages.
+pub(super) fn is_own(priority: Option<&str>) -> bool {
+    priority == Some("base")
+}
+
 impl Kind {
     /// Its name on the page.
     pub fn label(self) -> String {
@@ -172,8 +177,11 @@ fn group(analysis: &Analysis<'_>, id: EntryId, unit: &str) -> Group {
     let installation = packages.installation_of(tree.path(id));
     let (kind, label, base) = if let Some(position) = packages.of_path(tree.path(id)) {
         let package = packages.get(position);
-        let standard = package.priority.as_deref() == Some("base");
-        let kind = if standard { Kind::Runtime(package.language) } else { Kind::Package(package.language) };
+        let kind = if is_own(package.priority.as_deref()) {
+            Kind::Runtime(package.language)
+        } else {
+            Kind::Package(package.language)
+        };
         (kind, package.name.clone(), text(&package.directory))
     } else if let Some(installation) = installation.filter(|found| found.language.as_str() == unit) {
         let id = installation.language;

@@ -51,13 +51,12 @@ enum Entries<'a> {
 impl<'a> SizeIndex<'a> {
     pub(crate) fn new(analysis: &'a Analysis<'_>, pruning: &Pruning, plan: Option<&'a Plan<'_>>) -> Self {
         let tree = analysis.tree();
-        let entries = match plan {
-            Some(plan) => Entries::Packed(PackedEntries::new(&plan.units, tree.entries().len())),
-            None => {
-                let kept =
-                    |(id, entry): (EntryId, &Entry)| !tree.is_hidden(id) && !entry.is_directory() && pruning.keeps(id);
-                Entries::Kept(tree, tree.all().map(kept).collect())
-            }
+        let entries = if let Some(plan) = plan {
+            Entries::Packed(PackedEntries::new(&plan.units, tree.entries().len()))
+        } else {
+            let kept =
+                |(id, entry): (EntryId, &Entry)| !tree.is_hidden(id) && !entry.is_directory() && pruning.keeps(id);
+            Entries::Kept(tree, tree.all().map(kept).collect())
         };
         Self { entries, retention: Retention::new(&analysis.resolution, pruning) }
     }

@@ -17,9 +17,9 @@ pub use costs::Amount;
 pub(crate) use costs::SizeIndex;
 pub use html::html;
 pub use model::{
-    Architecture, Cost, Count, DirectoryReport, Kept, LayerChangeReport, LayerReport, LayerState, LibraryReport,
-    LoadedBy, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report,
-    RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
+    Architecture, Compared, Cost, Count, DirectoryReport, ImageReport, Kept, LayerChangeReport, LayerReport,
+    LayerState, LibraryReport, LoadedBy, MovedReport, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule,
+    RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
 pub use render::{Colors, Detail, Screen, annotations, json, junit, manifest, markdown, sarif, schema, table, tree};
 pub(crate) use render::{

@@ -1,13 +1,16 @@
 //! The report as a value: all results of a run, with the names of its JSON.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::contents::Contents;
+use super::contents::{Contents, is_own};
+use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
 use crate::base::severity::Severities;
+use crate::base::size::Size;
 use crate::formats::elf::NeededVersion;
 use crate::languages::{LanguageId, language};
 use crate::pack::output::ManifestEntry;
@@ -27,6 +30,9 @@ pub struct Report {
     pub layerfit: String,
     /// The tree or zips, as named on the command line.
     pub root: String,
+    /// The image that the tree is from, if it is from one that says which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageReport>,
     /// The runtime it was checked for.
     pub runtime: String,
     /// The architecture it was checked for; `None` when nothing in it depends on one.
@@ -68,7 +74,11 @@ pub struct Report {
     /// Changes since the lock file, by layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<LayerChangeReport>>,
-    /// Further savings, the largest first.
+    /// Sizes compared with the baseline of `check`: all layers together, each layer, what has a budget, and the packages that
+    /// changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Vec<Compared>>,
+    /// What could be done next, the most useful first.
     pub suggestions: Vec<Suggestion>,
     /// The findings, the most severe first.
     pub findings: Vec<Finding>,
@@ -77,6 +87,19 @@ pub struct Report {
     /// Every file and dependency: for the page, and not in the JSON.
     #[serde(skip)]
     pub contents: Contents,
+}
+
+/// A container image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ImageReport {
+    /// Its name, such as `my-r:latest`, if it has one.
+    pub name: Option<String>,
+    /// The digest of its configuration, which is its id in Docker: `sha256:…`.
+    pub config: String,
+    /// What it is for: `linux/amd64`.
+    pub platform: String,
+    /// How many layers it has.
+    pub layers: usize,
 }
 
 /// An architecture.
@@ -303,6 +326,8 @@ pub struct UnitReport {
     pub unzipped_bytes: u64,
     /// What it adds to a zip in bytes, headers included.
     pub zipped_bytes: u64,
+    /// The units that need something in it, sorted; a language needs what its sessions load at startup.
+    pub needed_by: Vec<String>,
     /// What dropping it alone would free in bytes: its entries, and libraries that nothing else needs.
     pub retained_unzipped_bytes: u64,
     /// The same in zips, headers included. It is exact as long as the number of zips and the files that are
@@ -415,6 +440,25 @@ impl fmt::Display for LayerState {
     }
 }
 
+/// The size of something, compared with the baseline and with its budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Compared {
+    /// `total`, `layer:NAME`, `pkg:NAME`, or a glob of paths.
+    pub name: String,
+    /// Its size now; `None` if it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<Size>,
+    /// Its size in the baseline; `None` if it is new, or there is no baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Size>,
+    /// Its maximum in zips in bytes, by a budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_zipped: Option<u64>,
+    /// Its maximum unzipped in bytes, by a budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_unzipped: Option<u64>,
+}
+
 /// How a layer changed since the lock file was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LayerChangeReport {
@@ -428,6 +472,21 @@ pub struct LayerChangeReport {
     pub removed: Vec<String>,
     /// Units whose content changed.
     pub updated: Vec<String>,
+    /// Units that were in another layer before.
+    pub moved_in: Vec<MovedReport>,
+    /// Units that are in another layer now.
+    pub moved_out: Vec<MovedReport>,
+}
+
+/// A unit that moved from one layer to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct MovedReport {
+    /// The unit.
+    pub unit: String,
+    /// The other layer.
+    pub layer: String,
+    /// For one that moved in: whether the layer where it was has no room for it any more.
+    pub full: bool,
 }
 
 impl Report {
@@ -461,6 +520,20 @@ impl Report {
         self.layers = Some(layers.collect());
         self.totals.kept.zipped_bytes = Some(zips.iter().map(|zip| zip.zipped_bytes).sum());
         self.fits = fits;
+    }
+
+    /// The number of packages of each language, as text: `29 R packages`. Those that are a part of their language do not count.
+    pub(crate) fn package_counts(&self) -> String {
+        let mut counts: BTreeMap<LanguageId, usize> = BTreeMap::new();
+        for package in self.packages.iter().filter(|package| !is_own(package.priority.as_deref())) {
+            *counts.entry(package.language).or_default() += 1;
+        }
+        let count = |(id, count): (LanguageId, usize)| {
+            let name = language(id).name();
+            plural(count, &format!("{name} package"), &format!("{name} packages"))
+        };
+        let counts: Vec<String> = counts.into_iter().map(count).collect();
+        if counts.is_empty() { "no packages".to_owned() } else { counts.join(", ") }
     }
 
     /// How many findings are errors.

@@ -11,7 +11,7 @@ use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
 use crate::base::path::{TreePath, printable};
 use crate::formats::shebang::{self, Interpreter};
-use crate::formats::shell::{Run, RunKind, Script, Unresolved, UnresolvedReason};
+use crate::formats::shell::{Run, RunKind, Script, UncheckedAnswer, Unresolved, UnresolvedReason, unchecked};
 use crate::languages::{ALL, Installation, OwnCommand, Packages, language};
 use crate::runtime::{Image, RuntimeProfile};
 use crate::tree::{EntryId, Kind, Magic, Place, Tree};
@@ -89,6 +89,8 @@ pub struct Commands {
     run_with: BTreeMap<EntryId, Vec<BTreeMap<String, BTreeSet<String>>>>,
     /// The files that Lambda starts itself but the kernel would reject, with the reason and the remedy.
     refused: Vec<(EntryId, &'static str, &'static str)>,
+    /// The bootstraps that send a response whether or not the function's code failed.
+    unchecked: Vec<(EntryId, UncheckedAnswer)>,
     /// Whether a script sources a file that cannot be followed, which may define functions.
     unread: bool,
     /// The values that startup scripts assign to variables, as far as they are literals.
@@ -216,6 +218,10 @@ impl Commands {
                 self.unresolved.push((id, Unresolved { line: 1, what, why: UnresolvedReason::Syntax }));
                 continue;
             };
+            if role == Role::Bootstrap && tree.path(id).name() == b"bootstrap" {
+                let answer = tree.read(id).ok().and_then(|text| unchecked(&text));
+                self.unchecked.extend(answer.map(|answer| (id, answer)));
+            }
             functions.extend(script.functions.iter().cloned());
             for (name, values) in script.variables.iter().filter(|(name, values)| variables.get(*name) != Some(*values))
             {
@@ -454,6 +460,16 @@ impl Resolution<'_> {
         for (id, why, help) in commands.refused.iter().filter(|(id, ..)| kept(*id)) {
             let message = format!("{why}: Lambda cannot start it");
             findings.push(Finding::error(Code::DoesNotStart, tree.path(*id), message, *help));
+        }
+        for (id, UncheckedAnswer { line, command, response }) in commands.unchecked.iter().filter(|(id, _)| kept(*id)) {
+            let message = format!(
+                "line {line} runs the function's code with {}, and line {response} sends the response even if that failed: \
+                 the invocation counts as successful",
+                printable(command.as_bytes())
+            );
+            let help = "test the command's exit status and send an error instead (/invocation/ID/error), or use the bootstrap \
+                        of layerfit init --bootstrap DIR";
+            findings.push(Finding::warning(Code::FailureAnswered, tree.path(*id), message, help));
         }
         for own in commands.own_missing.iter().filter(|own| kept(own.by)) {
             let OwnCommand { by, path, code, caller, consequence, help, replaced_by } = own;

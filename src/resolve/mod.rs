@@ -23,6 +23,7 @@ pub use graph::{Graph, Need, Node};
 pub use loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 pub use plugins::Plugins;
 pub use processes::{Certainty, LoadedLibraries, ProcessKind, environment, is_bundled_for};
+pub(crate) use symbols::unsatisfied;
 pub use symbols::{SymbolError, VersionError};
 pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 

@@ -102,10 +102,19 @@ fn in_tree(objects: &[LoadedObject]) -> impl Iterator<Item = (EntryId, &LoadedOb
 
 fn version_error(profile: &RuntimeProfile, needed: &NeededVersion, library: &LoadedObject) -> Option<VersionError> {
     let defines = match (&library.elf, &library.object) {
-        (Some(elf), _) => Some(&elf.defined_versions),
-        (None, Object::Image(path)) => profile.libraries.defines.get(path),
+        (Some(elf), _) => Some(elf.defined_versions.as_slice()),
+        (None, Object::Image(path)) => profile.libraries.defines.get(path).map(Vec::as_slice),
         (None, Object::Tree(_)) => None,
     };
+    unsatisfied(profile, needed, defines)
+}
+
+/// Why a library that defines these versions, or of which that is not known, does not satisfy a needed one.
+pub(crate) fn unsatisfied(
+    profile: &RuntimeProfile,
+    needed: &NeededVersion,
+    defines: Option<&[String]>,
+) -> Option<VersionError> {
     if let Some(defines) = defines {
         if defines.contains(&needed.version) || needed.weak {
             return None;

@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 use super::profile::LOCALES;
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
+use crate::base::progress::Progress;
 use crate::base::read;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::formats::{ld_so_cache, symbol_version};
@@ -184,35 +185,54 @@ pub fn loader_cache(root: &Sysroot) -> BTreeMap<String, Vec<(i32, String)>> {
     cache
 }
 
-/// The root file system that `--sysroot` names, and its loaders.
+/// The root file system that `--sysroot` names: a directory, or an image, of several that for `architecture`.
 ///
 /// # Errors
-/// When it is not a directory or does not contain a loader for Lambda's machines.
-pub fn named_root(root: &Path) -> Result<(Sysroot, Vec<LoaderFacts>)> {
-    let refused = |why: String| Error::Usage {
-        message: format!("--sysroot {}: {why}", root.display()),
-        help: "name the root of an unpacked image: the directory that contains its etc, lib64 and usr".to_owned(),
-    };
-    if !root.is_dir() {
-        return Err(refused("is not a directory".to_owned()));
-    }
-    let sysroot = Sysroot::new(root);
-    let loaders = loaders(&sysroot, &Processor::of_lambda());
-    if loaders.is_empty() {
-        return Err(refused(format!("contains none of {}", INTERPRETERS.join(", "))));
-    }
-    Ok((sysroot, loaders))
+/// When it is neither, or an image cannot be read.
+pub fn named_root(root: &Path, architecture: Option<&str>, progress: &dyn Progress) -> Result<Sysroot> {
+    let found = Sysroot::open(root, architecture, progress)?;
+    found.ok_or_else(|| refused(root, "is neither a directory nor an image"))
 }
 
-/// Captures the profile called `name` from the root file system at `root`.
-///
-/// The environment is that of `provided.al2023`: a root does not contain the variables of its processes.
+/// The loaders of a root that libraries are copied from or that is captured; `named` is what the user named.
 ///
 /// # Errors
-/// When the root is not a directory or does not contain a loader for Lambda's machines.
-pub fn capture(root: &Path, name: &str) -> Result<RuntimeProfile> {
-    let (sysroot, loader) = named_root(root)?;
-    let like = RuntimeProfile::load("provided.al2023")?;
+/// When it does not contain a loader for Lambda's machines.
+pub fn loaders_of(sysroot: &Sysroot, named: &Path) -> Result<Vec<LoaderFacts>> {
+    let loaders = loaders(sysroot, &Processor::of_lambda());
+    if loaders.is_empty() {
+        return Err(refused(named, &format!("contains none of {}", INTERPRETERS.join(", "))));
+    }
+    Ok(loaders)
+}
+
+fn refused(root: &Path, why: &str) -> Error {
+    Error::Usage {
+        message: format!("--sysroot {}: {why}", root.display()),
+        help: "name an image that was saved (docker save), or the root of an unpacked one: the directory that contains its \
+               etc, lib64 and usr"
+            .to_owned(),
+    }
+}
+
+/// Captures the profile called `name` from the root file system at `root`, a directory or an image.
+///
+/// The environment is that of `provided.al2023`, unless it is an image of Lambda's, whose configuration has the variables that
+/// functions get: a root does not contain the variables of its processes.
+///
+/// # Errors
+/// When the root is neither a directory nor an image, or does not contain a loader for Lambda's machines.
+pub fn capture(root: &Path, name: &str, architecture: Option<&str>, progress: &dyn Progress) -> Result<RuntimeProfile> {
+    let sysroot = named_root(root, architecture, progress)?;
+    let loader = loaders_of(&sysroot, root)?;
+    let mut like = RuntimeProfile::load("provided.al2023")?;
+    let variables = sysroot.image().and_then(|image| image.about.as_ref()).map_or(&[][..], |about| &about.variables);
+    // Only Lambda's images have it.
+    if variables.iter().any(|(name, _)| name == "LAMBDA_RUNTIME_DIR") {
+        for (name, value) in variables.iter().filter(|(name, _)| !name.starts_with("LAMBDA_")) {
+            like.environment.set(name, value);
+        }
+    }
     let source = "read from the root by `layerfit runtime capture`";
     let (directories, defines) = libraries(&sysroot, &loader, &like.environment.ld_library_path);
     Ok(RuntimeProfile {

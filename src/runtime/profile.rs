@@ -147,6 +147,15 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The elements of a variable's value, which colons separate; none when it is not set.
+    pub fn elements(&self, name: &str) -> Vec<&str> {
+        match name {
+            "PATH" => self.path.iter().map(String::as_str).collect(),
+            "LD_LIBRARY_PATH" => self.ld_library_path.iter().map(String::as_str).collect(),
+            _ => self.variables.get(name).into_iter().flat_map(|value| value.split(':')).collect(),
+        }
+    }
+
     /// Sets a variable of the function, which replaces the image's value.
     pub fn set(&mut self, name: &str, value: &str) {
         // An empty LD_LIBRARY_PATH lists nothing, whereas an empty element of it is the working directory (ld.so(8)).

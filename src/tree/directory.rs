@@ -1,6 +1,5 @@
 //! Reading a tree from a directory on disk.
 
-use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read};
@@ -9,9 +8,10 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
+use rustix::io::Errno;
 
-use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, link_findings};
-use crate::base::bytes::size;
+use super::files::{file_findings, special};
+use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree};
 use crate::base::directory::{Status, status};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
@@ -40,7 +40,7 @@ pub fn scan_directory(root: &Path) -> Result<(Tree, Vec<Finding>)> {
     }
     fs::read_dir(root).map_err(Error::io("list", root))?;
 
-    let (mut entries, mut findings, mut hard) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut entries, mut findings) = (Vec::new(), Vec::new());
     // One level of the tree after the other, some directories at a time: what is read of them is moved, and not kept twice.
     let mut level = vec![TreePath::default()];
     while !level.is_empty() {
@@ -49,11 +49,10 @@ pub fn scan_directory(root: &Path) -> Result<(Tree, Vec<Finding>)> {
             let listed: Vec<Vec<Looked>> = directories.par_iter().map(|directory| list(root, directory)).collect();
             for looked in listed.into_iter().flatten() {
                 match looked {
-                    Looked::Entry(entry, inode) => {
+                    Looked::Entry(entry) => {
                         if entry.is_directory() {
                             next.push(entry.path.clone());
                         }
-                        hard.extend(inode.map(|inode| (inode, entry.path.clone(), entry.bytes())));
                         entries.push(entry);
                     }
                     Looked::Finding(finding) => findings.push(*finding),
@@ -64,30 +63,15 @@ pub fn scan_directory(root: &Path) -> Result<(Tree, Vec<Finding>)> {
     }
     findings.sort_by(|a, b| a.subject.cmp(&b.subject));
     let tree = Tree::new(entries, Source::Directory(root.to_owned()));
-
-    if tree.entries().is_empty() {
-        findings.push(Finding::error(
-            Code::EmptyTree,
-            Subject::file(root.display()),
-            "the tree is empty",
-            "name the directory whose content will be /opt",
-        ));
-    }
-    findings.extend(name_findings(&tree));
-    findings.extend(hard_link_findings(hard));
-    findings.extend(link_findings(&tree));
+    findings.extend(file_findings(&tree, root));
     Ok((tree, findings))
 }
 
 /// What one name in a directory is.
 enum Looked {
-    /// An entry, with its device and inode when it is a file that has more than one hard link.
-    Entry(Entry, Option<Inode>),
+    Entry(Entry),
     Finding(Box<Finding>),
 }
-
-/// Device and inode.
-type Inode = (u64, u64);
 
 /// Every name in a directory, which is opened once: the names in it are then found without its path. Each file's first bytes are
 /// read, so that unreadable files are known before anything else is done.
@@ -143,20 +127,21 @@ fn look(directory: impl AsFd, name: &CString, kind: FileType, path: TreePath) ->
         FileType::Socket => "a socket",
         _ => "a device",
     };
-    Ok(Looked::finding(Finding::warning(
-        Code::SpecialFile,
-        &path,
-        format!("is {what}, which a layer cannot contain; it is left out"),
-        "remove it from the tree",
-    )))
+    Ok(Looked::finding(special(&path, what)))
 }
 
 /// A regular file: its length, and what its first bytes show.
 fn regular(directory: impl AsFd, name: &CString, path: TreePath) -> io::Result<Looked> {
     // It could have been replaced: a link is not followed, and a FIFO not waited for.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = fs::File::from(openat(directory, name, flags, Mode::empty())?);
+    let no_longer = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file any more");
+    let opened = openat(directory, name, flags, Mode::empty());
+    let mut file =
+        fs::File::from(opened.map_err(|error| if error == Errno::LOOP { no_longer() } else { error.into() })?);
     let found = status(&rustix::fs::fstat(&file)?);
+    if !found.is_file() {
+        return Err(no_longer());
+    }
     let (mut head, mut length) = ([0; HEAD_BYTES], 0);
     while length < HEAD_BYTES {
         match file.read(&mut head[length..])? {
@@ -164,13 +149,13 @@ fn regular(directory: impl AsFd, name: &CString, path: TreePath) -> io::Result<L
             read => length += read,
         }
     }
-    Ok(Looked::entry(path, Kind::File { bytes: found.bytes, magic: Magic::of(&head[..length]) }, found))
+    let hard = (found.links > 1).then(|| Box::new(found.inode));
+    Ok(Looked::entry(path, Kind::File { bytes: found.bytes, magic: Magic::of(&head[..length]), hard }, found))
 }
 
 impl Looked {
     fn entry(path: TreePath, kind: Kind, found: Status) -> Self {
-        let inode = (found.is_file() && found.links > 1).then_some(found.inode);
-        Self::Entry(Entry { path, kind, mode: found.mode, origin: Origin::Directory }, inode)
+        Self::Entry(Entry { path, kind, mode: found.mode, origin: Origin::Directory })
     }
 
     fn finding(finding: Finding) -> Self {
@@ -185,44 +170,4 @@ fn unreadable(path: &[u8], why: &io::Error) -> Finding {
         format!("cannot be read, so it is left out: {why}"),
         "run as a user with permission to read it, or run chmod -R o+rX on the tree, which Lambda needs too",
     )
-}
-
-fn name_findings(tree: &Tree) -> impl Iterator<Item = Finding> {
-    tree.entries().iter().filter(|entry| std::str::from_utf8(entry.path.name()).is_err()).map(|entry| {
-        Finding::error(
-            Code::NameNotUtf8,
-            &entry.path,
-            "the name is not UTF-8, so the name after extraction depends on the unzip program",
-            "rename it, or drop it with a rule",
-        )
-    })
-}
-
-/// One finding per group of hard links: a zip cannot store hard links, so each name becomes a copy.
-fn hard_link_findings(files: Vec<(Inode, TreePath, u64)>) -> Vec<Finding> {
-    let mut groups: BTreeMap<Inode, Vec<(TreePath, u64)>> = BTreeMap::new();
-    for (inode, path, bytes) in files {
-        groups.entry(inode).or_default().push((path, bytes));
-    }
-    for names in groups.values_mut() {
-        names.sort();
-    }
-    groups
-        .into_values()
-        .filter(|names| names.len() > 1)
-        .map(|names| {
-            let others: Vec<String> = names[1..].iter().map(|(path, _)| path.to_string()).collect();
-            Finding::info(
-                Code::HardLinks,
-                &names[0].0,
-                format!(
-                    "hard-linked to {}; zip cannot store hard links, so a layer contains {} copies of {}",
-                    others.join(", "),
-                    names.len(),
-                    size(names[0].1)
-                ),
-                "replace all names but one with symbolic links",
-            )
-        })
-        .collect()
 }

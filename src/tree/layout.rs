@@ -1,11 +1,15 @@
 //! Layout: whether a tree is what a layer is, as far as its names tell. Lambda extracts a layer into `/opt` as it is, so content
 //! that lies one directory deeper, or elsewhere than a runtime looks, is extracted without a word and never found.
 
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
 use super::listing::Listing;
 use super::nesting::{nested, only_archives};
 use super::searched::not_searched;
-use super::{Entry, Kind, Magic, Tree};
-use crate::base::bytes::plural;
+use super::{Entry, EntryId, Kind, Magic, Tree};
+use crate::base::bytes::{plural, size};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
 
@@ -26,6 +30,7 @@ pub fn layout_findings(tree: &Tree) -> Vec<Finding> {
     findings.extend(around);
     findings.extend(only_archives(&listing, tree));
     findings.extend(whiteouts(tree));
+    findings.extend(flattened(tree));
     findings.extend(not_executable(tree));
     findings
 }
@@ -59,6 +64,62 @@ fn whiteouts(tree: &Tree) -> Option<Finding> {
         message,
         "copy the tree out of the merged file system of a container (docker cp), or delete .wh.* and what they name",
     ))
+}
+
+/// Copies of one library under several names: symbolic links that were followed when the tree was copied, or zipped.
+fn flattened(tree: &Tree) -> Option<Finding> {
+    // Only files that a link could stand for are compared: libraries of one name and length in one directory.
+    let mut alike: BTreeMap<(TreePath, &[u8], u64), Vec<EntryId>> = BTreeMap::new();
+    for (id, entry) in tree.iter() {
+        let name = entry.path.name();
+        let stem = name.windows(3).position(|part| part == b".so").and_then(|end| name.get(..end));
+        if let (Kind::File { magic: Magic::Elf, bytes, .. }, Some(stem)) = (&entry.kind, stem) {
+            let directory = entry.path.parent().unwrap_or_default();
+            alike.entry((directory, stem, *bytes)).or_default().push(id);
+        }
+    }
+    let (mut copies, mut wasted, mut example) = (0, 0, Vec::new());
+    for ((_, _, bytes), ids) in alike.into_iter().filter(|(_, ids)| ids.len() > 1) {
+        let paths: Vec<&TreePath> = ids.iter().map(|id| tree.path(*id)).collect();
+        if of_one_library(&paths).is_empty() {
+            continue;
+        }
+        let mut same: BTreeMap<Vec<u8>, Vec<&TreePath>> = BTreeMap::new();
+        for id in ids {
+            if let Ok(content) = tree.read(id) {
+                same.entry(Sha256::digest(&content).to_vec()).or_default().push(tree.path(id));
+            }
+        }
+        for chain in same.values().map(|paths| of_one_library(paths)).filter(|chain| chain.len() > 1) {
+            copies += chain.len() - 1;
+            wasted += bytes * (chain.len() as u64 - 1);
+            if example.is_empty() {
+                example = chain.into_iter().map(TreePath::to_string).collect();
+            }
+        }
+    }
+    let first = example.first()?.clone();
+    Some(Finding::warning(
+        Code::FlattenedLinks,
+        Subject::Path(first),
+        format!(
+            "{} ({}) of libraries under different names, as if symbolic links had been followed: {}",
+            plural(copies, "copy", "copies"),
+            size(wasted),
+            example.join(" = ")
+        ),
+        "replace the copies with symbolic links (cp -a copies links as links, and so does zip -y): Lambda extracts them",
+    ))
+}
+
+/// Of files with the same content, those whose names are links of one library: one name continues another, as in `libz.so`,
+/// `libz.so.1` and `libz.so.1.3`. `libbz2.so.1.0.4` and `libbz2.so.1.0.8` do not: a tree can have both.
+fn of_one_library<'t>(paths: &[&'t TreePath]) -> Vec<&'t TreePath> {
+    let continues = |long: &TreePath, short: &TreePath| {
+        long.as_bytes().strip_prefix(short.as_bytes()).is_some_and(|rest| rest.starts_with(b"."))
+    };
+    let continued = |path: &&&TreePath| paths.iter().any(|other| continues(path, other) || continues(other, path));
+    paths.iter().filter(continued).copied().collect()
 }
 
 /// Programs directly in `bin` that no user may execute.

@@ -1,10 +1,13 @@
-//! The tree: a directory, or layer zips merged as Lambda merges them, read into one [`Tree`].
+//! The tree: a directory, the /opt of a container image, or layer zips merged as Lambda merges them, read into one [`Tree`].
 //!
 //! Responsible for the list of files, directories and links with their modes, and for findings about what a layer cannot
 //! contain or what would differ in Lambda. Links are kept as links. Contents are not interpreted: only the first bytes are
 //! examined, to recognize ELF files and scripts.
 
 mod directory;
+mod files;
+mod image;
+mod input;
 mod layout;
 mod links;
 mod listing;
@@ -20,17 +23,20 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 pub use directory::scan_directory;
+pub use image::scan_image;
+pub use input::TreeInput;
 pub use layout::layout_findings;
 pub use links::{Place, link_findings};
 pub use objects::{Objects, read_objects, unreadable};
 use rayon::prelude::*;
 use zips::Archive;
 pub use zips::{LayerEntry, LayerZip, PackageDirectory, scan_zips};
-pub(crate) use zips::{hex, sha256, sha256_of};
+pub(crate) use zips::{sha256, sha256_of};
 
 use crate::base::error::{Error, Result};
+use crate::base::part::{Content, Part};
 use crate::base::path::TreePath;
-use crate::base::read::MAX_TEXT;
+use crate::base::read::{MAX_TEXT, still_regular};
 
 /// The index of an entry in its tree: entries are sorted by path, so ids are too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +66,8 @@ pub enum Kind {
         bytes: u64,
         /// The type that its first bytes show.
         magic: Magic,
+        /// Device and inode, when it has more than one hard link.
+        hard: Option<Box<(u64, u64)>>,
     },
     /// A symbolic link.
     Link {
@@ -160,12 +168,16 @@ pub struct Tree {
 enum Overlay {
     /// A file that was added from outside the tree, or moved.
     File(PathBuf),
+    /// A file of an image.
+    Part(Part),
     /// Content that replaces the file's own.
     Bytes(Vec<u8>),
 }
 
 enum Source {
     Directory(PathBuf),
+    /// An image: the contents of its files are the first overlays.
+    Image,
     Zips(Vec<Archive>),
 }
 
@@ -182,15 +194,21 @@ impl Tree {
     ///
     /// # Errors
     /// When one of the files cannot be read.
-    pub(crate) fn add_files(&mut self, files: Vec<(TreePath, PathBuf)>) -> Result<()> {
-        for (path, file) in files {
-            let mut head = Vec::with_capacity(HEAD_BYTES);
-            let opened = File::open(&file).map_err(Error::io("read", &file))?;
-            let bytes = opened.metadata().map_err(Error::io("read", &file))?.len();
-            opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
-            let kind = Kind::File { bytes, magic: Magic::of(&head) };
+    pub(crate) fn add_files(&mut self, files: Vec<(TreePath, Content)>) -> Result<()> {
+        for (path, content) in files {
+            let (bytes, head, overlay) = match content {
+                Content::Path(file) => {
+                    let mut head = Vec::with_capacity(HEAD_BYTES);
+                    let opened = still_regular(&file).map_err(Error::io("read", &file))?;
+                    let bytes = opened.metadata().map_err(Error::io("read", &file))?.len();
+                    opened.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", &file))?;
+                    (bytes, head, Overlay::File(file))
+                }
+                Content::Part(part) => (part.bytes(), part_head(&part, &path, HEAD_BYTES)?, Overlay::Part(part)),
+            };
+            let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
             self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(narrow(self.overlays.len())) });
-            self.overlays.push(Overlay::File(file));
+            self.overlays.push(overlay);
         }
         self.put_in_order();
         Ok(())
@@ -215,7 +233,7 @@ impl Tree {
     pub(crate) fn replace(&mut self, id: EntryId, content: Vec<u8>) {
         let position = narrow(self.overlays.len());
         let entry = &mut self.entries[id.index()];
-        entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content) };
+        entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content), hard: None };
         entry.origin = Origin::Overlay(position);
         self.overlays.push(Overlay::Bytes(content));
     }
@@ -330,7 +348,7 @@ impl Tree {
         // Reading one byte more than expected detects a file that grew.
         let mut content = Vec::new();
         let mut read = |path: &std::path::Path| {
-            let file = File::open(path).map_err(Error::io("read", path))?;
+            let file = open(path, entry)?;
             content.reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(1 << 30));
             file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))
         };
@@ -342,6 +360,7 @@ impl Tree {
                 Overlay::File(path) => {
                     read(path)?;
                 }
+                Overlay::Part(part) => content = part_head(part, &entry.path, usize::MAX)?,
                 Overlay::Bytes(bytes) => content.extend_from_slice(bytes),
             },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
@@ -366,6 +385,7 @@ impl Tree {
             (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
+                Overlay::Part(part) => return part_head(part, &entry.path, length),
                 Overlay::Bytes(bytes) => return Ok(bytes[..length.min(bytes.len())].to_vec()),
             },
             _ => {
@@ -375,7 +395,7 @@ impl Tree {
             }
         };
         let mut head = Vec::new();
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        let file = open(&path, entry)?;
         file.take(length as u64).read_to_end(&mut head).map_err(Error::io("read", &path))?;
         Ok(head)
     }
@@ -395,16 +415,28 @@ impl Tree {
             (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
+                Overlay::Part(part) => return self.in_chunks(id, part.reader(), entry.path.as_path(), each),
                 Overlay::Bytes(bytes) => return each(bytes).map(drop),
             },
             // The length of a content that is inflated has a limit.
             _ => return each(&self.read(id)?).map(drop),
         };
-        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        let file = open(&path, entry)?;
+        self.in_chunks(id, file, &path, each)
+    }
+
+    fn in_chunks(
+        &self,
+        id: EntryId,
+        mut file: impl Read,
+        path: &std::path::Path,
+        each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let entry = self.entry(id);
         let mut buffer = vec![0; CHUNK_BYTES];
         let mut left = entry.bytes();
         loop {
-            let read = file.read(&mut buffer).map_err(Error::io("read", &path))?;
+            let read = file.read(&mut buffer).map_err(Error::io("read", path))?;
             match left.checked_sub(read as u64) {
                 Some(after) if read > 0 => left = after,
                 Some(0) => return Ok(()),
@@ -416,13 +448,29 @@ impl Tree {
         }
     }
 
-    /// The directory the tree was read from; `None` when it came from zips.
+    /// The directory the tree was read from; `None` when it came from an image or from zips.
     pub fn root(&self) -> Option<&std::path::Path> {
         match &self.source {
             Source::Directory(root) => Some(root),
-            Source::Zips(_) => None,
+            Source::Image | Source::Zips(_) => None,
         }
     }
+}
+
+/// Opens the file of an entry, at its path outside.
+fn open(path: &std::path::Path, entry: &Entry) -> Result<File> {
+    still_regular(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Error::Changed { path: entry.path.to_string() },
+        _ => Error::io("read", path)(error),
+    })
+}
+
+/// The first bytes of a part of a file that has the content of `path`.
+fn part_head(part: &Part, path: &TreePath, most: usize) -> Result<Vec<u8>> {
+    part.head(most as u64).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => Error::Changed { path: path.to_string() },
+        _ => Error::io("read", path.as_path())(error),
+    })
 }
 
 #[expect(
@@ -459,7 +507,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_of_a_million_takes_no_more_than_a_line_of_the_processors_cache() {
-        assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
+    fn an_entry_of_a_million_is_small() {
+        assert!(size_of::<Entry>() <= 72, "{}", size_of::<Entry>());
     }
 }

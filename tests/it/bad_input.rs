@@ -12,7 +12,11 @@ fn a_missing_root_is_an_error_that_names_it() {
     let world = World::new();
     let run = world.run(&["analyze", "nowhere"]);
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("nowhere: no such directory") && run.stderr.contains("help:"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("nowhere: no such file or directory") && run.stderr.contains("help:"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(run.stdout, "");
 }
 
@@ -26,7 +30,7 @@ fn a_root_that_is_a_file_is_an_error() {
         command
     });
     assert_eq!(run.code, 2);
-    assert!(run.stderr.contains("neither a directory nor a zip"), "{}", run.stderr);
+    assert!(run.stderr.contains("neither a directory nor an image"), "{}", run.stderr);
 }
 
 #[test]

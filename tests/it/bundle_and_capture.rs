@@ -69,6 +69,31 @@ fn bundled(report: &Value) -> Vec<(String, String)> {
     taken.map(|bundled| (text(&bundled["path"]), text(&bundled["needed_by"]))).collect()
 }
 
+/// The next step that copies missing libraries, if it is offered.
+fn step(report: &Value) -> Option<Value> {
+    report["suggestions"].as_array().expect("suggestions").iter().find(|step| step["name"] == "bundle").cloned()
+}
+
+#[test]
+fn what_would_not_load_in_the_image_is_not_offered_for_bundling() {
+    for (needs, version, offered) in
+        [(None, "GLIBC_2.34", true), (None, "GLIBC_2.38", false), (Some("libnowhere.so.1"), "GLIBC_2.34", false)]
+    {
+        let world = World::new();
+        let host = host(&world);
+        let mut library = Elf::library("libx.so.1").needs("libc.so.6").needs_version("libc.so.6", version);
+        if let Some(soname) = needs {
+            library = library.needs(soname);
+        }
+        world.elf("lib/libx.so.1", &library).elf("bin/tool", &Elf::program().needs("libx.so.1"));
+        to_host(&world, &host, "lib/libx.so.1");
+        fs::write(world.beside("layerfit.toml"), format!("sysroot = {:?}\n", host.display().to_string()))
+            .expect("written");
+        let (_, report) = world.json(&["plan", "ROOT"]);
+        assert_eq!(step(&report).is_some(), offered, "{version} {needs:?}: {:#}", report["findings"]);
+    }
+}
+
 #[test]
 fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the_image_has() {
     let world = World::new();
@@ -92,8 +117,12 @@ fn what_only_the_build_host_has_is_taken_with_what_it_needs_and_nothing_that_the
     assert_eq!(code, 1);
     assert_finding(&report, "L201", "bin/tool", "needs libgfortran.so.5");
     assert_no_finding(&report, "L209");
+    fs::write(world.beside("layerfit.toml"), format!("sysroot = {sysroot:?}\n")).expect("written");
+    let offered = step(&world.json(&["plan", "ROOT"]).1).expect("offered");
+    assert_eq!((&offered["corrects"], &offered["files"]), (&1.into(), &2.into()));
     let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", sysroot]);
     assert_eq!(code, 0, "{:#}", report["findings"]);
+    assert_eq!(step(&report), None);
     let expected = [("lib/libgfortran.so.5", "bin/tool"), ("lib/libquadmath.so.0", "lib/libgfortran.so.5")];
     assert_eq!(bundled(&report), expected.map(|(path, by)| (path.to_owned(), by.to_owned())));
     let from = format!("copied from {}/usr/lib64/libquadmath.so.0.0.0", host.display());

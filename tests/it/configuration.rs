@@ -72,6 +72,12 @@ fn a_key_that_is_not_known_is_an_error_with_its_place() {
         ("\nmax-layers = 0\n", "layerfit.toml:2:14: must be at least 1"),
         ("max-zipped = \"5 apples\"\n", "\"apples\""),
         ("max-zipped = 12\n", "layerfit.toml:1:14: 12 has no unit: did you mean 12MiB?"),
+        ("max-zipped = 0\n", "layerfit.toml:1:14: no layer is as small as 0 bytes: leave it out for Lambda's limit"),
+        (
+            "\nfunction-size = \"250MiB\"\n",
+            "layerfit.toml:2: function-size: the function's 250.00 MiB leave nothing of 250.00 MiB for layers",
+        ),
+        ("[budget]\nof = \"total\"\n", "layerfit.toml:1:1: `budget` is a list of tables: write [[budget]]"),
         ("headroom = \"3\"\n", "3 has no unit: did you mean 3MiB?"),
         ("max-growth = \"10\"\n", "10 has no unit: did you mean 10MiB? (10KiB, or 10B for bytes) Or 10%?"),
         ("[[budget]]\nof = \"total\"\nzipped = 100\n", "100 has no unit"),
@@ -267,4 +273,29 @@ fn init_writes_a_bootstrap_that_lambda_could_start_and_replaces_none() {
     assert_eq!(world.run(&["init", "--bootstrap", "opt"]).code, 2);
     assert_eq!(fs::read(world.root().join("bootstrap")).expect("read"), before);
     assert!(!world.root().join("runtime.R").exists(), "half of it is not left");
+}
+
+#[test]
+fn a_layer_holds_units_named_by_a_package_a_path_or_a_library() {
+    let world = World::new();
+    world.r().library("lib/libdeep.so.5.0", &[], &[]).link("lib/libdeep.so.5", "libdeep.so.5.0");
+    world.file("share/data/x", noise(1, 1000)).file("other/y", noise(2, 1000));
+    world.package("R/lib/R/library", "digest", "0.6.31", "");
+    let layer_of = |holds: &str| -> Vec<String> {
+        config(&world, &format!("strategy = \"kinds\"\n[[layer]]\nname = \"named\"\nholds = [{holds}]\n"));
+        let (_, report) = world.json(&["plan", "ROOT"]);
+        let layers = report["layers"].as_array().expect("layers");
+        let units = layers.iter().find(|layer| layer["name"] == "named").map(|layer| layer["units"].clone());
+        units
+            .iter()
+            .flat_map(|units| units.as_array().expect("units").clone())
+            .map(|unit| unit.as_str().expect("text").to_owned())
+            .collect()
+    };
+    assert_eq!(layer_of("\"digest\""), ["pkg:digest"]);
+    assert_eq!(layer_of("\"libdeep.so.5\""), ["lib:lib/libdeep.so.5.0"]);
+    assert_eq!(layer_of("\"share\""), ["dir:share"]);
+    assert_eq!(layer_of("\"/opt/share/data/*\", \"other/**\""), ["dir:other", "dir:share"]);
+    assert_eq!(layer_of("\"lib:*\""), ["lib:lib/libdeep.so.5.0"]);
+    assert_eq!(layer_of("\"nothing/**\""), [""; 0]);
 }

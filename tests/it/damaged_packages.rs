@@ -1,6 +1,10 @@
 //! Packages of which a part is missing or damaged: an error before the first invocation, as library() would stop.
 
 use std::fs;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 use crate::support::elf::Elf;
 use crate::support::{RDS, World, assert_finding, assert_no_finding, findings};
@@ -8,7 +12,21 @@ use crate::support::{RDS, World, assert_finding, assert_no_finding, findings};
 const SITE: &str = "local/lib/R/site-library";
 const LFS: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
 
-/// An index without records, as `makeLazyLoadDB()` writes it, and one with a record of 100 bytes.
+/// A record of a database: a serialized object that follows its length, compressed.
+fn record(object: &[u8]) -> Vec<u8> {
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+    zlib.write_all(object).expect("written");
+    let length = u32::try_from(object.len()).expect("short").to_be_bytes();
+    [&length[..], &zlib.finish().expect("compressed")].concat()
+}
+
+/// A database of two records, and its index.
+fn database(one: &[u8], two: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let length = |record: &[u8]| u32::try_from(record.len()).expect("short");
+    ([one, two].concat(), index(&[(0, length(one)), (length(one), length(two))]))
+}
+
+/// An index with these records, or without any, as `makeLazyLoadDB()` writes it.
 fn index(records: &[(u32, u32)]) -> Vec<u8> {
     let mut out = b"X\n\0\0\0\x02\0\x04\x02\x02\0\x02\x03\0".to_vec();
     let word = |out: &mut Vec<u8>, number: u32| out.extend(number.to_be_bytes());
@@ -67,12 +85,13 @@ fn index(records: &[(u32, u32)]) -> Vec<u8> {
 /// A whole package with code in a database, compiled code and sysdata.
 fn whole(world: &World) -> String {
     let at = format!("{SITE}/p");
+    let database = database(&record(RDS), &record(RDS));
     world.r().package(SITE, "p", "1.0", "");
     world
         .file(format!("{at}/NAMESPACE"), "useDynLib(p, .registration = TRUE)\nexport(f)\n")
         .file(format!("{at}/R/p"), "local({ lazyLoad(dbbase, ns) })\n")
-        .file(format!("{at}/R/p.rdb"), [7; 100])
-        .file(format!("{at}/R/p.rdx"), index(&[(0, 60), (60, 40)]))
+        .file(format!("{at}/R/p.rdb"), database.0)
+        .file(format!("{at}/R/p.rdx"), database.1)
         .file(format!("{at}/R/sysdata.rdb"), "")
         .file(format!("{at}/R/sysdata.rdx"), index(&[]))
         .elf(&format!("{at}/libs/p.so"), &Elf::library("p.so"));
@@ -125,7 +144,8 @@ fn what_is_empty_truncated_or_a_pointer_is_an_error() {
         ("Meta/features.rds", b"\x1f\x8b\x08\0\0", "Meta/features.rds is truncated or damaged"),
         ("R/p", b"", "R/p is empty"),
         ("R/p.rdb", b"", "R/p.rdb is empty"),
-        ("R/p.rdb", &[7; 99], "R/p.rdb is truncated: it has 99 bytes, and R/p.rdx lists 100"),
+        ("R/p.rdb", &[7; 40], "R/p.rdb is truncated: it has 40 bytes, and R/p.rdx lists"),
+        ("R/p.rdb", &[0; 200], "R/p.rdb is damaged: the record that R/p.rdx lists at byte 0 cannot be read"),
         ("R/p.rdb", LFS.as_bytes(), "R/p.rdb is a Git LFS pointer"),
         ("R/p.rdx", b"", "R/p.rdx is empty"),
         ("R/p.rdx", b"X\n\0\0", "R/p.rdx is truncated or damaged"),
@@ -138,6 +158,74 @@ fn what_is_empty_truncated_or_a_pointer_is_an_error() {
         assert_eq!(code, 1, "{file}");
         assert_finding(&report, "R101", &at, words);
     }
+}
+
+/// What R records of a DESCRIPTION: `saveRDS(list(DESCRIPTION = c(Package = "p", Version = "1.0")), compress = FALSE)`.
+fn recorded(fields: &[(&str, &str)]) -> Vec<u8> {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let text = |text: &str| [words(&[0x0004_0009, u32::try_from(text.len()).expect("short")]), text.into()].concat();
+    let count = u32::try_from(fields.len()).expect("few");
+    let names = [words(&[0x402, 1]), text("names"), words(&[16])].concat();
+    let mut out = [b"X\n".to_vec(), words(&[2, 0x4_0202, 0x2_0300, 0x213, 1, 0x210, count])].concat();
+    out.extend(fields.iter().flat_map(|(_, value)| text(value)));
+    out.extend([names, words(&[count])].concat());
+    out.extend(fields.iter().flat_map(|(name, _)| text(name)));
+    out.extend([words(&[254, 0x402, 0x1ff, 16, 1]), text("DESCRIPTION"), words(&[254])].concat());
+    out
+}
+
+#[test]
+fn r_reads_what_it_recorded_instead_of_a_damaged_description() {
+    let world = World::new();
+    let at = whole(&world);
+    world.package("R/lib/R/library", "user", "1.0", "Imports: p (>= 2.0)\n");
+    let description = format!("{at}/DESCRIPTION");
+    for content in ["", "no field\n"] {
+        world.file(&description, content).file(format!("{at}/Meta/package.rds"), RDS);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1);
+        assert_finding(&report, "R101", &description, "library() would reject the package");
+        assert_finding(&report, "R102", "pkg:user", "p");
+        world.file(format!("{at}/Meta/package.rds"), recorded(&[("Package", "p"), ("Version", "2.1")]));
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 0, "{:#}", report["findings"]);
+        assert_finding(&report, "R101", &description, "library() reads Meta/package.rds instead");
+        assert_no_finding(&report, "R102");
+        assert_no_finding(&report, "R103");
+    }
+}
+
+#[test]
+fn records_of_a_database_are_what_the_index_lists() {
+    let world = World::new();
+    let at = whole(&world);
+    let good = record(RDS);
+    let damaged = |bytes: Vec<u8>, words: Option<&str>| {
+        let (database, index) = database(&good, &bytes);
+        world.file(format!("{at}/R/p.rdb"), database).file(format!("{at}/R/p.rdx"), index);
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        match words {
+            Some(words) => assert_finding(&report, "R101", &at, words),
+            None => assert_no_finding(&report, "R101"),
+        }
+    };
+    let here = format!("at byte {} cannot be read", good.len());
+    damaged(good.clone(), None);
+    let changed = |position: usize| {
+        let mut bytes = good.clone();
+        bytes[position] ^= 0x55;
+        bytes
+    };
+    // The length, the method, the object and its checksum.
+    for position in [0, 3, 4, 5, 12, good.len() - 1] {
+        damaged(changed(position), Some(&here));
+    }
+    // Of a long database only the beginnings of records are looked at.
+    let noise: Vec<u8> = (0..2_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let long = record(&noise);
+    assert!(long.len() > 2 << 20);
+    damaged(long.clone(), None);
+    damaged(vec![0; long.len()], Some(&here));
 }
 
 #[test]
@@ -167,6 +255,43 @@ fn a_package_that_is_a_link_out_of_the_tree_is_not_in_a_layer() {
     world.link(&library, "/usr/lib/R/site-library/p/libs/p.so");
     let (_, report) = world.json(&["analyze", "ROOT"]);
     assert_finding(&report, "R101", &at, "libs/p.so is a link to /usr/lib/R/site-library/p/libs/p.so, which is not in");
+}
+
+#[test]
+fn a_library_that_is_a_link_out_of_the_tree_has_no_packages_in_a_layer() {
+    let world = World::new();
+    let at = whole(&world);
+    let renviron = "R/lib/R/etc/Renviron";
+    world.file(renviron, "R_LIBS_SITE=/opt/mine/library:/usr/lib/R/site-library:/opt/none\n");
+    let site = world.root().join(SITE);
+    world.link("mine", "/home/user/mine");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    let words = "a link leads it to /home/user/mine/library, outside of /opt";
+    assert_finding(&report, "R101", "mine/library", words);
+    assert_eq!(findings(&report, "R101").len(), 1, "{report:#}");
+    // Where nothing searches it, it is a link like others.
+    world.file(renviron, "R_LIBS_SITE=/opt/local/lib/R/site-library\n");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R101");
+    // R's own library.
+    let own = world.root().join("R/lib/R/library");
+    world.program("R/lib/R/bin/exec/R", &[], &[]);
+    fs::rename(&own, world.root().join("library")).expect("moved");
+    for (target, words) in
+        [("/usr/lib/R/library", "a link to /usr/lib/R/library, outside of /opt"), ("gone", "is not in the tree")]
+    {
+        world.link("R/lib/R/library", target);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1);
+        assert_finding(&report, "R101", "R/lib/R/library", words);
+        fs::remove_file(&own).expect("removed");
+    }
+    fs::rename(world.root().join("library"), &own).expect("moved");
+    // A link inside the tree is followed.
+    fs::rename(&site, world.root().join("packages")).expect("moved");
+    world.link(SITE, "../../../packages");
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0, "{at}: {:#}", report["findings"]);
 }
 
 #[test]

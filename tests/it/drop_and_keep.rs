@@ -253,7 +253,7 @@ fn what_layerfit_toml_sets_for_trees_is_passed_over_for_zips() {
 #[test]
 fn a_link_to_a_directory_that_rules_empty_goes_with_it_unless_it_is_to_be_kept() {
     let world = World::new();
-    world.file("share/man/man1/x.1", "page").file("share/y", "y").link("manual", "share/man").link("both", "share");
+    world.file("share/man/man1/x.1", ".PP\n").file("share/y", "y").link("manual", "share/man").link("both", "share");
     let (names, code, report) = packed(&world, &[]);
     assert_eq!((names, code), (vec!["both".to_owned(), "share/y".to_owned()], 0));
     // It went by the rule that dropped what it led to.

@@ -38,6 +38,11 @@ fn handler(world: &World, source: &str) -> Vec<&'static str> {
     vec!["plan", "ROOT", "--handler", "test.R"]
 }
 
+/// A bootstrap that runs the function's code so, and then sends the response.
+fn answering(run: &str) -> String {
+    format!("#!/bin/sh\nwhile true; do\n{run}\n: > /runtime/invocation/1/response\ndone\n")
+}
+
 /// A program that needs a library, which is there or is not.
 fn needing(world: &World, library: &str, there: bool) -> Vec<&'static str> {
     let library = format!("lib/{library}");
@@ -178,11 +183,11 @@ fn trees() -> Vec<Pair> {
         Pair(
             RuleHeldBack,
             |w| {
-                w.file("share/man/man1/a.1", "page").link("bin/page", "../share/man/man1/a.1");
+                w.file("share/man/man1/a.1", ".PP\n").link("bin/page", "../share/man/man1/a.1");
                 CHECK.into()
             },
             |w| {
-                w.file("share/man/man1/a.1", "page").link("bin/page", "../share/a.1").file("share/a.1", "page");
+                w.file("share/man/man1/a.1", ".PP\n").link("bin/page", "../share/a.1").file("share/a.1", ".PP\n");
                 CHECK.into()
             },
         ),
@@ -518,6 +523,17 @@ fn trees() -> Vec<Pair> {
             },
             |w| {
                 w.file("bin/a", "#!/bin/sh\n").mode("bin/a", 0o755).file("bin/b", "");
+                CHECK.into()
+            },
+        ),
+        Pair(
+            FailureAnswered,
+            |w| {
+                w.file("bootstrap", answering("Rscript $LAMBDA_TASK_ROOT/a.R")).mode("bootstrap", 0o755);
+                CHECK.into()
+            },
+            |w| {
+                w.file("bootstrap", answering("Rscript $LAMBDA_TASK_ROOT/a.R || exit 1")).mode("bootstrap", 0o755);
                 CHECK.into()
             },
         ),

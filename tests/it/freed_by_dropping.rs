@@ -46,7 +46,7 @@ fn world() -> World {
     world.library("lib/libonly.so", &[], &[]).library("lib/libalone.so", &["lib/libonly.so"], &[]);
     // Rules would drop these, but for what needs them.
     world.package(LIBRARY, "tcltk", "4.2.2", "").package(LIBRARY, "gui", "1.0", "Imports: tcltk\n");
-    world.file("share/man/man1/p.1", noise(2, 900)).link("bin/page", "../share/man/man1/p.1");
+    world.file("share/man/man1/p.1", [b".PP\n", &noise(2, 896)[..]].concat()).link("bin/page", "../share/man/man1/p.1");
     world
 }
 
@@ -319,14 +319,16 @@ fn the_tree_view_fits_80_columns_and_shows_every_unit_and_its_costs() {
     }
     for unit in report["units"].as_array().expect("units") {
         let name = unit["name"].as_str().expect("a name");
-        let shown = name.strip_prefix("lib:").unwrap_or(if name == "r" { "R itself" } else { name });
+        let shown = name.strip_prefix("lib:").unwrap_or(if name == "r" { "├ r" } else { name });
         let size = |field: &str| layerfit::base::bytes::size(unit[field].as_u64().expect("bytes"));
         let named = |line: &&str| line.trim_start().split("  ").next().is_some_and(|begin| begin.ends_with(shown));
         let line = view.lines().find(named);
         let line = line.unwrap_or_else(|| panic!("{shown} in {view}"));
         assert!(line.contains(&size("zipped_bytes")) && line.contains(&size("retained_zipped_bytes")), "{line}");
     }
-    let packages = format!("R packages ({})", report["packages"].as_array().expect("packages").len());
+    // As on the page, those that are a part of R are listed with it.
+    let packages = report["packages"].as_array().expect("packages").iter();
+    let packages = format!("R packages ({})", packages.filter(|package| package["priority"] != "base").count());
     assert!(view.starts_with(' ') && view.contains("\nlayer-1 ") && view.contains(&packages), "{view}");
     assert!(world.run(&["plan", "ROOT", "--tree"]).stdout.contains("others (-v)"));
 }

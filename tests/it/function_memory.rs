@@ -109,7 +109,11 @@ fn shared_memory_that_nothing_maps_counts() {
     let nothing = used(&world, "pass");
     let segment = "libc = ctypes.CDLL(None); id = libc.shmget(0, 64 << 20, 0o1600); libc.shmat.restype = ctypes.c_void_p; \
                    at = libc.shmat(id, None, 0); ctypes.memset(at, 1, 64 << 20)";
+    let messages = "libc = ctypes.CDLL(None); held.append(ctypes.create_string_buffer(b'\\x01' + bytes(8191)));\n    \
+                    for queue in range(4096):\n        \
+                        id = libc.msgget(0, 0o1600); libc.msgsnd(id, held[0], 8184, 0); libc.msgsnd(id, held[0], 8184, 0)";
     for (kind, code) in [
+        ("messages", messages.to_owned()),
         ("memfd", "held.append(os.memfd_create('x')); os.write(held[0], b'x' * (64 << 20))".to_owned()),
         ("a segment", segment.to_owned()),
         ("a segment that was detached", format!("{segment}; libc.shmdt(ctypes.c_void_p(at))")),

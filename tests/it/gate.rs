@@ -402,3 +402,38 @@ fn a_baseline_is_not_written_when_anything_fails() {
     assert_eq!(world.json(&update).0, 0);
     assert_ne!(fs::read(world.beside("base.json")).expect("read"), first);
 }
+
+#[test]
+fn sizes_are_listed_with_their_change_since_the_baseline_and_their_budgets() {
+    let world = world(20_000);
+    assert_eq!(world.json(&["pack", "ROOT", "-o", "OUT"]).0, 0);
+    grow(&world, 20_100);
+    world.package("R/lib/R/library", "fresh", "3.4", "");
+    config(
+        &world,
+        "baseline = \"out/manifest.json\"\nmax-growth = \"1MB\"\n[[budget]]\nof = \"pkg:digest\"\nzipped = \"1MB\"\n",
+    );
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    let compared = report["compared"].as_array().expect("compared");
+    let bytes = |name: &str, key: &str| {
+        let of = compared.iter().find(|of| of["name"] == name).unwrap_or_else(|| panic!("{name} in {compared:#?}"));
+        of[key]["zipped_bytes"].as_i64()
+    };
+    let growth = |name: &str| bytes(name, "now").zip(bytes(name, "before")).map(|(now, before)| now - before);
+    assert_eq!(growth("pkg:digest"), Some(100));
+    assert_eq!((growth("pkg:fresh"), bytes("pkg:fresh", "before")), (None, None));
+    assert_eq!(growth("total"), bytes("pkg:fresh", "now").map(|fresh| fresh + 100));
+    assert_eq!(compared[0]["name"], "total");
+    assert!(compared.iter().any(|of| of["name"] == "layer:layer-1"), "{compared:#?}");
+    // What did not change and has no budget is left out.
+    assert!(!compared.iter().any(|of| of["name"] == "pkg:stats"), "{compared:#?}");
+    let shown = world.run(&["check", "ROOT"]).stdout;
+    let row = shown.lines().find(|line| line.contains("pkg:digest")).expect("a row");
+    assert!(row.contains("+100 B") && row.contains("1.00 MiB zipped"), "{shown}");
+    let markdown = world.run(&["check", "ROOT", "--format", "markdown"]).stdout;
+    assert!(markdown.starts_with("# PASS") && markdown.contains("| pkg:fresh | "), "{markdown}");
+    // Without baseline and budget there is nothing to compare.
+    config(&world, "");
+    assert_eq!(world.json(&["check", "ROOT"]).1["compared"], Value::Null);
+}

@@ -62,7 +62,7 @@ fn a_library_that_something_loads_stays_with_its_link_and_what_it_loads() {
 #[test]
 fn what_a_kept_link_points_to_stays_and_a_link_to_an_emptied_directory_goes() {
     let world = World::new();
-    world.file("share/man/man1/a.1", "page").link("bin/page", "../share/man/man1/a.1");
+    world.file("share/man/man1/a.1", ".PP\n").link("bin/page", "../share/man/man1/a.1");
     world.file("share/doc/x/readme", "text").link("documentation", "share/doc");
     let (code, report) = world.json(&["plan", "ROOT"]);
     assert_eq!(code, 0);
@@ -74,7 +74,7 @@ fn what_a_kept_link_points_to_stays_and_a_link_to_an_emptied_directory_goes() {
 #[test]
 fn a_link_that_another_leads_through_stays() {
     let world = World::new();
-    world.file("share/page", "page").link("share/man/man1/a.1", "../../page").link("page", "share/man/man1/a.1");
+    world.file("share/page", ".PP\n").link("share/man/man1/a.1", "../../page").link("page", "share/man/man1/a.1");
     let (code, report) = world.json(&["plan", "ROOT"]);
     assert_eq!(code, 0);
     assert_finding(&report, "P101", "share/man/man1/a.1", "page needs it");

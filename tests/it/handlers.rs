@@ -71,14 +71,27 @@ fn what_is_used_and_not_there_is_an_error_and_what_is_tested_for_a_remark() {
     code(
         &world,
         "test.R",
-        "x <- 1\nlibrary(missing1)\nif (requireNamespace('missing2', quietly = TRUE)) missing2::f()\n",
+        "x <- 1\nlibrary(missing1)\nif (requireNamespace('missing2', quietly = TRUE)) missing2::f()\n\
+         require(missing3)\nrequire(missing4)\nmissing4::f()\n",
     );
     let (status, report) = plan(&world, &["--handler", "code"]);
     assert_eq!(status, 1);
     let found = findings(&report, "R108");
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].1.contains("line 2 uses the R package missing1"), "{found:?}");
-    assert!(found[1].1.contains("missing2") && found[1].1.ends_with("works without it"), "{found:?}");
+    let expected = [
+        ("error", "line 2 uses the R package missing1,", "in the tree"),
+        ("error", "line 6 uses the R package missing4 (and 1 more line)", "in the tree"),
+        ("warning", "line 4 uses the R package missing3,", "but what it is for does"),
+        ("info", "line 3 uses the R package missing2", "works without it"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    let severity = |message: &str| {
+        let of = report["findings"].as_array().expect("findings").iter().find(|finding| finding["message"] == message);
+        of.expect("a finding")["severity"].clone()
+    };
+    for ((_, message), (expected, begins, ends)) in found.iter().zip(expected) {
+        assert!(message.starts_with(begins) && message.ends_with(ends), "{message}");
+        assert_eq!(severity(message), expected, "{message}");
+    }
 }
 
 #[test]

@@ -253,11 +253,27 @@ fn a_pipe_without_a_writer_is_an_error_and_not_waited_for_without_end() {
     let world = World::new();
     world.file("a", "x");
     fifo(&world.beside("pipe"));
-    for option in ["--lock", "--config"] {
-        let run = world.run(&["plan", "ROOT", option, "pipe"]);
-        assert_eq!(run.code, 2, "{option}: {}", run.stderr);
-        let expected = ["pipe: is a pipe to which nothing was written", "help: "];
-        assert!(expected.iter().all(|word| run.stderr.contains(word)), "{option}: {}", run.stderr);
+    fs::create_dir(world.beside("in")).expect("made");
+    fifo(&world.beside("in/layerfit.toml"));
+    // Each waits for a writer: all at the same time.
+    let runs = ["--lock", "--config", "layerfit.toml"].map(|of| {
+        let arguments: &[&str] =
+            if of == "layerfit.toml" { &["plan", "../opt"] } else { &["plan", "ROOT", of, "pipe"] };
+        let mut command = world.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        if of == "layerfit.toml" {
+            command.current_dir(world.beside("in"));
+        }
+        (of, command.spawn().expect("started"))
+    });
+    for (of, run) in runs {
+        let output = run.wait_with_output().expect("ended");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{of}: {message}");
+        assert!(
+            message.contains(": is a pipe to which nothing was written within a second\n  help: "),
+            "{of}: {message}"
+        );
     }
     for arguments in [
         &["check", "pipe"][..],
@@ -270,8 +286,41 @@ fn a_pipe_without_a_writer_is_an_error_and_not_waited_for_without_end() {
         assert_eq!(run.code, 2, "{arguments:?}: {}", run.stderr);
         assert!(run.stderr.contains("help: "), "{arguments:?}: {}", run.stderr);
     }
-    fifo(&world.beside("layerfit.toml"));
-    assert_eq!(world.run(&["plan", "ROOT"]).code, 2, "it is not passed over");
+}
+
+#[test]
+fn a_summary_that_is_not_a_file_is_an_error_with_a_remedy() {
+    let world = World::new();
+    world.file("a", "x");
+    fifo(&world.beside("pipe"));
+    let _socket = std::os::unix::net::UnixListener::bind(world.beside("socket")).expect("made");
+    for (name, message) in [
+        ("pipe", "pipe: is a pipe or socket from which nothing reads"),
+        ("socket", "socket: is a pipe or socket from which nothing reads"),
+        ("/dev/full", "cannot write /dev/full: "),
+        ("opt", "cannot write opt: "),
+    ] {
+        let mut command = world.command(&["check", "ROOT"]);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", name);
+        let run = Run::of(command);
+        assert_eq!(run.code, 2, "{name}: {}", run.stderr);
+        assert!(run.stderr.contains(message) && run.stderr.contains("help: "), "{name}: {}", run.stderr);
+        assert!(run.stdout.starts_with("PASS"), "{name}: the report is printed: {}", run.stdout);
+    }
+}
+
+#[test]
+fn a_bootstrap_that_is_a_pipe_ends_the_run() {
+    if !sandboxes_can_be_made() {
+        return;
+    }
+    let world = World::new();
+    world.file("a", "x");
+    fifo(&world.root().join("bootstrap"));
+    world.mode("bootstrap", 0o755);
+    let run = world.run(&["invoke", "ROOT", "--handler", "a.b"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("fork/exec /opt/bootstrap: permission denied"), "{}", run.stderr);
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn what_a_run_opened_is_what_plan_keeps() {
         return;
     }
     let world = World::new();
-    world.file("share/man/man1/x.1", "page").file("share/man/man1/y.1", "page");
+    world.file("share/man/man1/x.1", ".PP\n").file("share/man/man1/y.1", ".PP\n");
     world.bootstrap("serve(lambda event: open('/opt/share/man/man1/x.1').read())\n");
     assert_eq!(value(&world.invoke(&["--trace", "log", "--timeout", "60"])), "page");
     let (_, report) = world.json(&["plan", "ROOT", "--runtime", "host", "--trace", "log", "-v"]);

@@ -121,3 +121,56 @@ fn a_lock_that_is_none_is_an_error_that_names_it_and_nothing_is_written() {
     assert!(run.stderr.contains("my.lock") && run.stderr.contains("remove it"), "{}", run.stderr);
     assert_eq!(fs::read(world.beside("my.lock")).expect("read"), b"no lock");
 }
+
+#[test]
+fn a_unit_that_moves_is_shown_as_moved_and_with_the_reason() {
+    let world = World::new();
+    for (name, kb) in [("a", 60), ("b", 35), ("c", 30), ("f", 31)] {
+        package(&world, name, kb);
+    }
+    assert_eq!(world.json(&PACK).1["packing"]["layers"].as_u64(), Some(2));
+    // With what grew, `a` and `b` are too long for one layer.
+    world.file("library/a/data/y", noise(5, 12_000));
+    let (_, report) = world.json(&PACK);
+    let changes = report["changes"].as_array().expect("changes");
+    let moved = |key: &str| -> Vec<&Value> {
+        changes.iter().flat_map(|change| change[key].as_array().expect("moved")).collect()
+    };
+    let (out, into) = (moved("moved_out"), moved("moved_in"));
+    assert_eq!((out.len(), into.len()), (1, 1), "{changes:#?}");
+    assert_eq!((&out[0]["unit"], &into[0]["unit"], &into[0]["full"]), (&"pkg:b".into(), &"pkg:b".into(), &true.into()));
+    assert!(changes.iter().all(|change| change["added"] == serde_json::json!([])), "{changes:#?}");
+    // In words, compared with the lock of before.
+    fs::remove_file(world.root().join("library/a/data/y")).expect("removed");
+    fs::remove_file(world.beside("my.lock")).expect("removed");
+    assert_eq!(world.json(&PACK).0, 0);
+    world.file("library/a/data/y", noise(5, 12_000));
+    let shown = world.run(&PACK).stdout;
+    let (from, to) = (into[0]["layer"].as_str().expect("a layer"), out[0]["layer"].as_str().expect("a layer"));
+    assert!(shown.contains(&format!("pkg:b→{to}")) && shown.contains(&format!("pkg:b←{from}")), "{shown}");
+    assert!(shown.contains("there is no room for them in"), "{shown}");
+}
+
+#[test]
+fn with_room_in_its_layer_a_package_that_grows_changes_no_other() {
+    let changed = |slack: &[&str]| -> usize {
+        let world = World::new();
+        // Four of these fill a layer; divided evenly, two layers have room for a tenth more.
+        for (name, kb) in [("a", 25), ("b", 24), ("c", 23), ("d", 22), ("e", 21)] {
+            package(&world, name, kb);
+        }
+        let pack = [&PACK[..], slack].concat();
+        let (_, report) = world.json(&pack);
+        assert_eq!(report["packing"]["layers"].as_u64(), Some(2), "no more layers than without room");
+        let layers = report["layers"].as_array().expect("layers");
+        let fullest = layers.iter().max_by_key(|layer| layer["zipped_bytes"].as_u64()).expect("layers");
+        let unit = fullest["units"][0].as_str().and_then(|unit| unit.strip_prefix("pkg:")).expect("a package");
+        let length = fs::metadata(world.root().join(format!("library/{unit}/data/x"))).expect("there").len();
+        world.file(format!("library/{unit}/data/x"), noise(99, usize::try_from(length).expect("short") + 7000));
+        let (_, report) = world.json(&pack);
+        assert_eq!(report["packing"]["layers"].as_u64(), Some(2));
+        states(&report).iter().filter(|state| !state.ends_with(" unchanged")).count()
+    };
+    assert_eq!(changed(&["--slack", "10%"]), 1);
+    assert_eq!(changed(&[]), 2);
+}

@@ -4,6 +4,10 @@
 //! `cargo test --test it loader_rules::`. They share that process, so a test hands an environment, a working directory, a
 //! limit or another user to the program that it starts, and changes nothing of its own.
 
+// The fuzz targets, which are modules of fuzz_targets.rs, import their macro from a crate of this name.
+extern crate self as libfuzzer_sys;
+pub(crate) use fuzz_targets::fuzz_target;
+
 mod support;
 
 mod architecture;
@@ -28,6 +32,7 @@ mod fewest_layers;
 mod findings_for_tools;
 mod freed_by_dropping;
 mod function_memory;
+mod fuzz_targets;
 mod gate;
 mod guard;
 mod handlers;

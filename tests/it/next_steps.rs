@@ -29,7 +29,8 @@ fn each_step_that_is_an_option_saves_what_it_says() {
     let (_, report) = world.json(&plan);
     let before = zipped(&report);
     let steps = report["suggestions"].as_array().expect("suggestions");
-    let options: Vec<&Value> = steps.iter().filter(|s| s["step"].as_str().expect("text").starts_with("--")).collect();
+    let is_option = |step: &&Value| step["step"].as_str().expect("text").starts_with("--");
+    let options: Vec<&Value> = steps.iter().filter(is_option).filter(|step| step["figures"] == "exact").collect();
     assert!(options.len() >= 4, "{steps:#?}");
     for step in options {
         let text = step["step"].as_str().expect("text");
@@ -77,11 +78,156 @@ fn the_step_that_saves_a_layer_comes_first_and_then_the_one_that_saves_most() {
     let world = world();
     let (_, report) = world.json(&["plan", "ROOT", "--max-zipped", "120KB"]);
     let steps = report["suggestions"].as_array().expect("suggestions");
-    let saved =
-        |step: &Value| (step["layers"].as_i64().expect("layers"), step["zipped_bytes"].as_i64().expect("bytes"));
-    let saved: Vec<(i64, i64)> = steps.iter().map(saved).collect();
+    let number = |step: &Value, key: &str| step[key].as_i64().expect("a number");
+    // What needs more unzipped without saving a layer comes last.
+    let saved = |step: &Value| {
+        let grows = number(step, "layers") == 0 && number(step, "unzipped_bytes") < 0;
+        (number(step, "layers"), !grows, number(step, "zipped_bytes"))
+    };
+    let saved: Vec<(i64, bool, i64)> = steps.iter().map(saved).collect();
     assert!(saved.first() != saved.last(), "{saved:?}");
     assert!(saved.is_sorted_by(|a, b| a >= b), "{saved:?}");
+}
+
+/// The names of the steps that a run lists.
+fn names(report: &Value) -> Vec<String> {
+    let steps = report["suggestions"].as_array().expect("suggestions").iter();
+    steps.map(|step| step["name"].as_str().expect("text").to_owned()).collect()
+}
+
+fn named<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let mut steps = report["suggestions"].as_array().expect("suggestions").iter();
+    steps.find(|step| step["name"] == name).unwrap_or_else(|| panic!("{name} in {:?}", names(report)))
+}
+
+fn errors(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("findings").iter();
+    findings.filter(|finding| finding["severity"] == "error").map(|finding| format!("{finding:#}")).collect()
+}
+
+/// Packages that need each other: `top` needs `middle`, which needs `bottom`; `bottom` is also needed by `other`. Two that need
+/// each other are needed by nothing else.
+fn packages(world: &World) {
+    let site = "R/lib/R/library";
+    for (name, lines) in [
+        ("top", "Imports: middle\nSuggests: other\n"),
+        ("middle", "Imports: bottom, only\n"),
+        ("only", "Imports: stats\n"),
+        ("bottom", ""),
+        ("other", "Imports: bottom\n"),
+        ("one", "Imports: two\n"),
+        ("two", "Imports: one\n"),
+    ] {
+        world.package(site, name, "1.0", lines).file(format!("{site}/{name}/data.bin"), noise(name.len() as u64, 9000));
+    }
+}
+
+#[test]
+fn packages_that_nothing_needs_are_steps_with_those_that_only_they_need() {
+    let world = world();
+    packages(&world);
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    let options: Vec<(&str, &str)> = ["top", "other", "one"]
+        .map(|name| (name, named(&report, &format!("drop-{name}"))["step"].as_str().expect("text")))
+        .into();
+    let expected = [
+        ("top", "--drop pkg:top,pkg:middle,pkg:only"),
+        ("other", "--drop pkg:other"),
+        ("one", "--drop pkg:one,pkg:two"),
+    ];
+    assert_eq!(options, expected);
+    assert!(named(&report, "drop-other")["risk"].as_str().expect("text").contains("top can use it"), "{report:#}");
+    let all = names(&report);
+    assert!(["bottom", "middle", "two", "stats"].iter().all(|name| !all.contains(&format!("drop-{name}"))), "{all:?}");
+    // None of them is one that a check calls an error, and each saves what it says.
+    for (_, option) in options {
+        let (_, without) = world.json(&[&["plan", "ROOT"][..], &option.split(' ').collect::<Vec<_>>()].concat());
+        assert_eq!(errors(&without), errors(&report), "{option}");
+    }
+    // What is kept on request is not offered, nor what the function uses.
+    let kept = names(&world.json(&["plan", "ROOT", "--keep", "pkg:other"]).1);
+    assert!(!kept.contains(&"drop-other".to_owned()) && kept.contains(&"drop-top".to_owned()), "{kept:?}");
+    std::fs::write(world.beside("f.R"), "library(other)\n").expect("written");
+    let used = names(&world.json(&["plan", "ROOT", "--handler", "f.R"]).1);
+    assert!(!used.iter().any(|name| name.starts_with("drop-") || name == "handler"), "{used:?}");
+}
+
+#[test]
+fn reading_the_code_of_the_function_saves_no_more_than_it_says() {
+    let world = world();
+    packages(&world);
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    let step = named(&report, "handler");
+    assert_eq!((&step["figures"], &step["step"]), (&"at-most".into(), &"--handler DIR".into()));
+    std::fs::write(world.beside("f.R"), "1\n").expect("written");
+    let saved = zipped(&report).0 - zipped(&world.json(&["plan", "ROOT", "--handler", "f.R"]).1).0;
+    assert_eq!(step["zipped_bytes"].as_i64(), Some(saved), "of a function that uses nothing");
+}
+
+#[test]
+fn plan_pack_and_check_list_the_same_steps() {
+    let world = world();
+    packages(&world);
+    let (_, plan) = world.json(&["plan", "ROOT"]);
+    let (_, pack) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    let (_, check) = world.json(&["check", "ROOT"]);
+    let sorted = |report: &Value| {
+        let mut names = names(report);
+        names.sort();
+        names
+    };
+    assert_eq!((sorted(&pack), sorted(&check)), (sorted(&plan), sorted(&plan)));
+    let page = std::fs::read_to_string(world.beside("out/report.html")).expect("a page");
+    let markdown = std::fs::read_to_string(world.beside("out/report.md")).expect("a report");
+    for name in names(&pack) {
+        assert!(page.contains(&name) && markdown.contains(&name), "{name}");
+    }
+    // What was not measured is marked, and near what measuring finds.
+    let (estimated, exact) = (named(&pack, "strip-all"), named(&plan, "strip-all"));
+    assert_eq!((&estimated["figures"], &exact["figures"]), (&"estimated".into(), &"exact".into()));
+    let bytes = |step: &Value, key: &str| step[key].as_i64().expect("a number");
+    for key in ["unzipped_bytes", "zipped_bytes"] {
+        let (about, exactly) = (bytes(estimated, key), bytes(exact, key));
+        assert!(about <= exactly && about * 4 >= exactly, "{key}: {about} {exactly}");
+    }
+}
+
+#[test]
+fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
+    let world = world();
+    packages(&world);
+    let before = "# Kept.\nselect = [\"help\"] # and this\n";
+    std::fs::write(world.beside("layerfit.toml"), before).expect("written");
+    let run = world.run(&["plan", "ROOT", "--apply", "drop-top,select-package-data", "--apply", "strip-all"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("layerfit.toml: strip = \"all\"\n"), "{}", run.stdout);
+    let text = std::fs::read_to_string(world.beside("layerfit.toml")).expect("read");
+    let added = "drop = [\"pkg:top\", \"pkg:middle\", \"pkg:only\"]\nstrip = \"all\"\n";
+    assert_eq!(text, format!("{}{added}", before.replace("\"help\"", "\"help\", \"package-data\"")));
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    let names = names(&report);
+    assert!(!["drop-top", "select-package-data", "strip-all"].iter().any(|step| names.contains(&(*step).to_owned())));
+    let packages = report["packages"].as_array().expect("packages");
+    assert!(!packages.iter().any(|package| package["name"] == "top"), "{packages:?}");
+
+    // What cannot be written changes nothing.
+    for (step, said) in [
+        ("drop-othr", "did you mean drop-other?"),
+        ("handler", "--apply handler=DIR"),
+        ("handler=none", "none"),
+        ("select-network-commands=1", "takes no value"),
+        ("link-duplicates", "is a change to the tree"),
+    ] {
+        let run = world.run(&["plan", "ROOT", "--apply", &format!("drop-other,{step}")]);
+        assert!(run.code == 2 && run.stderr.contains(said), "{step}: {}", run.stderr);
+        assert_eq!(std::fs::read_to_string(world.beside("layerfit.toml")).expect("read"), text);
+    }
+    std::fs::create_dir(world.beside("code")).expect("made");
+    std::fs::write(world.beside("code/f.R"), "library(other)\n").expect("written");
+    std::fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    assert_eq!(world.run(&["plan", "ROOT", "--apply", "handler=code"]).code, 0);
+    assert_eq!(std::fs::read_to_string(world.beside("layerfit.toml")).expect("new"), "handler = [\"code\"]\n");
+    assert_eq!(world.json(&["plan", "ROOT"]).1["packages"].as_array().expect("packages").len(), 9);
 }
 
 #[test]
@@ -123,10 +269,35 @@ fn a_step_that_the_checks_would_call_an_error_is_not_offered() {
     let named: Vec<&str> = step["--drop ".len()..].split(',').collect();
     assert!(["pkg:idle", "pkg:below", "pkg:data"].iter().all(|name| named.contains(name)), "{step}");
     assert!(!["pkg:used", "pkg:middle", "pkg:last"].iter().any(|name| named.contains(name)), "{step}");
-    let errors = |report: &Value| -> Vec<String> {
-        let findings = report["findings"].as_array().expect("findings").iter();
-        findings.filter(|finding| finding["severity"] == "error").map(|finding| format!("{finding:#}")).collect()
-    };
     let drop: Vec<&str> = step.split(' ').collect();
     assert_eq!(errors(&world.json(&[&arguments[..], &drop].concat()).1), errors(&report));
+}
+
+#[test]
+fn pack_names_the_files_that_it_wrote_and_what_to_do_with_them() {
+    let world = world();
+    let run = world.run(&["pack", "ROOT", "-o", "OUT", "--lock", "my.lock"]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for name in ["layer-1.zip", "manifest.json", "report.md", "report.html"] {
+        let path = world.beside("out").join(name);
+        let bytes = std::fs::metadata(&path).expect("written").len();
+        assert!(text.contains(&format!("{name} ({bytes} bytes)")), "{name}: {}", run.stdout);
+    }
+    assert!(text.contains("my.lock ("), "{text}");
+    for command in ["layerfit invoke", "layerfit publish", "layerfit check"] {
+        assert!(text.contains(command), "{command}: {text}");
+    }
+    // What is for programs is only that, and what does not fit is not written.
+    assert!(!world.run(&["pack", "ROOT", "-o", "OUT", "-q"]).stdout.contains("Written"));
+    let run = world.run(&["pack", "ROOT", "-o", "other", "--max-layers", "1", "--max-zipped", "100KiB"]);
+    assert!(run.code == 1 && run.stdout.contains("Nothing is written"), "{}", run.stdout);
+    // It is no tree to be packed again.
+    let run = world.run(&["plan", "OUT"]);
+    assert!(run.code == 2 && run.stderr.contains("is a directory that pack wrote"), "{}", run.stderr);
+    // With errors, the next thing to do is to correct them.
+    world.package("local/library", "needy", "1.0", "Imports: gone\n");
+    let run = world.run(&["pack", "ROOT", "-o", "OUT"]);
+    assert!(run.code == 1 && run.stdout.contains("Next: correct the errors"), "{}", run.stdout);
+    assert!(!run.stdout.contains("layerfit publish"), "{}", run.stdout);
 }

@@ -140,6 +140,44 @@ fn a_library_that_r_does_not_search_is_an_error_where_a_handler_needs_it() {
 }
 
 #[test]
+fn libraries_that_r_code_adds_are_searched_and_computed_ones_are_not_known() {
+    let world = World::new();
+    world.r().package("R/lib/R/added", "own", "1.0", "");
+    let finding = |arguments: &[&str]| {
+        let (_, report) = world.json(arguments);
+        assert_eq!(findings(&report, "R107").len(), usize::from(report.to_string().contains("\"R107\"")));
+        let found = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "R107");
+        found.map(|found| (found["severity"].clone(), found["message"].as_str().expect("text").to_owned()))
+    };
+    let profile = "R/lib/R/etc/Rprofile.site";
+    for code in [
+        ".libPaths(file.path(R.home(), 'added'))",
+        ".libPaths(c(normalizePath(paste0(R.home(), '/added')), .libPaths()))",
+        "local({ own <- R.home('added'); if (dir.exists(own)) .libPaths(c(.libPaths(), own)) })",
+        ".libPaths(Sys.getenv('OWN', file.path(Sys.getenv('R_HOME'), 'added')))",
+    ] {
+        world.file(profile, format!("{code}\n"));
+        assert_eq!(finding(&["analyze", "ROOT"]), None, "{code}");
+    }
+    std::fs::write(world.beside("h.R"), "library(own)\n").expect("written");
+    let with_handler = ["plan", "ROOT", "--handler", "h.R"];
+    world.file(profile, "options(x = 1)\n.libPaths(readLines('/opt/libs'))\n");
+    for arguments in [&["analyze", "ROOT"][..], &with_handler] {
+        let (severity, message) = finding(arguments).expect("a finding");
+        assert_eq!(severity, "info");
+        assert!(message.contains("is not known, because line 2 of the site's profile"), "{message}");
+    }
+    world.file(profile, ".libPaths('/opt/R/lib/R/other')\n");
+    assert_eq!(finding(&with_handler).expect("a finding").0, "error");
+    // The source adds it itself.
+    std::fs::write(world.beside("h.R"), "library(own, lib.loc = '/opt/R/lib/R/added')\n").expect("written");
+    assert_eq!(finding(&with_handler), None);
+    std::fs::write(world.beside("h.R"), ".libPaths(Sys.getenv('MINE'))\nlibrary(own)\n").expect("written");
+    let (severity, message) = finding(&with_handler).expect("a finding");
+    assert!(severity == "info" && message.ends_with("unless h.R:1 adds it: its path is computed there"), "{message}");
+}
+
+#[test]
 fn packages_with_the_same_difference_are_one_finding_with_their_number() {
     let world = World::new();
     world.r();

@@ -25,7 +25,7 @@ fn world() -> World {
     world.r().package("site", "a", "1.0", "Imports: b, gone\n").package("site", "b", "1.0", "");
     world.program("R/lib/R/bin/exec/R", &[], &[]);
     world.library("lib/libdeep.so.1", &[], &[]).library("site/b/libs/b.so", &["lib/libdeep.so.1"], &[]);
-    world.file("share/man/man1/x.1", "page").file("share/data", noise(1, 50_000));
+    world.file("share/man/man1/x.1", ".PP\n").file("share/data", noise(1, 50_000));
     world
 }
 

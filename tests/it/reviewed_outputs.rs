@@ -50,7 +50,7 @@ fn world() -> World {
     world.package(LIBRARY, "tcltk", "4.2.2", "Priority: base\n").package(LIBRARY, "gui", "1.0", "Imports: tcltk\n");
     world.package("site", "young", "2.0", "Imports: Matrix (>= 9.9), gone\n").package("site", "mgcv", "1.9", "");
 
-    world.file("share/man/man1/tool.1", "a page\n".repeat(30)).link("manual", "share/man");
+    world.file("share/man/man1/tool.1", ".PP ab\n".repeat(30)).link("manual", "share/man");
     world.file("share/doc/tool/README", "read me").file("include/tool.h", "#define TOOL\n");
     world
         .file("share/same", noise(2, 9_000))
@@ -223,8 +223,12 @@ fn many_rules_are_summed_up() {
     .iter()
     .enumerate()
     {
-        // Some of them are only dropped for what is in them: a config script, and a copy of the file beside it.
-        world.file(path, [b"--cflags ", &noise(number as u64, 100 * number)[..]].concat());
+        // Most of them are only dropped for what is in them, or for the file beside it.
+        let begin: &[u8] = match *path {
+            "lib/x.dylib" => b"\xcf\xfa\xed\xfe",
+            _ => b"--cflags\n.PP\nName: produced by makeinfo\n",
+        };
+        world.file(path, [begin, &noise(number as u64, 100 * number)[..]].concat());
     }
     world.file("share/x", "x").file("x", "x");
     reviewed_run("many-rules.txt", &world, &["plan", "opt"]);
@@ -401,7 +405,7 @@ fn next_version() -> World {
         .package(LIBRARY, "Matrix", "1.6", "Priority: recommended\nImports: stats\n")
         .package("site", "fresh", "0.1", "");
     world.file("R/lib/R/library/Matrix/data/Rdata.rdb", noise(6, 14_000)).file("share/near", noise(4, 9_000));
-    world.mode("bin/runs", 0o644).file("share/man/man1/more.1", "another page\n".repeat(50));
+    world.mode("bin/runs", 0o644).file("share/man/man1/more.1", ".PPnother ag\n".repeat(50));
     fs::remove_file(world.root().join("share/deep/same")).expect("removed");
     fs::remove_file(world.root().join("bin/arm")).expect("removed");
     world
@@ -798,7 +802,7 @@ fn more_steps_than_a_short_report_has_and_texts_that_it_cuts() {
     let world = World::new();
     world.package("site", "idle-package-with-a-long-name", "1.0", "").package("site", "used", "1.0", "");
     for (number, path) in [
-        "bin/setup.bat",
+        "bin/setup.exe",
         "site/used/data/Rdata.rdb",
         "ssl/misc/CA.pl",
         "bin/bzip2",
@@ -810,7 +814,9 @@ fn more_steps_than_a_short_report_has_and_texts_that_it_cuts() {
     .iter()
     .enumerate()
     {
-        world.file(path, noise(number as u64, 100 * (number + 1)));
+        // A program for Windows is recognized by its first bytes.
+        let begin: &[u8] = if path.ends_with(".exe") { b"MZ" } else { b"" };
+        world.file(path, [begin, &noise(number as u64, 100 * (number + 1) - begin.len())[..]].concat());
     }
     world.file("site/used/data/Rdata.rdx", RDS);
     fs::write(world.beside("run.log"), "1 open(\"/opt/site/used/R/used.rdb\", O_RDONLY) = 3\n").expect("written");

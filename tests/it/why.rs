@@ -196,14 +196,14 @@ fn a_name_that_is_not_there_is_exit_code_2_and_names_like_it() {
         ("libdep.so.5", "lib/libdeep.so.5"),
         ("lib/libdeep.so.6", "lib/libdeep.so.5"),
         ("R/lib/R/library/mgvc/NAMESPACE", "NAMESPACE"),
-        ("Matrix", "pkg:Matrix"),
+        ("matrix", "pkg:Matrix"),
     ] {
         let run = world.run(&["why", name, "ROOT"]);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{name}");
         assert!(run.stderr.contains("not found in the tree") && run.stderr.contains(like), "{}", run.stderr);
     }
     assert_eq!(world.run(&["why", "libdeep.so.5", "nowhere"]).code, 2);
-    assert_eq!(world.run(&["why"]).code, 2);
+    assert_eq!(world.run(&["why", "--all", "a", "b", "c"]).code, 2);
 }
 
 #[test]
@@ -226,4 +226,56 @@ fn the_answer_fits_80_columns_and_names_cannot_become_markup() {
     world.file("<script>|x", "x");
     let run = world.run(&["why", "<script>|x", "ROOT", "--format", "markdown"]);
     assert!(run.stdout.contains("&lt;script&gt;\\|x") && !run.stdout.contains("<script>"), "{}", run.stdout);
+}
+
+#[test]
+fn a_package_is_known_by_its_name_alone_unless_something_else_has_it() {
+    let world = world();
+    let answer = why(&world, &["Matrix", "ROOT"]);
+    assert_eq!((&only(&answer)["kind"], &only(&answer)["name"]), (&"package".into(), &"pkg:Matrix".into()));
+    let dropped = world.json(&["plan", "ROOT", "--drop", "mgcv"]).1;
+    assert!(dropped["packages"].as_array().expect("packages").iter().all(|package| package["name"] != "mgcv"));
+    // A program of that name could be meant as well.
+    world.file("share/x/Matrix", "");
+    let run = world.run(&["why", "Matrix", "ROOT"]);
+    assert!(run.code == 2 && run.stderr.contains("did you mean pkg:Matrix"), "{}", run.stderr);
+    // A name that nothing has: where it was looked for.
+    let run = world.run(&["why", "Matrx", "ROOT"]);
+    let root = world.root().display().to_string();
+    assert!(run.stderr.contains(&format!("not found in the tree ({root})")), "{}", run.stderr);
+    assert!(run.stderr.contains("pkg:Matrix"), "{}", run.stderr);
+}
+
+#[test]
+fn without_a_target_it_lists_what_nothing_needs_with_what_only_that_needs() {
+    let world = world();
+    world.package(LIBRARY, "alone", "1.0", "Suggests: mgcv\n").library("lib/libidle.so.1", &[], &[]);
+    let root = world.root().display().to_string();
+    let answer = why(&world, &[&root]);
+    let all: Vec<(&str, &Value)> = answer["unneeded"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| (item["name"].as_str().expect("a name"), &item["with_it"]))
+        .collect();
+    let none = serde_json::json!([]);
+    let matrix = serde_json::json!(["pkg:Matrix"]);
+    let mut sorted = all.clone();
+    sorted.sort_by_key(|(name, _)| *name);
+    assert_eq!(sorted, [("lib/libidle.so.1", &none), ("pkg:alone", &none), ("pkg:mgcv", &matrix)]);
+    let freed = |item: &Value| item["freed"]["zipped_bytes"].as_u64().expect("bytes");
+    let items = answer["unneeded"].as_array().expect("a list");
+    assert!(items.is_sorted_by(|a, b| freed(a) >= freed(b)), "{items:#?}");
+    let mgcv = items.iter().find(|item| item["name"] == "pkg:mgcv").expect("listed");
+    assert_eq!(mgcv["option_of"], serde_json::json!(["pkg:alone"]));
+    // It frees what dropping both frees.
+    let both = why(&world, &["--if-dropped", "pkg:mgcv,pkg:Matrix", "ROOT"]);
+    assert_eq!(freed(mgcv), both["if_dropped"]["freed"]["zipped_bytes"].as_u64().expect("bytes"));
+    // A package that nothing needs says so; one that another needs does not.
+    let shown = world.run(&["why", "mgcv", "ROOT"]).stdout;
+    assert!(shown.contains("Nothing in the tree needs it") && shown.contains("--drop pkg:mgcv,pkg:Matrix"), "{shown}");
+    let shown = world.run(&["why", "pkg:Matrix", "ROOT"]).stdout;
+    assert!(shown.contains("pkg:mgcv needs it.") && !shown.contains("Nothing in the tree"), "{shown}");
+    let shown = world.run(&["why", &root]).stdout;
+    assert!(shown.contains("only it needs Matrix; alone can use it"), "{shown}");
 }

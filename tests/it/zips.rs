@@ -122,7 +122,7 @@ fn a_name_that_is_not_utf8_is_packed_with_the_bytes_it_has() {
 #[test]
 fn an_empty_directory_stays_and_one_that_rules_emptied_goes() {
     let world = World::new();
-    world.directory("share/man/man9").file("share/man/man1/x.1", "a page").file("share/x", "x");
+    world.directory("share/man/man9").file("share/man/man1/x.1", ".PP x\n").file("share/x", "x");
     assert_eq!(world.json(&["pack", "ROOT", "-o", "OUT"]).0, 0);
     let names: Vec<String> = zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect();
     assert_eq!(names, ["share/man/man9/", "share/x"]);

@@ -23,6 +23,7 @@ pub(super) const PLAN: &str = "\
 Examples:
   layerfit plan /opt --strip all
   layerfit plan /opt --tree
+  layerfit plan /opt --apply bundle,strip-all    # steps that the report lists
 
 Exit codes: 0 the content fits, no errors found; 1 it does not fit, or there are
 errors; 2 layerfit could not do its work.";
@@ -59,8 +60,9 @@ Examples:
 
 pub(super) const WHY: &str = "\
 Examples:
+  layerfit why /opt                            # what nothing in the tree needs
+  layerfit why Matrix /opt
   layerfit why libgfortran.so.5 /opt
-  layerfit why pkg:Matrix /opt
   layerfit why --if-dropped pkg:mgcv,pkg:nlme /opt";
 
 pub(super) const DIFF: &str = "\

@@ -15,7 +15,7 @@ use options::heading;
 use values::count;
 
 pub(super) use options::{
-    AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Output, PlanOptions, ReportOutput,
+    AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions, ReportOutput,
     RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
@@ -146,6 +146,18 @@ pub(super) struct PlanArgs {
     /// Also shows what dropping each item alone would free.
     #[arg(long, conflicts_with_all = ["quiet", "format"], help_heading = heading::OUTPUT)]
     pub(super) tree: bool,
+    /// Write next steps into layerfit.toml, by their names in the report (repeatable)
+    ///
+    /// Comments and everything else in the file stay; without a file, one is created in the working directory. The step
+    /// `handler` needs the directory of the function's code: handler=DIR. Repeat the option, or separate names with commas.
+    #[arg(
+        long,
+        value_name = "STEP,...",
+        value_delimiter = ',',
+        conflicts_with_all = ["quiet", "format", "tree"],
+        help_heading = heading::OUTPUT
+    )]
+    pub(super) apply: Vec<String>,
     #[command(flatten)]
     pub(super) report: ReportOutput,
 }
@@ -265,8 +277,10 @@ pub(super) struct InitArgs {
 /// The arguments of `why`.
 #[derive(Debug, Args)]
 pub(super) struct WhyArgs {
-    /// Path, library name, pkg:NAME or unit to explain; none with --if-dropped
-    #[arg(required_unless_present = "if_dropped")]
+    /// Package, library, path or unit to explain [default: list what nothing needs]
+    ///
+    /// A package is NAME or pkg:NAME, a library its name such as libgfortran.so.5, a path one in the tree. With --if-dropped,
+    /// and to list what nothing needs, the first argument is the tree.
     pub(super) target: Option<String>,
     /// Tree: the directory that will be /opt [default: /opt]
     pub(super) root: Option<PathBuf>,
@@ -377,9 +391,14 @@ pub(super) enum RuntimeCommand {
     /// Records its loader, its libraries with their symbol versions, and its commands.
     #[command(after_help = examples::CAPTURE)]
     Capture {
-        /// Root file system: an unpacked image, or / for this machine
-        #[arg(long, value_name = "DIR", help_heading = heading::INPUT)]
+        /// Root file system: an image archive, an unpacked image, or / for this machine
+        ///
+        /// An image archive is what `docker save` or `skopeo copy` wrote. Of an image of Lambda's, the environment is read too.
+        #[arg(long, value_name = "DIR|IMAGE", help_heading = heading::INPUT)]
         sysroot: PathBuf,
+        /// Which image to read, if there are several [possible values: x86_64, arm64]
+        #[arg(long, value_enum, hide_possible_values = true, help_heading = heading::INPUT)]
+        arch: Option<Architecture>,
         /// Name of the profile
         name: String,
         /// File to write, "-" for standard output [default: NAME.toml]

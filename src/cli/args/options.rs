@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    AnswerFormat, Architecture, LevelName, Network, ReportFormat, StrategyName, StripName, check, count, threads,
+    AnswerFormat, Architecture, LevelName, Network, ReportFormat, StrategyName, StripName, check, layers, threads,
 };
 use crate::base::finding::Code;
 
@@ -121,8 +121,8 @@ pub(crate) struct CheckChoice {
 pub(crate) struct Targets {
     /// Drop packages, libraries, paths or units (repeatable)
     ///
-    /// A target is pkg:NAME, the name of a library, a path in the tree, or a unit such as dir:bin (`layerfit plan -v` lists
-    /// them). It is dropped even if something needs it, together with the libraries that only it needs, and with --handler
+    /// A target is a package (NAME or pkg:NAME), the name of a library, a path in the tree, or a unit such as dir:bin
+    /// (`layerfit plan -v` lists them). It is dropped even if something needs it, together with the libraries that only it needs, and with --handler
     /// also with the packages. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub drop: Vec<String>,
@@ -186,6 +186,11 @@ pub(crate) struct Layers {
     /// How to divide content into layers [default: fewest]
     #[arg(long, value_enum)]
     pub strategy: Option<StrategyName>,
+    /// Leave this much free in each layer, such as 5% or 2MiB [default: 0]
+    ///
+    /// A package that grows then changes one layer, and no other. Layers leave less free if they would be more otherwise.
+    #[arg(long, value_name = "SIZE")]
+    pub slack: Option<crate::report::gate::Growth>,
     /// Keep the layers recorded in FILE, changing as few as possible
     ///
     /// `layerfit pack` writes the file. A layer that does not change keeps its sha256, and need not be published again.
@@ -202,15 +207,15 @@ pub(crate) struct Limits {
     /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes have a unit:
     /// B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas. A number of bytes with six digits or more needs
     /// none.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse_limit)]
     pub max_zipped: Option<u64>,
     /// Maximum unzipped size of function and layers [default: 250MiB]
     ///
     /// With a unit, such as 200MiB.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse_limit)]
     pub max_unzipped: Option<u64>,
     /// Maximum number of layers [default: 5]
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = layers)]
     pub max_layers: Option<NonZeroUsize>,
     /// Unzipped size to reserve for the function's code [default: 0]
     ///

@@ -125,6 +125,11 @@ pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
     }
 }
 
+/// A maximum number of layers.
+pub(super) fn layers(text: &str) -> Result<NonZeroUsize, String> {
+    count(text).map_err(|problem| format!("{problem}; leave it out for Lambda's limit"))
+}
+
 /// The number of threads.
 pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     count(text).map_err(|problem| format!("{problem}; leave --jobs out for one thread per core"))

@@ -64,12 +64,14 @@ pub(super) struct Config {
     pub repack_rdb: Option<bool>,
     /// How to divide content into layers.
     pub strategy: Option<StrategyName>,
+    /// Room that each layer leaves free, if that needs no more layers.
+    pub slack: Option<GrowthText>,
     /// File that records which unit is in which layer.
     pub lock: Option<PathBuf>,
     /// Maximum size of each layer zip.
-    pub max_zipped: Option<Bytes>,
+    pub max_zipped: Option<LimitBytes>,
     /// Maximum unzipped size of function and layers together.
-    pub max_unzipped: Option<Bytes>,
+    pub max_unzipped: Option<LimitBytes>,
     /// Maximum number of layers.
     #[serde(deserialize_with = "at_least_one")]
     pub max_layers: Option<NonZeroUsize>,
@@ -112,7 +114,9 @@ struct Source {
 /// Reads a count that is at least 1.
 fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<NonZeroUsize>, D::Error> {
     let number = usize::deserialize(deserializer)?;
-    NonZeroUsize::new(number).map(Some).ok_or_else(|| serde::de::Error::custom("must be at least 1"))
+    NonZeroUsize::new(number)
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom("must be at least 1; leave it out for Lambda's limit"))
 }
 
 /// The severity of some findings.
@@ -185,7 +189,7 @@ impl TryFrom<String> for GrowthText {
 pub(super) struct LayerConfig {
     /// Name of the layer, and of its zip.
     pub name: String,
-    /// Globs of unit names.
+    /// Globs of unit names or paths, names of packages or libraries.
     pub holds: Vec<String>,
 }
 
@@ -231,12 +235,30 @@ pub(super) struct PublishConfig {
 #[schemars(with = "NumberOrText")]
 pub(super) struct Bytes(pub u64);
 
+/// A size that layers must stay within, written as a size is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "Bytes")]
+#[schemars(with = "NumberOrText")]
+pub(super) struct LimitBytes(pub u64);
+
+impl TryFrom<Bytes> for LimitBytes {
+    type Error = String;
+
+    fn try_from(size: Bytes) -> std::result::Result<Self, String> {
+        crate::base::bytes::limit(size.0).map(Self)
+    }
+}
+
 /// A size with a unit (B, KiB, MiB, GiB; KB, MB and GB mean the same), or a number of bytes with at least six digits:
 /// `"50MiB"`, `52428800`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum NumberOrText {
     Number(u64),
+    #[schemars(skip)]
+    Negative(i64),
+    #[schemars(skip)]
+    Fraction(f64),
     Text(String),
 }
 
@@ -246,6 +268,8 @@ impl TryFrom<NumberOrText> for Bytes {
     fn try_from(value: NumberOrText) -> std::result::Result<Self, String> {
         match value {
             NumberOrText::Number(bytes) => crate::base::bytes::without_unit(bytes).map(Self),
+            NumberOrText::Negative(number) => Err(format!("{number} is not a size: it is negative")),
+            NumberOrText::Fraction(number) => Err(crate::base::bytes::fraction(number)),
             NumberOrText::Text(text) => crate::base::bytes::parse(&text).map(Self),
         }
     }

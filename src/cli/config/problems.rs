@@ -62,7 +62,7 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(file: &str, text: &str) -> 
                 let span = error.span().unwrap_or(0..text.len());
                 // A table that lacks a key only because its wrong value was removed has been reported.
                 if !lacks_a_key(&document, &schema, span.start) {
-                    let what = names_at(document.get_ref(), &schema, &schema, &span);
+                    let what = wrong_at(document.get_ref(), &schema, &span, text, error.message());
                     problems.push(Problem { what: what.unwrap_or_else(|| error.message().to_owned()), at: span.start });
                 }
                 // The value is removed, and the rest is read again.
@@ -176,33 +176,131 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     alike.filter(|(alike, _)| *alike >= MIN_SIMILARITY).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }
 
-/// The message about the text at a span, if it should be one of several names but is not.
-fn names_at(table: &DeTable<'_>, node: &Value, schema: &Value, span: &Range<usize>) -> Option<String> {
+/// The message about the value at a span: a name that is not known, or a value of the wrong kind. `None` when it is
+/// neither, or when serde's message is from layerfit.
+fn wrong_at(document: &DeTable<'_>, schema: &Value, span: &Range<usize>, text: &str, message: &str) -> Option<String> {
+    let (key, value, node) = value_at(document, schema, schema, span)?;
+    if let DeValue::String(name) = value {
+        let names = names(node);
+        let near = nearest(name, &names);
+        return match near {
+            _ if names.is_empty() || names.contains(&name.as_ref()) => {
+                wrong_kind(&key, value, node, schema, text, span)
+            }
+            Some(near) => Some(format!("unknown value `{name}`; did you mean `{near}`?")),
+            None if names.len() > MAX_NAMES => Some(format!("unknown code `{name}`; `layerfit rules` lists them")),
+            None => Some(format!("unknown value `{name}`; the values are {}", names.join(", "))),
+        };
+    }
+    let of_serde = ["invalid type", "invalid value", "data did not match", "wanted "];
+    if !of_serde.iter().any(|words| message.starts_with(words)) {
+        return None;
+    }
+    let names = names(node);
+    if !names.is_empty() && names.len() <= MAX_NAMES {
+        return Some(format!(
+            "the values of `{key}` are {}",
+            names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    wrong_kind(&key, value, node, schema, text, span)
+        .or_else(|| Some(format!("`{key}` cannot be {}", text.get(span.clone())?)))
+}
+
+/// The value at a span, with its key and its node in the schema.
+fn value_at<'v, 'd>(
+    table: &'v DeTable<'d>,
+    node: &'v Value,
+    schema: &'v Value,
+    span: &Range<usize>,
+) -> Option<(String, &'v DeValue<'d>, &'v Value)> {
     table.iter().find_map(|(key, value)| {
         let node = resolved(schema, &node["properties"][key.get_ref().as_ref()]);
-        name_in(value, node, schema, span)
+        value_in(key.get_ref(), value, node, schema, span)
     })
 }
 
-fn name_in(value: &toml::Spanned<DeValue<'_>>, node: &Value, schema: &Value, span: &Range<usize>) -> Option<String> {
-    match value.get_ref() {
-        DeValue::Table(table) => names_at(table, node, schema, span),
-        DeValue::Array(array) => {
+fn value_in<'v, 'd>(
+    key: &str,
+    value: &'v toml::Spanned<DeValue<'d>>,
+    node: &'v Value,
+    schema: &'v Value,
+    span: &Range<usize>,
+) -> Option<(String, &'v DeValue<'d>, &'v Value)> {
+    let inside = match value.get_ref() {
+        DeValue::Table(table) => value_at(table, node, schema, span),
+        DeValue::Array(array) if !node["items"].is_null() => {
             let items = resolved(schema, &node["items"]);
-            array.iter().find_map(|element| name_in(element, items, schema, span))
+            array.iter().find_map(|element| value_in(key, element, items, schema, span))
         }
-        DeValue::String(text) if value.span() == *span => {
-            let names = names(node);
-            let near = nearest(text, &names);
-            match near {
-                _ if names.is_empty() || names.contains(&text.as_ref()) => None,
-                Some(near) => Some(format!("unknown value `{text}`; did you mean `{near}`?")),
-                None if names.len() > MAX_NAMES => Some(format!("unknown code `{text}`; `layerfit rules` lists them")),
-                None => Some(format!("unknown value `{text}`; the values are {}", names.join(", "))),
-            }
+        // Where no list is wanted, the whole list is wrong.
+        DeValue::Array(array) => {
+            let inside = |element: &toml::Spanned<DeValue<'_>>| covers(&element.span(), span);
+            array.iter().any(inside).then(|| (key.to_owned(), value.get_ref(), node))
         }
         _ => None,
+    };
+    inside.or_else(|| (value.span() == *span).then(|| (key.to_owned(), value.get_ref(), node)))
+}
+
+/// The message about a value that is not of the kind that its key has.
+fn wrong_kind(
+    key: &str,
+    value: &DeValue<'_>,
+    node: &Value,
+    schema: &Value,
+    text: &str,
+    span: &Range<usize>,
+) -> Option<String> {
+    let wanted = kinds(node, schema);
+    let kind = match value {
+        DeValue::String(_) => "string",
+        DeValue::Integer(_) => "integer",
+        DeValue::Boolean(_) => "boolean",
+        DeValue::Array(_) => "array",
+        DeValue::Table(_) => "object",
+        DeValue::Float(_) | DeValue::Datetime(_) => "number",
+    };
+    if wanted.is_empty() || wanted.contains(kind) {
+        return None;
     }
+    let written = text.get(span.clone()).unwrap_or_default();
+    let of_tables = kinds(resolved(schema, &node["items"]), schema).contains("object");
+    let is_plain = !matches!(kind, "array" | "object");
+    let is = |kind: &str| wanted.contains(kind);
+    Some(if is("array") && of_tables {
+        format!("`{key}` is a list of tables: write [[{key}]] above each")
+    } else if is("array") && is_plain {
+        let quoted = if kind == "string" { written.to_owned() } else { format!("\"{written}\"") };
+        format!("`{key}` is a list: {key} = [{quoted}]")
+    } else if is("object") {
+        format!("`{key}` is a table: write [{key}] above its keys")
+    } else if is("boolean") {
+        format!("`{key}` is true or false, without quotes")
+    } else if is("integer") && is("string") {
+        format!("`{key}` is a size such as \"50MiB\", or a number of bytes")
+    } else if is("integer") {
+        format!("`{key}` is a whole number, without quotes")
+    } else if is("string") && is_plain {
+        format!("`{key}` is text in quotes: \"{written}\"")
+    } else if is("string") {
+        format!("`{key}` is one text in quotes")
+    } else {
+        return None;
+    })
+}
+
+/// The kinds of values that a node allows, by their names in JSON Schema.
+fn kinds<'a>(node: &'a Value, schema: &'a Value) -> BTreeSet<&'a str> {
+    let alternatives = ["anyOf", "oneOf"].into_iter().filter_map(|of| node[of].as_array()).flatten();
+    let own = match &node["type"] {
+        Value::String(kind) => vec![kind.as_str()],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let mut all: BTreeSet<&str> = own.into_iter().filter(|kind| *kind != "null").collect();
+    all.extend(alternatives.flat_map(|one| kinds(resolved(schema, one), schema)));
+    all
 }
 
 /// The names that a value can be.
@@ -272,7 +370,7 @@ mod tests {
             &[
                 "f:1:1: unknown key `runtme`; did you mean `runtime`?",
                 "f:2:9: unknown value `maximum`; did you mean `max`?",
-                "f:3:14: must be at least 1",
+                "f:3:14: must be at least 1; leave it out for Lambda's limit",
                 "f:4:14: \"apples\"",
                 "f:7:1: unknown key `hold` in [[layer]]; did you mean `holds`?",
                 "f:8:1: the key `name` is missing in [[layer]]",
@@ -280,6 +378,36 @@ mod tests {
                 "f:12:12: unknown value `of`; did you mean `off`?",
             ],
         );
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_told_how_it_is_written() {
+        for (text, expected) in [
+            ("[budget]\nof = \"total\"\n", "f:1:1: `budget` is a list of tables: write [[budget]] above each"),
+            ("budget = 3\n", "f:1:10: `budget` is a list of tables: write [[budget]] above each"),
+            ("[layer]\nname = \"x\"\n", "f:1:1: `layer` is a list of tables: write [[layer]] above each"),
+            ("[[publish]]\nregion = \"x\"\n", "f:1:1: `publish` is a table: write [publish] above its keys"),
+            ("env = \"A=1\"\n", "f:1:7: `env` is a table: write [env] above its keys"),
+            ("drop = \"pkg:x\"\n", "f:1:8: `drop` is a list: drop = [\"pkg:x\"]"),
+            ("select = true\n", "f:1:10: `select` is a list: select = [\"true\"]"),
+            ("[[layer]]\nname = \"x\"\nholds = \"r\"\n", "f:3:9: `holds` is a list: holds = [\"r\"]"),
+            ("bundle = \"true\"\n", "f:1:10: `bundle` is true or false, without quotes"),
+            ("runtime = 3\n", "f:1:11: `runtime` is text in quotes: \"3\""),
+            ("lock = [\"a\"]\n", "f:1:8: `lock` is one text in quotes"),
+            ("keep = [3]\n", "f:1:9: `keep` is text in quotes: \"3\""),
+            ("max-layers = \"3\"\n", "f:1:14: `max-layers` is a whole number, without quotes"),
+            ("max-layers = -1\n", "f:1:14: `max-layers` cannot be -1"),
+            ("max-zipped = true\n", "f:1:14: `max-zipped` is a size such as \"50MiB\", or a number of bytes"),
+            ("max-zipped = 1e6\n", "f:1:14: a number of bytes has digits only: 1000000, or with a unit"),
+            ("max-zipped = 12.5\n", "f:1:14: 12.5 has no unit: did you mean \"12.5MiB\"?"),
+            ("headroom = -3\n", "f:1:12: -3 is not a size: it is negative"),
+            ("max-zipped = 0\n", "f:1:14: no layer is as small as 0 bytes: leave it out for Lambda's limit"),
+            ("max-unzipped = \"0MiB\"\n", "f:1:16: no layer is as small as 0 bytes"),
+            ("level = 9\n", "f:1:9: the values of `level` are \"fast\", \"default\", \"max\""),
+            ("max-growth = 5\n", "f:1:14: `max-growth` is text in quotes: \"5\""),
+        ] {
+            assert_problems(text, &[expected]);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The environment that a script leaves: its assignments in the order in which they run, with the expansions and tests that
 //! scripts for environments consist of. What depends on anything else has an unknown value, not a guessed one.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tree_sitter::Node;
 
@@ -9,6 +10,13 @@ use super::syntax::{parse, string};
 
 /// The maximum length of a value in bytes.
 const MAX_VALUE_BYTES: usize = 1 << 16;
+
+/// How many steps are run at most, as loops in loops repeat statements: one for each statement and for each KiB of it that is
+/// looked through, and some for each branch that is tried. R's own scripts take some dozens.
+const MAX_STEPS: usize = 5_000;
+
+/// How many values a loop has at most; longer ones are not followed.
+const MAX_LOOP: usize = 256;
 
 /// How deeply statements and expansions may be nested; deeper ones are unknown.
 const MAX_DEPTH: usize = 64;
@@ -43,16 +51,47 @@ impl Environment {
         self.0.get(name).is_some_and(Option::is_none)
     }
 
-    /// Runs the assignments of a script.
+    /// Sets what a command prints, for `$(COMMAND)`: `uname -m`.
+    pub fn set_output(&mut self, command: &str, output: &str) {
+        // With `$`, it is not the name of a variable.
+        self.set(&format!("${command}"), output);
+    }
+
+    /// Runs the assignments of a script, in which whether files exist is not known.
     ///
     /// # Errors
     /// When the text cannot be parsed at all.
     pub fn run(&mut self, script: &[u8]) -> Result<(), String> {
-        let tree = parse(script)?;
-        self.statements(tree.root_node(), script, 0);
-        Ok(())
+        self.run_among(script, &|_| None)
     }
 
+    /// Runs the assignments of a script; `exists` tells whether an absolute path exists, if that is known.
+    ///
+    /// # Errors
+    /// When the text cannot be parsed at all.
+    pub fn run_among(&mut self, script: &[u8], exists: &dyn Fn(&str) -> Option<bool>) -> Result<(), String> {
+        let tree = parse(script)?;
+        let values = std::mem::take(&mut self.0);
+        let mut run = Run { values, functions: BTreeMap::new(), steps_left: &Cell::new(MAX_STEPS), exists };
+        run.statements(tree.root_node(), script, 0);
+        self.0 = run.values;
+        Ok(())
+    }
+}
+
+/// A script that is run.
+#[derive(Clone)]
+struct Run<'f> {
+    values: BTreeMap<String, Option<String>>,
+    /// What the functions that were defined assign.
+    functions: BTreeMap<String, BTreeSet<String>>,
+    /// How many more steps are run, in all branches together.
+    steps_left: &'f Cell<usize>,
+    /// Whether a path exists, if that is known.
+    exists: &'f dyn Fn(&str) -> Option<bool>,
+}
+
+impl Run<'_> {
     fn statements(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
         let mut cursor = node.walk();
         for child in node.named_children(&mut cursor) {
@@ -61,7 +100,8 @@ impl Environment {
     }
 
     fn statement(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
-        if depth > MAX_DEPTH {
+        self.step(1 + node.byte_range().len() / 1024);
+        if depth > MAX_DEPTH || self.steps_left.get() == 0 {
             return self.forget(node, text);
         }
         match node.kind() {
@@ -76,7 +116,7 @@ impl Environment {
                 let mut cursor = node.walk();
                 let names: Vec<String> = node.named_children(&mut cursor).map(|name| string(name, text)).collect();
                 for name in names {
-                    self.remove(&name);
+                    self.values.remove(&name);
                 }
             }
             // Assignments before a command are of its environment, which is what scripts that end with `exec` make.
@@ -87,12 +127,24 @@ impl Environment {
                     self.assignment(child, text);
                 }
                 self.env(&string(node, text));
+                let name = node.child_by_field_name("name").map(|name| string(name, text));
+                for assigned in name.and_then(|name| self.functions.get(&name).cloned()).unwrap_or_default() {
+                    self.values.insert(assigned, None);
+                }
                 // `: ${NAME=VALUE}` assigns.
                 if node.child_by_field_name("name").is_some_and(|name| string(name, text) == ":") {
                     self.expand(&string(node, text), 0);
                 }
             }
             "if_statement" => self.conditional(node, text, depth),
+            "for_statement" => self.repeated(node, text, depth),
+            "case_statement" => self.cases(node, text, depth),
+            // What it assigns is not known after it is called.
+            "function_definition" => {
+                if let Some(name) = node.child_by_field_name("name") {
+                    self.functions.insert(string(name, text), assigned_below(node, text));
+                }
+            }
             "list" => {
                 let (left, right) = (node.named_child(0), node.named_child(1));
                 let (Some(left), Some(right)) = (left, right) else { return };
@@ -106,8 +158,8 @@ impl Environment {
                     None => self.perhaps(|environment| environment.statement(right, text, depth + 1)),
                 }
             }
-            // What is in these is run in another process, or when it is called.
-            "subshell" | "function_definition" | "comment" | "test_command" | "negated_command" | "pipeline" => {}
+            // What is in these is run in another process.
+            "subshell" | "comment" | "test_command" | "negated_command" | "pipeline" => {}
             _ => self.forget(node, text),
         }
     }
@@ -141,7 +193,7 @@ impl Environment {
             Some(true) => then(self),
             Some(false) => otherwise(self),
             None => {
-                let mut other = self.clone();
+                let mut other = self.branch();
                 then(self);
                 otherwise(&mut other);
                 self.merge(&other);
@@ -149,43 +201,134 @@ impl Environment {
         }
     }
 
+    fn step(&self, steps: usize) {
+        self.steps_left.set(self.steps_left.get().saturating_sub(steps));
+    }
+
+    /// A copy, in which something else can happen.
+    fn branch(&self) -> Self {
+        self.step(self.values.len() / 16);
+        self.clone()
+    }
+
     /// Does something that may not happen: what differs then is not known.
     fn perhaps(&mut self, act: impl FnOnce(&mut Self)) {
-        let before = self.clone();
+        let before = self.branch();
         act(self);
         self.merge(&before);
     }
 
     fn merge(&mut self, other: &Self) {
-        let names: Vec<String> = self.0.keys().chain(other.0.keys()).cloned().collect();
+        let names: Vec<String> = self.values.keys().chain(other.values.keys()).cloned().collect();
         for name in names {
-            if self.0.get(&name) != other.0.get(&name) {
-                self.0.insert(name, None);
+            if self.values.get(&name) != other.values.get(&name) {
+                self.values.insert(name, None);
             }
         }
     }
 
-    /// Whatever is assigned below a statement that is not followed (a loop, `case`) is not known after it.
-    fn forget(&mut self, node: Node<'_>, text: &[u8]) {
+    /// `for NAME in WORD...`
+    fn repeated(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
+        let (variable, body) = (node.child_by_field_name("variable"), node.child_by_field_name("body"));
+        let (Some(variable), Some(body)) = (variable, body) else { return self.forget(node, text) };
         let mut cursor = node.walk();
-        'walk: loop {
-            let below = cursor.node();
-            if below.kind() == "variable_assignment"
-                && let Some(name) = below.child_by_field_name("name")
-            {
-                self.0.insert(string(name, text), None);
+        let words: Vec<Node<'_>> = node.children_by_field_name("value", &mut cursor).collect();
+        let values: Option<Vec<Vec<String>>> = words.iter().map(|word| self.fields(*word, text)).collect();
+        let values = values.map(|values| values.concat());
+        // `for NAME` alone is over the arguments, and a loop that is left early is not followed.
+        let leaves = has_command(body, text, &["break", "continue", "return", "exit"]);
+        let variable = string(variable, text);
+        let values = values.filter(|values| !words.is_empty() && values.len() <= MAX_LOOP && !leaves);
+        let Some(values) = values else {
+            self.values.insert(variable, None);
+            return self.forget(body, text);
+        };
+        for value in values {
+            self.values.insert(variable.clone(), Some(value));
+            self.statements(body, text, depth);
+        }
+    }
+
+    /// The words that a word of a list expands to: an expansion without quotes is split (POSIX 2.6.5). `None` when they are
+    /// not known, which patterns of file names are not.
+    fn fields(&mut self, word: Node<'_>, text: &[u8]) -> Option<Vec<String>> {
+        let value = self.expand(&string(word, text), 0)?;
+        let quoted = matches!(word.kind(), "string" | "raw_string");
+        if !quoted && value.contains(['*', '?', '[', '{']) {
+            return None;
+        }
+        Some(match word.kind() {
+            "simple_expansion" | "expansion" | "concatenation" | "command_substitution" => {
+                value.split_whitespace().map(str::to_owned).collect()
             }
-            if cursor.goto_first_child() {
+            _ => vec![value],
+        })
+    }
+
+    /// `case WORD in PATTERN) ...;; esac`
+    fn cases(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
+        let word = node.child_by_field_name("value").and_then(|word| self.expand(&string(word, text), 0));
+        let mut cursor = node.walk();
+        let items: Vec<Node<'_>> = node.named_children(&mut cursor).filter(|item| item.kind() == "case_item").collect();
+        if items.iter().any(|item| item.child_by_field_name("fallthrough").is_some()) {
+            return self.forget(node, text);
+        }
+        // What the items that may be taken leave; nothing is taken if none matches.
+        let mut outcomes: Vec<Self> = Vec::new();
+        let mut certain = false;
+        for item in items {
+            let mut cursor = item.walk();
+            let patterns: Vec<Node<'_>> = item.children_by_field_name("value", &mut cursor).collect();
+            let matches: Vec<Option<bool>> =
+                patterns.iter().map(|pattern| self.matches(word.as_deref(), &string(*pattern, text))).collect();
+            let matched = if matches.contains(&Some(true)) {
+                Some(true)
+            } else {
+                matches.iter().all(Option::is_some).then_some(false)
+            };
+            if matched == Some(false) {
                 continue;
             }
-            while !cursor.goto_next_sibling() {
-                if !cursor.goto_parent() || cursor.node() == node {
-                    break 'walk;
-                }
+            let mut taken = self.branch();
+            let mut cursor = item.walk();
+            for statement in item.named_children(&mut cursor).filter(|child| !patterns.contains(child)) {
+                taken.statement(statement, text, depth + 1);
             }
-            if cursor.node() == node {
+            outcomes.push(taken);
+            certain = matched == Some(true);
+            if certain {
                 break;
             }
+        }
+        let mut outcomes = outcomes.into_iter();
+        if certain && let Some(first) = outcomes.next() {
+            *self = first;
+        }
+        for outcome in outcomes {
+            self.merge(&outcome);
+        }
+    }
+
+    /// Whether a word, if it is known, matches a pattern of `case`; `None` when that is not known.
+    fn matches(&mut self, word: Option<&str>, pattern: &str) -> Option<bool> {
+        let is_glob = pattern.contains(['*', '?', '[']);
+        if pattern == "*" {
+            return Some(true);
+        }
+        if !is_glob {
+            return Some(self.expand(pattern, 0)? == word?);
+        }
+        if pattern.contains(['$', '`', '"', '\'', '\\', '{', '(']) {
+            return None;
+        }
+        let glob = globset::GlobBuilder::new(pattern).literal_separator(false).build().ok()?;
+        Some(glob.compile_matcher().is_match(word?))
+    }
+
+    /// Whatever is assigned below a statement that is not followed is not known after it.
+    fn forget(&mut self, node: Node<'_>, text: &[u8]) {
+        for name in assigned_below(node, text) {
+            self.values.insert(name, None);
         }
     }
 
@@ -212,12 +355,12 @@ impl Environment {
         let (name, appends) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
         let value = self.expand(value, 0);
         let before = if appends {
-            self.0.get(name).cloned().unwrap_or_else(|| Some(String::new()))
+            self.values.get(name).cloned().unwrap_or_else(|| Some(String::new()))
         } else {
             Some(String::new())
         };
         let value = before.zip(value).map(|(before, value)| before + &value);
-        self.0.insert(name.to_owned(), value);
+        self.values.insert(name.to_owned(), value);
     }
 
     /// Whether a command succeeds: `test` of strings, `[`, `true`, `:`; `None` for others.
@@ -245,6 +388,10 @@ impl Environment {
 
     fn test(&mut self, words: &[&str]) -> Option<bool> {
         match words {
+            ["-d" | "-e" | "-f" | "-r" | "-x" | "-s" | "-L" | "-h", path] => {
+                let path = self.expand(path, 0)?;
+                (self.exists)(&path)
+            }
             ["-n", word] | [word] => Some(!self.expand(word, 0)?.is_empty()),
             ["-z", word] => Some(self.expand(word, 0)?.is_empty()),
             [left, "=" | "==", right] => Some(self.expand(left, 0)? == self.expand(right, 0)?),
@@ -301,7 +448,7 @@ impl Environment {
                 }
                 '$' => {
                     let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                    match (end, self.0.get(&after[..end])) {
+                    match (end, self.values.get(&after[..end])) {
                         (0, _) => known &= !after.starts_with(|c: char| "@*#?-$!".contains(c)),
                         (_, Some(Some(value))) => out += value,
                         (_, Some(None)) => known = false,
@@ -336,21 +483,21 @@ impl Environment {
             | ["cd", path, "&&", "pwd", "-P"]
             | ["readlink", "-f", path]
             | ["realpath", path] => absolute(self.expand(path, depth)?),
-            _ => None,
+            words => self.values.get(&format!("${}", words.join(" "))).cloned().flatten(),
         }
     }
 
     /// What stands between the braces of `${...}`.
     fn parameter(&mut self, inside: &str, depth: usize) -> Option<String> {
         if inside == "BASH_SOURCE[0]" {
-            return self.0.get("0").cloned().flatten();
+            return self.values.get("0").cloned().flatten();
         }
         let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inside.len());
         let (name, rest) = inside.split_at(end);
         if name.is_empty() {
             return None;
         }
-        let value = self.0.get(name).cloned();
+        let value = self.values.get(name).cloned();
         // Unknown values are taken to be neither absent nor empty: a script sets them to something.
         let (colon, rest) = rest.strip_prefix(':').map_or((false, rest), |rest| (true, rest));
         let is_set = match &value {
@@ -366,7 +513,7 @@ impl Environment {
             Some('-') => self.expand(word, depth),
             Some('=') => {
                 let expanded = self.expand(word, depth);
-                self.0.insert(name.to_owned(), expanded.clone());
+                self.values.insert(name.to_owned(), expanded.clone());
                 expanded
             }
             Some('+') if is_set => self.expand(word, depth),
@@ -377,6 +524,46 @@ impl Environment {
                 Some(value.rsplit_once('/').map_or(value.as_str(), |(directory, _)| directory).to_owned())
             }
             _ => None,
+        }
+    }
+}
+
+/// The names that are assigned below a node, also by `for`.
+fn assigned_below(node: Node<'_>, text: &[u8]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    below(node, |inner| {
+        let field = match inner.kind() {
+            "variable_assignment" => "name",
+            "for_statement" => "variable",
+            _ => return,
+        };
+        names.extend(inner.child_by_field_name(field).map(|name| string(name, text)));
+    });
+    names
+}
+
+/// Whether one of these commands is run below a node.
+fn has_command(node: Node<'_>, text: &[u8], names: &[&str]) -> bool {
+    let mut found = false;
+    below(node, |inner| {
+        let name = inner.child_by_field_name("name").filter(|_| inner.kind() == "command");
+        found |= name.is_some_and(|name| names.contains(&string(name, text).as_str()));
+    });
+    found
+}
+
+/// Visits a node and all nodes below it.
+fn below<'t>(node: Node<'t>, mut visit: impl FnMut(Node<'t>)) {
+    let mut cursor = node.walk();
+    loop {
+        visit(cursor.node());
+        if cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return;
+            }
         }
     }
 }
@@ -451,7 +638,9 @@ mod tests {
         let mut environment = Environment::default();
         environment.set("HOME_", "/opt/R");
         environment.set("EMPTY", "");
-        environment.run(script.as_bytes()).expect("parsed");
+        environment.set_output("uname -m", "x86_64");
+        let exists = |path: &str| path.starts_with("/opt").then_some(path == "/opt/lib");
+        environment.run_among(script.as_bytes(), &exists).expect("parsed");
         match environment.0.get("A") {
             None => "not set".to_owned(),
             Some(None) => "not known".to_owned(),
@@ -483,9 +672,29 @@ mod tests {
             ("A=\"$(dirname \"$HOME_\")/lib\"", "/opt/lib"),
             ("A=$(cd \"$(dirname \"$HOME_\")\" >/dev/null 2>&1 && pwd)/lib", "/opt/lib"),
             ("A=$(readlink -f $HOME_)", "/opt/R"),
+            ("for i in 1 2; do A=$A:$i; done", ":1:2"),
+            ("D='a b'\nfor i in $D \"c d\" ${EMPTY}; do A=\"$A:$i\"; done", ":a:b:c d"),
+            ("for d in lib lib64; do if test -d /opt/$d; then A=$A:/opt/$d; fi; done", ":/opt/lib"),
+            ("for i in 1; do for j in 2 3; do A=$A$i$j; done; done", "1213"),
+            ("case $HOME_ in /no) A=1;; /opt/*) A=2;; *) A=3;; esac", "2"),
+            ("case x in a|x) A=1;; *) A=3;; esac", "1"),
+            ("A=0\ncase x in a) A=1;; esac", "0"),
+            ("case $(uname -m) in aarch64|arm64) A=arm;; x86_64) A=intel;; esac", "intel"),
+            ("case $(some-command) in a) A=1;; *) A=1;; esac", "1"),
+            ("case \"$HOME_\" in \"/opt/R\") A=yes;; esac", "yes"),
+            ("if test -d /opt/lib; then A=1; else A=2; fi", "1"),
+            ("[ -e /opt/no ] || A=y", "y"),
+            ("f() { B=1; }\nA=2\nf", "2"),
         ] {
             assert_eq!(after(script), value, "{script}");
         }
+    }
+
+    #[test]
+    fn loops_in_loops_end() {
+        let list = "1 ".repeat(200);
+        let script = format!("for a in {list}; do for b in {list}; do for c in {list}; do A=$c; done; done; done");
+        assert_eq!(after(&script), "not known");
     }
 
     #[test]
@@ -496,8 +705,17 @@ mod tests {
             "A=$(some-command /x)",
             "if test -d /x; then A=1; else A=2; fi",
             "A=0\nif test -d /x; then A=1; fi",
-            "for i in 1 2; do A=$i; done",
-            "case $X in a) A=1;; esac",
+            "for i in *.so; do A=$i; done",
+            "for i in $(ls); do A=$i; done",
+            "for i; do A=$i; done",
+            "for i in 1 2; do A=$i; break; done",
+            "for i in 1 2; do while read A; do A=$i; done; done",
+            "for ((i = 0; i < 3; i++)); do A=$i; done",
+            "case $(some-command) in a) A=1;; esac",
+            "A=0\ncase $(some-command) in a) A=1;; *) A=2;; esac",
+            "case x in $(some-command)) A=1;; esac",
+            "case x in x) A=1;& y) A=2;; esac",
+            "f() { A=1; }\nf",
             "A=${NO#x}",
             "test -f x && A=1",
         ] {

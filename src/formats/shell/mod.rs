@@ -4,6 +4,7 @@
 //! where their values are literals (`SED=/bin/sed … ${SED}`); everything else that decides what is run is reported as
 //! unresolved, with its line.
 
+mod answers;
 mod commands;
 mod environment;
 mod guards;
@@ -16,6 +17,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use answers::{UncheckedAnswer, unchecked};
 pub use environment::Environment;
 
 /// What a script runs.

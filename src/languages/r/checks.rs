@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::libpaths;
+use super::libpaths::{self, Searched};
 use super::needs::ID;
 use super::version::Version;
 use crate::base::bytes::plural;
@@ -22,7 +22,11 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
     if let Some(home) = packages.installations_of(ID).next() {
         let there = packages.of_language(ID).filter(|package| kept(package.entry));
         findings.extend(built_for_another_r(there, home));
-        findings.extend(not_searched(packages, tree, kept));
+        let environment = libpaths::bootstrap(tree, &packages.variables);
+        let homes = packages.installations_of(ID);
+        let searched: Vec<Searched> = homes.map(|home| libpaths::searched(tree, home, &environment)).collect();
+        findings.extend(not_searched(packages, tree, kept, &searched));
+        findings.extend(libraries_outside(&searched));
         findings.extend(no_bootstrap(home, tree, kept));
     }
     findings
@@ -89,11 +93,13 @@ fn severity_of_version(built: &str, home: &str) -> Option<(Severity, Vec<u64>)> 
     Some((severity, minor))
 }
 
-/// Warnings about libraries that R does not search.
-fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let environment = libpaths::bootstrap(tree, &packages.variables);
-    let homes = packages.installations_of(ID);
-    let searched: Vec<_> = homes.map(|home| libpaths::searched(tree, home, &environment)).collect();
+/// Warnings about libraries that R does not search; remarks where what it searches is not known.
+fn not_searched(
+    packages: &Packages,
+    tree: &Tree,
+    kept: &dyn Fn(EntryId) -> bool,
+    searched: &[Searched],
+) -> Vec<Finding> {
     let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
     // A library can consist of links to packages in a directory that is not searched itself, such as renv's cache.
     let is_searched = |library: &TreePath| searched.iter().any(|searched| searched.has(library));
@@ -106,6 +112,7 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
             _ => None,
         })
         .collect();
+    let unknown = searched.iter().find_map(Searched::unknown);
     let unnamed = libraries.into_iter().filter(|library| !searched.iter().any(|searched| searched.has(library)));
     unnamed
         .filter_map(|library| {
@@ -120,10 +127,21 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
                 }
                 names => names.concat(),
             };
-            Some(Finding::warning(
+            let (severity, message) = match unknown {
+                Some(unknown) => (
+                    Severity::Info,
+                    format!("contains {packages}; whether R searches it (.libPaths()) is not known, because {unknown}"),
+                ),
+                None => (
+                    Severity::Warning,
+                    format!("contains {packages}, but is not on R's library search path (.libPaths())"),
+                ),
+            };
+            Some(Finding::new(
+                severity,
                 Code::LibraryNotSearched,
                 library,
-                format!("contains {packages}, but is not on R's library search path (.libPaths())"),
+                message,
                 format!(
                     "pack it with r-libs-user = [\"{library}\"] in layerfit.toml, which sets R_LIBS_USER in etc/Renviron, or set \
                      R_LIBS={} for the function",
@@ -132,6 +150,19 @@ fn not_searched(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
             ))
         })
         .collect()
+}
+
+/// Errors about libraries that R searches and that a link leads out of the tree: their packages are not in a layer.
+fn libraries_outside(searched: &[Searched]) -> Vec<Finding> {
+    let outside: BTreeMap<&TreePath, &Vec<u8>> = searched.iter().flat_map(Searched::outside).collect();
+    let finding = |(library, end): (&TreePath, &Vec<u8>)| {
+        let message = format!(
+            "R searches this library, but a link leads it to {}, outside of /opt: none of its packages will be in a layer",
+            printable(end)
+        );
+        Finding::error(Code::DamagedPackage, library, message, "copy the library's directory into the tree")
+    };
+    outside.into_iter().map(finding).collect()
 }
 
 /// A finding about R without a bootstrap: without one, an invocation fails. A function can provide its own.

@@ -4,16 +4,20 @@
 //! DESCRIPTION and NAMESPACE must exist, Meta/package.rds must be readable, and so must Meta/features.rds of a package with
 //! libs/, Meta/nsInfo.rds if it exists, and every library that the namespace loads must be there. A lazy-load database (`R/PKG`, if the package's loader
 //! reads one, `R/sysdata`, `data/Rdata`) needs a readable index whose records lie inside the database. R finds its own
-//! packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all.
+//! packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all. The records of short databases
+//! are decompressed, and those of long ones are recognized by their first bytes.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 
 use super::namespace::{self, Namespace};
 use super::needs::{ID, NEEDS};
+use super::rdb;
 use super::rdx::{Index, uncompressed};
 use super::serialize;
+use crate::base::error::Result;
 use crate::base::finding::{Code, Finding};
 use crate::base::list;
 use crate::base::path::{TreePath, printable};
@@ -27,6 +31,9 @@ const MAX_FILES: usize = 5;
 /// A longer file is not read to see whether it is damaged: in bytes, over ten times the longest index of a CRAN package.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// The records of a database of up to this many bytes are decompressed.
+const WHOLE_BYTES: u64 = 1 << 20;
+
 /// Findings about packages that satisfy `kept` and that R could not load.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
@@ -34,6 +41,7 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
     let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
     findings.extend(without_description(tree, kept));
     findings.extend(links_out(packages, tree, kept));
+    findings.extend(own_libraries_out(tree, kept));
     findings.extend(sources(packages, tree, kept));
     findings
 }
@@ -157,15 +165,71 @@ impl Reading<'_> {
         }
         let length = self.tree.entry(file).bytes();
         let end = |(offset, length): (u32, u32)| u64::from(offset) + u64::from(length);
-        let records = Index::parse(&self.read(&index)?).ok()?.records();
-        let needed = records.into_iter().map(end).max().unwrap_or_default();
+        let content = Index::parse(&self.read(&index)?).ok()?;
+        let needed = content.records().into_iter().map(end).max().unwrap_or_default();
         let lfs = || self.tree.read(file).is_ok_and(|head| is_lfs_pointer(&head));
         match length {
-            _ if length >= needed => None,
-            0 => Some(format!("{database} is empty")),
+            0 if needed > 0 => Some(format!("{database} is empty")),
             1..=1024 if lfs() => Some(format!("{database} is a Git LFS pointer, not the file itself")),
+            _ if length >= needed => {
+                let offset = self.damaged_record(file, &content)?;
+                Some(format!("{database} is damaged: the record that {index} lists at byte {offset} cannot be read"))
+            }
             _ => Some(format!("{database} is truncated: it has {length} bytes, and {index} lists {needed}")),
         }
+    }
+}
+
+impl Reading<'_> {
+    /// Where the first record of a database is that R cannot read.
+    fn damaged_record(&self, database: EntryId, index: &Index) -> Option<u32> {
+        let mut records = index.records();
+        records.sort_unstable();
+        records.dedup();
+        let compression = index.compression();
+        if self.tree.entry(database).bytes() <= WHOLE_BYTES {
+            let content = self.tree.read(database).ok()?;
+            let readable = |(offset, length): (u32, u32)| {
+                let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+                let record = content.get(start..start.checked_add(length)?)?;
+                let head = &record[..record.len().min(rdb::HEAD_BYTES)];
+                // Whoever compresses with bzip2 gets no look inside.
+                let is_whole = rdb::begins_a_record(head, compression)
+                    && (rdb::is_bzip2(record, compression) || rdb::content(record, compression).is_ok());
+                is_whole.then_some(())
+            };
+            return records.into_iter().find(|record| readable(*record).is_none()).map(|(offset, _)| offset);
+        }
+        let heads = self.heads(database, &records).ok()?;
+        let damaged = heads.iter().position(|head| !head.is_empty() && !rdb::begins_a_record(head, compression))?;
+        records.get(damaged).map(|(offset, _)| *offset)
+    }
+
+    /// The first bytes of each of the records, which are sorted.
+    fn heads(&self, database: EntryId, records: &[(u32, u32)]) -> Result<Vec<Vec<u8>>> {
+        let mut heads: Vec<Vec<u8>> = vec![Vec::new(); records.len()];
+        let (mut at, mut next) = (0_u64, 0);
+        self.tree.read_in_chunks(database, &mut |chunk| {
+            let end = at + chunk.len() as u64;
+            while let Some(((offset, length), head)) = records.get(next).zip(heads.get_mut(next)) {
+                let wanted = rdb::HEAD_BYTES.min(usize::try_from(*length).unwrap_or(usize::MAX));
+                let from = u64::from(*offset) + head.len() as u64;
+                // Records of R do not overlap; what begins before this part was passed over.
+                let Some(from) = from.checked_sub(at) else {
+                    next += 1;
+                    continue;
+                };
+                let rest = usize::try_from(from).ok().and_then(|from| chunk.get(from..)).unwrap_or_default();
+                head.extend(&rest[..rest.len().min(wanted - head.len())]);
+                if head.len() < wanted {
+                    break;
+                }
+                next += 1;
+            }
+            at = end;
+            Ok(if next == records.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(heads)
     }
 }
 
@@ -211,6 +275,25 @@ fn sources(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> 
         })
     };
     descriptions.filter_map(finding).collect()
+}
+
+/// Links in place of R's own library that do not lead to one in the tree: without base, there is no R at all.
+fn own_libraries_out(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let links = tree.iter().filter(|(id, entry)| {
+        let home = entry.path.parent().filter(|_| entry.path.name() == b"library");
+        let program = home.and_then(|home| home.join("bin/exec/R"));
+        matches!(entry.kind, Kind::Link { .. }) && program.is_some_and(|path| tree.find(&path).is_some()) && kept(*id)
+    });
+    let finding = |(id, entry): (EntryId, &crate::tree::Entry)| {
+        let end = match tree.follow(id) {
+            Place::Outside(end) => format!("{}, outside of /opt", printable(&end)),
+            Place::Nowhere => "a directory that is not in the tree".to_owned(),
+            _ => return None,
+        };
+        let message = format!("R cannot start: its own library is a link to {end}, and will not be in a layer");
+        Some(Finding::error(Code::DamagedPackage, &entry.path, message, "copy R's library into the tree"))
+    };
+    links.filter_map(finding).collect()
 }
 
 /// Links in a library that should lead to a package and lead out of the tree.

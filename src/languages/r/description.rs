@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use encoding_rs::{Encoding, WINDOWS_1252};
 
+use super::rdx::uncompressed;
+use super::serialize::{self, Value};
 use super::version::{Constraint, Version};
 
 /// The fields of a DESCRIPTION that layerfit uses.
@@ -61,8 +63,28 @@ impl Description {
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let mut notes = Vec::new();
         let text = decode(bytes, &mut notes);
-        let fields = fields(&text)?;
-        let field = |name: &str| fields.get(name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+        let fields = fields(&text)?.into_iter().map(|(name, (_, value))| (name, value)).collect();
+        Self::of_fields(&fields, notes)
+    }
+
+    /// Reads the fields in a package's `Meta/package.rds`, which R reads instead of DESCRIPTION where it is there.
+    ///
+    /// # Errors
+    /// When R could not read it, or would reject a field; the message gives the reason.
+    pub fn of_info(file: &[u8]) -> Result<Self, String> {
+        let info = serialize::read(&uncompressed(file)?)?;
+        let Some(Value::List { items, names }) = info.item("DESCRIPTION") else {
+            return Err("it has no fields".to_owned());
+        };
+        let fields = names
+            .iter()
+            .zip(items)
+            .filter_map(|(name, value)| Some((name.as_deref()?.to_owned(), (*value.strings().first()?).to_owned())));
+        Self::of_fields(&fields.collect(), Vec::new())
+    }
+
+    fn of_fields(fields: &BTreeMap<String, String>, notes: Vec<String>) -> Result<Self, String> {
+        let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
         let list = |name: &str| field(name).map_or(Ok(Vec::new()), |value| dependencies(name, value));
 
         let package = field("Package").ok_or("it has no Package field")?.to_owned();

@@ -10,13 +10,18 @@ use crate::formats::shell::Environment;
 const BEFORE: &str = "//before//";
 
 /// The directories, in order, for R in `r_home`, started with `environment`. Only R_HOME/lib when the file sets none, or
-/// what it sets is not known.
-pub fn directories(text: &str, r_home: &str, environment: &Environment) -> Vec<String> {
+/// what it sets is not known. `exists` tells whether a path exists, if that is known.
+pub fn directories(
+    text: &str,
+    r_home: &str,
+    environment: &Environment,
+    exists: &dyn Fn(&str) -> Option<bool>,
+) -> Vec<String> {
     let mut environment = environment.clone();
     environment.set("R_HOME", r_home);
     environment.set("LD_LIBRARY_PATH", BEFORE);
     // What cannot be parsed sets nothing.
-    let _ = environment.run(text.as_bytes());
+    let _ = environment.run_among(text.as_bytes(), exists);
     let own = environment.get("R_LD_LIBRARY_PATH").filter(|own| !own.is_empty());
     let whole = environment.get("LD_LIBRARY_PATH").filter(|whole| *whole != BEFORE);
     let fallback = format!("{r_home}/lib");
@@ -51,7 +56,9 @@ export LD_LIBRARY_PATH
         for (name, value) in set {
             environment.set(name, *value);
         }
-        directories(text, "/opt/R", &environment)
+        environment.set_output("uname -m", "x86_64");
+        let exists = |path: &str| path.starts_with("/opt/").then_some(path != "/opt/no");
+        directories(text, "/opt/R", &environment, &exists)
     }
 
     #[test]
@@ -62,6 +69,20 @@ export LD_LIBRARY_PATH
         assert_eq!(of(STOCK, &[("R_LD_LIBRARY_PATH", "/opt/x"), ("JAVA_HOME", "/j")]), ["/opt/x", "/j/lib/server"]);
         let nested = STOCK.replace("=/usr/lib/jvm/default-java}", "=${JDK-/opt/java}}");
         assert_eq!(of(&nested, &[]).last().map(String::as_str), Some("/opt/java/lib/server"));
+    }
+
+    #[test]
+    fn loops_and_cases_set_directories() {
+        let each = "for d in /opt/a /opt/no /opt/b; do\n  if [ -d \"$d\" ]; then\n    \
+                    R_LD_LIBRARY_PATH=\"${R_LD_LIBRARY_PATH}:$d\"\n  fi\ndone\n";
+        assert_eq!(of(&format!("{STOCK}{each}"), &[("R_JAVA_LD_LIBRARY_PATH", "")]), ["/opt/R/lib", "/opt/lib"]);
+        assert_eq!(
+            of(&format!("{each}{STOCK}"), &[("R_JAVA_LD_LIBRARY_PATH", ""), ("R_LD_LIBRARY_PATH", "/opt/R/lib")]),
+            ["/opt/R/lib", "/opt/a", "/opt/b"]
+        );
+        let case = "case \"$(uname -m)\" in\n  aarch64) R_LD_LIBRARY_PATH=/opt/arm ;;\n  x86_64|amd64) \
+                    R_LD_LIBRARY_PATH=/opt/intel ;;\nesac\n";
+        assert_eq!(of(&format!("{case}{STOCK}"), &[("R_JAVA_LD_LIBRARY_PATH", "")]), ["/opt/intel"]);
     }
 
     #[test]

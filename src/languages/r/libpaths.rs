@@ -1,12 +1,13 @@
 //! The libraries that R searches: what `.libPaths()` returns in a session that the bootstrap starts.
 //!
 //! R_LIBS, R_LIBS_USER and R_LIBS_SITE come from the bootstrap and R's environment files, in that order, with the conversions
-//! of `?.libPaths` (`%v`, `%U`, ...); R's own library is the last (library/base/R/Rprofile). R code can add more: what it
-//! names is taken to be searched.
+//! of `?.libPaths` (`%v`, `%U`, ...); R's own library is the last (library/base/R/Rprofile). R code can add more: the paths in
+//! its text, and those that its calls of `.libPaths()` certainly make, are taken to be searched. What else it adds is not known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::renviron;
+use super::source::{self, Session, Source};
 use crate::base::path::TreePath;
 use crate::formats::shell::Environment;
 use crate::languages::Installation;
@@ -28,9 +29,21 @@ pub(super) fn bootstrap(tree: &Tree, variables: &BTreeMap<String, String>) -> En
     let text = TreePath::new("bootstrap").and_then(|path| script(tree, &path));
     if let Some(text) = text {
         // What cannot be parsed sets nothing.
-        let _ = environment.run(text.as_bytes());
+        let _ = environment.run_among(text.as_bytes(), &|path| exists(tree, path));
     }
     environment
+}
+
+/// Whether an absolute path exists in a function, if it is one of the tree's; what the image has is not known here.
+pub(super) fn exists(tree: &Tree, path: &str) -> Option<bool> {
+    if !path.starts_with('/') {
+        return None;
+    }
+    match tree.locate(path.as_bytes()) {
+        Place::Inside(_) | Place::Root => Some(true),
+        Place::Nowhere | Place::Loop => Some(false),
+        Place::Outside(_) => None,
+    }
 }
 
 fn script(tree: &Tree, path: &TreePath) -> Option<String> {
@@ -56,12 +69,26 @@ pub(super) struct Searched {
     libraries: BTreeSet<TreePath>,
     /// What R code and the bootstrap's commands may name.
     code: String,
+    /// Those that are links out of the tree, or lie below one, with where they lead.
+    outside: BTreeMap<TreePath, Vec<u8>>,
+    /// What adds libraries that are not known.
+    unknown: Option<String>,
 }
 
 impl Searched {
     /// Whether R searches a library.
     pub(super) fn has(&self, library: &TreePath) -> bool {
         self.libraries.contains(library) || names_path(&self.code, &library.mounted())
+    }
+
+    /// The searched libraries below `/opt` that a link leads out of the tree, and where to: no layer has their packages.
+    pub(super) fn outside(&self) -> &BTreeMap<TreePath, Vec<u8>> {
+        &self.outside
+    }
+
+    /// What adds libraries that only running it tells, in words, if anything does.
+    pub(super) fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
     }
 }
 
@@ -96,15 +123,13 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
     if environment.get("R_LIBS_SITE").is_none() {
         places.push(format!("{r_home}/site-library"));
     }
-    let libraries = places.iter().filter_map(|place| match tree.locate(place.as_bytes()) {
-        Place::Inside(id) if tree.entry(id).is_directory() => Some(tree.path(id).clone()),
-        _ => None,
-    });
-    let libraries = libraries.collect();
     let mut code = String::new();
-    let profiles = ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(file);
-    let named =
-        ["R_PROFILE", "R_PROFILE_USER"].into_iter().filter_map(|variable| named(variable, &environment).flatten());
+    // R's own profile sets what is concluded here from the environment.
+    let own = file("library/base/R/Rprofile");
+    let site = named("R_PROFILE", &environment).unwrap_or_else(|| file("etc/Rprofile.site"));
+    let site = site.map(|text| ("the site's profile (etc/Rprofile.site)".to_owned(), text));
+    let user = named("R_PROFILE_USER", &environment).flatten();
+    let user = user.map(|text| ("the profile that R_PROFILE_USER names".to_owned(), text));
     let bootstrap = TreePath::new("bootstrap").and_then(|path| read(tree, &path));
     let bootstrap = bootstrap.unwrap_or_default();
     // The sources beside the bootstrap that it names.
@@ -114,8 +139,31 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
             && name.to_ascii_lowercase().ends_with(".r")
             && bootstrap.contains(&*name)
     });
-    let beside: Vec<String> = beside.filter_map(|path| read(tree, path)).collect();
-    for text in profiles.chain(named).chain(beside).chain([bootstrap]) {
+    let beside = beside.filter_map(|path| Some((path.to_string(), read(tree, path)?)));
+    let scripts: Vec<(String, String)> = site.into_iter().chain(user).chain(beside).collect();
+    let variable = |name: &str| match environment.get(name) {
+        _ if environment.is_unknown(name) => None,
+        value => Some(value.unwrap_or_default().to_owned()),
+    };
+    let session = Session { home: Some(&r_home), variable: &variable };
+    let mut unknown = None;
+    for (name, text) in &scripts {
+        let Ok(read) = Source::parse_in(source::Kind::Script, text.as_bytes(), &session) else { continue };
+        places.extend(read.libraries.paths);
+        let line = read.libraries.unknown;
+        unknown = unknown.or(line.map(|line| format!("line {line} of {name} adds a library whose path is computed")));
+    }
+    let libraries = places.iter().filter_map(|place| match tree.locate(place.as_bytes()) {
+        Place::Inside(id) if tree.entry(id).is_directory() => Some(tree.path(id).clone()),
+        _ => None,
+    });
+    let libraries = libraries.collect();
+    let outside = places.iter().filter_map(|place| match tree.locate(place.as_bytes()) {
+        Place::Outside(end) => Some((TreePath::from_mounted(place.as_bytes())?, end)),
+        _ => None,
+    });
+    let outside = outside.collect();
+    for text in own.into_iter().chain(scripts.into_iter().map(|(_, text)| text)).chain([bootstrap]) {
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
         code.extend(lines.map(|line| line.replace("${R_HOME}", &r_home) + "\n"));
     }
@@ -129,7 +177,9 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
                 .collect::<Vec<_>>()
         }));
     }
-    Searched { libraries, code }
+    let variable = ["R_LIBS", "R_LIBS_USER", "R_LIBS_SITE"].into_iter().find(|name| environment.is_unknown(name));
+    let unknown = unknown.or(variable.map(|name| format!("{name} is set to a value that is computed")));
+    Searched { libraries, code, outside, unknown }
 }
 
 /// A value of R_LIBS_USER or R_LIBS_SITE with the conversions of `.expand_R_libs_env_var()`.

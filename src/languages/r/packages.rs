@@ -9,7 +9,7 @@ use super::description::{Dependency, Description};
 use super::namespace;
 use super::needs::ID;
 use super::{ldpaths, libpaths};
-use crate::base::finding::{Code, Finding};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::TreePath;
 use crate::languages::{Built, Found, Installation, Package, RequiredFor, Requirement, Roots};
 use crate::tree::{EntryId, Kind, Tree, unreadable};
@@ -49,11 +49,18 @@ pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
         }
         let beside = found.packages.iter().filter(|package| package.library == base.library);
         let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
+        let platform = platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default();
+        let mut environment = environment.clone();
+        if let Some((machine, _)) = platform.split_once('-') {
+            environment.set_output("uname -m", machine);
+        }
         found.installations.push(Installation {
             language: ID,
-            library_path: ldpaths::directories(&ldpaths, &path.mounted(), &environment),
+            library_path: ldpaths::directories(&ldpaths, &path.mounted(), &environment, &|path| {
+                libpaths::exists(tree, path)
+            }),
             version: base.version.clone(),
-            platform: platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default(),
+            platform,
             path,
         });
     }
@@ -177,11 +184,25 @@ fn read_description(tree: &Tree, id: EntryId) -> (Option<Description>, Vec<Findi
             (Some(description), notes)
         }
         Err(why) => {
-            let message = format!("library() would reject the package: {why}");
             let help = "reinstall the package with R CMD INSTALL";
-            (None, vec![Finding::error(Code::DamagedPackage, path, message, help)])
+            let finding = |severity, message| vec![Finding::new(severity, Code::DamagedPackage, path, message, help)];
+            match recorded(tree, path) {
+                Some(description) => {
+                    let message =
+                        format!("{why}; library() reads Meta/package.rds instead, what reads this file itself fails");
+                    (Some(description), finding(Severity::Warning, message))
+                }
+                None => (None, finding(Severity::Error, format!("library() would reject the package: {why}"))),
+            }
         }
     }
+}
+
+/// What R recorded of a DESCRIPTION when it installed the package, which it reads instead of the file (`find.package()`,
+/// `packageDescription()`).
+fn recorded(tree: &Tree, path: &TreePath) -> Option<Description> {
+    let info = tree.find(&path.parent()?.join("Meta/package.rds")?)?;
+    Description::of_info(&tree.read(info).ok()?).ok()
 }
 
 /// Whether a DESCRIPTION is an installed package's: it has `Meta/package.rds` or a Built field; others (R's translations, packages inside

@@ -43,6 +43,34 @@ pub fn strings<'a>(record: &'a [u8], ending: &'a [u8]) -> impl Iterator<Item = &
     })
 }
 
+/// The bytes of a record that [`begins_a_record`] looks at.
+pub const HEAD_BYTES: usize = 6;
+
+/// Whether a record can begin with these bytes, the first [`HEAD_BYTES`] of it: a length and the method of compression, or what a
+/// serialized object begins with.
+pub fn begins_a_record(head: &[u8], compression: Compression) -> bool {
+    if compression == Compression::Open {
+        return [b"X\n", b"A\n", b"B\n"].iter().any(|format| head.starts_with(*format));
+    }
+    let Some((length, rest)) = head.split_first_chunk::<4>() else { return false };
+    // An object has more bytes than the two of its format, and its length is a positive `int`.
+    let is_length = (3..=i32::MAX.cast_unsigned()).contains(&u32::from_be_bytes(*length));
+    let is_method = match (compression, rest) {
+        // RFC 1950, 2.2: deflate, and a check of the two bytes.
+        (Compression::Zlib, [method, flags, ..]) => {
+            method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)
+        }
+        (Compression::Bzip2 | Compression::Xz, [method, ..]) => b"012Z".contains(method),
+        _ => false,
+    };
+    is_length && is_method
+}
+
+/// Whether a record is compressed with bzip2, which [`content`] does not read.
+pub fn is_bzip2(record: &[u8], compression: Compression) -> bool {
+    matches!(compression, Compression::Bzip2 | Compression::Xz) && record.get(4) == Some(&b'2')
+}
+
 /// The content of one record, however it is compressed (`R_decompress1`, `R_decompress3` in R's src/main/connections.c).
 ///
 /// # Errors

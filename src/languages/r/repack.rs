@@ -3,7 +3,7 @@
 //! R's src/main/serialize.c). That costs unzipped bytes and saves zipped ones; records that are compressed with xz save
 //! both, but cost time at run time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::languages::r::rdb;
 use crate::languages::r::rdx::{Compression, Index};
@@ -54,6 +54,19 @@ pub fn repack(database: &[u8], index: &[u8], to: Compression, most: u64) -> Resu
     Ok(Some(Repacked { index: index.with(&records, to), database: out }))
 }
 
+/// How many bytes a database would have with open records, by the lengths that its records begin with; `None` if they are open
+/// already, or something in it is not as R writes it.
+pub fn open_bytes(database: &[u8], index: &[u8]) -> Option<u64> {
+    let index = Index::parse(index).ok().filter(|index| index.compression() != Compression::Open)?;
+    let records: BTreeSet<(u32, u32)> = index.records().into_iter().collect();
+    let length = |(offset, _): (u32, u32)| {
+        let start = usize::try_from(offset).ok()?;
+        let head = database.get(start..start.checked_add(4)?)?;
+        Some(u64::from(u32::from_be_bytes(head.try_into().ok()?)))
+    };
+    records.into_iter().map(length).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +92,8 @@ mod tests {
         let from = index(&keys, 3);
         let open = repack(&database, &from, Compression::Open, 1 << 20).expect("read").expect("changed");
         assert_eq!(open.database, parts.concat());
+        assert_eq!(open_bytes(&database, &from), Some(open.database.len() as u64));
+        assert_eq!(open_bytes(&open.database, &open.index), None);
         let read = |repacked: &Repacked| -> Vec<Vec<u8>> {
             let index = Index::parse(&repacked.index).expect("an index");
             let part = |(offset, length): (u32, u32)| &repacked.database[offset as usize..(offset + length) as usize];

@@ -26,7 +26,7 @@ pub enum Value {
     Call(Vec<Argument>),
     /// A pairlist: formals, attributes.
     Pairs(Vec<Argument>),
-    /// A list or an expression vector, with the names of its items where it has any.
+    /// A list or an expression vector, with the names of its items where it has any; also strings with names, each an item.
     List {
         /// The items.
         items: Vec<Value>,
@@ -451,6 +451,10 @@ fn with_attributes(value: Value, attributes: Value) -> Value {
     let named = pairs.iter().find(|pair| pair.tag.as_deref() == Some("names"));
     match (value, named.map(|pair| &pair.value)) {
         (Value::List { items, .. }, Some(Value::Strings(names))) => Value::List { items, names: names.clone() },
+        (Value::Strings(strings), Some(Value::Strings(names))) => Value::List {
+            items: strings.into_iter().map(|string| Value::Strings(vec![string])).collect(),
+            names: names.clone(),
+        },
         (value @ (Value::List { .. } | Value::Strings(_) | Value::Integers(_)), _) => value,
         (value, _) => holding(value, vec![attributes]),
     }

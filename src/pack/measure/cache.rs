@@ -186,7 +186,7 @@ impl Cache {
             let mut order: Vec<(bool, u64, Stored)> = entries
                 .into_iter()
                 .map(|entry| {
-                    let worth = self.worth_of(&entry.path);
+                    let worth = worth_of(&entry.path);
                     // What is stale, or no entry, goes first; then what is worth least. Names are hashes: the same go each time.
                     (worth.is_some() && stale.is_none_or(|stale| entry.used > stale), worth.unwrap_or(0), entry)
                 })
@@ -210,14 +210,14 @@ impl Cache {
             let _ = fs::write(self.directory.join(LEAST), least.to_string());
         }
     }
+}
 
-    /// How much an entry is worth; `None` if it is not one.
-    fn worth_of(&self, path: &Path) -> Option<u64> {
-        let level = path.file_name()?.to_str()?.rsplit_once('-')?.1.parse().ok()?;
-        let mut header = [0; FACTS];
-        File::open(path).ok()?.read_exact(&mut header).ok()?;
-        facts_of(&header).map(|facts| worth(facts, level))
-    }
+/// How much an entry is worth; `None` if it is not one.
+fn worth_of(path: &Path) -> Option<u64> {
+    let level = path.file_name()?.to_str()?.rsplit_once('-')?.1.parse().ok()?;
+    let mut header = [0; FACTS];
+    File::open(path).ok()?.read_exact(&mut header).ok()?;
+    facts_of(&header).map(|facts| worth(facts, level))
 }
 
 /// The least worth of what a full cache keeps, unless what it was full of is stale by now.

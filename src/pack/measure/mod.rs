@@ -4,6 +4,7 @@
 
 mod cache;
 mod engine;
+pub(crate) mod estimate;
 mod files;
 mod measured;
 mod permits;

@@ -93,7 +93,7 @@ fn link_over(old: &Directory, name: &OsStr, new: &Directory, linked: &mut Linked
         }
         return to.belong_to(status.owner, status.group, status.mode).map_err(old.failed("keep the owner of", name));
     }
-    let done = match old.hard_link(name, new) {
+    let done = match old.hard_link(name, new, name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(_) if status.is_link() => {
             let Some(target) = old.link_target(name) else { return Ok(()) };

@@ -13,11 +13,12 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::manifest::ManifestEntry;
+use crate::base::bytes::hex;
 use crate::base::error::{Error, Result};
 use crate::base::path::printable;
 use crate::pack::Layer;
 use crate::pack::measure::{Measured, Measurements, Method};
-use crate::tree::{Entry, Kind, Tree, hex};
+use crate::tree::{Entry, Kind, Tree};
 
 /// 1980-01-01 00:00, the earliest time of the format (4.4.6), so that the same input gives the same bytes.
 const DOS_DATE: u16 = 0x0021;

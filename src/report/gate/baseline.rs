@@ -63,6 +63,16 @@ impl Baseline {
         Ok(Some(Self { path: path.to_owned(), recorded, ratchet }))
     }
 
+    /// The size that it records of something.
+    pub(super) fn recorded(&self, name: &str) -> Option<Size> {
+        self.recorded.sizes.get(name).copied()
+    }
+
+    /// The names of everything that it records.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.recorded.sizes.keys().map(String::as_str)
+    }
+
     /// Findings if something grew by more than is allowed.
     pub(super) fn grown(&self, subject: &Subject, now: Size, growth: Growth, snapshot: &Snapshot) -> Vec<Finding> {
         let Some(before) = self.recorded.sizes.get(subject.as_str()) else { return Vec::new() };

@@ -6,7 +6,7 @@
 mod baseline;
 mod budget;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use baseline::Baseline;
@@ -15,7 +15,9 @@ pub use budget::{Budget, BudgetScope, Growth};
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::size::Size;
 use crate::pack::output::ManifestEntry;
+use crate::report::Compared;
 use crate::report::diff::Snapshot;
 use crate::runtime::Limits;
 
@@ -36,17 +38,26 @@ pub struct Gate {
     pub headroom: u64,
 }
 
+/// The result of the gate.
+pub(crate) struct Checked {
+    /// The findings.
+    pub(crate) findings: Vec<Finding>,
+    /// What was compared with a baseline or a budget; `None` if there is neither.
+    pub(crate) compared: Option<Vec<Compared>>,
+}
+
 impl Gate {
     /// Whether anything in it depends on the entries of the layers, and not only on the sizes of these.
     pub(crate) fn reads_entries(&self) -> bool {
         !self.budgets.is_empty() || self.baseline.is_some() || self.manifest.is_some()
     }
 
-    /// The findings of the gate. The baseline is only written if `passed`, that is, all other checks passed.
+    /// The findings of the gate, and what was compared with a baseline or a budget, if there is one. The baseline is only
+    /// written if `passed`, that is, all other checks passed.
     ///
     /// # Errors
     /// When baseline or manifest cannot be read, or the baseline cannot be written.
-    pub(crate) fn findings(&self, snapshot: &Snapshot, limits: &Limits, passed: bool) -> Result<Vec<Finding>> {
+    pub(crate) fn check(&self, snapshot: &Snapshot, limits: &Limits, passed: bool) -> Result<Checked> {
         let baseline = match &self.baseline {
             Some(path) => Baseline::load(path, &self.budgets)?,
             None => None,
@@ -74,7 +85,9 @@ impl Gate {
         if let (Some(path), true, true) = (&self.baseline, self.update_baseline, passed && !failed) {
             Baseline::update(baseline.as_ref(), path, &self.budgets, snapshot)?;
         }
-        Ok(findings)
+        let compared = (baseline.is_some() || !self.budgets.is_empty())
+            .then(|| compared(&self.budgets, snapshot, baseline.as_ref()));
+        Ok(Checked { findings, compared })
     }
 
     /// Findings if the layers fit, but leave less room than required.
@@ -98,6 +111,54 @@ impl Gate {
         }
         findings
     }
+}
+
+/// The sizes of all layers together, of each layer, of what has a budget, and of the packages that are not as in the baseline,
+/// the largest change first.
+fn compared(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseline>) -> Vec<Compared> {
+    let before = |name: &str| baseline.and_then(|baseline| baseline.recorded(name));
+    let row = |name: String, now: Option<Size>| Compared {
+        before: before(&name),
+        name,
+        now,
+        budget_zipped: None,
+        budget_unzipped: None,
+    };
+    let layers = snapshot.layers.iter().map(|layer| (format!("layer:{}", layer.name), layer.size()));
+    let first = std::iter::once(("total".to_owned(), snapshot.total())).chain(layers);
+    let mut rows: Vec<Compared> = first.map(|(name, now)| row(name, Some(now))).collect();
+    for budget in budgets {
+        for (subject, now) in budget.of.sizes(snapshot) {
+            let name = subject.to_string();
+            let position = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
+                rows.push(row(name, Some(now)));
+                rows.len() - 1
+            });
+            let least = |has: Option<u64>, budget: Option<u64>| has.into_iter().chain(budget).min();
+            let of = &mut rows[position];
+            of.budget_zipped = least(of.budget_zipped, budget.zipped);
+            of.budget_unzipped = least(of.budget_unzipped, budget.unzipped);
+        }
+    }
+    if let Some(baseline) = baseline {
+        let packages = snapshot.package_sizes();
+        let now = |name: &str| name.strip_prefix("pkg:").and_then(|name| packages.get(name).copied());
+        let names = packages.keys().map(|name| format!("pkg:{name}"));
+        let names: BTreeSet<String> = names.chain(baseline.names().map(str::to_owned)).collect();
+        let listed = |name: &String| rows.iter().any(|row| row.name == *name);
+        let gone_or_package = |name: &&String| name.starts_with("pkg:") || name.starts_with("layer:");
+        let mut changed: Vec<Compared> = names
+            .iter()
+            .filter(gone_or_package)
+            .filter(|name| !listed(name))
+            .map(|name| row(name.clone(), now(name)))
+            .filter(|row| row.now != row.before)
+            .collect();
+        let bytes = |size: Option<Size>| size.map_or(0, |size| size.zipped_bytes);
+        changed.sort_by_key(|row| std::cmp::Reverse(bytes(row.now).abs_diff(bytes(row.before))));
+        rows.extend(changed);
+    }
+    rows
 }
 
 /// Findings about what is over its budget, and about budgets that match nothing.

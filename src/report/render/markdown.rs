@@ -13,38 +13,35 @@ pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
     out += &format!("Runtime: {}{}. {}\n", code(&report.runtime), architecture(report), escape(&summary(report)));
     let (sections, last) = sections(report, Detail::Full);
-    let is_short = |section: &&Section| matches!(section.kind, SectionKind::Layers | SectionKind::Changes);
+    let is_short =
+        |section: &&Section| matches!(section.kind, SectionKind::Layers | SectionKind::Compared | SectionKind::Changes);
     out += &sections.iter().filter(is_short).map(render).collect::<String>();
     let (shown, note) = findings(report, Detail::Full);
     let (infos, shown): (Vec<&Finding>, Vec<&Finding>) =
         shown.into_iter().partition(|finding| finding.severity == Severity::Info);
-    let rows = |findings: &[&Finding]| -> String {
-        let cells = |finding: &&Finding| {
-            [
-                finding.severity.to_string(),
-                finding.code.to_string(),
-                escape(finding.subject.as_str()),
-                escape(&finding.message),
-                escape(&finding.help),
-            ]
+    // A list is as wide as the page; the columns of a table would be a few words wide.
+    let items = |findings: &[&Finding]| -> String {
+        let item = |finding: &&Finding| {
+            let Finding { severity, code: check, message, help, .. } = finding;
+            let (subject, message, help) = (code(finding.subject.as_str()), escape(message), escape(help));
+            format!("- **{severity} {check}** {subject}: {message}<br>→ {help}\n")
         };
-        let rows: String = findings.iter().map(|finding| format!("| {} |\n", cells(finding).join(" | "))).collect();
-        format!("\n| | code | subject | what | help |\n| --- | --- | --- | --- | --- |\n{rows}")
+        findings.iter().map(item).collect()
     };
     if !shown.is_empty() {
-        let groups = groups(&shown);
-        let row = |Group { severity, code, what, help }: &Group| {
-            format!("| {severity} | {code} | {} | {} |\n", escape(what), escape(help))
+        let item = |Group { severity, code, what, help }: &Group| {
+            let help = if help.is_empty() { String::new() } else { format!("<br>→ {}", escape(help)) };
+            format!("- **{severity} {code}** {}{help}\n", escape(what))
         };
-        let rows_of_groups: String = groups.iter().map(row).collect();
-        out += &format!("\n## Findings\n\n| | code | what | help |\n| --- | --- | --- | --- |\n{rows_of_groups}");
-        out += &details(&format!("each of {}", plural(shown.len(), "finding", "findings")), &rows(&shown));
+        let of_groups: String = groups(&shown).iter().map(item).collect();
+        out += &format!("\n## Findings\n\n{of_groups}");
+        out += &details(&format!("each of {}", plural(shown.len(), "finding", "findings")), &items(&shown));
     }
     if let Some(note) = note {
         out += &format!("\n{note}.\n");
     }
     if !infos.is_empty() {
-        out += &details(&plural(infos.len(), "note", "notes"), &rows(&infos));
+        out += &details(&plural(infos.len(), "note", "notes"), &items(&infos));
     }
     out += &sections.iter().filter(|section| !is_short(section)).chain(&last).map(folded).collect::<String>();
     safe(out.as_bytes(), Form::Text)

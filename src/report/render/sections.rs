@@ -1,22 +1,27 @@
 //! The sections of a report, in the order of the questions that they answer: does it fit, in how many layers of what size,
 //! what did which rule prune, what is missing, which units are the largest. Terminal, Markdown and page share them.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
-use crate::base::bytes::{plural, size};
+use crate::base::bytes::{plural, rough_size, size};
 use crate::base::finding::{Code, Finding, Severity, Subject};
-use crate::languages::{LanguageId, language};
+use crate::base::list;
+use crate::base::size::Size;
 use crate::pack::rewrite::Form;
-use crate::report::{LayerState, PrunedByRule, Report};
+use crate::plan::suggest::{Figures, Suggestion};
+use crate::report::{Compared, ImageReport, LayerState, PrunedByRule, Report};
 
 /// How many rules a short report lists; the others are added up.
 const RULES_SHOWN: usize = 5;
-/// How many suggestions a short report lists.
-const MAX_SAVINGS: usize = 4;
+/// How many next steps a short report lists.
+const MAX_STEPS: usize = 4;
+/// How many sizes a short report compares with the baseline.
+const COMPARED_SHOWN: usize = 8;
+/// The heading of changed units where some moved.
+const MOVED: &str = "units: + added, - removed, ~ changed, → ← moved";
 /// How many codes of errors a verdict names.
 const CODES_SHOWN: usize = 5;
-/// How many characters of a risk a short report has.
-const RISK_SHOWN: usize = 70;
 /// How many units of a layer a short report lists.
 const UNITS_SHOWN: usize = 10;
 /// How many of the largest units it lists.
@@ -27,13 +32,15 @@ const LARGEST_SHOWN: usize = 5;
 pub(crate) enum SectionKind {
     /// The layers and their limits.
     Layers,
+    /// Sizes compared with the baseline and budgets.
+    Compared,
     /// Changes since the lock file.
     Changes,
     /// What each rule dropped.
     Pruned,
     /// The units, the largest first.
     Units,
-    /// Further savings.
+    /// What could be done next.
     NextSteps,
     /// Anything else.
     Other,
@@ -115,16 +122,29 @@ pub(in crate::report) fn architecture(report: &Report) -> String {
     report.architecture.as_ref().map(|architecture| format!(" ({architecture})")).unwrap_or_default()
 }
 
+/// What was read: as named on the command line, and which image that is.
+pub(in crate::report) fn root(report: &Report) -> String {
+    match &report.image {
+        None => report.root.clone(),
+        Some(ImageReport { name, config, platform, layers }) => {
+            let name = name.as_ref().map_or_else(|| "an image".to_owned(), |name| format!("image {name}"));
+            // As many digits as Docker shows.
+            let config = config.get(..19).unwrap_or(config);
+            format!("{} ({name}, {platform}, {config}, {})", report.root, plural(*layers, "layer", "layers"))
+        }
+    }
+}
+
 /// What was in the tree, and what is kept.
 pub(in crate::report) fn summary(report: &Report) -> String {
     let totals = &report.totals;
     let mut text = format!(
         "{} holds {} ({})",
-        report.root,
+        root(report),
         plural(totals.scanned.files, "file", "files"),
         size(totals.scanned.bytes),
     );
-    let content = format!("{} and {}", packages(report), plural(report.objects.len(), "ELF file", "ELF files"));
+    let content = format!("{} and {}", report.package_counts(), plural(report.objects.len(), "ELF file", "ELF files"));
     if totals.pruned.files > 0 {
         text += &format!(
             ". Rules drop {} ({}); {} are kept ({}{}), with {content}.",
@@ -140,20 +160,6 @@ pub(in crate::report) fn summary(report: &Report) -> String {
     text
 }
 
-/// The number of packages of each language, as text.
-fn packages(report: &Report) -> String {
-    let mut counts: BTreeMap<LanguageId, usize> = BTreeMap::new();
-    for package in &report.packages {
-        *counts.entry(package.language).or_default() += 1;
-    }
-    let count = |(id, count): (LanguageId, usize)| {
-        let name = language(id).name();
-        plural(count, &format!("{name} package"), &format!("{name} packages"))
-    };
-    let counts: Vec<String> = counts.into_iter().map(count).collect();
-    if counts.is_empty() { "no packages".to_owned() } else { counts.join(", ") }
-}
-
 /// How much to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
@@ -165,14 +171,14 @@ pub enum Detail {
 
 /// Every section that is not empty, without the findings: those before and those after the findings.
 pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Vec<Section>) {
-    let sections = [layers(report, detail), changes(report, detail)];
+    let sections = [layers(report, detail), compared(report, detail), changes(report, detail)];
     let last = [
         pruned(report, detail),
         rewritten(report, detail),
         bundled(report),
         unused_libraries(report, detail),
         largest(report, detail),
-        further_savings(report, detail),
+        next_steps(report, detail),
     ];
     (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
 }
@@ -249,6 +255,53 @@ fn layers(report: &Report, detail: Detail) -> Option<Section> {
     })
 }
 
+/// Sizes compared with the baseline and with budgets.
+fn compared(report: &Report, detail: Detail) -> Option<Section> {
+    let all = report.compared.as_ref()?;
+    let shown = if detail == Detail::Full { all.len() } else { all.len().min(COMPARED_SHOWN) };
+    let budgets = all.iter().any(|of| of.budget_zipped.is_some() || of.budget_unzipped.is_some());
+    let baseline = all.iter().any(|of| of.before.is_some());
+    let change = |of: &Compared, part: fn(&Size) -> u64| match (&of.before, &of.now) {
+        (None, _) => "new".to_owned(),
+        (_, None) => "gone".to_owned(),
+        (Some(before), Some(now)) => match part(now).cmp(&part(before)) {
+            Ordering::Equal => "=".to_owned(),
+            Ordering::Greater => format!("+{}", size(part(now) - part(before))),
+            Ordering::Less => format!("-{}", size(part(before) - part(now))),
+        },
+    };
+    let rows = all[..shown].iter().map(|of| {
+        let is = |part: fn(&Size) -> u64| of.now.as_ref().map(|now| size(part(now))).unwrap_or_default();
+        let mut row = vec![of.name.clone()];
+        let parts: [fn(&Size) -> u64; 2] = [|of| of.zipped_bytes, |of| of.unzipped_bytes];
+        for part in parts {
+            row.push(is(part));
+            row.extend(baseline.then(|| change(of, part)));
+        }
+        row.extend(budgets.then(|| {
+            let zipped = of.budget_zipped.map(|bytes| format!("{} zipped", size(bytes)));
+            let unzipped = of.budget_unzipped.map(|bytes| format!("{} unzipped", size(bytes)));
+            zipped.into_iter().chain(unzipped).collect::<Vec<_>>().join(", ")
+        }));
+        row
+    });
+    let mut header = vec!["what", "zipped"];
+    header.extend(baseline.then_some("change"));
+    header.push("unzipped");
+    header.extend(baseline.then_some("change"));
+    let numbers = (1..header.len()).collect();
+    header.extend(budgets.then_some("budget"));
+    Some(Section {
+        kind: SectionKind::Compared,
+        shares: Vec::new(),
+        title: if baseline { "Change since the baseline" } else { "Budgets" }.to_owned(),
+        header,
+        numbers,
+        rows: rows.collect(),
+        note: (shown < all.len()).then(|| format!("{} more with -v.", all.len() - shown)),
+    })
+}
+
 fn pruned(report: &Report, detail: Detail) -> Option<Section> {
     let mut rules: Vec<_> = report.pruned.iter().filter(|rule| rule.files > 0).collect();
     // What was not weighed has no zipped bytes, and is not in the table.
@@ -292,6 +345,8 @@ fn changes(report: &Report, detail: Detail) -> Option<Section> {
         let signed =
             |sign: &str, units: &[String]| units.iter().map(|unit| format!("{sign}{unit}")).collect::<Vec<_>>();
         let mut all = [signed("+", &change.added), signed("-", &change.removed), signed("~", &change.updated)].concat();
+        all.extend(change.moved_out.iter().map(|moved| format!("{}→{}", moved.unit, moved.layer)));
+        all.extend(change.moved_in.iter().map(|moved| format!("{}←{}", moved.unit, moved.layer)));
         let more = all.len().saturating_sub(UNITS_SHOWN);
         if detail == Detail::Short && more > 0 {
             all.truncate(UNITS_SHOWN);
@@ -300,17 +355,30 @@ fn changes(report: &Report, detail: Detail) -> Option<Section> {
         vec![change.layer.clone(), change.state.to_string(), all.join(" ")]
     });
     let publish = changes.iter().filter(|change| matches!(change.state, LayerState::Changed | LayerState::New)).count();
+    let mut note =
+        format!("To publish: {}; the others are byte for byte the same.", plural(publish, "layer", "layers"));
+    let moved = changes.iter().any(|change| !change.moved_in.is_empty());
+    let full: BTreeSet<&str> = changes
+        .iter()
+        .flat_map(|change| &change.moved_in)
+        .filter(|moved| moved.full)
+        .map(|moved| moved.layer.as_str())
+        .collect();
+    if !full.is_empty() {
+        let full: Vec<&str> = full.into_iter().collect();
+        note += &format!(" Units moved because there is no room for them in {}.", list::with_last(&full, "and"));
+    }
+    if changes.iter().any(|change| change.state == LayerState::Removed) {
+        note += " The other layers keep their names, and so their ARNs.";
+    }
     Some(Section {
         kind: SectionKind::Changes,
         shares: Vec::new(),
         title: "Changes since the lock file".to_owned(),
-        header: vec!["layer", "state", "units: + added, - removed, ~ changed"],
+        header: vec!["layer", "state", if moved { MOVED } else { "units: + added, - removed, ~ changed" }],
         numbers: vec![],
         rows: rows.collect(),
-        note: Some(format!(
-            "To publish: {}; the others are byte for byte the same.",
-            plural(publish, "layer", "layers")
-        )),
+        note: Some(note),
     })
 }
 
@@ -423,14 +491,15 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
         .iter()
         .take(if detail == Detail::Full { usize::MAX } else { LARGEST_SHOWN })
         .map(|unit| {
-            vec![
-                unit.name.clone(),
-                unit.layers.join(" "),
-                unit.files.to_string(),
-                size(unit.unzipped_bytes),
-                size(unit.zipped_bytes),
-                size(unit.retained_zipped_bytes),
-            ]
+            let mut row = vec![unit.name.clone(), unit.layers.join(" ")];
+            row.extend((detail == Detail::Full).then(|| unit.files.to_string()));
+            row.extend([unit.unzipped_bytes, unit.zipped_bytes, unit.retained_zipped_bytes].map(size));
+            row.push(match unit.needed_by.as_slice() {
+                [] => "nothing".to_owned(),
+                [one] => one.clone(),
+                many => format!("{} units", many.len()),
+            });
+            row
         })
         .collect();
     (!rows.is_empty()).then(|| Section {
@@ -440,8 +509,14 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
             Detail::Short if rows.len() < units.len() => format!("The {} largest of {} units", rows.len(), units.len()),
             _ => plural(units.len(), "unit", "units"),
         },
-        header: vec!["unit", "layer", "files", "unzipped", "zipped", "frees"],
-        numbers: vec![2, 3, 4, 5],
+        header: match detail {
+            Detail::Full => vec!["unit", "layer", "files", "unzipped", "zipped", "frees", "needed by"],
+            Detail::Short => vec!["unit", "layer", "unzipped", "zipped", "frees", "needed by"],
+        },
+        numbers: match detail {
+            Detail::Full => vec![2, 3, 4, 5],
+            Detail::Short => vec![2, 3, 4],
+        },
         rows,
         note: Some(match detail {
             Detail::Full => "A unit is packed as a whole: a package, a language's own files, a library with its links, or a directory. frees: zipped bytes freed by dropping it alone, with what only it needs. `layerfit plan --tree` shows more.",
@@ -471,38 +546,72 @@ pub(super) fn first_words(text: &str, most: usize) -> String {
     format!("{} …", out.trim_end_matches([',', ';', ':']))
 }
 
-fn further_savings(report: &Report, detail: Detail) -> Option<Section> {
-    let shown = if detail == Detail::Full { usize::MAX } else { MAX_SAVINGS };
-    let saved = |bytes: i64| {
-        let shown = size(bytes.unsigned_abs());
-        if bytes < 0 { format!("+{shown}") } else { format!("-{shown}") }
-    };
+/// What could be done next: each step with what it saves, the option that takes it, and what it risks. A short report has for each
+/// one sentence besides.
+fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
+    let shown = if detail == Detail::Full { usize::MAX } else { MAX_STEPS };
     let steps = || report.suggestions.iter().take(shown);
     let layers = steps().any(|step| step.layers > 0);
     let rows: Vec<Vec<String>> = steps()
         .map(|step| {
-            let saves = if step.layers > 0 { format!("-{}", step.layers) } else { String::new() };
-            let mut row = vec![step.step.clone(), saved(step.unzipped_bytes), saved(step.zipped_bytes)];
+            let saves = if step.layers > 0 { saved_layers(step) } else { String::new() };
+            let mut row = vec![step.name.clone(), saved(step.unzipped_bytes, step), saved(step.zipped_bytes, step)];
             row.extend(layers.then_some(saves));
-            row.push(match detail {
-                Detail::Full => step.risk.clone(),
-                Detail::Short => first_words(&step.risk, RISK_SHOWN),
-            });
+            row.push(step.step.clone());
+            let risk = format!("risk: {}", step.risk);
+            match detail {
+                Detail::Full => row.extend([step.what.clone(), step.risk.clone()]),
+                Detail::Short if step.corrects > 0 => row.push(step.what.clone()),
+                Detail::Short => row.push(risk),
+            }
             row
         })
         .collect();
-    let mut header = vec!["option", "unzipped", "zipped"];
+    let mut header = vec!["step", "unzipped", "zipped"];
     header.extend(layers.then_some("layers"));
-    header.push("risk");
+    header.push("option");
+    let numbers = (1..header.len() - 1).collect();
+    header.extend(match detail {
+        Detail::Full => ["what it does", "risk"].as_slice(),
+        Detail::Short => &["risk"],
+    });
+    let mut notes = Vec::new();
+    let more = report.suggestions.len().saturating_sub(rows.len());
+    if more > 0 {
+        notes.push(format!("{more} more with -v."));
+    }
+    if steps().any(|step| step.figures == Figures::Estimated) {
+        notes.push("~: estimated.".to_owned());
+    }
+    notes.push("`plan --apply STEP,...` writes steps into layerfit.toml.".to_owned());
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::NextSteps,
         shares: Vec::new(),
-        title: "Further savings (each on its own)".to_owned(),
-        numbers: (1..header.len() - 1).collect(),
+        title: "Next steps (each on its own)".to_owned(),
+        numbers,
         header,
         rows,
-        note: None,
+        note: Some(notes.join(" ")),
     })
+}
+
+/// Saved bytes, with how they are known.
+fn saved(bytes: i64, step: &Suggestion) -> String {
+    let sign = if bytes < 0 { "+" } else { "-" };
+    let bytes = bytes.unsigned_abs();
+    match step.figures {
+        Figures::Exact => format!("{sign}{}", size(bytes)),
+        Figures::Estimated => format!("~{sign}{}", rough_size(bytes)),
+        Figures::AtMost => format!("up to {sign}{}", size(bytes)),
+    }
+}
+
+fn saved_layers(step: &Suggestion) -> String {
+    match step.figures {
+        Figures::Exact => format!("-{}", step.layers),
+        Figures::Estimated => format!("~-{}", step.layers),
+        Figures::AtMost => format!("up to -{}", step.layers),
+    }
 }
 
 #[cfg(test)]

@@ -77,36 +77,42 @@ fn in_color(section: &Section, Screen { colors, columns }: Screen) -> String {
     text
 }
 
-/// Further savings: each with its risk below it. Options are copied, so they are never broken: a long one has its own line.
+/// The next steps: each with its option and its risk below it. Options are copied, so they are never broken.
 fn steps(section: &Section, columns: u16) -> String {
-    let columns = usize::from(columns);
+    const INDENT: &str = "   ";
+    let room = columns.saturating_sub(u16::try_from(INDENT.len()).unwrap_or(0));
+    let header: Vec<String> = section.header.iter().map(|&cell| cell.to_owned()).collect();
     let cells: Vec<Vec<String>> =
         section.rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
-    let longest =
-        |column: usize| cells.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0);
-    // Two numbers or three, with two columns between them, and one before the option.
-    let numbers: Vec<usize> =
-        section.numbers.iter().map(|number| longest(*number).max(section.header[*number].len())).collect();
-    let room = columns.saturating_sub(numbers.iter().map(|width| width + 2).sum::<usize>() + 1);
-    let is_short = |option: &&Vec<String>| option[0].chars().count() <= room;
-    let width =
-        cells.iter().filter(is_short).map(|row| row[0].chars().count()).max().unwrap_or(0).max(section.header[0].len());
-    let line = |option: &str, row: &[String]| {
+    let longest = |column: usize| {
+        let all = cells.iter().chain([&header]);
+        all.filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0)
+    };
+    let name = longest(0);
+    let numbers: Vec<usize> = section.numbers.iter().map(|number| longest(*number)).collect();
+    let line = |row: &[String]| {
         let shown = numbers.iter().zip(&section.numbers).map(|(width, number)| format!("  {:>width$}", row[*number]));
-        let line = format!(" {option:<width$}{}", shown.collect::<String>());
+        let line = format!(" {:<name$}{}", row[0], shown.collect::<String>());
         format!("{}\n", line.trim_end())
     };
-    let header: Vec<String> = section.header.iter().map(|&cell| cell.to_owned()).collect();
-    let mut text = line(&header[0], &header);
+    let indented = |text: &str| text.lines().map(|line| format!("{INDENT}{line}\n")).collect::<String>();
+    let mut text = line(&header);
     for row in &cells {
-        let (Some(option), Some(risk)) = (row.first(), row.last()) else { continue };
-        if option.chars().count() <= room {
-            text += &line(option, row);
-        } else {
-            text += &format!(" {option}\n{}", line("", row));
+        text += &line(row);
+        let Some((option, sentences)) = row[1 + numbers.len()..].split_first() else { continue };
+        match sentences {
+            // An option that is as long as a line has its own.
+            [only] if option.chars().count() + 2 < usize::from(room) => {
+                text += &indented(&wrapped(&format!("{option} ({only})"), room));
+            }
+            _ => {
+                text += &indented(option);
+                text += &sentences.iter().map(|sentence| indented(&wrapped(sentence, room))).collect::<String>();
+            }
         }
-        let risk = wrapped(&format!("risk: {risk}"), u16::try_from(columns.saturating_sub(3)).unwrap_or(u16::MAX));
-        text += &risk.lines().map(|line| format!("   {line}\n")).collect::<String>();
+    }
+    if let Some(note) = &section.note {
+        text += &wrapped(note, columns);
     }
     text
 }

@@ -1,13 +1,12 @@
 //! What takes up the space, as a tree for a terminal of 80 columns: layers, kinds, units and directories, each with its size
 //! in zips and what dropping it alone would free.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::bars::bar;
 use crate::base::bytes::size;
 use crate::base::safe::{Form, printable, safe};
-use crate::languages::{LanguageId, language};
-use crate::report::{Detail, DirectoryReport, Report, UnitReport};
+use crate::report::{Detail, DirectoryReport, Kind, Report, UnitReport};
 
 /// The widths of names and bars, in columns.
 const NAME: usize = 38;
@@ -17,49 +16,6 @@ const BAR: usize = 16;
 /// How many units of a kind and directories of a unit a short view lists; the others are added up.
 const UNITS_SHOWN: usize = 8;
 const DIRECTORIES_SHOWN: usize = 3;
-/// What the units of one heading have in common.
-enum Heading {
-    /// A language itself.
-    Runtime(LanguageId),
-    /// The packages of a language, by the names of their units.
-    Packages(LanguageId, BTreeSet<String>),
-    /// Units whose names begin like this.
-    Prefix(&'static str, &'static str),
-}
-
-impl Heading {
-    /// Every heading that a report can have.
-    fn all(report: &Report) -> Vec<Heading> {
-        let mut units: BTreeMap<LanguageId, BTreeSet<String>> = BTreeMap::new();
-        for package in &report.packages {
-            let unit = report.contents.groups.iter().find(|group| group.base == package.path);
-            let unit = unit.map_or_else(|| format!("pkg:{}", package.name), |group| group.unit.clone());
-            units.entry(package.language).or_default().insert(unit);
-        }
-        let runtimes = units.keys().copied().map(Heading::Runtime).collect::<Vec<_>>();
-        let packages = units.into_iter().map(|(id, units)| Heading::Packages(id, units));
-        let others = [("lib:", "libraries"), ("dir:", "directories"), ("file:", "files")];
-        let others = others.map(|(prefix, name)| Heading::Prefix(prefix, name));
-        packages.chain(runtimes).chain(others).collect()
-    }
-
-    fn has(&self, unit: &str) -> bool {
-        match self {
-            Heading::Runtime(id) => unit == id.as_str(),
-            Heading::Packages(_, units) => units.contains(unit),
-            Heading::Prefix(prefix, _) => unit.starts_with(prefix),
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Heading::Runtime(id) => format!("{} itself", language(*id).name()),
-            Heading::Packages(id, _) => format!("{} packages", language(*id).name()),
-            Heading::Prefix(_, name) => (*name).to_owned(),
-        }
-    }
-}
-
 /// A line, and those below it.
 struct Branch {
     name: String,
@@ -77,7 +33,10 @@ pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
             directories.entry(unit).or_default().push(directory);
         }
     }
-    let headings = Heading::all(report);
+    // As on the page: a language's own packages belong to it.
+    let kinds: BTreeMap<&str, Kind> =
+        report.contents.groups.iter().map(|group| (group.unit.as_str(), group.kind)).collect();
+    let kind_of = |unit: &UnitReport| kinds.get(unit.name.as_str()).copied().unwrap_or(Kind::Rest);
     let layers: Vec<Branch> = report
         .layers
         .iter()
@@ -86,7 +45,9 @@ pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
             // A unit that no layer holds whole is shown in the first of its layers.
             let here = |unit: &&UnitReport| unit.layers.first() == Some(&layer.name);
             let units: Vec<&UnitReport> = units.iter().filter(here).collect();
-            let kinds = headings.iter().filter_map(|heading| under(heading, &units, &directories, detail));
+            let mut by_kind: BTreeMap<Kind, Vec<&UnitReport>> = BTreeMap::new();
+            units.into_iter().for_each(|unit| by_kind.entry(kind_of(unit)).or_default().push(unit));
+            let kinds = by_kind.into_iter().map(|(kind, units)| under(kind, &units, &directories, detail));
             let below = sorted(kinds.collect());
             Branch { name: layer.name.clone(), zipped: layer.zipped_bytes, frees: None, below }
         })
@@ -101,15 +62,14 @@ pub fn tree(report: &Report, detail: Detail) -> Vec<u8> {
     safe(out.as_bytes(), Form::Text)
 }
 
-/// The branch of a heading with those of these units that belong to it.
+/// The branch of a kind with its units.
 fn under(
-    heading: &Heading,
+    kind: Kind,
     units: &[&UnitReport],
     directories: &BTreeMap<&str, Vec<&DirectoryReport>>,
     detail: Detail,
-) -> Option<Branch> {
-    let name = heading.name();
-    let branches = units.iter().filter(|unit| heading.has(&unit.name)).map(|unit| {
+) -> Branch {
+    let branches = units.iter().map(|unit| {
         let split = if unit.layers.len() > 1 { format!(" (in {} layers)", unit.layers.len()) } else { String::new() };
         let below = directories.get(unit.name.as_str()).map(|all| below(unit, all)).unwrap_or_default();
         Branch {
@@ -120,12 +80,9 @@ fn under(
         }
     });
     let branches: Vec<Branch> = branches.collect();
-    if let Heading::Runtime(_) = heading {
-        return branches.into_iter().next().map(|runtime| Branch { name, ..runtime });
-    }
     let zipped = branches.iter().map(|branch| branch.zipped).sum();
-    let name = format!("{name} ({})", branches.len());
-    (!branches.is_empty()).then(|| Branch { name, zipped, frees: None, below: shown(branches, UNITS_SHOWN, detail) })
+    let name = format!("{} ({})", kind.label(), branches.len());
+    Branch { name, zipped, frees: None, below: shown(branches, UNITS_SHOWN, detail) }
 }
 
 /// The topmost directories that belong to a unit; for a unit that is a directory, those in it.

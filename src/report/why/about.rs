@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::paths::{DependencyPath, Paths, Root};
+use super::unneeded::unneeded_package;
 use super::{About, DroppedBy, NeededBy, Path, SCHEMA, Step, ThingKind, ThingState, Why};
 use crate::base::error::Result;
 use crate::languages::{CodeCalls, language};
@@ -44,6 +45,7 @@ pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -
         targets: vec![target.to_owned()],
         things: things.iter().map(|thing| answers.about(thing)).collect(),
         if_dropped: None,
+        unneeded: None,
     })
 }
 
@@ -93,6 +95,10 @@ impl Answers<'_> {
                 _ => Vec::new(),
             },
             imported_by: self.imported_by(thing),
+            unneeded: match thing {
+                Target::Package(position) => unneeded_package(self.plan, &mut self.sizes, *position),
+                _ => None,
+            },
             called_by: self.called_by(thing),
             own: self.sizes.own(entries.iter().copied()),
             freed,

@@ -72,6 +72,7 @@ pub(crate) fn if_dropped(
             layers_then: layout.layers.len(),
             fits_then: !does_not_fit.iter().any(|finding| finding.severity == Severity::Error),
         }),
+        unneeded: None,
     })
 }
 

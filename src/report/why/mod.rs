@@ -4,6 +4,7 @@ mod about;
 mod if_dropped;
 mod paths;
 mod show;
+mod unneeded;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde::Serialize;
 pub(crate) use about::about;
 pub(crate) use if_dropped::if_dropped;
 pub use show::{json, markdown, schema, table};
+pub(crate) use unneeded::unneeded;
 
 use crate::base::finding::Finding;
 use crate::base::size::Size;
@@ -32,6 +34,8 @@ pub enum Question {
     },
     /// What dropping these together would free and break.
     IfDropped(Vec<String>),
+    /// What nothing in the tree needs.
+    Unneeded,
 }
 
 /// The answer.
@@ -52,6 +56,29 @@ pub struct Why {
     /// What dropping the targets would do, with `--if-dropped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub if_dropped: Option<IfDropped>,
+    /// Without a target: what nothing in the tree needs, the largest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unneeded: Option<Vec<Unneeded>>,
+}
+
+/// Something that nothing in the tree needs. The function's own code may use it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Unneeded {
+    /// `package` or `library`.
+    pub kind: ThingKind,
+    /// Its name, as for `--drop`.
+    pub name: String,
+    /// What is kept of it.
+    pub own: Amount,
+    /// What dropping it would free, together with what only it needs.
+    pub freed: Amount,
+    /// The packages that only it needs, sorted.
+    pub with_it: Vec<String>,
+    /// The kept packages that can use it when it is installed, sorted.
+    pub option_of: Vec<String>,
+    /// For a library: why nothing loads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// One thing, and why it is kept or dropped.
@@ -79,6 +106,9 @@ pub struct About {
     pub host_paths: Vec<String>,
     /// For a package: the kept packages that import it, sorted.
     pub imported_by: Vec<String>,
+    /// For a package that nothing in the tree needs: what dropping it with what only it needs would free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unneeded: Option<Unneeded>,
     /// The functions of kept packages that call a package, such as `xml2::path_to_connection`, sorted.
     pub called_by: Vec<String>,
     /// What is kept of it.

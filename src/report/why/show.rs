@@ -1,7 +1,7 @@
 //! The answer as tables for a terminal, as Markdown and as JSON, and its JSON Schema. Each format is returned as bytes.
 
 use super::paths::{IN_TREE, INSTALLED};
-use super::{About, IfDropped, NeededBy, Path, Why};
+use super::{About, IfDropped, NeededBy, Path, Unneeded, Why};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
 use crate::base::finding::Code;
@@ -16,6 +16,10 @@ use crate::resolve::Certainty;
 const ROWS_SHOWN: usize = 10;
 /// How many names a sentence lists.
 const MAX_NAMES: usize = 6;
+/// How many rows the list of what nothing needs has in a short answer.
+const UNNEEDED_SHOWN: usize = 25;
+/// How many names a row of it lists.
+const MAX_RETAINED: usize = 3;
 /// How many searched directories a sentence lists.
 const MAX_SEARCHED: usize = 12;
 /// Up to how many rules are shown with their reasons.
@@ -44,7 +48,8 @@ pub fn table(why: &Why, detail: Detail, columns: u16) -> Vec<u8> {
 
 /// The answer as Markdown. Names from the tree are data: they cannot become markup.
 pub fn markdown(why: &Why) -> Vec<u8> {
-    let mut out = format!("# Why {}\n", markdown_text(&why.targets.join(", ")));
+    let targets = if why.unneeded.is_some() { "not needed".to_owned() } else { why.targets.join(", ") };
+    let mut out = format!("# Why {}\n", markdown_text(&targets));
     for block in answers(why, Detail::Full).into_iter().flatten() {
         match block {
             Block::Text(text) => out += &format!("\n{}\n", markdown_text(&text)),
@@ -72,12 +77,57 @@ pub fn schema() -> Result<Vec<u8>> {
 
 fn answers(why: &Why, detail: Detail) -> Vec<Vec<Block>> {
     let things = why.things.iter().map(|thing| about(thing, detail));
-    things.chain(why.if_dropped.as_ref().map(|dropped| if_dropped(&why.targets, dropped, detail))).collect()
+    let if_dropped = why.if_dropped.as_ref().map(|dropped| if_dropped(&why.targets, dropped, detail));
+    let unneeded = why.unneeded.as_ref().map(|all| unneeded(all, &why.root, detail));
+    things.chain(if_dropped).chain(unneeded).collect()
+}
+
+/// What nothing needs: packages, and libraries that nothing loads.
+fn unneeded(all: &[Unneeded], root: &str, detail: Detail) -> Vec<Block> {
+    if all.is_empty() {
+        return vec![Block::Text(format!("Something in {root} needs each package and library in it."))];
+    }
+    let shown = if detail == Detail::Full { all.len() } else { all.len().min(UNNEEDED_SHOWN) };
+    let rows = all[..shown].iter().map(|item| {
+        let short = |names: &[String]| -> Vec<String> {
+            names.iter().map(|name| name.trim_start_matches("pkg:").to_owned()).collect()
+        };
+        let mut about: Vec<String> = item.why.iter().cloned().collect();
+        if !item.with_it.is_empty() {
+            about.push(format!("only it needs {}", list::some(&short(&item.with_it), MAX_RETAINED)));
+        }
+        if !item.option_of.is_empty() {
+            about.push(format!("{} can use it", list::some(&short(&item.option_of), MAX_RETAINED)));
+        }
+        vec![item.name.clone(), size(item.own.size.zipped_bytes), size(item.freed.size.zipped_bytes), about.join("; ")]
+    });
+    let mut notes = Vec::new();
+    if shown < all.len() {
+        notes.push(format!("{} more (-v).", all.len() - shown));
+    }
+    notes.push("frees: zipped bytes freed by dropping it with what only it needs.".to_owned());
+    notes.push("The code of your function may use any of them: `layerfit plan --handler DIR` reads it.".to_owned());
+    let text = format!("Nothing in {root} needs these packages and libraries ({}).", all.len());
+    vec![
+        Block::Text(text),
+        Block::Table(Section {
+            kind: SectionKind::Other,
+            shares: Vec::new(),
+            title: "Not needed by anything in the tree".to_owned(),
+            header: vec!["name", "zipped", "frees", ""],
+            numbers: vec![1, 2],
+            rows: rows.collect(),
+            note: Some(notes.join(" ")),
+        }),
+    ]
 }
 
 fn about(about: &About, detail: Detail) -> Vec<Block> {
     let mut blocks = vec![Block::Text(about.answer.clone())];
-    blocks.extend(dropped_by(about).map(Block::Table));
+    // What is kept is asked about first; which rules drop the rest is in the first sentence.
+    let dropped = dropped_by(about).map(Block::Table);
+    let (first, last) = if about.own.files == 0 { (dropped, None) } else { (None, dropped) };
+    blocks.extend(first);
     if !about.held_back.is_empty() {
         let rules = about.held_back.join(", ");
         blocks.push(Block::Text(format!("It matches {rules}, but something kept needs it.")));
@@ -87,6 +137,9 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     if !about.imported_by.is_empty() {
         let (verb, packages) = (if about.imported_by.len() == 1 { "needs" } else { "need" }, &about.imported_by);
         blocks.push(Block::Text(format!("{} {verb} it.", some(packages))));
+    }
+    if let Some(unneeded) = &about.unneeded {
+        blocks.push(Block::Text(not_needed(unneeded)));
     }
     if !about.called_by.is_empty() {
         let verb = if about.called_by.len() == 1 { "calls" } else { "call" };
@@ -99,7 +152,19 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     if about.own.files > 0 {
         blocks.push(Block::Text(cost(about)));
     }
+    blocks.extend(last);
     blocks
+}
+
+/// That nothing needs a package, and what dropping it would take.
+fn not_needed(unneeded: &Unneeded) -> String {
+    let names: Vec<&str> = std::iter::once(&unneeded.name).chain(&unneeded.with_it).map(String::as_str).collect();
+    let mut text = "Nothing in the tree needs it; the code of your function may.".to_owned();
+    if !unneeded.option_of.is_empty() {
+        text += &format!(" {} can use it if it is installed.", some(&unneeded.option_of));
+    }
+    let with = if unneeded.with_it.is_empty() { "" } else { " (it, and what only it needs)" };
+    text + &format!(" --drop {}{with} frees {} zipped.", names.join(","), size(unneeded.freed.size.zipped_bytes))
 }
 
 /// The path in one line: each step by its last name, or its last two if the last one is not unique. The full paths are in

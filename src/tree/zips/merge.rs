@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::bytes::{plural, size};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
-use crate::tree::{Entry, Kind, Magic};
+use crate::tree::{Entry, Kind};
 
 /// The entries of the layers merged so far.
 #[derive(Default)]
@@ -13,19 +13,6 @@ pub(super) struct Merged {
     entries: BTreeMap<TreePath, Layered>,
     /// Entries that replaced an entry of an earlier layer.
     collisions: Vec<Collision>,
-    /// Paths of ELF files by fingerprint: several mean copies.
-    copies_of: BTreeMap<Fingerprint, Vec<TreePath>>,
-}
-
-/// The properties that copies of one library share.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Fingerprint {
-    layer: usize,
-    directory: TreePath,
-    /// The name without what follows `.so`.
-    stem: Vec<u8>,
-    crc32: u32,
-    bytes: u64,
 }
 
 struct Layered {
@@ -45,14 +32,6 @@ struct Collision {
 impl Merged {
     /// Adds an entry of a layer, replacing one at the same path: the last layer wins.
     pub(super) fn insert(&mut self, entry: Entry, layer: usize, crc32: u32) {
-        if let Kind::File { magic: Magic::Elf, bytes, .. } = entry.kind
-            && let Some(directory) = entry.path.parent()
-        {
-            let name = entry.path.name();
-            let stem = name[..name.windows(3).position(|part| part == b".so").unwrap_or(name.len())].to_vec();
-            let fingerprint = Fingerprint { layer, directory, stem, crc32, bytes };
-            self.copies_of.entry(fingerprint).or_default().push(entry.path.clone());
-        }
         let path = entry.path.clone();
         let new = Layered { entry, layer, crc32 };
         let Some(old) = self.entries.get(&path) else {
@@ -76,7 +55,6 @@ impl Merged {
         let packages: BTreeSet<TreePath> = self.entries.keys().filter_map(package_directory).collect();
         let mut findings = self.replaced(names, &packages);
         findings.extend(self.repeated(names, &packages));
-        findings.extend(self.flattened(names));
         findings.extend(self.parent_not_directory(names));
         findings.extend(self.unreadable(names));
         findings
@@ -136,36 +114,6 @@ impl Merged {
             )
         };
         groups.into_iter().map(finding).collect()
-    }
-
-    /// Copies of one library under several names: symbolic links that the zip program followed.
-    fn flattened(&self, names: &[String]) -> Vec<Finding> {
-        let mut of_layer: BTreeMap<usize, (usize, u64, Vec<&TreePath>)> = BTreeMap::new();
-        for (Fingerprint { layer, bytes, .. }, paths) in &self.copies_of {
-            let chain = of_one_library(paths);
-            if chain.len() > 1 {
-                let (further, further_bytes) = (chain.len() - 1, bytes * (chain.len() as u64 - 1));
-                let (copies, wasted, _) = of_layer.entry(*layer).or_insert((0, 0, chain));
-                *copies += further;
-                *wasted += further_bytes;
-            }
-        }
-        let finding = |(layer, (copies, wasted, example)): (usize, (usize, u64, Vec<&TreePath>))| {
-            let mut example: Vec<String> = example.into_iter().map(TreePath::to_string).collect();
-            example.sort();
-            Finding::warning(
-                Code::FlattenedLinks,
-                Subject::layer(&names[layer]),
-                format!(
-                    "contains {} ({}) of libraries under different names, as if symbolic links had been followed: {}",
-                    plural(copies, "copy", "copies"),
-                    size(wasted),
-                    example.join(" = ")
-                ),
-                "replace the copies with symbolic links in the tree, and zip with -y: Lambda extracts links as links",
-            )
-        };
-        of_layer.into_iter().map(finding).collect()
     }
 
     /// Entries below a file or a link, which cannot be extracted, or would be extracted to where the link points.
@@ -237,15 +185,6 @@ impl Merged {
 
 /// The directory of the package that a file declares, by the file's path; `None` when it does not declare one.
 pub type PackageDirectory = fn(&TreePath) -> Option<TreePath>;
-
-/// Of files with the same content, those whose names are links of one library: one name continues another, as in `libz.so`,
-/// `libz.so.1` and `libz.so.1.3`. `libbz2.so.1.0.4` and `libbz2.so.1.0.8` do not: a tree can have both.
-fn of_one_library(paths: &[TreePath]) -> Vec<&TreePath> {
-    let continues = |long: &TreePath, short: &TreePath| {
-        long.as_bytes().strip_prefix(short.as_bytes()).is_some_and(|rest| rest.starts_with(b"."))
-    };
-    paths.iter().filter(|path| paths.iter().any(|other| continues(path, other) || continues(other, path))).collect()
-}
 
 /// The directory of the package that contains a path.
 fn package_of(path: &TreePath, packages: &BTreeSet<TreePath>) -> Option<TreePath> {

@@ -22,6 +22,7 @@ use merge::Merged;
 pub use merge::PackageDirectory;
 
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings, narrow};
+use crate::base::bytes::hex;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
@@ -173,7 +174,7 @@ fn read_member(
             Some(_) => Vec::new(),
             None => archive.verify(member, HEAD_BYTES as u64).map_err(broken)?,
         };
-        Kind::File { bytes: member.bytes, magic: Magic::of(&head) }
+        Kind::File { bytes: member.bytes, magic: Magic::of(&head), hard: None }
     };
     Ok(Some(Entry {
         path,
@@ -220,9 +221,4 @@ pub(crate) fn sha256(mut file: File) -> std::io::Result<String> {
             length => hash.update(&buffer[..length]),
         }
     }
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

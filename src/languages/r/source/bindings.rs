@@ -42,13 +42,22 @@ const FIRST: &[&str] = &[
 /// Functions whose value concatenates their arguments, and the separator.
 const JOINS: &[(&str, &str)] = &[("paste0", ""), ("paste", " "), ("file.path", "/"), ("here", "/"), ("path", "/")];
 
-/// The value of LAMBDA_TASK_ROOT: the directory of the function's own code.
+/// What is known of the R session that runs a source.
+pub(in crate::languages::r) struct Session<'a> {
+    /// R's home, as `R.home()` returns it, if it is known.
+    pub(in crate::languages::r) home: Option<&'a str>,
+    /// The value of an environment variable, "" if it is not set; `None` if it is not known.
+    pub(in crate::languages::r) variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// A function's session, of which only the directory of its own code is known.
 /// Source: AWS Lambda Developer Guide, "Defined runtime environment variables".
-const TASK_ROOT: &str = "/var/task";
+pub(super) const OF_FUNCTION: Session<'static> =
+    Session { home: None, variable: &|name| (name == "LAMBDA_TASK_ROOT").then(|| "/var/task".to_owned()) };
 
 /// The bindings of names in a file.
-#[derive(Default)]
 pub(super) struct Bindings<'t> {
+    pub(super) session: &'t Session<'t>,
     by_name: BTreeMap<String, Vec<Binding<'t>>>,
     /// The left side of a pipe, by the range of the call on its right side.
     piped: BTreeMap<(usize, usize), Cursor<'t>>,
@@ -93,9 +102,15 @@ pub(super) fn function_name(function: Cursor<'_>) -> Option<(Option<String>, Str
 }
 
 impl<'t> Bindings<'t> {
-    /// The bindings of a file with so many bytes of code.
-    pub(super) fn new(bytes: usize) -> Self {
-        Self { steps: Cell::new(1_000_000 + 8 * bytes), ..Self::default() }
+    /// The bindings of a file with so many bytes of code, which this session runs.
+    pub(super) fn new(bytes: usize, session: &'t Session<'t>) -> Self {
+        Self {
+            session,
+            by_name: BTreeMap::new(),
+            piped: BTreeMap::new(),
+            looped: BTreeMap::new(),
+            steps: Cell::new(1_000_000 + 8 * bytes),
+        }
     }
 
     /// Uses up steps; returns false when none are left.
@@ -264,10 +279,16 @@ impl<'t> Bindings<'t> {
         match at.kind() {
             "string" => Some(vec![at.string()?]),
             "null" => Some(Vec::new()),
-            "identifier" => match self.lookup(&at.name()?, at.start())? {
-                Value::Is(value) | Value::Each(value) => self.values_of(value, depth + 1),
-                Value::Unknown => None,
-            },
+            "identifier" => {
+                let name = at.name()?;
+                match self.lookup(&name, at.start()) {
+                    Some(Value::Is(value) | Value::Each(value)) => self.values_of(value, depth + 1),
+                    None if name == ".Library" && !self.by_name.contains_key(&name) => {
+                        Some(vec![format!("{}/library", self.session.home?)])
+                    }
+                    _ => None,
+                }
+            }
             // A subset counts as all elements.
             "subset" | "subset2" => self.values_of(at.field("function")?, depth + 1),
             "binary_operator" if matches!(at.operator(), "|>" | "%>%") => {
@@ -300,10 +321,37 @@ impl<'t> Bindings<'t> {
             return self.joined(&arguments, between, depth);
         }
         match name {
-            "character" => Some(Vec::new()),
+            // `.libPaths()` has the libraries that are searched already.
+            "character" | ".libPaths" => Some(Vec::new()),
             "getwd" => Some(vec![".".to_owned()]),
-            "Sys.getenv" if of(arguments.first()?)? == ["LAMBDA_TASK_ROOT"] => Some(vec![TASK_ROOT.to_owned()]),
+            "Sys.getenv" => self.variable(arguments, depth),
+            "R.home" => {
+                let home = self.session.home?;
+                let component = arguments.first().map_or_else(|| Some(vec!["home".to_owned()]), of)?;
+                let [component] = component.as_slice() else { return None };
+                Some(vec![if component == "home" { home.to_owned() } else { format!("{home}/{component}") }])
+            }
+            "dirname" => {
+                let directory = |path: String| match path.trim_end_matches('/').rsplit_once('/') {
+                    Some(("", _)) => "/".to_owned(),
+                    Some((directory, _)) => directory.to_owned(),
+                    None => ".".to_owned(),
+                };
+                Some(of(arguments.first()?)?.into_iter().map(directory).collect())
+            }
             _ => None,
+        }
+    }
+
+    /// The value of `Sys.getenv(x, unset)`.
+    fn variable(&self, arguments: Vec<Argument<'t>>, depth: usize) -> Option<Vec<String>> {
+        let matched = Matched::new(&["x", "unset", "names"], arguments);
+        let names = self.values_of(matched.get("x")?, depth + 1)?;
+        let [name] = names.as_slice() else { return None };
+        let value = (self.session.variable)(name)?;
+        match matched.get("unset").filter(|_| value.is_empty()) {
+            Some(unset) => self.values_of(unset, depth + 1),
+            None => Some(vec![value]),
         }
     }
 
@@ -315,7 +363,8 @@ impl<'t> Bindings<'t> {
             let values = self.values_of(argument.value?, depth + 1)?;
             match (argument.name.as_deref(), values.as_slice()) {
                 (Some("sep"), [sep]) => between.clone_from(sep),
-                (Some("sep" | "collapse" | "fsep" | "recycle0"), _) => return None,
+                // The libraries that are searched are not known here, so nor is a path made of one.
+                (Some("sep" | "collapse" | "fsep" | "recycle0"), _) | (_, []) => return None,
                 _ => parts.push(values),
             }
         }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use saphyr_parser::{Event, Parser};
 
-use super::{Reads, Source, UseKind};
+use super::{Reads, Source, Use, UseKind};
 
 /// A piece of code in a file.
 pub(super) struct Piece {
@@ -201,7 +201,13 @@ fn header(text: &str, line: usize, pieces: &mut Vec<Piece>, source: &mut Source)
             formats += usize::from(format);
             pieces.push(Piece { optional: formats > 1 && format, ..Piece::code(value, at - 1) });
         } else if matches!(scalar.top.as_str(), "runtime" | "server") && !scalar.key && value.starts_with("shiny") {
-            source.uses(at, "shiny", UseKind::Loaded, false);
+            source.uses(Use {
+                line: at,
+                package: "shiny".to_owned(),
+                kind: UseKind::Loaded,
+                optional: false,
+                continues: false,
+            });
         }
     }
     if let Some(at) = error {

@@ -32,7 +32,7 @@ pub(super) enum Unqualified {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Effect {
     /// Loads or queries the packages named by an argument; `...` means all arguments that match nothing else.
-    Packages { argument: &'static str, kind: UseKind, quoting: Quoting, tests: bool },
+    Packages { argument: &'static str, kind: UseKind, quoting: Quoting, tests: bool, absent: Absent },
     /// Reads a file.
     File { argument: &'static str, reads: Reads },
     /// Parses code in a file or a string without running it: `parse()`.
@@ -49,6 +49,19 @@ pub(super) enum Effect {
     Load { argument: &'static str },
 }
 
+/// What a call does when the package is not installed, as R 4.2 does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// It fails.
+    Fails,
+    /// It fails, unless this argument is TRUE.
+    FailsUnless(&'static str),
+    /// It returns, at most with a warning.
+    Returns,
+    /// It returns, unless this argument is TRUE.
+    ReturnsUnless(&'static str),
+}
+
 /// Whether an argument is quoted (non-standard evaluation: `library(httr)`) or evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {
@@ -61,12 +74,22 @@ pub(super) enum Quoting {
 }
 
 const fn packages(argument: &'static str, kind: UseKind, quoting: Quoting) -> Effect {
-    Effect::Packages { argument, kind, quoting, tests: false }
+    Effect::Packages { argument, kind, quoting, tests: false, absent: Absent::Fails }
+}
+
+/// A function that loads or queries packages, and what it does without them.
+const fn absent(argument: &'static str, kind: UseKind, quoting: Quoting, absent: Absent) -> Effect {
+    Effect::Packages { argument, kind, quoting, tests: false, absent }
 }
 
 /// A function whose result tells whether a package is installed.
 const fn tests(argument: &'static str, kind: UseKind, quoting: Quoting) -> Effect {
-    Effect::Packages { argument, kind, quoting, tests: true }
+    Effect::Packages { argument, kind, quoting, tests: true, absent: Absent::Returns }
+}
+
+/// A function whose result tells whether a package is installed, and what it does if it is not.
+const fn tests_or(argument: &'static str, absent: Absent) -> Effect {
+    Effect::Packages { argument, kind: UseKind::Queried, quoting: Quoting::Never, tests: true, absent }
 }
 
 const fn file(argument: &'static str, reads: Reads) -> Effect {
@@ -134,7 +157,11 @@ const FUNCTIONS: &[Function] = {
     use Unqualified::{Attached, Everywhere, Quietly};
     &[
         // Loading.
-        base("library", LIBRARY, packages("package", UseKind::Attached, UNLESS_CHARACTER)),
+        base(
+            "library",
+            LIBRARY,
+            absent("package", UseKind::Attached, UNLESS_CHARACTER, Absent::FailsUnless("logical.return")),
+        ),
         base("library", LIBRARY, packages("help", UseKind::Queried, UNLESS_CHARACTER)),
         base("require", REQUIRE, tests("package", UseKind::Attached, UNLESS_CHARACTER)),
         of(&["base"], "use", Quietly, &["package", "include.only"], packages("package", UseKind::Attached, Never)),
@@ -151,14 +178,30 @@ const FUNCTIONS: &[Function] = {
         base("library.dynam", &["chname", "package", "lib.loc"], packages("package", UseKind::Loaded, Never)),
         base("::", &["pkg", "name"], packages("pkg", UseKind::Qualified, Always)),
         base(":::", &["pkg", "name"], packages("pkg", UseKind::Qualified, Always)),
-        base("options", &["...", "defaultPackages"], packages("defaultPackages", UseKind::Attached, Never)),
+        base(
+            "options",
+            &["...", "defaultPackages"],
+            absent("defaultPackages", UseKind::Attached, Never, Absent::Returns),
+        ),
         utils("getFromNamespace", &["x", "ns", "pos", "envir"], packages("ns", UseKind::Loaded, Never)),
         utils("assignInNamespace", &["x", "value", "ns", "pos"], packages("ns", UseKind::Loaded, Never)),
         utils("fixInNamespace", &["x", "ns", "pos"], packages("ns", UseKind::Loaded, Never)),
         // Querying.
-        base("system.file", &["...", "package", "lib.loc", "mustWork"], tests("package", UseKind::Queried, Never)),
-        base("find.package", &["package", "lib.loc", "quiet", "verbose"], tests("package", UseKind::Queried, Never)),
-        base("path.package", &["package", "quiet"], packages("package", UseKind::Queried, Never)),
+        base(
+            "system.file",
+            &["...", "package", "lib.loc", "mustWork"],
+            tests_or("package", Absent::ReturnsUnless("mustWork")),
+        ),
+        base(
+            "find.package",
+            &["package", "lib.loc", "quiet", "verbose"],
+            tests_or("package", Absent::FailsUnless("quiet")),
+        ),
+        base(
+            "path.package",
+            &["package", "quiet"],
+            absent("package", UseKind::Queried, Never, Absent::FailsUnless("quiet")),
+        ),
         utils("data", &["...", "list", "package", "lib.loc", "verbose"], packages("package", UseKind::Queried, Never)),
         utils("vignette", &["topic", "package", "lib.loc", "all"], packages("package", UseKind::Queried, Never)),
         utils("browseVignettes", &["package", "lib.loc", "all"], packages("package", UseKind::Queried, Never)),
@@ -170,11 +213,15 @@ const FUNCTIONS: &[Function] = {
         ),
         utils("help", &["topic", "package", "lib.loc"], packages("package", UseKind::Queried, Always)),
         utils("citation", &["package", "lib.loc", "auto"], packages("package", UseKind::Queried, Never)),
-        utils("news", &["query", "package", "lib.loc"], packages("package", UseKind::Queried, Never)),
-        utils("maintainer", &["pkg"], packages("pkg", UseKind::Queried, Never)),
+        utils("news", &["query", "package", "lib.loc"], absent("package", UseKind::Queried, Never, Absent::Returns)),
+        utils("maintainer", &["pkg"], absent("pkg", UseKind::Queried, Never, Absent::Returns)),
         utils("packageVersion", &["pkg", "lib.loc"], packages("pkg", UseKind::Queried, Never)),
-        utils("packageDate", &["pkg", "lib.loc"], packages("pkg", UseKind::Queried, Never)),
-        utils("packageDescription", &["pkg", "lib.loc", "fields"], packages("pkg", UseKind::Queried, Never)),
+        utils("packageDate", &["pkg", "lib.loc"], absent("pkg", UseKind::Queried, Never, Absent::Returns)),
+        utils(
+            "packageDescription",
+            &["pkg", "lib.loc", "fields"],
+            absent("pkg", UseKind::Queried, Never, Absent::Returns),
+        ),
         // Reading code.
         base("source", &["file", "local", "echo", "print.eval", "exprs"], file("file", Reads::Script)),
         base("sys.source", &["file", "envir", "chdir"], file("file", Reads::Script)),
@@ -220,14 +267,14 @@ const FUNCTIONS: &[Function] = {
             "p_load",
             Everywhere,
             &["...", "char", "install", "update", "character.only"],
-            packages("...", UseKind::Attached, UNLESS_CHARACTER),
+            absent("...", UseKind::Attached, UNLESS_CHARACTER, Absent::Returns),
         ),
         of(
             &["pacman"],
             "p_load",
             Everywhere,
             &["...", "char", "install", "update", "character.only"],
-            packages("char", UseKind::Attached, Never),
+            absent("char", UseKind::Attached, Never, Absent::Returns),
         ),
         of(&["easypackages"], "libraries", Attached, &["..."], packages("...", UseKind::Attached, Never)),
         of(

@@ -92,8 +92,9 @@ impl<'t> Guards<'t> {
                 let Some(condition) = at.field("condition") else { return };
                 let (then, otherwise) = (at.field("consequence"), at.field("alternative"));
                 match condition.unwrapped().text() {
-                    "FALSE" | "F" => self.always.0.extend(then.map(Cursor::range)),
-                    "TRUE" | "T" => self.always.0.extend(otherwise.map(Cursor::range)),
+                    // A function is never run interactively.
+                    "FALSE" | "F" | "interactive()" => self.always.0.extend(then.map(Cursor::range)),
+                    "TRUE" | "T" | "!interactive()" => self.always.0.extend(otherwise.map(Cursor::range)),
                     _ => self.conditionals.push(Conditional { condition, then, otherwise, end }),
                 }
             }
@@ -117,6 +118,12 @@ impl<'t> Guards<'t> {
 
     fn tried(&mut self, call: Cursor<'t>, bindings: &Bindings<'t>) {
         let Some((_, name)) = callee(call) else { return };
+        if name == "stopifnot" {
+            for condition in bindings.arguments(call).into_iter().filter_map(|argument| argument.value) {
+                let end = call.range().end;
+                self.conditionals.push(Conditional { condition, then: None, otherwise: Some(call), end });
+            }
+        }
         let Some((_, needs_handler)) = TRIES.iter().find(|(tries, _)| *tries == name) else { return };
         let matched = Matched::new(&["expr", "..."], bindings.arguments(call));
         let handler = matched.dots.iter().find(|one| matches!(one.name.as_deref(), Some("error" | "condition")));
@@ -190,6 +197,11 @@ impl<'t> Guards<'t> {
         self.always.contains(place)
             || (!self.required.contains(&place)
                 && self.by_package.get(package).is_some_and(|places| places.contains(place)))
+    }
+
+    /// Whether the program ends if the packages that are tested for at this position are missing.
+    pub(super) fn is_required(&self, place: usize) -> bool {
+        self.required.contains(&place)
     }
 
     /// Whether the code at this position may fail, or need not run.

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Source, UseKind};
+use super::{Source, Use, UseKind};
 use crate::languages::r::description;
 
 /// The packages of a DESCRIPTION. Those that are only suggested or needed to compile are optional.
 pub(super) fn description(bytes: &[u8], source: &mut Source) -> Result<(), String> {
     for named in description::named(bytes)? {
         let optional = !matches!(named.field, "Depends" | "Imports");
-        source.uses(named.line, &named.package, UseKind::Named, optional);
+        source.uses(Use { line: named.line, package: named.package, kind: UseKind::Named, optional, continues: true });
     }
     Ok(())
 }
@@ -39,7 +39,7 @@ pub(super) fn lock(text: &str, source: &mut Source) -> Result<(), String> {
     for (place, name) in places {
         line += text[before..place].matches('\n').count();
         before = place;
-        source.uses(line, &name, UseKind::Named, false);
+        source.uses(Use { line, package: name, kind: UseKind::Named, optional: false, continues: true });
     }
     Ok(())
 }

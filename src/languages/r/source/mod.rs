@@ -49,7 +49,8 @@
 //! | `has <- requireNamespace("xml2"); if (has) xml2::read_xml(f)` | optional | `has` is bound to a test |
 //! | `tryCatch(xml2::read_xml(f), error = function(e) NULL)` | optional | range: the expression, for every package |
 //! | `tryCatch(xml2::read_xml(f), error = function(e) stop(e))` | required | the handler ends the program |
-//! | `if (FALSE) library(xml2)` | optional | range: the branch, for every package |
+//! | `if (FALSE) library(xml2)`, `if (interactive()) library(xml2)` | optional | range: the branch, for every package |
+//! | `require(xml2)` | required, but R goes on | it only warns: what follows may not find the package's functions |
 //!
 //! A branch that leaves its block makes the rest of the block a range, up to the end of the function here:
 //!
@@ -69,6 +70,7 @@ mod reader;
 mod text;
 mod tree;
 
+pub(super) use bindings::Session;
 pub(super) use tree::Grammar;
 
 use std::collections::BTreeSet;
@@ -129,8 +131,19 @@ pub struct Source {
     pub follows: Vec<Follow>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<Dynamic>,
+    /// The libraries that it adds to those that R searches.
+    pub libraries: Libraries,
     /// The names in its code.
     pub names: BTreeSet<String>,
+}
+
+/// The libraries that a source adds to those that R searches: `.libPaths(new)`, `lib.loc`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Libraries {
+    /// Those whose paths are certain.
+    pub paths: BTreeSet<String>,
+    /// The first line that adds one whose path is not.
+    pub unknown: Option<usize>,
 }
 
 /// A package that is used.
@@ -144,6 +157,8 @@ pub struct Use {
     pub kind: UseKind,
     /// Whether the source works without it: it tests for it, catches the error, or need not run the code.
     pub optional: bool,
+    /// Whether R goes on at this line without it, at most with a warning: `require()`.
+    pub continues: bool,
 }
 
 /// How a package is used.
@@ -194,6 +209,14 @@ impl Source {
     /// When it cannot be read: binary data, a source longer than [`MAX_BYTES`], an invalid DESCRIPTION or lock file; the
     /// message gives the reason. Code that R would reject is not an error: the code around it is read, and it is reported.
     pub fn parse(kind: Kind, bytes: &[u8]) -> Result<Self, String> {
+        Self::parse_in(kind, bytes, &bindings::OF_FUNCTION)
+    }
+
+    /// As [`Self::parse`], for a source that this session runs.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`].
+    pub(super) fn parse_in(kind: Kind, bytes: &[u8], session: &Session<'_>) -> Result<Self, String> {
         let longest = match kind {
             Kind::Script | Kind::Document | Kind::Sweave => MAX_BYTES,
             Kind::Description | Kind::Lock => MAX_MANIFEST_BYTES,
@@ -206,9 +229,15 @@ impl Source {
         }
         let mut source = Self::default();
         match kind {
-            Kind::Script => reader::read(vec![document::Piece::code(text::decode(bytes), 0)], &mut source)?,
-            Kind::Document => reader::read(document::markdown(&text::decode(bytes), &mut source), &mut source)?,
-            Kind::Sweave => reader::read(document::sweave(&text::decode(bytes), &mut source), &mut source)?,
+            Kind::Script => {
+                reader::read(vec![document::Piece::code(text::decode(bytes), 0)], session, &mut source)?;
+            }
+            Kind::Document => {
+                reader::read(document::markdown(&text::decode(bytes), &mut source), session, &mut source)?;
+            }
+            Kind::Sweave => {
+                reader::read(document::sweave(&text::decode(bytes), &mut source), session, &mut source)?;
+            }
             Kind::Description => manifests::description(bytes, &mut source)?,
             Kind::Lock => manifests::lock(&text::decode(bytes), &mut source)?,
         }
@@ -218,7 +247,7 @@ impl Source {
 
     fn tidy(&mut self) {
         self.uses.sort();
-        // A use that is both optional and required on a line is required: false sorts first.
+        // A use that is both optional and required on a line is required, and one that can fail fails: false sorts first.
         self.uses.dedup_by(|b, a| (a.line, &a.package, a.kind) == (b.line, &b.package, b.kind));
         self.follows.sort();
         self.follows.dedup_by(|b, a| (a.line, &a.path, a.reads) == (b.line, &b.path, b.reads));
@@ -227,11 +256,11 @@ impl Source {
     }
 
     /// Adds a use of a package, if its name is valid.
-    fn uses(&mut self, line: usize, package: &str, kind: UseKind, optional: bool) {
-        if text::is_package(package) {
-            self.uses.push(Use { line, package: package.to_owned(), kind, optional });
+    fn uses(&mut self, used: Use) {
+        if text::is_package(&used.package) {
+            self.uses.push(used);
         } else {
-            self.dynamic(line, package, "this is not a valid package name");
+            self.dynamic(used.line, &used.package, "this is not a valid package name");
         }
     }
 
@@ -278,12 +307,18 @@ impl Source {
             },
             optional: follow.optional,
         };
-        let used =
-            |used: Use| crate::languages::Use { line: used.line, package: used.package, optional: used.optional };
+        let used = |used: Use| crate::languages::Use {
+            line: used.line,
+            package: used.package,
+            optional: used.optional,
+            continues: used.continues,
+        };
         crate::languages::Source {
             uses: self.uses.into_iter().map(used).collect(),
             follows: self.follows.into_iter().map(follow).collect(),
             dynamic: self.dynamic,
+            libraries: self.libraries.paths,
+            libraries_unknown: self.libraries.unknown,
             names: self.names,
         }
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::bindings::{Bindings, callee, function_name};
+use super::bindings::{Bindings, Session, callee, function_name};
 use super::document::Piece;
 use super::functions;
-use super::functions::{Argument, CHUNK, Effect, Function, Matched, Quoting, Unqualified};
+use super::functions::{Absent, Argument, CHUNK, Effect, Function, Matched, Quoting, Unqualified};
 use super::guards::{Guards, named_packages};
 use super::tree::{Code, Cursor, Grammar};
-use super::{Reads, Source, UseKind};
+use super::{Reads, Source, Use, UseKind};
 
 /// The depth up to which code in strings (`eval(parse(text = ))`) is read.
 const MAX_DEPTH: usize = 4;
@@ -42,14 +42,14 @@ const NAMESPACES: &[&str] = &[
 ///
 /// # Errors
 /// When the grammar and the parser have incompatible versions.
-pub(super) fn read(pieces: Vec<Piece>, source: &mut Source) -> Result<(), String> {
-    read_at(pieces, source, 0)
+pub(super) fn read(pieces: Vec<Piece>, session: &Session<'_>, source: &mut Source) -> Result<(), String> {
+    read_at(pieces, session, source, 0)
 }
 
-fn read_at(pieces: Vec<Piece>, source: &mut Source, depth: usize) -> Result<(), String> {
+fn read_at(pieces: Vec<Piece>, session: &Session<'_>, source: &mut Source, depth: usize) -> Result<(), String> {
     let codes = parse(pieces, source)?;
     let mut reader = Reader {
-        bindings: Bindings::new(codes.last().map_or(0, |last| last.base + last.text.len())),
+        bindings: Bindings::new(codes.last().map_or(0, |last| last.base + last.text.len()), session),
         guards: Guards::default(),
         sites: Vec::new(),
         attached: BTreeSet::new(),
@@ -126,6 +126,17 @@ struct Reader<'t, 's> {
     evaluates: bool,
     depth: usize,
     source: &'s mut Source,
+}
+
+/// How a call uses the packages that an argument names.
+#[derive(Clone, Copy)]
+struct PackageUse {
+    kind: UseKind,
+    quoting: Quoting,
+    /// Whether the call returns without them.
+    returns: bool,
+    /// Whether a name that is not understood is not reported.
+    quiet: bool,
 }
 
 impl<'t> Reader<'t, '_> {
@@ -206,7 +217,7 @@ impl<'t> Reader<'t, '_> {
     fn site(&mut self, at: Cursor<'t>) -> Result<(), String> {
         if at.kind() == "namespace_operator" {
             if let Some(package) = at.field("lhs").and_then(Cursor::name_or_string) {
-                self.uses(at, &package, UseKind::Qualified);
+                self.uses(at, &package, UseKind::Qualified, false);
             }
             return Ok(());
         }
@@ -218,12 +229,43 @@ impl<'t> Reader<'t, '_> {
         {
             self.source.dynamic(at.line(), at.text(), "the name and its package are computed");
         }
+        if home.as_deref().is_none_or(|home| home == "base") {
+            self.searches(at, &name, &arguments);
+        }
         for known in self.known(at, home.as_deref(), &name) {
             let matched = Matched::new(known.formals, arguments.clone());
+            if let Some(library) = matched.get("lib.loc") {
+                self.searched(at, library);
+            }
             let quiet = known.unqualified == Unqualified::Quietly && home.is_none();
             self.call(at, known, &matched, false, quiet)?;
         }
         Ok(())
+    }
+
+    /// Notes the libraries that `.libPaths()` adds, or an assignment of the variable that it reads.
+    fn searches(&mut self, at: Cursor<'t>, name: &str, arguments: &[Argument<'t>]) {
+        let value = match name {
+            ".libPaths" => Matched::new(&["new", "include.site"], arguments.to_vec()).get("new"),
+            "assign" => {
+                let matched = Matched::new(&["x", "value", "pos", "envir"], arguments.to_vec());
+                let is_its = matched.get("x").and_then(Cursor::string).is_some_and(|name| name == ".lib.loc");
+                matched.get("value").filter(|_| is_its)
+            }
+            _ => None,
+        };
+        if let Some(value) = value {
+            self.searched(at, value);
+        }
+    }
+
+    fn searched(&mut self, at: Cursor<'t>, value: Cursor<'t>) {
+        match self.bindings.values(value) {
+            Some(paths) => self.source.libraries.paths.extend(paths),
+            None => {
+                self.source.libraries.unknown.get_or_insert(at.line());
+            }
+        }
     }
 
     /// Applies the effect of a call of a known function. `by_value`: its arguments are already evaluated (`do.call()`).
@@ -236,10 +278,11 @@ impl<'t> Reader<'t, '_> {
         quiet: bool,
     ) -> Result<(), String> {
         match known.effect {
-            Effect::Packages { argument, kind, quoting, .. } => {
+            Effect::Packages { argument, kind, quoting, absent, .. } => {
                 let quoting = if by_value { Quoting::Never } else { quoting };
+                let packages = PackageUse { kind, quoting, returns: returns(absent, matched), quiet };
                 for value in values_of(matched, argument) {
-                    self.packages(at, value, kind, quoting, matched, quiet);
+                    self.packages(at, value, packages, matched);
                 }
             }
             Effect::File { argument, reads } => {
@@ -270,9 +313,10 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind) {
+    fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind, returns: bool) {
         let optional = at.code.optional || self.guards.is_optional(package, at.start());
-        self.source.uses(at.line(), package, kind, optional);
+        let continues = returns && !self.guards.is_required(at.start());
+        self.source.uses(Use { line: at.line(), package: package.to_owned(), kind, optional, continues });
     }
 
     fn follows(&mut self, at: Cursor<'t>, path: &str, reads: Reads) {
@@ -280,23 +324,15 @@ impl<'t> Reader<'t, '_> {
         self.source.follows(at.line(), path, reads, optional);
     }
 
-    fn packages(
-        &mut self,
-        at: Cursor<'t>,
-        value: Cursor<'t>,
-        kind: UseKind,
-        quoting: Quoting,
-        matched: &Matched<'t>,
-        quiet: bool,
-    ) {
+    fn packages(&mut self, at: Cursor<'t>, value: Cursor<'t>, how: PackageUse, matched: &Matched<'t>) {
         // librarian's packages on GitHub: user/package.
         let value = if value.operator() == "/" { value.field("rhs").unwrap_or(value) } else { value };
-        if kind == UseKind::Loaded && self.is_namespace(value) {
+        if how.kind == UseKind::Loaded && self.is_namespace(value) {
             return;
         }
-        match named_packages(value, quoting, matched, &self.bindings) {
-            Some(packages) => packages.iter().for_each(|package| self.uses(at, package, kind)),
-            None if quiet => {}
+        match named_packages(value, how.quoting, matched, &self.bindings) {
+            Some(packages) => packages.iter().for_each(|package| self.uses(at, package, how.kind, how.returns)),
+            None if how.quiet => {}
             None => self.source.dynamic(at.line(), at.text(), "the package's name is computed"),
         }
     }
@@ -330,16 +366,20 @@ impl<'t> Reader<'t, '_> {
                 return Ok(());
             }
             let mut inside = Source::default();
-            read_at(vec![Piece::code(lines.join("\n"), 0)], &mut inside, self.depth + 1)?;
+            read_at(vec![Piece::code(lines.join("\n"), 0)], self.bindings.session, &mut inside, self.depth + 1)?;
             let optional = at.code.optional || self.guards.tries(at.start());
             for one in inside.uses {
-                self.source.uses(at.line(), &one.package, one.kind, optional || one.optional);
+                self.source.uses(Use { line: at.line(), optional: optional || one.optional, ..one });
             }
             for one in inside.follows {
                 self.source.follows(at.line(), &one.path, one.reads, optional || one.optional);
             }
             for one in inside.dynamic {
                 self.source.dynamic(at.line(), &one.what, one.why);
+            }
+            self.source.libraries.paths.extend(inside.libraries.paths);
+            if inside.libraries.unknown.is_some() {
+                self.source.libraries.unknown.get_or_insert(at.line());
             }
         } else if let Some(path) = self.lines_of(text) {
             if self.evaluates || chunk {
@@ -370,9 +410,15 @@ impl<'t> Reader<'t, '_> {
     /// A known function is called with each of some values as its first argument.
     fn each(&mut self, at: Cursor<'t>, known: &Function, values: Cursor<'t>) {
         match known.effect {
-            Effect::Packages { kind, .. } => {
+            Effect::Packages { kind, absent, .. } => {
                 let matched = Matched::new(known.formals, Vec::new());
-                self.packages(at, values, kind, Quoting::Never, &matched, false);
+                let returns = returns(absent, &matched);
+                self.packages(
+                    at,
+                    values,
+                    PackageUse { kind, quoting: Quoting::Never, returns, quiet: false },
+                    &matched,
+                );
             }
             Effect::File { reads, .. } => self.file(at, values, reads, false),
             _ => {}
@@ -426,7 +472,7 @@ impl<'t> Reader<'t, '_> {
             }
         }
         match (value.name(), parts.is_empty()) {
-            (Some(package), true) if !package.starts_with('.') => self.uses(at, &package, UseKind::Loaded),
+            (Some(package), true) if !package.starts_with('.') => self.uses(at, &package, UseKind::Loaded, false),
             (Some(first), false) => {
                 parts.push(first);
                 parts.reverse();
@@ -449,7 +495,7 @@ impl<'t> Reader<'t, '_> {
             } else {
                 // A version requirement may follow.
                 let package = name.split([' ', '(']).next().unwrap_or_default();
-                self.uses(at, package, UseKind::Loaded);
+                self.uses(at, package, UseKind::Loaded, false);
             }
         }
     }
@@ -462,6 +508,17 @@ impl<'t> Reader<'t, '_> {
                 && callee(value).is_some_and(|(_, name)| CREATES_TEXT.contains(&name.as_str()))
                 && value.text().contains("::")
         })
+    }
+}
+
+/// Whether a call returns when the package is not installed.
+fn returns(absent: Absent, matched: &Matched<'_>) -> bool {
+    let is_true = |argument| matched.get(argument).is_some_and(|value| matches!(value.text(), "TRUE" | "T"));
+    match absent {
+        Absent::Fails => false,
+        Absent::Returns => true,
+        Absent::FailsUnless(argument) => is_true(argument),
+        Absent::ReturnsUnless(argument) => !is_true(argument),
     }
 }
 

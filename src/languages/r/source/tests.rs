@@ -371,6 +371,8 @@ fn what_is_tested_for_is_optional() {
         "tryCatch(library(aa), error = function(e) NULL)",
         "tryCatch({ aa::f(aa::g()) }, finally = x, condition = identity)",
         "if (FALSE) library(aa)",
+        "if (interactive()) library(aa)",
+        "if (!interactive()) x else library(aa)",
     ] {
         let found = read(Kind::Script, script);
         let certain: Vec<&Use> = found.uses.iter().filter(|one| !one.optional && one.package == "aa").collect();
@@ -410,6 +412,99 @@ fn what_ends_the_program_or_is_not_tested_for_is_needed() {
     ] {
         let found = read(Kind::Script, script);
         assert!(found.uses.iter().any(|one| one.package == "aa" && !one.optional), "{script}: {found:?}");
+    }
+}
+
+#[test]
+fn r_goes_on_after_calls_that_only_warn_and_at_names_in_lists() {
+    let continues = |kind, text: &str| {
+        let found = read(kind, text);
+        let mut of: Vec<&Use> = found.uses.iter().filter(|one| one.package == "aa" && !one.optional).collect();
+        assert_eq!(of.len(), 1, "{text}: {found:?}");
+        of.remove(0).continues
+    };
+    for script in [
+        "require(aa)",
+        "suppressWarnings(require(aa))",
+        "requireNamespace('aa')",
+        "x <- lapply(c('aa'), require, character.only = TRUE)",
+        "do.call(require, list('aa'))",
+        "library(aa, logical.return = TRUE)",
+        "x <- system.file('x', package = 'aa')",
+        "x <- find.package('aa', quiet = TRUE)",
+        "packageDescription('aa')",
+        "if (requireNamespace('bb')) require(aa)",
+        "p_load(aa)",
+    ] {
+        assert!(continues(Kind::Script, script), "{script}");
+    }
+    for script in [
+        "library(aa)",
+        "library(help = aa)",
+        "aa::f()",
+        "loadNamespace('aa')",
+        "x <- system.file('x', package = 'aa', mustWork = TRUE)",
+        "x <- find.package('aa')",
+        "packageVersion('aa')",
+        "data(x, package = 'aa')",
+        "stopifnot(requireNamespace('aa'))",
+        "stopifnot('no aa' = require(aa))",
+        "if (!require(aa)) stop('no aa')",
+        "ok <- requireNamespace('aa')\nif (!ok) stop('no')",
+        "lapply(c('aa'), library, character.only = TRUE)",
+        "eval(parse(text = 'library(aa)'))",
+        "require(aa); library(aa)",
+        "if (!interactive()) library(aa)",
+    ] {
+        assert!(!continues(Kind::Script, script), "{script}");
+    }
+    assert!(continues(Kind::Description, "Package: x\nVersion: 1\nImports: aa\n"));
+    assert!(continues(Kind::Lock, "{\"Packages\": {\"aa\": {\"Package\": \"aa\"}}}"));
+}
+
+#[test]
+fn libraries_that_are_added_are_evaluated_where_they_are_certain() {
+    let session = Session {
+        home: Some("/opt/R"),
+        variable: &|name| match name {
+            "LIBS" => Some("/opt/libs".to_owned()),
+            "SECRET" => None,
+            _ => Some(String::new()),
+        },
+    };
+    let read = |text: &str| Source::parse_in(Kind::Script, text.as_bytes(), &session).expect("a source").libraries;
+    for (text, expected) in [
+        (".libPaths('/opt/x')", "/opt/x"),
+        (".libPaths(new = c('/opt/x', .libPaths()))", "/opt/x"),
+        ("base::.libPaths(c(.libPaths(), file.path(R.home(), 'x')))", "/opt/R/x"),
+        (".libPaths(R.home('site-library'))", "/opt/R/site-library"),
+        (".libPaths(normalizePath(paste0('/opt/', 'x'), mustWork = FALSE))", "/opt/x"),
+        (".libPaths(Sys.getenv('LIBS'))", "/opt/libs"),
+        (".libPaths(Sys.getenv('NO', '/opt/x'))", "/opt/x"),
+        (".libPaths(Sys.getenv('NO', unset = file.path(dirname(R.home()), 'x')))", "/opt/x"),
+        ("local({ d <- '/opt/x'; if (dir.exists(d)) .libPaths(d) })", "/opt/x"),
+        ("for (d in c('/opt/x', '/opt/y')) .libPaths(c(d, .libPaths()))", "/opt/x /opt/y"),
+        ("assign('.lib.loc', c('/opt/x', .Library), envir = environment(.libPaths))", "/opt/R/library /opt/x"),
+        ("library(aa, lib.loc = '/opt/x')", "/opt/x"),
+        ("eval(parse(text = \".libPaths('/opt/x')\"))", "/opt/x"),
+        (".libPaths()", ""),
+        (".libPaths(.libPaths()[-1])", ""),
+        ("x <- .libPaths()[1]", ""),
+        ("f('/opt/x')", ""),
+    ] {
+        let paths: Vec<&str> = expected.split_whitespace().collect();
+        let expected = Libraries { paths: paths.into_iter().map(str::to_owned).collect(), unknown: None };
+        assert_eq!(read(text), expected, "{text}");
+    }
+    for text in [
+        "\n.libPaths(x)",
+        "\n.libPaths(c('/opt/x', commandArgs(TRUE)[1]))",
+        "\n.libPaths(Sys.getenv('SECRET'))",
+        "\n.libPaths(file.path(.libPaths()[1], 'x'))",
+        "\n.libPaths(Sys.glob('/opt/*'))",
+        "\nlibrary(aa, lib.loc = d)",
+    ] {
+        assert_eq!(read(text), Libraries { paths: BTreeSet::new(), unknown: Some(2) }, "{text}");
     }
 }
 
