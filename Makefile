@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
+.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -112,6 +112,14 @@ prove-handlers: needs
 	$(release)
 	scripts/demo-tree.sh $(work)/handlers/opt $(handled)
 	python3 scripts/handlers_work.py --layerfit $(layerfit) $(work)/handlers/opt -- $(runtime)
+
+# Runs functions that open data (maps, fonts, certificates, time zones, drivers) in a root with only what Lambda's image has,
+# before and after --bundle, and compares them with a build host (see scripts/data_work.py); packages of Debian's archive.
+prove-data: needs
+	scripts/needs.sh functions
+	$(release)
+	scripts/demo-tree.sh $(work)/data/opt $$(python3 scripts/data_work.py --packages)
+	python3 scripts/data_work.py --layerfit $(layerfit) --keep $(work)/data/pictures $(work)/data/opt
 
 # Compares the packer with OR-Tools' CP-SAT, from PyPI, on hundreds of instances; takes some minutes.
 packing-truth: needs

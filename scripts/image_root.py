@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Create a root directory with only what a Lambda image has.
 
-The libraries and commands that the runtime profile PROFILE.toml (one of rules/runtimes) lists are copied from this machine,
-if it has them, to the new directory DEST; r-works.sh --root DEST runs R in it. A program that starts there has found
+The libraries, commands and data that the runtime profile PROFILE.toml (one of rules/runtimes) lists are copied from this
+machine, if it has them, to the new directory DEST; r-works.sh --root DEST runs R in it. A program that starts there has found
 every library in the image or in /opt. This proves nothing about versions: the files are those of this machine's
 distribution, not Amazon's.
 
@@ -29,6 +29,15 @@ INTERPRETERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"]
 # glibc's converters in the image: those of its main package, as listed in the file that the profile names. The others are
 # in a package that the image does not have.
 CONVERTERS = ["ANSI_X3.110", "CP1252", "ISO8859-1", "ISO8859-15", "UNICODE", "UTF-16", "UTF-32", "UTF-7"]
+
+# Where Debian has what the image has elsewhere.
+CA_BUNDLES = ["/etc/ssl/certs/ca-certificates.crt"]
+ELSEWHERE = [
+    ("/usr/share/terminfo", "/lib/terminfo"),
+    ("/usr/share/misc", "/usr/lib/file"),
+    ("/etc/pki/tls", "/etc/ssl"),
+    ("/etc/pki/java", "/etc/ssl/certs/java"),
+]
 
 ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n",
@@ -182,6 +191,28 @@ def add_files_of_glibc(root):
     for locale in ("/usr/lib/locale/C.utf8", "/usr/lib/locale/C.UTF-8"):
         if os.path.isdir(locale):
             shutil.copytree(locale, root.dest / locale.lstrip("/"))
+            # The image has this one too; what differs from C.UTF-8 in it matters to none of the tests.
+            if not root.has("/usr/lib/locale/en_US.utf8"):
+                shutil.copytree(locale, root.dest / "usr/lib/locale/en_US.utf8")
+
+
+def add_data(root, profile):
+    """Copies the other files that the profile lists; returns those of which this machine has no equivalent."""
+    found = {}
+    for path in strings(profile, "ca_bundle"):
+        found[path] = next((bundle for bundle in (path, *CA_BUNDLES) if os.path.isfile(bundle)), None)
+    for key in ("terminfo", "magic", "configuration", "fonts"):
+        for path in strings(profile, key):
+            elsewhere = [directory + path.removeprefix(prefix) for prefix, directory in ELSEWHERE if path.startswith(prefix)]
+            found[path] = next((file for file in (path, *elsewhere) if os.path.isfile(file)), None)
+    for path, file in found.items():
+        if file and not root.has(path):
+            root.copy(file, path)
+    for zoneinfo in strings(profile, "zoneinfo"):
+        if os.path.isdir(zoneinfo) and not root.has(zoneinfo):
+            shutil.copytree(zoneinfo, root.dest / zoneinfo.lstrip("/"), symlinks=True)
+        found[zoneinfo] = os.path.isdir(zoneinfo)
+    return sorted(path for path, file in found.items() if not file and not root.has(path))
 
 
 def listed(title, names):
@@ -216,6 +247,7 @@ def main():
         lacking, useless = add_libraries(root, sonames)
         no_commands, unusable = add_commands(root, commands)
         add_files_of_glibc(root)
+        no_data = add_data(root, profile)
     except OSError as error:
         die(error)
     libraries = len(sonames) - len(lacking) - len(useless)
@@ -224,6 +256,7 @@ def main():
     listed("libraries that this machine lacks", lacking)
     listed("libraries left out, as this machine's need more", needing(useless))
     listed("commands left out, as this machine's need more", needing(unusable))
+    listed("data that this machine lacks", no_data)
 
 
 if __name__ == "__main__":

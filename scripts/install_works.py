@@ -126,6 +126,9 @@ def the_archive_is_complete(temp):
     for name in (*dist.TEXTS, "layerfit", "layerfit.cyclonedx.json", "man/layerfit.1", "man/layerfit-pack.1"):
         require(name in members, f"no {name}")
     path = {"PATH": os.environ["PATH"]}
+    sections = run("readelf", "--wide", "--sections", "--program-headers", top / "layerfit", env=path)
+    for word, what in (("INTERP", "static"), (".symtab", "stripped")):
+        require(word not in sections, f"the program is not {what}")
     completed = run("bash", "-c", f". {top}/completions/layerfit.bash; complete -p layerfit", env=path)
     require_in("layerfit", completed, "bash's completions")
     for shell, name in (("zsh", "_layerfit"), ("fish", "layerfit.fish")):

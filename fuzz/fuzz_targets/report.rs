@@ -3,9 +3,10 @@
 #![no_main]
 
 use layerfit::base::finding::{Code, Finding, Subject};
+use layerfit::base::size::Size;
 use layerfit::plan::bundle::Bundled;
-use layerfit::plan::suggest::Suggestion;
-use layerfit::report::{self, Architecture, Colors, Contents, Detail, ImageReport, LayerReport, Report, Screen, Totals, UnitReport};
+use layerfit::plan::suggest::{Figures, Suggestion};
+use layerfit::report::{self, Architecture, Colors, Compared, Contents, Detail, ImageReport, LayerReport, Report, Screen, Totals, UnitReport};
 use layerfit::runtime::Limits;
 use libfuzzer_sys::fuzz_target;
 
@@ -38,9 +39,11 @@ fn of(texts: &[&str]) -> Report {
         zipped_bytes: 1,
         retained_unzipped_bytes: 1,
         retained_zipped_bytes: 1,
+        needed_by: vec![text(1)],
     };
     let bundled = Bundled { path: text(0), from: text(1), needed_by: text(2), bytes: 1 };
     let suggestion = Suggestion {
+        name: text(3),
         step: text(0),
         what: text(1),
         risk: text(2),
@@ -48,6 +51,17 @@ fn of(texts: &[&str]) -> Report {
         unzipped_bytes: 1,
         zipped_bytes: 1,
         layers: 0,
+        figures: Figures::Estimated,
+        corrects: 1,
+        setting: None,
+    };
+    let size = Size { zipped_bytes: 1, unzipped_bytes: 1 };
+    let compared = Compared {
+        name: text(0),
+        now: Some(size),
+        before: Some(size),
+        budget_zipped: Some(1),
+        budget_unzipped: None,
     };
     let image = ImageReport { name: Some(text(0)), config: text(1), platform: text(2), layers: 1 };
     Report {
@@ -73,6 +87,7 @@ fn of(texts: &[&str]) -> Report {
         directories: Vec::new(),
         libraries: Vec::new(),
         changes: None,
+        compared: Some(vec![compared]),
         suggestions: vec![suggestion],
         findings: findings.collect(),
         ignored: 1,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use layerfit::formats::shell::Script;
+use layerfit::formats::shell::{Environment, Script, unchecked};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,5 +15,11 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(script.unresolved.iter().all(|unresolved| unresolved.line >= 1));
         }
         Err(why) => assert!(!why.is_empty()),
+    }
+    // Neither depends on time: each has its bound.
+    let mut environment = Environment::default();
+    let _ = environment.run_among(bytes, &|path| Some(path.len() % 2 == 0));
+    if let Some(answer) = unchecked(bytes) {
+        assert!((1..=answer.response).contains(&answer.line));
     }
 });

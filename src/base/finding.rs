@@ -4,6 +4,7 @@
 //! `rules/checks.toml`, and a test checks that both list the same codes.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -113,6 +114,8 @@ codes! {
     CompiledPaths = "N105",
     /// Variables of a container image name places in /opt, and the function does not have them.
     ImageVariables = "N106",
+    /// A path that a run looked for in vain, and that only the build host has.
+    LookedForInVain = "N107",
     /// A script whose interpreter is missing.
     ScriptInterpreterMissing = "C101",
     /// A command that a script runs and that is missing.
@@ -531,6 +534,9 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub help: String,
+    /// The environment variables that are to be set for the function, if that is what to do.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
     /// The message without details that a short list leaves out, if it has any.
     #[serde(skip)]
     pub(super) brief: Option<String>,
@@ -567,7 +573,16 @@ impl Finding {
     ) -> Self {
         // Both can contain names and texts of others. A path is as long as it is; anything else is cut.
         let (message, help) = (one_line(&message.into()), one_line(&help.into()));
-        Self { severity, code, subject: subject.into().shown(), cause: None, message, help, brief: None }
+        Self {
+            severity,
+            code,
+            subject: subject.into().shown(),
+            cause: None,
+            message,
+            help,
+            env: BTreeMap::new(),
+            brief: None,
+        }
     }
 
     /// The same finding, with a shorter message for short lists.
@@ -579,6 +594,12 @@ impl Finding {
     /// The message, without details that a short list leaves out.
     pub fn brief(&self) -> &str {
         self.brief.as_deref().unwrap_or(&self.message)
+    }
+
+    /// The same finding, with the environment variables that mend it.
+    #[must_use]
+    pub fn mended_by(self, env: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { env: env.into_iter().collect(), ..self }
     }
 
     /// The same finding, with its cause.

@@ -57,6 +57,8 @@ pub enum Content {
     Path(PathBuf),
     /// A part of a file.
     Part(Part),
+    /// These bytes, which no file has.
+    Bytes(Vec<u8>),
 }
 
 impl Content {
@@ -68,6 +70,7 @@ impl Content {
         match self {
             Content::Path(path) => Ok(std::fs::metadata(path).map_err(Error::io("read", path))?.len()),
             Content::Part(part) => Ok(part.bytes()),
+            Content::Bytes(bytes) => Ok(bytes.len() as u64),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `layerfit init`: a commented layerfit.toml for what is in a tree, or a bootstrap for R.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::args::{InitArgs, PlanOptions};
@@ -89,6 +89,18 @@ fn to_be_bundled(report: &Report) -> BTreeSet<&str> {
     needed.map(|needed| needed.soname.as_str()).filter(|name| !name.contains('/') && !glibc.has(name)).collect()
 }
 
+/// The variables that findings say are to be set, without a table, so that a line can follow; a comment if there are none.
+fn environment(report: &Report) -> String {
+    let variables: BTreeMap<&String, &String> = report.findings.iter().flat_map(|finding| &finding.env).collect();
+    if variables.is_empty() {
+        return "# env.TZ = \"UTC\"\n\n".to_owned();
+    }
+    // A string in JSON is one in TOML.
+    let line =
+        |(name, value): (&String, &String)| format!("env.{name} = {}\n", serde_json::Value::from(value.as_str()));
+    variables.into_iter().map(line).collect::<String>() + "\n"
+}
+
 /// The configuration, as text. Every setting is before the first table, and every table is commented out, so that a line can be
 /// added anywhere.
 fn configuration(report: &Report) -> String {
@@ -136,7 +148,10 @@ fn configuration(report: &Report) -> String {
              # max-zipped = \"250MiB\"   # when layers are uploaded through S3\n# function-size = \"3MiB\"\n\n\
              # Baseline that `layerfit check` compares sizes with; `layerfit check --update-baseline` writes it.\n\
              # baseline = \"layerfit.baseline.json\"\n# max-growth = \"2%\"\n\n\
-             # Tables follow. Put keys such as those above before the first [table]: TOML would make them part of it.\n\n\
+             # Environment variables of the function: what is looked for, and where, depends on them. The template of\n\
+             # `layerfit pack --template` sets them.\n";
+    text += &environment(report);
+    text += "# Tables follow. Put keys such as those above before the first [table]: TOML would make them part of it.\n\n\
              # Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
              # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MiB\"\n\n\
              # Findings with a different severity, or turned off for a reason.\n\
@@ -152,8 +167,6 @@ fn configuration(report: &Report) -> String {
     }
     text += "# Named layers, and the units they hold (`layerfit plan -v` lists the units).\n\
              # [[layer]]\n# name = \"runtime\"\n# holds = [\"r\", \"lib:*\"]\n\n\
-             # Environment variables of the function: what is looked for, and where, depends on them.\n\
-             # [env]\n# TZ = \"UTC\"\n\n\
              # Options of `layerfit publish`. A layer's name in AWS is the prefix and the layer's name.\n\
              # [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
     text

@@ -9,22 +9,34 @@ use std::time::Duration;
 use super::args::{FunctionOptions, InvokeArgs, Network, RemoverArgs};
 use super::exit::Exit;
 use super::work::configuration;
-use super::{env, output};
+use super::{env, output, settings};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Finding, Severity};
 use crate::base::read;
 use crate::invoke;
 use crate::invoke::{Event, Function};
 use crate::runtime::RuntimeProfile;
+use crate::runtime::looked_for::{self, only_on_host};
+use crate::runtime::sysroot::Sysroot;
 
 pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let InvokeArgs { paths, runtime, config, handler, variables, function: options, repeat, listen, trace } = arguments;
     let variables = env::variables(variables, &configuration(config.as_ref(), true)?)?;
     let mut run = function(paths, handler, options, variables, RuntimeProfile::load(runtime)?)?;
     run.function.trace.clone_from(trace);
+    let image = run.function.runtime.name.clone();
     match listen {
         Some(address) => run.listen(*address),
-        None => run.invoke(repeat.get()),
+        None => {
+            let exit = run.invoke(repeat.get())?;
+            if let Some(trace) = trace {
+                let host = Sysroot::new("/");
+                for path in only_on_host(&settings::log(trace)?, &host) {
+                    output::finding(&looked_for::finding(&path, &image), None);
+                }
+            }
+            Ok(exit)
+        }
     }
 }
 

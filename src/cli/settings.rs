@@ -1,6 +1,5 @@
 //! From options and layerfit.toml to settings, once; everything that is wrong with them is reported here.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::args::{Architecture, GateOptions, Layers, LevelName, PlanOptions, StrategyName, StripName};
@@ -12,7 +11,7 @@ use crate::base::path::TreePath;
 use crate::base::read;
 use crate::base::severity::{Severities, SeverityRule};
 use crate::base::similar::nearest;
-use crate::formats::strace;
+use crate::formats::strace::{self, Opened};
 use crate::languages::{Arrangement, Relocation};
 use crate::pack;
 use crate::pack::measure::Level;
@@ -73,7 +72,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         drop: [&config.drop[..], &targets.drop].concat(),
         keep: [&config.keep[..], &targets.keep].concat(),
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
-        opened: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
+        run: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
         severities: Severities { off: ignored, rules: severity_rules(config)? },
         tree_options: tree_options(options),
     })
@@ -300,19 +299,26 @@ pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
     }
 }
 
-/// The paths that were opened in the runs of these logs.
-fn opened(logs: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>> {
-    let mut opened = BTreeSet::new();
+/// What was opened, and looked for in vain, in the runs of these logs.
+fn opened(logs: &[PathBuf]) -> Result<Opened> {
+    let mut opened = Opened::default();
     for path in logs {
-        let log = read::bytes(path, read::MAX_TRACE)?;
-        let read = strace::parse(&log).map_err(|message| Error::Data {
-            file: path.display().to_string(),
-            message,
-            help: "run the test under strace again, or leave --trace out".to_owned(),
-        })?;
-        opened.extend(read.paths);
+        opened.add(log(path)?);
     }
     Ok(opened)
+}
+
+/// A log of a run.
+///
+/// # Errors
+/// When it cannot be read, or has no call in strace's format.
+pub(super) fn log(path: &Path) -> Result<Opened> {
+    let log = read::bytes(path, read::MAX_TRACE)?;
+    strace::parse(&log).map_err(|message| Error::Data {
+        file: path.display().to_string(),
+        message,
+        help: "run the test under strace again, or leave --trace out".to_owned(),
+    })
 }
 
 fn arrangement(config: &Config) -> Result<Arrangement> {

@@ -1,7 +1,8 @@
 //! What a run opened, from strace's log of it (`strace -f -e trace=file -o FILE`; strace(1)).
 //!
-//! Only calls count that succeeded and that open, execute or read a file; a test for its existence does not count. Calls
-//! that another process interrupted are reassembled. Relative paths count where the working directory is known from a
+//! What was opened are the calls that succeeded and that open, execute or read a file; a test for its existence does not count.
+//! What was looked for in vain are such calls and tests that failed because nothing is there. Calls that another process
+//! interrupted are reassembled. Relative paths count where the working directory is known from a
 //! `chdir()` of the same process.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,26 @@ const MAX_PATH_BYTES: usize = 4096;
 pub struct Opened {
     /// Absolute paths that were opened, executed or followed, as passed to the call.
     pub paths: BTreeSet<Vec<u8>>,
+    /// Absolute paths where nothing is; `true` if a call was to open, execute or follow it, not only to test for it.
+    pub missing: BTreeMap<Vec<u8>, bool>,
     /// The number of lines that contain a call.
     pub calls: usize,
     /// The number of calls with a relative path whose directory is not known.
     pub relative: usize,
+}
+
+impl Opened {
+    /// Adds what another run opened. What one run found was not in vain.
+    pub fn add(&mut self, other: Self) {
+        self.paths.extend(other.paths);
+        for (path, used) in other.missing {
+            *self.missing.entry(path).or_default() |= used;
+        }
+        let Self { paths, missing, .. } = self;
+        missing.retain(|path, _| !paths.contains(path));
+        self.calls += other.calls;
+        self.relative += other.relative;
+    }
 }
 
 /// Parses a log.
@@ -41,16 +58,20 @@ pub fn parse(log: &[u8]) -> Result<Opened, String> {
         });
         let Some(call) = Call::parse(joined.as_deref().unwrap_or(rest)) else { continue };
         opened.calls += 1;
-        if !call.succeeded {
+        if !call.succeeded && !call.nothing_there {
             continue;
         }
         let Some(path) = &call.path else { continue };
         let Some(path) = absolute(path, call.directory.as_deref().or(directories.get(process).map(Vec::as_slice)))
         else {
-            opened.relative += usize::from(call.uses());
+            opened.relative += usize::from(call.succeeded && call.uses());
             continue;
         };
-        if call.name == b"chdir" {
+        if call.nothing_there {
+            if path.len() <= MAX_PATH_BYTES && (call.uses() || call.tests()) {
+                *opened.missing.entry(path).or_default() |= call.uses();
+            }
+        } else if call.name == b"chdir" {
             directories.insert(process.to_vec(), path);
         } else if call.uses() && path.len() <= MAX_PATH_BYTES {
             opened.paths.insert(path);
@@ -71,6 +92,8 @@ struct Call<'a> {
     /// The directory that its path is relative to, if logged (`strace -y`).
     directory: Option<Vec<u8>>,
     succeeded: bool,
+    /// Whether it failed because there is no such file.
+    nothing_there: bool,
 }
 
 impl<'a> Call<'a> {
@@ -91,7 +114,25 @@ impl<'a> Call<'a> {
         // The result follows the last " = ": strings among the arguments may contain one too.
         let rest = &arguments[end..];
         let result = rest.windows(3).rposition(|window| window == b" = ").map(|at| &rest[at + 3..])?;
-        Some(Self { name, path, directory, succeeded: result.first().is_some_and(u8::is_ascii_digit) })
+        let succeeded = result.first().is_some_and(u8::is_ascii_digit);
+        let nothing_there = result.starts_with(b"-1 ENOENT");
+        Some(Self { name, path, directory, succeeded, nothing_there })
+    }
+
+    /// Whether the call tests for what it names.
+    fn tests(&self) -> bool {
+        matches!(
+            self.name,
+            b"access"
+                | b"faccessat"
+                | b"faccessat2"
+                | b"stat"
+                | b"stat64"
+                | b"lstat"
+                | b"newfstatat"
+                | b"fstatat64"
+                | b"statx"
+        )
     }
 
     /// Whether the call opens, executes or follows what it names.
@@ -203,6 +244,19 @@ mod tests {
                    open(\"/opt/gone\", O_RDONLY) = -1 ENOENT (No such file or directory)\n\
                    --- SIGCHLD {si_signo=SIGCHLD} ---\n+++ exited with 0 +++\n";
         assert_eq!(paths(log), ["/opt/R/bin/R", "/opt/lib/libz.so", "/opt/lib/libz.so.1"]);
+    }
+
+    #[test]
+    fn what_was_looked_for_in_vain_is_what_is_not_there() {
+        let log = "openat(AT_FDCWD, \"/usr/share/proj/proj.db\", O_RDONLY) = -1 ENOENT (No such file or directory)\n\
+                   access(\"/etc/fonts/fonts.conf\", R_OK) = -1 ENOENT (No such file or directory)\n\
+                   open(\"/etc/shadow\", O_RDONLY) = -1 EACCES (Permission denied)\n\
+                   openat(AT_FDCWD, \"relative\", O_RDONLY) = -1 ENOENT (No such file or directory)\n\
+                   unlink(\"/tmp/gone\") = -1 ENOENT (No such file or directory)\n";
+        let opened = parse(log.as_bytes()).expect("a log");
+        let missing: Vec<(&[u8], bool)> = opened.missing.iter().map(|(path, used)| (path.as_slice(), *used)).collect();
+        assert_eq!(missing, [(&b"/etc/fonts/fonts.conf"[..], false), (b"/usr/share/proj/proj.db", true)]);
+        assert_eq!((opened.paths.len(), opened.relative), (0, 0));
     }
 
     #[test]

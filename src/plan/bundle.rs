@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
+use crate::base::list;
 use crate::base::part::Content;
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::languages::Packages;
-use crate::resolve::{LibraryLookup, MissingData, Node, Object, Resolution, is_bundled_for};
+use crate::resolve::{LibraryLookup, MissingData, Node, Object, Resolution, is_bundled_for, remedy_for_part};
 use crate::runtime::capture;
 use crate::runtime::sysroot::{Located, Sysroot};
 use crate::runtime::{GlibcNames, LoaderFacts};
@@ -29,13 +30,31 @@ const MAX_DATA_FILES: usize = 10_000;
 pub struct Bundled {
     /// Where it is in the tree.
     pub path: String,
-    /// Where it was copied from, with every link resolved.
+    /// Where it was copied from, with every link resolved; `layerfit` for a configuration that layerfit wrote.
     pub from: String,
     /// A file or package that needs it.
     pub needed_by: String,
     /// Its length in bytes.
     pub bytes: u64,
+    /// The paths in it that were changed, because what they name was copied too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<ChangedPath>,
 }
+
+/// A path that a copied configuration names, and the one that it was changed to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct ChangedPath {
+    /// On the build host.
+    pub from: String,
+    /// Below `/opt`.
+    pub to: String,
+}
+
+/// Where a configuration comes from that is written and not copied.
+const WRITTEN: &str = "layerfit";
+
+/// A configuration of the build host that is longer is copied as it is.
+const MAX_CONFIGURATION: u64 = 1 << 20;
 
 /// The build host's libraries.
 pub struct Bundler {
@@ -102,7 +121,7 @@ impl Bundler {
             let Some(path) = directory.join(&wanted.soname) else { continue };
             // Only one machine's library can have the name; another finding reports that two are needed.
             let taken = tree.find(&path).is_some() || added.iter().any(|(other, _)| *other == path);
-            if self.glibc.has(&wanted.soname) || taken {
+            if self.glibc.has(&wanted.soname) || taken || remedy_for_part(&wanted.soname).is_some() {
                 continue;
             }
             let listed = self.listed(tree.path(wanted.needed_by), wanted);
@@ -114,7 +133,7 @@ impl Bundler {
             if let Some((directory, _)) = inside.rsplit_once('/') {
                 self.origins.insert(path.clone(), directory.to_owned());
             }
-            self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
+            self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes, changed: Vec::new() });
             added.push((path, content));
         }
         let any = !added.is_empty();
@@ -127,33 +146,74 @@ impl Bundler {
     /// # Errors
     /// When a file of the host cannot be read.
     pub(super) fn take_data(&mut self, tree: &mut Tree, packages: &Packages, missing: &[MissingData]) -> Result<bool> {
-        let mut added: Vec<(TreePath, Content)> = Vec::new();
+        let mut files = NewFiles { tree, added: Vec::new() };
         for data in missing {
             if !self.data_taken.insert(data.name()) {
                 continue;
             }
             let needed_by = match &data.user {
-                Node::Entry(id) => tree.path(*id).to_string(),
+                Node::Entry(id) => files.tree.path(*id).to_string(),
                 Node::Package(position) => format!("pkg:{}", packages.get(*position).name),
                 _ => data.name().to_owned(),
             };
+            if let Some((name, text)) = data.written()
+                && let Some(path) = files.free(data.to(), name)
+            {
+                let bytes = text.len() as u64;
+                let (from, needed_by) = (WRITTEN.to_owned(), needed_by.clone());
+                self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes, changed: Vec::new() });
+                files.added.push((path, Content::Bytes(text.as_bytes().to_vec())));
+            }
             for (inside, below) in self.data_of(data) {
-                let path = TreePath::new(data.to).and_then(|to| to.join(&below));
-                // A file below a link could not be unzipped.
-                let is_free = |path: &TreePath| {
-                    let mut above = path.ancestors().skip(1).filter_map(|directory| tree.find(&directory));
-                    tree.find(path).is_none() && above.all(|id| tree.entry(id).is_directory())
+                let (Some(path), Some(file)) = (files.free(data.to(), &below), self.root.locate(&inside)) else {
+                    continue;
                 };
-                let (Some(path), Some(file)) = (path.filter(is_free), self.root.locate(&inside)) else { continue };
-                let Located { shown: from, content } = file;
-                let (bytes, needed_by) = (content.bytes()?, needed_by.clone());
-                self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes });
-                added.push((path, content));
+                self.copy(&mut files, path, (&inside, file), &needed_by, data.to_for_named())?;
             }
         }
+        let added = files.added;
         let any = !added.is_empty();
         tree.add_files(added)?;
         Ok(any)
+    }
+
+    /// Copies a file of the host, with the files that it names to `named`, whose new paths it gets.
+    fn copy(
+        &mut self,
+        files: &mut NewFiles<'_>,
+        path: TreePath,
+        (inside, file): (&str, Located),
+        needed_by: &str,
+        named: Option<&str>,
+    ) -> Result<()> {
+        let Located { shown: from, mut content } = file;
+        let mut changed = Vec::new();
+        if let Some(named) = named
+            && content.bytes()? <= MAX_CONFIGURATION
+            && let Some(mut text) = self.root.read(inside).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+        {
+            // From the end, so that the places before it stay valid.
+            for (range, name) in MissingData::names_in(&path, &text).into_iter().rev() {
+                let last = name.rsplit('/').next().unwrap_or(&name);
+                let target = TreePath::new(named).and_then(|directory| directory.join(last));
+                let located = self.root.locate(&name).filter(|_| !name.starts_with("/opt/"));
+                let (Some(target), Some(source)) = (target, located) else { continue };
+                if files.is_free(&target) {
+                    self.copy(files, target.clone(), (&name, source), &path.to_string(), None)?;
+                }
+                text.replace_range(range, &target.mounted());
+                changed.push(ChangedPath { from: name, to: target.mounted() });
+            }
+            changed.sort();
+            changed.dedup();
+            if !changed.is_empty() {
+                content = Content::Bytes(text.into_bytes());
+            }
+        }
+        let (bytes, needed_by) = (content.bytes()?, needed_by.to_owned());
+        self.copied.push(Bundled { path: path.to_string(), from, needed_by, bytes, changed });
+        files.added.push((path, content));
+        Ok(())
     }
 
     /// The files of the host that meet a need: their paths in the host, and below the directory that they are copied to.
@@ -240,6 +300,27 @@ impl Bundler {
     }
 }
 
+/// A tree, and the files that will be added to it.
+struct NewFiles<'a> {
+    tree: &'a Tree,
+    added: Vec<(TreePath, Content)>,
+}
+
+impl NewFiles<'_> {
+    /// The path below a directory of the tree, if nothing is there.
+    fn free(&self, directory: &str, below: &str) -> Option<TreePath> {
+        TreePath::new(directory)?.join(below).filter(|path| self.is_free(path))
+    }
+
+    /// Whether nothing is at a path. A file below a link could not be unzipped.
+    fn is_free(&self, path: &TreePath) -> bool {
+        let mut above = path.ancestors().skip(1).filter_map(|directory| self.tree.find(&directory));
+        self.tree.find(path).is_none()
+            && above.all(|id| self.tree.entry(id).is_directory())
+            && !self.added.iter().any(|(other, _)| other == path)
+    }
+}
+
 /// The directory of the tree that every process searches.
 fn lib() -> TreePath {
     TreePath::new("lib").unwrap_or_default()
@@ -271,12 +352,16 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
 
 /// A note about each copied file.
 pub fn findings(copied: &[Bundled]) -> impl Iterator<Item = Finding> {
-    copied.iter().map(|bundled| {
-        Finding::info(
-            Code::Bundled,
-            Subject::Path(bundled.path.clone()),
-            format!("copied from {} for {}", bundled.from, bundled.needed_by),
-            "nothing to do; copy it into the tree if layers are also packed on other machines",
-        )
+    copied.iter().map(|Bundled { path, from, needed_by, changed, .. }| {
+        let changes: Vec<String> = changed.iter().map(|path| format!("{} as {}", path.from, path.to)).collect();
+        let message = match (from.as_str(), changes.as_slice()) {
+            (WRITTEN, _) => {
+                format!("written for {needed_by}: the build host's names directories that a layer does not have")
+            }
+            (_, []) => format!("copied from {from} for {needed_by}"),
+            (_, changes) => format!("copied from {from} for {needed_by}, with {}", list::with_last(changes, "and")),
+        };
+        let help = "nothing to do; copy it into the tree if layers are also packed on other machines";
+        Finding::info(Code::Bundled, Subject::Path(path.clone()), message, help)
     })
 }

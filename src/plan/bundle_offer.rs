@@ -12,6 +12,15 @@ use crate::runtime::Lookup;
 use crate::runtime::sysroot::Sysroot;
 use crate::tree::{EntryId, Place};
 
+/// With more missing libraries than this, what the host has is not looked up: real trees miss a few.
+const MAX_WANTED: usize = 100;
+
+/// How many directories that a file lists are searched.
+const MAX_LISTED: usize = 20;
+
+/// With more libraries to copy than this, the step is not offered.
+const MAX_COPIED: usize = 500;
+
 /// Libraries of the build host that `--bundle` would copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct BundleOffer {
@@ -31,7 +40,7 @@ pub(super) fn offer(
     kept: impl Fn(EntryId) -> bool,
 ) -> Option<BundleOffer> {
     let wanted = wanted(resolution, kept);
-    if wanted.is_empty() {
+    if !(1..=MAX_WANTED).contains(&wanted.len()) {
         return None;
     }
     let mut bundler = Bundler::new(host.clone(), named).ok()?;
@@ -39,7 +48,8 @@ pub(super) fn offer(
     let mut sonames = BTreeSet::new();
     let mut queue: Vec<(String, Machine)> = Vec::new();
     for wanted in &wanted {
-        let listed = bundler.listed(resolution.tree.path(wanted.needed_by), wanted);
+        let mut listed = bundler.listed(resolution.tree.path(wanted.needed_by), wanted);
+        listed.truncate(MAX_LISTED);
         // What the host does not have stays missing, with or without the step.
         let Some(found) = bundler.look_up(&wanted.soname, wanted.machine, &listed) else { continue };
         queue.extend(found.1.needed.iter().map(|soname| (soname.clone(), wanted.machine)));
@@ -47,6 +57,9 @@ pub(super) fn offer(
         sonames.insert(wanted.soname.clone());
     }
     while let Some((soname, machine)) = queue.pop() {
+        if copied.len() > MAX_COPIED {
+            return None;
+        }
         if copied.contains_key(&soname)
             || in_lib(resolution, &soname).is_some()
             || in_image(resolution, &soname, machine).is_some()

@@ -70,6 +70,22 @@ pub(super) fn apply<'a>(
     Ok((analysis, now))
 }
 
+/// What [`apply`] removes from the tree as it is: for what is still to be copied from the build host, which must not be needed
+/// by that only. Targets that are not there yet, because they are to be copied, are passed over.
+pub(super) fn removed(analysis: &mut Analysis<'_>, pruning: &Pruning, settings: &Settings) -> BTreeSet<EntryId> {
+    let named = settings.drop.iter().filter_map(|text| entries_named(analysis, "--drop", text).ok());
+    let mut dropped: BTreeSet<EntryId> = named.flatten().collect();
+    if let Some(handlers) = analysis.handlers.clone() {
+        let Unused { entries, calls } = used::unused(analysis, &handlers, pruning, &dropped);
+        dropped.extend(entries);
+        analysis.calls = calls;
+    }
+    if dropped.is_empty() {
+        return dropped;
+    }
+    Retention::new(&analysis.resolution, pruning).drop(dropped).all().collect()
+}
+
 /// The entries that `--drop` names.
 fn named_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, settings: &Settings) -> Result<BTreeSet<EntryId>> {
     let mut dropped = BTreeSet::new();

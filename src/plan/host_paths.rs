@@ -1,37 +1,20 @@
 //! Host paths: paths compiled into what is kept that the build host has, and that neither the tree nor the image has. Some are
-//! data that will be missing, most are never opened: where nothing more is known, their number is a note.
+//! data that will be missing, most are never opened: where nothing more is known, their number is a note. What a run looked for
+//! in vain is a warning for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
+use crate::formats::strace::Opened;
 use crate::resolve::Resolution;
+use crate::runtime::looked_for::{self, is_data_of, may_be_data, only_on_host};
 use crate::runtime::sysroot::Sysroot;
 use crate::tree::EntryId;
 
 /// How many paths the finding lists.
 const MAX_PATHS: usize = 12;
-
-/// Directories that programs name without a need for what is in them at run time: documentation, headers, programs, and the
-/// directories of libraries and configuration as such.
-const NOT_DATA: [&str; 12] = [
-    "/bin/",
-    "/sbin/",
-    "/usr/bin/",
-    "/usr/sbin/",
-    "/usr/local/bin/",
-    "/usr/include/",
-    "/usr/src/",
-    "/usr/share/doc/",
-    "/usr/share/man/",
-    "/usr/share/info/",
-    "/usr/share/locale/",
-    "/usr/lib/debug/",
-];
-
-/// How many components a directory has at least to be one program's own: `/usr/share/proj`, not `/usr/share`.
-const OWN_DIRECTORY: usize = 3;
 
 /// For each kept file of the tree that is loaded: such paths, in the order of the file.
 pub(super) fn find(
@@ -59,18 +42,26 @@ pub(super) fn find(
     found
 }
 
-fn may_be_data(path: &str) -> bool {
-    let below = format!("{path}/");
-    // Debian's directory of libraries has the machine in its name.
-    !path.ends_with("-linux-gnu") && !NOT_DATA.iter().chain([&"/opt/"]).any(|directory| below.starts_with(directory))
-}
-
 fn is_absent(resolution: &Resolution<'_>, path: &str) -> bool {
     resolution.image.has_data(path) == Some(false) && !resolution.image.has_data_directory(path)
 }
 
-fn is_data_of(host: &Sysroot, path: &str) -> bool {
-    host.is_file(path) || (path.matches('/').count() >= OWN_DIRECTORY && host.is_directory(path))
+/// A warning for each path that runs looked for in vain, that the build host has, and that is still nowhere: neither at that
+/// path nor, under the same name, in what is kept of the tree.
+pub(super) fn looked_for(
+    resolution: &Resolution<'_>,
+    run: &Opened,
+    host: &Sysroot,
+    kept: impl Fn(EntryId) -> bool,
+) -> Vec<Finding> {
+    let names: BTreeSet<&[u8]> =
+        resolution.tree.iter().filter(|(id, _)| kept(*id)).map(|(_, entry)| entry.path.name()).collect();
+    let is_nowhere = |path: &String| {
+        let last = path.rsplit('/').next().unwrap_or(path);
+        !names.contains(last.as_bytes()) && is_absent(resolution, path)
+    };
+    let image = &resolution.image.profile().name;
+    only_on_host(run, host).into_iter().filter(is_nowhere).map(|path| looked_for::finding(&path, image)).collect()
 }
 
 /// A note with their number.

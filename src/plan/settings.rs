@@ -1,9 +1,10 @@
 //! Settings: the command line and layerfit.toml, combined once for every stage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::base::severity::Severities;
+use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
 use crate::pack::LayerPolicy;
 use crate::pack::measure::{Cache, Level, Options};
@@ -55,8 +56,8 @@ pub struct Settings {
     pub keep: Vec<String>,
     /// The function's own sources: packages that they do not use are dropped. If empty, all packages are kept.
     pub handlers: Vec<PathBuf>,
-    /// The paths that runs of the function opened.
-    pub opened: BTreeSet<Vec<u8>>,
+    /// What runs of the function opened, and looked for in vain.
+    pub run: Opened,
     /// Whether what is not packed is compressed as well, to report what it would take in zips.
     pub weigh_pruned: bool,
     /// Whether reports list every file and dependency, which only the page shows.

@@ -14,8 +14,8 @@ use super::settings::{BuildHost, Settings};
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 use crate::base::progress::Progress;
-use crate::languages::ALL;
 use crate::languages::handlers::Handlers;
+use crate::languages::{ALL, CodeCalls};
 use crate::pack::output::{MANIFEST, Manifest};
 use crate::resolve::Resolution;
 use crate::runtime::capture;
@@ -58,18 +58,22 @@ impl<'a> Analysis<'a> {
             [] => None,
             named => Some(Arc::new(Handlers::read(named)?)),
         };
+        let mut calls = CodeCalls::default();
         loop {
             let mut analysis = Self::new((tree, scanned.to_vec()), settings, progress);
             analysis.handlers.clone_from(&handlers);
+            analysis.calls = std::mem::take(&mut calls);
             let decisions = decider.decide(&analysis, settings)?;
             if let Some(bundler) = &mut bundler {
-                let kept = |id| decisions.pruning.keeps(id);
+                let removed = drop::removed(&mut analysis, &decisions.pruning, settings);
+                let kept = |id| decisions.pruning.keeps(id) && !removed.contains(&id);
                 let wanted = bundle::wanted(&analysis.resolution, kept);
                 let missing = analysis.resolution.missing_data(kept);
                 let Resolution { tree: into, packages, .. } = &mut analysis.resolution;
                 // Data is only looked for when the libraries that open it are there.
                 if bundler.take(into, &wanted)? || bundler.take_data(into, packages, &missing)? {
                     // What was added has dependencies of its own.
+                    calls = analysis.calls;
                     tree = analysis.resolution.tree;
                     continue;
                 }
@@ -104,6 +108,11 @@ impl<'a> Analysis<'a> {
             let paths = host_paths::find(&analysis.resolution, host, |id| decisions.pruning.keeps(id));
             analysis.findings.extend(host_paths::finding(&paths, &settings.runtime.name));
             analysis.host_paths = paths;
+        }
+        if !settings.run.missing.is_empty() {
+            let host = host.unwrap_or_else(|| Sysroot::new("/"));
+            let kept = |id| decisions.pruning.keeps(id);
+            analysis.findings.extend(host_paths::looked_for(&analysis.resolution, &settings.run, &host, kept));
         }
         Ok((analysis, decisions))
     }

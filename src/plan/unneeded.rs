@@ -18,7 +18,7 @@ pub(crate) struct Unneeded {
     pub(crate) package: usize,
     /// The packages that only it needs, directly or through others, sorted.
     pub(crate) with_it: Vec<usize>,
-    /// The kept packages that can use it when it is installed.
+    /// The kept packages that can use it when it is installed, except those that every installation of their language has.
     pub(crate) option_of: Vec<usize>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn unneeded(resolution: &Resolution<'_>, pruning: &Pruning) -> Vec<Un
         let name = &packages.get(package).name;
         let of_language = packages.get(package).language;
         let option_of = packages.all.iter().enumerate().filter(|(position, other)| {
-            let kept = pruning.keeps(other.entry) && !set.contains(position);
+            let kept = pruning.keeps(other.entry) && !set.contains(position) && !is_standard(other);
             kept && other.language == of_language && other.suggests.contains(name)
         });
         let option_of = option_of.map(|(position, _)| position).collect();

@@ -45,7 +45,8 @@ pub(super) fn unused(
         dropped.contains(&entry) && !pruning.is_pinned(entry)
     };
     let passes = |node: &Node| !matches!(node, Node::Package(position) if is_dropped(*position));
-    let mut calls = CodeCalls::default();
+    // What was read before is not read again.
+    let mut calls = analysis.calls.clone();
     let reached = loop {
         let reached =
             analysis.resolution.graph.reach_through(roots.iter().filter(|node| passes(node)).cloned(), passes);

@@ -155,6 +155,8 @@ pub struct Protected {
     pub pinned: BTreeSet<EntryId>,
     /// What a run of the function opened.
     pub opened: BTreeSet<EntryId>,
+    /// The packages that handlers use, by their positions: their files are needed, as those of a kept package are.
+    pub used: BTreeSet<usize>,
 }
 
 /// Applies the rules that are on, except to what is protected, and then the guard.
@@ -168,7 +170,7 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Prot
     let opened: Vec<(EntryId, usize)> = opened
         .filter_map(|id| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(tree, &prefixes, id))?)))
         .collect();
-    let pinned: BTreeSet<EntryId> = protected.pinned.into_iter().chain(protected.opened).collect();
+    let pinned: BTreeSet<EntryId> = protected.pinned.iter().chain(&protected.opened).copied().collect();
     let rules_of = |at: usize| -> Vec<usize> {
         let id = tree.id_at(at);
         match tree.entry(id).kind {
@@ -185,12 +187,12 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: Prot
     let conditional: Vec<usize> = (0..compiled.len()).filter(|i| compiled[*i].rule.only.is_some()).collect();
     if !conditional.is_empty() {
         let set_aside = matches.without(&conditional, |_| false);
-        let (kept, _) = settle(resolution, &set_aside, &package_of);
+        let (kept, _) = settle(resolution, &set_aside, &package_of, &protected.used);
         let unloaded = resolution.unloaded(|id| kept.get(id) == Decision::Keep);
         let unloaded: BTreeSet<usize> = unloaded.iter().map(|library| library.entry.index()).collect();
         matches = matches.without(&conditional, |at| unloaded.contains(&at));
     }
-    let (decisions, revoked) = settle(resolution, &matches, &package_of);
+    let (decisions, revoked) = settle(resolution, &matches, &package_of, &protected.used);
     let rules = compiled.iter().map(|compiled| compiled.rule.clone()).collect();
     let mut pruning = Pruning { rules, decisions, matches, pinned };
     drop_links_to_nothing(tree, &mut pruning);
@@ -205,6 +207,7 @@ fn settle(
     resolution: &Resolution<'_>,
     matches: &Matches,
     package_of: &impl Fn(usize) -> Option<usize>,
+    used: &BTreeSet<usize>,
 ) -> (Decisions, BTreeMap<Revoked, String>) {
     let mut revoked: BTreeMap<Revoked, String> = BTreeMap::new();
     loop {
@@ -222,7 +225,7 @@ fn settle(
             rules.iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
         };
         let decisions = Decisions(resolution.tree.all().map(|(id, _)| encode(decide(id))).collect());
-        let newly_revoked = guard(resolution, &decisions, package_of);
+        let newly_revoked = guard(resolution, &decisions, package_of, used);
         if newly_revoked.is_empty() {
             return (decisions, revoked);
         }
@@ -235,18 +238,24 @@ fn guard(
     resolution: &Resolution<'_>,
     decisions: &Decisions,
     package_of: &impl Fn(usize) -> Option<usize>,
+    used: &BTreeSet<usize>,
 ) -> BTreeMap<Revoked, String> {
     let tree = &resolution.tree;
     let kept = |id: EntryId| decisions.get(id) == Decision::Keep;
     // A directory is always `Keep`, which is not a decision.
-    let roots = resolution.roots(|id| kept(id) && !tree.entry(id).is_directory());
+    let mut roots = resolution.roots(|id| kept(id) && !tree.entry(id).is_directory());
+    roots.extend(used.iter().map(|position| Node::Package(*position)));
     let reached = resolution.graph.reach(roots);
 
     let mut revoked = BTreeMap::new();
     for (node, from) in &reached {
         let Node::Entry(id) = node else { continue };
         let Decision::Drop(rule) = decisions.get(*id) else { continue };
-        let by = from.as_ref().map_or_else(String::new, |from| describe(resolution, from, &reached));
+        let by = match from {
+            Some(Node::Package(position)) if used.contains(position) => "a handler".to_owned(),
+            Some(from) => describe(resolution, from, &reached),
+            None => String::new(),
+        };
         match package_of(id.index()) {
             Some(package) => revoked.entry(Revoked::Package(rule, package)).or_insert(by),
             None => revoked.entry(Revoked::File(rule, *id)).or_insert(by),
@@ -322,7 +331,10 @@ fn opened_in_run(tree: &Tree, pruning: &Pruning, opened: &[(EntryId, usize)]) ->
         Finding::info(
             Code::OpenedInRun,
             Subject::rule(format_args!("{} {}", rule.code, rule.name)),
-            format!("matches files that the run opened, which are kept: {}", list::some(&paths, PATHS_SHOWN)),
+            format!(
+                "matches files that the run opened or tried to open, which are kept: {}",
+                list::some(&paths, PATHS_SHOWN)
+            ),
             format!("nothing to do; --ignore {} also keeps the other files that the rule matches", rule.code),
         )
     };

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Resolution;
-use super::data::{DataContext, MissingData};
+use super::data::{DataContext, MissingData, remedy_for_part};
 use super::graph::Node;
 use super::loader::{LibraryLookup, NeededLibrary, Object};
 use super::processes::{Certainty, ProcessKind, is_bundled_for};
@@ -232,6 +232,8 @@ impl Resolution<'_> {
                 } else if glibc.has(soname) {
                     "it is part of glibc, from a different build than the image's: build the tree on the image"
                         .to_owned()
+                } else if let Some(remedy) = remedy_for_part(soname) {
+                    remedy.to_owned()
                 } else if soname.contains('/') {
                     "it is needed by path: put it there, or relink with the library's soname".to_owned()
                 } else if let Some(machine) = context.of_other_machines.get(soname) {

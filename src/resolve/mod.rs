@@ -17,7 +17,7 @@ mod unloaded;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use commands::{CommandOutcome, CommandUse, Commands, Role};
-pub use data::MissingData;
+pub use data::{MissingData, remedy_for_part};
 pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
 pub use loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};

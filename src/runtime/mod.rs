@@ -5,6 +5,7 @@ pub mod capture;
 mod glibc;
 mod image;
 mod limits;
+pub mod looked_for;
 mod profile;
 pub mod sysroot;
 

@@ -188,6 +188,7 @@ impl Sysroot {
             Content::Part(part) if part.bytes() > MAX_BYTES => Err(io::ErrorKind::FileTooLarge)?,
             Content::Path(path) => read::up_to(path, MAX_BYTES + 1)?,
             Content::Part(part) => part.head(MAX_BYTES)?,
+            Content::Bytes(bytes) => bytes,
         };
         if content.len() as u64 > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(content) }
     }

@@ -205,6 +205,10 @@ impl Tree {
                     (bytes, head, Overlay::File(file))
                 }
                 Content::Part(part) => (part.bytes(), part_head(&part, &path, HEAD_BYTES)?, Overlay::Part(part)),
+                Content::Bytes(bytes) => {
+                    let head = bytes[..bytes.len().min(HEAD_BYTES)].to_vec();
+                    (bytes.len() as u64, head, Overlay::Bytes(bytes))
+                }
             };
             let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
             self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(narrow(self.overlays.len())) });

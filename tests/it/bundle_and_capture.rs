@@ -246,6 +246,219 @@ fn data_that_only_the_build_host_has_is_taken_and_no_more_of_it_than_is_needed()
     assert_eq!(bundled(&report).len(), 1, "{:#}", report["bundled"]);
 }
 
+/// Writes files of the host.
+fn of_host(host: &Path, files: &[(&str, &str)]) {
+    for (path, content) in files {
+        let file = host.join(path);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("made");
+        fs::write(file, content).expect("written");
+    }
+}
+
+#[test]
+fn a_library_that_does_nothing_without_the_rest_is_not_taken_alone() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libjvm.so", &[], &[]).program("bin/tool", &["lib/libjvm.so"], &[]);
+    to_host(&world, &host, "lib/libjvm.so");
+    let (code, report) = world.json(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    assert_eq!((code, bundled(&report)), (1, vec![]));
+    let help = report["findings"].to_string();
+    assert!(help.contains("a part of a Java runtime") && help.contains("R_JAVA_LD_LIBRARY_PATH"), "{help}");
+}
+
+#[test]
+fn a_font_is_taken_with_a_configuration_that_names_its_directory() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libfontconfig.so.1", &[], &[]).program("bin/tool", &["lib/libfontconfig.so.1"], &[]);
+    let fonts = "usr/share/fonts/truetype";
+    of_host(
+        &host,
+        &[
+            (&format!("{fonts}/a/Another-Regular.ttf"), "ttf"),
+            (&format!("{fonts}/dejavu/DejaVuSans.ttf"), "ttf"),
+            (&format!("{fonts}/dejavu/DejaVuSans-Bold.ttf"), "ttf"),
+            ("etc/fonts/fonts.conf", "<fontconfig><include>/etc/fonts/conf.d</include></fontconfig>"),
+        ],
+    );
+    let bundle = ["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (_, report) = world.json(&bundle);
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(taken, ["etc/fonts/fonts.conf", "share/fonts/truetype/dejavu/DejaVuSans.ttf"]);
+    assert_eq!(report["bundled"][0]["from"], "layerfit");
+    let zipped = zip_entries(&world.beside("out/layer-1.zip"));
+    let (_, _, content) = zipped.iter().find(|(name, ..)| name == "etc/fonts/fonts.conf").expect("packed");
+    let text = String::from_utf8_lossy(content);
+    assert!(text.contains("<dir>/opt/share/fonts</dir>") && text.contains("/tmp/fontconfig"), "{text}");
+    assert_eq!(report["bundled"][0]["bytes"], content.len());
+    // Each finding names the one variable that makes both found.
+    let misplaced = findings(&report, "N102");
+    assert!(
+        misplaced.len() == 2 && misplaced[0].1.contains("the tree has etc/fonts/fonts.conf instead"),
+        "{misplaced:?}"
+    );
+    let with_path = [&bundle[..], &["--env", "FONTCONFIG_PATH=/opt/etc/fonts"]].concat();
+    let (_, report) = world.json(&with_path);
+    assert_eq!(bundled(&report).len(), 2, "the variable does not hide what the host has: {report:#}");
+    assert_no_finding(&report, "N101");
+    assert_no_finding(&report, "N102");
+    // Where no known font is, any is taken, but only one.
+    fs::remove_dir_all(host.join(fonts).join("dejavu")).expect("removed");
+    let (_, report) = world.json(&with_path);
+    assert!(bundled(&report).iter().any(|(path, _)| path == "share/fonts/truetype/a/Another-Regular.ttf"));
+}
+
+#[test]
+fn drivers_that_a_copied_configuration_names_are_taken_and_it_names_their_new_paths() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libodbc.so.2", &[], &[]).program("bin/tool", &["lib/libodbc.so.2"], &[]);
+    world.library("lib/libinner.so.1", &[], &[]).library("lib/libdriver.so", &["lib/libinner.so.1"], &[]);
+    to_host(&world, &host, "lib/libdriver.so");
+    to_host(&world, &host, "lib/libinner.so.1");
+    let ini = "[Own]\nDriver=/usr/lib64/libdriver.so\nSetup = /usr/lib64/libdriver.so\n\
+               [Gone]\nDriver=/usr/lib64/libgone.so\nUsageCount=1\n";
+    of_host(&host, &[("etc/odbcinst.ini", ini), ("etc/odbc.ini", "[data]\nPassword=secret\n")]);
+    let bundle = ["pack", "ROOT", "-o", "OUT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (_, report) = world.json(&[&bundle[..], &["--env", "ODBCSYSINI=/opt/etc"]].concat());
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(taken, ["etc/odbcinst.ini", "lib/libinner.so.1", "lib/odbc/libdriver.so"], "no passwords");
+    let changed = report["bundled"][0]["changed"].to_string();
+    assert_eq!(changed, r#"[{"from":"/usr/lib64/libdriver.so","to":"/opt/lib/odbc/libdriver.so"}]"#);
+    let zipped = zip_entries(&world.beside("out/layer-1.zip"));
+    let (_, _, content) = zipped.iter().find(|(name, ..)| name == "etc/odbcinst.ini").expect("packed");
+    let expected = ini.replace("/usr/lib64/libdriver.so", "/opt/lib/odbc/libdriver.so");
+    assert_eq!(String::from_utf8_lossy(content), expected);
+    // What the host lacks too is reported.
+    assert_finding(&report, "N103", "etc/odbcinst.ini", "/usr/lib64/libgone.so");
+    assert_no_finding(&report, "N102");
+    assert!(
+        findings(&report, "L209")
+            .iter()
+            .any(|(_, m)| m.contains("/usr/lib64/libdriver.so as /opt/lib/odbc/libdriver.so"))
+    );
+}
+
+#[test]
+fn the_time_zone_of_the_function_is_taken_where_the_image_has_none() {
+    let world = World::new();
+    let host = host(&world);
+    world.r();
+    of_host(
+        &host,
+        &[
+            ("usr/share/zoneinfo/Europe/Berlin", "tz"),
+            ("usr/share/zoneinfo/Europe/Paris", "tz"),
+            ("usr/share/zoneinfo/UTC", "tz"),
+        ],
+    );
+    let sysroot = host.to_str().expect("UTF-8");
+    let bundle = [
+        "plan",
+        "ROOT",
+        "--bundle",
+        "--sysroot",
+        sysroot,
+        "--env",
+        "TZ=Europe/Berlin",
+        "--env",
+        "TZDIR=/opt/share/zoneinfo",
+    ];
+    let (_, report) = world.json(&bundle);
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(taken, ["share/zoneinfo/Europe/Berlin", "share/zoneinfo/UTC"]);
+    assert_no_finding(&report, "N101");
+    // Every image of Lambda has the database itself.
+    assert_eq!(bundled(&world.json(&bundle[..bundle.len() - 2]).1), []);
+}
+
+#[test]
+fn certificates_are_taken_only_where_the_image_has_none() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libz.so.1", &[], &[]);
+    to_host(&world, &host, "lib/libz.so.1");
+    let sysroot = host.to_str().expect("UTF-8");
+    let captured = world.beside("captured.toml");
+    let run = world.run(&["runtime", "capture", "--sysroot", sysroot, "bare"]);
+    fs::write(&captured, &run.stdout).expect("written");
+    of_host(&host, &[("etc/ssl/certs/ca-certificates.crt", "pem")]);
+    let source =
+        "const char *p[] = {\"/etc/ssl/certs/ca-certificates.crt\", 0};\nint entry(void) { return p[0][0]; }\n";
+    let rpath = "-Wl,--disable-new-dtags,-rpath,/opt/lib";
+    world.c("lib/libcurl.so.4", source, &[], &["-nostdlib", "-fPIC", "-shared", "-Wl,-soname,libcurl.so.4"]).program(
+        "bin/tool",
+        &["lib/libcurl.so.4"],
+        &[rpath],
+    );
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", sysroot];
+    assert_eq!(bundled(&world.json(&bundle).1), [], "Lambda's images have a bundle");
+    let bare = [&bundle[..], &["--runtime", captured.to_str().expect("UTF-8")]].concat();
+    let (_, report) = world.json(&bare);
+    let of_curl: Vec<String> =
+        bundled(&report).into_iter().map(|(path, _)| path).filter(|p| p.contains("ssl")).collect();
+    assert_eq!(of_curl, ["etc/ssl/certs/ca-certificates.crt"], "{report:#}");
+    let help = report["findings"].to_string();
+    assert!(help.contains("CURL_CA_BUNDLE = \\\"/opt/etc/ssl/certs/ca-certificates.crt\\\""), "{help}");
+}
+
+#[test]
+fn what_a_run_looked_for_in_vain_is_reported_where_only_the_build_host_has_it() {
+    let world = World::new();
+    let host = host(&world);
+    world.library("lib/libown.so.1", &[], &[]).program("bin/tool", &["lib/libown.so.1"], &[]);
+    of_host(&host, &[("usr/share/own/data.bin", "data"), ("usr/share/other/found.bin", "data")]);
+    let log = "openat(AT_FDCWD, \"/usr/share/own/data.bin\", O_RDONLY) = -1 ENOENT (No such file or directory)\n\
+               openat(AT_FDCWD, \"/usr/share/other/found.bin\", O_RDONLY) = -1 ENOENT (No such file or directory)\n\
+               openat(AT_FDCWD, \"/opt/lib/found.bin\", O_RDONLY) = 3\n\
+               openat(AT_FDCWD, \"/usr/share/own/nowhere.bin\", O_RDONLY) = -1 ENOENT (No such file or directory)\n";
+    fs::write(world.beside("run.log"), log).expect("written");
+    let traced = ["check", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8"), "--trace", "run.log"];
+    let (_, report) = world.json(&traced);
+    let found: Vec<String> = findings(&report, "N107").into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(found, ["/usr/share/own/data.bin"]);
+    // Wherever it is now, other findings are about that place.
+    world.file("share/own/data.bin", "data");
+    assert_no_finding(&world.json(&traced).1, "N107");
+    assert_fired_and_nearly_missed(Code::LookedForInVain);
+}
+
+#[test]
+fn a_rule_that_drops_what_a_run_tried_to_open_is_named_and_the_file_is_kept() {
+    let world = World::new();
+    world.program("bin/tool", &[], &[]).file("share/doc/tool/README", "text").file("share/doc/tool/NEWS", "text");
+    let log = "openat(AT_FDCWD, \"/opt/share/doc/tool/README\", O_RDONLY) = -1 ENOENT (No such file or directory)\n\
+               access(\"/opt/share/doc/tool/NEWS\", R_OK) = -1 ENOENT (No such file or directory)\n";
+    fs::write(world.beside("run.log"), log).expect("written");
+    let run = ["pack", "ROOT", "-o", "OUT", "--trace", "run.log"];
+    let (_, report) = world.json(&run);
+    let found = findings(&report, "P105");
+    assert!(found.len() == 1 && found[0].1.contains("share/doc/tool/README"), "{:#}", report["findings"]);
+    let names: Vec<String> = zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["bin/tool", "share/doc/tool/README"]);
+}
+
+#[test]
+fn nothing_is_taken_for_what_no_handler_uses() {
+    let world = World::new();
+    let host = host(&world);
+    world.r();
+    let library = "R/lib/R/library";
+    world.library("lib/libproj.so.25", &[], &[]).library("lib/libinner.so.1", &[], &[]);
+    world.package(library, "sf", "1.0", "");
+    world.library(&format!("{library}/sf/libs/sf.so"), &["lib/libproj.so.25", "lib/libinner.so.1"], &[]);
+    to_host(&world, &host, "lib/libinner.so.1");
+    of_host(&host, &[("usr/share/proj/proj.db", "db")]);
+    let taken = |handler: &str| -> Vec<String> {
+        fs::write(world.beside("handler.R"), handler).expect("written");
+        let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8"), "--handler", "handler.R"];
+        bundled(&world.json(&bundle).1).into_iter().map(|(path, _)| path).collect()
+    };
+    assert_eq!(taken("library(sf)\n"), ["lib/libinner.so.1", "share/proj/proj.db"]);
+    assert_eq!(taken("library(stats)\n"), Vec::<String>::new());
+}
+
 #[test]
 fn a_captured_profile_has_the_data_of_the_root() {
     let world = World::new();

@@ -52,6 +52,13 @@ fn data_in_another_place_is_found_by_the_variable_that_the_finding_names() {
     assert_finding(&report, "N102", "lib/x86_64-linux-gnu/libproj.so.25", "the tree has share/proj/proj.db instead");
     let help = report["findings"].to_string();
     assert!(help.contains("PROJ_DATA=/opt/share/proj") && help.contains("[env]"), "{help}");
+    let found = report["findings"].as_array().expect("findings").iter().find(|finding| finding["code"] == "N102");
+    assert_eq!(found.expect("N102")["env"]["PROJ_DATA"], "/opt/share/proj");
+    // `init` writes what is to be set, and then nothing is left.
+    assert_eq!(world.run(&["init", "ROOT"]).code, 0);
+    let text = std::fs::read_to_string(world.beside("layerfit.toml")).expect("written");
+    assert!(text.contains("\nenv.PROJ_DATA = \"/opt/share/proj\"\n"), "{text}");
+    assert_no_finding(&check(&world, &[]), "N102");
     // Each way to set it.
     assert_no_finding(&check(&world, &["--env", "PROJ_DATA=/opt/share/proj"]), "N102");
     std::fs::write(world.beside("layerfit.toml"), "[env]\nPROJ_DATA = \"/opt/share/proj\"\n").expect("written");
@@ -82,6 +89,33 @@ fn certificates_are_looked_for_where_libcurl_was_built_for() {
     assert_no_finding(&check(&world, &[]), "N102");
     user(&world, "lib/libcurl.so.4", &[]);
     assert_no_finding(&check(&world, &[]), "N102");
+}
+
+#[test]
+fn certificates_of_gnutls_are_needed_by_what_asks_for_them() {
+    let world = World::new();
+    user(&world, "lib/libgnutls.so.30", &["/etc/ssl/certs/ca-certificates.crt"]);
+    assert_no_finding(&check(&world, &[]), "N102");
+    let source = "int gnutls_certificate_set_x509_system_trust(void *);\n\
+                  int entry(void) { return gnutls_certificate_set_x509_system_trust(0); }\n";
+    world.c("lib/libasks.so", source, &[], &["-nostdlib", "-fPIC", "-shared"]);
+    assert_finding(&check(&world, &[]), "N102", "lib/libgnutls.so.30", "there is no variable that names another file");
+}
+
+#[test]
+fn a_package_that_reads_no_variable_for_certificates_is_reported_until_the_version_that_does() {
+    let world = World::new();
+    world.r();
+    let library = "R/lib/R/library";
+    user(&world, "lib/libcurl.so.4", &["/etc/ssl/certs/ca-certificates.crt"]);
+    let module = format!("{library}/curl/libs/curl.so");
+    let set = ["--env", "CURL_CA_BUNDLE=/etc/pki/tls/certs/ca-bundle.crt"];
+    for (version, reported) in [("5.1.0", 1), ("5.2.0", 0), ("6.0.1", 0)] {
+        world.package(library, "curl", version, "");
+        world.library(&module, &["lib/libcurl.so.4"], &["-Wl,--disable-new-dtags,-rpath,/opt/lib"]);
+        let report = check(&world, &set);
+        assert_eq!(findings(&report, "N102").len(), reported, "{version}: {report:#}");
+    }
 }
 
 #[test]
@@ -165,6 +199,17 @@ fn a_value_that_lambda_sets_and_a_package_does_not_understand_is_reported() {
     world.file("R/lib/R/etc/Renviron.site", "").file("R/lib/R/etc/Rprofile.site", "Sys.setenv(TZ = \"UTC\")\n");
     assert_no_finding(&check(&world, &[]), "N104");
     assert_fired_and_nearly_missed(Code::SettingBreaks);
+}
+
+#[test]
+fn a_variable_that_lambda_does_not_set_and_a_package_needs_is_reported() {
+    let world = World::new();
+    world.r().package("R/lib/R/library", "duckdb", "1.0", "");
+    let found = findings(&check(&world, &[]), "N104");
+    assert!(found.len() == 1 && found[0].1.contains("does not work without HOME"), "{found:?}");
+    assert_no_finding(&check(&world, &["--env", "HOME=/tmp"]), "N104");
+    world.file("R/lib/R/etc/Renviron.site", "HOME=/tmp\n");
+    assert_no_finding(&check(&world, &[]), "N104");
 }
 
 #[test]

@@ -20,6 +20,22 @@ fn tcltk_goes_when_nothing_imports_it() {
 }
 
 #[test]
+fn tcltk_stays_when_a_handler_uses_it_and_goes_when_it_works_without_it() {
+    let world = World::new();
+    world.r().package(LIBRARY, "tcltk", "4.2.2", "");
+    let kept = |handler: &str| {
+        std::fs::write(world.beside("handler.R"), handler).expect("written");
+        let (_, report) = world.json(&["plan", "ROOT", "--handler", "handler.R"]);
+        let tcltk = report["packages"].as_array().expect("packages").iter().find(|p| p["name"] == "tcltk").cloned();
+        (tcltk.is_some_and(|package| package["kept"] == true), findings(&report, "P101"))
+    };
+    let (is_kept, held_back) = kept("library(tcltk)\n");
+    assert!(is_kept && held_back[0].1.contains("but is kept: a handler needs it"), "{held_back:?}");
+    assert!(!kept("if (requireNamespace(\"tcltk\")) tcltk::tclvalue(\"x\")\n").0);
+    assert!(!kept("library(stats)\n").0);
+}
+
+#[test]
 fn tcltk_stays_whole_when_a_package_imports_it_and_other_rules_still_apply_to_it() {
     let world = World::new();
     world.r().package(LIBRARY, "tcltk", "4.2.2", "").file(format!("{LIBRARY}/tcltk/exec/x.tcl"), "tcl");

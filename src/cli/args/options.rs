@@ -72,9 +72,10 @@ pub(crate) struct Content {
     /// Files for another architecture are errors.
     #[arg(long, value_enum)]
     pub arch: Option<Architecture>,
-    /// Copy missing libraries from the build host into lib/
+    /// Copy missing libraries and data from the build host
     ///
-    /// Copies needed libraries that neither the tree nor the runtime has, with their dependencies, but never parts of glibc.
+    /// Copies needed libraries that neither the tree nor the runtime has into lib/, with their dependencies, but never parts of
+    /// glibc, and the data that they open, such as proj.db and a font, where layerfit knows of it (N101).
     /// --bundle=false overrides `bundle = true` in layerfit.toml.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub bundle: Option<bool>,
@@ -146,7 +147,7 @@ pub(crate) struct Targets {
 pub(crate) struct Traces {
     /// Never prune what a test run opened, given its log (repeatable)
     ///
-    /// FILE is a log of `strace -f -e trace=file`, or of `layerfit invoke --trace`.
+    /// What it looked for in vain, and only the build host has, is reported (N107). FILE is a log of `strace -f -e trace=file`, or of `layerfit invoke --trace`.
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<PathBuf>,
 }

@@ -17,6 +17,9 @@ const HELPERS: &[&str] = &[
 /// What shows that a script looks at failures, or reports one: anywhere in it, comments left out.
 const HANDLES_FAILURES: &[&str] = &["$?", "${?", "PIPESTATUS", "errexit", "trap ", "/error"];
 
+/// A longer script, in bytes, is not read: those of functions have a few KB, and nested code is looked through repeatedly.
+const MAX_BYTES: usize = 64 << 10;
+
 /// How many variables that are set in terms of each other are followed in a row.
 const MAX_ROUNDS: usize = 8;
 
@@ -33,8 +36,11 @@ pub struct UncheckedAnswer {
 
 /// The first such command of a script. Only what is certain: in a loop over invocations, a command that is given the path or
 /// the name of the handler (made of `LAMBDA_TASK_ROOT` or `_HANDLER`), with nothing that looks at its status, and after it
-/// the response. `None` for what cannot be parsed, and for a script with `set -e`.
+/// the response. `None` for what cannot be parsed or is too long, and for a script with `set -e`.
 pub fn unchecked(script: &[u8]) -> Option<UncheckedAnswer> {
+    if script.len() > MAX_BYTES || !String::from_utf8_lossy(script).contains("/response") {
+        return None;
+    }
     let tree = parse(script).ok()?;
     let root = tree.root_node();
     if root.has_error() || stops_on_failure(root, script) {

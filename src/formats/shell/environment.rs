@@ -244,6 +244,10 @@ impl Run<'_> {
             return self.forget(body, text);
         };
         for value in values {
+            if self.steps_left.get() == 0 {
+                self.values.insert(variable, None);
+                return self.forget(body, text);
+            }
             self.values.insert(variable.clone(), Some(value));
             self.statements(body, text, depth);
         }
@@ -693,6 +697,10 @@ mod tests {
     #[test]
     fn loops_in_loops_end() {
         let list = "1 ".repeat(200);
+        // What is repeated is long, too.
+        let body = "A=1; ".repeat(5000);
+        let script = format!("A=0\nfor a in {list}; do for b in {list}; do f() {{ {body} }}; done; A=$b; done");
+        assert_eq!(after(&script), "not known");
         let script = format!("for a in {list}; do for b in {list}; do for c in {list}; do A=$c; done; done; done");
         assert_eq!(after(&script), "not known");
     }

@@ -1,6 +1,6 @@
 //! Steps about files: rules that are off, and files with the same content.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
@@ -38,7 +38,7 @@ impl Steps<'_> {
         let tried =
             off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
                 let pinned = self.now.iter().map(|entry| entry.id).filter(pinned).collect();
-                let protected = Protected { pinned, opened: BTreeSet::new() };
+                let protected = Protected { pinned, ..Protected::default() };
                 let (pruning, _) = prune(&analysis.resolution, &rules.with(position), protected);
                 let dropped = files.iter().filter(|id| !pruning.keeps(**id));
                 let change: Change = dropped.map(|id| (*id, None)).collect();

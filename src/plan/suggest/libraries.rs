@@ -35,7 +35,7 @@ impl Steps<'_> {
             name: "bundle".to_owned(),
             step: "--bundle".to_owned(),
             what: format!(
-                "corrects {}: copies {}, with what they need",
+                "corrects {}: copies {}",
                 list::with_last(&counted, "and"),
                 list::some(&offer.sonames, MAX_NAMES)
             ),

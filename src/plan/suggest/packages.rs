@@ -15,9 +15,6 @@ use crate::tree::EntryId;
 /// How many packages that nothing needs are steps, the largest first.
 const MAX_UNNEEDED: usize = 5;
 
-/// How many of the largest are looked at for those: of some, a check would report that they are missing.
-const MAX_TRIED: usize = 2 * MAX_UNNEEDED;
-
 /// How many names a sentence lists.
 const MAX_NAMES: usize = 3;
 
@@ -50,7 +47,7 @@ impl Steps<'_> {
                 "keeps only the {} packages that the code of your function in DIR uses, with what they need",
                 list::with_last(&of, "and")
             ),
-            risk: "packages that code names only at run time, which findings list".to_owned(),
+            risk: "packages that code names only at run time".to_owned(),
             setting: Some(Setting::Paths("handler")),
         };
         (!unused.is_empty()).then(|| Suggestion { figures: Figures::AtMost, ..self.step(draft, &change) })
@@ -59,7 +56,7 @@ impl Steps<'_> {
     /// Packages that nothing in the tree needs, each with those that only it needs. With handlers or a trace, other steps and
     /// findings say which packages are not used.
     pub(super) fn unneeded(&self) -> Vec<Suggestion> {
-        if !self.settings.handlers.is_empty() || !self.settings.opened.is_empty() {
+        if !self.settings.handlers.is_empty() || !self.settings.run.paths.is_empty() {
             return Vec::new();
         }
         let resolution = &self.plan.analysis.resolution;
@@ -71,16 +68,14 @@ impl Steps<'_> {
             sized.push((zipped, unneeded, change));
         }
         sized.sort_by(|a, b| (b.0, a.1.package).cmp(&(a.0, b.1.package)));
-        let steps =
-            sized.into_iter().take(MAX_TRIED).filter_map(|(_, unneeded, change)| self.drop_step(&unneeded, &change));
+        let steps = sized.into_iter().filter_map(|(_, unneeded, change)| self.drop_step(&unneeded, &change));
         steps.take(MAX_UNNEEDED).collect()
     }
 
     fn drop_step(&self, unneeded: &Unneeded, change: &Change) -> Option<Suggestion> {
         let packages = &self.plan.analysis.resolution.packages;
         let names: Vec<String> = unneeded.packages().map(|position| packages.unit_name(position)).collect();
-        let units: Vec<&Unit> = self.plan.units.iter().filter(|unit| names.contains(&unit.name)).collect();
-        if !names.iter().all(|name| is_plain(name)) || !self.needed_without(&units).is_empty() {
+        if !names.iter().all(|name| is_plain(name)) {
             return None;
         }
         let short = |positions: &[usize]| -> Vec<String> {
@@ -114,7 +109,7 @@ impl Steps<'_> {
 
     /// Packages of which no run opened a file, except those that are needed without the others.
     pub(super) fn not_opened(&self) -> Option<Suggestion> {
-        if self.settings.opened.is_empty() {
+        if self.settings.run.paths.is_empty() {
             return None;
         }
         let is_idle = |unit: &&Unit| {

@@ -437,7 +437,7 @@ fn rewritten(report: &Report, detail: Detail) -> Option<Section> {
     })
 }
 
-/// Libraries that were copied from the build host.
+/// Libraries and data that were copied from the build host.
 fn bundled(report: &Report) -> Option<Section> {
     let row =
         |bundled: &crate::plan::bundle::Bundled| vec![bundled.path.clone(), bundled.from.clone(), size(bundled.bytes)];
@@ -445,7 +445,7 @@ fn bundled(report: &Report) -> Option<Section> {
         kind: SectionKind::Other,
         shares: Vec::new(),
         title: "Bundled".to_owned(),
-        header: vec!["library", "copied from", "unzipped"],
+        header: vec!["file", "copied from", "unzipped"],
         numbers: vec![2],
         rows: report.bundled.iter().map(row).collect(),
         note: None,
@@ -583,7 +583,7 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
     if steps().any(|step| step.figures == Figures::Estimated) {
         notes.push("~: estimated.".to_owned());
     }
-    notes.push("`plan --apply STEP,...` writes steps into layerfit.toml.".to_owned());
+    notes.push("`plan --apply STEP` writes it to layerfit.toml.".to_owned());
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::NextSteps,
         shares: Vec::new(),

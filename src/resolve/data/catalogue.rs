@@ -24,6 +24,7 @@ pub(super) struct Catalogue {
     pub(super) needs: Vec<CompiledNeed>,
     pub(super) settings: Vec<CompiledSetting>,
     pub(super) references: Vec<CompiledReference>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// A file of `rules/data/`.
@@ -36,6 +37,8 @@ struct DataFile {
     setting: Vec<Setting>,
     #[serde(default)]
     reference: Vec<Reference>,
+    #[serde(default)]
+    part: Vec<Part>,
 }
 
 /// Data that something opens, and where it looks for it. Places are tried in the order variables, `beside`, `compiled`, `usual`.
@@ -52,12 +55,18 @@ pub(super) struct Need {
     /// The packages that open it: `cran/curl`, as in a Package URL.
     #[serde(default)]
     pub(super) packages: Vec<String>,
+    /// Which versions open it, of these packages and of those whose file `by` names: `< 5.2.0`, as the language writes it.
+    #[serde(default)]
+    pub(super) versions: Option<String>,
     /// Whether every language that is installed opens it.
     #[serde(default)]
     pub(super) languages: bool,
     /// The libraries in which the path is compiled, when it is not the one that opens it: those that it loads directly.
     #[serde(default)]
     pub(super) through: Vec<String>,
+    /// The functions of it that open it: without a file of the tree that imports one of them, it is not opened.
+    #[serde(default)]
+    pub(super) when_called: Vec<String>,
     /// The variables that name the place, in the order in which they are read.
     #[serde(default)]
     pub(super) variables: Vec<Variable>,
@@ -121,8 +130,28 @@ pub(super) struct Need {
 #[serde(deny_unknown_fields)]
 pub(super) struct Bundle {
     pub(super) to: String,
-    /// Globs of the files, below the place that the host has, or below its directory if the place is a file.
+    /// Globs of the files, below the place that the host has, or below its directory if the place is a file. They can contain
+    /// `{value}`.
+    #[serde(default)]
     pub(super) files: Vec<String>,
+    /// Whether these globs are alternatives, the best first: then only the first of them that matches counts.
+    #[serde(default)]
+    pub(super) first: bool,
+    /// The directory of the tree for files that a copied configuration names (by a `[[reference]]`): they are copied too, and
+    /// the configuration gets their new paths.
+    #[serde(default)]
+    pub(super) named: Option<String>,
+    /// A configuration that is written instead: its name, and its text.
+    #[serde(default)]
+    pub(super) write: Option<Written>,
+}
+
+/// A configuration that layerfit writes, because the build host's would refer to what is not copied.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 /// A variable that names a place.
@@ -163,15 +192,16 @@ pub(super) struct Example {
     pub(super) missing: Vec<String>,
 }
 
-/// A value of a variable that something does not understand.
+/// A value of a variable that something does not understand, or a variable that it needs.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Setting {
     /// The variable.
     pub(super) variable: String,
-    /// A pattern of its bad values.
-    pub(super) value: String,
-    /// The packages that do not understand it.
+    /// A pattern of its bad values; if there is none, the variable has to be set.
+    #[serde(default)]
+    pub(super) value: Option<String>,
+    /// The packages that do not understand it, or need it.
     pub(super) packages: Vec<String>,
     /// What happens.
     pub(super) effect: String,
@@ -181,6 +211,7 @@ pub(super) struct Setting {
     #[expect(dead_code, reason = "it must be there; people read it in the file")]
     pub(super) source: String,
     /// Values that are bad, and values that are good.
+    #[serde(default)]
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
     pub(super) bad: Vec<String>,
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
@@ -235,6 +266,19 @@ pub(super) struct Reference {
     pub(super) example_names: Vec<String>,
 }
 
+/// A library that does nothing without the other files of what it is a part of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Part {
+    /// Its soname.
+    pub(super) library: String,
+    /// What to do when it is missing.
+    pub(super) remedy: String,
+    /// Where these facts come from.
+    #[expect(dead_code, reason = "it must be there; people read it in the file")]
+    pub(super) source: String,
+}
+
 /// A need with its patterns.
 pub(super) struct CompiledNeed {
     pub(super) need: Need,
@@ -246,7 +290,6 @@ pub(super) struct CompiledNeed {
     pub(super) files: Vec<Pattern>,
     pub(super) also: GlobSet,
     pub(super) elsewhere: GlobSet,
-    pub(super) bundle: GlobSet,
 }
 
 /// What a place must have.
@@ -260,7 +303,18 @@ pub(super) enum Pattern {
 /// A setting with its pattern.
 pub(super) struct CompiledSetting {
     pub(super) setting: Setting,
-    pub(super) value: Regex,
+    pub(super) value: Option<Regex>,
+}
+
+impl CompiledSetting {
+    /// Whether something fails with this value; `None` if the variable is not set.
+    pub(super) fn is_bad(&self, value: Option<&str>) -> bool {
+        match (&self.value, value) {
+            (Some(pattern), Some(value)) => pattern.is_match(value),
+            (None, value) => value.is_none_or(str::is_empty),
+            (Some(_), None) => false,
+        }
+    }
 }
 
 /// A reference with its patterns.
@@ -279,12 +333,13 @@ impl Catalogue {
     }
 
     fn read() -> Self {
-        let mut catalogue = Self { needs: Vec::new(), settings: Vec::new(), references: Vec::new() };
+        let mut catalogue = Self { needs: Vec::new(), settings: Vec::new(), references: Vec::new(), parts: Vec::new() };
         for (file, text) in FILES {
             let file: DataFile = built_in(file, text);
+            catalogue.parts.extend(file.part);
             catalogue.needs.extend(file.need.into_iter().map(CompiledNeed::new));
             catalogue.settings.extend(file.setting.into_iter().map(|setting| {
-                let value = built_in_pattern(&setting.value);
+                let value = setting.value.as_deref().map(built_in_pattern);
                 CompiledSetting { setting, value }
             }));
             catalogue.references.extend(file.reference.into_iter().map(|reference| CompiledReference {
@@ -316,7 +371,6 @@ impl CompiledNeed {
             files: need.files.iter().map(pattern).collect(),
             also: built_in_globs(&need.also),
             elsewhere: built_in_globs(&need.elsewhere),
-            bundle: built_in_globs(need.bundle.iter().flat_map(|bundle| &bundle.files)),
             need,
         }
     }
@@ -340,16 +394,23 @@ mod tests {
             assert!(need.elsewhere.is_empty() || !need.set.is_empty(), "{}", need.name);
             // What was copied is found there, or the finding names the variable.
             assert!(need.bundle.is_none() || !need.elsewhere.is_empty(), "{}", need.name);
+            if let Some(bundle) = &need.bundle {
+                assert!(bundle.files.is_empty() == bundle.write.is_some(), "{}", need.name);
+                // Without a value, `{value}` is an alternative with one choice, and so a valid glob.
+                built_in_globs(&bundle.files);
+            }
         }
     }
 
     #[test]
     fn settings_and_references_find_what_their_examples_have() {
         let catalogue = Catalogue::built_in();
-        for CompiledSetting { setting, value } in &catalogue.settings {
-            assert!(setting.bad.iter().all(|bad| value.is_match(bad)), "{}", setting.variable);
-            assert!(!setting.good.iter().any(|good| value.is_match(good)), "{}", setting.variable);
-            assert!(!value.is_match(&setting.set), "{}", setting.variable);
+        for compiled in &catalogue.settings {
+            let setting = &compiled.setting;
+            assert!(setting.bad.iter().all(|bad| compiled.is_bad(Some(bad))), "{}", setting.variable);
+            assert!(!setting.good.iter().any(|good| compiled.is_bad(Some(good))), "{}", setting.variable);
+            assert!(!compiled.is_bad(Some(&setting.set)), "{}", setting.variable);
+            assert_eq!(compiled.is_bad(None), setting.value.is_none(), "{}", setting.variable);
         }
         for CompiledReference { reference, names, .. } in &catalogue.references {
             let found = names.captures_iter(&reference.example).filter_map(|found| found.get(1));

@@ -9,7 +9,9 @@ mod uses;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
+use globset::GlobSet;
 use lookup::Environment;
 use opened::Mounted;
 use references::NamedFile;
@@ -19,6 +21,8 @@ use words::Words;
 use super::graph::{Graph, Need, Node};
 use super::processes::LoadedLibraries;
 use crate::base::finding::Finding;
+use crate::base::globs;
+use crate::base::path::TreePath;
 use crate::formats::elf::Elf;
 use crate::languages::{ALL, Packages};
 use crate::runtime::Image;
@@ -40,15 +44,30 @@ pub struct MissingData {
     pub user: Node,
     /// Where it is looked for outside the tree: absolute paths.
     pub places: Vec<String>,
-    /// The directory of the tree to copy it to.
-    pub to: &'static str,
     need: &'static catalogue::CompiledNeed,
+    bundle: &'static catalogue::Bundle,
+    value: Option<String>,
 }
 
 impl MissingData {
     /// The name of the need, which is unique.
     pub fn name(&self) -> &'static str {
         &self.need.need.name
+    }
+
+    /// The directory of the tree to copy it to.
+    pub fn to(&self) -> &'static str {
+        &self.bundle.to
+    }
+
+    /// The directory of the tree for files that a copied configuration names.
+    pub fn to_for_named(&self) -> Option<&'static str> {
+        self.bundle.named.as_deref()
+    }
+
+    /// A configuration to write instead of copying the host's: its name, and its text.
+    pub fn written(&self) -> Option<(&'static str, &'static str)> {
+        self.bundle.write.as_ref().map(|written| (written.name.as_str(), written.text.as_str()))
     }
 
     /// Whether a place is the file itself, and not the directory of the files.
@@ -59,14 +78,27 @@ impl MissingData {
     /// Which of the files below a directory of the host are copied: those that are needed, and no more. None if the directory
     /// does not meet the need.
     pub fn pick(&self, below: Vec<String>) -> Vec<String> {
+        let value = self.value.as_deref().unwrap_or_default();
         let has = |file: &catalogue::Pattern| match file {
-            catalogue::Pattern::Name(name) => below.contains(name),
+            catalogue::Pattern::Name(name) => below.contains(&name.replace("{value}", value)),
             catalogue::Pattern::Glob(_, glob) => below.iter().any(|path| glob.is_match(path)),
         };
         if !self.need.files.iter().all(has) {
             return Vec::new();
         }
-        below.into_iter().filter(|path| self.need.bundle.is_match(path)).collect()
+        let mut globs = self.bundle.files.iter().map(|glob| globs::set([&glob.replace("{value}", value)]).ok());
+        let matching = |globs: &GlobSet| below.iter().filter(|path| globs.is_match(path)).cloned().collect();
+        let mut matches = globs.by_ref().flatten().map(|glob| matching(&glob));
+        if self.bundle.first {
+            return matches.find(|found: &Vec<String>| !found.is_empty()).unwrap_or_default();
+        }
+        let all: BTreeSet<String> = matches.flatten().collect();
+        all.into_iter().collect()
+    }
+
+    /// The absolute paths that a configuration names, and where each is in its text.
+    pub fn names_in(path: &TreePath, text: &str) -> Vec<(Range<usize>, String)> {
+        references::absolute_names(path, text)
     }
 }
 
@@ -117,6 +149,12 @@ pub(super) fn is_known_place(path: &str) -> bool {
     catalogue::Catalogue::built_in().needs.iter().any(|need| need.compiled.as_ref().is_some_and(|p| p.is_match(path)))
 }
 
+/// What to do when this library is missing, if it does nothing without other files, so that it cannot be copied alone.
+pub fn remedy_for_part(soname: &str) -> Option<&'static str> {
+    let parts = &catalogue::Catalogue::built_in().parts;
+    parts.iter().find(|part| part.library == soname).map(|part| part.remedy.as_str())
+}
+
 impl Data {
     /// Adds what is opened, and what configuration names, to the graph.
     pub(super) fn add_to(&self, graph: &mut Graph) {
@@ -140,8 +178,9 @@ impl Data {
         let nowhere = missing.filter(|one| one.elsewhere.is_empty());
         nowhere
             .filter_map(|one| {
-                let to = one.need.need.bundle.as_ref()?.to.as_str();
-                Some(MissingData { user: one.user.clone(), places: one.places.clone(), to, need: one.need })
+                let bundle = one.need.need.bundle.as_ref()?;
+                let value = one.value.as_ref().map(|(_, value)| value.clone());
+                Some(MissingData { user: one.user.clone(), places: one.places.clone(), need: one.need, bundle, value })
             })
             .collect()
     }

@@ -1,6 +1,7 @@
 //! Configuration files that name other files, and whether those are there.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::catalogue::{Catalogue, CompiledReference, Kind};
 use super::opened::{Files, Mounted, Presence};
@@ -54,6 +55,19 @@ pub(super) fn named_files(mounted: &Mounted<'_>, objects: &Objects) -> Vec<Named
         }
     }
     named
+}
+
+/// The absolute paths of files that a configuration at this path names, and where each is in its text.
+pub(super) fn absolute_names(path: &TreePath, text: &str) -> Vec<(Range<usize>, String)> {
+    let of_file =
+        |one: &&CompiledReference| one.globs.is_match(path.as_path()) && one.reference.kind != Kind::Directory;
+    let references = Catalogue::built_in().references.iter().filter(of_file);
+    let found = references.flat_map(|one| one.names.captures_iter(text).filter_map(|found| found.get(1)));
+    let mut names: Vec<(Range<usize>, String)> =
+        found.take(MAX_NAMES).map(|name| (name.range(), name.as_str().to_owned())).collect();
+    names.retain(|(_, name)| name.starts_with('/') && !name.ends_with(char::is_whitespace));
+    names.sort_by_key(|(range, _)| range.start);
+    names
 }
 
 fn look_up(

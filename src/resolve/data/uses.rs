@@ -6,7 +6,7 @@ use super::catalogue::{Catalogue, CompiledNeed, CompiledSetting};
 use super::lookup::{Environment, Outcome, User, look_up, places, value};
 use super::opened::Mounted;
 use crate::base::path::MOUNT;
-use crate::languages::{Packages, language};
+use crate::languages::{Package, Packages, language};
 use crate::resolve::graph::Node;
 use crate::resolve::loader::{LibraryLookup, NeededLibrary, Object};
 use crate::resolve::processes::{Certainty, ProcessKind};
@@ -31,11 +31,12 @@ pub(super) struct DataUse {
     pub(super) places: Vec<String>,
 }
 
-/// A variable that has a value which a package does not understand.
+/// A variable that has a value which a package does not understand, or that it needs and that is not set.
 pub(super) struct BadSetting {
     pub(super) package: usize,
     pub(super) setting: &'static CompiledSetting,
-    pub(super) value: String,
+    /// `None` if the variable is not set.
+    pub(super) value: Option<String>,
 }
 
 /// The parts of a tree that users are searched in.
@@ -68,12 +69,12 @@ impl Search<'_> {
     pub(super) fn bad_settings(self) -> Vec<BadSetting> {
         let mut bad = Vec::new();
         for setting in &Catalogue::built_in().settings {
-            let values = self.environment.get(&setting.setting.variable);
+            let values = self.environment.get(&setting.setting.variable).filter(|values| !values.is_empty());
             // A script that assigns another value mends it.
-            let Some(value) =
-                values.and_then(|v| v.iter().all(|v| setting.value.is_match(v)).then(|| v.first())).flatten()
-            else {
-                continue;
+            let value = match values {
+                Some(values) if values.iter().all(|value| setting.is_bad(Some(value))) => values.first().cloned(),
+                None if setting.is_bad(None) => None,
+                _ => continue,
             };
             let packages = self.packages_named(&setting.setting.packages);
             bad.extend(packages.map(|package| BadSetting { package, setting, value: value.clone() }));
@@ -98,7 +99,12 @@ impl Search<'_> {
                 let there = there.filter(|(id, _)| matches!(tree.follow(*id), Place::Inside(_)));
                 elsewhere.extend(there.map(|(_, entry)| entry.path.mounted()));
                 opened.clone_from(&elsewhere);
+                // A variable that names a directory of the tree hides where the build host has it.
+                let ours = need.need.variables.iter().map(|variable| &variable.name);
+                let mut environment = self.environment.clone();
+                ours.for_each(|name| drop(environment.remove(name)));
                 outside = places(need, &user, self.environment);
+                outside.extend(places(need, &user, &environment));
                 outside.retain(|place| !place.starts_with("/opt/"));
                 if need.need.or_ca_bundle {
                     let bundles = image.profile().files.ca_bundle.iter();
@@ -137,12 +143,25 @@ impl Search<'_> {
             {
                 continue;
             }
+            let package = self.packages.of_path(path).map(|position| self.packages.get(position));
+            if need.need.versions.is_some() && !package.is_some_and(|package| is_version(need, package)) {
+                continue;
+            }
+            let is_called = |name: &String| {
+                self.objects.values().any(|other| other.symbols.undefined().iter().any(|symbol| symbol.name == *name))
+            };
+            if !need.need.when_called.is_empty() && !need.need.when_called.iter().any(is_called) {
+                continue;
+            }
             let Some(compiled) = self.compiled_for(need, *id) else { continue };
             let directory = path.parent().unwrap_or_default().mounted();
             users.push((Node::Entry(*id), directory, compiled));
         }
         for position in self.packages_named(&need.need.packages) {
             let package = self.packages.get(position);
+            if !is_version(need, package) {
+                continue;
+            }
             users.push((Node::Package(position), package.directory.mounted(), Vec::new()));
         }
         if need.need.languages {
@@ -181,6 +200,12 @@ impl Search<'_> {
         })
         .map(|(position, _)| position)
     }
+}
+
+/// Whether this version of a package opens it.
+fn is_version(need: &CompiledNeed, package: &Package) -> bool {
+    let constraint = need.need.versions.as_deref();
+    constraint.is_none_or(|constraint| language(package.language).satisfies(&package.version, constraint))
 }
 
 /// Every entry that one of these opens.

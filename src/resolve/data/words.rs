@@ -75,7 +75,9 @@ impl Words<'_> {
             let message = format!(
                 "opens {what} at {looked}, which is not there; {place} has {elsewhere_shown} instead; {without}"
             );
-            Finding::warning(Code::DataMisplaced, subject, message, to_set(need, elsewhere))
+            let settings = to_set(need, elsewhere);
+            let help = if settings.is_empty() { need.need.remedy.clone() } else { help_to_set(&settings) };
+            Finding::warning(Code::DataMisplaced, subject, message, help).mended_by(settings)
         } else {
             let message =
                 format!("opens {what}, which neither the tree nor {image} has (searched: {looked}); {without}");
@@ -112,12 +114,13 @@ impl Words<'_> {
         active
             .map(|one| {
                 let setting = &one.setting.setting;
-                let message = format!("does not work with {}={}: {}", setting.variable, one.value, setting.effect);
-                let help = format!(
-                    "set {0}={1} in the function's environment, and {0} = \"{1}\" under [env] in layerfit.toml",
-                    setting.variable, setting.set
-                );
-                Finding::warning(Code::SettingBreaks, self.subject_of(&Node::Package(one.package)), message, help)
+                let message = match &one.value {
+                    Some(value) => format!("does not work with {}={value}: {}", setting.variable, setting.effect),
+                    None => format!("does not work without {}: {}", setting.variable, setting.effect),
+                };
+                let set = vec![(setting.variable.clone(), setting.set.clone())];
+                let subject = self.subject_of(&Node::Package(one.package));
+                Finding::warning(Code::SettingBreaks, subject, message, help_to_set(&set)).mended_by(set)
             })
             .collect()
     }
@@ -147,19 +150,23 @@ impl Words<'_> {
     }
 }
 
-/// What to set so that data at this path is found.
-fn to_set(need: &CompiledNeed, path: &str) -> String {
+/// The variables to set so that data at this path is found.
+fn to_set(need: &CompiledNeed, path: &str) -> Vec<(String, String)> {
     let directory = path.rsplit_once('/').map_or(path, |(directory, _)| directory);
-    let settings = need.need.set.iter().map(|set| set.replace("{file}", path).replace("{directory}", directory));
-    let settings: Vec<String> = settings.collect();
-    if settings.is_empty() {
-        return need.need.remedy.clone();
-    }
-    let lines = settings.iter().filter_map(|setting| setting.split_once('='));
-    let lines: Vec<String> = lines.map(|(name, value)| format!("{name} = \"{value}\"")).collect();
+    let parent = directory.rsplit_once('/').map_or(directory, |(parent, _)| parent);
+    let settings = need.need.set.iter().filter_map(|set| set.split_once('='));
+    let value =
+        |text: &str| text.replace("{file}", path).replace("{directory}/..", parent).replace("{directory}", directory);
+    settings.map(|(name, text)| (name.to_owned(), value(text))).collect()
+}
+
+/// The help to set variables.
+fn help_to_set(settings: &[(String, String)]) -> String {
+    let assigned: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
     format!(
         "set {} in the function's environment, and {} under [env] in layerfit.toml",
-        list::with_last(&settings, "and"),
+        list::with_last(&assigned, "and"),
         list::with_last(&lines, "and")
     )
 }
