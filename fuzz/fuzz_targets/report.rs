@@ -41,7 +41,7 @@ fn of(texts: &[&str]) -> Report {
         retained_zipped_bytes: 1,
         needed_by: vec![text(1)],
     };
-    let bundled = Bundled { path: text(0), from: text(1), needed_by: text(2), bytes: 1 };
+    let bundled = Bundled { path: text(0), from: text(1), needed_by: text(2), bytes: 1, changed: Vec::new() };
     let suggestion = Suggestion {
         name: text(3),
         step: text(0),
