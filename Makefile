@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench reports fuzz mutants dist wheel image try-install advisories package needs clean
+.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -131,6 +131,15 @@ bench:
 	$(release)
 	$(if $(TREE),,scripts/demo-tree.sh $(tree))
 	python3 benches/peers.py --layerfit $(layerfit) $(or $(TREE),$(tree))
+
+# Measures layerfit on trees that are much larger than any function's (see benches/scale.py); takes 5 GB below TMPDIR.
+# One of them: make bench-scale ONLY=small
+bench-scale:
+	scripts/needs.sh bench
+	$(release)
+	cargo build --release --locked --example deflate_limit
+	$(if $(TREE),,scripts/demo-tree.sh $(tree))
+	python3 benches/scale.py --layerfit $(layerfit) $(if $(ONLY),--only $(ONLY)) $(or $(TREE),$(tree))
 
 # Compares `check` on 20,000 mutated zips with unzip and Python's zipfile (see scripts/zips_truth.py).
 prove-zips: needs

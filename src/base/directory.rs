@@ -30,6 +30,8 @@ pub(crate) struct Directory {
 pub(crate) struct Status {
     /// Device and inode, which no other file has at the same time.
     pub(crate) inode: (u64, u64),
+    /// How many hard links it has.
+    pub(crate) links: u64,
     pub(crate) kind: FileType,
     /// The permission bits, with those for set-user-ID, set-group-ID and sticky.
     pub(crate) mode: u32,
@@ -54,15 +56,17 @@ impl Status {
     }
 }
 
+/// What stat(2) tells.
 #[expect(
     clippy::cast_sign_loss,
     clippy::useless_conversion,
     clippy::unnecessary_cast,
     reason = "the types of the fields depend on the architecture"
 )]
-fn status(stat: &rustix::fs::Stat) -> Status {
+pub(crate) fn status(stat: &rustix::fs::Stat) -> Status {
     Status {
         inode: (stat.st_dev.into(), stat.st_ino.into()),
+        links: stat.st_nlink.into(),
         kind: FileType::from_raw_mode(stat.st_mode),
         mode: stat.st_mode & 0o7777,
         owner: stat.st_uid,

@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -20,15 +21,26 @@ pub const MOUNT: &str = "/opt";
 
 /// A path relative to the root of a tree: no leading, trailing or doubled '/', no `.` or `..`. The root itself is empty.
 ///
-/// Ordered by bytes, which is the order of everything layerfit prints and writes.
+/// Ordered by bytes, which is the order of everything layerfit prints and writes. A copy shares the bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct TreePath(Vec<u8>);
+pub struct TreePath(Arc<[u8]>);
+
+/// Maps and sets of paths can be searched by bytes, without a path being made.
+impl Borrow<[u8]> for TreePath {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl TreePath {
     /// Normalizes a relative path by its text alone; `None` when it climbs out of the root.
     pub fn new(bytes: impl AsRef<[u8]>) -> Option<Self> {
+        let bytes = bytes.as_ref();
+        if bytes.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b"..")) {
+            return Some(Self(bytes.into()));
+        }
         let mut parts: Vec<&[u8]> = Vec::new();
-        for part in bytes.as_ref().split(|b| *b == b'/') {
+        for part in bytes.split(|b| *b == b'/') {
             match part {
                 b"" | b"." => {}
                 b".." => {
@@ -37,7 +49,7 @@ impl TreePath {
                 name => parts.push(name),
             }
         }
-        Some(Self(parts.join(&b'/')))
+        Some(Self(parts.join(&b'/').into()))
     }
 
     /// The path's bytes.
@@ -67,11 +79,12 @@ impl TreePath {
 
     /// The directory that contains it; `None` for the root.
     pub fn parent(&self) -> Option<TreePath> {
-        if self.is_root() {
-            return None;
-        }
-        let end = self.0.iter().rposition(|b| *b == b'/').unwrap_or(0);
-        Some(Self(self.0[..end].to_vec()))
+        parent_bytes(&self.0).map(|parent| Self(parent.into()))
+    }
+
+    /// The bytes of the directory that contains it; `None` for the root.
+    pub fn parent_bytes(&self) -> Option<&[u8]> {
+        parent_bytes(&self.0)
     }
 
     /// This path and everything above it, the root last.
@@ -79,9 +92,14 @@ impl TreePath {
         std::iter::successors(Some(self.clone()), TreePath::parent)
     }
 
+    /// The bytes of this path and of everything above it, the root last.
+    pub fn ancestor_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::successors(Some(self.as_bytes()), |path| parent_bytes(path))
+    }
+
     /// This path with `more` below it; `None` when `more` climbs out of the root.
     pub fn join(&self, more: impl AsRef<[u8]>) -> Option<TreePath> {
-        TreePath::new([self.0.as_slice(), b"/", more.as_ref()].concat())
+        TreePath::new([self.as_bytes(), b"/", more.as_ref()].concat())
     }
 
     /// The path relative to `base`; `None` when it is not below it. Relative to itself it is empty.
@@ -111,11 +129,12 @@ impl TreePath {
     }
 }
 
-/// Its bytes, by which it is ordered.
-impl Borrow<[u8]> for TreePath {
-    fn borrow(&self) -> &[u8] {
-        &self.0
+/// The bytes of the directory that contains a path; `None` for the root.
+fn parent_bytes(path: &[u8]) -> Option<&[u8]> {
+    if path.is_empty() {
+        return None;
     }
+    path.get(..path.iter().rposition(|b| *b == b'/').unwrap_or(0))
 }
 
 impl fmt::Display for TreePath {
@@ -161,6 +180,9 @@ mod tests {
         assert_eq!(p.below(&path("R")), Some(&b"lib/libR.so"[..]));
         assert_eq!(p.below(&path("R/li")), None);
         assert_eq!(p.ancestors().count(), 4);
+        let ancestors: Vec<TreePath> = p.ancestors().collect();
+        let bytes: Vec<&[u8]> = p.ancestor_bytes().collect();
+        assert!(ancestors.iter().map(TreePath::as_bytes).eq(bytes));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::args::{DiffArgs, PlanOptions};
 use super::exit::Exit;
 use super::output;
-use super::work::with_settings;
+use super::work::{Shows, with_settings};
 use crate::base::error::Result;
 use crate::commands;
 use crate::report;
@@ -17,8 +17,9 @@ pub(super) fn run(arguments: &DiffArgs) -> Result<Exit> {
     // How a tree is packed is set by layerfit.toml only: the layers on the other side may already be packed.
     let options = PlanOptions { input: input.clone(), ..PlanOptions::default() };
     let (old, new) = (several(old), several(new));
-    let diff =
-        with_settings(&options, &answer.output, |settings, progress| commands::diff(&old, &new, settings, progress))?;
+    let diff = with_settings(&options, (&answer.output, Shows::Summary), |settings, progress| {
+        commands::diff(&old, &new, settings, progress)
+    })?;
     output::answer(
         answer,
         |detail, columns| report::diff::table(&diff, detail, columns),

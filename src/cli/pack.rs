@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &PackArgs, color: ColorChoice) -> Result<Exit> {
     // Before the work, so that a file of the user's is known at once.
     let to = template.as_deref();
     let template = to.map(|path| Template::begin(path, root)).transpose()?;
-    let (report, lock) = with_configuration(options, &shown.output, |settings, config, progress| {
+    let (report, lock) = with_configuration(options, shown.shown(), |settings, config, progress| {
         let report = commands::pack(root, directory, settings, progress)?;
         if let Some(template) = template.as_ref().filter(|_| report.fits) {
             // Only what the file has: a value of --env can be a secret.

@@ -12,7 +12,7 @@ use crate::report;
 
 pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
     let PlanArgs { root, options, tree, apply: chosen, report: shown } = arguments;
-    let report = with_settings(options, &shown.output, |settings, progress| commands::plan(root, settings, progress))?;
+    let report = with_settings(options, shown.shown(), |settings, progress| commands::plan(root, settings, progress))?;
     if !chosen.is_empty() {
         let file = configuration_file(options.input.config.as_ref())?;
         return output::done(&apply::apply(&report, chosen, file.as_deref())?);

@@ -62,6 +62,8 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
             LevelName::Max => Level::Max,
         },
         use_cache: !size.no_cache,
+        weigh_pruned: size.weigh_pruned,
+        page: false,
         arrangement: arrangement(config)?,
         layer_policy: layer_policy(layers, config, limits.layer_zipped)?,
         lock: layers.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),

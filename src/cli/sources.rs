@@ -27,7 +27,7 @@ use crate::runtime::Limits;
 const SIZES: [&str; 4] = ["max-zipped", "max-unzipped", "function-size", "headroom"];
 
 /// Settings that only the command line has.
-const COMMAND_LINE_ONLY: [&str; 1] = ["no-cache"];
+const COMMAND_LINE_ONLY: [&str; 2] = ["no-cache", "weigh-pruned"];
 
 pub(super) fn run(arguments: &ConfigArgs, matches: &ArgMatches) -> Result<Exit> {
     if arguments.schema {
@@ -175,7 +175,7 @@ pub(super) fn default(key: &str) -> Value {
     match key {
         "runtime" => json!(settings::RUNTIME),
         "sysroot" => json!(settings::SYSROOT),
-        "bundle" | "repack-rdb" | "no-cache" => json!(false),
+        "bundle" | "repack-rdb" | "no-cache" | "weigh-pruned" => json!(false),
         "level" => name::<LevelName>(),
         "strip" => name::<StripName>(),
         "strategy" => name::<StrategyName>(),

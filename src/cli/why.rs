@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::WhyArgs;
 use super::exit::Exit;
 use super::output;
-use super::work::with_settings;
+use super::work::{Shows, with_settings};
 use crate::base::error::{Error, Result};
 use crate::commands;
 use crate::report::why;
@@ -14,7 +14,7 @@ use crate::report::why::Question;
 pub(super) fn run(arguments: &WhyArgs) -> Result<Exit> {
     let WhyArgs { options, answer, .. } = arguments;
     let (question, root) = question(arguments)?;
-    let why = with_settings(options, &answer.output, |settings, progress| {
+    let why = with_settings(options, (&answer.output, Shows::Summary), |settings, progress| {
         commands::why(&root, &question, settings, progress)
     })?;
     output::answer(

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::args::{Output, PlanOptions};
+use super::args::{Output, PlanOptions, ReportFormat, ReportOutput};
 use super::config::Config;
 use super::{output, progress, settings};
 use crate::base::error::{Error, Result};
@@ -40,13 +40,29 @@ pub(super) fn working_directory() -> Result<PathBuf> {
     std::env::current_dir().map_err(Error::io("find", "the working directory"))
 }
 
+/// What becomes of a report.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shows {
+    /// The page, which lists every file and dependency.
+    Page,
+    /// Anything else.
+    Summary,
+}
+
+impl ReportOutput {
+    /// How much is printed, and what becomes of the report.
+    pub(super) fn shown(&self) -> (&Output, Shows) {
+        (&self.output, if self.format == ReportFormat::Html { Shows::Page } else { Shows::Summary })
+    }
+}
+
 /// Does work with settings.
 ///
 /// # Errors
 /// When the settings are wrong, or the work fails.
 pub(super) fn with_settings<T: Send>(
     options: &PlanOptions,
-    output: &Output,
+    output: (&Output, Shows),
     work: impl Fn(&Settings, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
     with_configuration(options, output, |settings, _, progress| work(settings, progress))
@@ -58,11 +74,12 @@ pub(super) fn with_settings<T: Send>(
 /// When the settings are wrong, or the work fails.
 pub(super) fn with_configuration<T: Send>(
     options: &PlanOptions,
-    output: &Output,
+    (output, shows): (&Output, Shows),
     work: impl Fn(&Settings, &Config, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
     let config = configuration(options.input.config.as_ref(), output.quiet)?;
     let mut settings = settings::settings(options, &config)?;
+    settings.page = shows == Shows::Page;
     if settings.use_cache
         && let Some(directory) = Cache::distrusted()
     {

@@ -24,7 +24,7 @@ pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn
             refuse_in_tree(directory, baseline, "--baseline")?;
         }
     }
-    let (mut report, entries) = load_layers(paths, settings, progress)?;
+    let (mut report, entries) = load_layers(paths, settings, gate.reads_entries(), progress)?;
     let snapshot = Snapshot::new(&report, entries);
     let Checked { findings, compared } = gate.check(&snapshot, &settings.limits, report.passed())?;
     report.compared = compared;

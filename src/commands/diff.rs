@@ -29,7 +29,7 @@ fn snapshot(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> 
             Ok(Snapshot { root: packed.display().to_string(), ..Snapshot::load(&packed.join(MANIFEST))? })
         }
         _ => {
-            let (report, entries) = load_layers(paths, settings, progress)?;
+            let (report, entries) = load_layers(paths, settings, true, progress)?;
             ensure_complete(&report.findings)?;
             Ok(Snapshot::new(&report, entries))
         }

@@ -21,8 +21,14 @@ use crate::tree::{LayerZip, TreeInput, layout_findings, scan_zips};
 /// A report, and the entries of each of its layers.
 pub(super) type Loaded = (Report, Vec<Vec<ManifestEntry>>);
 
-/// The report of a tree, a directory that `pack` wrote, or layer zips, with the entries of each layer.
-pub(super) fn load_layers(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Loaded> {
+/// The report of a tree, a directory that `pack` wrote, or layer zips, with the entries of each layer, if they are wanted of a
+/// tree: there can be a million.
+pub(super) fn load_layers(
+    paths: &[PathBuf],
+    settings: &Settings,
+    entries_wanted: bool,
+    progress: &dyn Progress,
+) -> Result<Loaded> {
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
     match (directories.as_slice(), files.as_slice()) {
         ([directory], []) if directory.join(MANIFEST).is_file() && !Image::is_at(directory)? => {
@@ -33,7 +39,13 @@ pub(super) fn load_layers(paths: &[PathBuf], settings: &Settings, progress: &dyn
             let plan = Plan::new(&input, settings, progress)?;
             let mut report = Report::of_plan(&tree.display().to_string(), input.image(), settings, &plan);
             report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
-            let entries = |layer| layer_entries(plan.analysis.tree(), layer, &plan.measurements);
+            let entries = |layer| {
+                if entries_wanted {
+                    layer_entries(plan.analysis.tree(), layer, &plan.measurements)
+                } else {
+                    Vec::new()
+                }
+            };
             Ok((report, plan.layout.layers.iter().map(entries).collect()))
         }
         ([], [_, ..]) => {

@@ -15,17 +15,21 @@ use crate::tree::TreeInput;
 /// When the tree cannot be read, or a target is not found.
 pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn Progress) -> Result<Why> {
     let input = TreeInput::open(root, settings.architecture, progress)?;
+    // What breaks is found by analyzing the tree without the targets, before the plan: only one of the two is in memory.
+    let then = match question {
+        Question::About { .. } | Question::Unneeded => Vec::new(),
+        Question::IfDropped(targets) => {
+            let mut dropping = settings.clone();
+            dropping.drop.extend(targets.iter().cloned());
+            let (analysis, decisions) = Analysis::of_input(&input, Decider::Rules, &dropping, progress)?;
+            decisions.all_findings(&analysis)
+        }
+    };
     let plan = Plan::new(&input, settings, progress)?;
     let report = Report::of_plan(&root.display().to_string(), input.image(), settings, &plan);
-    let targets = match question {
-        Question::About { target, all } => return why::about(&plan, &report, target, *all),
-        Question::IfDropped(targets) => targets,
-        Question::Unneeded => return Ok(why::unneeded(&plan, &report)),
-    };
-    // What breaks is found by analyzing the tree without the targets.
-    let mut dropping = settings.clone();
-    dropping.drop.extend(targets.iter().cloned());
-    let (analysis, decisions) = Analysis::of_input(&input, Decider::Rules, &dropping, progress)?;
-    let then = decisions.all_findings(&analysis);
-    why::if_dropped(&plan, &report, targets, settings, (&report.findings, then))
+    match question {
+        Question::About { target, all } => why::about(&plan, &report, target, *all),
+        Question::IfDropped(targets) => why::if_dropped(&plan, &report, targets, settings, (&report.findings, then)),
+        Question::Unneeded => Ok(why::unneeded(&plan, &report)),
+    }
 }

@@ -183,7 +183,7 @@ impl Packages {
 
     /// The package that contains a path: that with the innermost directory.
     pub fn of_path(&self, path: &TreePath) -> Option<usize> {
-        path.ancestors().find_map(|directory| self.by_directory.get(&directory).copied())
+        path.ancestor_bytes().find_map(|directory| self.by_directory.get(directory).copied())
     }
 
     /// The package whose directory this is.

@@ -6,6 +6,7 @@ mod lock;
 pub mod measure;
 mod names;
 pub mod output;
+mod parts;
 pub mod rewrite;
 mod units;
 pub(crate) mod verdict;
@@ -18,7 +19,8 @@ pub use groups::{Group, Strategy, kinds};
 use lock::{ItemKey, LockedLayer, NamedLayer};
 pub use lock::{LayerChange, Lock, MovedUnit};
 pub(crate) use names::is_layer_name;
-pub(crate) use units::unit_of;
+use parts::{Part, divided};
+pub(crate) use units::{PackedEntries, unit_of};
 pub use units::{Unit, UnitEntry, units};
 use verdict::{LayerSize, or_through_s3, over_limits};
 
@@ -74,34 +76,6 @@ impl Layout {
     }
 }
 
-/// What is not divided any further: a unit, or a file of a unit that no layer can hold whole.
-struct Part {
-    unit: usize,
-    /// Its name in the lock, and the digest of everything that a zip records of it.
-    key: ItemKey,
-    entries: Vec<EntryId>,
-    item: bins::Item,
-}
-
-impl Part {
-    fn new(unit: usize, name: String, entries: &[UnitEntry]) -> Self {
-        let mut hash = blake3::Hasher::new();
-        for entry in entries {
-            entry.hash(&mut hash);
-        }
-        Self {
-            unit,
-            key: ItemKey { name, digest: hash.finalize().to_hex()[..32].to_owned() },
-            entries: entries.iter().map(|entry| entry.id).collect(),
-            item: bins::Item {
-                zipped: entries.iter().map(|entry| entry.zipped).sum(),
-                unzipped: entries.iter().map(|entry| entry.unzipped).sum(),
-                pin: None,
-            },
-        }
-    }
-}
-
 /// How units are divided into layers.
 #[derive(Debug, Clone, Default)]
 pub struct LayerPolicy {
@@ -127,7 +101,7 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
             parts.push(Part::new(number, unit.name.clone(), &unit.entries));
             continue;
         }
-        // Layers merge, so the files of a unit may come from several.
+        let mut held = Vec::new();
         for entry in &unit.entries {
             if entry.zipped > capacity.zipped {
                 findings.push(Finding::error(
@@ -144,10 +118,11 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
                     ),
                 ));
             } else if entry.unzipped <= capacity.unzipped {
-                parts.push(Part::new(number, format!("{} {}", unit.name, entry.path), std::slice::from_ref(entry)));
+                held.push(entry);
             }
             // A file over the unzipped limit exceeds the limit of all layers together, which has its own finding.
         }
+        parts.extend(divided(number, unit, &held, capacity));
     }
     let items: Vec<bins::Item> = parts.iter().map(|part| part.item).collect();
     let keys: Vec<ItemKey> = parts.iter().map(|part| part.key.clone()).collect();

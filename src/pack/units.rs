@@ -57,6 +57,37 @@ impl Unit {
     }
 }
 
+/// The packed entries, found by their ids. There can be a million, so it only has where they are.
+pub(crate) struct PackedEntries<'a> {
+    units: &'a [Unit],
+    /// By the position of the entry: one more than the position of its unit, or 0, and its position in the unit.
+    at: Vec<(u32, u32)>,
+}
+
+impl<'a> PackedEntries<'a> {
+    /// The entries of these units, in a tree of so many entries.
+    pub(crate) fn new(units: &'a [Unit], entries: usize) -> Self {
+        let mut at = vec![(0, 0); entries];
+        for (number, unit) in (1..).zip(units) {
+            for (position, entry) in (0..).zip(&unit.entries) {
+                at[entry.id.index()] = (number, position);
+            }
+        }
+        Self { units, at }
+    }
+
+    /// A packed entry.
+    pub(crate) fn get(&self, id: EntryId) -> Option<&'a UnitEntry> {
+        let (unit, position) = *self.at.get(id.index())?;
+        self.units.get((unit as usize).checked_sub(1)?)?.entries.get(position as usize)
+    }
+
+    /// Every packed entry, by units.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a UnitEntry> + use<'a> {
+        self.units.iter().flat_map(|unit| &unit.entries)
+    }
+}
+
 /// Divides what is kept into units, sorted by name.
 ///
 /// Directories are packed only when they are empty in the tree: unzipping creates the others, and those that pruning emptied
@@ -96,8 +127,12 @@ pub(crate) fn unit_of(resolution: &Resolution<'_>, id: EntryId) -> String {
         return installation.language.to_string();
     }
     // A link goes with the library it leads to, when that is beside it.
-    let file = match (&tree.entry(id).kind, tree.follow(id)) {
-        (Kind::Link { .. }, Place::Inside(target)) if tree.path(target).parent() == path.parent() => tree.path(target),
+    let target = match &tree.entry(id).kind {
+        Kind::Link { .. } => tree.follow(id),
+        _ => Place::Nowhere,
+    };
+    let file = match target {
+        Place::Inside(target) if tree.path(target).parent_bytes() == path.parent_bytes() => tree.path(target),
         _ => path,
     };
     if is_library_name(file.name()) {

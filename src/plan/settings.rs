@@ -58,6 +58,10 @@ pub struct Settings {
     pub handlers: Vec<PathBuf>,
     /// What runs of the function opened, and looked for in vain.
     pub run: Opened,
+    /// Whether what is not packed is compressed as well, to report what it would take in zips.
+    pub weigh_pruned: bool,
+    /// Whether reports list every file and dependency, which only the page shows.
+    pub page: bool,
     /// The severities of findings.
     pub severities: Severities,
     /// The options of the command line that only apply to a tree. What layerfit.toml sets for trees is not among them: it is
@@ -74,7 +78,7 @@ impl Settings {
             level: self.level,
             transforms,
             cache: if self.use_cache { Cache::of_the_user() } else { None },
-            only: None,
+            weigh: self.weigh_pruned,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `--keep` and `--drop` override the rules.
 
 mod content;
+mod matches;
 mod retention;
 mod rules;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use content::Content;
 use content::Prefixes;
+use matches::Matches;
 pub use retention::{Removal, Retention};
 pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneRules, requested_rules};
 
@@ -34,18 +36,44 @@ pub enum Decision {
 pub struct Pruning {
     /// The rules that were on, in the order of their codes; after them those that stand for `--drop` and `--handler`.
     pub rules: Vec<PruneRule>,
-    decisions: Vec<Decision>,
+    decisions: Decisions,
     /// The rules that match each entry; for a kept one, the guard reverted them.
-    matches: Vec<Vec<usize>>,
+    matches: Matches,
     /// What `--keep` names.
     pinned: BTreeSet<EntryId>,
+}
+
+/// The decision on each entry, by its position: that of the rule that drops it, or `KEPT`.
+struct Decisions(Vec<u32>);
+
+/// No rule has this position.
+const KEPT: u32 = u32::MAX;
+
+impl Decisions {
+    fn get(&self, id: EntryId) -> Decision {
+        match self.0[id.index()] {
+            KEPT => Decision::Keep,
+            rule => Decision::Drop(rule as usize),
+        }
+    }
+
+    fn set(&mut self, id: EntryId, decision: Decision) {
+        self.0[id.index()] = encode(decision);
+    }
+}
+
+fn encode(decision: Decision) -> u32 {
+    match decision {
+        Decision::Keep => KEPT,
+        Decision::Drop(rule) => u32::try_from(rule).unwrap_or(KEPT),
+    }
 }
 
 impl Pruning {
     /// Keeps everything; `pinned` is what `--keep` names.
     pub fn none(tree: &Tree, pinned: BTreeSet<EntryId>) -> Self {
         let entries = tree.entries().len();
-        Self { rules: Vec::new(), decisions: vec![Decision::Keep; entries], matches: vec![Vec::new(); entries], pinned }
+        Self { rules: Vec::new(), decisions: Decisions(vec![KEPT; entries]), matches: Matches::none(entries), pinned }
     }
 
     /// Records what `--drop` and `--handler` removed from the tree as drops by rules of their own; `unused` is what no
@@ -55,18 +83,18 @@ impl Pruning {
         let all: BTreeSet<EntryId> = removal.all().collect();
         for (id, _) in tree.all() {
             if tree.is_hidden(id) || (before.keeps(id) && !all.contains(&id)) {
-                self.decisions[id.index()] = before.decision(id);
+                self.decisions.set(id, before.decision(id));
             }
             if tree.is_hidden(id) {
                 // The rules were not tried on what is hidden, nor can those of a language tell that it had been a package's.
-                self.matches[id.index()].clone_from(&before.matches[id.index()]);
+                self.matches.set(id.index(), before.matches.of(id.index()));
             }
         }
         let (by_handlers, named): (Vec<EntryId>, Vec<EntryId>) =
             removal.dropped.iter().partition(|id| unused.contains(id));
         for (rule, entries) in requested_rules().iter().zip([named, removal.with_it.clone(), by_handlers]) {
             for id in entries {
-                self.decisions[id.index()] = Decision::Drop(self.rules.len());
+                self.decisions.set(id, Decision::Drop(self.rules.len()));
             }
             self.rules.push(rule.clone());
         }
@@ -74,16 +102,13 @@ impl Pruning {
 
     /// The rules that match an entry; when it is kept, the guard reverted them.
     pub fn matching(&self, id: EntryId) -> impl Iterator<Item = &PruneRule> {
-        self.matches[id.index()].iter().map(|rule| &self.rules[*rule])
+        self.matches.of(id.index()).iter().map(|rule| &self.rules[*rule])
     }
 
     /// A note about the rules that match nothing, also nothing of what `--drop` and `--handler` removed.
     pub fn idle_rules(&self) -> Option<Finding> {
-        let by_decision = self.decisions.iter().filter_map(|decision| match decision {
-            Decision::Drop(rule) => Some(*rule),
-            Decision::Keep => None,
-        });
-        let matched: BTreeSet<usize> = self.matches.iter().flatten().copied().chain(by_decision).collect();
+        let by_decision = self.decisions.0.iter().filter(|rule| **rule != KEPT).map(|rule| *rule as usize);
+        let matched: BTreeSet<usize> = self.matches.rules().into_iter().chain(by_decision).collect();
         let idle = self
             .rules
             .iter()
@@ -107,7 +132,7 @@ impl Pruning {
 
     /// What becomes of an entry. Always `Keep` for a directory, which is packed or not depending on what is in it.
     pub fn decision(&self, id: EntryId) -> Decision {
-        self.decisions[id.index()]
+        self.decisions.get(id)
     }
 
     /// Whether an entry is packed.
@@ -149,9 +174,9 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
         .collect();
     let unnamed = &protected.unnamed;
     let pinned: BTreeSet<EntryId> = protected.pinned.iter().chain(&protected.opened).copied().collect();
-    let mut matches: Vec<Vec<usize>> = tree
-        .all()
-        .map(|(id, entry)| match entry.kind {
+    let rules_of = |at: usize| -> Vec<usize> {
+        let id = tree.id_at(at);
+        match tree.entry(id).kind {
             Kind::Directory => Vec::new(),
             _ if tree.is_hidden(id) || pinned.contains(&id) => Vec::new(),
             _ => {
@@ -159,26 +184,21 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
                 let rules = (0..compiled.len()).filter(|i| is_allowed(&compiled[*i].rule));
                 rules.filter(|i| compiled[*i].drops(tree, &prefixes, id)).collect()
             }
-        })
-        .collect();
-    let package_of: Vec<Option<usize>> =
-        tree.entries().iter().map(|entry| resolution.packages.of_path(&entry.path)).collect();
+        }
+    };
+    let mut matches = Matches::new(tree.entries().len(), rules_of);
+    let package_of = |at: usize| resolution.packages.of_path(&tree.entries()[at].path);
 
     // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries
     // changes nothing else: nothing kept needs them.
     let conditional: Vec<usize> =
         (0..compiled.len()).filter(|i| compiled[*i].rule.only == Some(Condition::Unloaded)).collect();
-    let mut set_aside = matches.clone();
     if !conditional.is_empty() {
-        for rules in &mut set_aside {
-            rules.retain(|rule| !conditional.contains(rule));
-        }
+        let set_aside = matches.without(&conditional, |_| false);
         let (kept, _) = settle(resolution, &set_aside, &package_of, &protected.used);
-        let unloaded = resolution.unloaded(|id| kept[id.index()] == Decision::Keep);
+        let unloaded = resolution.unloaded(|id| kept.get(id) == Decision::Keep);
         let unloaded: BTreeSet<usize> = unloaded.iter().map(|library| library.entry.index()).collect();
-        for (index, rules) in matches.iter_mut().enumerate() {
-            rules.retain(|rule| unloaded.contains(&index) || !conditional.contains(rule));
-        }
+        matches = matches.without(&conditional, |at| unloaded.contains(&at));
     }
     let (decisions, revoked) = settle(resolution, &matches, &package_of, &protected.used);
     let rules = compiled.iter().map(|compiled| compiled.rule.clone()).collect();
@@ -193,20 +213,26 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
 /// drops with what needs them.
 fn settle(
     resolution: &Resolution<'_>,
-    matches: &[Vec<usize>],
-    package_of: &[Option<usize>],
+    matches: &Matches,
+    package_of: &impl Fn(usize) -> Option<usize>,
     used: &BTreeSet<usize>,
-) -> (Vec<Decision>, BTreeMap<Revoked, String>) {
+) -> (Decisions, BTreeMap<Revoked, String>) {
     let mut revoked: BTreeMap<Revoked, String> = BTreeMap::new();
     loop {
         let decide = |id: EntryId| -> Decision {
+            let rules = matches.of(id.index());
+            let package = match rules {
+                [] => return Decision::Keep,
+                [first, ..] if revoked.is_empty() => return Decision::Drop(*first),
+                _ => package_of(id.index()),
+            };
             let allowed = |rule: &&usize| {
                 !revoked.contains_key(&Revoked::File(**rule, id))
-                    && !package_of[id.index()].is_some_and(|p| revoked.contains_key(&Revoked::Package(**rule, p)))
+                    && !package.is_some_and(|p| revoked.contains_key(&Revoked::Package(**rule, p)))
             };
-            matches[id.index()].iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
+            rules.iter().find(allowed).map_or(Decision::Keep, |rule| Decision::Drop(*rule))
         };
-        let decisions: Vec<Decision> = resolution.tree.all().map(|(id, _)| decide(id)).collect();
+        let decisions = Decisions(resolution.tree.all().map(|(id, _)| encode(decide(id))).collect());
         let newly_revoked = guard(resolution, &decisions, package_of, used);
         if newly_revoked.is_empty() {
             return (decisions, revoked);
@@ -218,12 +244,12 @@ fn settle(
 /// What is dropped although something kept needs it, and what needs it.
 fn guard(
     resolution: &Resolution<'_>,
-    decisions: &[Decision],
-    package_of: &[Option<usize>],
+    decisions: &Decisions,
+    package_of: &impl Fn(usize) -> Option<usize>,
     used: &BTreeSet<usize>,
 ) -> BTreeMap<Revoked, String> {
     let tree = &resolution.tree;
-    let kept = |id: EntryId| decisions[id.index()] == Decision::Keep;
+    let kept = |id: EntryId| decisions.get(id) == Decision::Keep;
     // A directory is always `Keep`, which is not a decision.
     let mut roots = resolution.roots(|id| kept(id) && !tree.entry(id).is_directory());
     roots.extend(used.iter().map(|position| Node::Package(*position)));
@@ -232,13 +258,13 @@ fn guard(
     let mut revoked = BTreeMap::new();
     for (node, from) in &reached {
         let Node::Entry(id) = node else { continue };
-        let Decision::Drop(rule) = decisions[id.index()] else { continue };
+        let Decision::Drop(rule) = decisions.get(*id) else { continue };
         let by = match from {
             Some(Node::Package(position)) if used.contains(position) => "a handler".to_owned(),
             Some(from) => describe(resolution, from, &reached),
             None => String::new(),
         };
-        match package_of[id.index()] {
+        match package_of(id.index()) {
             Some(package) => revoked.entry(Revoked::Package(rule, package)).or_insert(by),
             None => revoked.entry(Revoked::File(rule, *id)).or_insert(by),
         };
@@ -279,7 +305,7 @@ fn drop_links_to_nothing(tree: &Tree, pruning: &mut Pruning) {
             }
         });
         if let (true, Some(rule)) = (all_dropped, rule) {
-            pruning.decisions[id.index()] = Decision::Drop(rule);
+            pruning.decisions.set(id, Decision::Drop(rule));
         }
     }
 }

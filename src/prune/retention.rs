@@ -65,6 +65,39 @@ struct Folder {
     packed: usize,
 }
 
+/// The neighbours of each node, all in one list: most nodes have none, and there can be a million.
+#[derive(Default)]
+struct Neighbours {
+    /// Where in `all` the neighbours of each node start; one more at the end.
+    starts: Vec<u32>,
+    all: Vec<u32>,
+}
+
+impl Neighbours {
+    /// Those of so many nodes by these edges, which are sorted.
+    fn new(nodes: usize, edges: &[(u32, u32)]) -> Self {
+        let starts = (0..=nodes).map(|node| edges.partition_point(|(from, _)| (*from as usize) < node));
+        Self { starts: starts.map(narrow).collect(), all: edges.iter().map(|(_, to)| *to).collect() }
+    }
+
+    fn of(&self, node: usize) -> impl Iterator<Item = usize> + use<'_> {
+        self.all[self.starts[node] as usize..self.starts[node + 1] as usize].iter().map(|to| *to as usize)
+    }
+
+    fn count(&self, node: usize) -> usize {
+        (self.starts[node + 1] - self.starts[node]) as usize
+    }
+
+    fn nth(&self, node: usize, position: usize) -> usize {
+        self.all[self.starts[node] as usize + position] as usize
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "nodes are entries, whose ids are as wide, and few others")]
+fn narrow(node: usize) -> u32 {
+    node as u32
+}
+
 /// What keeps what. Nodes are the entries of the tree, by position; after them the packages, the languages, and one node for
 /// each rule and package whose drop the guard reverted as a whole.
 pub struct Retention {
@@ -79,8 +112,8 @@ pub struct Retention {
     /// open.
     libraries: Vec<bool>,
     keep: Vec<KeepWhile>,
-    keeps: Vec<Vec<usize>>,
-    held_by: Vec<Vec<usize>>,
+    keeps: Neighbours,
+    held_by: Neighbours,
     /// Whether a node holds what it needs: it is kept unconditionally, or something alive holds it.
     alive: Vec<bool>,
     /// The package whose DESCRIPTION an entry is.
@@ -107,8 +140,8 @@ impl Retention {
             guarded: of_each(&|id| kept(id) && pruning.matching(id).next().is_some()),
             libraries: of_each(&|id| resolution.is_library(id) || resolution.is_data(id)),
             keep: vec![KeepWhile::Always; entries + resolution.packages.all.len() + ALL.len()],
-            keeps: Vec::new(),
-            held_by: Vec::new(),
+            keeps: Neighbours::default(),
+            held_by: Neighbours::default(),
             alive: Vec::new(),
             describes: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -179,7 +212,7 @@ impl Retention {
                     continue;
                 };
                 self.keep[at] = KeepWhile::AllHolders;
-                for rule in &pruning.matches[at] {
+                for rule in pruning.matches.of(at) {
                     let next = wholes_from + wholes.len();
                     let whole = *wholes.entry((*rule, package)).or_insert(next);
                     parts_of.entry(at).or_default().push(whole);
@@ -207,14 +240,20 @@ impl Retention {
                 }
             }
         }
+        self.connect(edges);
+    }
+
+    /// Sets what keeps what.
+    fn connect(&mut self, edges: Vec<(usize, usize)>) {
+        let mut edges: Vec<(u32, u32)> = edges.into_iter().map(|(from, to)| (narrow(from), narrow(to))).collect();
         edges.sort_unstable();
         edges.dedup();
-        self.keeps = vec![Vec::new(); self.keep.len()];
-        self.held_by = vec![Vec::new(); self.keep.len()];
-        for (from, to) in edges {
-            self.keeps[from].push(to);
-            self.held_by[to].push(from);
+        self.keeps = Neighbours::new(self.keep.len(), &edges);
+        for (from, to) in &mut edges {
+            std::mem::swap(from, to);
         }
+        edges.sort_unstable();
+        self.held_by = Neighbours::new(self.keep.len(), &edges);
     }
 
     /// Finds what is alive, starting from what is kept unconditionally.
@@ -224,10 +263,10 @@ impl Retention {
         let mut alive: Vec<bool> = (0..self.keep.len()).map(unconditional).collect();
         let mut queue: Vec<usize> = (0..alive.len()).filter(|at| alive[*at]).collect();
         while let Some(from) = queue.pop() {
-            for to in &self.keeps[from] {
-                if !alive[*to] && self.is_held(*to, |by| alive[by]) {
-                    alive[*to] = true;
-                    queue.push(*to);
+            for to in self.keeps.of(from) {
+                if !alive[to] && self.is_held(to, |by| alive[by]) {
+                    alive[to] = true;
+                    queue.push(to);
                 }
             }
         }
@@ -235,11 +274,11 @@ impl Retention {
     }
 
     fn is_held(&self, at: usize, by: impl Fn(usize) -> bool) -> bool {
-        let mut held_by = self.held_by[at].iter();
+        let mut held_by = self.held_by.of(at);
         match self.keep[at] {
             KeepWhile::Always => true,
-            KeepWhile::AnyHolder => held_by.any(|from| by(*from)),
-            KeepWhile::AllHolders => held_by.all(|from| by(*from)),
+            KeepWhile::AnyHolder => held_by.any(by),
+            KeepWhile::AllHolders => held_by.all(by),
         }
     }
 
@@ -296,8 +335,8 @@ impl Retention {
         let mut next = 0;
         while let Some(from) = self.touched.get(next).copied() {
             next += 1;
-            for position in 0..self.keeps[from].len() {
-                let to = self.keeps[from][position];
+            for position in 0..self.keeps.count(from) {
+                let to = self.keeps.nth(from, position);
                 let can_be_lost = self.alive[to] && self.keep[to] != KeepWhile::Always;
                 if can_be_lost && self.state[to] == State::Untouched {
                     self.set(to, State::Suspect);
@@ -315,7 +354,7 @@ impl Retention {
             };
             if self.state[at] == State::Suspect && self.is_held(at, stays) {
                 self.state[at] = State::Cleared;
-                queue.extend(&self.keeps[at]);
+                queue.extend(self.keeps.of(at));
             }
         }
         let entries = self.ids.len();
@@ -367,8 +406,8 @@ mod tests {
             guarded: vec![false; nodes],
             libraries: (0..nodes).map(|at| at >= programs).collect(),
             keep: (0..nodes).map(|at| if at < programs { KeepWhile::Always } else { KeepWhile::AnyHolder }).collect(),
-            keeps: vec![Vec::new(); nodes],
-            held_by: vec![Vec::new(); nodes],
+            keeps: Neighbours::default(),
+            held_by: Neighbours::default(),
             alive: Vec::new(),
             describes: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -376,10 +415,7 @@ mod tests {
             state: vec![State::Untouched; nodes],
             touched: Vec::new(),
         };
-        for (from, to) in edges {
-            retention.keeps[*from].push(*to);
-            retention.held_by[*to].push(*from);
-        }
+        retention.connect(edges.to_vec());
         retention.find_alive();
         retention
     }

@@ -15,6 +15,7 @@ use crate::base::finding::Code;
 use crate::container::Image;
 use crate::languages::{Package, language};
 use crate::pack::MovedUnit;
+use crate::pack::measure::entry_overhead;
 use crate::pack::output::SCHEMA;
 use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
@@ -42,6 +43,13 @@ impl Report {
         findings.extend(settings.severities.unused(&findings, Code::is_plan_check));
         report.set_findings(findings, &settings.severities);
         report
+    }
+}
+
+impl Report {
+    /// Lists every file and dependency, for the page.
+    pub(crate) fn list_contents(&mut self, plan: &Plan<'_>) {
+        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan));
     }
 }
 
@@ -88,7 +96,7 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
-        contents: Contents::new(analysis, pruning, plan),
+        contents: if settings.page { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
 }
 
@@ -129,7 +137,7 @@ impl Sums {
             name: rule.name.clone(),
             files: 0,
             bytes: 0,
-            zipped_bytes: 0,
+            zipped_bytes: plan.filter(|plan| plan.measurements.weighed()).map(|_| 0),
         };
         let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
         let mut packages = vec![Amount::default(); analysis.resolution.packages.all.len()];
@@ -146,7 +154,7 @@ impl Sums {
                     totals.pruned.bytes += entry.bytes();
                     pruned[rule].files += 1;
                     pruned[rule].bytes += entry.bytes();
-                    pruned[rule].zipped_bytes += zipped;
+                    pruned[rule].zipped_bytes = pruned[rule].zipped_bytes.map(|sum| sum + zipped);
                 }
                 Decision::Keep => {
                     totals.kept.files += 1;
@@ -217,13 +225,14 @@ fn rewritten(plan: &Plan<'_>) -> Vec<RewrittenReport> {
             paths: Vec::new(),
             bytes_before: 0,
             bytes: 0,
-            zipped_bytes_before: 0,
+            zipped_bytes_before: Some(0),
             zipped_bytes: 0,
         });
         form.paths.push(path.to_string());
         form.bytes_before += before.bytes;
         form.bytes += now.bytes;
-        form.zipped_bytes_before += crate::pack::measure::entry_overhead(path, false) + before.compressed;
+        let zipped = before.compressed.map(|compressed| entry_overhead(path, false) + compressed);
+        form.zipped_bytes_before = form.zipped_bytes_before.zip(zipped).map(|(sum, zipped)| sum + zipped);
         form.zipped_bytes += now.zipped(path);
     }
     by_form.into_values().collect()

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::unit_names::UnitNames;
 use crate::base::path::{TreePath, printable};
 use crate::languages::{LanguageId, language};
 use crate::pack::measure::entry_overhead;
-use crate::pack::unit_of;
 use crate::plan::{Analysis, Plan};
 use crate::prune::PruneRule;
 use crate::prune::{Decision, Pruning};
@@ -18,6 +18,8 @@ use crate::tree::{Entry, EntryId};
 pub struct Contents {
     /// Whether the files' lengths in zips are known, as they are with a plan.
     pub measured: bool,
+    /// Whether those of pruned files are, too.
+    pub weighed: bool,
     /// The groups that files belong to, sorted by name.
     pub groups: Vec<Group>,
     /// Every file and link, and every directory that is packed, sorted by path.
@@ -118,7 +120,7 @@ impl Contents {
         for (position, layer) in plan.iter().flat_map(|plan| &plan.layout.layers).enumerate() {
             layer_of.extend(layer.entries.iter().map(|id| (*id, position)));
         }
-        let units: Vec<String> = tree.all().map(|(id, _)| unit_of(&analysis.resolution, id)).collect();
+        let units = UnitNames::new(analysis, |_| true);
         let shown = |id: EntryId, entry: &Entry| !entry.is_directory() || layer_of.contains_key(&id);
 
         // The report lists the rules by code.
@@ -133,12 +135,12 @@ impl Contents {
 
         let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
         for (id, _) in tree.all().filter(|(id, entry)| shown(*id, entry)) {
-            let unit = units[id.index()].as_str();
+            let unit = units.of(id);
             groups.entry(unit).or_insert_with(|| group(analysis, id, unit));
         }
         let position: BTreeMap<&str, usize> = groups.keys().enumerate().map(|(i, unit)| (*unit, i)).collect();
         let files = tree.all().filter(|(id, entry)| shown(*id, entry)).map(|(id, entry)| {
-            let unit = units[id.index()].as_str();
+            let unit = units.of(id);
             let measured = plan.and_then(|plan| plan.measurements.get(id));
             let (compressed, bytes) = measured.map_or((entry.bytes(), entry.bytes()), |m| (m.compressed, m.bytes));
             let path = entry.path.to_string() + if entry.is_directory() { "/" } else { "" };
@@ -151,14 +153,19 @@ impl Contents {
                     (Decision::Keep, Some(layer)) => ContentPlace::Layer(*layer),
                     (Decision::Keep, None) => ContentPlace::NoLayer,
                 },
-                zipped_bytes: plan.map_or(0, |_| entry_overhead(&entry.path, entry.is_directory()) + compressed),
+                zipped_bytes: match pruning.decision(id) {
+                    // It was not weighed.
+                    Decision::Drop(_) if measured.is_none() => 0,
+                    _ => plan.map_or(0, |_| entry_overhead(&entry.path, entry.is_directory()) + compressed),
+                },
                 unzipped_bytes: bytes,
             }
         });
         let files = files.collect();
         let (things, needs) = needs(analysis, &units);
         let groups = groups.into_values().collect();
-        Self { measured: plan.is_some(), groups, files, rules, things, needs }
+        let weighed = plan.is_some_and(|plan| plan.measurements.weighed());
+        Self { measured: plan.is_some(), weighed, groups, files, rules, things, needs }
     }
 }
 
@@ -193,12 +200,12 @@ fn group(analysis: &Analysis<'_>, id: EntryId, unit: &str) -> Group {
 }
 
 /// Every edge of the graph, between names.
-fn needs(analysis: &Analysis<'_>, units: &[String]) -> (Vec<String>, Vec<(usize, Need, usize)>) {
+fn needs(analysis: &Analysis<'_>, units: &UnitNames) -> (Vec<String>, Vec<(usize, Need, usize)>) {
     let (tree, resolution) = (analysis.tree(), &analysis.resolution);
     let name = |node: &Node| match node {
         Node::Runtime(id) => id.to_string(),
         Node::Entry(id) => tree.path(*id).mounted(),
-        Node::Package(position) => units[resolution.packages.get(*position).entry.index()].clone(),
+        Node::Package(position) => units.of(resolution.packages.get(*position).entry).to_owned(),
         Node::Image(path) => printable(path.as_bytes()).into_owned(),
         Node::Missing(soname) => format!("missing:{}", printable(soname.as_bytes())),
     };

@@ -9,12 +9,13 @@ use std::iter::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::unit_names::UnitNames;
 use super::{Cost, DirectoryReport, LibraryReport};
 use crate::base::size::Size;
-use crate::pack::unit_of;
+use crate::pack::PackedEntries;
 use crate::plan::{Analysis, Plan};
 use crate::prune::{Pruning, Retention};
-use crate::tree::{EntryId, Kind, Place};
+use crate::tree::{Entry, EntryId, Kind, Place, Tree};
 
 /// A number of packed files and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -34,33 +35,49 @@ impl Sum for Amount {
 }
 
 /// The size of each packed entry, and what is removed when some are dropped.
-pub(crate) struct SizeIndex {
-    entries: Vec<Amount>,
+pub(crate) struct SizeIndex<'a> {
+    entries: Entries<'a>,
     retention: Retention,
 }
 
-impl SizeIndex {
-    pub(crate) fn new(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Self {
+/// The entries that have a size.
+enum Entries<'a> {
+    /// Those of a plan.
+    Packed(PackedEntries<'a>),
+    /// Those that are kept without a plan, by position.
+    Kept(&'a Tree, Vec<bool>),
+}
+
+impl<'a> SizeIndex<'a> {
+    pub(crate) fn new(analysis: &'a Analysis<'_>, pruning: &Pruning, plan: Option<&'a Plan<'_>>) -> Self {
         let tree = analysis.tree();
-        let mut entries = vec![Amount::default(); tree.entries().len()];
-        match plan {
-            Some(plan) => {
-                for entry in plan.units.iter().flat_map(|unit| &unit.entries) {
-                    entries[entry.id.index()] = one_file(entry.zipped, entry.unzipped);
-                }
+        let entries = if let Some(plan) = plan {
+            Entries::Packed(PackedEntries::new(&plan.units, tree.entries().len()))
+        } else {
+            let kept =
+                |(id, entry): (EntryId, &Entry)| !tree.is_hidden(id) && !entry.is_directory() && pruning.keeps(id);
+            Entries::Kept(tree, tree.all().map(kept).collect())
+        };
+        Self { entries, retention: Retention::new(&analysis.resolution, pruning) }
+    }
+
+    /// The size of a packed entry; `None` for another.
+    fn size(&self, id: EntryId) -> Option<Size> {
+        match &self.entries {
+            Entries::Packed(packed) => {
+                packed.get(id).map(|entry| Size { zipped_bytes: entry.zipped, unzipped_bytes: entry.unzipped })
             }
-            None => {
-                for (id, entry) in tree.iter().filter(|(id, entry)| !entry.is_directory() && pruning.keeps(*id)) {
-                    entries[id.index()] = one_file(0, entry.bytes());
-                }
+            Entries::Kept(tree, kept) => {
+                let size = Size { zipped_bytes: 0, unzipped_bytes: tree.entry(id).bytes() };
+                kept[id.index()].then_some(size)
             }
         }
-        Self { entries, retention: Retention::new(&analysis.resolution, pruning) }
     }
 
     /// The size of entries together.
     pub(crate) fn own(&self, entries: impl IntoIterator<Item = EntryId>) -> Amount {
-        entries.into_iter().map(|id| self.entries[id.index()]).sum()
+        let sizes = entries.into_iter().filter_map(|id| self.size(id));
+        sizes.map(|size| Amount { files: 1, size }).sum()
     }
 
     /// What is removed when these entries are dropped, and its size.
@@ -69,10 +86,6 @@ impl SizeIndex {
         let amount = self.own(removal.all());
         (removal, amount)
     }
-}
-
-fn one_file(zipped_bytes: u64, unzipped_bytes: u64) -> Amount {
-    Amount { files: 1, size: Size { zipped_bytes, unzipped_bytes } }
 }
 
 /// Both amounts as values of the report; without `measured`, zipped bytes are unknown.
@@ -108,8 +121,7 @@ pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Pl
     });
     let units = units.unwrap_or_default();
 
-    let kept = tree.iter().filter(|(id, _)| index.entries[id.index()].files > 0).map(|(id, _)| id);
-    let unit_of_each: BTreeMap<EntryId, String> = kept.map(|id| (id, unit_of(&analysis.resolution, id))).collect();
+    let unit_of_each = UnitNames::new(analysis, |id| !tree.is_hidden(id) && index.size(id).is_some());
     let mut directories = Vec::new();
     for (id, entry) in tree.iter().filter(|(_, entry)| entry.is_directory()) {
         let mut entries = below(&entry.path);
@@ -118,9 +130,10 @@ pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Pl
         if own.files == 0 {
             continue;
         }
-        let mut units = entries.iter().filter_map(|id| unit_of_each.get(id));
+        let mut units = entries.iter().filter_map(|id| unit_of_each.number(*id));
         let first = units.next();
-        let unit = first.filter(|first| units.all(|unit| unit == *first)).cloned();
+        let unit =
+            first.filter(|first| units.all(|unit| unit == *first)).map(|unit| unit_of_each.name(unit).to_owned());
         let freed = index.freed(entries).1;
         directories.push(DirectoryReport {
             path: entry.path.to_string(),

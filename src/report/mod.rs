@@ -8,6 +8,7 @@ pub mod gate;
 mod html;
 mod model;
 mod render;
+mod unit_names;
 pub mod why;
 
 pub use crate::pack::output::SCHEMA;

@@ -161,8 +161,8 @@ pub struct PrunedByRule {
     pub files: usize,
     /// The sum of their lengths in bytes.
     pub bytes: u64,
-    /// What they would add to a zip in bytes, headers included.
-    pub zipped_bytes: u64,
+    /// What they would add to a zip in bytes, headers included; null unless they were weighed (`--weigh-pruned`).
+    pub zipped_bytes: Option<u64>,
 }
 
 /// An ELF file.
@@ -210,8 +210,9 @@ pub struct RewrittenReport {
     pub bytes_before: u64,
     /// The sum of their lengths in the layers, in bytes.
     pub bytes: u64,
-    /// What they would add to zips in the form of the tree, in bytes, headers included.
-    pub zipped_bytes_before: u64,
+    /// What they would add to zips in the form of the tree, in bytes, headers included; null unless that was measured
+    /// (`--weigh-pruned`).
+    pub zipped_bytes_before: Option<u64>,
     /// What they add to zips, in bytes, headers included.
     pub zipped_bytes: u64,
 }

@@ -68,6 +68,11 @@ impl Graph {
         }
     }
 
+    /// Whether `node` needs something, or is needed.
+    pub fn contains(&self, node: &Node) -> bool {
+        self.index.contains_key(node)
+    }
+
     /// What `node` needs directly, and why, sorted.
     pub fn needs(&self, node: &Node) -> Vec<(&Node, Need)> {
         let Some(index) = self.index.get(node) else { return Vec::new() };

@@ -92,12 +92,13 @@ impl Resolution<'_> {
     }
 
     /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the
-    /// languages.
+    /// languages. What neither needs anything nor is needed is left out.
     pub(crate) fn roots(&self, kept: impl Fn(EntryId) -> bool) -> Vec<Node> {
         let entries = self.tree.iter().filter(|(id, _)| kept(*id)).map(|(id, _)| Node::Entry(id));
         let packages = self.packages.all.iter().enumerate();
         let packages = packages.filter(|(_, package)| kept(package.entry)).map(|(position, _)| Node::Package(position));
-        entries.chain(packages).chain(self.packages.languages().into_iter().map(Node::Runtime)).collect()
+        let languages = self.packages.languages().into_iter().map(Node::Runtime);
+        entries.chain(packages).chain(languages).filter(|node| self.graph.contains(node)).collect()
     }
 }
 

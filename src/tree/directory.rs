@@ -1,20 +1,27 @@
 //! Reading a tree from a directory on disk.
 
+use std::ffi::CString;
 use std::fs;
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rayon::prelude::*;
-use walkdir::WalkDir;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
+use rustix::io::Errno;
 
 use super::files::{file_findings, special};
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree};
+use crate::base::directory::{Status, status};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::{TreePath, printable};
-use crate::base::read::still_regular;
+
+/// How many directories are read before what was read of them is put in its place.
+const DIRECTORIES_AT_ONCE: usize = 256;
+
+/// How many names of a directory one core looks at, at least.
+const NAMES_AT_ONCE: usize = 64;
 
 /// Reads the directory `root` (that will be `/opt`) without following links and without changing anything.
 ///
@@ -33,79 +40,133 @@ pub fn scan_directory(root: &Path) -> Result<(Tree, Vec<Finding>)> {
     }
     fs::read_dir(root).map_err(Error::io("list", root))?;
 
-    let mut findings = Vec::new();
-    let mut paths = Vec::new();
-    for step in WalkDir::new(root).min_depth(1).follow_links(false) {
-        match step {
-            Ok(found) => paths.push(found.into_path()),
-            Err(error) => findings.push(unreadable(root, error.path().unwrap_or(root), &error)),
+    let (mut entries, mut findings) = (Vec::new(), Vec::new());
+    // One level of the tree after the other, some directories at a time: what is read of them is moved, and not kept twice.
+    let mut level = vec![TreePath::default()];
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for directories in level.chunks(DIRECTORIES_AT_ONCE) {
+            let listed: Vec<Vec<Looked>> = directories.par_iter().map(|directory| list(root, directory)).collect();
+            for looked in listed.into_iter().flatten() {
+                match looked {
+                    Looked::Entry(entry) => {
+                        if entry.is_directory() {
+                            next.push(entry.path.clone());
+                        }
+                        entries.push(entry);
+                    }
+                    Looked::Finding(finding) => findings.push(*finding),
+                }
+            }
         }
+        level = next;
     }
-
-    // Each file's first bytes are read here, so that unreadable files are known before anything else is done.
-    let looked_at: Vec<Looked> = paths.par_iter().map(|path| look(root, path)).collect();
-    let mut entries = Vec::with_capacity(looked_at.len());
-    for looked in looked_at {
-        match looked {
-            Looked::Entry(entry) => entries.push(entry),
-            Looked::Finding(finding) => findings.push(finding),
-        }
-    }
+    findings.sort_by(|a, b| a.subject.cmp(&b.subject));
     let tree = Tree::new(entries, Source::Directory(root.to_owned()));
     findings.extend(file_findings(&tree, root));
     Ok((tree, findings))
 }
 
+/// What one name in a directory is.
 enum Looked {
     Entry(Entry),
-    Finding(Finding),
+    Finding(Box<Finding>),
 }
 
-fn look(root: &Path, path: &Path) -> Looked {
-    let Some(relative) = path.strip_prefix(root).ok().and_then(|p| TreePath::new(p.as_os_str().as_bytes())) else {
-        return Looked::Finding(unreadable(root, path, &"its path is not below the root"));
+/// Every name in a directory, which is opened once: the names in it are then found without its path. Each file's first bytes are
+/// read, so that unreadable files are known before anything else is done.
+fn list(root: &Path, directory: &TreePath) -> Vec<Looked> {
+    let path = root.join(directory.as_path());
+    let failed = |error: io::Error| vec![Looked::finding(unreadable(directory.as_bytes(), &error))];
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // The root itself can be a link.
+    let flags = if directory.is_root() { flags } else { flags | OFlags::NOFOLLOW };
+    let opened = match rustix::fs::open(&path, flags, Mode::empty()) {
+        Ok(opened) => opened,
+        Err(error) => return failed(error.into()),
     };
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => return Looked::Finding(unreadable(root, path, &error)),
+    let (mut names, mut looked) = (Vec::new(), Vec::new());
+    match Dir::read_from(&opened) {
+        Ok(listed) => {
+            for step in listed {
+                match step {
+                    Ok(found) if matches!(found.file_name().to_bytes(), b"." | b"..") => {}
+                    Ok(found) => names.push((found.file_name().to_owned(), found.file_type())),
+                    Err(error) => {
+                        looked.extend(failed(error.into()));
+                        break;
+                    }
+                }
+            }
+        }
+        Err(error) => return failed(error.into()),
+    }
+    let look = |(name, kind): &(CString, FileType)| {
+        let path = directory.join(name.as_bytes()).unwrap_or_default();
+        look(&opened, name, *kind, path.clone())
+            .unwrap_or_else(|error| Looked::finding(unreadable(path.as_bytes(), &error)))
     };
-    let kind = metadata.file_type();
-    let kind = if kind.is_dir() {
-        Kind::Directory
-    } else if kind.is_symlink() {
-        match fs::read_link(path) {
-            Ok(target) => Kind::Link { target: target.as_os_str().as_bytes().to_vec() },
-            Err(error) => return Looked::Finding(unreadable(root, path, &error)),
-        }
-    } else if kind.is_file() {
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        let read = still_regular(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
-        if let Err(error) = read {
-            return Looked::Finding(unreadable(root, path, &error));
-        }
-        Kind::File {
-            bytes: metadata.len(),
-            magic: Magic::of(&head),
-            hard: (metadata.nlink() > 1).then(|| (metadata.dev(), metadata.ino())),
-        }
-    } else {
-        let what = if kind.is_fifo() {
-            "a FIFO"
-        } else if kind.is_socket() {
-            "a socket"
-        } else {
-            "a device"
-        };
-        return Looked::Finding(special(&relative, what));
-    };
-    Looked::Entry(Entry { path: relative, kind, mode: metadata.mode() & 0o7777, origin: Origin::Directory })
+    looked.par_extend(names.par_iter().with_min_len(NAMES_AT_ONCE).map(look));
+    looked
 }
 
-fn unreadable(root: &Path, path: &Path, why: &dyn std::fmt::Display) -> Finding {
-    let shown = path.strip_prefix(root).unwrap_or(path);
+/// What a name in an open directory is. `kind` is what the directory has of it, which can be nothing.
+fn look(directory: impl AsFd, name: &CString, kind: FileType, path: TreePath) -> io::Result<Looked> {
+    if kind == FileType::RegularFile {
+        return regular(directory, name, path);
+    }
+    let found = status(&statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?);
+    let what = match found.kind {
+        FileType::RegularFile => return regular(directory, name, path),
+        FileType::Directory => return Ok(Looked::entry(path, Kind::Directory, found)),
+        FileType::Symlink => {
+            let target = readlinkat(&directory, name, Vec::new())?.into_bytes().into();
+            return Ok(Looked::entry(path, Kind::Link { target }, found));
+        }
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        _ => "a device",
+    };
+    Ok(Looked::finding(special(&path, what)))
+}
+
+/// A regular file: its length, and what its first bytes show.
+fn regular(directory: impl AsFd, name: &CString, path: TreePath) -> io::Result<Looked> {
+    // It could have been replaced: a link is not followed, and a FIFO not waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let no_longer = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file any more");
+    let opened = openat(directory, name, flags, Mode::empty());
+    let mut file =
+        fs::File::from(opened.map_err(|error| if error == Errno::LOOP { no_longer() } else { error.into() })?);
+    let found = status(&rustix::fs::fstat(&file)?);
+    if !found.is_file() {
+        return Err(no_longer());
+    }
+    let (mut head, mut length) = ([0; HEAD_BYTES], 0);
+    while length < HEAD_BYTES {
+        match file.read(&mut head[length..])? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    let hard = (found.links > 1).then(|| Box::new(found.inode));
+    Ok(Looked::entry(path, Kind::File { bytes: found.bytes, magic: Magic::of(&head[..length]), hard }, found))
+}
+
+impl Looked {
+    fn entry(path: TreePath, kind: Kind, found: Status) -> Self {
+        Self::Entry(Entry { path, kind, mode: found.mode, origin: Origin::Directory })
+    }
+
+    fn finding(finding: Finding) -> Self {
+        Self::Finding(Box::new(finding))
+    }
+}
+
+fn unreadable(path: &[u8], why: &io::Error) -> Finding {
     Finding::error(
         Code::Unreadable,
-        Subject::Path(printable(shown.as_os_str().as_bytes()).into_owned()),
+        Subject::Path(printable(path).into_owned()),
         format!("cannot be read, so it is left out: {why}"),
         "run as a user with permission to read it, or run chmod -R o+rX on the tree, which Lambda needs too",
     )

@@ -49,8 +49,8 @@ fn name_findings(tree: &Tree) -> impl Iterator<Item = Finding> {
 fn hard_link_findings(tree: &Tree) -> Vec<Finding> {
     let mut groups: std::collections::BTreeMap<(u64, u64), Vec<&Entry>> = std::collections::BTreeMap::new();
     for entry in tree.entries() {
-        if let Kind::File { hard: Some(inode), .. } = entry.kind {
-            groups.entry(inode).or_default().push(entry);
+        if let Kind::File { hard: Some(inode), .. } = &entry.kind {
+            groups.entry(**inode).or_default().push(entry);
         }
     }
     groups

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::files::{file_findings, special};
-use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Overlay, Source, Tree, part_head};
+use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Overlay, Source, Tree, narrow, part_head};
 use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
@@ -33,11 +33,15 @@ pub fn scan_image(image: &Image, directory: &TreePath) -> Result<(Tree, Vec<Find
         let mut origin = Origin::Directory;
         let kind = match &node.kind {
             NodeKind::Directory => Kind::Directory,
-            NodeKind::Link(target) => Kind::Link { target: target.clone() },
+            NodeKind::Link(target) => Kind::Link { target: target.as_slice().into() },
             NodeKind::File { content, hard } => {
-                origin = Origin::Overlay(overlays.len());
+                origin = Origin::Overlay(narrow(overlays.len()));
                 overlays.push(Overlay::Part(content.clone()));
-                Kind::File { bytes: content.bytes(), magic: Magic::of(&head), hard: hard.map(|number| (0, number)) }
+                Kind::File {
+                    bytes: content.bytes(),
+                    magic: Magic::of(&head),
+                    hard: hard.map(|number| Box::new((0, number))),
+                }
             }
             NodeKind::Special(what) => {
                 findings.push(special(&path, what));

@@ -16,7 +16,7 @@ mod objects;
 mod searched;
 mod zips;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -28,6 +28,7 @@ pub use input::TreeInput;
 pub use layout::layout_findings;
 pub use links::{Place, link_findings};
 pub use objects::{Objects, read_objects, unreadable};
+use rayon::prelude::*;
 use zips::Archive;
 pub use zips::{LayerEntry, LayerZip, PackageDirectory, scan_zips};
 pub(crate) use zips::{sha256, sha256_of};
@@ -50,6 +51,12 @@ impl EntryId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The id at a position of a tree that a test does without.
+    #[cfg(test)]
+    pub(crate) fn at(position: usize) -> Self {
+        id_of(position)
+    }
 }
 
 /// What an entry is.
@@ -64,12 +71,12 @@ pub enum Kind {
         /// The type that its first bytes show.
         magic: Magic,
         /// Device and inode, when it has more than one hard link.
-        hard: Option<(u64, u64)>,
+        hard: Option<Box<(u64, u64)>>,
     },
     /// A symbolic link.
     Link {
         /// Its target, as stored in the link.
-        target: Vec<u8>,
+        target: Box<[u8]>,
     },
 }
 
@@ -79,7 +86,7 @@ pub enum Magic {
     /// `\x7fELF` (elf(5)).
     Elf,
     /// `#!`: a script, with the rest of its first line.
-    Script(Vec<u8>),
+    Script(Box<[u8]>),
     /// Anything else.
     Other,
 }
@@ -96,14 +103,14 @@ impl Magic {
         if head.starts_with(b"\x7fELF") {
             Magic::Elf
         } else if let Some(rest) = head.strip_prefix(b"#!") {
-            Magic::Script(rest.split(|b| *b == b'\n').next().unwrap_or_default().to_vec())
+            Magic::Script(rest.split(|b| *b == b'\n').next().unwrap_or_default().into())
         } else {
             Magic::Other
         }
     }
 }
 
-/// One file, directory or link of a tree.
+/// One file, directory or link of a tree. There can be a million, so it is small: a test holds its size.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Where it is.
@@ -119,10 +126,10 @@ pub struct Entry {
 enum Origin {
     Directory,
     /// Content that replaces or adds to the source, by its position in [`Tree::overlays`].
-    Overlay(usize),
+    Overlay(u32),
     Zip {
-        archive: usize,
-        index: usize,
+        archive: u32,
+        index: u32,
     },
 }
 
@@ -180,7 +187,9 @@ enum Source {
 
 impl Tree {
     fn new(mut entries: Vec<Entry>, source: Source) -> Self {
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        // No two have the same path.
+        entries.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        entries.shrink_to_fit();
         Self { entries, source, overlays: Vec::new(), hidden: Vec::new() }
     }
 
@@ -206,7 +215,7 @@ impl Tree {
                 }
             };
             let kind = Kind::File { bytes, magic: Magic::of(&head), hard: None };
-            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(self.overlays.len()) });
+            self.entries.push(Entry { path, kind, mode: 0o644, origin: Origin::Overlay(narrow(self.overlays.len())) });
             self.overlays.push(overlay);
         }
         self.put_in_order();
@@ -220,7 +229,7 @@ impl Tree {
         for entry in &mut self.entries {
             let Some(path) = entry.path.below(from).and_then(|below| to.join(below)) else { continue };
             if let (Some(root), Origin::Directory, true) = (&root, entry.origin, entry.is_file()) {
-                entry.origin = Origin::Overlay(self.overlays.len());
+                entry.origin = Origin::Overlay(narrow(self.overlays.len()));
                 self.overlays.push(Overlay::File(root.join(entry.path.as_path())));
             }
             entry.path = path;
@@ -230,7 +239,7 @@ impl Tree {
 
     /// Replaces the content of a file. The source on disk is not changed.
     pub(crate) fn replace(&mut self, id: EntryId, content: Vec<u8>) {
-        let position = self.overlays.len();
+        let position = narrow(self.overlays.len());
         let entry = &mut self.entries[id.index()];
         entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content), hard: None };
         entry.origin = Origin::Overlay(position);
@@ -251,16 +260,13 @@ impl Tree {
         for id in ids {
             hidden[id.index()] = true;
         }
-        // A directory precedes its content: in reverse order, the content is decided before its directory.
-        let mut left: BTreeSet<TreePath> = BTreeSet::new();
-        let mut had: BTreeSet<TreePath> = BTreeSet::new();
+        // A directory precedes its content: in reverse order, the content is decided before its directory. Directories that
+        // have content, and whether any of it is left.
+        let mut left: HashMap<&[u8], bool> = HashMap::new();
         for (entry, hidden) in self.entries.iter().zip(&mut hidden).rev() {
-            *hidden |= entry.is_directory() && had.contains(&entry.path) && !left.contains(&entry.path);
-            let Some(parent) = entry.path.parent() else { continue };
-            if !*hidden {
-                left.insert(parent.clone());
-            }
-            had.insert(parent);
+            *hidden |= entry.is_directory() && left.get(entry.path.as_bytes()) == Some(&false);
+            let Some(parent) = entry.path.parent_bytes() else { continue };
+            *left.entry(parent).or_default() |= !*hidden;
         }
         self.hidden = hidden;
     }
@@ -285,6 +291,12 @@ impl Tree {
         self.all().filter(|(id, _)| !self.is_hidden(*id))
     }
 
+    /// The id of the entry at a position of [`Tree::entries`].
+    pub(crate) fn id_at(&self, position: usize) -> EntryId {
+        debug_assert!(position < self.entries.len());
+        id_of(position)
+    }
+
     /// The entry of an id.
     pub fn entry(&self, id: EntryId) -> &Entry {
         &self.entries[id.index()]
@@ -302,7 +314,12 @@ impl Tree {
 
     /// The entry at exactly this path, even when it is hidden.
     pub fn find_even_hidden(&self, path: &TreePath) -> Option<EntryId> {
-        self.entries.binary_search_by(|entry| entry.path.cmp(path)).ok().map(id_of)
+        self.find_bytes(path.as_bytes())
+    }
+
+    /// The entry whose path has exactly these bytes, even when it is hidden.
+    fn find_bytes(&self, path: &[u8]) -> Option<EntryId> {
+        self.entries.binary_search_by(|entry| entry.path.as_bytes().cmp(path)).ok().map(id_of)
     }
 
     /// Every entry below a directory, at any depth, sorted by path.
@@ -350,7 +367,7 @@ impl Tree {
             (Source::Directory(root), Origin::Directory) => {
                 read(&root.join(entry.path.as_path()))?;
             }
-            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+            (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => {
                     read(path)?;
                 }
@@ -358,8 +375,8 @@ impl Tree {
                 Overlay::Bytes(bytes) => content.extend_from_slice(bytes),
             },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
-                let archive = &archives[archive];
-                content = archive.read(index).map_err(Error::io("read an entry of", archive.path()))?;
+                let archive = &archives[archive as usize];
+                content = archive.read(index as usize).map_err(Error::io("read an entry of", archive.path()))?;
             }
             _ => unreachable!("a tree and its entries come from one source"),
         }
@@ -377,7 +394,7 @@ impl Tree {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
             (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
-            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+            (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Part(part) => return part_head(part, &entry.path, length),
                 Overlay::Bytes(bytes) => return Ok(bytes[..length.min(bytes.len())].to_vec()),
@@ -407,7 +424,7 @@ impl Tree {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
             (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
-            (_, Origin::Overlay(position)) => match &self.overlays[position] {
+            (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Part(part) => return self.in_chunks(id, part.reader(), entry.path.as_path(), each),
                 Overlay::Bytes(bytes) => return each(bytes).map(drop),
@@ -471,8 +488,12 @@ fn part_head(part: &Part, path: &TreePath, most: usize) -> Result<Vec<u8>> {
     clippy::cast_possible_truncation,
     reason = "a tree of four billion entries does not fit in any layer, or in memory"
 )]
+fn narrow(index: usize) -> u32 {
+    index as u32
+}
+
 fn id_of(index: usize) -> EntryId {
-    EntryId(index as u32)
+    EntryId(narrow(index))
 }
 
 /// The parent directories that are not listed themselves: extraction creates them.
@@ -490,4 +511,14 @@ fn implied_directories(entries: &[Entry]) -> Vec<Entry> {
         .into_iter()
         .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_a_million_is_small() {
+        assert!(size_of::<Entry>() <= 72, "{}", size_of::<Entry>());
+    }
 }

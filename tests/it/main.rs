@@ -58,6 +58,7 @@ mod rewritten_files;
 mod runtime_api;
 mod safe_rules;
 mod sandbox;
+mod scale;
 mod schemas;
 mod signals;
 mod template;

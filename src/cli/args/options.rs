@@ -172,6 +172,11 @@ pub(crate) struct Size {
     /// R's lazy-load databases (.rdb) compress better as a whole than record by record. R reads the same values from them.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub repack_rdb: Option<bool>,
+    /// Also report what pruned files, and files before they are rewritten, would take in zips
+    ///
+    /// They are compressed for that, which can take as long as all the rest.
+    #[arg(long)]
+    pub weigh_pruned: bool,
     /// Do not read or write the compression cache
     #[arg(long)]
     pub no_cache: bool,

@@ -1,13 +1,17 @@
 //! The cache: compressed bytes by the hash of the content and the level, so that unchanged content is not compressed again in
 //! later runs. It only saves time: an entry that is damaged, cannot be read or written, or belongs to another user is treated as
 //! missing, and so is one that inflates to anything but the content. A directory that others can write to is not used.
+//!
+//! It has a size. When it is full, what took most work for each byte that it takes is kept, and what is less worth than all that
+//! is not stored: a tree that is larger than the cache finds the same part of it in each run, and writes nothing. What no run
+//! has used for a long time goes first.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use flate2::{Decompress, FlushDecompress, Status};
 use rustix::process::geteuid;
@@ -17,8 +21,17 @@ use super::measured::Method;
 /// Compressing shorter content is faster than opening a file.
 pub(super) const MIN_BYTES: u64 = 16 << 10;
 
-/// When the cache is larger than this many bytes, the least recently used entries are removed until 3/4 of it are left.
+/// How many bytes the cache has after a run, at most.
 const MAX_BYTES: u64 = 2 << 30;
+
+/// What was not used for so long is removed first when the cache is full.
+const STALE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The file that has the least worth of what the full cache keeps, in the directory of the version.
+const LEAST: &str = "least";
+
+/// A number of 64 bits has no more digits.
+const MAX_LEAST: u64 = 20;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -47,6 +60,8 @@ pub(super) struct Key {
 pub struct Cache {
     directory: PathBuf,
     grew: AtomicBool,
+    /// What is worth less is not stored, as the cache is full of what is worth more; 0 while it is not full.
+    least: u64,
 }
 
 impl Cache {
@@ -74,7 +89,8 @@ impl Cache {
         let versioned = directory.join(VERSION);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&versioned).ok()?;
         let trusted = is_own(directory) && is_own(&versioned);
-        trusted.then_some(Self { directory: versioned, grew: AtomicBool::new(false) })
+        let least = least_of(&versioned.join(LEAST)).unwrap_or(0);
+        trusted.then_some(Self { directory: versioned, grew: AtomicBool::new(false), least })
     }
 
     fn path(&self, key: Key) -> PathBuf {
@@ -94,30 +110,29 @@ impl Cache {
         let (mut file, mut header) = (&opened, [0; HEADER]);
         file.read_exact(&mut header).ok()?;
         let (facts, checksum) = header.split_at(FACTS);
-        if blake3::hash(facts).as_bytes() != checksum || !facts.starts_with(MAGIC) {
+        if blake3::hash(facts).as_bytes() != checksum {
             return None;
         }
-        let word = |at: usize| facts[at..at + 8].try_into().map(u64::from_le_bytes).ok();
-        let found = Facts {
-            method: if facts[4] == 8 { Method::Deflated } else { Method::Stored },
-            crc32: facts[5..9].try_into().map(u32::from_le_bytes).ok()?,
-            bytes: word(9)?,
-            compressed: word(17)?,
-        };
+        let found = facts_of(facts)?;
         if found.bytes != content.len() as u64 || found.compressed > found.bytes {
             return None;
         }
-        let mut payload = Vec::with_capacity(usize::try_from(found.compressed).ok()?);
-        file.take(found.compressed + 1).read_to_end(&mut payload).ok()?;
-        if payload.len() as u64 != found.compressed || blake3::hash(&payload).as_bytes() != &facts[25..57] {
+        let length = if found.method == Method::Stored { 0 } else { found.compressed };
+        if found.method == Method::Stored && found.compressed != found.bytes {
+            return None;
+        }
+        let mut payload = Vec::with_capacity(usize::try_from(length).ok()?);
+        file.take(length + 1).read_to_end(&mut payload).ok()?;
+        if payload.len() as u64 != length || blake3::hash(&payload).as_bytes() != &facts[25..57] {
             return None;
         }
         // Anyone can compute these hashes: what counts is the content.
-        let same = match found.method {
-            Method::Stored => payload == content,
-            Method::Deflated => inflates_to(&payload, content),
-        };
-        if !same || crc32fast::hash(content) != found.crc32 {
+        match found.method {
+            Method::Stored => payload.extend_from_slice(content),
+            Method::Deflated if inflates_to(&payload, content) => {}
+            Method::Deflated => return None,
+        }
+        if crc32fast::hash(content) != found.crc32 {
             return None;
         }
         // Used now, so that it is not removed soon.
@@ -125,8 +140,13 @@ impl Cache {
         Some((found, payload))
     }
 
-    /// Stores a content's compressed bytes; if that fails, there is no entry.
+    /// Stores a content's compressed bytes, or only that deflate does not make it shorter. If that fails, or the cache is full of
+    /// what is worth more, there is no entry.
     pub(super) fn put(&self, key: Key, facts: Facts, payload: &[u8]) {
+        if worth(facts, key.level) < self.least {
+            return;
+        }
+        let payload = if facts.method == Method::Stored { &[] } else { payload };
         let mut entry = MAGIC.to_vec();
         entry.push(if facts.method == Method::Deflated { 8 } else { 0 });
         entry.extend(facts.crc32.to_le_bytes());
@@ -158,21 +178,82 @@ impl Cache {
     }
 
     fn trim_to(&self, most: u64) {
-        let mut entries: Vec<(SystemTime, u64, PathBuf)> = files(&self.directory);
-        let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
-        if total <= most {
-            return;
-        }
-        entries.sort();
-        for (_, bytes, path) in entries {
-            if total <= most / 4 * 3 {
-                break;
+        let entries: Vec<Stored> = files(&self.directory);
+        let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
+        let mut least = 0;
+        if total > most {
+            let stale = SystemTime::now().checked_sub(STALE);
+            let mut order: Vec<(bool, u64, Stored)> = entries
+                .into_iter()
+                .map(|entry| {
+                    let worth = worth_of(&entry.path);
+                    // What is stale, or no entry, goes first; then what is worth least. Names are hashes: the same go each time.
+                    (worth.is_some() && stale.is_none_or(|stale| entry.used > stale), worth.unwrap_or(0), entry)
+                })
+                .collect();
+            order.sort_by(|a, b| (a.0, a.1, &a.2.path).cmp(&(b.0, b.1, &b.2.path)));
+            for (is_used, worth, entry) in order {
+                if total <= most {
+                    break;
+                }
+                // Another run may have removed it already.
+                let _ = fs::remove_file(entry.path);
+                total -= entry.bytes;
+                if is_used {
+                    // What is worth as much as the last that went could only take the place of the like.
+                    least = worth + 1;
+                }
             }
-            // Another run may have removed it already.
-            let _ = fs::remove_file(path);
-            total -= bytes;
+        }
+        // Without room for what is worth less, nothing of it is stored; with room again, everything is.
+        if least > self.least || (self.least > 0 && total <= most / 4 * 3) {
+            let _ = fs::write(self.directory.join(LEAST), least.to_string());
         }
     }
+}
+
+/// How much an entry is worth; `None` if it is not one.
+fn worth_of(path: &Path) -> Option<u64> {
+    let level = path.file_name()?.to_str()?.rsplit_once('-')?.1.parse().ok()?;
+    let mut header = [0; FACTS];
+    File::open(path).ok()?.read_exact(&mut header).ok()?;
+    facts_of(&header).map(|facts| worth(facts, level))
+}
+
+/// The least worth of what a full cache keeps, unless what it was full of is stale by now.
+fn least_of(path: &Path) -> Option<u64> {
+    let metadata = fs::symlink_metadata(path).ok().filter(|metadata| metadata.is_file() && only_own(metadata))?;
+    let since = metadata.modified().ok()?.elapsed().unwrap_or_default();
+    let mut text = String::new();
+    File::open(path).ok()?.take(MAX_LEAST).read_to_string(&mut text).ok()?;
+    if since > STALE { None } else { text.trim().parse().ok() }
+}
+
+/// How much work an entry saves for each byte that it takes, in thousandths of compressing a byte at level 1.
+///
+/// The work for a byte at a level is measured with libdeflate on an R tree.
+fn worth(facts: Facts, level: i32) -> u64 {
+    let work = match level {
+        ..=3 => 1,
+        4..=6 => 2,
+        7..=8 => 4,
+        9 => 5,
+        _ => 20,
+    };
+    let payload = if facts.method == Method::Stored { 0 } else { facts.compressed };
+    facts.bytes.saturating_mul(1000 * work) / (payload + HEADER as u64)
+}
+
+/// What the first bytes of an entry record.
+fn facts_of(header: &[u8]) -> Option<Facts> {
+    let word = |at: usize| header.get(at..at + 8)?.try_into().map(u64::from_le_bytes).ok();
+    header.starts_with(MAGIC).then_some(())?;
+    Some(Facts {
+        method: if header.get(4) == Some(&8) { Method::Deflated } else { Method::Stored },
+        crc32: header.get(5..9)?.try_into().map(u32::from_le_bytes).ok()?,
+        bytes: word(9)?,
+        compressed: word(17)?,
+    })
 }
 
 /// The directory for caches of the user (XDG Base Directory Specification).
@@ -218,12 +299,19 @@ fn inflates_to(payload: &[u8], content: &[u8]) -> bool {
     }
 }
 
-/// Every file of the cache with its time of last use and length.
-fn files(directory: &Path) -> Vec<(SystemTime, u64, PathBuf)> {
-    let walk = walkdir::WalkDir::new(directory).min_depth(1).into_iter().filter_map(Result::ok);
+/// A file of the cache.
+struct Stored {
+    used: SystemTime,
+    bytes: u64,
+    path: PathBuf,
+}
+
+/// Every file of the cache but what it records of itself.
+fn files(directory: &Path) -> Vec<Stored> {
+    let walk = walkdir::WalkDir::new(directory).min_depth(2).into_iter().filter_map(Result::ok);
     walk.filter_map(|entry| {
         let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        Some((metadata.modified().ok()?, metadata.len(), entry.into_path()))
+        Some(Stored { used: metadata.modified().ok()?, bytes: metadata.len(), path: entry.into_path() })
     })
     .collect()
 }
@@ -323,10 +411,12 @@ mod tests {
         let short = compress(&content[..60_000], LEVEL).1;
         cache.put(key(&content), Facts { compressed: short.len() as u64, ..own }, &short);
         assert_eq!(get(&cache, &content), None);
-        // Stored, and other bytes.
+        // Stored: there are no bytes but the content's, and a wrong checksum of it.
         let facts = compress(&noise, LEVEL).0;
         assert_eq!(facts.method, Method::Stored);
-        cache.put(key(&noise), facts, &vec![7; noise.len()]);
+        cache.put(key(&noise), Facts { crc32: !facts.crc32, ..facts }, &noise);
+        assert_eq!(get(&cache, &noise), None);
+        cache.put(key(&noise), Facts { compressed: facts.bytes - 1, ..facts }, &noise);
         assert_eq!(get(&cache, &noise), None);
         put(&cache, &content);
         assert!(get(&cache, &content).is_some());
@@ -364,21 +454,73 @@ mod tests {
         }
     }
 
+    /// Pairs of contents of which each is worth less than those before, as fewer of its bits are the same.
+    fn worth_less_and_less() -> Vec<Vec<u8>> {
+        let mut state = 1_u64;
+        let mut next = move |mask: u8| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0] & mask
+        };
+        (2..14_u32).map(|bits| (0..20_000).map(|_| next((1 << (bits / 2)) - 1)).collect()).collect()
+    }
+
+    fn there(cache: &Cache, contents: &[Vec<u8>]) -> Vec<usize> {
+        (0..contents.len()).filter(|at| get(cache, &contents[*at]).is_some()).collect()
+    }
+
+    fn bytes(cache: &Cache) -> u64 {
+        files(&cache.directory).iter().map(|entry| entry.bytes).sum()
+    }
+
     #[test]
-    fn the_least_recently_used_go_first() {
+    fn a_full_cache_keeps_what_saves_most_work_and_writes_nothing_in_vain() {
         let home = tempfile::tempdir().expect("a directory");
+        let contents = worth_less_and_less();
         let cache = Cache::at(home.path()).expect("made");
-        let content =
-            |byte: u8| (0..40_u8).map(|n| byte.wrapping_mul(31).wrapping_add(n.wrapping_mul(7))).collect::<Vec<u8>>();
-        for byte in 1..=4 {
-            put(&cache, &content(byte));
-            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(byte));
-            File::open(cache.path(key(&content(byte)))).expect("there").set_modified(time).expect("set");
+        contents.iter().for_each(|content| drop(put(&cache, content)));
+        let most = bytes(&cache) - 1;
+        cache.trim_to(most);
+        let kept = there(&cache, &contents);
+        assert!(kept.len() == 11 && kept[..10] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "{kept:?}");
+        // The same again, in whatever order: what did not fit is not stored, and nothing else goes for it.
+        for _ in 0..3 {
+            let cache = Cache::at(home.path()).expect("made");
+            contents.iter().rev().filter(|content| get(&cache, content).is_none()).for_each(|c| drop(put(&cache, c)));
+            assert!(!cache.grew.load(Ordering::Relaxed));
+            cache.trim_to(most);
+            assert_eq!(there(&cache, &contents), kept);
         }
-        assert!(get(&cache, &content(1)).is_some());
-        let each = fs::metadata(cache.path(key(&content(1)))).expect("there").len();
-        cache.trim_to(4 * each - 1);
-        let there: Vec<u8> = (1..=4).filter(|byte| get(&cache, &content(*byte)).is_some()).collect();
-        assert_eq!(there, [1, 4]);
+        // What deflate does not make shorter takes no more than its facts.
+        let cache = Cache::at(home.path()).expect("made");
+        let before = bytes(&cache);
+        let mut noise = vec![0; 50_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        put(&cache, &noise);
+        assert_eq!(bytes(&cache) - before, HEADER as u64);
+        assert_eq!(get(&cache, &noise), Some(noise));
+        // With room again, everything is stored.
+        cache.trim_to(u64::MAX);
+        let cache = Cache::at(home.path()).expect("made");
+        contents.iter().filter(|content| get(&cache, content).is_none()).for_each(|c| drop(put(&cache, c)));
+        assert!(cache.grew.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn what_was_not_used_for_long_goes_first_and_its_worth_is_forgotten() {
+        let home = tempfile::tempdir().expect("a directory");
+        let contents = worth_less_and_less();
+        let cache = Cache::at(home.path()).expect("made");
+        contents.iter().for_each(|content| drop(put(&cache, content)));
+        let long_ago = SystemTime::now() - STALE - STALE;
+        let age = |path: &Path| File::open(path).expect("there").set_modified(long_ago).expect("set");
+        age(&cache.path(key(&contents[0])));
+        cache.trim_to(bytes(&cache) - 1);
+        assert_eq!(there(&cache, &contents), (1..12).collect::<Vec<_>>());
+        assert!(!cache.directory.join(LEAST).exists());
+        cache.trim_to(bytes(&cache) - 1);
+        let least = |cache: &Cache| cache.least;
+        assert!(least(&Cache::at(home.path()).expect("made")) > 0);
+        age(&cache.directory.join(LEAST));
+        assert_eq!(least(&Cache::at(home.path()).expect("made")), 0);
     }
 }

@@ -2,9 +2,11 @@
 //! those that deflate does not make smaller are stored. Long contents are never in memory as a whole.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use flate2::Compression;
@@ -14,7 +16,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::cache::{Cache, Facts, Key, MIN_BYTES};
 use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
-use super::spool::Spool;
+use super::spool::{Offset, Spool};
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
 
@@ -50,6 +52,7 @@ pub(super) struct Engine {
     cache: Option<Cache>,
     /// The measurements of this run, without contents that are too short for the cache: compressing those twice is cheap.
     seen: Mutex<HashMap<Key, Measured>>,
+    compressed: AtomicU64,
 }
 
 /// Calls a function with one part of a content after the other, until it breaks off.
@@ -126,7 +129,13 @@ pub(super) enum Want {
 
 impl Engine {
     pub(super) fn new(cache: Option<Cache>) -> Result<Self> {
-        Ok(Self { spool: Spool::new()?, permits: Permits::new(BYTES_IN_FLIGHT), cache, seen: Mutex::default() })
+        Ok(Self {
+            spool: Spool::new()?,
+            permits: Permits::new(BYTES_IN_FLIGHT),
+            cache,
+            seen: Mutex::default(),
+            compressed: AtomicU64::new(0),
+        })
     }
 
     pub(super) fn spool(&self) -> &Spool {
@@ -145,6 +154,11 @@ impl Engine {
         }
     }
 
+    /// How many bytes of contents were compressed.
+    pub(super) fn compressed_bytes(&self) -> u64 {
+        self.compressed.load(Ordering::Relaxed)
+    }
+
     /// Measures the content of a file at libdeflate's `level`.
     pub(super) fn measure(&self, path: &TreePath, content: &[u8], level: i32, want: Want) -> Result<Measured> {
         let length = content.len() as u64;
@@ -159,8 +173,12 @@ impl Engine {
             };
             return self.stream(path, &chunks, length, level, want);
         }
+        let compress = || {
+            self.compressed.fetch_add(length, Ordering::Relaxed);
+            compress(content, level)
+        };
         if length < MIN_BYTES {
-            let (facts, payload) = compress(content, level);
+            let (facts, payload) = compress();
             return self.keep(facts, &payload, want);
         }
         let key = Key { content: *blake3::hash(content).as_bytes(), level };
@@ -172,7 +190,7 @@ impl Engine {
         let measured = if let Some((facts, payload)) = cached {
             self.keep(facts, &payload, want)?
         } else {
-            let (facts, payload) = compress(content, level);
+            let (facts, payload) = compress();
             if let Some(cache) = &self.cache {
                 cache.put(key, facts, &payload);
             }
@@ -196,7 +214,7 @@ impl Engine {
     ) -> Result<Measured> {
         let spool = (want == Want::Bytes).then_some(&self.spool);
         let at = spool.map(|spool| spool.reserve(bytes));
-        let section = || Section { spool, start: at.unwrap_or(0), most: bytes, written: 0 };
+        let section = || Section { spool, start: at.map_or(0, Offset::get), most: bytes, written: 0 };
         let store = |samples: &mut Option<Samples>| -> Result<u32> {
             let (mut stored, mut crc32) = (section(), crc32fast::Hasher::new());
             chunks(&mut |chunk| {
@@ -215,6 +233,7 @@ impl Engine {
             return Ok(Measured { bytes, compressed: bytes, crc32, method: Method::Stored, at });
         }
 
+        self.compressed.fetch_add(bytes, Ordering::Relaxed);
         let level = Compression::new(level.clamp(0, ZLIB_LEVEL).unsigned_abs());
         let mut deflated = DeflateEncoder::new(section(), level);
         let mut crc32 = crc32fast::Hasher::new();
@@ -248,11 +267,27 @@ impl Engine {
     }
 }
 
+/// Calls `work` with the compressor of this thread: to make one takes longer than to compress a short content.
+fn with_compressor<T>(level: i32, work: impl FnOnce(&mut Compressor) -> T) -> T {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<(i32, Compressor)>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some((of, compressor)) if *of == level => work(compressor),
+        _ => {
+            let compressor = Compressor::new(CompressionLvl::new(level).unwrap_or_default());
+            work(&mut kept.insert((level, compressor)).1)
+        }
+    })
+}
+
 /// Compresses a content at libdeflate's `level`, or stores it.
 pub(super) fn compress(content: &[u8], level: i32) -> (Facts, Cow<'_, [u8]>) {
-    let mut compressor = Compressor::new(CompressionLvl::new(level).unwrap_or_default());
-    let mut deflated = vec![0; compressor.deflate_compress_bound(content.len())];
-    let length = compressor.deflate_compress(content, &mut deflated).unwrap_or(usize::MAX);
+    let (mut deflated, length) = with_compressor(level, |compressor| {
+        let mut deflated = vec![0; compressor.deflate_compress_bound(content.len())];
+        let length = compressor.deflate_compress(content, &mut deflated).unwrap_or(usize::MAX);
+        (deflated, length)
+    });
     let (method, payload) = if length < content.len() {
         deflated.truncate(length);
         (Method::Deflated, Cow::Owned(deflated))

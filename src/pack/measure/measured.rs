@@ -1,5 +1,6 @@
 //! A file as a zip entry: its method, lengths and CRC-32, and the bytes of its headers.
 
+use super::spool::Offset;
 use crate::base::path::TreePath;
 use crate::pack::rewrite::Form;
 
@@ -48,7 +49,7 @@ pub struct Measured {
     /// How it is stored.
     pub method: Method,
     /// Where its compressed bytes are in the spool, when they are to be packed.
-    pub(super) at: Option<u64>,
+    pub(super) at: Option<Offset>,
 }
 
 impl Measured {
@@ -65,8 +66,8 @@ pub struct Rewritten {
     pub form: Form,
     /// The length in the tree, in bytes.
     pub bytes: u64,
-    /// What that length would be in a zip, in bytes, without headers.
-    pub compressed: u64,
+    /// What that length would be in a zip, in bytes, without headers, if it was measured.
+    pub compressed: Option<u64>,
 }
 
 /// What compressing harder saved.

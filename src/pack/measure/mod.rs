@@ -5,12 +5,14 @@
 mod cache;
 mod engine;
 pub(crate) mod estimate;
+mod files;
 mod measured;
 mod permits;
 mod recompress;
 mod spool;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
@@ -26,6 +28,7 @@ use crate::pack::rewrite::{Form, Transforms};
 use crate::tree::{EntryId, Kind, Magic, Tree};
 pub use cache::Cache;
 use engine::{Engine, STREAM_BYTES, WHOLE_BYTES, Want};
+use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
 pub use spool::Spool;
 
@@ -57,6 +60,10 @@ struct Database {
 }
 
 impl Database {
+    fn job(&self) -> Job {
+        Job::Database { database: self.rdb, index: self.rdx }
+    }
+
     fn zipped(&self, form: usize) -> u64 {
         self.forms[form].1.iter().map(|measured| measured.compressed).sum()
     }
@@ -68,22 +75,27 @@ impl Database {
 
 /// The lengths and compressed bytes of the files of a tree.
 pub struct Measurements {
-    files: BTreeMap<EntryId, Measured>,
+    files: Files,
     rewritten: BTreeMap<EntryId, Rewritten>,
     engine: Engine,
+    weighed: bool,
     recompressed: Option<Recompressed>,
 }
 
 /// A file, or a database with its index, to measure.
+#[derive(Clone, Copy)]
 enum Job {
     File(EntryId),
     Database { database: EntryId, index: EntryId },
 }
 
-/// The result of a job.
-enum Done {
-    File(EntryId, Measured, Option<Rewritten>, Option<Finding>),
-    Database(Database, Option<Finding>),
+/// The results of all jobs.
+struct Gathered {
+    files: Files,
+    rewritten: BTreeMap<EntryId, Rewritten>,
+    databases: Vec<Database>,
+    /// By the file that they are about.
+    findings: BTreeMap<EntryId, Finding>,
 }
 
 /// How to measure.
@@ -98,13 +110,28 @@ pub struct Options<'a> {
     pub transforms: &'a Transforms,
     /// The compression cache, if any.
     pub cache: Option<Cache>,
-    /// The files to measure; `None` for all.
-    pub only: Option<&'a (dyn Fn(EntryId) -> bool + Sync)>,
+    /// Whether what is not packed is compressed as well, to tell what it would take in zips: files that are not kept, and the
+    /// forms that rewritten files have in the tree. That can take as long as all the rest.
+    pub weigh: bool,
+}
+
+/// Other forms of what was measured, of which only the lengths are wanted.
+pub struct OtherForms<'a> {
+    /// The files.
+    pub files: &'a (dyn Fn(EntryId) -> bool + Sync),
+    /// How many bytes these files can have unzipped.
+    pub unzipped: u64,
+    /// How hard to compress.
+    pub level: Level,
+    /// The other forms.
+    pub transforms: &'a Transforms,
+    /// Whether databases are also compressed with xz, which is slow, if the others are too long unzipped.
+    pub xz: bool,
 }
 
 impl Measurements {
-    /// Reads, transforms and deflates every regular file and link of the tree, on all cores of the current rayon pool. Files
-    /// that do not satisfy `kept` are not transformed, and only their lengths are stored.
+    /// Reads, transforms and deflates every regular file and link of the tree that satisfies `kept`, on all cores of the current
+    /// rayon pool. The others are only measured if they are to be weighed, as they are in the tree.
     ///
     /// Returns the measurements, and findings about files that could not be transformed.
     ///
@@ -117,59 +144,64 @@ impl Measurements {
         progress: &dyn Progress,
     ) -> Result<(Self, Vec<Finding>)> {
         let engine = Engine::new(options.cache)?;
-        let (level, transforms) = (options.level.number(), options.transforms);
-        let mut jobs = jobs(tree, &kept, options.longest, transforms.repack);
-        jobs.retain(|job| options.only.is_none_or(|only| only(job.entry())));
-        progress.stage("compressing", jobs.iter().map(|job| job.bytes(tree)).sum());
-        let work = Work { tree, engine: &engine, level, transforms };
-        let done = jobs
-            .into_par_iter()
-            // Short blocks in order: splitting by halves would start with the smallest files as well.
-            .by_uniform_blocks(64)
-            .map(|job| {
-                let bytes = job.bytes(tree);
-                let done = match job {
-                    Job::File(id) => work.file(id, kept(id))?,
-                    Job::Database { database, index } => work.database(database, index)?,
-                };
-                progress.advance(bytes);
-                Ok(done)
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let mut jobs = jobs(tree, &kept, options.longest, options.transforms.repack);
+        jobs.retain(|job| options.weigh || kept(job.entry()));
+        let work = Work {
+            tree,
+            engine: &engine,
+            level: options.level.number(),
+            transforms: options.transforms,
+            want: Want::Bytes,
+            weigh: options.weigh,
+            xz: true,
+        };
+        let measured = work.measure_all(jobs, &kept, options.unzipped, progress)?;
+        let Gathered { files, rewritten, findings, .. } = measured;
+        let weighed = options.weigh;
+        Ok((Self { files, rewritten, engine, weighed, recompressed: None }, findings.into_values().collect()))
+    }
 
-        let (mut files, mut rewritten) = (BTreeMap::new(), BTreeMap::new());
-        let (mut databases, mut findings) = (Vec::new(), Vec::new());
-        for done in done {
-            match done {
-                Done::File(id, measured, form, finding) => {
-                    files.insert(id, measured);
-                    rewritten.extend(form.map(|form| (id, form)));
-                    findings.extend(finding);
-                }
-                Done::Database(database, finding) => {
-                    databases.push(database);
-                    findings.extend(finding);
-                }
-            }
+    /// The measurements of files in other forms. What these have in common with the others is not compressed again.
+    ///
+    /// # Errors
+    /// As for [`Measurements::take`].
+    pub fn in_other_forms(
+        &self,
+        tree: &Tree,
+        other: &OtherForms<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<(EntryId, Measured)>> {
+        let mut jobs = jobs(tree, &other.files, u64::MAX, other.transforms.repack);
+        jobs.retain(|job| (other.files)(job.entry()) && self.get(job.entry()).is_some());
+        if jobs.is_empty() {
+            return Ok(Vec::new());
         }
-        let others: u64 = files.iter().filter(|(id, _)| kept(**id)).map(|(_, measured)| measured.bytes).sum();
-        work.choose_forms(&mut databases, options.unzipped.saturating_sub(others))?;
-        for database in databases {
-            let (form, measured) = database.forms[database.chosen].clone();
-            for ((id, new), old) in [database.rdb, database.rdx].into_iter().zip(measured).zip(&database.forms[0].1) {
-                if database.chosen > 0 {
-                    rewritten.insert(id, Rewritten { form, bytes: old.bytes, compressed: old.compressed });
-                }
-                files.insert(id, new);
-            }
-        }
-        engine.finish();
-        Ok((Self { files, rewritten, engine, recompressed: None }, findings))
+        let work = Work {
+            tree,
+            engine: &self.engine,
+            level: other.level.number(),
+            transforms: other.transforms,
+            want: Want::Length,
+            weigh: false,
+            xz: other.xz,
+        };
+        let measured = work.measure_all(jobs, &|id| (other.files)(id), other.unzipped, progress)?;
+        Ok(measured.files.iter(tree).map(|(id, measured)| (id, measured.clone())).collect())
+    }
+
+    /// Whether what is not packed was compressed as well.
+    pub fn weighed(&self) -> bool {
+        self.weighed
+    }
+
+    /// How many bytes of contents were compressed so far: those that are the same, or in the cache, are not.
+    pub fn compressed_bytes(&self) -> u64 {
+        self.engine.compressed_bytes()
     }
 
     /// The measurements of a file or link; `None` for a directory or a file too large for any layer.
     pub fn get(&self, id: EntryId) -> Option<&Measured> {
-        self.files.get(&id)
+        self.files.get(id)
     }
 
     /// What is packed in another form than it has in the tree.
@@ -242,45 +274,107 @@ struct Work<'a> {
     engine: &'a Engine,
     level: i32,
     transforms: &'a Transforms,
+    /// What is needed of the contents that are packed.
+    want: Want,
+    weigh: bool,
+    xz: bool,
+}
+
+/// The results of all jobs, on all cores.
+struct Results(Mutex<Gathered>);
+
+impl Results {
+    fn lock(&self) -> MutexGuard<'_, Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self, id: EntryId, finding: Finding) {
+        self.lock().findings.insert(id, finding);
+    }
+
+    fn done(&self, id: EntryId, measured: Measured) {
+        self.lock().files.insert(id, measured);
+    }
 }
 
 impl Work<'_> {
-    fn file(&self, id: EntryId, kept: bool) -> Result<Done> {
+    /// Does all jobs; the databases are in the form that is the smallest zipped, within `unzipped` bytes for what is kept.
+    fn measure_all(
+        &self,
+        jobs: Vec<Job>,
+        kept: &(impl Fn(EntryId) -> bool + Sync),
+        unzipped: u64,
+        progress: &dyn Progress,
+    ) -> Result<Gathered> {
+        let tree = self.tree;
+        progress.stage("compressing", jobs.iter().map(|job| job.bytes(tree)).sum());
+        let results = Results(Mutex::new(Gathered {
+            files: Files::of(tree),
+            rewritten: BTreeMap::new(),
+            databases: Vec::new(),
+            findings: BTreeMap::new(),
+        }));
+        // Short blocks in order: splitting by halves would start with the smallest files as well.
+        jobs.into_par_iter().by_uniform_blocks(64).try_for_each(|job| -> Result<()> {
+            match job {
+                Job::File(id) => self.file(id, kept(id), &results)?,
+                Job::Database { database, index } => self.database(database, index, &results)?,
+            }
+            progress.advance(job.bytes(tree));
+            Ok(())
+        })?;
+        let mut gathered = results.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let others: u64 = gathered.files.iter(tree).filter(|(id, _)| kept(*id)).map(|(_, file)| file.bytes).sum();
+        self.choose_forms(&mut gathered.databases, unzipped.saturating_sub(others))?;
+        for database in std::mem::take(&mut gathered.databases) {
+            let (form, measured) = database.forms[database.chosen].clone();
+            for ((id, new), old) in [database.rdb, database.rdx].into_iter().zip(measured).zip(&database.forms[0].1) {
+                if database.chosen > 0 {
+                    let compressed = Some(old.compressed);
+                    gathered.rewritten.insert(id, Rewritten { form, bytes: old.bytes, compressed });
+                }
+                gathered.files.insert(id, new);
+            }
+        }
+        self.engine.finish();
+        Ok(gathered)
+    }
+
+    fn file(&self, id: EntryId, kept: bool, results: &Results) -> Result<()> {
         let entry = self.tree.entry(id);
-        let want = if kept { Want::Bytes } else { Want::Length };
+        let want = if kept { self.want } else { Want::Length };
         if let Kind::Link { target } = &entry.kind {
-            return Ok(Done::File(id, self.measure(id, target, want)?, None, None));
+            results.done(id, self.measure(id, target, want)?);
+            return Ok(());
         }
         let is_elf = matches!(entry.kind, Kind::File { magic: Magic::Elf, .. });
-        if !kept || !is_elf || !self.transforms.strips(&entry.path) {
-            return Ok(Done::File(id, self.unchanged(id, self.level, want)?, None, None));
-        }
-        let not_stripped = |why: String| {
-            Finding::info(
-                Code::NotStripped,
-                &entry.path,
-                format!("is packed with its debug data: {why}"),
-                "strip it when it is built, before other tools change it",
-            )
-        };
-        if entry.bytes() > STRIP_BYTES {
-            let finding = not_stripped(format!("it is longer than {}", size(STRIP_BYTES)));
-            return Ok(Done::File(id, self.unchanged(id, self.level, want)?, None, Some(finding)));
+        let strips = kept && is_elf && self.transforms.strips(&entry.path);
+        if !strips || entry.bytes() > STRIP_BYTES {
+            if strips {
+                results.found(id, not_stripped(&entry.path, &format!("it is longer than {}", size(STRIP_BYTES))));
+            }
+            results.done(id, self.unchanged(id, self.level, want)?);
+            return Ok(());
         }
         let _permit = self.engine.acquire(2 * entry.bytes());
         let content = self.tree.read(id)?;
-        match strip(&content, self.transforms.strip) {
+        let measured = match strip(&content, self.transforms.strip) {
             Stripped::Smaller(stripped) => {
-                let before = self.measure(id, &content, Want::Length)?;
+                let before = self.weigh.then(|| self.measure(id, &content, Want::Length)).transpose()?;
+                let compressed = before.map(|before| before.compressed);
+                let form = Rewritten { form: Form::Stripped, bytes: content.len() as u64, compressed };
                 drop(content);
-                let form = Rewritten { form: Form::Stripped, bytes: before.bytes, compressed: before.compressed };
-                Ok(Done::File(id, self.measure(id, &stripped, Want::Bytes)?, Some(form), None))
+                results.lock().rewritten.insert(id, form);
+                self.measure(id, &stripped, want)?
             }
-            Stripped::Nothing => Ok(Done::File(id, self.measure(id, &content, want)?, None, None)),
+            Stripped::Nothing => self.measure(id, &content, want)?,
             Stripped::LeftAlone(why) => {
-                Ok(Done::File(id, self.measure(id, &content, want)?, None, Some(not_stripped(why))))
+                results.found(id, not_stripped(&entry.path, &why));
+                self.measure(id, &content, want)?
             }
-        }
+        };
+        results.done(id, measured);
+        Ok(())
     }
 
     /// Measures a file in the form it has in the tree.
@@ -288,13 +382,13 @@ impl Work<'_> {
         unchanged(self.engine, self.tree, id, level, want)
     }
 
-    fn database(&self, database: EntryId, index: EntryId) -> Result<Done> {
+    fn database(&self, database: EntryId, index: EntryId, results: &Results) -> Result<()> {
         let length = self.tree.entry(database).bytes() + self.tree.entry(index).bytes();
         // Open, a database is about three times as long. One that is longer waits for room of its own.
         let most = (4 * length).min(OPEN_BYTES);
         let mut permit = self.engine.acquire(2 * most.max(length));
         let (content, map) = (self.tree.read(database)?, self.tree.read(index)?);
-        let as_it_is = [self.measure(database, &content, Want::Bytes)?, self.measure(index, &map, Want::Bytes)?];
+        let as_it_is = [self.measure(database, &content, self.want)?, self.measure(index, &map, self.want)?];
         let mut open = repack(&content, &map, Compression::Open, most);
         drop(content);
         if most < OPEN_BYTES && open.as_ref().is_err_and(|why| why == TOO_LARGE) {
@@ -303,29 +397,30 @@ impl Work<'_> {
             open = repack(&self.tree.read(database)?, &map, Compression::Open, OPEN_BYTES);
         }
         let mut forms = vec![(Form::AsItIs, as_it_is)];
-        let mut finding = None;
         match open {
             Ok(Some(open)) => {
                 let level = self.level.max(OPEN_LEVEL);
                 let path = self.tree.path(database);
                 let measured = [
-                    self.engine.measure(path, &open.database, level, Want::Bytes)?,
-                    self.measure(index, &open.index, Want::Bytes)?,
+                    self.engine.measure(path, &open.database, level, self.want)?,
+                    self.measure(index, &open.index, self.want)?,
                 ];
                 forms.push((Form::Open, measured));
             }
             Ok(None) => {}
             Err(why) => {
-                finding = Some(Finding::info(
+                let finding = Finding::info(
                     Code::NotRepacked,
                     self.tree.path(database),
                     format!("is packed unchanged: {why}"),
                     "install the package again if R cannot read it either",
-                ));
+                );
+                results.found(database, finding);
             }
         }
         drop(permit);
-        Ok(Done::Database(Database { rdb: database, rdx: index, forms, chosen: 0 }, finding))
+        results.lock().databases.push(Database { rdb: database, rdx: index, forms, chosen: 0 });
+        Ok(())
     }
 
     /// Chooses the form of each database: the smallest zipped, within `room` bytes unzipped for all.
@@ -333,6 +428,8 @@ impl Work<'_> {
     /// That is a multiple-choice knapsack. It is solved greedily by marginal price: while the forms exceed the room, the
     /// change of form that costs the fewest zipped bytes for each unzipped byte saved is made.
     fn choose_forms(&self, databases: &mut [Database], room: u64) -> Result<()> {
+        // In the order of the jobs, which does not depend on which was done first.
+        databases.sort_by_key(|database| (std::cmp::Reverse(database.job().bytes(self.tree)), database.rdb));
         for database in &mut *databases {
             let forms = 0..database.forms.len();
             database.chosen = forms.min_by_key(|form| database.zipped(*form)).unwrap_or(0);
@@ -342,15 +439,15 @@ impl Work<'_> {
             return Ok(());
         }
         // The xz forms are slow to make, and only needed now.
-        databases.par_iter_mut().try_for_each(|database| -> Result<()> {
+        let with_xz: &mut [Database] = if self.xz { &mut *databases } else { &mut [] };
+        with_xz.par_iter_mut().try_for_each(|database| -> Result<()> {
             let (rdb, rdx) = (database.rdb, database.rdx);
             let length = self.tree.entry(rdb).bytes() + self.tree.entry(rdx).bytes();
             let _permit = self.engine.acquire(3 * length + XZ_BYTES);
             let (content, map) = (self.tree.read(rdb)?, self.tree.read(rdx)?);
             // With xz it is shorter than with anything else that R has.
             if let Ok(Some(xz)) = repack(&content, &map, Compression::Xz, 2 * length) {
-                let measured =
-                    [self.measure(rdb, &xz.database, Want::Bytes)?, self.measure(rdx, &xz.index, Want::Bytes)?];
+                let measured = [self.measure(rdb, &xz.database, self.want)?, self.measure(rdx, &xz.index, self.want)?];
                 database.forms.push((Form::Xz, measured));
             }
             Ok(())
@@ -379,6 +476,16 @@ impl Work<'_> {
     }
 }
 
+/// The finding about an ELF file that is not stripped.
+fn not_stripped(path: &TreePath, why: &str) -> Finding {
+    Finding::info(
+        Code::NotStripped,
+        path,
+        format!("is packed with its debug data: {why}"),
+        "strip it when it is built, before other tools change it",
+    )
+}
+
 /// Measures a file in the form it has in the tree, when there is room for it in memory.
 fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) -> Result<Measured> {
     let (path, bytes) = (tree.path(id), tree.entry(id).bytes());
@@ -388,4 +495,48 @@ fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) 
     }
     let _permit = engine.acquire(2 * bytes);
     engine.measure(path, &tree.read(id)?, level, want)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::progress::Silent;
+
+    #[test]
+    fn other_forms_compress_nothing_again() {
+        let home = tempfile::tempdir().expect("a directory");
+        for name in ["a", "b", "c"] {
+            std::fs::write(home.path().join(name), format!("{name} again ").repeat(5000)).expect("written");
+        }
+        let (tree, _) = crate::tree::scan_directory(home.path()).expect("read");
+        let kept = |id: EntryId| tree.path(id).name() != b"c";
+        let transforms = Transforms::default();
+        let take = |weigh| {
+            let options = Options {
+                longest: 1 << 30,
+                unzipped: 1 << 30,
+                level: Level::Default,
+                transforms: &transforms,
+                cache: None,
+                weigh,
+            };
+            Measurements::take(&tree, kept, options, &Silent).expect("measured").0
+        };
+        let one = 8 * 5000;
+        let measured = take(false);
+        assert_eq!(measured.compressed_bytes(), 2 * one);
+        let other = OtherForms {
+            files: &|_| true,
+            unzipped: 1 << 30,
+            level: Level::Default,
+            transforms: &transforms,
+            xz: true,
+        };
+        let others = measured.in_other_forms(&tree, &other, &Silent).expect("measured");
+        assert_eq!(measured.compressed_bytes(), 2 * one);
+        // What is not packed has no other form.
+        assert_eq!(others.len(), 2);
+        assert!(others.iter().all(|(id, other)| measured.get(*id) == Some(other)));
+        assert_eq!(take(true).compressed_bytes(), 3 * one);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +10,9 @@ use crate::base::error::{Error, Result};
 
 /// How many bytes are read at once.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// Where bytes are in a spool. The first is at 1, so that an optional offset takes no more room.
+pub(super) type Offset = NonZeroU64;
 
 /// Bytes that were appended, in a temporary file.
 pub struct Spool {
@@ -23,22 +27,22 @@ impl Spool {
     /// When the temporary file cannot be created.
     pub fn new() -> Result<Self> {
         let file = tempfile::tempfile().map_err(Error::io("make a temporary file in", std::env::temp_dir()))?;
-        Ok(Self { file, end: AtomicU64::new(0) })
+        Ok(Self { file, end: AtomicU64::new(1) })
     }
 
     /// Appends bytes and returns their offset. Several threads can append at once.
     ///
     /// # Errors
     /// When the temporary directory is full.
-    pub fn append(&self, bytes: &[u8]) -> Result<u64> {
+    pub fn append(&self, bytes: &[u8]) -> Result<Offset> {
         let at = self.reserve(bytes.len() as u64);
-        self.write_at(bytes, at).map_err(Self::not_written)?;
+        self.write_at(bytes, at.get()).map_err(Self::not_written)?;
         Ok(at)
     }
 
     /// Reserves room for this many bytes and returns its offset. What is not written of it takes no space on the disk.
-    pub(super) fn reserve(&self, bytes: u64) -> u64 {
-        self.end.fetch_add(bytes, Ordering::Relaxed)
+    pub(super) fn reserve(&self, bytes: u64) -> Offset {
+        Offset::new(self.end.fetch_add(bytes, Ordering::Relaxed)).unwrap_or(Offset::MAX)
     }
 
     /// Writes bytes into reserved room.
@@ -55,9 +59,9 @@ impl Spool {
     ///
     /// # Errors
     /// When they cannot be read, or `each` fails.
-    pub fn read(&self, at: u64, length: u64, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub fn read(&self, at: Offset, length: u64, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let mut buffer = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(CHUNK_BYTES)];
-        let (mut at, end) = (at, at + length);
+        let (mut at, end) = (at.get(), at.get() + length);
         while at < end {
             let part = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
             self.file

@@ -29,7 +29,8 @@ impl Steps<'_> {
             return Ok(Vec::new());
         }
         let tree = analysis.tree();
-        let files: Vec<EntryId> = self.now.keys().copied().filter(|id| !tree.entry(*id).is_directory()).collect();
+        let files: Vec<EntryId> =
+            self.now.iter().map(|entry| entry.id).filter(|id| !tree.entry(*id).is_directory()).collect();
         let pinned = |id: &EntryId| self.plan.pruning.is_pinned(*id);
         let drops_any =
             |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.could_drop(&tree.entry(*id).path));
@@ -38,7 +39,7 @@ impl Steps<'_> {
         let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
         let tried =
             off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
-                let pinned = self.now.keys().copied().filter(pinned).collect();
+                let pinned = self.now.iter().map(|entry| entry.id).filter(pinned).collect();
                 let protected = Protected { pinned, unnamed: unnamed.clone(), ..Protected::default() };
                 let (pruning, _) = prune(&analysis.resolution, &rules.with(position), &protected);
                 let dropped = files.iter().filter(|id| !pruning.keeps(**id));
@@ -89,7 +90,7 @@ impl Steps<'_> {
                     let target = relative_length(tree.path(same[0]).as_bytes(), tree.path(*id).as_bytes());
                     let overhead = entry_overhead(tree.path(*id), false);
                     change.insert(*id, Some((overhead + target, target)));
-                    largest.push((self.now[id].0, format!("{} equals {}", tree.path(*id), tree.path(same[0]))));
+                    largest.push((self.size(*id).0, format!("{} equals {}", tree.path(*id), tree.path(same[0]))));
                 }
             }
         }

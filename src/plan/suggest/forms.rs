@@ -6,26 +6,22 @@ use super::step::{Change, Draft, Figures, Setting, Steps, Suggestion};
 use crate::base::bytes::size;
 use crate::base::error::Result;
 use crate::base::progress::Progress;
-use crate::pack::measure::{Measurements, estimate};
+use crate::pack::measure::{OtherForms, estimate};
 use crate::pack::rewrite::Transforms;
 use crate::pack::rewrite::strip::StripMode;
-use crate::tree::{EntryId, Kind, Magic};
+use crate::tree::{EntryId, Kind, Magic, Tree};
 
 impl Steps<'_> {
     /// What is packed unchanged, in the forms that an option would give it, measured.
     pub(super) fn other_forms(&self, progress: &dyn Progress) -> Result<Vec<Suggestion>> {
         let tree = self.plan.analysis.tree();
         let is_elf = |id: EntryId| matches!(tree.entry(id).kind, Kind::File { magic: Magic::Elf, .. });
-        let is_database = |id: EntryId| {
-            let name = tree.path(id).name();
-            tree.entry(id).is_file() && (name.ends_with(b".rdb") || name.ends_with(b".rdx"))
-        };
         let mut found = Vec::new();
         if let Some(transforms) = self.stripping_all() {
             found.push(self.strip_all(&self.measured(&transforms, &is_elf, progress)?));
         }
         if let Some(transforms) = self.repacking() {
-            found.push(self.repack(&self.measured(&transforms, &is_database, progress)?));
+            found.push(self.repack(&self.measured(&transforms, &|id| is_database(tree, id), progress)?));
         }
         Ok(found)
     }
@@ -38,13 +34,13 @@ impl Steps<'_> {
             let change = estimate::stripped(
                 tree,
                 self.plan.analysis.objects(),
-                &self.now,
+                &self.sizes(|id| self.plan.analysis.objects().contains_key(&id)),
                 (self.settings.transforms.strip, &transforms),
             );
             found.push(Suggestion { figures: Figures::Estimated, ..self.strip_all(&kept(change)) });
         }
         if self.repacking().is_some() {
-            let change = estimate::repacked(tree, &self.now, self.unzipped_left());
+            let change = estimate::repacked(tree, &self.sizes(|id| is_database(tree, id)), self.unzipped_left());
             found.push(Suggestion { figures: Figures::Estimated, ..self.repack(&kept(change)) });
         }
         found
@@ -99,7 +95,7 @@ impl Steps<'_> {
 
     /// How many bytes are left of what the layers can have unzipped.
     fn unzipped_left(&self) -> u64 {
-        let unzipped: u64 = self.now.values().map(|(_, unzipped)| unzipped).sum();
+        let unzipped: u64 = self.now.iter().map(|entry| entry.unzipped).sum();
         self.settings.limits.layers_unzipped().saturating_sub(unzipped)
     }
 
@@ -111,22 +107,30 @@ impl Steps<'_> {
         progress: &dyn Progress,
     ) -> Result<Change> {
         let tree = self.plan.analysis.tree();
-        let wanted = |id: EntryId| self.now.contains_key(&id) && considered(id);
-        let others: u64 = self.now.iter().filter(|(id, _)| !wanted(**id)).map(|(_, (_, unzipped))| unzipped).sum();
-        let mut options = self.settings.measure_options(transforms);
-        options.unzipped = options.unzipped.saturating_sub(others);
-        options.only = Some(&wanted);
-        let (measurements, _) = Measurements::take(tree, wanted, options, progress)?;
+        let wanted = |id: EntryId| self.now.get(id).is_some() && considered(id);
+        let others: u64 = self.now.iter().filter(|entry| !wanted(entry.id)).map(|entry| entry.unzipped).sum();
+        let other = OtherForms {
+            files: &wanted,
+            unzipped: self.settings.limits.layers_unzipped().saturating_sub(others),
+            level: self.settings.level,
+            transforms,
+            xz: true,
+        };
         let mut change = Change::new();
-        for (id, now) in self.now.iter().filter(|(id, _)| wanted(**id)) {
-            let Some(measured) = measurements.get(*id) else { continue };
-            let then = (measured.zipped(tree.path(*id)), measured.bytes);
-            if then != *now {
-                change.insert(*id, Some(then));
+        for (id, measured) in self.plan.measurements.in_other_forms(tree, &other, progress)? {
+            let then = (measured.zipped(tree.path(id)), measured.bytes);
+            if then != self.size(id) {
+                change.insert(id, Some(then));
             }
         }
         Ok(change)
     }
+}
+
+/// Whether a file is named like a database of R, or its index.
+fn is_database(tree: &Tree, id: EntryId) -> bool {
+    let name = tree.path(id).name();
+    tree.entry(id).is_file() && (name.ends_with(b".rdb") || name.ends_with(b".rdx"))
 }
 
 /// A change of files that all stay.

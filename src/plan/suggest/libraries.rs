@@ -56,8 +56,9 @@ impl Steps<'_> {
     fn zipped_elf(&self, bytes: u64) -> u64 {
         let tree = self.plan.analysis.tree();
         let is_elf = |id| matches!(tree.entry(id).kind, Kind::File { magic: Magic::Elf, .. });
-        let elf = self.now.iter().filter(|(id, _)| is_elf(**id));
-        let (zipped, unzipped) = elf.fold((0, 0), |sum: (u64, u64), (_, now)| (sum.0 + now.0, sum.1 + now.1));
+        let elf = self.now.iter().filter(|entry| is_elf(entry.id));
+        let (zipped, unzipped) =
+            elf.fold((0, 0), |sum: (u64, u64), entry| (sum.0 + entry.zipped, sum.1 + entry.unzipped));
         match unzipped {
             0 => bytes / 2,
             unzipped => u64::try_from(u128::from(bytes) * u128::from(zipped) / u128::from(unzipped)).unwrap_or(bytes),

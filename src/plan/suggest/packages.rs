@@ -68,7 +68,7 @@ impl Steps<'_> {
         let mut sized: Vec<(u64, Unneeded, Change)> = Vec::new();
         for unneeded in unneeded(resolution, &self.plan.pruning) {
             let change = self.removing(&mut retention, unneeded.entries(resolution));
-            let zipped = change.keys().map(|id| self.now[id].0).sum();
+            let zipped = change.keys().map(|id| self.size(*id).0).sum();
             sized.push((zipped, unneeded, change));
         }
         sized.sort_by(|a, b| (b.0, a.1.package).cmp(&(a.0, b.1.package)));
@@ -176,7 +176,7 @@ impl Steps<'_> {
             by_directory.entry(above.unwrap_or_default()).or_default().push(&unit.name);
         }
         for (directory, inside) in by_directory.iter().filter(|(_, inside)| inside.len() > MAX_NAMES) {
-            let mut packed = tree.below(directory).filter(|(id, _)| self.now.contains_key(id));
+            let mut packed = tree.below(directory).filter(|(id, _)| self.now.get(*id).is_some());
             let path = directory.to_string();
             if !directory.is_root() && is_plain(&path) && packed.all(|(id, _)| entries.contains(&id)) {
                 names.retain(|name| !inside.contains(&name.as_str()));
@@ -207,6 +207,6 @@ impl Steps<'_> {
 
     fn removing(&self, retention: &mut Retention, entries: impl IntoIterator<Item = EntryId>) -> Change {
         let removal = retention.drop(entries);
-        removal.all().filter(|id| self.now.contains_key(id)).map(|id| (id, None)).collect()
+        removal.all().filter(|id| self.now.get(*id).is_some()).map(|id| (id, None)).collect()
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::base::finding::Severity;
 use crate::languages;
-use crate::pack::{self, Unit};
+use crate::pack::{self, PackedEntries, Unit};
 use crate::plan::{Plan, Settings};
 use crate::resolve::Node;
 use crate::tree::EntryId;
@@ -81,21 +81,31 @@ pub(super) type Change = BTreeMap<EntryId, Option<(u64, u64)>>;
 pub(super) struct Steps<'a> {
     pub(super) plan: &'a Plan<'a>,
     pub(super) settings: &'a Settings,
-    /// The bytes of each packed entry: zipped with headers, and unzipped.
-    pub(super) now: BTreeMap<EntryId, (u64, u64)>,
+    /// The packed entries.
+    pub(super) now: PackedEntries<'a>,
 }
 
 impl<'a> Steps<'a> {
     pub(super) fn new(plan: &'a Plan<'a>, settings: &'a Settings) -> Self {
-        let entries = plan.units.iter().flat_map(|unit| &unit.entries);
-        Self { plan, settings, now: entries.map(|entry| (entry.id, (entry.zipped, entry.unzipped))).collect() }
+        Self { plan, settings, now: PackedEntries::new(&plan.units, plan.analysis.tree().entries().len()) }
+    }
+
+    /// The bytes of a packed entry: zipped with headers, and unzipped.
+    pub(super) fn size(&self, id: EntryId) -> (u64, u64) {
+        self.now.get(id).map_or((0, 0), |entry| (entry.zipped, entry.unzipped))
+    }
+
+    /// The bytes of the packed entries that are `wanted`.
+    pub(super) fn sizes(&self, wanted: impl Fn(EntryId) -> bool) -> BTreeMap<EntryId, (u64, u64)> {
+        let entries = self.now.iter().filter(|entry| wanted(entry.id));
+        entries.map(|entry| (entry.id, (entry.zipped, entry.unzipped))).collect()
     }
 
     /// A step with what this change saves, exactly.
     pub(super) fn step(&self, draft: Draft, change: &Change) -> Suggestion {
         let (mut zipped, mut unzipped) = (0, 0);
         for (id, then) in change {
-            let (before, after) = (self.now[id], then.unwrap_or((0, 0)));
+            let (before, after) = (self.size(*id), then.unwrap_or((0, 0)));
             zipped += signed(before.0) - signed(after.0);
             unzipped += signed(before.1) - signed(after.1);
         }
@@ -118,7 +128,7 @@ impl<'a> Steps<'a> {
     /// How many layers a change saves.
     fn layers_saved(&self, change: &Change) -> usize {
         let now = self.plan.layout.layers.len();
-        if now < 2 {
+        if now < 2 || change.is_empty() {
             return 0;
         }
         let units = self.plan.units.iter().filter_map(|unit| {

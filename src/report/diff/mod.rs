@@ -236,8 +236,13 @@ fn packages(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
 }
 
 fn rules(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
+    // Only what was weighed on both sides can be compared in zips.
+    let weighed = [old, new].iter().all(|side| side.pruned.iter().all(|rule| rule.zipped_bytes.is_some()));
     let of = |snapshot: &Snapshot| -> BTreeMap<String, Size> {
-        let size = |rule: &SnapshotRule| Size { zipped_bytes: rule.zipped_bytes, unzipped_bytes: rule.bytes };
+        let size = |rule: &SnapshotRule| Size {
+            zipped_bytes: rule.zipped_bytes.filter(|_| weighed).unwrap_or_default(),
+            unzipped_bytes: rule.bytes,
+        };
         let dropped = snapshot.pruned.iter().filter(|rule| rule.bytes > 0);
         dropped.map(|rule| (format!("{} {}", rule.rule, rule.name), size(rule))).collect()
     };

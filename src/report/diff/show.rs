@@ -86,6 +86,10 @@ fn sections(diff: &Diff, detail: Detail) -> Vec<Section> {
 }
 
 fn changes(title: &str, what: &'static str, changes: &[&Change], detail: Detail) -> Option<Section> {
+    // What rules drop is only known in zips if it was weighed.
+    let sizes = || changes.iter().flat_map(|change| [change.before, change.now]).flatten();
+    let weighed = sizes().any(|size| size.zipped_bytes > 0) || sizes().all(|size| size.unzipped_bytes == 0);
+    let of_zips = if weighed { 0 } else { 2 };
     let row = |change: &&Change| {
         let name = match (&change.versions, change.before, change.now) {
             (Some((before, now)), ..) => format!("{} {before} → {now}", change.name),
@@ -94,17 +98,18 @@ fn changes(title: &str, what: &'static str, changes: &[&Change], detail: Detail)
             (None, ..) => change.name.clone(),
         };
         let now = change.now.unwrap_or_default();
-        let unzipped = signed(change.unzipped_growth());
-        vec![name, signed(change.zipped_growth()), size(now.zipped_bytes), unzipped, size(now.unzipped_bytes)]
+        let zipped = [signed(change.zipped_growth()), size(now.zipped_bytes)];
+        let unzipped = [signed(change.unzipped_growth()), size(now.unzipped_bytes)];
+        [name].into_iter().chain(zipped.into_iter().skip(of_zips)).chain(unzipped).collect::<Vec<_>>()
     };
-    let (rows, note) =
-        cut(changes.iter().map(row).collect(), detail, changes, |change| change.zipped_growth().unsigned_abs());
+    let growth = |change: &&Change| if weighed { change.zipped_growth() } else { change.unzipped_growth() };
+    let (rows, note) = cut(changes.iter().map(row).collect(), detail, changes, |change| growth(change).unsigned_abs());
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::Other,
         shares: Vec::new(),
         title: title.to_owned(),
-        header: vec![what, "zipped", "now", "unzipped", "now"],
-        numbers: vec![1, 2, 3, 4],
+        header: [what].into_iter().chain(["zipped", "now", "unzipped", "now"].into_iter().skip(of_zips)).collect(),
+        numbers: (1..5 - of_zips).collect(),
         rows,
         note,
     })

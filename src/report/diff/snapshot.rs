@@ -60,8 +60,9 @@ pub struct SnapshotRule {
     pub name: String,
     /// The sum of the lengths of what it dropped, in bytes.
     pub bytes: u64,
-    /// What that would add to zips, in bytes.
-    pub zipped_bytes: u64,
+    /// What that would add to zips, in bytes, if it was weighed.
+    #[serde(default)]
+    pub zipped_bytes: Option<u64>,
 }
 
 impl Snapshot {

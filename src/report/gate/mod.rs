@@ -47,6 +47,11 @@ pub(crate) struct Checked {
 }
 
 impl Gate {
+    /// Whether anything in it depends on the entries of the layers, and not only on the sizes of these.
+    pub(crate) fn reads_entries(&self) -> bool {
+        !self.budgets.is_empty() || self.baseline.is_some() || self.manifest.is_some()
+    }
+
     /// The findings of the gate, and what was compared with a baseline or a budget, if there is one. The baseline is only
     /// written if `passed`, that is, all other checks passed.
     ///

@@ -14,8 +14,6 @@ use crate::resolve::Need;
 /// What the script reads.
 #[derive(Serialize)]
 struct Data<'a> {
-    /// Whether areas are bytes in zips; otherwise they are the files' lengths.
-    measured: bool,
     kept: Map,
     dropped: Map,
     /// The rules that dropped something, by code and name: what they drop, why that is safe, and what it breaks.
@@ -31,7 +29,6 @@ pub(super) fn json(report: &Report) -> Result<String> {
     let contents = &report.contents;
     let dropped = report.pruned.iter().zip(&contents.rules).filter(|(pruned, _)| pruned.files > 0);
     let data = Data {
-        measured: contents.measured,
         kept: map::kept(report),
         dropped: map::dropped(report),
         rules: dropped

@@ -19,6 +19,8 @@ const WHOLE: f64 = 65_535.0;
 /// A tree of boxes in preorder; each array has one value per box.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Map {
+    /// Whether areas are bytes in zips; otherwise they are the files' lengths.
+    measured: bool,
     /// Its depth below the root.
     depth: Vec<u8>,
     /// Its name; a file's is a path below the base of its group.
@@ -80,7 +82,7 @@ pub(super) fn kept(report: &Report) -> Map {
         &|kind| (kinds[kind].1.as_str(), Some(kinds[kind].0), None),
         &|group| of_group(contents, group),
     ];
-    map(contents, "Kept files", files, &levels[usize::from(!contents.measured)..])
+    map(contents, ("Kept files", contents.measured), files, &levels[usize::from(!contents.measured)..])
 }
 
 /// What was dropped: by rule, then by group and file.
@@ -92,7 +94,7 @@ pub(super) fn dropped(report: &Report) -> Map {
         _ => None,
     });
     let levels: &[Level<'_>] = &[&|rule| (names[rule].as_str(), None, None), &|group| of_group(contents, group)];
-    map(contents, "Pruned files", files.collect(), levels)
+    map(contents, ("Pruned files", contents.weighed), files.collect(), levels)
 }
 
 fn of_group(contents: &Contents, group: usize) -> (&str, Option<Kind>, Option<usize>) {
@@ -104,19 +106,19 @@ type Level<'a> = &'a dyn Fn(usize) -> (&'a str, Option<Kind>, Option<usize>);
 
 fn map<'a>(
     contents: &'a Contents,
-    root: &'a str,
+    (root, measured): (&'a str, bool),
     mut files: Vec<(Vec<usize>, &'a ContentFile)>,
     levels: &[Level<'a>],
 ) -> Map {
     // The sort is stable, so files stay sorted by path.
     files.sort_by(|a, b| a.0.cmp(&b.0));
     let mut root = inner((root, None, None), branch(contents, &files, 0, levels));
-    sort(&mut root, contents.measured);
-    let mut map = Map::default();
+    sort(&mut root, measured);
+    let mut map = Map { measured, ..Map::default() };
     let mut boxes = Vec::new();
     let whole = Rect { x: 0.0, y: 0.0, w: SIDES.0, h: SIDES.1 };
     flatten(contents, &root, 0, &mut map);
-    place(&root, contents.measured, (whole, [0, 0, 65_535, 65_535]), &mut boxes);
+    place(&root, measured, (whole, [0, 0, 65_535, 65_535]), &mut boxes);
     map.boxes = BASE64_STANDARD.encode(boxes.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>());
     map
 }

@@ -50,7 +50,7 @@
     const bytes = Uint8Array.from(atob(raw.boxes), (c) => c.charCodeAt(0));
     const view = new DataView(bytes.buffer);
     const edges = Float64Array.from({ length: 4 * count }, (_, i) => view.getUint16(2 * i, true) / 65535);
-    return { ...raw, title, count, parent, end, files, edges, weight: data.measured ? raw.zipped : raw.unzipped };
+    return { ...raw, title, count, parent, end, files, edges, weight: raw.measured ? raw.zipped : raw.unzipped };
   }
 
   const maps = { kept: readMap(data.kept, 'Kept'), pruned: readMap(data.dropped, 'Pruned') };
@@ -481,7 +481,7 @@
   });
 
   const figures = (map, i) =>
-    data.measured ? `${size(map.zipped[i])} zipped, ${size(map.unzipped[i])} unzipped` : `${size(map.unzipped[i])}`;
+    map.measured ? `${size(map.zipped[i])} zipped, ${size(map.unzipped[i])} unzipped` : `${size(map.unzipped[i])}`;
 
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -577,7 +577,7 @@
       $('what').textContent = file ? fileLabel(map, box) : map.name[box];
       if (file) fact(list, 'Path', element('span', { className: 'name', textContent: pathOf(map, box) }));
       else fact(list, 'Files', String(map.files[box]));
-      if (data.measured) {
+      if (map.measured) {
         const share =
           map.zipped[box] < map.zipped[0]
             ? `, ${percent(map.zipped[box], map.zipped[0])} of all ${map.title.toLowerCase()} files`

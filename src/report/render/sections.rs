@@ -10,7 +10,7 @@ use crate::base::list;
 use crate::base::size::Size;
 use crate::pack::rewrite::Form;
 use crate::plan::suggest::{Figures, Suggestion};
-use crate::report::{Compared, ImageReport, LayerState, Report};
+use crate::report::{Compared, ImageReport, LayerState, PrunedByRule, Report};
 
 /// How many rules a short report lists; the others are added up.
 const RULES_SHOWN: usize = 5;
@@ -303,47 +303,35 @@ fn compared(report: &Report, detail: Detail) -> Option<Section> {
 }
 
 fn pruned(report: &Report, detail: Detail) -> Option<Section> {
-    let mut rows = Vec::new();
     let mut rules: Vec<_> = report.pruned.iter().filter(|rule| rule.files > 0).collect();
-    rules.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.rule.cmp(&b.rule)));
+    // What was not weighed has no zipped bytes, and is not in the table.
+    let weighed = rules.first()?.zipped_bytes.is_some();
+    let bytes = |rule: &PrunedByRule| rule.zipped_bytes.unwrap_or(rule.bytes);
+    rules.sort_by(|a, b| bytes(b).cmp(&bytes(a)).then_with(|| a.rule.cmp(&b.rule)));
     let shown = if detail == Detail::Full || rules.len() <= RULES_SHOWN { rules.len() } else { RULES_SHOWN - 1 };
-    for rule in &rules[..shown] {
-        rows.push(vec![
-            rule.rule.clone(),
-            rule.name.clone(),
-            rule.files.to_string(),
-            size(rule.bytes),
-            size(rule.zipped_bytes),
-        ]);
-    }
-    if rows.is_empty() {
-        return None;
-    }
-    let largest = rules[0].zipped_bytes;
-    let shares = rules[..shown].iter().map(|rule| Some((rule.zipped_bytes, largest))).collect();
+    let row = |rule: &str, name: &str, files: usize, of: &[&PrunedByRule]| {
+        let mut row = vec![rule.to_owned(), name.to_owned(), files.to_string()];
+        row.push(size(of.iter().map(|rule| rule.bytes).sum()));
+        row.extend(weighed.then(|| size(of.iter().filter_map(|rule| rule.zipped_bytes).sum())));
+        row
+    };
+    let files = |rules: &[&PrunedByRule]| rules.iter().map(|rule| rule.files).sum::<usize>();
+    let mut rows: Vec<Vec<String>> =
+        rules[..shown].iter().map(|rule| row(&rule.rule, &rule.name, rule.files, &[*rule])).collect();
+    let largest = bytes(rules[0]);
+    let shares = rules[..shown].iter().map(|rule| Some((bytes(rule), largest))).collect();
     let others = &rules[shown..];
     if !others.is_empty() {
-        rows.push(vec![
-            format!("+{}", others.len()),
-            "others (-v)".to_owned(),
-            others.iter().map(|rule| rule.files).sum::<usize>().to_string(),
-            size(others.iter().map(|rule| rule.bytes).sum()),
-            size(others.iter().map(|rule| rule.zipped_bytes).sum()),
-        ]);
+        rows.push(row(&format!("+{}", others.len()), "others (-v)", files(others), others));
     }
-    rows.push(vec![
-        "all".to_owned(),
-        String::new(),
-        report.totals.pruned.files.to_string(),
-        size(report.totals.pruned.bytes),
-        size(rules.iter().map(|rule| rule.zipped_bytes).sum()),
-    ]);
+    rows.push(row("all", "", report.totals.pruned.files, &rules));
+    let header = ["rule", "name", "files", "unzipped", "zipped"];
     Some(Section {
         kind: SectionKind::Pruned,
         shares,
         title: "Pruned".to_owned(),
-        header: vec!["rule", "name", "files", "unzipped", "zipped"],
-        numbers: vec![2, 3, 4],
+        header: header[..4 + usize::from(weighed)].to_vec(),
+        numbers: (2..4 + usize::from(weighed)).collect(),
         rows,
         note: (detail == Detail::Full)
             .then(|| "`layerfit rules CODE` explains why a rule is safe and what it breaks.".to_owned()),
@@ -411,7 +399,7 @@ fn rewritten(report: &Report, detail: Detail) -> Option<Section> {
             name(form.form).to_owned(),
             form.paths.len().to_string(),
             change(form.bytes_before, form.bytes),
-            change(form.zipped_bytes_before, form.zipped_bytes),
+            form.zipped_bytes_before.map(|before| change(before, form.zipped_bytes)).unwrap_or_default(),
         ]
     });
     let note = report.recompressed.map(|recompressed| {
@@ -429,7 +417,8 @@ fn rewritten(report: &Report, detail: Detail) -> Option<Section> {
             let lines = rows.iter().map(|row| match row.as_slice() {
                 [what, files, unzipped, zipped] => {
                     let (what, _) = what.split_once(" (").unwrap_or((what, ""));
-                    format!("{what} ({files}): {unzipped} unzipped, {zipped} zipped.")
+                    let zipped = if zipped.is_empty() { String::new() } else { format!(", {zipped} zipped") };
+                    format!("{what} ({files}): {unzipped} unzipped{zipped}.")
                 }
                 _ => String::new(),
             });

@@ -58,7 +58,7 @@ struct Answers<'a> {
     /// What the code of kept packages calls, if one of the things is a package.
     calls: CodeCalls,
     paths: Paths<'a>,
-    sizes: SizeIndex,
+    sizes: SizeIndex<'a>,
     max_paths: usize,
 }
 

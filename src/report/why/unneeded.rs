@@ -26,12 +26,12 @@ pub(crate) fn unneeded(plan: &Plan<'_>, report: &Report) -> Why {
 }
 
 /// The same of one package; `None` if something in the tree needs it.
-pub(crate) fn unneeded_package(plan: &Plan<'_>, sizes: &mut SizeIndex, package: usize) -> Option<Unneeded> {
+pub(crate) fn unneeded_package(plan: &Plan<'_>, sizes: &mut SizeIndex<'_>, package: usize) -> Option<Unneeded> {
     let found = unneeded::unneeded(&plan.analysis.resolution, &plan.pruning);
     found.iter().find(|found| found.package == package).map(|found| of_package(plan, sizes, found))
 }
 
-fn of_package(plan: &Plan<'_>, sizes: &mut SizeIndex, found: &unneeded::Unneeded) -> Unneeded {
+fn of_package(plan: &Plan<'_>, sizes: &mut SizeIndex<'_>, found: &unneeded::Unneeded) -> Unneeded {
     let resolution = &plan.analysis.resolution;
     let names = |positions: &[usize]| {
         let mut names: Vec<String> =

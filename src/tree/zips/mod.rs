@@ -21,7 +21,7 @@ use archive::{Member, Unread};
 use merge::Merged;
 pub use merge::PackageDirectory;
 
-use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings};
+use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings, narrow};
 use crate::base::bytes::hex;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
@@ -168,7 +168,7 @@ fn read_member(
         if member.unread == Some(Unread::Untrusted) {
             return Ok(None);
         }
-        Kind::Link { target: archive.verify(member, MAX_LINK_BYTES).map_err(broken)? }
+        Kind::Link { target: archive.verify(member, MAX_LINK_BYTES).map_err(broken)?.into() }
     } else {
         let head = match member.unread {
             Some(_) => Vec::new(),
@@ -176,14 +176,19 @@ fn read_member(
         };
         Kind::File { bytes: member.bytes, magic: Magic::of(&head), hard: None }
     };
-    Ok(Some(Entry { path, kind, mode: member.mode & 0o7777, origin: Origin::Zip { archive: number, index } }))
+    Ok(Some(Entry {
+        path,
+        kind,
+        mode: member.mode & 0o7777,
+        origin: Origin::Zip { archive: narrow(number), index: narrow(index) },
+    }))
 }
 
 fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
     let (kind, link) = match &entry.kind {
         Kind::Directory => (0o040_000, None),
         Kind::File { .. } => (0o100_000, None),
-        Kind::Link { target } => (0o120_000, Some(target.clone())),
+        Kind::Link { target } => (0o120_000, Some(target.to_vec())),
     };
     LayerEntry {
         path: entry.path.clone(),

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Measure layerfit on trees that are much larger than any function's, beside a peer in the same run and the limit.
+
+scale.py [--layerfit BIN] [--limit BIN] [--files N] [--copies N] [--only NAME] TREE
+
+Three trees are made in a temporary directory (TMPDIR) and removed:
+  small   a million files of some 50 bytes (--files), beside `find` with lstat(2) and `du`
+  large   TREE that many times (--copies), each file with other bytes, beside `zip -1`
+  noise   three files of 200 MB that deflate does not make shorter, beside `zip -1`
+
+The limit of packing is libdeflate alone (--example deflate_limit), which reads the same files from the page cache, compresses
+them at the same level on all cores, and keeps nothing; what layerfit takes besides is said. Shown are the seconds of the whole
+process, those that all its threads computed (user and system), and the peak of memory.
+
+Exit 1 when the promise about memory is broken: it is the same on every day. Seconds depend on what else the machine does, so
+they are only said. Exit 2: wrong call, or a tool is missing or fails. TREE is only read.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BUILT = Path(__file__).resolve().parent.parent / "target/release"
+# What README promises.
+MEMORY, SECONDS, NEXT_STEPS, WARM = 300, 10, 1.3, 0.15
+# Everything in the tree, as it is.
+WHOLE = ["--ignore", "safe", "--strip", "none", "--runtime", "host", "-q"]
+
+
+def stop(message):
+    print(f"scale: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def measured(command, environment=None):
+    """Runs a program; gives the seconds of the whole process, those it computed, and its peak of memory in MB."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [str(word) for word in command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    # layerfit says with 1 that a tree does not fit.
+    if process.returncode not in (0, 1):
+        stop(f"{' '.join(map(str, command))} exits {process.returncode}")
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def make_small(tree, files):
+    """Files in directories of 200, as installed packages have them."""
+    number = 0
+    while number < files:
+        directory = tree / f"app/module{number // 10_000:03}/part-{number // 200 % 50:02}"
+        directory.mkdir(parents=True, exist_ok=True)
+        for at in range(min(200, files - number)):
+            ending = ("json", "txt", "py", "js", "dat")[at % 5]
+            value = number * 7919 % 100_003
+            (directory / f"item_{at:04}.{ending}").write_text(f'{{"id": {number}, "name": "item {at}", "value": {value}}}\n')
+            number += 1
+
+
+def make_large(tree, source, copies):
+    """The source several times, with a few bytes at the end of each file that no other has: nothing is compressed once for all."""
+    for copy in range(copies):
+        to = tree / f"copy-{copy:03}"
+        shutil.copytree(source, to, symlinks=True)
+        for directory, _, files in os.walk(to):
+            for name in files:
+                path = os.path.join(directory, name)
+                if not os.path.islink(path):
+                    with open(path, "ab") as file:
+                        file.write(b"\n%d" % copy)
+
+
+def make_noise(tree):
+    tree.mkdir(parents=True)
+    for number in range(3):
+        (tree / f"noise-{number}.bin").write_bytes(random.Random(number).randbytes(200_000_000))
+
+
+class Table:
+    def __init__(self):
+        self.memory = 0
+        self.rows = {}
+
+    def add(self, name, command, environment=None):
+        row = self.rows[name] = measured(command, environment)
+        print(f"  {name:28} {row[0]:8.2f} s {row[1]:8.2f} user+sys {row[2]:6.0f} MB", flush=True)
+        if name.startswith("layerfit"):
+            self.memory = max(self.memory, row[2])
+        return row
+
+
+def say(held, what):
+    print(f"  {'held' if held else 'not held in this run'}: {what}")
+
+
+def run(name, tree, given, temp):
+    print(f"{name}: {sum(len(files) for *_, files in os.walk(tree)):,} files")
+    table, cache, output = Table(), temp / "cache", temp / "layers"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    # Read once, so that nobody pays for the disk.
+    subprocess.run(["tar", "-cf", "/dev/null", "."], cwd=tree, check=True)
+    if name == "small":
+        table.add("find -printf", ["find", tree, "-printf", "%s %m"])
+        table.add("du -s", ["du", "-s", tree])
+        analyze = table.add("layerfit analyze", [given.layerfit, "analyze", tree, "--runtime", "host", "-q"])
+        say(analyze[0] <= SECONDS, f"analyze takes {analyze[0]:.1f} s (promised: {SECONDS})")
+    else:
+        archive = temp / "peer.zip"
+        table.add("zip -r -1", ["zip", "-r", "-1", "-q", "-y", archive, tree])
+        archive.unlink()
+        table.add("layerfit analyze", [given.layerfit, "analyze", tree, "--runtime", "host", "-q"])
+    limit = table.add("libdeflate alone (limit)", [given.limit, tree])
+    pack = [given.layerfit, "pack", tree, "-o", output, *WHOLE]
+    cold = table.add("layerfit pack, cold", pack, environment)
+    warm = table.add("layerfit pack, warm", pack, environment)
+    again = table.add("layerfit pack, warm again", pack, environment)
+    plan = [given.layerfit, "plan", tree, *WHOLE, "--no-cache"]
+    steps = table.add("layerfit plan, no cache", plan)
+    table.add("layerfit check, warm", [given.layerfit, "check", tree, *WHOLE], environment)
+    print(f"  pack takes {cold[0] / limit[0]:.2f} times the limit, and {cold[1] / limit[1]:.2f} times by user+sys")
+    say(steps[0] <= NEXT_STEPS * cold[0], f"plan with next steps takes {steps[0] / cold[0]:.2f} times what pack takes")
+    share = max(warm[0], again[0]) / cold[0]
+    say(share <= WARM, f"a warm cache takes {share:.3f} of the time with a cold one (promised: {WARM})")
+    held = table.memory <= MEMORY
+    print(f"  {'held' if held else 'BROKEN'}: the peak of memory is {table.memory:.0f} MB (promised: at most {MEMORY})\n")
+    return held
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measure layerfit on large trees, beside a peer and the limit.")
+    parser.add_argument("--layerfit", metavar="BIN", type=Path, default=BUILT / "layerfit", help="(default: %(default)s)")
+    parser.add_argument("--limit", metavar="BIN", type=Path, default=BUILT / "examples/deflate_limit", help="(default: %(default)s)")
+    parser.add_argument("--files", metavar="N", type=int, default=1_000_000, help="files of `small` (default: %(default)s)")
+    parser.add_argument("--copies", metavar="N", type=int, default=20, help="copies in `large` (default: %(default)s)")
+    parser.add_argument("--only", metavar="NAME", choices=("small", "large", "noise"), help="only this tree")
+    parser.add_argument("tree", metavar="TREE", type=Path, help="the directory that `large` has copies of")
+    given = parser.parse_args()
+    if not given.tree.is_dir():
+        stop(f"{given.tree} is not a directory")
+    if not shutil.which("zip"):
+        stop("zip is missing: scripts/needs.sh bench installs it, or prints how")
+    for program in (given.layerfit, given.limit):
+        if not program.exists():
+            stop(f"{program} is missing: cargo build --release --example deflate_limit, and cargo build --release")
+    make = {
+        "small": lambda tree: make_small(tree, given.files),
+        "large": lambda tree: make_large(tree, given.tree, given.copies),
+        "noise": make_noise,
+    }
+    held = True
+    for name in [given.only] if given.only else make:
+        with tempfile.TemporaryDirectory(prefix="scale-") as temp:
+            tree = Path(temp) / "opt"
+            make[name](tree)
+            held &= run(name, tree, given, Path(temp))
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
