@@ -8,7 +8,6 @@
 #[path = "../tests/it/support/oracle.rs"]
 mod oracle;
 
-use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -40,7 +39,7 @@ fn compare(root: &Path) -> ExitCode {
     let (tree, _) = scan_directory(root).expect("readable");
     let (objects, _) = read_objects(&tree);
     let image = Image::new(&profile);
-    let (packages, _) = languages::find(&tree, &BTreeMap::new());
+    let (packages, _) = languages::find(&tree, &profile);
     let view = LoaderView::new(&tree, &objects, &image);
 
     let mut environments = vec![("other programs", environment(&view, &[]))];

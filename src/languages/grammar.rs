@@ -24,9 +24,9 @@ impl Grammar {
     ///
     /// # Errors
     /// When the grammar and the parser have incompatible versions, which does not depend on the input.
-    pub(in crate::languages) fn new(language: tree_sitter::Language, bytes_a_step: usize) -> Result<Self, String> {
+    pub(in crate::languages) fn new(language: &tree_sitter::Language, bytes_a_step: usize) -> Result<Self, String> {
         let mut parser = Parser::new();
-        parser.set_language(&language).map_err(|error| error.to_string())?;
+        parser.set_language(language).map_err(|error| error.to_string())?;
         Ok(Self { parser, bytes_a_step })
     }
 

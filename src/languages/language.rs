@@ -182,9 +182,10 @@ pub trait Language: Sync {
     fn gets(&self, packages: &Packages, _tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
         let of = |name: &&str| {
             let copies: BTreeSet<usize> = packages.copies(self.id(), name).collect();
-            match copies.is_empty() {
-                true => Gets::Nothing { name: (*name).to_owned(), install: (*name).to_owned() },
-                false => Gets::Packages(copies),
+            if copies.is_empty() {
+                Gets::Nothing { name: (*name).to_owned(), install: (*name).to_owned() }
+            } else {
+                Gets::Packages(copies)
             }
         };
         names.iter().map(of).collect()

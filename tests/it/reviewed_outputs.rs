@@ -815,7 +815,8 @@ fn more_steps_than_a_short_report_has_and_texts_that_it_cuts() {
     .enumerate()
     {
         // A program for Windows is recognized by its first bytes.
-        let begin: &[u8] = if path.ends_with(".exe") { b"MZ" } else { b"" };
+        let begin: &[u8] =
+            if path.rsplit_once('.').is_some_and(|(_, extension)| extension == "exe") { b"MZ" } else { b"" };
         world.file(path, [begin, &noise(number as u64, 100 * (number + 1) - begin.len())[..]].concat());
     }
     world.file("site/used/data/Rdata.rdx", RDS);

@@ -28,10 +28,10 @@ pub(super) fn satisfies(version: &str, range: &str) -> bool {
 
 /// Whether a version of Node.js is in a range; of `20`, whether any release of it is.
 pub(super) fn node_satisfies(version: &str, range: &str) -> bool {
-    match version.contains('.') {
-        true => satisfies(version, range),
-        false => ["0.0", "99.99"].iter().any(|release| satisfies(&format!("{version}.{release}"), range)),
+    if version.contains('.') {
+        return satisfies(version, range);
     }
+    ["0.0", "99.99"].iter().any(|release| satisfies(&format!("{version}.{release}"), range))
 }
 
 #[cfg(test)]

@@ -477,7 +477,9 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let contents = worth_less_and_less();
         let cache = Cache::at(home.path()).expect("made");
-        contents.iter().for_each(|content| drop(put(&cache, content)));
+        for content in &contents {
+            drop(put(&cache, content));
+        }
         let most = bytes(&cache) - 1;
         cache.trim_to(most);
         let kept = there(&cache, &contents);
@@ -510,7 +512,9 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let contents = worth_less_and_less();
         let cache = Cache::at(home.path()).expect("made");
-        contents.iter().for_each(|content| drop(put(&cache, content)));
+        for content in &contents {
+            drop(put(&cache, content));
+        }
         let long_ago = SystemTime::now() - STALE - STALE;
         let age = |path: &Path| File::open(path).expect("there").set_modified(long_ago).expect("set");
         age(&cache.path(key(&contents[0])));

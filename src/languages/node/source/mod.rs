@@ -43,7 +43,9 @@ impl Dialect {
         match ending {
             "js" | "mjs" | "cjs" | "jsx" => Some(Self::JavaScript),
             // Declarations have no code.
-            "ts" | "mts" | "cts" if !before.ends_with(".d") => Some(Self::TypeScript),
+            "ts" | "mts" | "cts" if before.rsplit_once('.').is_none_or(|(_, kind)| kind != "d") => {
+                Some(Self::TypeScript)
+            }
             "tsx" => Some(Self::Tsx),
             _ => None,
         }

@@ -48,7 +48,7 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
         Dialect::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
         Dialect::Tsx => tree_sitter_typescript::LANGUAGE_TSX,
     };
-    let Some(tree) = Grammar::new(language.into(), BYTES_A_STEP)?.parse(text) else {
+    let Some(tree) = Grammar::new(&language.into(), BYTES_A_STEP)?.parse(text) else {
         source.cannot_tell(1, text, "parsing it is too expensive");
         return Ok(());
     };
@@ -99,8 +99,7 @@ impl<'t> Reader<'t, '_> {
             self.source.cannot_tell(line, self.around(node), "it cannot be parsed");
         }
         match node.kind() {
-            "import_statement" | "export_statement" | "import_require_clause" => sites.push(node),
-            "call_expression" => sites.push(node),
+            "import_statement" | "export_statement" | "import_require_clause" | "call_expression" => sites.push(node),
             "try_statement" => self.tries(node),
             "variable_declarator" => self.binds(node.child_by_field_name("name"), node.child_by_field_name("value")),
             "assignment_expression" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right")),
@@ -153,7 +152,8 @@ impl<'t> Reader<'t, '_> {
             "string" | "template_string" => self.text(node).get(1..self.text(node).len().checked_sub(1)?)?,
             _ => return None,
         };
-        let is_plain = !inside.contains('\\') && !(node.kind() == "template_string" && inside.contains("${"));
+        let is_computed = node.kind() == "template_string" && inside.contains("${");
+        let is_plain = !inside.contains('\\') && !is_computed;
         is_plain.then(|| inside.to_owned())
     }
 

@@ -27,7 +27,7 @@ pub(super) const MAX_BYTES: usize = 2 << 20;
 
 /// Whether a name is that of a Python source.
 pub(super) fn is_name(name: &str) -> bool {
-    name.ends_with(".py")
+    name.rsplit_once('.').is_some_and(|(_, extension)| extension == "py")
 }
 
 /// Whether a file below a named directory is for its development: tests, and what builds it.

@@ -37,7 +37,7 @@ const CATCHES: &[&str] = &["ImportError", "ModuleNotFoundError", "Exception", "B
 /// # Errors
 /// When the grammar and the parser have incompatible versions.
 pub(super) fn read(text: &str, source: &mut Source) -> Result<(), String> {
-    let mut grammar = Grammar::new(tree_sitter_python::LANGUAGE.into(), BYTES_A_STEP)?;
+    let mut grammar = Grammar::new(&tree_sitter_python::LANGUAGE.into(), BYTES_A_STEP)?;
     let Some(tree) = grammar.parse(text) else {
         source.cannot_tell(1, text, "parsing it is too expensive");
         return Ok(());
@@ -337,13 +337,12 @@ impl<'t> Reader<'t, '_> {
             "identifier" => self.literals.get(self.text(value)).cloned().flatten(),
             _ => self.string(value).map(|service| [service].into()),
         });
-        match literals {
-            Some(services) => self.source.data.extend(services),
-            None => {
-                let receiver = function.to_ascii_lowercase();
-                self.source.names_more_data |= receiver.contains("boto") || receiver.contains("session");
-            }
+        if let Some(services) = literals {
+            self.source.data.extend(services);
+            return;
         }
+        let receiver = function.to_ascii_lowercase();
+        self.source.names_more_data |= receiver.contains("boto") || receiver.contains("session");
     }
 
     /// A call that imports the module that its first argument names.

@@ -15,7 +15,7 @@ const BYTES_A_STEP: usize = 8;
 /// # Errors
 /// When the grammar and the parser have incompatible versions, which does not depend on the input.
 pub(in crate::languages::r) fn grammar() -> Result<Grammar, String> {
-    Grammar::new(tree_sitter_r::LANGUAGE.into(), BYTES_A_STEP)
+    Grammar::new(&tree_sitter_r::LANGUAGE.into(), BYTES_A_STEP)
 }
 
 /// Parsed code.
