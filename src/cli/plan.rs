@@ -4,7 +4,7 @@ use clap::ColorChoice;
 
 use super::args::PlanArgs;
 use super::exit::Exit;
-use super::work::{configuration_file, with_settings};
+use super::work::{Shows, configuration_file, with_settings};
 use super::{apply, output};
 use crate::base::error::Result;
 use crate::commands;
@@ -12,7 +12,9 @@ use crate::report;
 
 pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
     let PlanArgs { root, options, tree, apply: chosen, report: shown } = arguments;
-    let report = with_settings(options, shown.shown(), |settings, progress| commands::plan(root, settings, progress))?;
+    let shows = if *tree { Shows::Contents } else { shown.shown().1 };
+    let report =
+        with_settings(options, (&shown.output, shows), |settings, progress| commands::plan(root, settings, progress))?;
     if !chosen.is_empty() {
         let file = configuration_file(options.input.config.as_ref())?;
         return output::done(&apply::apply(&report, chosen, file.as_deref())?);

@@ -63,7 +63,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         },
         use_cache: !size.no_cache,
         weigh_pruned: size.weigh_pruned,
-        page: false,
+        contents: false,
         arrangement: arrangement(config)?,
         layer_policy: layer_policy(layers, config, limits.layer_zipped)?,
         lock: layers.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),

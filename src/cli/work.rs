@@ -43,8 +43,8 @@ pub(super) fn working_directory() -> Result<PathBuf> {
 /// What becomes of a report.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shows {
-    /// The page, which lists every file and dependency.
-    Page,
+    /// Every file and dependency is shown: on the page, or as a tree.
+    Contents,
     /// Anything else.
     Summary,
 }
@@ -52,7 +52,7 @@ pub(super) enum Shows {
 impl ReportOutput {
     /// How much is printed, and what becomes of the report.
     pub(super) fn shown(&self) -> (&Output, Shows) {
-        (&self.output, if self.format == ReportFormat::Html { Shows::Page } else { Shows::Summary })
+        (&self.output, if self.format == ReportFormat::Html { Shows::Contents } else { Shows::Summary })
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) fn with_configuration<T: Send>(
 ) -> Result<T> {
     let config = configuration(options.input.config.as_ref(), output.quiet)?;
     let mut settings = settings::settings(options, &config)?;
-    settings.page = shows == Shows::Page;
+    settings.contents = shows == Shows::Contents;
     if settings.use_cache
         && let Some(directory) = Cache::distrusted()
     {

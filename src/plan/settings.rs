@@ -60,8 +60,8 @@ pub struct Settings {
     pub run: Opened,
     /// Whether what is not packed is compressed as well, to report what it would take in zips.
     pub weigh_pruned: bool,
-    /// Whether reports list every file and dependency, which only the page shows.
-    pub page: bool,
+    /// Whether reports list every file and dependency, which only the page and the tree view show.
+    pub contents: bool,
     /// The severities of findings.
     pub severities: Severities,
     /// The options of the command line that only apply to a tree. What layerfit.toml sets for trees is not among them: it is

@@ -96,7 +96,7 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
-        contents: if settings.page { Contents::new(analysis, pruning, plan) } else { Contents::default() },
+        contents: if settings.contents { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
 }
 

@@ -471,7 +471,7 @@ mod tests {
     const CONTENT: [&str; 3] = ["arch", "bundle", "sysroot"];
     const PRUNING: [&str; 7] = ["rules", "select", "ignore", "drop", "keep", "handler", "trace"];
     const SIZE: [&str; 6] = ["level", "strip", "no_strip", "repack_rdb", "weigh_pruned", "no_cache"];
-    const LAYERS: [&str; 2] = ["strategy", "lock"];
+    const LAYERS: [&str; 3] = ["strategy", "lock", "slack"];
     const LIMITS: [&str; 4] = ["max_zipped", "max_unzipped", "max_layers", "function_size"];
     const OUTPUT: [&str; 4] = ["format", "verbose", "quiet", "jobs"];
     const FUNCTION: [&str; 6] = ["code", "event", "timeout", "memory", "rootfs", "network"];
@@ -487,7 +487,7 @@ mod tests {
         BTreeMap::from([
             ("layerfit", vec!["version"]),
             ("analyze", [&INPUT[..], &["env"], &CONTENT, &["ignore", "drop", "keep", "handler"], &OUTPUT].concat()),
-            ("plan", [&plan, &["tree"][..], &OUTPUT].concat()),
+            ("plan", [&plan, &["tree", "apply"][..], &OUTPUT].concat()),
             ("pack", [&plan, &["output", "template"][..], &OUTPUT].concat()),
             ("check", [&plan, &gate[..], &["run"], &FUNCTION, &OUTPUT].concat()),
             (

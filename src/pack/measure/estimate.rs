@@ -33,7 +33,8 @@ pub(crate) fn repacked(tree: &Tree, now: &Sizes, room: u64) -> Sizes {
         let open = open_bytes(&tree.read(id).ok()?, &tree.read(index).ok()?)?;
         let (zipped, unzipped) = now[&id];
         let saved = zipped * OPEN_SAVES / 100;
-        (open > unzipped && saved >= MIN_SAVED).then_some((id, saved, open - unzipped))
+        let more = open.checked_sub(unzipped).filter(|more| *more > 0 && saved >= MIN_SAVED)?;
+        Some((id, saved, more))
     });
     let longer: Vec<(EntryId, u64, u64)> = longer.collect();
     let added: u64 = longer.iter().map(|(.., more)| more).sum();
