@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 use crate::base::read;
-use crate::report::as_json;
+use crate::report::{as_json, schema_of};
 
 /// The version of the record's format. It changes when a field is renamed or removed, but not when one is added.
 pub const SCHEMA: u32 = 1;
@@ -91,5 +91,5 @@ impl Published {
 /// # Errors
 /// When it cannot be written as JSON, which a test rules out.
 pub fn schema() -> Result<Vec<u8>> {
-    as_json(&schemars::schema_for!(Published))
+    as_json(&schema_of::<Published>())
 }

@@ -23,5 +23,5 @@ pub use model::{
 };
 pub use render::{Colors, Detail, Screen, annotations, json, junit, manifest, markdown, sarif, schema, table, tree};
 pub(crate) use render::{
-    Section, SectionKind, as_json, folded, markdown_section, markdown_text, table_section, wrapped,
+    Section, SectionKind, as_json, folded, markdown_section, markdown_text, schema_of, table_section, wrapped,
 };

@@ -4,7 +4,9 @@ use super::{Change, Diff, FileChangeKind};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
 use crate::base::safe::{Form, safe};
-use crate::report::{Detail, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped};
+use crate::report::{
+    Detail, Section, SectionKind, as_json, markdown_section, markdown_text, schema_of, table_section, wrapped,
+};
 
 /// How many rows of each table a short diff has.
 const ROWS_SHOWN: usize = 10;
@@ -42,7 +44,7 @@ pub fn json(diff: &Diff) -> Result<Vec<u8>> {
 /// # Errors
 /// As for [`fn@json`].
 pub fn schema() -> Result<Vec<u8>> {
-    as_json(&schemars::schema_for!(Diff))
+    as_json(&schema_of::<Diff>())
 }
 
 fn verdict(diff: &Diff) -> String {

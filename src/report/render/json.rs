@@ -1,5 +1,7 @@
 //! The report as JSON, the manifest (the same with every entry of every layer), and the JSON Schema of both.
 
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
@@ -32,7 +34,12 @@ pub fn manifest(report: &Report, entries: Vec<Vec<ManifestEntry>>) -> Result<Vec
 /// # Errors
 /// As for [`fn@json`].
 pub fn schema() -> Result<Vec<u8>> {
-    bytes(&schemars::schema_for!(Report))
+    bytes(&schema_of::<Report>())
+}
+
+/// The JSON Schema of what is written of a type: a field that can be left out is not required.
+pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
+    SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>()
 }
 
 /// A value as JSON, with a line end.

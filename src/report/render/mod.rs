@@ -16,7 +16,7 @@ mod tree;
 
 pub use colors::{Colors, Screen};
 pub use github::annotations;
-pub(crate) use json::bytes as as_json;
+pub(crate) use json::{bytes as as_json, schema_of};
 pub use json::{json, manifest, schema};
 pub use junit::junit;
 pub use markdown::markdown;

@@ -8,7 +8,7 @@ use crate::base::finding::Code;
 use crate::base::list;
 use crate::base::safe::{Form, safe};
 use crate::report::{
-    Detail, LoadedBy, Section, SectionKind, as_json, markdown_section, markdown_text, table_section, wrapped,
+    Detail, LoadedBy, Section, SectionKind, as_json, markdown_section, markdown_text, schema_of, table_section, wrapped,
 };
 use crate::resolve::Certainty;
 
@@ -72,7 +72,7 @@ pub fn json(why: &Why) -> Result<Vec<u8>> {
 /// # Errors
 /// As for [`fn@json`].
 pub fn schema() -> Result<Vec<u8>> {
-    as_json(&schemars::schema_for!(Why))
+    as_json(&schema_of::<Why>())
 }
 
 fn answers(why: &Why, detail: Detail) -> Vec<Vec<Block>> {
