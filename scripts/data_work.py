@@ -84,7 +84,7 @@ handler <- function() {
     point <- st_sfc(st_point(c(13.4, 52.5)), crs = 4326)
     round(as.numeric(st_coordinates(st_transform(point, 25833))), 2)
 }""",
-        "expects": ["libarmadillo", "PROJ's database"],
+        "expects": ["PROJ's database"],
         "allows": ["lib/libgdal.so", "odbcinst.ini"],
     },
     "terra_projects": {
@@ -95,7 +95,7 @@ handler <- function() {
     projected <- project(raster, "EPSG:25833")
     list(size = dim(projected), sum = round(sum(values(projected), na.rm = TRUE), 3), crs = crs(projected, describe = TRUE)$code)
 }""",
-        "expects": ["libarmadillo", "PROJ's database"],
+        "expects": ["PROJ's database"],
         "allows": ["lib/libgdal.so", "odbcinst.ini"],
     },
     "ggplot2_draws_with_ragg": {
