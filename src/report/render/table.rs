@@ -14,8 +14,10 @@ use crate::report::{Colors, Report};
 
 /// How many lines a remedy has in a short report.
 const HELP_LINES: usize = 1;
-/// The width of a bar, and how many columns a table has to be allowed for others than those of the layers.
+/// The width of a bar, and of one on a narrow screen, which only the table of the layers has.
 const BAR: usize = 16;
+const NARROW_BAR: usize = 10;
+/// How many columns a screen has that is not narrow.
 const COLUMNS_FOR_BARS: u16 = 100;
 
 /// The report as text, with a line end.
@@ -52,14 +54,16 @@ fn in_color(section: &Section, Screen { colors, columns }: Screen) -> String {
     let mut table = plain(columns);
     let has_bars = !section.shares.is_empty() && (section.kind == SectionKind::Layers || columns >= COLUMNS_FOR_BARS);
     table.set_header(section.header.iter().copied().chain(has_bars.then_some("")));
+    // Beside large numbers, a longer one would not fit into a line of 80 columns.
+    let width = if columns < COLUMNS_FOR_BARS { NARROW_BAR } else { BAR };
     let drawn = |share: Option<(u64, u64)>| match (share, section.kind) {
         (None, _) => String::new(),
         (Some((part, whole)), SectionKind::Layers) => {
             // What is free is drawn too.
-            let full = bar(part, whole, BAR);
-            format!("{full}{}", "░".repeat(BAR - full.chars().count()))
+            let full = bar(part, whole, width);
+            format!("{full}{}", "░".repeat(width - full.chars().count()))
         }
-        (Some((part, whole)), _) => bar(part, whole, BAR),
+        (Some((part, whole)), _) => bar(part, whole, width),
     };
     for (number, row) in section.rows.iter().enumerate() {
         let bar = has_bars.then(|| drawn(section.shares.get(number).copied().flatten()));
