@@ -17,7 +17,7 @@ use crate::base::error::Result;
 use crate::base::progress::Progress;
 use step::Steps;
 
-/// The steps that correct errors or save zipped bytes. Those that correct errors come first, then those that save a layer,
+/// The steps that correct errors or save zipped bytes, or unzipped ones if those are all that is known. Those that correct errors come first, then those that save a layer,
 /// then those that save most in zips; what needs more unzipped without saving a layer comes last.
 ///
 /// With `measuring`, files are also compressed in other forms to find exactly what those would save, which takes longer than to
@@ -38,12 +38,15 @@ pub(crate) fn suggestions(
     found.extend(steps.unneeded());
     found.extend(steps.not_opened());
     found.extend(steps.in_image());
-    found.extend(steps.duplicates()?);
-    found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
-    found.retain(|step| step.zipped_bytes > 0 || step.corrects > 0);
+    if plan.is_measured() {
+        found.extend(steps.duplicates()?);
+        found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
+    }
+    let saved = |step: &Suggestion| step.zipped_bytes.unwrap_or(step.unzipped_bytes);
+    found.retain(|step| saved(step) > 0 || step.corrects > 0);
     found.sort_by_cached_key(|step| {
         let grows = step.layers == 0 && step.unzipped_bytes < 0;
-        (Reverse(step.corrects), Reverse(step.layers), grows, Reverse(step.zipped_bytes), step.name.clone())
+        (Reverse(step.corrects), Reverse(step.layers), grows, Reverse(saved(step)), step.name.clone())
     });
     Ok(found)
 }
