@@ -20,7 +20,7 @@ use crate::pack::output::{MANIFEST, Manifest};
 use crate::resolve::Resolution;
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
-use crate::tree::{Tree, TreeInput, layout_findings};
+use crate::tree::{EntryId, Tree, TreeInput, layout_findings};
 
 impl<'a> Analysis<'a> {
     /// A tree after arranging, bundling and dropping under these settings, with what is kept of it.
@@ -109,12 +109,23 @@ impl<'a> Analysis<'a> {
             analysis.findings.extend(host_paths::finding(&paths, &settings.runtime.name));
             analysis.host_paths = paths;
         }
-        if !settings.run.missing.is_empty() {
-            let host = host.unwrap_or_else(|| Sysroot::new("/"));
-            let kept = |id| decisions.pruning.keeps(id);
-            analysis.findings.extend(host_paths::looked_for(&analysis.resolution, &settings.run, &host, kept));
-        }
+        let host = host.unwrap_or_else(|| settings.host.directory());
+        let looked_for = analysis.looked_for(&host, |id| decisions.pruning.keeps(id), settings);
+        analysis.findings.extend(looked_for);
         Ok((analysis, decisions))
+    }
+
+    /// Findings about what runs of the function looked for in vain and this build host has.
+    pub(crate) fn looked_for(
+        &self,
+        host: &Sysroot,
+        kept: impl Fn(EntryId) -> bool,
+        settings: &Settings,
+    ) -> Vec<Finding> {
+        if settings.run.missing.is_empty() {
+            return Vec::new();
+        }
+        host_paths::looked_for(&self.resolution, &settings.run, host, kept)
     }
 }
 

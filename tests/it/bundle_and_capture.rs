@@ -418,6 +418,14 @@ fn what_a_run_looked_for_in_vain_is_reported_where_only_the_build_host_has_it() 
     let (_, report) = world.json(&traced);
     let found: Vec<String> = findings(&report, "N107").into_iter().map(|(subject, _)| subject).collect();
     assert_eq!(found, ["/usr/share/own/data.bin"]);
+    // Of zips, too.
+    fs::write(world.beside("layerfit.toml"), format!("sysroot = {host:?}\n")).expect("written");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT", "--trace", "run.log"]).code, 0);
+    for zips in ["OUT", "out/layer-1.zip"] {
+        let zips = if zips == "OUT" { zips.to_owned() } else { world.beside(zips).display().to_string() };
+        assert_finding(&world.json(&["check", &zips, "--trace", "run.log"]).1, "N107", "/usr/share/own/data.bin", "");
+        assert_no_finding(&world.json(&["check", &zips]).1, "N107");
+    }
     // Wherever it is now, other findings are about that place.
     world.file("share/own/data.bin", "data");
     assert_no_finding(&world.json(&traced).1, "N107");
