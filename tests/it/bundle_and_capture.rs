@@ -711,3 +711,32 @@ fn where_lib_leads_out_of_the_tree_nothing_is_bundled() {
     let run = world.run(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
     assert!(run.code == 2 && run.stderr.contains("make it a directory"), "{}", run.stderr);
 }
+
+#[test]
+fn modules_for_character_sets_are_taken_from_a_host_with_the_same_glibc() {
+    let world = World::new();
+    let host = host(&world);
+    world.r();
+    fs::create_dir(world.beside("code")).expect("made");
+    fs::write(world.beside("code/handler.R"), "handler <- function(e) iconv(e, 'EUC-JP', 'UTF-8')\n").expect("written");
+    world.library("lib/libJIS.so", &[], &[]).library("lib/EUC-JP.so", &["lib/libJIS.so"], &[]);
+    fs::create_dir(host.join("usr/lib64/gconv")).expect("made");
+    for name in ["libJIS.so", "EUC-JP.so"] {
+        fs::rename(world.root().join("lib").join(name), host.join("usr/lib64/gconv").join(name)).expect("moved");
+    }
+    let plan = |release: &str| {
+        of_host(&host, &[("usr/lib64/libc.so.6", &format!("GNU C Library stable release version {release}.\n"))]);
+        world.json(&["plan", "ROOT", "--handler", "code", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]).1
+    };
+    let report = plan("2.34");
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(taken, ["lib/gconv/EUC-JP.so", "lib/gconv/gconv-modules", "lib/gconv/libJIS.so"]);
+    assert!(bundled(&report)[0].1.ends_with("code/handler.R:1"), "{:?}", bundled(&report));
+    let found = findings(&report, "N102");
+    assert!(found.iter().any(|(_, message)| message.contains("EUC-JP.so")), "{found:?}");
+    assert!(report["findings"].to_string().contains("GCONV_PATH=/opt/lib/gconv"), "{:#}", report["findings"]);
+    let report = plan("2.36");
+    assert_eq!(bundled(&report), []);
+    let why = "the build host's is of glibc 2.36, and the image has glibc 2.34";
+    assert!(findings(&report, "N101").iter().any(|(_, message)| message.contains(why)), "{:#}", report["findings"]);
+}

@@ -2,6 +2,7 @@
 //! whether it is there, and what configuration files name.
 
 mod catalogue;
+mod charsets;
 mod lookup;
 mod opened;
 mod references;
@@ -11,6 +12,8 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+pub use charsets::MissingCharset;
+pub(super) use charsets::findings as charset_findings;
 use globset::GlobSet;
 use lookup::Environment;
 use opened::Mounted;
@@ -24,6 +27,7 @@ use crate::base::finding::Finding;
 use crate::base::globs;
 use crate::base::path::TreePath;
 use crate::formats::elf::Elf;
+use crate::languages::handlers::Place;
 use crate::languages::{ALL, Packages};
 use crate::runtime::Image;
 use crate::tree::{EntryId, Objects, Tree};
@@ -34,6 +38,8 @@ pub(super) struct Data {
     uses: Vec<DataUse>,
     named: Vec<NamedFile>,
     bad_settings: Vec<BadSetting>,
+    /// The directories that are searched for the C library's character sets before its own.
+    charset_directories: Vec<String>,
     /// The files that only libraries and programs open.
     files: BTreeSet<EntryId>,
 }
@@ -129,7 +135,10 @@ pub(super) fn find(
     let by_files = uses::opened(&uses).filter(|(user, _)| matches!(user, Node::Entry(_)));
     let files = by_files.map(|(_, id)| id).filter(|id| packages.of_path(tree.path(*id)).is_none());
     let files = files.filter(|id| !objects.contains_key(id)).collect();
-    Data { bad_settings: search.bad_settings(), named: references::named_files(&mounted, objects), uses, files }
+    let charset_directories = environment.get("GCONV_PATH").into_iter().flatten().flat_map(|value| value.split(':'));
+    let charset_directories = charset_directories.map(|directory| directory.trim_end_matches('/').to_owned()).collect();
+    let (bad_settings, named) = (search.bad_settings(), references::named_files(&mounted, objects));
+    Data { bad_settings, named, charset_directories, uses, files }
 }
 
 /// The variables of a function's processes: the image's and the function's own, and what startup scripts and languages assign to
@@ -164,6 +173,16 @@ impl Data {
         for (by, id) in words::named_entries(&self.named) {
             graph.add(Node::Entry(by), Need::Opens, Node::Entry(id));
         }
+    }
+
+    /// The character sets among these, by the places that name them, whose modules are not where they are looked for.
+    pub(super) fn missing_charsets(
+        &self,
+        tree: &Tree,
+        image: &Image<'_>,
+        named: &BTreeMap<String, Place>,
+    ) -> Vec<MissingCharset> {
+        charsets::missing(self, tree, image, named)
     }
 
     /// Whether a file is data of libraries or programs, which nothing else is known to open.
