@@ -290,7 +290,16 @@ impl Bundler {
                 true if self.root.is_file(place) => place.rsplit_once('/').map_or("", |(directory, _)| directory),
                 true => continue,
             };
-            let found = data.pick(&self.root.walk(directory, MAX_DATA_FILES));
+            let below = self.root.walk(directory, MAX_DATA_FILES);
+            if !data.is_met_by(&below) {
+                continue;
+            }
+            let above = (0..data.above()).try_fold(directory, |path, _| Some(path.rsplit_once('/')?.0));
+            let (directory, below) = match above {
+                Some(above) if above != directory => (above, self.root.walk(above, MAX_DATA_FILES)),
+                _ => (directory, below),
+            };
+            let found = data.pick(&below);
             if !found.is_empty() {
                 return found.into_iter().map(|below| (format!("{directory}/{below}"), below)).collect();
             }

@@ -740,3 +740,32 @@ fn modules_for_character_sets_are_taken_from_a_host_with_the_same_glibc() {
     let why = "the build host's is of glibc 2.36, and the image has glibc 2.34";
     assert!(findings(&report, "N101").iter().any(|(_, message)| message.contains(why)), "{:#}", report["findings"]);
 }
+
+#[test]
+fn what_belongs_together_is_taken_from_above_the_place_that_is_looked_for() {
+    let world = World::new();
+    let host = host(&world);
+    let init = "/usr/share/ghostscript/10.00.0/Resource/Init";
+    let source = format!("const char *path = \"{init}:/usr/share/fonts\";\nint entry(void) {{ return path[0]; }}\n");
+    let flags = ["-nostdlib", "-fPIC", "-shared", "-Wl,-soname,libgs.so.10"];
+    world.c("lib/libgs.so.10", &source, &[], &flags).program("bin/tool", &["lib/libgs.so.10"], &[]);
+    let resources = "usr/share/ghostscript/10.00.0";
+    let files = ["Resource/Init/gs_init.ps", "Resource/Font/Helvetica", "Resource/CMap/Identity-H", "lib/other.ps"];
+    for file in files {
+        of_host(&host, &[(&format!("{resources}/{file}"), "%!PS")]);
+    }
+    // As Debian has them.
+    of_host(&host, &[("usr/share/color/icc/ghostscript/srgb.icc", "profile")]);
+    symlink("../../color/icc/ghostscript", host.join(resources).join("iccprofiles")).expect("linked");
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (_, report) = world.json(&bundle);
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    let below = ["Resource/Font/Helvetica", "Resource/Init/gs_init.ps", "iccprofiles/srgb.icc"];
+    assert_eq!(taken, below.map(|path| format!("share/ghostscript/{path}")));
+    let set = "GS_LIB=/opt/share/ghostscript/Resource/Init:/opt/share/ghostscript/Resource/Font";
+    assert!(report["findings"].to_string().contains(set), "{:#}", report["findings"]);
+    let (_, report) = world.json(&[&bundle[..], &["--env", set]].concat());
+    assert_eq!(bundled(&report).len(), 3);
+    assert_no_finding(&report, "N101");
+    assert_no_finding(&report, "N102");
+}

@@ -81,17 +81,23 @@ impl MissingData {
         self.need.need.files.is_empty()
     }
 
-    /// Which of the files below a directory of the host are copied: those that are needed, and no more. None if the directory
-    /// does not meet the need.
-    pub fn pick(&self, below: &[String]) -> Vec<String> {
+    /// How many directories above a place the files that are copied begin.
+    pub fn above(&self) -> usize {
+        self.bundle.above
+    }
+
+    /// Whether a directory with these files meets the need.
+    pub fn is_met_by(&self, below: &[String]) -> bool {
         let value = self.value.as_deref().unwrap_or_default();
-        let has = |file: &catalogue::Pattern| match file {
+        self.need.files.iter().all(|file| match file {
             catalogue::Pattern::Name(name) => below.contains(&name.replace("{value}", value)),
             catalogue::Pattern::Glob(_, glob) => below.iter().any(|path| glob.is_match(path)),
-        };
-        if !self.need.files.iter().all(has) {
-            return Vec::new();
-        }
+        })
+    }
+
+    /// Which of the files below a directory of the host are copied: those that are needed, and no more.
+    pub fn pick(&self, below: &[String]) -> Vec<String> {
+        let value = self.value.as_deref().unwrap_or_default();
         let mut globs = self.bundle.files.iter().map(|glob| globs::set([&glob.replace("{value}", value)]).ok());
         let matching = |globs: &GlobSet| below.iter().filter(|path| globs.is_match(path)).cloned().collect();
         let mut matches = globs.by_ref().flatten().map(|glob| matching(&glob));
