@@ -9,12 +9,15 @@ use crate::container::Image;
 use crate::runtime::RuntimeProfile;
 
 /// Maximum size of all of a function's environment variables together, in bytes (AWS Lambda quotas).
-const MAX_ENVIRONMENT_BYTES: usize = 4096;
+pub const MAX_ENVIRONMENT_BYTES: usize = 4096;
 
 /// Variables that only Lambda sets (AWS Lambda Developer Guide, "Using Lambda environment variables"). It also sets the
 /// credentials and the Region, but here these have to come from the user.
 const RESERVED: &[&str] =
     &["_HANDLER", "_X_AMZN_TRACE_ID", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"];
+
+/// The only `AWS_LAMBDA_*` that is the user's, for managed runtimes.
+const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// A function.
 #[derive(Debug, Clone)]
@@ -46,7 +49,8 @@ pub struct Function {
 /// # Errors
 /// When one is reserved for Lambda, or they are too large together.
 pub fn check_variables(variables: &BTreeMap<String, String>) -> Result<()> {
-    let reserved = |name: &&String| RESERVED.contains(&name.as_str()) || name.starts_with("AWS_LAMBDA_");
+    let reserved =
+        |name: &&String| RESERVED.contains(&name.as_str()) || (name.starts_with("AWS_LAMBDA_") && *name != WRAPPER);
     if let Some(name) = variables.keys().find(reserved) {
         return Err(Error::Usage {
             message: format!("--env {name}: Lambda sets this variable itself"),

@@ -320,7 +320,7 @@ pub struct Files {
     /// Directories with the whole time zone database.
     #[serde(default)]
     pub zoneinfo: Vec<String>,
-    /// The C library's modules for character sets.
+    /// The C library's modules for character sets; `*` instead of a name for all that glibc has.
     #[serde(default)]
     pub gconv: Vec<String>,
     /// Descriptions of terminals.
@@ -356,6 +356,15 @@ impl Files {
             })
     }
 
+    /// Whether the C library's modules include this file, by its name; `None` if none is listed, or not all of them are.
+    pub fn has_charset_module(&self, name: &str) -> Option<bool> {
+        let mut names = self.gconv.iter().filter_map(|path| path.rsplit('/').next());
+        match names.any(|listed| listed == name || listed == "*") {
+            true => Some(true),
+            false => (self.complete && !self.gconv.is_empty()).then_some(false),
+        }
+    }
+
     /// The listed files below a directory, relative to it.
     pub fn below<'a>(&'a self, directory: &'a str) -> impl Iterator<Item = &'a str> {
         self.listed().filter_map(move |path| is_below(path, directory))
@@ -381,6 +390,22 @@ impl Commands {
 }
 
 impl RuntimeProfile {
+    /// The release of the image's glibc, such as `2.34`: the highest version that its C library is known to define.
+    pub fn glibc(&self) -> Option<&str> {
+        let mut bounds = self.versions.iter().filter(|bound| bound.soname == "libc.so.6" && bound.prefix == "GLIBC");
+        bounds.next().map(|bound| bound.max.as_str()).or_else(|| {
+            let libc = self.libraries.defines.iter().find(|(path, _)| path.ends_with("/libc.so.6"));
+            let versions = libc.into_iter().flat_map(|(_, defines)| defines);
+            let numbered = versions.filter_map(|version| version.strip_prefix("GLIBC_2."));
+            let plain = numbered.filter(|rest| !rest.contains('.'));
+            plain.max_by_key(|rest| rest.parse::<u32>().unwrap_or(0)).and_then(|rest| {
+                let (_, defines) = libc?;
+                let whole = defines.iter().find(|version| version.strip_prefix("GLIBC_2.") == Some(rest))?;
+                whole.strip_prefix("GLIBC_")
+            })
+        })
+    }
+
     /// The names of the built-in images that satisfy `fits` and that new functions can use, without the one called `except`.
     pub fn others(except: &str, fits: impl Fn(&Self) -> bool) -> Vec<&'static str> {
         static LISTED: OnceLock<Vec<RuntimeProfile>> = OnceLock::new();

@@ -307,3 +307,27 @@ fn a_handler_that_uses_no_package_of_it_keeps_no_data_of_it() {
     let kept = packed("library(stats)\n");
     assert!(!kept.iter().any(|name| name.contains("proj")), "{kept:?}");
 }
+
+#[test]
+fn a_character_set_without_module_in_the_image_is_reported_where_a_handler_names_it() {
+    let world = World::new();
+    world.r();
+    std::fs::create_dir(world.beside("code")).expect("made");
+    let handler = "handler <- function(event) {\n  x <- iconv(event$x, \"latin1\", \"UTF-8\")\n  \
+                   y <- iconv(x, \"UTF-8\", \"windows-1250\")\n  read.csv(\"a\", fileEncoding = \"UTF-16LE\")\n}\n";
+    std::fs::write(world.beside("code/handler.R"), handler).expect("written");
+    let of_charsets = |more: &[&str], code: &str| {
+        let report = check(&world, &[&["--handler", "code"], more].concat());
+        let all = findings(&report, code);
+        all.into_iter().filter(|(_, message)| message.contains("character set")).collect::<Vec<_>>()
+    };
+    let found = of_charsets(&[], "N101");
+    assert!(found.len() == 1 && found[0].0.ends_with("code/handler.R"), "{found:?}");
+    assert!(found[0].1.starts_with("line 3 names the character set windows-1250, for which"), "{found:?}");
+    assert_eq!(of_charsets(&["--runtime", "provided.al2"], "N101"), [], "it has all of glibc's");
+    world.file("lib/gconv/CP1250.so", "module").file("lib/gconv/gconv-modules", "module CP1250// INTERNAL CP1250 1\n");
+    assert_eq!(of_charsets(&[], "N101"), []);
+    let found = of_charsets(&[], "N102");
+    assert!(found.len() == 1 && found[0].1.contains("the tree has it in lib/gconv"), "{found:?}");
+    assert_eq!(of_charsets(&["--env", "GCONV_PATH=/opt/lib/gconv"], "N102"), []);
+}

@@ -194,7 +194,8 @@ pub(super) struct CheckArgs {
     pub(super) gate: GateOptions,
     /// Also run the function, with this handler: file.function
     ///
-    /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding.
+    /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding and, if strace is installed, so is what it
+    /// looked for in vain and only the build host has (N107).
     #[arg(long, value_name = "HANDLER", help_heading = heading::FUNCTION)]
     pub(super) run: Option<String>,
     #[command(flatten)]
@@ -342,6 +343,12 @@ pub(super) struct PublishArgs {
     /// Layers of the function that are not yours keep their places.
     #[arg(long, value_name = "NAME", help_heading = heading::LAYERS)]
     pub(super) function: Option<String>,
+    /// Replace variables of the function that differ from [env]
+    ///
+    /// With --function, the variables of [env] in layerfit.toml are set in the function's environment, and its other variables
+    /// stay. Without this option, one that the function has with another value is an error.
+    #[arg(long, help_heading = heading::LAYERS)]
+    pub(super) replace_env: bool,
     /// Bucket for zips too large for a direct upload (50 MB)
     ///
     /// In the Region of the layers.

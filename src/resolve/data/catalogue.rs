@@ -134,6 +134,9 @@ pub(super) struct Bundle {
     /// `{value}`.
     #[serde(default)]
     pub(super) files: Vec<String>,
+    /// How many directories above the place the globs begin, where the place is one of several that belong together.
+    #[serde(default)]
+    pub(super) above: usize,
     /// Whether these globs are alternatives, the best first: then only the first of them that matches counts.
     #[serde(default)]
     pub(super) first: bool,

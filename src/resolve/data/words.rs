@@ -161,7 +161,7 @@ fn to_set(need: &CompiledNeed, path: &str) -> Vec<(String, String)> {
 }
 
 /// The help to set variables.
-fn help_to_set(settings: &[(String, String)]) -> String {
+pub(super) fn help_to_set(settings: &[(String, String)]) -> String {
     let assigned: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
     format!(
