@@ -46,7 +46,10 @@ pub struct Function {
 /// # Errors
 /// When one is reserved for Lambda, or they are too large together.
 pub fn check_variables(variables: &BTreeMap<String, String>) -> Result<()> {
-    let reserved = |name: &&String| RESERVED.contains(&name.as_str()) || name.starts_with("AWS_LAMBDA_");
+    let reserved = |name: &&String| {
+        RESERVED.contains(&name.as_str())
+            || (name.starts_with("AWS_LAMBDA_") && name.as_str() != "AWS_LAMBDA_EXEC_WRAPPER")
+    };
     if let Some(name) = variables.keys().find(reserved) {
         return Err(Error::Usage {
             message: format!("--env {name}: Lambda sets this variable itself"),
@@ -100,8 +103,8 @@ impl Function {
     }
 
     /// The environment of its bootstrap: Lambda's variables (AWS Lambda Developer Guide, "Using Lambda environment
-    /// variables"), overridden by its own. The address of the Runtime API is only known in the sandbox.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+    /// variables") and these of its runtime, overridden by its own. The address of the Runtime API is only known in the sandbox.
+    pub(super) fn environment(&self, runtime: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let image = &self.runtime.environment;
         let memory = self.memory_mb.to_string();
         let group = format!("/aws/lambda/{}", Self::NAME);
@@ -124,6 +127,7 @@ impl Function {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        all.extend(runtime.clone());
         all.extend(self.variables.clone());
         all
     }
