@@ -104,8 +104,8 @@ impl Function {
     }
 
     /// The environment of its bootstrap: Lambda's variables (AWS Lambda Developer Guide, "Using Lambda environment
-    /// variables"), overridden by its own. The address of the Runtime API is only known in the sandbox.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+    /// variables") and these of its runtime, overridden by its own. The address of the Runtime API is only known in the sandbox.
+    pub(super) fn environment(&self, runtime: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let image = &self.runtime.environment;
         let memory = self.memory_mb.to_string();
         let group = format!("/aws/lambda/{}", Self::NAME);
@@ -128,6 +128,7 @@ impl Function {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        all.extend(runtime.clone());
         all.extend(self.variables.clone());
         all
     }
