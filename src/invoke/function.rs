@@ -134,15 +134,15 @@ impl Function {
     }
 }
 
-/// More bytes than any archive of locales has: one with every locale has about 220 MB.
-const MAX_LOCALES: u64 = 1 << 28;
+/// How much of an archive of locales is searched: their names come before their data (glibc, locale/programs/locarchive.c).
+const LOCALE_NAMES: u64 = 1 << 20;
 
 /// Lambda's locale where the system has it. Without it, programs would fall back to ASCII: C.UTF-8, which is built into every
 /// glibc since 2.35, has the same encoding.
 fn locale(system: &Path) -> &'static str {
     let locales = system.join("usr/lib/locale");
     let has = locales.join("en_US.utf8").is_dir()
-        || crate::base::read::up_to(locales.join("locale-archive"), MAX_LOCALES)
-            .is_ok_and(|archive| archive.windows(10).any(|name| name == b"en_US.utf8"));
+        || crate::base::read::up_to(locales.join("locale-archive"), LOCALE_NAMES)
+            .is_ok_and(|archive| memchr::memmem::find(&archive, b"en_US.utf8").is_some());
     if has { "en_US.UTF-8" } else { "C.UTF-8" }
 }
