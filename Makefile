@@ -120,6 +120,8 @@ prove-data: needs
 	$(release)
 	scripts/demo-tree.sh $(work)/data/opt $$(python3 scripts/data_work.py --packages)
 	python3 scripts/data_work.py --layerfit $(layerfit) --keep $(work)/data/pictures $(work)/data/opt
+	scripts/demo-tree.sh $(tree)
+	python3 scripts/data_work.py --layerfit $(layerfit) --only r-reads-https --only curl-reads-https $(tree)
 
 # Compares the packer with OR-Tools' CP-SAT, from PyPI, on hundreds of instances; takes some minutes.
 packing-truth: needs

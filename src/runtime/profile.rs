@@ -349,7 +349,7 @@ impl Files {
     /// Whether a file is listed, or in a directory that is listed as a whole.
     pub fn has(&self, path: &str) -> bool {
         self.listed().any(|listed| listed == path)
-            || self.zoneinfo.iter().any(|directory| is_below(path, directory).is_some())
+            || self.zoneinfo.iter().any(|directory| is_below(path, directory).is_some_and(is_zone))
             || is_below(path, LOCALES).is_some_and(|below| {
                 let name = below.split('/').next().unwrap_or(below);
                 self.locales.iter().any(|locale| locale == "*" || locale == name)
@@ -374,6 +374,14 @@ impl Files {
         let groups = [&self.ca_bundle, &self.gconv, &self.terminfo, &self.fonts, &self.magic, &self.configuration];
         groups.into_iter().flatten().map(String::as_str)
     }
+}
+
+/// Whether the time zone database has this file. Only zones whose names have an area can be told from something else.
+fn is_zone(name: &str) -> bool {
+    static AREAS: LazyLock<BTreeMap<String, BTreeSet<String>>> =
+        LazyLock::new(|| built_in("rules/zones.toml", include_str!("../../rules/zones.toml")));
+    let Some((area, zone)) = name.split_once('/') else { return true };
+    AREAS.get(area).is_none_or(|zones| zones.contains(zone))
 }
 
 /// The rest of a path below a directory.

@@ -7,6 +7,7 @@ mod lookup;
 mod opened;
 mod references;
 mod uses;
+mod variables;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use lookup::Environment;
 use opened::Mounted;
 use references::NamedFile;
 use uses::{BadSetting, DataUse, Search};
+use variables::PointsNowhere;
 use words::Words;
 
 use super::graph::{Graph, Need, Node};
@@ -38,6 +40,7 @@ pub(super) struct Data {
     uses: Vec<DataUse>,
     named: Vec<NamedFile>,
     bad_settings: Vec<BadSetting>,
+    points_nowhere: Vec<PointsNowhere>,
     /// The directories that are searched for the C library's character sets before its own.
     charset_directories: Vec<String>,
     /// The files that only libraries and programs open.
@@ -144,7 +147,8 @@ pub(super) fn find(
     let charset_directories = environment.get("GCONV_PATH").into_iter().flatten().flat_map(|value| value.split(':'));
     let charset_directories = charset_directories.map(|directory| directory.trim_end_matches('/').to_owned()).collect();
     let (bad_settings, named) = (search.bad_settings(), references::named_files(&mounted, objects));
-    Data { bad_settings, named, charset_directories, uses, files }
+    let points_nowhere = variables::find(&mounted, &environment, &uses);
+    Data { bad_settings, points_nowhere, named, charset_directories, uses, files }
 }
 
 /// The variables of a function's processes: the image's and the function's own, and what startup scripts and languages assign to
@@ -238,6 +242,7 @@ impl Data {
         };
         findings.extend(words.dangling(&self.named, &is_read));
         findings.extend(words.breaking(&self.bad_settings, &is_active));
+        findings.extend(self.points_nowhere.iter().map(|one| one.finding(tree, &image.profile().name)));
         findings
     }
 }
