@@ -18,6 +18,7 @@ use super::extract::Mounted;
 use super::function::Function;
 use super::inside;
 use super::inside::BOOTSTRAPS;
+use super::interpreter::{self, Program};
 use super::log::{Log, Report, missing_library};
 use super::outcome::{Answer, Failure, signal_name};
 use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall};
@@ -31,6 +32,9 @@ use crate::base::finding::{Code, Finding};
 /// Time limit until the function asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda Developer
 /// Guide, Lambda execution environment).
 const INIT: Duration = Duration::from_secs(10);
+
+/// The variable that names a program to start the interpreter with.
+const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// The interval of memory samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
@@ -55,6 +59,7 @@ pub struct Environment {
     code: Option<Mounted>,
     /// The system around the layers, if there is one of its own.
     rootfs: Option<Mounted>,
+    program: Program,
     log: Log,
     running: Option<Running>,
     invocations: u64,
@@ -130,12 +135,13 @@ impl Environment {
         let rootfs = function.rootfs.as_deref().map(extract::rootfs).transpose()?;
         // Where the locales are looked for.
         function.rootfs = rootfs.as_ref().map(|rootfs| rootfs.path().to_owned());
+        let program = Program::find(&function.runtime, function.rootfs.as_deref(), &function.variables)?;
         if let Some(trace) = &function.trace {
             // It is emptied here, as each start of the function appends to it.
             replace_file(trace, b"")?;
         }
         let log = Log::new(sink);
-        Ok((Self { function, layers, code, rootfs, log, running: None, invocations: 0 }, findings))
+        Ok((Self { function, layers, code, rootfs, program, log, running: None, invocations: 0 }, findings))
     }
 
     /// Sends the function an event, and waits until it has finished.
@@ -243,7 +249,11 @@ impl Environment {
             code: self.code.as_ref().map(|code| code.path().to_owned()),
             rootfs: self.rootfs.as_ref().map(|rootfs| rootfs.path().to_owned()),
             no_network: self.function.no_network,
-            environment: self.function.environment(),
+            command: self.command(),
+            mounts: self.program.mounts.clone(),
+            hidden: self.program.hidden.clone(),
+            file: self.program.client.clone(),
+            environment: self.function.environment(&self.program.variables),
         };
         let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -366,16 +376,33 @@ impl Environment {
             Some(Message::Killed(signal)) => exit(&format!("Runtime exited with error: {}", signal_name(signal))),
             Some(Message::NoBootstrap) => entry(
                 &format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" ")),
-                "for a function in R, write one into the code or the tree with `layerfit init --bootstrap DIR`"
-                    .to_owned(),
+                self.help_without_bootstrap(),
             ),
             Some(Message::CannotStart { path, why }) => {
                 let mounted = if path.starts_with("/opt/") { Some(&self.layers) } else { self.code.as_ref() };
+                let mounted = mounted.filter(|_| self.program.command.is_empty());
                 let cause = mounted.and_then(|mounted| inside::root_cause(&mounted.path().join("bootstrap"), &why));
                 let help = cause.unwrap_or_else(|| "`layerfit check` reports what is missing".to_owned());
                 entry(&format!("fork/exec {path}: {why}"), help)
             }
             _ => exit("Runtime exited with error: signal: killed"),
+        }
+    }
+
+    /// What is started: a wrapper of the interpreter, if the function names one (AWS Lambda Developer Guide, "Modifying the
+    /// runtime environment"). Lambda's own clients start it themselves.
+    fn command(&self) -> Vec<String> {
+        let wrapper = self.function.variables.get(WRAPPER).filter(|_| self.program.client.is_some());
+        wrapper.into_iter().chain(&self.program.command).cloned().collect()
+    }
+
+    fn help_without_bootstrap(&self) -> String {
+        let code = self.code.as_ref().map(Mounted::path);
+        let runtimes = code.map(|code| interpreter::runtimes_for(code, &self.function.handler)).unwrap_or_default();
+        if runtimes.is_empty() {
+            "for a function in R, write one into the code or the tree with `layerfit init --bootstrap DIR`".to_owned()
+        } else {
+            format!("to run it in a managed runtime, name that with --runtime: {}", runtimes.join(", "))
         }
     }
 
@@ -386,7 +413,8 @@ impl Environment {
                 "{library} is in neither the layers nor the system around them: `layerfit check` reports what needs it, and \
                  `layerfit pack --bundle` copies it from the build host"
             ),
-            None => otherwise.to_owned(),
+            None => interpreter::only_in_the_image(&self.function.runtime, &self.program, self.log.kept())
+                .unwrap_or_else(|| otherwise.to_owned()),
         }
     }
 

@@ -9,12 +9,15 @@ use crate::container::Image;
 use crate::runtime::RuntimeProfile;
 
 /// Maximum size of all of a function's environment variables together, in bytes (AWS Lambda quotas).
-const MAX_ENVIRONMENT_BYTES: usize = 4096;
+pub const MAX_ENVIRONMENT_BYTES: usize = 4096;
 
 /// Variables that only Lambda sets (AWS Lambda Developer Guide, "Using Lambda environment variables"). It also sets the
 /// credentials and the Region, but here these have to come from the user.
 const RESERVED: &[&str] =
     &["_HANDLER", "_X_AMZN_TRACE_ID", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"];
+
+/// The only `AWS_LAMBDA_*` that is the user's, for managed runtimes.
+const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// A function.
 #[derive(Debug, Clone)]
@@ -46,7 +49,8 @@ pub struct Function {
 /// # Errors
 /// When one is reserved for Lambda, or they are too large together.
 pub fn check_variables(variables: &BTreeMap<String, String>) -> Result<()> {
-    let reserved = |name: &&String| RESERVED.contains(&name.as_str()) || name.starts_with("AWS_LAMBDA_");
+    let reserved =
+        |name: &&String| RESERVED.contains(&name.as_str()) || (name.starts_with("AWS_LAMBDA_") && *name != WRAPPER);
     if let Some(name) = variables.keys().find(reserved) {
         return Err(Error::Usage {
             message: format!("--env {name}: Lambda sets this variable itself"),
@@ -100,8 +104,8 @@ impl Function {
     }
 
     /// The environment of its bootstrap: Lambda's variables (AWS Lambda Developer Guide, "Using Lambda environment
-    /// variables"), overridden by its own. The address of the Runtime API is only known in the sandbox.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+    /// variables") and these of its runtime, overridden by its own. The address of the Runtime API is only known in the sandbox.
+    pub(super) fn environment(&self, runtime: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let image = &self.runtime.environment;
         let memory = self.memory_mb.to_string();
         let group = format!("/aws/lambda/{}", Self::NAME);
@@ -124,6 +128,7 @@ impl Function {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        all.extend(runtime.clone());
         all.extend(self.variables.clone());
         all
     }

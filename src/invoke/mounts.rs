@@ -89,6 +89,10 @@ pub(super) struct Sources {
     /// Whether they are of this machine's system, not of an image.
     of_the_host: bool,
     root: PathBuf,
+    /// Directories that are covered.
+    hidden: Vec<PathBuf>,
+    /// A file with this content.
+    file: Option<(PathBuf, String)>,
 }
 
 impl Sources {
@@ -98,8 +102,11 @@ impl Sources {
         match &spec.rootfs {
             Some(system) => {
                 sources.mirror(system, Path::new(""), &["opt", "tmp", "proc", "sys", "dev", "var", "etc"])?;
+                // The directory of the file is the file's alone.
+                let own = spec.file.as_ref().and_then(|(path, _)| path.iter().nth(2)?.to_str());
+                let var: Vec<&str> = std::iter::once("task").chain(own).collect();
                 // A link here would lead to a directory of this machine.
-                for (name, but) in [("var", ["task"].as_slice()), ("etc", &["resolv.conf", "hosts"])] {
+                for (name, but) in [("var", var.as_slice()), ("etc", &["resolv.conf", "hosts"])] {
                     let path = system.join(name);
                     if fs::symlink_metadata(&path).is_ok_and(|kind| kind.is_dir()) {
                         sources.mirror(&path, Path::new(name), but)?;
@@ -115,6 +122,11 @@ impl Sources {
             }
             None => sources.this_machine()?,
         }
+        for (from, at) in &spec.mounts {
+            sources.add(from, at.strip_prefix("/").unwrap_or(at))?;
+        }
+        sources.hidden = spec.hidden.iter().filter_map(|path| Some(path.strip_prefix("/").ok()?.to_owned())).collect();
+        sources.file.clone_from(&spec.file);
         sources.add(&spec.layers, "opt")?;
         if let Some(code) = &spec.code {
             sources.add(code, "var/task")?;
@@ -201,10 +213,18 @@ impl Sources {
                     .map_err(|error| format!("cannot create /{}: {error}", at.display()))?,
             }
         }
-        if self.of_the_host {
-            for path in HOST_R.iter().map(Path::new).filter(|path| path.is_dir()) {
+        let of_r = if self.of_the_host { HOST_R } else { &[] };
+        for path in of_r.iter().map(Path::new).chain(self.hidden.iter().map(PathBuf::as_path)) {
+            if path.is_dir() {
                 tmpfs(path, "mode=755")?;
             }
+        }
+        if let Some((at, content)) = &self.file {
+            let at = at.strip_prefix("/").unwrap_or(at);
+            at.parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| fs::write(at, content))
+                .map_err(|error| format!("cannot write /{}: {error}", at.display()))?;
         }
         for (name, accounts) in [("etc/passwd", USERS), ("etc/group", GROUPS)] {
             cover(Path::new(name), accounts)?;
@@ -216,6 +236,12 @@ impl Sources {
         remount_read_only(Path::new("."))?;
         change_root()
     }
+}
+
+/// Whether a path of this machine is in the system that the function sees around its layers.
+pub(super) fn is_of_the_system(path: &Path) -> bool {
+    let first = path.iter().nth(1).and_then(|name| name.to_str());
+    path.is_absolute() && first.is_some_and(|name| OF_THE_HOST.contains(&name))
 }
 
 fn directory(at: &Path) -> Result<()> {

@@ -47,6 +47,7 @@ mod libraries;
 mod loaded_at_run_time;
 mod loader_rules;
 mod lock;
+mod managed_runtimes;
 mod next_steps;
 mod output_is_whole;
 mod packages;
