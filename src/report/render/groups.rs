@@ -179,4 +179,11 @@ mod tests {
         let shown = shown(&different);
         assert_eq!((shown.len(), shown[5].0.as_str()), (6, "and 4 more"));
     }
+
+    #[test]
+    fn many_findings_are_grouped_in_little_time() {
+        // Comparing each with each would take minutes.
+        let many: Vec<Finding> = (0..100_000).map(|i| missing(&format!("lib{i}.so"), "lib/x.so")).collect();
+        assert!(shown(&many)[0].0.starts_with("100000 libraries are missing: lib0.so (x.so), "));
+    }
 }
