@@ -1,5 +1,7 @@
 //! Findings in groups: those of one severity, code and remedy are one problem, and a short report lists them together.
 
+use std::collections::BTreeMap;
+
 use crate::base::check_pages::check_pages;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::safe::{MAX_SHOWN, cut};
@@ -39,14 +41,7 @@ pub(in crate::report) fn groups(findings: &[&Finding]) -> Vec<Group> {
     for alike in findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code)) {
         let plural =
             check_pages().iter().find(|page| page.code == alike[0].code).map_or("", |page| page.plural.as_str());
-        let mut buckets: Vec<(String, Vec<&Finding>)> = Vec::new();
-        for finding in alike {
-            let key = key(finding, plural);
-            match buckets.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, bucket)) => bucket.push(finding),
-                None => buckets.push((key, vec![finding])),
-            }
-        }
+        let buckets = in_order(alike.iter().map(|finding| (key(finding, plural), *finding)));
         // A line that says that there is one more is not shorter than the one more.
         let shown = if buckets.len() > GROUPS_SHOWN + 1 { GROUPS_SHOWN } else { buckets.len() };
         groups.extend(buckets[..shown].iter().map(|(_, bucket)| group(bucket, plural)));
@@ -57,6 +52,20 @@ pub(in crate::report) fn groups(findings: &[&Finding]) -> Vec<Group> {
         }
     }
     groups
+}
+
+/// Findings by their keys, in the order in which each key comes first.
+fn in_order<'f, K: Ord + Clone>(findings: impl Iterator<Item = (K, &'f Finding)>) -> Vec<(K, Vec<&'f Finding>)> {
+    let mut places: BTreeMap<K, usize> = BTreeMap::new();
+    let mut all: Vec<(K, Vec<&Finding>)> = Vec::new();
+    for (key, finding) in findings {
+        let place = *places.entry(key.clone()).or_insert(all.len());
+        match all.get_mut(place) {
+            Some((_, same)) => same.push(finding),
+            None => all.push((key, vec![finding])),
+        }
+    }
+    all
 }
 
 /// What findings of one group have in common: the remedy, and unless the code has a phrase for several causes, the message.
@@ -84,14 +93,7 @@ fn without_subject(finding: &Finding, text: &str) -> String {
 fn group(findings: &[&Finding], plural: &str) -> Group {
     let first = findings[0];
     let (severity, code) = (first.severity, first.code);
-    let mut causes: Vec<(&str, Vec<&Finding>)> = Vec::new();
-    for finding in findings {
-        let cause = finding.cause.as_deref().unwrap_or_default();
-        match causes.iter_mut().find(|(other, _)| *other == cause) {
-            Some((_, of_cause)) => of_cause.push(finding),
-            None => causes.push((cause, vec![finding])),
-        }
-    }
+    let causes = in_order(findings.iter().map(|finding| (finding.cause.as_deref().unwrap_or_default(), *finding)));
     let (what, help) = if plural.is_empty() || causes.len() == 1 {
         let mut subjects: Vec<String> = findings.iter().map(|finding| subject(finding)).collect();
         subjects.dedup();
