@@ -151,6 +151,16 @@ pub trait Language: Sync {
         &[]
     }
 
+    /// Whether a tree has a program that runs its code, where that is not an [`Installation`].
+    fn is_in_tree(&self, _tree: &Tree) -> bool {
+        false
+    }
+
+    /// The version that the packages of a tree are built for, if their names tell one.
+    fn built_for(&self, _tree: &Tree) -> Option<String> {
+        None
+    }
+
     /// How Lambda's managed runtimes run functions in it; `None` if it has none.
     fn managed(&self) -> Option<&'static ManagedRuntime> {
         None
