@@ -258,8 +258,10 @@ impl Archive {
     /// When it cannot be read, or is not inflated.
     pub(in crate::tree) fn read(&self, index: usize) -> std::io::Result<Vec<u8>> {
         self.with_content(index, |content| {
-            let mut whole = Vec::with_capacity(usize::try_from(self.members[index].bytes).unwrap_or(0));
-            content.read_to_end(&mut whole).map(|_| whole)
+            let bytes = self.members[index].bytes;
+            let mut whole = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+            // One byte more, so that the end is seen, where length and checksum are compared.
+            content.take(bytes.saturating_add(1)).read_to_end(&mut whole).map(|_| whole)
         })?
     }
 
