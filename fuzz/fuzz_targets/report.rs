@@ -54,6 +54,7 @@ fn of(texts: &[&str]) -> Report {
         layers: 0,
         figures: Figures::Estimated,
         corrects: 1,
+        forms: Vec::new(),
         setting: None,
     };
     let size = Size { zipped_bytes: 1, unzipped_bytes: 1 };

@@ -20,12 +20,13 @@ mod used;
 pub(crate) use analysis::Analysis;
 pub(crate) use decide::Decider;
 use decide::Decisions;
+pub(crate) use protect::protected;
 pub use settings::{BuildHost, Settings};
 
 use crate::base::error::Result;
 use crate::base::finding::{Finding, Severity};
 use crate::base::progress::Progress;
-use crate::pack::measure::{Level, Measurements};
+use crate::pack::measure::{Level, Measurements, Undo};
 use crate::pack::{self, Layout, Lock, Unit};
 use crate::prune::Pruning;
 use crate::tree::TreeInput;
@@ -38,6 +39,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) pruning: Pruning,
     /// The lengths and compressed bytes of each kept file.
     pub(crate) measurements: Measurements,
+    /// The files that were compressed harder to save a layer, as they were before; `None` if none was.
+    pub(crate) before_harder: Option<Undo>,
     /// The units that layers are made of.
     pub(crate) units: Vec<Unit>,
     /// What is in which layer.
@@ -69,7 +72,16 @@ impl<'a> Plan<'a> {
                 let mut findings = decisions.all_findings(&analysis);
                 findings.push(finding);
                 let (pruning, layout) = (decisions.pruning, Layout::none());
-                Ok(Self { analysis, pruning, measurements: unmeasured, units, layout, fits: false, findings })
+                Ok(Self {
+                    analysis,
+                    pruning,
+                    measurements: unmeasured,
+                    before_harder: None,
+                    units,
+                    layout,
+                    fits: false,
+                    findings,
+                })
             }
         }
     }
@@ -103,12 +115,14 @@ impl<'a> Plan<'a> {
             (units, layout, does_not_fit)
         };
         let mut divided = divide(&measurements);
+        let mut before_harder = None;
         let wanted = pack::saves_a_layer(&divided.1, &divided.2, &settings.limits);
         if let Some(wanted) = wanted.filter(|_| settings.level == Level::Default) {
             let undo = measurements.compress_harder(analysis.tree(), keeps, &settings.transforms, wanted, progress)?;
             let harder = divide(&measurements);
             if harder.1.layers.len() < divided.1.layers.len() {
                 divided = harder;
+                before_harder = Some(undo);
             } else {
                 // It saved no layer, and a layer with other compressed bytes would have to be published again.
                 measurements.undo(undo);
@@ -117,7 +131,7 @@ impl<'a> Plan<'a> {
         let (units, layout, does_not_fit) = divided;
         let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
         findings.extend(does_not_fit);
-        Ok(Self { analysis, pruning, measurements, units, layout, fits, findings })
+        Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits, findings })
     }
 
     /// Whether layers and sizes in zips are known.

@@ -49,8 +49,8 @@ impl Report {
 
 impl Report {
     /// Lists every file and dependency, for the page.
-    pub(crate) fn list_contents(&mut self, plan: &Plan<'_>) {
-        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan));
+    pub(crate) fn list_contents(&mut self, plan: &Plan<'_>, settings: &Settings) {
+        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan), settings);
     }
 }
 
@@ -97,7 +97,11 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
-        contents: if settings.contents { Contents::new(analysis, pruning, plan) } else { Contents::default() },
+        contents: if settings.contents {
+            Contents::new(analysis, pruning, plan, settings)
+        } else {
+            Contents::default()
+        },
     }
 }
 

@@ -15,11 +15,11 @@ use options::heading;
 use values::count;
 
 pub(super) use options::{
-    AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions, ReportOutput,
-    RuleChoice, Targets, Variables,
+    AnswerOutput, CheckChoice, Content, DiffOutput, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions,
+    ReportOutput, RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
-    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
+    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
 };
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
@@ -306,7 +306,7 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     pub(super) input: Input,
     #[command(flatten)]
-    pub(super) answer: AnswerOutput,
+    pub(super) answer: DiffOutput,
 }
 
 /// The arguments of `publish`.
@@ -503,7 +503,16 @@ mod tests {
             (
                 "publish",
                 [
-                    &["config", "prefix", "description", "license_info", "compatible_runtimes", "arch", "function"][..],
+                    &[
+                        "config",
+                        "prefix",
+                        "description",
+                        "license_info",
+                        "compatible_runtimes",
+                        "arch",
+                        "function",
+                        "replace_env",
+                    ][..],
                     &["s3_bucket", "s3_prefix", "profile", "region", "endpoint_url", "aws"],
                     &["dry_run", "output", "format", "quiet"],
                 ]

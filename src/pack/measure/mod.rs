@@ -30,6 +30,7 @@ pub use cache::Cache;
 use engine::{Engine, STREAM_BYTES, WHOLE_BYTES, Want};
 use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
+pub use recompress::Undo;
 pub use spool::Spool;
 
 /// The lowest of libdeflate's levels for open databases. On an R tree, level 8 makes them 7 % smaller than level 6, and level

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::finding::Severity;
+use crate::base::size::Size;
 use crate::languages;
 use crate::pack::{self, PackedEntries, Unit};
 use crate::plan::{Plan, Settings};
@@ -35,6 +36,9 @@ pub struct Suggestion {
     pub figures: Figures,
     /// How many errors and warnings it corrects.
     pub corrects: usize,
+    /// The bytes that files would have with an option that changes their form and drops none.
+    #[serde(skip)]
+    pub forms: Vec<(EntryId, Size)>,
     /// What it is in layerfit.toml; `None` if it is a change to the tree.
     #[serde(skip)]
     pub setting: Option<Setting>,
@@ -110,6 +114,11 @@ impl<'a> Steps<'a> {
             unzipped += signed(before.1) - signed(after.1);
         }
         let Draft { name, step, what, risk, setting } = draft;
+        let form = |(id, then): (&EntryId, &Option<(u64, u64)>)| {
+            let (zipped_bytes, unzipped_bytes) = (*then)?;
+            Some((*id, Size { zipped_bytes, unzipped_bytes }))
+        };
+        let forms = if setting.is_some() { change.iter().filter_map(form).collect() } else { Vec::new() };
         Suggestion {
             name,
             step,
@@ -121,6 +130,7 @@ impl<'a> Steps<'a> {
             layers: self.layers_saved(change),
             figures: Figures::Exact,
             corrects: 0,
+            forms,
             setting,
         }
     }

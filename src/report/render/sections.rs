@@ -600,7 +600,7 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
 }
 
 /// Saved bytes, with how they are known.
-fn saved(bytes: i64, step: &Suggestion) -> String {
+pub(in crate::report) fn saved(bytes: i64, step: &Suggestion) -> String {
     let sign = if bytes < 0 { "+" } else { "-" };
     let bytes = bytes.unsigned_abs();
     match step.figures {
@@ -610,7 +610,7 @@ fn saved(bytes: i64, step: &Suggestion) -> String {
     }
 }
 
-fn saved_layers(step: &Suggestion) -> String {
+pub(in crate::report) fn saved_layers(step: &Suggestion) -> String {
     match step.figures {
         Figures::Exact => format!("-{}", step.layers),
         Figures::Estimated => format!("~-{}", step.layers),
