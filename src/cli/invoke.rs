@@ -21,8 +21,9 @@ use crate::runtime::sysroot::Sysroot;
 
 pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let InvokeArgs { paths, runtime, config, handler, variables, function: options, repeat, listen, trace } = arguments;
-    let variables = env::variables(variables, &configuration(config.as_ref(), true)?)?;
-    let mut run = function(paths, handler, options, variables, RuntimeProfile::load(runtime)?)?;
+    let config = configuration(config.as_ref(), true)?;
+    let runtime = settings::runtime(runtime.as_deref(), &config)?;
+    let mut run = function(paths, handler, options, env::variables(variables, &config)?, runtime)?;
     run.function.trace.clone_from(trace);
     let image = run.function.runtime.name.clone();
     if let Some(address) = listen {

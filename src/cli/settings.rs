@@ -124,7 +124,7 @@ fn bytes(size: Option<Bytes>) -> Option<u64> {
 }
 
 /// The runtime that an option or the file names.
-fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
+pub(super) fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
     let (name, file) = match (option, &config.runtime) {
         (Some(name), _) => (name, PathBuf::from(name)),
         (None, Some(name)) => (name.as_str(), config.path(Path::new(name))),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::calls::Calls;
 use super::id::LanguageId;
+use super::managed::ManagedRuntime;
 use super::needs::Needs;
 use super::packages::{Installation, Package, Packages, Roots};
 use super::relocation::Arrangement;
@@ -154,6 +155,21 @@ pub trait Language: Sync {
     /// they are not known.
     fn source_argument<'a>(&self, _command: &str, _arguments: &'a [Vec<String>]) -> &'a [String] {
         &[]
+    }
+
+    /// Whether a tree has a program that runs its code, where that is not an [`Installation`].
+    fn is_in_tree(&self, _tree: &Tree) -> bool {
+        false
+    }
+
+    /// The version that the packages of a tree are built for, if their names tell one.
+    fn built_for(&self, _tree: &Tree) -> Option<String> {
+        None
+    }
+
+    /// How Lambda's managed runtimes run functions in it; `None` if it has none.
+    fn managed(&self) -> Option<&'static ManagedRuntime> {
+        None
     }
 
     /// What a source of a function uses; `None` when the file is not a source of this language. If a source of this

@@ -446,6 +446,11 @@ impl RuntimeProfile {
         BUILT_IN.iter().map(|(name, _)| *name).chain(Managed::all().iter().map(|managed| managed.name.as_str()))
     }
 
+    /// The names of Lambda's managed runtimes for a language, by its identifier.
+    pub fn of_language(id: &str) -> impl Iterator<Item = &'static str> {
+        Managed::all().iter().filter(move |managed| managed.language.id == id).map(|managed| managed.name.as_str())
+    }
+
     /// Whether a profile of this name comes with layerfit.
     pub fn is_built_in(name: &str) -> bool {
         Self::names().any(|built_in| built_in == name)

@@ -15,11 +15,11 @@ use options::heading;
 use values::count;
 
 pub(super) use options::{
-    AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions, ReportOutput,
-    RuleChoice, Targets, Variables,
+    AnswerOutput, CheckChoice, Content, DiffOutput, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions,
+    ReportOutput, RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
-    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
+    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
 };
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
@@ -210,18 +210,14 @@ pub(super) struct InvokeArgs {
     /// A tree, an image, a directory that pack wrote, or layer zips, the lowest layer first
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
-    /// Lambda runtime whose environment the function gets [default: provided.al2023]
+    /// Lambda runtime that runs the function [default: provided.al2023]
     ///
-    /// A built-in profile (provided.al2023, provided.al2, provided or host), or the path of a profile file.
-    #[arg(
-        long,
-        value_name = "NAME|FILE",
-        default_value = "provided.al2023",
-        hide_default_value = true,
-        help_heading = heading::INPUT
-    )]
-    pub(super) runtime: String,
-    /// Configuration file, for its `[env]` [default: the nearest layerfit.toml]
+    /// A built-in profile, such as python3.13 or nodejs22.x, or the path of a profile file. In a managed runtime for
+    /// Python or Node.js, the function is run by the interpreter of that version in PATH, or by the image of --rootfs; in any
+    /// other, by its bootstrap.
+    #[arg(long, value_name = "NAME|FILE", help_heading = heading::INPUT)]
+    pub(super) runtime: Option<String>,
+    /// Configuration file, for its `runtime` and `[env]` [default: the nearest layerfit.toml]
     #[arg(long, value_name = "FILE", help_heading = heading::INPUT)]
     pub(super) config: Option<PathBuf>,
     /// Handler of the function, such as file.function
@@ -310,7 +306,7 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     pub(super) input: Input,
     #[command(flatten)]
-    pub(super) answer: AnswerOutput,
+    pub(super) answer: DiffOutput,
 }
 
 /// The arguments of `publish`.
@@ -507,7 +503,16 @@ mod tests {
             (
                 "publish",
                 [
-                    &["config", "prefix", "description", "license_info", "compatible_runtimes", "arch", "function"][..],
+                    &[
+                        "config",
+                        "prefix",
+                        "description",
+                        "license_info",
+                        "compatible_runtimes",
+                        "arch",
+                        "function",
+                        "replace_env",
+                    ][..],
                     &["s3_bucket", "s3_prefix", "profile", "region", "endpoint_url", "aws"],
                     &["dry_run", "output", "format", "quiet"],
                 ]

@@ -3,6 +3,8 @@
 mod builtin;
 mod calls;
 mod checks;
+mod installed;
+mod managed;
 mod needs;
 mod packages;
 mod platform;
@@ -17,7 +19,7 @@ use std::path::Path;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Calls, Followed, Found, Gets, Language, LanguageId, Needs, Package, Packages, ProcessSpec, Source,
+    Calls, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -48,6 +50,14 @@ impl Language for Node {
 
     fn processes(&self, _: &Packages, tree: &Tree, objects: &Objects, _: &RuntimeProfile) -> Vec<ProcessSpec> {
         process::processes(tree, objects)
+    }
+
+    fn is_in_tree(&self, tree: &Tree) -> bool {
+        uses::has_program(tree)
+    }
+
+    fn managed(&self) -> Option<&'static ManagedRuntime> {
+        Some(&managed::RUNTIME)
     }
 
     fn source(
@@ -124,7 +134,9 @@ impl Language for Node {
         runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        checks::check(packages, tree, objects, runtime, kept)
+        let mut findings = checks::check(packages, tree, objects, runtime, kept);
+        findings.extend(installed::check(packages, tree, runtime, kept));
+        findings
     }
 
     fn needs(&self) -> &'static Needs {

@@ -3,6 +3,8 @@
 mod calls;
 mod checks;
 mod imports;
+mod installed;
+mod managed;
 mod markers;
 mod modules;
 mod names;
@@ -20,7 +22,7 @@ use std::path::Path;
 
 use crate::base::finding::Finding;
 use crate::languages::{
-    Calls, Followed, Found, Gets, Language, LanguageId, Needs, Package, Packages, ProcessSpec, Source,
+    Calls, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -53,6 +55,18 @@ impl Language for Python {
         runtime: &RuntimeProfile,
     ) -> Vec<ProcessSpec> {
         process::processes(packages, tree, objects, runtime)
+    }
+
+    fn is_in_tree(&self, tree: &Tree) -> bool {
+        uses::has_interpreter(tree)
+    }
+
+    fn built_for(&self, tree: &Tree) -> Option<String> {
+        installed::built_for(tree)
+    }
+
+    fn managed(&self) -> Option<&'static ManagedRuntime> {
+        Some(&managed::RUNTIME)
     }
 
     fn source(
@@ -129,7 +143,9 @@ impl Language for Python {
         runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        checks::check(packages, tree, runtime, kept)
+        let mut findings = checks::check(packages, tree, runtime, kept);
+        findings.extend(installed::check(packages, tree, runtime, kept));
+        findings
     }
 
     fn needs(&self) -> &'static Needs {
