@@ -50,7 +50,7 @@ fn of(texts: &[&str]) -> Report {
         risk: text(2),
         files: 1,
         unzipped_bytes: 1,
-        zipped_bytes: 1,
+        zipped_bytes: Some(1),
         layers: 0,
         figures: Figures::Estimated,
         corrects: 1,

@@ -19,6 +19,7 @@ mod used;
 
 pub(crate) use analysis::Analysis;
 pub(crate) use decide::Decider;
+use decide::Decisions;
 pub(crate) use protect::protected;
 pub use settings::{BuildHost, Settings};
 
@@ -51,12 +52,48 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// How a tree is packed under these settings. Nothing is written.
+    /// How a tree is packed under these settings. Nothing is written. Of a tree that is far too long to fit however it is
+    /// compressed, nothing is compressed: it has no layers, and sizes in zips are not known.
     ///
     /// # Errors
     /// When the tree or a file that the settings name cannot be read, or a target is not found.
     pub(crate) fn new(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
         let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
+        let unmeasured = Measurements::none(analysis.tree())?;
+        let units = pack::units(&analysis.resolution, |id| decisions.pruning.keeps(id), &unmeasured);
+        let read = (analysis.tree(), analysis.objects());
+        match pack::certainly_does_not_fit(read, &units, &settings.transforms, &settings.limits) {
+            None => {
+                // Of a million files they take much memory.
+                drop((unmeasured, units));
+                Self::measured(analysis, decisions, settings, progress)
+            }
+            Some(finding) => {
+                let mut findings = decisions.all_findings(&analysis);
+                findings.push(finding);
+                let (pruning, layout) = (decisions.pruning, Layout::none());
+                let before_harder = None;
+                let measurements = unmeasured;
+                Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits: false, findings })
+            }
+        }
+    }
+
+    /// The same with everything compressed, however long that takes.
+    ///
+    /// # Errors
+    /// As for [`Plan::new`].
+    pub(crate) fn with_every_size(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
+        let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
+        Self::measured(analysis, decisions, settings, progress)
+    }
+
+    fn measured(
+        analysis: Analysis<'a>,
+        decisions: Decisions,
+        settings: &'a Settings,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let mut findings = decisions.all_findings(&analysis);
         let pruning = decisions.pruning;
         let keeps = |id| pruning.keeps(id);
@@ -88,5 +125,10 @@ impl<'a> Plan<'a> {
         let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
         findings.extend(does_not_fit);
         Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits, findings })
+    }
+
+    /// Whether layers and sizes in zips are known.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.measurements.are_taken()
     }
 }

@@ -150,7 +150,8 @@ pub(crate) struct Targets {
 pub(crate) struct Traces {
     /// Never prune what a test run opened, given its log (repeatable)
     ///
-    /// What it looked for in vain, and only the build host has, is reported (N107). FILE is a log of `strace -f -e trace=file`, or of `layerfit invoke --trace`.
+    /// What it looked for in vain, and only the build host has, is reported (N107), also of zips. FILE is a log of
+    /// `strace -f -e trace=file`, or of `layerfit invoke --trace`.
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<PathBuf>,
 }

@@ -28,8 +28,8 @@ pub struct Suggestion {
     pub files: usize,
     /// How many bytes it saves unzipped; negative when it adds some.
     pub unzipped_bytes: i64,
-    /// How many bytes it saves in zips; negative when it adds some.
-    pub zipped_bytes: i64,
+    /// How many bytes it saves in zips; negative when it adds some. Null if sizes in zips were not computed.
+    pub zipped_bytes: Option<i64>,
     /// How many layers it saves.
     pub layers: usize,
     /// How the bytes and layers are known.
@@ -126,7 +126,7 @@ impl<'a> Steps<'a> {
             risk,
             files: change.len(),
             unzipped_bytes: unzipped,
-            zipped_bytes: zipped,
+            zipped_bytes: self.plan.is_measured().then_some(zipped),
             layers: self.layers_saved(change),
             figures: Figures::Exact,
             corrects: 0,

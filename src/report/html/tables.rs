@@ -315,7 +315,7 @@ fn steps(report: &Report) -> Vec<StepRow<'_>> {
             option: &step.step,
             what: &step.what,
             risk: &step.risk,
-            zipped: saved(step.zipped_bytes, step),
+            zipped: step.zipped_bytes.map_or(String::new(), |bytes| saved(bytes, step)),
             unzipped: saved(step.unzipped_bytes, step),
             layers: if step.layers > 0 { saved_layers(step) } else { String::new() },
         }
