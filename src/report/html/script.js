@@ -1037,18 +1037,21 @@
           : 'may fit';
 
     $('left-count').textContent = plural(ticked.size, 'change', 'changes');
+    // Without measurements, bytes are those of the tree, and ELF files can be packed shorter.
+    const upTo = !data.measured || then.notes.has('not weighed') ? 'up to ' : '';
     $('left-summary').replaceChildren();
     if (data.measured) {
       const zipped = element('strong', { textContent: `${qualifier}${size(then.zipped)}` });
       $('left-summary').append(zipped, ` zipped (${signedSize(then.zipped - now.zipped)}), `);
     }
     $('left-summary').append(
-      `${size(then.unzipped)} unzipped (${signedSize(then.unzipped - now.unzipped)})`,
+      `${upTo}${size(then.unzipped)} unzipped (${signedSize(then.unzipped - now.unzipped)})`,
       data.measured ? `, ${layers}` : '',
     );
     const row = (name, before, after, text, change) => {
       const cell = (...content) => element('td', { className: 'n' }, ...content);
-      const changed = cell(...(name === 'Zipped' ? [qualifier] : []), ...[text(after)].flat());
+      const mark = { Zipped: qualifier, Unzipped: upTo }[name] ?? '';
+      const changed = cell(mark, ...[text(after)].flat());
       changed.dataset.v = after;
       const head = element('th', { scope: 'row', textContent: name });
       return element('tr', {}, head, cell(...[text(before)].flat()), changed, cell(change(after - before)));
@@ -1076,7 +1079,7 @@
     );
     const about = [];
     if (!data.measured) {
-      about.push(`It ${fits}: layers can have ${size(room)} unzipped. Nothing was compressed, so layers are not known.`);
+      about.push(`It ${fits}: layers can have ${size(room)} unzipped. Nothing was compressed, so layers are not known, and files can be packed shorter than they are in the tree.`);
     } else if (exact && most === 1) {
       about.push(`It ${fits}: the layer uses ${percent(then.zipped, data.plan.limits[0])} of ${size(data.plan.limits[0])}.`);
     } else about.push(`It ${fits}: ${layers}, of ${allowed} that are allowed.`);
