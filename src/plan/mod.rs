@@ -72,16 +72,9 @@ impl<'a> Plan<'a> {
                 let mut findings = decisions.all_findings(&analysis);
                 findings.push(finding);
                 let (pruning, layout) = (decisions.pruning, Layout::none());
-                Ok(Self {
-                    analysis,
-                    pruning,
-                    measurements: unmeasured,
-                    before_harder: None,
-                    units,
-                    layout,
-                    fits: false,
-                    findings,
-                })
+                let before_harder = None;
+                let measurements = unmeasured;
+                Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits: false, findings })
             }
         }
     }

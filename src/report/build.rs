@@ -37,6 +37,9 @@ impl Report {
     pub(crate) fn of_plan(root: &str, image: Option<&Arc<Image>>, settings: &Settings, plan: &Plan<'_>) -> Self {
         let measured = Some(plan).filter(|plan| plan.is_measured());
         let mut report = report(root, settings, &plan.analysis, &plan.pruning, measured);
+        if settings.contents {
+            report.contents.add_what_if(plan, settings);
+        }
         report.image = image_report(image);
         report.fits = plan.fits;
         let mut findings = plan.findings.clone();
@@ -50,7 +53,8 @@ impl Report {
 impl Report {
     /// Lists every file and dependency, for the page.
     pub(crate) fn list_contents(&mut self, plan: &Plan<'_>, settings: &Settings) {
-        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan), settings);
+        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan));
+        self.contents.add_what_if(plan, settings);
     }
 }
 
@@ -97,11 +101,7 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
-        contents: if settings.contents {
-            Contents::new(analysis, pruning, plan, settings)
-        } else {
-            Contents::default()
-        },
+        contents: if settings.contents { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
 }
 

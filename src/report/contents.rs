@@ -33,7 +33,7 @@ pub struct Contents {
     pub things: Vec<Thing>,
     /// The dependencies: the position of what needs, how, and the position of what is needed; sorted.
     pub needs: Vec<(usize, Need, usize)>,
-    /// What a plan with other options would keep; `None` without a plan.
+    /// What a plan with other options would keep; `None` of what was not planned.
     pub what_if: Option<WhatIf>,
 }
 
@@ -127,14 +127,8 @@ pub enum ContentPlace {
 }
 
 impl Contents {
-    /// The contents of an analyzed tree; with `plan`, also the layer of each file, what it adds to a zip, and what a plan with
-    /// other settings would keep.
-    pub(crate) fn new(
-        analysis: &Analysis<'_>,
-        pruning: &Pruning,
-        plan: Option<&Plan<'_>>,
-        settings: &Settings,
-    ) -> Self {
+    /// The contents of an analyzed tree; with `plan`, also the layer of each file and what it adds to a zip.
+    pub(crate) fn new(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Self {
         let tree = analysis.tree();
         let mut layer_of: BTreeMap<EntryId, usize> = BTreeMap::new();
         for (position, layer) in plan.iter().flat_map(|plan| &plan.layout.layers).enumerate() {
@@ -185,8 +179,12 @@ impl Contents {
         let (things, needs) = needs(analysis, &units, &ids);
         let groups = groups.into_values().collect();
         let weighed = plan.is_some_and(|plan| plan.measurements.weighed());
-        let what_if = plan.and_then(|plan| WhatIf::new(analysis, plan, settings, (&rules, &ids)));
-        Self { measured: plan.is_some(), weighed, groups, files, ids, rules, things, needs, what_if }
+        Self { measured: plan.is_some(), weighed, groups, files, ids, rules, things, needs, what_if: None }
+    }
+
+    /// Adds what a plan with other settings would keep.
+    pub(crate) fn add_what_if(&mut self, plan: &Plan<'_>, settings: &Settings) {
+        self.what_if = WhatIf::new(plan, settings, (&self.rules, &self.ids));
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::languages::language;
 use crate::pack::Strategy;
 use crate::pack::measure::{Level, entry_overhead};
-use crate::plan::{Analysis, Plan, Settings, protected};
+use crate::plan::{Plan, Settings, protected};
 use crate::prune::{CompiledRule, Condition, PruneRule, matches};
 use crate::tree::{EntryId, Kind, Place};
 
@@ -86,12 +86,8 @@ pub struct Reservations {
 
 impl WhatIf {
     /// Of a plan, whose shown files have these ids, sorted; `None` if its rules cannot be compiled, which planning rules out.
-    pub(super) fn new(
-        analysis: &Analysis<'_>,
-        plan: &Plan<'_>,
-        settings: &Settings,
-        (on, files): (&[PruneRule], &[EntryId]),
-    ) -> Option<Self> {
+    pub(super) fn new(plan: &Plan<'_>, settings: &Settings, (on, files): (&[PruneRule], &[EntryId])) -> Option<Self> {
+        let analysis = &plan.analysis;
         let (tree, resolution) = (analysis.tree(), &analysis.resolution);
         let mut number = vec![None; tree.entries().len()];
         for (position, id) in files.iter().enumerate() {

@@ -300,11 +300,32 @@ fn a_diff_is_a_page_too() {
     let bytes = |side: &str, part: &str| file[side][part].as_i64().expect("bytes");
     let grown = bytes("now", "zipped_bytes") - bytes("before", "zipped_bytes");
     for bytes in [grown, bytes("now", "zipped_bytes"), bytes("now", "unzipped_bytes")] {
-        assert!(row("share&#x2f;data").contains(&format!("data-v=\"{bytes}\"")), "{bytes}: {page:.9000}");
+        assert!(
+            row("share&#x2f;data").contains(&format!("data-v=\"{bytes}\"")),
+            "{bytes} in {}",
+            row("share&#x2f;data")
+        );
     }
     assert!(between(&page, "<p>From", "</p>").contains("1 new, 1 gone"), "{}", between(&page, "<p>From", "</p>"));
     // Nothing else has this format.
     assert_eq!(world.run(&["why", "pkg:b", "ROOT", "--format", "html"]).code, 2);
+}
+
+#[test]
+fn what_is_far_too_long_to_be_compressed_can_be_ticked_too() {
+    let world = world();
+    for number in 0..12 {
+        let path = world.root().join(format!("site/b/data{number}"));
+        fs::File::create(path).and_then(|file| file.set_len(100 << 20)).expect("made");
+    }
+    let page = plan(&world);
+    let data = data(&page);
+    assert!(data["measured"] == false && data["zipped"].as_array().is_some_and(Vec::is_empty), "{}", data["measured"]);
+    let package = |package: &Value| package[0] == "pkg:b";
+    assert!(data["plan"]["packages"].as_array().expect("packages").iter().any(package), "{}", data["plan"]);
+    assert!(data["plan"]["steps"].as_array().expect("steps").iter().all(|step| step["zipped"].is_null()));
+    let steps = between(&page, "<table id=\"table-steps\"", "</table>");
+    assert!(steps.contains(">Unzipped</th>") && !steps.contains(">Zipped</th>"), "{steps}");
 }
 
 /// The files that each rule dropped, sorted.

@@ -66,6 +66,7 @@ mod tests {
     #[test]
     fn corrections_come_first_then_layers_then_bytes_and_what_only_grows_comes_last() {
         let step = |name: &str, corrects, layers, (zipped_bytes, unzipped_bytes)| Suggestion {
+            forms: Vec::new(),
             name: name.to_owned(),
             step: String::new(),
             what: String::new(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::base::error::{Error, Result};
 use crate::base::safe::is_control;
+use crate::languages::ALL;
 use crate::plan::suggest::{Figures, Setting, Suggestion};
 use crate::prune::{Level, PruneRule};
 use crate::report::Report;
@@ -46,6 +47,8 @@ struct Data<'a> {
     states: Vec<(i64, usize, u8)>,
     /// The state of each file, in runs as `group`.
     state: Vec<usize>,
+    /// The names of the languages, by what they are called among the things.
+    languages: BTreeMap<String, &'static str>,
     /// What needs something or is needed: a file, or the name of anything else.
     things: Vec<ThingData<'a>>,
     /// Three numbers for each dependency: what needs, how, and what is needed.
@@ -100,7 +103,7 @@ struct StepData<'a> {
     key: Option<&'static str>,
     values: Vec<&'a str>,
     exact: bool,
-    zipped: i64,
+    zipped: Option<i64>,
     unzipped: i64,
     /// Three numbers for each file that it changes: the file, and its bytes then, zipped and unzipped.
     forms: Vec<u64>,
@@ -145,6 +148,7 @@ pub(super) fn json(report: &Report) -> Result<String> {
         rules: rules.map(|rule| format!("{} {}", rule.code, rule.name)).collect(),
         states: states.into_iter().map(|(state, _)| state).collect(),
         state,
+        languages: ALL.iter().map(|language| (language.id().to_string(), language.name())).collect(),
         things: contents
             .things
             .iter()

@@ -214,7 +214,9 @@
       return { name: thing.slice(8), what: 'a missing library', mark: 'missing' };
     }
     const box = boxOf.get(thing);
-    if (!box && data.plan?.languages.includes(thing)) return { name: thing, what: 'a session of the language' };
+    if (Object.hasOwn(data.languages, thing)) {
+      return { name: data.languages[thing], what: `a session of ${data.languages[thing]}` };
+    }
     if (!box) return { name: String(thing), what: 'of the image', mark: 'image' };
     const [map, i] = box;
     const mark = map === maps.pruned ? 'pruned' : undefined;
@@ -956,7 +958,7 @@
   };
   const QUALIFIERS = { 'not weighed': 'at least ', handlers: 'up to ', harder: 'up to ', estimated: '~', room: '~', back: '~' };
 
-  const quoted = (text) => (/^[\w.,/:@%+=~-]+$/.test(text) ? text : `'${text}'`);
+  const quoted = (text) => (/^[\w.,/:@%+=-]+$/.test(text) ? text : `'${text}'`);
   const inToml = (list) => `[${list.map((text) => JSON.stringify(text)).join(', ')}]`;
 
   /** The options for what is ticked: those of the command line, and the lines of layerfit.toml. */
@@ -1006,6 +1008,8 @@
     return element('div', { className: 'copy' }, code, button);
   }
 
+  /** The bytes that are compared first. */
+  const MAIN = data.measured ? 'zipped' : 'unzipped';
   const signedSize = (bytes) => (bytes === 0 ? 'no change' : `${bytes < 0 ? '-' : '+'}${size(Math.abs(bytes))}`);
   const now = whatIf?.planWith({ drop: [], select: [], ignore: [], steps: [] });
 
@@ -1026,16 +1030,28 @@
     const layers = exact ? plural(most, 'layer', 'layers') : least === most ? `about ${most} layers` : `${least} to ${most} layers`;
     const [, room, allowed] = data.plan.limits;
     const fits =
-      then.unzipped > room || least > allowed || then.tooLarge ? 'does not fit' : most <= allowed ? 'fits' : 'may not fit';
+      then.unzipped > room || least > allowed || then.tooLarge
+        ? 'does not fit'
+        : data.measured && most <= allowed
+          ? 'fits'
+          : 'may fit';
 
     $('left-count').textContent = plural(ticked.size, 'change', 'changes');
-    $('left-summary').replaceChildren(
-      element('strong', { textContent: `${qualifier}${size(then.zipped)}` }),
-      ` zipped (${signedSize(then.zipped - now.zipped)}), ${size(then.unzipped)} unzipped (${signedSize(then.unzipped - now.unzipped)}), ${layers}`,
+    // Without measurements, bytes are those of the tree, and ELF files can be packed shorter.
+    const upTo = !data.measured || then.notes.has('not weighed') ? 'up to ' : '';
+    $('left-summary').replaceChildren();
+    if (data.measured) {
+      const zipped = element('strong', { textContent: `${qualifier}${size(then.zipped)}` });
+      $('left-summary').append(zipped, ` zipped (${signedSize(then.zipped - now.zipped)}), `);
+    }
+    $('left-summary').append(
+      `${upTo}${size(then.unzipped)} unzipped (${signedSize(then.unzipped - now.unzipped)})`,
+      data.measured ? `, ${layers}` : '',
     );
     const row = (name, before, after, text, change) => {
       const cell = (...content) => element('td', { className: 'n' }, ...content);
-      const changed = cell(...(name === 'Zipped' ? [qualifier] : []), ...[text(after)].flat());
+      const mark = { Zipped: qualifier, Unzipped: upTo }[name] ?? '';
+      const changed = cell(mark, ...[text(after)].flat());
       changed.dataset.v = after;
       const head = element('th', { scope: 'row', textContent: name });
       return element('tr', {}, head, cell(...[text(before)].flat()), changed, cell(change(after - before)));
@@ -1055,17 +1071,19 @@
       element(
         'tbody',
         {},
-        row('Zipped', now.zipped, then.zipped, exactly, signedSize),
+        ...(data.measured ? [row('Zipped', now.zipped, then.zipped, exactly, signedSize)] : []),
         row('Unzipped', now.unzipped, then.unzipped, exactly, signedSize),
-        count,
+        ...(data.measured ? [count] : []),
         row('Files', now.files, then.files, number, change),
       ),
     );
     const about = [];
-    if (exact && most === 1) {
+    if (!data.measured) {
+      about.push(`It ${fits}: layers can have ${size(room)} unzipped. Nothing was compressed, so layers are not known, and files can be packed shorter than they are in the tree.`);
+    } else if (exact && most === 1) {
       about.push(`It ${fits}: the layer uses ${percent(then.zipped, data.plan.limits[0])} of ${size(data.plan.limits[0])}.`);
     } else about.push(`It ${fits}: ${layers}, of ${allowed} that are allowed.`);
-    if (!exact) about.push('Which layers these are, and their exact number, `layerfit plan` tells.');
+    if (!exact && data.measured) about.push('Which layers these are, and their exact number, `layerfit plan` tells.');
     for (const note of then.notes) about.push(NOTES[note]);
 
     const { command, toml } = optionsOf(ask);
@@ -1131,13 +1149,13 @@
     }
     const only = whatIf.onlyFor(ask.drop);
     if (only.length) {
-      const freed = now.zipped - whatIf.planWith({ ...ask, drop: [...ask.drop, ...only] }).zipped - (now.zipped - then.zipped);
+      const freed = then[MAIN] - whatIf.planWith({ ...ask, drop: [...ask.drop, ...only] })[MAIN];
       const list = element('ul', { className: 'chips', id: 'left-only' });
       shorten(list, only, 6, (name) => element('li', {}, ...thingButton(name)));
       parts.push(
         element('h4', { textContent: `Only what is ticked needs (${only.length})` }),
         list,
-        tickMore(only, `Drop ${only.length === 1 ? 'it' : 'them'} too: ${signedSize(-freed)} zipped`),
+        tickMore(only, `Drop ${only.length === 1 ? 'it' : 'them'} too: ${signedSize(-freed)} ${MAIN}`),
       );
     }
     return parts;
@@ -1150,17 +1168,16 @@
     if (back) parts.push(element('p', { className: 'small', textContent: `${plural(back, 'pruned file', 'pruned files')} would be kept.` }));
     const units = new Map();
     for (const file of then.removed) {
-      const unit = units.get(files.group[file]) ?? { group: files.group[file], files: 0, zipped: 0, asked: true };
+      const unit = units.get(files.group[file]) ?? { group: files.group[file], files: 0, bytes: 0 };
       unit.files += 1;
-      unit.zipped += files.zipped[file];
-      unit.asked &&= then.named.has(file);
+      unit.bytes += files[MAIN][file];
       units.set(files.group[file], unit);
     }
     if (!units.size) return parts;
     const list = element('ul', { className: 'contents', id: 'left-gone' });
-    const rows = [...units.values()].sort((a, b) => b.zipped - a.zipped);
-    shorten(list, rows, 8, ({ group, files: count, zipped }) => {
-      const figures = element('span', { className: 'n', textContent: `${plural(count, 'file', 'files')}, ${size(zipped)}` });
+    const rows = [...units.values()].sort((a, b) => b.bytes - a.bytes);
+    shorten(list, rows, 8, ({ group, files: count, bytes }) => {
+      const figures = element('span', { className: 'n', textContent: `${plural(count, 'file', 'files')}, ${size(bytes)}` });
       const button = element('button', { type: 'button', className: 'go', textContent: data.groups[group][1] });
       button.addEventListener('click', () => go(data.groups[group][0]));
       return element('li', {}, button, figures);
@@ -1174,10 +1191,24 @@
     if (!whatIf || !canBeNamed(name)) return;
     const then = whatIf.planWith({ drop: [name], select: [], ignore: [], steps: [] });
     const others = then.removed.length - then.named.size;
-    const frees = `${size(now.zipped - then.zipped)} zipped${others ? `, with ${plural(others, 'other file', 'other files')}` : ''}`;
+    const frees = `${size(now[MAIN] - then[MAIN])} ${MAIN}${others ? `, with ${plural(others, 'other file', 'other files')}` : ''}`;
     if (!then.removed.length) return;
     const label = element('label', {}, tickBox([`drop ${name}`], `Drop ${name}`), ' Drop it');
     fact(list, 'Frees', frees, element('br'), label);
+  }
+
+  // The first steps matter most, and the map should not be far below.
+  const STEPS = 6;
+  const further = all('#table-steps tbody tr').slice(STEPS);
+  if (further.length > 1) {
+    for (const row of further) row.hidden = true;
+    const button = element('button', { type: 'button', textContent: `Show ${further.length} more steps` });
+    button.addEventListener('click', () => {
+      for (const row of further) row.hidden = false;
+      button.remove();
+      further[0].querySelector('input')?.focus();
+    });
+    $('table-steps').parentElement.after(element('p', { className: 'further' }, button));
   }
 
   if (whatIf) {

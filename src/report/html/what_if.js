@@ -462,7 +462,7 @@ function makeWhatIf(data, files) {
         unzipped[step.forms[i]] = step.forms[i + 2];
       }
       if (!step.exact) {
-        more -= step.zipped;
+        more -= step.zipped ?? 0;
         moreUnzipped -= step.unzipped;
         notes.add('estimated');
       } else if (step.key === 'repack-rdb' && ask.drop.length + ask.select.length + ask.ignore.length + ask.steps.length > 1) {
