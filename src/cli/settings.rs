@@ -80,7 +80,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
 
 /// The options that change what is kept of a tree.
 fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
-    let PlanOptions { content, rules, targets, traces, .. } = options;
+    let PlanOptions { content, rules, targets, .. } = options;
     let given = [
         (content.bundle == Some(true), "--bundle"),
         (!rules.rules.is_empty(), "--rules"),
@@ -88,7 +88,6 @@ fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
         (!targets.drop.is_empty(), "--drop"),
         (!targets.keep.is_empty(), "--keep"),
         (!targets.handler.is_empty(), "--handler"),
-        (!traces.trace.is_empty(), "--trace"),
     ];
     given.into_iter().filter_map(|(given, option)| given.then_some(option)).collect()
 }

@@ -39,6 +39,10 @@ const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 /// The interval of memory samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
+/// How long the samples of an invocation that has ended are waited for. Each takes a fraction of a second, on a machine that is not
+/// busy.
+const LAST_SAMPLES: Duration = Duration::from_secs(5);
+
 /// An event, and the client context sent with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
@@ -314,7 +318,7 @@ impl Environment {
         let left = deadline.saturating_duration_since(Instant::now());
         running.api.offer(Invocation {
             id: id.to_owned(),
-            event: event.payload.clone(),
+            event: event.payload.clone().into(),
             deadline_ms: (now + left).as_millis(),
             arn: self.function.arn(),
             trace: format!(
@@ -417,9 +421,12 @@ impl Environment {
     /// Ends the function, with every process that it started.
     pub(super) async fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
-            running.sandbox.kill();
             running.drain(&mut self.log).await;
-            running.sandbox.ended().await;
+            running.sandbox.kill();
+            let Running { mut sandbox, log, .. } = running;
+            // What is written from here on, also by `unshare`, has no reader that it could wait for.
+            drop(log);
+            sandbox.ended().await;
         }
     }
 }
@@ -457,16 +464,19 @@ impl Running {
         }
     }
 
-    /// Takes a sample of the memory: a second one if another was on its way, which can be older.
+    /// Takes a sample of the memory: a second one if another was on its way, which can be older. Where that takes too long, there
+    /// are only the samples so far.
     async fn measure(&mut self) {
+        let until = Instant::now() + LAST_SAMPLES;
         for _ in 0..2 {
             self.sandbox.request_sample();
             while self.sandbox.is_sampled() && !self.ended {
-                match self.sandbox.next().await {
-                    Some(Message::Memory(peak)) => self.peak = peak,
-                    Some(Message::Begun(_) | Message::Listening | Message::Started) => {}
+                match tokio::time::timeout_at(until, self.sandbox.next()).await {
+                    Err(_) => return,
+                    Ok(Some(Message::Memory(peak))) => self.peak = peak,
+                    Ok(Some(Message::Begun(_) | Message::Listening | Message::Started)) => {}
                     // It exited unnoticed; the next event starts it again.
-                    _ => self.ended = true,
+                    Ok(_) => self.ended = true,
                 }
             }
         }
@@ -476,12 +486,13 @@ impl Running {
         if self.sandbox.first.is_none() { self.startup_output.extend_from_slice(bytes) } else { log.write(bytes) }
     }
 
-    /// Passes on what the function has written so far.
+    /// Passes on what the function has written so far: no more than the pipe holds, as it can go on writing without end.
     async fn drain(&mut self, log: &mut Log) {
         let mut buffer = vec![0; 1 << 16];
+        let mut left = rustix::pipe::fcntl_getpipe_size(&self.log).unwrap_or(buffer.len());
         let mut quiet = 0;
         // The reactor is polled between tasks, and only then knows whether the pipe has more.
-        while quiet < 2 && !self.log_ended {
+        while quiet < 2 && left > 0 && !self.log_ended {
             tokio::task::yield_now().await;
             let mut read = ReadBuf::new(&mut buffer);
             let ready = std::future::poll_fn(|context| {
@@ -492,7 +503,10 @@ impl Running {
             let filled = read.filled().to_vec();
             match (ready, filled.is_empty()) {
                 (true, true) => self.log_ended = true,
-                (true, false) => self.pass_on(&filled, log),
+                (true, false) => {
+                    left = left.saturating_sub(filled.len());
+                    self.pass_on(&filled, log);
+                }
                 (false, _) => quiet += 1,
             }
         }

@@ -35,11 +35,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 pub use execution::{Environment, Event};
-pub use function::{Function, check_variables};
+pub use function::{Function, MAX_ENVIRONMENT_BYTES, check_variables};
 pub use inside::run as run_inside;
 pub use outcome::{Answer, Failure};
-pub use sandbox::INSIDE;
-pub use temporary::{REMOVER, run_remover};
+pub use sandbox::{INSIDE, can_trace};
+pub use temporary::{REMOVER, Temporary, run_remover};
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;

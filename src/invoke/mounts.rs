@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{FileType, Mode, OFlags, StatVfsMountFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::spec::{GROUP, Spec, USER};
@@ -102,14 +102,15 @@ impl Sources {
         match &spec.rootfs {
             Some(system) => {
                 sources.mirror(system, Path::new(""), &["opt", "tmp", "proc", "sys", "dev", "var", "etc"])?;
-                if system.join("var").is_dir() {
-                    // The directory of the file is the file's alone.
-                    let own = spec.file.as_ref().and_then(|(path, _)| path.iter().nth(2)?.to_str());
-                    let but: Vec<&str> = std::iter::once("task").chain(own).collect();
-                    sources.mirror(&system.join("var"), Path::new("var"), &but)?;
-                }
-                if system.join("etc").is_dir() {
-                    sources.mirror(&system.join("etc"), Path::new("etc"), &["resolv.conf", "hosts"])?;
+                // The directory of the file is the file's alone.
+                let own = spec.file.as_ref().and_then(|(path, _)| path.iter().nth(2)?.to_str());
+                let var: Vec<&str> = std::iter::once("task").chain(own).collect();
+                // A link here would lead to a directory of this machine.
+                for (name, but) in [("var", var.as_slice()), ("etc", &["resolv.conf", "hosts"])] {
+                    let path = system.join(name);
+                    if fs::symlink_metadata(&path).is_ok_and(|kind| kind.is_dir()) {
+                        sources.mirror(&path, Path::new(name), but)?;
+                    }
                 }
                 // Host names are resolved as on this machine: an image does not have these files.
                 for name in ["etc/resolv.conf", "etc/hosts"] {
@@ -141,10 +142,14 @@ impl Sources {
 
     /// Opens a file that will be at this path of the root.
     fn add(&mut self, from: &Path, at: impl Into<PathBuf>) -> Result<()> {
-        let cannot = |error: std::io::Error| format!("cannot open {}: {error}", from.display());
-        let file = rustix::fs::open(from, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        let source = Source::Opened { file: file.map_err(|error| cannot(error.into()))?, is_directory: from.is_dir() };
-        self.entries.push((at.into(), source));
+        self.open_with(from, at, OFlags::empty())
+    }
+
+    fn open_with(&mut self, from: &Path, at: impl Into<PathBuf>, flags: OFlags) -> Result<()> {
+        let cannot = |error: rustix::io::Errno| format!("cannot open {}: {error}", from.display());
+        let file = rustix::fs::open(from, OFlags::PATH | OFlags::CLOEXEC | flags, Mode::empty()).map_err(cannot)?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&file).map_err(cannot)?.st_mode);
+        self.entries.push((at.into(), Source::Opened { file, is_directory: kind == FileType::Directory }));
         Ok(())
     }
 
@@ -180,7 +185,8 @@ impl Sources {
                 let target = fs::read_link(entry.path()).map_err(cannot)?;
                 self.entries.push((to.join(name), Source::Link(target)));
             } else if kind.is_dir() || kind.is_file() {
-                self.add(&entry.path(), to.join(name))?;
+                // It can have become a link since it was listed.
+                self.open_with(&entry.path(), to.join(name), OFlags::NOFOLLOW)?;
             }
         }
         Ok(())
@@ -281,7 +287,10 @@ fn devices() -> Result<()> {
     let dev = Path::new("dev");
     tmpfs(dev, "mode=755")?;
     for name in DEVICES {
-        bind(&Path::new("/dev").join(name), &dev.join(name), false)?;
+        let at = dev.join(name);
+        bind(&Path::new("/dev").join(name), &at, false)?;
+        // They can be written to, and nothing about them can be changed, such as their times.
+        remount(&at, MountFlags::empty())?;
     }
     for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
         std::os::unix::fs::symlink(Path::new("/proc/self").join(target), dev.join(name))
@@ -351,9 +360,14 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 /// `/dev`. In a user namespace, flags such as noexec of a mount from outside are locked, so they are set again
 /// (mount_namespaces(7)).
 fn remount_read_only(at: &Path) -> Result<()> {
+    remount(at, MountFlags::NODEV)
+}
+
+/// The same with these flags besides.
+fn remount(at: &Path, flags: MountFlags) -> Result<()> {
     let cannot = |error: rustix::io::Errno| format!("cannot make {} read-only: {error}", at.display());
     let has = rustix::fs::statvfs(at).map_err(cannot)?.f_flag;
-    let mut flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    let mut flags = flags | MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
     for (kept, flag) in [
         (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
         (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),

@@ -140,8 +140,14 @@ pub trait Language: Sync {
         Vec::new()
     }
 
-    /// The values that the language itself assigns to environment variables when it starts, as far as they are literals.
-    fn variables(&self, _packages: &Packages, _tree: &Tree) -> BTreeMap<String, BTreeSet<String>> {
+    /// The values that the language itself assigns to environment variables when it is started with these, as far as they are
+    /// certain.
+    fn variables(
+        &self,
+        _packages: &Packages,
+        _tree: &Tree,
+        _started_with: &BTreeMap<String, BTreeSet<String>>,
+    ) -> BTreeMap<String, BTreeSet<String>> {
         BTreeMap::new()
     }
 

@@ -38,6 +38,7 @@ mod guard;
 mod guide;
 mod handlers;
 mod handlers_in_python_and_js;
+mod hostile_functions;
 mod hostile_text;
 mod hostile_zips;
 mod how_packages_were_installed;

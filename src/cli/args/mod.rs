@@ -15,11 +15,11 @@ use options::heading;
 use values::count;
 
 pub(super) use options::{
-    AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions, ReportOutput,
-    RuleChoice, Targets, Variables,
+    AnswerOutput, CheckChoice, Content, DiffOutput, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions,
+    ReportOutput, RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
-    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
+    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
 };
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
@@ -194,7 +194,8 @@ pub(super) struct CheckArgs {
     pub(super) gate: GateOptions,
     /// Also run the function, with this handler: file.function
     ///
-    /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding.
+    /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding and, if strace is installed, so is what it
+    /// looked for in vain and only the build host has (N107).
     #[arg(long, value_name = "HANDLER", help_heading = heading::FUNCTION)]
     pub(super) run: Option<String>,
     #[command(flatten)]
@@ -305,7 +306,7 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     pub(super) input: Input,
     #[command(flatten)]
-    pub(super) answer: AnswerOutput,
+    pub(super) answer: DiffOutput,
 }
 
 /// The arguments of `publish`.
@@ -338,6 +339,12 @@ pub(super) struct PublishArgs {
     /// Layers of the function that are not yours keep their places.
     #[arg(long, value_name = "NAME", help_heading = heading::LAYERS)]
     pub(super) function: Option<String>,
+    /// Replace variables of the function that differ from [env]
+    ///
+    /// With --function, the variables of [env] in layerfit.toml are set in the function's environment, and its other variables
+    /// stay. Without this option, one that the function has with another value is an error.
+    #[arg(long, help_heading = heading::LAYERS)]
+    pub(super) replace_env: bool,
     /// Bucket for zips too large for a direct upload (50 MB)
     ///
     /// In the Region of the layers.
@@ -496,7 +503,16 @@ mod tests {
             (
                 "publish",
                 [
-                    &["config", "prefix", "description", "license_info", "compatible_runtimes", "arch", "function"][..],
+                    &[
+                        "config",
+                        "prefix",
+                        "description",
+                        "license_info",
+                        "compatible_runtimes",
+                        "arch",
+                        "function",
+                        "replace_env",
+                    ][..],
                     &["s3_bucket", "s3_prefix", "profile", "region", "endpoint_url", "aws"],
                     &["dry_run", "output", "format", "quiet"],
                 ]

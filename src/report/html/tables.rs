@@ -10,12 +10,17 @@ use crate::base::finding::{Code, Severity};
 use crate::base::list;
 use crate::formats::symbol_version;
 use crate::languages::language;
+use crate::plan::suggest::{Figures, Suggestion};
 use crate::report::Kind;
 use crate::report::Report;
 use crate::report::contents::Contents;
 use crate::report::model::LoadedBy;
-use crate::report::render::sections::{Detail, SectionKind, percent, sections, summary, verdict};
+use crate::report::render::sections::{Detail, SectionKind, percent, saved, saved_layers, sections, summary, verdict};
 use crate::resolve::FoundIn;
+
+/// How many rows a table of packages, units or libraries has, the largest: a tree can have 100,000 units, which the map and the
+/// search have all.
+const ROWS_SHOWN: usize = 2000;
 
 /// The values of the template.
 #[derive(Serialize)]
@@ -28,12 +33,18 @@ pub(super) struct Page<'a> {
     measured: bool,
     weighed: bool,
     counts: Vec<SeverityCount>,
+    steps: Vec<StepRow<'a>>,
+    steps_save_layers: bool,
+    steps_estimated: bool,
     bars: Vec<Bar>,
     /// What each colour of the map stands for.
     legend: [String; 4],
     packages: Vec<PackageRow>,
+    more_packages: usize,
     units: Vec<UnitRow>,
+    more_units: usize,
     libraries: Vec<LibraryRow>,
+    more_libraries: usize,
     rules: Vec<RuleRow<'a>>,
     findings: Vec<FindingRow<'a>>,
     codes: Vec<CodeRow>,
@@ -60,6 +71,19 @@ struct Bar {
     limit_at: u64,
     over: bool,
     detail: String,
+}
+
+/// A next step.
+#[derive(Serialize)]
+struct StepRow<'a> {
+    /// Its name for `--apply`; empty if it cannot be applied.
+    name: &'a str,
+    option: &'a str,
+    what: &'a str,
+    risk: &'a str,
+    zipped: String,
+    unzipped: String,
+    layers: String,
 }
 
 /// A number of bytes, to show and to sort by.
@@ -177,9 +201,9 @@ impl<'a> Page<'a> {
             (true, 0) => "ok",
         };
         let (sections, last) = sections(report, Detail::Full);
-        // Further savings come first.
-        let (next_steps, others): (Vec<_>, Vec<_>) =
-            sections.into_iter().chain(last).partition(|section| section.kind == SectionKind::NextSteps);
+        let (packages, more_packages) = cut(packages(report));
+        let (units, more_units) = cut(units(report));
+        let (libraries, more_libraries) = cut(libraries(report));
         Self {
             report,
             verdict: verdict(report),
@@ -188,20 +212,27 @@ impl<'a> Page<'a> {
             measured: report.contents.measured,
             weighed: report.contents.weighed,
             counts: counts.into(),
+            steps: steps(report),
+            steps_save_layers: report.suggestions.iter().any(|step| step.layers > 0),
+            steps_estimated: report.suggestions.iter().any(|step| step.figures == Figures::Estimated),
             bars: bars(report),
             legend: legend(report),
-            packages: packages(report),
-            units: units(report),
-            libraries: libraries(report),
+            packages,
+            more_packages,
+            units,
+            more_units,
+            libraries,
+            more_libraries,
             rules: rules(report),
             findings: findings(report),
             codes: codes(report),
             // The page shows these in its own form.
-            sections: next_steps
+            sections: sections
                 .into_iter()
-                .chain(others)
+                .chain(last)
                 .filter(|section| {
-                    !matches!(section.kind, SectionKind::Layers | SectionKind::Pruned | SectionKind::Units)
+                    use SectionKind::{Layers, NextSteps, Pruned, Units};
+                    !matches!(section.kind, Layers | NextSteps | Pruned | Units)
                 })
                 .map(|section| PlainTable {
                     rows: section
@@ -218,6 +249,13 @@ impl<'a> Page<'a> {
                 .collect(),
         }
     }
+}
+
+/// The first rows, and how many more there are.
+fn cut<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
+    let more = rows.len().saturating_sub(ROWS_SHOWN);
+    rows.truncate(ROWS_SHOWN);
+    (rows, more)
 }
 
 /// The meaning of each colour of the map in this tree.
@@ -268,6 +306,21 @@ fn bars(report: &Report) -> Vec<Bar> {
     let number = |number: u64| number.to_string();
     bars.push(bar("Number of layers", layers.len() as u64, limits.layers as u64, number, bound));
     bars
+}
+
+fn steps(report: &Report) -> Vec<StepRow<'_>> {
+    fn row(step: &Suggestion) -> StepRow<'_> {
+        StepRow {
+            name: if step.setting.is_some() { &step.name } else { "" },
+            option: &step.step,
+            what: &step.what,
+            risk: &step.risk,
+            zipped: step.zipped_bytes.map_or_else(String::new, |bytes| saved(bytes, step)),
+            unzipped: saved(step.unzipped_bytes, step),
+            layers: if step.layers > 0 { saved_layers(step) } else { String::new() },
+        }
+    }
+    report.suggestions.iter().map(row).collect()
 }
 
 fn packages(report: &Report) -> Vec<PackageRow> {

@@ -41,7 +41,7 @@ pub(in crate::report) fn groups(findings: &[&Finding]) -> Vec<Group> {
     for alike in findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code)) {
         let plural =
             check_pages().iter().find(|page| page.code == alike[0].code).map_or("", |page| page.plural.as_str());
-        let buckets = in_order(alike.iter().map(|finding| (key(finding, plural), *finding)));
+        let buckets = by_key(alike, |finding| key(finding, plural));
         // A line that says that there is one more is not shorter than the one more.
         let shown = if buckets.len() > GROUPS_SHOWN + 1 { GROUPS_SHOWN } else { buckets.len() };
         groups.extend(buckets[..shown].iter().map(|(_, bucket)| group(bucket, plural)));
@@ -54,18 +54,19 @@ pub(in crate::report) fn groups(findings: &[&Finding]) -> Vec<Group> {
     groups
 }
 
-/// Findings by their keys, in the order in which each key comes first.
-fn in_order<'f, K: Ord + Clone>(findings: impl Iterator<Item = (K, &'f Finding)>) -> Vec<(K, Vec<&'f Finding>)> {
-    let mut places: BTreeMap<K, usize> = BTreeMap::new();
-    let mut all: Vec<(K, Vec<&Finding>)> = Vec::new();
-    for (key, finding) in findings {
-        let place = *places.entry(key.clone()).or_insert(all.len());
-        match all.get_mut(place) {
-            Some((_, same)) => same.push(finding),
-            None => all.push((key, vec![finding])),
-        }
+/// Findings by a key of theirs, in the order in which the keys occur first. There can be a hundred thousand.
+fn by_key<'a, K: Ord + Clone>(findings: &[&'a Finding], key: impl Fn(&'a Finding) -> K) -> Vec<(K, Vec<&'a Finding>)> {
+    let mut positions: BTreeMap<K, usize> = BTreeMap::new();
+    let mut groups: Vec<(K, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        let key = key(finding);
+        let position = *positions.entry(key.clone()).or_insert_with(|| {
+            groups.push((key, Vec::new()));
+            groups.len() - 1
+        });
+        groups[position].1.push(finding);
     }
-    all
+    groups
 }
 
 /// What findings of one group have in common: the remedy, and unless the code has a phrase for several causes, the message.
@@ -93,7 +94,7 @@ fn without_subject(finding: &Finding, text: &str) -> String {
 fn group(findings: &[&Finding], plural: &str) -> Group {
     let first = findings[0];
     let (severity, code) = (first.severity, first.code);
-    let causes = in_order(findings.iter().map(|finding| (finding.cause.as_deref().unwrap_or_default(), *finding)));
+    let causes = by_key(findings, |finding| finding.cause.as_deref().unwrap_or_default());
     let (what, help) = if plural.is_empty() || causes.len() == 1 {
         let mut subjects: Vec<String> = findings.iter().map(|finding| subject(finding)).collect();
         subjects.dedup();

@@ -91,8 +91,15 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         codes.join(", ")
     };
     let counted = || format!("{}: {}", plural(errors, "error", "errors"), reasons());
+    let why = || {
+        let limit = report.findings.iter().find(|finding| finding.code.is_limit());
+        limit.map_or_else(String::new, |finding| {
+            format!(" {} ({}): {}.", finding.subject, finding.code, finding.brief())
+        })
+    };
     let Some(layers) = &report.layers else {
         return match errors {
+            _ if !report.fits => format!("{outcome}: does not fit, however small its zips would be.{}", why()),
             0 => format!("{outcome}: no errors."),
             _ => format!("{outcome}: {}.", counted()),
         };
@@ -107,13 +114,7 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
     match (report.fits, errors) {
         (true, 0) => format!("{outcome}: fits in {size}."),
         (true, _) => format!("{outcome}: fits in {size}, but has {}.", counted()),
-        (false, _) => {
-            let limit = report.findings.iter().find(|finding| finding.code.is_limit());
-            let why = limit.map_or_else(String::new, |finding| {
-                format!(" {} ({}): {}.", finding.subject, finding.code, finding.brief())
-            });
-            format!("{outcome}: does not fit: {size}.{why}")
-        }
+        (false, _) => format!("{outcome}: does not fit: {size}.{}", why()),
     }
 }
 
@@ -552,10 +553,12 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
     let shown = if detail == Detail::Full { usize::MAX } else { MAX_STEPS };
     let steps = || report.suggestions.iter().take(shown);
     let layers = steps().any(|step| step.layers > 0);
+    let zipped = steps().any(|step| step.zipped_bytes.is_some());
     let rows: Vec<Vec<String>> = steps()
         .map(|step| {
             let saves = if step.layers > 0 { saved_layers(step) } else { String::new() };
-            let mut row = vec![step.name.clone(), saved(step.unzipped_bytes, step), saved(step.zipped_bytes, step)];
+            let mut row = vec![step.name.clone(), saved(step.unzipped_bytes, step)];
+            row.extend(step.zipped_bytes.map(|bytes| saved(bytes, step)));
             row.extend(layers.then_some(saves));
             row.push(step.step.clone());
             let risk = format!("risk: {}", step.risk);
@@ -567,7 +570,8 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
             row
         })
         .collect();
-    let mut header = vec!["step", "unzipped", "zipped"];
+    let mut header = vec!["step", "unzipped"];
+    header.extend(zipped.then_some("zipped"));
     header.extend(layers.then_some("layers"));
     header.push("option");
     let numbers = (1..header.len() - 1).collect();
@@ -596,7 +600,7 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
 }
 
 /// Saved bytes, with how they are known.
-fn saved(bytes: i64, step: &Suggestion) -> String {
+pub(in crate::report) fn saved(bytes: i64, step: &Suggestion) -> String {
     let sign = if bytes < 0 { "+" } else { "-" };
     let bytes = bytes.unsigned_abs();
     match step.figures {
@@ -606,7 +610,7 @@ fn saved(bytes: i64, step: &Suggestion) -> String {
     }
 }
 
-fn saved_layers(step: &Suggestion) -> String {
+pub(in crate::report) fn saved_layers(step: &Suggestion) -> String {
     match step.figures {
         Figures::Exact => format!("-{}", step.layers),
         Figures::Estimated => format!("~-{}", step.layers),
