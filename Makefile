@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code proofs prove prove-layers prove-functions prove-examples prove-calls prove-handlers prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
+.PHONY: demo test check-code proofs prove prove-layers prove-functions prove-examples prove-calls prove-handlers prove-languages prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -130,6 +130,15 @@ prove-handlers: needs
 	$(release)
 	scripts/demo-tree.sh $(work)/handlers/opt $(handled)
 	python3 scripts/handlers_work.py --layerfit $(layerfit) $(work)/handlers/opt -- $(runtime)
+
+# Compares layerfit with the dynamic loader, and packed layers with what was packed, on 18 trees from PyPI and 13 from npm
+# (scripts/languages.toml), and `invoke` with AWS's runtime clients; takes 10 GB and half an hour. One tree:
+# make prove-languages ONLY=python-science
+prove-languages: needs
+	scripts/needs.sh functions
+	$(release)
+	python3 scripts/languages_work.py --layerfit $(layerfit) $(if $(ONLY),--only $(ONLY),--report reports/languages.md)
+	$(if $(ONLY),,python3 scripts/clients_agree.py --layerfit $(layerfit))
 
 # Runs functions that open data (maps, fonts, certificates, time zones, drivers) in a root with only what Lambda's image has,
 # before and after --bundle, and compares them with a build host (see scripts/data_work.py); packages of Debian's archive.

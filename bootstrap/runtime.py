@@ -71,15 +71,18 @@ def post_error(path, error):
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def plain(value):
+def plain(value, inside=()):
     """What the json module does not write as AWS's client does: a named tuple is an object."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if id(value) in inside:
+        raise ValueError("Circular reference detected")
+    inside = {id(value), *inside}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return plain(value._asdict())
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {key: plain(item, inside) for key, item in value.items()}
+    return [plain(item, inside) for item in value]
 
 
 def other(value):

@@ -105,7 +105,7 @@ fn foreign_module(file_name: &[u8]) -> Option<(&str, &'static str)> {
         return is_darwin.then_some((name, "macOS"));
     }
     let (name, rest) = std::str::from_utf8(file_name).ok()?.split_once('.')?;
-    (rest == "pyd" || rest.ends_with(".pyd")).then_some((name, "Windows"))
+    (rest.rsplit('.').next() == Some("pyd")).then_some((name, "Windows"))
 }
 
 /// A wheel whose extension modules are for the stable ABI of a newer Python: their names do not have its version.
