@@ -78,7 +78,6 @@ mod tests {
             figures: Figures::Exact,
             corrects,
             setting: None,
-            forms: Vec::new(),
         };
         let ordered = [
             step("corrects", 1, 0, (Some(-5), -5)),

@@ -208,8 +208,7 @@ fn step_data<'a>(step: &'a Suggestion, contents: &Contents) -> StepData<'a> {
         key,
         values,
         exact,
-        // What is not measured is not counted.
-        zipped: step.zipped_bytes.unwrap_or(0),
+        zipped: step.zipped_bytes,
         unzipped: step.unzipped_bytes,
         forms: forms.flatten().collect(),
     }
