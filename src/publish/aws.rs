@@ -41,7 +41,7 @@ impl Aws {
     /// # Errors
     /// When the CLI is not installed, or fails: with its message and a remedy.
     pub fn run(&self, words: &[String]) -> Result<Value> {
-        self.answered(words, None, problems::secrets())
+        self.answered(words, None, &problems::secrets())
     }
 
     /// Runs a command with this standard input, whose values are never shown.
@@ -49,11 +49,11 @@ impl Aws {
     /// # Errors
     /// As for [`Aws::run`].
     pub fn run_with<'a>(&self, words: &[String], input: &str, values: impl Iterator<Item = &'a str>) -> Result<Value> {
-        self.answered(words, Some(input), problems::secrets_and(values))
+        self.answered(words, Some(input), &problems::secrets_and(values))
     }
 
-    fn answered(&self, words: &[String], input: Option<&str>, secrets: Vec<String>) -> Result<Value> {
-        self.output(words, input, &secrets)?.map_err(|message| {
+    fn answered(&self, words: &[String], input: Option<&str>, secrets: &[String]) -> Result<Value> {
+        self.output(words, input, secrets)?.map_err(|message| {
             match problems::problem(words, &message, self.profile.as_deref()) {
                 Ok(error) | Err(error) => error,
             }

@@ -359,10 +359,10 @@ impl Files {
     /// Whether the C library's modules include this file, by its name; `None` if none is listed, or not all of them are.
     pub fn has_charset_module(&self, name: &str) -> Option<bool> {
         let mut names = self.gconv.iter().filter_map(|path| path.rsplit('/').next());
-        match names.any(|listed| listed == name || listed == "*") {
-            true => Some(true),
-            false => (self.complete && !self.gconv.is_empty()).then_some(false),
+        if names.any(|listed| listed == name || listed == "*") {
+            return Some(true);
         }
+        (self.complete && !self.gconv.is_empty()).then_some(false)
     }
 
     /// The listed files below a directory, relative to it.
@@ -402,15 +402,10 @@ impl RuntimeProfile {
     pub fn glibc(&self) -> Option<&str> {
         let mut bounds = self.versions.iter().filter(|bound| bound.soname == "libc.so.6" && bound.prefix == "GLIBC");
         bounds.next().map(|bound| bound.max.as_str()).or_else(|| {
-            let libc = self.libraries.defines.iter().find(|(path, _)| path.ends_with("/libc.so.6"));
-            let versions = libc.into_iter().flat_map(|(_, defines)| defines);
-            let numbered = versions.filter_map(|version| version.strip_prefix("GLIBC_2."));
-            let plain = numbered.filter(|rest| !rest.contains('.'));
-            plain.max_by_key(|rest| rest.parse::<u32>().unwrap_or(0)).and_then(|rest| {
-                let (_, defines) = libc?;
-                let whole = defines.iter().find(|version| version.strip_prefix("GLIBC_2.") == Some(rest))?;
-                whole.strip_prefix("GLIBC_")
-            })
+            let (_, defines) = self.libraries.defines.iter().find(|(path, _)| path.ends_with("/libc.so.6"))?;
+            let releases = defines.iter().filter_map(|version| version.strip_prefix("GLIBC_"));
+            let minor = |release: &str| release.strip_prefix("2.").and_then(|minor| minor.parse::<u32>().ok());
+            releases.filter(|release| minor(release).is_some()).max_by_key(|release| minor(release))
         })
     }
 

@@ -61,12 +61,9 @@ pub(super) struct Need {
     /// Whether every language that is installed opens it.
     #[serde(default)]
     pub(super) languages: bool,
-    /// Functions of the C library that open it for a program, where no language is installed that does.
+    /// The programs that open it where no language is installed that does.
     #[serde(default)]
-    pub(super) callers_of: Vec<String>,
-    /// Whether the image's own programs open it, where nothing in the tree is known to.
-    #[serde(default)]
-    pub(super) image: bool,
+    pub(super) programs: Option<Programs>,
     /// The libraries in which the path is compiled, when it is not the one that opens it: those that it loads directly.
     #[serde(default)]
     pub(super) through: Vec<String>,
@@ -129,6 +126,17 @@ pub(super) struct Need {
     /// What the tests try.
     #[cfg_attr(not(test), expect(dead_code, reason = "only tests try the examples"))]
     pub(super) example: Vec<Example>,
+}
+
+/// Programs that open data through the C library.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Programs {
+    /// The functions of the C library that open it.
+    pub(super) calling: Vec<String>,
+    /// Whether those of the image do, where none in the tree is known to.
+    #[serde(default)]
+    pub(super) image: bool,
 }
 
 /// What `--bundle` copies from the build host when data is nowhere, and to which directory of the tree.

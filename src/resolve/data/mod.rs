@@ -148,7 +148,7 @@ pub(super) fn find(
     let charset_directories = charset_directories.map(|directory| directory.trim_end_matches('/').to_owned()).collect();
     let (bad_settings, named) = (search.bad_settings(), references::named_files(&mounted, objects));
     let points_nowhere = variables::find(&mounted, &environment, &uses);
-    Data { bad_settings, points_nowhere, named, charset_directories, uses, files }
+    Data { uses, named, bad_settings, points_nowhere, charset_directories, files }
 }
 
 /// The variables of a function's processes: the image's and the function's own, and what startup scripts and languages assign to

@@ -174,14 +174,13 @@ impl Search<'_> {
         }
         if need.need.languages {
             let installed = self.packages.languages();
-            if installed.is_empty() {
+            if let Some(through) = need.need.programs.as_ref().filter(|_| installed.is_empty()) {
                 let programs = self.objects.iter().filter(|(_, elf)| elf.interpreter.is_some());
-                let calls = |elf: &Elf| {
-                    elf.symbols.undefined().iter().any(|symbol| need.need.callers_of.contains(&symbol.name))
-                };
+                let calls =
+                    |elf: &Elf| elf.symbols.undefined().iter().any(|symbol| through.calling.contains(&symbol.name));
                 let callers = programs.filter(|(_, elf)| calls(elf));
                 users.extend(callers.map(|(id, _)| (Node::Entry(*id), MOUNT.to_owned(), Vec::new())));
-                if need.need.image && users.is_empty() {
+                if through.image && users.is_empty() {
                     let image = self.mounted.image.profile().name.clone();
                     users.push((Node::Image(image), MOUNT.to_owned(), Vec::new()));
                 }
