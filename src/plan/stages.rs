@@ -37,10 +37,15 @@ impl<'a> Analysis<'a> {
         let (tree, scanned) = scan(input, settings, progress)?;
         let host = build_host(input, settings, progress)?;
         let offered = if host.is_none() { offered_host(input, settings) } else { None };
+        let known = host.as_ref().or(offered.as_ref()).map(|(host, _)| host.clone());
         let bundled_from = host.clone().map(|(host, named)| Bundler::new(host, &named)).transpose()?;
         let (analysis, decisions) = Self::bundling(tree, &scanned, bundled_from, decider, settings, progress)?;
         let (mut analysis, decisions) =
             analysis.without_dropped(decisions, scanned, host.map(|(host, _)| host), decider, settings, progress)?;
+        if let Some(host) = known.filter(|_| !settings.run.missing.is_empty()) {
+            let kept = |id| decisions.pruning.keeps(id);
+            analysis.findings.extend(host_paths::looked_for(&analysis.resolution, &settings.run, &host, kept));
+        }
         analysis.offered_host = offered;
         Ok((analysis, decisions))
     }
@@ -109,11 +114,6 @@ impl<'a> Analysis<'a> {
             analysis.findings.extend(host_paths::finding(&paths, &settings.runtime.name));
             analysis.host_paths = paths;
         }
-        if !settings.run.missing.is_empty() {
-            let host = host.unwrap_or_else(|| Sysroot::new("/"));
-            let kept = |id| decisions.pruning.keeps(id);
-            analysis.findings.extend(host_paths::looked_for(&analysis.resolution, &settings.run, &host, kept));
-        }
         Ok((analysis, decisions))
     }
 }
@@ -133,14 +133,14 @@ fn build_host(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -
 }
 
 /// The root file system that missing libraries could be copied from, if that is known without reading another image, and what
-/// the user named.
+/// the user named. This machine is only looked at with `--bundle`: without it, the report of a tree is the same on every machine.
 fn offered_host(input: &TreeInput, settings: &Settings) -> Option<(Sysroot, PathBuf)> {
     match (&settings.host, input.image()) {
         (BuildHost::Named(path), _) => path.is_dir().then(|| (Sysroot::new(path), path.clone())),
         (BuildHost::OfTheTree, Some(image)) if image.has_system() => {
             Some((Sysroot::of_image(Arc::clone(image)), image.path.clone()))
         }
-        (BuildHost::OfTheTree, _) => Some((Sysroot::new("/"), PathBuf::from("/"))),
+        (BuildHost::OfTheTree, _) => None,
     }
 }
 
@@ -155,6 +155,19 @@ fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Resu
                 .to_owned(),
         });
     }
+    if let TreeInput::Directory(root) = input
+        && is_system(root)
+    {
+        let opt = root.join("opt");
+        return Err(Error::Usage {
+            message: format!("{}: is the root of a whole system, not a tree", root.display()),
+            help: format!(
+                "name the directory in it that will be /opt, such as {}; --bundle --sysroot {} takes libraries from the rest",
+                opt.display(),
+                root.display()
+            ),
+        });
+    }
     progress.stage("reading", 0);
     let (mut tree, mut findings) = input.scan()?;
     findings.extend(layout_findings(&tree));
@@ -165,6 +178,11 @@ fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Resu
         findings.extend(language.arrange(&mut tree, &settings.arrangement)?);
     }
     Ok((tree, findings))
+}
+
+/// Whether a directory is the root of a system, or of an unpacked image: no layer has all of these.
+fn is_system(root: &Path) -> bool {
+    ["dev", "etc", "proc", "sys", "usr"].iter().all(|name| root.join(name).is_dir())
 }
 
 /// Whether a directory is one that `pack` wrote, with every zip that its manifest names.

@@ -14,11 +14,13 @@ pub use step::{Figures, Setting, Suggestion};
 
 use super::{Plan, Settings};
 use crate::base::error::Result;
+use crate::base::finding::Code;
 use crate::base::progress::Progress;
 use step::Steps;
 
 /// The steps that correct errors or save zipped bytes. Those that correct errors come first, then those that save a layer,
-/// then those that save most in zips; what needs more unzipped without saving a layer comes last.
+/// then those that save most in zips; what needs more unzipped without saving a layer comes last. If the tree has too much unzipped,
+/// only what is saved of that counts.
 ///
 /// With `measuring`, files are also compressed in other forms to find exactly what those would save, which takes longer than to
 /// pack; without, that is estimated.
@@ -40,10 +42,13 @@ pub(crate) fn suggestions(
     found.extend(steps.in_image());
     found.extend(steps.duplicates()?);
     found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
-    found.retain(|step| step.zipped_bytes > 0 || step.corrects > 0);
+    let is_over = plan.findings.iter().any(|finding| finding.code == Code::UnzippedTooLarge);
+    let saved = |step: &Suggestion| if is_over { step.unzipped_bytes } else { step.zipped_bytes };
+    found.retain(|step| saved(step) > 0 || step.corrects > 0);
     found.sort_by_cached_key(|step| {
         let grows = step.layers == 0 && step.unzipped_bytes < 0;
-        (Reverse(step.corrects), Reverse(step.layers), grows, Reverse(step.zipped_bytes), step.name.clone())
+        let layers = if is_over { 0 } else { step.layers };
+        (Reverse(step.corrects), Reverse(layers), grows, Reverse(saved(step)), step.name.clone())
     });
     Ok(found)
 }

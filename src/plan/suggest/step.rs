@@ -33,7 +33,7 @@ pub struct Suggestion {
     pub layers: usize,
     /// How the bytes and layers are known.
     pub figures: Figures,
-    /// How many errors and warnings it corrects.
+    /// How many errors and warnings it corrects; with unknown figures, at most.
     pub corrects: usize,
     /// What it is in layerfit.toml; `None` if it is a change to the tree.
     #[serde(skip)]
@@ -50,6 +50,8 @@ pub enum Figures {
     Estimated,
     /// They are the most that is possible.
     AtMost,
+    /// They are not known, and 0.
+    Unknown,
 }
 
 /// A setting in layerfit.toml.

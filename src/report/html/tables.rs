@@ -14,7 +14,7 @@ use crate::report::Kind;
 use crate::report::Report;
 use crate::report::contents::Contents;
 use crate::report::model::LoadedBy;
-use crate::report::render::sections::{Detail, SectionKind, percent, sections, summary, verdict};
+use crate::report::render::sections::{Detail, Rows, SectionKind, percent, sections, summary, verdict};
 use crate::resolve::FoundIn;
 
 /// The values of the template.
@@ -176,7 +176,7 @@ impl<'a> Page<'a> {
             (true, 1..) => "warning",
             (true, 0) => "ok",
         };
-        let (sections, last) = sections(report, Detail::Full);
+        let (sections, last) = sections(report, Detail::Full, Rows::default());
         // Further savings come first.
         let (next_steps, others): (Vec<_>, Vec<_>) =
             sections.into_iter().chain(last).partition(|section| section.kind == SectionKind::NextSteps);
