@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code prove prove-examples prove-calls prove-handlers prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
+.PHONY: demo test check-code proofs prove prove-layers prove-functions prove-examples prove-calls prove-handlers prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -39,7 +39,17 @@ demo:
 	@echo '  open $(work)/layers/report.html in a browser: where the bytes are, what needs what, and what else could go'
 	@echo '  $(built) plan /opt: would your own tree fit and load? `pack /opt -o layers` writes its layers'
 
-test: needs check-code prove page-works outputs-work publish-works action-works
+# The proofs mostly wait for programs that use one processor, such as R and the AWS CLI, so two of them run at a time. What they
+# share is installed and built before.
+test: needs check-code
+	scripts/needs.sh functions
+	scripts/needs.sh browser
+	$(release)
+	cargo build --locked --example loader_truth
+	scripts/demo-tree.sh $(tree)
+	$(MAKE) --no-print-directory -j 2 --output-sync=target proofs
+
+proofs: prove-layers prove-functions page-works outputs-work publish-works action-works
 
 check-code:
 	scripts/needs.sh functions
@@ -54,15 +64,23 @@ check-code:
 advisories: needs
 	python3 scripts/lint.py --only no-advisory-concerns-a-crate
 
-# Verifies layerfit's promises on the demo's tree (see scripts/prove.py), and R from the packed layers. Then bootstrap/ serves
-# events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py).
+# layerfit's promises on a real R.
+prove: prove-layers prove-functions
+
+# Verifies layerfit's promises on the demo's tree (see scripts/prove.py), and R from the packed layers.
 # With 100 runs killed at random moments: make prove KILLS=100
-prove:
+prove-layers:
 	scripts/needs.sh functions
 	$(release)
 	cargo build --locked --example loader_truth
 	scripts/demo-tree.sh $(tree)
 	python3 scripts/prove.py --layerfit $(layerfit) $(if $(KILLS),--kills $(KILLS)) $(tree) -- $(runtime)
+
+# bootstrap/ serves events with the demo's R, and functions run from the layers as in Lambda (scripts/invoke_works.py).
+prove-functions:
+	scripts/needs.sh functions
+	$(release)
+	scripts/demo-tree.sh $(tree)
 	python3 scripts/bootstrap_works.py $(tree)
 	python3 scripts/invoke_works.py --layerfit $(layerfit) $(tree) -- $(runtime)
 
@@ -120,6 +138,8 @@ prove-data: needs
 	$(release)
 	scripts/demo-tree.sh $(work)/data/opt $$(python3 scripts/data_work.py --packages)
 	python3 scripts/data_work.py --layerfit $(layerfit) --keep $(work)/data/pictures $(work)/data/opt
+	scripts/demo-tree.sh $(tree)
+	python3 scripts/data_work.py --layerfit $(layerfit) --only r-reads-https --only curl-reads-https $(tree)
 
 # Compares the packer with OR-Tools' CP-SAT, from PyPI, on hundreds of instances; takes some minutes.
 packing-truth: needs

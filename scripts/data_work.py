@@ -207,7 +207,8 @@ handler <- function() {
         "allows": ["ImageMagick", "mime.cache", "curl/libs/curl.so"],
         "left": ["curl/libs/curl.so"],
     },
-    # A whole Java runtime is not copied, and would leave no room for R: that it is missing must be reported.
+    # A whole Java runtime is not copied, and would leave no room for R: that it is missing must be reported, and what is to be
+    # done by hand must work.
     "rjava_starts_a_jvm": {
         "code": """
 library(rJava)
@@ -217,7 +218,7 @@ handler <- function() {
 }""",
         "env": {"R_JAVA_LD_LIBRARY_PATH": "/usr/lib/jvm/default-java/lib/server"},
         "expects": ["libjvm.so"],
-        "by_hand": True,
+        "by_hand": ("jvm", {"R_JAVA_LD_LIBRARY_PATH": "/opt/jvm/lib/server"}),
     },
     "hunspell_checks": {
         "code": """
@@ -242,6 +243,17 @@ handler <- function() {
     list(latin1 = as.integer(charToRaw(iconv(text, "UTF-8", "latin1"))), utf16 = length(iconv(text, "UTF-8", "UTF-16LE", toRaw = TRUE)[[1]]))
 }""",
     },
+    # The C library of the image is this machine's, which modules for character sets have to match: the profile is captured.
+    "iconv_converts_with_modules_of_glibc": {
+        "code": """
+handler <- function() {
+    text <- "\\u0141\\u00f3d\\u017a"
+    list(cp1250 = as.integer(charToRaw(iconv(text, "UTF-8", "CP1250"))),
+         japanese = as.integer(charToRaw(iconv("\\u65e5\\u672c", "UTF-8", "EUC-JP"))))
+}""",
+        "expects": ["character set CP1250", "character set EUC-JP"],
+        "captured": True,
+    },
 }
 
 
@@ -263,6 +275,9 @@ def build_host(tree, image, root):
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as files:
             done = run("tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", root, stdin=files.stdout)
         require(done.returncode == 0, f"{deb}: {done.stderr.decode()[-300:]}")
+    # The C library is this machine's, with all of its modules for character sets.
+    for modules in Path("/usr/lib").glob("*-linux-gnu/gconv"):
+        shutil.copytree(modules, root / modules.relative_to("/"), dirs_exist_ok=True)
     # What the installation of packages generates.
     (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs/ca-certificates.crt")
@@ -340,6 +355,9 @@ class Bench:
         with_certificate(self.image, self.server.certificate)
         with_certificate(self.host, self.server.certificate)
         self.tree = as_installed(tree, tree.with_name(f"{tree.name}.as-installed"))
+        self.captured = temp / "captured.toml"
+        made = run(self.layerfit, "runtime", "capture", "--sysroot", self.image, "captured", cwd=temp)
+        require(made.returncode == 0, made.stderr.decode())
 
     def close(self):
         shutil.rmtree(self.tree)
@@ -363,10 +381,9 @@ class Bench:
         value = json.loads(done.stdout.decode().splitlines()[0]) if done.returncode in (0, 1) and done.stdout else None
         return done.returncode, value, log
 
-    def pack(self, code, out, variables, more=()):
-        command = [self.layerfit, "pack", self.tree, "-o", out, "--handler", code / "main.R", "--handler", code / "runtime.R"]
-        command += ["--runtime", "provided.al2023", "--format", "json", "--strip", "none", "--level", "fast"]
-        command += ["--select", "unloaded-libraries", *more]
+    def pack(self, code, out, variables, more=(), tree=None):
+        command = [self.layerfit, "pack", tree or self.tree, "-o", out, "--format", "json", "--strip", "none", "--level", "fast"]
+        command += ["--handler", code / "main.R", "--handler", code / "runtime.R", "--select", "unloaded-libraries", *more]
         for name, value in variables.items():
             command += ["--env", f"{name}={value}"]
         done = run(*command)
@@ -386,7 +403,8 @@ class Bench:
         # As it is.
         before = self.temp / f"before-{name}"
         variables = {key: value for key, value in {**wanted, **function.get("before", {})}.items() if value is not None}
-        report = self.pack(code, before, variables)
+        profile = ["--runtime", self.captured if function.get("captured") else "provided.al2023"]
+        report = self.pack(code, before, variables, profile)
         found = findings(report, DATA | LIBRARIES)
         status, answer, log = self.invoke(before, code, self.image, variables, event)
         differs = status != 0 or answer != right
@@ -398,12 +416,12 @@ class Bench:
         require(differs or not expected, f"it answers the same in the image, but this is reported: {found}")
         require(expected or not differs, f"nothing is expected, but the answer in the image is {short(answer)} ({found}; the log: {log[-1500:]})")
 
-        if function.get("by_hand"):
-            return f"reported: {found[0]}"
+        if "by_hand" in function:
+            return self.by_hand(name, code, right, *function["by_hand"])
 
         # Mended.
         after = self.temp / f"after-{name}"
-        bundle = ["--bundle", "--sysroot", self.host]
+        bundle = [*profile, "--bundle", "--sysroot", self.host]
         report = self.pack(code, after, wanted, bundle)
         named = to_set(report)
         variables = {**wanted, **named}
@@ -422,6 +440,27 @@ class Bench:
         set_ = f", {' '.join(sorted(named))} set" if named else ""
         before = f"; before: {', '.join(expected)}" if expected else "; nothing was missing"
         return f"{figures}{set_}{before}"
+
+    def by_hand(self, name, code, right, directory, variables):
+        """The function with a small Java runtime in this directory of the tree, made as the finding describes."""
+        jlink = shutil.which("jlink", path=os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/jvm").glob("*/bin"))]))
+        if not jlink:
+            return "reported; not mended, as this machine has no jlink"
+        tree, layers, event = self.temp / f"tree-{name}", self.temp / f"after-{name}", self.temp / f"{name}.json"
+        done = run("cp", "-a", self.tree, tree)
+        require(done.returncode == 0, done.stderr.decode())
+        options = ["--add-modules", "java.base", "--strip-debug", "--no-man-pages", "--no-header-files"]
+        done = run(jlink, *options, "--output", tree / directory)
+        require(done.returncode == 0, (done.stdout + done.stderr).decode())
+        report = self.pack(code, layers, variables, ["--runtime", "provided.al2023"], tree)
+        left = [finding for finding in findings(report, DATA | LIBRARIES) if not any(part in finding for part in OF_R)]
+        status, answer, log = self.invoke(layers, code, self.image, variables, event)
+        require_same(status, 0, f"exit code with what was put there by hand (left: {left}; the log: {log[-1500:]})")
+        require_same(answer, right, "the answer with what was put there by hand")
+        require(not left, f"it answers, but this is still reported: {left}")
+        size = sum(path.stat().st_size for path in (tree / directory).rglob("*") if path.is_file())
+        shutil.rmtree(tree)
+        return f"reported; the right answer with {directory}/ by jlink ({size:,} bytes) and {' '.join(variables)} set"
 
     def write(self, name, answer):
         self.keep.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,8 @@ case "${1-}" in
 esac
 if [ "${1-}" = functions ]; then
     command -v strace >/dev/null || missing+=(strace)
+    # Functions in JavaScript are run with it.
+    command -v node >/dev/null || missing+=(nodejs)
     # The sandbox of `layerfit invoke` is compared with its own.
     command -v bwrap >/dev/null || missing+=(bubblewrap)
     # They make the container images that are read.

@@ -159,6 +159,14 @@ class Bench:
         command += ["--handler", "test.handler", "--role", role["Role"]["Arn"], "--zip-file", f"fileb://{code}"]
         self.aws(*command, *(["--layers", *layers] if layers else []))
 
+    def variables(self, name, **variables):
+        """Sets the environment of a function, if variables are given; returns it."""
+        if variables:
+            environment = json.dumps({"Variables": variables})
+            self.aws("lambda", "update-function-configuration", "--function-name", name, "--environment", environment)
+        found = self.aws("lambda", "get-function-configuration", "--function-name", name)
+        return found.get("Environment", {}).get("Variables", {})
+
     def layers_of(self, name):
         """The ARNs of a function's layers."""
         found = self.aws("lambda", "get-function-configuration", "--function-name", name).get("Layers", [])
@@ -305,6 +313,51 @@ def a_dry_run_changes_nothing(bench):
     return "and its script publishes"
 
 
+def the_function_gets_variables(bench):
+    """[env] is merged over a function's environment, by publish and by the script of a dry run; no value is shown."""
+    layers = bench.pack(bench.tree(a=b"one"), "layers")
+    config = bench.temp / "env.toml"
+    config.write_text('[env]\nTZ = "UTC"\nPROJ_DATA = "/opt/share/proj"\nODD = \'it"s `$HOME` \\ é\'\n')
+    ours = {"TZ": "UTC", "PROJ_DATA": "/opt/share/proj", "ODD": 'it"s `$HOME` \\ é'}
+    secret = 'se`cr"et $HOME\\n\n\'é'
+    theirs = {"TOKEN": secret, "TZ": ":UTC", "LEVEL": "1"}
+    arguments = [layers, "--config", config]
+    for name, there in (("none", {}), ("some", theirs)):
+        for way in ("publish", "script"):
+            function = f"{name}-{way}"
+            bench.function(function, [])
+            bench.variables(function, **there)
+            if there:
+                _, said = bench.run("publish", *arguments, "--function", function, code=2)
+                require("TZ" in said and "--replace-env" in said and ":UTC" not in said, said)
+                require_same(bench.variables(function), there, "after it was refused")
+            rest = [*arguments, "--function", function, "--replace-env"]
+            if way == "publish":
+                out, said = bench.run("publish", *rest)
+            else:
+                out, said = bench.run("publish", *rest, "--dry-run")
+                require_same(bench.variables(function), there, "after a dry run")
+                done = subprocess.run(
+                    ["sh", "-c", out], env=bench.environment, capture_output=True, text=True, cwd=bench.temp, timeout=PATIENCE
+                )
+                require(done.returncode == 0, f"the script fails: {out}{done.stderr}")
+                said += done.stdout + done.stderr
+            require_same(bench.variables(function), there | ours, f"the environment of {function}")
+            require("cr" + '"et' not in out + said and "se`cr" not in out + said, "a secret is shown")
+            again = bench.published(*rest)
+            require_same(again["function"]["updated"], False, f"{function} updated unnecessarily")
+    # The script of a dry run fails when it cannot read what is there, rather than removing it.
+    bench.function("gone", [])
+    bench.variables("gone", **theirs)
+    script, _ = bench.run("publish", *arguments, "--function", "gone", "--replace-env", "--dry-run")
+    bench.aws("lambda", "update-function-configuration", "--function-name", "gone", "--environment", '{"Variables": {}}')
+    bench.variables("gone", OTHER="x")
+    bench.aws("lambda", "delete-function", "--function-name", "gone")
+    done = subprocess.run(["sh", "-c", script], env=bench.environment, capture_output=True, text=True, cwd=bench.temp, timeout=PATIENCE)
+    require(done.returncode != 0 and done.stderr.count("error occurred") == 1, f"it goes on: {done.stderr}")
+    return "by publish and by its script, with and without variables before; other values stay and are not shown"
+
+
 def a_killed_run_can_be_run_again(bench):
     """Killed after one of three layers was published: the next run publishes the other two."""
     layers = bench.pack(bench.tree(a=b"one", b=b"two", c=b"three"), "layers")
@@ -413,6 +466,7 @@ CHECKS = (
     what_the_function_cannot_use_is_refused,
     large_zips_go_by_s3,
     a_dry_run_changes_nothing,
+    the_function_gets_variables,
     a_killed_run_can_be_run_again,
     what_is_not_as_the_manifest_says_is_refused,
     credentials_are_not_shown,

@@ -50,10 +50,11 @@ fn of(texts: &[&str]) -> Report {
         risk: text(2),
         files: 1,
         unzipped_bytes: 1,
-        zipped_bytes: 1,
+        zipped_bytes: Some(1),
         layers: 0,
         figures: Figures::Estimated,
         corrects: 1,
+        forms: Vec::new(),
         setting: None,
     };
     let size = Size { zipped_bytes: 1, unzipped_bytes: 1 };

@@ -22,7 +22,8 @@ pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
         })?;
     if let Some(handler) = run {
         let function = invoke::function(paths, handler, function, settings.variables, settings.runtime)?;
-        report.add_findings(function.findings()?, &settings.severities);
+        let findings = function.findings(&settings.host.directory())?;
+        report.add_findings(findings, &settings.severities);
     }
     let exit = output::report(&report, color, shown, &[])?;
     if let Some(path) = unwritten {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::args::{DiffArgs, PlanOptions};
+use super::args::{DiffArgs, DiffFormat, PlanOptions};
 use super::exit::Exit;
 use super::output;
 use super::work::{Shows, with_settings};
@@ -20,12 +20,17 @@ pub(super) fn run(arguments: &DiffArgs) -> Result<Exit> {
     let diff = with_settings(&options, (&answer.output, Shows::Summary), |settings, progress| {
         commands::diff(&old, &new, settings, progress)
     })?;
-    output::answer(
-        answer,
-        |detail, columns| report::diff::table(&diff, detail, columns),
-        || report::diff::json(&diff),
-        || report::diff::markdown(&diff),
-    )
+    let (detail, columns) = (output::detail(&answer.output), output::columns());
+    output::done(&match answer.format {
+        DiffFormat::Table if answer.output.quiet => Vec::new(),
+        DiffFormat::Table => report::diff::table(&diff, detail, columns),
+        DiffFormat::Json => report::diff::json(&diff)?,
+        DiffFormat::Markdown => report::diff::markdown(&diff),
+        DiffFormat::Html => {
+            output::write(&report::diff_html(&diff)?)?;
+            return Ok(Exit::Done);
+        }
+    })
 }
 
 /// Paths that are separated by commas.

@@ -128,9 +128,12 @@ fn environment(report: &Report) -> String {
 /// added anywhere.
 fn configuration(report: &Report) -> String {
     let kept = &report.totals.kept;
-    let layers = report.packing.map_or(0, |packing| packing.layers);
+    let zipped = kept
+        .zipped_bytes
+        .zip(report.packing)
+        .map(|(zipped, packing)| format!(", {} zipped in {}", size(zipped), plural(packing.layers, "layer", "layers")));
     let mut text = format!(
-        "# How layerfit packs {}: {}, {} unzipped, {} zipped in {}.\n\
+        "# How layerfit packs {}: {}, {} unzipped{}.\n\
          # Command-line options override this file. Paths are relative to its directory.\n\n\
          # Lambda runtime: provided.al2023, python3.13, nodejs22.x or another, host (this machine), or\n\
          # the path of a profile.\n\
@@ -138,8 +141,7 @@ fn configuration(report: &Report) -> String {
         one_line(&report.root),
         report.package_counts(),
         size(kept.unzipped_bytes),
-        size(kept.zipped_bytes.unwrap_or(0)),
-        plural(layers, "layer", "layers"),
+        zipped.unwrap_or_default(),
         // A string in JSON is one in TOML.
         serde_json::Value::from(managed_runtime(report).as_deref().unwrap_or(&report.runtime)),
     );

@@ -11,18 +11,19 @@ use super::exit::Exit;
 use super::work::configuration;
 use super::{env, output, settings};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Finding, Severity};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::read;
 use crate::invoke;
-use crate::invoke::{Event, Function};
+use crate::invoke::{Event, Function, Temporary};
 use crate::runtime::RuntimeProfile;
 use crate::runtime::looked_for::{self, only_on_host};
 use crate::runtime::sysroot::Sysroot;
 
 pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let InvokeArgs { paths, runtime, config, handler, variables, function: options, repeat, listen, trace } = arguments;
-    let variables = env::variables(variables, &configuration(config.as_ref(), true)?)?;
-    let mut run = function(paths, handler, options, variables, RuntimeProfile::load(runtime)?)?;
+    let config = configuration(config.as_ref(), true)?;
+    let runtime = settings::runtime(runtime.as_deref(), &config)?;
+    let mut run = function(paths, handler, options, env::variables(variables, &config)?, runtime)?;
     run.function.trace.clone_from(trace);
     let image = run.function.runtime.name.clone();
     if let Some(address) = listen {
@@ -164,8 +165,34 @@ impl Run {
         Ok(Exit::Done)
     }
 
-    /// Sends the events, and returns what is wrong with the function.
-    pub(super) fn findings(self) -> Result<Vec<Finding>> {
+    /// Sends the events, and returns what is wrong with the function: its failures and, if strace is installed, what it looked
+    /// for in vain and only the build host has.
+    pub(super) fn findings(mut self, host: &Sysroot) -> Result<Vec<Finding>> {
+        if !invoke::can_trace() {
+            return self.failures();
+        }
+        let directory = Temporary::new()?;
+        let log = directory.path().join("opened.log");
+        let image = self.function.runtime.name.clone();
+        let traced = Self {
+            function: Function { trace: Some(log.clone()), ..self.function.clone() },
+            events: std::mem::take(&mut self.events),
+        };
+        let events = traced.events.clone();
+        let mut findings = traced.failures()?;
+        if findings.iter().any(|finding| finding.code == Code::FunctionTimedOut) {
+            // strace takes time of its own: only a run without it shows that the function takes too long.
+            findings = Self { events, ..self }.failures()?;
+        }
+        // A function that could not be started has opened nothing.
+        if let Ok(run) = settings::log(&log) {
+            findings.extend(only_on_host(&run, host).iter().map(|path| looked_for::finding(path, &image)));
+        }
+        Ok(findings)
+    }
+
+    /// Sends the events, and returns how the function failed.
+    fn failures(self) -> Result<Vec<Finding>> {
         let handler = self.function.handler.clone();
         let mut findings = Vec::new();
         // What is wrong with the zips is in the report already.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::args::{AnswerFormat, PublishArgs};
+use super::args::{AnswerFormat, PublishArgs, Variables};
 use super::config::{Config, NAME};
 use super::exit::Exit;
-use super::output;
 use super::work::configuration;
+use super::{env, output};
 use crate::base::error::{Error, Result};
 use crate::publish;
 use crate::publish::plan::PublishOptions;
@@ -80,6 +80,9 @@ fn request(arguments: &PublishArgs, config: &Config) -> Result<Request> {
             direct: 0,
         },
         function: arguments.function.clone().or_else(|| file.function.clone()),
+        // Only what the file has, as in the template: values of --env can be secrets, and --dry-run prints these.
+        variables: env::variables(&Variables::default(), config)?,
+        replace_variables: arguments.replace_env,
         record: arguments.output.as_deref().map(Path::to_owned),
         dry_run: arguments.dry_run,
     })

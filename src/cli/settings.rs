@@ -93,7 +93,7 @@ fn autoremove(targets: &Targets, config: &Config) -> Result<bool> {
 
 /// The options that change what is kept of a tree.
 fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
-    let PlanOptions { content, rules, targets, traces, .. } = options;
+    let PlanOptions { content, rules, targets, .. } = options;
     let given = [
         (content.bundle == Some(true), "--bundle"),
         (!rules.rules.is_empty(), "--rules"),
@@ -102,7 +102,6 @@ fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
         (targets.autoremove == Some(true), "--autoremove"),
         (!targets.keep.is_empty(), "--keep"),
         (!targets.handler.is_empty(), "--handler"),
-        (!traces.trace.is_empty(), "--trace"),
     ];
     given.into_iter().filter_map(|(given, option)| given.then_some(option)).collect()
 }
@@ -139,7 +138,7 @@ fn bytes(size: Option<Bytes>) -> Option<u64> {
 }
 
 /// The runtime that an option or the file names.
-fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
+pub(super) fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
     let (name, file) = match (option, &config.runtime) {
         (Some(name), _) => (name, PathBuf::from(name)),
         (None, Some(name)) => (name.as_str(), config.path(Path::new(name))),

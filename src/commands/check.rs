@@ -25,6 +25,10 @@ pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn
         }
     }
     let (mut report, entries) = load_layers(paths, settings, gate.reads_entries(), progress)?;
+    if report.layers.is_none() {
+        // They cannot fit, and there are no sizes to compare.
+        return Ok(report);
+    }
     let snapshot = Snapshot::new(&report, entries);
     let Checked { findings, compared } = gate.check(&snapshot, &settings.limits, report.passed())?;
     report.compared = compared;

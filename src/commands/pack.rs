@@ -40,7 +40,7 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     }
     out.write(MANIFEST, &report::manifest(&report, entries)?)?;
     out.write("report.md", &report::markdown(&report))?;
-    report.list_contents(&plan);
+    report.list_contents(&plan, settings);
     out.write("report.html", &report::html(&report)?)?;
     out.commit()?;
     if let Some(path) = &settings.lock {

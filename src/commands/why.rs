@@ -25,7 +25,7 @@ pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn
             decisions.all_findings(&analysis)
         }
     };
-    let plan = Plan::new(&input, settings, progress)?;
+    let plan = Plan::with_every_size(&input, settings, progress)?;
     let report = Report::of_plan(&root.display().to_string(), input.image(), settings, &plan);
     match question {
         Question::About { target, all } => why::about(&plan, &report, settings, (target, *all)),

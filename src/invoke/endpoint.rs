@@ -1,13 +1,16 @@
 //! The invoke endpoint: what `aws lambda invoke --endpoint-url` talks to (AWS Lambda API, Invoke). It accepts any function
 //! name. Events are queued: there is one execution environment.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::execution::Event;
 use super::http;
@@ -18,18 +21,49 @@ use super::runtime_api::MAX_EVENT_BYTES;
 /// Maximum size of the event of an asynchronous invocation, in bytes (AWS Lambda quotas: 1 MB).
 const MAX_ASYNCHRONOUS_BYTES: usize = 1 << 20;
 
+/// How many events and answers are in memory at once; the requests of others wait to be read.
+const BODIES: usize = 16;
+
+/// How many events of asynchronous invocations are queued.
+const QUEUED: usize = 128;
+
+/// How long a client can take to send a request, and can keep a connection without one.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// An event that was received, and where to send its answer; `None` for an asynchronous invocation.
 pub(super) struct Job {
     pub event: Event,
     pub answer: Option<oneshot::Sender<outcome::Answer>>,
+    /// Its place among those [`QUEUED`], if no request waits for an answer.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// A body that has a place among the [`BODIES`] until it is sent.
+struct Sent {
+    body: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// Serves the endpoint; every event is sent to `jobs`.
 pub(super) async fn serve(listener: TcpListener, jobs: mpsc::UnboundedSender<Job>) {
-    http::serve(listener, move |request| answer(request, jobs.clone())).await;
+    let (bodies, queue) = (Arc::new(Semaphore::new(BODIES)), Arc::new(Semaphore::new(QUEUED)));
+    http::serve(listener, Some(IDLE), move |request| {
+        answer(request, jobs.clone(), (Arc::clone(&bodies), Arc::clone(&queue)))
+    })
+    .await;
 }
 
-async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) -> http::Answer {
+async fn answer(
+    request: Request<Incoming>,
+    jobs: mpsc::UnboundedSender<Job>,
+    (bodies, queue): (Arc<Semaphore>, Arc<Semaphore>),
+) -> http::Answer {
     let named = request.headers().get_all("host");
     // A request for a whole URL has the host in that too (RFC 9112, 3.2.2).
     let of_url = request.uri().authority().map(|authority| authority.as_str().as_bytes());
@@ -53,9 +87,9 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
     let header = |name| http::header(&request, name).map(str::to_owned);
     let kind = header("x-amz-invocation-type").unwrap_or_else(|| "RequestResponse".to_owned());
     let tail = header("x-amz-log-type").is_some_and(|kind| kind == "Tail");
-    let limit = match kind.as_str() {
-        "RequestResponse" | "DryRun" => MAX_EVENT_BYTES,
-        "Event" => MAX_ASYNCHRONOUS_BYTES,
+    let (limit, room) = match kind.as_str() {
+        "RequestResponse" | "DryRun" => (MAX_EVENT_BYTES, bodies),
+        "Event" => (MAX_ASYNCHRONOUS_BYTES, queue),
         other => {
             let message = format!("{other} is not an invocation type: use RequestResponse, Event or DryRun");
             return refuse(StatusCode::BAD_REQUEST, "InvalidParameterValueException", &message);
@@ -69,16 +103,17 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
             return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message);
         }
     };
-    let payload = match http::body(request.into_body(), limit).await {
-        Ok(payload) => payload,
-        Err(BodyError::TooLarge(bytes)) => {
+    let Ok(place) = room.acquire_owned().await else { return stopped() };
+    let incomplete =
+        || refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", "The request body is incomplete");
+    let payload = match tokio::time::timeout(IDLE, http::body(request.into_body(), limit)).await {
+        Ok(Ok(payload)) => payload,
+        Ok(Err(BodyError::TooLarge(bytes))) => {
             let message =
                 format!("{bytes} byte payload is too large for the {kind} invocation type (limit {limit} bytes)");
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message);
         }
-        Err(BodyError::Incomplete) => {
-            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestContentException", "The request body is incomplete");
-        }
+        Ok(Err(BodyError::Incomplete)) | Err(_) => return incomplete(),
     };
     if let Some(why) = not_json(&payload) {
         let message = format!("Could not parse request body into json: {why}");
@@ -89,16 +124,16 @@ async fn answer(request: Request<Incoming>, jobs: mpsc::UnboundedSender<Job>) ->
     let event = Event { payload, client_context: context };
     match kind.as_str() {
         "DryRun" => http::json(StatusCode::NO_CONTENT, ""),
-        "Event" => match jobs.send(Job { event, answer: None }) {
+        "Event" => match jobs.send(Job { event, answer: None, _place: Some(place) }) {
             Ok(()) => http::json(StatusCode::ACCEPTED, ""),
             Err(_) => stopped(),
         },
         _ => {
             let (sender, receiver) = oneshot::channel();
-            if jobs.send(Job { event, answer: Some(sender) }).is_err() {
+            if jobs.send(Job { event, answer: Some(sender), _place: None }).is_err() {
                 return stopped();
             }
-            receiver.await.map_or_else(|_| stopped(), |answer| answered(answer, tail))
+            receiver.await.map_or_else(|_| stopped(), |answer| answered(answer, tail, place))
         }
     }
 }
@@ -131,8 +166,9 @@ fn is_direct(host: &str) -> bool {
     is_name && is_port(port) && is_local
 }
 
-fn answered(answer: outcome::Answer, tail: bool) -> http::Answer {
-    let mut response = http::json(StatusCode::OK, answer.body);
+fn answered(answer: outcome::Answer, tail: bool, place: OwnedSemaphorePermit) -> http::Answer {
+    let body = Bytes::from_owner(Sent { body: answer.body, _place: place });
+    let mut response = http::json(StatusCode::OK, body);
     http::set(&mut response, "content-type", &answer.content_type);
     http::set(&mut response, "x-amzn-requestid", &answer.request_id);
     http::set(&mut response, "x-amz-executed-version", "$LATEST");

@@ -18,6 +18,7 @@ use super::extract::Mounted;
 use super::function::Function;
 use super::inside;
 use super::inside::BOOTSTRAPS;
+use super::interpreter::{self, Program};
 use super::log::{Log, Report, missing_library};
 use super::outcome::{Answer, Failure, signal_name};
 use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall};
@@ -32,8 +33,15 @@ use crate::base::finding::{Code, Finding};
 /// Guide, Lambda execution environment).
 const INIT: Duration = Duration::from_secs(10);
 
+/// The variable that names a program to start the interpreter with.
+const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
+
 /// The interval of memory samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How long the samples of an invocation that has ended are waited for. Each takes a fraction of a second, on a machine that is not
+/// busy.
+const LAST_SAMPLES: Duration = Duration::from_secs(5);
 
 /// An event, and the client context sent with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +59,7 @@ pub struct Environment {
     code: Option<Mounted>,
     /// The system around the layers, if there is one of its own.
     rootfs: Option<Mounted>,
+    program: Program,
     log: Log,
     running: Option<Running>,
     invocations: u64,
@@ -126,12 +135,13 @@ impl Environment {
         let rootfs = function.rootfs.as_deref().map(extract::rootfs).transpose()?;
         // Where the locales are looked for.
         function.rootfs = rootfs.as_ref().map(|rootfs| rootfs.path().to_owned());
+        let program = Program::find(&function.runtime, function.rootfs.as_deref(), &function.variables)?;
         if let Some(trace) = &function.trace {
             // It is emptied here, as each start of the function appends to it.
             replace_file(trace, b"")?;
         }
         let log = Log::new(sink);
-        Ok((Self { function, layers, code, rootfs, log, running: None, invocations: 0 }, findings))
+        Ok((Self { function, layers, code, rootfs, program, log, running: None, invocations: 0 }, findings))
     }
 
     /// Sends the function an event, and waits until it has finished.
@@ -239,7 +249,11 @@ impl Environment {
             code: self.code.as_ref().map(|code| code.path().to_owned()),
             rootfs: self.rootfs.as_ref().map(|rootfs| rootfs.path().to_owned()),
             no_network: self.function.no_network,
-            environment: self.function.environment(),
+            command: self.command(),
+            mounts: self.program.mounts.clone(),
+            hidden: self.program.hidden.clone(),
+            file: self.program.client.clone(),
+            environment: self.function.environment(&self.program.variables),
         };
         let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -304,7 +318,7 @@ impl Environment {
         let left = deadline.saturating_duration_since(Instant::now());
         running.api.offer(Invocation {
             id: id.to_owned(),
-            event: event.payload.clone(),
+            event: event.payload.clone().into(),
             deadline_ms: (now + left).as_millis(),
             arn: self.function.arn(),
             trace: format!(
@@ -362,16 +376,33 @@ impl Environment {
             Some(Message::Killed(signal)) => exit(&format!("Runtime exited with error: {}", signal_name(signal))),
             Some(Message::NoBootstrap) => entry(
                 &format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" ")),
-                "for a function in R, write one into the code or the tree with `layerfit init --bootstrap DIR`"
-                    .to_owned(),
+                self.help_without_bootstrap(),
             ),
             Some(Message::CannotStart { path, why }) => {
                 let mounted = if path.starts_with("/opt/") { Some(&self.layers) } else { self.code.as_ref() };
+                let mounted = mounted.filter(|_| self.program.command.is_empty());
                 let cause = mounted.and_then(|mounted| inside::root_cause(&mounted.path().join("bootstrap"), &why));
                 let help = cause.unwrap_or_else(|| "`layerfit check` reports what is missing".to_owned());
                 entry(&format!("fork/exec {path}: {why}"), help)
             }
             _ => exit("Runtime exited with error: signal: killed"),
+        }
+    }
+
+    /// What is started: a wrapper of the interpreter, if the function names one (AWS Lambda Developer Guide, "Modifying the
+    /// runtime environment"). Lambda's own clients start it themselves.
+    fn command(&self) -> Vec<String> {
+        let wrapper = self.function.variables.get(WRAPPER).filter(|_| self.program.client.is_some());
+        wrapper.into_iter().chain(&self.program.command).cloned().collect()
+    }
+
+    fn help_without_bootstrap(&self) -> String {
+        let code = self.code.as_ref().map(Mounted::path);
+        let runtimes = code.map(|code| interpreter::runtimes_for(code, &self.function.handler)).unwrap_or_default();
+        if runtimes.is_empty() {
+            "for a function in R, write one into the code or the tree with `layerfit init --bootstrap DIR`".to_owned()
+        } else {
+            format!("to run it in a managed runtime, name that with --runtime: {}", runtimes.join(", "))
         }
     }
 
@@ -382,16 +413,20 @@ impl Environment {
                 "{library} is in neither the layers nor the system around them: `layerfit check` reports what needs it, and \
                  `layerfit pack --bundle` copies it from the build host"
             ),
-            None => otherwise.to_owned(),
+            None => interpreter::only_in_the_image(&self.function.runtime, &self.program, self.log.kept())
+                .unwrap_or_else(|| otherwise.to_owned()),
         }
     }
 
     /// Ends the function, with every process that it started.
     pub(super) async fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
-            running.sandbox.kill();
             running.drain(&mut self.log).await;
-            running.sandbox.ended().await;
+            running.sandbox.kill();
+            let Running { mut sandbox, log, .. } = running;
+            // What is written from here on, also by `unshare`, has no reader that it could wait for.
+            drop(log);
+            sandbox.ended().await;
         }
     }
 }
@@ -429,16 +464,19 @@ impl Running {
         }
     }
 
-    /// Takes a sample of the memory: a second one if another was on its way, which can be older.
+    /// Takes a sample of the memory: a second one if another was on its way, which can be older. Where that takes too long, there
+    /// are only the samples so far.
     async fn measure(&mut self) {
+        let until = Instant::now() + LAST_SAMPLES;
         for _ in 0..2 {
             self.sandbox.request_sample();
             while self.sandbox.is_sampled() && !self.ended {
-                match self.sandbox.next().await {
-                    Some(Message::Memory(peak)) => self.peak = peak,
-                    Some(Message::Begun(_) | Message::Listening | Message::Started) => {}
+                match tokio::time::timeout_at(until, self.sandbox.next()).await {
+                    Err(_) => return,
+                    Ok(Some(Message::Memory(peak))) => self.peak = peak,
+                    Ok(Some(Message::Begun(_) | Message::Listening | Message::Started)) => {}
                     // It exited unnoticed; the next event starts it again.
-                    _ => self.ended = true,
+                    Ok(_) => self.ended = true,
                 }
             }
         }
@@ -448,12 +486,13 @@ impl Running {
         if self.sandbox.first.is_none() { self.startup_output.extend_from_slice(bytes) } else { log.write(bytes) }
     }
 
-    /// Passes on what the function has written so far.
+    /// Passes on what the function has written so far: no more than the pipe holds, as it can go on writing without end.
     async fn drain(&mut self, log: &mut Log) {
         let mut buffer = vec![0; 1 << 16];
+        let mut left = rustix::pipe::fcntl_getpipe_size(&self.log).unwrap_or(buffer.len());
         let mut quiet = 0;
         // The reactor is polled between tasks, and only then knows whether the pipe has more.
-        while quiet < 2 && !self.log_ended {
+        while quiet < 2 && left > 0 && !self.log_ended {
             tokio::task::yield_now().await;
             let mut read = ReadBuf::new(&mut buffer);
             let ready = std::future::poll_fn(|context| {
@@ -464,7 +503,10 @@ impl Running {
             let filled = read.filled().to_vec();
             match (ready, filled.is_empty()) {
                 (true, true) => self.log_ended = true,
-                (true, false) => self.pass_on(&filled, log),
+                (true, false) => {
+                    left = left.saturating_sub(filled.len());
+                    self.pass_on(&filled, log);
+                }
                 (false, _) => quiet += 1,
             }
         }

@@ -9,12 +9,15 @@ use crate::container::Image;
 use crate::runtime::RuntimeProfile;
 
 /// Maximum size of all of a function's environment variables together, in bytes (AWS Lambda quotas).
-const MAX_ENVIRONMENT_BYTES: usize = 4096;
+pub const MAX_ENVIRONMENT_BYTES: usize = 4096;
 
 /// Variables that only Lambda sets (AWS Lambda Developer Guide, "Using Lambda environment variables"). It also sets the
 /// credentials and the Region, but here these have to come from the user.
 const RESERVED: &[&str] =
     &["_HANDLER", "_X_AMZN_TRACE_ID", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"];
+
+/// The only `AWS_LAMBDA_*` that is the user's, for managed runtimes.
+const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// A function.
 #[derive(Debug, Clone)]
@@ -46,7 +49,8 @@ pub struct Function {
 /// # Errors
 /// When one is reserved for Lambda, or they are too large together.
 pub fn check_variables(variables: &BTreeMap<String, String>) -> Result<()> {
-    let reserved = |name: &&String| RESERVED.contains(&name.as_str()) || name.starts_with("AWS_LAMBDA_");
+    let reserved =
+        |name: &&String| RESERVED.contains(&name.as_str()) || (name.starts_with("AWS_LAMBDA_") && *name != WRAPPER);
     if let Some(name) = variables.keys().find(reserved) {
         return Err(Error::Usage {
             message: format!("--env {name}: Lambda sets this variable itself"),
@@ -100,8 +104,8 @@ impl Function {
     }
 
     /// The environment of its bootstrap: Lambda's variables (AWS Lambda Developer Guide, "Using Lambda environment
-    /// variables"), overridden by its own. The address of the Runtime API is only known in the sandbox.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+    /// variables") and these of its runtime, overridden by its own. The address of the Runtime API is only known in the sandbox.
+    pub(super) fn environment(&self, runtime: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let image = &self.runtime.environment;
         let memory = self.memory_mb.to_string();
         let group = format!("/aws/lambda/{}", Self::NAME);
@@ -124,20 +128,21 @@ impl Function {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        all.extend(runtime.clone());
         all.extend(self.variables.clone());
         all
     }
 }
 
-/// More bytes than any archive of locales has: one with every locale has about 220 MB.
-const MAX_LOCALES: u64 = 1 << 28;
+/// How much of an archive of locales is searched: their names come before their data (glibc, locale/programs/locarchive.c).
+const LOCALE_NAMES: u64 = 1 << 20;
 
 /// Lambda's locale where the system has it. Without it, programs would fall back to ASCII: C.UTF-8, which is built into every
 /// glibc since 2.35, has the same encoding.
 fn locale(system: &Path) -> &'static str {
     let locales = system.join("usr/lib/locale");
     let has = locales.join("en_US.utf8").is_dir()
-        || crate::base::read::up_to(locales.join("locale-archive"), MAX_LOCALES)
-            .is_ok_and(|archive| archive.windows(10).any(|name| name == b"en_US.utf8"));
+        || crate::base::read::up_to(locales.join("locale-archive"), LOCALE_NAMES)
+            .is_ok_and(|archive| memchr::memmem::find(&archive, b"en_US.utf8").is_some());
     if has { "en_US.UTF-8" } else { "C.UTF-8" }
 }

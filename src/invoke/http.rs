@@ -2,27 +2,39 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// How many connections are served at once; others wait. A client of the Runtime API has a few. More would take descriptors and
+/// memory of layerfit.
+const MAX_CONNECTIONS: usize = 256;
+
+/// The most that is buffered of a connection beside bodies, in bytes: its headers, which are refused if they are longer.
+const MAX_BUFFER: usize = 64 << 10;
 
 /// A complete response.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Serves connections until it is dropped, each in its own task. Header names are capitalized, as Lambda's are: scripts
-/// search for them.
-pub(super) async fn serve<H, F>(listener: TcpListener, handle: H)
+/// Serves connections until it is dropped, each in its own task. With `idle`, one on which no whole request arrives for this time
+/// is closed. Header names are capitalized, as Lambda's are: scripts search for them.
+pub(super) async fn serve<H, F>(listener: TcpListener, idle: Option<Duration>, handle: H)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
     // Connections end with the server.
     let mut connections = tokio::task::JoinSet::new();
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
+        let place = Arc::clone(&room).acquire_owned().await;
         // The connection was closed before it was accepted, or there is no file descriptor for it: try the next one.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -37,8 +49,10 @@ where
         });
         connections.spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
+            server.title_case_headers(true).max_buf_size(MAX_BUFFER).timer(TokioTimer::new()).header_read_timeout(idle);
             // A client may disconnect at any time.
-            let _ = server.title_case_headers(true).serve_connection(TokioIo::new(stream), service).await;
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            drop(place);
         });
         while connections.try_join_next().is_some() {}
     }

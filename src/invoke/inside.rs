@@ -52,17 +52,17 @@ pub fn run() {
     let _ = std::io::stdin().read_line(&mut line);
     send(&match prepare(&line) {
         Err(why) => Message::NoRoot(why),
-        Ok(environment) => {
+        Ok((command, environment)) => {
             std::thread::spawn(serve_requests);
-            match start(&environment) {
+            match start(&command, &environment) {
                 Ok(message) | Err(message) => message,
             }
         }
     });
 }
 
-/// Makes the sandbox that the text describes; returns the environment of the bootstrap.
-fn prepare(spec: &str) -> Result<BTreeMap<String, String>, String> {
+/// Makes the sandbox that the text describes; returns the command to start and its environment.
+fn prepare(spec: &str) -> Result<(Vec<String>, BTreeMap<String, String>), String> {
     let spec: Spec =
         serde_json::from_str(spec).map_err(|error| format!("the description of the sandbox is invalid: {error}"))?;
     let mut environment = spec.environment.clone();
@@ -76,7 +76,7 @@ fn prepare(spec: &str) -> Result<BTreeMap<String, String>, String> {
     become_the_user()?;
     sources.enter()?;
     drop_privileges()?;
-    Ok(environment)
+    Ok((spec.command, environment))
 }
 
 /// Sends a message out. One that cannot be sent has no reader any more.
@@ -181,13 +181,15 @@ fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
-/// Starts the bootstrap and waits until it ends; also reaps every orphaned process. `Err` is why it does not start.
-fn start(environment: &BTreeMap<String, String>) -> Result<Message, Message> {
-    let path = BOOTSTRAPS.into_iter().find(|path| Path::new(path).exists() && !Path::new(path).is_dir());
-    let path = path.ok_or(Message::NoBootstrap)?;
+/// Starts this command, or else the bootstrap, and waits until it ends; also reaps every orphaned process. `Err` is why it does
+/// not start.
+fn start(command: &[String], environment: &BTreeMap<String, String>) -> Result<Message, Message> {
+    let bootstrap = || BOOTSTRAPS.into_iter().find(|path| Path::new(path).exists() && !Path::new(path).is_dir());
+    let path = command.first().map(String::as_str).or_else(bootstrap).ok_or(Message::NoBootstrap)?;
     let cannot = |error: &std::io::Error| Message::CannotStart { path: path.to_owned(), why: go_error_message(error) };
     let log = || std::io::stderr().as_fd().try_clone_to_owned().map_err(|error| cannot(&error));
     let child = Command::new(path)
+        .args(command.iter().skip(1))
         .env_clear()
         .envs(environment)
         .current_dir("/var/task")

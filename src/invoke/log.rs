@@ -98,7 +98,7 @@ fn billed(ms: f64) -> u64 {
 pub(super) fn missing_library(log: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(log);
     let before = &text[..text.find(": cannot open shared object file")?];
-    let name = before.rsplit(|c: char| c.is_whitespace() || c == ':' || c == '\'').next()?;
+    let name = before.rsplit(|c: char| c.is_whitespace() || matches!(c, ':' | '\'' | '"')).next()?;
     (!name.is_empty()).then(|| name.to_owned())
 }
 

@@ -13,11 +13,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use crate::base::read;
 
 /// More than the mappings of any process fill: 65,530 of them (vm.max_map_count) with 1 KiB each.
 const MAX_SMAPS_BYTES: u64 = 64 << 20;
+
+/// How long a sample looks at processes. A function with a thousand of them, or with as many mappings, is measured over several
+/// samples: none takes so long that a limit would not be watched.
+const SAMPLE: Duration = Duration::from_millis(300);
 
 /// Watches the descendants of a process.
 #[derive(Debug)]
@@ -26,17 +31,43 @@ pub(super) struct Meter {
     first: i32,
     /// The peak so far, in bytes.
     peak: u64,
+    /// The number of samples so far.
+    samples: u64,
+    /// What is known of each process, by its id.
+    known: BTreeMap<i32, Known>,
+}
+
+/// What is known of a process, perhaps since an earlier sample.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// The memfds that it has open: the bytes of each, by device and inode.
+    files: Vec<((u64, u64), u64)>,
+    /// The sample in which they were listed.
+    listed: u64,
+    /// Its memory beside shared objects, in bytes.
+    memory: u64,
+    /// The sample in which that was read.
+    measured: u64,
 }
 
 impl Meter {
     /// A meter for the descendants of the process with this id in /proc.
     pub(super) fn new(first: i32) -> Self {
-        Self { first, peak: 0 }
+        Self { first, peak: 0, samples: 0, known: BTreeMap::new() }
     }
 
     /// Takes a sample; returns the peak so far, in bytes.
     pub(super) fn sample(&mut self) -> u64 {
+        self.sample_until(Instant::now() + SAMPLE / 2, Instant::now() + SAMPLE)
+    }
+
+    /// Takes a sample: lists shared objects until one moment, and measures processes until another, but at least one each. Those that
+    /// were not seen for the longest time come first.
+    fn sample_until(&mut self, listing: Instant, measuring: Instant) -> u64 {
+        self.samples += 1;
         let processes = descendants(self.first);
+        let living: BTreeSet<i32> = processes.iter().copied().collect();
+        self.known.retain(|process, _| living.contains(process));
         let mut resident = 0;
         for process in &processes {
             // A process can end at any time, and then uses none.
@@ -44,16 +75,60 @@ impl Meter {
             resident += kilobytes(&status, "VmRSS:");
             self.peak = self.peak.max(kilobytes(&status, "VmHWM:"));
         }
-        let objects = Objects::of(&processes);
+        for process in self.longest_ago(&processes, |known| known.listed) {
+            let files = memfds(process);
+            let known = self.known.entry(process).or_default();
+            (known.files, known.listed) = (files, self.samples);
+            if Instant::now() >= listing {
+                break;
+            }
+        }
+        let objects = Objects::new(self.known.values().flat_map(|known| known.files.iter().copied()));
         if resident + objects.bytes() > self.peak {
             let spaces = address_spaces(&processes);
-            let forth: u64 = spaces.iter().map(|process| objects.memory_beside(*process)).sum();
-            // Memory that one process frees and another then allocates is in one of the two sums only once.
-            let back: u64 = spaces.iter().rev().map(|process| objects.memory_beside(*process)).sum();
-            self.peak = self.peak.max(forth.min(back) + objects.bytes());
+            let forth = self.measure(&spaces, &objects, measuring);
+            let memory = if Instant::now() < measuring {
+                // Memory that one process frees and another then allocates is in one of the two sums only once.
+                let back: Vec<i32> = spaces.iter().rev().copied().collect();
+                forth.min(self.measure(&back, &objects, measuring))
+            } else {
+                forth
+            };
+            self.peak = self.peak.max(memory + objects.bytes());
         }
         self.peak
     }
+
+    /// Measures these processes until a moment, and returns the sum of what is known of all of them then.
+    fn measure(&mut self, processes: &[i32], objects: &Objects, until: Instant) -> u64 {
+        for process in self.longest_ago(processes, |known| known.measured) {
+            let memory = objects.memory_beside(process);
+            let known = self.known.entry(process).or_default();
+            (known.memory, known.measured) = (memory, self.samples);
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        processes.iter().filter_map(|process| self.known.get(process)).map(|known| known.memory).sum()
+    }
+
+    /// These processes, those first for which this sample is the earliest; others keep their order.
+    fn longest_ago(&self, processes: &[i32], sample: impl Fn(&Known) -> u64) -> Vec<i32> {
+        let mut sorted = processes.to_vec();
+        sorted.sort_by_key(|process| self.known.get(process).map_or(0, &sample));
+        sorted
+    }
+}
+
+/// The memfds that a process has open: the bytes of each, by device and inode.
+fn memfds(process: i32) -> Vec<((u64, u64), u64)> {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd"));
+    let paths = descriptors.into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_memfd = |path: &std::path::PathBuf| {
+        fs::read_link(path).is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
+    };
+    let files = paths.filter(is_memfd).filter_map(|path| fs::metadata(path).ok());
+    files.map(|file| ((file.dev(), file.ino()), file.blocks() * 512)).collect()
 }
 
 /// Shared memory that exists whether or not a process maps it.
@@ -66,22 +141,10 @@ struct Objects {
 }
 
 impl Objects {
-    /// That of these processes, and of the IPC namespace that this process is in.
-    fn of(processes: &[i32]) -> Self {
-        let mut files = BTreeMap::new();
-        for process in processes {
-            let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { continue };
-            for path in descriptors.flatten().map(|entry| entry.path()) {
-                if fs::read_link(&path)
-                    .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
-                    && let Ok(file) = fs::metadata(&path)
-                {
-                    files.insert((file.dev(), file.ino()), file.blocks() * 512);
-                }
-            }
-        }
+    /// These memfds, and what is in the IPC namespace that this process is in.
+    fn new(files: impl Iterator<Item = ((u64, u64), u64)>) -> Self {
         let table = |name: &str| read::kernel(format!("/proc/sysvipc/{name}")).unwrap_or_default();
-        Self { files, system_v: sum(&table("shm"), "rss") + sum(&table("msg"), "cbytes") }
+        Self { files: files.collect(), system_v: sum(&table("shm"), "rss") + sum(&table("msg"), "cbytes") }
     }
 
     fn bytes(&self) -> u64 {
@@ -135,13 +198,43 @@ fn address_spaces(processes: &[i32]) -> Vec<i32> {
     for process in processes {
         // Only processes of the same layout can share one: a fork, or a child of `vfork`. If that starts a program after its
         // layout is read, it no longer shares one when they are compared; and if it does so later, it is too small to matter.
-        let group = by_layout.entry(layout(*process).unwrap_or_else(|| process.to_string())).or_default();
-        if !group.iter().any(|other| share_memory(*other, *process)) {
-            group.push(*process);
-        }
+        by_layout.entry(layout(*process).unwrap_or_else(|| process.to_string())).or_default().push(*process);
     }
-    let ours: BTreeSet<i32> = by_layout.into_values().flatten().collect();
+    let ours: BTreeSet<i32> = by_layout.into_values().flat_map(|group| distinct(&group)).collect();
     processes.iter().copied().filter(|process| ours.contains(process)).collect()
+}
+
+/// One process of each address space, of processes that are alike: a thousand forks of one process are.
+///
+/// Comparing all of them with each other would take minutes. Each is marked instead, and those that then have the same mark are
+/// compared: that of the last one that was marked in their address space.
+fn distinct(processes: &[i32]) -> Vec<i32> {
+    let before: Vec<Option<u32>> = processes.iter().map(|process| dump_filter(*process)).collect();
+    let mut marks: Vec<Vec<Option<u32>>> = vec![Vec::new(); processes.len()];
+    let mut step = 1;
+    while step < processes.len() {
+        for (number, process) in processes.iter().enumerate() {
+            let mark = u32::try_from(number / step % MARKS).unwrap_or(0);
+            let _ = set_dump_filter(*process, mark);
+        }
+        for (marks, process) in marks.iter_mut().zip(processes) {
+            marks.push(dump_filter(*process));
+        }
+        step *= MARKS;
+    }
+    for (process, before) in processes.iter().zip(&before) {
+        let _ = before.map(|before| set_dump_filter(*process, before));
+    }
+    let mut by_mark: BTreeMap<&[Option<u32>], Vec<i32>> = BTreeMap::new();
+    for (marks, process) in marks.iter().zip(processes) {
+        by_mark.entry(marks).or_default().push(*process);
+    }
+    let of_each = by_mark.into_values().flat_map(|alike| {
+        let first = alike[0];
+        // Processes can change the marks themselves.
+        alike.into_iter().filter(move |process| *process == first || !share_memory(first, *process))
+    });
+    of_each.collect()
 }
 
 /// The addresses of a process's program, heap, stack, arguments and environment (proc_pid_stat(5), fields 26 to 28 and 45 to
@@ -154,21 +247,30 @@ fn layout(process: i32) -> Option<String> {
     Some([fields.get(23..26)?, fields.get(42..49)?].concat().join(" "))
 }
 
-/// Whether two processes have the same address space. The kernel numbers them nowhere, but one flag of an address space can be
-/// changed and seen through /proc: which kinds of mappings a core dump has. Nothing in the sandbox dumps core.
+/// How many values the flags have that mark an address space: seven of them, as since Linux 2.6.28 (core(5)).
+const MARKS: usize = 128;
+
+/// Which kinds of mappings a core dump of a process has: flags of its address space, which can be changed and seen through /proc. The
+/// kernel numbers address spaces nowhere, and nothing in the sandbox dumps core.
+fn dump_filter(process: i32) -> Option<u32> {
+    u32::from_str_radix(read::kernel(format!("/proc/{process}/coredump_filter")).ok()?.trim(), 16).ok()
+}
+
+fn set_dump_filter(process: i32, value: u32) -> std::io::Result<()> {
+    fs::write(format!("/proc/{process}/coredump_filter"), format!("{value:#x}"))
+}
+
+/// Whether two processes have the same address space.
 fn share_memory(one: i32, other: i32) -> bool {
-    let path = |process: i32| format!("/proc/{process}/coredump_filter");
-    let read = |process| u32::from_str_radix(read::kernel(path(process)).ok()?.trim(), 16).ok();
-    let write = |process, value: u32| fs::write(path(process), format!("{value:#x}"));
-    let Some(value) = read(one).filter(|value| read(other) == Some(*value)) else { return false };
-    if write(one, value ^ 1).is_err() {
+    let Some(value) = dump_filter(one).filter(|value| dump_filter(other) == Some(*value)) else { return false };
+    if set_dump_filter(one, value ^ 1).is_err() {
         return false;
     }
-    let same = read(other) == Some(value ^ 1);
+    let same = dump_filter(other) == Some(value ^ 1);
     // Either may have ended, or have started a program, which has inherited the flag.
     for process in [one, other] {
-        if read(process) == Some(value ^ 1) {
-            let _ = write(process, value);
+        if dump_filter(process) == Some(value ^ 1) {
+            let _ = set_dump_filter(process, value);
         }
     }
     same
@@ -239,5 +341,51 @@ a00000000000-a00000001000 rw-p 00000000 00:00 0 \nPss: 1 kB\nSwapPss: 1 kB\n";
         let table = "       key      shmid perms                  size  cpid  rss swap\n 0 1 600 9 4 4096 0\n 0 2 600 9 4 8192 0\n";
         assert_eq!(sum(table, "rss"), 12_288);
         assert_eq!(sum("key shmid\n1 2\n", "rss"), 0);
+    }
+
+    #[test]
+    fn a_sample_that_is_cut_short_goes_on_where_the_last_one_ended() {
+        let us = i32::try_from(std::process::id()).expect("a number");
+        let script = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); echo ${#x}; read y";
+        let children: Vec<_> = (0..3)
+            .map(|_| {
+                let mut child = std::process::Command::new("bash")
+                    .args(["-c", script])
+                    .stdin(std::process::Stdio::piped())
+                    .stdout(std::process::Stdio::piped())
+                    .spawn()
+                    .expect("bash");
+                let mut out = std::io::BufReader::new(child.stdout.take().expect("piped"));
+                std::io::BufRead::read_line(&mut out, &mut String::new()).expect("a line");
+                child
+            })
+            .collect();
+        let mut meter = Meter::new(us);
+        let past = Instant::now();
+        // One process is measured each time.
+        let peaks: Vec<u64> = (0..4).map(|_| meter.sample_until(past, past)).collect();
+        for mut child in children {
+            drop(child.stdin.take());
+            child.wait().expect("ended");
+        }
+        assert!(peaks[0] < 50_000_000 && peaks[2] > 60_000_000 && peaks[3] == peaks[2], "{peaks:?}");
+    }
+
+    #[test]
+    fn processes_that_are_alike_are_told_apart_and_keep_their_flags() {
+        // More than there are marks.
+        let children: Vec<_> =
+            (0..300).map(|_| std::process::Command::new("sleep").arg("100").spawn().expect("sleep")).collect();
+        let ids: Vec<i32> = children.iter().map(|child| i32::try_from(child.id()).expect("a number")).collect();
+        let before: Vec<_> = ids.iter().map(|id| dump_filter(*id)).collect();
+        let mut apart = distinct(&ids);
+        let after: Vec<_> = ids.iter().map(|id| dump_filter(*id)).collect();
+        for mut child in children {
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+        }
+        apart.sort_unstable();
+        assert_eq!(apart, ids);
+        assert!(before == after && before.iter().all(Option::is_some), "{before:?} {after:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Runs a function from its layers on this machine, the way Lambda would, without AWS.
 //!
 //! Responsible for showing that the packed function works. `extract.rs` unzips layers and code; `sandbox.rs` starts a
-//! sandbox, and `inside.rs` and `mounts.rs` run in it; `runtime_api.rs` hands out events and receives the responses;
+//! sandbox, and `inside.rs` and `mounts.rs` run in it; `interpreter.rs` is what it starts; `runtime_api.rs` hands out events and receives the responses;
 //! `execution.rs` is the lifecycle of a function (start, invocations, timeout, and memory with `memory.rs`); `log.rs` and
 //! `outcome.rs` have Lambda's log lines and errors; `endpoint.rs` lets AWS's own clients invoke it.
 //!
@@ -16,6 +16,7 @@ mod extract;
 mod function;
 mod http;
 mod inside;
+mod interpreter;
 mod log;
 mod memory;
 mod mounts;
@@ -34,11 +35,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 pub use execution::{Environment, Event};
-pub use function::{Function, check_variables};
+pub use function::{Function, MAX_ENVIRONMENT_BYTES, check_variables};
 pub use inside::run as run_inside;
 pub use outcome::{Answer, Failure};
-pub use sandbox::INSIDE;
-pub use temporary::{REMOVER, run_remover};
+pub use sandbox::{INSIDE, can_trace};
+pub use temporary::{REMOVER, Temporary, run_remover};
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;

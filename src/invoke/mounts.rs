@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{FileType, Mode, OFlags, StatVfsMountFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::spec::{GROUP, Spec, USER};
@@ -89,6 +89,10 @@ pub(super) struct Sources {
     /// Whether they are of this machine's system, not of an image.
     of_the_host: bool,
     root: PathBuf,
+    /// Directories that are covered.
+    hidden: Vec<PathBuf>,
+    /// A file with this content.
+    file: Option<(PathBuf, String)>,
 }
 
 impl Sources {
@@ -98,11 +102,15 @@ impl Sources {
         match &spec.rootfs {
             Some(system) => {
                 sources.mirror(system, Path::new(""), &["opt", "tmp", "proc", "sys", "dev", "var", "etc"])?;
-                if system.join("var").is_dir() {
-                    sources.mirror(&system.join("var"), Path::new("var"), &["task"])?;
-                }
-                if system.join("etc").is_dir() {
-                    sources.mirror(&system.join("etc"), Path::new("etc"), &["resolv.conf", "hosts"])?;
+                // The directory of the file is the file's alone.
+                let own = spec.file.as_ref().and_then(|(path, _)| path.iter().nth(2)?.to_str());
+                let var: Vec<&str> = std::iter::once("task").chain(own).collect();
+                // A link here would lead to a directory of this machine.
+                for (name, but) in [("var", var.as_slice()), ("etc", &["resolv.conf", "hosts"])] {
+                    let path = system.join(name);
+                    if fs::symlink_metadata(&path).is_ok_and(|kind| kind.is_dir()) {
+                        sources.mirror(&path, Path::new(name), but)?;
+                    }
                 }
                 // Host names are resolved as on this machine: an image does not have these files.
                 for name in ["etc/resolv.conf", "etc/hosts"] {
@@ -114,6 +122,11 @@ impl Sources {
             }
             None => sources.this_machine()?,
         }
+        for (from, at) in &spec.mounts {
+            sources.add(from, at.strip_prefix("/").unwrap_or(at))?;
+        }
+        sources.hidden = spec.hidden.iter().filter_map(|path| Some(path.strip_prefix("/").ok()?.to_owned())).collect();
+        sources.file.clone_from(&spec.file);
         sources.add(&spec.layers, "opt")?;
         if let Some(code) = &spec.code {
             sources.add(code, "var/task")?;
@@ -129,10 +142,14 @@ impl Sources {
 
     /// Opens a file that will be at this path of the root.
     fn add(&mut self, from: &Path, at: impl Into<PathBuf>) -> Result<()> {
-        let cannot = |error: std::io::Error| format!("cannot open {}: {error}", from.display());
-        let file = rustix::fs::open(from, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        let source = Source::Opened { file: file.map_err(|error| cannot(error.into()))?, is_directory: from.is_dir() };
-        self.entries.push((at.into(), source));
+        self.open_with(from, at, OFlags::empty())
+    }
+
+    fn open_with(&mut self, from: &Path, at: impl Into<PathBuf>, flags: OFlags) -> Result<()> {
+        let cannot = |error: rustix::io::Errno| format!("cannot open {}: {error}", from.display());
+        let file = rustix::fs::open(from, OFlags::PATH | OFlags::CLOEXEC | flags, Mode::empty()).map_err(cannot)?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&file).map_err(cannot)?.st_mode);
+        self.entries.push((at.into(), Source::Opened { file, is_directory: kind == FileType::Directory }));
         Ok(())
     }
 
@@ -168,7 +185,8 @@ impl Sources {
                 let target = fs::read_link(entry.path()).map_err(cannot)?;
                 self.entries.push((to.join(name), Source::Link(target)));
             } else if kind.is_dir() || kind.is_file() {
-                self.add(&entry.path(), to.join(name))?;
+                // It can have become a link since it was listed.
+                self.open_with(&entry.path(), to.join(name), OFlags::NOFOLLOW)?;
             }
         }
         Ok(())
@@ -195,10 +213,18 @@ impl Sources {
                     .map_err(|error| format!("cannot create /{}: {error}", at.display()))?,
             }
         }
-        if self.of_the_host {
-            for path in HOST_R.iter().map(Path::new).filter(|path| path.is_dir()) {
+        let of_r = if self.of_the_host { HOST_R } else { &[] };
+        for path in of_r.iter().map(Path::new).chain(self.hidden.iter().map(PathBuf::as_path)) {
+            if path.is_dir() {
                 tmpfs(path, "mode=755")?;
             }
+        }
+        if let Some((at, content)) = &self.file {
+            let at = at.strip_prefix("/").unwrap_or(at);
+            at.parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| fs::write(at, content))
+                .map_err(|error| format!("cannot write /{}: {error}", at.display()))?;
         }
         for (name, accounts) in [("etc/passwd", USERS), ("etc/group", GROUPS)] {
             cover(Path::new(name), accounts)?;
@@ -210,6 +236,12 @@ impl Sources {
         remount_read_only(Path::new("."))?;
         change_root()
     }
+}
+
+/// Whether a path of this machine is in the system that the function sees around its layers.
+pub(super) fn is_of_the_system(path: &Path) -> bool {
+    let first = path.iter().nth(1).and_then(|name| name.to_str());
+    path.is_absolute() && first.is_some_and(|name| OF_THE_HOST.contains(&name))
 }
 
 fn directory(at: &Path) -> Result<()> {
@@ -255,7 +287,10 @@ fn devices() -> Result<()> {
     let dev = Path::new("dev");
     tmpfs(dev, "mode=755")?;
     for name in DEVICES {
-        bind(&Path::new("/dev").join(name), &dev.join(name), false)?;
+        let at = dev.join(name);
+        bind(&Path::new("/dev").join(name), &at, false)?;
+        // They can be written to, and nothing about them can be changed, such as their times.
+        remount(&at, MountFlags::empty())?;
     }
     for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
         std::os::unix::fs::symlink(Path::new("/proc/self").join(target), dev.join(name))
@@ -325,9 +360,14 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 /// `/dev`. In a user namespace, flags such as noexec of a mount from outside are locked, so they are set again
 /// (mount_namespaces(7)).
 fn remount_read_only(at: &Path) -> Result<()> {
+    remount(at, MountFlags::NODEV)
+}
+
+/// The same with these flags besides.
+fn remount(at: &Path, flags: MountFlags) -> Result<()> {
     let cannot = |error: rustix::io::Errno| format!("cannot make {} read-only: {error}", at.display());
     let has = rustix::fs::statvfs(at).map_err(cannot)?.f_flag;
-    let mut flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    let mut flags = flags | MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
     for (kept, flag) in [
         (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
         (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),

@@ -7,11 +7,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::http;
 use super::http::{Answer, BodyError};
@@ -23,13 +23,16 @@ pub(super) const MAX_EVENT_BYTES: usize = 6 << 20;
 /// internal/lambda/interop/model.go, and the number in Lambda's own messages.
 pub(super) const MAX_RESPONSE_BYTES: usize = (6 << 20) + 100;
 
+/// How many bodies are in memory at once; others wait. A function sends one at a time.
+const BODIES: usize = 4;
+
 const PREFIX: &str = "/2018-06-01/runtime/";
 
 /// One event, and the values of its headers.
 #[derive(Debug, Clone)]
 pub(super) struct Invocation {
     pub id: String,
-    pub event: Vec<u8>,
+    pub event: Bytes,
     /// Milliseconds since 1970.
     pub deadline_ms: u128,
     pub arn: String,
@@ -74,6 +77,7 @@ struct State {
 struct Shared {
     state: Arc<Mutex<State>>,
     offered: Arc<Notify>,
+    bodies: Arc<Semaphore>,
 }
 
 /// The Runtime API of one process; it ends when this is dropped.
@@ -91,7 +95,11 @@ impl RuntimeApi {
     pub(super) fn new() -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
         let state = State { phase: Phase::Starting, invocation: None, calls: sender };
-        let shared = Shared { state: Arc::new(Mutex::new(state)), offered: Arc::new(Notify::new()) };
+        let shared = Shared {
+            state: Arc::new(Mutex::new(state)),
+            offered: Arc::new(Notify::new()),
+            bodies: Arc::new(Semaphore::new(BODIES)),
+        };
         Self { calls, shared, server: tokio::task::JoinSet::new() }
     }
 
@@ -103,7 +111,7 @@ impl RuntimeApi {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let handler = self.shared.clone();
-        self.server.spawn(http::serve(listener, move |request| handler.clone().answer(request)));
+        self.server.spawn(http::serve(listener, None, move |request| handler.clone().answer(request)));
         Ok(())
     }
 
@@ -164,11 +172,25 @@ impl Shared {
         }
     }
 
+    /// Reads the body of a request. If the request will be refused, nothing of it is kept.
+    async fn body(
+        &self,
+        request: Request<Incoming>,
+        is_refused: impl Fn(&State) -> bool,
+    ) -> Result<Vec<u8>, BodyError> {
+        if is_refused(&self.state()) {
+            return http::body(request.into_body(), 0).await;
+        }
+        let _place = self.bodies.acquire().await;
+        http::body(request.into_body(), MAX_RESPONSE_BYTES).await
+    }
+
     async fn response(self, id: &str, request: Request<Incoming>) -> Answer {
         let content_type = http::header(&request, "content-type").unwrap_or("application/octet-stream").to_owned();
-        let body = http::body(request.into_body(), MAX_RESPONSE_BYTES).await;
+        let refusal = |state: &State| state.refusal(id, "InvocationResponse");
+        let body = self.body(request, |state| refusal(state).is_some()).await;
         let mut state = self.state();
-        if let Some(refused) = state.refusal(id, "InvocationResponse") {
+        if let Some(refused) = refusal(&state) {
             return refused;
         }
         let (call, answer) = match body {
@@ -187,11 +209,13 @@ impl Shared {
 
     async fn error(self, id: &str, request: Request<Incoming>) -> Answer {
         let kind = error_type(&request);
-        let Ok(body) = http::body(request.into_body(), MAX_RESPONSE_BYTES).await else { return incomplete() };
+        let refusal = |state: &State| state.refusal(id, "InvocationErrorResponse");
+        let body = self.body(request, |state| refusal(state).is_some()).await;
         let mut state = self.state();
-        if let Some(refused) = state.refusal(id, "InvocationErrorResponse") {
+        if let Some(refused) = refusal(&state) {
             return refused;
         }
+        let Ok(body) = body else { return incomplete() };
         state.phase = Phase::Answered(id.to_owned());
         let _ = state.calls.send(RuntimeCall::Error { kind: kind.unwrap_or_else(|| type_in(&body)), body });
         accepted()
@@ -199,11 +223,12 @@ impl Shared {
 
     async fn init_error(self, request: Request<Incoming>) -> Answer {
         let kind = error_type(&request);
-        let Ok(body) = http::body(request.into_body(), MAX_RESPONSE_BYTES).await else { return incomplete() };
+        let body = self.body(request, |state| state.phase != Phase::Starting).await;
         let state = self.state();
         if state.phase != Phase::Starting {
             return state.refuse_transition("InitError");
         }
+        let Ok(body) = body else { return incomplete() };
         let _ = state.calls.send(RuntimeCall::InitError { kind: kind.unwrap_or_else(|| type_in(&body)), body });
         accepted()
     }

@@ -34,6 +34,10 @@ pub const INSIDE: &str = "inside-the-sandbox";
 const UNSHARE: &[&str] =
     &["--user", "--keep-caps", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child"];
 
+/// Makes the kernel stop a process only at the calls that are logged: R's start then takes 1.4 times as long as without strace,
+/// and four times without this option (R 4.2.2, strace 6.1). strace has it since version 5.3.
+const SECCOMP: &str = "--seccomp-bpf";
+
 /// A user and group that own nothing (the kernel's overflow ids, which distributions call nobody and nogroup).
 const NOBODY: u32 = 65_534;
 
@@ -82,7 +86,11 @@ impl Sandbox {
         if let Some(file) = trace {
             // strace would run a name that begins with `|` or `!` as a command.
             let file = std::path::absolute(file).map_err(Error::io("find", file))?;
-            command.args(["-f", "-qq", "-e", "trace=file", "-A", "-o"]).arg(file).arg("unshare");
+            command.args(["-f", "-qq", "-e", "trace=file"]);
+            if stops_only_where_it_logs() {
+                command.arg(SECCOMP);
+            }
+            command.args(["-A", "-o"]).arg(file).arg("unshare");
         }
         command.args(UNSHARE);
         if spec.no_network {
@@ -184,6 +192,22 @@ fn received(control: &UnixStream) -> Option<TcpListener> {
         _ => None,
     });
     sockets.next()?.next().map(TcpListener::from)
+}
+
+/// Whether strace is installed.
+pub fn can_trace() -> bool {
+    strace_accepts(&[])
+}
+
+/// Whether strace has the option [`SECCOMP`].
+fn stops_only_where_it_logs() -> bool {
+    strace_accepts(&[SECCOMP])
+}
+
+fn strace_accepts(options: &[&str]) -> bool {
+    let mut command = std::process::Command::new("strace");
+    command.args(options).arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 fn cannot_start(program: &str, error: &io::Error) -> Error {

@@ -22,6 +22,14 @@ pub(super) struct Spec {
     pub rootfs: Option<PathBuf>,
     /// Whether the function has a network of its own, with a loopback interface and nothing else.
     pub no_network: bool,
+    /// What is started, with its arguments; by default, the bootstrap.
+    pub command: Vec<String>,
+    /// Other paths of the host, and where they are.
+    pub mounts: Vec<(PathBuf, PathBuf)>,
+    /// Directories that the function sees empty.
+    pub hidden: Vec<PathBuf>,
+    /// A file, and its content.
+    pub file: Option<(PathBuf, String)>,
     /// The environment of the bootstrap, but for the address of the Runtime API.
     pub environment: BTreeMap<String, String>,
 }

@@ -16,7 +16,7 @@ pub const REMOVER: &str = "remove-afterwards";
 
 /// A directory that is removed when it is dropped, or when the process ends.
 #[derive(Debug)]
-pub(super) struct Temporary {
+pub struct Temporary {
     path: PathBuf,
     /// Its standard input is a pipe that nothing is written to. The kernel closes it when this process has ended.
     _remover: Child,
@@ -28,7 +28,7 @@ impl Temporary {
     ///
     /// # Errors
     /// When it cannot be created, or layerfit cannot be started to remove it.
-    pub(super) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let own = std::env::current_exe().map_err(Error::io("find", "layerfit itself"))?;
         let (until_then, (path, remover)) = HalfWritten::make(|| {
             let directory = tempfile::Builder::new().prefix("layerfit-").tempdir();
@@ -52,7 +52,8 @@ impl Temporary {
         Ok(Self { path, _remover: remover, _until_then: until_then })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Its path.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

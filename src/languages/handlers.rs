@@ -125,6 +125,8 @@ pub struct Handlers {
     pub names: BTreeSet<(LanguageId, String)>,
     /// The data of packages that they name, by language; `None` where that cannot be determined statically.
     pub data: BTreeMap<LanguageId, Option<BTreeSet<String>>>,
+    /// The character sets that they name for conversions by the C library, each with the first place that does.
+    pub charsets: BTreeMap<String, Place>,
     /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
     bootstraps: Vec<String>,
 }
@@ -398,6 +400,10 @@ impl Reading {
         self.handlers.libraries.extend(source.libraries);
         if let Some(line) = source.libraries_unknown {
             self.handlers.libraries_unknown.get_or_insert(place(line));
+        }
+        for (name, line) in source.charsets {
+            let first = self.handlers.charsets.entry(name).or_insert_with(|| place(line));
+            *first = place(line).min(first.clone());
         }
         let data = self.handlers.data.entry(id).or_insert_with(|| Some(BTreeSet::new()));
         *data =

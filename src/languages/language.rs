@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::calls::Calls;
 use super::id::LanguageId;
+use super::managed::ManagedRuntime;
 use super::needs::Needs;
 use super::packages::{Installation, Package, Packages, Roots};
 use super::relocation::Arrangement;
@@ -148,6 +149,11 @@ pub trait Language: Sync {
     /// they are not known.
     fn source_argument<'a>(&self, _command: &str, _arguments: &'a [Vec<String>]) -> &'a [String] {
         &[]
+    }
+
+    /// How Lambda's managed runtimes run functions in it; `None` if it has none.
+    fn managed(&self) -> Option<&'static ManagedRuntime> {
+        None
     }
 
     /// What a source of a function uses; `None` when the file is not a source of this language. If a source of this

@@ -1,7 +1,7 @@
 //! Sources of functions: the packages that a source uses, the files that it reads, and what cannot be determined
 //! statically. Each language has its own reader.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The packages and files that a source uses, in the order of its lines, without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Source {
     pub names: BTreeSet<String>,
     /// The data of packages that it names, where a package has data for what functions name.
     pub data: BTreeSet<String>,
+    /// The character sets that it names for conversions by the C library, each with the first line that does.
+    pub charsets: BTreeMap<String, usize>,
     /// Whether it also names data that cannot be determined statically.
     pub names_more_data: bool,
 }

@@ -1,6 +1,7 @@
 //! Pack: divides units into the fewest layers that hold them, with a lower bound for their number.
 
 pub mod bins;
+mod certain;
 mod groups;
 mod lock;
 pub mod measure;
@@ -14,6 +15,7 @@ pub(crate) mod verdict;
 use std::collections::BTreeMap;
 
 use bins::Capacity;
+pub(crate) use certain::does_not_fit as certainly_does_not_fit;
 use groups::divide;
 pub use groups::{Group, Strategy, kinds};
 use lock::{ItemKey, LockedLayer, NamedLayer};
@@ -22,6 +24,7 @@ pub(crate) use names::is_layer_name;
 use parts::{Part, divided};
 pub(crate) use units::{PackedEntries, unit_of};
 pub use units::{Unit, UnitEntry, units};
+use units::{largest, largest_unzipped};
 use verdict::{LayerSize, or_through_s3, over_limits};
 
 use crate::base::bytes::size;
@@ -65,6 +68,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// No layers: of what cannot fit, however it is divided.
+    pub(crate) fn none() -> Self {
+        Self { layers: Vec::new(), lower_bound: 0, optimal: false, lock: Lock::new(Vec::new()), changes: None }
+    }
+
     /// The length of all zips together, in bytes.
     pub fn zipped_bytes(&self) -> u64 {
         self.layers.iter().map(|layer| layer.zipped_bytes).sum()
@@ -214,13 +222,6 @@ fn layer(units: &[Unit], parts: &[Part], NamedLayer { name, items }: NamedLayer)
 }
 
 fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding> {
-    let largest = |of: fn(&Unit) -> u64| {
-        let mut sorted: Vec<&Unit> = units.iter().collect();
-        sorted.sort_by(|a, b| of(b).cmp(&of(a)).then_with(|| a.name.cmp(&b.name)));
-        let named: Vec<String> =
-            sorted.iter().take(MAX_NAMES).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
-        named.join(", ")
-    };
     let too_many = || {
         let room = limits.layer_zipped * limits.layers as u64;
         let over = layout.zipped_bytes().saturating_sub(room);
@@ -243,7 +244,7 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
             format!("{} layers are needed and {} are allowed: {why}", layout.layers.len(), limits.layers),
             format!(
                 "prune more (`layerfit rules` lists what --select can turn on), or drop some of the largest units: {}",
-                largest(Unit::zipped_bytes)
+                largest(units, Unit::zipped_bytes)
             ),
         )
     };
@@ -255,8 +256,7 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
     let layers: Vec<LayerSize> = layout.layers.iter().map(layer).collect();
     // A file that is too large for a layer is in none, and counts all the same.
     let unzipped: u64 = units.iter().map(Unit::unzipped_bytes).sum();
-    let largest_unzipped = format!("; the largest units: {}", largest(Unit::unzipped_bytes));
-    over_limits(&layers, unzipped, limits, &largest_unzipped, too_many)
+    over_limits(&layers, unzipped, limits, &largest_unzipped(units), too_many)
 }
 
 #[cfg(test)]

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::bytes::size;
 use crate::base::path::TreePath;
 use crate::pack::measure::{Measurements, entry_overhead};
 use crate::resolve::{Resolution, is_library_name};
 use crate::tree::{EntryId, Kind, Place};
+
+/// How many of the largest units are named.
+const MAX_NAMES: usize = 5;
 
 /// Entries that are packed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +118,20 @@ pub fn units(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool, measur
         });
     }
     units.into_iter().map(|(name, entries)| Unit { name, entries }).collect()
+}
+
+/// The largest units, with their sizes.
+pub(super) fn largest(units: &[Unit], of: fn(&Unit) -> u64) -> String {
+    let mut sorted: Vec<&Unit> = units.iter().collect();
+    sorted.sort_by(|a, b| of(b).cmp(&of(a)).then_with(|| a.name.cmp(&b.name)));
+    let named: Vec<String> =
+        sorted.iter().take(MAX_NAMES).map(|unit| format!("{} ({})", unit.name, size(of(unit)))).collect();
+    named.join(", ")
+}
+
+/// The largest units unzipped, to be appended to a help.
+pub(super) fn largest_unzipped(units: &[Unit]) -> String {
+    format!("; the largest units: {}", largest(units, Unit::unzipped_bytes))
 }
 
 /// The name of the unit that an entry belongs to.

@@ -69,7 +69,7 @@ pub(crate) fn or_through_s3(zipped: u64, limits: &Limits) -> String {
 }
 
 /// A finding if there are too many unzipped bytes; `largest` is appended to its help.
-fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) -> Option<Finding> {
+pub(super) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) -> Option<Finding> {
     let over = unzipped.checked_sub(limits.layers_unzipped()).filter(|over| *over > 0)?;
     let function = match limits.function_unzipped {
         0 => String::new(),

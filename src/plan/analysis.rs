@@ -51,6 +51,7 @@ impl<'a> Analysis<'a> {
             architecture: settings.architecture,
             bundled: settings.bundle_from.is_some(),
             of_other_machines: BTreeMap::new(),
+            charsets_refused: None,
         };
         Self {
             resolution,
@@ -100,6 +101,8 @@ impl<'a> Analysis<'a> {
         if let Some(handlers) = &self.handlers {
             let packages = &self.resolution.packages;
             findings.extend(handlers.findings(packages, self.tree()));
+            let refused = self.context.charsets_refused.as_deref();
+            findings.extend(self.resolution.charset_findings(&handlers.charsets, refused));
             let used = self.used_packages();
             findings.extend(options::findings(handlers, used, packages, &self.calls, &|id| pruning.keeps(id)));
             handlers.raise_not_searched(packages, &mut findings);

@@ -16,7 +16,9 @@ use crate::base::part::Content;
 use crate::base::path::TreePath;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::languages::Packages;
-use crate::resolve::{LibraryLookup, MissingData, Node, Object, Resolution, is_bundled_for, remedy_for_part};
+use crate::resolve::{
+    LibraryLookup, MissingCharset, MissingData, Node, Object, Resolution, is_bundled_for, remedy_for_part,
+};
 use crate::runtime::capture;
 use crate::runtime::sysroot::{Located, Sysroot};
 use crate::runtime::{GlibcNames, LoaderFacts};
@@ -50,6 +52,9 @@ pub struct ChangedPath {
     pub to: String,
 }
 
+/// The directory of the tree for modules for character sets, and the list of them that glibc reads there.
+const CHARSETS: (&str, &str) = ("lib/gconv", "gconv-modules");
+
 /// Where a configuration comes from that is written and not copied.
 const WRITTEN: &str = "layerfit";
 
@@ -69,6 +74,8 @@ pub struct Bundler {
     of_other_machines: BTreeMap<String, String>,
     /// The needs for data that were looked for on the host.
     data_taken: BTreeSet<&'static str>,
+    /// The releases of glibc of the host and the image, where no module for a character set was copied as they differ.
+    other_glibc: Option<(String, String)>,
 }
 
 /// A missing library, its machine, a file that needs it, and the directories that the file itself lists, unexpanded.
@@ -96,6 +103,7 @@ impl Bundler {
             origins: BTreeMap::new(),
             of_other_machines: BTreeMap::new(),
             data_taken: BTreeSet::new(),
+            other_glibc: None,
         })
     }
 
@@ -177,6 +185,64 @@ impl Bundler {
         Ok(any)
     }
 
+    /// Adds the modules for character sets that the host has, with a list of them; `glibc` is the image's release, which has to
+    /// be that of the host, as the modules use what is private to one. Returns whether anything was added.
+    ///
+    /// # Errors
+    /// When a file of the host cannot be read.
+    pub(super) fn take_charsets(
+        &mut self,
+        tree: &mut Tree,
+        missing: &[MissingCharset],
+        glibc: Option<&str>,
+    ) -> Result<bool> {
+        let nowhere = missing.iter().filter(|charset| charset.elsewhere.is_none());
+        let there = nowhere.filter_map(|charset| {
+            let directory = capture::charset_directory(&self.root, &format!("{}.so", charset.module))?;
+            Some((charset, directory))
+        });
+        let there: Vec<(&MissingCharset, &str)> = there.collect();
+        let (Some((first, _)), Some(image)) = (there.first(), glibc) else { return Ok(false) };
+        match capture::glibc(&self.root, &self.loaders) {
+            Some(host) if host == image => {}
+            host => {
+                self.other_glibc = host.map(|host| (host, image.to_owned()));
+                return Ok(false);
+            }
+        }
+        let mut files = NewFiles { tree, added: Vec::new() };
+        // Without the list, the modules are not found.
+        let Some(list) = files.free(CHARSETS.0, CHARSETS.1) else { return Ok(false) };
+        let charsets: Vec<&MissingCharset> = there.iter().map(|(charset, _)| *charset).collect();
+        let (text, needed_by) = (MissingCharset::list(&charsets), first.place.to_string());
+        let (path, from, bytes) = (list.to_string(), WRITTEN.to_owned(), text.len() as u64);
+        self.copied.push(Bundled { path, from, needed_by, bytes, changed: Vec::new() });
+        files.added.push((list, Content::Bytes(text.into_bytes())));
+        for (charset, directory) in there {
+            let mut names = vec![format!("{}.so", charset.module)];
+            while let Some(name) = names.pop() {
+                let inside = format!("{directory}/{name}");
+                let (Some(path), Some(file)) = (files.free(CHARSETS.0, &name), self.root.locate(&inside)) else {
+                    continue;
+                };
+                // The tables that several modules share are beside them.
+                let elf = self.root.read(&inside).ok().and_then(|bytes| Elf::parse(&bytes).ok());
+                let needed = elf.map(|elf| elf.needed).unwrap_or_default();
+                names.extend(needed.into_iter().filter(|name| self.root.is_file(&format!("{directory}/{name}"))));
+                self.copy(&mut files, path, (&inside, file), &charset.place.to_string(), None)?;
+            }
+        }
+        let added = files.added;
+        tree.add_files(added)?;
+        Ok(true)
+    }
+
+    /// Why no module for a character set was copied, although the host has it.
+    pub(super) fn charsets_refused(&self) -> Option<String> {
+        let (host, image) = self.other_glibc.as_ref()?;
+        Some(format!("the build host's is of glibc {host}, and the image has glibc {image}"))
+    }
+
     /// Copies a file of the host, with the files that it names to `named`, whose new paths it gets.
     fn copy(
         &mut self,
@@ -224,7 +290,16 @@ impl Bundler {
                 true if self.root.is_file(place) => place.rsplit_once('/').map_or("", |(directory, _)| directory),
                 true => continue,
             };
-            let found = data.pick(&self.root.walk(directory, MAX_DATA_FILES));
+            let below = self.root.walk(directory, MAX_DATA_FILES);
+            if !data.is_met_by(&below) {
+                continue;
+            }
+            let above = (0..data.above()).try_fold(directory, |path, _| Some(path.rsplit_once('/')?.0));
+            let (directory, below) = match above {
+                Some(above) if above != directory => (above, self.root.walk(above, MAX_DATA_FILES)),
+                _ => (directory, below),
+            };
+            let found = data.pick(&below);
             if !found.is_empty() {
                 return found.into_iter().map(|below| (format!("{directory}/{below}"), below)).collect();
             }
@@ -357,7 +432,7 @@ pub fn findings(copied: &[Bundled]) -> impl Iterator<Item = Finding> {
         let changes: Vec<String> = changed.iter().map(|path| format!("{} as {}", path.from, path.to)).collect();
         let message = match (from.as_str(), changes.as_slice()) {
             (WRITTEN, _) => {
-                format!("written for {needed_by}: the build host's names directories that a layer does not have")
+                format!("written for {needed_by}: the build host's names what a layer does not have")
             }
             (_, []) => format!("copied from {from} for {needed_by}"),
             (_, changes) => format!("copied from {from} for {needed_by}, with {}", list::with_last(changes, "and")),

@@ -19,12 +19,14 @@ mod used;
 
 pub(crate) use analysis::Analysis;
 pub(crate) use decide::Decider;
+use decide::Decisions;
+pub(crate) use protect::protected;
 pub use settings::{BuildHost, Settings};
 
 use crate::base::error::Result;
 use crate::base::finding::{Finding, Severity};
 use crate::base::progress::Progress;
-use crate::pack::measure::{Level, Measurements};
+use crate::pack::measure::{Level, Measurements, Undo};
 use crate::pack::{self, Layout, Lock, Unit};
 use crate::prune::Pruning;
 use crate::tree::TreeInput;
@@ -37,6 +39,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) pruning: Pruning,
     /// The lengths and compressed bytes of each kept file.
     pub(crate) measurements: Measurements,
+    /// The files that were compressed harder to save a layer, as they were before; `None` if none was.
+    pub(crate) before_harder: Option<Undo>,
     /// The units that layers are made of.
     pub(crate) units: Vec<Unit>,
     /// What is in which layer.
@@ -48,12 +52,55 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// How a tree is packed under these settings. Nothing is written.
+    /// How a tree is packed under these settings. Nothing is written. Of a tree that is far too long to fit however it is
+    /// compressed, nothing is compressed: it has no layers, and sizes in zips are not known.
     ///
     /// # Errors
     /// When the tree or a file that the settings name cannot be read, or a target is not found.
     pub(crate) fn new(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
         let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
+        let unmeasured = Measurements::none(analysis.tree())?;
+        let units = pack::units(&analysis.resolution, |id| decisions.pruning.keeps(id), &unmeasured);
+        let read = (analysis.tree(), analysis.objects());
+        match pack::certainly_does_not_fit(read, &units, &settings.transforms, &settings.limits) {
+            None => {
+                // Of a million files they take much memory.
+                drop((unmeasured, units));
+                Self::measured(analysis, decisions, settings, progress)
+            }
+            Some(finding) => {
+                let mut findings = decisions.all_findings(&analysis);
+                findings.push(finding);
+                let (pruning, layout) = (decisions.pruning, Layout::none());
+                Ok(Self {
+                    analysis,
+                    pruning,
+                    measurements: unmeasured,
+                    before_harder: None,
+                    units,
+                    layout,
+                    fits: false,
+                    findings,
+                })
+            }
+        }
+    }
+
+    /// The same with everything compressed, however long that takes.
+    ///
+    /// # Errors
+    /// As for [`Plan::new`].
+    pub(crate) fn with_every_size(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
+        let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
+        Self::measured(analysis, decisions, settings, progress)
+    }
+
+    fn measured(
+        analysis: Analysis<'a>,
+        decisions: Decisions,
+        settings: &'a Settings,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let mut findings = decisions.all_findings(&analysis);
         let pruning = decisions.pruning;
         let keeps = |id| pruning.keeps(id);
@@ -68,12 +115,14 @@ impl<'a> Plan<'a> {
             (units, layout, does_not_fit)
         };
         let mut divided = divide(&measurements);
+        let mut before_harder = None;
         let wanted = pack::saves_a_layer(&divided.1, &divided.2, &settings.limits);
         if let Some(wanted) = wanted.filter(|_| settings.level == Level::Default) {
             let undo = measurements.compress_harder(analysis.tree(), keeps, &settings.transforms, wanted, progress)?;
             let harder = divide(&measurements);
             if harder.1.layers.len() < divided.1.layers.len() {
                 divided = harder;
+                before_harder = Some(undo);
             } else {
                 // It saved no layer, and a layer with other compressed bytes would have to be published again.
                 measurements.undo(undo);
@@ -82,6 +131,11 @@ impl<'a> Plan<'a> {
         let (units, layout, does_not_fit) = divided;
         let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
         findings.extend(does_not_fit);
-        Ok(Self { analysis, pruning, measurements, units, layout, fits, findings })
+        Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits, findings })
+    }
+
+    /// Whether layers and sizes in zips are known.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.measurements.are_taken()
     }
 }

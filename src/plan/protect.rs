@@ -11,7 +11,7 @@ use crate::prune::Protected;
 use crate::tree::{EntryId, Place, Tree};
 
 /// What rules never drop: what `--keep` names, and what a run opened.
-pub(super) fn protected(analysis: &Analysis<'_>, settings: &Settings) -> Protected {
+pub(crate) fn protected(analysis: &Analysis<'_>, settings: &Settings) -> Protected {
     Protected {
         pinned: pinned(analysis, settings),
         opened: opened(analysis.tree(), settings),

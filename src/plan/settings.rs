@@ -10,6 +10,7 @@ use crate::pack::LayerPolicy;
 use crate::pack::measure::{Cache, Level, Options};
 use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
+use crate::runtime::sysroot::Sysroot;
 use crate::runtime::{Limits, RuntimeProfile};
 
 /// The root file system of the machine that built the tree.
@@ -19,6 +20,16 @@ pub enum BuildHost {
     OfTheTree,
     /// The directory or image at this path.
     Named(PathBuf),
+}
+
+impl BuildHost {
+    /// Its root, where that is a directory; this machine's, where it is an image.
+    pub fn directory(&self) -> Sysroot {
+        match self {
+            BuildHost::Named(path) if path.is_dir() => Sysroot::new(path),
+            _ => Sysroot::new("/"),
+        }
+    }
 }
 
 /// The settings of a command.

@@ -20,7 +20,7 @@ use crate::pack::output::{MANIFEST, Manifest};
 use crate::resolve::Resolution;
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
-use crate::tree::{Tree, TreeInput, layout_findings};
+use crate::tree::{EntryId, Tree, TreeInput, layout_findings};
 
 impl<'a> Analysis<'a> {
     /// A tree after arranging, bundling and dropping under these settings, with what is kept of it.
@@ -37,15 +37,10 @@ impl<'a> Analysis<'a> {
         let (tree, scanned) = scan(input, settings, progress)?;
         let host = build_host(input, settings, progress)?;
         let offered = if host.is_none() { offered_host(input, settings) } else { None };
-        let known = host.as_ref().or(offered.as_ref()).map(|(host, _)| host.clone());
         let bundled_from = host.clone().map(|(host, named)| Bundler::new(host, &named)).transpose()?;
         let (analysis, decisions) = Self::bundling(tree, &scanned, bundled_from, decider, settings, progress)?;
         let (mut analysis, decisions) =
             analysis.without_dropped(decisions, scanned, host.map(|(host, _)| host), decider, settings, progress)?;
-        if let Some(host) = known.filter(|_| !settings.run.missing.is_empty()) {
-            let kept = |id| decisions.pruning.keeps(id);
-            analysis.findings.extend(host_paths::looked_for(&analysis.resolution, &settings.run, &host, kept));
-        }
         analysis.offered_host = offered;
         Ok((analysis, decisions))
     }
@@ -74,15 +69,24 @@ impl<'a> Analysis<'a> {
                 let kept = |id| decisions.pruning.keeps(id) && !removed.contains(&id);
                 let wanted = bundle::wanted(&analysis.resolution, kept);
                 let missing = analysis.resolution.missing_data(kept);
+                let named = analysis
+                    .handlers
+                    .iter()
+                    .flat_map(|handlers| analysis.resolution.missing_charsets(&handlers.charsets));
+                let (charsets, glibc) = (named.collect::<Vec<_>>(), analysis.resolution.image.glibc());
                 let Resolution { tree: into, packages, .. } = &mut analysis.resolution;
                 // Data is only looked for when the libraries that open it are there.
-                if bundler.take(into, &wanted)? || bundler.take_data(into, packages, &missing)? {
+                if bundler.take(into, &wanted)?
+                    || bundler.take_data(into, packages, &missing)?
+                    || bundler.take_charsets(into, &charsets, glibc.as_deref())?
+                {
                     // What was added has dependencies of its own.
                     calls = analysis.calls;
                     tree = analysis.resolution.tree;
                     continue;
                 }
             }
+            analysis.context.charsets_refused = bundler.as_ref().and_then(Bundler::charsets_refused);
             let (bundled, of_other_machines) = bundler.map(Bundler::into_copied).unwrap_or_default();
             analysis.bundled = bundled;
             analysis.context.of_other_machines = of_other_machines;
@@ -100,10 +104,12 @@ impl<'a> Analysis<'a> {
         settings: &'a Settings,
         progress: &dyn Progress,
     ) -> Result<(Self, Decisions)> {
-        let of_other_machines = self.context.of_other_machines.clone();
+        let (of_other_machines, refused) =
+            (self.context.of_other_machines.clone(), self.context.charsets_refused.clone());
         let again = |tree, excluded| {
             let mut analysis = Self::new((tree, scanned), settings, progress);
             analysis.context.of_other_machines = of_other_machines;
+            analysis.context.charsets_refused = refused;
             analysis.resolution.packages.excluded = excluded;
             analysis
         };
@@ -114,7 +120,23 @@ impl<'a> Analysis<'a> {
             analysis.findings.extend(host_paths::finding(&paths, &settings.runtime.name));
             analysis.host_paths = paths;
         }
+        let host = host.unwrap_or_else(|| settings.host.directory());
+        let looked_for = analysis.looked_for(&host, |id| decisions.pruning.keeps(id), settings);
+        analysis.findings.extend(looked_for);
         Ok((analysis, decisions))
+    }
+
+    /// Findings about what runs of the function looked for in vain and this build host has.
+    pub(crate) fn looked_for(
+        &self,
+        host: &Sysroot,
+        kept: impl Fn(EntryId) -> bool,
+        settings: &Settings,
+    ) -> Vec<Finding> {
+        if settings.run.missing.is_empty() {
+            return Vec::new();
+        }
+        host_paths::looked_for(&self.resolution, &settings.run, host, kept)
     }
 }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 const ENTRIES_AT_ONCE: usize = 1 << 16;
 
 /// The rules that match each entry, by its position.
-pub(super) struct Matches {
+pub struct Matches {
     /// The different sets of rules, each in the order of the rules; the first is empty.
     sets: Vec<Vec<usize>>,
     numbers: HashMap<Vec<usize>, u32>,
@@ -41,7 +41,7 @@ impl Matches {
     }
 
     /// The rules that match the entry at a position, in the order of the rules.
-    pub(super) fn of(&self, at: usize) -> &[usize] {
+    pub fn of(&self, at: usize) -> &[usize] {
         &self.sets[self.of[at] as usize]
     }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use content::Content;
 use content::Prefixes;
-use matches::Matches;
+pub use matches::Matches;
 pub use retention::{Removal, Retention};
 pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneRules, requested_rules};
 
@@ -161,6 +161,52 @@ pub struct Protected {
     pub used: BTreeSet<usize>,
 }
 
+/// Which of these rules match which entries, except what is protected from them.
+struct Matching<'a> {
+    tree: &'a Tree,
+    rules: Vec<&'a CompiledRule>,
+    prefixes: Prefixes,
+    /// What `--keep` names, and what a run opened.
+    pinned: BTreeSet<EntryId>,
+    unnamed: &'a BTreeSet<EntryId>,
+}
+
+impl<'a> Matching<'a> {
+    fn new(resolution: &'a Resolution<'_>, rules: Vec<&'a CompiledRule>, protected: &'a Protected) -> Self {
+        let tree = &resolution.tree;
+        let prefixes = Prefixes::of(tree, resolution.packages.installations.iter().map(|it| it.path.clone()));
+        let pinned = protected.pinned.iter().chain(&protected.opened).copied().collect();
+        Self { tree, rules, prefixes, pinned, unnamed: &protected.unnamed }
+    }
+
+    /// Whether a rule would drop a file or link.
+    fn drops(&self, rule: usize, id: EntryId) -> bool {
+        self.rules[rule].drops(self.tree, &self.prefixes, id)
+    }
+
+    /// The rules that match the entry at a position of the tree; a library that something loads, too, matches those for
+    /// libraries that nothing loads.
+    fn of(&self, at: usize) -> Vec<usize> {
+        let id = self.tree.id_at(at);
+        match self.tree.entry(id).kind {
+            Kind::Directory => Vec::new(),
+            _ if self.tree.is_hidden(id) || self.pinned.contains(&id) => Vec::new(),
+            _ => {
+                let is_allowed = |rule: &PruneRule| rule.only != Some(Condition::Unnamed) || self.unnamed.contains(&id);
+                let rules = (0..self.rules.len()).filter(|rule| is_allowed(&self.rules[*rule].rule));
+                rules.filter(|rule| self.drops(*rule, id)).collect()
+            }
+        }
+    }
+}
+
+/// The rules that match each entry of a tree, by its position, of these that are on or off, except what is protected from
+/// them: what [`prune`] decides from.
+pub fn matches(resolution: &Resolution<'_>, rules: Vec<&CompiledRule>, protected: &Protected) -> Matches {
+    let matching = Matching::new(resolution, rules, protected);
+    Matches::new(resolution.tree.entries().len(), |at| matching.of(at))
+}
+
 /// Applies the rules that are on, except to what is protected, and then the guard.
 ///
 /// Returns the decisions, and findings about reverted drops and rules that matched nothing.
@@ -168,25 +214,11 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
     let tree = &resolution.tree;
     let compiled: Vec<&CompiledRule> = rules.on().collect();
     let opened = protected.opened.iter().copied();
-    let prefixes = Prefixes::of(tree, resolution.packages.installations.iter().map(|it| it.path.clone()));
-    let opened: Vec<(EntryId, usize)> = opened
-        .filter_map(|id| Some((id, (0..compiled.len()).find(|rule| compiled[*rule].drops(tree, &prefixes, id))?)))
-        .collect();
-    let unnamed = &protected.unnamed;
-    let pinned: BTreeSet<EntryId> = protected.pinned.iter().chain(&protected.opened).copied().collect();
-    let rules_of = |at: usize| -> Vec<usize> {
-        let id = tree.id_at(at);
-        match tree.entry(id).kind {
-            Kind::Directory => Vec::new(),
-            _ if tree.is_hidden(id) || pinned.contains(&id) => Vec::new(),
-            _ => {
-                let is_allowed = |rule: &PruneRule| rule.only != Some(Condition::Unnamed) || unnamed.contains(&id);
-                let rules = (0..compiled.len()).filter(|i| is_allowed(&compiled[*i].rule));
-                rules.filter(|i| compiled[*i].drops(tree, &prefixes, id)).collect()
-            }
-        }
-    };
-    let mut matches = Matches::new(tree.entries().len(), rules_of);
+    let matching = Matching::new(resolution, compiled, protected);
+    let opened: Vec<(EntryId, usize)> =
+        opened.filter_map(|id| Some((id, (0..matching.rules.len()).find(|rule| matching.drops(*rule, id))?))).collect();
+    let mut matches = Matches::new(tree.entries().len(), |at| matching.of(at));
+    let Matching { rules: compiled, pinned, .. } = matching;
     let package_of = |at: usize| resolution.packages.of_path(&tree.entries()[at].path);
 
     // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries

@@ -229,6 +229,11 @@ pub struct CompiledRules {
 }
 
 impl CompiledRules {
+    /// Every rule, and whether it is on.
+    pub fn all(&self) -> impl Iterator<Item = (&CompiledRule, bool)> {
+        self.rules.iter().zip(self.on.iter().copied())
+    }
+
     /// The rules that are on.
     pub fn on(&self) -> impl Iterator<Item = &CompiledRule> {
         self.rules.iter().zip(&self.on).filter(|(_, on)| **on).map(|(rule, _)| rule)

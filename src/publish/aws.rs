@@ -1,11 +1,14 @@
 //! Runs the user's own AWS CLI, version 1 or 2: it has the credentials, profiles and Regions, and layerfit has none.
 
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::{Command as Process, Stdio};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 
 use super::command::Command;
+use super::environment::Variables;
 use super::plan::{Function, Version};
 use super::problems;
 use crate::base::bytes::hex;
@@ -38,18 +41,38 @@ impl Aws {
     /// # Errors
     /// When the CLI is not installed, or fails: with its message and a remedy.
     pub fn run(&self, words: &[String]) -> Result<Value> {
-        self.output(words)?.map_err(|message| match problems::problem(words, &message, self.profile.as_deref()) {
-            Ok(error) | Err(error) => error,
+        self.answered(words, None, problems::secrets())
+    }
+
+    /// Runs a command with this standard input, whose values are never shown.
+    ///
+    /// # Errors
+    /// As for [`Aws::run`].
+    pub fn run_with<'a>(&self, words: &[String], input: &str, values: impl Iterator<Item = &'a str>) -> Result<Value> {
+        self.answered(words, Some(input), problems::secrets_and(values))
+    }
+
+    fn answered(&self, words: &[String], input: Option<&str>, secrets: Vec<String>) -> Result<Value> {
+        self.output(words, input, &secrets)?.map_err(|message| {
+            match problems::problem(words, &message, self.profile.as_deref()) {
+                Ok(error) | Err(error) => error,
+            }
         })
     }
 
     /// Runs a command; returns its output, or its message if it fails.
-    fn output(&self, words: &[String]) -> Result<std::result::Result<Value, String>> {
+    fn output(
+        &self,
+        words: &[String],
+        input: Option<&str>,
+        secrets: &[String],
+    ) -> Result<std::result::Result<Value, String>> {
         let mut process = Process::new(&self.program);
         process.args(words).args(&self.options).args(["--output", "json"]);
         // Unless told otherwise, version 2 shows output in a pager and prompts for missing parameters.
-        process.env("AWS_PAGER", "").env("AWS_CLI_AUTO_PROMPT", "off").stdin(Stdio::null());
-        let output = process.output().map_err(|error| match error.kind() {
+        process.env("AWS_PAGER", "").env("AWS_CLI_AUTO_PROMPT", "off");
+        process.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::Usage {
                 message: format!("{}: no such program", self.program),
                 help: "install the AWS CLI (https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html), \
@@ -57,8 +80,14 @@ impl Aws {
                     .to_owned(),
             },
             _ => Error::io("run", &self.program)(error),
-        })?;
-        let message = problems::redacted(&String::from_utf8_lossy(&output.stderr), &problems::secrets())?;
+        });
+        let mut child = child?;
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            // At most 4 KB, which a pipe holds. A CLI that ended without reading it has its own message.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let output = child.wait_with_output().map_err(Error::io("run", &self.program))?;
+        let message = problems::redacted(&String::from_utf8_lossy(&output.stderr), secrets)?;
         if !output.status.success() {
             return Ok(Err(if message.trim().is_empty() { format!("{}", output.status) } else { message }));
         }
@@ -84,7 +113,7 @@ impl Aws {
     /// As for [`Aws::run`].
     pub fn newest(&self, name: &str) -> Result<Option<Version>> {
         let list = ["lambda", "list-layer-versions", "--layer-name", name].map(str::to_owned);
-        let versions = match self.output(&list)? {
+        let versions = match self.output(&list, None, &problems::secrets())? {
             Ok(answer) => answer,
             // AWS returns an empty list for a layer that does not exist; some compatible services return this error.
             Err(message) if message.contains("ResourceNotFound") => return Ok(None),
@@ -133,7 +162,26 @@ impl Aws {
             arn: arn.to_owned(),
             architecture: answer["Architectures"][0].as_str().map(str::to_owned),
             layers: layers.filter_map(|layer| layer["Arn"].as_str()).map(str::to_owned).collect(),
+            variables: variables(&answer["Environment"]),
             revision: answer["RevisionId"].as_str().map(str::to_owned),
         })
     }
+}
+
+/// The variables in the `Environment` of an answer, which is missing if there are none; the message of AWS if it could not
+/// decrypt them.
+fn variables(environment: &Value) -> std::result::Result<Variables, String> {
+    if !environment["Error"].is_null() {
+        let message = environment["Error"]["Message"].as_str().or(environment["Error"]["ErrorCode"].as_str());
+        return Err(message.unwrap_or("AWS gives no reason").to_owned());
+    }
+    let variables = match &environment["Variables"] {
+        Value::Null => BTreeMap::new(),
+        Value::Object(variables) => {
+            let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+            variables.iter().map(text).collect::<Option<_>>().ok_or("a value is not a text")?
+        }
+        _ => return Err("they are not an object".to_owned()),
+    };
+    Ok(Variables(variables))
 }

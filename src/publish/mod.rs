@@ -5,6 +5,7 @@
 
 mod aws;
 mod command;
+pub mod environment;
 pub mod plan;
 mod problems;
 mod record;
@@ -37,6 +38,10 @@ pub struct Request {
     pub options: PublishOptions,
     /// The function to attach them to.
     pub function: Option<String>,
+    /// Variables that the function gets.
+    pub variables: BTreeMap<String, String>,
+    /// Whether they replace those that have other values.
+    pub replace_variables: bool,
     /// Where to record what was published; by default, `layers.json` in the directory.
     pub record: Option<PathBuf>,
     /// Whether to print the commands that would change something instead of running them.
@@ -76,6 +81,10 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
         });
     }
 
+    if request.function.is_some() {
+        environment::check(&request.variables)?;
+    }
+
     let known = layers.into_iter().map(|layer| aws.newest(&layer.name).map(|newest| (layer, newest)));
     let known: Vec<(Layer, Option<Version>)> = known.collect::<Result<_>>()?;
     let function = request.function.as_deref().map(|name| aws.function(name)).transpose()?;
@@ -85,12 +94,16 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
             return Ok(Outcome::Refused(vec![finding]));
         }
         match plan::attached(function, &known, &former, Limits::built_in().layers) {
-            Ok(words) => steps.extend(plan::updating(function, words)),
+            Ok(words) => {
+                let (wanted, replace) = (&request.variables, request.replace_variables);
+                let change = environment::change(&function.name, &function.variables, wanted, replace)?;
+                steps.extend(plan::updating(function, words, change));
+            }
             Err(finding) => return Ok(Outcome::Refused(vec![finding])),
         }
     }
     if request.dry_run {
-        return Ok(Outcome::WouldDo(show::script(&known, &steps, function.is_some(), aws)));
+        return Ok(Outcome::WouldDo(show::script(&known, &steps, function.as_ref(), aws)));
     }
     let done = carry_out(&steps, known, function, aws, say)?;
     let done = Published { retired: former, ..done };
@@ -210,8 +223,13 @@ fn carry_out(
 ) -> Result<Published> {
     let mut arns: Vec<Option<String>> = vec![None; known.len()];
     let mut published: Vec<Option<Version>> = vec![None; known.len()];
-    let mut attached =
-        function.map(|function| PublishedFunction { name: function.name, layers: function.layers, updated: false });
+    let mut attached = function.map(|function| PublishedFunction {
+        name: function.name,
+        layers: function.layers,
+        updated: false,
+        variables_added: Vec::new(),
+        variables_replaced: Vec::new(),
+    });
     for step in steps {
         match step {
             Step::Upload(command) => {
@@ -238,14 +256,24 @@ fn carry_out(
                 arns[*number] = Some(version.arn.clone());
                 published[*number] = Some(version);
             }
-            Step::Update(command) => {
+            Step::Update(command, change) => {
                 let words = command.resolved(&arns);
-                let answer = aws.run(&words)?;
+                let answer = match change {
+                    Some(change) => aws.run_with(&words, &change.input(), change.values())?,
+                    None => aws.run(&words)?,
+                };
                 if let Some(attached) = &mut attached {
                     let layers = answer["Layers"].as_array().into_iter().flatten();
                     attached.layers = layers.filter_map(|layer| layer["Arn"].as_str()).map(str::to_owned).collect();
                     attached.updated = true;
-                    say(&format!("updated {}", attached.name));
+                    let mut said = format!("updated {}", attached.name);
+                    if let Some(change) = change {
+                        attached.variables_added.clone_from(&change.added);
+                        attached.variables_replaced.clone_from(&change.replaced);
+                        let (added, replaced) = (&change.added, &change.replaced);
+                        said += &format!(": {}", environment::summary(added, replaced, environment::PAST));
+                    }
+                    say(&said);
                 }
             }
             Step::Wait(command) => {

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::command::{Command, Word};
+use super::environment::{Change, Variables};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 
@@ -42,6 +43,8 @@ pub struct Function {
     pub architecture: Option<String>,
     /// The ARNs of its layers, in order.
     pub layers: Vec<String>,
+    /// Its environment variables, or the reason why AWS does not show them.
+    pub variables: std::result::Result<Variables, String>,
     /// The id of this revision of the function: AWS refuses to update any other.
     pub revision: Option<String>,
 }
@@ -72,8 +75,8 @@ pub enum Step {
     Upload(Command),
     /// Publish the layer with this index; the output has its ARN.
     Publish(usize, Command),
-    /// Attach the layers to the function.
-    Update(Command),
+    /// Attach the layers to the function, change its environment, or both. The variables are given as standard input.
+    Update(Command, Option<Change>),
     /// Wait until the function is updated.
     Wait(Command),
 }
@@ -209,19 +212,26 @@ pub fn wrong_architecture(function: &Function, options: &PublishOptions) -> Opti
     })
 }
 
-/// The steps that attach these layers to the function; none if it has them.
-pub fn updating(function: &Function, words: Vec<Word>) -> Vec<Step> {
-    if words.iter().eq(&function.layers.iter().cloned().map(Word::Text).collect::<Vec<_>>()) {
+/// The steps that attach these layers to the function and change its environment; none if it has all of that.
+pub fn updating(function: &Function, words: Vec<Word>, change: Option<Change>) -> Vec<Step> {
+    let has_layers = words.iter().eq(&function.layers.iter().cloned().map(Word::Text).collect::<Vec<_>>());
+    if has_layers && change.is_none() {
         return Vec::new();
     }
     let mut update = Command::new(&["lambda", "update-function-configuration", "--function-name", &function.name]);
     if let Some(revision) = &function.revision {
         update = update.with(&["--revision-id", revision]);
     }
-    update = update.with(&["--layers"]);
-    update.words.extend(words);
+    if change.is_some() {
+        // Not as a word: every user of the machine can read those of a command.
+        update = update.with(&["--environment", "file:///dev/stdin"]);
+    }
+    if !has_layers {
+        update = update.with(&["--layers"]);
+        update.words.extend(words);
+    }
     let wait = Command::new(&["lambda", "wait", "function-updated", "--function-name", &function.name]);
-    vec![Step::Update(update), Step::Wait(wait)]
+    vec![Step::Update(update, change), Step::Wait(wait)]
 }
 
 /// The name in a layer's ARN: `arn:aws:lambda:REGION:ACCOUNT:layer:NAME:VERSION`.
@@ -253,7 +263,8 @@ mod tests {
 
     fn function(layers: &[String]) -> Function {
         let arn = format!("{OWNER}:function:f");
-        Function { name: "f".to_owned(), arn, architecture: None, layers: layers.to_vec(), revision: None }
+        let variables = Ok(Variables::default());
+        Function { name: "f".to_owned(), arn, architecture: None, layers: layers.to_vec(), variables, revision: None }
     }
 
     /// The layers of a function afterwards, by short names; `+` marks versions to be published.
@@ -301,7 +312,13 @@ mod tests {
     fn a_function_that_has_the_layers_is_left_alone() {
         let ours = [layer("r", true)];
         let there = function(&[arn("r", 7)]);
-        assert_eq!(updating(&there, attached(&there, &ours, &[], 5).expect("few enough")), []);
+        assert_eq!(updating(&there, attached(&there, &ours, &[], 5).expect("few enough"), None), []);
+        let wanted = [("TZ".to_owned(), "UTC".to_owned())].into();
+        let change = super::super::environment::change("f", &there.variables, &wanted, false).expect("no conflict");
+        let steps = updating(&there, attached(&there, &ours, &[], 5).expect("few enough"), change);
+        let [Step::Update(command, Some(_)), Step::Wait(_)] = &steps[..] else { panic!("{steps:?}") };
+        let words = command.resolved(&[]);
+        assert!(words.ends_with(&["--environment".to_owned(), "file:///dev/stdin".to_owned()]), "{words:?}");
     }
 
     #[test]

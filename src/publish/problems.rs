@@ -24,6 +24,8 @@ const CREDENTIALS: &[(&str, &str)] = &[
         "${1}[redacted]",
     ),
     (r"(://)[^/@\s:]+:[^/@\s]+@", "${1}[redacted]@"),
+    // The whole environment of a function, in messages of Lambda and of the CLI.
+    (r"(?s)((?:String measured|JSON received):\s*).*", "${1}[redacted]"),
 ];
 
 /// Patterns of messages, and remedies; the first match is used. `{action}` is the permission, `{profile}` the option.
@@ -115,6 +117,22 @@ pub(super) fn secrets() -> Vec<String> {
     values.filter(|value| value.len() >= 8).collect()
 }
 
+/// The same, and the values of a function's environment, as they are and as JSON has them.
+pub(super) fn secrets_and<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
+    // Shorter ones, such as 1 and UTC, are words of messages.
+    let long = values.filter(|value| value.chars().count() >= 4);
+    let written = long.flat_map(|value| {
+        let json = serde_json::Value::from(value).to_string();
+        let inside = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+        [value.to_owned(), inside.unwrap_or_default().to_owned()]
+    });
+    let mut all: Vec<String> = secrets().into_iter().chain(written).collect();
+    // What contains another is replaced before it.
+    all.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    all.dedup();
+    all
+}
+
 /// The error of a command that failed, from what it wrote to stderr (already without credentials).
 ///
 /// # Errors
@@ -189,6 +207,13 @@ mod tests {
     }
 
     #[test]
+    fn values_of_an_environment_are_taken_out_longest_first() {
+        let secrets = secrets_and(["pass", "pass\"word\"", "1"].into_iter());
+        let clean = redacted(r#"got pass"word" and {"A1":"pass\"word\""} and pass 1"#, &secrets).expect("patterns");
+        assert_eq!(clean, r#"got [redacted] and {"A1":"[redacted]"} and [redacted] 1"#);
+    }
+
+    #[test]
     fn credentials_are_taken_out_and_other_text_is_not() {
         let clean = |text: &str| redacted(text, &["verysecretvalue".to_owned()]).expect("patterns");
         for (text, expected) in [
@@ -198,6 +223,7 @@ mod tests {
             ("X-Amz-Security-Token=IQoJb3JpZ2&x", "X-Amz-Security-Token=[redacted]&x"),
             ("got verysecretvalue.", "got [redacted]."),
             ("http://me:word@host:1/", "http://[redacted]@host:1/"),
+            ("4KB limit. String measured: {\"A1\":\"x\"}", "4KB limit. String measured: [redacted]"),
             ("Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7", "Signature=[redacted]"),
         ] {
             assert_eq!(clean(text), expected);

@@ -53,8 +53,14 @@ pub struct PublishedFunction {
     pub name: String,
     /// The ARNs of all its layers, in order.
     pub layers: Vec<String>,
-    /// Whether this run changed them.
+    /// Whether this run changed them, or its environment.
     pub updated: bool,
+    /// Names of the environment variables that this run set and the function did not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables_added: Vec<String>,
+    /// Names of the environment variables that this run set and that had other values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables_replaced: Vec<String>,
 }
 
 impl Published {

@@ -2,8 +2,9 @@
 //! printed.
 
 use super::aws::Aws;
-use super::command::variable;
-use super::plan::{Layer, Step, Version};
+use super::command::{Command, variable};
+use super::environment;
+use super::plan::{Function, Layer, Step, Version};
 use super::record::Published;
 use crate::base::bytes::plural;
 use crate::base::error::Result;
@@ -53,6 +54,11 @@ fn summary(published: &Published) -> String {
     if let Some(function) = &published.function {
         let what = if function.updated { "now has them" } else { "already had them" };
         text += &format!(" {} {what}.", function.name);
+        let variables = &function.variables_added;
+        let variables = environment::summary(variables, &function.variables_replaced, environment::PAST);
+        if !variables.is_empty() {
+            text += &format!(" In its environment, this {variables}.");
+        }
     }
     text
 }
@@ -74,11 +80,22 @@ fn section(published: &Published) -> Section {
 }
 
 /// What would be done, as a shell script: the steps that change something, and comments on layers that do not change.
-pub(super) fn script(known: &[(Layer, Option<Version>)], steps: &[Step], with_function: bool, aws: &Aws) -> String {
+/// They cannot contain what a function has in its environment: the script asks for that when it runs.
+pub(super) fn script(
+    known: &[(Layer, Option<Version>)],
+    steps: &[Step],
+    function: Option<&Function>,
+    aws: &Aws,
+) -> String {
     let mut lines = Vec::new();
     for (layer, newest) in known {
         if let Some(newest) = newest.as_ref().filter(|newest| newest.sha256 == layer.sha256) {
             lines.push(format!("# {} is unchanged: version {} has this content", layer.name, newest.version));
+        }
+    }
+    for step in steps {
+        if let (Step::Update(_, Some(change)), Some(function)) = (step, function) {
+            lines.push(format!("# in the environment of {}, this {}", function.name, change.summary()));
         }
     }
     if steps.is_empty() {
@@ -89,11 +106,18 @@ pub(super) fn script(known: &[(Layer, Option<Version>)], steps: &[Step], with_fu
     let mut commands = vec!["export AWS_PAGER=".to_owned()];
     for step in steps {
         commands.push(match step {
-            Step::Publish(number, command) if with_function => {
+            Step::Publish(number, command) if function.is_some() => {
                 let command = aws.shell(command, &["--query", "LayerVersionArn", "--output", "text"]);
                 format!("{}=$({command})", variable(*number))
             }
-            Step::Upload(command) | Step::Publish(_, command) | Step::Update(command) | Step::Wait(command) => {
+            Step::Update(command, Some(change)) => {
+                let name = function.map(|function| function.name.as_str()).unwrap_or_default();
+                let get = Command::new(&["lambda", "get-function-configuration", "--function-name", name]);
+                let get = aws.shell(&get, &["--query", &change.query(), "--output", "json"]);
+                // printf is a part of the shell: what it prints is in no list of processes.
+                format!("environment=$({get}) &&\nprintf %s \"$environment\" | {} >/dev/null", aws.shell(command, &[]))
+            }
+            Step::Upload(command) | Step::Publish(_, command) | Step::Update(command, None) | Step::Wait(command) => {
                 aws.shell(command, &[])
             }
         });

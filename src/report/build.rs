@@ -11,7 +11,6 @@ use super::model::{
     ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals,
     UnitReport, UnusedLibraryReport, WhyUnused,
 };
-use crate::base::finding::Code;
 use crate::container::Image;
 use crate::languages::{Package, language};
 use crate::pack::MovedUnit;
@@ -36,11 +35,13 @@ impl Report {
 
     /// The report of a plan, with findings in the severities of the settings.
     pub(crate) fn of_plan(root: &str, image: Option<&Arc<Image>>, settings: &Settings, plan: &Plan<'_>) -> Self {
-        let mut report = report(root, settings, &plan.analysis, &plan.pruning, Some(plan));
+        let measured = Some(plan).filter(|plan| plan.is_measured());
+        let mut report = report(root, settings, &plan.analysis, &plan.pruning, measured);
         report.image = image_report(image);
         report.fits = plan.fits;
         let mut findings = plan.findings.clone();
-        findings.extend(settings.severities.unused(&findings, Code::is_plan_check));
+        // What only layers have was not checked without them.
+        findings.extend(settings.severities.unused(&findings, |code| plan.is_measured() && code.is_plan_check()));
         report.set_findings(findings, &settings.severities);
         report
     }
@@ -48,8 +49,8 @@ impl Report {
 
 impl Report {
     /// Lists every file and dependency, for the page.
-    pub(crate) fn list_contents(&mut self, plan: &Plan<'_>) {
-        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan));
+    pub(crate) fn list_contents(&mut self, plan: &Plan<'_>, settings: &Settings) {
+        self.contents = Contents::new(&plan.analysis, &plan.pruning, Some(plan), settings);
     }
 }
 
@@ -96,7 +97,11 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
-        contents: if settings.contents { Contents::new(analysis, pruning, plan) } else { Contents::default() },
+        contents: if settings.contents {
+            Contents::new(analysis, pruning, plan, settings)
+        } else {
+            Contents::default()
+        },
     }
 }
 

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::unit_names::UnitNames;
+use super::what_if::WhatIf;
 use crate::base::path::{TreePath, printable};
 use crate::languages::{LanguageId, language};
 use crate::pack::measure::entry_overhead;
-use crate::plan::{Analysis, Plan};
+use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::PruneRule;
 use crate::prune::{Decision, Pruning};
 use crate::resolve::{Need, Node};
@@ -24,13 +25,26 @@ pub struct Contents {
     pub groups: Vec<Group>,
     /// Every file and link, and every directory that is packed, sorted by path.
     pub files: Vec<ContentFile>,
+    /// Their ids in the tree.
+    pub ids: Vec<EntryId>,
     /// The rules that were on, in the order of their codes.
     pub rules: Vec<PruneRule>,
-    /// What needs something or is needed: `r`, a unit's name for a package, `/opt/PATH` for a file, the path of a library
-    /// of the image, `missing:SONAME` for a missing library.
-    pub things: Vec<String>,
+    /// What needs something or is needed, sorted.
+    pub things: Vec<Thing>,
     /// The dependencies: the position of what needs, how, and the position of what is needed; sorted.
     pub needs: Vec<(usize, Need, usize)>,
+    /// What a plan with other options would keep; `None` without a plan.
+    pub what_if: Option<WhatIf>,
+}
+
+/// What needs something or is needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thing {
+    /// The file at this position.
+    File(usize),
+    /// Anything else: `r`, a unit's name for a package, `/opt/PATH` for a directory, the path of a library of the image,
+    /// `missing:SONAME` for a missing library.
+    Named(String),
 }
 
 /// A group of files: those of a unit.
@@ -91,8 +105,8 @@ impl Kind {
 pub struct ContentFile {
     /// The position of its group.
     pub group: usize,
-    /// Its path below the base of its group; a directory's ends in '/'.
-    pub name: String,
+    /// Its path; a directory's ends in '/'.
+    pub path: String,
     /// Where it was packed, or what dropped it.
     pub place: ContentPlace,
     /// What it adds to a zip in bytes, headers included; 0 when that was not measured.
@@ -113,8 +127,14 @@ pub enum ContentPlace {
 }
 
 impl Contents {
-    /// The contents of an analyzed tree; with `plan`, also the layer of each file and what it adds to a zip.
-    pub(crate) fn new(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Plan<'_>>) -> Self {
+    /// The contents of an analyzed tree; with `plan`, also the layer of each file, what it adds to a zip, and what a plan with
+    /// other settings would keep.
+    pub(crate) fn new(
+        analysis: &Analysis<'_>,
+        pruning: &Pruning,
+        plan: Option<&Plan<'_>>,
+        settings: &Settings,
+    ) -> Self {
         let tree = analysis.tree();
         let mut layer_of: BTreeMap<EntryId, usize> = BTreeMap::new();
         for (position, layer) in plan.iter().flat_map(|plan| &plan.layout.layers).enumerate() {
@@ -131,7 +151,7 @@ impl Contents {
         for (position, rule) in by_code.iter().enumerate() {
             rank[*rule] = position;
         }
-        let rules = by_code.iter().map(|rule| pruning.rules[*rule].clone()).collect();
+        let rules: Vec<PruneRule> = by_code.iter().map(|rule| pruning.rules[*rule].clone()).collect();
 
         let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
         for (id, _) in tree.all().filter(|(id, entry)| shown(*id, entry)) {
@@ -139,15 +159,15 @@ impl Contents {
             groups.entry(unit).or_insert_with(|| group(analysis, id, unit));
         }
         let position: BTreeMap<&str, usize> = groups.keys().enumerate().map(|(i, unit)| (*unit, i)).collect();
-        let files = tree.all().filter(|(id, entry)| shown(*id, entry)).map(|(id, entry)| {
+        let ids: Vec<EntryId> = tree.all().filter(|(id, entry)| shown(*id, entry)).map(|(id, _)| id).collect();
+        let files = ids.iter().map(|id| (*id, tree.entry(*id))).map(|(id, entry)| {
             let unit = units.of(id);
             let measured = plan.and_then(|plan| plan.measurements.get(id));
             let (compressed, bytes) = measured.map_or((entry.bytes(), entry.bytes()), |m| (m.compressed, m.bytes));
             let path = entry.path.to_string() + if entry.is_directory() { "/" } else { "" };
-            let below = path.strip_prefix(&groups[unit].base).and_then(|path| path.strip_prefix('/'));
             ContentFile {
                 group: position[unit],
-                name: below.unwrap_or(&path).to_owned(),
+                path,
                 place: match (pruning.decision(id), layer_of.get(&id)) {
                     (Decision::Drop(rule), _) => ContentPlace::Dropped(rank[rule]),
                     (Decision::Keep, Some(layer)) => ContentPlace::Layer(*layer),
@@ -162,10 +182,11 @@ impl Contents {
             }
         });
         let files = files.collect();
-        let (things, needs) = needs(analysis, &units);
+        let (things, needs) = needs(analysis, &units, &ids);
         let groups = groups.into_values().collect();
         let weighed = plan.is_some_and(|plan| plan.measurements.weighed());
-        Self { measured: plan.is_some(), weighed, groups, files, rules, things, needs }
+        let what_if = plan.and_then(|plan| WhatIf::new(analysis, plan, settings, (&rules, &ids)));
+        Self { measured: plan.is_some(), weighed, groups, files, ids, rules, things, needs, what_if }
     }
 }
 
@@ -199,25 +220,28 @@ fn group(analysis: &Analysis<'_>, id: EntryId, unit: &str) -> Group {
     Group { unit: unit.to_owned(), label, base, kind }
 }
 
-/// Every edge of the graph, between names.
-fn needs(analysis: &Analysis<'_>, units: &UnitNames) -> (Vec<String>, Vec<(usize, Need, usize)>) {
+/// Every edge of the graph, between what is shown under these ids and anything else.
+fn needs(analysis: &Analysis<'_>, units: &UnitNames, ids: &[EntryId]) -> (Vec<Thing>, Vec<(usize, Need, usize)>) {
     let (tree, resolution) = (analysis.tree(), &analysis.resolution);
-    let name = |node: &Node| match node {
-        Node::Runtime(id) => id.to_string(),
-        Node::Entry(id) => tree.path(*id).mounted(),
-        Node::Package(position) => units.of(resolution.packages.get(*position).entry).to_owned(),
-        Node::Image(path) => printable(path.as_bytes()).into_owned(),
-        Node::Missing(soname) => format!("missing:{}", printable(soname.as_bytes())),
+    let thing = |node: &Node| match node {
+        Node::Runtime(id) => Thing::Named(id.to_string()),
+        Node::Entry(id) => match ids.binary_search(id) {
+            Ok(position) => Thing::File(position),
+            Err(_) => Thing::Named(tree.path(*id).mounted()),
+        },
+        Node::Package(position) => Thing::Named(units.of(resolution.packages.get(*position).entry).to_owned()),
+        Node::Image(path) => Thing::Named(printable(path.as_bytes()).into_owned()),
+        Node::Missing(soname) => Thing::Named(format!("missing:{}", printable(soname.as_bytes()))),
     };
     let packages = (0..resolution.packages.all.len()).map(Node::Package);
     let runtimes = resolution.packages.languages().into_iter().map(Node::Runtime);
     let from = runtimes.chain(packages).chain(tree.iter().map(|(id, _)| Node::Entry(id)));
-    let mut edges: Vec<(String, Need, String)> = Vec::new();
+    let mut edges: Vec<(Thing, Need, Thing)> = Vec::new();
     for node in from {
-        edges.extend(resolution.graph.needs(&node).into_iter().map(|(to, need)| (name(&node), need, name(to))));
+        edges.extend(resolution.graph.needs(&node).into_iter().map(|(to, need)| (thing(&node), need, thing(to))));
     }
-    let things: BTreeSet<&String> = edges.iter().flat_map(|(from, _, to)| [from, to]).collect();
-    let position: BTreeMap<&String, usize> = things.iter().enumerate().map(|(i, thing)| (*thing, i)).collect();
+    let things: BTreeSet<&Thing> = edges.iter().flat_map(|(from, _, to)| [from, to]).collect();
+    let position: BTreeMap<&Thing, usize> = things.iter().enumerate().map(|(i, thing)| (*thing, i)).collect();
     let mut needs: Vec<(usize, Need, usize)> =
         edges.iter().map(|(from, need, to)| (position[from], *need, position[to])).collect();
     needs.sort_by_key(|(from, need, to)| (*from, *to, *need as u8));

@@ -9,13 +9,14 @@ mod html;
 mod model;
 mod render;
 mod unit_names;
+mod what_if;
 pub mod why;
 
 pub use crate::pack::output::SCHEMA;
-pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind};
+pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind, Thing};
 pub use costs::Amount;
 pub(crate) use costs::SizeIndex;
-pub use html::html;
+pub use html::{diff_html, html};
 pub use model::{
     Architecture, Compared, Cost, Count, DirectoryReport, ImageReport, Kept, LayerChangeReport, LayerReport,
     LayerState, LibraryReport, LoadedBy, MovedReport, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule,

@@ -66,6 +66,8 @@ pub struct FindingContext {
     pub bundled: bool,
     /// The missing libraries that the build host has for another machine only, with that machine.
     pub of_other_machines: BTreeMap<String, String>,
+    /// Why no module for a character set was copied from the build host, although it has that.
+    pub charsets_refused: Option<String>,
 }
 
 /// A file that needs a library, the kind of process, the library, and the certainty.
@@ -517,6 +519,12 @@ impl Resolution<'_> {
                 Code::VersionTooNew,
                 format!("{needs}, introduced in glibc {release}; {name} has {has}, which defines it only if patched"),
                 "relink it with -z nopack-relative-relocs, or rebuild it on the image".to_owned(),
+            ),
+            VersionError::Private if tree.path(*file).to_string().contains("gconv/") => (
+                Severity::Info,
+                Code::PrivateVersion,
+                format!("{needs}, which is private to one build of glibc, as in every module for a character set"),
+                format!("take {} from the same release of glibc as that of {name}", tree.path(*file)),
             ),
             VersionError::Private => (
                 Severity::Warning,

@@ -17,7 +17,7 @@ mod unloaded;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use commands::{CommandOutcome, CommandUse, Commands, Role};
-pub use data::{MissingData, remedy_for_part};
+pub use data::{MissingCharset, MissingData, remedy_for_part};
 pub(crate) use findings::BUNDLE_COPIES;
 pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
@@ -30,6 +30,7 @@ pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
+use crate::languages::handlers::Place as PlaceInSource;
 use crate::languages::{self, Packages, language};
 use crate::runtime::{Image, RuntimeProfile};
 use crate::tree::{EntryId, Kind, Objects, Place, Tree, read_objects};
@@ -90,6 +91,20 @@ impl Resolution<'_> {
     /// Whether a compiled-in path is a place where data is looked for that is known of, and so reported if it is missing.
     pub fn is_known_place(&self, path: &str) -> bool {
         data::is_known_place(path)
+    }
+
+    /// The character sets among those that sources name for which the C library needs a module that is not where it looks.
+    pub(crate) fn missing_charsets(&self, named: &BTreeMap<String, PlaceInSource>) -> Vec<MissingCharset> {
+        self.data.missing_charsets(&self.tree, &self.image, named)
+    }
+
+    /// Findings about these character sets; `refused` is the reason why `--bundle` copied no module for them.
+    pub(crate) fn charset_findings(
+        &self,
+        named: &BTreeMap<String, PlaceInSource>,
+        refused: Option<&str>,
+    ) -> Vec<Finding> {
+        data::charset_findings(&self.missing_charsets(named), &self.image.profile().name, refused)
     }
 
     /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the

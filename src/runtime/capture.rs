@@ -34,7 +34,8 @@ const CA_BUNDLES: &[&str] = &[
 ];
 
 /// Where distributions keep the C library's modules for character sets.
-const GCONV: &[&str] = &["/usr/lib64/gconv", "/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"];
+pub(super) const GCONV: &[&str] =
+    &["/usr/lib64/gconv", "/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"];
 
 /// Configuration that libraries read at paths compiled into them.
 const CONFIGURATION: &[&str] = &[
@@ -131,6 +132,17 @@ fn compiled_in_directories(loader: &[u8]) -> Vec<String> {
     let longest = array.find_iter(loader).map(|found| found.as_bytes()).max_by_key(|found| found.len());
     let strings = longest.unwrap_or_default().split(|b| *b == 0).filter(|directory| !directory.is_empty());
     strings.map(|directory| String::from_utf8_lossy(directory).trim_end_matches('/').to_owned()).collect()
+}
+
+/// The release of a root's glibc, such as `2.36`, with its loaders.
+pub fn glibc(root: &Sysroot, loaders: &[LoaderFacts]) -> Option<String> {
+    let minor = loaders.iter().find_map(|loader| glibc_minor(root, &loader.directories))?;
+    Some(format!("2.{minor}"))
+}
+
+/// The directory of a root's gconv modules that has this file, and the directory's path.
+pub fn charset_directory(root: &Sysroot, file: &str) -> Option<&'static str> {
+    GCONV.iter().copied().find(|directory| root.is_file(&format!("{directory}/{file}")))
 }
 
 /// N of the root's glibc 2.N, from the banner in its C library.

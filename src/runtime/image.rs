@@ -131,6 +131,23 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// Whether the image's C library has the module for a character set; `None` if that is not known.
+    pub fn has_charset_module(&self, module: &str) -> Option<bool> {
+        let name = format!("{module}.so");
+        match &self.root {
+            Some(root) => Some(capture::GCONV.iter().any(|directory| root.is_file(&format!("{directory}/{name}")))),
+            None => self.profile.files.has_charset_module(&name),
+        }
+    }
+
+    /// The release of the image's C library, such as `2.34`, if that is known.
+    pub fn glibc(&self) -> Option<String> {
+        match &self.root {
+            Some(root) => capture::glibc(root, &self.loaders),
+            None => self.profile.glibc().map(str::to_owned),
+        }
+    }
+
     /// The files that the image is known to have below a directory, relative to it, sorted.
     pub fn data_below(&self, directory: &str) -> Vec<String> {
         let mut found = match &self.root {

@@ -320,7 +320,7 @@ pub struct Files {
     /// Directories with the whole time zone database.
     #[serde(default)]
     pub zoneinfo: Vec<String>,
-    /// The C library's modules for character sets.
+    /// The C library's modules for character sets; `*` instead of a name for all that glibc has.
     #[serde(default)]
     pub gconv: Vec<String>,
     /// Descriptions of terminals.
@@ -349,11 +349,20 @@ impl Files {
     /// Whether a file is listed, or in a directory that is listed as a whole.
     pub fn has(&self, path: &str) -> bool {
         self.listed().any(|listed| listed == path)
-            || self.zoneinfo.iter().any(|directory| is_below(path, directory).is_some())
+            || self.zoneinfo.iter().any(|directory| is_below(path, directory).is_some_and(is_zone))
             || is_below(path, LOCALES).is_some_and(|below| {
                 let name = below.split('/').next().unwrap_or(below);
                 self.locales.iter().any(|locale| locale == "*" || locale == name)
             })
+    }
+
+    /// Whether the C library's modules include this file, by its name; `None` if none is listed, or not all of them are.
+    pub fn has_charset_module(&self, name: &str) -> Option<bool> {
+        let mut names = self.gconv.iter().filter_map(|path| path.rsplit('/').next());
+        match names.any(|listed| listed == name || listed == "*") {
+            true => Some(true),
+            false => (self.complete && !self.gconv.is_empty()).then_some(false),
+        }
     }
 
     /// The listed files below a directory, relative to it.
@@ -365,6 +374,14 @@ impl Files {
         let groups = [&self.ca_bundle, &self.gconv, &self.terminfo, &self.fonts, &self.magic, &self.configuration];
         groups.into_iter().flatten().map(String::as_str)
     }
+}
+
+/// Whether the time zone database has this file. Only zones whose names have an area can be told from something else.
+fn is_zone(name: &str) -> bool {
+    static AREAS: LazyLock<BTreeMap<String, BTreeSet<String>>> =
+        LazyLock::new(|| built_in("rules/zones.toml", include_str!("../../rules/zones.toml")));
+    let Some((area, zone)) = name.split_once('/') else { return true };
+    AREAS.get(area).is_none_or(|zones| zones.contains(zone))
 }
 
 /// The rest of a path below a directory.
@@ -381,6 +398,22 @@ impl Commands {
 }
 
 impl RuntimeProfile {
+    /// The release of the image's glibc, such as `2.34`: the highest version that its C library is known to define.
+    pub fn glibc(&self) -> Option<&str> {
+        let mut bounds = self.versions.iter().filter(|bound| bound.soname == "libc.so.6" && bound.prefix == "GLIBC");
+        bounds.next().map(|bound| bound.max.as_str()).or_else(|| {
+            let libc = self.libraries.defines.iter().find(|(path, _)| path.ends_with("/libc.so.6"));
+            let versions = libc.into_iter().flat_map(|(_, defines)| defines);
+            let numbered = versions.filter_map(|version| version.strip_prefix("GLIBC_2."));
+            let plain = numbered.filter(|rest| !rest.contains('.'));
+            plain.max_by_key(|rest| rest.parse::<u32>().unwrap_or(0)).and_then(|rest| {
+                let (_, defines) = libc?;
+                let whole = defines.iter().find(|version| version.strip_prefix("GLIBC_2.") == Some(rest))?;
+                whole.strip_prefix("GLIBC_")
+            })
+        })
+    }
+
     /// The names of the built-in images that satisfy `fits` and that new functions can use, without the one called `except`.
     pub fn others(except: &str, fits: impl Fn(&Self) -> bool) -> Vec<&'static str> {
         static LISTED: OnceLock<Vec<RuntimeProfile>> = OnceLock::new();
@@ -411,6 +444,11 @@ impl RuntimeProfile {
     /// The names of the built-in profiles.
     pub fn names() -> impl Iterator<Item = &'static str> {
         BUILT_IN.iter().map(|(name, _)| *name).chain(Managed::all().iter().map(|managed| managed.name.as_str()))
+    }
+
+    /// The names of Lambda's managed runtimes for a language, by its identifier.
+    pub fn of_language(id: &str) -> impl Iterator<Item = &'static str> {
+        Managed::all().iter().filter(move |managed| managed.language.id == id).map(|managed| managed.name.as_str())
     }
 
     /// Whether a profile of this name comes with layerfit.

@@ -418,6 +418,14 @@ fn what_a_run_looked_for_in_vain_is_reported_where_only_the_build_host_has_it() 
     let (_, report) = world.json(&traced);
     let found: Vec<String> = findings(&report, "N107").into_iter().map(|(subject, _)| subject).collect();
     assert_eq!(found, ["/usr/share/own/data.bin"]);
+    // Of zips, too.
+    fs::write(world.beside("layerfit.toml"), format!("sysroot = {host:?}\n")).expect("written");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT", "--trace", "run.log"]).code, 0);
+    for zips in ["OUT", "out/layer-1.zip"] {
+        let zips = if zips == "OUT" { zips.to_owned() } else { world.beside(zips).display().to_string() };
+        assert_finding(&world.json(&["check", &zips, "--trace", "run.log"]).1, "N107", "/usr/share/own/data.bin", "");
+        assert_no_finding(&world.json(&["check", &zips]).1, "N107");
+    }
     // Wherever it is now, other findings are about that place.
     world.file("share/own/data.bin", "data");
     assert_no_finding(&world.json(&traced).1, "N107");
@@ -702,4 +710,62 @@ fn where_lib_leads_out_of_the_tree_nothing_is_bundled() {
     world.link("lib", "gone");
     let run = world.run(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
     assert!(run.code == 2 && run.stderr.contains("make it a directory"), "{}", run.stderr);
+}
+
+#[test]
+fn modules_for_character_sets_are_taken_from_a_host_with_the_same_glibc() {
+    let world = World::new();
+    let host = host(&world);
+    world.r();
+    fs::create_dir(world.beside("code")).expect("made");
+    fs::write(world.beside("code/handler.R"), "handler <- function(e) iconv(e, 'EUC-JP', 'UTF-8')\n").expect("written");
+    world.library("lib/libJIS.so", &[], &[]).library("lib/EUC-JP.so", &["lib/libJIS.so"], &[]);
+    fs::create_dir(host.join("usr/lib64/gconv")).expect("made");
+    for name in ["libJIS.so", "EUC-JP.so"] {
+        fs::rename(world.root().join("lib").join(name), host.join("usr/lib64/gconv").join(name)).expect("moved");
+    }
+    let plan = |release: &str| {
+        of_host(&host, &[("usr/lib64/libc.so.6", &format!("GNU C Library stable release version {release}.\n"))]);
+        world.json(&["plan", "ROOT", "--handler", "code", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]).1
+    };
+    let report = plan("2.34");
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(taken, ["lib/gconv/EUC-JP.so", "lib/gconv/gconv-modules", "lib/gconv/libJIS.so"]);
+    assert!(bundled(&report)[0].1.ends_with("code/handler.R:1"), "{:?}", bundled(&report));
+    let found = findings(&report, "N102");
+    assert!(found.iter().any(|(_, message)| message.contains("EUC-JP.so")), "{found:?}");
+    assert!(report["findings"].to_string().contains("GCONV_PATH=/opt/lib/gconv"), "{:#}", report["findings"]);
+    let report = plan("2.36");
+    assert_eq!(bundled(&report), []);
+    let why = "the build host's is of glibc 2.36, and the image has glibc 2.34";
+    assert!(findings(&report, "N101").iter().any(|(_, message)| message.contains(why)), "{:#}", report["findings"]);
+}
+
+#[test]
+fn what_belongs_together_is_taken_from_above_the_place_that_is_looked_for() {
+    let world = World::new();
+    let host = host(&world);
+    let init = "/usr/share/ghostscript/10.00.0/Resource/Init";
+    let source = format!("const char *path = \"{init}:/usr/share/fonts\";\nint entry(void) {{ return path[0]; }}\n");
+    let flags = ["-nostdlib", "-fPIC", "-shared", "-Wl,-soname,libgs.so.10"];
+    world.c("lib/libgs.so.10", &source, &[], &flags).program("bin/tool", &["lib/libgs.so.10"], &[]);
+    let resources = "usr/share/ghostscript/10.00.0";
+    let files = ["Resource/Init/gs_init.ps", "Resource/Font/Helvetica", "Resource/CMap/Identity-H", "lib/other.ps"];
+    for file in files {
+        of_host(&host, &[(&format!("{resources}/{file}"), "%!PS")]);
+    }
+    // As Debian has them.
+    of_host(&host, &[("usr/share/color/icc/ghostscript/srgb.icc", "profile")]);
+    symlink("../../color/icc/ghostscript", host.join(resources).join("iccprofiles")).expect("linked");
+    let bundle = ["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")];
+    let (_, report) = world.json(&bundle);
+    let taken: Vec<String> = bundled(&report).into_iter().map(|(path, _)| path).collect();
+    let below = ["Resource/Font/Helvetica", "Resource/Init/gs_init.ps", "iccprofiles/srgb.icc"];
+    assert_eq!(taken, below.map(|path| format!("share/ghostscript/{path}")));
+    let set = "GS_LIB=/opt/share/ghostscript/Resource/Init:/opt/share/ghostscript/Resource/Font";
+    assert!(report["findings"].to_string().contains(set), "{:#}", report["findings"]);
+    let (_, report) = world.json(&[&bundle[..], &["--env", set]].concat());
+    assert_eq!(bundled(&report).len(), 3);
+    assert_no_finding(&report, "N101");
+    assert_no_finding(&report, "N102");
 }

@@ -307,3 +307,102 @@ fn a_handler_that_uses_no_package_of_it_keeps_no_data_of_it() {
     let kept = packed("library(stats)\n");
     assert!(!kept.iter().any(|name| name.contains("proj")), "{kept:?}");
 }
+
+#[test]
+fn a_character_set_without_module_in_the_image_is_reported_where_a_handler_names_it() {
+    let world = World::new();
+    world.r();
+    std::fs::create_dir(world.beside("code")).expect("made");
+    let handler = "handler <- function(event) {\n  x <- iconv(event$x, \"latin1\", \"UTF-8\")\n  \
+                   y <- iconv(x, \"UTF-8\", \"windows-1250\")\n  read.csv(\"a\", fileEncoding = \"UTF-16LE\")\n}\n";
+    std::fs::write(world.beside("code/handler.R"), handler).expect("written");
+    let of_charsets = |more: &[&str], code: &str| {
+        let report = check(&world, &[&["--handler", "code"], more].concat());
+        let all = findings(&report, code);
+        all.into_iter().filter(|(_, message)| message.contains("character set")).collect::<Vec<_>>()
+    };
+    let found = of_charsets(&[], "N101");
+    assert!(found.len() == 1 && found[0].0.ends_with("code/handler.R"), "{found:?}");
+    assert!(found[0].1.starts_with("line 3 names the character set windows-1250, for which"), "{found:?}");
+    assert_eq!(of_charsets(&["--runtime", "provided.al2"], "N101"), [], "it has all of glibc's");
+    world.file("lib/gconv/CP1250.so", "module").file("lib/gconv/gconv-modules", "module CP1250// INTERNAL CP1250 1\n");
+    assert_eq!(of_charsets(&[], "N101"), []);
+    let found = of_charsets(&[], "N102");
+    assert!(found.len() == 1 && found[0].1.contains("the tree has it in lib/gconv"), "{found:?}");
+    assert_eq!(of_charsets(&["--env", "GCONV_PATH=/opt/lib/gconv"], "N102"), []);
+}
+
+#[test]
+fn a_variable_that_points_nowhere_is_reported_and_one_of_whose_places_one_exists_is_not() {
+    let world = World::new();
+    world.program("bin/tool", &[], &[]).file("etc/mine.conf", "x");
+    let told = |value: &str| findings(&check(&world, &["--env", value]), "N104");
+    for value in [
+        "MINE=/opt/etc/mine.conf",
+        "MINE=/opt/nowhere:/opt/etc",
+        "MINE=/var/task/mine.conf",
+        "MINE=/tmp/cache",
+        "MINE=https://example.org/opt/x",
+        "MINE=/usr/share/unknown",
+        "LD_LIBRARY_PATH=/lib64:/usr/lib64:/opt/lib:/opt/lib64",
+        "SSL_CERT_FILE=/etc/pki/tls/certs/ca-bundle.crt",
+    ] {
+        assert_eq!(told(value), [], "{value}");
+    }
+    let found = told("MINE=/opt/conf/mine.conf");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].0 == "MINE" && found[0].1.contains("names /opt/conf/mine.conf, which neither"), "{found:?}");
+    for value in
+        ["MINE=/opt/a:/opt/b", "LD_PRELOAD=/opt/lib/libfast.so", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"]
+    {
+        assert_eq!(told(value).len(), 1, "{value}");
+    }
+    // What a script of the tree assigns counts, and what is looked for there has one finding.
+    world
+        .file("bootstrap", "#!/bin/sh\nexport KRB5_CONFIG=/opt/etc/krb5.conf\nexec /opt/bin/tool\n")
+        .mode("bootstrap", 0o755);
+    assert_finding(&check(&world, &[]), "N104", "KRB5_CONFIG", "/opt/etc/krb5.conf");
+    user(&world, "lib/libproj.so.25", &[]);
+    let report = check(&world, &["--env", "PROJ_DATA=/opt/nowhere"]);
+    assert_finding(&report, "N101", "lib/libproj.so.25", "/opt/nowhere/proj.db");
+    assert!(!findings(&report, "N104").iter().any(|(subject, _)| subject == "PROJ_DATA"), "{report:#}");
+}
+
+#[test]
+fn a_time_zone_that_is_not_in_the_database_is_reported() {
+    let world = World::new();
+    world.file("bootstrap", "#!/bin/sh\ndate\n").mode("bootstrap", 0o755);
+    let told = |value: &str| findings(&check(&world, &["--env", value]), "N101");
+    for value in ["TZ=Europe/Berlin", "TZ=America/Argentina/Buenos_Aires", "TZ=:Etc/GMT+1", "TZ=UTC", "TZ=CET-1CEST"] {
+        assert_eq!(told(value), [], "{value}");
+    }
+    let found = told("TZ=Europe/Berln");
+    assert!(found.len() == 1 && found[0].0 == "TZ" && found[0].1.contains("Europe/Berln"), "{found:?}");
+}
+
+#[test]
+fn a_locale_of_a_program_that_sets_one_is_looked_for() {
+    let world = World::new();
+    let source = "#include <locale.h>\nint main(void) { return setlocale(LC_ALL, \"\") == 0; }\n";
+    world.c("bin/tool", source, &[], &[]).mode("bin/tool", 0o755);
+    assert_finding(&check(&world, &["--env", "LANG=de_DE.UTF-8"]), "N101", "bin/tool", "de_DE.utf8");
+    assert_no_finding(&check(&world, &["--env", "LANG=C.UTF-8"]), "N101");
+    world.program("bin/tool", &[], &[]);
+    assert_no_finding(&check(&world, &["--env", "LANG=de_DE.UTF-8"]), "N101");
+}
+
+#[test]
+fn a_driver_of_odbc_ini_that_is_no_section_of_odbcinst_ini_is_reported() {
+    let world = World::new();
+    user(&world, "lib/libodbc.so.2", &[]);
+    world.file("lib/libdriver.so", "driver").file("etc/odbcinst.ini", "[freetds]\nDriver=/opt/lib/libdriver.so\n");
+    world.file(
+        "etc/odbc.ini",
+        "[a]\nDriver=FreeTDS\n[b]\nDriver = ODBC Driver 18 for SQL Server\n[c]\nDriver=/opt/lib/libdriver.so\n",
+    );
+    let report = check(&world, &["--env", "ODBCSYSINI=/opt/etc"]);
+    let found = findings(&report, "N103");
+    assert!(found.len() == 1 && found[0].1.contains("the ODBC driver ODBC Driver 18 for SQL Server"), "{found:?}");
+    std::fs::remove_file(world.root().join("etc/odbcinst.ini")).expect("removed");
+    assert_no_finding(&check(&world, &["--env", "ODBCSYSINI=/opt/etc"]), "N103");
+}

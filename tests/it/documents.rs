@@ -105,7 +105,7 @@ fn every_configuration_is_accepted() {
     for block in documents().iter().flat_map(|file| blocks(file)).filter(|block| block.language == "toml") {
         let world = World::new();
         // What the examples name.
-        for (name, text) in [("our-rules.toml", "rule = []\n"), ("handler.R", "1\n"), ("opened.log", "")] {
+        for (name, text) in [("our-rules.toml", "rule = []\n"), ("handler.R", "1\n"), ("opened.log", "1 open(\"/opt/x\", O_RDONLY) = 3\n")] {
             fs::write(world.beside(name), text).expect("written");
         }
         fs::write(world.beside("layerfit.toml"), &block.text).expect("written");

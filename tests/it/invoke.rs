@@ -383,6 +383,31 @@ fn what_a_run_opened_is_what_plan_keeps() {
 }
 
 #[test]
+fn what_a_checked_run_looks_for_in_vain_is_a_finding() {
+    if !sandboxes_can_be_made() || Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("not tried: there is no sandbox, or no strace");
+        return;
+    }
+    let world = World::new();
+    // The system around the layers is this machine's, which has no such directory; the build host has.
+    let host = world.beside("host");
+    fs::create_dir_all(host.join("usr/share/own-of-test")).expect("made");
+    fs::write(host.join("usr/share/own-of-test/data.bin"), "data").expect("written");
+    fs::write(world.beside("layerfit.toml"), format!("sysroot = {host:?}\n")).expect("written");
+    let check = ["check", "ROOT", "--runtime", "host", "--run", "main.handler", "--timeout", "60"];
+    world.bootstrap("serve(lambda event: os.path.exists('/usr/share/own-of-test/data.bin'))\n");
+    let (code, report) = world.json(&check);
+    assert_eq!(code, 0, "{report}");
+    assert_finding(&report, "N107", "/usr/share/own-of-test/data.bin", "the run looked for it");
+    // A failure is told beside it, and nothing of the log stays.
+    world.bootstrap("os.path.exists('/usr/share/own-of-test/data.bin'); sys.exit(3)\n");
+    let (code, report) = world.json(&check);
+    assert_eq!((code, findings(&report, "X104").len(), findings(&report, "N107").len()), (1, 1, 1), "{report}");
+    world.bootstrap("serve(lambda event: os.path.exists('/usr/share/own-of-test/other.bin'))\n");
+    assert_no_finding(&world.json(&check).1, "N107");
+}
+
+#[test]
 fn check_runs_the_function_too() {
     if !sandboxes_can_be_made() {
         return;

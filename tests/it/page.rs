@@ -44,6 +44,42 @@ fn data(page: &str) -> Value {
     serde_json::from_str(between(page, "<script type=\"application/json\" id=\"data\">", "</script>")).expect("JSON")
 }
 
+/// Numbers that are written in runs: each with how many times it comes.
+fn from_runs(runs: &Value) -> Vec<usize> {
+    let number = |value: &Value| usize::try_from(value.as_u64().expect("a number")).expect("small");
+    let runs: Vec<usize> = runs.as_array().expect("runs").iter().map(number).collect();
+    runs.chunks(2).flat_map(|run| std::iter::repeat_n(run[0], run[1])).collect()
+}
+
+/// The paths of the files, which are written without what each has in common with the one before.
+fn paths(data: &Value) -> Vec<String> {
+    let mut before: Vec<u16> = Vec::new();
+    let lines = data["names"].as_str().expect("text").split('\n');
+    let paths = lines.map(|line| {
+        let units: Vec<u16> = line.encode_utf16().collect();
+        before.truncate(usize::from(units[0]) - usize::from(b' '));
+        before.extend(&units[1..]);
+        String::from_utf16(&before).expect("text")
+    });
+    paths.collect()
+}
+
+/// Where each file is: its layer, -1 for none, -2 and less for the rule that dropped it.
+fn places(data: &Value) -> Vec<i64> {
+    let place = |state: usize| data["states"][state][0].as_i64().expect("a place");
+    from_runs(&data["state"]).into_iter().map(place).collect()
+}
+
+/// The names of what needs something or is needed.
+fn things(data: &Value) -> Vec<String> {
+    let paths = paths(data);
+    let name = |thing: &Value| match thing.as_u64() {
+        Some(file) => format!("/opt/{}", paths[usize::try_from(file).expect("small")]),
+        None => thing.as_str().expect("a name").to_owned(),
+    };
+    data["things"].as_array().expect("things").iter().map(name).collect()
+}
+
 /// The page without what its scripts hold.
 fn without_scripts(page: &str) -> String {
     let mut out = String::new();
@@ -93,13 +129,11 @@ fn names_from_the_tree_are_text_everywhere() {
         assert_eq!(page.matches(tag).count(), expected.matches(tag).count(), "{tag}");
     }
     // All of them are there, as text.
-    let names = data(&page)["kept"]["name"].to_string();
+    let paths = paths(&data(&page));
     for name in HOSTILE {
         // Line separators are shown as what they are, like other control characters.
-        let last = name.rsplit('/').next().expect("a name");
-        let last = last.replace('\u{2028}', "\\u{2028}").replace('\u{2029}', "\\u{2029}");
-        let last = serde_json::to_string(&last).expect("JSON");
-        assert!(names.contains(last.trim_matches('"')), "{name} in {names}");
+        let shown = name.replace('\u{2028}', "\\u{2028}").replace('\u{2029}', "\\u{2029}");
+        assert!(paths.contains(&shown), "{name} in {paths:?}");
     }
     assert!(without_scripts(&page).contains("&lt;script&gt;alert(1)&lt;.link"), "the finding about the link");
 }
@@ -111,7 +145,7 @@ fn names_that_are_not_utf_8_are_shown_as_elsewhere() {
     let world = World::new();
     world.file(OsStr::from_bytes(b"bad\xff\x1b[31m"), "x");
     let page = plan(&world);
-    assert!(data(&page)["kept"]["name"].to_string().contains(r"bad\\xff\\u{1b}[31m"));
+    assert!(paths(&data(&page)).contains(&r"bad\xff\u{1b}[31m".to_owned()));
     assert!(without_scripts(&page).contains(r"bad\xff\u{1b}[31m") && !page.contains('\u{1b}'));
 }
 
@@ -171,18 +205,23 @@ fn the_map_has_every_byte_and_who_needs_what() {
     let (_, report) = world.json(&["plan", "ROOT"]);
     let data = data(&plan(&world));
     let number = |value: &Value| value.as_u64().expect("a number");
+    let places = places(&data);
+    let sum = |of: &str, kept: bool| -> u64 {
+        let bytes = data[of].as_array().expect("bytes").iter().map(number);
+        bytes.zip(&places).filter(|(_, place)| (**place >= 0) == kept).map(|(bytes, _)| bytes).sum()
+    };
     // 22 bytes of a zip belong to no entry.
-    assert_eq!(number(&data["kept"]["zipped"][0]) + 22, number(&report["totals"]["kept"]["zipped_bytes"]));
-    assert_eq!(data["kept"]["unzipped"][0], report["totals"]["kept"]["unzipped_bytes"]);
+    assert_eq!(sum("zipped", true) + 22, number(&report["totals"]["kept"]["zipped_bytes"]));
+    assert_eq!(sum("unzipped", true), number(&report["totals"]["kept"]["unzipped_bytes"]));
     let dropped: u64 = report["pruned"].as_array().expect("rules").iter().map(|rule| number(&rule["bytes"])).sum();
-    assert_eq!(number(&data["dropped"]["unzipped"][0]), dropped);
-    assert_eq!((&data["dropped"]["measured"], number(&data["dropped"]["zipped"][0])), (&Value::Bool(false), 0));
+    assert_eq!(sum("unzipped", false), dropped);
+    assert_eq!((&data["weighed"], sum("zipped", false)), (&Value::Bool(false), 0));
 
-    let things: Vec<&str> =
-        data["things"].as_array().expect("things").iter().map(|thing| thing.as_str().expect("text")).collect();
+    let things = things(&data);
     let needs: Vec<usize> =
         data["needs"].as_array().expect("needs").iter().map(|n| usize::try_from(number(n)).expect("small")).collect();
-    let needs: Vec<(&str, usize, &str)> = needs.chunks(3).map(|n| (things[n[0]], n[1], things[n[2]])).collect();
+    let needs: Vec<(&str, usize, &str)> =
+        needs.chunks(3).map(|n| (things[n[0]].as_str(), n[1], things[n[2]].as_str())).collect();
     for need in [
         ("pkg:a", 1, "pkg:b"),
         ("pkg:b", 4, "/opt/site/b/libs/b.so"),
@@ -197,16 +236,19 @@ fn the_map_has_every_byte_and_who_needs_what() {
 fn analyze_and_check_have_pages_too() {
     let world = world();
     let analyzed = world.run(&["analyze", "ROOT", "--format", "html"]).stdout;
-    assert!(!analyzed.contains("<h2 id=\"limits-title\">") && data(&analyzed)["kept"]["measured"] == false);
+    assert!(!analyzed.contains("<h2 id=\"limits-title\">") && data(&analyzed)["measured"] == false);
+    assert!(data(&analyzed)["plan"].is_null() && !analyzed.contains("id=\"next-steps\""));
     world.run(&["pack", "ROOT", "-o", "OUT", "--max-zipped", "52KB", "-q"]);
     let checked = world.run(&["check", "OUT", "--format", "html"]).stdout;
     assert!(checked.contains("<h2 id=\"limits-title\">") && checked.contains("layer-2"), "{checked:.2000}");
+    // Nothing can be dropped from zips.
+    assert!(data(&checked)["plan"].is_null());
     let empty = World::new();
     assert!(plan(&empty).contains("S108"));
 }
 
 #[test]
-fn a_page_of_20_000_files_would_be_under_3_mb() {
+fn a_page_of_20_000_files_would_be_under_1_mb() {
     // A quarter of them, in as many directories for each file, and what the page has without any file.
     let world = World::new();
     world.file("site/x", "");
@@ -218,52 +260,70 @@ fn a_page_of_20_000_files_would_be_under_3_mb() {
         }
     }
     let page = plan(&world);
-    let files = data(&page)["kept"]["depth"].as_array().expect("depths").len();
+    let files = paths(&data(&page)).len();
     assert!(files > 5000, "{files}");
     let whole = base + 4 * (page.len() - base);
-    assert!(whole < 3 << 20, "{whole}");
+    assert!(whole < 1 << 20, "{whole}");
 }
 
-/// The files in each of the topmost boxes of a map, by the name of the box.
-fn files_by_top(map: &Value) -> std::collections::BTreeMap<String, Vec<String>> {
-    let depths = map["depth"].as_array().expect("depths");
-    let depth = |at: usize| depths[at].as_u64().expect("a number");
-    let name = |at: usize| map["name"][at].as_str().expect("a name").to_owned();
-    let mut tops = std::collections::BTreeMap::<String, Vec<String>>::new();
-    let mut top = String::new();
-    for at in 0..depths.len() {
-        let is_leaf = at + 1 == depths.len() || depth(at + 1) <= depth(at);
-        match depth(at) {
-            0 => {}
-            1 => top = name(at),
-            _ if is_leaf => tops.entry(top.clone()).or_default().push(name(at)),
-            _ => {}
-        }
+/// The files that each rule dropped, sorted.
+fn files_by_rule(data: &Value) -> std::collections::BTreeMap<String, Vec<String>> {
+    let mut dropped = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for (path, place) in paths(data).into_iter().zip(places(data)).filter(|(_, place)| *place < -1) {
+        let rule = data["rules"][usize::try_from(-2 - place).expect("a rule")].as_str().expect("a name");
+        dropped.entry(rule.to_owned()).or_default().push(path);
     }
-    for files in tops.values_mut() {
-        files.sort();
-    }
-    tops
+    dropped
 }
 
 #[test]
-fn each_dropped_file_is_in_the_box_of_the_rule_that_dropped_it() {
+fn each_dropped_file_has_the_rule_that_dropped_it() {
     let world = world();
     let arguments = ["plan", "ROOT", "--drop", "pkg:a", "--format", "html"];
     let data = data(&world.run(&arguments).stdout);
-    let boxes = files_by_top(&data["dropped"]);
-    // Rules of the command line are decided last, and listed first.
+    let dropped = files_by_rule(&data);
     let of_a = ["DESCRIPTION", "Meta/features.rds", "Meta/package.rds", "NAMESPACE", "R/a", "R/a.rdb"];
-    assert_eq!(boxes["D001 dropped-by-you"], of_a.map(|name| format!("a/{name}")), "{boxes:?}");
-    assert!(boxes["D101 help"].contains(&"a/help/a.rdb".to_owned()), "{boxes:?}");
-    assert_eq!(boxes["D401 man-pages"], ["man/man1/x.1"], "{boxes:?}");
-    // What the report says of each rule is what its box weighs.
+    assert_eq!(dropped["D001 dropped-by-you"], of_a.map(|name| format!("site/a/{name}")), "{dropped:?}");
+    assert!(dropped["D101 help"].contains(&"site/a/help/a.rdb".to_owned()), "{dropped:?}");
+    assert_eq!(dropped["D401 man-pages"], ["share/man/man1/x.1"], "{dropped:?}");
     let (_, report) = world.json(&arguments[..4]);
     for rule in report["pruned"].as_array().expect("rules").iter().filter(|rule| rule["files"] != 0) {
         let name = format!("{} {}", rule["rule"].as_str().expect("a code"), rule["name"].as_str().expect("a name"));
-        assert_eq!(Some(boxes[&name].len() as u64), rule["files"].as_u64(), "{name}");
-        assert!(data["rules"][&name].is_array(), "{name}");
+        assert_eq!(Some(dropped[&name].len() as u64), rule["files"].as_u64(), "{name}");
     }
+}
+
+#[test]
+fn what_can_be_ticked_is_what_the_command_line_takes() {
+    let world = world();
+    let run = world.run(&["plan", "ROOT", "--ignore", "D401", "--format", "html"]);
+    let data = data(&run.stdout);
+    let plan = &data["plan"];
+    let rule = |number: &Value| data["rules"][number.as_u64().expect("a number") as usize].as_str().expect("a name");
+    let on: Vec<&str> = plan["on"].as_array().expect("rules").iter().map(rule).collect();
+    assert!(on.contains(&"D101 help") && !on.contains(&"D401 man-pages"), "{on:?}");
+    // A rule that is off is there if it matches something.
+    let files = paths(&data);
+    let page = files.iter().position(|path| path == "share/man/man1/x.1").expect("kept");
+    let set = &data["states"][from_runs(&data["state"])[page]][1];
+    let matching: Vec<&str> =
+        plan["sets"][set.as_u64().expect("a set") as usize].as_array().expect("rules").iter().map(rule).collect();
+    assert_eq!(matching, ["D401 man-pages"]);
+    // A package has the file that declares it, and all that `--drop` with its name drops.
+    let b = plan["packages"].as_array().expect("packages").iter().find(|package| package[0] == "pkg:b").expect("b");
+    let number = |value: &Value| usize::try_from(value.as_u64().expect("a number")).expect("small");
+    assert_eq!(files[number(&b[1])], "site/b/DESCRIPTION");
+    let of_b: Vec<&String> = files[number(&b[3][0])..number(&b[3][1])].iter().collect();
+    assert_eq!(of_b, files.iter().filter(|path| path.starts_with("site/b/")).collect::<Vec<_>>());
+    // Steps are those of the report, with what they set.
+    let (_, report) = world.json(&["plan", "ROOT", "--ignore", "D401"]);
+    let named = |steps: &Value| -> Vec<String> {
+        steps.as_array().expect("steps").iter().map(|step| step["name"].to_string()).collect()
+    };
+    assert_eq!(named(&plan["steps"]), named(&report["suggestions"]));
+    let strip = plan["steps"].as_array().expect("steps").iter().find(|step| step["name"] == "strip-all");
+    assert!(strip.is_some_and(|step| step["key"] == "strip" && step["values"][0] == "all"), "{}", plan["steps"]);
+    assert_eq!(plan["limits"][0], report["limits"]["layer_zipped"]);
 }
 
 #[test]
@@ -277,19 +337,17 @@ fn each_need_has_its_own_verb_on_the_page() {
     let verbs = between(&page, "needs: ['", "']");
     let verbs: Vec<&str> = verbs.split("', '").collect();
     let data = data(&page);
-    let things = data["things"].as_array().expect("things");
+    let things = things(&data);
     let number = |value: &Value| usize::try_from(value.as_u64().expect("a number")).expect("small");
     let numbers: Vec<usize> = data["needs"].as_array().expect("needs").iter().map(number).collect();
-    let said: Vec<String> = numbers
-        .chunks(3)
-        .map(|need| format!("{} {} {}", things[need[0]].as_str().expect("text"), verbs[need[1]], things[need[2]]))
-        .collect();
+    let said: Vec<String> =
+        numbers.chunks(3).map(|need| format!("{} {} {}", things[need[0]], verbs[need[1]], things[need[2]])).collect();
     for need in [
-        "/opt/bin/tool loads \"/opt/lib/libdeep.so.1\"",
-        "pkg:a imports \"pkg:b\"",
-        "/opt/bin/runs runs \"/opt/bin/tool\"",
-        "/opt/bin/link links to \"/opt/bin/tool\"",
-        "pkg:a reads \"/opt/site/a/NAMESPACE\"",
+        "/opt/bin/tool loads /opt/lib/libdeep.so.1",
+        "pkg:a imports pkg:b",
+        "/opt/bin/runs runs /opt/bin/tool",
+        "/opt/bin/link links to /opt/bin/tool",
+        "pkg:a reads /opt/site/a/NAMESPACE",
     ] {
         assert!(said.contains(&need.to_owned()), "{need} in {said:#?}");
     }

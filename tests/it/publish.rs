@@ -244,3 +244,124 @@ fn what_the_cli_would_read_as_an_option_or_a_file_is_refused() {
     }
     assert_eq!(publish(&world, &["--compatible-runtimes", "provided.al2023,python3.13"]).code, 0);
 }
+
+/// An `aws` with a function that has this `Environment`; it keeps what it gets as standard input.
+fn with_function(environment: &str, refusal: &str) -> World {
+    let world = publisher("", |byte| byte);
+    let (aws, input) = (program(&world), world.beside("input"));
+    let begin = fs::read_to_string(&aws).expect("read");
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:f";
+    let configuration = format!(r#"{{"FunctionArn": "{arn}", "RevisionId": "r1", "Environment": {environment}}}"#);
+    let answers = format!(
+        "if [ \"$2\" = get-function-configuration ]; then cat <<'END'\n{configuration}\nEND\nexit 0; fi\n\
+         if [ \"$2\" = wait ]; then exit 0; fi\n\
+         if [ \"$2\" = update-function-configuration ]; then\ncat /dev/stdin >{}\n{refusal}\necho '{{}}'; exit 0; fi\n",
+        input.display()
+    );
+    let (start, end) = begin.split_once(LISTS).expect("the lists");
+    fs::write(&aws, format!("{start}{answers}{LISTS}{end}")).expect("written");
+    world
+}
+
+fn configure(world: &World, text: &str) {
+    fs::write(world.beside("layerfit.toml"), text).expect("written");
+}
+
+const SECRETS: &str = r#"{"Variables": {"TOKEN": "secret-of-f", "TZ": ":UTC"}}"#;
+
+#[test]
+fn variables_of_env_are_merged_over_those_of_the_function_and_no_value_is_shown() {
+    let world = with_function(SECRETS, "");
+    configure(&world, "env = { PROJ_DATA = \"/opt/share/proj\" }\n");
+    let run = publish(&world, &["--function", "f", "--format", "json"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let published: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(published["function"]["variables_added"], serde_json::json!(["PROJ_DATA"]));
+    assert!(published["function"]["variables_replaced"].is_null());
+    assert!(run.stderr.contains("updated f: set PROJ_DATA"), "{}", run.stderr);
+    let input: serde_json::Value =
+        serde_json::from_slice(&fs::read(world.beside("input")).expect("standard input")).expect("JSON");
+    let whole = serde_json::json!({"PROJ_DATA": "/opt/share/proj", "TOKEN": "secret-of-f", "TZ": ":UTC"});
+    assert_eq!(input, serde_json::json!({ "Variables": whole }));
+    let log = log(&world);
+    let update = log.lines().find(|line| line.contains("update-function-configuration")).expect("an update");
+    for words in ["--revision-id r1", "--environment file:///dev/stdin", "--layers arn:"] {
+        assert!(update.contains(words), "{update}");
+    }
+    for shown in [&log, &run.stdout, &run.stderr] {
+        assert!(!shown.contains("secret-of-f") && !shown.contains("/opt/share/proj"), "{shown}");
+    }
+}
+
+#[test]
+fn a_variable_with_another_value_is_only_replaced_when_asked_for() {
+    let world = with_function(SECRETS, "");
+    configure(&world, "env = { TZ = \"UTC\" }\n");
+    let run = publish(&world, &["--function", "f"]);
+    assert_eq!(run.code, 2, "{}", run.stdout);
+    assert!(
+        run.stderr.contains("f has TZ in its environment") && run.stderr.contains("--replace-env"),
+        "{}",
+        run.stderr
+    );
+    assert!(!log(&world).contains("publish-layer-version"), "nothing is published");
+    let run = publish(&world, &["--function", "f", "--replace-env"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("In its environment, this replaced TZ."), "{}", run.stdout);
+    let input = fs::read_to_string(world.beside("input")).expect("standard input");
+    assert_eq!(input, r#"{"Variables":{"TOKEN":"secret-of-f","TZ":"UTC"}}"#);
+}
+
+#[test]
+fn without_env_the_environment_is_not_touched() {
+    let world = with_function(SECRETS, "");
+    assert_eq!(publish(&world, &["--function", "f"]).code, 0);
+    assert!(log(&world).contains("update-function-configuration"), "the layers are attached");
+    assert!(!log(&world).contains("--environment"), "{}", log(&world));
+}
+
+#[test]
+fn an_environment_that_aws_cannot_decrypt_is_not_replaced() {
+    let world = with_function(r#"{"Error": {"ErrorCode": "AccessDenied", "Message": "KMS access was denied"}}"#, "");
+    configure(&world, "env = { TZ = \"UTC\" }\n");
+    let run = publish(&world, &["--function", "f", "--replace-env"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("KMS access was denied") && run.stderr.contains("kms:Decrypt"), "{}", run.stderr);
+    assert!(!log(&world).contains("publish-layer-version"), "nothing is published");
+}
+
+#[test]
+fn names_that_only_lambda_sets_are_refused_where_a_function_gets_them() {
+    let world = with_function(SECRETS, "");
+    configure(&world, "env = { AWS_REGION = \"eu-west-1\" }\n");
+    let run = publish(&world, &["--function", "f"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("[env] AWS_REGION: Lambda sets this variable itself"), "{}", run.stderr);
+    assert_eq!(log(&world), "");
+    assert_eq!(publish(&world, &[]).code, 0, "without a function, it is for invoke");
+}
+
+#[test]
+fn messages_of_lambda_do_not_show_the_environment() {
+    let refusal = "echo 'An error occurred (InvalidParameterValueException): cannot use secret-of-f; String measured: \
+                   {\"TOKEN\":\"secret-of-f\"}' >&2; exit 254";
+    let world = with_function(SECRETS, refusal);
+    configure(&world, "env = { PROJ_DATA = \"/opt/share/proj\" }\n");
+    let run = publish(&world, &["--function", "f"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("cannot use [redacted]; String measured: [redacted]"), "{}", run.stderr);
+    assert!(!run.stderr.contains("secret-of-f"), "{}", run.stderr);
+}
+
+#[test]
+fn a_dry_run_prints_a_merge_that_happens_when_its_script_runs() {
+    let world = with_function(SECRETS, "");
+    configure(&world, "env = { PROJ_DATA = \"/opt/share/proj\" }\n");
+    let run = publish(&world, &["--function", "f", "--dry-run"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stdout.contains("# in the environment of f, this sets PROJ_DATA"), "{}", run.stdout);
+    let merge = "{Variables: merge(Environment.Variables, `{\"PROJ_DATA\":\"/opt/share/proj\"}`)}";
+    assert!(run.stdout.contains(merge) && run.stdout.contains("--revision-id r1"), "{}", run.stdout);
+    assert!(!run.stdout.contains("secret-of-f"), "{}", run.stdout);
+    assert!(!log(&world).contains("update-function-configuration"), "nothing is changed");
+}

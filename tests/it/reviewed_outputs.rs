@@ -311,7 +311,7 @@ fn what_is_dropped_and_kept_by_name() {
         reviewed(&format!("traced-{name}.txt"), &format!("{told:#?}"));
     }
     let page = world.run(&["plan", "opt", "--drop", "pkg:gui", "--format", "html"]).stdout;
-    reviewed("dropped-page-data.txt", &readable(&data_of(&page)["dropped"]));
+    reviewed("dropped-page-data.txt", &readable(&data_of(&page)));
 }
 
 #[test]

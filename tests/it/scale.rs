@@ -1,6 +1,8 @@
 //! What nobody asked for takes no time: what is dropped is only compressed to weigh it. Counted are the contents in the cache,
 //! which has each that was compressed.
 
+use std::fs::File;
+
 use crate::support::{Run, World};
 
 fn text(seed: usize) -> String {
@@ -50,4 +52,62 @@ fn tables_and_pages_have_zipped_bytes_of_what_is_dropped_only_when_it_was_weighe
     assert!(page.contains("--weigh-pruned weighs them") && page.contains(r#""measured":false"#));
     let page = table(&["--format", "html", "--weigh-pruned"]);
     assert!(!page.contains("--weigh-pruned weighs them") && !page.contains(r#""measured":false"#));
+}
+
+/// A tree of files that are as long as this, and take nothing on the disk.
+fn sparse(files: usize, bytes: u64) -> World {
+    let world = World::new();
+    world.package("library", "p", "1.0", "").file("share/doc/x/dropped.txt", text(1));
+    for number in 0..files {
+        let path = world.root().join(format!("library/p/data{number}"));
+        File::create(path).and_then(|file| file.set_len(bytes)).expect("made");
+    }
+    world
+}
+
+#[test]
+fn a_tree_that_is_far_too_long_is_told_without_compressing_it() {
+    // Each file alone is within the limits: compressing them all would take hours.
+    let world = sparse(12, 10 << 30);
+    let limits = ["--max-unzipped", "20GiB"];
+    for command in [["pack", "ROOT", "-o", "OUT"].as_slice(), &["plan", "ROOT"], &["check", "ROOT"]] {
+        let (code, report) = world.json(&[command, &limits].concat());
+        assert_eq!(code, 1, "{command:?}");
+        let of_limit = |finding: &&serde_json::Value| finding["code"] == "F102";
+        let finding = report["findings"].as_array().expect("findings").iter().find(of_limit).expect("over the limit");
+        let message = finding["message"].as_str().expect("text");
+        assert!(message.starts_with("120.00 GiB unzipped are 100.00 GiB over"), "{message}");
+        let help = finding["help"].as_str().expect("text");
+        assert!(help.contains("the largest units: pkg:p (120.00 GiB)") && help.contains("not computed"), "{help}");
+        assert!(report["layers"].is_null() && report["totals"]["kept"]["zipped_bytes"].is_null());
+        let step = &report["suggestions"].as_array().expect("next steps")[0];
+        assert_eq!((step["name"].as_str(), &step["zipped_bytes"]), (Some("drop-p"), &serde_json::Value::Null));
+        assert!(step["unzipped_bytes"].as_u64() >= Some(120 << 30), "{step}");
+    }
+    assert!(!world.beside("out").exists());
+    let run = world.run(&[&["plan", "ROOT"], limits.as_slice()].concat());
+    assert!(run.stdout.starts_with("FAIL: does not fit, however small its zips would be. layers (F102): 120.00 GiB"));
+    assert!(run.stdout.contains("\n step       unzipped\n"), "{}", run.stdout);
+    // Nothing is compared with a baseline, and none is written.
+    let baseline = world.beside("baseline.json").display().to_string();
+    let gate = ["check", "ROOT", "--baseline", &baseline, "--update-baseline"];
+    assert_eq!(world.run(&[&gate, limits.as_slice()].concat()).code, 1);
+    assert!(!world.beside("baseline.json").exists());
+    for format in ["markdown", "sarif", "junit", "html"] {
+        let run = world.run(&[&["check", "ROOT", "--format", format], limits.as_slice()].concat());
+        assert!(run.code == 1 && run.stdout.contains("F102"), "{format}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_tree_that_may_fit_or_is_not_far_from_it_has_all_figures() {
+    let world = sparse(3, 100 << 20);
+    // Over the limit, and little to compress.
+    let (code, report) = world.json(&["plan", "ROOT"]);
+    assert!(code == 1 && report["layers"].is_array(), "{report}");
+    assert!(report["suggestions"][0]["zipped_bytes"].is_i64());
+    // Much to compress, and within a limit that was raised.
+    let world = sparse(6, 100 << 20);
+    let (code, report) = world.json(&["plan", "ROOT", "--max-unzipped", "1GiB"]);
+    assert!(code == 0 && report["layers"].is_array(), "{report}");
 }

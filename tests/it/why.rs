@@ -300,3 +300,27 @@ fn what_is_kept_on_request_names_the_request() {
     let answer = why(&world, &[&["mgcv", "ROOT"], &keep[..]].concat());
     assert_eq!(only(&answer)["kept_by"], serde_json::json!(["pkg:mgcv"]));
 }
+
+#[test]
+fn only_what_stays_is_named_as_what_can_use_an_unneeded_package() {
+    let world = world();
+    // `gone` is dropped, and `part` goes with `alone`; only `other` stays.
+    world.package(LIBRARY, "alone", "1.0", "Imports: part\n").package(LIBRARY, "part", "1.0", "Suggests: alone\n");
+    world.package(LIBRARY, "gone", "1.0", "Suggests: alone\n").package(LIBRARY, "other", "1.0", "Suggests: alone\n");
+    let answer = why(&world, &[&world.root().display().to_string(), "--drop", "pkg:gone"]);
+    let items = answer["unneeded"].as_array().expect("a list");
+    let alone = items.iter().find(|item| item["name"] == "pkg:alone").expect("listed");
+    assert_eq!(alone["with_it"], serde_json::json!(["pkg:part"]));
+    assert_eq!(alone["option_of"], serde_json::json!(["pkg:other"]));
+}
+
+#[test]
+fn a_dropped_package_is_needed_by_nothing_even_if_one_that_is_kept_names_it() {
+    let world = world();
+    // Two that need each other go together when one is dropped; `stays` is kept in spite of what it needs.
+    world.package(LIBRARY, "gone", "1.0", "").package(LIBRARY, "stays", "1.0", "Imports: gone\n");
+    let answer = why(&world, &["pkg:gone", "ROOT", "--drop", "pkg:gone"]);
+    let thing = only(&answer);
+    assert_eq!(thing["state"], "dropped");
+    assert!(lines(thing).is_empty(), "{:?}", lines(thing));
+}

@@ -49,6 +49,7 @@ Exit codes: 0 passed; 1 failed; 2 layerfit could not do its work.";
 pub(super) const INVOKE: &str = "\
 Examples:
   layerfit invoke layers --code DIR --handler file.function --event event.json
+  layerfit invoke layers --code DIR --handler app.handler --runtime python3.13
   layerfit invoke layers --code DIR --handler f.main --listen 127.0.0.1:9001
   layerfit invoke layers --code DIR --handler f.main --trace opened.log
 

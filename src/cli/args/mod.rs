@@ -15,11 +15,12 @@ use options::heading;
 use values::count;
 
 pub(super) use options::{
-    AnswerOutput, CheckChoice, Content, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions, ReportOutput,
-    RuleChoice, Targets, Variables,
+    AnswerOutput, CheckChoice, Content, DiffOutput, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions,
+    ReportOutput, RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
-    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SettingsFormat, SortName, StrategyName, StripName,
+    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SettingsFormat, SortName, StrategyName,
+    StripName,
 };
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
@@ -194,7 +195,8 @@ pub(super) struct CheckArgs {
     pub(super) gate: GateOptions,
     /// Also run the function, with this handler: file.function
     ///
-    /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding.
+    /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding and, if strace is installed, so is what it
+    /// looked for in vain and only the build host has (N107).
     #[arg(long, value_name = "HANDLER", help_heading = heading::FUNCTION)]
     pub(super) run: Option<String>,
     #[command(flatten)]
@@ -209,18 +211,14 @@ pub(super) struct InvokeArgs {
     /// A tree, an image, a directory that pack wrote, or layer zips, the lowest layer first
     #[arg(required = true)]
     pub(super) paths: Vec<PathBuf>,
-    /// Lambda runtime whose environment the function gets [default: provided.al2023]
+    /// Lambda runtime that runs the function [default: provided.al2023]
     ///
-    /// A built-in profile (provided.al2023, provided.al2, provided or host), or the path of a profile file.
-    #[arg(
-        long,
-        value_name = "NAME|FILE",
-        default_value = "provided.al2023",
-        hide_default_value = true,
-        help_heading = heading::INPUT
-    )]
-    pub(super) runtime: String,
-    /// Configuration file, for its `[env]` [default: the nearest layerfit.toml]
+    /// A built-in profile, such as python3.13 or nodejs22.x, or the path of a profile file. In a managed runtime for
+    /// Python or Node.js, the function is run by the interpreter of that version in PATH, or by the image of --rootfs; in any
+    /// other, by its bootstrap.
+    #[arg(long, value_name = "NAME|FILE", help_heading = heading::INPUT)]
+    pub(super) runtime: Option<String>,
+    /// Configuration file, for its `runtime` and `[env]` [default: the nearest layerfit.toml]
     #[arg(long, value_name = "FILE", help_heading = heading::INPUT)]
     pub(super) config: Option<PathBuf>,
     /// Handler of the function, such as file.function
@@ -309,7 +307,7 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     pub(super) input: Input,
     #[command(flatten)]
-    pub(super) answer: AnswerOutput,
+    pub(super) answer: DiffOutput,
 }
 
 /// The arguments of `publish`.
@@ -342,6 +340,12 @@ pub(super) struct PublishArgs {
     /// Layers of the function that are not yours keep their places.
     #[arg(long, value_name = "NAME", help_heading = heading::LAYERS)]
     pub(super) function: Option<String>,
+    /// Replace variables of the function that differ from [env]
+    ///
+    /// With --function, the variables of [env] in layerfit.toml are set in the function's environment, and its other variables
+    /// stay. Without this option, one that the function has with another value is an error.
+    #[arg(long, help_heading = heading::LAYERS)]
+    pub(super) replace_env: bool,
     /// Bucket for zips too large for a direct upload (50 MB)
     ///
     /// In the Region of the layers.

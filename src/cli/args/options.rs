@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    AnswerFormat, Architecture, LevelName, Network, ReportFormat, SortName, StrategyName, StripName, check, count,
-    layers, threads,
+    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SortName, StrategyName, StripName, check,
+    count, layers, threads,
 };
 use crate::base::finding::Code;
 
@@ -156,8 +156,8 @@ pub(crate) struct Targets {
 pub(crate) struct Traces {
     /// Never prune what a test run opened, given its log (repeatable)
     ///
-    /// FILE is a log of `strace -f -e trace=file`, or of `layerfit invoke --trace`. With --bundle, what the run looked for in vain
-    /// and only the build host has is reported (N107).
+    /// What it looked for in vain, and only the build host has, is reported (N107), also of zips. FILE is a log of
+    /// `strace -f -e trace=file`, or of `layerfit invoke --trace`.
     #[arg(long, value_name = "FILE")]
     pub trace: Vec<PathBuf>,
 }
@@ -299,6 +299,18 @@ pub(crate) struct ReportOutput {
     /// `analyze` lists packages instead. For the formats table and csv.
     #[arg(short = 'n', long, value_name = "N", value_parser = count)]
     pub top: Option<NonZeroUsize>,
+    /// How much, and how fast.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How a diff is printed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = heading::OUTPUT)]
+pub(crate) struct DiffOutput {
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: DiffFormat,
     /// How much, and how fast.
     #[command(flatten)]
     pub output: Output,

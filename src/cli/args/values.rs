@@ -112,7 +112,7 @@ pub(crate) enum ReportFormat {
     Html,
 }
 
-/// The formats of everything that is not a report: `why`, `diff`, `rules` and `publish`.
+/// The formats of `why`, `rules` and `publish`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum AnswerFormat {
     /// A table for a terminal
@@ -122,6 +122,20 @@ pub(crate) enum AnswerFormat {
     Json,
     /// Markdown, for a pull request
     Markdown,
+}
+
+/// The formats of `diff`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// A table for a terminal
+    #[default]
+    Table,
+    /// JSON
+    Json,
+    /// Markdown, for a pull request
+    Markdown,
+    /// A self-contained page
+    Html,
 }
 
 /// The formats of `config`.

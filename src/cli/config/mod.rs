@@ -36,7 +36,7 @@ pub(super) struct Config {
     /// Lambda runtime the layers are for: a built-in profile, or the path of one.
     #[schemars(example = &"provided.al2023")]
     pub runtime: Option<String>,
-    /// Environment variables of the function.
+    /// Environment variables of the function. `publish --function` sets them.
     #[schemars(example = json!({"TZ": "UTC", "PROJ_DATA": "/opt/share/proj"}))]
     pub env: BTreeMap<String, String>,
     /// Architecture of the function; files for another are errors.

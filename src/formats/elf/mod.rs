@@ -133,6 +133,8 @@ pub struct Elf {
     pub paths: Vec<String>,
     /// Its sections; empty when they were removed or are damaged.
     pub sections: Vec<Section>,
+    /// Where its last segment ends in the file, in bytes: no file without some of its sections is shorter.
+    pub segments_end: u64,
 }
 
 impl Elf {
@@ -183,6 +185,11 @@ impl Elf {
             dlopen: notes::dlopen(bytes, &segments, ctx),
             paths: Vec::new(),
             sections: sections(bytes, &header, ctx),
+            segments_end: segments
+                .iter()
+                .map(|segment| segment.p_offset.saturating_add(segment.p_filesz))
+                .max()
+                .unwrap_or(0),
         };
         elf.paths = paths::compiled_in(bytes, &elf.sections);
         if kind != Type::Relocatable {

@@ -3,6 +3,7 @@
 mod builtin;
 mod calls;
 mod checks;
+mod managed;
 mod needs;
 mod packages;
 mod platform;
@@ -17,7 +18,7 @@ use std::path::Path;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Calls, Followed, Found, Gets, Language, LanguageId, Needs, Package, Packages, ProcessSpec, Source,
+    Calls, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -48,6 +49,10 @@ impl Language for Node {
 
     fn processes(&self, _: &Packages, tree: &Tree, objects: &Objects, _: &RuntimeProfile) -> Vec<ProcessSpec> {
         process::processes(tree, objects)
+    }
+
+    fn managed(&self) -> Option<&'static ManagedRuntime> {
+        Some(&managed::RUNTIME)
     }
 
     fn source(

@@ -3,6 +3,7 @@
 mod calls;
 mod checks;
 mod imports;
+mod managed;
 mod markers;
 mod modules;
 mod names;
@@ -20,7 +21,7 @@ use std::path::Path;
 
 use crate::base::finding::Finding;
 use crate::languages::{
-    Calls, Followed, Found, Gets, Language, LanguageId, Needs, Package, Packages, ProcessSpec, Source,
+    Calls, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -53,6 +54,10 @@ impl Language for Python {
         runtime: &RuntimeProfile,
     ) -> Vec<ProcessSpec> {
         process::processes(packages, tree, objects, runtime)
+    }
+
+    fn managed(&self) -> Option<&'static ManagedRuntime> {
+        Some(&managed::RUNTIME)
     }
 
     fn source(

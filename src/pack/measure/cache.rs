@@ -524,7 +524,18 @@ mod tests {
         cache.trim_to(bytes(&cache) - 1);
         let least = |cache: &Cache| cache.least;
         assert!(least(&Cache::at(home.path()).expect("made")) > 0);
-        age(&cache.directory.join(LEAST));
+        // What others could have written, or pointed elsewhere, is not believed.
+        let path = cache.directory.join(LEAST);
+        let chmod = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changed");
+        chmod(0o666);
+        assert_eq!(least(&Cache::at(home.path()).expect("made")), 0);
+        chmod(0o600);
+        let linked = home.path().join("linked");
+        fs::rename(&path, &linked).expect("moved");
+        std::os::unix::fs::symlink(&linked, &path).expect("linked");
+        assert_eq!(least(&Cache::at(home.path()).expect("made")), 0);
+        fs::rename(&linked, &path).expect("moved back");
+        age(&path);
         assert_eq!(least(&Cache::at(home.path()).expect("made")), 0);
     }
 }

@@ -68,3 +68,35 @@ pub(crate) fn stripped(tree: &Tree, objects: &Objects, now: &Sizes, (from, to): 
     });
     of_each.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::path::TreePath;
+    use crate::languages::r::rdx::tests::index;
+    use crate::tree::scan_directory;
+
+    #[test]
+    fn open_databases_save_a_share_of_their_zipped_bytes_and_grow_as_far_as_there_is_room() {
+        let root = tempfile::tempdir().expect("a directory");
+        // Two records, which are 3,000 and 2,000 bytes long when they are open, as their first four bytes tell.
+        let mut database = vec![0; 500];
+        database[..4].copy_from_slice(&3000_u32.to_be_bytes());
+        database[300..304].copy_from_slice(&2000_u32.to_be_bytes());
+        std::fs::write(root.path().join("p.rdb"), &database).expect("written");
+        std::fs::write(root.path().join("p.rdx"), index(&[(0, 300), (300, 200)], 1)).expect("written");
+        let (tree, findings) = scan_directory(root.path()).expect("scanned");
+        assert!(findings.is_empty(), "{findings:?}");
+        let id = |name: &str| tree.find(&TreePath::new(name).expect("a path")).expect("there");
+        let change = |zipped: u64, room: u64| {
+            let now = Sizes::from([(id("p.rdb"), (zipped, 500)), (id("p.rdx"), (90, 100))]);
+            repacked(&tree, &now, room)
+        };
+        let only = |sizes: (u64, u64)| Sizes::from([(id("p.rdb"), sizes)]);
+        assert_eq!(change(550, u64::MAX), only((550 - 88, 500 + 4500)));
+        assert_eq!(change(550, 2250), only((550 - 44, 500 + 2250)), "half of it where there is room for half");
+        assert_eq!(change(390, u64::MAX), Sizes::new(), "62 bytes are not worth it");
+        // Without its index, it cannot be changed.
+        assert_eq!(repacked(&tree, &only((550, 500)), u64::MAX), Sizes::new());
+    }
+}

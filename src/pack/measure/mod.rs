@@ -25,11 +25,12 @@ use crate::languages::r::rdx::Compression;
 use crate::languages::r::repack::{TOO_LARGE, repack};
 use crate::pack::rewrite::strip::{Stripped, strip};
 use crate::pack::rewrite::{Form, Transforms};
-use crate::tree::{EntryId, Kind, Magic, Tree};
+use crate::tree::{EntryId, Kind, Magic, Objects, Tree};
 pub use cache::Cache;
 use engine::{Engine, STREAM_BYTES, WHOLE_BYTES, Want};
 use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
+pub use recompress::Undo;
 pub use spool::Spool;
 
 /// The lowest of libdeflate's levels for open databases. On an R tree, level 8 makes them 7 % smaller than level 6, and level
@@ -78,6 +79,7 @@ pub struct Measurements {
     files: Files,
     rewritten: BTreeMap<EntryId, Rewritten>,
     engine: Engine,
+    taken: bool,
     weighed: bool,
     recompressed: Option<Recompressed>,
 }
@@ -158,7 +160,10 @@ impl Measurements {
         let measured = work.measure_all(jobs, &kept, options.unzipped, progress)?;
         let Gathered { files, rewritten, findings, .. } = measured;
         let weighed = options.weigh;
-        Ok((Self { files, rewritten, engine, weighed, recompressed: None }, findings.into_values().collect()))
+        Ok((
+            Self { files, rewritten, engine, taken: true, weighed, recompressed: None },
+            findings.into_values().collect(),
+        ))
     }
 
     /// The measurements of files in other forms. What these have in common with the others is not compressed again.
@@ -187,6 +192,20 @@ impl Measurements {
         };
         let measured = work.measure_all(jobs, &|id| (other.files)(id), other.unzipped, progress)?;
         Ok(measured.files.iter(tree).map(|(id, measured)| (id, measured.clone())).collect())
+    }
+
+    /// No measurements: of what cannot fit, however it is compressed.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be created.
+    pub(crate) fn none(tree: &Tree) -> Result<Self> {
+        let (files, engine) = (Files::of(tree), Engine::new(None)?);
+        Ok(Self { files, rewritten: BTreeMap::new(), engine, taken: false, weighed: false, recompressed: None })
+    }
+
+    /// Whether anything was measured.
+    pub(crate) fn are_taken(&self) -> bool {
+        self.taken
     }
 
     /// Whether what is not packed was compressed as well.
@@ -486,6 +505,22 @@ fn not_stripped(path: &TreePath, why: &str) -> Finding {
     )
 }
 
+/// The fewest bytes that an entry can have in any form that these transforms give it. A stripped file keeps everything up to the
+/// end of its last segment; of a database, anything can be left out that its index does not name.
+pub(crate) fn least_bytes(tree: &Tree, objects: &Objects, id: EntryId, transforms: &Transforms) -> u64 {
+    let entry = tree.entry(id);
+    let bytes = entry.bytes();
+    let Kind::File { magic, .. } = &entry.kind else { return bytes };
+    let name = entry.path.name();
+    if transforms.repack && bytes <= DATABASE_BYTES && (name.ends_with(b".rdb") || name.ends_with(b".rdx")) {
+        return 0;
+    }
+    if *magic == Magic::Elf && bytes <= STRIP_BYTES && transforms.strips(&entry.path) {
+        return objects.get(&id).map_or(0, |elf| elf.segments_end.min(bytes));
+    }
+    bytes
+}
+
 /// Measures a file in the form it has in the tree, when there is room for it in memory.
 fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) -> Result<Measured> {
     let (path, bytes) = (tree.path(id), tree.entry(id).bytes());
@@ -501,6 +536,7 @@ fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) 
 mod tests {
     use super::*;
     use crate::base::progress::Silent;
+    use crate::pack::rewrite::strip::StripMode;
 
     #[test]
     fn other_forms_compress_nothing_again() {
@@ -538,5 +574,32 @@ mod tests {
         assert_eq!(others.len(), 2);
         assert!(others.iter().all(|(id, other)| measured.get(*id) == Some(other)));
         assert_eq!(take(true).compressed_bytes(), 3 * one);
+    }
+
+    #[test]
+    fn the_fewest_bytes_of_a_file_are_those_that_no_form_of_it_can_be_without() {
+        let home = tempfile::tempdir().expect("a directory");
+        let program = std::env::current_exe().expect("a path");
+        std::fs::copy(program, home.path().join("program")).expect("copied");
+        for name in ["a.rdb", "a.rdx", "text"] {
+            std::fs::write(home.path().join(name), "twelve bytes").expect("written");
+        }
+        std::fs::write(home.path().join("damaged"), b"\x7fELF twelve").expect("written");
+        let (tree, _) = crate::tree::scan_directory(home.path()).expect("read");
+        let (objects, _) = crate::tree::read_objects(&tree);
+        let least = |strip, repack| {
+            let transforms = Transforms::new(strip, &[], repack).expect("no globs");
+            let of = |(id, _)| least_bytes(&tree, &objects, id, &transforms);
+            tree.iter().map(of).collect::<Vec<u64>>()
+        };
+        let whole = tree.iter().map(|(_, entry)| entry.bytes()).collect::<Vec<u64>>();
+        let [rdb, rdx, damaged, program, text] = whole[..] else { panic!("{whole:?}") };
+        assert_eq!(least(StripMode::None, false), whole);
+        assert_eq!(least(StripMode::None, true), [0, 0, damaged, program, text]);
+        let stripped = least(StripMode::Debug, false);
+        // A program longer than is stripped stays as it is.
+        let kept = objects.values().next().expect("a program").segments_end;
+        let expected = if program > STRIP_BYTES { program } else { kept };
+        assert_eq!(stripped, [rdb, rdx, 0, expected, text]);
     }
 }

@@ -22,6 +22,13 @@ const BATCH_BYTES: u64 = 8 << 20;
 #[derive(Debug, Default)]
 pub struct Undo(Vec<(EntryId, Measured)>);
 
+impl Undo {
+    /// The files, each with its length in the zip before, in bytes, without headers.
+    pub fn compressed(&self) -> impl Iterator<Item = (EntryId, u64)> + use<'_> {
+        self.0.iter().map(|(id, measured)| (*id, measured.compressed))
+    }
+}
+
 /// Files by kind. Those of one kind gain alike, so what was tried of a kind predicts what is left of it. Gains are counted in
 /// bytes, not in seconds, so that the same input gives the same bytes everywhere.
 #[derive(Default)]

@@ -200,3 +200,42 @@ fn same_content(old: &Directory, new: &Directory, name: &OsStr, (here, there): (
     let hash = |directory: &Directory| directory.file(name).ok().and_then(|file| sha256(file).ok());
     here.is_file() && there.is_file() && here.bytes == there.bytes && hash(old).is_some_and(|a| hash(new) == Some(a))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_the_same_content_counts_as_there_already() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (old, new) = (home.path().join("old"), home.path().join("new"));
+        let make = |name: &str, (mine, theirs): (&str, &str)| {
+            for (directory, content) in [(&old, mine), (&new, theirs)] {
+                match content.strip_prefix("-> ") {
+                    Some(target) => symlink(target, directory.join(name)).expect("linked"),
+                    None => fs::write(directory.join(name), content).expect("written"),
+                }
+            }
+        };
+        fs::create_dir(&old).expect("made");
+        fs::create_dir(&new).expect("made");
+        let cases = [
+            ("equal", ("notes", "notes"), true),
+            ("of-one-length", ("notes", "other"), false),
+            ("longer", ("notes", "notes and more"), false),
+            ("equal-links", ("-> equal", "-> equal"), true),
+            ("links", ("-> equal", "-> longer"), false),
+            ("link-to-it", ("notes", "-> equal"), false),
+            ("link-from-it", ("-> equal", "notes"), false),
+        ];
+        cases.iter().for_each(|(name, contents, _)| make(name, *contents));
+        let (old, new) = (Directory::open(&old).expect("opened"), Directory::open(&new).expect("opened"));
+        for (name, _, same) in cases {
+            let status = |directory: &Directory| directory.status(name).expect("read").expect("there");
+            assert_eq!(same_content(&old, &new, OsStr::new(name), (&status(&old), &status(&new))), same, "{name}");
+        }
+    }
+}

@@ -309,6 +309,9 @@ mod tests {
         let debug = smaller(&old, StripMode::Debug);
         let all = smaller(&old, StripMode::All);
         assert!(all.len() < debug.len() && debug.len() < old.len());
+        // What no mode removes is known without stripping.
+        let kept = Elf::parse(&old).expect("ELF").segments_end;
+        assert!((1..all.len() as u64).contains(&kept), "{kept} of {}", all.len());
         let names =
             |bytes: &[u8]| Elf::parse(bytes).expect("ELF").sections.into_iter().map(|s| s.name).collect::<Vec<_>>();
         assert!(names(&old).iter().any(|name| name == ".debug_info"));

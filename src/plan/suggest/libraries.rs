@@ -37,7 +37,7 @@ impl Steps<'_> {
         (!corrected.is_empty()).then(|| Suggestion {
             files: offer.files,
             unzipped_bytes: -signed(offer.bytes),
-            zipped_bytes: -signed(self.zipped_elf(offer.bytes)),
+            zipped_bytes: self.plan.is_measured().then(|| -signed(self.zipped_elf(offer.bytes))),
             figures: Figures::Estimated,
             corrects: corrected.len(),
             ..self.step(draft, &Change::new())

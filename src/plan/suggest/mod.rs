@@ -18,9 +18,9 @@ use crate::base::finding::Code;
 use crate::base::progress::Progress;
 use step::Steps;
 
-/// The steps that correct errors or save zipped bytes. Those that correct errors come first, then those that save a layer,
-/// then those that save most in zips; what needs more unzipped without saving a layer comes last. If the tree has too much unzipped,
-/// only what is saved of that counts.
+/// The steps that correct errors or save zipped bytes, or unzipped ones if those are all that is known. Those that correct
+/// errors come first, then those that save a layer, then those that save most in zips; what needs more unzipped without saving
+/// a layer comes last. If the tree has too much unzipped, only what is saved of that counts.
 ///
 /// With `measuring`, files are also compressed in other forms to find exactly what those would save, which takes longer than to
 /// pack; without, that is estimated.
@@ -40,15 +40,65 @@ pub(crate) fn suggestions(
     found.extend(steps.unneeded());
     found.extend(steps.not_opened());
     found.extend(steps.in_image());
-    found.extend(steps.duplicates()?);
-    found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
-    let is_over = plan.findings.iter().any(|finding| finding.code == Code::UnzippedTooLarge);
-    let saved = |step: &Suggestion| if is_over { step.unzipped_bytes } else { step.zipped_bytes };
-    found.retain(|step| saved(step) > 0 || step.corrects > 0);
-    found.sort_by_cached_key(|step| {
-        let grows = step.layers == 0 && step.unzipped_bytes < 0;
-        let layers = if is_over { 0 } else { step.layers };
-        (Reverse(step.corrects), Reverse(layers), grows, Reverse(saved(step)), step.name.clone())
-    });
+    if plan.is_measured() {
+        found.extend(steps.duplicates()?);
+        found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
+    }
+    if plan.findings.iter().any(|finding| finding.code == Code::UnzippedTooLarge) {
+        found.retain(|step| step.unzipped_bytes > 0 || step.corrects > 0);
+        found.sort_by_cached_key(|step| (Reverse(step.corrects), Reverse(step.unzipped_bytes), step.name.clone()));
+    } else {
+        found.retain(|step| saved(step) > 0 || step.corrects > 0);
+        found.sort_by_cached_key(rank);
+    }
     Ok(found)
+}
+
+/// The bytes that a step saves in zips, or unzipped if zips were not computed.
+fn saved(step: &Suggestion) -> i64 {
+    step.zipped_bytes.unwrap_or(step.unzipped_bytes)
+}
+
+/// What orders steps.
+fn rank(step: &Suggestion) -> impl Ord + use<> {
+    let grows = step.layers == 0 && step.unzipped_bytes < 0;
+    (Reverse(step.corrects), Reverse(step.layers), grows, Reverse(saved(step)), step.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn corrections_come_first_then_layers_then_bytes_and_what_only_grows_comes_last() {
+        let step = |name: &str, corrects, layers, (zipped_bytes, unzipped_bytes)| Suggestion {
+            name: name.to_owned(),
+            step: String::new(),
+            what: String::new(),
+            risk: String::new(),
+            files: 1,
+            unzipped_bytes,
+            zipped_bytes,
+            layers,
+            figures: Figures::Exact,
+            corrects,
+            setting: None,
+            forms: Vec::new(),
+        };
+        let ordered = [
+            step("corrects", 1, 0, (Some(-5), -5)),
+            step("a layer, though it grows", 0, 1, (Some(9), -90)),
+            step("a layer", 0, 1, (Some(8), 8)),
+            step("most", 0, 0, (Some(70), 70)),
+            step("less", 0, 0, (Some(60), 900)),
+            step("equal", 0, 0, (Some(50), 50)),
+            step("equal, and not compressed", 0, 0, (None, 50)),
+            step("no change of what is unzipped", 0, 0, (Some(40), 0)),
+            step("saves much and grows", 0, 0, (Some(1000), -1)),
+        ];
+        let names = |steps: &[Suggestion]| steps.iter().map(|step| step.name.clone()).collect::<Vec<_>>();
+        let mut steps: Vec<Suggestion> = ordered.iter().rev().cloned().collect();
+        steps.sort_by_cached_key(rank);
+        assert_eq!(names(&steps), names(&ordered));
+    }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::finding::Severity;
+use crate::base::size::Size;
 use crate::languages;
 use crate::pack::{self, PackedEntries, Unit};
 use crate::plan::{Plan, Settings};
@@ -27,14 +28,17 @@ pub struct Suggestion {
     pub files: usize,
     /// How many bytes it saves unzipped; negative when it adds some.
     pub unzipped_bytes: i64,
-    /// How many bytes it saves in zips; negative when it adds some.
-    pub zipped_bytes: i64,
+    /// How many bytes it saves in zips; negative when it adds some. Null if sizes in zips were not computed.
+    pub zipped_bytes: Option<i64>,
     /// How many layers it saves.
     pub layers: usize,
     /// How the bytes and layers are known.
     pub figures: Figures,
     /// How many errors and warnings it corrects; with unknown figures, at most.
     pub corrects: usize,
+    /// The bytes that files would have with an option that changes their form and drops none.
+    #[serde(skip)]
+    pub forms: Vec<(EntryId, Size)>,
     /// What it is in layerfit.toml; `None` if it is a change to the tree.
     #[serde(skip)]
     pub setting: Option<Setting>,
@@ -112,6 +116,11 @@ impl<'a> Steps<'a> {
             unzipped += signed(before.1) - signed(after.1);
         }
         let Draft { name, step, what, risk, setting } = draft;
+        let form = |(id, then): (&EntryId, &Option<(u64, u64)>)| {
+            let (zipped_bytes, unzipped_bytes) = (*then)?;
+            Some((*id, Size { zipped_bytes, unzipped_bytes }))
+        };
+        let forms = if setting.is_some() { change.iter().filter_map(form).collect() } else { Vec::new() };
         Suggestion {
             name,
             step,
@@ -119,10 +128,11 @@ impl<'a> Steps<'a> {
             risk,
             files: change.len(),
             unzipped_bytes: unzipped,
-            zipped_bytes: zipped,
+            zipped_bytes: self.plan.is_measured().then_some(zipped),
             layers: self.layers_saved(change),
             figures: Figures::Exact,
             corrects: 0,
+            forms,
             setting,
         }
     }

@@ -10,6 +10,7 @@ mod snapshot;
 
 use crate::base::size::Size;
 pub use show::{json, markdown, schema, table};
+pub(in crate::report) use show::{signed, verdict};
 use snapshot::Owners;
 pub(crate) use snapshot::size_of;
 pub use snapshot::{Snapshot, SnapshotLayer, SnapshotPackage, SnapshotRule};

@@ -47,7 +47,8 @@ pub fn schema() -> Result<Vec<u8>> {
     as_json(&schema_of::<Diff>())
 }
 
-fn verdict(diff: &Diff) -> String {
+/// What changed in all, in one line.
+pub(in crate::report) fn verdict(diff: &Diff) -> String {
     if diff.is_empty() {
         return format!("{} and {} have the same content.", diff.old, diff.new);
     }
@@ -172,7 +173,8 @@ fn cut<T>(
     (shown.collect(), Some(format!("{more} more that changed less (-v)")))
 }
 
-fn signed(bytes: i64) -> String {
+/// A change of a number of bytes, with its sign.
+pub(in crate::report) fn signed(bytes: i64) -> String {
     let sign = if bytes < 0 { "-" } else { "+" };
     format!("{sign}{}", size(bytes.unsigned_abs()))
 }

@@ -1,6 +1,6 @@
-// The interactive parts of the page: the map, the details beside it, and tables that can be sorted and filtered.
+// The interactive parts of the page of a report: next steps, packages and rules that can be ticked, the map, and the details
+// beside it.
 // Text from the tree is only inserted as text (textContent), never as markup.
-'use strict';
 (() => {
   const $ = (id) => document.getElementById(id);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -30,49 +30,134 @@
 
   // ---- The maps: boxes in preorder ----------------------------------------------------------------------------------
 
-  function readMap(raw, title) {
-    const count = raw.depth.length;
-    const parent = new Int32Array(count).fill(-1);
-    const end = new Int32Array(count);
-    const files = new Int32Array(count);
-    const above = [];
-    for (let i = 0; i < count; i++) {
-      above.length = raw.depth[i];
-      if (above.length) parent[i] = above[above.length - 1];
-      above.push(i);
-      end[i] = i + 1;
+  const files = readFiles(data);
+  const isDropped = (file) => files.place[file] < -1;
+  const ofGroup = {
+    of: (file) => files.group[file],
+    box: (group) => ({ name: data.groups[group][1], kind: data.kinds[data.groups[group][3]][1], group }),
+  };
+  const ofKind = {
+    of: (file) => data.groups[files.group[file]][3],
+    box: (kind) => ({ name: data.kinds[kind][0], kind: data.kinds[kind][1] }),
+  };
+  const ofLayer = {
+    of: (file) => (files.place[file] < 0 ? data.layers.length : files.place[file]),
+    box: (layer) => ({ name: data.layers[layer] ?? 'in no layer' }),
+  };
+  const ofRule = { of: (file) => -2 - files.place[file], box: (rule) => ({ name: data.rules[rule] }) };
+
+  /** A map of these files, in boxes by these levels, each level in the order of its numbers. */
+  function makeMap(title, name, measured, chosen, levels) {
+    const map = { title, measured, name: [], kind: [], group: [], file: [], depth: [], parent: [], end: [] };
+    const add = (box, parent, depth, within) => {
+      const at = map.name.length;
+      map.name.push(box.name);
+      map.kind.push(box.kind ?? -1);
+      map.group.push(box.group ?? -1);
+      map.file.push(-1);
+      map.depth.push(depth);
+      map.parent.push(parent);
+      map.end.push(at + 1);
+      if (depth < levels.length) {
+        const parts = new Map();
+        for (const file of within) {
+          const key = levels[depth].of(file);
+          if (!parts.has(key)) parts.set(key, []);
+          parts.get(key).push(file);
+        }
+        for (const key of [...parts.keys()].sort((a, b) => a - b)) {
+          add(levels[depth].box(key), at, depth + 1, parts.get(key));
+        }
+      } else {
+        const below = data.groups[box.group][2].length;
+        for (const file of within) {
+          map.name.push(below ? files.name[file].slice(below + 1) : files.name[file]);
+          map.kind.push(map.kind[at]);
+          map.group.push(-1);
+          map.file.push(file);
+          map.depth.push(depth + 1);
+          map.parent.push(at);
+          map.end.push(map.end.length + 1);
+        }
+      }
+      map.end[at] = map.name.length;
+    };
+    add({ name }, -1, 0, chosen);
+    map.count = map.name.length;
+    for (const part of ['zipped', 'unzipped', 'files']) map[part] = new Float64Array(map.count);
+    for (let i = map.count - 1; i >= 0; i--) {
+      const file = map.file[i];
+      if (file >= 0) [map.zipped[i], map.unzipped[i], map.files[i]] = [files.zipped[file], files.unzipped[file], 1];
+      if (i > 0) for (const part of ['zipped', 'unzipped', 'files']) map[part][map.parent[i]] += map[part][i];
     }
-    for (let i = count - 1; i > 0; i--) {
-      if (end[i] === i + 1) files[i] = 1;
-      end[parent[i]] = Math.max(end[parent[i]], end[i]);
-      files[parent[i]] += files[i];
-    }
-    const bytes = Uint8Array.from(atob(raw.boxes), (c) => c.charCodeAt(0));
-    const view = new DataView(bytes.buffer);
-    const edges = Float64Array.from({ length: 4 * count }, (_, i) => view.getUint16(2 * i, true) / 65535);
-    return { ...raw, title, count, parent, end, files, edges, weight: raw.measured ? raw.zipped : raw.unzipped };
+    weigh(map, measured);
+    return map;
   }
 
-  const maps = { kept: readMap(data.kept, 'Kept'), pruned: readMap(data.dropped, 'Pruned') };
-  const isFile = (map, i) => map.end[i] === i + 1 && i > 0;
-  function* childrenOf(map, i) {
-    for (let child = i + 1; child < map.end[i]; child = map.end[child]) yield child;
+  /** Sets what the areas of a map are: bytes in zips, or unzipped. Boxes have no place until they are shown. */
+  function weigh(map, zipped) {
+    map.weight = zipped && map.measured ? map.zipped : map.unzipped;
+    map.edges = new Float64Array(4 * map.count);
+    map.edges.set([0, 0, 1, 1]);
+    map.shape = new Float64Array(map.count);
+    map.shape[0] = 1.5;
+    map.children = new Map();
   }
-  const pathOf = (map, i) => {
-    const base = map.groups[map.parent[i]]?.[1];
-    return base ? `${base}/${map.name[i]}` : map.name[i];
+
+  const everyFile = [...files.place.keys()];
+  const maps = {
+    kept: makeMap(
+      'Kept',
+      'Kept files',
+      data.measured,
+      everyFile.filter((file) => !isDropped(file)),
+      data.measured ? [ofLayer, ofKind, ofGroup] : [ofKind, ofGroup],
+    ),
+    pruned: makeMap('Pruned', 'Pruned files', data.weighed, everyFile.filter(isDropped), [ofRule, ofGroup]),
   };
-  /** The name of a box in the dependencies: `/opt/…` for a file, the unit's name for a group; none for other boxes. */
-  const thingOf = (map, i) => (isFile(map, i) ? `/opt/${pathOf(map, i)}` : map.groups[i]?.[0]);
+  const isFile = (map, i) => map.file[i] >= 0;
+
+  /** The boxes in a box, the largest first, with their places in it. */
+  function childrenOf(map, i) {
+    const known = map.children.get(i);
+    if (known) return known;
+    const children = [];
+    for (let child = i + 1; child < map.end[i]; child = map.end[child]) children.push(child);
+    const { weight, name } = map;
+    children.sort((a, b) => weight[b] - weight[a] || (name[a] < name[b] ? -1 : 1));
+    map.children.set(i, children);
+    if (i > 0) childrenOf(map, map.parent[i]);
+    // Even an empty file should be visible.
+    const areas = children.map((child) => Math.max(weight[child], 1));
+    const edges = squarify(areas, map.shape[i]);
+    children.forEach((child, at) => {
+      const [left, top, right, bottom] = edges.subarray(4 * at, 4 * at + 4);
+      map.edges.set([left, top, right, bottom], 4 * child);
+      // A side of length 0 would make the boxes in it disappear.
+      map.shape[child] = (map.shape[i] * Math.max(right - left, 1e-6)) / Math.max(bottom - top, 1e-6);
+    });
+    return children;
+  }
+
+  /** Left, top, right and bottom of a box, in shares of its parent's sides. */
+  function edgesOf(map, i) {
+    if (i > 0) childrenOf(map, map.parent[i]);
+    return map.edges.subarray(4 * i, 4 * i + 4);
+  }
+
+  const pathOf = (map, i) => files.name[map.file[i]];
+  /** What stands for a box in the dependencies: a file by its number, a group by its unit's name; none for other boxes. */
+  const thingOf = (map, i) => (isFile(map, i) ? map.file[i] : data.groups[map.group[i]]?.[0]);
 
   /** The first box of each thing; kept ones before pruned ones. */
   const boxOf = new Map();
   for (const map of [maps.kept, maps.pruned]) {
     for (let i = 1; i < map.count; i++) {
       const thing = thingOf(map, i);
-      if (thing && !boxOf.has(thing)) boxOf.set(thing, [map, i]);
+      if (thing !== undefined && !boxOf.has(thing)) boxOf.set(thing, [map, i]);
     }
   }
+  const fileNamed = new Map(files.name.map((name, file) => [name, file]));
 
   // ---- Dependencies -------------------------------------------------------------------------------------------------
 
@@ -83,7 +168,7 @@
     users: ['loads it', 'imports it', 'runs it', 'links to it', 'reads it', 'opens it'],
   };
   /** The order of the list: imports first. */
-  const RANK = [1, 0, 2, 3, 4];
+  const RANK = [1, 0, 2, 3, 4, 5];
   const STEPS_SHOWN = 2;
   const forward = data.things.map(() => []);
   const backward = data.things.map(() => []);
@@ -125,12 +210,12 @@
 
   /** A thing's name, what it is, and a mark unless it is a kept file. */
   function describe(thing) {
-    if (thing === 'r') return { name: 'R', what: 'a session of R' };
-    if (thing.startsWith('missing:')) {
+    if (typeof thing === 'string' && thing.startsWith('missing:')) {
       return { name: thing.slice(8), what: 'a missing library', mark: 'missing' };
     }
     const box = boxOf.get(thing);
-    if (!box) return { name: thing, what: 'of the image', mark: 'image' };
+    if (!box && data.plan?.languages.includes(thing)) return { name: thing, what: 'a session of the language' };
+    if (!box) return { name: String(thing), what: 'of the image', mark: 'image' };
     const [map, i] = box;
     const mark = map === maps.pruned ? 'pruned' : undefined;
     return isFile(map, i)
@@ -171,6 +256,10 @@
     $('show-kept').setAttribute('aria-pressed', String(map === maps.kept));
     $('show-pruned').setAttribute('aria-pressed', String(map === maps.pruned));
     $('back').hidden = !history.length;
+    if (remember && thing !== null) {
+      const name = typeof thing === 'number' ? `/opt/${files.name[thing]}` : thing;
+      window.history.replaceState(null, '', `#show=${encodeURIComponent(name)}`);
+    }
     if (announce) say(`${$('what').textContent}, ${size(map.weight[box < 0 ? zoom : box])}`);
   }
 
@@ -234,7 +323,7 @@
 
   /** The rectangle of a box whose parent's inside is at `within`. */
   const placeIn = (map, within, i) => {
-    const [left, top, right, bottom] = map.edges.subarray(4 * i, 4 * i + 4);
+    const [left, top, right, bottom] = edgesOf(map, i);
     return {
       x: within.x + left * within.w,
       y: within.y + top * within.h,
@@ -245,7 +334,7 @@
 
   /** The inverse: the rectangle of the parent of a box at `rect`. */
   const parentAt = (map, rect, i) => {
-    const [left, top, right, bottom] = map.edges.subarray(4 * i, 4 * i + 4);
+    const [left, top, right, bottom] = edgesOf(map, i);
     const w = rect.w / Math.max(right - left, 1e-5),
       h = rect.h / Math.max(bottom - top, 1e-5);
     const strip = map.parent[i] > 0 ? STRIP : GAP;
@@ -366,7 +455,7 @@
       pen.fillRect(...at);
       if (!file && map.kind[i] >= 0) {
         // Outer boxes are darker, to show what belongs together.
-        pen.fillStyle = map.groups[i] ? colours.group : colours.several;
+        pen.fillStyle = map.group[i] >= 0 ? colours.group : colours.several;
         pen.fillRect(...at);
       }
     }
@@ -490,25 +579,25 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (ARROWS[event.key]) focusOn(neighbour(...ARROWS[event.key]));
     else if (event.key === 'Enter' || event.key === ' ') {
-      if (focus < 0) focusOn(zoom + 1);
+      if (focus < 0) focusOn(childrenOf(map, zoom)[0]);
       else if (isFile(map, focus)) show(map, focus, thingOf(map, focus));
       else {
         goToBox(map, focus);
-        focusOn(focus + 1, false);
+        focusOn(childrenOf(map, state.zoom)[0], false);
       }
     } else if (event.key === 'Escape' || event.key === 'Backspace') {
       if (!zoomOut()) return;
-    } else if (event.key === 'Home') focusOn(zoom + 1);
+    } else if (event.key === 'Home') focusOn(childrenOf(map, zoom)[0]);
     else return;
     event.preventDefault();
   });
 
   function focusOn(box, announce = true) {
     const { map, zoom } = state;
-    if (box < 0 || box >= map.end[zoom] || box <= zoom) return;
+    if (box === undefined || box >= map.end[zoom] || box <= zoom) return;
     state.focus = box;
     draw();
-    const boxes = [...childrenOf(map, zoom)];
+    const boxes = childrenOf(map, zoom);
     if (announce) {
       const place = `${boxes.indexOf(box) + 1} of ${boxes.length} in ${map.name[zoom]}`;
       say(`${isFile(map, box) ? pathOf(map, box) : map.name[box]}, ${size(map.weight[box])}, ${place}`);
@@ -518,7 +607,7 @@
   /** The nearest box in a direction from the focused one, preferring one straight ahead. */
   function neighbour(dx, dy) {
     const { map, zoom, focus } = state;
-    if (focus < 0) return zoom + 1;
+    if (focus < 0) return childrenOf(map, zoom)[0];
     const within = inner(rectOf(zoom), zoom);
     const middle = (i) => {
       const rect = placeIn(map, within, i);
@@ -585,7 +674,8 @@
         fact(list, 'Zipped', size(map.zipped[box]) + share);
       }
       fact(list, 'Unzipped', size(map.unzipped[box]));
-      if (thing && !file) renderElsewhere(list, thing, map, box);
+      if (thing !== null && map === maps.kept) renderDrop(list, file ? pathOf(map, box) : thing);
+      if (thing !== null && !file) renderElsewhere(list, thing, map, box);
       const top = ancestorAt(map, box, 1);
       if (top > 0 && map.kind[top] < 0) {
         if (map === maps.kept) {
@@ -606,12 +696,14 @@
     return map.depth[i] === depth ? i : -1;
   }
 
+  /** The boxes of a unit. */
+  const groupsNamed = (map, unit) =>
+    map.group.flatMap((group, i) => (group >= 0 && data.groups[group][0] === unit ? [i] : []));
+
   /** The other parts of a unit: in other layers, or pruned. */
   function renderElsewhere(list, unit, here, box) {
     for (const map of [maps.kept, maps.pruned]) {
-      const boxes = Object.keys(map.groups)
-        .map(Number)
-        .filter((i) => map.groups[i][0] === unit && !(map === here && i === box));
+      const boxes = groupsNamed(map, unit).filter((i) => !(map === here && i === box));
       if (!boxes.length) continue;
       const sum = (of) => boxes.reduce((total, i) => total + of[i], 0);
       const button = element('button', {
@@ -628,13 +720,11 @@
     }
   }
 
+  /** What a rule drops and why that is safe, as in the table of rules. */
   function renderRule(rule, named, list) {
-    const text = data.rules[rule];
     if (named) fact(list, 'Pruned by', rule);
-    if (!text) return;
-    ['', 'Why it is safe: ', 'Breaks: '].forEach((heading, i) => {
-      $('why').append(element('p', {}, element('b', { textContent: heading }), text[i]));
-    });
+    const row = all('#table-rules tbody tr').find((row) => row.dataset.rule === rule);
+    if (row) $('why').append(...all('.text p', row).map((text) => text.cloneNode(true)));
   }
 
   /**
@@ -646,9 +736,8 @@
     if (number !== undefined) return [number];
     const found = [];
     for (const map of [maps.kept, maps.pruned]) {
-      for (const group of Object.keys(map.groups).map(Number)) {
-        if (map.groups[group][0] !== thing) continue;
-        for (let i = group + 1; i < map.depth.length && map.depth[i] > map.depth[group]; i++) {
+      for (const group of groupsNamed(map, thing)) {
+        for (let i = group + 1; i < map.end[group]; i++) {
           const file = numberOf.get(thingOf(map, i));
           if (file !== undefined) found.push(file);
         }
@@ -661,7 +750,7 @@
   function renderNeeds(thing) {
     const target = $('needs');
     target.replaceChildren();
-    if (!thing) return;
+    if (thing === null) return;
     const numbers = numbersOf(thing);
     if (!numbers.length) {
       target.append(
@@ -752,7 +841,7 @@
     target.replaceChildren();
     if (box < 0) return;
     const { map } = state;
-    const boxes = [...childrenOf(map, box)];
+    const boxes = childrenOf(map, box);
     if (!boxes.length) return;
     const list = element('ul', { className: 'contents' });
     list.setAttribute('aria-label', `In ${map.name[box]}`);
@@ -784,9 +873,331 @@
     ['show-pruned', maps.pruned],
   ]) {
     const button = $(id);
-    button.textContent = `${map.title} ${size(map.weight[0])}`;
     button.disabled = map.count < 2;
     button.addEventListener('click', () => show(map, topOf(map), null));
+  }
+
+  function nameSwitch() {
+    for (const [id, map] of [
+      ['show-kept', maps.kept],
+      ['show-pruned', maps.pruned],
+    ]) {
+      $(id).textContent = `${map.title} ${size(map.weight[0])}`;
+    }
+  }
+  nameSwitch();
+
+  for (const [id, zipped] of [
+    ['weigh-zipped', true],
+    ['weigh-unzipped', false],
+  ]) {
+    $(id)?.addEventListener('click', () => {
+      for (const map of [maps.kept, maps.pruned]) weigh(map, zipped);
+      $('weigh-zipped').setAttribute('aria-pressed', String(zipped));
+      $('weigh-unzipped').setAttribute('aria-pressed', String(!zipped));
+      nameSwitch();
+      moveFrom(null);
+      renderPanel();
+    });
+  }
+
+  // ---- Ticking: what would be left ----------------------------------------------------------------------------------
+
+  const whatIf = data.plan && files.count ? makeWhatIf(data, files) : null;
+  /** What is ticked: `drop NAME`, `select NUMBER` and `ignore NUMBER` of a rule, `step NUMBER`. */
+  const ticked = new Set();
+  let tickBoxes = [];
+  const ruleNumber = (name) => data.rules.findIndex((rule) => rule.split(' ').includes(name));
+  /** Whether a name can be given on a command line: none with escaped characters, or with what separates names. */
+  const canBeNamed = (name) => !/[\\,'"\p{C}\p{Zl}\p{Zp}]|^-/u.test(name);
+
+  /** What ticking a step ticks; nothing for a step that needs more than a tick. */
+  function keysOfStep(number) {
+    const { key, values } = data.plan.steps[number];
+    if (key === 'drop') return values.map((name) => `drop ${name}`);
+    if (key === 'select') return values.map((name) => `select ${ruleNumber(name)}`);
+    return key ? [`step ${number}`] : [];
+  }
+
+  /** A box that ticks these; `isOn` boxes are ticked while they are not. */
+  function tickBox(keys, label, isOn = false) {
+    const box = element('input', { type: 'checkbox', className: 'tick', title: label });
+    box.setAttribute('aria-label', label);
+    box.checked = keys.every((key) => ticked.has(key)) !== isOn;
+    box.addEventListener('change', () => tick(keys, box.checked !== isOn));
+    tickBoxes.push({ box, keys, isOn });
+    return box;
+  }
+
+  function tick(keys, on) {
+    for (const key of keys) ticked[on ? 'add' : 'delete'](key);
+    renderLeft();
+  }
+
+  /** What is ticked, for the computation. */
+  function asked() {
+    const of = (kind) => [...ticked].flatMap((key) => (key.startsWith(`${kind} `) ? [key.slice(kind.length + 1)] : []));
+    return {
+      drop: of('drop'),
+      select: of('select').map(Number),
+      ignore: of('ignore').map(Number),
+      steps: of('step').map(Number),
+    };
+  }
+
+  const NOTES = {
+    estimated: '~: a step is estimated in this report; `layerfit plan` measures it.',
+    room: '~: how databases are stored depends on the room that is left; alone, --repack-rdb is exact.',
+    handlers: 'More may go: what only a dropped package needs is not used by the handlers either.',
+    harder: 'It may be less: files are compressed harder where that saves a layer.',
+    'not weighed':
+      'What pruned files add to zips is not known: a report made with --weigh-pruned has it. Their unzipped bytes are those of the tree.',
+    back: '~: pruned files were weighed as they are in the tree.',
+  };
+  const QUALIFIERS = { 'not weighed': 'at least ', handlers: 'up to ', harder: 'up to ', estimated: '~', room: '~', back: '~' };
+
+  const quoted = (text) => (/^[\w.,/:@%+=~-]+$/.test(text) ? text : `'${text}'`);
+  const inToml = (list) => `[${list.map((text) => JSON.stringify(text)).join(', ')}]`;
+
+  /** The options for what is ticked: those of the command line, and the lines of layerfit.toml. */
+  function optionsOf(ask) {
+    const [code, name] = [0, 1].map((part) => (rule) => data.rules[rule].split(' ')[part]);
+    const steps = ask.steps.map((number) => data.plan.steps[number]);
+    const lists = [
+      ['drop', ask.drop],
+      ['select', ask.select.map(name)],
+      ['ignore', ask.ignore.map(code)],
+    ].filter(([, list]) => list.length);
+    return {
+      // Each option with its value stays in one line.
+      command: [
+        'layerfit plan',
+        quoted(data.plan.root),
+        ...lists.map(([option, list]) => `--${option} ${quoted(list.join(','))}`),
+        ...steps.map(({ key, values }) => [`--${key}`, ...values].join(' ')),
+      ],
+      toml: [
+        ...lists.map(([option, list]) => `${option} = ${inToml(list)}`),
+        ...steps.map(({ key, values }) => `${key} = ${values.length ? JSON.stringify(values[0]) : 'true'}`),
+      ],
+    };
+  }
+
+  /** Parts of a text with what separates them, and a button that copies it. */
+  function copied(id, label, parts, separator) {
+    const text = parts.join(separator);
+    const spans = parts.map((part, i) => [...(i ? [separator] : []), element('span', { textContent: part })]);
+    const code = element('code', { id }, ...spans.flat());
+    const button = element('button', { type: 'button', textContent: 'Copy' });
+    button.setAttribute('aria-label', `Copy ${label}`);
+    button.addEventListener('click', async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        // Without the right to write to the clipboard, what is selected can be copied.
+        getSelection().selectAllChildren(code);
+        document.execCommand('copy');
+      }
+      button.textContent = 'Copied';
+      setTimeout(() => {
+        button.textContent = 'Copy';
+      }, 1500);
+    });
+    return element('div', { className: 'copy' }, code, button);
+  }
+
+  const signedSize = (bytes) => (bytes === 0 ? 'no change' : `${bytes < 0 ? '-' : '+'}${size(Math.abs(bytes))}`);
+  const now = whatIf?.planWith({ drop: [], select: [], ignore: [], steps: [] });
+
+  function renderLeft() {
+    tickBoxes = tickBoxes.filter(({ box }) => box.isConnected);
+    for (const { box, keys, isOn } of tickBoxes) box.checked = keys.every((key) => ticked.has(key)) !== isOn;
+    const bar = $('left');
+    bar.hidden = !ticked.size;
+    document.body.classList.toggle('has-left', !bar.hidden);
+    if (!ticked.size) {
+      $('left-more').open = false;
+      return;
+    }
+    const ask = asked();
+    const then = whatIf.planWith(ask);
+    const qualifier = [...then.notes].map((note) => QUALIFIERS[note]).find(Boolean) ?? '';
+    const { least, most, exact } = then.layers;
+    const layers = exact ? plural(most, 'layer', 'layers') : least === most ? `about ${most} layers` : `${least} to ${most} layers`;
+    const [, room, allowed] = data.plan.limits;
+    const fits =
+      then.unzipped > room || least > allowed || then.tooLarge ? 'does not fit' : most <= allowed ? 'fits' : 'may not fit';
+
+    $('left-count').textContent = plural(ticked.size, 'change', 'changes');
+    $('left-summary').replaceChildren(
+      element('strong', { textContent: `${qualifier}${size(then.zipped)}` }),
+      ` zipped (${signedSize(then.zipped - now.zipped)}), ${size(then.unzipped)} unzipped (${signedSize(then.unzipped - now.unzipped)}), ${layers}`,
+    );
+    const row = (name, before, after, text, change) => {
+      const cell = (...content) => element('td', { className: 'n' }, ...content);
+      const changed = cell(...(name === 'Zipped' ? [qualifier] : []), ...[text(after)].flat());
+      changed.dataset.v = after;
+      const head = element('th', { scope: 'row', textContent: name });
+      return element('tr', {}, head, cell(...[text(before)].flat()), changed, cell(change(after - before)));
+    };
+    const number = (value) => value.toLocaleString('en');
+    const change = (value) => (value === 0 ? 'no change' : `${value < 0 ? '-' : '+'}${number(Math.abs(value))}`);
+    const exactly = (bytes) => [size(bytes), element('small', { textContent: number(bytes) })];
+    const head = ['', 'Now', 'Then', 'Change'].map((text, i) =>
+      element('th', { scope: 'col', className: i ? 'n' : '', textContent: text }),
+    );
+    const count = row('Layers', now.layers.most, most, String, change);
+    count.cells[2].textContent = exact ? String(most) : least === most ? `~${most}` : `${least} to ${most}`;
+    const table = element(
+      'table',
+      { id: 'left-table' },
+      element('thead', {}, element('tr', {}, ...head)),
+      element(
+        'tbody',
+        {},
+        row('Zipped', now.zipped, then.zipped, exactly, signedSize),
+        row('Unzipped', now.unzipped, then.unzipped, exactly, signedSize),
+        count,
+        row('Files', now.files, then.files, number, change),
+      ),
+    );
+    const about = [];
+    if (exact && most === 1) {
+      about.push(`It ${fits}: the layer uses ${percent(then.zipped, data.plan.limits[0])} of ${size(data.plan.limits[0])}.`);
+    } else about.push(`It ${fits}: ${layers}, of ${allowed} that are allowed.`);
+    if (!exact) about.push('Which layers these are, and their exact number, `layerfit plan` tells.');
+    for (const note of then.notes) about.push(NOTES[note]);
+
+    const { command, toml } = optionsOf(ask);
+    $('left-details').replaceChildren(
+      element('div', { className: 'left-columns' },
+        element('div', {}, table, ...about.map((text) => element('p', { className: 'small', textContent: text }))),
+        element('div', {},
+          element('h4', { textContent: 'Ticked' }),
+          tickedList(),
+          element('h4', { textContent: 'On the command line' }),
+          copied('left-command', 'the command', command, ' '),
+          element('p', { className: 'small', textContent: 'with the options that this report was made with; pack takes the same' }),
+          element('h4', { textContent: 'In layerfit.toml' }),
+          copied('left-toml', 'the lines', toml, '\n'),
+        ),
+        element('div', {}, ...brokenParts(ask, then), ...goneParts(then)),
+      ),
+    );
+    say(`${$('left-count').textContent}: ${$('left-summary').textContent}, ${fits}`);
+  }
+
+  function nameOfKey(key) {
+    const [kind, ...rest] = key.split(' ');
+    const value = rest.join(' ');
+    if (kind === 'drop') return `drop ${value}`;
+    if (kind === 'step') return data.plan.steps[Number(value)].name;
+    return `${kind} ${data.rules[Number(value)]}`;
+  }
+
+  function tickedList() {
+    const list = element('ul', { className: 'ticked' });
+    shorten(list, [...ticked], 12, (key) => {
+      const button = element('button', { type: 'button', textContent: '×' });
+      button.setAttribute('aria-label', `Untick ${nameOfKey(key)}`);
+      button.addEventListener('click', () => tick([key], false));
+      return element('li', {}, element('span', { className: 'name', textContent: nameOfKey(key) }), button);
+    });
+    return list;
+  }
+
+  /** A button that ticks these packages as well. */
+  function tickMore(names, text) {
+    const button = element('button', { type: 'button', textContent: text });
+    const keys = names.filter(canBeNamed).map((name) => `drop ${name}`);
+    button.addEventListener('click', () => tick(keys, true));
+    return button;
+  }
+
+  /** What stays and needs something that goes, and the packages that only what is ticked needs. */
+  function brokenParts(ask, then) {
+    const parts = [];
+    const misses = [...whatIf.broken(then.kept)];
+    if (misses.length) {
+      const list = element('ul', { className: 'chips', id: 'left-broken' });
+      shorten(list, misses, 6, ([by, of]) => {
+        const what = of.slice(0, 3).map((thing) => describe(data.things[thing]).name);
+        const more = of.length > what.length ? ` and ${of.length - what.length} more` : '';
+        return element('li', {}, ...thingButton(data.things[by]), ` needs ${what.join(', ')}${more}`);
+      });
+      parts.push(element('h4', { textContent: `Would miss something (${misses.length})` }), list);
+      const named = misses.map(([by]) => data.things[by]).filter((thing) => whatIf.packageNamed.has(thing));
+      if (named.length) parts.push(tickMore(named, `Drop ${plural(named.length, 'package that needs it', 'packages that need it')} too`));
+    }
+    const only = whatIf.onlyFor(ask.drop);
+    if (only.length) {
+      const freed = now.zipped - whatIf.planWith({ ...ask, drop: [...ask.drop, ...only] }).zipped - (now.zipped - then.zipped);
+      const list = element('ul', { className: 'chips', id: 'left-only' });
+      shorten(list, only, 6, (name) => element('li', {}, ...thingButton(name)));
+      parts.push(
+        element('h4', { textContent: `Only what is ticked needs (${only.length})` }),
+        list,
+        tickMore(only, `Drop ${only.length === 1 ? 'it' : 'them'} too: ${signedSize(-freed)} zipped`),
+      );
+    }
+    return parts;
+  }
+
+  /** What goes, by unit, the largest first; what comes back too. */
+  function goneParts(then) {
+    const parts = [];
+    const back = then.kept.reduce((sum, _, file) => sum + (then.isBack(file) ? 1 : 0), 0);
+    if (back) parts.push(element('p', { className: 'small', textContent: `${plural(back, 'pruned file', 'pruned files')} would be kept.` }));
+    const units = new Map();
+    for (const file of then.removed) {
+      const unit = units.get(files.group[file]) ?? { group: files.group[file], files: 0, zipped: 0, asked: true };
+      unit.files += 1;
+      unit.zipped += files.zipped[file];
+      unit.asked &&= then.named.has(file);
+      units.set(files.group[file], unit);
+    }
+    if (!units.size) return parts;
+    const list = element('ul', { className: 'contents', id: 'left-gone' });
+    const rows = [...units.values()].sort((a, b) => b.zipped - a.zipped);
+    shorten(list, rows, 8, ({ group, files: count, zipped }) => {
+      const figures = element('span', { className: 'n', textContent: `${plural(count, 'file', 'files')}, ${size(zipped)}` });
+      const button = element('button', { type: 'button', className: 'go', textContent: data.groups[group][1] });
+      button.addEventListener('click', () => go(data.groups[group][0]));
+      return element('li', {}, button, figures);
+    });
+    parts.push(element('h4', { textContent: `What goes (${plural(then.removed.length, 'file', 'files')})` }), list);
+    return parts;
+  }
+
+  /** Beside the map: what dropping this alone frees, and a box to tick. */
+  function renderDrop(list, name) {
+    if (!whatIf || !canBeNamed(name)) return;
+    const then = whatIf.planWith({ drop: [name], select: [], ignore: [], steps: [] });
+    const others = then.removed.length - then.named.size;
+    const frees = `${size(now.zipped - then.zipped)} zipped${others ? `, with ${plural(others, 'other file', 'other files')}` : ''}`;
+    if (!then.removed.length) return;
+    const label = element('label', {}, tickBox([`drop ${name}`], `Drop ${name}`), ' Drop it');
+    fact(list, 'Frees', frees, element('br'), label);
+  }
+
+  if (whatIf) {
+    for (const row of all('#table-steps tbody tr')) {
+      const keys = keysOfStep(Number(row.dataset.step));
+      if (keys.length) row.cells[0].prepend(tickBox(keys, `Tick ${data.plan.steps[Number(row.dataset.step)].name}`));
+    }
+    for (const name of all('#table-packages tbody tr:not(.dropped) th [data-go], #table-units th [data-go]')) {
+      if (canBeNamed(name.dataset.go)) name.before(tickBox([`drop ${name.dataset.go}`], `Drop ${name.dataset.go}`));
+    }
+    for (const row of all('#table-rules tbody tr')) {
+      const number = data.rules.indexOf(row.dataset.rule);
+      if (data.plan.on.includes(number)) {
+        row.cells[0].prepend(tickBox([`ignore ${number}`], `Rule ${row.dataset.rule} is on`, true));
+      }
+    }
+    $('left-clear').addEventListener('click', () => {
+      ticked.clear();
+      renderLeft();
+    });
   }
 
   // ---- Find ---------------------------------------------------------------------------------------------------------
@@ -796,10 +1207,13 @@
   for (const map of [maps.kept, maps.pruned]) {
     for (let i = 1; i < map.count; i++) {
       const name = isFile(map, i) ? pathOf(map, i) : map.name[i];
+      const unit = map.group[i] >= 0 ? data.groups[map.group[i]][0] : '';
+      const rule = map === maps.pruned && i > 0 ? ancestorAt(map, i, 1) : -1;
       findable.push({
         name,
-        low: name.toLowerCase(),
-        note: `${map === maps.pruned ? 'pruned, ' : ''}${size(map.weight[i])}`,
+        // A package is also found by the name that options take.
+        low: (unit.startsWith('pkg:') ? `${name}\n${unit}` : name).toLowerCase(),
+        note: `${rule >= 0 && rule !== i ? `pruned by ${map.name[rule].split(' ')[0]}, ` : ''}${size(map.weight[i])}`,
         open: () => goToBox(map, i),
       });
     }
@@ -817,7 +1231,7 @@
     if (!wanted) return list.replaceChildren();
     const hits = findable.filter((item) => item.low.includes(wanted));
     // Names that begin with it and short names come first.
-    const rank = (item) => (item.low === wanted ? 0 : item.low.startsWith(wanted) ? 1 : 2) * 1e4 + item.low.length;
+    const rank = (item) => (item.low === wanted || item.low.endsWith(`\n${wanted}`) ? 0 : item.low.startsWith(wanted) ? 1 : 2) * 1e4 + item.low.length;
     hits.sort((a, b) => rank(a) - rank(b));
     list.replaceChildren(
       ...hits.slice(0, 40).map((item) => {
@@ -872,49 +1286,7 @@
     if (!event.target.closest('.find')) $('found').hidden = true;
   });
 
-  // ---- Tables and findings ------------------------------------------------------------------------------------------
-
-  for (const table of all('table[data-sortable]')) {
-    const heads = all('thead th', table);
-    const body = table.tBodies[0];
-    heads.forEach((head, column) => {
-      const button = element('button', { type: 'button', textContent: head.textContent });
-      head.replaceChildren(button);
-      head.setAttribute('aria-sort', 'none');
-      button.addEventListener('click', () => {
-        const value = (row) => row.cells[column].dataset.v ?? row.cells[column].textContent.trim();
-        const numbers = [...body.rows].every(
-          (row) => row.cells[column].dataset.v !== undefined || row.cells[column].textContent === '',
-        );
-        // Numbers start with the largest, names in alphabetical order.
-        const order = head.getAttribute('aria-sort');
-        const down = order === 'none' ? numbers : order === 'ascending';
-        const compare = numbers
-          ? (a, b) => Number(a) - Number(b)
-          : (a, b) => a.localeCompare(b, 'en', { numeric: true });
-        const rows = [...body.rows].map((row) => [value(row), row]);
-        rows.sort((a, b) => (down ? -1 : 1) * compare(a[0], b[0]));
-        body.append(...rows.map(([, row]) => row));
-        for (const other of heads) other.setAttribute('aria-sort', 'none');
-        head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-      });
-    });
-  }
-
-  for (const input of all('input[data-filter]')) {
-    const rows = [...$(input.dataset.filter).tBodies[0].rows];
-    const texts = rows.map((row) => row.textContent.toLowerCase());
-    const output = input.parentElement.querySelector('output');
-    input.addEventListener('input', () => {
-      const wanted = input.value.trim().toLowerCase();
-      let count = 0;
-      rows.forEach((row, i) => {
-        row.hidden = !texts[i].includes(wanted);
-        count += row.hidden ? 0 : 1;
-      });
-      output.textContent = wanted ? `${count} of ${rows.length}` : '';
-    });
-  }
+  // ---- Findings and names in tables ------------------------------------------------------------------------------------------
 
   if ($('finding-tools')) {
     const rows = all('#finding-list > li');
@@ -953,19 +1325,22 @@
     $('finding-text').addEventListener('input', filter);
   }
 
+  /** A file by its path in the function, or anything else by its name. */
+  const fileOrName = (name) => (name.startsWith('/opt/') ? (fileNamed.get(name.slice(5)) ?? name) : name);
+
   /** The thing that a name in a table stands for, if the page knows it. */
   function meant(name) {
     const text = name.textContent;
-    if (name.dataset.go !== undefined) return name.dataset.go;
+    if (name.dataset.go !== undefined) return fileOrName(name.dataset.go);
     if (name.dataset.package !== undefined) return `pkg:${text}`;
-    if (name.dataset.path !== undefined) return `/opt/${text}`;
-    return boxOf.has(`/opt/${text}`) ? `/opt/${text}` : text;
+    const path = text.startsWith('/opt/') ? text.slice(5) : text;
+    return fileNamed.get(path) ?? text;
   }
 
   for (const name of all('.name.go')) {
     const button = element('button', { type: 'button', className: 'go', textContent: name.textContent });
     if (name.dataset.rule !== undefined) {
-      const box = maps.pruned.name.indexOf(name.dataset.rule, 1);
+      const box = childrenOf(maps.pruned, 0).find((i) => maps.pruned.name[i] === name.dataset.rule) ?? -1;
       if (box < 0) continue;
       button.addEventListener('click', () => {
         goToBox(maps.pruned, box);
@@ -980,26 +1355,14 @@
     name.replaceWith(button);
   }
 
-  // ---- Theme and start ----------------------------------------------------------------------------------------------
+  // ---- Start ----------------------------------------------------------------------------------------------
 
-  const THEMES = ['system', 'light', 'dark'];
-  function setTheme(theme) {
-    if (theme === 'system') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
-    $('theme').textContent = `Theme: ${theme}`;
-    readColours();
-    draw();
-  }
-  $('theme').addEventListener('click', () => {
-    const now = document.documentElement.dataset.theme ?? 'system';
-    setTheme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
-  });
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+  document.addEventListener('themechange', () => {
     readColours();
     draw();
   });
 
-  for (const target of all('.js')) target.hidden = maps.kept.count < 2 && target.id === 'map-section';
+  $('map-section').hidden = maps.kept.count < 2;
   new ResizeObserver(() => {
     const { width, height } = $('map').getBoundingClientRect();
     if (!width) return;
@@ -1010,5 +1373,19 @@
   }).observe($('map'));
   readColours();
   show(maps.kept, state.zoom, thingOf(maps.kept, state.zoom) ?? null, { remember: false, announce: false });
+  /** Shows what the address names. */
+  function goToAddress() {
+    if (!location.hash.startsWith('#show=')) return;
+    let name = '';
+    try {
+      name = decodeURIComponent(location.hash.slice(6));
+    } catch {
+      return;
+    }
+    const thing = fileOrName(name);
+    if (boxOf.has(thing) || numberOf.has(thing)) go(thing);
+  }
+  addEventListener('hashchange', goToAddress);
+  goToAddress();
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
 })();

@@ -10,11 +10,14 @@ use crate::base::finding::{Code, Severity};
 use crate::base::list;
 use crate::formats::symbol_version;
 use crate::languages::language;
+use crate::plan::suggest::{Figures, Suggestion};
 use crate::report::Kind;
 use crate::report::Report;
 use crate::report::contents::Contents;
 use crate::report::model::LoadedBy;
-use crate::report::render::sections::{Detail, Rows, SectionKind, percent, sections, summary, verdict};
+use crate::report::render::sections::{
+    Detail, Rows, SectionKind, percent, saved, saved_layers, sections, summary, verdict,
+};
 use crate::resolve::FoundIn;
 
 /// The values of the template.
@@ -28,6 +31,9 @@ pub(super) struct Page<'a> {
     measured: bool,
     weighed: bool,
     counts: Vec<SeverityCount>,
+    steps: Vec<StepRow<'a>>,
+    steps_save_layers: bool,
+    steps_estimated: bool,
     bars: Vec<Bar>,
     /// What each colour of the map stands for.
     legend: [String; 4],
@@ -60,6 +66,19 @@ struct Bar {
     limit_at: u64,
     over: bool,
     detail: String,
+}
+
+/// A next step.
+#[derive(Serialize)]
+struct StepRow<'a> {
+    /// Its name for `--apply`; empty if it cannot be applied.
+    name: &'a str,
+    option: &'a str,
+    what: &'a str,
+    risk: &'a str,
+    zipped: String,
+    unzipped: String,
+    layers: String,
 }
 
 /// A number of bytes, to show and to sort by.
@@ -177,9 +196,6 @@ impl<'a> Page<'a> {
             (true, 0) => "ok",
         };
         let (sections, last) = sections(report, Detail::Full, Rows::default());
-        // Further savings come first.
-        let (next_steps, others): (Vec<_>, Vec<_>) =
-            sections.into_iter().chain(last).partition(|section| section.kind == SectionKind::NextSteps);
         Self {
             report,
             verdict: verdict(report),
@@ -188,6 +204,9 @@ impl<'a> Page<'a> {
             measured: report.contents.measured,
             weighed: report.contents.weighed,
             counts: counts.into(),
+            steps: steps(report),
+            steps_save_layers: report.suggestions.iter().any(|step| step.layers > 0),
+            steps_estimated: report.suggestions.iter().any(|step| step.figures == Figures::Estimated),
             bars: bars(report),
             legend: legend(report),
             packages: packages(report),
@@ -197,11 +216,12 @@ impl<'a> Page<'a> {
             findings: findings(report),
             codes: codes(report),
             // The page shows these in its own form.
-            sections: next_steps
+            sections: sections
                 .into_iter()
-                .chain(others)
+                .chain(last)
                 .filter(|section| {
-                    !matches!(section.kind, SectionKind::Layers | SectionKind::Pruned | SectionKind::Units)
+                    use SectionKind::{Layers, NextSteps, Pruned, Units};
+                    !matches!(section.kind, Layers | NextSteps | Pruned | Units)
                 })
                 .map(|section| PlainTable {
                     rows: section
@@ -268,6 +288,21 @@ fn bars(report: &Report) -> Vec<Bar> {
     let number = |number: u64| number.to_string();
     bars.push(bar("Number of layers", layers.len() as u64, limits.layers as u64, number, bound));
     bars
+}
+
+fn steps(report: &Report) -> Vec<StepRow<'_>> {
+    fn row(step: &Suggestion) -> StepRow<'_> {
+        StepRow {
+            name: if step.setting.is_some() { &step.name } else { "" },
+            option: &step.step,
+            what: &step.what,
+            risk: &step.risk,
+            zipped: step.zipped_bytes.map_or_else(String::new, |bytes| saved(bytes, step)),
+            unzipped: saved(step.unzipped_bytes, step),
+            layers: if step.layers > 0 { saved_layers(step) } else { String::new() },
+        }
+    }
+    report.suggestions.iter().map(row).collect()
 }
 
 fn packages(report: &Report) -> Vec<PackageRow> {

@@ -103,8 +103,15 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         codes.join(", ")
     };
     let counted = || format!("{}: {}", plural(errors, "error", "errors"), reasons());
+    let why = || {
+        let limit = report.findings.iter().find(|finding| finding.code.is_limit());
+        limit.map_or_else(String::new, |finding| {
+            format!(" {} ({}): {}.", finding.subject, finding.code, finding.brief())
+        })
+    };
     let Some(layers) = &report.layers else {
         return match errors {
+            _ if !report.fits => format!("{outcome}: does not fit, however small its zips would be.{}", why()),
             0 => format!("{outcome}: no errors."),
             _ => format!("{outcome}: {}.", counted()),
         };
@@ -119,13 +126,7 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
     match (report.fits, errors) {
         (true, 0) => format!("{outcome}: fits in {size}."),
         (true, _) => format!("{outcome}: fits in {size}, but has {}.", counted()),
-        (false, _) => {
-            let limit = report.findings.iter().find(|finding| finding.code.is_limit());
-            let why = limit.map_or_else(String::new, |finding| {
-                format!(" {} ({}): {}.", finding.subject, finding.code, finding.brief())
-            });
-            format!("{outcome}: does not fit: {size}.{why}")
-        }
+        (false, _) => format!("{outcome}: does not fit: {size}.{}", why()),
     }
 }
 
@@ -724,13 +725,15 @@ fn next_steps(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
     let shown = if detail == Detail::Full { usize::MAX } else { STEPS_SHOWN[rows.tight] };
     let steps = || report.suggestions.iter().take(shown);
     let layers = steps().any(|step| step.layers > 0);
+    let zipped = steps().any(|step| step.zipped_bytes.is_some());
     // A short report has the size that matters first, and may have no room for the other.
     let unzipped_first =
         detail == Detail::Full || report.findings.iter().any(|finding| finding.code == Code::UnzippedTooLarge);
     let rows: Vec<Vec<String>> = steps()
         .map(|step| {
             let saves = if step.layers > 0 { saved_layers(step) } else { String::new() };
-            let mut sizes = [step.unzipped_bytes, step.zipped_bytes].map(|bytes| saved(bytes, step));
+            let mut sizes = vec![saved(step.unzipped_bytes, step)];
+            sizes.extend(step.zipped_bytes.map(|bytes| saved(bytes, step)));
             if !unzipped_first {
                 sizes.reverse();
             }
@@ -744,8 +747,11 @@ fn next_steps(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
             row
         })
         .collect();
-    let mut header =
-        if unzipped_first { vec!["step", "unzipped", "zipped"] } else { vec!["step", "zipped", "unzipped"] };
+    let mut header = vec!["step", "unzipped"];
+    header.extend(zipped.then_some("zipped"));
+    if !unzipped_first {
+        header[1..].reverse();
+    }
     header.extend(layers.then_some("layers"));
     header.push("option");
     let numbers = (1..header.len() - 1).collect();
@@ -787,7 +793,7 @@ fn risk_in_short(step: &Suggestion) -> String {
 }
 
 /// Saved bytes, with how they are known.
-fn saved(bytes: i64, step: &Suggestion) -> String {
+pub(in crate::report) fn saved(bytes: i64, step: &Suggestion) -> String {
     let sign = if bytes < 0 { "+" } else { "-" };
     let bytes = bytes.unsigned_abs();
     match step.figures {
@@ -798,7 +804,7 @@ fn saved(bytes: i64, step: &Suggestion) -> String {
     }
 }
 
-fn saved_layers(step: &Suggestion) -> String {
+pub(in crate::report) fn saved_layers(step: &Suggestion) -> String {
     match step.figures {
         Figures::Exact => format!("-{}", step.layers),
         Figures::Estimated => format!("~-{}", step.layers),

@@ -158,9 +158,11 @@ fn short_steps(section: &Section, columns: u16) -> String {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + 2
     };
     let has_options = (0..=option).map(longest).sum::<usize>() + RISK + 2 <= usize::from(columns);
+    // Where content is not compressed, there is only one.
+    let both = section.header.get(2).is_some_and(|title| title.ends_with("zipped"));
     let shown = |row: &[String]| -> Vec<String> {
         // The first of the sizes is the one that matters; where the other grows much, the risk names it.
-        let keeps = |at: &usize| has_options || (*at != 2 && *at != option);
+        let keeps = |at: &usize| has_options || (*at != option && !(both && *at == 2));
         (0..row.len()).filter(keeps).map(|at| one_line(&row[at])).collect()
     };
     let mut table = plain(columns);
@@ -168,9 +170,10 @@ fn short_steps(section: &Section, columns: u16) -> String {
     for row in &section.rows {
         table.add_row(shown(row));
     }
-    let numbers = section.numbers.len() - usize::from(!has_options);
+    let left_out = usize::from(both && !has_options);
+    let numbers = section.numbers.len() - left_out;
     // Only risks are broken: names and options are copied.
-    let last = if has_options { section.header.len() - 1 } else { section.header.len() - 3 };
+    let last = section.header.len() - 1 - left_out - usize::from(!has_options);
     for (at, column) in table.column_iter_mut().enumerate().filter(|(at, _)| *at < last) {
         column.set_constraint(ColumnConstraint::ContentWidth);
         if (1..=numbers).contains(&at) {

@@ -61,6 +61,12 @@ pub(super) struct Need {
     /// Whether every language that is installed opens it.
     #[serde(default)]
     pub(super) languages: bool,
+    /// Functions of the C library that open it for a program, where no language is installed that does.
+    #[serde(default)]
+    pub(super) callers_of: Vec<String>,
+    /// Whether the image's own programs open it, where nothing in the tree is known to.
+    #[serde(default)]
+    pub(super) image: bool,
     /// The libraries in which the path is compiled, when it is not the one that opens it: those that it loads directly.
     #[serde(default)]
     pub(super) through: Vec<String>,
@@ -134,6 +140,9 @@ pub(super) struct Bundle {
     /// `{value}`.
     #[serde(default)]
     pub(super) files: Vec<String>,
+    /// How many directories above the place the globs begin, where the place is one of several that belong together.
+    #[serde(default)]
+    pub(super) above: usize,
     /// Whether these globs are alternatives, the best first: then only the first of them that matches counts.
     #[serde(default)]
     pub(super) first: bool,
@@ -228,6 +237,8 @@ pub(super) enum Kind {
     Directory,
     /// A library: a name without a slash is searched for as the loader does.
     Library,
+    /// A section of another configuration file: `[NAME]`.
+    Section,
 }
 
 /// A kind of configuration file that names other files.
@@ -250,6 +261,9 @@ pub(super) struct Reference {
     /// What is appended to a name without it.
     #[serde(default)]
     pub(super) suffix: String,
+    /// The name of the file beside it that has the sections; without such a file, nothing is known of them.
+    #[serde(default)]
+    pub(super) sections: String,
     /// What is named, such as "the ODBC driver".
     pub(super) what: String,
     /// What happens when it is not there.

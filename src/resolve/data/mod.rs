@@ -2,20 +2,25 @@
 //! whether it is there, and what configuration files name.
 
 mod catalogue;
+mod charsets;
 mod lookup;
 mod opened;
 mod references;
 mod uses;
+mod variables;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+pub use charsets::MissingCharset;
+pub(super) use charsets::findings as charset_findings;
 use globset::GlobSet;
 use lookup::Environment;
 use opened::Mounted;
 use references::NamedFile;
 use uses::{BadSetting, DataUse, Search};
+use variables::PointsNowhere;
 use words::Words;
 
 use super::graph::{Graph, Need, Node};
@@ -24,6 +29,7 @@ use crate::base::finding::Finding;
 use crate::base::globs;
 use crate::base::path::TreePath;
 use crate::formats::elf::Elf;
+use crate::languages::handlers::Place;
 use crate::languages::{ALL, Packages};
 use crate::runtime::Image;
 use crate::tree::{EntryId, Objects, Tree};
@@ -34,6 +40,9 @@ pub(super) struct Data {
     uses: Vec<DataUse>,
     named: Vec<NamedFile>,
     bad_settings: Vec<BadSetting>,
+    points_nowhere: Vec<PointsNowhere>,
+    /// The directories that are searched for the C library's character sets before its own.
+    charset_directories: Vec<String>,
     /// The files that only libraries and programs open.
     files: BTreeSet<EntryId>,
 }
@@ -75,17 +84,23 @@ impl MissingData {
         self.need.need.files.is_empty()
     }
 
-    /// Which of the files below a directory of the host are copied: those that are needed, and no more. None if the directory
-    /// does not meet the need.
-    pub fn pick(&self, below: &[String]) -> Vec<String> {
+    /// How many directories above a place the files that are copied begin.
+    pub fn above(&self) -> usize {
+        self.bundle.above
+    }
+
+    /// Whether a directory with these files meets the need.
+    pub fn is_met_by(&self, below: &[String]) -> bool {
         let value = self.value.as_deref().unwrap_or_default();
-        let has = |file: &catalogue::Pattern| match file {
+        self.need.files.iter().all(|file| match file {
             catalogue::Pattern::Name(name) => below.contains(&name.replace("{value}", value)),
             catalogue::Pattern::Glob(_, glob) => below.iter().any(|path| glob.is_match(path)),
-        };
-        if !self.need.files.iter().all(has) {
-            return Vec::new();
-        }
+        })
+    }
+
+    /// Which of the files below a directory of the host are copied: those that are needed, and no more.
+    pub fn pick(&self, below: &[String]) -> Vec<String> {
+        let value = self.value.as_deref().unwrap_or_default();
         let mut globs = self.bundle.files.iter().map(|glob| globs::set([&glob.replace("{value}", value)]).ok());
         let matching = |globs: &GlobSet| below.iter().filter(|path| globs.is_match(path)).cloned().collect();
         let mut matches = globs.by_ref().flatten().map(|glob| matching(&glob));
@@ -129,7 +144,11 @@ pub(super) fn find(
     let by_files = uses::opened(&uses).filter(|(user, _)| matches!(user, Node::Entry(_)));
     let files = by_files.map(|(_, id)| id).filter(|id| packages.of_path(tree.path(*id)).is_none());
     let files = files.filter(|id| !objects.contains_key(id)).collect();
-    Data { bad_settings: search.bad_settings(), named: references::named_files(&mounted, objects), uses, files }
+    let charset_directories = environment.get("GCONV_PATH").into_iter().flatten().flat_map(|value| value.split(':'));
+    let charset_directories = charset_directories.map(|directory| directory.trim_end_matches('/').to_owned()).collect();
+    let (bad_settings, named) = (search.bad_settings(), references::named_files(&mounted, objects));
+    let points_nowhere = variables::find(&mounted, &environment, &uses);
+    Data { bad_settings, points_nowhere, named, charset_directories, uses, files }
 }
 
 /// The variables of a function's processes: the image's and the function's own, and what startup scripts and languages assign to
@@ -164,6 +183,16 @@ impl Data {
         for (by, id) in words::named_entries(&self.named) {
             graph.add(Node::Entry(by), Need::Opens, Node::Entry(id));
         }
+    }
+
+    /// The character sets among these, by the places that name them, whose modules are not where they are looked for.
+    pub(super) fn missing_charsets(
+        &self,
+        tree: &Tree,
+        image: &Image<'_>,
+        named: &BTreeMap<String, Place>,
+    ) -> Vec<MissingCharset> {
+        charsets::missing(self, tree, image, named)
     }
 
     /// Whether a file is data of libraries or programs, which nothing else is known to open.
@@ -213,6 +242,7 @@ impl Data {
         };
         findings.extend(words.dangling(&self.named, &is_read));
         findings.extend(words.breaking(&self.bad_settings, &is_active));
+        findings.extend(self.points_nowhere.iter().map(|one| one.finding(tree, &image.profile().name)));
         findings
     }
 }

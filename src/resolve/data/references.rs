@@ -59,8 +59,9 @@ pub(super) fn named_files(mounted: &Mounted<'_>, objects: &Objects) -> Vec<Named
 
 /// The absolute paths of files that a configuration at this path names, and where each is in its text.
 pub(super) fn absolute_names(path: &TreePath, text: &str) -> Vec<(Range<usize>, String)> {
-    let of_file =
-        |one: &&CompiledReference| one.globs.is_match(path.as_path()) && one.reference.kind != Kind::Directory;
+    let of_file = |one: &&CompiledReference| {
+        one.globs.is_match(path.as_path()) && !matches!(one.reference.kind, Kind::Directory | Kind::Section)
+    };
     let references = Catalogue::built_in().references.iter().filter(of_file);
     let found = references.flat_map(|one| one.names.captures_iter(text).filter_map(|found| found.get(1)));
     let mut names: Vec<(Range<usize>, String)> =
@@ -78,6 +79,13 @@ fn look_up(
     name: &str,
 ) -> Option<NamedFile> {
     let tree = mounted.tree;
+    // The name of a library is another reference.
+    if reference.reference.kind == Kind::Section && name.contains(".so") {
+        return None;
+    }
+    if reference.reference.kind == Kind::Section {
+        return section(tree, reference, by, name);
+    }
     let suffix = reference.reference.suffix.as_str();
     let full = if name.ends_with(suffix) { name.to_owned() } else { format!("{name}{suffix}") };
     let directory = tree.path(by).parent().unwrap_or_default().mounted();
@@ -94,7 +102,7 @@ fn look_up(
             Presence::Absent => mounted.has_directory(path),
             other => other,
         },
-        Kind::File | Kind::Library => mounted.presence(path),
+        Kind::File | Kind::Library | Kind::Section => mounted.presence(path),
     };
     let found: Vec<(Presence, &String)> = paths.iter().map(|path| (presence(path), path)).collect();
     let best = [Presence::There, Presence::Unknown, Presence::Absent]
@@ -110,6 +118,21 @@ fn look_up(
         _ => Vec::new(),
     };
     Some(NamedFile { by, reference, name: name.to_owned(), presence: best, entries, similar })
+}
+
+/// A name of a section of the file beside the configuration.
+fn section(tree: &Tree, reference: &'static CompiledReference, by: EntryId, name: &str) -> Option<NamedFile> {
+    let directory = tree.path(by).parent().unwrap_or_default();
+    let other = tree.find(&directory.join(&reference.reference.sections)?)?;
+    let text = text(tree, other)?;
+    // Case does not matter (SQLGetPrivateProfileString in unixODBC).
+    let is_named = |line: &str| {
+        let inside = line.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inside.is_some_and(|section| section.trim().eq_ignore_ascii_case(name))
+    };
+    let presence = if text.lines().any(is_named) { Presence::There } else { Presence::Absent };
+    let entries = BTreeSet::from([other]);
+    Some(NamedFile { by, reference, name: name.to_owned(), presence, entries, similar: Vec::new() })
 }
 
 /// The directories that the loader searches for a name without a slash, in a process that is not a language's.

@@ -6,6 +6,7 @@ use super::catalogue::{Catalogue, CompiledNeed, CompiledSetting};
 use super::lookup::{Environment, Outcome, User, look_up, places, value};
 use super::opened::Mounted;
 use crate::base::path::MOUNT;
+use crate::formats::elf::Elf;
 use crate::languages::{Package, Packages, language};
 use crate::resolve::graph::Node;
 use crate::resolve::loader::{LibraryLookup, NeededLibrary, Object};
@@ -29,6 +30,13 @@ pub(super) struct DataUse {
     pub(super) elsewhere: Vec<String>,
     /// When it is nowhere: the places outside the tree where it was looked for.
     pub(super) places: Vec<String>,
+}
+
+impl DataUse {
+    /// Whether it is reported that the data is missing: what works without it only is where the data is and is not found.
+    pub(super) fn is_reported(&self) -> bool {
+        !(self.need.need.optional && self.elsewhere.is_empty())
+    }
 }
 
 /// A variable that has a value which a package does not understand, or that it needs and that is not set.
@@ -165,8 +173,20 @@ impl Search<'_> {
             users.push((Node::Package(position), package.directory.mounted(), Vec::new()));
         }
         if need.need.languages {
-            let installed = self.packages.languages().into_iter();
-            users.extend(installed.map(|id| (Node::Runtime(id), MOUNT.to_owned(), Vec::new())));
+            let installed = self.packages.languages();
+            if installed.is_empty() {
+                let programs = self.objects.iter().filter(|(_, elf)| elf.interpreter.is_some());
+                let calls = |elf: &Elf| {
+                    elf.symbols.undefined().iter().any(|symbol| need.need.callers_of.contains(&symbol.name))
+                };
+                let callers = programs.filter(|(_, elf)| calls(elf));
+                users.extend(callers.map(|(id, _)| (Node::Entry(*id), MOUNT.to_owned(), Vec::new())));
+                if need.need.image && users.is_empty() {
+                    let image = self.mounted.image.profile().name.clone();
+                    users.push((Node::Image(image), MOUNT.to_owned(), Vec::new()));
+                }
+            }
+            users.extend(installed.into_iter().map(|id| (Node::Runtime(id), MOUNT.to_owned(), Vec::new())));
         }
         let user = |(node, directory, compiled)| (node, User { directory, compiled, listed: Vec::new() });
         users.into_iter().map(user).collect()

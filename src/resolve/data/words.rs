@@ -32,9 +32,8 @@ impl Words<'_> {
     pub(super) fn unmet(self, uses: &[DataUse], active: &dyn Fn(&Node) -> bool) -> Vec<Finding> {
         let mut groups: BTreeMap<(&str, &[String]), Vec<&DataUse>> = BTreeMap::new();
         for one in uses.iter().filter(|one| active(&one.user)) {
-            // What works without it is only reported where it is and is not found.
             if let Outcome::Missing(looked) = &one.outcome
-                && !(one.need.need.optional && one.elsewhere.is_empty())
+                && one.is_reported()
             {
                 groups.entry((&one.need.need.name, looked)).or_default().push(one);
             }
@@ -129,7 +128,7 @@ impl Words<'_> {
 
     fn subject(self, one: &DataUse) -> Subject {
         match (&one.user, &one.value) {
-            (Node::Runtime(_), Some((variable, _))) => Subject::setting(variable),
+            (Node::Runtime(_) | Node::Image(_), Some((variable, _))) => Subject::setting(variable),
             (user, _) => self.subject_of(user),
         }
     }
@@ -163,7 +162,7 @@ fn to_set(need: &CompiledNeed, path: &str) -> Vec<(String, String)> {
 }
 
 /// The help to set variables.
-fn help_to_set(settings: &[(String, String)]) -> String {
+pub(super) fn help_to_set(settings: &[(String, String)]) -> String {
     let assigned: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
     format!(

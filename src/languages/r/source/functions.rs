@@ -47,6 +47,8 @@ pub(super) enum Effect {
     Import { argument: &'static str },
     /// Loads a library by path.
     Load { argument: &'static str },
+    /// Converts text between character sets, one of which the argument names.
+    Charset { argument: &'static str },
 }
 
 /// What a call does when the package is not installed, as R 4.2 does.
@@ -98,6 +100,10 @@ const fn file(argument: &'static str, reads: Reads) -> Effect {
 
 const fn apply(over: &'static str, function: &'static str) -> Effect {
     Effect::Apply { over, function }
+}
+
+const fn charset(argument: &'static str) -> Effect {
+    Effect::Charset { argument }
 }
 
 const fn base(name: &'static str, formals: &'static [&'static str], effect: Effect) -> Function {
@@ -229,6 +235,33 @@ const FUNCTIONS: &[Function] = {
         base("str2lang", &["s"], Effect::Parse { file: "", text: "s" }),
         base("str2expression", &["text"], Effect::Parse { file: "", text: "text" }),
         base("dyn.load", &["x", "local", "now"], Effect::Load { argument: "x" }),
+        // Converting text; `encoding` of readLines(), scan() and read.table() only marks it.
+        base("iconv", &["x", "from", "to", "sub", "mark", "toRaw"], charset("from")),
+        base("iconv", &["x", "from", "to", "sub", "mark", "toRaw"], charset("to")),
+        base("file", &["description", "open", "blocking", "encoding", "method", "raw"], charset("encoding")),
+        base("url", &["description", "open", "blocking", "encoding", "method", "headers"], charset("encoding")),
+        base("gzfile", &["description", "open", "encoding", "compression"], charset("encoding")),
+        base("bzfile", &["description", "open", "encoding", "compression"], charset("encoding")),
+        base("xzfile", &["description", "open", "encoding", "compression"], charset("encoding")),
+        base("pipe", &["description", "open", "encoding"], charset("encoding")),
+        base("source", &["file", "...", "encoding"], charset("encoding")),
+        base("scan", &["file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("read.table", &["file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("read.csv", &["file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("read.csv2", &["file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("read.delim", &["file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("read.delim2", &["file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("read.fwf", &["file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("write.table", &["x", "file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("write.csv", &["x", "file", "...", "fileEncoding"], charset("fileEncoding")),
+        utils("write.csv2", &["x", "file", "...", "fileEncoding"], charset("fileEncoding")),
+        // These convert with R's iconv(), haven with ReadStat and xml2 with libxml2, which call that of the C library.
+        of(&["readr", "vroom"], "locale", Attached, &["...", "encoding"], charset("encoding")),
+        of(&["haven"], "read_sas", Everywhere, &["data_file", "...", "encoding"], charset("encoding")),
+        of(&["haven"], "read_sav", Everywhere, &["file", "encoding", "..."], charset("encoding")),
+        of(&["haven"], "read_dta", Everywhere, &["file", "encoding", "..."], charset("encoding")),
+        of(&["xml2"], "read_xml", Everywhere, &["x", "encoding", "..."], charset("encoding")),
+        of(&["xml2"], "read_html", Everywhere, &["x", "encoding", "..."], charset("encoding")),
         // Calling.
         base("do.call", &["what", "args", "quote", "envir"], Effect::DoCall),
         base("lapply", &["X", "FUN", "..."], apply("X", "FUN")),

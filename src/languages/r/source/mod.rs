@@ -73,7 +73,7 @@ mod tree;
 pub(super) use bindings::Session;
 pub(super) use tree::grammar;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formats::shebang;
 use crate::formats::shebang::Interpreter;
@@ -135,6 +135,9 @@ pub struct Source {
     pub libraries: Libraries,
     /// The names in its code.
     pub names: BTreeSet<String>,
+    /// The character sets that it names for conversions, each with the first line that does: `iconv(x, "CP1250", "UTF-8")`.
+    /// Code that works without the conversion does not count.
+    pub charsets: BTreeMap<String, usize>,
 }
 
 /// The libraries that a source adds to those that R searches: `.libPaths(new)`, `lib.loc`.
@@ -322,6 +325,7 @@ impl Source {
             libraries: self.libraries.paths,
             libraries_unknown: self.libraries.unknown,
             names: self.names,
+            charsets: self.charsets,
             ..crate::languages::Source::default()
         }
     }

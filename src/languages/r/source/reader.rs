@@ -303,6 +303,14 @@ impl<'t> Reader<'t, '_> {
                 }
             }
             Effect::Import { argument } => self.import(at, matched.get(argument), matched),
+            Effect::Charset { argument } => {
+                let values = matched.get(argument).and_then(|value| self.bindings.values(value));
+                let (line, optional) = (at.line(), self.is_optional(at));
+                for name in values.into_iter().flatten().filter(|_| !optional) {
+                    let first = self.source.charsets.entry(name).or_insert(line);
+                    *first = line.min(*first);
+                }
+            }
             Effect::Load { argument } => {
                 let value = matched.get(argument).filter(|value| !value.text().contains("system.file("));
                 if value.is_some_and(|value| self.bindings.values(value).is_none()) {
@@ -311,6 +319,11 @@ impl<'t> Reader<'t, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the program works if this call fails.
+    fn is_optional(&self, at: Cursor<'t>) -> bool {
+        at.code.optional || self.guards.is_optional("", at.start())
     }
 
     fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind, returns: bool) {

@@ -676,3 +676,28 @@ fn the_worked_examples_of_the_module_are_right() {
         assert!(source.uses.iter().all(|one| one.package == "xml2" && one.optional == optional), "{text}: {source:?}");
     }
 }
+
+#[test]
+fn character_sets_of_conversions_are_found_and_marks_are_not() {
+    let found = |text: &str| {
+        let source = read(Kind::Script, text);
+        source.charsets.into_iter().map(|(name, line)| format!("{line}:{name}")).collect::<Vec<_>>().join(" ")
+    };
+    for (script, expected) in [
+        ("x <- iconv(x, 'CP1250', 'UTF-8')", "1:CP1250 1:UTF-8"),
+        ("iconv(x, to = 'ASCII//TRANSLIT')", "1:ASCII//TRANSLIT"),
+        ("cs <- 'SJIS'\nreadLines(file(f, encoding = cs))\niconv(x, cs)", "2:SJIS"),
+        ("read.csv(f, fileEncoding = \"CP1250\")", "1:CP1250"),
+        ("read.csv(f, encoding = 'CP1250'); readLines(f, encoding = 'latin1'); scan(f, encoding = 'UTF-8')", ""),
+        ("write.csv(d, f, fileEncoding = 'CP1250')", "1:CP1250"),
+        ("library(readr)\nread_csv(f, locale = locale(encoding = 'GB18030'))", "2:GB18030"),
+        ("readr::read_csv(f, locale = readr::locale(encoding = 'GB18030'))", "1:GB18030"),
+        ("locale(encoding = 'GB18030')", ""),
+        ("xml2::read_html(u, encoding = 'EUC-JP')", "1:EUC-JP"),
+        ("iconv(x, from, 'UTF-8')", "1:UTF-8"),
+        ("tryCatch(iconv(x, 'CP1250'), error = function(e) x)", ""),
+        ("if (FALSE) iconv(x, 'CP1250')", ""),
+    ] {
+        assert_eq!(found(script), expected, "{script}");
+    }
+}
