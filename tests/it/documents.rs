@@ -105,7 +105,11 @@ fn every_configuration_is_accepted() {
     for block in documents().iter().flat_map(|file| blocks(file)).filter(|block| block.language == "toml") {
         let world = World::new();
         // What the examples name.
-        for (name, text) in [("our-rules.toml", "rule = []\n"), ("handler.R", "1\n"), ("opened.log", "1 open(\"/opt/x\", O_RDONLY) = 3\n")] {
+        for (name, text) in [
+            ("our-rules.toml", "rule = []\n"),
+            ("handler.R", "1\n"),
+            ("opened.log", "1 open(\"/opt/x\", O_RDONLY) = 3\n"),
+        ] {
             fs::write(world.beside(name), text).expect("written");
         }
         fs::write(world.beside("layerfit.toml"), &block.text).expect("written");
@@ -181,6 +185,10 @@ fn each_command_of_the_overview_does_its_work() {
         assert!(command.starts_with("layerfit ") && comment.len() > 9, "{line}");
         let runs_a_function = command.contains(" invoke ") || command.contains(" --run ");
         if runs_a_function && !sandbox {
+            continue;
+        }
+        // The interpreter of that version may not be installed; `managed_runtimes.rs` runs those that are.
+        if command.contains("--runtime python") {
             continue;
         }
         let mut command = command.to_owned();
