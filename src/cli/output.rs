@@ -159,7 +159,7 @@ pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutpu
         ReportFormat::Table if output.quiet => Vec::new(),
         ReportFormat::Table => {
             let after = safe(after, Form::Text);
-            let lines = report::LINES.saturating_sub(after.iter().filter(|byte| **byte == b'\n').count());
+            let lines = report::LINES.saturating_sub(String::from_utf8_lossy(&after).lines().count());
             let screen = Screen { colors: color::of(choice, &std::io::stdout()), columns: columns(), lines };
             [report::table(report, (detail(output), options.rows()), screen), after].concat()
         }

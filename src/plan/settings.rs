@@ -34,6 +34,7 @@ impl BuildHost {
 
 /// The settings of a command.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Settings {
     /// The image that the layers will be attached to, with the function's own environment.
     pub runtime: RuntimeProfile,

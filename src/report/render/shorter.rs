@@ -40,15 +40,12 @@ fn without_parentheses(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(" (") {
         let begin = text.len() - rest.len() + at;
-        match length_of_parentheses(&rest[at + 1..]).filter(|_| !is_quoted(text, begin)) {
-            Some(length) => {
-                out.push_str(&rest[..at]);
-                rest = &rest[at + 1 + length..];
-            }
-            None => {
-                out.push_str(&rest[..at + 2]);
-                rest = &rest[at + 2..];
-            }
+        if let Some(length) = length_of_parentheses(&rest[at + 1..]).filter(|_| !is_quoted(text, begin)) {
+            out.push_str(&rest[..at]);
+            rest = &rest[at + 1 + length..];
+        } else {
+            out.push_str(&rest[..at + 2]);
+            rest = &rest[at + 2..];
         }
     }
     out + rest

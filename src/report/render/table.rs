@@ -67,7 +67,7 @@ pub fn table(report: &Report, (detail, rows): (Detail, Rows), screen: Screen) ->
         }
     }
     out += &above;
-    out += &render_findings(report, all, (detail, room), screen);
+    out += &render_findings(report, &all, (detail, room), screen);
     out += &below;
     safe_styled(out.as_bytes())
 }
@@ -256,7 +256,7 @@ fn blocks_of_findings(report: &Report, detail: Detail, Screen { colors, columns,
 }
 
 /// The findings for which there is room, and how many more there are.
-fn render_findings(report: &Report, blocks: Vec<Block>, (detail, room): (Detail, usize), screen: Screen) -> String {
+fn render_findings(report: &Report, blocks: &[Block], (detail, room): (Detail, usize), screen: Screen) -> String {
     let (_, infos) = findings(report, detail);
     if blocks.is_empty() && infos == 0 && report.ignored == 0 {
         return String::new();
