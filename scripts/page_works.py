@@ -157,7 +157,7 @@ class Browser:
 
     def click(self, selector):
         element = self.find(selector)
-        self.js("arguments[0].scrollIntoView({block: 'center'})", element)
+        self.js("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
         element.click()
 
     def click_text(self, selector, text):
@@ -192,7 +192,7 @@ class Browser:
     def click_map(self, across, down):
         """Clicks on the map, at these fractions of its width and height."""
         element = self.find("#map")
-        self.js("arguments[0].scrollIntoView({block: 'center'})", element)
+        self.js("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
         left, top, width, height = self.js(
             "const r = arguments[0].getBoundingClientRect(); return [r.left, r.top, r.width, r.height]", element
         )

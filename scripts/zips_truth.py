@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 # Why layerfit refuses what both others accept, by the code of the finding: each is stricter on purpose.
@@ -73,6 +74,9 @@ def seeds():
             ("\u00fc.txt", b"y", 0o100644, stored, b""),
         ]
     )
+    # The name once more in UTF-8, in the extra field of Info-ZIP.
+    named = struct.pack("<HHBI", 0x7075, 5 + 5, 1, zlib.crc32(b"lib/u")) + b"lib/u"
+    yield with_python([("lib/u", text, 0o100644, deflated, named), ("lib/v", b"v", 0o100644, stored, named)])
     with tempfile.TemporaryDirectory() as home:
         tree = Path(home, "t")
         (tree / "lib/deep").mkdir(parents=True)

@@ -154,6 +154,10 @@ codes! {
     SuggestedAndDropped = "R110",
     /// A package that the handler's calls of another lead to, and that is not kept.
     OptionNotKept = "R111",
+    /// A module that is found before one of the language's own.
+    HidesStandardModule = "R112",
+    /// Packages of a language that neither the tree nor the runtime has.
+    LanguageNotThere = "R113",
     /// A rule would have dropped something that is needed.
     RuleHeldBack = "P101",
     /// A rule matched nothing.

@@ -20,8 +20,9 @@ impl Add for Size {
 
     fn add(self, other: Self) -> Self {
         Self {
-            zipped_bytes: self.zipped_bytes + other.zipped_bytes,
-            unzipped_bytes: self.unzipped_bytes + other.unzipped_bytes,
+            // A manifest or a baseline can have any numbers.
+            zipped_bytes: self.zipped_bytes.saturating_add(other.zipped_bytes),
+            unzipped_bytes: self.unzipped_bytes.saturating_add(other.unzipped_bytes),
         }
     }
 }

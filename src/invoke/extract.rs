@@ -6,7 +6,8 @@
 //! written through a link.
 
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -166,12 +167,18 @@ fn write(tree: &Tree, root: &Path) -> Result<()> {
     }
     entries.par_iter().filter(|(_, entry)| entry.is_file()).try_for_each(|(id, entry)| {
         let path = root.join(entry.path.as_path());
-        let content = match tree.read(*id) {
+        let mut file = fs::File::create(&path).map_err(Error::io("write", &path))?;
+        let written = tree.read_in_chunks(*id, &mut |chunk| {
+            file.write_all(chunk).map_err(Error::io("write", &path))?;
+            Ok(ControlFlow::Continue(()))
+        });
+        match written {
             // A zip bomb or an encrypted file is not unzipped; a finding reports it.
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => return Ok(()),
-            content => content?,
-        };
-        fs::write(&path, content).map_err(Error::io("write", &path))?;
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::InvalidData => {
+                return fs::remove_file(&path).map_err(Error::io("remove", &path));
+            }
+            written => written?,
+        }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode(entry.mode))).map_err(Error::io("write", &path))
     })?;
     // Last, and the deepest first, as nothing can be written into a directory that is not writable.

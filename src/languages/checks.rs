@@ -8,7 +8,7 @@ use super::packages::{Package, Packages, RequiredFor, Requirement};
 use super::registry::{ALL, language};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
-use crate::runtime::RuntimeProfile;
+use crate::runtime::{LibrarySource, RuntimeProfile};
 use crate::tree::{EntryId, Objects, Tree};
 
 /// How many functions a finding lists.
@@ -53,8 +53,37 @@ pub fn check(
     ));
     for language in ALL {
         findings.extend(language.check(packages, tree, objects, runtime, kept));
+        let count = there.iter().filter(|package| package.language == language.id()).count();
+        findings.extend(not_there(*language, count, tree, runtime));
     }
     findings
+}
+
+/// Packages of a language that neither the tree nor the image has: their runtime was not named.
+fn not_there(language: &dyn Language, count: usize, tree: &Tree, runtime: &RuntimeProfile) -> Option<Finding> {
+    let managed = language.managed().filter(|_| count > 0)?;
+    let is_there = runtime.language.as_ref().is_some_and(|own| own.id == language.id().as_str())
+        // This machine has what it has.
+        || runtime.libraries.from == LibrarySource::Filesystem
+        || language.is_in_tree(tree);
+    if is_there {
+        return None;
+    }
+    let name = language.name();
+    let runtimes = match language.built_for(tree) {
+        Some(version) => (managed.name)(&version),
+        None => RuntimeProfile::of_language(language.id().as_str()).collect::<Vec<_>>().join(", "),
+    };
+    let packages = if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
+    Some(Finding::warning(
+        Code::LanguageNotThere,
+        Subject::whole(name),
+        format!(
+            "the tree has {packages} for {name}, but neither it nor {} has {name}: which version they must fit is not known",
+            runtime.name
+        ),
+        format!("name the function's runtime: --runtime {runtimes}"),
+    ))
 }
 
 /// Whether a package comes with its language, or with the images that run it.

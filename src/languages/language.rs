@@ -140,8 +140,14 @@ pub trait Language: Sync {
         Vec::new()
     }
 
-    /// The values that the language itself assigns to environment variables when it starts, as far as they are literals.
-    fn variables(&self, _packages: &Packages, _tree: &Tree) -> BTreeMap<String, BTreeSet<String>> {
+    /// The values that the language itself assigns to environment variables when it is started with these, as far as they are
+    /// certain.
+    fn variables(
+        &self,
+        _packages: &Packages,
+        _tree: &Tree,
+        _started_with: &BTreeMap<String, BTreeSet<String>>,
+    ) -> BTreeMap<String, BTreeSet<String>> {
         BTreeMap::new()
     }
 
@@ -149,6 +155,16 @@ pub trait Language: Sync {
     /// they are not known.
     fn source_argument<'a>(&self, _command: &str, _arguments: &'a [Vec<String>]) -> &'a [String] {
         &[]
+    }
+
+    /// Whether a tree has a program that runs its code, where that is not an [`Installation`].
+    fn is_in_tree(&self, _tree: &Tree) -> bool {
+        false
+    }
+
+    /// The version that the packages of a tree are built for, if their names tell one.
+    fn built_for(&self, _tree: &Tree) -> Option<String> {
+        None
     }
 
     /// How Lambda's managed runtimes run functions in it; `None` if it has none.

@@ -113,7 +113,9 @@ fn find_package(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
         },
         None => (None, text),
     };
-    let (name, library) = text.split_once('@').map_or((text, None), |(name, library)| (name, Some(library)));
+    // A name of npm's can begin with the same character: `@img/colour`.
+    let at = text.char_indices().skip(1).find(|(_, c)| *c == '@').map_or(text.len(), |(at, _)| at);
+    let (name, library) = (&text[..at], text.get(at + 1..));
     let is_of = |id: LanguageId| of.is_none_or(|of| of == id);
     let mut excluded =
         packages.excluded.packages.iter().filter(|((id, excluded), _)| is_of(*id) && excluded == name).peekable();

@@ -152,10 +152,12 @@ impl Resolution<'_> {
     /// most files. `None` without ELF files.
     pub fn machine(&self, kept: impl Fn(EntryId) -> bool) -> Option<Machine> {
         let by_machine = self.by_machine(&kept);
-        // Ties are broken by name, so that the result is deterministic.
         let most = by_machine.iter().max_by_key(|(name, files)| {
             let used = files.iter().filter(|(id, _)| self.is_of_use(*id)).count();
-            (used, files.len(), std::cmp::Reverse((*name).clone()))
+            let loaded = files.iter().filter(|(id, _)| !self.loads.never.contains(id)).count();
+            // A tree can have everything for both machines; x86-64 is Lambda's default.
+            let is_default = files[0].1.machine.is_lambda("x86_64");
+            (used, loaded, files.len(), is_default, std::cmp::Reverse((*name).clone()))
         });
         most.map(|(_, files)| files[0].1.machine)
     }

@@ -264,8 +264,13 @@ impl<'a> Process<'a> {
         let Some(elf) = self.view.objects.get(&file) else { return Vec::new() };
         let opened = self.view.tree.path(library).mounted();
         let new = self.loaded(Object::Tree(file), &opened, Some(Arc::clone(elf)));
+        let at = self.loaded.len();
         self.loaded.push(new);
-        self.load_needed(self.loaded.len() - 1)
+        if at == 0 {
+            // The program is not known, but the loader is there.
+            self.load_interpreter(elf);
+        }
+        self.load_needed(at)
     }
 
     /// Loads what `dlopen(name)` would find in the search path of `caller`, as a `.note.dlopen` describes.

@@ -429,7 +429,13 @@ impl Tree {
                 Overlay::Part(part) => return self.in_chunks(id, part.reader(), entry.path.as_path(), each),
                 Overlay::Bytes(bytes) => return each(bytes).map(drop),
             },
-            // The length of a content that is inflated has a limit.
+            (Source::Zips(archives), Origin::Zip { archive, index }) => {
+                let archive = &archives[archive as usize];
+                let path = archive.path();
+                return archive
+                    .with_content(index as usize, |content| self.in_chunks(id, content, path, each))
+                    .map_err(Error::io("read an entry of", path))?;
+            }
             _ => return each(&self.read(id)?).map(drop),
         };
         let file = open(&path, entry)?;

@@ -369,6 +369,19 @@ fn a_variable_that_points_nowhere_is_reported_and_one_of_whose_places_one_exists
 }
 
 #[test]
+fn defaults_in_renviron_are_values_of_variables_that_are_not_set() {
+    let world = World::new();
+    world.r();
+    user(&world, "lib/libtcl8.6.so", &["/usr/share/tcltk/tcl8.6"]);
+    world.file("share/tcl8.6/init.tcl", "# Tcl");
+    assert_finding(&check(&world, &[]), "N102", "lib/libtcl8.6.so", "share/tcl8.6/init.tcl");
+    world.file("R/lib/R/etc/Renviron", "R_PLATFORM=x\nTCL_LIBRARY=${TCL_LIBRARY:-'/opt/share/tcl8.6'}\n");
+    assert_no_finding(&check(&world, &[]), "N102");
+    let report = check(&world, &["--env", "TCL_LIBRARY=/opt/elsewhere"]);
+    assert_finding(&report, "N102", "lib/libtcl8.6.so", "/opt/elsewhere/init.tcl");
+}
+
+#[test]
 fn a_time_zone_that_is_not_in_the_database_is_reported() {
     let world = World::new();
     world.file("bootstrap", "#!/bin/sh\ndate\n").mode("bootstrap", 0o755);

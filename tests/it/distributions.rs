@@ -1,6 +1,7 @@
 //! Distributions of Python and packages of npm are packages: units with all their files, with what they require.
 
 use crate::support::{World, assert_finding, assert_no_finding, findings};
+use serde_json::Value;
 
 /// A distribution with these files and lines of METADATA.
 fn distribution(world: &World, name: &str, files: &[&str], metadata: &str) {
@@ -81,4 +82,12 @@ fn packages_of_npm_get_what_require_finds_for_them() {
     assert_eq!(units(&world).len(), 4);
     let why = world.run(&["why", "pkg:b@nodejs/node_modules/@s/c/node_modules", "ROOT"]).stdout;
     assert!(why.contains("@s/c") && !why.contains("pkg:a "), "{why}");
+    // A name with a scope is dropped as well, with the copy that is in it.
+    let (_, report) = world.json(&["plan", "ROOT", "--drop", "pkg:@s/c"]);
+    let kept = |report: &Value| report["totals"]["kept"]["files"].as_u64().expect("files");
+    let (_, before) = world.json(&["plan", "ROOT"]);
+    let (_, by_path) = world.json(&["plan", "ROOT", "--drop", "nodejs/node_modules/@s/c"]);
+    assert!(kept(&report) < kept(&before) && kept(&report) == kept(&by_path), "{:#}", report["pruned"]);
+    let (_, copy) = world.json(&["plan", "ROOT", "--drop", "pkg:@s/c@nodejs/node_modules"]);
+    assert_eq!(kept(&copy), kept(&report));
 }

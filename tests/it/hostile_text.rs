@@ -580,3 +580,59 @@ fn a_name_that_is_not_text_can_still_be_told_apart() {
     let (_, report) = world.json(&["check", "ROOT"]);
     assert_finding(&report, "S106", "share/x\\xff\\u{1b}y", "UTF-8");
 }
+
+#[test]
+fn numbers_of_any_size_in_a_manifest_are_added_up() {
+    let world = World::new();
+    world.file("lib/a", "a").file("lib/b", "b").file("lib/c", "c");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT", "-q"]).code, 0);
+    let path = world.beside("out/manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    for entry in manifest["layers"][0]["entries"].as_array_mut().expect("entries") {
+        (entry["size"], entry["compressed"]) = (u64::MAX.into(), u64::MAX.into());
+    }
+    (manifest["layers"][0]["unzipped_bytes"], manifest["layers"][0]["zipped_bytes"]) =
+        (u64::MAX.into(), u64::MAX.into());
+    fs::write(world.beside("large.json"), manifest.to_string()).expect("written");
+    for arguments in [
+        &["diff", "large.json", "large.json"][..],
+        &["diff", "OUT", "large.json"],
+        &["diff", "large.json", "OUT"],
+        &["check", "ROOT", "--baseline", "large.json", "--max-growth", "1%"],
+    ] {
+        let run = world.run(arguments);
+        assert!(run.code < 2, "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn each_attack_of_the_page_has_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/hostile.md")).expect("read");
+    let mut sources = Vec::new();
+    for entry in ["src", "tests/it"].iter().flat_map(|top| walkdir::WalkDir::new(root.join(top))) {
+        let path = entry.expect("listed").into_path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push((fs::read_to_string(&path).expect("text"), path));
+        }
+    }
+    let is_test = |module: &str, name: &str| {
+        let is_there = |text: &str| {
+            text.contains(&format!("#[test]\nfn {name}()")) || text.contains(&format!("#[test]\n    fn {name}()"))
+        };
+        sources.iter().any(|(text, path)| {
+            is_there(text) && (module.is_empty() || path.file_stem().is_some_and(|stem| stem == module))
+        })
+    };
+    let tests = regex::Regex::new(r"`(?:([a-z_]+)::)?([a-z]+(?:_[a-z0-9]+){3,})`").expect("a pattern");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 45, "{}", rows.len());
+    for row in rows {
+        let last = row.trim_end_matches(" |").rsplit(" | ").next().expect("a cell");
+        for found in tests.captures_iter(last) {
+            let module = found.get(1).map_or("", |module| module.as_str());
+            assert!(is_test(module, &found[2]), "{row}");
+        }
+        assert!(last.contains('`') || last.starts_with("the same"), "{row}");
+    }
+}

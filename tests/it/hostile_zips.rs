@@ -42,6 +42,28 @@ fn names(check: Check<'_>) {
     check("long component", &name(&[b'a'; 256]), &["Z116"]);
     check("long path", &name(&b"abc/".repeat(1025)), &["Z116"]);
     check("longest name", &name(&[b'/', b'a'].repeat(32767)), &["Z116"]);
+    check(
+        "not in UTF-8 as its flag says",
+        &zip(&[Part::stored(b"lib/\xe9", "x").says(|h| h.flags = 1 << 11)]),
+        &["Z116"],
+    );
+    let unicode = |other: &[u8]| {
+        let mut extra = vec![0x75, 0x70];
+        extra.extend(u16::try_from(5 + other.len()).expect("short").to_le_bytes());
+        extra.push(1);
+        extra.extend(crc32fast::hash(b"lib/x").to_le_bytes());
+        extra.extend(other);
+        extra
+    };
+    for other in [b"../../layerfit-evil".as_slice(), b"lib/fine.txt", b"lib/y", b""] {
+        let part = Part::stored("lib/x", "x");
+        check(
+            "another name in an extra field",
+            &zip(&[fine(), part.clone().listed(|h| h.extra = unicode(other))]),
+            &["Z110"],
+        );
+        check("one in front", &zip(&[fine(), part.but(|p| p.local.extra = unicode(other))]), &["Z110"]);
+    }
     check("the same name twice", &zip(&[fine(), fine()]), &["Z103"]);
     check("the same place twice", &zip(&[fine(), Part::stored("lib//./fine.txt", "x")]), &["Z103"]);
     check("file and directory of a name", &zip(&[Part::stored("a", "x"), Part::stored("a/", "")]), &["Z103"]);
@@ -188,6 +210,7 @@ fn lies(check: Check<'_>) {
     let cut = vec![b'U', b'T', 5, 0, 1];
     check("extra field cut short", &zip(&[stored().listed(|h| h.extra.clone_from(&cut))]), &["Z110"]);
     check("extra field cut short in front", &zip(&[stored().but(|p| p.local.extra.clone_from(&cut))]), &["Z110"]);
+    check("no lengths after the content", &zip(&[fine(), stored().says(|h| h.flags = 1 << 3)]), &["Z110"]);
     check("a newer version of the format", &zip(&[stored().but(|p| p.version = 63)]), &["Z107"]);
     check("a patch", &zip(&[stored().says(|h| h.flags = 1 << 5)]), &["Z107"]);
     check("directory with a CRC-32", &zip(&[fine(), Part::stored("d/", "").says(|h| h.crc32 = 7)]), &["Z101"]);
@@ -360,12 +383,24 @@ fn honest_zips_with_what_is_rare_pass() {
     });
     let by_dos = Part::stored("DOS.TXT", "x").but(|part| (part.made_by, part.mode) = (20, 0));
     let timed = Part::stored("timed", "x").says(|h| h.extra = b"UT\x05\x00\x03\0\0\0\0".to_vec());
+    // The same name in UTF-8, one of another entry, which is passed over, and lengths without a signature.
+    let unicode = |of: &[u8], name: &[u8]| {
+        let length = u8::try_from(5 + name.len()).expect("short");
+        [&[0x75, 0x70, length, 0, 1], crc32fast::hash(of).to_le_bytes().as_slice(), name].concat()
+    };
+    let named = Part::stored("named", "x").says(|h| h.extra = unicode(b"named", b"named"));
+    let renamed = Part::stored("renamed", "x").says(|h| h.extra = unicode(b"other", b"other"));
+    let unsigned = described.clone().but(|part| {
+        (part.local.name, part.central.name) = (b"lib/unsigned".to_vec(), b"lib/unsigned".to_vec());
+        let signature = part.data.len() - 16;
+        part.data.drain(signature..signature + 4);
+    });
     let links =
         [Part::stored("lib/libx.so.1", "x"), Part::link("lib/libx.so", "libx.so.1"), Part::link("here", "/opt/lib")];
     let end = End { comment: b"a comment".to_vec(), ..End::default() };
-    let many: Vec<Part> = [described, by_dos, timed].into_iter().chain(links).collect();
+    let many: Vec<Part> = [described, by_dos, timed, named, renamed, unsigned].into_iter().chain(links).collect();
     fs::write(world.beside("a.zip"), zip_with(&many, &end)).expect("written");
     let (code, report) = world.json(&["check", "a.zip"]);
     assert_eq!((code, report["findings"].to_string()), (0, "[]".to_owned()));
-    assert_eq!(report["totals"]["scanned"]["files"], 6);
+    assert_eq!(report["totals"]["scanned"]["files"], 9);
 }

@@ -42,6 +42,7 @@ mod handlers_in_python_and_js;
 mod hostile_functions;
 mod hostile_text;
 mod hostile_zips;
+mod how_packages_were_installed;
 mod images;
 mod invoke;
 mod libraries;

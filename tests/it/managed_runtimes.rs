@@ -7,29 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::function::sandboxes_can_be_made;
+use crate::support::function::{ready, sandboxes_can_be_made};
 use crate::support::{Run, World, findings};
-
-/// The runtime of the interpreter that this machine has, and its version.
-fn runtime(program: &str) -> Option<(String, String)> {
-    let (arguments, name): (&[&str], _) = match program {
-        "python3" => (&["-c", "import sys; print('%d.%d' % sys.version_info[:2])"], ("python", "")),
-        _ => (&["-p", "process.versions.node.split('.')[0]"], ("nodejs", ".x")),
-    };
-    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success());
-    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let runtime = version.as_ref().map(|version| format!("{}{version}{}", name.0, name.1));
-    let known = runtime.filter(|runtime| layerfit::runtime::RuntimeProfile::load(runtime).is_ok());
-    if known.is_none() {
-        eprintln!("not tried: there is no {program} of a version that Lambda has");
-    }
-    known.zip(version)
-}
-
-/// What a test needs: a sandbox and an interpreter.
-fn ready(program: &str) -> Option<(String, String)> {
-    sandboxes_can_be_made().then(|| runtime(program)).flatten()
-}
 
 fn code(world: &World, name: &str, text: &str) {
     let path = world.beside("code").join(name);

@@ -266,6 +266,47 @@ fn a_page_of_20_000_files_would_be_under_1_mb() {
     assert!(whole < 1 << 20, "{whole}");
 }
 
+#[test]
+fn a_diff_is_a_page_too() {
+    let world = world();
+    world.run(&["pack", "ROOT", "-o", "OUT", "-q"]);
+    let same = world.run(&["diff", "OUT", "ROOT", "--format", "html"]).stdout;
+    assert!(same.contains("Nothing is different.") && same.contains("have the same content"), "{same:.3000}");
+    for name in HOSTILE {
+        world.file(*name, noise(3, 300));
+    }
+    fs::remove_dir_all(world.root().join("site/a")).expect("removed");
+    world.package("site", "c", "1.0", "").file("share/data", noise(2, 60_000));
+    let page = world.run(&["diff", "OUT", "ROOT", "--format", "html"]).stdout;
+    let (_, diff) = world.json(&["diff", "OUT", "ROOT"]);
+    let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
+    let policy = between(&page, "Content-Security-Policy\" content=\"", "\"");
+    assert!(policy.contains(&hash(between(&page, "<script>", "</script>"))), "{policy}");
+    assert!(policy.contains(&hash(between(&page, "<style>", "</style>"))), "{policy}");
+    // Each change is a row with its bytes, whatever it is called.
+    let text = without_scripts(&page);
+    for tag in ["<script", "<img", "<!--", "]]>"] {
+        assert!(!text.contains(tag), "{tag}");
+    }
+    let rows = |id: &str| between(&page, &format!("<table id=\"table-{id}\""), "</table>").matches("<tr><th").count();
+    for list in ["packages", "files"] {
+        let others = usize::from(list == "packages" && diff["others"]["before"] != diff["others"]["now"]);
+        assert_eq!(rows(list), diff[list].as_array().expect("changes").len() + others, "{list}");
+    }
+    let row = |name: &str| between(&page, &format!("<span class=\"name\">{name}</span>"), "</tr>");
+    assert!(row("c").contains(">new</span>") && row("a").contains(">gone</span>"), "{}", row("a"));
+    let file =
+        diff["files"].as_array().expect("files").iter().find(|file| file["path"] == "share/data").expect("changed");
+    let bytes = |side: &str, part: &str| file[side][part].as_i64().expect("bytes");
+    let grown = bytes("now", "zipped_bytes") - bytes("before", "zipped_bytes");
+    for bytes in [grown, bytes("now", "zipped_bytes"), bytes("now", "unzipped_bytes")] {
+        assert!(row("share&#x2f;data").contains(&format!("data-v=\"{bytes}\"")), "{bytes}: {page:.9000}");
+    }
+    assert!(between(&page, "<p>From", "</p>").contains("1 new, 1 gone"), "{}", between(&page, "<p>From", "</p>"));
+    // Nothing else has this format.
+    assert_eq!(world.run(&["why", "pkg:b", "ROOT", "--format", "html"]).code, 2);
+}
+
 /// The files that each rule dropped, sorted.
 fn files_by_rule(data: &Value) -> std::collections::BTreeMap<String, Vec<String>> {
     let mut dropped = std::collections::BTreeMap::<String, Vec<String>>::new();

@@ -49,9 +49,9 @@ fn tables_and_pages_have_zipped_bytes_of_what_is_dropped_only_when_it_was_weighe
     assert!(heads(&table(&[])).contains("unzipped"));
     assert!(heads(&table(&["--weigh-pruned"])).ends_with("zipped"), "{}", table(&["--weigh-pruned"]));
     let page = table(&["--format", "html"]);
-    assert!(page.contains("--weigh-pruned weighs them") && page.contains(r#""measured":false"#));
+    assert!(page.contains("--weigh-pruned weighs them"));
     let page = table(&["--format", "html", "--weigh-pruned"]);
-    assert!(!page.contains("--weigh-pruned weighs them") && !page.contains(r#""measured":false"#));
+    assert!(!page.contains("--weigh-pruned weighs them"));
 }
 
 /// A tree of files that are as long as this, and take nothing on the disk.

@@ -509,7 +509,16 @@ mod tests {
             (
                 "publish",
                 [
-                    &["config", "prefix", "description", "license_info", "compatible_runtimes", "arch", "function"][..],
+                    &[
+                        "config",
+                        "prefix",
+                        "description",
+                        "license_info",
+                        "compatible_runtimes",
+                        "arch",
+                        "function",
+                        "replace_env",
+                    ][..],
                     &["s3_bucket", "s3_prefix", "profile", "region", "endpoint_url", "aws"],
                     &["dry_run", "output", "format", "quiet"],
                 ]

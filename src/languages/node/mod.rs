@@ -3,6 +3,7 @@
 mod builtin;
 mod calls;
 mod checks;
+mod installed;
 mod managed;
 mod needs;
 mod packages;
@@ -49,6 +50,10 @@ impl Language for Node {
 
     fn processes(&self, _: &Packages, tree: &Tree, objects: &Objects, _: &RuntimeProfile) -> Vec<ProcessSpec> {
         process::processes(tree, objects)
+    }
+
+    fn is_in_tree(&self, tree: &Tree) -> bool {
+        uses::has_program(tree)
     }
 
     fn managed(&self) -> Option<&'static ManagedRuntime> {
@@ -129,7 +134,9 @@ impl Language for Node {
         runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        checks::check(packages, tree, objects, runtime, kept)
+        let mut findings = checks::check(packages, tree, objects, runtime, kept);
+        findings.extend(installed::check(packages, tree, runtime, kept));
+        findings
     }
 
     fn needs(&self) -> &'static Needs {

@@ -16,16 +16,47 @@ use crate::tree::{EntryId, Place, Tree};
 /// Names that need not be there: types are for the compiler, and the SDK is in the images of the managed runtimes.
 const NOT_MISSED: &[&str] = &["@types/", "@aws-sdk/"];
 
+/// How many names a package.json may list under a key: a real one has some hundred.
+const MAX_LISTED: usize = 5_000;
+
+/// A package: its package.json, and where `require()` finds it, which can be a link to its directory.
+struct Installed {
+    manifest: EntryId,
+    directory: TreePath,
+    at: TreePath,
+}
+
 /// The packages of a tree.
 pub(super) fn find(tree: &Tree, runtime: &RuntimeProfile) -> Found {
-    let declared: Vec<EntryId> = tree
-        .iter()
-        .filter(|(_, entry)| {
-            entry.is_file() && directory(&entry.path).is_some_and(|directory| is_installed(&directory))
-        })
-        .map(|(id, _)| id)
-        .collect();
-    Found { packages: declared.into_par_iter().filter_map(|id| read(tree, runtime, id)).collect(), ..Found::default() }
+    let mut linked: BTreeSet<TreePath> = BTreeSet::new();
+    let mut installed: Vec<Installed> = Vec::new();
+    for (id, entry) in tree.iter() {
+        if entry.is_file()
+            && let Some(directory) = directory(&entry.path).filter(is_installed)
+        {
+            installed.push(Installed { manifest: id, at: directory.clone(), directory });
+        } else if let Some(found) = linked_package(tree, &entry.path).filter(|_| !entry.is_directory())
+            && linked.insert(found.directory.clone())
+        {
+            installed.push(found);
+        }
+    }
+    Found {
+        packages: installed.into_par_iter().filter_map(|one| read(tree, runtime, one)).collect(),
+        ..Found::default()
+    }
+}
+
+/// A package of a workspace, which `node_modules` has a link to.
+fn linked_package(tree: &Tree, link: &TreePath) -> Option<Installed> {
+    let at = directory(&link.join("package.json")?).filter(is_installed)?;
+    let Place::Inside(found) = tree.locate(link.mounted().as_bytes()) else { return None };
+    let real = tree.path(found).clone();
+    let path = real.join("package.json")?;
+    // A store such as `.pnpm` has its packages in a `node_modules` of their own.
+    let is_known = directory(&path).is_some_and(|directory| is_installed(&directory));
+    let manifest = tree.find(&path).filter(|_| !is_known)?;
+    Some(Installed { manifest, directory: real, at })
 }
 
 /// The directory of the package that a file declares, by its path.
@@ -53,12 +84,12 @@ fn is_installed(directory: &TreePath) -> bool {
     }
 }
 
-fn read(tree: &Tree, runtime: &RuntimeProfile, entry: EntryId) -> Option<Package> {
-    let directory = directory(tree.path(entry))?;
-    let declared: Value = serde_json::from_slice(&tree.read_text(entry).ok()?).ok()?;
-    let above = directory.parent()?;
+fn read(tree: &Tree, runtime: &RuntimeProfile, installed: Installed) -> Option<Package> {
+    let Installed { manifest, directory, at } = installed;
+    let declared: Value = serde_json::from_slice(&tree.read_text(manifest).ok()?).ok()?;
+    let above = at.parent()?;
     // `require()` finds a package by its directory, whatever its package.json calls it.
-    let own = String::from_utf8_lossy(directory.name()).into_owned();
+    let own = String::from_utf8_lossy(at.name()).into_owned();
     let (library, name) = match above.name() {
         scope if scope.starts_with(b"@") => (above.parent()?, format!("{}/{own}", String::from_utf8_lossy(scope))),
         _ => (above, own),
@@ -75,11 +106,11 @@ fn read(tree: &Tree, runtime: &RuntimeProfile, entry: EntryId) -> Option<Package
         language: ID,
         name,
         version: declared["version"].as_str()?.to_owned(),
-        entry,
+        entry: manifest,
         requires,
         suggests: suggests.into_iter().collect(),
+        others: Some(at).filter(|at| *at != directory).into_iter().collect(),
         directory,
-        others: Vec::new(),
         library,
         requires_runtime: engine.into_iter().collect(),
         built: None,
@@ -92,7 +123,7 @@ const PEER: &str = "peerDependencies";
 
 /// The packages that a package.json lists under a key, with their versions as written.
 fn ranges<'a>(declared: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    declared[key].as_object().into_iter().flatten()
+    declared[key].as_object().into_iter().flatten().take(MAX_LISTED)
 }
 
 /// What a package requires. npm installs optional packages where they fit the platform, and an optional peer is only there
@@ -171,7 +202,7 @@ impl<'a> Search<'a> {
 
     /// The directory that `require(name)` finds from a directory: in the `node_modules` of it and of those above it, then in
     /// those of NODE_PATH.
-    fn find_from(&self, directory: &TreePath, name: &str) -> Option<TreePath> {
+    pub(super) fn find_from(&self, directory: &TreePath, name: &str) -> Option<TreePath> {
         let above = directory.ancestors().filter(|above| above.name() != b"node_modules");
         let above: Vec<TreePath> = above.filter_map(|above| above.join("node_modules")).collect();
         above.iter().chain(&self.node_path).find_map(|searched| self.inside(searched, name))

@@ -12,7 +12,7 @@ use crate::tree::Tree;
 /// What each of these names gets.
 pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
     let search = Search::of(packages, tree);
-    let has_node = TreePath::new("bin/node").is_some_and(|node| tree.find(&node).is_some());
+    let has_node = has_program(tree);
     let of = |name: &&str| {
         if name.starts_with("/opt/") {
             // A file of the layer, which can be in a package.
@@ -27,6 +27,15 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
         }
     };
     names.iter().map(of).collect()
+}
+
+/// Whether a tree has a Node.js of its own.
+pub(super) fn has_program(tree: &Tree) -> bool {
+    tree.iter().any(|(_, entry)| {
+        entry.path.name() == b"node"
+            && !entry.is_directory()
+            && entry.path.parent().is_some_and(|parent| parent.name() == b"bin")
+    })
 }
 
 /// Whether the image has a package. One that only starts a bootstrap has none; but where the tree has no Node.js either, the

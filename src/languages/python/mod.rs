@@ -3,6 +3,7 @@
 mod calls;
 mod checks;
 mod imports;
+mod installed;
 mod managed;
 mod markers;
 mod modules;
@@ -54,6 +55,14 @@ impl Language for Python {
         runtime: &RuntimeProfile,
     ) -> Vec<ProcessSpec> {
         process::processes(packages, tree, objects, runtime)
+    }
+
+    fn is_in_tree(&self, tree: &Tree) -> bool {
+        uses::has_interpreter(tree)
+    }
+
+    fn built_for(&self, tree: &Tree) -> Option<String> {
+        installed::built_for(tree)
     }
 
     fn managed(&self) -> Option<&'static ManagedRuntime> {
@@ -134,7 +143,9 @@ impl Language for Python {
         runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        checks::check(packages, tree, runtime, kept)
+        let mut findings = checks::check(packages, tree, runtime, kept);
+        findings.extend(installed::check(packages, tree, runtime, kept));
+        findings
     }
 
     fn needs(&self) -> &'static Needs {

@@ -1,4 +1,5 @@
-//! Python's distributions: `NAME-VERSION.dist-info` with METADATA and RECORD, which lists the files that belong to one.
+//! Python's distributions: `NAME-VERSION.dist-info` with METADATA and RECORD, which lists the files that belong to one, or the
+//! older `.egg-info`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,18 +30,16 @@ struct Distribution {
     extras: Vec<ExtraName>,
     /// The versions of Python that it accepts.
     requires_python: Option<String>,
-    /// The files of its RECORD that are in the tree.
+    /// The files of its RECORD that are in the tree, below the library.
     files: Vec<TreePath>,
+    /// Those that are not, such as scripts.
+    beside: Vec<TreePath>,
 }
 
 /// The distributions of a tree.
 pub(super) fn find(tree: &Tree, runtime: &RuntimeProfile) -> Found {
-    let metadata: Vec<EntryId> = tree
-        .iter()
-        .filter(|(_, entry)| entry.is_file() && entry.path.name() == b"METADATA")
-        .filter(|(_, entry)| entry.path.parent().is_some_and(|parent| parent.name().ends_with(b".dist-info")))
-        .map(|(id, _)| id)
-        .collect();
+    let metadata: Vec<EntryId> =
+        tree.iter().filter(|(_, entry)| entry.is_file() && is_metadata(&entry.path)).map(|(id, _)| id).collect();
     let mut distributions: Vec<Distribution> = metadata.into_par_iter().filter_map(|id| read(tree, id)).collect();
     // One that is a file of another's is a copy that this vendors.
     let listed: BTreeMap<&TreePath, &TreePath> = distributions
@@ -137,8 +136,22 @@ impl<'a> Requirements<'a> {
     }
 }
 
+/// Whether a file describes a distribution: `x.dist-info/METADATA`, or what setuptools and Debian write, `x.egg-info/PKG-INFO`
+/// or `x.egg-info` as a file.
+fn is_metadata(path: &TreePath) -> bool {
+    let is_in = |ending: &[u8]| path.parent().is_some_and(|parent| parent.name().ends_with(ending));
+    match path.name() {
+        b"METADATA" => is_in(b".dist-info"),
+        b"PKG-INFO" => is_in(b".egg-info"),
+        name => name.ends_with(EGG_INFO) && name.len() > EGG_INFO.len(),
+    }
+}
+
+const EGG_INFO: &[u8] = b".egg-info";
+
 fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
-    let directory = tree.path(metadata).parent()?;
+    let path = tree.path(metadata);
+    let directory = if path.name().ends_with(EGG_INFO) { path.clone() } else { path.parent()? };
     let library = directory.parent()?;
     let text = tree.read_text(metadata).ok()?;
     let text = String::from_utf8_lossy(&text);
@@ -150,29 +163,62 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
         line.map(|line| line[name.len()..].trim().to_owned())
     };
     let all = |name: &'static str| headers.clone().filter_map(move |line| line.strip_prefix(name));
-    let declared = all("Requires-Dist:").take(MAX_LINES).filter_map(Declared::parse).collect();
+    let mut declared: Vec<Declared> = all("Requires-Dist:").take(MAX_LINES).filter_map(Declared::parse).collect();
     let extras = all("Provides-Extra:").take(MAX_LINES).filter_map(|name| name.trim().parse().ok()).collect();
-    let record = directory.join("RECORD").and_then(|path| tree.read_text(tree.find(&path)?).ok()).unwrap_or_default();
-    let files = String::from_utf8_lossy(&record)
-        .lines()
-        .filter_map(|line| of_record(&library, line))
-        .filter(|path| tree.find(path).is_some())
-        .collect();
+    let text_of = |name: &str| {
+        let text = directory.join(name).and_then(|path| tree.read_text(tree.find(&path)?).ok()).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let mut beside = Vec::new();
+    let files = if directory.name().ends_with(EGG_INFO) {
+        // What follows a header in brackets depends on an extra or on the environment.
+        let required = text_of("requires.txt");
+        let certain = required.lines().take_while(|line| !line.starts_with('[')).filter(|line| !line.trim().is_empty());
+        declared.extend(certain.take(MAX_LINES).filter_map(Declared::parse));
+        files_of_egg(tree, &library, &text_of("top_level.txt"), &header("name:")?)
+    } else {
+        let mut files = Vec::new();
+        for (path, is_below) in text_of("RECORD").lines().filter_map(|line| of_record(tree, &library, line)) {
+            if is_below { files.push(path) } else { beside.push(path) }
+        }
+        files
+    };
     let (name, version) = (header("name:")?, header("version:")?);
     let requires_python = header("requires-python:");
-    Some(Distribution { name, version, metadata, directory, library, declared, extras, requires_python, files })
+    Some(Distribution { name, version, metadata, directory, library, declared, extras, requires_python, files, beside })
 }
 
-/// The path in a line of a RECORD, which is CSV.
-fn of_record(library: &TreePath, line: &str) -> Option<TreePath> {
+/// The files of the modules that a distribution without a RECORD has: what its top_level.txt lists, or else that of its name.
+fn files_of_egg(tree: &Tree, library: &TreePath, top_level: &str, name: &str) -> Vec<TreePath> {
+    let listed: Vec<&str> = top_level.lines().map(str::trim).filter(|name| !name.is_empty()).take(MAX_LINES).collect();
+    let own = name.replace(['-', '.'], "_");
+    let modules = if listed.is_empty() { vec![own.as_str()] } else { listed };
+    let mut files = Vec::new();
+    for module in modules {
+        let Some(directory) = library.join(module) else { continue };
+        files.extend(tree.below(&directory).map(|(_, entry)| entry.path.clone()));
+        files.extend(library.join(format!("{module}.py")).filter(|path| tree.find(path).is_some()));
+    }
+    files
+}
+
+/// The file of the tree in a line of a RECORD, which is CSV, and whether the line has it below the library.
+fn of_record(tree: &Tree, library: &TreePath, line: &str) -> Option<(TreePath, bool)> {
     let path = match line.strip_prefix('"') {
         Some(quoted) => quoted.split("\",").next()?.trim_end_matches('"').replace("\"\"", "\""),
         None => line.split(',').next()?.to_owned(),
     };
-    // `pip install --target` moves scripts, and leaves `../../bin/x` in the RECORD.
-    let moved = path.strip_prefix("../../").filter(|script| script.starts_with("bin/"));
-    let path = moved.unwrap_or(&path);
-    (!path.is_empty() && !path.starts_with('/')).then(|| library.join(path)).flatten()
+    if path.is_empty() || path.starts_with('/') {
+        return None;
+    }
+    let is_there = |path: &TreePath| tree.find(path).is_some();
+    // Scripts and data are beside `lib`: `../../../bin/x`, `../../../share/x`. `pip install --target` moves them into the target,
+    // and leaves `../../bin/x` in the RECORD.
+    let below = path.trim_start_matches("../");
+    let up = (path.len() - below.len()) / "../".len();
+    let moved = || library.join(below).filter(|_| up > 0).filter(is_there);
+    let written = library.ancestors().nth(up).and_then(|base| base.join(below)).filter(is_there);
+    Some((moved().or(written)?, up == 0))
 }
 
 /// For each distribution, the outermost directories of which it has every listed file, and the files in others.
@@ -198,6 +244,8 @@ fn places(distributions: &[Distribution]) -> Vec<Vec<TreePath>> {
             let owned = file.ancestors().take_while(|path| owners.get(path) == Some(&Some(position)));
             places.extend(owned.last());
         }
+        // Others that have files in the directories of these need not be distributions.
+        places.extend(distribution.beside.iter().cloned());
         places.into_iter().collect()
     };
     distributions.iter().enumerate().map(of).collect()

@@ -60,7 +60,7 @@ fn minor(packages: &Packages) -> Option<Minor> {
 }
 
 /// Whether a tree has an interpreter of its own.
-fn has_interpreter(tree: &Tree) -> bool {
+pub(super) fn has_interpreter(tree: &Tree) -> bool {
     let is_one = |name: &[u8]| name == b"python3" || name.starts_with(b"python3.");
     tree.iter().any(|(_, entry)| {
         is_one(entry.path.name()) && entry.path.parent().is_some_and(|parent| parent.name() == b"bin")

@@ -1,4 +1,4 @@
-//! The environment variables that R sets itself when it starts: in `etc/Renviron.site` and `etc/Renviron`, and with
+//! The environment variables that R sets itself when it starts: in `etc/Renviron` and `etc/Renviron.site`, and with
 //! `Sys.setenv()` in `etc/Rprofile.site` (R's help page "Startup").
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,33 +6,54 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::renviron;
 use crate::base::path::TreePath;
 use crate::base::toml::built_in_pattern;
+use crate::formats::shell::Environment;
 use crate::tree::Tree;
 
 /// A longer file is not read.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The values that the R in this directory assigns to variables, as far as they are literals. A default, such as
-/// `TZ=${TZ-UTC}`, is not one: Lambda's value takes precedence.
-pub(super) fn variables(tree: &Tree, home: &TreePath) -> BTreeMap<String, BTreeSet<String>> {
-    static LINE: LazyLock<Regex> = LazyLock::new(|| {
-        built_in_pattern(r#"(?m)^[ \t]*([A-Za-z_][A-Za-z0-9_]*)=[ \t]*["']?([^"'$\r\n#]*?)["']?[ \t]*$"#)
-    });
+/// The values that the R in this directory assigns to variables when it is started with these, as far as they are certain. A
+/// default, such as `TZ=${TZ-UTC}`, is only one of a variable that is not set.
+pub(super) fn variables(
+    tree: &Tree,
+    home: &TreePath,
+    started_with: &BTreeMap<String, BTreeSet<String>>,
+) -> BTreeMap<String, BTreeSet<String>> {
     static CALL: LazyLock<Regex> = LazyLock::new(|| {
         built_in_pattern(
             r#"(?m)^[ \t]*Sys\.setenv\(\s*["'`]?([A-Za-z_][A-Za-z0-9_]*)["'`]?\s*=\s*["']([^"']*)["']\s*\)"#,
         )
     });
-    let mut variables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (file, pattern) in [("etc/Renviron", &LINE), ("etc/Renviron.site", &LINE), ("etc/Rprofile.site", &CALL)] {
-        let id = home.join(file).and_then(|path| tree.find(&path));
-        let id = id.filter(|id| tree.entry(*id).is_file() && tree.entry(*id).bytes() <= MAX_BYTES);
-        let Some(text) = id.and_then(|id| tree.read(id).ok()) else { continue };
-        for found in pattern.captures_iter(&String::from_utf8_lossy(&text)) {
-            // A later file replaces the value.
-            variables.insert(found[1].to_owned(), [found[2].to_owned()].into());
+    let mut environment = Environment::default();
+    for (name, values) in started_with {
+        match values.iter().collect::<Vec<_>>().as_slice() {
+            [value] => environment.set(name, value.as_str()),
+            _ => environment.forget_value(name),
         }
     }
-    variables
+    environment.set("R_HOME", home.mounted());
+    let read = |file: &str| {
+        let id = home.join(file).and_then(|path| tree.find(&path));
+        let id = id.filter(|id| tree.entry(*id).is_file() && tree.entry(*id).bytes() <= MAX_BYTES);
+        let bytes = id.and_then(|id| tree.read(id).ok()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let mut names = BTreeSet::new();
+    for file in ["etc/Renviron", "etc/Renviron.site"] {
+        let text = read(file);
+        names.extend(text.lines().filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned())));
+        renviron::apply(&text, &mut environment);
+    }
+    for found in CALL.captures_iter(&read("etc/Rprofile.site")) {
+        environment.set(&found[1], &found[2]);
+        names.insert(found[1].to_owned());
+    }
+    let value = |name: String| {
+        let value = environment.get(&name).filter(|value| !value.is_empty())?.to_owned();
+        Some((name, [value].into()))
+    };
+    names.into_iter().filter_map(value).collect()
 }

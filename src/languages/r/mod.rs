@@ -69,9 +69,14 @@ impl Language for R {
         commands::commands(packages, tree)
     }
 
-    fn variables(&self, packages: &Packages, tree: &Tree) -> BTreeMap<String, BTreeSet<String>> {
+    fn variables(
+        &self,
+        packages: &Packages,
+        tree: &Tree,
+        started_with: &BTreeMap<String, BTreeSet<String>>,
+    ) -> BTreeMap<String, BTreeSet<String>> {
         let ours = packages.installations.iter().filter(|installation| installation.language == self.id());
-        ours.flat_map(|installation| environment::variables(tree, &installation.path)).collect()
+        ours.flat_map(|installation| environment::variables(tree, &installation.path, started_with)).collect()
     }
 
     fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String] {

@@ -55,7 +55,7 @@ impl ManifestEntry {
     /// What the entry adds to a zip that layerfit writes, in bytes: its headers, each with the name, and its content.
     pub fn zipped_bytes(&self) -> u64 {
         let directory = u64::from(self.mode.starts_with("04"));
-        ENTRY_OVERHEAD + 2 * (self.path.len() as u64 + directory) + self.compressed
+        (ENTRY_OVERHEAD + 2 * (self.path.len() as u64 + directory)).saturating_add(self.compressed)
     }
 }
 

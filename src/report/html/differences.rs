@@ -50,11 +50,9 @@ struct Row<'a> {
     grew: bool,
 }
 
-/// A number of bytes before and now.
+/// A number of bytes now, and its change.
 #[derive(Serialize)]
 struct Growth {
-    before: u64,
-    before_text: String,
     now: u64,
     now_text: String,
     change: i64,
@@ -63,15 +61,12 @@ struct Growth {
 
 impl Growth {
     fn new(before: Option<Size>, now: Option<Size>, part: fn(Size) -> u64) -> Self {
-        let text = |size_of: Option<Size>| size_of.map_or(String::new(), |bytes| size(part(bytes)));
         let bytes = |size: Option<Size>| size.map_or(0, part);
         let signed_bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         let change = signed_bytes(bytes(now)) - signed_bytes(bytes(before));
         Self {
-            before: bytes(before),
-            before_text: text(before),
             now: bytes(now),
-            now_text: text(now),
+            now_text: now.map_or(String::new(), |now| size(part(now))),
             change,
             change_text: if change == 0 { "=".to_owned() } else { signed(change) },
         }
@@ -159,7 +154,7 @@ fn table<'a>(
     mut rows: Vec<Row<'a>>,
     more: usize,
 ) -> Table<'a> {
-    let zipped = rows.iter().any(|row| row.sizes[0].before > 0 || row.sizes[0].now > 0);
+    let zipped = rows.iter().any(|row| row.sizes[0].now > 0 || row.sizes[0].change != 0);
     let change = |row: &Row<'_>| row.sizes[usize::from(!zipped)].change;
     let most = rows.iter().map(|row| change(row).unsigned_abs()).max().unwrap_or(0).max(1);
     for row in &mut rows {

@@ -20,6 +20,10 @@ use crate::report::render::sections::{
 };
 use crate::resolve::FoundIn;
 
+/// How many rows a table of packages, units or libraries has, the largest: a tree can have 100,000 units, which the map and the
+/// search have all.
+const ROWS_SHOWN: usize = 2000;
+
 /// The values of the template.
 #[derive(Serialize)]
 pub(super) struct Page<'a> {
@@ -38,8 +42,11 @@ pub(super) struct Page<'a> {
     /// What each colour of the map stands for.
     legend: [String; 4],
     packages: Vec<PackageRow>,
+    more_packages: usize,
     units: Vec<UnitRow>,
+    more_units: usize,
     libraries: Vec<LibraryRow>,
+    more_libraries: usize,
     rules: Vec<RuleRow<'a>>,
     findings: Vec<FindingRow<'a>>,
     codes: Vec<CodeRow>,
@@ -196,6 +203,9 @@ impl<'a> Page<'a> {
             (true, 0) => "ok",
         };
         let (sections, last) = sections(report, Detail::Full, Rows::default());
+        let (packages, more_packages) = cut(packages(report));
+        let (units, more_units) = cut(units(report));
+        let (libraries, more_libraries) = cut(libraries(report));
         Self {
             report,
             verdict: verdict(report),
@@ -209,9 +219,12 @@ impl<'a> Page<'a> {
             steps_estimated: report.suggestions.iter().any(|step| step.figures == Figures::Estimated),
             bars: bars(report),
             legend: legend(report),
-            packages: packages(report),
-            units: units(report),
-            libraries: libraries(report),
+            packages,
+            more_packages,
+            units,
+            more_units,
+            libraries,
+            more_libraries,
             rules: rules(report),
             findings: findings(report),
             codes: codes(report),
@@ -238,6 +251,13 @@ impl<'a> Page<'a> {
                 .collect(),
         }
     }
+}
+
+/// The first rows, and how many more there are.
+fn cut<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
+    let more = rows.len().saturating_sub(ROWS_SHOWN);
+    rows.truncate(ROWS_SHOWN);
+    (rows, more)
 }
 
 /// The meaning of each colour of the map in this tree.

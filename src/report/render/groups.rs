@@ -1,5 +1,7 @@
 //! Findings in groups: those of one severity, code and remedy are one problem, and a short report lists them together.
 
+use std::collections::BTreeMap;
+
 use super::shorter;
 use crate::base::check_pages::check_pages;
 use crate::base::finding::{Code, Finding, Severity};
@@ -51,14 +53,7 @@ pub(in crate::report) fn groups(findings: &[&Finding], fits: Fits<'_>) -> Vec<Gr
     for alike in findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code)) {
         let plural =
             check_pages().iter().find(|page| page.code == alike[0].code).map_or("", |page| page.plural.as_str());
-        let mut buckets: Vec<(String, Vec<&Finding>)> = Vec::new();
-        for finding in alike {
-            let key = key(finding, plural);
-            match buckets.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, bucket)) => bucket.push(finding),
-                None => buckets.push((key, vec![finding])),
-            }
-        }
+        let buckets = by_key(alike, |finding| key(finding, plural));
         // A line that says that there is one more is not shorter than the one more.
         let shown = if buckets.len() > GROUPS_SHOWN + 1 { GROUPS_SHOWN } else { buckets.len() };
         groups.extend(buckets[..shown].iter().map(|(_, bucket)| group(bucket, plural, fits)));
@@ -68,6 +63,21 @@ pub(in crate::report) fn groups(findings: &[&Finding], fits: Fits<'_>) -> Vec<Gr
             let what = format!("and {more} more");
             groups.push(Group { severity, code, what, help: String::new(), findings: more });
         }
+    }
+    groups
+}
+
+/// Findings by a key of theirs, in the order in which the keys occur first. There can be a hundred thousand.
+fn by_key<'a, K: Ord + Clone>(findings: &[&'a Finding], key: impl Fn(&'a Finding) -> K) -> Vec<(K, Vec<&'a Finding>)> {
+    let mut positions: BTreeMap<K, usize> = BTreeMap::new();
+    let mut groups: Vec<(K, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        let key = key(finding);
+        let position = *positions.entry(key.clone()).or_insert_with(|| {
+            groups.push((key, Vec::new()));
+            groups.len() - 1
+        });
+        groups[position].1.push(finding);
     }
     groups
 }
@@ -105,14 +115,7 @@ fn without_subject(finding: &Finding, text: &str) -> String {
 fn group(findings: &[&Finding], plural: &str, fits: Fits<'_>) -> Group {
     let first = findings[0];
     let (severity, code) = (first.severity, first.code);
-    let mut causes: Vec<(&str, Vec<&Finding>)> = Vec::new();
-    for finding in findings {
-        let cause = finding.cause.as_deref().unwrap_or_default();
-        match causes.iter_mut().find(|(other, _)| *other == cause) {
-            Some((_, of_cause)) => of_cause.push(finding),
-            None => causes.push((cause, vec![finding])),
-        }
-    }
+    let causes = by_key(findings, |finding| finding.cause.as_deref().unwrap_or_default());
     let fits = |what: &str| fits(severity, code, what);
     let (what, help) = if plural.is_empty() || causes.len() == 1 {
         let mut subjects: Vec<String> = findings.iter().map(|finding| subject(finding)).collect();
@@ -127,14 +130,12 @@ fn group(findings: &[&Finding], plural: &str, fits: Fits<'_>) -> Group {
         let shortest = || format!("{}: {}", listed(&subjects, 1), forms.last().map_or("", String::as_str));
         (forms.iter().find_map(of_form).unwrap_or_else(shortest), of_all(&first.help))
     } else {
-        let with = |shown: usize| {
-            let one = |(cause, findings): &(&str, Vec<&Finding>)| {
-                let names: Vec<String> = findings.iter().map(|finding| short_name(finding)).collect();
-                format!("{cause} ({})", listed(&names, at_most(names.len(), SUBJECTS_SHOWN)))
-            };
-            let named: Vec<String> = causes.iter().map(one).collect();
-            format!("{} {plural}: {}", causes.len(), listed(&named, shown))
+        let one = |(cause, findings): &(&str, Vec<&Finding>)| {
+            let names: Vec<String> = findings.iter().map(|finding| short_name(finding)).collect();
+            format!("{cause} ({})", listed(&names, at_most(names.len(), SUBJECTS_SHOWN)))
         };
+        let named: Vec<String> = causes.iter().map(one).collect();
+        let with = |shown: usize| format!("{} {plural}: {}", causes.len(), listed(&named, shown));
         let most = at_most(causes.len(), NAMES_SHOWN);
         let what = (1..=most).rev().map(with).find(|what| fits(what)).unwrap_or_else(|| with(1));
         let is_one = findings.iter().all(|finding| finding.subject == first.subject);

@@ -159,7 +159,10 @@ fn environment(tree: &Tree, image: &Image<'_>, packages: &Packages, assigned: &E
         environment.insert(name.clone(), [value.clone()].into());
     }
     environment.extend(assigned.iter().map(|(name, values)| (name.clone(), values.clone())));
-    environment.extend(ALL.iter().flat_map(|language| language.variables(packages, tree)));
+    for language in ALL {
+        let assigned = language.variables(packages, tree, &environment);
+        environment.extend(assigned);
+    }
     environment
 }
 

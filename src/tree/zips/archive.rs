@@ -67,6 +67,8 @@ pub(super) struct Member {
     pub version: u8,
     /// Whether its extra fields end before their declared lengths (4.5.1).
     pub extra_damaged: bool,
+    /// Another name, which some programs take instead (4.6.9).
+    pub other_name: Option<Vec<u8>>,
     /// Bit 3: lengths and CRC-32 follow the content (4.4.4).
     pub described_after: bool,
     /// Whether it has a zip64 field (4.5.3).
@@ -99,6 +101,8 @@ pub(super) struct Local {
     pub name: Vec<u8>,
     pub flags: u16,
     pub extra_damaged: bool,
+    /// Another name, which some programs take instead (4.6.9).
+    pub other_name: Option<Vec<u8>>,
     pub method: CompressionMethod,
     pub bytes: u64,
     pub compressed: u64,
@@ -207,6 +211,7 @@ impl Archive {
             name: header.file_path().as_bytes().to_vec(),
             flags: self.local_flags(member)?,
             extra_damaged: is_damaged(header.extra_fields()),
+            other_name: other_name(header.extra_fields(), header.file_path().as_bytes()),
             method: header.compression_method(),
             bytes: header.uncompressed_size_hint(),
             compressed: header.compressed_size_hint(),
@@ -252,22 +257,36 @@ impl Archive {
     /// # Errors
     /// When it cannot be read, or is not inflated.
     pub(in crate::tree) fn read(&self, index: usize) -> std::io::Result<Vec<u8>> {
+        self.with_content(index, |content| {
+            let bytes = self.members[index].bytes;
+            let mut whole = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+            // One byte more, so that the end is seen, where length and checksum are compared.
+            content.take(bytes.saturating_add(1)).read_to_end(&mut whole).map(|_| whole)
+        })?
+    }
+
+    /// Calls a function with a reader of the content of the member at `index`, which compares length and CRC-32 at its end.
+    ///
+    /// # Errors
+    /// When it is not inflated, or has no local header.
+    pub(in crate::tree) fn with_content<T>(
+        &self,
+        index: usize,
+        read: impl FnOnce(&mut dyn Read) -> T,
+    ) -> std::io::Result<T> {
         let refused = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
         let member = &self.members[index];
         if member.unread.is_some() {
             return Err(refused("it is not extracted: another finding gives the reason".to_owned()));
         }
         let entry = self.entry(member).map_err(refused)?;
-        let mut content = Vec::with_capacity(usize::try_from(member.bytes).unwrap_or(0));
         // Reading one byte more than declared detects a wrong length.
         let bound = member.bytes + 1;
-        if member.method == CompressionMethod::STORE {
-            entry.verifying_reader(entry.reader()).take(bound).read_to_end(&mut content)?;
+        Ok(if member.method == CompressionMethod::STORE {
+            read(&mut entry.verifying_reader(entry.reader()).take(bound))
         } else {
-            let inflated = DeflateDecoder::new(entry.reader());
-            entry.verifying_reader(inflated).take(bound).read_to_end(&mut content)?;
-        }
-        Ok(content)
+            read(&mut entry.verifying_reader(DeflateDecoder::new(entry.reader())).take(bound))
+        })
     }
 }
 
@@ -295,6 +314,7 @@ impl Member {
             flags: 0,
             version: 0,
             extra_damaged: is_damaged(record.extra_fields()) || lacks_number,
+            other_name: other_name(record.extra_fields(), record.file_path().as_bytes()),
             described_after: record.flags().has_data_descriptor(),
             zip64,
             method: record.compression_method(),
@@ -370,6 +390,16 @@ impl EndRecord {
         }
         Ok(plain)
     }
+}
+
+/// The name in the extra field for names in UTF-8, if it is not this one. Like Info-ZIP, a field is passed over that is of another
+/// version, or for another name (4.6.9).
+fn other_name(mut fields: ExtraFields<'_>, name: &[u8]) -> Option<Vec<u8>> {
+    let (_, field) = fields.find(|(id, _)| *id == ExtraFieldId::INFO_ZIP_UNICODE_PATH)?;
+    let (version, rest) = field.split_first()?;
+    let (crc32, other) = rest.split_first_chunk::<4>()?;
+    let is_for_it = *version == 1 && u32::from_le_bytes(*crc32) == crc32fast::hash(name);
+    (is_for_it && other != name).then(|| other.to_vec())
 }
 
 /// Whether extra fields end before their declared lengths. Up to three bytes that are too few for a field are padding.

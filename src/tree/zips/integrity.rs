@@ -20,6 +20,12 @@ const PATCHED: u16 = 1 << 5;
 /// (0, 6, 13), lengths after the content (3), patched data (5), names in UTF-8 (11).
 const FLAGS: u16 = 1 | 1 << 3 | PATCHED | 1 << 6 | 1 << 11 | 1 << 13;
 
+/// The shortest lengths that follow a content: CRC-32 and two lengths, without a signature (4.3.9).
+const DESCRIPTOR: u64 = 12;
+
+/// Flag bit 11: the name is in UTF-8 (appendix D).
+const UTF_8: u16 = 1 << 11;
+
 /// How many duplicate names are reported individually.
 const NAMED: usize = 5;
 
@@ -201,6 +207,14 @@ fn names(archive: &Archive) -> Vec<Finding> {
                 "create the zip inside the directory that will be /opt, so that names are relative",
             ));
         } else {
+            if member.flags & UTF_8 != 0 && std::str::from_utf8(&member.name).is_err() {
+                findings.push(Finding::error(
+                    Code::NameImpossible,
+                    Subject::entry(zip.display(), &member.name),
+                    "the name has the flag of UTF-8 and is not: Python and Java cannot open the zip",
+                    "recreate the zip with names in UTF-8",
+                ));
+            }
             if member.name.contains(&b'\\') {
                 backslashes.push(member);
             }
@@ -258,7 +272,7 @@ fn headers(archive: &mut Archive) -> Vec<Finding> {
         match archive.local(member, &mut buffer) {
             Ok(local) => {
                 differing.extend(difference(&local, member).map(|what| (index, what)));
-                ranges.push((member.header, local.end, index));
+                ranges.push((member.header, local.end, index, member.described_after));
             }
             Err(why) => unreadable.push((index, why)),
         }
@@ -267,6 +281,16 @@ fn headers(archive: &mut Archive) -> Vec<Finding> {
             untrusted.push(index);
         }
     }
+    ranges.sort_unstable();
+    let starts = ranges.iter().map(|(start, ..)| *start).skip(1).chain([archive.directory]);
+    let undescribed = ranges
+        .iter()
+        .zip(starts)
+        .filter(|((_, end, _, described_after), next)| *described_after && end <= next && *end + DESCRIPTOR > *next);
+    let no_lengths = |((_, _, index, _), _): (&(u64, u64, usize, bool), u64)| {
+        (*index, "it has the flag of lengths that follow its content, and none follow".to_owned())
+    };
+    differing.extend(undescribed.map(no_lengths));
     let mut findings = Vec::new();
     if let Some((first, what)) = differing.first() {
         let member = &archive.members[*first];
@@ -292,10 +316,9 @@ fn headers(archive: &mut Archive) -> Vec<Finding> {
         findings.push(damaged(Subject::entry(zip.display(), &archive.members[*first].name), &format!("{why}{more}")));
     }
     untrusted.extend(unreadable.into_iter().map(|(index, _)| index));
-    ranges.sort_unstable();
     let mut overlapping = Vec::new();
     let mut reached = 0;
-    for (start, end, index) in ranges {
+    for (start, end, index, _) in ranges {
         if start < reached || end > archive.directory {
             overlapping.push(index);
         }
@@ -327,6 +350,8 @@ fn difference(local: &Local, member: &Member) -> Option<String> {
     let lengths = (local.bytes, local.compressed) == (member.bytes, member.compressed);
     if local.name != member.name {
         Some(format!("its local header has the name {}", printable(&local.name)))
+    } else if let Some(other) = member.other_name.as_ref().or(local.other_name.as_ref()) {
+        Some(format!("an extra field has the name {}, which Info-ZIP's unzip takes", printable(other)))
     } else if local.method != member.method {
         Some(format!("its local header has the method {}", local.method))
     } else if !member.described_after && !lengths {

@@ -1,0 +1,223 @@
+//! Checks of how distributions were installed: for another system or a newer Python, with their code elsewhere, where nothing
+//! searches, or in the place of a module of the standard library.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::names::{Minor, minor_of_directory, module};
+use super::needs::ID;
+use super::standard::is_standard;
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::list;
+use crate::base::path::TreePath;
+use crate::languages::{Package, Packages};
+use crate::runtime::RuntimeProfile;
+use crate::tree::{EntryId, Tree};
+
+/// How many names a message lists.
+const MAX_NAMES: usize = 6;
+
+/// Findings about the distributions that satisfy `kept`.
+pub(super) fn check(
+    packages: &Packages,
+    tree: &Tree,
+    runtime: &RuntimeProfile,
+    kept: &dyn Fn(EntryId) -> bool,
+) -> Vec<Finding> {
+    let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
+    let minor = runtime.python_minor();
+    let mut findings = Vec::new();
+    for package in &there {
+        findings.extend(for_another_system(tree, package));
+        findings.extend(minor.and_then(|minor| for_newer(tree, package, runtime, minor)));
+        findings.extend(elsewhere(tree, package));
+    }
+    if let Some(minor) = minor {
+        findings.extend(not_searched(&there, runtime, minor));
+        findings.extend(hidden(packages, tree, runtime, minor, kept));
+    }
+    findings
+}
+
+/// The version that the extension modules of a tree are for, by their names, if it is one.
+pub(super) fn built_for(tree: &Tree) -> Option<String> {
+    let tags = tree.iter().filter_map(|(_, entry)| module(entry.path.name())?.1.minor);
+    let directories = tree.iter().filter_map(|(_, entry)| minor_of_directory(&entry.path));
+    let minors: BTreeSet<Minor> = tags.chain(directories).collect();
+    minors.first().filter(|_| minors.len() == 1).map(|minor| format!("3.{minor}"))
+}
+
+/// A file in the dist-info of a package, as text; empty when there is none.
+fn declared(tree: &Tree, package: &Package, name: &str) -> String {
+    let path = tree.path(package.entry).parent().and_then(|directory| directory.join(name));
+    let text = path.and_then(|path| tree.read_text(tree.find(&path)?).ok()).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The tags of the wheel that was installed: its Python, its ABI and its platform.
+fn tags(tree: &Tree, package: &Package) -> Vec<[String; 3]> {
+    let text = declared(tree, package, "WHEEL");
+    let tags = text.lines().filter_map(|line| line.strip_prefix("Tag:"));
+    let parts = tags.filter_map(|tag| {
+        let mut parts = tag.trim().splitn(3, '-').map(str::to_owned);
+        Some([parts.next()?, parts.next()?, parts.next()?])
+    });
+    parts.collect()
+}
+
+/// A distribution whose extension modules are all for another system than Linux.
+fn for_another_system(tree: &Tree, package: &Package) -> Option<Finding> {
+    let mut foreign: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for id in package.entries(tree).filter(|id| !tree.entry(*id).is_directory()) {
+        let path = tree.path(id);
+        let Some((name, system)) = foreign_module(path.name()) else {
+            if module(path.name()).is_some_and(|(_, tag)| tag.tagged) {
+                return None;
+            }
+            continue;
+        };
+        let code = path.parent().and_then(|directory| directory.join(format!("{name}.py")));
+        if code.is_none_or(|code| tree.find(&code).is_none()) {
+            foreign.entry(system).or_default().push(path.to_string());
+        }
+    }
+    let (system, files) = foreign.first_key_value()?;
+    let tags = tags(tree, package);
+    let help = "install it for Linux: pip install --only-binary=:all: --platform manylinux2014_x86_64 (or _aarch64) --target \
+                python";
+    let message = format!("for {system}, and a function runs on Linux: {}", list::some(files, MAX_NAMES));
+    let name = Subject::package(&package.name);
+    let is_pure = tags.iter().any(|[_, _, platform]| platform == "any");
+    Some(if is_pure {
+        // Code that works without them.
+        Finding::warning(Code::DamagedPackage, name, format!("its only extension modules are {message}"), help)
+    } else {
+        let who = format!("{} {} cannot be imported", package.name, package.version);
+        Finding::error(Code::DamagedPackage, name, format!("{who}: its extension modules are {message}"), help)
+    })
+}
+
+/// The module in the name of a file that only macOS or Windows imports, and the system.
+fn foreign_module(file_name: &[u8]) -> Option<(&str, &'static str)> {
+    if let Some((name, tag)) = module(file_name) {
+        let is_darwin = tag.platform.as_deref().is_some_and(|platform| platform.contains("darwin"));
+        return is_darwin.then_some((name, "macOS"));
+    }
+    let (name, rest) = std::str::from_utf8(file_name).ok()?.split_once('.')?;
+    (rest == "pyd" || rest.ends_with(".pyd")).then_some((name, "Windows"))
+}
+
+/// A wheel whose extension modules are for the stable ABI of a newer Python: their names do not have its version.
+fn for_newer(tree: &Tree, package: &Package, runtime: &RuntimeProfile, minor: Minor) -> Option<Finding> {
+    let least = |[python, abi, _]: &[String; 3]| {
+        (abi == "abi3").then(|| python.strip_prefix("cp3")?.parse::<Minor>().ok()).flatten()
+    };
+    let tags = tags(tree, package);
+    let least = tags.iter().map(least).collect::<Option<Vec<_>>>()?.into_iter().min().filter(|least| *least > minor)?;
+    let has_module = package.entries(tree).any(|id| tree.path(id).name().ends_with(b".abi3.so"));
+    has_module.then(|| {
+        Finding::error(
+            Code::BuiltForAnotherR,
+            Subject::package(&package.name),
+            format!(
+                "{} {} cannot be imported: its wheel is for CPython 3.{least} and newer, but {} has Python 3.{minor}",
+                package.name, package.version, runtime.name
+            ),
+            format!(
+                "install the wheel for the function's Python: pip install --only-binary=:all: --python-version 3.{minor} \
+                 --target python"
+            ),
+        )
+    })
+}
+
+/// A distribution that was installed with `--editable`: its code is where it was written.
+fn elsewhere(tree: &Tree, package: &Package) -> Option<Finding> {
+    let declared: Value = serde_json::from_str(&declared(tree, package, "direct_url.json")).ok()?;
+    let source = declared["url"].as_str().filter(|_| declared["dir_info"]["editable"] == Value::Bool(true))?;
+    let directory = source.strip_prefix("file://").unwrap_or(source);
+    // Where the function has the code too, it is found.
+    let is_there = TreePath::from_mounted(directory.as_bytes()).is_some_and(|path| tree.find(&path).is_some());
+    (!is_there).then(|| {
+        Finding::error(
+            Code::DamagedPackage,
+            Subject::package(&package.name),
+            format!(
+                "{} {} cannot be imported: it was installed with --editable, so its code is still in {directory}",
+                package.name, package.version
+            ),
+            format!("install it into the tree: pip install --target python {directory}"),
+        )
+    })
+}
+
+/// Libraries with distributions that the runtime does not search, and that are nowhere else.
+fn not_searched(there: &[&Package], runtime: &RuntimeProfile, minor: Minor) -> Vec<Finding> {
+    let set = runtime.environment.elements("PYTHONPATH");
+    let own = ["python".to_owned(), format!("python/lib/python3.{minor}/site-packages")];
+    let is_searched = |library: &TreePath| {
+        // Lambda does not search its own directories if PYTHONPATH is set.
+        set.iter().any(|place| TreePath::from_mounted(place.as_bytes()).as_ref() == Some(library))
+            || set.is_empty() && own.iter().any(|place| library.as_bytes() == place.as_bytes())
+    };
+    let found: BTreeSet<&str> =
+        there.iter().filter(|package| is_searched(&package.library)).map(|package| package.name.as_str()).collect();
+    let mut libraries: BTreeMap<&TreePath, Vec<&str>> = BTreeMap::new();
+    for package in
+        there.iter().filter(|package| !is_searched(&package.library) && !found.contains(package.name.as_str()))
+    {
+        libraries.entry(&package.library).or_default().push(&package.name);
+    }
+    let finding = |(library, names): (&TreePath, Vec<&str>)| {
+        let other = minor_of_directory(&library.join("x").unwrap_or_else(|| library.clone()));
+        let other = other
+            .filter(|_| library.as_bytes().starts_with(b"python/lib/"))
+            .map(|other| format!("; or choose --runtime python3.{other}, which does"));
+        Finding::warning(
+            Code::LibraryNotSearched,
+            Subject::from(library),
+            format!("{} does not search it: {} cannot be imported", runtime.name, list::some(&names, MAX_NAMES)),
+            format!(
+                "move it to python/, or add /opt/{library} to the function's sys.path{}",
+                other.unwrap_or_default()
+            ),
+        )
+    };
+    libraries.into_iter().map(finding).collect()
+}
+
+/// Modules directly in a directory that is searched before the standard library, and called like one of its modules.
+fn hidden(
+    packages: &Packages,
+    tree: &Tree,
+    runtime: &RuntimeProfile,
+    minor: Minor,
+    kept: &dyn Fn(EntryId) -> bool,
+) -> Vec<Finding> {
+    let own = ["python".to_owned(), format!("python/lib/python3.{minor}/site-packages")];
+    let mut findings = Vec::new();
+    for directory in own.into_iter().filter_map(TreePath::new) {
+        for (id, entry) in tree.below(&directory) {
+            let below = entry.path.below(&directory).and_then(|below| std::str::from_utf8(below).ok());
+            let name = below.and_then(|below| below.strip_suffix("/__init__.py").or_else(|| below.strip_suffix(".py")));
+            // Packages leave their tests as `test`, which nothing of the standard library imports.
+            let Some(name) = name.filter(|name| !name.contains('/') && *name != "test") else { continue };
+            if !kept(id) || !is_standard(name, Some(minor)) {
+                continue;
+            }
+            let of = packages.of_path(&entry.path).map(|position| packages.get(position));
+            let of = of.map(|package| format!(" of {} {}", package.name, package.version)).unwrap_or_default();
+            findings.push(Finding::warning(
+                Code::HidesStandardModule,
+                Subject::from(&entry.path),
+                format!(
+                    "the module {name}{of} is found before that of Python 3.{minor} itself, as {} searches the layers first",
+                    runtime.name
+                ),
+                format!("remove it: Python 3.{minor} has {name}"),
+            ));
+        }
+    }
+    findings
+}

@@ -1,0 +1,304 @@
+//! Packages of Python and npm that were installed for something else than Lambda: on another system, in another place, with
+//! their code elsewhere, or without naming the runtime. Each has a finding that names the package and the remedy.
+
+use std::fs;
+
+use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
+use layerfit::base::finding::Code;
+
+const MACH_O: &[u8] = b"\xcf\xfa\xed\xfe\x07\0\0\x01\x03\0\0\0\x06\0\0\0";
+
+/// A distribution `x` 1.0 in this directory with these files, each with its name as content.
+fn distribution(world: &World, at: &str, files: &[&str]) {
+    for file in files {
+        world.file(format!("{at}/{file}"), format!("# {file}\n"));
+    }
+    let record: String = files.iter().map(|file| format!("{file},,\n")).collect();
+    world.file(format!("{at}/x-1.0.dist-info/METADATA"), "Name: x\nVersion: 1.0\n");
+    world.file(format!("{at}/x-1.0.dist-info/RECORD"), record);
+}
+
+fn npm(world: &World, path: &str, more: &str) {
+    world.file(format!("nodejs/{path}/package.json"), format!("{{\"version\": \"1.0.0\"{more}}}"));
+    world.file(format!("nodejs/{path}/index.js"), "//");
+}
+
+fn check(world: &World, runtime: &str) -> (i32, serde_json::Value) {
+    world.json(&["check", "ROOT", "--runtime", runtime])
+}
+
+#[test]
+fn extension_modules_for_another_system_are_an_error_and_beside_code_a_warning() {
+    for (name, system) in
+        [("_m.cpython-312-darwin.so", "macOS"), ("_m.cp312-win_amd64.pyd", "Windows"), ("_m.pyd", "Windows")]
+    {
+        let world = World::new();
+        distribution(&world, "python", &["x/__init__.py"]);
+        world.file(format!("python/x/{name}"), MACH_O);
+        world.file("python/x-1.0.dist-info/RECORD", format!("x/__init__.py,,\nx/{name},,\n"));
+        let (code, report) = check(&world, "python3.12");
+        assert_eq!(code, 1);
+        assert_finding(
+            &report,
+            "R101",
+            "pkg:x",
+            &format!("x 1.0 cannot be imported: its extension modules are for {system}"),
+        );
+        // A pure wheel works without them.
+        world.file("python/x-1.0.dist-info/WHEEL", "Tag: py3-none-any\n");
+        let (code, report) = check(&world, "python3.12");
+        assert_eq!(code, 0);
+        assert_finding(&report, "R101", "pkg:x", "its only extension modules are for");
+        // Python code of the same name is imported instead.
+        world.file("python/x/_m.py", "");
+        assert_no_finding(&check(&world, "python3.12").1, "R101");
+    }
+    // One for Linux is beside it.
+    let world = World::new();
+    let machine = std::env::consts::ARCH;
+    let linux = format!("x/_m.cpython-312-{machine}-linux-gnu.so");
+    distribution(&world, "python", &["x/__init__.py", "x/_m.cpython-312-darwin.so", &linux]);
+    world.file("python/x/_m.cpython-312-darwin.so", MACH_O).library(&format!("python/{linux}"), &[], &[]);
+    assert_no_finding(&check(&world, "python3.12").1, "R101");
+}
+
+#[test]
+fn a_wheel_for_a_newer_stable_abi_is_an_error() {
+    let world = World::new();
+    distribution(&world, "python", &["x/__init__.py", "x/_m.abi3.so"]);
+    world.library("python/x/_m.abi3.so", &[], &[]);
+    world.file("python/x-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: cp313-abi3-manylinux_2_28_x86_64\n");
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 1);
+    assert_finding(&report, "R105", "pkg:x", "x 1.0 cannot be imported: its wheel is for CPython 3.13 and newer");
+    assert_no_finding(&check(&world, "python3.13").1, "R105");
+    world.file(
+        "python/x-1.0.dist-info/WHEEL",
+        "Tag: cp39-abi3-manylinux_2_28_x86_64\nTag: cp313-abi3-manylinux_2_34_x86_64\n",
+    );
+    assert_no_finding(&check(&world, "python3.12").1, "R105");
+}
+
+#[test]
+fn a_distribution_that_was_installed_editable_has_its_code_elsewhere() {
+    let world = World::new();
+    distribution(&world, "python", &["__editable___x_1_0_finder.py"]);
+    let url = |directory: &str| format!("{{\"dir_info\": {{\"editable\": true}}, \"url\": \"file://{directory}\"}}");
+    world.file("python/x-1.0.dist-info/direct_url.json", url("/home/me/x"));
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 1);
+    let message = "x 1.0 cannot be imported: it was installed with --editable, so its code is still in /home/me/x";
+    assert_finding(&report, "R101", "pkg:x", message);
+    // A directory of the layer is found, and what was installed from a directory is there.
+    world.directory("src/x").file("python/x-1.0.dist-info/direct_url.json", url("/opt/src/x"));
+    assert_no_finding(&check(&world, "python3.12").1, "R101");
+    world.file("python/x-1.0.dist-info/direct_url.json", "{\"dir_info\": {}, \"url\": \"file:///home/me/x\"}");
+    assert_no_finding(&check(&world, "python3.12").1, "R101");
+}
+
+#[test]
+fn packages_where_the_runtime_does_not_search_are_named_unless_they_are_elsewhere_too() {
+    let world = World::new();
+    distribution(&world, "python/lib/python3.11/site-packages", &["x/__init__.py"]);
+    let (_, report) = check(&world, "python3.12");
+    let library = "python/lib/python3.11/site-packages";
+    assert_finding(&report, "R107", library, "python3.12 does not search it: x cannot be imported");
+    assert_no_finding(&check(&world, "python3.11").1, "R107");
+    let (_, report) =
+        world.json(&["check", "ROOT", "--runtime", "python3.12", "--env", &format!("PYTHONPATH=/opt/{library}")]);
+    assert_no_finding(&report, "R107");
+    // A layer for several versions.
+    distribution(&world, "python/lib/python3.12/site-packages", &["x/__init__.py"]);
+    assert_no_finding(&check(&world, "python3.12").1, "R107");
+
+    let world = World::new();
+    npm(&world, "node18/node_modules/x", "");
+    let (_, report) = check(&world, "nodejs20.x");
+    assert_finding(&report, "R107", "nodejs/node18/node_modules", "nodejs20.x does not search it: x cannot be loaded");
+    assert_no_finding(&check(&world, "nodejs18.x").1, "R107");
+    npm(&world, "node_modules/x", "");
+    assert_no_finding(&check(&world, "nodejs20.x").1, "R107");
+}
+
+#[test]
+fn a_module_that_hides_one_of_the_standard_library_is_a_warning() {
+    let world = World::new();
+    distribution(&world, "python", &["enum/__init__.py", "typing_extensions.py", "x/typing.py", "test/__init__.py"]);
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 0);
+    assert_finding(
+        &report,
+        "R112",
+        "python/enum/__init__.py",
+        "the module enum of x 1.0 is found before that of Python 3.12",
+    );
+    // Python 3.12 has no distutils.
+    let world = World::new();
+    distribution(&world, "python", &["distutils/__init__.py"]);
+    assert_no_finding(&check(&world, "python3.12").1, "R112");
+    assert_eq!(findings(&check(&world, "python3.11").1, "R112").len(), 1);
+    assert_fired_and_nearly_missed(Code::HidesStandardModule);
+}
+
+#[test]
+fn a_runtime_without_the_language_is_named_with_the_one_that_fits() {
+    let world = World::new();
+    distribution(&world, "python", &["x/__init__.py", "x/_m.cpython-311-x86_64-linux-gnu.so"]);
+    let run = world.run(&["check", "ROOT"]);
+    assert_eq!(run.code, 1, "the module is not an ELF file");
+    let (_, report) = world.json(&["check", "ROOT"]);
+    let message = "the tree has 1 package for Python, but neither it nor provided.al2023 has Python";
+    assert_finding(&report, "R113", "Python", message);
+    let help = report["findings"].as_array().expect("findings").iter().find(|finding| finding["code"] == "R113");
+    assert_eq!(help.expect("there")["help"], "name the function's runtime: --runtime python3.11");
+    assert_no_finding(&check(&world, "python3.11").1, "R113");
+    assert_no_finding(&check(&world, "host").1, "R113");
+    npm(&world, "node_modules/y", "");
+    assert_finding(&check(&world, "python3.11").1, "R113", "Node.js", "neither it nor python3.11 has Node.js");
+    // The tree has an interpreter of its own.
+    let world = World::new();
+    distribution(&world, "lib/python3.11/site-packages", &["x/__init__.py"]);
+    world.program("bin/python3.11", &[], &[]);
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R113");
+    assert_fired_and_nearly_missed(Code::LanguageNotThere);
+}
+
+#[test]
+fn a_package_with_its_part_for_other_platforms_only_is_an_error() {
+    let optional = r#", "optionalDependencies": {"@img/x-darwin-arm64": "1", "@img/x-linux-x64": "1", "@img/x-linuxmusl-x64": "1"}"#;
+    for (there, is_wrong) in [
+        (&["@img/x-darwin-arm64"][..], true),
+        (&["@img/x-linuxmusl-x64"], true),
+        (&["@img/x-darwin-arm64", "@img/x-linux-x64"], false),
+        // They are optional: it may do without.
+        (&[], false),
+    ] {
+        let world = World::new();
+        npm(&world, "node_modules/x", optional);
+        for name in there {
+            npm(&world, &format!("node_modules/{name}"), "");
+        }
+        let (code, report) = check(&world, "nodejs20.x");
+        if is_wrong {
+            assert_eq!(code, 1, "{there:?}");
+            let message =
+                format!("x 1.0.0 cannot be loaded: the tree only has its part for {}, not @img/x-linux-x64", there[0]);
+            assert_finding(&report, "R101", "pkg:x", &message);
+            // It was compiled.
+            world.library("nodejs/node_modules/x/build/Release/x.node", &[], &[]);
+            assert_no_finding(&check(&world, "nodejs20.x").1, "R101");
+        } else {
+            assert_no_finding(&report, "R101");
+        }
+    }
+}
+
+#[test]
+fn packages_of_a_workspace_and_of_stores_are_found_through_links() {
+    let world = World::new();
+    npm(&world, "node_modules/a", r#", "dependencies": {"mine": "*", "stored": "*"}"#);
+    npm(&world, "packages/mine", r#", "dependencies": {"gone": "*"}"#);
+    npm(&world, "node_modules/.pnpm/stored@1.0.0/node_modules/stored", r#", "dependencies": {"deep": "*"}"#);
+    npm(&world, "node_modules/.pnpm/deep@1.0.0/node_modules/deep", "");
+    world
+        .link("nodejs/node_modules/mine", "../packages/mine")
+        .link("nodejs/node_modules/stored", ".pnpm/stored@1.0.0/node_modules/stored")
+        .link("nodejs/node_modules/.pnpm/stored@1.0.0/node_modules/deep", "../../deep@1.0.0/node_modules/deep");
+    let (_, report) = check(&world, "nodejs20.x");
+    assert_finding(&report, "R102", "pkg:mine", "declares that it needs the package gone");
+    let names: Vec<&str> = report["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .map(|one| one["name"].as_str().expect("text"))
+        .collect();
+    assert_eq!(names, ["a", "deep", "mine", "stored"]);
+    // What a handler loads is kept, with the links that lead there.
+    fs::create_dir(world.beside("fn")).expect("made");
+    fs::write(world.beside("fn/index.js"), "require('mine'); require('stored');\n").expect("written");
+    let run = world.run(&["pack", "ROOT", "-o", "OUT", "--runtime", "nodejs20.x", "--handler", "fn"]);
+    assert!(run.code < 2, "{}", run.stderr);
+    let mut kept: Vec<String> =
+        crate::support::zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, _, _)| name).collect();
+    kept.retain(|name| !name.ends_with("package.json") && !name.ends_with("index.js"));
+    let links = [".pnpm/stored@1.0.0/node_modules/deep", "mine", "stored"];
+    assert_eq!(kept, links.map(|link| format!("nodejs/node_modules/{link}")));
+}
+
+#[test]
+fn older_distributions_are_packages_too() {
+    let world = World::new();
+    world
+        .file("python/old/__init__.py", "")
+        .file("python/old_helper.py", "")
+        .file("python/old-2.0-py3.12.egg-info/PKG-INFO", "Name: Old\nVersion: 2.0\n")
+        .file("python/old-2.0-py3.12.egg-info/top_level.txt", "old\nold_helper\n")
+        .file("python/old-2.0-py3.12.egg-info/requires.txt", "gone>=1\n\n[extra]\nother\n")
+        .file("python/single.py", "")
+        .file("python/single-1.0.egg-info", "Name: single\nVersion: 1.0\n");
+    let (_, report) = check(&world, "python3.12");
+    assert_finding(&report, "R102", "pkg:old", "declares that it needs the package gone");
+    let units: Vec<(String, u64)> = report["units"]
+        .as_array()
+        .expect("units")
+        .iter()
+        .map(|unit| (unit["name"].as_str().expect("text").to_owned(), unit["files"].as_u64().expect("a count")))
+        .collect();
+    assert_eq!(units, [("pkg:old".to_owned(), 5), ("pkg:single".to_owned(), 2)]);
+}
+
+#[test]
+fn scripts_and_data_of_a_record_go_with_their_distribution() {
+    // As `pip install --target` leaves it, and as in an environment.
+    for (library, up, prefix) in [("python", "../..", "python"), ("lib/python3.12/site-packages", "../../..", ".")] {
+        let world = World::new();
+        distribution(&world, library, &["x/__init__.py"]);
+        let record = format!("x/__init__.py,,\n{up}/share/x/data.txt,,\n{up}/bin/x,,\n{up}/etc/gone.conf,,\n");
+        world.file(format!("{library}/x-1.0.dist-info/RECORD"), record);
+        for name in ["share/x/data.txt", "bin/x", "share/other.txt"] {
+            world.file(if prefix == "." { name.to_owned() } else { format!("{prefix}/{name}") }, name);
+        }
+        let run = world.run(&["pack", "ROOT", "-o", "OUT", "--drop", "pkg:x", "--runtime", "python3.12"]);
+        assert!(run.code < 2, "{}", run.stderr);
+        let left = crate::support::zip_entries(&world.beside("out/layer-1.zip"));
+        let names: Vec<&str> = left.iter().map(|(name, _, _)| name.as_str()).collect();
+        let other = if prefix == "." { "share/other.txt" } else { "python/share/other.txt" };
+        assert_eq!(names, [other], "{library}");
+    }
+}
+
+#[test]
+fn a_package_that_lists_two_hundred_thousand_others_is_read_within_a_bound() {
+    let world = World::new();
+    let listed: Vec<String> = (0..200_000).map(|at| format!("\"d{at}\": \"*\"")).collect();
+    npm(&world, "node_modules/x", &format!(", \"dependencies\": {{{}}}", listed.join(",")));
+    let (code, report) = check(&world, "nodejs20.x");
+    assert_eq!(code, 0);
+    assert_eq!(findings(&report, "R102").len(), 5_000);
+}
+
+#[test]
+fn addons_for_both_machines_are_for_that_of_the_function() {
+    let world = World::new();
+    npm(&world, "node_modules/x", "");
+    let at = "nodejs/node_modules/x/prebuilds";
+    // Only the loader of its own machine is needed by each.
+    for (machine, code, interpreter) in
+        [("x64", 62_u8, "ld-linux-x86-64.so.2"), ("arm64", 183, "ld-linux-aarch64.so.1"), ("extra", 183, "none.so")]
+    {
+        world.library(&format!("lib/{interpreter}"), &[], &[]);
+        let path = if machine == "extra" {
+            format!("{at}/android-arm64/x.bare")
+        } else {
+            format!("{at}/linux-{machine}/x.node")
+        };
+        world.library(&path, &[&format!("lib/{interpreter}")], &[]).change_byte(&path, 18, |_| code);
+        fs::remove_file(world.root().join(format!("lib/{interpreter}"))).expect("removed");
+    }
+    for more in [&[][..], &["--arch", "arm64"]] {
+        let (code, report) = world.json(&[&["check", "ROOT", "--runtime", "nodejs20.x"], more].concat());
+        assert_eq!(code, 0, "{:#}", report["findings"]);
+        assert_no_finding(&report, "L201");
+        assert_eq!(report["architecture"]["name"], if more.is_empty() { "x86_64" } else { "arm64" });
+    }
+}
