@@ -11,7 +11,7 @@ use layerfit::runtime::Limits;
 use libfuzzer_sys::fuzz_target;
 
 /// A terminal of the usual width.
-const SCREEN: Screen = Screen { colors: Colors::None, columns: 80 };
+const SCREEN: Screen = Screen { colors: Colors::None, columns: 80, lines: report::LINES };
 
 /// A report in which everything is named after these texts, in turn.
 fn of(texts: &[&str]) -> Report {
@@ -101,11 +101,13 @@ fuzz_target!(|text: &str| {
     // The units of a report are in its layers: what is written is one text for each line of the input, and the input whole.
     let texts: Vec<&str> = text.lines().take(16).chain([text]).collect();
     let report = of(&texts);
+    let rows = report::Rows::default();
     let outputs = [
-        report::table(&report, Detail::Full, SCREEN),
-        report::table(&report, Detail::Short, SCREEN),
+        report::table(&report, (Detail::Full, rows), SCREEN),
+        report::table(&report, (Detail::Short, rows), SCREEN),
         report::tree(&report, Detail::Full),
         report::markdown(&report),
+        report::csv(&report, rows).expect("CSV"),
         report::json(&report).expect("JSON"),
         report::sarif(&report).expect("SARIF"),
         report::junit(&report).expect("XML"),

@@ -29,7 +29,7 @@ pub enum Error {
     )]
     NotATree(PathBuf),
     /// A system call failed.
-    #[error("cannot {doing} {}: {source}\n  help: {}", shown(.path), remedy(.source))]
+    #[error("cannot {doing} {}: {source}\n  help: {}", shown(.path), remedy(doing, .source))]
     Io {
         /// The operation, as in "cannot read …".
         doing: &'static str,
@@ -141,8 +141,11 @@ fn shown(path: &Path) -> Cow<'_, str> {
     printable(path.as_os_str().as_bytes())
 }
 
-fn remedy(error: &io::Error) -> &'static str {
+fn remedy(doing: &str, error: &io::Error) -> &'static str {
     match error.kind() {
+        io::ErrorKind::PermissionDenied if matches!(doing, "create" | "write" | "replace" | "remove" | "rename") => {
+            "run as a user with permission, or write to another directory"
+        }
         io::ErrorKind::PermissionDenied => "run as a user with permission, or change the permissions (chmod -R o+rX)",
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

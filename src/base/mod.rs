@@ -1,5 +1,5 @@
 //! What every room is built on: paths in a tree, sizes, lists in prose, globs, errors, findings with typed subjects and
-//! their severities, the pages of the checks, text that is safe to print, bounded reads, directories by handle, atomic writes,
+//! their severities, the pages of the checks, text that is safe to print, text in lines, bounded reads, directories by handle, atomic writes,
 //! additions to files, signals and progress. It knows nothing about layers.
 
 pub(crate) mod append;
@@ -21,5 +21,6 @@ pub mod severity;
 pub(crate) mod similar;
 pub mod size;
 pub(crate) mod toml;
+pub mod wrap;
 
 pub use check_pages::{CheckPage, check_pages};

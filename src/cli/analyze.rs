@@ -21,6 +21,6 @@ pub(super) fn run(arguments: &AnalyzeArgs, color: ColorChoice) -> Result<Exit> {
         ..PlanOptions::default()
     };
     let report =
-        with_settings(&options, shown.shown(), |settings, progress| commands::analyze(root, settings, progress))?;
-    output::report(&report, color, shown)
+        with_settings(&options, shown.shown()?, |settings, progress| commands::analyze(root, settings, progress))?;
+    output::report(&report, color, shown, &[])
 }

@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
     let CheckArgs { paths, options, gate, run, function, report: shown } = arguments;
     invoke::refuse_without_run(run.as_deref(), function)?;
     let (mut report, (settings, unwritten)) =
-        with_configuration(options, shown.shown(), |settings, config, progress| {
+        with_configuration(options, shown.shown()?, |settings, config, progress| {
             let gate = settings::gate_of(gate, &settings::gate(config)?)?;
             let report = commands::check(paths, settings, &gate, progress)?;
             // What a function does with `--run` does not change the sizes that a baseline has.
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
         let findings = function.findings(&settings.host.directory())?;
         report.add_findings(findings, &settings.severities);
     }
-    let exit = output::report(&report, color, shown)?;
+    let exit = output::report(&report, color, shown, &[])?;
     if let Some(path) = unwritten {
         output::message(format_args!(
             "{}: not written, as the check fails: fix the errors first, or turn them off with a reason ([[finding]])",

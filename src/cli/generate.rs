@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::CommandFactory;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -10,15 +11,44 @@ use super::args::{Cli, CompletionsArgs, ManArgs};
 use super::exit::Exit;
 use super::{output, reference};
 use crate::base::atomic::replace_file;
+use crate::base::check_pages::check_pages;
 use crate::base::error::{Error, Result};
+use crate::prune::{PruneRule, PruneRules, requested_rules};
 
 /// Prints the completion script of a shell.
 pub(super) fn completions(arguments: &CompletionsArgs) -> Result<Exit> {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "layerfit", &mut text);
+    clap_complete::generate(arguments.shell, &mut with_codes(Cli::command())?, "layerfit", &mut text);
     // A script, without a word of others.
     output::write(&text)?;
     Ok(Exit::Done)
+}
+
+/// The command line with the codes and names of rules and checks as values, which the help would be too long with.
+///
+/// # Errors
+/// When a built-in rule is not valid, which a test excludes.
+fn with_codes(command: clap::Command) -> Result<clap::Command> {
+    let rules = PruneRules::load(&[])?;
+    let rule = |(rule, _): (&PruneRule, _)| (rule.code.clone(), rule.name.clone());
+    let rules: Vec<(String, String)> = rules.iter().map(rule).collect();
+    let checks = check_pages().iter().map(|page| (page.code.to_string(), page.name.clone()));
+    let asked = requested_rules().iter().map(|rule| (rule.code.clone(), rule.name.clone()));
+    let all = rules.iter().cloned().chain(asked).chain(checks);
+    // clap has values that live as long as the program, which ends once they are printed.
+    let value = |value: String, help: String| PossibleValue::new(&*value.leak()).help(help);
+    let codes: Vec<PossibleValue> = all.map(|(code, name)| value(code, name)).collect();
+    let names = rules.into_iter().map(|(code, name)| value(name, code));
+    let names: Vec<PossibleValue> = names.chain([PossibleValue::new("extra")]).collect();
+    let selects = |command: &clap::Command| command.get_arguments().any(|argument| argument.get_id() == "select");
+    let commands: Vec<String> =
+        command.get_subcommands().filter(|one| selects(one)).map(|one| one.get_name().to_owned()).collect();
+    let values = |values: Vec<PossibleValue>| PossibleValuesParser::new(values);
+    let command =
+        command.mut_subcommand("rules", |rules| rules.mut_arg("code", |code| code.value_parser(values(codes))));
+    Ok(commands.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |one| one.mut_arg("select", |select| select.value_parser(values(names.clone()))))
+    }))
 }
 
 /// Prints the man page of layerfit; or with a directory, writes all pages and prints their paths.

@@ -152,15 +152,18 @@ pub(super) fn verdict(report: &Report) -> Exit {
     if report.passed() { Exit::Done } else { Exit::CheckFailed }
 }
 
-/// Prints a report.
-pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutput) -> Result<Exit> {
+/// Prints a report; as a table, with what comes after it, which the lines of a short one leave room for.
+pub(super) fn report(report: &Report, choice: ColorChoice, options: &ReportOutput, after: &[u8]) -> Result<Exit> {
     let output = &options.output;
     write(&match options.format {
         ReportFormat::Table if output.quiet => Vec::new(),
         ReportFormat::Table => {
-            let screen = Screen { colors: color::of(choice, &std::io::stdout()), columns: columns() };
-            report::table(report, detail(output), screen)
+            let after = safe(after, Form::Text);
+            let lines = report::LINES.saturating_sub(String::from_utf8_lossy(&after).lines().count());
+            let screen = Screen { colors: color::of(choice, &std::io::stdout()), columns: columns(), lines };
+            [report::table(report, (detail(output), options.rows()), screen), after].concat()
         }
+        ReportFormat::Csv => report::csv(report, options.rows())?,
         ReportFormat::Json => report::json(report)?,
         ReportFormat::Markdown => report::markdown(report),
         ReportFormat::Sarif => report::sarif(report)?,

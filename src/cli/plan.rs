@@ -12,7 +12,7 @@ use crate::report;
 
 pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
     let PlanArgs { root, options, tree, apply: chosen, report: shown } = arguments;
-    let shows = if *tree { Shows::Contents } else { shown.shown().1 };
+    let shows = if *tree { Shows::Contents } else { shown.shown()?.1 };
     let report =
         with_settings(options, (&shown.output, shows), |settings, progress| commands::plan(root, settings, progress))?;
     if !chosen.is_empty() {
@@ -23,5 +23,5 @@ pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
         output::print(&report::tree(&report, output::detail(&shown.output)))?;
         return Ok(output::verdict(&report));
     }
-    output::report(&report, color, shown)
+    output::report(&report, color, shown, &[])
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::config;
 use super::sources::default;
 use crate::base::error::{Error, Result};
+use crate::base::wrap;
 
 /// What the file is for, at the head of both.
 const ABOUT: &str = "layerfit.toml has the settings of layerfit for one project. The file is the nearest one in the working \
@@ -19,6 +20,9 @@ const ABOUT: &str = "layerfit.toml has the settings of layerfit for one project.
 /// How sizes are written.
 const SIZES: &str = "A size is a text with a unit (B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas), or a \
                      number of bytes with at least six digits. A growth is a size or a percentage.";
+
+/// The width of the text in Markdown.
+const COLUMNS: usize = 120;
 
 /// The type of a list of tables.
 const TABLES: &str = "tables";
@@ -45,11 +49,11 @@ pub fn markdown() -> Result<String> {
         "# layerfit.toml\n\n<!-- Generated from the types of the file: LAYERFIT_BLESS=1 cargo test --test it schemas -->\n\n{}\n\n{}\n\n\
          For completion and checks in an editor, [layerfit.schema.json](../layerfit.schema.json) is the JSON Schema of the file; \
          `layerfit config --schema` prints it.\n",
-        wrapped(ABOUT),
-        wrapped(SIZES),
+        wrap::prose(ABOUT, COLUMNS),
+        wrap::prose(SIZES, COLUMNS),
     );
     for entry in entries(default)? {
-        text += &format!("\n## `{}`\n\n{}\n\n", entry.key, wrapped(&entry.description));
+        text += &format!("\n## `{}`\n\n{}\n\n", entry.key, wrap::prose(&entry.description, COLUMNS));
         text += &format!("Type: {}.", entry.kind);
         text += &entry.default.map_or_else(|| "\n".to_owned(), |default| format!(" Default: `{default}`.\n"));
         for below in &entry.below {
@@ -134,24 +138,6 @@ pub(super) fn code<'a>(roff: &mut Roff, lines: impl IntoIterator<Item = &'a str>
 /// Text without the marks of Markdown.
 fn plain(text: &str) -> String {
     text.replace('`', "")
-}
-
-/// Text in lines of at most 120 characters.
-fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let last = lines.last().map_or(0, |line| line.chars().count());
-        if last > 0 && last + 1 + word.chars().count() > 120 {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
 }
 
 /// Every key of the file, sorted.

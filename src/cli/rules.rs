@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::output;
 use crate::base::check_pages::{CheckPage, check_pages};
 use crate::base::error::{Error, Result};
+use crate::base::wrap;
 use crate::prune::{Level, PruneRule, PruneRules, requested_rules};
 use crate::report::{as_json, markdown_text};
 
@@ -162,7 +163,7 @@ fn render(title: &str, parts: &[(&str, Body)], format: AnswerFormat) -> Vec<u8> 
                 page += &format!("\n{heading}\n");
                 // Lines are not wrapped, so that they can be copied.
                 let lines = match body {
-                    Body::Prose(_) => wrapped(body.text(), 78),
+                    Body::Prose(_) => wrap::prose(body.text(), 78),
                     Body::Lines(..) => body.text().to_owned(),
                 };
                 page.extend(lines.lines().map(|line| format!("  {line}\n")));
@@ -187,22 +188,6 @@ fn prose(text: &str) -> String {
     spans.collect()
 }
 
-/// Text broken at spaces, so that no line has more than `width` characters where that can be.
-fn wrapped(text: &str, width: usize) -> String {
-    let (mut out, mut column) = (String::new(), 0);
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column > 0 {
-            let fits = column + 1 + length <= width;
-            out.push(if fits { ' ' } else { '\n' });
-            column = if fits { column + 1 } else { 0 };
-        }
-        out += word;
-        column += length;
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,11 +196,6 @@ mod tests {
     fn code_stays_code_and_a_lone_backtick_is_text() {
         assert_eq!(prose("run `zip -r *`, not *"), "run `zip -r *`, not \\*");
         assert_eq!(prose("version `GLIBC_2.35' not found"), markdown_text("version `GLIBC_2.35' not found"));
-    }
-
-    #[test]
-    fn lines_are_as_wide_as_allowed() {
-        assert_eq!(wrapped("ab cd  efghij k", 5), "ab cd\nefghij\nk");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Architecture, GateOptions, Layers, LevelName, PlanOptions, StrategyName, StripName};
+use super::args::{Architecture, GateOptions, Layers, LevelName, PlanOptions, StrategyName, StripName, Targets};
 use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RelocateConfig, SeverityName};
 use super::env;
 use crate::base::error::{Error, Result};
@@ -70,12 +70,25 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         bundle_from: bundle.then(|| host.clone()),
         host,
         drop: [&config.drop[..], &targets.drop].concat(),
+        autoremove: autoremove(targets, config)?,
         keep: [&config.keep[..], &targets.keep].concat(),
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
         run: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
         severities: Severities { off: ignored, rules: severity_rules(config)? },
         tree_options: tree_options(options),
     })
+}
+
+/// Whether packages that only dropped ones need are dropped with them.
+fn autoremove(targets: &Targets, config: &Config) -> Result<bool> {
+    let asked = targets.autoremove == Some(true);
+    if asked && targets.drop.is_empty() && config.drop.is_empty() {
+        return Err(Error::Usage {
+            message: "--autoremove has no effect without --drop".to_owned(),
+            help: "name what to drop with --drop; `layerfit why` lists packages that nothing needs".to_owned(),
+        });
+    }
+    Ok(targets.autoremove.or(config.autoremove).unwrap_or(false))
 }
 
 /// The options that change what is kept of a tree.
@@ -86,6 +99,7 @@ fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
         (!rules.rules.is_empty(), "--rules"),
         (!rules.select.is_empty(), "--select"),
         (!targets.drop.is_empty(), "--drop"),
+        (targets.autoremove == Some(true), "--autoremove"),
         (!targets.keep.is_empty(), "--keep"),
         (!targets.handler.is_empty(), "--handler"),
     ];

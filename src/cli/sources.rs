@@ -175,7 +175,7 @@ pub(super) fn default(key: &str) -> Value {
     match key {
         "runtime" => json!(settings::RUNTIME),
         "sysroot" => json!(settings::SYSROOT),
-        "bundle" | "repack-rdb" | "no-cache" | "weigh-pruned" => json!(false),
+        "autoremove" | "bundle" | "repack-rdb" | "no-cache" | "weigh-pruned" => json!(false),
         "level" => name::<LevelName>(),
         "strip" => name::<StripName>(),
         "strategy" => name::<StrategyName>(),

@@ -8,14 +8,20 @@ use super::output;
 use super::work::{Shows, with_settings};
 use crate::base::error::{Error, Result};
 use crate::commands;
+use crate::plan::Settings;
 use crate::report::why;
 use crate::report::why::Question;
 
 pub(super) fn run(arguments: &WhyArgs) -> Result<Exit> {
     let WhyArgs { options, answer, .. } = arguments;
     let (question, root) = question(arguments)?;
-    let why = with_settings(options, (&answer.output, Shows::Summary), |settings, progress| {
-        commands::why(&root, &question, settings, progress)
+    let mut options = options.clone();
+    // What is previewed is as if it were named by --drop.
+    let previews = matches!(question, Question::IfDropped(_));
+    let autoremove = options.targets.autoremove.take_if(|_| previews);
+    let why = with_settings(&options, (&answer.output, Shows::Summary), |settings, progress| match autoremove {
+        None => commands::why(&root, &question, settings, progress),
+        Some(autoremove) => commands::why(&root, &question, &Settings { autoremove, ..settings.clone() }, progress),
     })?;
     output::answer(
         answer,

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::args::{Output, PlanOptions, ReportFormat, ReportOutput};
+use super::args::{Output, PlanOptions, ReportFormat, ReportOutput, SortName};
 use super::config::Config;
 use super::{output, progress, settings};
 use crate::base::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::base::progress::Progress;
 use crate::languages::r::serialize::STACK_BYTES;
 use crate::pack::measure::Cache;
 use crate::plan::Settings;
+use crate::report::{Rows, Sort};
 
 /// The configuration file that applies: the one named, or the nearest.
 ///
@@ -51,8 +52,33 @@ pub(super) enum Shows {
 
 impl ReportOutput {
     /// How much is printed, and what becomes of the report.
-    pub(super) fn shown(&self) -> (&Output, Shows) {
-        (&self.output, if self.format == ReportFormat::Html { Shows::Contents } else { Shows::Summary })
+    ///
+    /// # Errors
+    /// When rows are chosen for a format that has all.
+    pub(super) fn shown(&self) -> Result<(&Output, Shows)> {
+        let chooses = self.sort.map(|_| "--sort").or(self.top.map(|_| "--top"));
+        match (chooses, self.format) {
+            (None, _) | (_, ReportFormat::Table | ReportFormat::Csv) => {}
+            (Some(option), _) => {
+                return Err(Error::Usage {
+                    message: format!("{option} has no effect on this format, which has every unit"),
+                    help: "leave it out, or use --format table or csv".to_owned(),
+                });
+            }
+        }
+        Ok((&self.output, if self.format == ReportFormat::Html { Shows::Contents } else { Shows::Summary }))
+    }
+
+    /// Which units or packages are shown.
+    pub(super) fn rows(&self) -> Rows {
+        let sort = self.sort.map(|sort| match sort {
+            SortName::Zipped => Sort::Zipped,
+            SortName::Unzipped => Sort::Unzipped,
+            SortName::Frees => Sort::Frees,
+            SortName::Files => Sort::Files,
+            SortName::Name => Sort::Name,
+        });
+        Rows::new(self.top.map(Into::into), sort)
     }
 }
 

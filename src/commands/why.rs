@@ -28,7 +28,7 @@ pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn
     let plan = Plan::with_every_size(&input, settings, progress)?;
     let report = Report::of_plan(&root.display().to_string(), input.image(), settings, &plan);
     match question {
-        Question::About { target, all } => why::about(&plan, &report, target, *all),
+        Question::About { target, all } => why::about(&plan, &report, settings, (target, *all)),
         Question::IfDropped(targets) => why::if_dropped(&plan, &report, targets, settings, (&report.findings, then)),
         Question::Unneeded => Ok(why::unneeded(&plan, &report)),
     }

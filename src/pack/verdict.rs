@@ -73,13 +73,13 @@ pub(super) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) 
     let over = unzipped.checked_sub(limits.layers_unzipped()).filter(|over| *over > 0)?;
     let function = match limits.function_unzipped {
         0 => String::new(),
-        function => format!(", less {} for the function itself", size(function)),
+        function => format!(", less {} for the function", size(function)),
     };
     Some(Finding::error(
         Code::UnzippedTooLarge,
         Subject::whole("layers"),
         format!(
-            "{} unzipped are {} over the limit of {} for function and layers{function}",
+            "{} unzipped are {} over the limit of {}{function}",
             size(unzipped),
             size(over),
             size(limits.total_unzipped),

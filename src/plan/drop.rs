@@ -7,6 +7,7 @@ use super::analysis::Analysis;
 use super::decide::{Decider, Decisions};
 use super::settings::Settings;
 use super::target;
+use super::unneeded::needed_only_by;
 use super::used::{self, Unused};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
@@ -75,6 +76,7 @@ pub(super) fn apply<'a>(
 pub(super) fn removed(analysis: &mut Analysis<'_>, pruning: &Pruning, settings: &Settings) -> BTreeSet<EntryId> {
     let named = settings.drop.iter().filter_map(|text| entries_named(analysis, "--drop", text).ok());
     let mut dropped: BTreeSet<EntryId> = named.flatten().collect();
+    dropped.extend(autoremoved(analysis, pruning, settings, &dropped));
     if let Some(handlers) = analysis.handlers.clone() {
         let Unused { entries, calls } = used::unused(analysis, &handlers, pruning, &dropped);
         dropped.extend(entries);
@@ -100,7 +102,25 @@ fn named_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, settings: &Settings
         }
         dropped.extend(entries);
     }
+    dropped.extend(autoremoved(analysis, pruning, settings, &dropped));
     Ok(dropped)
+}
+
+/// With `--autoremove`, the entries of packages that only packages with their description among these entries need.
+pub(crate) fn autoremoved(
+    analysis: &Analysis<'_>,
+    pruning: &Pruning,
+    settings: &Settings,
+    dropped: &BTreeSet<EntryId>,
+) -> BTreeSet<EntryId> {
+    let packages = &analysis.resolution.packages;
+    let named: BTreeSet<usize> =
+        (0..packages.all.len()).filter(|position| dropped.contains(&packages.get(*position).entry)).collect();
+    if !settings.autoremove || named.is_empty() {
+        return BTreeSet::new();
+    }
+    let more = needed_only_by(&analysis.resolution, pruning, &named);
+    more.into_iter().flat_map(|position| packages.get(position).entries(analysis.tree())).collect()
 }
 
 /// What rules drop and must stay dropped: files of a dropped package, which no rule matches once the package is not found

@@ -6,7 +6,7 @@ mod analysis;
 pub mod bundle;
 mod bundle_offer;
 mod decide;
-mod drop;
+pub(crate) mod drop;
 mod host_paths;
 mod image_variables;
 mod protect;

@@ -34,6 +34,7 @@ impl BuildHost {
 
 /// The settings of a command.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Settings {
     /// The image that the layers will be attached to, with the function's own environment.
     pub runtime: RuntimeProfile,
@@ -63,6 +64,8 @@ pub struct Settings {
     pub lock: Option<PathBuf>,
     /// What is dropped even if something needs it: packages, libraries, paths, units.
     pub drop: Vec<String>,
+    /// Whether packages are dropped as well that only what `drop` names needs.
+    pub autoremove: bool,
     /// What is kept even if a rule matches it or its last dependent is dropped.
     pub keep: Vec<String>,
     /// The function's own sources: packages that they do not use are dropped. If empty, all packages are kept.

@@ -155,14 +155,14 @@ fn build_host(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -
 }
 
 /// The root file system that missing libraries could be copied from, if that is known without reading another image, and what
-/// the user named.
+/// the user named. This machine is only looked at with `--bundle`: without it, the report of a tree is the same on every machine.
 fn offered_host(input: &TreeInput, settings: &Settings) -> Option<(Sysroot, PathBuf)> {
     match (&settings.host, input.image()) {
         (BuildHost::Named(path), _) => path.is_dir().then(|| (Sysroot::new(path), path.clone())),
         (BuildHost::OfTheTree, Some(image)) if image.has_system() => {
             Some((Sysroot::of_image(Arc::clone(image)), image.path.clone()))
         }
-        (BuildHost::OfTheTree, _) => Some((Sysroot::new("/"), PathBuf::from("/"))),
+        (BuildHost::OfTheTree, _) => None,
     }
 }
 
@@ -177,6 +177,19 @@ fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Resu
                 .to_owned(),
         });
     }
+    if let TreeInput::Directory(root) = input
+        && is_system(root)
+    {
+        let opt = root.join("opt");
+        return Err(Error::Usage {
+            message: format!("{}: is the root of a whole system, not a tree", root.display()),
+            help: format!(
+                "name the directory in it that will be /opt, such as {}; --bundle --sysroot {} takes libraries from the rest",
+                opt.display(),
+                root.display()
+            ),
+        });
+    }
     progress.stage("reading", 0);
     let (mut tree, mut findings) = input.scan()?;
     findings.extend(layout_findings(&tree));
@@ -187,6 +200,11 @@ fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Resu
         findings.extend(language.arrange(&mut tree, &settings.arrangement)?);
     }
     Ok((tree, findings))
+}
+
+/// Whether a directory is the root of a system, or of an unpacked image: no layer has all of these.
+fn is_system(root: &Path) -> bool {
+    ["dev", "etc", "proc", "sys", "usr"].iter().all(|name| root.join(name).is_dir())
 }
 
 /// Whether a directory is one that `pack` wrote, with every zip that its manifest names.

@@ -41,26 +41,16 @@ type Holder = Option<usize>;
 /// left alone, and so are those that `--keep` or a run pins.
 pub(crate) fn unneeded(resolution: &Resolution<'_>, pruning: &Pruning) -> Vec<Unneeded> {
     let packages = &resolution.packages;
-    let can_go = |position: usize| {
-        let package = packages.get(position);
-        let mut entries = package.entries(&resolution.tree);
-        pruning.keeps(package.entry) && !is_standard(package) && !entries.any(|id| pruning.is_pinned(id))
-    };
-    let can_go: Vec<bool> = (0..packages.all.len()).map(can_go).collect();
+    let can_go = can_go(resolution, pruning);
     let held_by = holders(resolution, pruning);
-    let mut needs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (needed, holders) in held_by.iter().enumerate() {
-        for holder in holders.iter().flatten() {
-            needs.entry(*holder).or_default().push(needed);
-        }
-    }
+    let needs = needs(&held_by);
     let mut found: Vec<Unneeded> = Vec::new();
     let mut in_cycle: BTreeSet<usize> = BTreeSet::new();
     for package in (0..packages.all.len()).filter(|position| can_go[*position]) {
         if in_cycle.contains(&package) || held_by[package].contains(&None) {
             continue;
         }
-        let set = retained(package, &needs, &held_by, &can_go);
+        let set = retained(&BTreeSet::from([package]), &needs, &held_by, &can_go);
         if !held_by[package].iter().flatten().all(|holder| set.contains(holder)) {
             continue;
         }
@@ -80,15 +70,27 @@ pub(crate) fn unneeded(resolution: &Resolution<'_>, pruning: &Pruning) -> Vec<Un
     found
 }
 
-/// A package, and those that only it needs, by trial deletion: everything that it reaches, without what something else holds.
+/// The packages that only these need, directly or through others; not these themselves. What comes with every installation of a
+/// language stays, and so does what `--keep` or a run pins.
+pub(crate) fn needed_only_by(
+    resolution: &Resolution<'_>,
+    pruning: &Pruning,
+    packages: &BTreeSet<usize>,
+) -> BTreeSet<usize> {
+    let held_by = holders(resolution, pruning);
+    let retained = retained(packages, &needs(&held_by), &held_by, &can_go(resolution, pruning));
+    retained.difference(packages).copied().collect()
+}
+
+/// Packages, and those that only they need, by trial deletion: everything that they reach, without what something else holds.
 fn retained(
-    package: usize,
+    packages: &BTreeSet<usize>,
     needs: &BTreeMap<usize, Vec<usize>>,
     held_by: &[BTreeSet<Holder>],
     can_go: &[bool],
 ) -> BTreeSet<usize> {
-    let mut set = BTreeSet::from([package]);
-    let mut queue = vec![package];
+    let mut set = packages.clone();
+    let mut queue: Vec<usize> = packages.iter().copied().collect();
     while let Some(from) = queue.pop() {
         for to in needs.get(&from).into_iter().flatten() {
             if can_go[*to] && set.insert(*to) {
@@ -99,7 +101,7 @@ fn retained(
     loop {
         let is_held = |position: &usize| {
             let mut holders = held_by[*position].iter();
-            *position != package && holders.any(|holder| holder.is_none_or(|holder| !set.contains(&holder)))
+            !packages.contains(position) && holders.any(|holder| holder.is_none_or(|holder| !set.contains(&holder)))
         };
         let held: Vec<usize> = set.iter().copied().filter(is_held).collect();
         if held.is_empty() {
@@ -109,6 +111,28 @@ fn retained(
             set.remove(position);
         }
     }
+}
+
+/// Whether each package can be dropped without being named.
+fn can_go(resolution: &Resolution<'_>, pruning: &Pruning) -> Vec<bool> {
+    let packages = &resolution.packages;
+    let can_go = |position: usize| {
+        let package = packages.get(position);
+        let mut entries = package.entries(&resolution.tree);
+        pruning.keeps(package.entry) && !is_standard(package) && !entries.any(|id| pruning.is_pinned(id))
+    };
+    (0..packages.all.len()).map(can_go).collect()
+}
+
+/// What each package needs, given what needs each.
+fn needs(held_by: &[BTreeSet<Holder>]) -> BTreeMap<usize, Vec<usize>> {
+    let mut needs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (needed, holders) in held_by.iter().enumerate() {
+        for holder in holders.iter().flatten() {
+            needs.entry(*holder).or_default().push(needed);
+        }
+    }
+    needs
 }
 
 /// What needs each package, or a file of it. A link to a file of a package does not need it: it is removed with the file.

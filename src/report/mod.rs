@@ -22,7 +22,10 @@ pub use model::{
     LayerState, LibraryReport, LoadedBy, MovedReport, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule,
     RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
-pub use render::{Colors, Detail, Screen, annotations, json, junit, manifest, markdown, sarif, schema, table, tree};
+pub use render::{
+    Colors, Detail, LINES, Rows, Screen, Sort, annotations, csv, json, junit, manifest, markdown, sarif, schema, table,
+    tree,
+};
 pub(crate) use render::{
     Section, SectionKind, as_json, folded, markdown_section, markdown_text, schema_of, table_section, wrapped,
 };

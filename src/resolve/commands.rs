@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::Resolution;
-use super::findings::some;
+use super::findings::{others_in_words, some};
 use super::loader::LoaderView;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
@@ -447,16 +447,21 @@ impl Resolution<'_> {
             let CommandUse { script, ref command, ref outcome, interpreter, guarded, line } = *used;
             lines.entry(Failure { script, command, outcome, interpreter, guarded }).or_default().push(line);
         }
-        let mut findings: Vec<Finding> = lines
-            .into_iter()
-            .map(|(failure, lines)| {
-                if failure.interpreter {
-                    self.missing_script_interpreter(&failure)
-                } else {
-                    self.missing_command(&failure, &lines)
-                }
-            })
-            .collect();
+        // One finding for each interpreter and package: example scripts of a package have the same.
+        let mut alike: BTreeMap<(Severity, &str, &CommandOutcome, Option<usize>), Vec<Failure<'_>>> = BTreeMap::new();
+        let mut findings: Vec<Finding> = Vec::new();
+        for (failure, lines) in &lines {
+            if failure.interpreter {
+                let package = self.packages.of_path(tree.path(failure.script));
+                let key = (self.severity_of_interpreter(failure.script), failure.command, failure.outcome, package);
+                alike.entry(key).or_default().push(*failure);
+            } else {
+                findings.push(self.missing_command(failure, lines));
+            }
+        }
+        let of_interpreters =
+            alike.iter().filter_map(|((severity, ..), failures)| self.missing_script_interpreter(*severity, failures));
+        findings.extend(of_interpreters);
         for (id, why, help) in commands.refused.iter().filter(|(id, ..)| kept(*id)) {
             let message = format!("{why}: Lambda cannot start it");
             findings.push(Finding::error(Code::DoesNotStart, tree.path(*id), message, *help));
@@ -520,26 +525,38 @@ impl Resolution<'_> {
         }
     }
 
-    fn missing_script_interpreter(&self, failure: &Failure<'_>) -> Finding {
-        let Failure { script, command, outcome, .. } = *failure;
+    /// How serious it is that a script has no interpreter.
+    fn severity_of_interpreter(&self, script: EntryId) -> Severity {
+        // PATH contains bin/; a script elsewhere is only run by its path.
+        let in_bin = self.tree.path(script).parent().is_some_and(|parent| parent.as_bytes() == b"bin");
+        match (self.commands.startup_scripts.contains_key(&script), in_bin) {
+            (true, _) => Severity::Error,
+            (false, true) => Severity::Warning,
+            (false, false) => Severity::Info,
+        }
+    }
+
+    /// A finding about scripts with the same interpreter.
+    fn missing_script_interpreter(&self, severity: Severity, failures: &[Failure<'_>]) -> Option<Finding> {
+        let Failure { script, command, outcome, .. } = *failures.first()?;
         let tree = &self.tree;
+        let scripts: Vec<EntryId> = failures.iter().map(|failure| failure.script).collect();
+        let others = others_in_words(tree, script, &scripts);
+        let others = others.map(|others| format!(" ({others})")).unwrap_or_default();
         let shown = printable(command.as_bytes());
         let help = match outcome {
             _ if command.ends_with('\r') => {
                 "save it with Unix line endings: the carriage return is read as part of the last word".to_owned()
             }
             CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
-            _ => format!("add {shown} to the tree, or drop the script{}", self.runtimes_with(command)),
+            _ => {
+                let scripts = if scripts.len() == 1 { "script" } else { "scripts" };
+                format!("add {shown} to the tree, or drop the {scripts}{}", self.runtimes_with(command))
+            }
         };
-        // PATH contains bin/; a script elsewhere is only run by its path.
-        let in_bin = tree.path(script).parent().is_some_and(|parent| parent.as_bytes() == b"bin");
-        let severity = match (self.commands.startup_scripts.contains_key(&script), in_bin) {
-            (true, _) => Severity::Error,
-            (false, true) => Severity::Warning,
-            (false, false) => Severity::Info,
-        };
-        let message = format!("needs the interpreter {shown}, which {}", self.reason(outcome));
-        Finding::new(severity, Code::ScriptInterpreterMissing, tree.path(script), message, help)
+        let message = format!("needs the interpreter {shown}{others}, which {}", self.reason(outcome));
+        let finding = Finding::new(severity, Code::ScriptInterpreterMissing, tree.path(script), message, help);
+        Some(finding.caused_by(shown))
     }
 
     fn missing_command(&self, failure: &Failure<'_>, lines: &[usize]) -> Finding {
@@ -568,7 +585,7 @@ impl Resolution<'_> {
             _ => format!("put it into bin/, or change the script to work without it{}", self.runtimes_with(command)),
         };
         let message = format!("runs {shown} ({line} {}), which {}{guard}", some(&lines), self.reason(outcome));
-        Finding::new(severity, Code::CommandMissing, tree.path(script), message, help)
+        Finding::new(severity, Code::CommandMissing, tree.path(script), message, help).caused_by(shown)
     }
 
     /// Names the other built-in runtimes that have a command, by its path or name; empty when there is none.

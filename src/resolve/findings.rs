@@ -248,7 +248,7 @@ impl Resolution<'_> {
                 } else if context.bundled && is_bundled_for(kind, certainty) {
                     format!("--bundle did not find {soname} on the build host: install it there, or put it into lib/")
                 } else if is_bundled_for(kind, certainty) {
-                    format!("--bundle copies {soname} and its dependencies from the machine that built the tree")
+                    format!("{BUNDLE_COPIES}{soname} and its dependencies from the build host")
                 } else {
                     format!("put {soname} into lib/ if it is used, or drop what needs it")
                 };
@@ -493,7 +493,7 @@ impl Resolution<'_> {
                 let help = match library {
                     Object::Image(_) => {
                         format!(
-                            "rebuild it on the image or on an older distribution{}",
+                            "rebuild on the image or on an older distribution{}",
                             runtimes_with(soname, version, name)
                         )
                     }
@@ -613,8 +613,11 @@ fn and_others(tree: &Tree, first: EntryId, needers: &[EntryId]) -> String {
     others_in_words(tree, first, needers).map(|others| format!(" ({others})")).unwrap_or_default()
 }
 
+/// How the help begins about a missing library that `--bundle` may copy.
+pub(crate) const BUNDLE_COPIES: &str = "--bundle copies ";
+
 /// The other needers: `lib/x.so needs it too`.
-fn others_in_words(tree: &Tree, first: EntryId, needers: &[EntryId]) -> Option<String> {
+pub(super) fn others_in_words(tree: &Tree, first: EntryId, needers: &[EntryId]) -> Option<String> {
     let mut others: Vec<EntryId> = needers.iter().copied().filter(|id| *id != first).collect();
     others.sort();
     others.dedup();

@@ -207,3 +207,22 @@ fn a_full_disk_is_an_error_that_leaves_nothing_behind() {
     assert!(run.stderr.contains("cannot write to a temporary file"), "{}", run.stderr);
     assert_eq!(world.names_beside(), ["opt"]);
 }
+
+#[test]
+fn the_root_of_a_system_is_not_read_as_a_tree() {
+    let world = World::new();
+    for name in ["dev", "etc", "proc", "sys", "usr", "opt"] {
+        world.directory(name);
+    }
+    world.file("opt/lib/x", "x");
+    for arguments in [&["plan", "ROOT"][..], &["pack", "ROOT", "-o", "OUT"], &["check", "ROOT"], &["analyze", "/"]] {
+        let run = world.run(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.stdout);
+        assert!(
+            run.stderr.contains("is the root of a whole system") && run.stderr.contains("/opt; "),
+            "{}",
+            run.stderr
+        );
+    }
+    assert_eq!(world.run(&["plan", world.root().join("opt").to_str().expect("UTF-8")]).code, 0);
+}

@@ -347,3 +347,25 @@ fn a_bootstrap_that_replaces_which_needs_none() {
     world.file("etc/start.Rprofile", "assign(\"Sys.which\", function(names) names, baseenv())\n");
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
 }
+
+#[test]
+fn scripts_of_a_package_without_an_interpreter_are_one_finding_and_several_interpreters_one_problem() {
+    let world = World::new();
+    for (name, number) in [("one", 3), ("two", 2)] {
+        world.package("R/lib/R/library", name, "1.0", "");
+        for number in 0..number {
+            script(&world, &format!("R/lib/R/library/{name}/examples/{number}.r"), "#!/usr/bin/env r\n");
+        }
+    }
+    script(&world, "bin/a", "#!/usr/bin/env perl\n");
+    script(&world, "bin/b", "#!/usr/bin/env ruby\n");
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    let found = findings(&report, "C101");
+    let of = |name: &str| found.iter().find(|(subject, _)| subject.contains(name)).expect("one").1.clone();
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(of("/one/").contains("needs the interpreter r (R/lib/R/library/one/examples/1.r and 1 more need it too)"));
+    assert!(of("/two/").contains("examples/1.r needs it too"), "{found:?}");
+    let shown = world.run(&["analyze", "ROOT"]).stdout;
+    assert!(shown.contains(" warning C101  2 interpreters are missing: perl (a), ruby (b)\n"), "{shown}");
+    assert!(shown.contains("→ add each to the tree, or drop the script\n"), "{shown}");
+}

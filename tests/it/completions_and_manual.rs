@@ -100,7 +100,13 @@ fn bash_completes_commands_options_and_values() {
     let run = world.run(&["completions", "bash"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     fs::write(world.beside("completions"), run.stdout).expect("written");
-    for (words, expected) in [("ana", "analyze"), ("pack --repack", "--repack-rdb"), ("plan --strategy ki", "kinds")] {
+    for (words, expected) in [
+        ("ana", "analyze"),
+        ("pack --repack", "--repack-rdb"),
+        ("plan --strategy ki", "kinds"),
+        ("rules L20", "L201 L202 L203 L204 L205 L206 L207 L208 L209"),
+        ("check --select compression-c", "compression-commands"),
+    ] {
         let mut bash = Command::new("bash");
         let last = words.split(' ').next_back().unwrap_or_default();
         let before = words.split(' ').rev().nth(1).unwrap_or("layerfit");

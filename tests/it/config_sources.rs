@@ -71,7 +71,8 @@ fn every_option_that_is_a_setting_is_there() {
         let option = option.split(['[', '=']).next().unwrap_or(option);
         let key = match option {
             // How to print, and not what.
-            "tree" | "apply" | "config" | "format" | "verbose" | "quiet" | "jobs" | "color" | "help" => continue,
+            "tree" | "apply" | "sort" | "top" | "config" | "format" | "verbose" | "quiet" | "jobs" | "color"
+            | "help" => continue,
             same => same,
         };
         if help.contains(&format!("--{option}")) && !said(&settings, key).is_empty() {

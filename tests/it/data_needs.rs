@@ -189,7 +189,7 @@ fn a_value_that_lambda_sets_and_a_package_does_not_understand_is_reported() {
     world.r().package("R/lib/R/library", "lubridate", "1.9.2", "");
     let report = check(&world, &[]);
     assert_finding(&report, "N104", "pkg:lubridate", "TZ=:UTC");
-    assert!(report["findings"].to_string().contains("TZ = \\\"UTC\\\" under [env]"), "{report:#}");
+    assert!(report["findings"].to_string().contains("set TZ=UTC for the function and under [env]"), "{report:#}");
     assert_no_finding(&check(&world, &["--env", "TZ=Europe/Berlin"]), "N104");
     // R can set it itself; a default does not replace Lambda's value.
     world.file("R/lib/R/etc/Renviron.site", "TZ=${TZ-UTC}\n");

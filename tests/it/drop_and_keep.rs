@@ -350,3 +350,35 @@ fn a_link_that_a_rule_drops_does_not_come_back_when_its_target_is_dropped() {
     assert_eq!((names, code), (vec!["share/x".to_owned()], 0), "{:#}", report["findings"]);
     assert_no_finding(&report, "S102");
 }
+
+#[test]
+fn autoremove_drops_the_packages_that_only_dropped_ones_need() {
+    let world = world();
+    // top needs middle, which needs below and a; b needs a as well, and nothing needs idle.
+    world.package(LIBRARY, "top", "1.0", "Imports: middle, stats\n");
+    world.package(LIBRARY, "middle", "1.0", "Imports: below, a\n").package(LIBRARY, "below", "1.0", "");
+    world.package(LIBRARY, "idle", "1.0", "");
+    let left = |more: &[&str]| -> Vec<String> {
+        let (_, report) = world.json(&[&["plan", "ROOT"], more].concat());
+        let packages = report["packages"].as_array().expect("packages").iter();
+        let names = packages.filter(|package| package["priority"] != "base");
+        names.map(|package| package["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(left(&["--drop", "top"]), ["a", "b", "below", "idle", "middle"]);
+    assert_eq!(left(&["--drop", "top", "--autoremove"]), ["a", "b", "idle"]);
+    assert_eq!(left(&["--drop", "top,b", "--autoremove"]), ["idle"]);
+    // What is to be kept stays, with what it needs.
+    assert_eq!(left(&["--drop", "top", "--autoremove", "--keep", "middle"]), ["a", "b", "below", "idle", "middle"]);
+    fs::write(world.beside("layerfit.toml"), "drop = [\"top\"]\nautoremove = true\n").expect("written");
+    assert_eq!(left(&[]), ["a", "b", "idle"]);
+    assert_eq!(left(&["--autoremove=false"]), ["a", "b", "below", "idle", "middle"]);
+    fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    let run = world.run(&["plan", "ROOT", "--autoremove"]);
+    assert!(run.code == 2 && run.stderr.contains("--autoremove has no effect without --drop"), "{}", run.stderr);
+    // A preview is what then happens.
+    let (_, alone) = world.json(&["why", "--if-dropped", "top", "ROOT"]);
+    let (_, all) = world.json(&["why", "--if-dropped", "top", "--autoremove", "ROOT"]);
+    let (_, named) = world.json(&["why", "--if-dropped", "top,middle,below", "ROOT"]);
+    assert_eq!(all["if_dropped"]["freed"], named["if_dropped"]["freed"]);
+    assert_ne!(all["if_dropped"]["freed"], alone["if_dropped"]["freed"]);
+}

@@ -85,8 +85,16 @@ fn every_command_of_the_guide_that_can_be_executed_does_what_it_says() {
     fs::write(at.join("my-r.tar"), gzip(&archive(&image.docker()))).expect("written");
     let executed = walk("README.md", &world, &at, &[]);
     assert!(executed.len() >= 9, "{executed:?}");
-    let made =
-        ["hello", "layerfit.baseline.json", "layerfit.lock", "layerfit.toml", "layers", "my-r.tar", "template.yaml"];
+    let made = [
+        "function",
+        "hello",
+        "layerfit.baseline.json",
+        "layerfit.lock",
+        "layerfit.toml",
+        "layers",
+        "my-r.tar",
+        "template.yaml",
+    ];
     assert_eq!(names(&at), made);
     assert_eq!(names(&at.join("hello")), ["bootstrap", "event.json", "hello.R", "runtime.R"]);
 }

@@ -281,6 +281,27 @@ fn without_a_target_it_lists_what_nothing_needs_with_what_only_that_needs() {
 }
 
 #[test]
+fn what_is_kept_on_request_names_the_request() {
+    let world = world();
+    world.file("share/doc/tool/README", "text").file("share/plain", "text");
+    let keep = ["--keep", "pkg:mgcv,share/doc/tool", "--keep", "share/plain"];
+    for (target, words) in [
+        ("mgcv", "It is kept by --keep pkg:mgcv."),
+        ("share/doc/tool/README", "kept by --keep share/doc/tool."),
+        ("share/plain", "share/plain is kept by --keep share/plain."),
+    ] {
+        let arguments = [&["why", target, "ROOT"], &keep[..]].concat();
+        let run = world.run(&arguments);
+        let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(words) && text.matches("--keep").count() == 1, "{target}: {}{}", run.stdout, run.stderr);
+        assert!(!text.contains("because it is installed"), "{text}");
+        assert!(!world.run(&arguments[..3]).stdout.contains("--keep"));
+    }
+    let answer = why(&world, &[&["mgcv", "ROOT"], &keep[..]].concat());
+    assert_eq!(only(&answer)["kept_by"], serde_json::json!(["pkg:mgcv"]));
+}
+
+#[test]
 fn only_what_stays_is_named_as_what_can_use_an_unneeded_package() {
     let world = world();
     // `gone` is dropped, and `part` goes with `alone`; only `other` stays.

@@ -19,7 +19,8 @@ pub(super) use options::{
     ReportOutput, RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
-    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SettingsFormat, StrategyName, StripName,
+    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SettingsFormat, SortName, StrategyName,
+    StripName,
 };
 
 /// Pack a runtime built under /opt into AWS Lambda layers that fit and load
@@ -59,7 +60,7 @@ pub(super) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Check a tree as it is: missing libraries, packages and commands
+    /// Check a tree as it is: its packages, and what is missing
     ///
     /// With `--format json`, every package and library is listed with its dependencies.
     #[command(after_help = examples::ANALYZE)]
@@ -144,7 +145,7 @@ pub(super) struct PlanArgs {
     /// Show what takes up space, layer by layer
     ///
     /// Also shows what dropping each item alone would free.
-    #[arg(long, conflicts_with_all = ["quiet", "format"], help_heading = heading::OUTPUT)]
+    #[arg(long, conflicts_with_all = ["quiet", "format", "sort", "top"], help_heading = heading::OUTPUT)]
     pub(super) tree: bool,
     /// Write next steps into layerfit.toml, by their names in the report (repeatable)
     ///
@@ -472,11 +473,12 @@ mod tests {
 
     const INPUT: [&str; 2] = ["config", "runtime"];
     const CONTENT: [&str; 3] = ["arch", "bundle", "sysroot"];
-    const PRUNING: [&str; 7] = ["rules", "select", "ignore", "drop", "keep", "handler", "trace"];
+    const PRUNING: [&str; 8] = ["rules", "select", "ignore", "drop", "autoremove", "keep", "handler", "trace"];
     const SIZE: [&str; 6] = ["level", "strip", "no_strip", "repack_rdb", "weigh_pruned", "no_cache"];
     const LAYERS: [&str; 3] = ["strategy", "lock", "slack"];
     const LIMITS: [&str; 4] = ["max_zipped", "max_unzipped", "max_layers", "function_size"];
     const OUTPUT: [&str; 4] = ["format", "verbose", "quiet", "jobs"];
+    const ROWS: [&str; 2] = ["sort", "top"];
     const FUNCTION: [&str; 6] = ["code", "event", "timeout", "memory", "rootfs", "network"];
 
     fn plan_options() -> Vec<&'static str> {
@@ -489,10 +491,14 @@ mod tests {
         let gate = ["baseline", "max_growth", "update_baseline", "manifest", "headroom"];
         BTreeMap::from([
             ("layerfit", vec!["version"]),
-            ("analyze", [&INPUT[..], &["env"], &CONTENT, &["ignore", "drop", "keep", "handler"], &OUTPUT].concat()),
-            ("plan", [&plan, &["tree", "apply"][..], &OUTPUT].concat()),
-            ("pack", [&plan, &["output", "template"][..], &OUTPUT].concat()),
-            ("check", [&plan, &gate[..], &["run"], &FUNCTION, &OUTPUT].concat()),
+            (
+                "analyze",
+                [&INPUT[..], &["env"], &CONTENT, &["ignore", "drop", "autoremove", "keep", "handler"], &ROWS, &OUTPUT]
+                    .concat(),
+            ),
+            ("plan", [&plan, &["tree", "apply"][..], &ROWS, &OUTPUT].concat()),
+            ("pack", [&plan, &["output", "template"][..], &ROWS, &OUTPUT].concat()),
+            ("check", [&plan, &gate[..], &["run"], &FUNCTION, &ROWS, &OUTPUT].concat()),
             (
                 "invoke",
                 [&["config", "runtime", "handler", "env"][..], &FUNCTION, &["repeat", "listen", "trace"]].concat(),

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{
-    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, StrategyName, StripName, check, layers,
-    threads,
+    AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SortName, StrategyName, StripName, check,
+    count, layers, threads,
 };
 use crate::base::finding::Code;
 
@@ -130,6 +130,12 @@ pub(crate) struct Targets {
     /// also with the packages. Repeat the option, or separate targets with commas.
     #[arg(long, value_name = "TARGET,...", value_delimiter = ',')]
     pub drop: Vec<String>,
+    /// Also drop packages that only what --drop names needs
+    ///
+    /// As `apt autoremove` does: packages that nothing needed in the first place stay. --autoremove=false overrides
+    /// `autoremove = true` in layerfit.toml.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub autoremove: Option<bool>,
     /// Never drop these packages, libraries, paths or units (repeatable)
     ///
     /// Overrides rules, --drop and --handler. suggested:caret::train is every package that this function of a package calls,
@@ -283,6 +289,16 @@ pub(crate) struct ReportOutput {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
+    /// What the list of units is sorted by [default: zipped]
+    ///
+    /// `analyze` lists packages instead. For the formats table and csv.
+    #[arg(long, value_name = "KEY", value_enum)]
+    pub sort: Option<SortName>,
+    /// List the first N units [default: 5; all with -v and as csv]
+    ///
+    /// `analyze` lists packages instead. For the formats table and csv.
+    #[arg(short = 'n', long, value_name = "N", value_parser = count)]
+    pub top: Option<NonZeroUsize>,
     /// How much, and how fast.
     #[command(flatten)]
     pub output: Output,

@@ -77,6 +77,21 @@ impl Architecture {
     }
 }
 
+/// What the rows of units or packages are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortName {
+    /// Zipped size, the largest first; of `analyze`, unzipped size
+    Zipped,
+    /// Unzipped size, the largest first
+    Unzipped,
+    /// What dropping it alone would free, the most first
+    Frees,
+    /// Number of files, the most first
+    Files,
+    /// Name
+    Name,
+}
+
 /// The formats of a report: `analyze`, `plan`, `pack` and `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum ReportFormat {
@@ -85,6 +100,8 @@ pub(crate) enum ReportFormat {
     Table,
     /// JSON, described by docs/report.schema.json
     Json,
+    /// Comma-separated values: a row for each unit, or of `analyze` for each package
+    Csv,
     /// Markdown, for a pull request
     Markdown,
     /// SARIF 2.1.0, for code scanning

@@ -54,6 +54,9 @@ pub(super) struct Config {
     /// Targets to drop: packages, libraries, paths or units.
     #[schemars(example = ["pkg:mgcv", "lib/libX11.so.6"])]
     pub drop: Vec<String>,
+    /// Drop packages that only dropped ones need with them.
+    #[schemars(example = true)]
+    pub autoremove: Option<bool>,
     /// Targets that are never dropped.
     #[schemars(example = ["suggested:caret::train", "share/templates"])]
     pub keep: Vec<String>,

@@ -28,7 +28,7 @@ const MAX_NAMES: usize = 40;
 /// Plausible names that are too different from the keys they stand for.
 const MEANT: [(&str, &str); 6] = [
     ("limits", "`max-zipped`, `max-unzipped`, `max-layers`, `function-size` or `headroom`, without a table"),
-    ("layers", "`max-layers`"),
+    ("layers", "`max-layers`, or `[[layer]]` for a named layer"),
     ("layer-zipped", "`max-zipped`"),
     ("total-unzipped", "`max-unzipped`"),
     ("output", "`layerfit pack -o`, which has no key"),
@@ -440,7 +440,7 @@ mod tests {
              [publish]\nrepack-rdb = true\n",
             &[
                 "f:1:1: unknown key `layer-zipped`; did you mean `max-zipped`?",
-                "f:2:1: unknown key `layers`; did you mean `max-layers`?",
+                "f:2:1: unknown key `layers`; did you mean `max-layers`, or `[[layer]]` for a named layer?",
                 "f:3:1: unknown key `repack_rdb`; did you mean `repack-rdb`?",
                 "f:4:1: unknown key `quux`; the keys are arch, ",
                 "f:5:2: unknown key `limits`; did you mean `max-zipped`, `max-unzipped`",

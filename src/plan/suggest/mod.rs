@@ -14,12 +14,13 @@ pub use step::{Figures, Setting, Suggestion};
 
 use super::{Plan, Settings};
 use crate::base::error::Result;
+use crate::base::finding::Code;
 use crate::base::progress::Progress;
 use step::Steps;
 
 /// The steps that correct errors or save zipped bytes, or unzipped ones if those are all that is known. Those that correct
 /// errors come first, then those that save a layer, then those that save most in zips; what needs more unzipped without saving
-/// a layer comes last.
+/// a layer comes last. If the tree has too much unzipped, only what is saved of that counts.
 ///
 /// With `measuring`, files are also compressed in other forms to find exactly what those would save, which takes longer than to
 /// pack; without, that is estimated.
@@ -43,8 +44,13 @@ pub(crate) fn suggestions(
         found.extend(steps.duplicates()?);
         found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
     }
-    found.retain(|step| saved(step) > 0 || step.corrects > 0);
-    found.sort_by_cached_key(rank);
+    if plan.findings.iter().any(|finding| finding.code == Code::UnzippedTooLarge) {
+        found.retain(|step| step.unzipped_bytes > 0 || step.corrects > 0);
+        found.sort_by_cached_key(|step| (Reverse(step.corrects), Reverse(step.unzipped_bytes), step.name.clone()));
+    } else {
+        found.retain(|step| saved(step) > 0 || step.corrects > 0);
+        found.sort_by_cached_key(rank);
+    }
     Ok(found)
 }
 

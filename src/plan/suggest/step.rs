@@ -34,7 +34,7 @@ pub struct Suggestion {
     pub layers: usize,
     /// How the bytes and layers are known.
     pub figures: Figures,
-    /// How many errors and warnings it corrects.
+    /// How many errors and warnings it corrects; with unknown figures, at most.
     pub corrects: usize,
     /// The bytes that files would have with an option that changes their form and drops none.
     #[serde(skip)]
@@ -54,6 +54,8 @@ pub enum Figures {
     Estimated,
     /// They are the most that is possible.
     AtMost,
+    /// They are not known, and 0.
+    Unknown,
 }
 
 /// A setting in layerfit.toml.

@@ -15,7 +15,9 @@ use crate::report::Kind;
 use crate::report::Report;
 use crate::report::contents::Contents;
 use crate::report::model::LoadedBy;
-use crate::report::render::sections::{Detail, SectionKind, percent, saved, saved_layers, sections, summary, verdict};
+use crate::report::render::sections::{
+    Detail, Rows, SectionKind, percent, saved, saved_layers, sections, summary, verdict,
+};
 use crate::resolve::FoundIn;
 
 /// How many rows a table of packages, units or libraries has, the largest: a tree can have 100,000 units, which the map and the
@@ -200,7 +202,7 @@ impl<'a> Page<'a> {
             (true, 1..) => "warning",
             (true, 0) => "ok",
         };
-        let (sections, last) = sections(report, Detail::Full);
+        let (sections, last) = sections(report, Detail::Full, Rows::default());
         let (packages, more_packages) = cut(packages(report));
         let (units, more_units) = cut(units(report));
         let (libraries, more_libraries) = cut(libraries(report));

@@ -21,6 +21,8 @@ pub struct Screen {
     pub colors: Colors,
     /// How many columns it has.
     pub columns: u16,
+    /// How many lines a short report may have on it.
+    pub lines: usize,
 }
 
 impl Colors {

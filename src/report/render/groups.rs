@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::shorter;
 use crate::base::check_pages::check_pages;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::safe::{MAX_SHOWN, cut};
@@ -21,6 +22,16 @@ pub(in crate::report) struct Group {
     pub(in crate::report) what: String,
     /// What to do; empty for a line that counts further findings.
     pub(in crate::report) help: String,
+    /// How many findings it has.
+    pub(in crate::report) findings: usize,
+}
+
+/// Whether there is room for what is wrong, in these words.
+pub(in crate::report) type Fits<'a> = &'a dyn Fn(Severity, Code, &str) -> bool;
+
+/// Where there is room for everything.
+pub(in crate::report) fn always(_: Severity, _: Code, _: &str) -> bool {
+    true
 }
 
 /// Findings in their order, each by itself and in full.
@@ -30,13 +41,14 @@ pub(in crate::report) fn one_by_one(findings: &[&Finding]) -> Vec<Group> {
         code: finding.code,
         what: format!("{}: {}", subject(finding), finding.message),
         help: finding.help.clone(),
+        findings: 1,
     };
     findings.iter().map(group).collect()
 }
 
 /// Findings, which are sorted by severity and code, in groups. One cause can have a finding for each of a thousand files, and
-/// would hide all others.
-pub(in crate::report) fn groups(findings: &[&Finding]) -> Vec<Group> {
+/// would hide all others. What is wrong is in fewer words, with fewer names, if it does not fit otherwise.
+pub(in crate::report) fn groups(findings: &[&Finding], fits: Fits<'_>) -> Vec<Group> {
     let mut groups = Vec::new();
     for alike in findings.chunk_by(|a, b| (a.severity, a.code) == (b.severity, b.code)) {
         let plural =
@@ -44,11 +56,12 @@ pub(in crate::report) fn groups(findings: &[&Finding]) -> Vec<Group> {
         let buckets = by_key(alike, |finding| key(finding, plural));
         // A line that says that there is one more is not shorter than the one more.
         let shown = if buckets.len() > GROUPS_SHOWN + 1 { GROUPS_SHOWN } else { buckets.len() };
-        groups.extend(buckets[..shown].iter().map(|(_, bucket)| group(bucket, plural)));
+        groups.extend(buckets[..shown].iter().map(|(_, bucket)| group(bucket, plural, fits)));
         let more: usize = buckets[shown..].iter().map(|(_, bucket)| bucket.len()).sum();
         if more > 0 {
             let (severity, code) = (alike[0].severity, alike[0].code);
-            groups.push(Group { severity, code, what: format!("and {more} more"), help: String::new() });
+            let what = format!("and {more} more");
+            groups.push(Group { severity, code, what, help: String::new(), findings: more });
         }
     }
     groups
@@ -80,39 +93,66 @@ fn key(finding: &Finding, plural: &str) -> String {
 
 /// A text of a finding without the names that differ in a group.
 fn common(finding: &Finding, text: &str) -> String {
-    let text = without_subject(finding, text);
-    finding.cause.as_deref().filter(|cause| !cause.is_empty()).map_or(text.clone(), |cause| text.replace(cause, "each"))
+    without_cause(finding, &without_subject(finding, text))
 }
 
+fn without_cause(finding: &Finding, text: &str) -> String {
+    let cause = finding.cause.as_deref().filter(|cause| !cause.is_empty());
+    cause.map_or_else(|| text.to_owned(), |cause| text.replace(cause, "each"))
+}
+
+/// A text with `NAME` in place of the subject, and of what is called by the last part of its path: `library(x)`, `install x`.
+/// Such a part alone can also be a word like any other.
 fn without_subject(finding: &Finding, text: &str) -> String {
     let name = finding.subject.as_str();
     let name = name.strip_prefix("pkg:").unwrap_or(name);
+    let last = name.rsplit('/').next().unwrap_or(name);
     // Short names are also parts of words.
-    if name.len() < 3 { text.to_owned() } else { text.replace(name, "…") }
+    let text = if name.len() < 3 { text.to_owned() } else { text.replace(name, "NAME") };
+    text.replace(&format!("({last})"), "(NAME)").replace(&format!("install {last} "), "install NAME ")
 }
 
-fn group(findings: &[&Finding], plural: &str) -> Group {
+fn group(findings: &[&Finding], plural: &str, fits: Fits<'_>) -> Group {
     let first = findings[0];
     let (severity, code) = (first.severity, first.code);
     let causes = by_key(findings, |finding| finding.cause.as_deref().unwrap_or_default());
+    let fits = |what: &str| fits(severity, code, what);
     let (what, help) = if plural.is_empty() || causes.len() == 1 {
         let mut subjects: Vec<String> = findings.iter().map(|finding| subject(finding)).collect();
         subjects.dedup();
-        (format!("{}: {}", listed(&subjects, NAMES_SHOWN), first.brief()), first.help.clone())
+        // What is the same of all has no name in it.
+        let of_all = |text: &str| if subjects.len() == 1 { text.to_owned() } else { without_subject(first, text) };
+        let forms = shorter::forms(&of_all(first.brief()));
+        let of_form = |form: &String| {
+            let with = |names: usize| format!("{}: {form}", listed(&subjects, names));
+            (1..=at_most(subjects.len(), NAMES_SHOWN)).rev().map(with).find(|what| fits(what))
+        };
+        let shortest = || format!("{}: {}", listed(&subjects, 1), forms.last().map_or("", String::as_str));
+        (forms.iter().find_map(of_form).unwrap_or_else(shortest), of_all(&first.help))
     } else {
         let one = |(cause, findings): &(&str, Vec<&Finding>)| {
             let names: Vec<String> = findings.iter().map(|finding| short_name(finding)).collect();
-            format!("{cause} ({})", listed(&names, SUBJECTS_SHOWN))
+            format!("{cause} ({})", listed(&names, at_most(names.len(), SUBJECTS_SHOWN)))
         };
         let named: Vec<String> = causes.iter().map(one).collect();
-        (format!("{} {plural}: {}", causes.len(), listed(&named, NAMES_SHOWN)), common(first, &first.help))
+        let with = |shown: usize| format!("{} {plural}: {}", causes.len(), listed(&named, shown));
+        let most = at_most(causes.len(), NAMES_SHOWN);
+        let what = (1..=most).rev().map(with).find(|what| fits(what)).unwrap_or_else(|| with(1));
+        let is_one = findings.iter().all(|finding| finding.subject == first.subject);
+        let help = if is_one { without_cause(first, &first.help) } else { common(first, &first.help) };
+        (what, help)
     };
-    Group { severity, code, what, help }
+    Group { severity, code, what, help, findings: findings.len() }
+}
+
+/// How many of these names are listed: a text that says that there is one more is not shorter than the one more.
+fn at_most(names: usize, most: usize) -> usize {
+    if names > most + 1 { most } else { names }
 }
 
 /// The first names, and how many more there are.
 fn listed(names: &[String], most: usize) -> String {
-    let shown = if names.len() > most + 1 { most } else { names.len() };
+    let shown = names.len().min(most);
     let more = if names.len() > shown { format!(" and {} more", names.len() - shown) } else { String::new() };
     names[..shown].join(", ") + &more
 }
@@ -141,7 +181,7 @@ mod tests {
 
     fn shown(findings: &[Finding]) -> Vec<(String, String)> {
         let findings: Vec<&Finding> = findings.iter().collect();
-        groups(&findings).into_iter().map(|group| (group.what, group.help)).collect()
+        groups(&findings, &always).into_iter().map(|group| (group.what, group.help)).collect()
     }
 
     #[test]
@@ -165,6 +205,34 @@ mod tests {
         assert_eq!(shown(&[grew("layer-1", 1), grew("layer-2", 2)]).len(), 2);
         let (what, _) = &shown(&[grew("layer-1", 1), grew("layer-2", 1)])[0];
         assert_eq!(what, "layer-1, layer-2: grew by 1");
+    }
+
+    #[test]
+    fn findings_that_differ_in_their_names_only_are_one_group() {
+        let damaged = |name: &str| {
+            let subject = Subject::Path(format!("library/{name}"));
+            let message = format!("library({name}) fails: it is damaged");
+            Finding::error(Code::DamagedPackage, subject, message, format!("install {name} again, a copy of it"))
+        };
+        let what = "library/p1, library/p2: library(NAME) fails: it is damaged".to_owned();
+        let help = "install NAME again, a copy of it".to_owned();
+        assert_eq!(shown(&[damaged("p1"), damaged("p2")]), [(what, help)]);
+        assert_eq!(shown(&[damaged("p1")])[0].1, "install p1 again, a copy of it");
+    }
+
+    #[test]
+    fn where_there_is_little_room_there_are_fewer_names_and_clauses() {
+        let many: Vec<Finding> = (10..40).map(|i| missing(&format!("lib{i}.so"), "lib/x.so")).collect();
+        let what = |findings: &[Finding], most: usize| {
+            let findings: Vec<&Finding> = findings.iter().collect();
+            groups(&findings, &|_, _, what| what.len() <= most)[0].what.clone()
+        };
+        assert_eq!(what(&many, 80), "30 libraries are missing: lib10.so (x.so), lib11.so (x.so) and 28 more");
+        assert_eq!(what(&many, 1), "30 libraries are missing: lib10.so (x.so) and 29 more");
+        let mut two = [missing("liba.so", "lib/x.so"), missing("liba.so", "lib/another-long-name.so")];
+        assert_eq!(what(&two, 60), "lib/x.so and 1 more: needs liba.so, which nothing has");
+        two[1] = missing("liba.so", "lib/x.so");
+        assert_eq!(what(&two, 30), "lib/x.so: needs liba.so");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The report as Markdown, for report.md and pull requests.
 
-use super::groups::{Group, groups};
-use super::sections::{Detail, Section, SectionKind, architecture, findings, sections, summary, verdict};
+use super::groups::{Group, always, groups};
+use super::sections::{Detail, Rows, Section, SectionKind, architecture, findings, sections, summary, verdict};
 use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
 use crate::base::safe::{Form, one_line, printable, safe};
@@ -12,11 +12,11 @@ use crate::report::Report;
 pub fn markdown(report: &Report) -> Vec<u8> {
     let mut out = format!("# {}\n\n", verdict(report).trim_end_matches('.'));
     out += &format!("Runtime: {}{}. {}\n", code(&report.runtime), architecture(report), escape(&summary(report)));
-    let (sections, last) = sections(report, Detail::Full);
+    let (sections, last) = sections(report, Detail::Full, Rows::default());
     let is_short =
         |section: &&Section| matches!(section.kind, SectionKind::Layers | SectionKind::Compared | SectionKind::Changes);
     out += &sections.iter().filter(is_short).map(render).collect::<String>();
-    let (shown, note) = findings(report, Detail::Full);
+    let (shown, _) = findings(report, Detail::Full);
     let (infos, shown): (Vec<&Finding>, Vec<&Finding>) =
         shown.into_iter().partition(|finding| finding.severity == Severity::Info);
     // A list is as wide as the page; the columns of a table would be a few words wide.
@@ -29,16 +29,16 @@ pub fn markdown(report: &Report) -> Vec<u8> {
         findings.iter().map(item).collect()
     };
     if !shown.is_empty() {
-        let item = |Group { severity, code, what, help }: &Group| {
+        let item = |Group { severity, code, what, help, .. }: &Group| {
             let help = if help.is_empty() { String::new() } else { format!("<br>→ {}", escape(help)) };
             format!("- **{severity} {code}** {}{help}\n", escape(what))
         };
-        let of_groups: String = groups(&shown).iter().map(item).collect();
+        let of_groups: String = groups(&shown, &always).iter().map(item).collect();
         out += &format!("\n## Findings\n\n{of_groups}");
         out += &details(&format!("each of {}", plural(shown.len(), "finding", "findings")), &items(&shown));
     }
-    if let Some(note) = note {
-        out += &format!("\n{note}.\n");
+    if report.ignored > 0 {
+        out += &format!("\n{} ignored.\n", report.ignored);
     }
     if !infos.is_empty() {
         out += &details(&plural(infos.len(), "note", "notes"), &items(&infos));

@@ -4,6 +4,7 @@
 
 mod bars;
 mod colors;
+mod csv;
 mod github;
 mod groups;
 mod json;
@@ -11,10 +12,12 @@ mod junit;
 mod markdown;
 mod sarif;
 pub(super) mod sections;
+mod shorter;
 mod table;
 mod tree;
 
 pub use colors::{Colors, Screen};
+pub use csv::csv;
 pub use github::annotations;
 pub(crate) use json::{bytes as as_json, schema_of};
 pub use json::{json, manifest, schema};
@@ -22,8 +25,8 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub(crate) use markdown::{escape as markdown_text, folded, render as markdown_section};
 pub use sarif::sarif;
-pub use sections::Detail;
+pub use sections::{Detail, Rows, Sort};
 pub(crate) use sections::{Section, SectionKind};
-pub use table::table;
+pub use table::{LINES, table};
 pub(crate) use table::{render as table_section, wrapped};
 pub use tree::tree;

@@ -1,31 +1,43 @@
 //! The sections of a report, in the order of the questions that they answer: does it fit, in how many layers of what size,
 //! what did which rule prune, what is missing, which units are the largest. Terminal, Markdown and page share them.
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::shorter;
 use crate::base::bytes::{plural, rough_size, size};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::size::Size;
 use crate::pack::rewrite::Form;
-use crate::plan::suggest::{Figures, Suggestion};
-use crate::report::{Compared, ImageReport, LayerState, PrunedByRule, Report};
+use crate::plan::suggest::{Figures, Setting, Suggestion};
+use crate::report::contents::is_own;
+use crate::report::{Compared, ImageReport, LayerReport, LayerState, PackageReport, PrunedByRule, Report, UnitReport};
 
-/// How many rules a short report lists; the others are added up.
-const RULES_SHOWN: usize = 5;
-/// How many next steps a short report lists.
-const MAX_STEPS: usize = 4;
+/// How many rules a short report names.
+const RULES_SHOWN: usize = 3;
+/// How many layers a short report lists; the others are added up.
+const LAYERS_SHOWN: usize = 8;
+/// How many bundled files a short report names.
+const BUNDLED_SHOWN: usize = 5;
+/// How many next steps a short report lists, by how tight it is.
+const STEPS_SHOWN: [usize; TIGHTEST + 1] = [5, 3, 2];
 /// How many sizes a short report compares with the baseline.
-const COMPARED_SHOWN: usize = 8;
+const COMPARED_SHOWN: [usize; TIGHTEST + 1] = [6, 4, 3];
+/// How many units of a layer it lists.
+const UNITS_SHOWN: [usize; TIGHTEST + 1] = [6, 3, 1];
+/// How tight a report can be.
+pub(super) const TIGHTEST: usize = 2;
 /// The heading of changed units where some moved.
 const MOVED: &str = "units: + added, - removed, ~ changed, → ← moved";
 /// How many codes of errors a verdict names.
 const CODES_SHOWN: usize = 5;
-/// How many units of a layer a short report lists.
-const UNITS_SHOWN: usize = 10;
-/// How many of the largest units it lists.
+/// How many of the largest units or packages it lists.
 const LARGEST_SHOWN: usize = 5;
+/// How long the name of a unit is in it, for a table of 80 columns.
+const MAX_NAME: usize = 34;
+/// How many names a cell has.
+const MAX_NAMES: usize = 4;
 
 /// Which part of a report or an answer a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,64 +182,149 @@ pub enum Detail {
     Full,
 }
 
+/// What the largest units, or the packages of an analysis, are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    /// Zipped bytes; of an analysis, which compresses nothing, unzipped bytes.
+    #[default]
+    Zipped,
+    /// Unzipped bytes.
+    Unzipped,
+    /// The bytes that dropping it alone would free.
+    Frees,
+    /// The number of files.
+    Files,
+    /// The name.
+    Name,
+}
+
+/// Which rows tables have: what is asked for of the units or packages, and how tight the others are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rows {
+    /// How many units or packages there are at most; by default, that is up to the detail.
+    pub(super) top: Option<usize>,
+    /// Their order; by default, the largest are first.
+    sort: Option<Sort>,
+    /// How tight a short report is.
+    tight: usize,
+}
+
+impl Rows {
+    /// The first `top` units or packages, in this order.
+    pub fn new(top: Option<usize>, sort: Option<Sort>) -> Self {
+        Self { top, sort, tight: 0 }
+    }
+
+    /// Whether the user chose them.
+    pub(super) fn is_chosen(self) -> bool {
+        self.top.is_some() || self.sort.is_some()
+    }
+
+    /// The same, with tables that are so tight.
+    pub(super) fn tight(self, tight: usize) -> Self {
+        Self { tight, ..self }
+    }
+
+    fn shown(self, detail: Detail) -> usize {
+        self.top.unwrap_or(if detail == Detail::Full { usize::MAX } else { LARGEST_SHOWN })
+    }
+
+    /// The title of these many rows of all.
+    fn title(self, shown: usize, all: usize, one: &str, many: &str) -> String {
+        match self.sort.unwrap_or_default() {
+            _ if shown >= all => plural(all, one, many),
+            Sort::Zipped | Sort::Unzipped => format!("The {shown} largest of {all} {many}"),
+            Sort::Frees => format!("The {shown} of {all} {many} that free most"),
+            Sort::Files => format!("The {shown} of {all} {many} with most files"),
+            Sort::Name => format!("The first {shown} of {all} {many}"),
+        }
+    }
+
+    /// The units in this order.
+    pub(super) fn of_units(self, report: &Report) -> Vec<&UnitReport> {
+        let mut sorted: Vec<_> = report.units.iter().flatten().collect();
+        sorted.sort_by_cached_key(|unit| {
+            let bytes = match self.sort.unwrap_or_default() {
+                Sort::Zipped => unit.zipped_bytes,
+                Sort::Unzipped => unit.unzipped_bytes,
+                Sort::Frees => unit.retained_zipped_bytes,
+                Sort::Files => unit.files as u64,
+                Sort::Name => 0,
+            };
+            (Reverse(bytes), unit.name.clone())
+        });
+        sorted
+    }
+
+    /// The packages in this order, without those that are a part of their language.
+    pub(super) fn of_packages(self, report: &Report) -> Vec<&PackageReport> {
+        let packages = report.packages.iter();
+        let mut sorted: Vec<_> = packages.filter(|package| !is_own(package.priority.as_deref())).collect();
+        sorted.sort_by_cached_key(|package| {
+            let bytes = match self.sort.unwrap_or_default() {
+                Sort::Zipped | Sort::Unzipped => package.cost.unzipped_bytes,
+                Sort::Frees => package.cost.retained_unzipped_bytes,
+                Sort::Files | Sort::Name => 0,
+            };
+            (Reverse(bytes), package.name.clone())
+        });
+        sorted
+    }
+}
+
 /// Every section that is not empty, without the findings: those before and those after the findings.
-pub(in crate::report) fn sections(report: &Report, detail: Detail) -> (Vec<Section>, Vec<Section>) {
-    let sections = [layers(report, detail), compared(report, detail), changes(report, detail)];
+pub(in crate::report) fn sections(report: &Report, detail: Detail, rows: Rows) -> (Vec<Section>, Vec<Section>) {
+    let sections = [layers(report, detail), compared(report, detail, rows), changes(report, detail, rows)];
     let last = [
         pruned(report, detail),
         rewritten(report, detail),
-        bundled(report),
+        bundled(report, detail),
         unused_libraries(report, detail),
-        largest(report, detail),
-        next_steps(report, detail),
+        largest(report, detail, rows),
+        packages(report, detail, rows),
+        next_steps(report, detail, rows),
     ];
     (sections.into_iter().flatten().collect(), last.into_iter().flatten().collect())
 }
 
-/// The findings, the most severe first; a short report only counts the notes.
-pub(in crate::report) fn findings(report: &Report, detail: Detail) -> (Vec<&Finding>, Option<String>) {
+/// The findings, the most severe first, and how many of level info a short report only counts.
+pub(in crate::report) fn findings(report: &Report, detail: Detail) -> (Vec<&Finding>, usize) {
     let (shown, infos): (Vec<&Finding>, Vec<&Finding>) =
         report.findings.iter().partition(|finding| detail == Detail::Full || finding.severity != Severity::Info);
-    let mut notes = Vec::new();
-    if !infos.is_empty() {
-        notes.push(format!(
-            "{} with -v",
-            plural(infos.len(), "more finding of level info", "more findings of level info")
-        ));
-    }
-    if report.ignored > 0 {
-        notes.push(format!("{} ignored", report.ignored));
-    }
-    (shown, (!notes.is_empty()).then(|| notes.join("; ")))
+    (shown, infos.len())
 }
 
 fn layers(report: &Report, detail: Detail) -> Option<Section> {
     let layers = report.layers.as_ref()?;
     let limits = &report.limits;
-    let mut rows: Vec<Vec<String>> = layers
-        .iter()
-        .map(|layer| {
-            vec![
-                layer.name.clone(),
-                size(layer.zipped_bytes),
-                percent(layer.zipped_bytes, limits.layer_zipped),
-                size(layer.unzipped_bytes),
-                percent(layer.unzipped_bytes, limits.layers_unzipped()),
-                layer.files.to_string(),
-            ]
-        })
-        .collect();
-    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
-    // Of one layer, a short report has no sum.
-    if detail == Detail::Full || layers.len() != 1 {
-        rows.push(vec![
-            "all".to_owned(),
-            size(layers.iter().map(|layer| layer.zipped_bytes).sum()),
+    let shown = if detail == Detail::Full || layers.len() <= LAYERS_SHOWN { layers.len() } else { LAYERS_SHOWN - 1 };
+    let sum = |layers: &[LayerReport], part: fn(&LayerReport) -> u64| layers.iter().map(part).sum::<u64>();
+    let added = |name: String, layers: &[LayerReport]| {
+        let unzipped = sum(layers, |layer| layer.unzipped_bytes);
+        vec![
+            name,
+            size(sum(layers, |layer| layer.zipped_bytes)),
             String::new(),
             size(unzipped),
             percent(unzipped, limits.layers_unzipped()),
             layers.iter().map(|layer| layer.files).sum::<usize>().to_string(),
-        ]);
+        ]
+    };
+    let mut rows: Vec<Vec<String>> = layers[..shown]
+        .iter()
+        .map(|layer| {
+            let mut row = added(layer.name.clone(), std::slice::from_ref(layer));
+            row[2] = percent(layer.zipped_bytes, limits.layer_zipped);
+            row
+        })
+        .collect();
+    if shown < layers.len() {
+        rows.push(added(format!("+{} (-v)", layers.len() - shown), &layers[shown..]));
+    }
+    let unzipped = sum(layers, |layer| layer.unzipped_bytes);
+    // Of one layer, a short report has no sum.
+    if detail == Detail::Full || layers.len() != 1 {
+        rows.push(added("all".to_owned(), layers));
     }
     let left = limits.layers_unzipped().saturating_sub(unzipped);
     let mut note = format!(
@@ -239,7 +336,12 @@ fn layers(report: &Report, detail: Detail) -> Option<Section> {
     );
     if let Some(packing) = &report.packing {
         if packing.optimal {
-            note += &format!(" {} is the minimum.", plural(packing.layers, "layer", "layers"));
+            let minimum = match packing.layers {
+                0 => String::new(),
+                1 => " 1 layer is the minimum.".to_owned(),
+                more => format!(" {more} layers are the minimum."),
+            };
+            note += &minimum;
         } else {
             let bound = plural(packing.lower_bound, "layer", "layers");
             note += &format!(" Lower bound: {bound}; whether fewer than {} are enough is not proven.", packing.layers);
@@ -247,7 +349,7 @@ fn layers(report: &Report, detail: Detail) -> Option<Section> {
     }
     Some(Section {
         kind: SectionKind::Layers,
-        shares: layers.iter().map(|layer| Some((layer.zipped_bytes, limits.layer_zipped))).chain([None]).collect(),
+        shares: layers[..shown].iter().map(|layer| Some((layer.zipped_bytes, limits.layer_zipped))).collect(),
         title: "Layers".to_owned(),
         header: vec!["layer", "zipped", "% of limit", "unzipped", "% of limit", "files"],
         numbers: vec![1, 2, 3, 4, 5],
@@ -257,9 +359,9 @@ fn layers(report: &Report, detail: Detail) -> Option<Section> {
 }
 
 /// Sizes compared with the baseline and with budgets.
-fn compared(report: &Report, detail: Detail) -> Option<Section> {
+fn compared(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
     let all = report.compared.as_ref()?;
-    let shown = if detail == Detail::Full { all.len() } else { all.len().min(COMPARED_SHOWN) };
+    let shown = if detail == Detail::Full { all.len() } else { all.len().min(COMPARED_SHOWN[rows.tight]) };
     let budgets = all.iter().any(|of| of.budget_zipped.is_some() || of.budget_unzipped.is_some());
     let baseline = all.iter().any(|of| of.before.is_some());
     let change = |of: &Compared, part: fn(&Size) -> u64| match (&of.before, &of.now) {
@@ -309,38 +411,60 @@ fn pruned(report: &Report, detail: Detail) -> Option<Section> {
     let weighed = rules.first()?.zipped_bytes.is_some();
     let bytes = |rule: &PrunedByRule| rule.zipped_bytes.unwrap_or(rule.bytes);
     rules.sort_by(|a, b| bytes(b).cmp(&bytes(a)).then_with(|| a.rule.cmp(&b.rule)));
-    let shown = if detail == Detail::Full || rules.len() <= RULES_SHOWN { rules.len() } else { RULES_SHOWN - 1 };
+    if detail == Detail::Short {
+        return Some(pruned_in_short(&rules, weighed));
+    }
     let row = |rule: &str, name: &str, files: usize, of: &[&PrunedByRule]| {
         let mut row = vec![rule.to_owned(), name.to_owned(), files.to_string()];
         row.push(size(of.iter().map(|rule| rule.bytes).sum()));
         row.extend(weighed.then(|| size(of.iter().filter_map(|rule| rule.zipped_bytes).sum())));
         row
     };
-    let files = |rules: &[&PrunedByRule]| rules.iter().map(|rule| rule.files).sum::<usize>();
     let mut rows: Vec<Vec<String>> =
-        rules[..shown].iter().map(|rule| row(&rule.rule, &rule.name, rule.files, &[*rule])).collect();
+        rules.iter().map(|rule| row(&rule.rule, &rule.name, rule.files, &[*rule])).collect();
     let largest = bytes(rules[0]);
-    let shares = rules[..shown].iter().map(|rule| Some((bytes(rule), largest))).collect();
-    let others = &rules[shown..];
-    if !others.is_empty() {
-        rows.push(row(&format!("+{}", others.len()), "others (-v)", files(others), others));
-    }
     rows.push(row("all", "", report.totals.pruned.files, &rules));
     let header = ["rule", "name", "files", "unzipped", "zipped"];
+    let mut note = "`layerfit rules CODE` explains why a rule is safe and what it breaks.".to_owned();
+    if !weighed {
+        note += " --weigh-pruned adds zipped sizes.";
+    }
     Some(Section {
         kind: SectionKind::Pruned,
-        shares,
+        shares: rules.iter().map(|rule| Some((bytes(rule), largest))).collect(),
         title: "Pruned".to_owned(),
         header: header[..4 + usize::from(weighed)].to_vec(),
         numbers: (2..4 + usize::from(weighed)).collect(),
         rows,
-        note: (detail == Detail::Full)
-            .then(|| "`layerfit rules CODE` explains why a rule is safe and what it breaks.".to_owned()),
+        note: Some(note),
     })
 }
 
+/// The same in one sentence: the rules that drop most.
+fn pruned_in_short(rules: &[&PrunedByRule], weighed: bool) -> Section {
+    let named = rules.iter().map(|rule| {
+        let zipped = rule.zipped_bytes.map(|bytes| format!(" ({} zipped)", size(bytes))).unwrap_or_default();
+        format!("{} {} {}{zipped}", rule.rule, rule.name, size(rule.bytes))
+    });
+    let named: Vec<String> = named.collect();
+    // One more is not longer than how many more there are.
+    let shown = if named.len() == RULES_SHOWN + 1 { named.len() } else { RULES_SHOWN };
+    let left = named.len() - shown.min(named.len());
+    let others = if left > 0 { format!(", and {left} more rules (-v)") } else { String::new() };
+    let weigh = if weighed { "" } else { " --weigh-pruned: zipped sizes." };
+    Section {
+        kind: SectionKind::Pruned,
+        shares: Vec::new(),
+        title: "Pruned".to_owned(),
+        header: Vec::new(),
+        numbers: Vec::new(),
+        rows: Vec::new(),
+        note: Some(format!("{}{others}.{weigh}", named[..named.len() - left].join(", "))),
+    }
+}
+
 /// Changes since the lock file: which layers have to be published, and why.
-fn changes(report: &Report, detail: Detail) -> Option<Section> {
+fn changes(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
     let changes = report.changes.as_ref()?;
     let rows = changes.iter().map(|change| {
         let signed =
@@ -348,9 +472,10 @@ fn changes(report: &Report, detail: Detail) -> Option<Section> {
         let mut all = [signed("+", &change.added), signed("-", &change.removed), signed("~", &change.updated)].concat();
         all.extend(change.moved_out.iter().map(|moved| format!("{}→{}", moved.unit, moved.layer)));
         all.extend(change.moved_in.iter().map(|moved| format!("{}←{}", moved.unit, moved.layer)));
-        let more = all.len().saturating_sub(UNITS_SHOWN);
+        let shown = UNITS_SHOWN[rows.tight];
+        let more = all.len().saturating_sub(shown);
         if detail == Detail::Short && more > 0 {
-            all.truncate(UNITS_SHOWN);
+            all.truncate(shown);
             all.push(format!("and {more} more (-v)"));
         }
         vec![change.layer.clone(), change.state.to_string(), all.join(" ")]
@@ -439,17 +564,28 @@ fn rewritten(report: &Report, detail: Detail) -> Option<Section> {
 }
 
 /// Libraries and data that were copied from the build host.
-fn bundled(report: &Report) -> Option<Section> {
+fn bundled(report: &Report, detail: Detail) -> Option<Section> {
+    let all = &report.bundled;
     let row =
         |bundled: &crate::plan::bundle::Bundled| vec![bundled.path.clone(), bundled.from.clone(), size(bundled.bytes)];
-    (!report.bundled.is_empty()).then(|| Section {
+    let paths: Vec<&str> = all.iter().map(|bundled| bundled.path.as_str()).collect();
+    let (rows, note) = match detail {
+        Detail::Full => (all.iter().map(row).collect(), None),
+        Detail::Short => {
+            let bytes = size(all.iter().map(|bundled| bundled.bytes).sum());
+            let files = plural(all.len(), "file", "files");
+            let note = format!("{files} ({bytes}) from the build host: {} (-v).", list::some(&paths, BUNDLED_SHOWN));
+            (Vec::new(), Some(note))
+        }
+    };
+    (!all.is_empty()).then(|| Section {
         kind: SectionKind::Other,
         shares: Vec::new(),
         title: "Bundled".to_owned(),
         header: vec!["file", "copied from", "unzipped"],
         numbers: vec![2],
-        rows: report.bundled.iter().map(row).collect(),
-        note: None,
+        rows,
+        note,
     })
 }
 
@@ -484,41 +620,36 @@ fn unused_libraries(report: &Report, detail: Detail) -> Option<Section> {
     })
 }
 
-fn largest(report: &Report, detail: Detail) -> Option<Section> {
-    let units = report.units.as_ref()?;
-    let mut sorted: Vec<_> = units.iter().collect();
-    sorted.sort_by(|a, b| b.zipped_bytes.cmp(&a.zipped_bytes).then_with(|| a.name.cmp(&b.name)));
-    let rows: Vec<Vec<String>> = sorted
-        .iter()
-        .take(if detail == Detail::Full { usize::MAX } else { LARGEST_SHOWN })
-        .map(|unit| {
-            let mut row = vec![unit.name.clone(), unit.layers.join(" ")];
-            row.extend((detail == Detail::Full).then(|| unit.files.to_string()));
-            row.extend([unit.unzipped_bytes, unit.zipped_bytes, unit.retained_zipped_bytes].map(size));
-            row.push(match unit.needed_by.as_slice() {
-                [] => "nothing".to_owned(),
-                [one] => one.clone(),
-                many => format!("{} units", many.len()),
-            });
-            row
-        })
-        .collect();
-    (!rows.is_empty()).then(|| Section {
+fn largest(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
+    let sorted = rows.of_units(report);
+    let largest = sorted.iter().map(|unit| unit.zipped_bytes).max()?;
+    let shown = &sorted[..sorted.len().min(rows.shown(detail))];
+    let row = |unit: &&UnitReport| {
+        let mut row = match detail {
+            Detail::Full => vec![unit.name.clone(), unit.layers.join(" "), unit.files.to_string()],
+            Detail::Short => vec![last_of_path(&unit.name)],
+        };
+        row.extend([unit.unzipped_bytes, unit.zipped_bytes, unit.retained_zipped_bytes].map(size));
+        row.push(match (unit.needed_by.as_slice(), detail) {
+            ([], _) => "nothing".to_owned(),
+            ([one], Detail::Full) => one.clone(),
+            (many, _) => plural(many.len(), "unit", "units"),
+        });
+        row
+    };
+    Some(Section {
         kind: SectionKind::Units,
-        shares: sorted.iter().take(rows.len()).map(|unit| Some((unit.zipped_bytes, sorted[0].zipped_bytes))).collect(),
-        title: match detail {
-            Detail::Short if rows.len() < units.len() => format!("The {} largest of {} units", rows.len(), units.len()),
-            _ => plural(units.len(), "unit", "units"),
-        },
+        shares: shown.iter().map(|unit| Some((unit.zipped_bytes, largest))).collect(),
+        title: rows.title(shown.len(), sorted.len(), "unit", "units"),
         header: match detail {
             Detail::Full => vec!["unit", "layer", "files", "unzipped", "zipped", "frees", "needed by"],
-            Detail::Short => vec!["unit", "layer", "unzipped", "zipped", "frees", "needed by"],
+            Detail::Short => vec!["unit", "unzipped", "zipped", "frees", "needed by"],
         },
         numbers: match detail {
             Detail::Full => vec![2, 3, 4, 5],
-            Detail::Short => vec![2, 3, 4],
+            Detail::Short => vec![1, 2, 3],
         },
-        rows,
+        rows: shown.iter().map(row).collect(),
         note: Some(match detail {
             Detail::Full => "A unit is packed as a whole: a package, a language's own files, a library with its links, or a directory. frees: zipped bytes freed by dropping it alone, with what only it needs. `layerfit plan --tree` shows more.",
             Detail::Short => "frees: zipped bytes freed by dropping it alone, with what only it needs.",
@@ -526,52 +657,101 @@ fn largest(report: &Report, detail: Detail) -> Option<Section> {
     })
 }
 
-/// A text that is cut between words, if it is longer than `most` characters.
-pub(super) fn first_words(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
+/// The packages of an analysis, which has no units.
+fn packages(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
+    if report.units.is_some() {
+        return None;
     }
-    let mut out = String::new();
-    let mut length = 0;
-    for word in text.split(' ') {
-        length += word.chars().count() + 1;
-        // Room for " …"; but the first word is shown, however long it is.
-        if length + 1 > most && !out.is_empty() {
-            break;
+    let sorted = rows.of_packages(report);
+    let shown = &sorted[..sorted.len().min(rows.shown(detail))];
+    let mut needed_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for package in &report.packages {
+        for needed in &package.needs {
+            needed_by.entry(needed).or_default().push(&package.name);
         }
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
     }
-    format!("{} …", out.trim_end_matches([',', ';', ':']))
+    let names = |names: &[&str]| match (names, detail) {
+        ([], _) => "nothing".to_owned(),
+        (names, Detail::Full) => list::some(names, MAX_NAMES),
+        (many, Detail::Short) => plural(many.len(), "package", "packages"),
+    };
+    let row = |package: &&PackageReport| {
+        let needs: Vec<&str> = package.needs.iter().map(String::as_str).collect();
+        let by = needed_by.get(package.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+        vec![
+            package.name.clone(),
+            package.version.clone(),
+            size(package.cost.unzipped_bytes),
+            size(package.cost.retained_unzipped_bytes),
+            names(&needs),
+            names(by),
+        ]
+    };
+    let largest = sorted.iter().map(|package| package.cost.unzipped_bytes).max()?;
+    Some(Section {
+        kind: SectionKind::Units,
+        shares: shown.iter().map(|package| Some((package.cost.unzipped_bytes, largest))).collect(),
+        title: rows.title(shown.len(), sorted.len(), "package", "packages"),
+        header: vec!["package", "version", "unzipped", "frees", "needs", "needed by"],
+        numbers: vec![2, 3],
+        rows: shown.iter().map(row).collect(),
+        note: Some(match detail {
+            Detail::Full => "frees: bytes freed by dropping it alone, with libraries that nothing else needs. `layerfit why NAME` explains one.".to_owned(),
+            Detail::Short => "frees: bytes freed by dropping it alone, with libraries that only it needs.".to_owned(),
+        }),
+    })
+}
+
+/// The end of a long name, from a `/` on, so that a table need not break it.
+fn last_of_path(name: &str) -> String {
+    let too_long = name.chars().count().saturating_sub(MAX_NAME);
+    if too_long == 0 {
+        return name.to_owned();
+    }
+    let scheme = name.find(':').map_or(0, |colon| colon + 1);
+    let ends = name.match_indices('/').map(|(at, _)| at).filter(|at| *at > scheme);
+    let shorter = ends.map(|at| format!("{}…{}", &name[..scheme], &name[at..]));
+    let mut shorter: Vec<String> = shorter.collect();
+    let fits = shorter.iter().position(|name| name.chars().count() <= MAX_NAME);
+    match fits.or(shorter.len().checked_sub(1)) {
+        Some(at) => shorter.swap_remove(at),
+        None => name.to_owned(),
+    }
 }
 
 /// What could be done next: each step with what it saves, the option that takes it, and what it risks. A short report has for each
 /// one sentence besides.
-fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
-    let shown = if detail == Detail::Full { usize::MAX } else { MAX_STEPS };
+fn next_steps(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
+    let shown = if detail == Detail::Full { usize::MAX } else { STEPS_SHOWN[rows.tight] };
     let steps = || report.suggestions.iter().take(shown);
     let layers = steps().any(|step| step.layers > 0);
     let zipped = steps().any(|step| step.zipped_bytes.is_some());
+    // A short report has the size that matters first, and may have no room for the other.
+    let unzipped_first =
+        detail == Detail::Full || report.findings.iter().any(|finding| finding.code == Code::UnzippedTooLarge);
     let rows: Vec<Vec<String>> = steps()
         .map(|step| {
             let saves = if step.layers > 0 { saved_layers(step) } else { String::new() };
-            let mut row = vec![step.name.clone(), saved(step.unzipped_bytes, step)];
-            row.extend(step.zipped_bytes.map(|bytes| saved(bytes, step)));
+            let mut sizes = vec![saved(step.unzipped_bytes, step)];
+            sizes.extend(step.zipped_bytes.map(|bytes| saved(bytes, step)));
+            if !unzipped_first {
+                sizes.reverse();
+            }
+            let mut row = [&[step.name.clone()][..], &sizes].concat();
             row.extend(layers.then_some(saves));
             row.push(step.step.clone());
-            let risk = format!("risk: {}", step.risk);
             match detail {
                 Detail::Full => row.extend([step.what.clone(), step.risk.clone()]),
-                Detail::Short if step.corrects > 0 => row.push(step.what.clone()),
-                Detail::Short => row.push(risk),
+                Detail::Short => row.push(risk_in_short(step)),
             }
             row
         })
         .collect();
     let mut header = vec!["step", "unzipped"];
     header.extend(zipped.then_some("zipped"));
+    if !unzipped_first {
+        header[1..].reverse();
+    }
     header.extend(layers.then_some("layers"));
     header.push("option");
     let numbers = (1..header.len() - 1).collect();
@@ -581,11 +761,13 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
     });
     let mut notes = Vec::new();
     let more = report.suggestions.len().saturating_sub(rows.len());
-    if more > 0 {
-        notes.push(format!("{more} more with -v."));
-    }
-    if steps().any(|step| step.figures == Figures::Estimated) {
-        notes.push("~: estimated.".to_owned());
+    match detail {
+        Detail::Short if more > 0 => notes.push(format!("-v: their options, and {more} more.")),
+        Detail::Short => notes.push("-v: their options.".to_owned()),
+        Detail::Full if steps().any(|step| step.figures == Figures::Estimated) => {
+            notes.push("~: estimated.".to_owned());
+        }
+        Detail::Full => {}
     }
     notes.push("`plan --apply STEP` writes it to layerfit.toml.".to_owned());
     (!rows.is_empty()).then(|| Section {
@@ -599,6 +781,17 @@ fn next_steps(report: &Report, detail: Detail) -> Option<Section> {
     })
 }
 
+/// The risk of a step in its first words; of one that corrects findings, what it corrects.
+fn risk_in_short(step: &Suggestion) -> String {
+    let shortest = |text: &str| shorter::forms(text).pop().unwrap_or_default();
+    match &step.setting {
+        _ if step.corrects > 0 => step.what.clone(),
+        // What its name does not tell is what is to be named.
+        Some(Setting::Paths(_)) => format!("{}: {}", step.step, shortest(&step.risk)),
+        _ => shortest(&step.risk),
+    }
+}
+
 /// Saved bytes, with how they are known.
 pub(in crate::report) fn saved(bytes: i64, step: &Suggestion) -> String {
     let sign = if bytes < 0 { "+" } else { "-" };
@@ -607,6 +800,7 @@ pub(in crate::report) fn saved(bytes: i64, step: &Suggestion) -> String {
         Figures::Exact => format!("{sign}{}", size(bytes)),
         Figures::Estimated => format!("~{sign}{}", rough_size(bytes)),
         Figures::AtMost => format!("up to {sign}{}", size(bytes)),
+        Figures::Unknown => "unknown".to_owned(),
     }
 }
 
@@ -615,6 +809,7 @@ pub(in crate::report) fn saved_layers(step: &Suggestion) -> String {
         Figures::Exact => format!("-{}", step.layers),
         Figures::Estimated => format!("~-{}", step.layers),
         Figures::AtMost => format!("up to -{}", step.layers),
+        Figures::Unknown => "unknown".to_owned(),
     }
 }
 
@@ -623,10 +818,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_between_words() {
-        assert_eq!(first_words("one two three", 13), "one two three");
-        assert_eq!(first_words("one two, three", 13), "one two …");
-        assert_eq!(first_words("compression-commands", 5), "compression-commands …");
+    fn a_long_name_keeps_the_end_of_its_path() {
+        assert_eq!(last_of_path("lib:lib/libcrypto.so.3"), "lib:lib/libcrypto.so.3");
+        let long = "lib:usr/lib/x86_64-linux-gnu/blas/libblas.so.3.11.0";
+        assert_eq!(last_of_path(long), "lib:…/blas/libblas.so.3.11.0");
+        let longer = "dir:share/a-directory-with-a-name-that-no-table-has-room-for";
+        assert_eq!(last_of_path(longer), "dir:…/a-directory-with-a-name-that-no-table-has-room-for");
+        let name = "pkg:a-package-with-a-name-that-no-table-has-room-for";
+        assert_eq!(last_of_path(name), name);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::base::error::Result;
 use crate::languages::{CodeCalls, language};
 use crate::plan::target;
 use crate::plan::target::Target;
-use crate::plan::{Analysis, Plan};
+use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::Decision;
 use crate::report::{LoadedBy, Report, SizeIndex};
 use crate::resolve::{LibraryLookup, Node, Object, WhyUnloaded};
@@ -22,7 +22,7 @@ const MAX_PATHS: usize = 50;
 ///
 /// # Errors
 /// When nothing has that name.
-pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -> Result<Why> {
+pub(crate) fn about(plan: &Plan<'_>, report: &Report, settings: &Settings, (target, all): (&str, bool)) -> Result<Why> {
     let analysis = &plan.analysis;
     let things = target::resolve_target(analysis, "why", target)?;
     let mut calls = analysis.calls.clone();
@@ -39,6 +39,7 @@ pub(crate) fn about(plan: &Plan<'_>, report: &Report, target: &str, all: bool) -
         calls,
         paths: Paths::new(analysis, &plan.pruning),
         sizes: SizeIndex::new(analysis, &plan.pruning, Some(plan)),
+        keep: &settings.keep,
         max_paths: if all { MAX_PATHS } else { 1 },
     };
     Ok(Why {
@@ -59,6 +60,8 @@ struct Answers<'a> {
     calls: CodeCalls,
     paths: Paths<'a>,
     sizes: SizeIndex<'a>,
+    /// The targets of `--keep`.
+    keep: &'a [String],
     max_paths: usize,
 }
 
@@ -90,6 +93,7 @@ impl Answers<'_> {
             name: target::name(analysis, thing),
             state,
             answer: String::new(),
+            kept_by: self.kept_by(&kept),
             held_back: held_back.into_iter().collect(),
             paths: paths.iter().map(|path| self.show(path)).collect(),
             truncated,
@@ -111,6 +115,16 @@ impl Answers<'_> {
         };
         about.answer = self.answer(thing, &about, (files().count(), kept.len()));
         about
+    }
+
+    /// The targets of `--keep` that have any of these entries.
+    fn kept_by(&self, kept: &BTreeSet<EntryId>) -> Vec<String> {
+        let analysis = &self.plan.analysis;
+        let has = |text: &&String| {
+            let entries = target::entries(analysis, &target::find(analysis, text));
+            entries.iter().any(|id| kept.contains(id) && !analysis.tree().entry(*id).is_directory())
+        };
+        self.keep.iter().filter(has).cloned().collect()
     }
 
     fn paths_to(&self, thing: &Target, kept: &BTreeSet<EntryId>) -> (Vec<DependencyPath>, bool) {
@@ -295,6 +309,11 @@ impl Answers<'_> {
                 format!("{kept} of the {files} files of {name} are kept; the others are dropped by {}.", rules())
             }
             _ if whole => format!("All {files} files of {name} are kept."),
+            (_, Some(path))
+                if path.root == Root::InTree.name() && path.steps.len() == 1 && !about.kept_by.is_empty() =>
+            {
+                format!("{name} is kept by --keep {}.", about.kept_by.join(","))
+            }
             (_, Some(path)) if path.root == Root::InTree.name() && path.steps.len() == 1 => {
                 match self.why_unloaded(thing) {
                     Some(why) => format!("{name} is kept: no rule drops it; {why}."),

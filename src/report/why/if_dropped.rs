@@ -9,6 +9,7 @@ use crate::base::finding::{Category, Finding, Severity};
 use crate::languages::{RequiredFor, language};
 use crate::pack;
 use crate::pack::Unit;
+use crate::plan::drop::autoremoved;
 use crate::plan::target;
 use crate::plan::{Plan, Settings};
 use crate::prune::requested_rules;
@@ -33,6 +34,7 @@ pub(crate) fn if_dropped(
         let things = target::resolve_target(analysis, "--if-dropped", text)?;
         entries.extend(target::entries(analysis, &things));
     }
+    entries.extend(autoremoved(analysis, &plan.pruning, settings, &entries));
     let mut sizes = SizeIndex::new(analysis, &plan.pruning, Some(plan));
     let (removal, freed) = sizes.freed(entries.iter().copied());
     let all: BTreeSet<EntryId> = removal.all().collect();

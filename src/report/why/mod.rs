@@ -94,6 +94,9 @@ pub struct About {
     pub answer: String,
     /// The rules that drop it or a part of it, in the order of their codes.
     pub dropped_by: Vec<DroppedBy>,
+    /// The targets of `--keep` that it is, or has something of, as they were named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept_by: Vec<String>,
     /// Rules that match it, but do not drop it because something kept needs it.
     pub held_back: Vec<String>,
     /// Paths from a root to it: the shortest, or all, in the order of their lengths.

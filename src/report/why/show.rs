@@ -184,6 +184,11 @@ fn paths(about: &About) -> Vec<Block> {
     let Some(shortest) = about.paths.first() else { return Vec::new() };
     let why = match shortest.root.as_str() {
         _ if shortest.steps.len() > 1 || about.paths.len() > 1 => None,
+        INSTALLED | IN_TREE if !about.kept_by.is_empty() => {
+            let kept = format!("It is kept by --keep {}.", about.kept_by.join(","));
+            // The first sentence may be this one.
+            return if about.answer.contains("--keep") { Vec::new() } else { vec![Block::Text(kept)] };
+        }
         INSTALLED => Some("It is kept because it is installed in the tree."),
         IN_TREE => Some("It is kept because it is in the tree, and no rule drops it."),
         _ => None,

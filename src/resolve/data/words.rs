@@ -66,6 +66,8 @@ impl Words<'_> {
             _ => None,
         };
         let when = shadowed.map(|by| format!(" where it is loaded instead of {by}")).unwrap_or_default();
+        let brief = format!("does not find {what}{when} at {looked}: {}", need.need.without);
+        let brief = brief.trim_end_matches(": ").to_owned();
         let what = format!("{what}{who}{when}");
         let image = self.image;
         Some(if let Some(elsewhere) = first.elsewhere.first() {
@@ -76,11 +78,11 @@ impl Words<'_> {
             );
             let settings = to_set(need, elsewhere);
             let help = if settings.is_empty() { need.need.remedy.clone() } else { help_to_set(&settings) };
-            Finding::warning(Code::DataMisplaced, subject, message, help).mended_by(settings)
+            Finding::warning(Code::DataMisplaced, subject, message, help).mended_by(settings).in_short(brief)
         } else {
             let message =
                 format!("opens {what}, which neither the tree nor {image} has (searched: {looked}); {without}");
-            Finding::warning(Code::DataMissing, subject, message, need.need.remedy.clone())
+            Finding::warning(Code::DataMissing, subject, message, need.need.remedy.clone()).in_short(brief)
         })
     }
 
@@ -164,9 +166,9 @@ pub(super) fn help_to_set(settings: &[(String, String)]) -> String {
     let assigned: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let lines: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
     format!(
-        "set {} in the function's environment, and {} under [env] in layerfit.toml",
+        "set {} for the function and under [env] in layerfit.toml ({})",
         list::with_last(&assigned, "and"),
-        list::with_last(&lines, "and")
+        lines.join(", ")
     )
 }
 
