@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::languages::language;
 use crate::pack::Strategy;
-use crate::pack::measure::{Level, entry_overhead};
+use crate::pack::measure::{Level, Undo, entry_overhead};
 use crate::plan::{Plan, Settings, protected};
 use crate::prune::{CompiledRule, Condition, PruneRule, matches};
 use crate::tree::{EntryId, Kind, Place};
@@ -72,6 +72,7 @@ pub struct PackageFiles {
 }
 
 /// What the page cannot work out to the byte.
+#[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reservations {
     /// Layers are not only as few as possible: groups of units have layers of their own, or a lock file keeps them as they were.
@@ -153,7 +154,7 @@ impl WhatIf {
             harder: plan
                 .before_harder
                 .iter()
-                .flat_map(|undo| undo.compressed())
+                .flat_map(Undo::compressed)
                 .filter_map(|(id, compressed)| Some((number(id)?, entry_overhead(tree.path(id), false) + compressed)))
                 .collect(),
             languages: resolution.packages.languages().iter().map(ToString::to_string).collect(),

@@ -1,5 +1,5 @@
 //! What documents show is tried: each block of commands is executed, each configuration is read, and a block that is not has a
-//! remark that says why. The steps of the guide are in `guide.rs`, and those to a red and a green run in `readme_gate.rs`.
+//! remark that says why. The steps of the guides are in `guide.rs`, and those to a red and a green run in `readme_gate.rs`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -58,7 +58,7 @@ fn blocks(file: &str) -> Vec<Block> {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if let Some(title) = line.strip_prefix('#') {
-            heading = title.trim_start_matches('#').trim().to_owned();
+            title.trim_start_matches('#').trim().clone_into(&mut heading);
         }
         if let Some(language) = line.trim_start().strip_prefix("```") {
             let indent = line.len() - line.trim_start().len();
@@ -74,7 +74,7 @@ fn blocks(file: &str) -> Vec<Block> {
             });
         }
         if !line.trim().is_empty() {
-            last = line.to_owned();
+            line.clone_into(&mut last);
         }
     }
     blocks
@@ -86,9 +86,10 @@ fn every_block_is_executed_or_says_why_it_is_not() {
     for block in documents().iter().flat_map(|file| blocks(file)) {
         seen += 1;
         let is_executed = match (block.file.as_str(), block.heading.as_str(), block.language.as_str()) {
-            ("docs/guide/README.md", ..) => continue,
-            ("docs/guide/layerfit.toml.md" | "README.md", _, "toml") => true,
-            ("README.md", "Use it" | "Start from an image" | "Keep CI red while something is wrong", "sh") => true,
+            ("docs/guide/README.md" | "docs/guide/python.md" | "docs/guide/node.md", ..)
+            | ("README.md", "Layers for Python and Node.js", "sh") => continue,
+            ("docs/guide/layerfit.toml.md" | "README.md", _, "toml")
+            | ("README.md", "Use it" | "Start from an image" | "Keep CI red while something is wrong", "sh") => true,
             _ => false,
         };
         match &block.not_executed {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::raw_zip::{Part, zip};
+use crate::support::raw_zip::{Header, Part, zip};
 use crate::support::{World, findings, noise};
 use layerfit::base::finding::Code;
 
@@ -644,7 +644,7 @@ fn zips() -> Vec<Pair> {
             HeadersDisagree,
             |w| zipped(w, &[Part::stored("a", "x").but(|p| p.local.crc32 = 1)]),
             // Lengths that follow the content are not in front of it.
-            |w| zipped(w, &[Part::stored("a", "x").says(|h| h.flags = 8).but(|p| p.local.crc32 = 0)]),
+            |w| zipped(w, &[described_after(Part::stored("a", "x").says(|h| h.flags = 8))]),
         ),
         Pair(
             Bomb,
@@ -671,6 +671,17 @@ fn zips() -> Vec<Pair> {
             |w| zipped(w, &[Part::stored("a/", ""), Part::stored("a/b", "")]),
         ),
     ]
+}
+
+/// A member whose lengths and checksum follow its content, with a signature (APPNOTE 4.3.9).
+fn described_after(part: Part) -> Part {
+    part.but(|part| {
+        part.local.crc32 = 0;
+        let Header { crc32, compressed, bytes, .. } = part.central;
+        for number in [0x0807_4b50, crc32, compressed, bytes] {
+            part.data.extend(number.to_le_bytes());
+        }
+    })
 }
 
 #[test]

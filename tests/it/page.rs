@@ -361,15 +361,15 @@ fn what_can_be_ticked_is_what_the_command_line_takes() {
     let run = world.run(&["plan", "ROOT", "--ignore", "D401", "--format", "html"]);
     let data = data(&run.stdout);
     let plan = &data["plan"];
-    let rule = |number: &Value| data["rules"][number.as_u64().expect("a number") as usize].as_str().expect("a name");
+    let index = |number: &Value| usize::try_from(number.as_u64().expect("a number")).expect("small");
+    let rule = |number: &Value| data["rules"][index(number)].as_str().expect("a name");
     let on: Vec<&str> = plan["on"].as_array().expect("rules").iter().map(rule).collect();
     assert!(on.contains(&"D101 help") && !on.contains(&"D401 man-pages"), "{on:?}");
     // A rule that is off is there if it matches something.
     let files = paths(&data);
     let page = files.iter().position(|path| path == "share/man/man1/x.1").expect("kept");
     let set = &data["states"][from_runs(&data["state"])[page]][1];
-    let matching: Vec<&str> =
-        plan["sets"][set.as_u64().expect("a set") as usize].as_array().expect("rules").iter().map(rule).collect();
+    let matching: Vec<&str> = plan["sets"][index(set)].as_array().expect("rules").iter().map(rule).collect();
     assert_eq!(matching, ["D401 man-pages"]);
     // A package has the file that declares it, and all that `--drop` with its name drops.
     let b = plan["packages"].as_array().expect("packages").iter().find(|package| package[0] == "pkg:b").expect("b");

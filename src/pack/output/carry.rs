@@ -231,7 +231,9 @@ mod tests {
             ("link-to-it", ("notes", "-> equal"), false),
             ("link-from-it", ("-> equal", "notes"), false),
         ];
-        cases.iter().for_each(|(name, contents, _)| make(name, *contents));
+        for (name, contents, _) in &cases {
+            make(name, *contents);
+        }
         let (old, new) = (Directory::open(&old).expect("opened"), Directory::open(&new).expect("opened"));
         for (name, _, same) in cases {
             let status = |directory: &Directory| directory.status(name).expect("read").expect("there");

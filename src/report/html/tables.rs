@@ -25,6 +25,7 @@ use crate::resolve::FoundIn;
 const ROWS_SHOWN: usize = 2000;
 
 /// The values of the template.
+#[expect(clippy::struct_excessive_bools, reason = "the template asks about each by itself")]
 #[derive(Serialize)]
 pub(super) struct Page<'a> {
     report: &'a Report,
