@@ -762,8 +762,8 @@ fn next_steps(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
     let mut notes = Vec::new();
     let more = report.suggestions.len().saturating_sub(rows.len());
     match detail {
-        Detail::Short if more > 0 => notes.push(format!("-v: their options, and {more} more.")),
-        Detail::Short => notes.push("-v: their options.".to_owned()),
+        Detail::Short if more > 0 => notes.push(format!("-v: what each does, and {more} more.")),
+        Detail::Short => notes.push("-v: what each does.".to_owned()),
         Detail::Full if steps().any(|step| step.figures == Figures::Estimated) => {
             notes.push("~: estimated.".to_owned());
         }
