@@ -1,6 +1,7 @@
 //! The image that a function runs in: its profile, Lambda's limits, glibc's own libraries, a root file system as its
 //! processes see it, and how a profile is captured from one.
 
+mod built_in;
 pub mod capture;
 mod glibc;
 mod image;
