@@ -259,8 +259,9 @@ def the_image_runs(temp):
             require_same(machine, {"amd64": 62, "arm64": 183}[name], f"the machine of {name}")
             require_same((root / "tmp").stat().st_mode & 0o7777, 0o1777, "the mode of /tmp")
     root = temp / dist.ARCHITECTURES[ARCH]
-    tree(root / "work/opt")
-    works(inside(root, config["config"]["Entrypoint"][0]), "/work/opt")
+    directory = config["config"]["WorkingDir"]
+    tree(root / directory.lstrip("/") / "opt")
+    works(inside(root, config["config"]["Entrypoint"][0]), f"{directory}/opt")
     return f"{', '.join(sorted(ours))}; {packed.stat().st_size / 2**20:.1f} MiB"
 
 

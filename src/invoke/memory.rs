@@ -305,12 +305,11 @@ fn descendants(first: i32) -> Vec<i32> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_child_counts_with_the_most_it_ever_had() {
-        let us = i32::try_from(std::process::id()).expect("a number");
-        let script = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); echo ${#x}; x=; read y";
+    /// A process that has had this much memory, and ends with its standard input.
+    fn child_of(bytes: usize, then: &str) -> std::process::Child {
+        let script = format!("x=$(head -c {bytes} /dev/zero | tr '\\0' x); echo ${{#x}}; {then}read y");
         let mut child = std::process::Command::new("bash")
-            .args(["-c", script])
+            .args(["-c", &script])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()
@@ -318,10 +317,17 @@ mod tests {
         let mut line = String::new();
         let mut out = std::io::BufReader::new(child.stdout.take().expect("piped"));
         std::io::BufRead::read_line(&mut out, &mut line).expect("a line");
+        assert_eq!(line, format!("{bytes}\n"));
+        child
+    }
+
+    #[test]
+    fn a_child_counts_with_the_most_it_ever_had() {
+        let us = i32::try_from(std::process::id()).expect("a number");
+        let mut child = child_of(30_000_000, "x=; ");
         let peak = Meter::new(us).sample();
         drop(child.stdin.take());
         child.wait().expect("ended");
-        assert_eq!(line, "30000000\n");
         assert!(peak > 30_000_000, "{peak}");
     }
 
@@ -346,20 +352,7 @@ a00000000000-a00000001000 rw-p 00000000 00:00 0 \nPss: 1 kB\nSwapPss: 1 kB\n";
     #[test]
     fn a_sample_that_is_cut_short_goes_on_where_the_last_one_ended() {
         let us = i32::try_from(std::process::id()).expect("a number");
-        let script = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); echo ${#x}; read y";
-        let children: Vec<_> = (0..3)
-            .map(|_| {
-                let mut child = std::process::Command::new("bash")
-                    .args(["-c", script])
-                    .stdin(std::process::Stdio::piped())
-                    .stdout(std::process::Stdio::piped())
-                    .spawn()
-                    .expect("bash");
-                let mut out = std::io::BufReader::new(child.stdout.take().expect("piped"));
-                std::io::BufRead::read_line(&mut out, &mut String::new()).expect("a line");
-                child
-            })
-            .collect();
+        let children: Vec<_> = (0..3).map(|_| child_of(20_000_000, "")).collect();
         let mut meter = Meter::new(us);
         let past = Instant::now();
         // One process is measured each time.

@@ -43,6 +43,20 @@ pub struct Diff {
     pub moved: Vec<Moved>,
 }
 
+impl Diff {
+    /// The changed layers as rows of a table; the last of several is of all together.
+    pub(in crate::report) fn layer_rows(&self) -> Vec<&Change> {
+        let total = (self.layers.len() > 1).then_some(&self.total);
+        self.layers.iter().chain(total).collect()
+    }
+
+    /// The changed packages as rows of a table, and last what belongs to none, if that changed.
+    pub(in crate::report) fn package_rows(&self) -> Vec<&Change> {
+        let others = (self.others.before != self.others.now).then_some(&self.others);
+        self.packages.iter().chain(others).collect()
+    }
+}
+
 /// The size of something before and now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {

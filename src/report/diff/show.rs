@@ -70,17 +70,9 @@ pub(in crate::report) fn verdict(diff: &Diff) -> String {
 }
 
 fn sections(diff: &Diff, detail: Detail) -> Vec<Section> {
-    let mut layers: Vec<&Change> = diff.layers.iter().collect();
-    if layers.len() > 1 {
-        layers.push(&diff.total);
-    }
-    let mut packages: Vec<&Change> = diff.packages.iter().collect();
-    if diff.others.before != diff.others.now {
-        packages.push(&diff.others);
-    }
     let all = [
-        changes("Layers", "layer", &layers, detail),
-        changes("Packages", "package", &packages, detail),
+        changes("Layers", "layer", &diff.layer_rows(), detail),
+        changes("Packages", "package", &diff.package_rows(), detail),
         files(diff, detail),
         changes("Pruned by rules", "rule", &diff.rules.iter().collect::<Vec<_>>(), detail),
         moved(diff, detail),

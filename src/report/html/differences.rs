@@ -75,21 +75,13 @@ impl Growth {
 
 impl<'a> Page<'a> {
     pub(super) fn new(diff: &'a Diff) -> Self {
-        let mut layers: Vec<&Change> = diff.layers.iter().collect();
-        if layers.len() > 1 {
-            layers.push(&diff.total);
-        }
-        let mut packages: Vec<&Change> = diff.packages.iter().collect();
-        if diff.others.before != diff.others.now {
-            packages.push(&diff.others);
-        }
         let files = diff.files.iter().take(FILES_SHOWN).map(|file| {
             let changed = if file.which == FileChangeKind::Changed { "" } else { state(file.before, file.now) };
             row(&file.path, changed, String::new(), (file.before, file.now))
         });
         let tables = [
-            table("layers", "Layers", "Layer", changes(&layers), 0),
-            table("packages", "Packages", "Package", changes(&packages), 0),
+            table("layers", "Layers", "Layer", changes(&diff.layer_rows()), 0),
+            table("packages", "Packages", "Package", changes(&diff.package_rows()), 0),
             table("files", "Files", "File", files.collect(), diff.files.len().saturating_sub(FILES_SHOWN)),
             table("rules", "Pruned by rules", "Rule", changes(&diff.rules.iter().collect::<Vec<_>>()), 0),
         ];

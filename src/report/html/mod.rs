@@ -51,12 +51,20 @@ fn render(template: &str, page: &impl Serialize, script: &str, data: &str) -> Re
             page => Serde(page),
             style => STYLE,
             script => script,
-            style_hash => hash(STYLE),
-            script_hash => hash(script),
+            policy => policy(script),
             data,
         })
     };
     render().map(|page| safe(page.as_bytes(), Form::Markup)).map_err(Error::bug("render the page"))
+}
+
+/// The Content-Security-Policy of a page: nothing but its style and its script.
+fn policy(script: &str) -> String {
+    format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(script)
+    )
 }
 
 /// The name that a Content-Security-Policy has for a text.
