@@ -120,8 +120,10 @@ NODE_WRONG = ["cases", "../cases.echo", "nope.handler", "syntax.handler", "cases
 def download():
     """The clients, in a directory that will be /opt/client."""
     for language in ("python", "node"):
-        at = WORK / language / "client"
-        if at.exists():
+        # awslambdaric has a native part, which is for one version of Python.
+        wanted = " ".join([*PYTHON_CLIENT, NODE_CLIENT, *map(str, sys.version_info[:2])])
+        stamp = WORK / language / "installed"
+        if stamp.exists() and stamp.read_text() == wanted:
             continue
         new = WORK / f"{language}.new"
         shutil.rmtree(new, ignore_errors=True)
@@ -135,6 +137,7 @@ def download():
                 (new / "client/package/dist/rapid-client.node").write_text("")
         if done.returncode:
             raise Skipped("the registry cannot be reached")
+        (new / "installed").write_text(wanted)
         shutil.rmtree(WORK / language, ignore_errors=True)
         new.rename(WORK / language)
 

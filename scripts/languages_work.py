@@ -316,7 +316,6 @@ class Tree:
             require(not differ, f"{len(differ)} modules differ with {form}: {short(dict(sorted(differ.items())[:10]))}")
             gone.append(len(lost))
             require(form == "extra" or not lost, f"{len(lost)} modules are gone with {form}: {short(sorted(lost)[:10])}")
-        unzipped = report["totals"]["unzipped_bytes"] if "unzipped_bytes" in report["totals"] else 0
         require(before["modules"], "nothing is imported")
         loads = sum(what == "ok" or what.startswith(("object", "function")) for what in before["modules"].values())
         row = [count, len(truth), len(before["modules"]), loads, gone[2], *(f"{size / 2**20:.1f}" for size in sizes)]

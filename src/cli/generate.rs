@@ -24,7 +24,7 @@ pub(super) fn completions(arguments: &CompletionsArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The command line with the codes and names of rules and checks as values, which the help would be too long with.
+/// The command line with the codes and names of rules and checks as values, which would make the help too long.
 ///
 /// # Errors
 /// When a built-in rule is not valid, which a test excludes.
@@ -43,11 +43,13 @@ fn with_codes(command: clap::Command) -> Result<clap::Command> {
     let selects = |command: &clap::Command| command.get_arguments().any(|argument| argument.get_id() == "select");
     let commands: Vec<String> =
         command.get_subcommands().filter(|one| selects(one)).map(|one| one.get_name().to_owned()).collect();
-    let values = |values: Vec<PossibleValue>| PossibleValuesParser::new(values);
-    let command =
-        command.mut_subcommand("rules", |rules| rules.mut_arg("code", |code| code.value_parser(values(codes))));
+    let command = command.mut_subcommand("rules", |rules| {
+        rules.mut_arg("code", |code| code.value_parser(PossibleValuesParser::new(codes)))
+    });
     Ok(commands.into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |one| one.mut_arg("select", |select| select.value_parser(values(names.clone()))))
+        command.mut_subcommand(name, |one| {
+            one.mut_arg("select", |select| select.value_parser(PossibleValuesParser::new(names.clone())))
+        })
     }))
 }
 

@@ -19,7 +19,8 @@ pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
         let file = configuration_file(options.input.config.as_ref())?;
         return output::done(&apply::apply(&report, chosen, file.as_deref())?);
     }
-    if *tree {
+    // What is far too long to fit was not compressed, and is in no layer.
+    if *tree && report.layers.is_some() {
         output::print(&report::tree(&report, output::detail(&shown.output)))?;
         return Ok(output::verdict(&report));
     }

@@ -54,14 +54,14 @@ impl ReportOutput {
     /// How much is printed, and what becomes of the report.
     ///
     /// # Errors
-    /// When rows are chosen for a format that has all.
+    /// When rows are chosen for a format that does not let one choose.
     pub(super) fn shown(&self) -> Result<(&Output, Shows)> {
         let chooses = self.sort.map(|_| "--sort").or(self.top.map(|_| "--top"));
         match (chooses, self.format) {
             (None, _) | (_, ReportFormat::Table | ReportFormat::Csv) => {}
             (Some(option), _) => {
                 return Err(Error::Usage {
-                    message: format!("{option} has no effect on this format, which has every unit"),
+                    message: format!("{option} has no effect on this format"),
                     help: "leave it out, or use --format table or csv".to_owned(),
                 });
             }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::inputs::load_layers;
+use super::inputs::{Wanted, load_layers};
 use super::outside::refuse_in_tree;
 use crate::base::error::Result;
 use crate::base::finding::Code;
@@ -24,7 +24,8 @@ pub fn check(paths: &[PathBuf], settings: &Settings, gate: &Gate, progress: &dyn
             refuse_in_tree(directory, baseline, "--baseline")?;
         }
     }
-    let (mut report, entries) = load_layers(paths, settings, gate.reads_entries(), progress)?;
+    let wanted = if gate.reads_entries() { Wanted::Entries } else { Wanted::Report };
+    let (mut report, entries) = load_layers(paths, settings, wanted, progress)?;
     if report.layers.is_none() {
         // They cannot fit, and there are no sizes to compare.
         return Ok(report);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::inputs::load_layers;
+use super::inputs::{Wanted, load_layers};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 use crate::base::progress::Progress;
@@ -29,7 +29,7 @@ fn snapshot(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> 
             Ok(Snapshot { root: packed.display().to_string(), ..Snapshot::load(&packed.join(MANIFEST))? })
         }
         _ => {
-            let (report, entries) = load_layers(paths, settings, true, progress)?;
+            let (report, entries) = load_layers(paths, settings, Wanted::EverySize, progress)?;
             ensure_complete(&report.findings)?;
             Ok(Snapshot::new(&report, entries))
         }

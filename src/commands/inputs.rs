@@ -21,12 +21,22 @@ use crate::tree::{LayerZip, TreeInput, layout_findings, scan_zips};
 /// A report, and the entries of each of its layers.
 pub(super) type Loaded = (Report, Vec<Vec<ManifestEntry>>);
 
-/// The report of a tree, a directory that `pack` wrote, or layer zips, with the entries of each layer, if they are wanted of a
-/// tree: there can be a million.
+/// What is wanted of a tree besides its report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Nothing.
+    Report,
+    /// The entries of each layer: there can be a million.
+    Entries,
+    /// The entries with their sizes in zips, even if the tree is far too long to fit.
+    EverySize,
+}
+
+/// The report of a tree, a directory that `pack` wrote, or layer zips, with the entries of each layer if they are wanted.
 pub(super) fn load_layers(
     paths: &[PathBuf],
     settings: &Settings,
-    entries_wanted: bool,
+    wanted: Wanted,
     progress: &dyn Progress,
 ) -> Result<Loaded> {
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
@@ -36,14 +46,16 @@ pub(super) fn load_layers(
         }
         ([tree], []) | ([], [tree]) if tree.is_dir() || Image::is_at(tree)? => {
             let input = TreeInput::open(tree, settings.architecture, progress)?;
-            let plan = Plan::new(&input, settings, progress)?;
+            let plan = match wanted {
+                Wanted::EverySize => Plan::with_every_size(&input, settings, progress)?,
+                Wanted::Report | Wanted::Entries => Plan::new(&input, settings, progress)?,
+            };
             let mut report = Report::of_plan(&tree.display().to_string(), input.image(), settings, &plan);
             report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
             let entries = |layer| {
-                if entries_wanted {
-                    layer_entries(plan.analysis.tree(), layer, &plan.measurements)
-                } else {
-                    Vec::new()
+                match wanted {
+                    Wanted::Report => Vec::new(),
+                    _ => layer_entries(plan.analysis.tree(), layer, &plan.measurements),
                 }
             };
             Ok((report, plan.layout.layers.iter().map(entries).collect()))

@@ -27,7 +27,8 @@ const BODIES: usize = 16;
 /// How many events of asynchronous invocations are queued.
 const QUEUED: usize = 128;
 
-/// How long a client can take to send a request, and can keep a connection without one.
+/// How long a client can take for the head of a request, and again for its body; and how long it can keep a connection without
+/// one.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// An event that was received, and where to send its answer; `None` for an asynchronous invocation.

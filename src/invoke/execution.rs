@@ -15,7 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::extract;
 use super::extract::Mounted;
-use super::function::Function;
+use super::function::{Function, WRAPPER};
 use super::inside;
 use super::inside::BOOTSTRAPS;
 use super::interpreter::{self, Program};
@@ -32,9 +32,6 @@ use crate::base::finding::{Code, Finding};
 /// Time limit until the function asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda Developer
 /// Guide, Lambda execution environment).
 const INIT: Duration = Duration::from_secs(10);
-
-/// The variable that names a program to start the interpreter with.
-const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// The interval of memory samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);

@@ -16,8 +16,14 @@ pub const MAX_ENVIRONMENT_BYTES: usize = 4096;
 const RESERVED: &[&str] =
     &["_HANDLER", "_X_AMZN_TRACE_ID", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"];
 
-/// The only `AWS_LAMBDA_*` that is the user's, for managed runtimes.
-const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
+/// The only `AWS_LAMBDA_*` that is the user's, for managed runtimes: a program to start the interpreter with (AWS Lambda
+/// Developer Guide, "Modifying the runtime environment").
+pub(super) const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
+
+/// Whether only Lambda sets a variable of this name.
+pub fn is_lambdas_own(name: &str) -> bool {
+    RESERVED.contains(&name) || (name.starts_with("AWS_LAMBDA_") && name != WRAPPER)
+}
 
 /// A function.
 #[derive(Debug, Clone)]
@@ -49,9 +55,7 @@ pub struct Function {
 /// # Errors
 /// When one is reserved for Lambda, or they are too large together.
 pub fn check_variables(variables: &BTreeMap<String, String>) -> Result<()> {
-    let reserved =
-        |name: &&String| RESERVED.contains(&name.as_str()) || (name.starts_with("AWS_LAMBDA_") && *name != WRAPPER);
-    if let Some(name) = variables.keys().find(reserved) {
+    if let Some(name) = variables.keys().find(|name| is_lambdas_own(name)) {
         return Err(Error::Usage {
             message: format!("--env {name}: Lambda sets this variable itself"),
             help: "rename it".to_owned(),

@@ -23,7 +23,7 @@ const MAX_BUFFER: usize = 64 << 10;
 /// A complete response.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Serves connections until it is dropped, each in its own task. With `idle`, one on which no whole request arrives for this time
+/// Serves connections until it is dropped, each in its own task. With `idle`, one on which no whole head of a request arrives for this time
 /// is closed. Header names are capitalized, as Lambda's are: scripts search for them.
 pub(super) async fn serve<H, F>(listener: TcpListener, idle: Option<Duration>, handle: H)
 where

@@ -209,6 +209,9 @@ fn address_spaces(processes: &[i32]) -> Vec<i32> {
 /// Comparing all of them with each other would take minutes. Each is marked instead, and those that then have the same mark are
 /// compared: that of the last one that was marked in their address space.
 fn distinct(processes: &[i32]) -> Vec<i32> {
+    if let [only] = processes {
+        return vec![*only];
+    }
     let before: Vec<Option<u32>> = processes.iter().map(|process| dump_filter(*process)).collect();
     let mut marks: Vec<Vec<Option<u32>>> = vec![Vec::new(); processes.len()];
     let mut step = 1;

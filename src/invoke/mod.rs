@@ -35,7 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 pub use execution::{Environment, Event};
-pub use function::{Function, MAX_ENVIRONMENT_BYTES, check_variables};
+pub use function::{Function, MAX_ENVIRONMENT_BYTES, check_variables, is_lambdas_own};
 pub use inside::run as run_inside;
 pub use outcome::{Answer, Failure};
 pub use sandbox::{INSIDE, can_trace};

@@ -6,6 +6,7 @@ use super::id::LanguageId;
 use super::language::Language;
 use super::packages::{Package, Packages, RequiredFor, Requirement};
 use super::registry::{ALL, language};
+use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::runtime::{LibrarySource, RuntimeProfile};
@@ -70,11 +71,12 @@ fn not_there(language: &dyn Language, count: usize, tree: &Tree, runtime: &Runti
         return None;
     }
     let name = language.name();
-    let runtimes = match language.built_for(tree) {
-        Some(version) => (managed.name)(&version),
-        None => RuntimeProfile::of_language(language.id().as_str()).collect::<Vec<_>>().join(", "),
-    };
-    let packages = if count == 1 { "1 package".to_owned() } else { format!("{count} packages") };
+    let built_for = language.built_for(tree).map(|version| (managed.name)(&version));
+    let runtimes = built_for.filter(|name| RuntimeProfile::is_built_in(name)).unwrap_or_else(|| {
+        let names: Vec<String> = RuntimeProfile::of_language(language.id().as_str()).map(str::to_owned).collect();
+        list::with_last(&names, "or")
+    });
+    let packages = plural(count, "package", "packages");
     Some(Finding::warning(
         Code::LanguageNotThere,
         Subject::whole(name),

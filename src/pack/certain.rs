@@ -7,11 +7,17 @@ use crate::base::finding::Finding;
 use crate::pack::measure::least_bytes;
 use crate::pack::rewrite::Transforms;
 use crate::runtime::Limits;
-use crate::tree::{Objects, Tree};
+use crate::tree::{EntryId, Objects, Tree};
 
 /// How many bytes are compressed although the layers cannot fit, so that a tree that is not far from fitting has all figures:
 /// about twice what Lambda allows, which takes seconds.
 const COMPRESSED_ALL_THE_SAME: u64 = 512 << 20;
+
+/// Whether so much is kept that [`does_not_fit`] can have an answer.
+pub(crate) fn is_far_too_long(tree: &Tree, kept: impl Fn(EntryId) -> bool) -> bool {
+    let bytes = tree.iter().filter(|(id, _)| kept(*id)).map(|(_, entry)| entry.bytes());
+    bytes.fold(0, u64::saturating_add) > COMPRESSED_ALL_THE_SAME
+}
 
 /// The finding that layers of these units exceed the unzipped limit in every form that their files can be packed in, if that is
 /// certain, and if there is too much to compress to know more.
@@ -36,6 +42,6 @@ pub(crate) fn does_not_fit(
     if least < now {
         found.message.insert_str(0, "at least ");
     }
-    found.help += ". Layers and sizes in zips are not computed, as nothing in them changes this";
+    found.help += ". Layers and sizes in zips are not computed, as they would not change this";
     Some(found)
 }

@@ -15,7 +15,7 @@ pub(crate) mod verdict;
 use std::collections::BTreeMap;
 
 use bins::Capacity;
-pub(crate) use certain::does_not_fit as certainly_does_not_fit;
+pub(crate) use certain::{does_not_fit as certainly_does_not_fit, is_far_too_long};
 use groups::divide;
 pub use groups::{Group, Strategy, kinds};
 use lock::{ItemKey, LockedLayer, NamedLayer};

@@ -59,6 +59,9 @@ impl<'a> Plan<'a> {
     /// When the tree or a file that the settings name cannot be read, or a target is not found.
     pub(crate) fn new(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
         let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
+        if !pack::is_far_too_long(analysis.tree(), |id| decisions.pruning.keeps(id)) {
+            return Self::measured(analysis, decisions, settings, progress);
+        }
         let unmeasured = Measurements::none(analysis.tree())?;
         let units = pack::units(&analysis.resolution, |id| decisions.pruning.keeps(id), &unmeasured);
         let read = (analysis.tree(), analysis.objects());

@@ -72,7 +72,7 @@ impl Aws {
         // Unless told otherwise, version 2 shows output in a pager and prompts for missing parameters.
         process.env("AWS_PAGER", "").env("AWS_CLI_AUTO_PROMPT", "off");
         process.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| match error.kind() {
+        let mut child = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::Usage {
                 message: format!("{}: no such program", self.program),
                 help: "install the AWS CLI (https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html), \
@@ -80,10 +80,9 @@ impl Aws {
                     .to_owned(),
             },
             _ => Error::io("run", &self.program)(error),
-        });
-        let mut child = child?;
+        })?;
         if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-            // At most 4 KB, which a pipe holds. A CLI that ended without reading it has its own message.
+            // At most 4 KB of names and values, and six times that as JSON: a pipe holds 64 KiB (pipe(7)). A CLI that ended without reading it has its own message.
             let _ = stdin.write_all(input.as_bytes());
         }
         let output = child.wait_with_output().map_err(Error::io("run", &self.program))?;

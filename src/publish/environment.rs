@@ -8,25 +8,18 @@ use serde_json::json;
 
 use crate::base::error::{Error, Result};
 use crate::base::list;
-use crate::invoke::MAX_ENVIRONMENT_BYTES;
+use crate::invoke::{MAX_ENVIRONMENT_BYTES, is_lambdas_own};
 
-/// Variables that only Lambda sets, apart from `AWS_LAMBDA_*`: "Defined runtime environment variables" in
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
-const RESERVED: &[&str] = &[
-    "_HANDLER",
-    "_X_AMZN_TRACE_ID",
+/// The credentials and the Region, which Lambda sets in AWS as well, and `invoke` takes from the user: "Defined runtime
+/// environment variables" in <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
+const OF_THE_ROLE: &[&str] = &[
     "AWS_ACCESS_KEY",
     "AWS_ACCESS_KEY_ID",
     "AWS_DEFAULT_REGION",
-    "AWS_EXECUTION_ENV",
     "AWS_REGION",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
-    "LAMBDA_RUNTIME_DIR",
-    "LAMBDA_TASK_ROOT",
 ];
-/// The one `AWS_LAMBDA_*` that users set (the same page; runtimes-modify.html).
-const NOT_RESERVED: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// The verbs of what was done.
 pub(super) const PAST: (&str, &str) = ("set", "replaced");
@@ -95,8 +88,7 @@ pub(super) fn summary(added: &[String], replaced: &[String], (sets, replaces): (
 /// When Lambda sets one itself, or does not accept its name.
 pub fn check(variables: &BTreeMap<String, String>) -> Result<()> {
     for name in variables.keys() {
-        let reserved = RESERVED.contains(&name.as_str()) || (name.starts_with("AWS_LAMBDA_") && name != NOT_RESERVED);
-        if reserved {
+        if OF_THE_ROLE.contains(&name.as_str()) || is_lambdas_own(name) {
             return Err(Error::Usage {
                 message: format!("[env] {name}: Lambda sets this variable itself, and no function can"),
                 help: "remove it from [env] of layerfit.toml; `invoke` takes it with --env".to_owned(),

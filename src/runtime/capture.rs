@@ -34,8 +34,7 @@ const CA_BUNDLES: &[&str] = &[
 ];
 
 /// Where distributions keep the C library's modules for character sets.
-pub(super) const GCONV: &[&str] =
-    &["/usr/lib64/gconv", "/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"];
+const GCONV: &[&str] = &["/usr/lib64/gconv", "/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv"];
 
 /// Configuration that libraries read at paths compiled into them.
 const CONFIGURATION: &[&str] = &[

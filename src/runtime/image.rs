@@ -135,7 +135,7 @@ impl<'a> Image<'a> {
     pub fn has_charset_module(&self, module: &str) -> Option<bool> {
         let name = format!("{module}.so");
         match &self.root {
-            Some(root) => Some(capture::GCONV.iter().any(|directory| root.is_file(&format!("{directory}/{name}")))),
+            Some(root) => Some(capture::charset_directory(root, &name).is_some()),
             None => self.profile.files.has_charset_module(&name),
         }
     }

@@ -366,6 +366,9 @@ fn a_variable_that_points_nowhere_is_reported_and_one_of_whose_places_one_exists
     let report = check(&world, &["--env", "PROJ_DATA=/opt/nowhere"]);
     assert_finding(&report, "N101", "lib/libproj.so.25", "/opt/nowhere/proj.db");
     assert!(!findings(&report, "N104").iter().any(|(subject, _)| subject == "PROJ_DATA"), "{report:#}");
+    // A place whose name only begins alike is another one.
+    let report = check(&world, &["--env", "PROJ_DATA=/opt/nowhere", "--env", "MINE=/opt/now"]);
+    assert!(findings(&report, "N104").iter().any(|(subject, _)| subject == "MINE"), "{report:#}");
 }
 
 #[test]

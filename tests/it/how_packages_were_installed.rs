@@ -121,6 +121,46 @@ fn packages_where_the_runtime_does_not_search_are_named_unless_they_are_elsewher
 }
 
 #[test]
+fn a_remedy_names_no_runtime_that_there_is_not() {
+    let world = World::new();
+    distribution(&world, "python/lib/python3.8/site-packages", &["x/__init__.py"]);
+    npm(&world, "node16/node_modules/y", "");
+    npm(&world, "node18/node_modules/z", "");
+    for (runtime, help) in [
+        ("python3.12", "add /opt/python/lib/python3.8/site-packages to the function's sys.path"),
+        ("nodejs20.x", "move it to nodejs/node_modules"),
+        ("nodejs20.x", "move it to nodejs/node_modules, or choose --runtime nodejs18.x, which does"),
+        ("provided.al2023", "name the function's runtime: --runtime python3.9, "),
+    ] {
+        let (_, report) = check(&world, runtime);
+        let helps: Vec<&str> = report["findings"]
+            .as_array()
+            .expect("findings")
+            .iter()
+            .filter_map(|finding| finding["help"].as_str())
+            .collect();
+        assert!(helps.iter().any(|text| text.starts_with(help) || text.ends_with(help)), "{help}: {helps:?}");
+        assert!(
+            !helps.iter().any(|text| text.contains("--runtime python3.8") || text.contains("nodejs16.x")),
+            "{helps:?}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_python_does_not_search_is_told_once() {
+    let world = World::new();
+    distribution(&world, "lib/python3.12/site-packages", &["x/__init__.py"]);
+    let (_, report) = check(&world, "python3.12");
+    assert_eq!((findings(&report, "S110").len(), findings(&report, "R107").len()), (1, 0));
+    // No rule of where packages usually are has this one.
+    let world = World::new();
+    distribution(&world, "vendored", &["x/__init__.py"]);
+    let (_, report) = check(&world, "python3.12");
+    assert_eq!((findings(&report, "S110").len(), findings(&report, "R107").len()), (0, 1));
+}
+
+#[test]
 fn a_module_that_hides_one_of_the_standard_library_is_a_warning() {
     let world = World::new();
     distribution(&world, "python", &["enum/__init__.py", "typing_extensions.py", "x/typing.py", "test/__init__.py"]);
@@ -137,6 +177,9 @@ fn a_module_that_hides_one_of_the_standard_library_is_a_warning() {
     distribution(&world, "python", &["distutils/__init__.py"]);
     assert_no_finding(&check(&world, "python3.12").1, "R112");
     assert_eq!(findings(&check(&world, "python3.11").1, "R112").len(), 1);
+    // With PYTHONPATH, Lambda does not search it.
+    let elsewhere = ["check", "ROOT", "--runtime", "python3.11", "--env", "PYTHONPATH=/opt/other"];
+    assert_no_finding(&world.json(&elsewhere).1, "R112");
     assert_fired_and_nearly_missed(Code::HidesStandardModule);
 }
 
@@ -245,6 +288,12 @@ fn older_distributions_are_packages_too() {
         .map(|unit| (unit["name"].as_str().expect("text").to_owned(), unit["files"].as_u64().expect("a count")))
         .collect();
     assert_eq!(units, [("pkg:old".to_owned(), 5), ("pkg:single".to_owned(), 2)]);
+    // Names that are given again and again, or are not modules, give it nothing more.
+    let list = format!("{}.\n..\nold/deep\n", "old\nold_helper\n".repeat(900));
+    world.file("python/old-2.0-py3.12.egg-info/top_level.txt", list);
+    let (_, report) = check(&world, "python3.12");
+    let units = report["units"].as_array().expect("units").iter();
+    assert_eq!(units.map(|unit| unit["files"].as_u64().expect("a count")).collect::<Vec<_>>(), [5, 2]);
 }
 
 #[test]

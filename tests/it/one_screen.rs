@@ -185,6 +185,33 @@ fn rows_are_sorted_and_as_many_as_asked_for_also_as_csv() {
 }
 
 #[test]
+fn packages_cannot_be_sorted_by_what_is_not_counted_of_them() {
+    let world = World::new();
+    world.r();
+    let run = world.run(&["analyze", "ROOT", "--sort", "files"]);
+    assert!(run.code == 2 && run.stderr.contains("--sort files has no effect here"), "{}", run.stderr);
+}
+
+#[test]
+fn forty_layers_since_the_lock_are_one_screen() {
+    let world = World::new();
+    for number in 0..40 {
+        world.file(format!("share/d{number}/x"), noise(number, 30_000));
+    }
+    let lock = world.beside("layers.lock").display().to_string();
+    let options = ["--max-zipped", "40KB", "--max-layers", "60", "--lock", &lock];
+    world.run(&[&["pack", "ROOT", "-o", "OUT"], &options[..]].concat());
+    for number in 0..40 {
+        world.file(format!("share/d{number}/x"), noise(number + 100, 30_000));
+    }
+    let short = shown(&world, 80, &[&["plan", "ROOT"], &options[..]].concat()).stdout;
+    assert!(short.contains("To publish: 40 layers") && short.contains("32 more with -v."), "{short}");
+    assert_one_screen(&short, 80);
+    let whole = shown(&world, 80, &[&["plan", "ROOT", "-v"], &options[..]].concat()).stdout;
+    assert!(!whole.contains("more with -v."), "{whole}");
+}
+
+#[test]
 fn an_analysis_shows_the_packages_with_what_they_need_and_what_needs_them() {
     let world = World::new();
     world.r().package(LIBRARY, "user", "2.1", "Imports: used, stats\n").package(LIBRARY, "used", "1.0", "");

@@ -58,6 +58,19 @@ fn tables_and_pages_have_zipped_bytes_of_what_is_dropped_only_when_it_was_weighe
     assert!(!page.contains("--weigh-pruned weighs them"));
 }
 
+/// What is too long to be compressed for a verdict is not taken for nothing.
+#[test]
+fn a_diff_has_the_sizes_of_a_tree_that_is_far_too_long() {
+    let long = sparse(3, 200 << 20);
+    let small = World::new();
+    small.file("share/x", "abc");
+    let (code, diff) = long.json(&["diff", "ROOT", &small.root().display().to_string()]);
+    assert_eq!(code, 0);
+    assert_eq!(diff["total"]["now"]["unzipped_bytes"], 3);
+    assert!(diff["total"]["before"]["unzipped_bytes"].as_u64() >= Some(600 << 20), "{}", diff["total"]);
+    assert_eq!(long.run(&["plan", "ROOT", "--tree"]).stdout, long.run(&["plan", "ROOT"]).stdout);
+}
+
 /// A tree of files that are as long as this, and take nothing on the disk.
 fn sparse(files: usize, bytes: u64) -> World {
     let world = World::new();

@@ -54,7 +54,7 @@ pub(super) struct Config {
     /// Targets to drop: packages, libraries, paths or units.
     #[schemars(example = ["pkg:mgcv", "lib/libX11.so.6"])]
     pub drop: Vec<String>,
-    /// Drop packages that only dropped ones need with them.
+    /// Also drop packages that only dropped packages need.
     #[schemars(example = true)]
     pub autoremove: Option<bool>,
     /// Targets that are never dropped.

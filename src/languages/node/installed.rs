@@ -86,11 +86,17 @@ fn not_searched(there: &[&Package], search: &Search<'_>, runtime: &RuntimeProfil
         }
     }
     let finding = |(other, names): (String, Vec<&str>)| {
+        let name = format!("nodejs{other}.x");
+        let choose = if RuntimeProfile::is_built_in(&name) {
+            format!(", or choose --runtime {name}, which does")
+        } else {
+            String::new()
+        };
         Finding::warning(
             Code::LibraryNotSearched,
             Subject::Path(format!("nodejs/node{other}/node_modules")),
             format!("{} does not search it: {} cannot be loaded", runtime.name, list::some(&names, MAX_NAMES)),
-            format!("move it to nodejs/node_modules, or choose --runtime nodejs{other}.x, which does"),
+            format!("move it to nodejs/node_modules{choose}"),
         )
     };
     directories.into_iter().map(finding).collect()

@@ -121,18 +121,25 @@ fn of_name(file_name: &[u8]) -> Option<(&str, u8)> {
     ending(".py").map(|name| (name, 1)).or_else(|| ending(".pyc").map(|name| (name, 2)))
 }
 
+/// The directories in which Lambda's Python of a version, such as `3.12`, searches, in their order.
+pub(super) fn directories_of_lambda(version: &str) -> impl Iterator<Item = TreePath> {
+    [format!("python/lib/python{version}/site-packages"), "python".to_owned()].into_iter().filter_map(TreePath::new)
+}
+
 /// The directories of `sys.path` in a tree: those that the managed runtimes add, and those with distributions for any other.
 fn directories(packages: &Packages, tree: &Tree) -> Vec<TreePath> {
     let minor = packages.runtime_version(ID);
-    let of_runtime = minor.map(|version| format!("python/lib/python{version}/site-packages"));
-    let managed = of_runtime.into_iter().chain(["python".to_owned()]).filter_map(TreePath::new);
+    let managed = match minor {
+        Some(version) => directories_of_lambda(version).collect(),
+        None => Vec::from_iter(TreePath::new("python")),
+    };
     let libraries: BTreeSet<TreePath> = packages.of_language(ID).map(|package| package.library.clone()).collect();
     let is_searched = |library: &TreePath| {
         // A managed runtime does not search the directory of another version.
         minor.is_none() || !library.as_bytes().starts_with(b"python/lib/")
     };
     let mut directories: Vec<TreePath> = Vec::new();
-    for directory in managed.chain(libraries.into_iter().filter(is_searched)) {
+    for directory in managed.into_iter().chain(libraries.into_iter().filter(is_searched)) {
         if tree.find(&directory).is_some() && !directories.contains(&directory) {
             directories.push(directory);
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::imports::directories_of_lambda;
 use super::names::{Minor, minor_of_directory, module};
 use super::needs::ID;
 use super::standard::is_standard;
@@ -84,8 +85,10 @@ fn for_another_system(tree: &Tree, package: &Package) -> Option<Finding> {
     }
     let (system, files) = foreign.first_key_value()?;
     let tags = tags(tree, package);
-    let help = "install it for Linux: pip install --only-binary=:all: --platform manylinux2014_x86_64 (or _aarch64) --target \
-                python";
+    let help = format!(
+        "install it for Linux: pip install --only-binary=:all: --platform manylinux2014_x86_64 (or _aarch64) --target python {}",
+        package.name
+    );
     let message = format!("for {system}, and a function runs on Linux: {}", list::some(files, MAX_NAMES));
     let name = Subject::package(&package.name);
     let is_pure = tags.iter().any(|[_, _, platform]| platform == "any");
@@ -126,7 +129,8 @@ fn for_newer(tree: &Tree, package: &Package, runtime: &RuntimeProfile, minor: Mi
             ),
             format!(
                 "install the wheel for the function's Python: pip install --only-binary=:all: --python-version 3.{minor} \
-                 --target python"
+                 --target python {}",
+                package.name
             ),
         )
     })
@@ -152,28 +156,39 @@ fn elsewhere(tree: &Tree, package: &Package) -> Option<Finding> {
     })
 }
 
+/// The directories of the tree that the runtime searches: those of PYTHONPATH if it is set, and otherwise Lambda's own.
+fn searched(runtime: &RuntimeProfile, minor: Minor) -> Vec<TreePath> {
+    let set = runtime.environment.elements("PYTHONPATH");
+    if set.is_empty() {
+        return directories_of_lambda(&format!("3.{minor}")).collect();
+    }
+    set.into_iter().filter_map(|place| TreePath::from_mounted(place.as_bytes())).collect()
+}
+
 /// Libraries with distributions that the runtime does not search, and that are nowhere else.
 fn not_searched(there: &[&Package], runtime: &RuntimeProfile, minor: Minor) -> Vec<Finding> {
-    let set = runtime.environment.elements("PYTHONPATH");
-    let own = ["python".to_owned(), format!("python/lib/python3.{minor}/site-packages")];
-    let is_searched = |library: &TreePath| {
-        // Lambda does not search its own directories if PYTHONPATH is set.
-        set.iter().any(|place| TreePath::from_mounted(place.as_bytes()).as_ref() == Some(library))
-            || set.is_empty() && own.iter().any(|place| library.as_bytes() == place.as_bytes())
+    let searched = searched(runtime, minor);
+    let is_searched = |library: &TreePath| searched.contains(library);
+    // Of these, S110 tells.
+    let is_told = |library: &TreePath| {
+        let is_named = library.name() == b"site-packages" || library.name() == b"dist-packages";
+        library.is_root() || is_named && !library.as_bytes().starts_with(b"python/lib/")
     };
     let found: BTreeSet<&str> =
         there.iter().filter(|package| is_searched(&package.library)).map(|package| package.name.as_str()).collect();
     let mut libraries: BTreeMap<&TreePath, Vec<&str>> = BTreeMap::new();
-    for package in
-        there.iter().filter(|package| !is_searched(&package.library) && !found.contains(package.name.as_str()))
-    {
-        libraries.entry(&package.library).or_default().push(&package.name);
+    for package in there.iter().filter(|package| !found.contains(package.name.as_str())) {
+        if !is_searched(&package.library) && !is_told(&package.library) {
+            libraries.entry(&package.library).or_default().push(&package.name);
+        }
     }
     let finding = |(library, names): (&TreePath, Vec<&str>)| {
         let other = minor_of_directory(&library.join("x").unwrap_or_else(|| library.clone()));
         let other = other
             .filter(|_| library.as_bytes().starts_with(b"python/lib/"))
-            .map(|other| format!("; or choose --runtime python3.{other}, which does"));
+            .map(|other| format!("python3.{other}"))
+            .filter(|name| RuntimeProfile::is_built_in(name))
+            .map(|name| format!("; or choose --runtime {name}, which does"));
         Finding::warning(
             Code::LibraryNotSearched,
             Subject::from(library),
@@ -195,9 +210,8 @@ fn hidden(
     minor: Minor,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
-    let own = ["python".to_owned(), format!("python/lib/python3.{minor}/site-packages")];
     let mut findings = Vec::new();
-    for directory in own.into_iter().filter_map(TreePath::new) {
+    for directory in searched(runtime, minor) {
         for (id, entry) in tree.below(&directory) {
             let below = entry.path.below(&directory).and_then(|below| std::str::from_utf8(below).ok());
             let name = below.and_then(|below| below.strip_suffix("/__init__.py").or_else(|| below.strip_suffix(".py")));

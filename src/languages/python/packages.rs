@@ -190,9 +190,11 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
 
 /// The files of the modules that a distribution without a RECORD has: what its top_level.txt lists, or else that of its name.
 fn files_of_egg(tree: &Tree, library: &TreePath, top_level: &str, name: &str) -> Vec<TreePath> {
-    let listed: Vec<&str> = top_level.lines().map(str::trim).filter(|name| !name.is_empty()).take(MAX_LINES).collect();
+    // Each once, and nothing but names of modules: every line could list all files.
+    let is_module = |name: &&str| !name.is_empty() && !name.contains('/') && !matches!(*name, "." | "..");
+    let listed: BTreeSet<&str> = top_level.lines().map(str::trim).filter(is_module).take(MAX_LINES).collect();
     let own = name.replace(['-', '.'], "_");
-    let modules = if listed.is_empty() { vec![own.as_str()] } else { listed };
+    let modules = if listed.is_empty() { BTreeSet::from([own.as_str()]) } else { listed };
     let mut files = Vec::new();
     for module in modules {
         let Some(directory) = library.join(module) else { continue };

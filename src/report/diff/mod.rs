@@ -144,7 +144,8 @@ impl FileChange {
     }
 }
 
-fn growth(before: Option<Size>, now: Option<Size>, part: impl Fn(Size) -> u64) -> i64 {
+/// By how many bytes a part of a size grew.
+pub(in crate::report) fn growth(before: Option<Size>, now: Option<Size>, part: impl Fn(Size) -> u64) -> i64 {
     let bytes = |size: Option<Size>| i64::try_from(size.map_or(0, &part)).unwrap_or(i64::MAX);
     bytes(now) - bytes(before)
 }

@@ -85,8 +85,6 @@ struct PlanData<'a> {
     languages: &'a [String],
     /// The limits: of a layer's zip, of all layers unzipped, and of their number.
     limits: (u64, u64, usize),
-    /// The layers of the plan: their zipped and unzipped bytes.
-    layers: Vec<(u64, u64)>,
     /// Whether layers are not only as few as possible, forms depend on the room, handlers decide what is used, and files are
     /// compressed harder where that saves a layer.
     reservations: (bool, bool, bool, bool),
@@ -184,7 +182,6 @@ fn plan<'a>(report: &'a Report, contents: &'a Contents, what_if: &'a WhatIf) -> 
         packages: what_if.packages.iter().map(package).collect(),
         languages: &what_if.languages,
         limits: (limits.layer_zipped, limits.layers_unzipped(), limits.layers),
-        layers: report.layers.iter().flatten().map(|layer| (layer.zipped_bytes, layer.unzipped_bytes)).collect(),
         reservations: (reservations.layers, reservations.forms, reservations.handlers, reservations.harder),
         harder: what_if.harder.iter().flat_map(|(file, zipped)| [*file as u64, *zipped]).collect(),
         steps: report.suggestions.iter().map(|step| step_data(step, contents)).collect(),

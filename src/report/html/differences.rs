@@ -1,10 +1,12 @@
 //! The values of the page of a diff: what grew, what is new and what is gone, by layer, package, rule and file.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use crate::base::bytes::size;
 use crate::base::size::Size;
-use crate::report::diff::{Change, Diff, FileChangeKind, signed, verdict};
+use crate::report::diff::{Change, Diff, FileChange, FileChangeKind, growth, signed, verdict};
 
 /// How many files are listed, those that changed most.
 const FILES_SHOWN: usize = 5000;
@@ -61,11 +63,9 @@ struct Growth {
 
 impl Growth {
     fn new(before: Option<Size>, now: Option<Size>, part: fn(Size) -> u64) -> Self {
-        let bytes = |size: Option<Size>| size.map_or(0, part);
-        let signed_bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        let change = signed_bytes(bytes(now)) - signed_bytes(bytes(before));
+        let change = growth(before, now, part);
         Self {
-            now: bytes(now),
+            now: now.map_or(0, part),
             now_text: now.map_or(String::new(), |now| size(part(now))),
             change,
             change_text: if change == 0 { "=".to_owned() } else { signed(change) },
@@ -75,7 +75,13 @@ impl Growth {
 
 impl<'a> Page<'a> {
     pub(super) fn new(diff: &'a Diff) -> Self {
-        let files = diff.files.iter().take(FILES_SHOWN).map(|file| {
+        let mut files: Vec<&FileChange> = diff.files.iter().collect();
+        if files.len() > FILES_SHOWN {
+            files.sort_by_key(|file| Reverse(file.zipped_growth().unsigned_abs()));
+            files.truncate(FILES_SHOWN);
+            files.sort_by_key(|file| Reverse(file.zipped_growth()));
+        }
+        let files = files.into_iter().map(|file| {
             let changed = if file.which == FileChangeKind::Changed { "" } else { state(file.before, file.now) };
             row(&file.path, changed, String::new(), (file.before, file.now))
         });

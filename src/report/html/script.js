@@ -1083,7 +1083,7 @@
     } else if (exact && most === 1) {
       about.push(`It ${fits}: the layer uses ${percent(then.zipped, data.plan.limits[0])} of ${size(data.plan.limits[0])}.`);
     } else about.push(`It ${fits}: ${layers}, of ${allowed} that are allowed.`);
-    if (!exact && data.measured) about.push('Which layers these are, and their exact number, `layerfit plan` tells.');
+    if (!exact && data.measured) about.push('`layerfit plan` shows which layers these are, and exactly how many.');
     for (const note of then.notes) about.push(NOTES[note]);
 
     const { command, toml } = optionsOf(ask);

@@ -484,7 +484,7 @@ function makeWhatIf(data, files) {
     const layers = layersOf(kept, zipped, unzipped);
     layers.exact = layers.least === layers.most && !plan.reservations[0];
     if (!isAsked) {
-      layers.least = layers.most = plan.layers.length;
+      layers.least = layers.most = data.layers.length;
       layers.exact = true;
     }
     const sum = layers.total.z + layers.most * ZIP_END + more;
@@ -548,7 +548,13 @@ function makeWhatIf(data, files) {
       holders[needy].add(by);
       if (by >= 0) held[by].add(needy);
     }
-    const canGo = ({ entry, flags }) => wasKept[entry] && !(flags & STANDARD) && !(files.flags[entry] & PINNED);
+    const isPinned = (ranges) => {
+      for (let i = 0; i < ranges.length; i += 2) {
+        for (let file = ranges[i]; file < ranges[i + 1]; file++) if (files.flags[file] & PINNED) return true;
+      }
+      return false;
+    };
+    const canGo = ({ entry, flags, ranges }) => wasKept[entry] && !(flags & STANDARD) && !isPinned(ranges);
     const set = new Set(chosen);
     const queue = [...chosen];
     while (queue.length) {

@@ -40,9 +40,9 @@ pub fn csv(report: &Report, rows: Rows) -> Result<Vec<u8>> {
     };
     let mut writer = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
     for row in table {
-        writer.write_record(row.iter().map(|cell| inert(cell))).map_err(|error| written(&error.into()))?;
+        writer.write_record(row.iter().map(|cell| inert(cell))).map_err(Error::bug("write the rows"))?;
     }
-    let text = writer.into_inner().map_err(|error| written(error.error()))?;
+    let text = writer.into_inner().map_err(Error::bug("write the rows"))?;
     Ok(safe(&text, Form::Text))
 }
 
@@ -50,10 +50,6 @@ pub fn csv(report: &Report, rows: Rows) -> Result<Vec<u8>> {
 fn inert(cell: &str) -> String {
     let cell = one_line(cell);
     if cell.starts_with(['=', '+', '-', '@']) { format!("'{cell}") } else { cell }
-}
-
-fn written(error: &std::io::Error) -> Error {
-    Error::Print(std::io::Error::new(error.kind(), error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Character sets that the function's sources name for conversions by the C library: for most of them it loads a module (gconv),
 //! from its own directory or from those of `GCONV_PATH`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -68,15 +68,16 @@ pub struct MissingCharset {
 impl MissingCharset {
     /// The lines of a `gconv-modules` for the modules of these character sets.
     pub fn list(charsets: &[&Self]) -> String {
+        // Several names can be of one module.
+        let modules: BTreeSet<&str> = charsets.iter().map(|charset| charset.module).collect();
         let mut lines = Vec::new();
-        for module in charsets.iter().map(|charset| charset.module) {
+        for module in modules {
             for (set, aliases) in known().modules.get(module).into_iter().flatten() {
                 lines.extend(aliases.iter().map(|alias| format!("alias {alias}// {set}//")));
                 lines.push(format!("module {set}// INTERNAL {module} 1"));
                 lines.push(format!("module INTERNAL {set}// {module} 1"));
             }
         }
-        lines.dedup();
         lines.join("\n") + "\n"
     }
 
@@ -165,9 +166,14 @@ mod tests {
     #[test]
     fn a_list_has_the_lines_that_glibc_reads() {
         let place = Place { file: "h.R".to_owned(), line: 1 };
-        let charset = MissingCharset { name: "cp1250".to_owned(), module: "CP1250", place, elsewhere: None };
+        let named = |name: &str| MissingCharset {
+            name: name.to_owned(),
+            module: "CP1250",
+            place: place.clone(),
+            elsewhere: None,
+        };
         assert_eq!(
-            MissingCharset::list(&[&charset]),
+            MissingCharset::list(&[&named("cp1250"), &named("windows-1250")]),
             "alias MS-EE// CP1250//\nalias WINDOWS-1250// CP1250//\nmodule CP1250// INTERNAL CP1250 1\nmodule INTERNAL CP1250// \
              CP1250 1\n"
         );

@@ -1,5 +1,7 @@
 //! Variables of the function's environment that name places where nothing is.
 
+use std::path::Path;
+
 use super::catalogue::Catalogue;
 use super::lookup::{Environment, Outcome};
 use super::opened::{Files, Mounted, Presence};
@@ -41,7 +43,7 @@ pub(super) fn find(mounted: &Mounted<'_>, environment: &Environment, uses: &[Dat
             }
             all.extend(paths.into_iter().map(str::to_owned));
         }
-        let is_reported = all.iter().any(|path| looked.iter().any(|looked| looked.starts_with(path.as_str())));
+        let is_reported = all.iter().any(|path| looked.iter().any(|looked| Path::new(looked).starts_with(path)));
         if !all.is_empty() && !is_reported {
             found.push(PointsNowhere { variable: variable.clone(), paths: all });
         }

@@ -260,7 +260,7 @@ impl Archive {
         self.with_content(index, |content| {
             let bytes = self.members[index].bytes;
             let mut whole = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-            // One byte more, so that the end is seen, where length and checksum are compared.
+            // `with_content` bounds it as well; the end, where length and checksum are compared, is one byte behind.
             content.take(bytes.saturating_add(1)).read_to_end(&mut whole).map(|_| whole)
         })?
     }

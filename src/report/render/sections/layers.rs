@@ -137,7 +137,14 @@ pub(super) fn compared(report: &Report, detail: Detail, rows: Rows) -> Option<Se
 /// Changes since the lock file: which layers have to be published, and why.
 pub(super) fn changes(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
     let changes = report.changes.as_ref()?;
-    let rows = changes.iter().map(|change| {
+    let mut shown: Vec<_> = changes.iter().collect();
+    if detail == Detail::Short && shown.len() > LAYERS_SHOWN + 1 {
+        // What has to be published comes first.
+        shown.sort_by_key(|change| change.state == LayerState::Unchanged);
+        shown.truncate(LAYERS_SHOWN);
+    }
+    let not_shown = changes.len() - shown.len();
+    let rows = shown.into_iter().map(|change| {
         let signed =
             |sign: &str, units: &[String]| units.iter().map(|unit| format!("{sign}{unit}")).collect::<Vec<_>>();
         let mut all = [signed("+", &change.added), signed("-", &change.removed), signed("~", &change.updated)].concat();
@@ -154,6 +161,9 @@ pub(super) fn changes(report: &Report, detail: Detail, rows: Rows) -> Option<Sec
     let publish = changes.iter().filter(|change| matches!(change.state, LayerState::Changed | LayerState::New)).count();
     let mut note =
         format!("To publish: {}; the others are byte for byte the same.", plural(publish, "layer", "layers"));
+    if not_shown > 0 {
+        note += &format!(" {not_shown} more with -v.");
+    }
     let moved = changes.iter().any(|change| !change.moved_in.is_empty());
     let full: BTreeSet<&str> = changes
         .iter()

@@ -62,8 +62,8 @@ impl Rows {
         match self.sort.unwrap_or_default() {
             _ if shown >= all => plural(all, one, many),
             Sort::Zipped | Sort::Unzipped => format!("The {shown} largest of {all} {many}"),
-            Sort::Frees => format!("The {shown} of {all} {many} that free most"),
-            Sort::Files => format!("The {shown} of {all} {many} with most files"),
+            Sort::Frees => format!("The {shown} of {all} {many} that free the most"),
+            Sort::Files => format!("The {shown} of {all} {many} with the most files"),
             Sort::Name => format!("The first {shown} of {all} {many}"),
         }
     }
