@@ -7,7 +7,7 @@ use crate::base::path::TreePath;
 pub struct EntryId(pub(super) u32);
 
 impl EntryId {
-    /// The position in [`Tree::entries`].
+    /// The position in [`Tree::entries`](super::Tree::entries).
     pub fn index(self) -> usize {
         self.0 as usize
     }
