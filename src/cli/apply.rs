@@ -31,6 +31,12 @@ pub(super) fn apply(report: &Report, chosen: &[String], file: Option<&Path>) -> 
     let mut written = String::new();
     for chosen in chosen {
         let (name, value) = chosen.split_once('=').map_or((chosen.as_str(), None), |(name, value)| (name, Some(value)));
+        if document.get(name).and_then(Item::as_bool) == Some(true) {
+            return Err(Error::Usage {
+                message: format!("--apply {name}: is already on in {}", shown.display()),
+                help: "leave it out".to_owned(),
+            });
+        }
         let step = find(report, name)?;
         let line = set(&mut document, step, value, path)?;
         written += &format!("{}: {line}\n", shown.display());

@@ -12,14 +12,14 @@ use crate::commands;
 pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
     let CheckArgs { paths, options, gate, run, function, report: shown } = arguments;
     invoke::refuse_without_run(run.as_deref(), function)?;
-    let (mut report, (settings, host, unwritten)) =
+    let (mut report, (settings, host, recorded, unwritten)) =
         with_configuration(options, shown.shown()?, |settings, config, progress| {
             let gate = settings::gate_of(gate, &settings::gate(config)?)?;
-            let report = commands::check(paths, settings, &gate, progress)?;
+            let (report, recorded) = commands::check(paths, settings, &gate, progress)?;
             // What a function does with `--run` does not change the sizes that a baseline has.
             let unwritten = gate.baseline.clone().filter(|_| gate.update_baseline && !report.passed());
             let host = run.as_ref().map(|_| settings.host.root(settings.architecture, progress)).transpose()?;
-            Ok((report, (settings.clone(), host, unwritten)))
+            Ok((report, (settings.clone(), host, recorded, unwritten)))
         })?;
     if let Some((handler, host)) = run.as_ref().zip(host) {
         let function = invoke::function(paths, handler, function, settings.variables, settings.runtime)?;
@@ -27,6 +27,9 @@ pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
         report.add_findings(findings, &settings.severities);
     }
     let exit = output::report(&report, color, shown, &[])?;
+    if let Some(recorded) = recorded.filter(|_| !shown.output.quiet) {
+        output::message(recorded);
+    }
     if let Some(path) = unwritten {
         output::message(format_args!(
             "{}: not written, as the check fails: fix the errors first, or turn them off with a reason ([[finding]])",

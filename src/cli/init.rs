@@ -58,6 +58,13 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
         });
     }
     std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
+    let has = |(name, text, _): &(&str, &str, u32)| {
+        std::fs::read(directory.join(name)).is_ok_and(|content| content == text.as_bytes())
+    };
+    if BOOTSTRAP.iter().all(has) {
+        let shown = one_line(&directory.to_string_lossy());
+        return Ok(format!("{shown}: already has this bootstrap; nothing is written\n").into_bytes());
+    }
     let mut written = Vec::new();
     for (name, text, mode) in BOOTSTRAP {
         let path = directory.join(name);

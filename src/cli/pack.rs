@@ -12,7 +12,7 @@ use crate::base::error::{Error, Result};
 use crate::base::list;
 use crate::base::safe::one_line;
 use crate::commands;
-use crate::pack::output::MANIFEST;
+use crate::pack::output::{MANIFEST, REPORT};
 use crate::publish::sam::Template;
 use crate::report::{Report, wrapped};
 
@@ -53,7 +53,7 @@ fn written(directory: &Path, report: &Report, others: &[&Path]) -> Result<Vec<u8
     };
     let zips = report.layers.iter().flatten().map(|layer| zip(&layer.zip));
     let mut named: Vec<String> = zips.collect::<Result<_>>()?;
-    named.extend([MANIFEST, "report.md", "report.html"].map(str::to_owned));
+    named.extend([MANIFEST, REPORT, "report.html"].map(str::to_owned));
     let mut text = format!("Written to {shown}: {}.", named.join(", "));
     if !others.is_empty() {
         let others: Vec<String> = others.iter().map(|path| one_line(&path.to_string_lossy())).collect();

@@ -17,7 +17,13 @@ pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
         with_settings(options, (&shown.output, shows), |settings, progress| commands::plan(root, settings, progress))?;
     if !chosen.is_empty() {
         let file = configuration_file(options.input.config.as_ref())?;
-        return output::done(&apply::apply(&report, chosen, file.as_deref())?);
+        let mut text = apply::apply(&report, chosen, file.as_deref())?;
+        if options.limits.is_given() {
+            text.extend_from_slice(
+                b"The limits that you gave are not written: give them again, or set them in layerfit.toml.\n",
+            );
+        }
+        return output::done(&text);
     }
     // What is far too long to fit was not compressed, and is in no layer.
     if *tree && report.layers.is_some() {

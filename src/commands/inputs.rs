@@ -103,7 +103,7 @@ fn check_zips(
     let does_not_fit = too_large(&layers, &settings.limits);
     let fits = does_not_fit.is_empty();
     findings.extend(does_not_fit);
-    let analysis = Analysis::new((tree, findings), settings, progress);
+    let analysis = Analysis::new((tree, findings), settings, progress).of_finished_layers();
     let pruning = Pruning::none(analysis.tree(), BTreeSet::new());
     let mut findings = analysis.findings.clone();
     findings.extend(analysis.resolution_findings(&pruning));

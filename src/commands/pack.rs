@@ -5,7 +5,7 @@ use std::path::Path;
 use super::outside::{refuse_in_tree, refuse_output_in_tree};
 use crate::base::error::Result;
 use crate::base::progress::Progress;
-use crate::pack::output::{MANIFEST, ManifestEntry, Output, read_back, write_layer};
+use crate::pack::output::{MANIFEST, ManifestEntry, Output, REPORT, read_back, write_layer};
 use crate::plan::suggest::suggestions;
 use crate::plan::{Plan, Settings};
 use crate::report::{self, Report};
@@ -39,7 +39,7 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
         entries.push(written);
     }
     out.write(MANIFEST, &report::manifest(&report, entries)?)?;
-    out.write("report.md", &report::markdown(&report))?;
+    out.write(REPORT, &report::markdown(&report))?;
     report.list_contents(&plan, settings);
     out.write("report.html", &report::html(&report)?)?;
     out.commit()?;

@@ -22,7 +22,7 @@ pub fn why(root: &Path, question: &Question, settings: &Settings, progress: &dyn
             let mut dropping = settings.clone();
             dropping.drop.extend(targets.iter().cloned());
             let (analysis, decisions) = Analysis::of_input(&input, Decider::Rules, &dropping, progress)?;
-            decisions.all_findings(&analysis)
+            settings.severities.apply(decisions.all_findings(&analysis)).0
         }
     };
     let plan = Plan::with_every_size(&input, settings, progress)?;

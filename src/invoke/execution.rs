@@ -29,6 +29,10 @@ use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 
+/// What to do about a function that fails and whose code was not given.
+const WITHOUT_CODE: &str =
+    "no code was given, so /var/task is empty: --code DIR; or the log above shows where it failed";
+
 /// Time limit until the function asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda Developer
 /// Guide, Lambda execution environment).
 const INIT: Duration = Duration::from_secs(10);
@@ -411,6 +415,7 @@ impl Environment {
                  `layerfit pack --bundle` copies it from the build host"
             ),
             None => interpreter::only_in_the_image(&self.function.runtime, &self.program, self.log.kept())
+                .or_else(|| self.code.is_none().then(|| WITHOUT_CODE.to_owned()))
                 .unwrap_or_else(|| otherwise.to_owned()),
         }
     }

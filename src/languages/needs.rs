@@ -36,6 +36,9 @@ struct NeedsFile {
 #[expect(dead_code, reason = "source is required, for people who read the file")]
 struct StartPackage {
     package: String,
+    /// Whether the language does not even start without it.
+    #[serde(default)]
+    stops: bool,
     why: String,
     source: String,
 }
@@ -86,6 +89,11 @@ impl Needs {
     /// What happens without a package that the language starts with; `None` for any other.
     pub fn without(&self, package: &str) -> Option<&str> {
         self.start.iter().find(|start| start.package == package).map(|start| start.why.as_str())
+    }
+
+    /// Whether the language does not even start without this package.
+    pub fn stops_without(&self, package: &str) -> bool {
+        self.start.iter().any(|start| start.package == package && start.stops)
     }
 
     /// Whether a session needs this file; the path is relative to the installation.

@@ -27,7 +27,7 @@ pub use units::{Unit, UnitEntry, units};
 use units::{largest, largest_unzipped};
 use verdict::{LayerSize, or_through_s3, over_limits};
 
-use crate::base::bytes::size;
+use crate::base::bytes::{plural, size};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::pack::measure::ZIP_OVERHEAD;
@@ -227,11 +227,12 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
         let over = layout.zipped_bytes().saturating_sub(room);
         let why = if layout.lower_bound > limits.layers && over > 0 {
             format!(
-                "{} zipped are {} more than {} layers of {} hold",
+                "{} zipped are {} more than {} of {} {}",
                 size(layout.zipped_bytes()),
                 size(over),
-                limits.layers,
-                size(limits.layer_zipped)
+                plural(limits.layers, "layer", "layers"),
+                size(limits.layer_zipped),
+                if limits.layers == 1 { "holds" } else { "hold" }
             )
         } else if layout.optimal {
             "the units cannot be divided into fewer".to_owned()
@@ -241,7 +242,12 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
         Finding::error(
             Code::TooManyLayers,
             Subject::whole("layers"),
-            format!("{} layers are needed and {} are allowed: {why}", layout.layers.len(), limits.layers),
+            format!(
+                "{} layers are needed and {} {} allowed: {why}",
+                layout.layers.len(),
+                limits.layers,
+                if limits.layers == 1 { "is" } else { "are" }
+            ),
             format!(
                 "prune more (`layerfit rules` lists what --select can turn on), or drop some of the largest units: {}",
                 largest(units, Unit::zipped_bytes)

@@ -50,6 +50,7 @@ impl<'a> Analysis<'a> {
         let context = FindingContext {
             architecture: settings.architecture,
             bundled: settings.bundle_from.is_some(),
+            finished: false,
             of_other_machines: BTreeMap::new(),
             charsets_refused: None,
         };
@@ -65,6 +66,12 @@ impl<'a> Analysis<'a> {
             used: OnceLock::new(),
             findings,
         }
+    }
+
+    /// The same, of finished layers: remedies are about packing them again.
+    pub(crate) fn of_finished_layers(mut self) -> Self {
+        self.context.finished = true;
+        self
     }
 
     /// The tree.

@@ -88,19 +88,21 @@ pub(crate) fn find(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
 /// A package by its name alone, unless another file has that name: `curl` could be a program, and then has to be given as a path
 /// or as pkg:curl.
 fn find_bare_package(analysis: &Analysis<'_>, text: &str) -> Vec<Target> {
-    let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
     let targets = find_package(analysis, text);
-    if targets.is_empty() {
-        return targets;
-    }
-    let of_it = |path: &TreePath| {
+    if files_named(analysis, text).next().is_some() { Vec::new() } else { targets }
+}
+
+/// The files and directories of this name that are not of the packages of this name.
+fn files_named<'a>(analysis: &'a Analysis<'_>, text: &'a str) -> impl Iterator<Item = &'a TreePath> {
+    let (tree, packages) = (analysis.tree(), &analysis.resolution.packages);
+    let of_it = move |path: &TreePath| {
         let is_named = |position: usize| packages.get(position).name == text;
         let excluded = || packages.excluded.packages.iter().filter(|((_, name), _)| name == text);
         packages.of_path(path).is_some_and(is_named)
             || excluded().any(|(_, directory)| path == directory || path.below(directory).is_some())
     };
-    let mut others = tree.all().filter(|(_, entry)| entry.path.name() == text.as_bytes() && !of_it(&entry.path));
-    if others.next().is_some() { Vec::new() } else { targets }
+    let named = tree.all().filter(move |(_, entry)| entry.path.name() == text.as_bytes() && !of_it(&entry.path));
+    named.map(|(_, entry)| &entry.path)
 }
 
 /// A package: `Matrix`, `Matrix@R/library`, or with the type of its language, as in Package URLs: `cran/Matrix`.
@@ -143,6 +145,16 @@ pub(crate) fn resolve_target(analysis: &Analysis<'_>, option: &str, text: &str) 
         return Err(Error::Usage {
             message: format!("{option} {text}: {of} calls no package that is in the tree"),
             help: "give suggested:PACKAGE or suggested:PACKAGE::FUNCTION, or install what it suggests".to_owned(),
+        });
+    }
+    if !find_package(analysis, text).is_empty() {
+        let package = format!("pkg:{text}");
+        let files: Vec<String> = files_named(analysis, text).map(ToString::to_string).collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).take(SIMILAR_NAMES).collect();
+        let all: Vec<&str> = [package.as_str()].into_iter().chain(files).collect();
+        return Err(Error::Usage {
+            message: format!("{option} {text}: stands for more than one thing: {}", list::with_last(&all, "and")),
+            help: format!("name one of them, such as {option} {package}"),
         });
     }
     let near = similar_names(analysis, text);

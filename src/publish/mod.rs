@@ -23,7 +23,7 @@ pub use show::{json, markdown, table};
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
-use crate::pack::output::{Manifest, architecture};
+use crate::pack::output::{Manifest, REPORT, architecture};
 use crate::runtime::{Limits, RuntimeProfile};
 use plan::{Function, Layer, PublishOptions, Step, Version};
 
@@ -68,6 +68,14 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     let mismatches = manifest.mismatches(directory)?;
     if !mismatches.is_empty() {
         return Ok(Outcome::Refused(mismatches));
+    }
+    let errors: Vec<&str> = manifest.errors().into_iter().collect();
+    if !errors.is_empty() {
+        say(&format!(
+            "warning: these layers were packed although there are errors ({}): a function can fail with them; {} has them",
+            errors.join(", "),
+            directory.join(REPORT).display()
+        ));
     }
     let layers = layers(directory, &manifest, request, say)?;
     let record = request.record.clone().unwrap_or_else(|| directory.join(RECORD));

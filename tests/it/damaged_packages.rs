@@ -388,3 +388,36 @@ fn a_package_that_a_searched_library_links_to_is_found() {
     world.link("R/lib/R/library/p", "../../../../cache/p/1.0/0a/p");
     assert_no_finding(&world.json(&["check", "ROOT"]).1, "R107");
 }
+
+#[test]
+fn an_r_without_the_packages_that_it_starts_with_does_not_start() {
+    let world = World::new();
+    world.r().program("R/lib/R/bin/exec/R", &[], &[]);
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R102");
+    fs::remove_dir_all(world.root().join("R/lib/R/library/compiler")).expect("removed");
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_finding(&report, "R102", "R/lib/R", "R does not start, because no library has the package compiler");
+    assert_eq!(code, 1);
+    // Also without the package by which R's home is known.
+    fs::remove_dir_all(world.root().join("R/lib/R/library/base")).expect("removed");
+    assert_finding(&world.json(&["check", "ROOT"]).1, "R102", "R/lib/R", "the packages base and compiler");
+    // Packages alone are a layer for an R in another one.
+    fs::remove_file(world.root().join("R/lib/R/bin/exec/R")).expect("removed");
+    let (_, report) = world.json(&["check", "ROOT"]);
+    assert!(!findings(&report, "R102").iter().any(|(subject, _)| subject == "R/lib/R"), "{report:#}");
+}
+
+#[test]
+fn a_package_in_a_directory_of_another_name_is_not_found() {
+    let world = World::new();
+    world.r().package(SITE, "one", "1.0", "");
+    fs::rename(world.root().join(SITE).join("one"), world.root().join(SITE).join("one-1.0")).expect("renamed");
+    assert_finding(
+        &world.json(&["check", "ROOT"]).1,
+        "R101",
+        "local/lib/R/site-library/one-1.0",
+        "R looks for it in a directory named one",
+    );
+    world.link(&format!("{SITE}/one"), "one-1.0");
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R101");
+}

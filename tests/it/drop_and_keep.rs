@@ -203,6 +203,7 @@ fn a_dropped_thing_can_still_be_asked_about() {
 #[test]
 fn names_that_make_no_sense_are_exit_code_2() {
     let world = world();
+    world.file("bin/b", "#!/bin/sh\n");
     assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
     let zip = world.beside("out/layer-1.zip");
     let zip = zip.to_str().expect("UTF-8");
@@ -214,6 +215,8 @@ fn names_that_make_no_sense_are_exit_code_2() {
         (&["plan", "ROOT", "--drop", "pkg:a", "--keep", "pkg:a"], "all of it is kept by --keep"),
         (&["check", zip, "--drop", "pkg:a"], "--drop applies to a tree, not to zips"),
         (&["why", "--if-dropped", "pkg:zz", "ROOT"], "not found in the tree"),
+        (&["plan", "ROOT", "--drop", "b"], "--drop b: stands for more than one thing: pkg:b and bin/b"),
+        (&["why", "b", "ROOT"], "name one of them, such as why pkg:b"),
         (&["why", "pkg:a", "ROOT", "--if-dropped", "pkg:b"], "--if-dropped"),
     ] {
         let run = world.run(arguments);

@@ -437,3 +437,35 @@ fn sizes_are_listed_with_their_change_since_the_baseline_and_their_budgets() {
     config(&world, "");
     assert_eq!(world.json(&["check", "ROOT"]).1["compared"], Value::Null);
 }
+
+#[test]
+fn what_becomes_of_the_baseline_file_is_told() {
+    let world = world(20_000);
+    let said = |more: &[&str]| {
+        let run = world.run(&[&["check", "ROOT", "--baseline", "base.json", "--update-baseline"], more].concat());
+        assert_eq!(run.code, 0, "{}", run.stdout);
+        run.stderr
+    };
+    assert_eq!(said(&[]), "layerfit: base.json: written; commit it\n");
+    assert_eq!(said(&[]), "layerfit: base.json: unchanged\n");
+    grow(&world, 20_050);
+    // The total, the layer and the package.
+    let as_before = "3 sizes that grew are recorded as before (to accept growth, remove the file first)";
+    assert_eq!(said(&["--max-growth", "1KB"]), format!("layerfit: base.json: unchanged; {as_before}\n"));
+    world.package("R/lib/R/library", "sys", "3.4", "");
+    assert!(said(&["--max-growth", "100KB"]).starts_with("layerfit: base.json: updated; "));
+    assert_eq!(said(&["--max-growth", "100KB", "-q"]), "");
+}
+
+#[test]
+fn a_baseline_that_is_not_there_is_told_before_the_tree_is_read() {
+    let world = World::new();
+    let run = world.run(&["check", "no-tree", "--baseline", "no-base.json"]);
+    assert!(run.code == 2 && run.stderr.contains("no-base.json: no such baseline"), "{}", run.stderr);
+}
+
+#[test]
+fn growth_without_a_unit_is_probably_a_percentage() {
+    let run = world(100).run(&["check", "ROOT", "--baseline", "base.json", "--max-growth", "2"]);
+    assert!(run.code == 2 && run.stderr.contains("2 has no unit: did you mean 2%, or 2MiB?"), "{}", run.stderr);
+}

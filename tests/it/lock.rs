@@ -69,7 +69,7 @@ fn a_new_package_changes_one_layer_and_the_others_are_byte_for_byte_the_same() {
     // The terminal says the same.
     package(&world, "more", 5);
     let run = world.run(&PACK);
-    assert!(run.stdout.contains("+pkg:more") && run.stdout.contains("To publish: 1 layer"), "{}", run.stdout);
+    assert!(run.stdout.contains("+pkg:more") && run.stdout.contains("Changed: 1 layer"), "{}", run.stdout);
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn plan_pack_and_check_list_the_same_steps() {
 fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
     let world = world();
     packages(&world);
-    let before = "# Kept.\nselect = [\"help\"] # and this\n";
+    let before = "# Kept.\nselect = [\"help\"] # and this\nrepack-rdb = true\n";
     std::fs::write(world.beside("layerfit.toml"), before).expect("written");
     let run = world.run(&["plan", "ROOT", "--apply", "drop-top,select-package-data", "--apply", "strip-all"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -256,6 +256,7 @@ fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
         ("handler=none", "none"),
         ("select-network-commands=1", "takes no value"),
         ("link-duplicates", "is a change to the tree"),
+        ("repack-rdb", "is already on in layerfit.toml"),
     ] {
         let run = world.run(&["plan", "ROOT", "--apply", &format!("drop-other,{step}")]);
         assert!(run.code == 2 && run.stderr.contains(said), "{step}: {}", run.stderr);
@@ -264,7 +265,8 @@ fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
     std::fs::create_dir(world.beside("code")).expect("made");
     std::fs::write(world.beside("code/f.R"), "library(other)\n").expect("written");
     std::fs::remove_file(world.beside("layerfit.toml")).expect("removed");
-    assert_eq!(world.run(&["plan", "ROOT", "--apply", "handler=code"]).code, 0);
+    let run = world.run(&["plan", "ROOT", "--apply", "handler=code", "--max-zipped", "20MB"]);
+    assert!(run.code == 0 && run.stdout.contains("The limits that you gave are not written"), "{}", run.stdout);
     assert_eq!(std::fs::read_to_string(world.beside("layerfit.toml")).expect("new"), "handler = [\"code\"]\n");
     assert_eq!(world.json(&["plan", "ROOT"]).1["packages"].as_array().expect("packages").len(), 9);
 }

@@ -205,7 +205,7 @@ fn forty_layers_since_the_lock_are_one_screen() {
         world.file(format!("share/d{number}/x"), noise(number + 100, 30_000));
     }
     let short = shown(&world, 80, &[&["plan", "ROOT"], &options[..]].concat()).stdout;
-    assert!(short.contains("To publish: 40 layers") && short.contains("32 more with -v."), "{short}");
+    assert!(short.contains("Changed: 40 layers") && short.contains("32 more with -v."), "{short}");
     assert_one_screen(&short, 80);
     let whole = shown(&world, 80, &[&["plan", "ROOT", "-v"], &options[..]].concat()).stdout;
     assert!(!whole.contains("more with -v."), "{whole}");

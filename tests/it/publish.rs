@@ -123,7 +123,30 @@ fn a_record_that_cannot_be_written_and_a_directory_without_manifest_are_told_bef
     let run = world.run(&["publish", "ROOT"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("has no manifest.json") && run.stderr.contains("layerfit pack"), "{}", run.stderr);
+    for (name, says) in
+        [("nowhere", "no such file or directory"), ("out/layer-1.zip", "name the directory that `layerfit pack` wrote")]
+    {
+        let run = world.run(&["publish", name]);
+        assert!(run.code == 2 && run.stderr.contains(says), "{}", run.stderr);
+    }
     assert_eq!(log(&world), "");
+}
+
+#[test]
+fn layers_that_were_packed_with_errors_are_published_with_a_warning() {
+    let world = world(&format!("{LISTS}\nexit 1"));
+    assert!(!publish(&world, &["--dry-run"]).stderr.contains("warning"));
+    world.library("lib/libgone.so.1", &[], &[]).program("bin/run", &["lib/libgone.so.1"], &[]);
+    fs::remove_file(world.root().join("lib/libgone.so.1")).expect("removed");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 1);
+    let run = publish(&world, &["--dry-run"]);
+    assert!(
+        run.stderr.contains("warning: these layers were packed although there are errors (L201)"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("report.md has them"), "{}", run.stderr);
+    assert!(!publish(&world, &["--dry-run", "-q"]).stderr.contains("warning"));
 }
 
 #[test]

@@ -213,3 +213,26 @@ fn what_only_a_dropped_package_needed_goes_with_it_when_handlers_are_read() {
     assert!(!["apl", "sign", "base64"].iter().any(|name| kept.contains(name)), "{kept:?}");
     assert_eq!(findings(&report, "R102"), []);
 }
+
+#[test]
+fn why_if_dropped_names_functions_that_would_fail_and_nothing_that_was_so_before() {
+    let world = world();
+    world.package(SITE, "net", "1.0", "").package(SITE, "other", "1.0", "");
+    world.package(SITE, "apl", "1.0", "Imports: net\n").file(format!("{SITE}/apl/NAMESPACE"), "export(f)\n");
+    functions(&world, "apl", &[("f", qualified("net", "get"))]);
+    // Packages of a library that R does not search: their number is less without one, which is nothing new.
+    world.package("elsewhere/library", "lost", "1.0", "").package("elsewhere/library", "lost2", "1.0", "");
+    let why = |of: &str| {
+        let run = world.run(&["why", "ROOT", "--if-dropped", of]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let text = why("net");
+    assert!(text.contains("warning R102 pkg:apl: loads, but some of its functions need the package net"), "{text}");
+    assert!(why("other").contains("There would be no new finding."), "{}", why("other"));
+    assert!(!why("lost").contains("R107"), "{}", why("lost"));
+    // What is turned off stays off.
+    let off = "[[finding]]\ncode = \"R102\"\nseverity = \"off\"\nreason = \"r\"\n";
+    std::fs::write(world.beside("layerfit.toml"), off).expect("written");
+    assert!(!why("net").contains("R102"), "{}", why("net"));
+}

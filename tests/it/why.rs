@@ -238,7 +238,7 @@ fn a_package_is_known_by_its_name_alone_unless_something_else_has_it() {
     // A program of that name could be meant as well.
     world.file("share/x/Matrix", "");
     let run = world.run(&["why", "Matrix", "ROOT"]);
-    assert!(run.code == 2 && run.stderr.contains("did you mean pkg:Matrix"), "{}", run.stderr);
+    assert!(run.code == 2 && run.stderr.contains("name one of them, such as why pkg:Matrix"), "{}", run.stderr);
     // A name that nothing has: where it was looked for.
     let run = world.run(&["why", "Matrx", "ROOT"]);
     let root = world.root().display().to_string();

@@ -235,6 +235,14 @@ pub(crate) struct Limits {
     pub function_size: Option<u64>,
 }
 
+impl Limits {
+    /// Whether one of them is on the command line.
+    pub(crate) fn is_given(&self) -> bool {
+        let Self { max_zipped, max_unzipped, max_layers, function_size } = self;
+        [max_zipped, max_unzipped, function_size].iter().any(|size| size.is_some()) || max_layers.is_some()
+    }
+}
+
 /// The options that decide how a tree is packed.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PlanOptions {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::libpaths::{self, Searched};
-use super::needs::ID;
+use super::needs::{ID, NEEDS};
 use super::version::Version;
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Severity, Subject};
@@ -16,9 +16,13 @@ use crate::tree::{EntryId, Kind, Place, Tree};
 /// How many names a message lists.
 const MAX_NAMES: usize = 12;
 
+/// The program of R, below its home.
+const PROGRAM: &str = "bin/exec/R";
+
 /// Findings about R and its packages that satisfy `kept`.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let mut findings = super::damaged::check(packages, tree, kept);
+    findings.extend(does_not_start(packages, tree, kept));
     if let Some(home) = packages.installations_of(ID).next() {
         let there = packages.of_language(ID).filter(|package| kept(package.entry));
         findings.extend(built_for_another_r(there, home));
@@ -30,6 +34,41 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
         findings.extend(no_bootstrap(home, tree, kept));
     }
     findings
+}
+
+/// An error about each R for the packages without which it stops, where no library has them. Those that `--drop` names have
+/// findings of their own.
+fn does_not_start(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let there: BTreeSet<&str> =
+        packages.of_language(ID).filter(|package| kept(package.entry)).map(|package| package.name.as_str()).collect();
+    let is_missing =
+        |name: &&str| !there.contains(name) && !packages.excluded.packages.contains_key(&(ID, (*name).to_owned()));
+    let missing: Vec<&str> =
+        NEEDS.start_packages().filter(|name| NEEDS.stops_without(name)).filter(is_missing).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let them = if missing.len() == 1 { "package" } else { "packages" };
+    let why: Vec<&str> = missing.iter().filter_map(|name| NEEDS.without(name)).collect();
+    let programs = tree.iter().filter(|(id, entry)| kept(*id) && !entry.is_directory());
+    // The home is three levels above.
+    let homes = programs.filter_map(|(_, entry)| {
+        entry.path.ancestors().nth(3).filter(|home| home.join(PROGRAM).as_ref() == Some(&entry.path))
+    });
+    homes
+        .map(|home| {
+            Finding::error(
+                Code::MissingPackage,
+                &home,
+                format!(
+                    "R does not start, because no library has the {them} {}: {}",
+                    list::with_last(&missing, "and"),
+                    why.join("; ")
+                ),
+                format!("copy the {them} into the tree from library/ of the R that it was taken from"),
+            )
+        })
+        .collect()
 }
 
 /// `library()` stops at a package built before R 3.0.0 or for another platform, and warns about one built under a newer R

@@ -39,6 +39,7 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
     let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
     let found: Vec<Option<Finding>> = there.par_iter().map(|package| damaged(tree, package)).collect();
     let mut findings: Vec<Finding> = found.into_iter().flatten().collect();
+    findings.extend(there.iter().filter_map(|package| renamed(tree, package)));
     findings.extend(without_description(tree, kept));
     findings.extend(links_out(packages, tree, kept));
     findings.extend(own_libraries_out(tree, kept));
@@ -78,6 +79,22 @@ fn damaged(tree: &Tree, package: &Package) -> Option<Finding> {
         let message = format!("library({name}) fails: {files}");
         Finding::error(Code::DamagedPackage, &package.directory, message, reinstall(name))
     })
+}
+
+/// An installed package whose directory has another name: R looks for a directory with the package's name, and refuses one whose
+/// Meta/package.rds names another package (`find.package` and `loadNamespace` in R). A link with its name is as good.
+fn renamed(tree: &Tree, package: &Package) -> Option<Finding> {
+    let Package { name, directory, .. } = package;
+    if directory.name() == name.as_bytes() || package.built.is_none() {
+        return None;
+    }
+    let leads_to_it = |id| matches!(tree.follow(id), Place::Inside(place) if tree.path(place) == directory);
+    let mut links = tree.iter().filter(|(_, entry)| matches!(entry.kind, Kind::Link { .. }));
+    if links.any(|(id, entry)| entry.path.name() == name.as_bytes() && leads_to_it(id)) {
+        return None;
+    }
+    let message = format!("library({name}) fails: R looks for it in a directory named {name}");
+    Some(Finding::error(Code::DamagedPackage, directory, message, format!("rename the directory to {name}")))
 }
 
 /// What the namespace of a package loads, as R reads it; nothing when neither of its files can be read.

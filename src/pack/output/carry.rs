@@ -13,8 +13,11 @@ use crate::base::error::{Error, Result};
 use crate::base::read;
 use crate::tree::sha256;
 
+/// The report in Markdown, in an output directory.
+pub const REPORT: &str = "report.md";
+
 /// Files besides zips and manifest that layerfit writes.
-const REPORTS: &[&str] = &["report.md", "report.html"];
+const REPORTS: &[&str] = &[REPORT, "report.html"];
 
 /// How often what was added meanwhile is moved, before the user is asked to stop adding more.
 const TRIES: usize = 1000;

@@ -1,13 +1,13 @@
 //! The manifest: the report's JSON with the entries of every layer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::path::printable;
 use crate::base::read;
 use crate::pack::measure::ENTRY_OVERHEAD;
@@ -72,6 +72,18 @@ pub struct Manifest {
     pub objects: Vec<ManifestObject>,
     /// The layers, in the order to attach them.
     pub layers: Vec<ManifestLayer>,
+    /// The findings about them.
+    #[serde(default)]
+    pub findings: Vec<ManifestFinding>,
+}
+
+/// What layerfit reads back of a finding.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ManifestFinding {
+    /// Its code.
+    pub code: String,
+    /// Its severity.
+    pub severity: String,
 }
 
 /// What layerfit reads back of an ELF file.
@@ -114,6 +126,16 @@ impl Manifest {
     /// When it cannot be read, or is not a manifest.
     pub fn read(directory: &Path) -> Result<Self> {
         let path = directory.join(MANIFEST);
+        if !directory.exists() {
+            return Err(Error::RootMissing(directory.to_owned()));
+        }
+        if !directory.is_dir() {
+            return Err(Error::Data {
+                file: directory.display().to_string(),
+                message: "is not a directory".to_owned(),
+                help: "name the directory that `layerfit pack` wrote, which has it".to_owned(),
+            });
+        }
         let text = read::text_if_there(&path, read::MAX_MANIFEST)?.ok_or_else(|| Error::Data {
             file: directory.display().to_string(),
             message: format!("has no {MANIFEST}"),
@@ -124,6 +146,12 @@ impl Manifest {
             message: why,
             help: "pack again, or name the zips themselves".to_owned(),
         })
+    }
+
+    /// The codes of the errors that were found when the layers were packed, each once.
+    pub fn errors(&self) -> BTreeSet<&str> {
+        let error = Severity::Error.to_string();
+        self.findings.iter().filter(|finding| finding.severity == error).map(|finding| finding.code.as_str()).collect()
     }
 
     /// Findings about zips of a directory that are not those of the manifest.

@@ -6,9 +6,10 @@ mod manifest;
 mod read_back;
 mod zip;
 
+pub use carry::REPORT;
 pub use directory::Output;
 pub(crate) use manifest::architecture;
-pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestLayer, SCHEMA};
+pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, SCHEMA};
 pub use read_back::read_back;
 pub(crate) use zip::layer_entries;
 pub use zip::write_layer;

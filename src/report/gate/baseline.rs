@@ -2,12 +2,13 @@
 //! committed and only ratchets down.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, BudgetScope, Growth};
-use crate::base::bytes::size;
+use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::read;
@@ -27,6 +28,26 @@ pub(super) struct Baseline {
     recorded: Sizes,
     /// Whether it is a baseline file, which can be updated.
     ratchet: bool,
+}
+
+/// What `--update-baseline` did to the baseline file.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    path: PathBuf,
+    what: &'static str,
+    /// How many sizes grew, within what is allowed, and are recorded as they were.
+    kept: usize,
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.what)?;
+        if self.kept == 0 {
+            return Ok(());
+        }
+        let sizes = plural(self.kept, "size that grew is", "sizes that grew are");
+        write!(f, "; {sizes} recorded as before (to accept growth, remove the file first)")
+    }
 }
 
 /// The content of a baseline file.
@@ -77,11 +98,12 @@ impl Baseline {
     pub(super) fn grown(&self, subject: &Subject, now: Size, growth: Growth, snapshot: &Snapshot) -> Vec<Finding> {
         let Some(before) = self.recorded.sizes.get(subject.as_str()) else { return Vec::new() };
         let mut findings = Vec::new();
-        for (before, now, how) in
-            [(before.zipped_bytes, now.zipped_bytes, "zipped"), (before.unzipped_bytes, now.unzipped_bytes, "unzipped")]
-        {
+        let counted: [(fn(&Size) -> u64, &str); 2] =
+            [(|size| size.zipped_bytes, "zipped"), (|size| size.unzipped_bytes, "unzipped")];
+        for (bytes, how) in counted {
+            let (before, now) = (bytes(before), bytes(&now));
             if now > growth.limit(before) {
-                let most = self.most_grown(subject, snapshot);
+                let most = self.most_grown(subject, snapshot, bytes);
                 findings.push(Finding::error(
                     Code::Grew,
                     subject.clone(),
@@ -92,22 +114,30 @@ impl Baseline {
                         size(before),
                         self.path.display(),
                     ),
-                    "`layerfit diff` shows what grew; if it is intended, regenerate the baseline: remove the file and run with \
-                     --update-baseline",
+                    format!("if it is intended, {}; `layerfit diff OLD NEW` shows what grew", self.acceptance()),
                 ));
             }
         }
         findings
     }
 
-    /// The packages that grew most, as text.
-    fn most_grown(&self, subject: &Subject, snapshot: &Snapshot) -> String {
+    /// How growth is accepted.
+    fn acceptance(&self) -> String {
+        if self.ratchet {
+            format!("remove {} and check again with --update-baseline", self.path.display())
+        } else {
+            "name the manifest of the layers that have it as the baseline".to_owned()
+        }
+    }
+
+    /// The packages that grew most in these bytes, as text.
+    fn most_grown(&self, subject: &Subject, snapshot: &Snapshot, bytes: fn(&Size) -> u64) -> String {
         if *subject != Subject::whole("total") {
             return String::new();
         }
         let grown = snapshot.package_sizes().into_iter().filter_map(|(name, now)| {
             let before = self.recorded.sizes.get(&format!("pkg:{name}")).copied().unwrap_or_default();
-            Some((now.zipped_bytes.checked_sub(before.zipped_bytes).filter(|more| *more > 0)?, name))
+            Some((bytes(&now).checked_sub(bytes(&before)).filter(|more| *more > 0)?, name))
         });
         let mut grown: Vec<(u64, &str)> = grown.collect();
         grown.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
@@ -135,7 +165,7 @@ impl Baseline {
     ///
     /// # Errors
     /// When the file is a manifest, or cannot be written; it is then unchanged.
-    pub(super) fn update(old: Option<&Self>, path: &Path, budgets: &[Budget], snapshot: &Snapshot) -> Result<()> {
+    pub(super) fn update(old: Option<&Self>, path: &Path, budgets: &[Budget], snapshot: &Snapshot) -> Result<Recorded> {
         if old.is_some_and(|old| !old.ratchet) {
             return Err(Error::Usage {
                 message: format!("{}: is a manifest, which --update-baseline does not overwrite", path.display()),
@@ -143,17 +173,24 @@ impl Baseline {
             });
         }
         let mut new = Sizes::new(snapshot, budgets);
+        let mut kept = 0;
         for (name, size) in &mut new.sizes {
             if let Some(before) = old.and_then(|old| old.recorded.sizes.get(name)) {
-                size.zipped_bytes = size.zipped_bytes.min(before.zipped_bytes);
-                size.unzipped_bytes = size.unzipped_bytes.min(before.unzipped_bytes);
+                let least = Size {
+                    zipped_bytes: size.zipped_bytes.min(before.zipped_bytes),
+                    unzipped_bytes: size.unzipped_bytes.min(before.unzipped_bytes),
+                };
+                kept += usize::from(least != *size);
+                *size = least;
             }
         }
         if old.is_some_and(|old| old.recorded == new) {
-            return Ok(());
+            return Ok(Recorded { path: path.to_owned(), what: "unchanged", kept });
         }
         let bytes = crate::report::as_json(&new)?;
-        crate::base::atomic::replace_file(path, &bytes)
+        crate::base::atomic::replace_file(path, &bytes)?;
+        let what = if old.is_some() { "updated" } else { "written; commit it" };
+        Ok(Recorded { path: path.to_owned(), what, kept })
     }
 }
 

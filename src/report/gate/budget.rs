@@ -125,8 +125,9 @@ impl FromStr for Growth {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let Some(percent) = text.trim().strip_suffix('%') else {
             return crate::base::bytes::parse(text).map(Growth::Bytes).map_err(|why| {
-                match text.trim().parse::<f64>() {
-                    Ok(_) => format!("{why} Or {}%?", text.trim()),
+                let number = text.trim();
+                match number.parse::<f64>() {
+                    Ok(_) => format!("{number} has no unit: did you mean {number}%, or {number}MiB?"),
                     Err(_) => why,
                 }
             });

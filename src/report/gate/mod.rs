@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use baseline::Baseline;
+pub use baseline::Recorded;
 pub use budget::{Budget, BudgetScope, Growth};
 
 use crate::base::bytes::{plural, size};
@@ -44,12 +45,28 @@ pub(crate) struct Checked {
     pub(crate) findings: Vec<Finding>,
     /// What was compared with a baseline or a budget; `None` if there is neither.
     pub(crate) compared: Option<Vec<Compared>>,
+    /// What became of the baseline file; `None` if it was not to be written, or the check fails.
+    pub(crate) recorded: Option<Recorded>,
 }
 
 impl Gate {
     /// Whether anything in it depends on the entries of the layers, and not only on the sizes of these.
     pub(crate) fn reads_entries(&self) -> bool {
         !self.budgets.is_empty() || self.baseline.is_some() || self.manifest.is_some()
+    }
+
+    /// Whether there is a baseline, where it has to be: known before the layers are, which can take long.
+    ///
+    /// # Errors
+    /// When there is no file, and none would be written.
+    pub(crate) fn require_baseline(&self) -> Result<()> {
+        match &self.baseline {
+            Some(path) if !self.update_baseline && !path.exists() => Err(Error::Usage {
+                message: format!("{}: no such baseline", path.display()),
+                help: "create it with --update-baseline, or give the manifest.json of an earlier run".to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The findings of the gate, and what was compared with a baseline or a budget, if there is one. The baseline is only
@@ -62,12 +79,6 @@ impl Gate {
             Some(path) => Baseline::load(path, &self.budgets)?,
             None => None,
         };
-        if let (Some(path), None, false) = (&self.baseline, &baseline, self.update_baseline) {
-            return Err(Error::Usage {
-                message: format!("{}: no such baseline", path.display()),
-                help: "create it with --update-baseline, or give the manifest.json of an earlier run".to_owned(),
-            });
-        }
         let mut findings = over_budget(&self.budgets, snapshot, baseline.as_ref());
         if let Some(baseline) = &baseline {
             let growth = self.max_growth.unwrap_or(Growth::Bytes(0));
@@ -82,12 +93,15 @@ impl Gate {
             findings.extend(changed(path, snapshot)?);
         }
         let failed = findings.iter().any(|finding| finding.severity == crate::base::finding::Severity::Error);
-        if let (Some(path), true, true) = (&self.baseline, self.update_baseline, passed && !failed) {
-            Baseline::update(baseline.as_ref(), path, &self.budgets, snapshot)?;
-        }
+        let recorded = match &self.baseline {
+            Some(path) if self.update_baseline && passed && !failed => {
+                Some(Baseline::update(baseline.as_ref(), path, &self.budgets, snapshot)?)
+            }
+            _ => None,
+        };
         let compared = (baseline.is_some() || !self.budgets.is_empty())
             .then(|| compared(&self.budgets, snapshot, baseline.as_ref()));
-        Ok(Checked { findings, compared })
+        Ok(Checked { findings, compared, recorded })
     }
 
     /// Findings if the layers fit, but leave less room than required.

@@ -139,16 +139,12 @@ fn starts_with(plan: &Plan<'_>, removed: &BTreeSet<EntryId>) -> Vec<StartsWith> 
     found
 }
 
-/// Whether a finding reports something that none of the others does. Findings about libraries name the first of several
-/// files with the same problem, so their subjects are not compared.
+/// Whether a finding reports something that none of the others does. Its message is not compared, as it can count what is
+/// dropped. Findings about libraries name the first of several files with the same problem, so their subjects are not compared.
 fn is_new(finding: &Finding, others: &[Finding]) -> bool {
-    let by_cause = |finding: &Finding| finding.code.category() == Category::Libraries && finding.cause.is_some();
+    let by_cause = finding.code.category() == Category::Libraries && finding.cause.is_some();
     let same = |other: &Finding| {
-        let same_problem = match &finding.cause {
-            Some(_) => other.cause == finding.cause,
-            None => other.message == finding.message,
-        };
-        other.code == finding.code && same_problem && (by_cause(finding) || other.subject == finding.subject)
+        other.code == finding.code && other.cause == finding.cause && (by_cause || other.subject == finding.subject)
     };
     finding.severity != Severity::Info && !others.iter().any(same)
 }

@@ -4,7 +4,7 @@ use super::paths::{IN_TREE, INSTALLED};
 use super::{About, IfDropped, NeededBy, Path, Unneeded, Why};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
-use crate::base::finding::Code;
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
 use crate::base::safe::{Form, safe};
 use crate::report::{
@@ -85,7 +85,7 @@ fn answers(why: &Why, detail: Detail) -> Vec<Vec<Block>> {
 /// What nothing needs: packages, and libraries that nothing loads.
 fn unneeded(all: &[Unneeded], root: &str, detail: Detail) -> Vec<Block> {
     if all.is_empty() {
-        return vec![Block::Text(format!("Something in {root} needs each package and library in it."))];
+        return vec![Block::Text(format!("There is no package or library in {root} that nothing needs."))];
     }
     let shown = if detail == Detail::Full { all.len() } else { all.len().min(UNNEEDED_SHOWN) };
     let rows = all[..shown].iter().map(|item| {
@@ -371,8 +371,9 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
             note: None,
         }));
     }
-    // The tables above already show missing packages.
-    let others = dropped.findings.iter().filter(|finding| finding.code != Code::MissingPackage);
+    // A table above already shows packages that do not load.
+    let does_not_load = |finding: &Finding| finding.code == Code::MissingPackage && finding.severity == Severity::Error;
+    let others = dropped.findings.iter().filter(|finding| !does_not_load(finding));
     let rows: Vec<Vec<String>> = others
         .map(|finding| {
             let code = format!("{} {}", finding.severity, finding.code);
@@ -391,6 +392,8 @@ fn if_dropped(targets: &[String], dropped: &IfDropped, detail: Detail) -> Vec<Bl
             rows,
             note,
         }));
+    } else if dropped.breaks.is_empty() && dropped.starts_with.is_empty() && dropped.fits_then {
+        blocks.push(Block::Text("There would be no new finding.".to_owned()));
     }
     blocks
 }

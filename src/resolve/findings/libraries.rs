@@ -92,6 +92,8 @@ impl Resolution<'_> {
                     format!("--bundle found {soname} on the build host for {machine} only: build the tree and bundle on one machine")
                 } else if context.bundled && is_bundled_for(kind, certainty) {
                     format!("--bundle did not find {soname} on the build host: install it there, or put it into lib/")
+                } else if context.finished {
+                    format!("pack again with {soname} in lib/ of the tree, or with --bundle, which copies it from the build host")
                 } else if is_bundled_for(kind, certainty) {
                     format!("{BUNDLE_COPIES}{soname} and its dependencies from the build host")
                 } else {

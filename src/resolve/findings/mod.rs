@@ -60,6 +60,8 @@ pub struct FindingContext {
     pub architecture: Option<&'static str>,
     /// Whether libraries were already bundled from the build host, which then lacks the missing ones too.
     pub bundled: bool,
+    /// Whether these are finished layers, to which nothing can be added but by packing the tree again.
+    pub finished: bool,
     /// The missing libraries that the build host has for another machine only, with that machine.
     pub of_other_machines: BTreeMap<String, String>,
     /// Why no module for a character set was copied from the build host, although it has that.

@@ -159,8 +159,7 @@ pub(super) fn changes(report: &Report, detail: Detail, rows: Rows) -> Option<Sec
         vec![change.layer.clone(), change.state.to_string(), all.join(" ")]
     });
     let publish = changes.iter().filter(|change| matches!(change.state, LayerState::Changed | LayerState::New)).count();
-    let mut note =
-        format!("To publish: {}; the others are byte for byte the same.", plural(publish, "layer", "layers"));
+    let mut note = format!("Changed: {}; the others are byte for byte the same.", plural(publish, "layer", "layers"));
     if not_shown > 0 {
         note += &format!(" {not_shown} more with -v.");
     }
