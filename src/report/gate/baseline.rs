@@ -21,6 +21,9 @@ const SCHEMA: u32 = 1;
 /// How many of the packages that grew are named.
 const MAX_NAMES: usize = 3;
 
+/// Which bytes of a size are counted: zipped or unzipped.
+type Bytes = fn(&Size) -> u64;
+
 /// The sizes from which growth is counted.
 #[derive(Debug, Clone)]
 pub(super) struct Baseline {
@@ -98,7 +101,7 @@ impl Baseline {
     pub(super) fn grown(&self, subject: &Subject, now: Size, growth: Growth, snapshot: &Snapshot) -> Vec<Finding> {
         let Some(before) = self.recorded.sizes.get(subject.as_str()) else { return Vec::new() };
         let mut findings = Vec::new();
-        let counted: [(fn(&Size) -> u64, &str); 2] =
+        let counted: [(Bytes, &str); 2] =
             [(|size| size.zipped_bytes, "zipped"), (|size| size.unzipped_bytes, "unzipped")];
         for (bytes, how) in counted {
             let (before, now) = (bytes(before), bytes(&now));
@@ -131,7 +134,7 @@ impl Baseline {
     }
 
     /// The packages that grew most in these bytes, as text.
-    fn most_grown(&self, subject: &Subject, snapshot: &Snapshot, bytes: fn(&Size) -> u64) -> String {
+    fn most_grown(&self, subject: &Subject, snapshot: &Snapshot, bytes: Bytes) -> String {
         if *subject != Subject::whole("total") {
             return String::new();
         }
