@@ -2,8 +2,9 @@
 //! cannot be determined statically.
 //!
 //! Code is parsed with tree-sitter's grammars and never run. What counts: `import` and `export ... from`, and with literal
-//! names `import()`, `require()`, `require.resolve()` and the functions that `createRequire()` returns. Types are not loaded,
-//! so `import type` is nothing. Files of the function are read as well, and packages of its own `node_modules` are not missing.
+//! names `import()`, `require()`, `require.resolve()` and the functions that `createRequire()` returns. Types are not loaded:
+//! `import type` is nothing, nor is an import in TypeScript of what is only used as a type. Files of the function are read as
+//! well, also those that `Worker` and `fork()` run, and packages of its own `node_modules` are not missing.
 //!
 //! | source | concluded |
 //! | --- | --- |
@@ -11,9 +12,12 @@
 //! | `require("./a")` | `./a.js`, `./a/index.js` ... of the function |
 //! | `require("a")` in `try`, where `catch` does not throw | `a` is optional |
 //! | `import("a").catch(...)` | `a` is optional |
+//! | `require(path.join(__dirname, "a"))` | the file `./a` of the function |
+//! | `import "#a"` | what the function's package.json has under `imports` |
 //! | `require(name)` | `name` if it is a constant with a literal, or else reported |
 
 mod reader;
+mod values;
 
 use std::path::Path;
 
@@ -73,8 +77,10 @@ pub(super) fn is_beside_code(path: &Path) -> bool {
 
 /// What a source loads; `None` when the file is not a source.
 pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Option<Result<Source, String>> {
-    if name == "package.json" && followed.is_some() {
-        return Some(Ok(manifest(bytes)));
+    match followed {
+        Some(Followed::Code) if name == "package.json" => return Some(Ok(imports(bytes))),
+        Some(Followed::ByName) if name == "package.json" => return Some(Ok(manifest(bytes))),
+        _ => {}
     }
     let script = || is_script(bytes).then_some(Dialect::JavaScript);
     let dialect = Dialect::of(name).or_else(|| if followed == Some(Followed::Code) { None } else { script() })?;
@@ -119,6 +125,56 @@ fn manifest(bytes: &[u8]) -> Source {
     }
     source.tidy();
     source
+}
+
+/// Conditions of package.json that Node.js does not meet.
+const OTHER_CONDITIONS: &[&str] =
+    &["browser", "types", "deno", "bun", "react-native", "worker", "electron", "development"];
+
+/// How many targets of a package.json are read: a real one has some hundred.
+const MAX_TARGETS: usize = 5_000;
+
+/// What the names that begin with `#` stand for in the function's package.json.
+fn imports(bytes: &[u8]) -> Source {
+    let mut source = Source::default();
+    let declared: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    for (name, target) in declared["imports"].as_object().into_iter().flatten() {
+        for path in targets(target) {
+            let optional = !target.is_string();
+            match package_of(path) {
+                Some(installed) => source.follows.push(package(1, installed, optional)),
+                None if path.contains('*') => source.cannot_tell(1, name, "it stands for several files"),
+                None => source.follows.push(Follow {
+                    line: 1,
+                    paths: vec![path.to_owned()],
+                    endings: &[""],
+                    from: From::Source,
+                    followed: Followed::ByName,
+                    optional,
+                    otherwise: None,
+                }),
+            }
+        }
+    }
+    source.tidy();
+    source
+}
+
+/// What a value of `imports` or `exports` in a package.json can lead to in Node.js.
+pub(super) fn targets(value: &Value) -> Vec<&str> {
+    let (mut found, mut queue) = (Vec::new(), vec![value]);
+    while let Some(next) = queue.pop().filter(|_| found.len() < MAX_TARGETS) {
+        match next {
+            Value::String(path) => found.push(path.as_str()),
+            Value::Array(several) => queue.extend(several),
+            Value::Object(conditions) => {
+                let met = conditions.iter().filter(|(name, _)| !OTHER_CONDITIONS.contains(&name.as_str()));
+                queue.extend(met.map(|(_, value)| value));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// A package: one of the function's own `node_modules`, or else an installed one.
