@@ -154,7 +154,7 @@ def answers(layerfit, language, runtime, handler, aws):
         (code / ("shim.py" if language == "python" else "shim.mjs")).write_text(shim)
         (code / "event.json").write_text('{"a": [1, 2.5, "ä", null, true, 123456789012345678]}')
         given = ["--handler", "shim.handler", "--env", f"REAL_HANDLER={handler}"] if aws else ["--handler", handler]
-        command = [layerfit, "invoke", WORK / language, "--code", code, "--runtime", runtime, "--event", code / "event.json", "--timeout", "10", *given]
+        command = [layerfit, "invoke", WORK / language, "--code", code, "--runtime", runtime, "--event", code / "event.json", "--timeout", "120", *given]
         # _HANDLER is in no answer.
         done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout.decode().strip(), done.stderr.decode()
@@ -168,7 +168,7 @@ def compared(layerfit, language, runtime, handlers):
         if ours[1] == theirs[1]:
             continue
         a, b = json.loads(ours[1]), json.loads(theirs[1])
-        if isinstance(a, dict) and "trace" in a:
+        if all(isinstance(answer, dict) and "trace" in answer for answer in (a, b)):
             # Their own frames are below.
             traces = [[line.replace(" [as handler]", "") for line in answer.pop("trace")] for answer in (a, b)]
             require_same(traces[0][1:], traces[1][1 : len(traces[0])], f"the trace of {handler}")

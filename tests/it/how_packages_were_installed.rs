@@ -430,3 +430,20 @@ fn addons_for_both_machines_are_for_that_of_the_function() {
         assert_eq!(report["architecture"]["name"], if more.is_empty() { "x86_64" } else { "arm64" });
     }
 }
+
+#[test]
+fn a_configuration_for_another_language_has_no_lines_for_r() {
+    let world = World::new();
+    distribution(&world, "python/lib/python3.11/site-packages", &["x/__init__.py"]);
+    world.library("python/lib/python3.12/site-packages/y/_m.cpython-312-x86_64-linux-gnu.so", &[], &[]);
+    assert_eq!(world.run(&["init", "ROOT"]).code, 0);
+    let text = fs::read_to_string(world.beside("layerfit.toml")).expect("written");
+    assert!(text.contains("runtime = \"python3.12\""), "{text}");
+    for line in ["r-libs-user", "repack-rdb", "relocate", "nlme", "prefix = \"r-\""] {
+        assert!(!text.contains(line), "{line}: {text}");
+    }
+    // Without comments, it is accepted.
+    fs::write(world.beside("layerfit.toml"), text.replace("# strip", "strip").replace("# select", "select"))
+        .expect("written");
+    assert_eq!(world.run(&["plan", "ROOT"]).code, 0);
+}
