@@ -106,6 +106,9 @@ const native = {
   done: (id, body) => { posted = ask("POST", id + "/response", body, { "Content-Type": "application/json" }); },
   error: (id, body) => { posted = ask("POST", id + "/error", body, { "Lambda-Runtime-Function-Error-Type": JSON.parse(body).errorType }); },
 };
+// What the native part posts is sent when it returns.
+const exit = process.exit.bind(process);
+process.exit = (code) => { posted.finally(() => exit(code)); };
 Module._extensions[".node"] = (module) => { module.exports = native; };
 const { run } = await import("/opt/client/package/dist/index.mjs");
 await run("/var/task", process.env.REAL_HANDLER);

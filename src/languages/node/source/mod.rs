@@ -23,8 +23,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::formats::shebang::{self, Interpreter};
-use crate::languages::{Follow, Followed, From, Source};
+use crate::languages::{Follow, Followed, From, Source, reading};
 
 /// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
 const MAX_BYTES: usize = 4 << 20;
@@ -82,18 +81,10 @@ pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Opti
         Some(Followed::ByName) if name == "package.json" => return Some(Ok(manifest(bytes))),
         _ => {}
     }
-    let script = || is_script(bytes).then_some(Dialect::JavaScript);
+    let runs = |program: &str| matches!(program, "node" | "nodejs");
+    let script = || reading::is_script(bytes, runs).then_some(Dialect::JavaScript);
     let dialect = Dialect::of(name).or_else(|| if followed == Some(Followed::Code) { None } else { script() })?;
     Some(parse(bytes, dialect))
-}
-
-/// Whether a file begins as a script that Node.js runs.
-fn is_script(bytes: &[u8]) -> bool {
-    let line = bytes.strip_prefix(b"#!").and_then(|line| line.split(|byte| *byte == b'\n').next());
-    let Some(Interpreter::Path(program) | Interpreter::Command(program)) = line.and_then(shebang::parse) else {
-        return false;
-    };
-    matches!(program.rsplit('/').next(), Some("node" | "nodejs"))
 }
 
 /// What the code of a source loads.
@@ -101,17 +92,7 @@ fn is_script(bytes: &[u8]) -> bool {
 /// # Errors
 /// When it is not text.
 pub(super) fn parse(bytes: &[u8], dialect: Dialect) -> Result<Source, String> {
-    if bytes.contains(&0) {
-        return Err("it contains NUL bytes: it is binary or UTF-16, not a JavaScript source".to_owned());
-    }
-    let mut source = Source::default();
-    if bytes.len() > MAX_BYTES {
-        source.cannot_tell(1, "the whole source", "it is too long to be read");
-    } else {
-        reader::read(&String::from_utf8_lossy(bytes), dialect, &mut source)?;
-    }
-    source.tidy();
-    Ok(source)
+    reading::source(bytes, "JavaScript", MAX_BYTES, |text, source| reader::read(text, dialect, source))
 }
 
 /// What a package of the function's own `node_modules` requires: it is there as well, or in a layer.

@@ -7,11 +7,9 @@ use tree_sitter::Node;
 
 use super::values::Bound;
 use super::{Dialect, package, package_of};
-use crate::languages::grammar::{Grammar, walk};
+use crate::languages::grammar::walk;
+use crate::languages::reading::{self, Guard, guarded, line};
 use crate::languages::{Follow, Followed, From, Source, Use};
-
-/// The minimum number of bytes per step of the parser: minified code has 5 or more.
-const BYTES_A_STEP: usize = 2;
 
 /// How many loads of one source are followed.
 const MAX_LOADS: usize = 20_000;
@@ -52,16 +50,13 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
         Dialect::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
         Dialect::Tsx => tree_sitter_typescript::LANGUAGE_TSX,
     };
-    let Some(tree) = Grammar::new(&language.into(), BYTES_A_STEP)?.parse(text) else {
-        source.cannot_tell(1, text, "parsing it is too expensive");
-        return Ok(());
-    };
+    let Some(tree) = reading::tree(&language.into(), text, source)? else { return Ok(()) };
     let requires = REQUIRES.iter().map(|name| (*name).to_owned()).collect();
     let mut reader = Reader {
         text,
         source,
         has_types: dialect != Dialect::JavaScript,
-        optional: Vec::new(),
+        guards: Vec::new(),
         bound: Bound::new(text),
         requires,
         makers: BTreeSet::from([MAKER]),
@@ -75,15 +70,8 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
     }
     let mut sites = Vec::new();
     walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
-    reader.optional.sort_by_key(|range| range.start);
-    let mut ranges = std::mem::take(&mut reader.optional).into_iter().peekable();
-    // Ranges lie in each other or apart, and sites come in the order of the text.
-    let mut end = 0;
-    for site in sites {
-        while let Some(range) = ranges.next_if(|range| range.start <= site.start_byte()) {
-            end = end.max(range.end);
-        }
-        reader.site(site, site.start_byte() < end);
+    for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards)) {
+        reader.site(site, optional);
     }
     if reader.loads > MAX_LOADS {
         reader.source.cannot_tell(1, "the whole source", "it loads too much to be followed");
@@ -96,8 +84,7 @@ struct Reader<'t, 's> {
     source: &'s mut Source,
     /// Whether a compiler removes imports of what is only used as a type.
     has_types: bool,
-    /// Code that the source works without.
-    optional: Vec<Range<usize>>,
+    guards: Vec<(Range<usize>, Guard)>,
     bound: Bound<'t>,
     /// The functions that load modules.
     requires: BTreeSet<String>,
@@ -158,7 +145,7 @@ impl<'t> Reader<'t, '_> {
                     self.source.names.insert(self.text(child).to_owned());
                 }
                 "import_specifier" => {
-                    self.renames(child.child_by_field_name("name"), child.child_by_field_name("alias"))
+                    self.renames(child.child_by_field_name("name"), child.child_by_field_name("alias"));
                 }
                 _ => {}
             }
@@ -183,7 +170,7 @@ impl<'t> Reader<'t, '_> {
     /// Notes what `try` makes optional: its body, if `catch` goes on, and what `catch` loads instead.
     fn tries(&mut self, node: Node<'t>) {
         let Some(handler) = node.child_by_field_name("handler") else { return };
-        self.optional.push(handler.byte_range());
+        self.guards.push((handler.byte_range(), Guard::Optional));
         let throws = handler.child_by_field_name("body").is_some_and(|body| {
             let mut cursor = body.walk();
             body.named_children(&mut cursor).any(|statement| {
@@ -191,7 +178,7 @@ impl<'t> Reader<'t, '_> {
             })
         });
         if let Some(body) = node.child_by_field_name("body").filter(|_| !throws) {
-            self.optional.push(body.byte_range());
+            self.guards.push((body.byte_range(), Guard::Optional));
         }
     }
 
@@ -372,9 +359,4 @@ fn spellings(path: &str) -> Vec<String> {
         spellings.extend(path.strip_suffix(compiled).map(|stem| format!("{stem}{written}")));
     }
     spellings
-}
-
-/// The line of a node, from 1.
-fn line(node: Node<'_>) -> usize {
-    node.start_position().row + 1
 }

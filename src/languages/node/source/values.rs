@@ -65,7 +65,7 @@ impl<'t> Bound<'t> {
             "parenthesized_expression" => self.value_at(node.named_child(0)?, depth),
             "binary_expression" if self.text(field("operator")?) == "+" => {
                 let (left, right) = (field("left")?, field("right")?);
-                self.joined([self.value_at(left, depth)?, self.value_at(right, depth)?], "")
+                joined([self.value_at(left, depth)?, self.value_at(right, depth)?], "")
             }
             "template_string" => self.string(node).or_else(|| self.template(node, depth)),
             // The properties of a URL that are its path.
@@ -83,7 +83,7 @@ impl<'t> Bound<'t> {
                     "join" | "resolve" if arguments.len() > 1 => {
                         let parts: Option<Vec<String>> =
                             arguments.iter().map(|argument| self.value_at(*argument, depth)).collect();
-                        self.joined(parts?, "/").filter(|path| path.starts_with('.'))
+                        joined(parts?, "/").filter(|path| path.starts_with('.'))
                     }
                     "resolve" | "fileURLToPath" | "pathToFileURL" => self.value_at(*arguments.first()?, depth),
                     _ => None,
@@ -91,13 +91,6 @@ impl<'t> Bound<'t> {
             }
             _ => self.string(node),
         }
-    }
-
-    /// Texts after each other; the directory of the source can only be the first.
-    fn joined(&self, parts: impl IntoIterator<Item = String>, between: &str) -> Option<String> {
-        let parts: Vec<String> = parts.into_iter().collect();
-        let is_path = parts.iter().skip(1).all(|part| part != ".");
-        is_path.then(|| parts.join(between))
     }
 
     fn template(&self, node: Node<'t>, depth: usize) -> Option<String> {
@@ -110,8 +103,15 @@ impl<'t> Bound<'t> {
                 _ => None,
             })
             .collect();
-        self.joined(parts?, "")
+        joined(parts?, "")
     }
+}
+
+/// Texts after each other; the directory of the source can only be the first.
+fn joined(parts: impl IntoIterator<Item = String>, between: &str) -> Option<String> {
+    let parts: Vec<String> = parts.into_iter().collect();
+    let is_path = parts.iter().skip(1).all(|part| part != ".");
+    is_path.then(|| parts.join(between))
 }
 
 /// The arguments of a call.
