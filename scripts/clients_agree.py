@@ -174,6 +174,8 @@ def compared(layerfit, language, runtime, handlers):
         if all(isinstance(answer, dict) and "trace" in answer for answer in (a, b)):
             # Their own frames are below.
             traces = [[line.replace(" [as handler]", "") for line in answer.pop("trace")] for answer in (a, b)]
+            # The modules that require what is missing are those of the clients.
+            traces = [trace[: trace.index("Require stack:")] if "Require stack:" in trace else trace for trace in traces]
             require_same(traces[0][1:], traces[1][1 : len(traces[0])], f"the trace of {handler}")
         if isinstance(a, dict) and "Require stack" in a.get("errorMessage", ""):
             a["errorMessage"], b["errorMessage"] = (text["errorMessage"].split("\n")[0] for text in (a, b))
