@@ -497,3 +497,17 @@ fn codes(report: &Report) -> Vec<CodeRow> {
     });
     pages.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_with_many_names_shows_the_first_of_them() {
+        assert_eq!(shortened("--drop pkg:a,pkg:b,pkg:c,pkg:d"), None);
+        assert_eq!(
+            shortened("--drop pkg:a,pkg:b,pkg:c,pkg:d,pkg:e").as_deref(),
+            Some("--drop pkg:a, pkg:b, pkg:c and 2 more")
+        );
+    }
+}
