@@ -189,8 +189,9 @@ def described(error):
     if isinstance(error, Fault):
         kind, message, trace = error.kind, error.message, error.trace
     else:
-        frames = traceback.extract_tb(error.__traceback__)
-        while frames and frames[0].filename == __file__:
+        # Without the columns, which newer versions of Python underline.
+        frames = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in traceback.extract_tb(error.__traceback__)]
+        while frames and frames[0][0] == __file__:
             del frames[0]
         kind, message, trace = type(error).__name__, str(error), traceback.format_list(frames)
     first = f"[ERROR] {kind}: {message}" if message else f"[ERROR] {kind}"

@@ -106,6 +106,9 @@ const native = {
   done: (id, body) => { posted = ask("POST", id + "/response", body, { "Content-Type": "application/json" }); },
   error: (id, body) => { posted = ask("POST", id + "/error", body, { "Lambda-Runtime-Function-Error-Type": JSON.parse(body).errorType }); },
 };
+// What the native part posts is sent when it returns.
+const exit = process.exit.bind(process);
+process.exit = (code) => { posted.finally(() => exit(code)); };
 Module._extensions[".node"] = (module) => { module.exports = native; };
 const { run } = await import("/opt/client/package/dist/index.mjs");
 await run("/var/task", process.env.REAL_HANDLER);
@@ -154,7 +157,7 @@ def answers(layerfit, language, runtime, handler, aws):
         (code / ("shim.py" if language == "python" else "shim.mjs")).write_text(shim)
         (code / "event.json").write_text('{"a": [1, 2.5, "ä", null, true, 123456789012345678]}')
         given = ["--handler", "shim.handler", "--env", f"REAL_HANDLER={handler}"] if aws else ["--handler", handler]
-        command = [layerfit, "invoke", WORK / language, "--code", code, "--runtime", runtime, "--event", code / "event.json", "--timeout", "10", *given]
+        command = [layerfit, "invoke", WORK / language, "--code", code, "--runtime", runtime, "--event", code / "event.json", "--timeout", "120", *given]
         # _HANDLER is in no answer.
         done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout.decode().strip(), done.stderr.decode()
@@ -168,9 +171,11 @@ def compared(layerfit, language, runtime, handlers):
         if ours[1] == theirs[1]:
             continue
         a, b = json.loads(ours[1]), json.loads(theirs[1])
-        if isinstance(a, dict) and "trace" in a:
+        if all(isinstance(answer, dict) and "trace" in answer for answer in (a, b)):
             # Their own frames are below.
             traces = [[line.replace(" [as handler]", "") for line in answer.pop("trace")] for answer in (a, b)]
+            # The modules that require what is missing are those of the clients.
+            traces = [trace[: trace.index("Require stack:")] if "Require stack:" in trace else trace for trace in traces]
             require_same(traces[0][1:], traces[1][1 : len(traces[0])], f"the trace of {handler}")
         if isinstance(a, dict) and "Require stack" in a.get("errorMessage", ""):
             a["errorMessage"], b["errorMessage"] = (text["errorMessage"].split("\n")[0] for text in (a, b))

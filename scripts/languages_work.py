@@ -10,10 +10,12 @@ as npm packages for its Node.js. For each:
     loader reports (`ldd`) in a root that has only the libraries of Lambda's image (scripts/image_root.py).
  2. Every module is imported, and a function does some work, in `layerfit invoke`: from the tree as it is, and from the
     layers that `layerfit pack` makes of it by default, with --strip all, and with --strip all --select extra. What is imported
-    is the same, but for the modules that are dropped; the work prints the same.
+    is the same, but for the modules that are dropped; the work prints the same, also from the layers that `--strip all` and
+    `--handler` leave for the source of the work alone.
 
-Each tree has one line: "ok NAME: figures", "FAILED NAME: what" or "skipped NAME: why". With --report, a table in Markdown is
-written. Exit 0: none failed; 1: some failed; 2: wrong arguments; 77: skipped, because this machine cannot do it.
+Each tree has one line: "ok NAME: figures", "FAILED NAME: what" or "skipped NAME: why". The figures of a tree are also kept below
+DIR, until it fails or its packages change: --report writes a table in Markdown with those of all trees, so they can be run one by
+one. Exit 0: none failed; 1: some failed; 2: wrong arguments; 77: skipped, because this machine cannot do it.
 """
 
 import argparse
@@ -36,6 +38,8 @@ LOADERS = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"]
 # Options of layerfit for all trees: some are larger than a function may be.
 LARGE = ["--max-unzipped", "4GiB", "--max-zipped", "250MiB", "--level", "fast"]
 FORMS = {"default": [], "strip": ["--strip", "all"], "extra": ["--strip", "all", "--select", "extra"]}
+# For the source of the work alone: other packages are not there to be imported.
+HANDLER = {"handler": ["--strip", "all", "--handler", "handler"]}
 # The time limit of a run in seconds, and of the function.
 PATIENCE = 1500
 TIMEOUT = 900
@@ -163,13 +167,24 @@ class Tree:
     def __init__(self, bench, kind, described):
         self.bench, self.kind = bench, kind
         self.packages, self.work = described["packages"], described["work"]
-        self.allowed = described.get("differ", [])
         self.home = bench.work / kind / described["name"]
         self.root = self.home / "opt"
+        # The row of the report, beside what it depends on.
+        self.figures = self.home / "figures.json"
+
+    def wanted(self):
+        return json.dumps([self.packages, self.bench.versions[self.kind]])
+
+    def row(self):
+        """The figures of the last run, if the tree is still that one and passed."""
+        if not self.figures.exists():
+            return None
+        wanted, row = json.loads(self.figures.read_text())
+        return row if wanted == self.wanted() else None
 
     def install(self):
         stamp = self.home / "installed"
-        wanted = json.dumps([self.packages, self.bench.versions[self.kind]])
+        wanted = self.wanted()
         if stamp.exists() and stamp.read_text() == wanted:
             return
         shutil.rmtree(self.home, ignore_errors=True)
@@ -268,14 +283,14 @@ class Tree:
                 names.append(entry.name)
         return names
 
-    def run(self, layers):
+    def run(self, layers, names):
         code = self.home / "code"
         shutil.rmtree(code, ignore_errors=True)
         code.mkdir()
         name, probe = ("probe.py", PYTHON_PROBE) if self.kind == "python" else ("probe.js", NODE_PROBE)
         (code / name).write_text(probe)
         event = self.home / "event.json"
-        event.write_text(json.dumps({"modules": self.names, "imports": PYTHON_IMPORTS, "work": self.work}))
+        event.write_text(json.dumps({"modules": names, "imports": PYTHON_IMPORTS, "work": self.work}))
         runtime = f"python{self.bench.python}" if self.kind == "python" else self.bench.runtime("node")
         limits = ["--timeout", TIMEOUT, "--memory", 10240, "--network", "none"]
         done = call(self.bench.layerfit, "invoke", layers, "--code", code, "--handler", "probe.handler", "--runtime", runtime, "--event", event, *limits, cwd=self.home)
@@ -285,6 +300,7 @@ class Tree:
         return answer
 
     def check(self):
+        self.figures.unlink(missing_ok=True)
         self.install()
         count, truth = self.truth()
         report, reported = self.reported()
@@ -295,41 +311,46 @@ class Tree:
             require_same(len(named) + more, len(by_name[name]), f"the number of files that lack {name}")
         if self.bench.only_libraries:
             return f"{count} files loaded, {len(truth)} libraries missing, all reported"
-        self.names = self.modules()
-        before = self.run(self.root)
+        names = self.modules()
+        before = self.run(self.root, names)
+        shutil.rmtree(self.home / "handler", ignore_errors=True)
+        (self.home / "handler").mkdir()
+        (self.home / "handler" / ("work.py" if self.kind == "python" else "work.js")).write_text(self.work)
         sizes, gone = [], []
-        for form, options in FORMS.items():
+        for form, options in (FORMS | HANDLER).items():
             layers = self.home / "layers"
             shutil.rmtree(layers, ignore_errors=True)
             done = call(self.bench.layerfit, "pack", self.root, "-o", layers, "--runtime", self.bench.runtime(self.kind), *LARGE, *options, cwd=self.home)
             require(done.returncode in (0, 1) and (layers / "manifest.json").exists(), f"pack {form} fails: {(done.stdout + done.stderr).decode()[-1500:]}")
             sizes.append(sum(path.stat().st_size for path in layers.glob("*.zip")))
-            after = self.run(layers)
+            after = self.run(layers, [] if form in HANDLER else names)
             require(after["work"] == before["work"], f"the work prints something else with {form}: {short(after['work'])} instead of {short(before['work'])}")
+            if form in HANDLER:
+                continue
             lost = {name for name in before["modules"] if name not in after["modules"]}
             differ = {
                 name: (before["modules"][name], after["modules"][name])
                 for name in before["modules"]
                 if name in after["modules"] and before["modules"][name] != after["modules"][name]
             }
-            differ = {name: what for name, what in differ.items() if not any(re.fullmatch(pattern, name) for pattern in self.allowed)}
+            differ = {name: what for name, what in differ.items() if not any(re.fullmatch(pattern, name) for pattern in self.bench.differ)}
             require(not differ, f"{len(differ)} modules differ with {form}: {short(dict(sorted(differ.items())[:10]))}")
             gone.append(len(lost))
             require(form == "extra" or not lost, f"{len(lost)} modules are gone with {form}: {short(sorted(lost)[:10])}")
         require(before["modules"], "nothing is imported")
         loads = sum(what == "ok" or what.startswith(("object", "function")) for what in before["modules"].values())
         row = [count, len(truth), len(before["modules"]), loads, gone[2], *(f"{size / 2**20:.1f}" for size in sizes)]
-        self.bench.rows.append((self.kind, self.home.name, " ".join(self.packages), row))
+        self.figures.write_text(json.dumps([self.wanted(), row]))
         return (
             f"{count} files loaded, {len(truth)} libraries missing, all reported; {len(before['modules'])} modules ({loads} load), the same in "
-            f"{len(FORMS)} forms ({gone[2]} dropped by extra rules); {', '.join(f'{size / 2**20:.1f}' for size in sizes)} MiB"
+            f"{len(FORMS)} forms ({gone[2]} dropped by extra rules), the work also with --handler; {', '.join(f'{size / 2**20:.1f}' for size in sizes)} MiB"
         )
 
 
 class Bench:
-    def __init__(self, layerfit, work, only_libraries):
-        self.only_libraries = only_libraries
-        self.layerfit, self.work, self.rows = Path(layerfit).resolve(), Path(work).resolve(), []
+    def __init__(self, layerfit, work, only_libraries, differ):
+        self.only_libraries, self.differ = only_libraries, differ
+        self.layerfit, self.work = Path(layerfit).resolve(), Path(work).resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         self.python = "%d.%d" % sys.version_info[:2]
         node = shutil.which("node")
@@ -357,14 +378,22 @@ class Bench:
         check.__name__ = f"{kind}_{described['name']}"
         return check
 
-    def report(self):
+    def report(self, named):
+        trees = [Tree(self, kind, described) for kind, described in named if self.versions[kind]]
+        rows = [(f"{tree.kind}: {' '.join(tree.packages)}", *row) for tree in trees if (row := tree.row())]
         lines = [
+            "# Trees of Python and Node.js",
+            "",
+            "What `make prove-languages` found (scripts/languages_work.py): the work printed the same, and every module that was imported before",
+            "was imported after, from the layers of each form; with `--strip all --handler`, the layers are for the work alone. The libraries",
+            "that are missing are those that the dynamic loader does not find in a root with only the image's.",
+            "",
             f"Python {self.python} and Node.js {self.node}, with the libraries of {IMAGE}. Sizes are those of the zips in MiB, with `--level fast`.",
             "",
-            "| tree | files loaded | libraries missing, all reported | modules | that load | dropped by extra rules | default | `--strip all` | `--select extra` |",
-            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+            "| tree | files loaded | libraries missing, all reported | modules | that load | dropped by extra rules | default | `--strip all` | `--select extra` | `--handler` |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         ]
-        lines += [f"| {kind}: {packages} | " + " | ".join(str(value) for value in row) + " |" for kind, _, packages, row in self.rows]
+        lines += ["| " + " | ".join(str(value) for value in row) + " |" for row in rows]
         return "\n".join(lines) + "\n"
 
 
@@ -387,13 +416,13 @@ def main():
     checks.add_arguments(parser, names)
     arguments = parser.parse_args()
     try:
-        bench = Bench(arguments.layerfit, arguments.work, arguments.only_libraries)
+        bench = Bench(arguments.layerfit, arguments.work, arguments.only_libraries, trees["differ"])
     except Failed as why:
         print(f"languages_work: skipped: {why}", file=sys.stderr)
         return MISSING
     status = checks.run([bench.check_of(*one) for one in named], arguments.only)
     if arguments.report:
-        arguments.report.write_text(bench.report())
+        arguments.report.write_text(bench.report(named))
     return status
 
 

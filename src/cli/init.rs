@@ -13,7 +13,7 @@ use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
 use crate::base::safe::one_line;
 use crate::commands;
-use crate::report::Report;
+use crate::report::{PackageReport, Report};
 use crate::runtime::{GlibcNames, RuntimeProfile};
 
 pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
@@ -159,25 +159,44 @@ fn configuration(report: &Report) -> String {
         // A name must not end the comment: what follows would be a setting.
         names => format!("# Missing here: {}.\nbundle = true\n\n", one_line(&names.join(", "))),
     };
+    let has_packages = |id: &str| report.packages.iter().any(|package| package.language.as_str() == id);
+    let has_r = has_packages("r") || !has_packages("python") && !has_packages("node");
+    let is_r = |package: &PackageReport| package.language.as_str() == "r";
+    let is_of_r = |library: &str| {
+        let mut others = report.packages.iter().filter(|package| !is_r(package));
+        !others.any(|package| package.path.starts_with(library))
+    };
     let unnamed: Vec<String> = report
         .findings
         .iter()
         .filter(|finding| finding.code == Code::LibraryNotSearched && finding.severity != Severity::Info)
+        .filter(|finding| is_of_r(finding.subject.as_str()))
         .map(|finding| format!("{:?}", finding.subject.as_str()))
         .collect();
-    text += "# R package libraries to put into R_LIBS_USER in etc/Renviron, besides R's own.\n";
-    text += &match unnamed.as_slice() {
-        [] => "# r-libs-user = [\"local/lib/R/site-library\"]\n\n".to_owned(),
-        libraries => format!("r-libs-user = [{}]\n\n", libraries.join(", ")),
-    };
+    if has_r {
+        text += "# R package libraries to put into R_LIBS_USER in etc/Renviron, besides R's own.\n";
+        text += &match unnamed.as_slice() {
+            [] => "# r-libs-user = [\"local/lib/R/site-library\"]\n\n".to_owned(),
+            libraries => format!("r-libs-user = [{}]\n\n", libraries.join(", ")),
+        };
+    }
     text += "# Record which unit is in which layer, so that after a change, few layers have to be published again.\n\
-             lock = \"layerfit.lock\"\n\n\
-             # Smaller zips: R's databases stored uncompressed, so that deflate does better; symbol tables stripped; slowest\n\
-             # compression.\n\
-             # repack-rdb = true\n# strip = \"all\"\n# level = \"max\"\n\n\
-             # Prune rules to turn on, and rules and checks to turn off: `layerfit rules` lists them.\n\
-             # select = [\"datasets\"]\n# ignore = [\"D105\", \"L206\"]\n\n\
-             # Lambda's limits, and space reserved for the function's own code.\n\
+             lock = \"layerfit.lock\"\n\n";
+    text += if has_r {
+        "# Smaller zips: R's databases stored uncompressed, so that deflate does better; symbol tables stripped; slowest\n\
+         # compression.\n\
+         # repack-rdb = true\n"
+    } else {
+        "# Smaller zips: symbol tables stripped; slowest compression.\n"
+    };
+    text += &format!(
+        "# strip = \"all\"\n# level = \"max\"\n\n\
+         # Prune rules to turn on, and rules and checks to turn off: `layerfit rules` lists them.\n\
+         # select = [\"{}\"]\n# ignore = [\"{}\", \"L206\"]\n\n",
+        if has_r { "datasets" } else { "extra" },
+        if has_r { "D105" } else { "D401" },
+    );
+    text += "# Lambda's limits, and space reserved for the function's own code.\n\
              # max-zipped = \"250MiB\"   # when layers are uploaded through S3\n# function-size = \"3MiB\"\n\n\
              # Baseline that `layerfit check` compares sizes with; `layerfit check --update-baseline` writes it.\n\
              # baseline = \"layerfit.baseline.json\"\n# max-growth = \"2%\"\n\n\
@@ -188,9 +207,14 @@ fn configuration(report: &Report) -> String {
              # Budgets: of total, layer:NAME, pkg:NAME, or a glob of paths.\n\
              # [[budget]]\n# of = \"pkg:*\"\n# zipped = \"5MiB\"\n\n\
              # Findings with a different severity, or turned off for a reason.\n\
-             # [[finding]]\n# code = \"L201\"\n# subject = \"R/lib64/R/library/nlme/**\"\n# severity = \"off\"\n\
-             # reason = \"nothing loads nlme\"\n\n";
-    let movable = report.packages.iter().filter(|package| package.priority.as_deref() != Some("base"));
+             # [[finding]]\n# code = \"L201\"\n";
+    text += if has_r {
+        "# subject = \"R/lib64/R/library/nlme/**\"\n# severity = \"off\"\n# reason = \"nothing loads nlme\"\n\n"
+    } else {
+        "# subject = \"python/a/**\"\n# severity = \"off\"\n# reason = \"nothing loads a\"\n\n"
+    };
+    let is_movable = |package: &&PackageReport| is_r(package) && package.priority.as_deref() != Some("base");
+    let movable = report.packages.iter().filter(is_movable);
     let largest = movable.max_by_key(|package| (package.cost.zipped_bytes, std::cmp::Reverse(&package.name)));
     if let Some(package) = largest.map(|package| &package.name) {
         text += &format!(
@@ -198,9 +222,13 @@ fn configuration(report: &Report) -> String {
              # [[relocate]]\n# packages = [{package:?}]\n# to = \"local/lib/R/site-library\"\n\n"
         );
     }
-    text += "# Named layers, and the units they hold (`layerfit plan -v` lists the units).\n\
-             # [[layer]]\n# name = \"runtime\"\n# holds = [\"r\", \"lib:*\"]\n\n\
-             # Options of `layerfit publish`. A layer's name in AWS is the prefix and the layer's name.\n\
-             # [publish]\n# prefix = \"r-\"\n# license-info = \"MIT\"\n# function = \"my-function\"\n";
+    let (layer, holds, prefix) =
+        if has_r { ("runtime", "\"r\", \"lib:*\"", "r-") } else { ("packages", "\"pkg:*\"", "my-") };
+    text += &format!(
+        "# Named layers, and the units they hold (`layerfit plan -v` lists the units).\n\
+         # [[layer]]\n# name = {layer:?}\n# holds = [{holds}]\n\n\
+         # Options of `layerfit publish`. A layer's name in AWS is the prefix and the layer's name.\n\
+         # [publish]\n# prefix = {prefix:?}\n# license-info = \"MIT\"\n# function = \"my-function\"\n"
+    );
     text
 }

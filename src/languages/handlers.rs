@@ -442,10 +442,11 @@ impl Reading {
             (Ok(inside), _) => vec![by.root.join(inside)],
             (Err(_), _) if written.is_absolute() => return false,
             (Err(_), From::WorkingDirectory) => {
-                // A module of the package that was named itself: `app.util` beside `app/main.py`.
-                let above =
-                    by.root.parent().filter(|_| by.root.file_name().is_some_and(|name| written.starts_with(name)));
-                let above = above.filter(|_| follow.otherwise.is_some());
+                // A module of the package that the named file is in: `app.util` beside `app/main.py`, `src.lib` of
+                // `src/handlers/app.py`.
+                let is_named = |above: &&Path| above.file_name().is_some_and(|name| written.starts_with(name));
+                let package = by.root.ancestors().find(is_named).filter(|_| follow.otherwise.is_some());
+                let above = package.and_then(Path::parent);
                 [Some(by.root.as_path()), Some(beside), above]
                     .into_iter()
                     .flatten()

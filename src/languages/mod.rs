@@ -15,6 +15,7 @@ pub(crate) mod options;
 mod packages;
 mod python;
 pub mod r;
+mod reading;
 mod registry;
 mod relocation;
 mod source;

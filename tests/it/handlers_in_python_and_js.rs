@@ -107,6 +107,29 @@ fn code_of_the_layer_in_no_distribution_keeps_what_it_imports() {
     assert_eq!(kept(&report), ["idle"]);
 }
 
+/// As `site.addsitedir()` does, in Lambda and in `invoke`.
+#[test]
+fn directories_that_pth_files_name_are_searched() {
+    let world = World::new();
+    world.file("python/more.pth", "# more\nimport os\nsub\n/opt/python/other\ngone\n");
+    world.file("python/sub/inner.py", "import idle\n").file("python/other/outer.py", "");
+    distribution(&world, "idle", &[("idle.py", "")], "");
+    code(&world, &[("app.py", "import inner, outer\n")]);
+    let (status, report) = plan(&world, &["--runtime", "python3.12"]);
+    assert_eq!((status, kept(&report)), (0, vec!["idle".to_owned()]), "{:#}", report["findings"]);
+    world.file("python/more.pth", "/opt/python/other\n");
+    let (_, report) = plan(&world, &["--runtime", "python3.12"]);
+    assert_finding(&report, "R108", "code/app.py", "line 1 uses the Python module inner");
+}
+
+#[test]
+fn modules_of_the_package_that_a_named_file_is_in_are_followed() {
+    let world = python();
+    code(&world, &[("src/handlers/app.py", "from src.lib import helper\n"), ("src/lib/helper.py", "import yaml\n")]);
+    let (status, report) = world.json(&["plan", "ROOT", "--handler", "code/src/handlers/app.py"]);
+    assert_eq!((status, kept(&report)), (0, vec!["pyyaml".to_owned()]), "{:#}", report["findings"]);
+}
+
 #[test]
 fn a_module_that_is_nowhere_is_an_error_with_the_distribution_to_install() {
     let world = python();
@@ -146,6 +169,9 @@ fn distributions_that_share_a_package_are_told_apart() {
     let (status, report) = plan(&world, &[]);
     assert_eq!(status, 1);
     assert_finding(&report, "R108", "code/app.py", "line 1 uses the Python module google.cloud.bigquery");
+    code(&world, &[("app.py", "from google.protobuf import message\n")]);
+    let (_, report) = plan(&world, &["--runtime", "python3.12"]);
+    assert!(report["findings"].to_string().contains("install protobuf into the tree"), "{:#}", report["findings"]);
 }
 
 #[test]
@@ -185,7 +211,10 @@ fn packages_of_npm_are_kept_for_what_is_loaded_and_what_these_require() {
                 "index.mjs",
                 "import fs from 'node:fs'\nimport 'a/sub'\nimport { x } from './lib'\nimport '@aws-sdk/client-s3'\n",
             ),
-            ("lib/index.ts", "import type { T } from 'idle'\nimport { U } from '@s/c'\nimport('ts')\nimport 'mine'\n"),
+            (
+                "lib/index.ts",
+                "import type { T } from 'idle'\nimport { U } from '@s/c'\nU(import('ts'))\nimport 'mine'\n",
+            ),
             ("node_modules/mine/package.json", "{\"dependencies\": {\"own\": \"1\"}}"),
             ("jest.config.js", "require('jest')"),
             ("test/a.test.js", "require('mocha')"),

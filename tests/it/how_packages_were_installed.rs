@@ -80,6 +80,85 @@ fn a_wheel_for_a_newer_stable_abi_is_an_error() {
 }
 
 #[test]
+fn extension_modules_for_another_build_of_python_are_an_error() {
+    let machine = std::env::consts::ARCH;
+    for (tag, of) in [
+        (format!("cpython-312t-{machine}-linux-gnu"), "free-threaded CPython 3.12"),
+        (format!("cpython-312d-{machine}-linux-gnu"), "a debug build of CPython 3.12"),
+        (format!("pypy310-pp73-{machine}-linux-gnu"), "PyPy"),
+    ] {
+        let world = World::new();
+        distribution(&world, "python", &["x/__init__.py", &format!("x/_m.{tag}.so")]);
+        world.library(&format!("python/x/_m.{tag}.so"), &[], &[]);
+        let (code, report) = check(&world, "python3.12");
+        assert_eq!(code, 1);
+        let message = format!(
+            "x 1.0 cannot be imported: a module is for {of}, but python3.12 has Python 3.12: python/x/_m.{tag}.so"
+        );
+        assert_finding(&report, "R105", "pkg:x", &message);
+        // One that is imported is beside it.
+        world.library(&format!("python/x/_m.cpython-312-{machine}-linux-gnu.so"), &[], &[]);
+        assert_no_finding(&check(&world, "python3.12").1, "R105");
+    }
+}
+
+#[test]
+fn distributions_and_packages_without_their_code_are_named() {
+    let world = World::new();
+    let module = "x/_m.cpython-312-x86_64-linux-gnu.so";
+    distribution(&world, "python", &["x/core.py"]);
+    let record = format!("x/__init__.py,,\n{module},,\nx/core.py,,\nx/gone.py,,\nx/tests/_t.abi3.so,,\n../bin/x,,\n");
+    world.file("python/x-1.0.dist-info/RECORD", record);
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 0);
+    let message = format!("x 1.0 is not complete: its RECORD lists x/__init__.py, {module}, which are not in the tree");
+    assert_finding(&report, "R101", "pkg:x", &message);
+    world.file("python/x/__init__.py", "").library(&format!("python/{module}"), &[], &[]);
+    assert_no_finding(&check(&world, "python3.12").1, "R101");
+
+    let world = World::new();
+    let package = |name: &str, more: &str, files: &[&str]| {
+        world.file(format!("nodejs/node_modules/{name}/package.json"), format!("{{\"version\": \"1.0.0\"{more}}}"));
+        for file in files {
+            world.file(format!("nodejs/node_modules/{name}/{file}"), "//");
+        }
+    };
+    package("main", ", \"main\": \"./dist/main\"", &["src/main.ts"]);
+    let (code, report) = check(&world, "nodejs20.x");
+    assert_eq!(code, 0);
+    let message = "main 1.0.0 cannot be loaded: its package.json names ./dist/main, which is not in the tree";
+    assert_finding(&report, "R101", "pkg:main", message);
+    package("main", ", \"main\": \"./dist/main\"", &["dist/main/index.js"]);
+    let exports =
+        ", \"exports\": {\".\": {\"types\": \"./a.d.ts\", \"import\": \"./a.mjs\", \"require\": \"./a.cjs\"}}";
+    package("exports", exports, &["a.d.ts"]);
+    let (_, report) = check(&world, "nodejs20.x");
+    assert_finding(&report, "R101", "pkg:exports", "exports 1.0.0 cannot be loaded: its package.json names ./a.");
+    // What Node.js takes for them, and packages that have no code.
+    package("exports", exports, &["a.mjs"]);
+    package("index", ", \"main\": \"gone.js\"", &["index.js"]);
+    package("types", ", \"types\": \"a.d.ts\"", &["a.d.ts"]);
+    package("styles", ", \"exports\": {\"./a.css\": \"./a.css\"}", &[]);
+    package("module", ", \"exports\": \"./m.js\"", &["m.js"]);
+    package("empty", ", \"main\": \"\"", &[]);
+    assert_no_finding(&check(&world, "nodejs20.x").1, "R101");
+}
+
+#[test]
+fn packages_in_zips_of_yarn_cannot_be_loaded() {
+    let world = World::new();
+    world.file("nodejs/.pnp.cjs", "//").file("nodejs/.yarn/cache/a-npm-1.0.0.zip", "PK");
+    world.file("nodejs/node_modules/.yarn-state.yml", "");
+    let (code, report) = check(&world, "nodejs20.x");
+    assert_eq!(code, 1);
+    assert_finding(&report, "R101", "nodejs/.pnp.cjs", "Yarn keeps the packages in zips (Plug'n'Play)");
+    assert!(report["findings"].to_string().contains("yarn config set nodeLinker node-modules"));
+    // What an earlier installation left.
+    npm(&world, "node_modules/a", "");
+    assert_no_finding(&check(&world, "nodejs20.x").1, "R101");
+}
+
+#[test]
 fn a_distribution_that_was_installed_editable_has_its_code_elsewhere() {
     let world = World::new();
     distribution(&world, "python", &["__editable___x_1_0_finder.py"]);
@@ -350,4 +429,21 @@ fn addons_for_both_machines_are_for_that_of_the_function() {
         assert_no_finding(&report, "L201");
         assert_eq!(report["architecture"]["name"], if more.is_empty() { "x86_64" } else { "arm64" });
     }
+}
+
+#[test]
+fn a_configuration_for_another_language_has_no_lines_for_r() {
+    let world = World::new();
+    distribution(&world, "python/lib/python3.11/site-packages", &["x/__init__.py"]);
+    world.library("python/lib/python3.12/site-packages/y/_m.cpython-312-x86_64-linux-gnu.so", &[], &[]);
+    assert_eq!(world.run(&["init", "ROOT"]).code, 0);
+    let text = fs::read_to_string(world.beside("layerfit.toml")).expect("written");
+    assert!(text.contains("runtime = \"python3.12\""), "{text}");
+    for line in ["r-libs-user", "repack-rdb", "relocate", "nlme", "prefix = \"r-\""] {
+        assert!(!text.contains(line), "{line}: {text}");
+    }
+    // Without comments, it is accepted.
+    fs::write(world.beside("layerfit.toml"), text.replace("# strip", "strip").replace("# select", "select"))
+        .expect("written");
+    assert_eq!(world.run(&["plan", "ROOT"]).code, 0);
 }

@@ -108,6 +108,7 @@ fn a_function_in_python_is_called_with_its_event_and_answers_with_json() {
     assert_failed(&run, "KeyError", "'näme'", "X101");
     let error: Value = serde_json::from_str(run.stdout.lines().next().expect("a line")).expect("JSON");
     let trace = error["stackTrace"].as_array().expect("frames");
+    assert!(!error["stackTrace"].to_string().contains("^^"), "without underlines, as AWS's client: {trace:?}");
     assert_eq!(trace.len(), 2, "only the function's own frames: {trace:?}");
     assert!(
         trace[1].as_str().expect("text").contains("File \"/var/task/pkg/main.py\", line 14, in deeper"),

@@ -1,12 +1,18 @@
-//! Checks of how packages were installed: for other platforms only, or where the runtime does not search.
+//! Checks of how packages were installed: for other platforms only, in part, in zips of Yarn, or where the runtime does not
+//! search.
 
 use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::needs::ID;
 use super::packages::Search;
 use super::platform::platform;
+use super::source::targets;
+use super::uses::has_program;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
+use crate::base::path::TreePath;
 use crate::languages::{Package, Packages};
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Tree};
@@ -25,6 +31,10 @@ pub(super) fn check(
     let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
     let mut findings: Vec<Finding> =
         there.iter().filter_map(|package| for_other_platforms(tree, &search, package)).collect();
+    findings.extend(there.iter().filter_map(|package| without_main(tree, package)));
+    if !has_program(tree) {
+        findings.extend(plug_and_play(tree, kept));
+    }
     if let Some(version) = packages.runtime_version(ID) {
         findings.extend(not_searched(&there, &search, runtime, version));
     }
@@ -64,6 +74,78 @@ fn for_other_platforms(tree: &Tree, search: &Search<'_>, package: &Package) -> O
         ),
         format!("install it for Linux: npm install --os=linux --libc=glibc --cpu=x64 (or arm64) {}", package.name),
     ))
+}
+
+/// A package whose main file is not in the tree.
+fn without_main(tree: &Tree, package: &Package) -> Option<Finding> {
+    let declared: Value = serde_json::from_slice(&tree.read_text(package.entry).ok()?).ok()?;
+    let exports = &declared["exports"];
+    let missing = if exports.is_null() {
+        let main = declared["main"].as_str().map(|main| main.trim_end_matches('/')).filter(|main| !main.is_empty())?;
+        // Without the one that is named, Node.js takes index.js.
+        if is_module(tree, package, main) || is_module(tree, package, "index") {
+            return None;
+        }
+        main.to_owned()
+    } else {
+        let own = exports.get(".").or_else(|| Some(exports).filter(|exports| !has_subpaths(exports)))?;
+        // Declarations of types alone are not code.
+        let is_code = |target: &&str| !target.ends_with(".d.ts");
+        let code: Vec<&str> = targets(own).into_iter().filter(is_code).collect();
+        let is_there = |target: &&str| place(package, target).is_some_and(|path| tree.find(&path).is_some());
+        code.first().filter(|_| !code.iter().any(is_there))?.to_string()
+    };
+    Some(Finding::warning(
+        Code::DamagedPackage,
+        Subject::package(&package.name),
+        format!(
+            "{} {} cannot be loaded: its package.json names {missing}, which is not in the tree",
+            package.name, package.version
+        ),
+        format!("install it again: npm install {}", package.name),
+    ))
+}
+
+/// Whether `exports` is a table of paths, rather than of conditions.
+fn has_subpaths(exports: &Value) -> bool {
+    exports.as_object().is_some_and(|table| table.keys().any(|name| name.starts_with('.')))
+}
+
+fn place(package: &Package, path: &str) -> Option<TreePath> {
+    package.directory.join(path.strip_prefix("./").unwrap_or(path))
+}
+
+/// Whether `require()` of a path in a package finds a file.
+fn is_module(tree: &Tree, package: &Package, path: &str) -> bool {
+    let endings = ["", ".js", ".json", ".node", "/index.js", "/index.json", "/index.node", "/package.json"];
+    endings.iter().any(|ending| {
+        let file = place(package, &format!("{path}{ending}")).and_then(|path| tree.find(&path));
+        file.is_some_and(|file| !tree.entry(file).is_directory())
+    })
+}
+
+/// Projects of Yarn whose packages are in zips, which only its own loader reads.
+fn plug_and_play(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let loaders = tree.iter().filter(|(id, entry)| matches!(entry.path.name(), b".pnp.cjs" | b".pnp.js") && kept(*id));
+    let findings = loaders.filter_map(|(_, entry)| {
+        let directory = entry.path.parent()?;
+        let modules = directory.join("node_modules")?;
+        // What Yarn leaves there is a cache.
+        let is_package = |path: &TreePath| path.below(&modules).is_some_and(|below| !below.starts_with(b"."));
+        let has_packages = tree.below(&modules).any(|(_, entry)| is_package(&entry.path));
+        (!has_packages).then(|| {
+            Finding::error(
+                Code::DamagedPackage,
+                Subject::from(&entry.path),
+                format!(
+                    "Yarn keeps the packages in zips (Plug'n'Play), which Node.js does not read in Lambda: none of \
+                     {directory} can be loaded"
+                ),
+                "install them into node_modules: yarn config set nodeLinker node-modules, then yarn install",
+            )
+        })
+    });
+    findings.collect()
 }
 
 /// Whether the name of a package names Linux on a machine that Lambda has.

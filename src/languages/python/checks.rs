@@ -16,8 +16,8 @@ const MAX_NAMES: usize = 12;
 /// A module that its CPython does not see.
 struct Unseen<'a> {
     module: &'a Module,
-    /// The version that it is for.
-    built: Minor,
+    /// What it is for.
+    built: String,
     /// The version that imports it.
     needed: Minor,
     severity: Severity,
@@ -41,19 +41,19 @@ pub(super) fn check(
             // Without a version in the path or of the runtime, what most modules are for is expected of all.
             None => (most?, Severity::Warning),
         };
-        let glibc = module.files.iter().filter(|(_, tag)| !tag.is_musl());
-        let builds: Vec<Option<Minor>> = glibc.map(|(_, tag)| tag.minor).collect();
-        let is_seen = builds.iter().any(|build| build.is_none_or(|build| build == needed));
-        let built = builds.iter().flatten().max().copied().filter(|_| !is_seen && !module.has_code)?;
+        let mut glibc = module.files.iter().map(|(_, tag)| tag).filter(|tag| !tag.is_musl());
+        let is_seen = glibc.clone().any(|tag| tag.fits(Some(needed)));
+        let newest = glibc.by_ref().max_by_key(|tag| tag.minor).filter(|_| !is_seen && !module.has_code)?;
+        let built = newest.built_for()?;
         Some(Unseen { module, built, needed, severity })
     });
-    let mut by_package: BTreeMap<(Severity, Option<usize>, Minor, Minor), Vec<&Module>> = BTreeMap::new();
+    let mut by_package: BTreeMap<(Severity, Option<usize>, String, Minor), Vec<&Module>> = BTreeMap::new();
     for Unseen { module, built, needed, severity } in unseen {
         let package = packages.of_path(tree.path(module.files[0].0));
         by_package.entry((severity, package, built, needed)).or_default().push(module);
     }
     let finding = |((severity, package, built, needed), modules): (
-        (Severity, Option<usize>, Minor, Minor),
+        (Severity, Option<usize>, String, Minor),
         Vec<&Module>,
     )| {
         let files: Vec<String> = modules.iter().map(|module| tree.path(module.files[0].0).to_string()).collect();
@@ -70,7 +70,7 @@ pub(super) fn check(
             _ => format!("most of the tree's are for CPython 3.{needed}"),
         };
         let message = format!(
-            "{who}: {} for CPython 3.{built}, but {why}: {}",
+            "{who}: {} for {built}, but {why}: {}",
             if modules.len() == 1 { "a module is" } else { "modules are" },
             list::some(&files, MAX_NAMES)
         );
@@ -87,7 +87,8 @@ pub(super) fn check(
 fn most_common(modules: &[&Module]) -> Option<Minor> {
     let mut counts: BTreeMap<Minor, usize> = BTreeMap::new();
     for module in modules.iter().filter(|module| module.minor.is_none()) {
-        let minors: BTreeSet<Minor> = module.files.iter().filter_map(|(_, tag)| tag.minor).collect();
+        let minors: BTreeSet<Minor> =
+            module.files.iter().filter_map(|(_, tag)| tag.minor.filter(|_| tag.fits(None))).collect();
         for minor in minors {
             *counts.entry(minor).or_default() += 1;
         }

@@ -8,6 +8,9 @@ use crate::base::path::TreePath;
 use crate::languages::Packages;
 use crate::tree::{EntryId, Tree};
 
+/// How many .pth files, lines of one, and directories that they name are followed: a real tree has a few.
+const MAX_NAMED: usize = 100;
+
 /// The modules that a process of a function can import from a tree.
 pub(super) struct Modules<'a> {
     tree: &'a Tree,
@@ -116,7 +119,7 @@ fn of_name(file_name: &[u8]) -> Option<(&str, u8)> {
     let text = std::str::from_utf8(file_name).ok()?;
     let ending = |ending: &str| text.strip_suffix(ending).filter(|name| !name.contains('.'));
     if let Some((name, tag)) = module(file_name) {
-        return (!tag.is_musl() && !tag.is_for_another_system()).then_some((name, 0));
+        return (!tag.is_musl() && !tag.is_for_another_system() && tag.fits(None)).then_some((name, 0));
     }
     ending(".py").map(|name| (name, 1)).or_else(|| ending(".pyc").map(|name| (name, 2)))
 }
@@ -126,7 +129,8 @@ pub(super) fn directories_of_lambda(version: &str) -> impl Iterator<Item = TreeP
     [format!("python/lib/python{version}/site-packages"), "python".to_owned()].into_iter().filter_map(TreePath::new)
 }
 
-/// The directories of `sys.path` in a tree: those that the managed runtimes add, and those with distributions for any other.
+/// The directories of `sys.path` in a tree: those that the managed runtimes add, and those with distributions for any other;
+/// with the directories that .pth files there name, as `site.addsitedir()` adds them.
 fn directories(packages: &Packages, tree: &Tree) -> Vec<TreePath> {
     let minor = packages.runtime_version(ID);
     let managed = match minor {
@@ -144,5 +148,34 @@ fn directories(packages: &Packages, tree: &Tree) -> Vec<TreePath> {
             directories.push(directory);
         }
     }
+    let named: Vec<TreePath> = directories.iter().flat_map(|directory| of_pth_files(tree, directory)).collect();
+    for directory in named.into_iter().take(MAX_NAMED) {
+        if !directories.contains(&directory) {
+            directories.push(directory);
+        }
+    }
     directories
+}
+
+/// The directories that the .pth files in a directory name. Other lines of them are code.
+fn of_pth_files(tree: &Tree, directory: &TreePath) -> Vec<TreePath> {
+    let mut files: Vec<EntryId> = tree
+        .below(directory)
+        .filter(|(_, entry)| entry.path.name().ends_with(b".pth") && entry.path.parent().as_ref() == Some(directory))
+        .map(|(id, _)| id)
+        .collect();
+    files.sort_by_key(|id| tree.path(*id).clone());
+    let mut named = Vec::new();
+    for file in files.into_iter().take(MAX_NAMED) {
+        let Ok(text) = tree.read_text(file) else { continue };
+        for line in String::from_utf8_lossy(&text).lines().map(str::trim_end).take(MAX_NAMED) {
+            let is_path = !line.is_empty() && !line.starts_with('#') && !line.starts_with("import");
+            let path = is_path.then(|| match line.strip_prefix('/') {
+                Some(_) => TreePath::from_mounted(line.as_bytes()),
+                None => directory.join(line),
+            });
+            named.extend(path.flatten().filter(|path| tree.find(path).is_some_and(|id| tree.entry(id).is_directory())));
+        }
+    }
+    named
 }

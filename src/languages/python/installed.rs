@@ -33,6 +33,7 @@ pub(super) fn check(
         findings.extend(for_another_system(tree, package));
         findings.extend(minor.and_then(|minor| for_newer(tree, package, runtime, minor)));
         findings.extend(elsewhere(tree, package));
+        findings.extend(incomplete(tree, package));
     }
     if let Some(minor) = minor {
         findings.extend(not_searched(&there, runtime, minor));
@@ -43,7 +44,10 @@ pub(super) fn check(
 
 /// The version that the extension modules of a tree are for, by their names, if it is one.
 pub(super) fn built_for(tree: &Tree) -> Option<String> {
-    let tags = tree.iter().filter_map(|(_, entry)| module(entry.path.name())?.1.minor);
+    let tags = tree.iter().filter_map(|(_, entry)| {
+        let (_, tag) = module(entry.path.name())?;
+        tag.minor.filter(|_| tag.fits(None))
+    });
     let directories = tree.iter().filter_map(|(_, entry)| minor_of_directory(&entry.path));
     let minors: BTreeSet<Minor> = tags.chain(directories).collect();
     minors.first().filter(|_| minors.len() == 1).map(|minor| format!("3.{minor}"))
@@ -152,6 +156,36 @@ fn elsewhere(tree: &Tree, package: &Package) -> Option<Finding> {
                 package.name, package.version
             ),
             format!("install it into the tree: pip install --target python {directory}"),
+        )
+    })
+}
+
+/// A distribution that lacks modules of its RECORD without which it cannot be imported, or only in part: extension modules,
+/// and the `__init__.py` of its packages. What slims distributions leaves these, but patterns such as `*.so` take them.
+fn incomplete(tree: &Tree, package: &Package) -> Option<Finding> {
+    let is_module = |path: &str| {
+        let mut parts = path.split('/');
+        let name = parts.next_back().unwrap_or_default();
+        let is_extension = module(name.as_bytes()).is_some_and(|(_, tag)| tag.tagged && tag.fits(None));
+        let is_test = parts.clone().any(|above| matches!(above, "tests" | "test" | "testing" | ".."));
+        !is_test && (is_extension || name == "__init__.py" && parts.count() == 1)
+    };
+    let record = declared(tree, package, "RECORD");
+    let listed = record.lines().filter_map(|line| line.split(',').next()).filter(|path| is_module(path));
+    let missing: Vec<&str> =
+        listed.filter(|path| package.library.join(path).is_some_and(|path| tree.find(&path).is_none())).collect();
+    (!missing.is_empty()).then(|| {
+        Finding::warning(
+            Code::DamagedPackage,
+            Subject::package(&package.name),
+            format!(
+                "{} {} is not complete: its RECORD lists {}, which {} not in the tree",
+                package.name,
+                package.version,
+                list::some(&missing, MAX_NAMES),
+                if missing.len() == 1 { "is" } else { "are" }
+            ),
+            format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
         )
     })
 }

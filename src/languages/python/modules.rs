@@ -27,11 +27,7 @@ pub(super) struct Module {
 impl Module {
     /// The files that CPython on glibc imports, by their names; that of the machine is not decided here.
     pub(super) fn importable(&self) -> impl Iterator<Item = &(EntryId, Tag)> {
-        self.files.iter().filter(|(_, tag)| !tag.is_musl() && (tag.minor.is_none() || self.is_for(tag)))
-    }
-
-    fn is_for(&self, tag: &Tag) -> bool {
-        tag.minor == self.minor || self.minor.is_none()
+        self.files.iter().filter(|(_, tag)| !tag.is_musl() && tag.fits(self.minor))
     }
 }
 

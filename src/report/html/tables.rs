@@ -82,6 +82,8 @@ struct StepRow<'a> {
     /// Its name for `--apply`; empty if it cannot be applied.
     name: &'a str,
     option: &'a str,
+    /// The first names of an option with many.
+    short: Option<String>,
     what: &'a str,
     risk: &'a str,
     zipped: String,
@@ -311,11 +313,22 @@ fn bars(report: &Report) -> Vec<Bar> {
     bars
 }
 
+/// How many names an option shows of more.
+const SHOWN_NAMES: usize = 3;
+
+/// An option with the first of its names, if it has many: a package of npm can bring dozens that only it needs.
+fn shortened(option: &str) -> Option<String> {
+    let names: Vec<&str> = option.split(',').collect();
+    let more = names.len().checked_sub(SHOWN_NAMES).filter(|more| *more > 1)?;
+    Some(format!("{} and {more} more", names[..SHOWN_NAMES].join(", ")))
+}
+
 fn steps(report: &Report) -> Vec<StepRow<'_>> {
     fn row(step: &Suggestion) -> StepRow<'_> {
         StepRow {
             name: if step.setting.is_some() { &step.name } else { "" },
             option: &step.step,
+            short: shortened(&step.step),
             what: &step.what,
             risk: &step.risk,
             zipped: step.zipped_bytes.map_or_else(String::new, |bytes| saved(bytes, step)),
@@ -483,4 +496,18 @@ fn codes(report: &Report) -> Vec<CodeRow> {
         })
     });
     pages.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_with_many_names_shows_the_first_of_them() {
+        assert_eq!(shortened("--drop pkg:a,pkg:b,pkg:c,pkg:d"), None);
+        assert_eq!(
+            shortened("--drop pkg:a,pkg:b,pkg:c,pkg:d,pkg:e").as_deref(),
+            Some("--drop pkg:a, pkg:b, pkg:c and 2 more")
+        );
+    }
 }

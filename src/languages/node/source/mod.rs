@@ -2,8 +2,9 @@
 //! cannot be determined statically.
 //!
 //! Code is parsed with tree-sitter's grammars and never run. What counts: `import` and `export ... from`, and with literal
-//! names `import()`, `require()`, `require.resolve()` and the functions that `createRequire()` returns. Types are not loaded,
-//! so `import type` is nothing. Files of the function are read as well, and packages of its own `node_modules` are not missing.
+//! names `import()`, `require()`, `require.resolve()` and the functions that `createRequire()` returns. Types are not loaded:
+//! `import type` is nothing, nor is an import in TypeScript of what is only used as a type. Files of the function are read as
+//! well, also those that `Worker` and `fork()` run, and packages of its own `node_modules` are not missing.
 //!
 //! | source | concluded |
 //! | --- | --- |
@@ -11,16 +12,18 @@
 //! | `require("./a")` | `./a.js`, `./a/index.js` ... of the function |
 //! | `require("a")` in `try`, where `catch` does not throw | `a` is optional |
 //! | `import("a").catch(...)` | `a` is optional |
+//! | `require(path.join(__dirname, "a"))` | the file `./a` of the function |
+//! | `import "#a"` | what the function's package.json has under `imports` |
 //! | `require(name)` | `name` if it is a constant with a literal, or else reported |
 
 mod reader;
+mod values;
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::formats::shebang::{self, Interpreter};
-use crate::languages::{Follow, Followed, From, Source};
+use crate::languages::{Follow, Followed, From, Source, reading};
 
 /// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
 const MAX_BYTES: usize = 4 << 20;
@@ -73,21 +76,15 @@ pub(super) fn is_beside_code(path: &Path) -> bool {
 
 /// What a source loads; `None` when the file is not a source.
 pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Option<Result<Source, String>> {
-    if name == "package.json" && followed.is_some() {
-        return Some(Ok(manifest(bytes)));
+    match followed {
+        Some(Followed::Code) if name == "package.json" => return Some(Ok(imports(bytes))),
+        Some(Followed::ByName) if name == "package.json" => return Some(Ok(manifest(bytes))),
+        _ => {}
     }
-    let script = || is_script(bytes).then_some(Dialect::JavaScript);
+    let runs = |program: &str| matches!(program, "node" | "nodejs");
+    let script = || reading::is_script(bytes, runs).then_some(Dialect::JavaScript);
     let dialect = Dialect::of(name).or_else(|| if followed == Some(Followed::Code) { None } else { script() })?;
     Some(parse(bytes, dialect))
-}
-
-/// Whether a file begins as a script that Node.js runs.
-fn is_script(bytes: &[u8]) -> bool {
-    let line = bytes.strip_prefix(b"#!").and_then(|line| line.split(|byte| *byte == b'\n').next());
-    let Some(Interpreter::Path(program) | Interpreter::Command(program)) = line.and_then(shebang::parse) else {
-        return false;
-    };
-    matches!(program.rsplit('/').next(), Some("node" | "nodejs"))
 }
 
 /// What the code of a source loads.
@@ -95,17 +92,7 @@ fn is_script(bytes: &[u8]) -> bool {
 /// # Errors
 /// When it is not text.
 pub(super) fn parse(bytes: &[u8], dialect: Dialect) -> Result<Source, String> {
-    if bytes.contains(&0) {
-        return Err("it contains NUL bytes: it is binary or UTF-16, not a JavaScript source".to_owned());
-    }
-    let mut source = Source::default();
-    if bytes.len() > MAX_BYTES {
-        source.cannot_tell(1, "the whole source", "it is too long to be read");
-    } else {
-        reader::read(&String::from_utf8_lossy(bytes), dialect, &mut source)?;
-    }
-    source.tidy();
-    Ok(source)
+    reading::source(bytes, "JavaScript", MAX_BYTES, |text, source| reader::read(text, dialect, source))
 }
 
 /// What a package of the function's own `node_modules` requires: it is there as well, or in a layer.
@@ -119,6 +106,56 @@ fn manifest(bytes: &[u8]) -> Source {
     }
     source.tidy();
     source
+}
+
+/// Conditions of package.json that Node.js does not meet.
+const OTHER_CONDITIONS: &[&str] =
+    &["browser", "types", "deno", "bun", "react-native", "worker", "electron", "development"];
+
+/// How many targets of a package.json are read: a real one has some hundred.
+const MAX_TARGETS: usize = 5_000;
+
+/// What the names that begin with `#` stand for in the function's package.json.
+fn imports(bytes: &[u8]) -> Source {
+    let mut source = Source::default();
+    let declared: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    for (name, target) in declared["imports"].as_object().into_iter().flatten() {
+        for path in targets(target) {
+            let optional = !target.is_string();
+            match package_of(path) {
+                Some(installed) => source.follows.push(package(1, installed, optional)),
+                None if path.contains('*') => source.cannot_tell(1, name, "it stands for several files"),
+                None => source.follows.push(Follow {
+                    line: 1,
+                    paths: vec![path.to_owned()],
+                    endings: &[""],
+                    from: From::Source,
+                    followed: Followed::ByName,
+                    optional,
+                    otherwise: None,
+                }),
+            }
+        }
+    }
+    source.tidy();
+    source
+}
+
+/// What a value of `imports` or `exports` in a package.json can lead to in Node.js.
+pub(super) fn targets(value: &Value) -> Vec<&str> {
+    let (mut found, mut queue) = (Vec::new(), vec![value]);
+    while let Some(next) = queue.pop().filter(|_| found.len() < MAX_TARGETS) {
+        match next {
+            Value::String(path) => found.push(path.as_str()),
+            Value::Array(several) => queue.extend(several),
+            Value::Object(conditions) => {
+                let met = conditions.iter().filter(|(name, _)| !OTHER_CONDITIONS.contains(&name.as_str()));
+                queue.extend(met.map(|(_, value)| value));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// A package: one of the function's own `node_modules`, or else an installed one.

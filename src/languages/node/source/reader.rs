@@ -1,16 +1,15 @@
 //! Reads the code of a source: what each import, and each call of a function that loads modules, loads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tree_sitter::Node;
 
+use super::values::Bound;
 use super::{Dialect, package, package_of};
-use crate::languages::grammar::{Grammar, walk};
+use crate::languages::grammar::walk;
+use crate::languages::reading::{self, Guard, guarded, line};
 use crate::languages::{Follow, Followed, From, Source, Use};
-
-/// The minimum number of bytes per step of the parser: minified code has 5 or more.
-const BYTES_A_STEP: usize = 2;
 
 /// How many loads of one source are followed.
 const MAX_LOADS: usize = 20_000;
@@ -38,6 +37,9 @@ const ENDINGS: &[&str] = &[
 /// Functions that load a module: Node.js's, and what bundlers call it.
 const REQUIRES: &[&str] = &["require", "__require", "module.require", "require.resolve", "import.meta.resolve"];
 
+/// The function of Node.js that makes such a function.
+const MAKER: &str = "createRequire";
+
 /// Reads the code of one file.
 ///
 /// # Errors
@@ -48,24 +50,28 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
         Dialect::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
         Dialect::Tsx => tree_sitter_typescript::LANGUAGE_TSX,
     };
-    let Some(tree) = Grammar::new(&language.into(), BYTES_A_STEP)?.parse(text) else {
-        source.cannot_tell(1, text, "parsing it is too expensive");
-        return Ok(());
-    };
+    let Some(tree) = reading::tree(&language.into(), text, source)? else { return Ok(()) };
     let requires = REQUIRES.iter().map(|name| (*name).to_owned()).collect();
-    let mut reader =
-        Reader { text, source, optional: Vec::new(), literals: BTreeMap::new(), requires, unread: None, loads: 0 };
+    let mut reader = Reader {
+        text,
+        source,
+        has_types: dialect != Dialect::JavaScript,
+        guards: Vec::new(),
+        bound: Bound::new(text),
+        requires,
+        makers: BTreeSet::from([MAKER]),
+        values: BTreeSet::new(),
+        unread: None,
+        loads: 0,
+    };
+    if dialect == Dialect::Tsx {
+        // What JSX is compiled to.
+        reader.values.insert("React");
+    }
     let mut sites = Vec::new();
     walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
-    reader.optional.sort_by_key(|range| range.start);
-    let mut ranges = std::mem::take(&mut reader.optional).into_iter().peekable();
-    // Ranges lie in each other or apart, and sites come in the order of the text.
-    let mut end = 0;
-    for site in sites {
-        while let Some(range) = ranges.next_if(|range| range.start <= site.start_byte()) {
-            end = end.max(range.end);
-        }
-        reader.site(site, site.start_byte() < end);
+    for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards)) {
+        reader.site(site, optional);
     }
     if reader.loads > MAX_LOADS {
         reader.source.cannot_tell(1, "the whole source", "it loads too much to be followed");
@@ -76,12 +82,16 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
 struct Reader<'t, 's> {
     text: &'t str,
     source: &'s mut Source,
-    /// Code that the source works without.
-    optional: Vec<Range<usize>>,
-    /// The literal that each name is bound to; `None` when it is bound twice, or also to something else.
-    literals: BTreeMap<&'t str, Option<String>>,
+    /// Whether a compiler removes imports of what is only used as a type.
+    has_types: bool,
+    guards: Vec<(Range<usize>, Guard)>,
+    bound: Bound<'t>,
     /// The functions that load modules.
     requires: BTreeSet<String>,
+    /// Node.js's function that makes such a function, and its other names.
+    makers: BTreeSet<&'t str>,
+    /// The names that are used as values, not only as types.
+    values: BTreeSet<&'t str>,
     unread: Option<usize>,
     loads: usize,
 }
@@ -99,16 +109,57 @@ impl<'t> Reader<'t, '_> {
             self.source.cannot_tell(line, self.around(node), "it cannot be parsed");
         }
         match node.kind() {
-            "import_statement" | "export_statement" | "import_require_clause" | "call_expression" => sites.push(node),
+            "import_statement" => {
+                sites.push(node);
+                self.imports(node);
+                return node.has_error();
+            }
+            "export_statement" | "call_expression" | "new_expression" => sites.push(node),
+            "nested_type_identifier" => {
+                self.source.names.extend(self.text(node).split('.').map(|name| name.trim().to_owned()));
+                return false;
+            }
+            // With `emitDecoratorMetadata`, types are values.
+            "decorator" => self.has_types = false,
             "try_statement" => self.tries(node),
+            "pair_pattern" => self.renames(node.child_by_field_name("key"), node.child_by_field_name("value")),
             "variable_declarator" => self.binds(node.child_by_field_name("name"), node.child_by_field_name("value")),
             "assignment_expression" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right")),
-            "identifier" | "property_identifier" => {
-                self.source.names.insert(self.text(node).to_owned());
+            "identifier" | "property_identifier" | "shorthand_property_identifier" => {
+                let name = self.text(node);
+                self.source.names.insert(name.to_owned());
+                if node.kind() != "property_identifier" {
+                    self.values.insert(name);
+                }
             }
             _ => {}
         }
         true
+    }
+
+    /// Notes the names of an import.
+    fn imports(&mut self, node: Node<'t>) {
+        walk(node, |child, _| {
+            match child.kind() {
+                "identifier" => {
+                    self.source.names.insert(self.text(child).to_owned());
+                }
+                "import_specifier" => {
+                    self.renames(child.child_by_field_name("name"), child.child_by_field_name("alias"));
+                }
+                _ => {}
+            }
+            true
+        });
+    }
+
+    /// Notes another name of the function that makes functions that load modules.
+    fn renames(&mut self, name: Option<Node<'t>>, other: Option<Node<'t>>) {
+        if let (Some(name), Some(other)) = (name, other)
+            && self.text(name) == MAKER
+        {
+            self.makers.insert(self.text(other));
+        }
     }
 
     /// The text from a node to the end of its line, at most as much as a message shows.
@@ -119,7 +170,7 @@ impl<'t> Reader<'t, '_> {
     /// Notes what `try` makes optional: its body, if `catch` goes on, and what `catch` loads instead.
     fn tries(&mut self, node: Node<'t>) {
         let Some(handler) = node.child_by_field_name("handler") else { return };
-        self.optional.push(handler.byte_range());
+        self.guards.push((handler.byte_range(), Guard::Optional));
         let throws = handler.child_by_field_name("body").is_some_and(|body| {
             let mut cursor = body.walk();
             body.named_children(&mut cursor).any(|statement| {
@@ -127,72 +178,105 @@ impl<'t> Reader<'t, '_> {
             })
         });
         if let Some(body) = node.child_by_field_name("body").filter(|_| !throws) {
-            self.optional.push(body.byte_range());
+            self.guards.push((body.byte_range(), Guard::Optional));
         }
     }
 
-    /// Notes a name that stands for a literal, or for a function that loads modules.
+    /// Notes a name that stands for a value, or for a function that loads modules.
     fn binds(&mut self, name: Option<Node<'t>>, value: Option<Node<'t>>) {
         let (Some(name), Some(value)) = (name.filter(|name| name.kind() == "identifier"), value) else { return };
-        let name = self.text(name);
-        let called = value.child_by_field_name("function").filter(|_| value.kind() == "call_expression");
-        if called.is_some_and(|called| self.text(called).rsplit('.').next() == Some("createRequire"))
-            || self.text(value) == "require"
-        {
+        if self.is_maker(value) || self.text(value) == "require" {
+            let name = self.text(name);
             self.requires.insert(name.to_owned());
             self.requires.insert(format!("{name}.resolve"));
         }
-        let literal = self.string(value).filter(|_| !self.literals.contains_key(name));
-        self.literals.insert(name, literal);
+        self.bound.binds(name, value);
     }
 
-    /// The value of a literal without escapes and substitutions.
-    fn string(&self, node: Node<'t>) -> Option<String> {
-        let inside = match node.kind() {
-            "string" | "template_string" => self.text(node).get(1..self.text(node).len().checked_sub(1)?)?,
-            _ => return None,
-        };
-        let is_computed = node.kind() == "template_string" && inside.contains("${");
-        let is_plain = !inside.contains('\\') && !is_computed;
-        is_plain.then(|| inside.to_owned())
+    /// Whether a call makes a function that loads modules.
+    fn is_maker(&self, node: Node<'t>) -> bool {
+        let called = node.child_by_field_name("function").filter(|_| node.kind() == "call_expression");
+        called.is_some_and(|called| self.text(called).rsplit('.').next().is_some_and(|name| self.makers.contains(name)))
     }
 
     fn site(&mut self, node: Node<'t>, optional: bool) {
         match node.kind() {
             "call_expression" => self.call(node, optional),
+            "new_expression" => self.new_object(node),
             _ if self.is_of_types(node) => {}
             _ => {
-                if let Some(name) = node.child_by_field_name("source").and_then(|source| self.string(source)) {
+                let mut cursor = node.walk();
+                let clause = node.named_children(&mut cursor).find(|child| child.kind() == "import_require_clause");
+                let source = clause.unwrap_or(node).child_by_field_name("source");
+                if let Some(name) = source.and_then(|source| self.bound.string(source)) {
                     self.loads(node, &name, optional);
                 }
             }
         }
     }
 
-    /// Whether an import or export is one of types: `import type A from "a"`.
+    /// Whether an import or export is one of types: `import type A from "a"`, or one of what is only used as a type, which a
+    /// compiler removes.
     fn is_of_types(&self, node: Node<'t>) -> bool {
         let mut cursor = node.walk();
-        node.children(&mut cursor).nth(1).is_some_and(|second| matches!(self.text(second), "type" | "typeof"))
-            && node.child_by_field_name("source").is_some()
+        let is_declared =
+            node.children(&mut cursor).nth(1).is_some_and(is_of_type) && node.child_by_field_name("source").is_some();
+        is_declared || self.has_types && node.kind() == "import_statement" && self.is_removed(node)
+    }
+
+    /// Whether an import has names, none of which is used as a value.
+    fn is_removed(&self, node: Node<'t>) -> bool {
+        let (mut has_names, mut is_used) = (false, false);
+        walk(node, |child, _| {
+            match child.kind() {
+                "import_specifier" => {
+                    has_names = true;
+                    let is_type = child.child(0).is_some_and(is_of_type);
+                    let name = child.child_by_field_name("alias").or_else(|| child.child_by_field_name("name"));
+                    is_used |= !is_type && name.is_some_and(|name| self.values.contains(self.text(name)));
+                    return false;
+                }
+                "identifier" => {
+                    has_names = true;
+                    is_used |= self.values.contains(self.text(child));
+                }
+                _ => {}
+            }
+            true
+        });
+        has_names && !is_used
     }
 
     fn call(&mut self, node: Node<'t>, optional: bool) {
         let Some(function) = node.child_by_field_name("function") else { return };
-        if function.kind() != "import" && !self.requires.contains(self.text(function)) {
+        let written = self.text(function);
+        let first = first_argument(node);
+        if written.rsplit('.').next() == Some("fork") {
+            return self.runs(node, first);
+        }
+        if function.kind() != "import" && !self.requires.contains(written) && !self.is_maker(function) {
             return;
         }
-        let arguments = node.child_by_field_name("arguments");
-        let mut cursor = node.walk();
-        let first = arguments.and_then(|list| list.named_children(&mut cursor).find(|child| !child.is_extra()));
         // `require` can be a parameter that a bundler passes, which takes numbers.
         let Some(first) = first.filter(|first| first.kind() != "number") else { return };
-        let literal = match first.kind() {
-            "identifier" => self.literals.get(self.text(first)).cloned().flatten(),
-            _ => self.string(first),
-        };
-        match literal {
+        match self.bound.value(first) {
             Some(name) => self.loads(node, &name, optional || self.is_caught(node)),
             None => self.source.cannot_tell(line(node), self.around(node), "the name of the module is computed"),
+        }
+    }
+
+    /// A thread that runs a file of the function.
+    fn new_object(&mut self, node: Node<'t>) {
+        let of = node.child_by_field_name("constructor").map(|of| self.text(of));
+        if of.and_then(|of| of.rsplit('.').next()) == Some("Worker") {
+            self.runs(node, first_argument(node));
+        }
+    }
+
+    /// A file of the function that runs in a thread or process of its own.
+    fn runs(&mut self, node: Node<'t>, file: Option<Node<'t>>) {
+        if let Some(path) = file.and_then(|file| self.bound.value(file)).filter(|path| path.starts_with('.')) {
+            self.follows(node, &path, From::WorkingDirectory, true);
         }
     }
 
@@ -220,19 +304,20 @@ impl<'t> Reader<'t, '_> {
         let name = name.strip_prefix("file://").unwrap_or(name);
         let is_relative = matches!(name, "." | "..") || name.starts_with("./") || name.starts_with("../");
         if is_relative || name.starts_with("/var/task/") {
-            self.source.follows.push(Follow {
-                line,
-                paths: spellings(name),
-                endings: ENDINGS,
-                from: From::Source,
-                followed: Followed::ByName,
-                optional,
-                otherwise: None,
-            });
+            self.follows(node, name, From::Source, optional);
         } else if name.starts_with("/opt/") || name.starts_with("node:") {
             self.source.uses.push(Use { line, package: name.to_owned(), optional, continues: false });
         } else if name.starts_with('#') {
-            self.source.cannot_tell(line, name, "package.json decides what it is");
+            // What the function's package.json has under `imports`.
+            self.source.follows.push(Follow {
+                line,
+                paths: vec!["package.json".to_owned()],
+                endings: &[""],
+                from: From::WorkingDirectory,
+                followed: Followed::Code,
+                optional,
+                otherwise: None,
+            });
         } else {
             match package_of(name) {
                 Some(package_name) => self.source.follows.push(package(line, package_name, optional)),
@@ -240,6 +325,31 @@ impl<'t> Reader<'t, '_> {
             }
         }
     }
+
+    /// Adds a file of the function.
+    fn follows(&mut self, node: Node<'t>, path: &str, from: From, optional: bool) {
+        self.source.follows.push(Follow {
+            line: line(node),
+            paths: spellings(path),
+            endings: ENDINGS,
+            from,
+            followed: Followed::ByName,
+            optional,
+            otherwise: None,
+        });
+    }
+}
+
+/// Whether a word marks what follows it as a type.
+fn is_of_type(word: Node<'_>) -> bool {
+    matches!(word.kind(), "type" | "typeof")
+}
+
+/// The first argument of a call.
+fn first_argument(call: Node<'_>) -> Option<Node<'_>> {
+    let arguments = call.child_by_field_name("arguments")?;
+    let mut cursor = arguments.walk();
+    arguments.named_children(&mut cursor).find(|child| !child.is_extra())
 }
 
 /// A path, and the file of TypeScript that it is compiled from: it is imported as `./a.js`.
@@ -249,9 +359,4 @@ fn spellings(path: &str) -> Vec<String> {
         spellings.extend(path.strip_suffix(compiled).map(|stem| format!("{stem}{written}")));
     }
     spellings
-}
-
-/// The line of a node, from 1.
-fn line(node: Node<'_>) -> usize {
-    node.start_position().row + 1
 }

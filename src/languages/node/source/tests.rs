@@ -52,9 +52,44 @@ fn every_form_of_loading_is_read() {
 fn types_are_not_loaded() {
     for dialect in [Dialect::TypeScript, Dialect::Tsx] {
         let text = "import type { A } from 'a';\nexport type { B } from 'b';\nimport c, { type C } from 'c';\n\
-                    import d = require('d');\nconst x = y as string;\n";
+                    import d = require('d');\nconst x = c(d) as string;\n";
         assert_eq!(packages_of(text, dialect), ["c", "d"]);
         assert_eq!(read(text, dialect).dynamic, []);
+    }
+}
+
+#[test]
+fn a_compiler_of_typescript_removes_imports_of_what_is_only_a_type() {
+    for (text, expected) in [
+        ("import { Context as C } from 'a'; export const f = (c: C): Promise<C> => x", &[][..]),
+        ("import { type A } from 'a'", &[]),
+        ("import * as a from 'a'; export const f: a.Handler = async () => 1", &[]),
+        ("import a, { B } from 'a'; let x: a; f(B)", &["a"]),
+        ("import { A } from 'a'; export { A }", &["a"]),
+        ("import { A } from 'a'; f({ A })", &["a"]),
+        ("import { A } from 'a'; class B extends A {}", &["a"]),
+        ("import { A } from 'a'; class B implements A {}", &[]),
+        ("import { A } from 'a'; @Injectable() class B { constructor(a: A) {} }", &["a"]),
+        ("import type from 'a'; type()", &["a"]),
+        ("import 'a'", &["a"]),
+    ] {
+        assert_eq!(packages_of(text, Dialect::TypeScript), expected, "{text}");
+    }
+    let text = "import React from 'react'; import C from 'c'; import { D } from 'd'; export const f = (d: D) => <C/>";
+    assert_eq!(packages_of(text, Dialect::Tsx), ["c", "react"]);
+    // Node.js loads what JavaScript imports, used or not.
+    assert_eq!(packages("import { A } from 'a'"), ["a"]);
+}
+
+#[test]
+fn functions_that_load_modules_have_many_names() {
+    for text in [
+        "import { createRequire as make } from 'module'; const r = make(import.meta.url); r('a')",
+        "const { createRequire: make } = require('module'); make(__filename)('a')",
+        "import * as m from 'module'; m.createRequire(import.meta.url)('a')",
+        "import * as m from 'module'; const r = m.createRequire(import.meta.url); r.resolve('a')",
+    ] {
+        assert_eq!(packages(text), ["a", "module"], "{text}");
     }
 }
 
@@ -88,16 +123,49 @@ fn files_of_the_function_and_its_own_packages_are_followed() {
     assert_eq!(paths("import './a'"), ["./a"]);
     assert_eq!(paths("import '../a.js'"), ["../a.js", "../a.ts", "../a.tsx"]);
     assert_eq!(paths("import 'a'"), ["node_modules/a/package.json"]);
+    for text in [
+        "require(path.join(__dirname, 'a'))",
+        "require(__dirname + '/a')",
+        "require(`${__dirname}/a`)",
+        "const lib = path.resolve(__dirname); require(path.join(lib, 'a'))",
+        "import(new URL('./a', import.meta.url).href)",
+        "import(pathToFileURL(path.join(import.meta.dirname, 'a')))",
+        "require(require.resolve('./a'))",
+        "new Worker(new URL('./a', import.meta.url))",
+        "new threads.Worker('./a')",
+        "child_process.fork(path.join(__dirname, 'a'))",
+    ] {
+        assert_eq!(paths(text), ["./a"], "{text}");
+    }
+    assert_eq!(paths("fork(name); new Worker(url); new Worker('a'); git.fork('a')"), [""; 0]);
     let own = super::read("package.json", br#"{"dependencies": {"b": "1"}}"#, Some(Followed::ByName));
     assert_eq!(own.expect("one").expect("read").follows[0].otherwise.as_deref(), Some("b"));
     assert!(super::read("package.json", b"{}", None).is_none());
+    let manifest = br##"{"imports": {"#a": "./a.js", "#b": "b", "#c": {"browser": "./x.js", "node": "c/d"}, "#e/*": "./e/*.js"}}"##;
+    let own = super::read("package.json", manifest, Some(Followed::Code)).expect("one").expect("read");
+    let found: Vec<_> = own
+        .follows
+        .iter()
+        .map(|follow| (follow.paths[0].as_str(), follow.otherwise.as_deref(), follow.optional))
+        .collect();
+    let expected = [
+        ("./a.js", None, false),
+        ("node_modules/b/package.json", Some("b"), false),
+        ("node_modules/c/package.json", Some("c"), true),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(own.dynamic[0].what, "#e/*");
 }
 
 #[test]
 fn what_is_computed_is_reported_with_its_line() {
-    for text in
-        ["\nrequire(name)", "\nimport(`./a/${b}`)", "\nlet n = 'a'; n = f(); require(n)", "\nimport '#a'", "\n)"]
-    {
+    for text in [
+        "\nrequire(name)",
+        "\nimport(`./a/${b}`)",
+        "\nlet n = 'a'; n = f(); require(n)",
+        "\nrequire(a + __dirname)",
+        "\n)",
+    ] {
         assert_eq!(dynamic(text), [2], "{text}");
     }
 }
@@ -105,9 +173,17 @@ fn what_is_computed_is_reported_with_its_line() {
 #[test]
 fn what_is_made_to_be_costly_is_bounded() {
     let n = 20_000;
-    for text in
-        ["(".repeat(n), "try {".repeat(n), "require(".repeat(n), "`${".repeat(n), "a=>".repeat(n), "[".repeat(n)]
-    {
+    for text in [
+        "f('a'+".repeat(n),
+        "require(join(".repeat(n),
+        "import{a as".repeat(n),
+        "(".repeat(n),
+        "try {".repeat(n),
+        "require(".repeat(n),
+        "`${".repeat(n),
+        "a=>".repeat(n),
+        "[".repeat(n),
+    ] {
         parse(text.as_bytes(), Dialect::JavaScript).expect("read");
         parse(text.as_bytes(), Dialect::Tsx).expect("read");
     }

@@ -19,8 +19,7 @@ mod reader;
 
 use std::path::Path;
 
-use crate::formats::shebang::{self, Interpreter};
-use crate::languages::{Followed, Source};
+use crate::languages::{Followed, Source, reading};
 
 /// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
 pub(super) const MAX_BYTES: usize = 2 << 20;
@@ -42,16 +41,8 @@ pub(super) fn is_beside_code(path: &Path) -> bool {
 
 /// What a source imports; `None` when the file is not a Python source.
 pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Option<Result<Source, String>> {
-    (is_name(name) || followed != Some(Followed::Code) && is_script(bytes)).then(|| parse(bytes))
-}
-
-/// Whether a file begins as a script that Python runs.
-fn is_script(bytes: &[u8]) -> bool {
-    let line = bytes.strip_prefix(b"#!").and_then(|line| line.split(|byte| *byte == b'\n').next());
-    let Some(Interpreter::Path(program) | Interpreter::Command(program)) = line.and_then(shebang::parse) else {
-        return false;
-    };
-    program.rsplit('/').next().is_some_and(|name| name == "python" || name.starts_with("python3"))
+    let runs = |program: &str| program == "python" || program.starts_with("python3");
+    (is_name(name) || followed != Some(Followed::Code) && reading::is_script(bytes, runs)).then(|| parse(bytes))
 }
 
 /// What the code of a source imports.
@@ -59,17 +50,7 @@ fn is_script(bytes: &[u8]) -> bool {
 /// # Errors
 /// When it is not text.
 pub(super) fn parse(bytes: &[u8]) -> Result<Source, String> {
-    if bytes.contains(&0) {
-        return Err("it contains NUL bytes: it is binary or UTF-16, not a Python source".to_owned());
-    }
-    let mut source = Source::default();
-    if bytes.len() > MAX_BYTES {
-        source.cannot_tell(1, "the whole source", "it is too long to be read");
-    } else {
-        reader::read(&String::from_utf8_lossy(bytes), &mut source)?;
-    }
-    source.tidy();
-    Ok(source)
+    reading::source(bytes, "Python", MAX_BYTES, reader::read)
 }
 
 #[cfg(test)]

@@ -5,11 +5,9 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
-use crate::languages::grammar::{Grammar, walk};
+use crate::languages::grammar::walk;
+use crate::languages::reading::{self, Guard, guarded, line};
 use crate::languages::{Follow, Followed, From, Source};
-
-/// The minimum number of bytes per step of the parser.
-const BYTES_A_STEP: usize = 2;
 
 /// What a module can be: a file, or a directory with one.
 const ENDINGS: &[&str] = &[".py", "/__init__.py"];
@@ -37,27 +35,12 @@ const CATCHES: &[&str] = &["ImportError", "ModuleNotFoundError", "Exception", "B
 /// # Errors
 /// When the grammar and the parser have incompatible versions.
 pub(super) fn read(text: &str, source: &mut Source) -> Result<(), String> {
-    let mut grammar = Grammar::new(&tree_sitter_python::LANGUAGE.into(), BYTES_A_STEP)?;
-    let Some(tree) = grammar.parse(text) else {
-        source.cannot_tell(1, text, "parsing it is too expensive");
-        return Ok(());
-    };
-    let mut reader = Reader { text, source, ranges: Vec::new(), literals: BTreeMap::new(), unread: None };
+    let Some(tree) = reading::tree(&tree_sitter_python::LANGUAGE.into(), text, source)? else { return Ok(()) };
+    let mut reader = Reader { text, source, guards: Vec::new(), literals: BTreeMap::new(), unread: None };
     let mut sites = Vec::new();
     walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
-    reader.ranges.sort_by_key(|(range, _)| range.start);
-    let mut ranges = std::mem::take(&mut reader.ranges).into_iter().peekable();
-    // Ranges lie in each other or apart, and sites come in the order of the text: a site is in a range of a kind if the last
-    // end of those that began before it is after it.
-    let (mut never, mut optional) = (0, 0);
-    for site in sites {
-        while let Some((range, guard)) = ranges.next_if(|(range, _)| range.start <= site.start_byte()) {
-            let end = if guard == Guard::Never { &mut never } else { &mut optional };
-            *end = range.end.max(*end);
-        }
-        if site.start_byte() >= never {
-            reader.site(site, site.start_byte() < optional);
-        }
+    for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards)) {
+        reader.site(site, optional);
     }
     if reader.source.follows.len() >= MAX_FOLLOWS {
         reader.source.cannot_tell(1, "the whole source", "it imports too much to be followed");
@@ -65,19 +48,10 @@ pub(super) fn read(text: &str, source: &mut Source) -> Result<(), String> {
     Ok(())
 }
 
-/// What holds for the imports in a range of code.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Guard {
-    /// They are only for type checkers.
-    Never,
-    /// The source works without them.
-    Optional,
-}
-
 struct Reader<'t, 's> {
     text: &'t str,
     source: &'s mut Source,
-    ranges: Vec<(Range<usize>, Guard)>,
+    guards: Vec<(Range<usize>, Guard)>,
     /// The literals that each name is bound to; `None` when it is also bound to something else.
     literals: BTreeMap<&'t str, Option<BTreeSet<String>>>,
     unread: Option<usize>,
@@ -121,12 +95,12 @@ impl<'t> Reader<'t, '_> {
         let handlers = node.children(&mut cursor).filter(|child| child.kind() == "except_clause");
         let catching: Vec<Node<'t>> = handlers.filter(|handler| self.catches(*handler)).collect();
         for handler in &catching {
-            self.ranges.push((handler.byte_range(), Guard::Optional));
+            self.guards.push((handler.byte_range(), Guard::Optional));
         }
         if catching.iter().any(|handler| !self.ends_the_program(*handler))
             && let Some(body) = node.child_by_field_name("body")
         {
-            self.ranges.push((body.byte_range(), Guard::Optional));
+            self.guards.push((body.byte_range(), Guard::Optional));
         }
     }
 
@@ -160,10 +134,10 @@ impl<'t> Reader<'t, '_> {
         let written = self.text(condition);
         if matches!(written, "TYPE_CHECKING" | "typing.TYPE_CHECKING" | "t.TYPE_CHECKING" | "False" | "0") {
             if let Some(consequence) = node.child_by_field_name("consequence") {
-                self.ranges.push((consequence.byte_range(), Guard::Never));
+                self.guards.push((consequence.byte_range(), Guard::Never));
             }
         } else if VERSION_WORDS.iter().chain(TESTS).any(|word| written.contains(word)) {
-            self.ranges.push((node.byte_range(), Guard::Optional));
+            self.guards.push((node.byte_range(), Guard::Optional));
         }
     }
 
@@ -171,7 +145,7 @@ impl<'t> Reader<'t, '_> {
         let Some(body) = node.child_by_field_name("body") else { return };
         let head = self.text.get(node.start_byte()..body.start_byte()).unwrap_or_default();
         if head.contains("suppress(") && CATCHES.iter().any(|caught| head.contains(caught)) {
-            self.ranges.push((body.byte_range(), Guard::Optional));
+            self.guards.push((body.byte_range(), Guard::Optional));
         }
     }
 
@@ -367,11 +341,6 @@ impl<'t> Reader<'t, '_> {
             }
         }
     }
-}
-
-/// The line of a node, from 1.
-fn line(node: Node<'_>) -> usize {
-    node.start_position().row + 1
 }
 
 /// The paths of a module and of the packages that it is in: importing it runs all of them.
