@@ -95,8 +95,12 @@ impl Steps<'_> {
 
     /// How many bytes are left of what the layers can have unzipped.
     fn unzipped_left(&self) -> u64 {
-        let unzipped: u64 = self.now.iter().map(|entry| entry.unzipped).sum();
-        self.settings.limits.layers_unzipped().saturating_sub(unzipped)
+        self.settings.limits.layers_unzipped().saturating_sub(self.unzipped())
+    }
+
+    /// How many bytes the layers have unzipped.
+    pub(super) fn unzipped(&self) -> u64 {
+        self.now.iter().map(|entry| entry.unzipped).sum()
     }
 
     /// What these transforms would change, of the packed files that satisfy `considered`.
