@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code proofs prove prove-layers prove-functions prove-examples prove-calls prove-handlers prove-languages prove-data packing-truth prove-zips page-works publish-works action-works outputs-work shared-cache-works bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
+.PHONY: demo test check-code proofs prove prove-layers prove-functions prove-examples prove-calls prove-handlers prove-languages prove-data packing-truth prove-zips page-works publish-works action-works outputs-work shared-cache-works bench bench-scale bench-cold-start reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -175,6 +175,12 @@ bench-scale:
 	cargo build --release --locked --example deflate_limit
 	$(if $(TREE),,scripts/demo-tree.sh $(tree))
 	python3 benches/scale.py --layerfit $(layerfit) $(if $(ONLY),--only $(ONLY)) $(or $(TREE),$(tree))
+
+# What the form of a packed R costs when a function starts cold (see benches/cold_start.py); needs root.
+bench-cold-start: needs
+	$(release)
+	scripts/demo-tree.sh $(tree)
+	python3 benches/cold_start.py --layerfit $(layerfit) $(or $(TREE),$(tree))
 
 # Compares `check` on 20,000 mutated zips with unzip and Python's zipfile (see scripts/zips_truth.py).
 prove-zips: needs

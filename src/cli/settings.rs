@@ -32,9 +32,9 @@ pub(super) const SYSROOT: &str = "/";
 
 /// The cache that several machines share. A directory in the file is relative to that of the file.
 fn shared_cache(given: Option<&str>, config: &Config) -> Result<Option<Arc<SharedCache>>> {
-    let in_file = config.shared_cache.as_ref().map(|url| match url.contains("://") || url.is_empty() {
-        true => url.clone(),
-        false => config.path(Path::new(url)).display().to_string(),
+    let in_file = config.shared_cache.as_ref().map(|url| {
+        let is_url = url.contains("://") || url.is_empty();
+        if is_url { url.clone() } else { config.path(Path::new(url)).display().to_string() }
     });
     let url = given.map(str::to_owned).or(in_file);
     Ok(url.map(|url| SharedCache::open(&url)).transpose()?.map(Arc::new))

@@ -82,9 +82,11 @@ impl Steps<'_> {
             setting: Some(Setting::On("repack-rdb")),
         };
         let step = self.step(draft, change);
+        // Measured in reports/scale.md: with 1.8 times the bytes, unzipping takes 1.4 times the processor time, a function that
+        // loads all packages reads 1.9 times the bytes, and R computes no longer.
         let risk = match step.unzipped_bytes {
             ..0 => format!(
-                "uses {} of the {} that are left unzipped; R reads the same values",
+                "uses {} of the {} that are left unzipped, which a cold start unzips and reads; R reads the same values",
                 size(step.unzipped_bytes.unsigned_abs()),
                 size(self.unzipped_left())
             ),
