@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure what the form of a packed R costs when a function starts cold.
 
-cold_start.py [--layerfit BIN] [--runs N] [--memory MB] TREE
+cold_start.py [--layerfit BIN] [--runs N] [--memory MB] [--only RUN] TREE
 
 TREE, which has R in it, is packed in several forms, and each is unzipped to a directory on a disk. Before each run, the pages of
 the zips or of the unzipped files are dropped from the page cache (posix_fadvise), and mincore(2), by way of fincore, has to find
@@ -33,6 +33,7 @@ FORMS = {
     "--repack-rdb": ["--repack-rdb"],
     "both": ["--strip", "all", "--repack-rdb"],
 }
+RUNS = ("unzip", "start", "all")
 START = "invisible(search())"
 ALL = "for (p in sort(rownames(installed.packages()))) suppressWarnings(suppressMessages(try(loadNamespace(p), silent = TRUE)))"
 
@@ -137,6 +138,7 @@ def main():
     parser.add_argument("--layerfit", metavar="BIN", type=Path, default=BUILT, help="(default: %(default)s)")
     parser.add_argument("--runs", metavar="N", type=int, default=7, help="runs of each (default: %(default)s)")
     parser.add_argument("--memory", metavar="MB", type=int, default=512, help="memory of the function (default: %(default)s)")
+    parser.add_argument("--only", metavar="RUN", choices=RUNS, help="only this run")
     parser.add_argument("tree", metavar="TREE", type=Path, help="a tree with R")
     given = parser.parse_args()
     for tool in ("fincore", "unshare", "unzip"):
@@ -151,7 +153,7 @@ def main():
             home = Path(temp) / str(number)
             home.mkdir()
             forms[name] = Form(given.layerfit.resolve(), given.tree, options, home)
-        names = ("unzip", "start", "all")
+        names = [given.only] if given.only else RUNS
         for _ in range(given.runs):
             for name in names:
                 for form in forms.values():

@@ -82,7 +82,7 @@ impl Steps<'_> {
             setting: Some(Setting::On("repack-rdb")),
         };
         let step = self.step(draft, change);
-        // Measured in reports/scale.md: with 1.8 times the bytes, unzipping takes 1.4 times the processor time, a function that
+        // Measured in reports/scale.md: with 1.8 times the bytes, unzipping takes 1.5 times the processor time, a function that
         // loads all packages reads 1.9 times the bytes, and R computes no longer.
         let risk = match step.unzipped_bytes {
             ..0 => format!(
