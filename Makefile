@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: demo test check-code proofs prove prove-layers prove-functions prove-examples prove-calls prove-handlers prove-languages prove-data packing-truth prove-zips page-works publish-works action-works outputs-work bench bench-scale reports fuzz mutants dist wheel image try-install advisories package needs clean
+.PHONY: demo test check-code proofs prove prove-layers prove-functions prove-examples prove-calls prove-handlers prove-languages prove-data packing-truth prove-zips page-works publish-works action-works outputs-work shared-cache-works bench bench-scale bench-cold-start reports fuzz mutants dist wheel image try-install advisories package needs clean
 
 # Everything that is generated is below target/.
 work := target/demo
@@ -49,7 +49,7 @@ test: needs check-code
 	scripts/demo-tree.sh $(tree)
 	$(MAKE) --no-print-directory -j 2 --output-sync=target proofs
 
-proofs: prove-layers prove-functions page-works outputs-work publish-works action-works
+proofs: prove-layers prove-functions page-works outputs-work publish-works action-works shared-cache-works
 
 check-code:
 	scripts/needs.sh functions
@@ -102,6 +102,12 @@ publish-works: needs
 	scripts/needs.sh python
 	$(release)
 	python3 scripts/publish_works.py --layerfit $(layerfit)
+
+# Shares compressed contents through a local S3 server from PyPI (see scripts/shared_cache_works.py).
+shared-cache-works: needs
+	scripts/needs.sh python
+	cargo build --locked --features shared-cache --target-dir target/shared-cache
+	python3 scripts/shared_cache_works.py --layerfit target/shared-cache/debug/layerfit
 
 # Runs action.yml and the pre-commit hook as GitHub and pre-commit do (see scripts/action_works.py).
 action-works: needs
@@ -169,6 +175,12 @@ bench-scale:
 	cargo build --release --locked --example deflate_limit
 	$(if $(TREE),,scripts/demo-tree.sh $(tree))
 	python3 benches/scale.py --layerfit $(layerfit) $(if $(ONLY),--only $(ONLY)) $(or $(TREE),$(tree))
+
+# What the form of a packed R costs when a function starts cold (see benches/cold_start.py); needs root.
+bench-cold-start: needs
+	$(release)
+	scripts/demo-tree.sh $(tree)
+	python3 benches/cold_start.py --layerfit $(layerfit) $(or $(TREE),$(tree))
 
 # Compares `check` on 20,000 mutated zips with unzip and Python's zipfile (see scripts/zips_truth.py).
 prove-zips: needs

@@ -97,7 +97,8 @@ def wheel(arch):
         old.unlink()
     # maturin sets the date in the SBOM, and leaves out the random serial number.
     environment = os.environ | {"SOURCE_DATE_EPOCH": "0", "PATH": f"{programs}:{os.environ['PATH']}"}
-    command = [programs / "maturin", "build", "--locked", "--profile", "dist", "--target", target(arch), "--out", DIST]
+    command = [programs / "maturin", "build", "--locked", "--profile", "dist", "--features", "shared-cache"]
+    command += ["--target", target(arch), "--out", DIST]
     run(*command, "--compatibility", *SYSTEMS, *(["--zig"] if foreign else []), cwd=ROOT, env=environment)
 
 

@@ -151,8 +151,8 @@ def the_sbom_lists_every_crate(_):
     wrong = JsonStrictValidator(SchemaVersion.from_version(sbom["specVersion"])).validate_str(text)
     require(wrong is None, f"not CycloneDX: {wrong}")
     listed = {f"{component['name']} v{component['version']}" for component in sbom["components"]}
-    command = ("cargo", "tree", "--locked", "--edges", "normal", "--prefix", "none", "--target", dist.target(ARCH))
-    lines = run(*command, "--format", "{p}", cwd=dist.ROOT, env=os.environ).splitlines()
+    command = ("cargo", "tree", "--locked", "--features", "shared-cache", "--edges", "normal", "--prefix", "none")
+    lines = run(*command, "--target", dist.target(ARCH), "--format", "{p}", cwd=dist.ROOT, env=os.environ).splitlines()
     compiled = {" ".join(line.split()[:2]) for line in lines if line} - {f"layerfit v{dist.package()['version']}"}
     require(compiled <= listed, f"crates that it lacks: {sorted(compiled - listed)}")
     unlicensed = [component["name"] for component in sbom["components"] if not component.get("licenses")]

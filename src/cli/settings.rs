@@ -1,6 +1,7 @@
 //! From options and layerfit.toml to settings, once; everything that is wrong with them is reported here.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::{Architecture, GateOptions, Layers, LevelName, PlanOptions, StrategyName, StripName, Targets};
 use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RelocateConfig, SeverityName};
@@ -14,7 +15,7 @@ use crate::base::similar::nearest;
 use crate::formats::strace::{self, Opened};
 use crate::languages::{Arrangement, Relocation};
 use crate::pack;
-use crate::pack::measure::Level;
+use crate::pack::measure::{Level, SharedCache};
 use crate::pack::rewrite::Transforms;
 use crate::pack::rewrite::strip::StripMode;
 use crate::pack::{Group, LayerPolicy, Strategy};
@@ -28,6 +29,16 @@ pub(super) const RUNTIME: &str = "provided.al2023";
 
 /// The default root that libraries are bundled from, where the tree is not from an image.
 pub(super) const SYSROOT: &str = "/";
+
+/// The cache that several machines share. A directory in the file is relative to that of the file.
+fn shared_cache(given: Option<&str>, config: &Config) -> Result<Option<Arc<SharedCache>>> {
+    let in_file = config.shared_cache.as_ref().map(|url| {
+        let is_url = url.contains("://") || url.is_empty();
+        if is_url { url.clone() } else { config.path(Path::new(url)).display().to_string() }
+    });
+    let url = given.map(str::to_owned).or(in_file);
+    Ok(url.map(|url| SharedCache::open(&url)).transpose()?.map(Arc::new))
+}
 
 /// The settings from the options; if an option is not given, from the configuration file.
 pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Settings> {
@@ -62,6 +73,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
             LevelName::Max => Level::Max,
         },
         use_cache: !size.no_cache,
+        shared_cache: if size.no_cache { None } else { shared_cache(size.shared_cache.as_deref(), config)? },
         weigh_pruned: size.weigh_pruned,
         contents: false,
         arrangement: arrangement(config)?,

@@ -7,6 +7,7 @@ use super::args::{Output, PlanOptions, ReportFormat, ReportOutput, SortName};
 use super::config::Config;
 use super::{output, progress, settings};
 use crate::base::error::{Error, Result};
+use crate::base::path::printable;
 use crate::base::progress::Progress;
 use crate::languages::r::serialize::STACK_BYTES;
 use crate::pack::measure::Cache;
@@ -129,5 +130,15 @@ pub(super) fn with_configuration<T: Send>(
     })?;
     let done = pool.install(|| work(&settings, &config, progress.as_ref()));
     progress.done();
+    if let Some((shared, problem)) = settings.shared_cache.as_ref().and_then(|shared| Some((shared, shared.problem()?)))
+        && !output.quiet
+    {
+        output::message(format_args!(
+            "the shared cache {} was not used any more: {}\n  \
+             help: see to it that this machine can read and write there, or leave --shared-cache out; the result is the same",
+            shared.name(),
+            printable(problem.as_bytes())
+        ));
+    }
     done
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::base::error::Result;
 use crate::base::progress::Progress;
@@ -9,7 +10,7 @@ use crate::base::severity::Severities;
 use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
 use crate::pack::LayerPolicy;
-use crate::pack::measure::{Cache, Level, Options};
+use crate::pack::measure::{Cache, Level, Options, SharedCache};
 use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
 use crate::runtime::sysroot::Sysroot;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub level: Level,
     /// Whether the compression cache is read and written.
     pub use_cache: bool,
+    /// The compression cache that several machines share, if any.
+    pub shared_cache: Option<Arc<SharedCache>>,
     /// The machine that built the tree.
     pub host: BuildHost,
     /// Where missing libraries are copied from; `None` to copy none.
@@ -97,6 +100,7 @@ impl Settings {
             level: self.level,
             transforms,
             cache: if self.use_cache { Cache::of_the_user() } else { None },
+            shared: self.shared_cache.clone(),
             weigh: self.weigh_pruned,
         }
     }

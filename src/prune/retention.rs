@@ -316,8 +316,9 @@ impl Retention {
 
     /// Removes an entry and every link that would dangle without it.
     fn remove(&mut self, at: usize, removed: &mut Vec<usize>) {
-        let mut queue = vec![at];
-        while let Some(at) = queue.pop() {
+        // Most entries have no links to them, and there can be a million.
+        let (mut next, mut queue) = (Some(at), Vec::new());
+        while let Some(at) = next.take().or_else(|| queue.pop()) {
             if !self.packed[at] || self.pinned[at] || self.state[at] == State::Removed {
                 continue;
             }

@@ -101,12 +101,12 @@ fn list(root: &Path, directory: &TreePath) -> Vec<Looked> {
         }
         Err(error) => return failed(error.into()),
     }
-    let look = |(name, kind): &(CString, FileType)| {
-        let path = directory.join(name.as_bytes()).unwrap_or_default();
+    let paths = directory.entries(names.iter().map(|(name, _)| name.to_bytes()));
+    let look = |((name, kind), path): (&(CString, FileType), TreePath)| {
         look(&opened, name, *kind, path.clone())
             .unwrap_or_else(|error| Looked::finding(unreadable(path.as_bytes(), &error)))
     };
-    looked.par_extend(names.par_iter().with_min_len(NAMES_AT_ONCE).map(look));
+    looked.par_extend(names.par_iter().with_min_len(NAMES_AT_ONCE).zip(paths).map(look));
     looked
 }
 

@@ -14,7 +14,25 @@ pub(super) struct Names<'a> {
     /// The directories.
     pub(super) directories: BTreeSet<&'a str>,
     /// The files and links.
-    pub(super) files: BTreeSet<&'a str>,
+    pub(super) files: Files<'a>,
+}
+
+/// The names of the files and links of a directory, in order: there can be a million.
+#[derive(Debug, Default)]
+pub(super) struct Files<'a>(Vec<&'a str>);
+
+impl<'a> Files<'a> {
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.binary_search(&name).is_ok()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, &'a str> {
+        self.0.iter()
+    }
 }
 
 /// The directories near the root, by their paths; the root's is empty.
@@ -26,24 +44,23 @@ pub(super) struct Listing<'a> {
 impl<'a> Listing<'a> {
     pub(super) fn of(tree: &'a Tree) -> Self {
         let mut directories = BTreeMap::<&str, Names<'_>>::from([("", Names::default())]);
+        // The entries are in order, so most files follow one of the same directory, which is searched once for all of them.
+        let (mut directory, mut files) = ("", Vec::new());
         for entry in tree.iter().map(|(_, entry)| entry).filter(|entry| is_content(entry)) {
-            let Ok(path) = std::str::from_utf8(entry.path.as_bytes()) else { continue };
-            let mut start = 0;
-            for _ in 0..MAX_DEPTH {
-                let names = directories.entry(path[..start].trim_end_matches('/')).or_default();
-                let Some(length) = path[start..].find('/') else {
-                    if entry.is_directory() {
-                        names.directories.insert(&path[start..]);
-                        directories.entry(path).or_default();
-                    } else {
-                        names.files.insert(&path[start..]);
-                    }
-                    break;
-                };
-                names.directories.insert(&path[start..start + length]);
-                start += length + 1;
+            let Some(path) = entry.path.as_str() else { continue };
+            if entry.is_directory() {
+                add_directory(&mut directories, path);
+                continue;
             }
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+            if parent != directory {
+                add_files(&mut directories, directory, &mut files);
+                add_directory(&mut directories, parent);
+                directory = parent;
+            }
+            files.push(name);
         }
+        add_files(&mut directories, directory, &mut files);
         Self { directories, tree }
     }
 
@@ -78,6 +95,31 @@ impl<'a> Listing<'a> {
         let Some(names) = self.names(directory) else { return false };
         names.directories.iter().any(|name| is_python_metadata(name) || self.has(&join(directory, name), "__init__.py"))
     }
+}
+
+/// Adds a directory and those above it.
+fn add_directory<'a>(directories: &mut BTreeMap<&'a str, Names<'a>>, path: &'a str) {
+    let mut start = 0;
+    for _ in 0..MAX_DEPTH {
+        let Some(rest) = path.get(start..).filter(|rest| !rest.is_empty()) else { return };
+        let above = directories.entry(path[..start].trim_end_matches('/')).or_default();
+        let Some((name, _)) = rest.split_once('/') else {
+            above.directories.insert(rest);
+            directories.entry(path).or_default();
+            return;
+        };
+        above.directories.insert(name);
+        start += name.len() + 1;
+    }
+}
+
+/// Adds files to those of a directory, if it is near the root.
+fn add_files<'a>(directories: &mut BTreeMap<&'a str, Names<'a>>, path: &'a str, files: &mut Vec<&'a str>) {
+    let is_near = path.is_empty() || path.matches('/').count() + 1 < MAX_DEPTH;
+    if is_near && let Some(names) = directories.get_mut(path) {
+        names.files.0.append(files);
+    }
+    files.clear();
 }
 
 /// Whether a directory's name is that of the metadata of a Python package.

@@ -178,7 +178,7 @@ fn gems(listing: &Listing<'_>) -> Option<Finding> {
 fn other_case(listing: &Listing<'_>) -> Vec<Finding> {
     let Some(root) = listing.names("") else { return Vec::new() };
     let mut findings = Vec::new();
-    for name in root.directories.iter().chain(&root.files) {
+    for name in root.directories.iter().chain(root.files.iter()) {
         let lower = name.to_lowercase();
         if lower == **name || !EXACT.contains(&lower.as_str()) || listing.has("", &lower) {
             continue;

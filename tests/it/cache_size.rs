@@ -56,6 +56,36 @@ fn what_was_used_least_recently_goes_when_a_run_has_made_the_cache_too_large() {
 }
 
 #[test]
+fn two_machines_with_one_store_make_the_same_bytes_and_a_store_that_fails_is_reported() {
+    let world = World::new();
+    world.file("share/noise", noise(1, 300_000));
+    world.file("share/text", "the same again ".repeat(30_000));
+    let pack = |machine: &str, store: &str| {
+        let mut command = world.command(&["pack", "ROOT", "-o", machine, "--shared-cache", store]);
+        command.env("XDG_CACHE_HOME", world.beside(&format!("cache-{machine}")));
+        let run = Run::of(command);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        (fs::read(world.beside(machine).join("layer-1.zip")).expect("packed"), run.stderr)
+    };
+    let store = world.beside("store");
+    let first = pack("one", &store.display().to_string());
+    let stored = files(&store);
+    assert_eq!(stored.len(), 2, "{stored:?}");
+    assert_eq!(pack("two", &store.display().to_string()), first);
+    assert_eq!(files(&world.beside("cache-two")).len(), files(&world.beside("cache-one")).len());
+    assert_eq!(files(&store), stored);
+
+    let blocked = stored[0].join("store");
+    let (zip, said) = pack("three", &format!("file://{}", blocked.display()));
+    assert_eq!(zip, first.0);
+    assert!(said.contains("was not used any more: cannot read "), "{said}");
+    assert!(first.1.is_empty() || !first.1.contains("shared"), "{}", first.1);
+    let run = world.run(&["plan", "ROOT", "--shared-cache", "gopher://store"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("s3://BUCKET/PREFIX"), "{}", run.stderr);
+}
+
+#[test]
 fn a_damaged_cache_changes_nothing_but_the_time() {
     let world = World::new();
     world.file("share/first", noise(1, 20_000)).file("share/text", "the same again ".repeat(4000));

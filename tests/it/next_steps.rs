@@ -232,6 +232,23 @@ fn plan_pack_and_check_list_the_same_steps() {
 }
 
 #[test]
+fn nothing_of_a_tree_far_longer_than_layers_can_be_is_compressed_in_other_forms() {
+    let world = world();
+    let functions: String = (0..400).map(|number| format!("void exported_function_{number}(void) {{}}\n")).collect();
+    world.c("lib/libsymbols.so.1", &functions, &[], &["-shared", "-nostdlib", "-fPIC"]);
+    // No block of it is on the disk.
+    world.file("share/long", "");
+    let long = std::fs::File::options().write(true).open(world.beside("opt/share/long")).expect("there");
+    let figures = |bytes: u64| {
+        long.set_len(bytes).expect("set");
+        let options = ["plan", "ROOT", "--max-unzipped", "4GB", "--level", "fast"];
+        named(&world.json(&options).1, "strip-all")["figures"].clone()
+    };
+    assert_eq!(figures(1 << 20), "exact");
+    assert_eq!(figures(600 << 20), "estimated");
+}
+
+#[test]
 fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
     let world = world();
     packages(&world);

@@ -474,7 +474,7 @@ mod tests {
     const INPUT: [&str; 2] = ["config", "runtime"];
     const CONTENT: [&str; 3] = ["arch", "bundle", "sysroot"];
     const PRUNING: [&str; 8] = ["rules", "select", "ignore", "drop", "autoremove", "keep", "handler", "trace"];
-    const SIZE: [&str; 6] = ["level", "strip", "no_strip", "repack_rdb", "weigh_pruned", "no_cache"];
+    const SIZE: [&str; 7] = ["level", "strip", "no_strip", "repack_rdb", "weigh_pruned", "no_cache", "shared_cache"];
     const LAYERS: [&str; 3] = ["strategy", "lock", "slack"];
     const LIMITS: [&str; 4] = ["max_zipped", "max_unzipped", "max_layers", "function_size"];
     const OUTPUT: [&str; 4] = ["format", "verbose", "quiet", "jobs"];

@@ -188,6 +188,12 @@ pub(crate) struct Size {
     /// Do not read or write the compression cache
     #[arg(long)]
     pub no_cache: bool,
+    /// Share compressed contents with other machines: a directory, or s3://BUCKET/PREFIX
+    ///
+    /// What the cache of this machine does not have is taken from there if it is the content, and what had to be compressed is
+    /// stored there. S3 takes credentials, Region and endpoint from the environment. --no-cache turns it off.
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::AnyPath)]
+    pub shared_cache: Option<String>,
 }
 
 /// How content is divided into layers.

@@ -76,6 +76,9 @@ pub(super) struct Config {
     /// Compression level.
     #[schemars(example = &"max")]
     pub level: Option<LevelName>,
+    /// Compressed contents that several machines share: a directory, or `s3://BUCKET/PREFIX`.
+    #[schemars(example = &"s3://team-builds/cache")]
+    pub shared_cache: Option<String>,
     /// What to strip from ELF files.
     #[schemars(example = &"all")]
     pub strip: Option<StripName>,

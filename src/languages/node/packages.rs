@@ -11,7 +11,7 @@ use super::versions;
 use crate::base::path::TreePath;
 use crate::languages::{Found, Package, Packages, RequiredFor, Requirement};
 use crate::runtime::RuntimeProfile;
-use crate::tree::{EntryId, Place, Tree};
+use crate::tree::{EntryId, Kind, Place, Tree};
 
 /// Names that need not be there: types are for the compiler, and the SDK is in the images of the managed runtimes.
 const NOT_MISSED: &[&str] = &["@types/", "@aws-sdk/"];
@@ -35,7 +35,8 @@ pub(super) fn find(tree: &Tree, runtime: &RuntimeProfile) -> Found {
             && let Some(directory) = directory(&entry.path).filter(is_installed)
         {
             installed.push(Installed { manifest: id, at: directory.clone(), directory });
-        } else if let Some(found) = linked_package(tree, &entry.path).filter(|_| !entry.is_directory())
+        } else if matches!(entry.kind, Kind::Link { .. })
+            && let Some(found) = linked_package(tree, &entry.path)
             && linked.insert(found.directory.clone())
         {
             installed.push(found);

@@ -38,7 +38,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MAGIC: &[u8; 4] = b"LFC1";
 /// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the hash of all of these.
 const FACTS: usize = 4 + 1 + 4 + 8 + 8 + 32;
-const HEADER: usize = FACTS + 32;
+pub(super) const HEADER: usize = FACTS + 32;
 
 /// What an entry records of its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +94,7 @@ impl Cache {
     }
 
     fn path(&self, key: Key) -> PathBuf {
-        let name = blake3::Hash::from_bytes(key.content).to_hex();
-        self.directory.join(&name[..2]).join(format!("{}-{}", &name[2..], key.level))
+        self.directory.join(below_version(key))
     }
 
     /// The entry of a content: what it records, and the compressed bytes.
@@ -109,35 +108,13 @@ impl Cache {
         }
         let (mut file, mut header) = (&opened, [0; HEADER]);
         file.read_exact(&mut header).ok()?;
-        let (facts, checksum) = header.split_at(FACTS);
-        if blake3::hash(facts).as_bytes() != checksum {
-            return None;
-        }
-        let found = facts_of(facts)?;
-        if found.bytes != content.len() as u64 || found.compressed > found.bytes {
-            return None;
-        }
-        let length = if found.method == Method::Stored { 0 } else { found.compressed };
-        if found.method == Method::Stored && found.compressed != found.bytes {
-            return None;
-        }
+        let length = payload_length(&header, content)?;
         let mut payload = Vec::with_capacity(usize::try_from(length).ok()?);
         file.take(length + 1).read_to_end(&mut payload).ok()?;
-        if payload.len() as u64 != length || blake3::hash(&payload).as_bytes() != &facts[25..57] {
-            return None;
-        }
-        // Anyone can compute these hashes: what counts is the content.
-        match found.method {
-            Method::Stored => payload.extend_from_slice(content),
-            Method::Deflated if inflates_to(&payload, content) => {}
-            Method::Deflated => return None,
-        }
-        if crc32fast::hash(content) != found.crc32 {
-            return None;
-        }
+        let found = believed(&header, payload, content)?;
         // Used now, so that it is not removed soon.
         let _ = opened.set_modified(SystemTime::now());
-        Some((found, payload))
+        Some(found)
     }
 
     /// Stores a content's compressed bytes, or only that deflate does not make it shorter. If that fails, or the cache is full of
@@ -146,22 +123,13 @@ impl Cache {
         if worth(facts, key.level) < self.least {
             return;
         }
-        let payload = if facts.method == Method::Stored { &[] } else { payload };
-        let mut entry = MAGIC.to_vec();
-        entry.push(if facts.method == Method::Deflated { 8 } else { 0 });
-        entry.extend(facts.crc32.to_le_bytes());
-        entry.extend(facts.bytes.to_le_bytes());
-        entry.extend(facts.compressed.to_le_bytes());
-        entry.extend(blake3::hash(payload).as_bytes());
-        let hash = *blake3::hash(&entry).as_bytes();
-        entry.extend(hash);
         let path = self.path(key);
         let write = || -> std::io::Result<()> {
             let directory = path.parent().unwrap_or(&self.directory);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
             let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
-            file.write_all(&entry)?;
-            file.write_all(payload)?;
+            file.write_all(&header(facts, stored(facts, payload)))?;
+            file.write_all(stored(facts, payload))?;
             file.persist(&path)?;
             Ok(())
         };
@@ -212,6 +180,73 @@ impl Cache {
     }
 }
 
+/// The name of an entry in the directory of the version.
+fn below_version(key: Key) -> String {
+    let name = blake3::Hash::from_bytes(key.content).to_hex();
+    format!("{}/{}-{}", &name[..2], &name[2..], key.level)
+}
+
+/// The name of an entry in a store that several versions share.
+pub(super) fn relative(key: Key) -> String {
+    format!("layerfit/{VERSION}/{}", below_version(key))
+}
+
+/// What an entry has of the compressed bytes: nothing if they are the content.
+fn stored(facts: Facts, payload: &[u8]) -> &[u8] {
+    if facts.method == Method::Stored { &[] } else { payload }
+}
+
+/// What precedes the payload in an entry.
+fn header(facts: Facts, payload: &[u8]) -> Vec<u8> {
+    let mut header = MAGIC.to_vec();
+    header.push(if facts.method == Method::Deflated { 8 } else { 0 });
+    header.extend(facts.crc32.to_le_bytes());
+    header.extend(facts.bytes.to_le_bytes());
+    header.extend(facts.compressed.to_le_bytes());
+    header.extend(blake3::hash(payload).as_bytes());
+    let hash = *blake3::hash(&header).as_bytes();
+    header.extend(hash);
+    header
+}
+
+/// An entry as a whole.
+pub(super) fn entry(facts: Facts, payload: &[u8]) -> Vec<u8> {
+    let payload = stored(facts, payload);
+    [header(facts, payload).as_slice(), payload].concat()
+}
+
+/// The length of the payload after this header; `None` if that is damaged, or of another content.
+fn payload_length(header: &[u8; HEADER], content: &[u8]) -> Option<u64> {
+    let (facts, checksum) = header.split_at(FACTS);
+    if blake3::hash(facts).as_bytes() != checksum {
+        return None;
+    }
+    let found = facts_of(facts)?;
+    if found.bytes != content.len() as u64 || found.compressed > found.bytes {
+        return None;
+    }
+    match found.method {
+        Method::Stored => (found.compressed == found.bytes).then_some(0),
+        Method::Deflated => Some(found.compressed),
+    }
+}
+
+/// What an entry records, and the compressed bytes, if it is that of this content.
+pub(super) fn believed(header: &[u8; HEADER], mut payload: Vec<u8>, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
+    if payload_length(header, content)? != payload.len() as u64 || blake3::hash(&payload).as_bytes() != &header[25..57]
+    {
+        return None;
+    }
+    let found = facts_of(header)?;
+    // Anyone can compute these hashes: what counts is the content.
+    match found.method {
+        Method::Stored => payload.extend_from_slice(content),
+        Method::Deflated if inflates_to(&payload, content) => {}
+        Method::Deflated => return None,
+    }
+    (crc32fast::hash(content) == found.crc32).then_some((found, payload))
+}
+
 /// How much an entry is worth; `None` if it is not one.
 fn worth_of(path: &Path) -> Option<u64> {
     let level = path.file_name()?.to_str()?.rsplit_once('-')?.1.parse().ok()?;
@@ -230,18 +265,21 @@ fn least_of(path: &Path) -> Option<u64> {
 }
 
 /// How much work an entry saves for each byte that it takes, in thousandths of compressing a byte at level 1.
-///
-/// The work for a byte at a level is measured with libdeflate on an R tree.
 fn worth(facts: Facts, level: i32) -> u64 {
-    let work = match level {
+    let work = work(level);
+    let payload = if facts.method == Method::Stored { 0 } else { facts.compressed };
+    facts.bytes.saturating_mul(1000 * work) / (payload + HEADER as u64)
+}
+
+/// The work for a byte at a level, measured with libdeflate on an R tree; that at level 1 is 1.
+pub(super) fn work(level: i32) -> u64 {
+    match level {
         ..=3 => 1,
         4..=6 => 2,
         7..=8 => 4,
         9 => 5,
         _ => 20,
-    };
-    let payload = if facts.method == Method::Stored { 0 } else { facts.compressed };
-    facts.bytes.saturating_mul(1000 * work) / (payload + HEADER as u64)
+    }
 }
 
 /// What the first bytes of an entry record.

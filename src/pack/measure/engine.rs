@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -16,6 +16,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::cache::{Cache, Facts, Key, MIN_BYTES};
 use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
+use super::shared::SharedCache;
 use super::spool::{Offset, Spool};
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
@@ -50,6 +51,7 @@ pub(super) struct Engine {
     spool: Spool,
     permits: Permits,
     cache: Option<Cache>,
+    shared: Option<Arc<SharedCache>>,
     /// The measurements of this run, without contents that are too short for the cache: compressing those twice is cheap.
     seen: Mutex<HashMap<Key, Measured>>,
     compressed: AtomicU64,
@@ -133,9 +135,15 @@ impl Engine {
             spool: Spool::new()?,
             permits: Permits::new(BYTES_IN_FLIGHT),
             cache,
+            shared: None,
             seen: Mutex::default(),
             compressed: AtomicU64::new(0),
         })
+    }
+
+    /// The same with a cache that several machines share, if any.
+    pub(super) fn sharing(self, shared: Option<Arc<SharedCache>>) -> Self {
+        Self { shared, ..self }
     }
 
     pub(super) fn spool(&self) -> &Spool {
@@ -187,12 +195,16 @@ impl Engine {
             return Ok(measured.clone());
         }
         let cached = self.cache.as_ref().and_then(|cache| cache.get(key, content));
+        let cached = cached.or_else(|| self.of_others(key, content));
         let measured = if let Some((facts, payload)) = cached {
             self.keep(facts, &payload, want)?
         } else {
             let (facts, payload) = compress();
             if let Some(cache) = &self.cache {
                 cache.put(key, facts, &payload);
+            }
+            if let Some(shared) = &self.shared {
+                shared.put(key, facts, &payload);
             }
             self.keep(facts, &payload, want)?
         };
@@ -251,6 +263,15 @@ impl Engine {
             return Err(Error::Changed { path: path.to_string() });
         }
         Ok(Measured { bytes, compressed: bytes, crc32, method: Method::Stored, at })
+    }
+
+    /// What another machine compressed, which is then in the cache of this one.
+    fn of_others(&self, key: Key, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
+        let (facts, payload) = self.shared.as_ref()?.get(key, content)?;
+        if let Some(cache) = &self.cache {
+            cache.put(key, facts, &payload);
+        }
+        Some((facts, payload))
     }
 
     fn keep(&self, facts: Facts, payload: &[u8], want: Want) -> Result<Measured> {

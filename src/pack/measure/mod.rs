@@ -7,12 +7,15 @@ mod engine;
 pub(crate) mod estimate;
 mod files;
 mod measured;
+#[cfg(feature = "shared-cache")]
+mod objects;
 mod permits;
 mod recompress;
+mod shared;
 mod spool;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
@@ -31,6 +34,7 @@ use engine::{Engine, STREAM_BYTES, WHOLE_BYTES, Want};
 use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
 pub use recompress::Undo;
+pub use shared::SharedCache;
 pub use spool::Spool;
 
 /// The lowest of libdeflate's levels for open databases. On an R tree, level 8 makes them 7 % smaller than level 6, and level
@@ -112,6 +116,8 @@ pub struct Options<'a> {
     pub transforms: &'a Transforms,
     /// The compression cache, if any.
     pub cache: Option<Cache>,
+    /// The cache that several machines share, if any.
+    pub shared: Option<Arc<SharedCache>>,
     /// Whether what is not packed is compressed as well, to tell what it would take in zips: files that are not kept, and the
     /// forms that rewritten files have in the tree. That can take as long as all the rest.
     pub weigh: bool,
@@ -145,7 +151,7 @@ impl Measurements {
         options: Options<'_>,
         progress: &dyn Progress,
     ) -> Result<(Self, Vec<Finding>)> {
-        let engine = Engine::new(options.cache)?;
+        let engine = Engine::new(options.cache)?.sharing(options.shared);
         let mut jobs = jobs(tree, &kept, options.longest, options.transforms.repack);
         jobs.retain(|job| options.weigh || kept(job.entry()));
         let work = Work {
@@ -554,6 +560,7 @@ mod tests {
                 level: Level::Default,
                 transforms: &transforms,
                 cache: None,
+                shared: None,
                 weigh,
             };
             Measurements::take(&tree, kept, options, &Silent).expect("measured").0

@@ -257,6 +257,7 @@ mod tests {
                 level,
                 transforms: &transforms,
                 cache: None,
+                shared: None,
                 weigh: false,
             };
             Measurements::take(&tree, kept, options, &Silent).expect("measured").0
@@ -323,6 +324,7 @@ mod tests {
                 level: Level::Default,
                 transforms: &transforms,
                 cache: crate::pack::measure::Cache::at(&home.path().join("cache")),
+                shared: None,
                 weigh: false,
             };
             let (mut measured, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");

@@ -139,6 +139,7 @@ mod tests {
             level: Level::Default,
             transforms: &transforms,
             cache: None,
+            shared: None,
             weigh: false,
         };
         let (measurements, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");

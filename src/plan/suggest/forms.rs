@@ -82,9 +82,11 @@ impl Steps<'_> {
             setting: Some(Setting::On("repack-rdb")),
         };
         let step = self.step(draft, change);
+        // Measured in reports/scale.md: with 1.8 times the bytes, unzipping takes 1.5 times the processor time, a function that
+        // loads all packages reads 1.9 times the bytes, and R computes no longer.
         let risk = match step.unzipped_bytes {
             ..0 => format!(
-                "uses {} of the {} that are left unzipped; R reads the same values",
+                "uses {} of the {} that are left unzipped, which a cold start unzips and reads; R reads the same values",
                 size(step.unzipped_bytes.unsigned_abs()),
                 size(self.unzipped_left())
             ),
@@ -95,8 +97,12 @@ impl Steps<'_> {
 
     /// How many bytes are left of what the layers can have unzipped.
     fn unzipped_left(&self) -> u64 {
-        let unzipped: u64 = self.now.iter().map(|entry| entry.unzipped).sum();
-        self.settings.limits.layers_unzipped().saturating_sub(unzipped)
+        self.settings.limits.layers_unzipped().saturating_sub(self.unzipped())
+    }
+
+    /// How many bytes the layers have unzipped.
+    pub(super) fn unzipped(&self) -> u64 {
+        self.now.iter().map(|entry| entry.unzipped).sum()
     }
 
     /// What these transforms would change, of the packed files that satisfy `considered`.

@@ -18,12 +18,16 @@ use crate::base::finding::Code;
 use crate::base::progress::Progress;
 use step::Steps;
 
+/// Of a tree with more bytes unzipped, nothing is compressed in other forms: it is over twice as long as layers can be, and R's
+/// databases in all their forms would take many times as long as the rest.
+const MEASURED_BYTES: u64 = 1 << 29;
+
 /// The steps that correct errors or save zipped bytes, or unzipped ones if those are all that is known. Those that correct
 /// errors come first, then those that save a layer, then those that save most in zips; what needs more unzipped without saving
 /// a layer comes last. If the tree has too much unzipped, only what is saved of that counts.
 ///
 /// With `measuring`, files are also compressed in other forms to find exactly what those would save, which takes longer than to
-/// pack; without, that is estimated.
+/// pack; without, and of a tree far longer than layers can be, that is estimated.
 ///
 /// # Errors
 /// When a file cannot be read, or a rule cannot be compiled for this tree.
@@ -42,7 +46,8 @@ pub(crate) fn suggestions(
     found.extend(steps.in_image());
     if plan.is_measured() {
         found.extend(steps.duplicates()?);
-        found.extend(if measuring { steps.other_forms(progress)? } else { steps.estimated_forms() });
+        let measured = measuring && steps.unzipped() <= MEASURED_BYTES;
+        found.extend(if measured { steps.other_forms(progress)? } else { steps.estimated_forms() });
     }
     if plan.findings.iter().any(|finding| finding.code == Code::UnzippedTooLarge) {
         found.retain(|step| step.unzipped_bytes > 0 || step.corrects > 0);

@@ -312,7 +312,7 @@ fn source_outcomes(
 /// What Lambda starts itself: the bootstrap, and every file in `extensions/`
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>).
 fn started_by_lambda(tree: &Tree) -> Vec<EntryId> {
-    let in_extensions = |path: &TreePath| path.parent().is_some_and(|parent| parent.as_bytes() == b"extensions");
+    let in_extensions = |path: &TreePath| path.parent_bytes().is_some_and(|parent| parent == b"extensions");
     let started = |path: &TreePath| path.as_bytes() == b"bootstrap" || in_extensions(path);
     let entries = tree.iter().filter(|(_, entry)| started(&entry.path));
     // A link out of the tree, or to nothing, has a finding of its own.

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use globset::Candidate;
+use rayon::prelude::*;
+
 use super::catalogue::{Catalogue, CompiledReference, Kind};
 use super::opened::{Files, Mounted, Presence};
 use crate::base::path::TreePath;
@@ -41,20 +44,30 @@ pub(super) fn text(tree: &Tree, id: EntryId) -> Option<String> {
 pub(super) fn named_files(mounted: &Mounted<'_>, objects: &Objects) -> Vec<NamedFile> {
     let tree = mounted.tree;
     let mut named = Vec::new();
-    for reference in &Catalogue::built_in().references {
-        let files: Vec<EntryId> = tree
-            .iter()
-            .filter(|(_, entry)| entry.is_file() && reference.globs.is_match(entry.path.as_path()))
-            .map(|(id, _)| id)
-            .collect();
-        for by in files {
-            let Some(text) = text(tree, by) else { continue };
-            let names = reference.names.captures_iter(&text).filter_map(|found| found.get(1)).take(MAX_NAMES);
-            let names: BTreeSet<&str> = names.map(|name| name.as_str().trim()).collect();
-            named.extend(names.into_iter().filter_map(|name| look_up(mounted, objects, reference, by, name)));
-        }
+    for (reference, by) in configurations(tree) {
+        let reference = &Catalogue::built_in().references[reference];
+        let Some(text) = text(tree, by) else { continue };
+        let names = reference.names.captures_iter(&text).filter_map(|found| found.get(1)).take(MAX_NAMES);
+        let names: BTreeSet<&str> = names.map(|name| name.as_str().trim()).collect();
+        named.extend(names.into_iter().filter_map(|name| look_up(mounted, objects, reference, by, name)));
     }
     named
+}
+
+/// Every configuration file, by the position of its reference in the catalogue.
+fn configurations(tree: &Tree) -> Vec<(usize, EntryId)> {
+    let references = &Catalogue::built_in().references;
+    let entries = tree.entries().par_iter().enumerate().with_min_len(1024);
+    let files = entries.filter(|(at, entry)| entry.is_file() && !tree.is_hidden(tree.id_at(*at)));
+    let mut found: Vec<(usize, EntryId)> = files
+        .flat_map_iter(|(at, entry)| {
+            let path = Candidate::new(entry.path.as_path());
+            let of = (0..references.len()).filter(move |of| references[*of].globs.is_match_candidate(&path));
+            of.map(move |of| (of, tree.id_at(at)))
+        })
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 /// The absolute paths of files that a configuration at this path names, and where each is in its text.
