@@ -13,8 +13,8 @@ what they depend on (scripts/demo-tree.sh). The steps, in this order:
   the-loader-agrees              each library that an ELF file needs, by layerfit and by ld.so with the LD_LIBRARY_PATH that a
                                  running R has (examples/loader_truth.rs)
   the-forms-are-packed           packs with safe rules; with --strip all --repack-rdb; and with --select extra
-  handlers-run                   each handler of archive.toml prints the same from the tree, from the three forms, and from exactly
-                                 what --handler keeps
+  handlers-run                   each handler of archive.toml prints the same from the tree, from the last two, and from
+                                 exactly what --handler keeps
   packages-load                  each package is loaded in a process of its own, every object forced and every data set loaded
                                  (r-load.R), from the tree and from the three forms
   examples-do-the-same           the examples of N packages, one of each package named first, from the tree and from what
@@ -33,6 +33,7 @@ Exit 0: none failed; 1: some failed; 2: wrong arguments; 77: skipped, because th
 import argparse
 import collections
 import concurrent.futures
+import filecmp
 import hashlib
 import json
 import os
@@ -58,6 +59,8 @@ LIST = HERE / "archive.toml"
 # The tree is larger than any function's.
 LARGE = "--runtime host --max-unzipped 32GiB --max-zipped 1GiB --max-layers 50 --level fast --config /dev/null".split()
 FORMS = {"safe": [], "repacked": ["--strip", "all", "--repack-rdb"], "extra": ["--select", "extra"]}
+# The forms that handlers run from: those that change more than safe rules alone.
+SNIPPETS = ("repacked", "extra")
 SAID = {
     "safe": "safe rules",
     "repacked": "safe rules, `--strip all --repack-rdb`",
@@ -169,8 +172,11 @@ class Archive:
         """The directory of each package below the tree by its name: those asked for first."""
         found = {path.parent.parent.name: path.parent.parent for path in sorted(self.tree.glob("**/Meta/package.rds"))}
         found.pop("translations", None)  # has only message catalogues
-        first = {name.lower() for name in (re.sub("^r-[a-z]+-", "", deb) for deb in self.facts["tree"]["listed"])}
-        return dict(sorted(found.items(), key=lambda item: (item[0].lower() not in first, item[0].lower())))
+        return dict(sorted(found.items(), key=lambda item: (item[0].lower() not in self.asked(), item[0].lower())))
+
+    def asked(self):
+        """The names of the packages that are asked for, in lower case."""
+        return {re.sub("^r-[a-z]+-", "", deb) for deb in self.facts["tree"]["listed"]}
 
     def explanation(self, form, subject, line):
         """Why a difference is one that rules state; None if nothing explains it."""
@@ -181,6 +187,18 @@ class Archive:
                 self.used.add(number)
                 return number
         return None
+
+    def told(self, form, subject, lines):
+        """The lines that differ, each with the number of its explanation.
+
+        What is not printed or loaded after an error has the explanation of that error.
+        """
+        found = [{"form": form, "subject": subject, "line": line, "why": self.explanation(form, subject, line)} for line in lines]
+        errors = [one["why"] for one in found if re.match(r"\+ (error |stopped |Error)", one["line"]) and one["why"] is not None]
+        for one in found:
+            if one["why"] is None and errors:
+                one["why"] = errors[0]
+        return found
 
     def over(self):
         return self.ends is not None and time.monotonic() > self.ends
@@ -352,13 +370,17 @@ def packed(archive, form):
     say(f"packing: {SAID[form]}")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
-    report = pack(archive, home, archive.tree, *FORMS[form])
+    like = None if form == "safe" else archive.root("safe")
+    report = pack(archive, home, archive.tree, *FORMS[form], like=like)
     write(home / "pack.json", json.dumps(report))
     write(home / "key", key)
 
 
-def pack(archive, home, *words):
-    """Packs to home/layers, unzips to home/opt, and deletes the zips; returns the report."""
+def pack(archive, home, *words, like=None):
+    """Packs to home/layers, unzips to home/opt, and deletes the zips; returns the report.
+
+    Files that `like`, what was unzipped before, has too become links to those, which saves space.
+    """
     done = call(archive.layerfit, "pack", *words, "-o", home / "layers", "--format", "json", "--no-cache", *LARGE)
     require(done.returncode in (0, 1), f"pack {' '.join(map(str, words))}: exit {done.returncode}: {done.stderr[-600:]}")
     report = json.loads(done.stdout)
@@ -367,7 +389,22 @@ def pack(archive, home, *words):
         unzip = call("unzip", "-qo", zipped, "-d", home / "opt")
         require(unzip.returncode == 0, f"unzip {zipped.name}: {last_line(unzip.stderr)}")
         zipped.unlink()
+        if like:
+            link_same(home / "opt", like)
     return report
+
+
+def link_same(root, like):
+    """Replaces files of `root` by links to equal files of `like`, as the forms have most files in common."""
+    for directory, _, files in os.walk(root):
+        for name in files:
+            path = Path(directory, name)
+            other = like / path.relative_to(root)
+            if path.is_symlink() or path.stat().st_nlink > 1 or other.is_symlink() or not other.is_file():
+                continue
+            if path.stat().st_size == other.stat().st_size and filecmp.cmp(path, other, shallow=False):
+                path.unlink()
+                os.link(other, path)
 
 
 # --- loading ---------------------------------------------------------------------
@@ -396,14 +433,20 @@ def read(path):
 def state(lines):
     if any(line.startswith("stopped") for line in lines):
         return "stopped"
-    return "fails" if any(line.startswith("error\t") for line in lines) else "loads"
+    return "fails" if any(line.startswith("error ") for line in lines) else "loads"
 
 
 def packages_load(archive):
     packages = list(archive.packages())
     forms = ["tree", "repacked", "extra", "safe"]
-    kept = {form: {p["name"] for p in archive.report_of(form)["packages"] if p["kept"]} for form in FORMS}
-    jobs = [(archive, form, name) for name in packages for form in forms if form == "tree" or name in kept[form]]
+    forms = [form for form in forms if form == "tree" or (archive.work / form / "key").exists()]
+    kept = {form: {p["name"] for p in archive.report_of(form)["packages"] if p["kept"]} for form in forms[1:]}
+    # First the packages that are asked for. Safe rules alone come after the two forms that change more.
+    asked = archive.asked()
+    jobs = sorted(
+        ((archive, form, name) for name in packages for form in forms if form == "tree" or name in kept[form]),
+        key=lambda job: (job[2].lower() not in asked, job[1] == "safe"),
+    )
     waiting = [job for job in jobs if not path_of(*job).exists()]
     archive.in_turns("packages", [job[1:] for job in waiting], lambda form, name: loaded(archive, form, name))
     counts, differences = {form: collections.Counter() for form in forms}, []
@@ -414,8 +457,8 @@ def packages_load(archive):
             continue
         before = read(path_of(archive, "tree", name))
         counts["tree"][state(before)] += 1
-        objects.update(line.split("\t")[0] for line in before)
-        for form in FORMS:
+        objects.update(line.split(" ")[0] for line in before)
+        for form in forms[1:]:
             if name not in kept[form]:
                 counts[form]["dropped"] += 1
                 continue
@@ -428,7 +471,7 @@ def packages_load(archive):
             if before != after:
                 differences += differing(archive, form, name, before, after)
     missing = [name for name in packages if path_of(archive, "tree", name).exists() and state(read(path_of(archive, "tree", name))) != "loads"]
-    failing = {name: next((l for l in read(path_of(archive, "tree", name)) if l.startswith(("error\t", "stopped"))), "") for name in missing}
+    failing = {name: next((l for l in read(path_of(archive, "tree", name)) if l.startswith(("error ", "stopped"))), "") for name in missing}
     archive.facts["load"] = {"counts": counts, "objects": objects, "differences": differences, "failing": failing}
     wrong = [f"{d['subject']} ({d['form']}): {d['line']}" for d in differences if d["why"] is None]
     figures = "; ".join(f"{form}: {', '.join(f'{count} {what}' for what, count in sorted(counts[form].items()))}" for form in forms)
@@ -447,7 +490,7 @@ def differing(archive, form, name, before, after):
     unstable = set(before) ^ set(again)
     found = [f"- {line}" for line in before if line not in set(after)] + [f"+ {line}" for line in after if line not in set(before)]
     found = [line for line in found if line[2:] not in unstable]
-    return [{"form": form, "subject": name, "line": line, "why": archive.explanation(form, name, line)} for line in found]
+    return archive.told(form, name, found)
 
 
 # --- examples --------------------------------------------------------------------
@@ -482,8 +525,7 @@ def examples_do_the_same(archive):
             if kind in ("pruned", "different"):
                 # Which lines part, whatever restoring the files did.
                 said = r_same.parting(runs[0][topic], runs[1].get(topic))
-                why = archive.explanation("examples", f"{name}/{topic}", said)
-                differences.append({"form": "examples", "subject": f"{name}/{topic}", "line": f"{kind}: {said}", "why": why})
+                differences += archive.told("examples", f"{name}/{topic}", [f"{kind}: {said}"])
     archive.facts["examples"] = {"packages": ran, "chosen": len(chosen), "counts": counts, "differences": differences}
     wrong = [f"{d['subject']}: {d['line']}" for d in differences if d["why"] is None]
     figures = f"{ran} of {len(chosen)} packages, topics: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}"
@@ -556,20 +598,21 @@ def handlers_run(archive):
     results = {}
 
     def one(handler):
-        key = sha256(archive.key(), archive.program(), handler["code"], *(archive.form_key(form) for form in FORMS))
+        key = sha256(archive.key(), archive.program(), handler["code"], *(archive.form_key(form) for form in SNIPPETS))
         results[handler["name"]] = archive.known(f"handler-{handler['name']}", key, lambda: run_handler(archive, handler))
 
     archive.in_turns("handlers", [(handler,) for handler in chosen], one)
-    differences, told, wrong = [], [], []
+    differences, wrong = [], []
     for name, result in results.items():
         if result["broken"]:
             wrong.append(f"{name} does not run from the tree: {result['broken']}")
+        by_form = collections.defaultdict(list)
         for form, line in result["differences"]:
-            why = archive.explanation(form, name, line)
-            differences.append({"form": form, "subject": name, "line": line, "why": why})
-            if why is None:
-                wrong.append(f"{name} ({SAID[form]}): {line}")
-    archive.facts["handlers"] = {"results": results, "differences": differences, "told": told, "chosen": len(chosen)}
+            by_form[form].append(line)
+        for form, lines in by_form.items():
+            differences += archive.told(form, name, lines)
+    wrong += [f"{d['subject']} ({SAID[d['form']]}): {d['line']}" for d in differences if d["why"] is None]
+    archive.facts["handlers"] = {"results": results, "differences": differences, "chosen": len(chosen)}
     for name in results:
         archive.facts.pop(f"handler-{name}", None)
     of = archive.facts["tree"]["packages"]
@@ -602,7 +645,7 @@ def run_handler(archive, handler):
         return [[form, line] for line in lines or ["+ other order of the same lines"]]
 
     before = printed(archive.tree)
-    report = pack(archive, home, archive.tree, "--handler", script)
+    report = pack(archive, home, archive.tree, "--handler", script, like=archive.root("safe"))
     kept = {package["name"] for package in report["packages"] if package["kept"]}
     result = {
         "broken": None if before[0] == 0 and before[1] else f"exit {before[0]}, {'; '.join(before[2][-3:])}",
@@ -612,7 +655,7 @@ def run_handler(archive, handler):
         "differences": parted("handler", before, printed(home / "opt")),
         "findings": collections.Counter(finding["code"] for finding in report["findings"]),
     }
-    for form in FORMS:
+    for form in SNIPPETS:
         result["differences"] += parted(form, before, printed(archive.root(form)))
     shutil.rmtree(home)
     return result
@@ -695,7 +738,7 @@ def write_report(archive, path):
     if "handlers" in facts:
         found = facts["handlers"]
         add("## Handlers")
-        add("Each prints the same from the tree, from the three forms, and from exactly what `--handler` keeps, except for what is told below.")
+        add("Each prints the same from the tree, from `--strip all --repack-rdb`, from `--select extra`, and from exactly what `--handler` keeps, except for what is told below.")
         differs = collections.defaultdict(set)
         for difference in found["differences"]:
             differs[difference["subject"]].add(SAID[difference["form"]])
