@@ -27,7 +27,8 @@ fn main() -> ExitCode {
             let rest = &arguments[1..];
             let tree = Path::new(tree).canonicalize().expect("the tree is there");
             let Some(mut command) = oracle::command_in(&tree) else { return ExitCode::from(77) };
-            let error = command.arg(std::env::current_exe().expect("a path")).args(["--inside", "/opt"]).args(rest).exec();
+            let error =
+                command.arg(std::env::current_exe().expect("a path")).args(["--inside", "/opt"]).args(rest).exec();
             panic!("unshare: {error}");
         }
         _ => {

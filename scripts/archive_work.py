@@ -12,12 +12,12 @@ what they depend on (scripts/demo-tree.sh). The steps, in this order:
   calls-are-as-r-says            NAMESPACE and calls of other packages, by layerfit and by R (calls_truth.py)
   the-loader-agrees              each library that an ELF file needs, by layerfit and by ld.so with the LD_LIBRARY_PATH that a
                                  running R has (examples/loader_truth.rs)
-  the-forms-are-packed           packs with safe rules; with --strip all --repack-rdb; and with --select extra
-  handlers-run                   each handler of archive.toml prints the same from the tree, from the last two, and from
+  the-forms-are-packed           packs with safe rules; with --strip all --repack-rdb; with --select extra, and with that but data sets
+  handlers-run                   each handler of archive.toml prints the same from the tree, from the second and the last, and from
                                  exactly what --handler keeps
   packages-load                  each package is loaded in a process of its own, every object forced and every data set loaded
-                                 (r-load.R), from the tree and from the three forms
-  examples-do-the-same           the examples of N packages, one of each package named first, from the tree and from what
+                                 (r-load.R), from the tree and from the first three
+  examples-do-the-same           the examples of N packages chosen at random, from the tree and from what
                                  --strip all --repack-rdb packed; only those that differ are run again, to see why
 
 A difference is a failure unless [[explained]] of archive.toml has an explanation of it.
@@ -58,13 +58,20 @@ LIST = HERE / "archive.toml"
 
 # The tree is larger than any function's.
 LARGE = "--runtime host --max-unzipped 32GiB --max-zipped 1GiB --max-layers 50 --level fast --config /dev/null".split()
-FORMS = {"safe": [], "repacked": ["--strip", "all", "--repack-rdb"], "extra": ["--select", "extra"]}
-# The forms that handlers run from: those that change more than safe rules alone.
-SNIPPETS = ("repacked", "extra")
+FORMS = {
+    "safe": [],
+    "repacked": ["--strip", "all", "--repack-rdb"],
+    "extra": ["--select", "extra"],
+    "but-data": ["--select", "extra", "--ignore", "D801,D802"],
+}
+# Those that packages are loaded from, in the order of what they change; and those that handlers run from: without any data sets
+# hardly one would.
+LOADED, SNIPPETS = ("repacked", "extra", "safe"), ("repacked", "but-data")
 SAID = {
     "safe": "safe rules",
     "repacked": "safe rules, `--strip all --repack-rdb`",
     "extra": "`--select extra`",
+    "but-data": "`--select extra --ignore D801,D802`",
     "examples": "examples, safe rules with `--strip all --repack-rdb`",
     "handler": "`--handler`",
 }
@@ -114,9 +121,10 @@ class Archive:
         self.tree = self.work / "opt"
         self.ends = time.monotonic() + given.minutes * 60 if given.minutes else None
         self.facts, self.used = {}, set()
-        for part in ("results", "tmp"):
-            (self.work / part).mkdir(parents=True, exist_ok=True)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(self.work / "tmp")
+        (self.work / "results").mkdir(parents=True, exist_ok=True)
+        # Another start may run a step of its own at the same time.
+        self.temp = Path(tempfile.mkdtemp(prefix="tmp-", dir=self.work))
+        os.environ["TMPDIR"] = tempfile.tempdir = str(self.temp)
 
     def listed(self):
         """The packages of the list that are asked for, and those that the archive does not have."""
@@ -172,7 +180,8 @@ class Archive:
         """The directory of each package below the tree by its name: those asked for first."""
         found = {path.parent.parent.name: path.parent.parent for path in sorted(self.tree.glob("**/Meta/package.rds"))}
         found.pop("translations", None)  # has only message catalogues
-        return dict(sorted(found.items(), key=lambda item: (item[0].lower() not in self.asked(), item[0].lower())))
+        asked = self.asked()
+        return dict(sorted(found.items(), key=lambda item: (item[0].lower() not in asked, item[0].lower())))
 
     def asked(self):
         """The names of the packages that are asked for, in lower case."""
@@ -332,7 +341,7 @@ def the_loader_agrees(archive):
         raise Skipped(f"{archive.given.loader_truth} is not built: cargo build --example loader_truth")
 
     def compute():
-        script = archive.work / "tmp/path.R"
+        script = archive.temp / "path.R"
         script.write_text('cat("\\036", Sys.getenv("LD_LIBRARY_PATH"), "\\n", sep = "")\n')
         _, out, err = r(archive.tree, script)
         path = re.search("(?m)^\x1e(.+)$", out)
@@ -381,7 +390,10 @@ def pack(archive, home, *words, like=None):
 
     Files that `like`, what was unzipped before, has too become links to those, which saves space.
     """
-    done = call(archive.layerfit, "pack", *words, "-o", home / "layers", "--format", "json", "--no-cache", *LARGE)
+    # Handlers have most of R in common.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(archive.work / "cache")}
+    command = [archive.layerfit, "pack", *words, "-o", home / "layers", "--format", "json", *LARGE]
+    done = call(*command, env=environment)
     require(done.returncode in (0, 1), f"pack {' '.join(map(str, words))}: exit {done.returncode}: {done.stderr[-600:]}")
     report = json.loads(done.stdout)
     require(report["fits"], f"pack {' '.join(map(str, words))}: it does not fit")
@@ -438,7 +450,7 @@ def state(lines):
 
 def packages_load(archive):
     packages = list(archive.packages())
-    forms = ["tree", "repacked", "extra", "safe"]
+    forms = ["tree", *LOADED]
     forms = [form for form in forms if form == "tree" or (archive.work / form / "key").exists()]
     kept = {form: {p["name"] for p in archive.report_of(form)["packages"] if p["kept"]} for form in forms[1:]}
     # First the packages that are asked for. Safe rules alone come after the two forms that change more.
@@ -738,7 +750,7 @@ def write_report(archive, path):
     if "handlers" in facts:
         found = facts["handlers"]
         add("## Handlers")
-        add("Each prints the same from the tree, from `--strip all --repack-rdb`, from `--select extra`, and from exactly what `--handler` keeps, except for what is told below.")
+        add("Each prints the same from the tree, from `--strip all --repack-rdb`, from `--select extra` with data sets, and from exactly what `--handler` keeps, except for what is told below.")
         differs = collections.defaultdict(set)
         for difference in found["differences"]:
             differs[difference["subject"]].add(SAID[difference["form"]])
@@ -810,7 +822,7 @@ def main():
     sys.stdout.reconfigure(errors="backslashreplace")
     archive = Archive(given)
     code = checks.run(STEPS, given.only, archive, always=ALWAYS, vital=ALWAYS)
-    shutil.rmtree(archive.work / "tmp", ignore_errors=True)
+    shutil.rmtree(archive.temp, ignore_errors=True)
     if given.report and code != MISSING:
         write_report(archive, given.report)
     unused = [entry["why"] for number, entry in enumerate(archive.explained) if number not in archive.used]
