@@ -79,6 +79,8 @@ AT_ONCE = 2
 AT_A_TIME = 500
 # Time limits in seconds: of loading a package, of a package's examples, and of a handler.
 LOADING, EXAMPLES, HANDLING = 180, 90, 300
+# A reason for more differences than this has their names only.
+MANY = 12
 # How often a step tells how far it is, in seconds.
 PROGRESS = 30
 # Seconds after which layerfit and the comparisons with R are given up.
@@ -490,7 +492,11 @@ def packages_load(archive):
                 differences += differing(archive, form, name, before, after)
     missing = [name for name in packages if path_of(archive, "tree", name).exists() and state(read(path_of(archive, "tree", name))) != "loads"]
     failing = {name: next((l for l in read(path_of(archive, "tree", name)) if l.startswith(("error ", "stopped"))), "") for name in missing}
-    archive.facts["load"] = {"counts": counts, "objects": objects, "differences": differences, "failing": failing}
+    findings = [f for f in archive.report_of("safe")["findings"] if f["severity"] == "error"]
+    reported = {name: sorted({f["code"] for f in findings if f"/{name}/" in f["subject"]}) for name in failing}
+    archive.facts["load"] = {
+        "counts": counts, "objects": objects, "differences": differences, "failing": failing, "reported": reported,
+    }  # fmt: skip
     wrong = [f"{d['subject']} ({d['form']}): {d['line']}" for d in differences if d["why"] is None]
     figures = "; ".join(f"{form}: {', '.join(f'{count} {what}' for what, count in sorted(counts[form].items()))}" for form in forms)
     of = f"{objects['object'] + objects['exported']} objects and {objects['data']} objects of data sets; {len(differences)} lines differ"
@@ -503,12 +509,14 @@ def path_of(archive, form, name, again=""):
 
 
 def differing(archive, form, name, before, after):
-    """The lines that differ, but for those that differ in two runs from the tree; with the number of their explanation."""
-    again = read(loaded(archive, "tree", name, ".again"))
-    unstable = set(before) ^ set(again)
-    found = [f"- {line}" for line in before if line not in set(after)] + [f"+ {line}" for line in after if line not in set(before)]
-    found = [line for line in found if line[2:] not in unstable]
-    return archive.told(form, name, found)
+    """The lines that differ, with the number of their explanation. If there is none, it is run again from the tree: lines that
+    differ in two such runs are left out."""
+    lines = [f"- {line}" for line in before if line not in set(after)] + [f"+ {line}" for line in after if line not in set(before)]
+    found = archive.told(form, name, lines)
+    if all(one["why"] is not None for one in found):
+        return found
+    unstable = set(before) ^ set(read(loaded(archive, "tree", name, ".again")))
+    return archive.told(form, name, [line for line in lines if line[2:] not in unstable])
 
 
 # --- examples --------------------------------------------------------------------
@@ -516,9 +524,8 @@ def differing(archive, form, name, before, after):
 
 def examples_do_the_same(archive):
     names = list(archive.packages())
-    # Those that archive.toml names first, as every second kind of group is far down the alphabet.
     chosen = random.Random(archive.given.seed).sample(names, min(archive.given.examples, len(names)))
-    scripts = example_scripts(archive, names)
+    scripts = example_scripts(archive, chosen)
     chosen = [name for name in chosen if name in scripts]
     jobs = [(form, name) for name in chosen for form in ("tree", "repacked")]
     waiting = [job for job in jobs if not examples_path(archive, *job).exists()]
@@ -615,11 +622,23 @@ def handlers_run(archive):
         raise Skipped("the tree has the packages of no handler")
     results = {}
 
-    def one(handler):
-        key = sha256(archive.key(), archive.program(), handler["code"], *(archive.form_key(form) for form in SNIPPETS))
-        results[handler["name"]] = archive.known(f"handler-{handler['name']}", key, lambda: run_handler(archive, handler))
+    def run(name, form):
+        handler = described[name]
+        key = sha256(archive.key(), archive.program() if form == "handler" else archive.form_key(form), handler["code"])
+        if form == "handler":
+            results[name] = archive.known(f"handler-{name}", key, lambda: run_handler(archive, handler))
+        elif name in results:
 
-    archive.in_turns("handlers", [(handler,) for handler in chosen], one)
+            def compute():
+                return parted(form, results[name]["before"], printed(archive, handler, archive.root(form)))
+
+            differs = archive.known(f"handler-{name}-{form}", key, compute)
+            results[name] = {**results[name], "ran": [*results[name].get("ran", []), form]}
+            results[name]["differences"] = results[name]["differences"] + differs
+
+    described = {handler["name"]: handler for handler in chosen}
+    for form in ("handler", *SNIPPETS):
+        archive.in_turns(f"handlers ({form})", [(name, form) for name in described], run)
     differences, wrong = [], []
     for name, result in results.items():
         if result["broken"]:
@@ -631,8 +650,6 @@ def handlers_run(archive):
             differences += archive.told(form, name, lines)
     wrong += [f"{d['subject']} ({SAID[d['form']]}): {d['line']}" for d in differences if d["why"] is None]
     archive.facts["handlers"] = {"results": results, "differences": differences, "chosen": len(chosen)}
-    for name in results:
-        archive.facts.pop(f"handler-{name}", None)
     of = archive.facts["tree"]["packages"]
     kept = sorted(result["kept"] for result in results.values())
     figures = f"{len(results)} of {len(chosen)} handlers, of {of} packages {kept[0]} to {kept[-1]} are kept" if kept else "none ran"
@@ -640,41 +657,43 @@ def handlers_run(archive):
     return f"{figures}; {len(differences)} explained differences"
 
 
+def printed(archive, handler, root):
+    """The exit code, and the lines that a handler prints on both outputs."""
+    with tempfile.TemporaryDirectory(prefix="handler-") as temp:
+        script = Path(temp, "handler.R")
+        script.write_text(handler["code"].lstrip("\n"))
+        code, out, err = r(root, script, limit=HANDLING)
+    return [code, normalized(out, NEVER_THE_SAME).splitlines(), normalized(err, NEVER_THE_SAME).splitlines()]
+
+
+def parted(form, before, after):
+    """The form and each line that differs."""
+    if before == after:
+        return []
+    one, other = before[1] + before[2], after[1] + after[2]
+    lines = [f"- {line}" for line in one if line not in other] + [f"+ {line}" for line in other if line not in one]
+    lines += [f"+ exit {after[0]}"] if before[0] != after[0] else []
+    return [[form, line] for line in lines or ["+ other order of the same lines"]]
+
+
 def run_handler(archive, handler):
+    """Runs a handler from the tree, and from exactly what --handler keeps."""
     home = archive.work / "handlers" / handler["name"]
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     script = home / "handler.R"
     script.write_text(handler["code"].lstrip("\n"))
-
-    def printed(root):
-        code, out, err = r(root, script, limit=HANDLING)
-        said = normalized(out, NEVER_THE_SAME).splitlines()
-        complaints = normalized(err, NEVER_THE_SAME).splitlines()
-        return code, said, complaints
-
-    def parted(form, one, other):
-        """The lines that differ."""
-        if one[0] == other[0] and one[1:] == other[1:]:
-            return []
-        lines = [f"- {line}" for line in one[1] + one[2] if line not in other[1] + other[2]]
-        lines += [f"+ {line}" for line in other[1] + other[2] if line not in one[1] + one[2]]
-        lines += [f"+ exit {other[0]}"] if one[0] != other[0] else []
-        return [[form, line] for line in lines or ["+ other order of the same lines"]]
-
-    before = printed(archive.tree)
+    before = printed(archive, handler, archive.tree)
     report = pack(archive, home, archive.tree, "--handler", script, like="safe")
     kept = {package["name"] for package in report["packages"] if package["kept"]}
     result = {
+        "before": before,
         "broken": None if before[0] == 0 and before[1] else f"exit {before[0]}, {'; '.join(before[2][-3:])}",
         "kept": len(kept),
         "bytes": report["totals"]["kept"]["unzipped_bytes"],
-        "lines": len(before[1]),
-        "differences": parted("handler", before, printed(home / "opt")),
+        "differences": parted("handler", before, printed(archive, handler, home / "opt")),
         "findings": collections.Counter(finding["code"] for finding in report["findings"]),
     }
-    for form in SNIPPETS:
-        result["differences"] += parted(form, before, printed(archive.root(form)))
     shutil.rmtree(home)
     return result
 
@@ -739,7 +758,9 @@ def write_report(archive, path):
         add(f"From the tree: {objects['object'] + objects['exported']} objects, {objects['data']} objects of data sets.")
         if load["failing"]:
             add("What does not load from the tree itself:")
-            lines.extend(f"- {name}: {shown(line)}" for name, line in load["failing"].items())
+            for name, line in load["failing"].items():
+                codes = ", ".join(load["reported"][name])
+                lines.append(f"- {name}: {shown(line, 260)}; {f'{codes} is an error' if codes else 'nothing reports it as an error'}")
             lines.append("")
     if "examples" in facts:
         found = facts["examples"]
@@ -777,6 +798,11 @@ def write_report(archive, path):
         groups = collections.defaultdict(list)
         for difference in by_reason[why]:
             groups[difference["form"], difference["subject"]].append(difference["line"])
+        if len(groups) > MANY:
+            for form in sorted({form for form, _ in groups}):
+                names = sorted({subject for of, subject in groups if of == form}, key=str.lower)
+                add(f"{sum(len(told) for (of, _), told in groups.items() if of == form)} lines of {len(names)} ({SAID[form]}): {', '.join(names)}")
+            continue
         for (form, subject), told in sorted(groups.items()):
             more = f" and {len(told) - 1} more lines" if len(told) > 1 else ""
             lines.append(f"- {subject} ({SAID[form]}): {shown(told[0])}{more}")
@@ -785,9 +811,9 @@ def write_report(archive, path):
     say(f"the report is {path}")
 
 
-def shown(line):
+def shown(line, length=160):
     line = " ".join(line.split()).replace("`", "'")
-    return f"`{line if len(line) <= 160 else line[:160] + '...'}`"
+    return f"`{line if len(line) <= length else line[:length] + '...'}`"
 
 
 # --- the program -----------------------------------------------------------------
