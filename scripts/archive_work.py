@@ -157,17 +157,16 @@ class Archive:
         return sha256(self.layerfit.read_bytes())
 
     def known(self, name, key, compute):
-        """What `compute` returns, or returned in an earlier run with the same key."""
+        """What `compute` returns, or returned in an earlier run with the same key; None if the time is over."""
         path = self.work / "results" / f"{name}.json"
-        if path.exists():
-            earlier = json.loads(path.read_text())
-            if earlier["key"] == key:
-                self.facts[name] = earlier["data"]
-                return earlier["data"]
-        data = compute()
-        write(path, json.dumps({"key": key, "data": data}, indent=1))
-        self.facts[name] = data
-        return data
+        earlier = json.loads(path.read_text()) if path.exists() else {}
+        if earlier.get("key") != key:
+            if self.over():
+                return None
+            earlier = {"key": key, "data": compute()}
+            write(path, json.dumps(earlier, indent=1))
+        self.facts[name] = earlier["data"]
+        return earlier["data"]
 
     def root(self, form):
         return self.tree if form == "tree" else self.work / form / "opt"
@@ -215,13 +214,13 @@ class Archive:
     def over(self):
         return self.ends is not None and time.monotonic() > self.ends
 
-    def in_turns(self, what, jobs, function):
-        """Calls the function with each job, two at a time, until the time is over; tells how far it is. Returns how many ran."""
+    def in_turns(self, what, jobs, function, late=False):
+        """Calls the function with each job, two at a time; tells how far it is. With `late`, also when the time is over."""
         done, told, lock = 0, time.monotonic(), threading.Lock()
 
         def one(job):
             nonlocal done, told
-            if self.over():
+            if self.over() and not late:
                 return False
             function(*job)
             with lock:
@@ -232,7 +231,7 @@ class Archive:
             return True
 
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            return sum(pool.map(one, jobs))
+            list(pool.map(one, jobs))
 
 
 def write(path, text):
@@ -298,6 +297,11 @@ def the_tree_is_laid_out(archive):
 # --- what needs what -------------------------------------------------------------
 
 
+def not_late(found):
+    if found is None:
+        raise Skipped("the time is over")
+
+
 def packages_are_as_r_says(archive):
     def compute():
         code, out, err = r(archive.tree, HERE / "r-packages.R", limit=PATIENCE)
@@ -317,6 +321,7 @@ def packages_are_as_r_says(archive):
         return {"packages": len(theirs), "edges": edges, "differences": differences, "findings": findings}
 
     found = archive.known("packages", sha256(archive.key(), archive.program()), compute)
+    not_late(found)
     require(not found["differences"], f"{len(found['differences'])} differences: {'; '.join(found['differences'][:5])}")
     return f"{found['packages']} packages, {found['edges']} needs, no difference"
 
@@ -335,6 +340,7 @@ def calls_are_as_r_says(archive):
         return {"code": done.returncode, "lines": done.stdout.splitlines()}
 
     found = archive.known("calls", sha256(archive.key(), archive.given.r_calls.read_bytes()), compute)
+    not_late(found)
     require(found["code"] == 0, "; ".join(found["lines"][:5]))
     return found["lines"][-1]
 
@@ -355,6 +361,7 @@ def the_loader_agrees(archive):
         return {"code": done.returncode, "lines": done.stdout.splitlines() or [last_line(done.stderr)], "path": path[1]}
 
     found = archive.known("loader", sha256(archive.key(), archive.given.loader_truth.read_bytes()), compute)
+    not_late(found)
     require(found["code"] == 0, f"{last_line(chr(10).join(found['lines']))}: {'; '.join(found['lines'][:5])}")
     return f"{found['lines'][-1]} with LD_LIBRARY_PATH={found['path']}"
 
@@ -495,6 +502,7 @@ def packages_load(archive):
     findings = [f for f in archive.report_of("safe")["findings"] if f["severity"] == "error"]
     reported = {name: sorted({f["code"] for f in findings if f"/{name}/" in f["subject"]}) for name in failing}
     archive.facts["load"] = {
+        "asked_left": {form: sum(job[1] == form and job[2].lower() in asked and not path_of(*job).exists() for job in jobs) for form in forms},
         "counts": counts, "objects": objects, "differences": differences, "failing": failing, "reported": reported,
     }  # fmt: skip
     wrong = [f"{d['subject']} ({d['form']}): {d['line']}" for d in differences if d["why"] is None]
@@ -570,7 +578,9 @@ def example_scripts(archive, names):
             parts = out[: out.rindex("\x1eend")].split("\x1epackage ")[1:]
             return {part.split("\n", 1)[0]: f"\x1epackage {part}" for part in parts if r_same.topics_of(part)}
 
-        return archive.known("example-scripts", sha256(archive.key(), *names), compute)
+        found = archive.known("example-scripts", sha256(archive.key(), *names), compute)
+        not_late(found)
+        return found
 
 
 def examples_path(archive, form, name, again=""):
@@ -626,19 +636,22 @@ def handlers_run(archive):
         handler = described[name]
         key = sha256(archive.key(), archive.program() if form == "handler" else archive.form_key(form), handler["code"])
         if form == "handler":
-            results[name] = archive.known(f"handler-{name}", key, lambda: run_handler(archive, handler))
+            found = archive.known(f"handler-{name}", key, lambda: run_handler(archive, handler))
+            if found is not None:
+                results[name] = {**found, "ran": ["handler"]}
         elif name in results:
 
             def compute():
                 return parted(form, results[name]["before"], printed(archive, handler, archive.root(form)))
 
             differs = archive.known(f"handler-{name}-{form}", key, compute)
-            results[name] = {**results[name], "ran": [*results[name].get("ran", []), form]}
-            results[name]["differences"] = results[name]["differences"] + differs
+            if differs is not None:
+                results[name]["ran"].append(form)
+                results[name]["differences"] = results[name]["differences"] + differs
 
     described = {handler["name"]: handler for handler in chosen}
     for form in ("handler", *SNIPPETS):
-        archive.in_turns(f"handlers ({form})", [(name, form) for name in described], run)
+        archive.in_turns(f"handlers ({form})", [(name, form) for name in described], run, late=True)
     differences, wrong = [], []
     for name, result in results.items():
         if result["broken"]:
@@ -782,10 +795,11 @@ def write_report(archive, path):
         for difference in found["differences"]:
             differs[difference["subject"]].add(SAID[difference["form"]])
         rows = [
-            (name, result["kept"], f"{result['bytes'] / 1e6:.0f}", ", ".join(sorted(differs[name])) or "nowhere")
+            (name, result["kept"], f"{result['bytes'] / 1e6:.0f}", len(result["ran"]), ", ".join(sorted(differs[name])) or "nowhere")
             for name, result in sorted(found["results"].items())
         ]
-        table(("handler", "packages kept", "MB", "differs"), rows)
+        add(f"{len(rows)} of {found['chosen']} ran; \"forms\" are how many of these three each ran from.")
+        table(("handler", "packages kept", "MB", "forms", "differs"), rows)
     differences = [d for part in ("load", "examples", "handlers") for d in facts.get(part, {}).get("differences", [])]
     add("## Differences")
     if not differences:
@@ -807,8 +821,34 @@ def write_report(archive, path):
             more = f" and {len(told) - 1} more lines" if len(told) > 1 else ""
             lines.append(f"- {subject} ({SAID[form]}): {shown(told[0])}{more}")
         lines.append("")
+    add("## What this run left out")
+    lines.extend(left_out(facts) or ["Nothing of scripts/archive.toml; the examples are a sample."])
     write(path, "\n".join(lines).rstrip("\n") + "\n")
     say(f"the report is {path}")
+
+
+def left_out(facts):
+    """What was not run, as the time was over or something is missing."""
+    left = []
+    for name, what in (("packages", "packages and what they need"), ("calls", "NAMESPACE and calls, against R"), ("loader", "ld.so")):
+        if name not in facts:
+            left.append(f"- {what}: not compared")
+    if "calls" in facts and int(facts["calls"]["lines"][-1].split()[0]) < facts["tree"]["packages"]:
+        left.append(f"- NAMESPACE and calls: compared for {facts['calls']['lines'][-1].split()[0]} of {facts['tree']['packages']} packages")
+    for form, counts in facts.get("load", {}).get("counts", {}).items():
+        if counts.get("not run"):
+            where = "the tree" if form == "tree" else SAID[form]
+            asked = facts["load"]["asked_left"][form]
+            left.append(f"- loading: {counts['not run']} packages are not loaded on their own from {where}, {asked} of them of the list itself")
+    handlers = facts.get("handlers", {"results": {}, "chosen": "all"})
+    missing = [name for name in ("handler", *SNIPPETS) if sum(name in r["ran"] for r in handlers["results"].values()) != handlers["chosen"]]
+    for form in missing:
+        ran = sum(form in result["ran"] for result in handlers["results"].values())
+        left.append(f"- handlers: {ran} of {handlers['chosen']} ran from {SAID[form]}")
+    examples = facts.get("examples", {"packages": 0, "chosen": 0})
+    if examples["packages"] < examples["chosen"] or not examples["chosen"]:
+        left.append(f"- examples: of {examples['packages']} packages of {examples['chosen']} chosen")
+    return left
 
 
 def shown(line, length=160):
