@@ -12,17 +12,18 @@ use crate::commands;
 pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
     let CheckArgs { paths, options, gate, run, function, report: shown } = arguments;
     invoke::refuse_without_run(run.as_deref(), function)?;
-    let (mut report, (settings, unwritten)) =
+    let (mut report, (settings, host, unwritten)) =
         with_configuration(options, shown.shown()?, |settings, config, progress| {
             let gate = settings::gate_of(gate, &settings::gate(config)?)?;
             let report = commands::check(paths, settings, &gate, progress)?;
             // What a function does with `--run` does not change the sizes that a baseline has.
             let unwritten = gate.baseline.clone().filter(|_| gate.update_baseline && !report.passed());
-            Ok((report, (settings.clone(), unwritten)))
+            let host = run.as_ref().map(|_| settings.host.root(settings.architecture, progress)).transpose()?;
+            Ok((report, (settings.clone(), host, unwritten)))
         })?;
-    if let Some(handler) = run {
+    if let Some((handler, host)) = run.as_ref().zip(host) {
         let function = invoke::function(paths, handler, function, settings.variables, settings.runtime)?;
-        let findings = function.findings(&settings.host.directory())?;
+        let findings = function.findings(&host)?;
         report.add_findings(findings, &settings.severities);
     }
     let exit = output::report(&report, color, shown, &[])?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::base::error::Result;
+use crate::base::progress::Progress;
 use crate::base::severity::Severities;
 use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
@@ -11,7 +13,7 @@ use crate::pack::measure::{Cache, Level, Options};
 use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
 use crate::runtime::sysroot::Sysroot;
-use crate::runtime::{Limits, RuntimeProfile};
+use crate::runtime::{Limits, RuntimeProfile, capture};
 
 /// The root file system of the machine that built the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +25,14 @@ pub enum BuildHost {
 }
 
 impl BuildHost {
-    /// Its root, where that is a directory; this machine's, where it is an image.
-    pub fn directory(&self) -> Sysroot {
+    /// Its root; without a name, this machine's. `architecture` chooses from the images of an archive, by Lambda's name.
+    ///
+    /// # Errors
+    /// When what is named is neither a directory nor an image, or cannot be read.
+    pub fn root(&self, architecture: Option<&str>, progress: &dyn Progress) -> Result<Sysroot> {
         match self {
-            BuildHost::Named(path) if path.is_dir() => Sysroot::new(path),
-            _ => Sysroot::new("/"),
+            BuildHost::Named(path) => capture::named_root(path, architecture, progress),
+            BuildHost::OfTheTree => Ok(Sysroot::new("/")),
         }
     }
 }

@@ -120,23 +120,27 @@ impl<'a> Analysis<'a> {
             analysis.findings.extend(host_paths::finding(&paths, &settings.runtime.name));
             analysis.host_paths = paths;
         }
-        let host = host.unwrap_or_else(|| settings.host.directory());
-        let looked_for = analysis.looked_for(&host, |id| decisions.pruning.keeps(id), settings);
+        let looked_for = analysis.looked_for(host, |id| decisions.pruning.keeps(id), settings, progress)?;
         analysis.findings.extend(looked_for);
         Ok((analysis, decisions))
     }
 
-    /// Findings about what runs of the function looked for in vain and this build host has.
+    /// Findings about what runs of the function looked for in vain and the build host has, whose root is `host` or else opened.
     pub(crate) fn looked_for(
         &self,
-        host: &Sysroot,
+        host: Option<Sysroot>,
         kept: impl Fn(EntryId) -> bool,
         settings: &Settings,
-    ) -> Vec<Finding> {
+        progress: &dyn Progress,
+    ) -> Result<Vec<Finding>> {
         if settings.run.missing.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        host_paths::looked_for(&self.resolution, &settings.run, host, kept)
+        let host = match host {
+            Some(host) => host,
+            None => settings.host.root(settings.architecture, progress)?,
+        };
+        Ok(host_paths::looked_for(&self.resolution, &settings.run, &host, kept))
     }
 }
 

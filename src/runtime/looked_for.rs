@@ -72,7 +72,7 @@ pub fn finding(path: &str, image: &str) -> Finding {
     Finding::warning(
         Code::LookedForInVain,
         Subject::whole(path),
-        format!("the run looked for it; this machine has it, and neither the layers nor {image} has it"),
+        format!("the run looked for it; the build host has it, and neither the layers nor {image} has it"),
         "copy it into the tree and set the variable that names its place: `layerfit check TREE` reports what is known of it, and \
          `layerfit pack --bundle` copies that",
     )

@@ -360,6 +360,16 @@ fn the_rest_of_the_image_is_the_build_host() {
     // For a directory, an image is a sysroot like an unpacked one.
     let (_, with_image) = world.json(&["plan", "ROOT", "--bundle", "--sysroot", &image]);
     assert_eq!(bundled(&with_image), bundled(&report));
+    // What a run looked for in vain is looked for there too, not on this machine.
+    fs::create_dir_all(host.join("usr/share/own")).expect("made");
+    fs::write(host.join("usr/share/own/data.bin"), "data").expect("written");
+    let image = saved(&world, vec![Layer::of(&host, ".")]);
+    let log = "openat(AT_FDCWD, \"/usr/share/own/data.bin\", O_RDONLY) = -1 ENOENT (No such file or directory)\n";
+    fs::write(world.beside("run.log"), log).expect("written");
+    fs::write(world.beside("layerfit.toml"), format!("sysroot = {image:?}\n")).expect("written");
+    let (_, traced) = world.json(&["check", "ROOT", "--trace", "run.log"]);
+    assert_finding(&traced, "N107", "/usr/share/own/data.bin", "the build host has it");
+    fs::remove_file(world.beside("layerfit.toml")).expect("removed");
     let run = world.run(&["plan", "ROOT", "--bundle", "--sysroot", "none.tar"]);
     assert!(
         run.code == 2 && run.stderr.contains("--sysroot none.tar: is neither a directory nor an image"),
