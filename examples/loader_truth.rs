@@ -1,8 +1,10 @@
-//! Compares the resolver with the real dynamic loader on a real tree: `cargo run --release --example loader_truth -- TREE`.
+//! Compares the resolver with the real dynamic loader on a real tree:
+//! `cargo run --release --example loader_truth -- TREE [LD_LIBRARY_PATH]`.
 //!
 //! The tree is bound over /opt in a private mount namespace; every ELF file in it is given to ld.so with
 //! LD_TRACE_LOADED_OBJECTS, with R's environment and with that of other programs, and each (soname, path) it prints is
-//! held against what the resolver says for `--runtime host`. Prints the count of edges and of differences; exits with 1
+//! held against what the resolver says for `--runtime host`. With LD_LIBRARY_PATH, which a running R was asked for, ld.so
+//! searches there for R, while the resolver goes by its own reading of R's start scripts. Prints the count of edges and of differences; exits with 1
 //! when there are any, with 77 when this machine allows no mounts.
 
 #[path = "../tests/it/support/oracle.rs"]
@@ -20,21 +22,23 @@ use layerfit::tree::{read_objects, scan_directory};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
-        [inside, tree] if inside == "--inside" => compare(Path::new(tree)),
-        [tree] => {
+        [inside, tree, rest @ ..] if inside == "--inside" => compare(Path::new(tree), rest.first().map(String::as_str)),
+        [tree] | [tree, _] => {
+            let rest = &arguments[1..];
             let tree = Path::new(tree).canonicalize().expect("the tree is there");
             let Some(mut command) = oracle::command_in(&tree) else { return ExitCode::from(77) };
-            let error = command.arg(std::env::current_exe().expect("a path")).args(["--inside", "/opt"]).exec();
+            let error =
+                command.arg(std::env::current_exe().expect("a path")).args(["--inside", "/opt"]).args(rest).exec();
             panic!("unshare: {error}");
         }
         _ => {
-            eprintln!("usage: loader_truth TREE");
+            eprintln!("usage: loader_truth TREE [LD_LIBRARY_PATH]");
             ExitCode::from(2)
         }
     }
 }
 
-fn compare(root: &Path) -> ExitCode {
+fn compare(root: &Path, path_of_r: Option<&str>) -> ExitCode {
     let profile = RuntimeProfile::load("host").expect("built in");
     let (tree, _) = scan_directory(root).expect("readable");
     let (objects, _) = read_objects(&tree);
@@ -52,9 +56,13 @@ fn compare(root: &Path) -> ExitCode {
     for (name, environment) in &mut environments {
         // Lambda's working directory need not be there; no path in a tree like this depends on it.
         "/".clone_into(&mut environment.working_directory);
+        let mut real_environment = environment.clone();
+        if let Some(path) = path_of_r.filter(|_| *name == "R") {
+            real_environment.library_path = path.split(':').map(str::to_owned).collect();
+        }
         for id in objects.keys() {
             let path = tree.path(*id).mounted();
-            let real = oracle::trace(Command::new("env"), &path, false, environment, false);
+            let real = oracle::trace(Command::new("env"), &path, false, &real_environment, false);
             if real.answers.is_empty() {
                 println!("{path}: ld.so says: {}", real.errors.trim());
                 continue;

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Compare what layerfit reads of R packages with what R reads: what their namespaces import, and what their code calls.
 
-    calls_truth.py TREE [--debian COUNT]
+    calls_truth.py TREE [--debian COUNT] [--work DIR] [--r-calls FILE]
 
 For every package in TREE, an R tree for /opt, and with --debian for COUNT packages of the archive as well (an even sample of
 all r-cran-*, r-bioc-* and r-other-*): they are downloaded and unpacked beside the tree's R, and not run. R reads Meta/nsInfo.rds,
 parses NAMESPACE, and walks over every function and environment of the lazy-load database (r-calls.R); examples/r_calls.rs is
-layerfit's side. What was downloaded is kept in target/calls, so that another run continues.
+layerfit's side. What was downloaded is kept in DIR (target/calls), so that another run continues.
 
 Prints each difference, and a line of figures. Exit 0: no differences; 1: some; 2: wrong arguments; 77: skipped, because this
 machine has no apt or does not allow mounts.
@@ -106,12 +106,16 @@ def confirmed(tree, claims):
 
 
 def main():
+    global WORK
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tree", type=Path)
     parser.add_argument("--debian", type=int, metavar="COUNT", default=0)
+    parser.add_argument("--work", type=Path, metavar="DIR", default=WORK)
+    parser.add_argument("--r-calls", type=Path, metavar="FILE", help="examples/r_calls.rs, built; by default it is built here")
     given = parser.parse_args()
     if not (given.tree / "R/bin/Rscript").exists():
         parser.error(f"{given.tree} does not contain R/bin/Rscript")
+    WORK = given.work.resolve()
     WORK.mkdir(parents=True, exist_ok=True)
     # R sees the tree at /opt, so the archive's packages have to be in it: links to its files take no space.
     tree = WORK / "opt"
@@ -130,7 +134,8 @@ def main():
     except Skip as why:
         print(f"skipped: {why}", file=sys.stderr)
         return 77
-    example = ["cargo", "run", "--release", "--locked", "-q", "--example", "r_calls", "--", *libraries]
+    cargo = ["cargo", "run", "--release", "--locked", "-q", "--example", "r_calls", "--"]
+    example = [*([given.r_calls.resolve()] if given.r_calls else cargo), *libraries]
     ours = json.loads(run(example, stdout=subprocess.PIPE, check=True, cwd=HERE.parent).stdout)
     return compare(tree, theirs, ours, sampled)
 

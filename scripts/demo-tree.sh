@@ -123,7 +123,7 @@ say "unpacking"
 while read -r name version arch; do
     # glibc and its loader must be the host's: the loader's path is fixed in every
     # program, and it only works with its own glibc. Nothing is compiled in the tree.
-    case $name in libc6 | libc6-* | libc-* | *-dev) continue ;; esac
+    case $name in libc6 | libc6-* | libc-bin | libc-dev-bin | libc-l10n | *-dev) continue ;; esac
     deb=$debs/${name}_${version//:/%3a}_$arch.deb # apt encodes an epoch's colon
     [ -f "$deb" ] || die "apt did not download $deb"
     dpkg-deb -x "$deb" "$root" ||
@@ -153,7 +153,11 @@ for top in "$home" "$share"; do
         [ -e "$file" ] || file=$home/etc/${target##*/}.ucf
         # base-files is not in the closure, but R has its own copies of the licences
         [ -e "$file" ] || file=$share/share/licenses/${target##*/}
-        [ -e "$file" ] || die "$link leads to $target, which no package contains"
+        if [ ! -e "$file" ]; then
+            # What a package's sources are compiled with is in packages for development, which are left out above.
+            case $link in */site-library/*) rm "$link" && say "left out: a link ${link#"$root"} to $target" && continue ;; esac
+            die "$link leads to $target, which no package contains"
+        fi
         rm "$link"
         cp -RL --preserve=mode,timestamps "$file" "$link"
     done < <(find "$top" -type l | sort)
@@ -184,11 +188,31 @@ done < <(grep -rIlE '/usr/(lib|share)/R\b|/etc/R\b' "$home/bin" "$home/etc" | so
 # shellcheck disable=SC2016 # ${libnn} is the script's own
 sed -i -e 's#/usr/${libnn#/opt/R/${libnn#g' \
     -e '0,/^R_HOME_DIR=/s##RHOME=/opt/R/lib/R\nexport RHOME\n&#' "$home/bin/R"
-# The R home's libraries, then the tree's; no Java.
+# The R home's libraries, then the tree's.
+sed -i -e 's#/usr/lib/[a-z0-9_]*-linux-gnu[a-z0-9]*#/opt/lib#g' "$home/etc/ldpaths"
+# Java, if the closure has it: what its configuration in /etc is linked from becomes a file. Links to what no package contains
+# (the certificates that its installation makes, sources, documentation) are removed.
+java='' in_java=''
+for jvm in "$root"/usr/lib/jvm/java-*-openjdk-*; do
+    [ -x "$jvm/bin/java" ] && [ ! -L "$jvm" ] || continue
+    while IFS= read -r link; do
+        target=$(readlink "$link")
+        case $target in
+            /*) file=$root$target ;;
+            *) file=$(realpath -m "$(dirname "$link")/$target") ;;
+        esac
+        case $target:$file in /*:*) ;; *:"$jvm"/*) continue ;; esac # stays inside
+        rm "$link"
+        [ ! -e "$file" ] || cp -RL --preserve=mode,timestamps "$file" "$link"
+    done < <(find "$jvm" -type l | sort)
+    mkdir -p "$opt/lib/jvm"
+    mv "$jvm" "$opt/lib/jvm/"
+    # shellcheck disable=SC2016 # ${JAVA_HOME} is the script's own
+    java=/opt/lib/jvm/${jvm##*/} in_java='${JAVA_HOME}/lib/server'
+done
 # shellcheck disable=SC2016
-sed -i -e 's#/usr/lib/[a-z0-9_]*-linux-gnu[a-z0-9]*#/opt/lib#g' \
-    -e 's#^: ${JAVA_HOME=.*#: ${JAVA_HOME=}#' \
-    -e 's#^: ${R_JAVA_LD_LIBRARY_PATH=.*#: ${R_JAVA_LD_LIBRARY_PATH=}#' "$home/etc/ldpaths"
+sed -i -e "s#^: \${JAVA_HOME=.*#: \${JAVA_HOME=$java}#" \
+    -e "s#^: \${R_JAVA_LD_LIBRARY_PATH=.*#: \${R_JAVA_LD_LIBRARY_PATH=$in_java}#" "$home/etc/ldpaths"
 # Packages are only in the tree; Renviron.site would add the system's libraries.
 sed -i '/^R_LIBS_SITE=/d' "$home/etc/Renviron" "$home/etc/Renviron.site"
 renviron() { printf "%s=\${%s:-'%s'}\n" "$1" "$1" "$2" >>"$home/etc/Renviron"; }
@@ -238,6 +262,16 @@ for dir in "$root"/{,usr/}lib{,/*-linux-gnu*{,/blas,/lapack}}; do
     find "$dir" -maxdepth 1 \( -type f -o -type l \) -name 'lib*.so*' ! -name libR.so \
         -exec cp -P --preserve=mode,timestamps -t "$opt/lib" {} +
 done
+# Some are links to a directory of their package, such as libpmix's.
+while IFS= read -r link; do
+    for dir in "$root"/{,usr/}lib{,/*-linux-gnu*}; do
+        if [ -f "$dir/${link##*/}" ]; then
+            cp -L --remove-destination --preserve=mode,timestamps "$dir/${link##*/}" "$link"
+            continue 2
+        fi
+    done
+    rm "$link" && say "left out: ${link##*/}, a link to what no package contains"
+done < <(find "$opt/lib" -maxdepth 1 -xtype l | sort)
 for name in libblas.so.3 liblapack.so.3; do
     [ -e "$opt/lib/$name" ] || die "no package of the closure contains $name"
 done

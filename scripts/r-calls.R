@@ -41,7 +41,10 @@ named <- function(call) {
 # Calls `found` with each package that a value names: in functions, their environments, attributes, lists.
 walk <- function(value, found, top) {
     stack <- list(value)
-    seen <- list()
+    # Environments, compared by identity; a list is slow where there are thousands (before R 4.2, there is nothing else).
+    hashed <- exists("hashtab", asNamespace("utils"))
+    seen <- if (hashed) utils::hashtab() else list()
+    again <- function(x) if (hashed) !is.null(utils::gethash(seen, x)) else any(vapply(seen, identical, NA, x))
     size <- 1L
     push <- function(x) {
         if (is.null(x) || identical(x, quote(expr = ))) return()
@@ -55,9 +58,9 @@ walk <- function(value, found, top) {
         for (name in setdiff(names(at), c("srcref", "srcfile", "wholeSrcref", "names"))) push(at[[name]])
         if (is.environment(x)) {
             known <- isNamespace(x) || identical(x, top) || identical(x, globalenv()) || identical(x, baseenv()) ||
-                identical(x, emptyenv()) || any(vapply(seen, identical, NA, x))
+                identical(x, emptyenv()) || again(x)
             if (known) next
-            seen <- c(seen, x)
+            if (hashed) utils::sethash(seen, x, TRUE) else seen <- c(seen, x)
             for (name in ls(x, all.names = TRUE, sorted = FALSE)) {
                 # Of a promise, the database has the expression; get() would compute its value.
                 written <- tryCatch(do.call(substitute, list(as.name(name), x)), error = function(e) NULL)

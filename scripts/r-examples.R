@@ -1,7 +1,7 @@
-# Run by r_same.py in r-works.sh, in one of two ways. For R 3.6 and later.
+# Run by r_same.py and archive_work.py in r-works.sh, in one of two ways. For R 3.6 and later.
 #
 # Without a file /tmp/examples: print the examples in the help pages of R's own packages
-# (Priority base or recommended). Lines that this script adds begin with "\036":
+# (Priority base or recommended), or of those that a file /tmp/packages names. Lines that this script adds begin with "\036":
 # "\036package NAME", and "\036topic NAME" before each topic's lines.
 #
 # With such a file, which has the examples of one package: run them. Their output is
@@ -11,12 +11,14 @@
 file <- "/tmp/examples"
 
 list_examples <- function() {
+    named <- if (file.exists("/tmp/packages")) readLines("/tmp/packages")
     found <- sort(list.files("/opt", "^DESCRIPTION$", recursive = TRUE, full.names = TRUE), method = "radix")
     for (dir in dirname(found)) {
         if (!file.exists(file.path(dir, "Meta", "package.rds"))) next
-        priority <- read.dcf(file.path(dir, "DESCRIPTION"), "Priority")[[1]]
         # "translations" cannot be loaded: it only has message catalogues.
-        if (!priority %in% c("base", "recommended") || basename(dir) == "translations") next
+        wanted <- if (length(named)) basename(dir) %in% named
+            else read.dcf(file.path(dir, "DESCRIPTION"), "Priority")[[1]] %in% c("base", "recommended")
+        if (!wanted || basename(dir) == "translations") next
         cat("\036package ", basename(dir), "\n", sep = "")
         if (!file.exists(file.path(dir, "help", paste0(basename(dir), ".rdx")))) next
         pages <- tools::Rd_db(basename(dir), lib.loc = dirname(dir))

@@ -212,7 +212,11 @@ def topics_of(text):
 
 def run_examples(root, file):
     """The output of each topic; without those that did not run to their end."""
-    out = r(root, "r-examples.R", file)
+    return by_topic(r(root, "r-examples.R", file))
+
+
+def by_topic(out):
+    """What r-examples.R printed for each topic; without those that did not run to their end."""
     for pattern, replacement in NEVER_THE_SAME:
         out = re.sub(pattern, replacement, out)
     parts = re.split(r"(?m)^\x1e(?:topic (.*)|end)\n", out)
