@@ -103,7 +103,8 @@ publish-works: needs
 	$(release)
 	python3 scripts/publish_works.py --layerfit $(layerfit)
 
-# Shares compressed contents through a local S3 server from PyPI (see scripts/shared_cache_works.py).
+# Shares compressed contents through a local S3 server from PyPI (see scripts/shared_cache_works.py). It builds layerfit with 80 more
+# crates, so it runs every week, not with the tests.
 shared-cache-works: needs
 	scripts/needs.sh python
 	cargo build --locked --features shared-cache --target-dir target/shared-cache
