@@ -544,6 +544,9 @@ pub struct Finding {
     /// The message without details that a short list leaves out, if it has any.
     #[serde(skip)]
     pub(super) brief: Option<String>,
+    /// Whether `--bundle` may copy what is missing from the build host.
+    #[serde(skip)]
+    pub(crate) for_bundle: bool,
 }
 
 impl Finding {
@@ -586,6 +589,7 @@ impl Finding {
             help,
             env: BTreeMap::new(),
             brief: None,
+            for_bundle: false,
         }
     }
 

@@ -18,7 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use commands::{CommandOutcome, CommandUse, Commands, Role};
 pub use data::{MissingCharset, MissingData, remedy_for_part};
-pub(crate) use findings::BUNDLE_COPIES;
 pub use findings::{FindingContext, FoundIn};
 pub use graph::{Graph, Need, Node};
 pub use loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};

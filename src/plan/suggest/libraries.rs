@@ -8,7 +8,6 @@ use crate::base::finding::{Code, Severity};
 use crate::base::list;
 use crate::plan::bundle::wanted;
 use crate::plan::bundle_offer::{BundleOffer, offer};
-use crate::resolve::BUNDLE_COPIES;
 use crate::tree::{Kind, Magic};
 
 /// How many names a sentence lists.
@@ -47,7 +46,7 @@ impl Steps<'_> {
     /// What is only looked up when it is copied: the same plan on every machine.
     fn looked_up<'s>(&self, sonames: impl Iterator<Item = &'s str>) -> Option<Suggestion> {
         // Of some that the tree has elsewhere, another remedy is known.
-        let advised = self.plan.findings.iter().filter(|finding| finding.help.starts_with(BUNDLE_COPIES));
+        let advised = self.plan.findings.iter().filter(|finding| finding.for_bundle);
         let advised: BTreeSet<&str> = advised.filter_map(|finding| finding.cause.as_deref()).collect();
         let sonames: BTreeSet<&str> = sonames.filter(|soname| advised.contains(soname)).collect();
         let corrected = self.corrected(&sonames);

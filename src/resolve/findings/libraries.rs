@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BUNDLE_COPIES, FindingContext, and_others, severity, some};
+use super::{FindingContext, and_others, severity, some};
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::path::TreePath;
@@ -72,6 +72,7 @@ impl Resolution<'_> {
                     None => format!("{process}: {}", some(searched)),
                 };
                 let is_musl = is_musl(soname);
+                let mut for_bundle = false;
                 let help = if is_musl {
                     match kind {
                         ProcessKind::Language(id) => language(id).help_for_musl().to_owned(),
@@ -95,7 +96,8 @@ impl Resolution<'_> {
                 } else if context.finished {
                     format!("pack again with {soname} in lib/ of the tree, or with --bundle, which copies it from the build host")
                 } else if is_bundled_for(kind, certainty) {
-                    format!("{BUNDLE_COPIES}{soname} and its dependencies from the build host")
+                    for_bundle = true;
+                    format!("--bundle copies {soname} and its dependencies from the build host")
                 } else {
                     format!("put {soname} into lib/ if it is used, or drop what needs it")
                 };
@@ -116,9 +118,10 @@ impl Resolution<'_> {
                     let brief = if stopped.is_some() { message.clone() } else { format!("{needs}{sure}") };
                     (message, brief)
                 };
-                Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help)
-                    .in_short(brief)
-                    .caused_by(soname)
+                let mut finding =
+                    Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help);
+                finding.for_bundle = for_bundle;
+                finding.in_short(brief).caused_by(soname)
             })
             .collect()
     }

@@ -193,9 +193,6 @@ fn and_others(tree: &Tree, first: EntryId, needers: &[EntryId]) -> String {
     others_in_words(tree, first, needers).map(|others| format!(" ({others})")).unwrap_or_default()
 }
 
-/// How the help begins about a missing library that `--bundle` may copy.
-pub(crate) const BUNDLE_COPIES: &str = "--bundle copies ";
-
 /// The other needers: `lib/x.so needs it too`.
 pub(super) fn others_in_words(tree: &Tree, first: EntryId, needers: &[EntryId]) -> Option<String> {
     let mut others: Vec<EntryId> = needers.iter().copied().filter(|id| *id != first).collect();
