@@ -121,7 +121,7 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
                         size(limits.layer_zipped)
                     ),
                     format!(
-                        "drop it, strip it, or have the function download it to /tmp at startup{}",
+                        "leave it out with --drop, strip it, or have the function download it to /tmp at startup{}",
                         or_through_s3(entry.zipped + ZIP_OVERHEAD, limits)
                     ),
                 ));

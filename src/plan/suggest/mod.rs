@@ -54,7 +54,8 @@ pub(crate) fn suggestions(
         found.sort_by_cached_key(|step| (Reverse(step.corrects), Reverse(step.unzipped_bytes), step.name.clone()));
     } else {
         found.retain(|step| saved(step) > 0 || step.corrects > 0);
-        found.sort_by_cached_key(rank);
+        let is_over = plan.findings.iter().any(|finding| finding.code == Code::TooManyLayers);
+        found.sort_by_cached_key(|step| rank(step, is_over));
     }
     Ok(found)
 }
@@ -64,9 +65,9 @@ fn saved(step: &Suggestion) -> i64 {
     step.zipped_bytes.unwrap_or(step.unzipped_bytes)
 }
 
-/// What orders steps.
-fn rank(step: &Suggestion) -> impl Ord + use<> {
-    let grows = step.layers == 0 && step.unzipped_bytes < 0;
+/// What orders steps. What saves only zipped bytes, at the price of unzipped ones, comes last, unless the zips are over their limit.
+fn rank(step: &Suggestion, is_over: bool) -> impl Ord + use<> {
+    let grows = !is_over && step.layers == 0 && step.unzipped_bytes < 0;
     (Reverse(step.corrects), Reverse(step.layers), grows, Reverse(saved(step)), step.name.clone())
 }
 
@@ -103,7 +104,10 @@ mod tests {
         ];
         let names = |steps: &[Suggestion]| steps.iter().map(|step| step.name.clone()).collect::<Vec<_>>();
         let mut steps: Vec<Suggestion> = ordered.iter().rev().cloned().collect();
-        steps.sort_by_cached_key(rank);
+        steps.sort_by_cached_key(|step| rank(step, false));
         assert_eq!(names(&steps), names(&ordered));
+        steps.sort_by_cached_key(|step| rank(step, true));
+        let first: Vec<String> = names(&steps).into_iter().take(5).collect();
+        assert_eq!(first[3..], ["saves much and grows", "most"], "where the zips are over their limit");
     }
 }
