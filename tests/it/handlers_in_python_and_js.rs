@@ -56,7 +56,7 @@ fn python() -> World {
             ("aa/__init__.py", "from . import core\n"),
             ("aa/core.py", "import dd\ntry:\n    import ee\nexcept ImportError:\n    pass\n"),
         ],
-        "Requires-Dist: bb[x]>=1\nRequires-Dist: old; python_version < '3.10'\nProvides-Extra: more\n\
+        "License: of\n        \n        many lines\nRequires-Dist: bb[x]>=1\nRequires-Dist: old; python_version < '3.10'\nProvides-Extra: more\n\
          Requires-Dist: ff; extra == 'more'",
     );
     distribution(&world, "bb", &[("bb.py", "")], "Provides-Extra: x\nRequires-Dist: cc; extra == 'x'");

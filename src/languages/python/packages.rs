@@ -155,8 +155,8 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
     let library = directory.parent()?;
     let text = tree.read_text(metadata).ok()?;
     let text = String::from_utf8_lossy(&text);
-    // Headers end at the first empty line; the description follows.
-    let headers = text.lines().take_while(|line| !line.trim().is_empty());
+    // Headers end at the first empty line; the description follows. A line of blanks continues a header, such as a license.
+    let headers = text.lines().take_while(|line| !line.is_empty());
     let header = |name: &str| {
         let line =
             headers.clone().find(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
