@@ -11,6 +11,7 @@ use crate::base::atomic::create_file;
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
+use crate::base::read;
 use crate::base::safe::one_line;
 use crate::commands;
 use crate::report::{PackageReport, Report};
@@ -59,7 +60,8 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
     }
     std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
     let has = |(name, text, _): &(&str, &str, u32)| {
-        std::fs::read(directory.join(name)).is_ok_and(|content| content == text.as_bytes())
+        read::text_if_there(&directory.join(name), read::MAX_TEXT)
+            .is_ok_and(|content| content.as_deref() == Some(*text))
     };
     if BOOTSTRAP.iter().all(has) {
         let shown = one_line(&directory.to_string_lossy());

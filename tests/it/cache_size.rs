@@ -78,8 +78,13 @@ fn two_machines_with_one_store_make_the_same_bytes_and_a_store_that_fails_is_rep
     let blocked = stored[0].join("store");
     let (zip, said) = pack("three", &format!("file://{}", blocked.display()));
     assert_eq!(zip, first.0);
-    assert!(said.contains("was not used any more: cannot read "), "{said}");
+    assert!(said.contains("could not be used: cannot read "), "{said}");
     assert!(first.1.is_empty() || !first.1.contains("shared"), "{}", first.1);
+    if cfg!(not(feature = "shared-cache")) {
+        let (zip, said) = pack("four", "s3://bucket/prefix");
+        assert_eq!(zip, first.0);
+        assert!(said.contains("could not be used: this program was built without object stores"), "{said}");
+    }
     let run = world.run(&["plan", "ROOT", "--shared-cache", "gopher://store"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("s3://BUCKET/PREFIX"), "{}", run.stderr);

@@ -38,13 +38,15 @@ enum Store {
     Directory(PathBuf),
     #[cfg(feature = "shared-cache")]
     Objects(Objects),
+    #[cfg(not(feature = "shared-cache"))]
+    None,
 }
 
 impl SharedCache {
     /// The store at a URL: `s3://BUCKET/PREFIX`, `file:///DIRECTORY`, or the path of a directory.
     ///
     /// # Errors
-    /// When the URL is of another kind, or of one that this program was built without.
+    /// When the URL is of another kind. A store that this program was built without is one that fails.
     pub fn open(url: &str) -> Result<Self> {
         let usage = |message: String, help: &str| Error::Usage { message, help: help.to_owned() };
         let store = if let Some(place) = url.strip_prefix(S3) {
@@ -61,7 +63,12 @@ impl SharedCache {
             let message = format!("{url}: is not the URL of a shared cache");
             return Err(usage(message, "name a directory, file:///DIRECTORY, or s3://BUCKET/PREFIX"));
         };
-        Ok(Self { name: url.to_owned(), store, problem: Mutex::default() })
+        #[cfg(feature = "shared-cache")]
+        let problem = None;
+        #[cfg(not(feature = "shared-cache"))]
+        let problem = matches!(store, Store::None)
+            .then(|| "this program was built without object stores; the one of a release has them".to_owned());
+        Ok(Self { name: url.to_owned(), store, problem: Mutex::new(problem) })
     }
 
     #[cfg(feature = "shared-cache")]
@@ -74,11 +81,9 @@ impl SharedCache {
     }
 
     #[cfg(not(feature = "shared-cache"))]
-    fn objects(_: &str, url: &str) -> Result<Store> {
-        Err(Error::Usage {
-            message: format!("{url}: this program was built without object stores"),
-            help: "use the program of a release, build with --features shared-cache, or name a directory".to_owned(),
-        })
+    #[expect(clippy::unnecessary_wraps, reason = "with the feature, a bucket's name can be wrong")]
+    fn objects(_: &str, _: &str) -> Result<Store> {
+        Ok(Store::None)
     }
 
     /// The name that it was given.
@@ -110,6 +115,8 @@ impl SharedCache {
             Store::Directory(directory) => read(&directory.join(cache::relative(key)), most),
             #[cfg(feature = "shared-cache")]
             Store::Objects(objects) => objects.get(&cache::relative(key), most),
+            #[cfg(not(feature = "shared-cache"))]
+            Store::None => Ok(None),
         };
         let mut entry = found.map_err(|why| self.failed(why)).ok()??;
         let payload = (entry.len() >= HEADER).then(|| entry.split_off(HEADER))?;
@@ -126,6 +133,8 @@ impl SharedCache {
             Store::Directory(directory) => write(&directory.join(cache::relative(key)), &entry),
             #[cfg(feature = "shared-cache")]
             Store::Objects(objects) => objects.put(&cache::relative(key), entry),
+            #[cfg(not(feature = "shared-cache"))]
+            Store::None => Ok(()),
         };
         stored.unwrap_or_else(|why| self.failed(why));
     }
