@@ -39,15 +39,15 @@ demo:
 	@echo '  open $(work)/layers/report.html in a browser: where the bytes are, what needs what, and what else could go'
 	@echo '  $(built) plan /opt: would your own tree fit and load? `pack /opt -o layers` writes its layers'
 
-# The proofs mostly wait for programs that use one processor, such as R and the AWS CLI, so two of them run at a time. What they
-# share is installed and built before.
+# The proofs mostly wait for programs that use one processor, such as R and the AWS CLI, or for time limits, so three of them run at a
+# time. What they share is installed and built before.
 test: needs check-code
 	scripts/needs.sh functions
 	scripts/needs.sh browser
 	$(release)
 	cargo build --locked --example loader_truth
 	scripts/demo-tree.sh $(tree)
-	$(MAKE) --no-print-directory -j 2 --output-sync=target proofs
+	$(MAKE) --no-print-directory -j 3 --output-sync=target proofs
 
 proofs: prove-layers prove-functions page-works outputs-work publish-works action-works
 

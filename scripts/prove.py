@@ -548,7 +548,7 @@ def packages_are_as_r_says(proof):
 
 
 def dropping_frees_what_was_reported(proof):
-    """Drops ten units, one at a time, and packs again: the zips shrink by what the plan reported, to the byte."""
+    """Drops six units, one at a time, and packs again: the zips shrink by what the plan reported, to the byte."""
     # At this level, no file is compressed harder to save a layer, which would change the sizes of other files.
     options = without(proof.options, ("--level",)) + ["--level", "fast", "-o", proof.temp / "dropped"]
     _, before = layerfit_json(proof, "pack", proof.tree, options=options)

@@ -113,7 +113,7 @@ pub(super) fn with_configuration<T: Send>(
         settings.use_cache = false;
         if !output.quiet {
             output::message(format_args!(
-                "the cache could not be used: {} belongs to another user, or others can write to it\n  \
+                "the cache is not used: {} belongs to another user, or others can write to it\n  \
                  help: remove it, or run chmod go-w on it if it is yours, or point XDG_CACHE_HOME to another directory",
                 directory.display()
             ));

@@ -29,10 +29,6 @@ use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 
-/// What to do about a function that fails and whose code was not given.
-const WITHOUT_CODE: &str =
-    "no code was given, so /var/task is empty: --code DIR; or the log above shows where it failed";
-
 /// Time limit until the function asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda Developer
 /// Guide, Lambda execution environment).
 const INIT: Duration = Duration::from_secs(10);
@@ -223,7 +219,7 @@ impl Environment {
         let (body, failure) = match end {
             PhaseEnd::Next(Some(RuntimeCall::Response { body, content_type })) => return (body, content_type, None),
             PhaseEnd::Next(Some(RuntimeCall::Error { kind, body })) => {
-                let help = self.help("the log above shows where it failed");
+                let help = self.help(self.where_it_failed());
                 let failure = Failure::of_the_function(Code::FunctionFailed, kind, &body, help);
                 (Some(body), failure)
             }
@@ -271,6 +267,7 @@ impl Environment {
             ended: false,
             limit,
         };
+        let where_it_failed = self.where_it_failed();
         let running = self.running.insert(running);
         let mut failed: Option<(Failure, Vec<u8>)> = None;
         loop {
@@ -278,7 +275,7 @@ impl Environment {
                 SandboxEvent::Called(RuntimeCall::Next) => return Ok(PhaseEnd::Next(None)),
                 // It should exit now; Lambda responds with this error whatever the exit status is.
                 SandboxEvent::Called(RuntimeCall::InitError { kind, body }) => {
-                    let help = "the log above shows where it failed";
+                    let help = where_it_failed;
                     failed = Some((Failure::of_the_function(Code::FunctionDoesNotStart, kind, &body, help), body));
                 }
                 SandboxEvent::Inside(Some(Message::Listening)) => {
@@ -407,6 +404,14 @@ impl Environment {
         }
     }
 
+    /// What to do about a function that reports an error.
+    fn where_it_failed(&self) -> &'static str {
+        match &self.code {
+            Some(_) => "the log above shows where it failed",
+            None => "no code was given, so /var/task is empty: --code DIR; or the log above shows where it failed",
+        }
+    }
+
     /// What to do: about a library that the log reports as missing, or else this.
     fn help(&self, otherwise: &str) -> String {
         match missing_library(self.log.kept()) {
@@ -415,7 +420,6 @@ impl Environment {
                  `layerfit pack --bundle` copies it from the build host"
             ),
             None => interpreter::only_in_the_image(&self.function.runtime, &self.program, self.log.kept())
-                .or_else(|| self.code.is_none().then(|| WITHOUT_CODE.to_owned()))
                 .unwrap_or_else(|| otherwise.to_owned()),
         }
     }

@@ -218,6 +218,15 @@ fn failures_are_in_lambdas_words() {
             && run.stderr.contains("\tStatus: error\tError Type: Runtime.ExitError\n")
     );
 
+    // An error that the function reports may be that it has no code.
+    let error = "ask('POST', 'init/error', b'{\"errorMessage\": \"no file\"}')\nsys.exit(1)\n";
+    let world = World::new();
+    std::fs::create_dir(world.beside("code")).expect("made");
+    let without = world.bootstrap(error).invoke(&[]).stderr;
+    assert!(without.contains("no code was given, so /var/task is empty: --code DIR"), "{without}");
+    let with = world.invoke(&["--code", "code"]).stderr;
+    assert!(!with.contains("no code") && with.contains("the log above shows where it failed"), "{with}");
+
     let slow = World::new();
     let run = slow.bootstrap("next(); print('waits', end='', flush=True); time.sleep(60)").invoke(&["--timeout", "1"]);
     assert_failed(&run, "Sandbox.Timedout", "Task timed out after 1.00 seconds", "X102");

@@ -198,10 +198,10 @@ fn findings_that_are_alike_are_counted_from_the_sixth_on() {
     }
     let plan = ["plan", "ROOT", "--max-zipped", "1KiB"];
     let run = world.run(&plan);
-    assert_eq!((run.code, run.stdout.matches("→ drop it").count()), (1, 5), "{}", run.stdout);
+    assert_eq!((run.code, run.stdout.matches("→ leave it out").count()), (1, 5), "{}", run.stdout);
     assert!(run.stdout.contains("error F104  and 4 more\n"), "{}", run.stdout);
     let verbose = world.run(&[&plan[..], &["-v"]].concat()).stdout;
-    assert_eq!((verbose.matches("→ drop it").count(), verbose.contains(" more;")), (9, false), "{verbose}");
+    assert_eq!((verbose.matches("→ leave it out").count(), verbose.contains(" more;")), (9, false), "{verbose}");
     assert_eq!(crate::support::findings(&world.json(&plan).1, "F104").len(), 9);
     let markdown = world.run(&[&plan[..], &["--format", "markdown"]].concat()).stdout;
     assert!(markdown.contains("- **error F104** and 4 more\n") && markdown.contains("share/8"), "{markdown}");
