@@ -105,4 +105,6 @@ pub enum Followed {
     Code,
     /// As the kind of file that its name denotes.
     ByName,
+    /// As the manifest of an installed package, whose code is not followed.
+    Manifest,
 }

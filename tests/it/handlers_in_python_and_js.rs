@@ -322,3 +322,25 @@ fn models_of_services_that_no_source_names_can_be_dropped() {
     distribution(&world, "more", &[("more.py", "")], "Requires-Dist: botocore");
     assert_eq!(dropped(&["--handler", "code"]), Some(0));
 }
+
+#[test]
+fn a_directory_is_loaded_by_its_package_json() {
+    let world = World::new();
+    for name in ["of-main", "of-index", "of-none"] {
+        package(&world, name, "", "");
+    }
+    code(
+        &world,
+        &[
+            ("index.js", "require('./one'); require('./two')\n"),
+            ("one/package.json", "{\"main\": \"src/main\"}"),
+            ("one/src/main.js", "require('of-main')\n"),
+            ("one/other.js", "require('of-none')\n"),
+            ("two/package.json", "{\"private\": true}"),
+            ("two/index.js", "require('of-index')\n"),
+        ],
+    );
+    let (_, report) = world.json(&["plan", "ROOT", "--handler", "code/index.js", "--runtime", "nodejs22.x"]);
+    assert_eq!(kept(&report), ["of-index", "of-main"]);
+    assert_no_finding(&report, "R109");
+}

@@ -78,7 +78,8 @@ pub(super) fn is_beside_code(path: &Path) -> bool {
 pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Option<Result<Source, String>> {
     match followed {
         Some(Followed::Code) if name == "package.json" => return Some(Ok(imports(bytes))),
-        Some(Followed::ByName) if name == "package.json" => return Some(Ok(manifest(bytes))),
+        Some(Followed::Manifest) if name == "package.json" => return Some(Ok(manifest(bytes))),
+        Some(Followed::ByName) if name == "package.json" => return Some(Ok(directory(bytes))),
         _ => {}
     }
     let runs = |program: &str| matches!(program, "node" | "nodejs");
@@ -105,6 +106,25 @@ fn manifest(bytes: &[u8]) -> Source {
         }
     }
     source.tidy();
+    source
+}
+
+/// What `require()` loads of a directory with this package.json: its `main`, or else `index` (LOAD_AS_DIRECTORY in the
+/// documentation of Node.js, Modules: CommonJS modules).
+fn directory(bytes: &[u8]) -> Source {
+    let declared: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let main = declared["main"].as_str().filter(|main| !main.is_empty());
+    let relative = |path: &str| format!("./{}", path.trim_start_matches("./"));
+    let mut source = Source::default();
+    source.follows.push(Follow {
+        line: 1,
+        paths: main.into_iter().chain(["index"]).map(relative).collect(),
+        endings: reader::ENDINGS,
+        from: From::Source,
+        followed: Followed::ByName,
+        optional: false,
+        otherwise: None,
+    });
     source
 }
 
@@ -165,7 +185,7 @@ fn package(line: usize, name: &str, optional: bool) -> Follow {
         paths: vec![format!("node_modules/{name}/package.json")],
         endings: &[""],
         from: From::WorkingDirectory,
-        followed: Followed::ByName,
+        followed: Followed::Manifest,
         optional,
         otherwise: Some(name.to_owned()),
     }

@@ -15,7 +15,7 @@ use crate::languages::{Follow, Followed, From, Source, Use};
 const MAX_LOADS: usize = 20_000;
 
 /// What a path without its ending can be, in the order in which Node.js and compilers try them.
-const ENDINGS: &[&str] = &[
+pub(super) const ENDINGS: &[&str] = &[
     "",
     ".js",
     ".mjs",
@@ -27,6 +27,7 @@ const ENDINGS: &[&str] = &[
     ".mts",
     ".cts",
     ".jsx",
+    "/package.json",
     "/index.js",
     "/index.mjs",
     "/index.cjs",

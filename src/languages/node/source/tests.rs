@@ -138,7 +138,15 @@ fn files_of_the_function_and_its_own_packages_are_followed() {
         assert_eq!(paths(text), ["./a"], "{text}");
     }
     assert_eq!(paths("fork(name); new Worker(url); new Worker('a'); git.fork('a')"), [""; 0]);
-    let own = super::read("package.json", br#"{"dependencies": {"b": "1"}}"#, Some(Followed::ByName));
+    for (text, expected) in [
+        (br#"{"main": "./lib/a.js", "dependencies": {"b": "1"}}"#.as_slice(), &["./lib/a.js", "./index"][..]),
+        (br#"{"main": "lib"}"#, &["./lib", "./index"]),
+        (br#"{"type": "commonjs"}"#, &["./index"]),
+    ] {
+        let directory = super::read("package.json", text, Some(Followed::ByName)).expect("one").expect("read");
+        assert_eq!(directory.follows[0].paths, expected);
+    }
+    let own = super::read("package.json", br#"{"dependencies": {"b": "1"}}"#, Some(Followed::Manifest));
     assert_eq!(own.expect("one").expect("read").follows[0].otherwise.as_deref(), Some("b"));
     assert!(super::read("package.json", b"{}", None).is_none());
     let manifest = br##"{"imports": {"#a": "./a.js", "#b": "b", "#c": {"browser": "./x.js", "node": "c/d"}, "#e/*": "./e/*.js"}}"##;

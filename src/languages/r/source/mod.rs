@@ -290,7 +290,7 @@ pub(super) fn read(
 ) -> Option<Result<crate::languages::Source, String>> {
     let kind = match followed {
         Some(Followed::Code) => Kind::Script,
-        Some(Followed::ByName) | None => Kind::of(name, bytes)?,
+        Some(Followed::ByName | Followed::Manifest) | None => Kind::of(name, bytes)?,
     };
     Some(Source::parse(kind, bytes).map(Source::neutral))
 }
