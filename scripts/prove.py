@@ -46,7 +46,7 @@ SERVED = ("hello", "errors-are-told", "a-script-that-fetches-its-events", "packa
 # Findings that mean that R would not work there: a missing library, or the missing `which` that R runs.
 FATAL = ("L201", "C103")
 # How many units dropping_frees_what_was_reported drops, and the length of a zip's end record (APPNOTE.TXT 4.3.16).
-UNITS_DROPPED, END_RECORD = 10, 22
+UNITS_DROPPED, END_RECORD = 6, 22
 # The options that set limits.
 LIMITS = ("--max-zipped", "--max-unzipped", "--max-layers", "--function-size")
 # How much of the output the full file systems have room for, as shares of it.
@@ -593,6 +593,9 @@ def r_reads_the_same_values(proof):
         "everything": [*options, "--ignore", "safe", "--max-zipped", "4GiB", "--max-unzipped", "4GiB"],
         "in little room": [*options, "--max-unzipped", str(proof.pack["totals"]["kept"]["unzipped_bytes"])],
     }
+    if not proof.examples:
+        # xz takes R long to read. Tests have it; `make prove-examples` has R read it.
+        del ways["in little room"]
     expected, extracted = {}, []
     for way, words in ways.items():
         layers = proof.temp / "repacked" / way
@@ -615,7 +618,8 @@ def r_reads_the_same_values(proof):
         read = tuple(map(int, re.search(r"(\d+) rewritten open and (\d+) with xz", line).groups()))
         require_same(read, forms, f"{way}: databases open and with xz, as R reads them and as reported")
     works = run_r_works(proof, proof.repacked)
-    shutil.rmtree(extracted[0])
+    for other in extracted[:-1]:
+        shutil.rmtree(other)
     return f"{'; '.join(f'{way}: {line}' for way, line in zip(ways, lines))}; {works}"
 
 
