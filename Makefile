@@ -49,7 +49,7 @@ test: needs check-code
 	scripts/demo-tree.sh $(tree)
 	$(MAKE) --no-print-directory -j 3 --output-sync=target proofs
 
-proofs: prove-layers prove-functions page-works outputs-work publish-works action-works
+proofs: prove-layers publish-works prove-functions page-works action-works outputs-work
 
 check-code:
 	scripts/needs.sh functions
