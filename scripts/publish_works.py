@@ -17,7 +17,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from pathlib import Path
 
 import checks
 import pypi
+from aws_server import AwsServer
 from checks import Failed, require, require_same
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,40 +46,19 @@ class Bench:
 
     def __init__(self, layerfit, temp):
         self.layerfit, self.temp, self.number = layerfit, temp, 0
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.endpoint = f"http://127.0.0.1:{port}"
-        # Only what the programs need: none of the user's profiles, credentials or proxies.
-        self.environment = {
-            "PATH": f"{HOME / 'bin'}:{os.environ['PATH']}",
-            "HOME": str(temp / "home"),
-            "XDG_CACHE_HOME": str(temp / "cache"),
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        (temp / "home").mkdir()
-        self.log = open(temp / "server.log", "wb")
-        self.server = subprocess.Popen(
-            [HOME / "bin/moto_server", "-H", "127.0.0.1", "-p", str(port)],
-            env=self.environment, stdout=self.log, stderr=self.log,
+        self.server = AwsServer(
+            HOME / "bin/moto_server",
+            temp,
+            f"{HOME / 'bin'}:{os.environ['PATH']}",
+            XDG_CACHE_HOME=str(temp / "cache"),
+            AWS_ACCESS_KEY_ID=KEY,
+            AWS_SECRET_ACCESS_KEY=SECRET,
+            AWS_DEFAULT_REGION=REGION,
         )
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        else:
-            self.close()
-            sys.exit(f"the server does not start: {(temp / 'server.log').read_text()}")
+        self.endpoint, self.environment = self.server.endpoint, self.server.environment
 
     def close(self):
-        self.server.kill()
-        self.server.wait()
-        self.log.close()
+        self.server.close()
 
     def reset(self):
         """Deletes everything that the server has."""

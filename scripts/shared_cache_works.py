@@ -15,12 +15,11 @@ import random
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import checks
 import pypi
+from aws_server import AwsServer
 from checks import require, require_in, require_same
 
 PACKAGES = ("moto[server]==5.2.5",)
@@ -39,35 +38,16 @@ class Bench:
         import boto3
 
         self.layerfit, self.temp = layerfit, temp
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.endpoint = f"http://127.0.0.1:{port}"
-        # Only what the programs need: none of the user's profiles, credentials or proxies.
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(temp / "home"),
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_REGION": "eu-central-1",
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        (temp / "home").mkdir()
-        self.log = open(temp / "server.log", "wb")
-        self.server = subprocess.Popen(
-            [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
-            env=self.environment, stdout=self.log, stderr=self.log,
+        self.server = AwsServer(
+            Path(sys.executable).parent / "moto_server",
+            temp,
+            os.environ["PATH"],
+            AWS_ACCESS_KEY_ID=KEY,
+            AWS_SECRET_ACCESS_KEY=SECRET,
+            AWS_REGION="eu-central-1",
         )
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{self.endpoint}/moto-api/", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        else:
-            self.close()
-            sys.exit(f"the server does not start: {(temp / 'server.log').read_text()}")
+        self.endpoint = self.server.endpoint
+        self.environment = self.server.environment | {"AWS_ENDPOINT_URL": self.endpoint}
         self.s3 = boto3.client(
             "s3", endpoint_url=self.endpoint, region_name="eu-central-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET
         )
@@ -82,9 +62,7 @@ class Bench:
         (self.tree / "share/noise.bin").write_bytes(random.Random(9).randbytes(400_000))
 
     def close(self):
-        self.server.kill()
-        self.server.wait()
-        self.log.close()
+        self.server.close()
 
     def objects(self):
         """The objects of the bucket: name, checksum, and when they were stored."""

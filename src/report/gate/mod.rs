@@ -61,7 +61,7 @@ impl Gate {
     /// When there is no file, and none would be written.
     pub(crate) fn require_baseline(&self) -> Result<()> {
         match &self.baseline {
-            Some(path) if !self.update_baseline && !path.exists() => Err(Error::Usage {
+            Some(path) if !self.update_baseline && matches!(path.try_exists(), Ok(false)) => Err(Error::Usage {
                 message: format!("{}: no such baseline", path.display()),
                 help: "create it with --update-baseline, or give the manifest.json of an earlier run".to_owned(),
             }),
