@@ -308,29 +308,34 @@ fn descendants(first: i32) -> Vec<i32> {
 mod tests {
     use super::*;
 
-    /// A process that has had this much memory, and ends with its standard input.
-    fn child_of(bytes: usize, then: &str) -> std::process::Child {
-        let script = format!("x=$(head -c {bytes} /dev/zero | tr '\\0' x); echo ${{#x}}; {then}read y");
-        let mut child = std::process::Command::new("bash")
+    /// A process of its own, whose children are all that a meter finds: this program may run other tests, with other children.
+    /// Each child has had this much memory. All of them end with its standard input.
+    fn parent_of(children: usize, bytes: usize, then: &str) -> std::process::Child {
+        let child = format!("x=$(head -c {bytes} /dev/zero | tr '\\0' x); echo ${{#x}}; {then}read y <&3");
+        let script = format!("exec 3<&0; for n in $(seq {children}); do ({child}) & done; wait");
+        let mut parent = std::process::Command::new("bash")
             .args(["-c", &script])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .spawn()
             .expect("bash");
-        let mut line = String::new();
-        let mut out = std::io::BufReader::new(child.stdout.take().expect("piped"));
-        std::io::BufRead::read_line(&mut out, &mut line).expect("a line");
-        assert_eq!(line, format!("{bytes}\n"));
-        child
+        let out = std::io::BufReader::new(parent.stdout.take().expect("piped"));
+        let lines: Vec<String> =
+            std::io::BufRead::lines(out).take(children).map(|line| line.expect("a line")).collect();
+        assert_eq!(lines, vec![bytes.to_string(); children]);
+        parent
+    }
+
+    fn meter_of(parent: &std::process::Child) -> Meter {
+        Meter::new(i32::try_from(parent.id()).expect("a number"))
     }
 
     #[test]
     fn a_child_counts_with_the_most_it_ever_had() {
-        let us = i32::try_from(std::process::id()).expect("a number");
-        let mut child = child_of(30_000_000, "x=; ");
-        let peak = Meter::new(us).sample();
-        drop(child.stdin.take());
-        child.wait().expect("ended");
+        let mut parent = parent_of(1, 30_000_000, "x=; ");
+        let peak = meter_of(&parent).sample();
+        drop(parent.stdin.take());
+        parent.wait().expect("ended");
         assert!(peak > 30_000_000, "{peak}");
     }
 
@@ -354,16 +359,13 @@ a00000000000-a00000001000 rw-p 00000000 00:00 0 \nPss: 1 kB\nSwapPss: 1 kB\n";
 
     #[test]
     fn a_sample_that_is_cut_short_goes_on_where_the_last_one_ended() {
-        let us = i32::try_from(std::process::id()).expect("a number");
-        let children: Vec<_> = (0..3).map(|_| child_of(20_000_000, "")).collect();
-        let mut meter = Meter::new(us);
+        let mut parent = parent_of(3, 20_000_000, "");
+        let mut meter = meter_of(&parent);
         let past = Instant::now();
         // One process is measured each time.
         let peaks: Vec<u64> = (0..4).map(|_| meter.sample_until(past, past)).collect();
-        for mut child in children {
-            drop(child.stdin.take());
-            child.wait().expect("ended");
-        }
+        drop(parent.stdin.take());
+        parent.wait().expect("ended");
         assert!(peaks[0] < 50_000_000 && peaks[2] > 60_000_000 && peaks[3] == peaks[2], "{peaks:?}");
     }
 
