@@ -122,7 +122,7 @@ impl Write for Section<'_> {
 
 /// What is needed of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
+pub enum Want {
     /// Its compressed bytes, to be packed.
     Bytes,
     /// Only their number.

@@ -173,7 +173,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::result::Result<(), String> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Cache, Level, Measurements, Options};
+    use super::super::{Cache, Level, Measurements, Options, Want};
     use super::*;
     use crate::base::progress::Silent;
     use crate::pack::rewrite::Transforms;
@@ -191,6 +191,7 @@ mod tests {
             transforms: &transforms,
             cache: Cache::at(home.path()),
             shared: Some(Arc::clone(&shared)),
+            want: Want::Bytes,
             weigh: false,
         };
         let (measured, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");
