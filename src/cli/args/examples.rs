@@ -73,6 +73,7 @@ pub(super) const DIFF: &str = "\
 Examples:
   layerfit diff layers /opt
   layerfit diff old/manifest.json layers
+  layerfit diff layerfit.baseline.json layers   # sizes only
   layerfit diff low.zip,high.zip layers";
 
 pub(super) const PUBLISH: &str = "\

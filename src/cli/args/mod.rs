@@ -316,7 +316,9 @@ pub(super) struct WhyArgs {
 /// The arguments of `diff`. What is compared decides how it was packed; a tree is packed as layerfit.toml says.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// Tree, image, packed directory, manifest.json, or zips separated by commas, the lowest layer first
+    /// Tree, image, packed directory, manifest.json, baseline, or zips separated by commas, the lowest layer first
+    ///
+    /// A baseline is what `layerfit check --update-baseline` wrote. It records the sizes of layers and packages, and no files.
     pub(super) old: OsString,
     /// The same, for the newer set of layers
     pub(super) new: OsString,
