@@ -26,6 +26,7 @@ fn of(texts: &[&str]) -> Report {
         zip: format!("{name}.zip"),
         sha256: None,
         files: 1,
+        directories: 0,
         unzipped_bytes: 1,
         zipped_bytes: 1,
         units: vec![text(1)],

@@ -139,11 +139,14 @@ pub struct Kept {
     pub zipped_bytes: Option<u64>,
 }
 
-/// What was scanned, pruned and kept.
+/// What was scanned, copied, pruned and kept. Links are files, directories are not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Totals {
-    /// Everything in the tree.
+    /// Everything in the tree, without what `--bundle` copied.
     pub scanned: Count,
+    /// What `--bundle` copied from the build host, if anything. It is pruned or kept, as what was scanned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundled: Option<Count>,
     /// What rules dropped.
     pub pruned: Count,
     /// What is kept.
@@ -294,7 +297,7 @@ pub struct DirectoryReport {
     /// The unit that everything in it belongs to, if it is a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// How many entries of layers are in it, at any depth.
+    /// How many kept files and links are in it, at any depth.
     pub files: usize,
     /// The size of its content, and what dropping it would free.
     #[serde(flatten)]
@@ -320,7 +323,7 @@ pub struct UnitReport {
     pub name: String,
     /// The layers it is in; several only if no layer can hold it whole.
     pub layers: Vec<String>,
-    /// How many entries it has.
+    /// How many files and links it has.
     pub files: usize,
     /// The sum of their lengths in bytes.
     pub unzipped_bytes: u64,
@@ -345,8 +348,11 @@ pub struct LayerReport {
     /// The sha256 of the zip in hexadecimal, once it is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// How many entries it has.
+    /// How many files and links it has.
     pub files: usize,
+    /// How many directories have an entry in it: in zips that layerfit packs, those that are empty.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub directories: usize,
     /// The sum of their lengths in bytes.
     pub unzipped_bytes: u64,
     /// The length of the zip in bytes.
@@ -356,6 +362,12 @@ pub struct LayerReport {
     /// The entries of the zip, in its order; only in a manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<ManifestEntry>>,
+}
+
+/// Whether a count is left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The number of layers, and its lower bound.
@@ -511,7 +523,8 @@ impl Report {
             name: zip.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             zip: zip.path.display().to_string(),
             sha256: Some(zip.sha256.clone()),
-            files: zip.entries,
+            files: zip.contents.iter().filter(|entry| !entry.is_directory()).count(),
+            directories: zip.contents.iter().filter(|entry| entry.is_directory()).count(),
             unzipped_bytes: zip.unzipped_bytes,
             zipped_bytes: zip.zipped_bytes,
             units: Vec::new(),

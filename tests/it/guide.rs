@@ -85,17 +85,15 @@ fn every_command_of_the_guide_that_can_be_executed_does_what_it_says() {
     fs::write(at.join("my-r.tar"), gzip(&archive(&image.docker()))).expect("written");
     let executed = walk("README.md", &world, &at, &[]);
     assert!(executed.len() >= 9, "{executed:?}");
-    let made = [
-        "function",
-        "hello",
-        "layerfit.baseline.json",
-        "layerfit.lock",
-        "layerfit.toml",
-        "layers",
-        "my-r.tar",
-        "template.yaml",
-    ];
+    let made =
+        ["hello", "layerfit.baseline.json", "layerfit.lock", "layerfit.toml", "layers", "my-r.tar", "template.yaml"];
     assert_eq!(names(&at), made);
+    // The last template that the guide writes is the one with the bucket.
+    let template = fs::read_to_string(at.join("template.yaml")).expect("read");
+    for line in ["      CodeUri: \"hello\"", "      Handler: \"hello.handler\"", "                    Value: \".rds\""]
+    {
+        assert!(template.lines().any(|found| found == line), "{line}: {template}");
+    }
     assert_eq!(names(&at.join("hello")), ["bootstrap", "event.json", "hello.R", "runtime.R"]);
 }
 

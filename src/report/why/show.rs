@@ -149,7 +149,7 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
         let paths = about.host_paths.join(", ");
         blocks.push(Block::Text(format!("It has paths compiled in that only the build host has: {paths}.")));
     }
-    if about.own.files > 0 {
+    if about.own.files > 0 || about.own.size.zipped_bytes > 0 {
         blocks.push(Block::Text(cost(about)));
     }
     blocks.extend(last);

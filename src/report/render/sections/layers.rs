@@ -76,6 +76,11 @@ pub(super) fn layers(report: &Report, detail: Detail) -> Option<Section> {
             note += &format!(" Lower bound: {bound}; whether fewer than {} are enough is not proven.", packing.layers);
         }
     }
+    let directories: usize = layers.iter().map(|layer| layer.directories).sum();
+    if detail == Detail::Full && directories > 0 {
+        let more = plural(directories, "directory has an entry", "directories have entries");
+        note += &format!(" Files include links; {more}, too.");
+    }
     Some(Section {
         kind: SectionKind::Layers,
         shares: layers[..shown].iter().map(|layer| Some((layer.zipped_bytes, limits.layer_zipped))).collect(),

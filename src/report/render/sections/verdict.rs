@@ -93,6 +93,9 @@ pub(in crate::report) fn summary(report: &Report) -> String {
         plural(totals.scanned.files, "file", "files"),
         size(totals.scanned.bytes),
     );
+    if let Some(bundled) = &totals.bundled {
+        text += &format!("; --bundle adds {} ({})", bundled.files, size(bundled.bytes));
+    }
     let content = format!("{} and {}", report.package_counts(), plural(report.objects.len(), "ELF file", "ELF files"));
     if totals.pruned.files > 0 {
         text += &format!(
