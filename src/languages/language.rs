@@ -101,6 +101,9 @@ pub enum Gets {
     },
 }
 
+/// Reads what the code of an installed package calls; an error when its code cannot be read.
+pub type CallsOf<'a> = dyn Fn(&Package) -> std::result::Result<Calls, String> + Sync + 'a;
+
 /// One language. What has a default is what most languages do not have.
 pub trait Language: Sync {
     /// Its identifier: the name of its folder, and of that in `rules/languages/`.
@@ -224,11 +227,9 @@ pub trait Language: Sync {
         BTreeSet::new()
     }
 
-    /// What the code of an installed package calls.
-    ///
-    /// # Errors
-    /// When its code cannot be read.
-    fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
+    /// What the code of an installed package calls: a function of the package, as what several packages are looked up in is only
+    /// made once.
+    fn calls<'a>(&self, packages: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>>;
 
     /// Whether a package counts as used because the code of a used one calls it, which does not declare that it requires it.
     fn is_used_if_called(&self, _package: &Package, _called: &str) -> bool {
