@@ -104,6 +104,10 @@ impl Language for R {
         Box::new(move |package| calls::of_package(package, tree))
     }
 
+    fn paths_in_code(&self, package: &Package, tree: &Tree) -> BTreeSet<String> {
+        calls::paths(package, tree).unwrap_or_default()
+    }
+
     fn is_used_if_called(&self, package: &Package, called: &str) -> bool {
         // One that every installation has, or a recommended one that the package does not declare as an option.
         let standard = &needs::NEEDS.standard;
