@@ -9,9 +9,11 @@ mod files;
 mod measured;
 #[cfg(feature = "shared-cache")]
 mod objects;
+mod own;
 mod permits;
 mod recompress;
 mod shared;
+mod signing;
 mod spool;
 
 use std::collections::BTreeMap;
