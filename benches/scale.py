@@ -111,7 +111,7 @@ def say(held, what):
 def run(name, tree, given, temp):
     print(f"{name}: {sum(len(files) for *_, files in os.walk(tree)):,} files")
     table, cache, output = Table(), temp / "cache", temp / "layers"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(temp / "state")}
     # Read once, so that nobody pays for the disk. (tar reads no contents for /dev/null.)
     subprocess.run("tar -cf - . | cat >/dev/null", shell=True, cwd=tree, check=True)
     if name == "small":

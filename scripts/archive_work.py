@@ -75,6 +75,8 @@ SAID = {
     "handler": "`--handler`",
 }
 AT_ONCE = 2
+# Two entries of zips with one name are the same if these fields of the manifest are.
+SAME = ("size", "crc32", "mode", "link")
 # Files that unzip is given by name.
 AT_A_TIME = 500
 # Time limits in seconds: of loading a package, of a package's examples, and of a handler.
@@ -172,8 +174,8 @@ class Archive:
         return self.tree if form == "tree" else self.work / form / "opt"
 
     def form_key(self, form):
-        """What identifies the content of the tree or of a form."""
-        return self.key() if form == "tree" else sha256((self.work / form / "layers/manifest.json").read_bytes())
+        """What identifies the content of the tree or of a form, whatever program packed it."""
+        return self.key() if form == "tree" else (self.work / form / "content").read_text()
 
     def report_of(self, form):
         return json.loads((self.work / form / "pack.json").read_text())
@@ -332,11 +334,11 @@ def calls_are_as_r_says(archive):
 
     def compute():
         script = [sys.executable, HERE / "calls_truth.py", archive.tree, "--work", archive.work / "calls"]
-        done = call(*script, "--r-calls", archive.given.r_calls.resolve())
-        shutil.rmtree(archive.work / "calls", ignore_errors=True)
+        done = subprocess.run([*script, "--r-calls", archive.given.r_calls.resolve()], stdout=subprocess.PIPE, text=True)
         if done.returncode == MISSING:
-            raise Skipped(last_line(done.stderr))
-        require(done.returncode in (0, 1), f"calls_truth.py: exit {done.returncode}: {last_line(done.stderr)}")
+            raise Skipped("calls_truth.py cannot run here")
+        require(done.returncode in (0, 1), f"calls_truth.py: exit {done.returncode}")
+        shutil.rmtree(archive.work / "calls", ignore_errors=True)
         return {"code": done.returncode, "lines": done.stdout.splitlines()}
 
     found = archive.known("calls", sha256(archive.key(), archive.given.r_calls.read_bytes()), compute)
@@ -392,6 +394,8 @@ def packed(archive, form):
     like = None if form == "safe" else "safe"
     report = pack(archive, home, archive.tree, *FORMS[form], like=like)
     write(home / "pack.json", json.dumps(report))
+    content = sorted([entry["path"], *(entry.get(field) for field in SAME)] for entry in entries_of(archive, form))
+    write(home / "content", sha256(json.dumps(content)))
     write(home / "key", key)
 
 
@@ -401,7 +405,7 @@ def pack(archive, home, *words, like=None):
     Files that the form `like` has too, which are most, become links to those: that saves space and time.
     """
     # Handlers have most of R in common.
-    environment = {**os.environ, "XDG_CACHE_HOME": str(archive.work / "cache")}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(archive.work / "cache"), "XDG_STATE_HOME": str(archive.work / "state")}
     command = [archive.layerfit, "pack", *words, "-o", home / "layers", "--format", "json", *LARGE]
     done = call(*command, env=environment)
     require(done.returncode in (0, 1), f"pack {' '.join(map(str, words))}: exit {done.returncode}: {done.stderr[-600:]}")
@@ -416,7 +420,7 @@ def pack(archive, home, *words, like=None):
             target.parent.mkdir(parents=True, exist_ok=True)
             if entry["mode"].startswith("04"):
                 target.mkdir(exist_ok=True)
-            elif same and all(same.get(field) == entry.get(field) for field in ("size", "crc32", "mode", "link")):
+            elif same and all(same.get(field) == entry.get(field) for field in SAME):
                 os.link(archive.root(like) / entry["path"], target, follow_symlinks=False)
             else:
                 others.append(entry["path"])
@@ -499,13 +503,17 @@ def packages_load(archive):
                 differences += differing(archive, form, name, before, after)
     missing = [name for name in packages if path_of(archive, "tree", name).exists() and state(read(path_of(archive, "tree", name))) != "loads"]
     failing = {name: next((l for l in read(path_of(archive, "tree", name)) if l.startswith(("error ", "stopped"))), "") for name in missing}
-    findings = [f for f in archive.report_of("safe")["findings"] if f["severity"] == "error"]
-    reported = {name: sorted({f["code"] for f in findings if f"/{name}/" in f["subject"]}) for name in failing}
+    findings = [f for f in archive.report_of("safe")["findings"] if f["severity"] in ("error", "warning")]
+    of = {name: {f["code"] for f in findings if f"/{name}/" in f["subject"] or f["subject"] == f"pkg:{name}"} for name in failing}
+    reported = {name: sorted(codes) for name, codes in of.items()}
+    causes = {name: archive.explanation("tree", name, line) for name, line in failing.items()}
     archive.facts["load"] = {
         "asked_left": {form: sum(job[1] == form and job[2].lower() in asked and not path_of(*job).exists() for job in jobs) for form in forms},
-        "counts": counts, "objects": objects, "differences": differences, "failing": failing, "reported": reported,
+        "counts": counts, "objects": objects, "differences": differences, "failing": failing, "reported": reported, "causes": causes,
     }  # fmt: skip
     wrong = [f"{d['subject']} ({d['form']}): {d['line']}" for d in differences if d["why"] is None]
+    silent = [name for name in failing if causes[name] is None and not reported[name]]
+    wrong += [f"{name} does not load from the tree, and no finding is about it" for name in silent]
     figures = "; ".join(f"{form}: {', '.join(f'{count} {what}' for what, count in sorted(counts[form].items()))}" for form in forms)
     of = f"{objects['object'] + objects['exported']} objects and {objects['data']} objects of data sets; {len(differences)} lines differ"
     require(not wrong, f"{len(wrong)} lines that nothing explains: {'; '.join(wrong[:5])}; {figures}; {of}")
@@ -772,8 +780,9 @@ def write_report(archive, path):
         if load["failing"]:
             add("What does not load from the tree itself:")
             for name, line in load["failing"].items():
-                codes = ", ".join(load["reported"][name])
-                lines.append(f"- {name}: {shown(line, 260)}; {f'{codes} is an error' if codes else 'nothing reports it as an error'}")
+                codes, why = ", ".join(load["reported"][name]), load["causes"][name]
+                told = f": {' '.join(archive.explained[why]['why'].split())}" if why is not None else ""
+                lines.append(f"- {name}: {shown(line, 260)}; {f'reported ({codes})' if codes else 'not reported'}{told}")
             lines.append("")
     if "examples" in facts:
         found = facts["examples"]

@@ -6,19 +6,24 @@
 For every package in TREE, an R tree for /opt, and with --debian for COUNT packages of the archive as well (an even sample of
 all r-cran-*, r-bioc-* and r-other-*): they are downloaded and unpacked beside the tree's R, and not run. R reads Meta/nsInfo.rds,
 parses NAMESPACE, and walks over every function and environment of the lazy-load database (r-calls.R); examples/r_calls.rs is
-layerfit's side. What was downloaded is kept in DIR (target/calls), so that another run continues.
+layerfit's side. R reads a few packages in a process, two at a time. What was downloaded and read is kept in DIR (target/calls), so
+that another run continues.
 
 Prints each difference, and a line of figures. Exit 0: no differences; 1: some; 2: wrong arguments; 77: skipped, because this
 machine has no apt or does not allow mounts.
 """
 
 import argparse
+import concurrent.futures
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.parse
 from pathlib import Path
 
@@ -26,6 +31,8 @@ HERE = Path(__file__).resolve().parent
 WORK = HERE.parent / "target/calls"
 # How many packages one run of apt-get downloads.
 AT_ONCE = 20
+# How many packages one process of R reads, and how many such processes there are at a time.
+PACKAGES, PROCESSES = 20, 2
 # Packages whose NAMESPACE imports what their DESCRIPTION does not, or with unusual conditions: always in the sample.
 ALWAYS = """aplpack bibtex broom.mixed collapse data.table etm glmmtmb googlevis mgcv rcpp readr repr rslurm rstan satellite segmented
     snow tikzdevice vegan xml2""".split()
@@ -67,25 +74,50 @@ def debian(count, conf):
 
 def by_r(tree, libraries):
     """What R reads, by directory: imports, parsed, calls."""
-    listed = WORK / "libraries.txt"
-    listed.write_text("".join(f"/opt/{library.relative_to(tree)}\n" for library in libraries))
-    packages, package = {}, None
-    for line in ask_r(tree, listed):
-        kind, *words = line.split(" ")
-        if kind == "package":
-            package = packages.setdefault(str(tree / Path(" ".join(words)).relative_to("/opt")), {"calls": {}})
-        elif kind == "calls":
-            called, *callers = map(urllib.parse.unquote, words)
-            package["calls"][called] = sorted(callers)
-        elif kind == "unreadable":
-            package["calls"] = " ".join(words)
-        else:
-            package[kind] = sorted(word for word in words if word)
+    directories = [path for library in libraries for path in sorted(library.iterdir()) if (path / "Meta/package.rds").exists()]
+    directories = [path for path in directories if (path / "DESCRIPTION").exists()]
+    batches = [directories[first : first + PACKAGES] for first in range(0, len(directories), PACKAGES)]
+    packages, package, told = {}, None, time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
+        for number, lines in enumerate(pool.map(lambda batch: read_by_r(tree, batch), batches)):
+            for line in lines:
+                kind, *words = line.split(" ")
+                if kind == "package":
+                    package = packages.setdefault(str(tree / Path(" ".join(words)).relative_to("/opt")), {"calls": {}})
+                elif kind == "calls":
+                    called, *callers = map(urllib.parse.unquote, words)
+                    package["calls"][called] = sorted(callers)
+                elif kind == "unreadable":
+                    package["calls"] = " ".join(words)
+                else:
+                    package[kind] = sorted(word for word in words if word)
+            if time.monotonic() - told > 30:
+                told = time.monotonic()
+                print(f"calls_truth: R has read {min((number + 1) * PACKAGES, len(directories))} of {len(directories)}", file=sys.stderr)
     return packages
 
 
-def ask_r(tree, *files):
-    done = run([HERE / "r-works.sh", tree, HERE / "r-calls.R", *files], capture_output=True)
+def read_by_r(tree, directories):
+    """The lines of r-calls.R about these packages; kept for the same packages and the same script."""
+    digest = hashlib.sha256((HERE / "r-calls.R").read_bytes())
+    for directory in directories:
+        digest.update(f"{directory.relative_to(tree)}\n".encode() + (directory / "Meta/package.rds").read_bytes())
+    kept = WORK / "read" / f"{digest.hexdigest()[:16]}.txt"
+    if not kept.exists():
+        lines = ask_r(tree, "packages.txt", [f"/opt/{directory.relative_to(tree)}" for directory in directories])
+        kept.parent.mkdir(exist_ok=True)
+        new = kept.with_suffix(".new")
+        new.write_text("".join(f"{line}\n" for line in lines))
+        new.replace(kept)
+    return kept.read_text().split("\n")[:-1]
+
+
+def ask_r(tree, name, lines):
+    """What r-calls.R prints of a file with these lines, which has this name."""
+    with tempfile.TemporaryDirectory(prefix="asked-", dir=WORK) as temp:
+        asked = Path(temp, name)
+        asked.write_text("".join(f"{line}\n" for line in lines))
+        done = run([HERE / "r-works.sh", tree, HERE / "r-calls.R", asked], capture_output=True)
     if done.returncode == 77:
         raise Skip(done.stderr.strip().splitlines()[-1])
     # Packages may print as well.
@@ -100,9 +132,8 @@ def confirmed(tree, claims):
     if not claims:
         return set()
     lines = [[f"/opt/{Path(directory).relative_to(tree)}", *rest] for directory, *rest in claims]
-    listed, libraries = WORK / "claims.txt", WORK / "libraries.txt"
-    listed.write_text("".join(" ".join(urllib.parse.quote(word, safe="/") for word in line) + "\n" for line in lines))
-    return {claim for claim, verdict in zip(claims, ask_r(tree, libraries, listed), strict=True) if verdict == "holds"}
+    lines = [" ".join(urllib.parse.quote(word, safe="/") for word in line) for line in lines]
+    return {claim for claim, verdict in zip(claims, ask_r(tree, "claims.txt", lines), strict=True) if verdict == "holds"}
 
 
 def main():

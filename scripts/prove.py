@@ -690,7 +690,7 @@ def size(proof):
 def the_cache_changes_nothing(proof):
     """Requires the same bytes with an empty cache, a full one, and one in which every entry is damaged."""
     cache, output = proof.temp / "cache", proof.temp / "cached"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(proof.temp / "state")}
     command = [word for word in pack_command(proof, output) if word != "--no-cache"]
     seconds = {}
     for state in ("cold", "warm", "damaged"):
@@ -713,7 +713,7 @@ def killed_runs(proof):
     """
     older_layers, beside, cache = (proof.temp / name for name in ("older", "killed", "killed-cache"))
     output = beside / "layers"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(proof.temp / "state")}
     command = [str(word) for word in pack_command(proof, output)]
     cached = [word for word in command if word != "--no-cache"]
     older = pack_other(proof, older_layers)

@@ -51,6 +51,7 @@ class Bench:
             temp,
             f"{HOME / 'bin'}:{os.environ['PATH']}",
             XDG_CACHE_HOME=str(temp / "cache"),
+            XDG_STATE_HOME=str(temp / "state"),
             AWS_ACCESS_KEY_ID=KEY,
             AWS_SECRET_ACCESS_KEY=SECRET,
             AWS_DEFAULT_REGION=REGION,

@@ -1,6 +1,6 @@
 # Run by calls_truth.py, in R: what installed packages load and call, by R's own reading, for comparison with layerfit.
 #
-# Lines that begin with \x1e, for each package in the libraries that libraries.txt names, one a line:
+# Lines that begin with \x1e, for each package whose directory packages.txt names, one a line:
 #   package DIRECTORY
 #   imports NAME...    what its namespace imports from: Meta/nsInfo.rds, which loadNamespace() reads
 #   parsed NAME...     the same by parseNamespaceFile(), which reads NAMESPACE
@@ -8,7 +8,6 @@
 #                      library() or require() with a literal name
 # or, instead of calls, "unreadable WHY". Nothing of a package is run: its code is read with lazyLoad().
 
-libraries <- readLines("libraries.txt")
 say <- function(...) cat("\x1e", paste(c(...), collapse = " "), "\n", sep = "")
 # Names can contain spaces: `a b` <- function() NULL.
 coded <- function(names) vapply(names, utils::URLencode, "", reserved = TRUE)
@@ -111,15 +110,14 @@ if (file.exists("claims.txt")) {
     quit()
 }
 
-for (library in libraries) for (package in sort(list.files(library))) {
-    directory <- file.path(library, package)
+for (directory in readLines("packages.txt")) {
+    package <- basename(directory)
     info <- file.path(directory, "Meta", "nsInfo.rds")
     base <- file.path(directory, "R", package)
-    if (!file.exists(file.path(directory, "DESCRIPTION")) || !file.exists(file.path(directory, "Meta", "package.rds"))) next
     say("package", directory)
     if (file.exists(info)) say("imports", imports(readRDS(info)))
     if (file.exists(file.path(directory, "NAMESPACE")))
-        say("parsed", tryCatch(imports(parseNamespaceFile(package, library)), error = function(e) "?"))
+        say("parsed", tryCatch(imports(parseNamespaceFile(package, dirname(directory))), error = function(e) "?"))
     if (!file.exists(paste0(base, ".rdx"))) next
     top <- new.env(hash = TRUE, parent = baseenv())
     calls <- list()

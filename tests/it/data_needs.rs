@@ -1,6 +1,7 @@
 //! What a function opens besides libraries is found, kept and reported: data, configuration, and the files that configuration
 //! names, in the function's own environment.
 
+use crate::support::r_code::{Code as RCode, call, database};
 use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, zip_entries};
 use layerfit::base::finding::Code;
 
@@ -421,4 +422,92 @@ fn a_driver_of_odbc_ini_that_is_no_section_of_odbcinst_ini_is_reported() {
     assert!(found.len() == 1 && found[0].1.contains("the ODBC driver ODBC Driver 18 for SQL Server"), "{found:?}");
     std::fs::remove_file(world.root().join("etc/odbcinst.ini")).expect("removed");
     assert_no_finding(&check(&world, &["--env", "ODBCSYSINI=/opt/etc"]), "N103");
+}
+
+#[test]
+fn a_path_in_the_code_of_a_package_is_where_it_looks_until_an_option_names_another() {
+    let world = World::new();
+    let library = "R/lib/R/library";
+    world.r().package(library, "rjags", "4-13", "");
+    let configured = call("options", RCode::Text("/usr/lib/x86_64-linux-gnu/JAGS/modules-4"));
+    let (index, records) = database(&[(".onLoad", configured), ("other", RCode::Text("modules-4"))], &[]);
+    world.file(format!("{library}/rjags/R/rjags.rdx"), index).file(format!("{library}/rjags/R/rjags.rdb"), records);
+    let found = findings(&check(&world, &[]), "N101");
+    assert!(found.len() == 1 && found[0].1.contains("JAGS/modules-4/basemod.so"), "{found:?}");
+    // What the remedy is about: the files, and the option.
+    world.library("lib/JAGS/modules-4/basemod.so", &[], &[]).library("lib/JAGS/modules-4/bugs.so", &[], &[]);
+    let report = check(&world, &[]);
+    assert_no_finding(&report, "N101");
+    assert_finding(&report, "N102", "pkg:rjags", "the tree has lib/JAGS/modules-4/basemod.so instead");
+    assert!(report["findings"].to_string().contains("options(jags.moddir"), "{report:#}");
+    let profile = "R/lib/R/etc/Rprofile.site";
+    world.file(profile, "options(jags.moddir = \"/opt/lib/JAGS/modules-4\")\n");
+    assert_no_finding(&check(&world, &[]), "N102");
+    // Nothing links the modules.
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert!(!report["unused_libraries"].to_string().contains("modules-4"), "{report:#}");
+    world.file(profile, "options(other = \"/opt/lib/JAGS/modules-4\")\n");
+    assert_eq!(findings(&check(&world, &[]), "N102").len(), 1);
+    // Code that names no such path says nothing of the place.
+    let (index, records) = database(&[(".onLoad", RCode::Text("modules-4"))], &[]);
+    world.file(format!("{library}/rjags/R/rjags.rdx"), index).file(format!("{library}/rjags/R/rjags.rdb"), records);
+    assert_no_finding(&check(&world, &[]), "N102");
+}
+
+/// Libraries of Open MPI; libopen-pal.so.40 has this in its source.
+fn open_mpi(world: &World, source: &str) {
+    let shared = |soname: &str| ["-nostdlib", "-fPIC", "-shared", &format!("-Wl,-soname,{soname}")].map(str::to_owned);
+    for (soname, source) in
+        [("libopen-pal.so.40", source), ("libopen-rte.so.40", "int orte_init(void) { return 0; }\n")]
+    {
+        let options = shared(soname);
+        world.c(&format!("lib/{soname}"), source, &[], &options.each_ref().map(String::as_str));
+    }
+    let needed = ["lib/libopen-pal.so.40", "lib/libopen-rte.so.40"];
+    world.program("bin/user", &needed, &["-Wl,--disable-new-dtags,-rpath,/opt/lib"]);
+}
+
+#[test]
+fn open_mpi_needs_its_components_and_its_daemon_where_it_is_started() {
+    let world = World::new();
+    open_mpi(&world, "int opal_init(void) { return 0; }\n");
+    // Nothing starts MPI.
+    assert_no_finding(&check(&world, &[]), "N101");
+    let source = "int MPI_Init(void *, void *);\nint entry(void) { return MPI_Init(0, 0); }\n";
+    world.c("lib/libstarts.so", source, &[], &["-nostdlib", "-fPIC", "-shared"]);
+    let found = findings(&check(&world, &[]), "N101");
+    let subjects: Vec<&str> = found.iter().map(|(subject, _)| subject.as_str()).collect();
+    assert_eq!(subjects, ["lib/libopen-pal.so.40", "lib/libopen-rte.so.40"], "{found:?}");
+    assert!(found[0].1.contains("components mca_*.so") && found[1].1.contains("program orted"), "{found:?}");
+    world.library("lib/openmpi3/mca_ess_singleton.so", &[], &[]);
+    let report = check(&world, &["--env", "OMPI_MCA_ess_singleton_isolated=1"]);
+    assert_no_finding(&report, "N101");
+    assert_finding(&report, "N102", "lib/libopen-pal.so.40", "lib/openmpi3/mca_ess_singleton.so");
+    assert!(report["findings"].to_string().contains("OPAL_PKGLIBDIR=/opt/lib/openmpi3"), "{report:#}");
+    let set = ["--env", "OMPI_MCA_ess_singleton_isolated=1", "--env", "OPAL_PKGLIBDIR=/opt/lib/openmpi3"];
+    assert_no_finding(&check(&world, &set), "N102");
+    // A build with the components in the library.
+    let world = World::new();
+    open_mpi(&world, "int mca_shmem_mmap_component = 1;\n");
+    world.c("lib/libstarts.so", source, &[], &["-nostdlib", "-fPIC", "-shared"]);
+    let found = findings(&check(&world, &[]), "N101");
+    assert!(found.len() == 1 && found[0].0 == "lib/libopen-rte.so.40", "{found:?}");
+}
+
+#[test]
+fn rmpi_loads_open_mpi_again_by_the_name_of_its_link() {
+    let library = "R/lib/R/library";
+    let starts = "extern int SYMBOL;\nint *entry(void) { return &SYMBOL; }\n";
+    for (symbol, version, reported) in
+        [("ompi_mpi_comm_world", "0.6-9.2", 1), ("ompi_mpi_comm_world", "0.7-3", 0), ("MPIR_Process", "0.6-9.2", 0)]
+    {
+        let world = World::new();
+        world.r().package(library, "Rmpi", version, "");
+        let source = starts.replace("SYMBOL", symbol);
+        world.c(&format!("{library}/Rmpi/libs/Rmpi.so"), &source, &[], &["-nostdlib", "-fPIC", "-shared"]);
+        let found = findings(&check(&world, &[]), "N101");
+        assert_eq!(found.len(), reported, "{symbol} {version}: {found:?}");
+        world.library("lib/libmpi.so.40", &[], &[]).link("lib/libmpi.so", "libmpi.so.40");
+        assert_no_finding(&check(&world, &[]), "N101");
+    }
 }

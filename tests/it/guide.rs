@@ -52,7 +52,10 @@ fn walk(page: &str, world: &World, at: &Path, replaced: &[(&str, &str)]) -> Vec<
             "sh" => {
                 let mut shell = Command::new("bash");
                 shell.args(["-euxc", text]).current_dir(at).env("PATH", &path);
-                shell.env("XDG_CACHE_HOME", world.beside("cache")).env_remove("GITHUB_ACTIONS");
+                shell
+                    .env("XDG_CACHE_HOME", world.beside("cache"))
+                    .env("XDG_STATE_HOME", world.beside("state"))
+                    .env_remove("GITHUB_ACTIONS");
                 let output = shell.output().expect("bash runs");
                 let (stdout, stderr) =
                     (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,13 +1,15 @@
 //! Which packages a package's own code calls: `pkg::name`, `pkg:::name`, `requireNamespace()`, `loadNamespace()`, `library()`
 //! and `require()` with a literal name, in every function of its `R/PKG.rdb`.
 //!
+//! Also the absolute paths that such code has as literal strings: those that a package was configured with.
+//!
 //! Packages may use R's base packages so without declaring them ("Writing R Extensions", 1.1.3), and what is only suggested
 //! is used so too: neither is in a NAMESPACE.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rdb;
-use super::rdx::{Index, uncompressed};
+use super::rdx::{Compression, Index, uncompressed};
 use super::serialize::{self, Argument, Value};
 use crate::base::bytes::size;
 use crate::languages::{Calls, Package};
@@ -28,6 +30,38 @@ const STACK_BYTES: usize = 512 << 20;
 /// # Errors
 /// Says what is wrong with an index or record that R would not read either.
 pub(super) fn of_package(package: &Package, tree: &Tree) -> Result<Calls, String> {
+    let (index, database) = files(package, tree)?;
+    of_database(&index, &database)
+}
+
+/// The absolute paths that the code of a package in a tree has as literal strings.
+///
+/// # Errors
+/// Says what is wrong with an index or record that R would not read either.
+pub(super) fn paths(package: &Package, tree: &Tree) -> Result<BTreeSet<String>, String> {
+    let (index, database) = files(package, tree)?;
+    with_stack(|| {
+        let database = Database::new(&index, &database)?;
+        let index = Database::index(&index)?;
+        let mut found = BTreeSet::new();
+        for place in ["variables", "references"].iter().filter_map(|part| index.item(part)).flat_map(places) {
+            let value = database.value(place)?;
+            let mut stack = vec![&value];
+            while let Some(value) = stack.pop() {
+                if let Value::Strings(strings) = value {
+                    found.extend(
+                        strings.iter().flatten().filter(|text| text.starts_with('/')).map(|text| text.to_string()),
+                    );
+                }
+                stack.extend(value.children());
+            }
+        }
+        Ok(found)
+    })
+}
+
+/// The index and the database of a package's code.
+fn files(package: &Package, tree: &Tree) -> Result<(Vec<u8>, Vec<u8>), String> {
     let read = |ending: &str| {
         let path = package.directory.join(format!("R/{}.{ending}", package.name));
         let id =
@@ -37,7 +71,7 @@ pub(super) fn of_package(package: &Package, tree: &Tree) -> Result<Calls, String
         }
         tree.read(id).map_err(|error| error.to_string())
     };
-    of_database(&read("rdx")?, &read("rdb")?)
+    Ok((read("rdx")?, read("rdb")?))
 }
 
 /// What the code of a database calls.
@@ -45,20 +79,45 @@ pub(super) fn of_package(package: &Package, tree: &Tree) -> Result<Calls, String
 /// # Errors
 /// Says what is wrong with an index or record that R would not read either.
 pub fn of_database(index: &[u8], database: &[u8]) -> Result<Calls, String> {
+    with_stack(|| read(index, database))
+}
+
+/// Calls a function that reads a database in a thread with the stack that this takes.
+fn with_stack<T: Send>(function: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
-        let reading = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || read(index, database));
+        let reading = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, function);
         let reading = reading.map_err(|error| format!("cannot start a thread: {error}"))?;
         reading.join().map_err(|_| "its code cannot be read".to_owned())?
     })
 }
 
+/// The records of a database.
+struct Database<'a> {
+    bytes: &'a [u8],
+    compression: Compression,
+}
+
+impl<'a> Database<'a> {
+    fn new(index: &[u8], bytes: &'a [u8]) -> Result<Self, String> {
+        Ok(Self { bytes, compression: Index::parse(index)?.compression() })
+    }
+
+    /// The index of a database, as R reads it.
+    fn index(bytes: &[u8]) -> Result<Value, String> {
+        serialize::read(&uncompressed(bytes)?)
+    }
+
+    /// The value of the record at this offset, of this length.
+    fn value(&self, (offset, length): (usize, usize)) -> Result<Value, String> {
+        let record = offset.checked_add(length).and_then(|end| self.bytes.get(offset..end));
+        serialize::read(&rdb::content(record.ok_or("a record lies outside of the database")?, self.compression)?)
+    }
+}
+
 fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
-    let compression = Index::parse(index)?.compression();
-    let index = serialize::read(&uncompressed(index)?)?;
-    let value = |(offset, length): (usize, usize)| -> Result<Value, String> {
-        let record = offset.checked_add(length).and_then(|end| database.get(offset..end));
-        serialize::read(&rdb::content(record.ok_or("a record lies outside of the database")?, compression)?)
-    };
+    let database = Database::new(index, database)?;
+    let index = Database::index(index)?;
+    let value = |place| database.value(place);
     let (Some(Value::List { items, names }), references) = (index.item("variables"), index.item("references")) else {
         return Err("its index has no variables".to_owned());
     };

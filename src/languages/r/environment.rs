@@ -1,5 +1,5 @@
 //! The environment variables that R sets itself when it starts: in `etc/Renviron` and `etc/Renviron.site`, and with
-//! `Sys.setenv()` in `etc/Rprofile.site` (R's help page "Startup").
+//! `Sys.setenv()` in `etc/Rprofile.site` (R's help page "Startup"); and the options that it sets there with `options()`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use crate::tree::Tree;
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The values that the R in this directory assigns to variables when it is started with these, as far as they are certain. A
-/// default, such as `TZ=${TZ-UTC}`, is only one of a variable that is not set.
+/// default, such as `TZ=${TZ-UTC}`, is only one of a variable that is not set. The option NAME is `options(NAME)`.
 pub(super) fn variables(
     tree: &Tree,
     home: &TreePath,
@@ -24,7 +24,7 @@ pub(super) fn variables(
 ) -> BTreeMap<String, BTreeSet<String>> {
     static CALL: LazyLock<Regex> = LazyLock::new(|| {
         built_in_pattern(
-            r#"(?m)^[ \t]*Sys\.setenv\(\s*["'`]?([A-Za-z_][A-Za-z0-9_]*)["'`]?\s*=\s*["']([^"']*)["']\s*\)"#,
+            r#"(?m)^[ \t]*(Sys\.setenv|options)\(\s*["'`]?([A-Za-z_.][A-Za-z0-9_.]*)["'`]?\s*=\s*["']([^"']*)["']\s*\)"#,
         )
     });
     let mut environment = Environment::default();
@@ -48,8 +48,9 @@ pub(super) fn variables(
         renviron::apply(&text, &mut environment);
     }
     for found in CALL.captures_iter(&read("etc/Rprofile.site")) {
-        environment.set(&found[1], &found[2]);
-        names.insert(found[1].to_owned());
+        let name = if &found[1] == "options" { format!("options({})", &found[2]) } else { found[2].to_owned() };
+        environment.set(&name, &found[3]);
+        names.insert(name);
     }
     let value = |name: String| {
         let value = environment.get(&name).filter(|value| !value.is_empty())?.to_owned();

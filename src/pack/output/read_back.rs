@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::base::progress::Silent;
-    use crate::pack::measure::{Level, Options, ZIP_OVERHEAD};
+    use crate::pack::measure::{Level, Options, Want, ZIP_OVERHEAD};
     use crate::pack::output::write_layer;
     use crate::pack::rewrite::Transforms;
 
@@ -140,6 +140,7 @@ mod tests {
             transforms: &transforms,
             cache: None,
             shared: None,
+            want: Want::Bytes,
             weigh: false,
         };
         let (measurements, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");

@@ -70,13 +70,19 @@ pub(super) struct Need {
     /// The functions of it that open it: without a file of the tree that imports one of them, it is not opened.
     #[serde(default)]
     pub(super) when_called: Vec<String>,
-    /// The variables that name the place, in the order in which they are read.
+    /// Symbols of which its file defines one in a build that has the data built in, and so does not open it.
+    #[serde(default)]
+    pub(super) built_in_with: Vec<String>,
+    /// The variables with any of which it is not opened.
+    #[serde(default)]
+    pub(super) unless_set: Vec<String>,
+    /// The variables that name the place, in the order in which they are read; also options of a language (`options(NAME)`).
     #[serde(default)]
     pub(super) variables: Vec<Variable>,
     /// Places relative to the directory of the library or program, or to that of the package.
     #[serde(default)]
     pub(super) beside: Vec<String>,
-    /// A pattern of the compiled-in paths that are such a place.
+    /// A pattern of the compiled-in paths that are such a place; of a package, those that its code has as literal strings.
     #[serde(default)]
     pub(super) compiled: Option<String>,
     /// Places that every build tries, although its strings do not contain them.
@@ -413,7 +419,7 @@ mod tests {
             assert!(!need.source.is_empty() && !need.example.is_empty(), "{}", need.name);
             assert!(need.languages || !(need.by.is_empty() && need.packages.is_empty()), "{}", need.name);
             assert!(need.optional || !(need.without.is_empty() || need.remedy.is_empty()), "{}", need.name);
-            assert!(need.elsewhere.is_empty() || !need.set.is_empty(), "{}", need.name);
+            assert!(need.elsewhere.is_empty() || !(need.set.is_empty() && need.remedy.is_empty()), "{}", need.name);
             // What was copied is found there, or the finding names the variable.
             assert!(need.bundle.is_none() || !need.elsewhere.is_empty(), "{}", need.name);
             if let Some(bundle) = &need.bundle {

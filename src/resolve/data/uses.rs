@@ -63,7 +63,8 @@ impl Search<'_> {
         let mut uses = Vec::new();
         for need in &Catalogue::built_in().needs {
             let value = value(need, self.environment);
-            if !need.need.value_of.is_empty() && value.is_none() {
+            let is_set = |name: &String| self.environment.get(name).is_some_and(|values| !values.is_empty());
+            if (!need.need.value_of.is_empty() && value.is_none()) || need.need.unless_set.iter().any(is_set) {
                 continue;
             }
             for (node, user) in self.users(need) {
@@ -161,6 +162,9 @@ impl Search<'_> {
             if !need.need.when_called.is_empty() && !need.need.when_called.iter().any(is_called) {
                 continue;
             }
+            if need.need.built_in_with.iter().any(|symbol| elf.symbols.defines(symbol)) {
+                continue;
+            }
             let Some(compiled) = self.compiled_for(need, *id) else { continue };
             let directory = path.parent().unwrap_or_default().mounted();
             users.push((Node::Entry(*id), directory, compiled));
@@ -170,7 +174,10 @@ impl Search<'_> {
             if !is_version(need, package) {
                 continue;
             }
-            users.push((Node::Package(position), package.directory.mounted(), Vec::new()));
+            let has_pattern = need.compiled.is_some();
+            let in_code = has_pattern.then(|| language(package.language).paths_in_code(package, tree));
+            let compiled = in_code.unwrap_or_default().into_iter().collect();
+            users.push((Node::Package(position), package.directory.mounted(), compiled));
         }
         if need.need.languages {
             let installed = self.packages.languages();

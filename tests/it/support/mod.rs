@@ -202,6 +202,7 @@ impl World {
             };
         }
         command.current_dir(self.home.path()).env("XDG_CACHE_HOME", cache_home());
+        command.env("XDG_STATE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("state"));
         // What a CI server says of itself changes what is printed.
         for variable in ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(variable);
