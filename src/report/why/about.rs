@@ -254,10 +254,11 @@ impl Answers<'_> {
         let names = own.map(|id| String::from_utf8_lossy(tree.path(id).name()).into_owned());
         // By its soname, where it has one: other names of files are links for the link editor.
         let names: BTreeSet<String> = elf.soname.clone().into_iter().chain(names).collect();
-        let found = names.iter().filter(|name| elf.soname.as_ref().is_none_or(|soname| soname == *name));
-        let (soname, path, defines) = found
-            .filter_map(|name| in_image(&analysis.resolution, name, elf.machine).map(|(path, has)| (name, path, has)))
-            .next()?;
+        let mut found = names.iter().filter(|name| elf.soname.as_ref().is_none_or(|soname| soname == *name));
+        let (soname, path, defines) = found.find_map(|name| {
+            let (path, defines) = in_image(&analysis.resolution, name, elf.machine)?;
+            Some((name, path, defines))
+        })?;
         let needed =
             analysis.objects().iter().filter(|(id, _)| pruning.keeps(**id)).flat_map(|(_, elf)| &elf.needed_versions);
         let needed = needed.filter(|version| version.soname == *soname && !version.weak);
