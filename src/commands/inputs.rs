@@ -106,7 +106,6 @@ fn check_zips(
     let analysis = Analysis::new((tree, findings), settings, progress).of_finished_layers();
     let pruning = Pruning::none(analysis.tree(), BTreeSet::new());
     let mut findings = analysis.findings.clone();
-    findings.extend(analysis.nothing_known(Subject::whole("layers")));
     findings.extend(analysis.resolution_findings(&pruning));
     findings.extend(analysis.looked_for(None, |id| pruning.keeps(id), settings, progress)?);
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();

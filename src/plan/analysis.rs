@@ -103,9 +103,9 @@ impl<'a> Analysis<'a> {
         Ok(self.rules.get_or_init(|| compiled))
     }
 
-    /// A finding if nothing in the tree is known: it may be another directory than the one that was meant. `subject` is what was
-    /// read. What is in the wrong place has a finding that says more.
-    pub(crate) fn nothing_known(&self, subject: Subject) -> Option<Finding> {
+    /// A finding if nothing in the tree is known: it may be another directory than the one that was meant. What is in the wrong
+    /// place has a finding that says more.
+    pub(super) fn nothing_known(&self) -> Option<Finding> {
         let Resolution { tree, packages, objects, .. } = &self.resolution;
         let is_explained = |finding: &Finding| {
             use Code::{EmptyTree, NestedRoot, NotSearched, OnlyArchives, Whiteout};
@@ -120,7 +120,7 @@ impl<'a> Analysis<'a> {
         (!is_known).then(|| {
             Finding::info(
                 Code::NothingKnown,
-                subject,
+                Subject::whole("tree"),
                 format!(
                     "nothing in it is known: neither {} nor a package of theirs, no ELF file, and nothing where Lambda looks by \
                      itself (bin, python, nodejs …)",

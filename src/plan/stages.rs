@@ -12,7 +12,7 @@ use super::host_paths;
 use super::image_variables;
 use super::settings::{BuildHost, Settings};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Finding, Subject};
+use crate::base::finding::Finding;
 use crate::base::progress::Progress;
 use crate::languages::handlers::Handlers;
 use crate::languages::{ALL, CodeCalls};
@@ -40,7 +40,7 @@ impl<'a> Analysis<'a> {
         let bundled_from = host.clone().map(|(host, named)| Bundler::new(host, &named)).transpose()?;
         let (analysis, decisions) = Self::bundling(tree, &scanned, bundled_from, decider, settings, progress)?;
         // What is dropped is known too.
-        let nothing_known = analysis.nothing_known(Subject::whole("tree"));
+        let nothing_known = analysis.nothing_known();
         let (mut analysis, decisions) =
             analysis.without_dropped(decisions, scanned, host.map(|(host, _)| host), decider, settings, progress)?;
         analysis.findings.extend(nothing_known);
