@@ -18,6 +18,7 @@ pub(crate) mod unneeded;
 mod used;
 
 pub(crate) use analysis::Analysis;
+pub(crate) use bundle_offer::in_image;
 pub(crate) use decide::Decider;
 use decide::Decisions;
 pub(crate) use protect::protected;

@@ -84,6 +84,8 @@ pub struct Settings {
     pub weigh_pruned: bool,
     /// Whether reports list every file and dependency, which only the page and the tree view show.
     pub contents: bool,
+    /// The configuration file, if one was named: what a finding about a setting is shown at.
+    pub config: Option<PathBuf>,
     /// The severities of findings.
     pub severities: Severities,
     /// The options of the command line that only apply to a tree. What layerfit.toml sets for trees is not among them: it is

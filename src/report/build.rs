@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::contents::Contents;
 use super::costs;
-use super::costs::Amount;
 use super::model::{
-    Architecture, Count, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, MovedReport, NeededReport,
-    ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals,
-    UnitReport, UnusedLibraryReport, WhyUnused,
+    Amount, Architecture, Count, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, MovedReport,
+    NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport,
+    Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
+use crate::base::size::Size;
 use crate::container::Image;
 use crate::languages::{Package, language};
 use crate::pack::MovedUnit;
@@ -20,6 +20,7 @@ use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};
 use crate::resolve::{FoundIn, LibraryLookup, Need, Node, Object, ProcessKind, WhyUnloaded};
+use crate::tree::EntryId;
 
 impl Report {
     /// The report of a tree that is not packed.
@@ -94,6 +95,7 @@ fn report(
             lower_bound: plan.layout.lower_bound,
             optimal: plan.layout.optimal,
         }),
+        in_no_layer: plan.and_then(in_no_layer),
         directories: costs.directories,
         libraries: costs.libraries,
         changes: plan.and_then(changes),
@@ -101,6 +103,7 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
+        config: settings.config.as_ref().map(|path| path.display().to_string()),
         contents: if settings.contents { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
 }
@@ -371,6 +374,22 @@ fn needed_by<'a>(plan: &'a Plan<'_>) -> BTreeMap<&'a str, BTreeSet<String>> {
         }
     }
     needed_by
+}
+
+/// What is packed in no layer, because it is too large for each.
+fn in_no_layer(plan: &Plan<'_>) -> Option<Amount> {
+    let placed: usize = plan.layout.layers.iter().map(|layer| layer.entries.len()).sum();
+    if placed == plan.units.iter().map(|unit| unit.entries.len()).sum::<usize>() {
+        return None;
+    }
+    let tree = plan.analysis.tree();
+    let placed: BTreeSet<EntryId> = plan.layout.layers.iter().flat_map(|layer| &layer.entries).copied().collect();
+    let left = plan.units.iter().flat_map(|unit| &unit.entries).filter(|entry| !placed.contains(&entry.id));
+    let amount = left.map(|entry| Amount {
+        files: usize::from(!tree.entry(entry.id).is_directory()),
+        size: Size { zipped_bytes: entry.zipped, unzipped_bytes: entry.unzipped },
+    });
+    Some(amount.sum())
 }
 
 fn layers(plan: &Plan<'_>) -> Vec<LayerReport> {

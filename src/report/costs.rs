@@ -4,35 +4,14 @@
 //! harder stay the same.
 
 use std::collections::BTreeMap;
-use std::iter::Sum;
-
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::unit_names::UnitNames;
-use super::{Cost, DirectoryReport, LibraryReport};
+use super::{Amount, Cost, DirectoryReport, LibraryReport};
 use crate::base::size::Size;
 use crate::pack::PackedEntries;
 use crate::plan::{Analysis, Plan};
 use crate::prune::{Pruning, Retention};
 use crate::tree::{Entry, EntryId, Kind, Place, Tree};
-
-/// A number of packed files and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Amount {
-    /// How many files and links.
-    pub files: usize,
-    /// Their bytes, and in zips also those of empty directories; zipped bytes are 0 if they were not measured.
-    #[serde(flatten)]
-    pub size: Size,
-}
-
-impl Sum for Amount {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts
-            .fold(Self::default(), |sum, amount| Self { files: sum.files + amount.files, size: sum.size + amount.size })
-    }
-}
 
 /// The size of each packed entry, and what is removed when some are dropped.
 pub(crate) struct SizeIndex<'a> {

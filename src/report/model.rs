@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::iter::Sum;
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -71,6 +72,9 @@ pub struct Report {
     pub directories: Vec<DirectoryReport>,
     /// The libraries that are only loaded as dependencies, and what dropping each alone would free, sorted by path.
     pub libraries: Vec<LibraryReport>,
+    /// What is kept and is in no layer, because no layer can hold it (F104, F102); in zips, it would add these bytes to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_no_layer: Option<Amount>,
     /// Changes since the lock file, by layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<LayerChangeReport>>,
@@ -84,6 +88,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many findings `--ignore` removed.
     pub ignored: usize,
+    /// The configuration file that was named, where findings about settings are shown; and not in the JSON.
+    #[serde(skip)]
+    pub config: Option<String>,
     /// Every file and dependency: for the page, and not in the JSON.
     #[serde(skip)]
     pub contents: Contents,
@@ -244,6 +251,23 @@ pub struct UnusedLibraryReport {
     /// What it adds to a zip in bytes, headers included; known only with a plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipped_bytes: Option<u64>,
+}
+
+/// A number of packed files and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Amount {
+    /// How many files and links.
+    pub files: usize,
+    /// Their bytes, and in zips also those of empty directories; zipped bytes are 0 if they were not measured.
+    #[serde(flatten)]
+    pub size: Size,
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts
+            .fold(Self::default(), |sum, amount| Self { files: sum.files + amount.files, size: sum.size + amount.size })
+    }
 }
 
 /// The size of something, and what dropping it alone would free.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::bundle_and_capture::{host, to_host};
 use crate::support::raw_zip::{Part, zip};
-use crate::support::{World, zip_entries};
+use crate::support::{World, noise, zip_entries};
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
@@ -84,4 +84,29 @@ fn what_is_copied_from_the_build_host_is_counted_apart() {
     let shown = world.run(&plan).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(shown.contains("holds 1 file (") && shown.contains("; --bundle adds 1 ("), "{shown}");
     assert!(world.json(&["plan", "ROOT"]).1["totals"].get("bundled").is_none());
+}
+
+/// A file that no layer can hold is in no sum of the layers, and nothing is left where it would be.
+#[test]
+fn a_file_in_no_layer_is_counted_beside_the_layers() {
+    let world = World::new();
+    world
+        .file("share/huge", noise(1, 300_000))
+        .file("share/small", noise(2, 40_000))
+        .file("bin/tool", noise(3, 30_000));
+    let plan = ["plan", "ROOT", "--max-zipped", "100KB", "--max-unzipped", "310KB"];
+    let (code, report) = world.json(&plan);
+    assert_eq!(code, 1);
+    let outside = &report["in_no_layer"];
+    assert_eq!((number(&outside["files"]), number(&outside["unzipped_bytes"])), (1, 300_000), "{outside}");
+    assert!(number(&outside["zipped_bytes"]) > 300_000, "{outside}");
+    let shown = world.run(&plan).stdout;
+    let flat = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("KiB zipped, and 1 file in no layer. layers (F102): "), "{shown}");
+    for words in ["in no layer 293.", "361.33 KiB 117% 3", "Nothing is left for the function's code."] {
+        assert!(flat.contains(words), "{words}: {shown}");
+    }
+    let page = world.run(&[&plan[..], &["--format", "html"]].concat()).stdout;
+    assert!(page.contains("In no layer, zipped") && page.contains("no room left for the function"), "{page:.2000}");
+    assert!(world.json(&["plan", "ROOT"]).1.get("in_no_layer").is_none());
 }

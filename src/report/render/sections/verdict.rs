@@ -58,7 +58,10 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         return format!("{outcome}: cannot be unzipped, {}.", counted());
     }
     let zipped: u64 = layers.iter().map(|layer| layer.zipped_bytes).sum();
-    let size = format!("{}, {} zipped", plural(layers.len(), "layer", "layers"), size(zipped));
+    let mut size = format!("{}, {} zipped", plural(layers.len(), "layer", "layers"), size(zipped));
+    if let Some(outside) = &report.in_no_layer {
+        size += &format!(", and {} in no layer", plural(outside.files, "file", "files"));
+    }
     match (report.fits, errors) {
         (true, 0) => format!("{outcome}: fits in {size}."),
         (true, _) => format!("{outcome}: fits in {size}, but has {}.", counted()),
@@ -108,6 +111,9 @@ pub(in crate::report) fn summary(report: &Report) -> String {
         );
     } else {
         text += &format!(", {content}.");
+    }
+    if report.findings.iter().any(|finding| finding.code == Code::NothingKnown) {
+        text += " Nothing in it is known (S113): is it what will be /opt?";
     }
     text
 }
