@@ -269,6 +269,8 @@ def r(root, script, files=(), limit=LOADING):
     out, err = (text.decode("utf-8", "backslashreplace") for text in (out, err))
     if code == MISSING:
         raise NothingWorksHere(last_line(err))
+    # What came of it would be taken for what the package does.
+    require("No space left on device" not in err, f"R cannot be run: {last_line(err)}")
     return code, out, err
 
 
