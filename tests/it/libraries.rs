@@ -263,12 +263,15 @@ fn r_finds_its_own_library_only_where_ldpaths_says() {
     ] {
         let world = World::new();
         world.r().library("R/lib/R/lib/libR.so", &[], &[]).program("R/lib/R/bin/exec/R", &["R/lib/R/lib/libR.so"], &[]);
-        world.file("R/lib/R/bin/R", "#!/bin/sh\nR_HOME=/opt/R/lib/R\n. ${R_HOME}/etc/ldpaths\nexec ${R_HOME}/bin/exec/R\n");
+        world.file(
+            "R/lib/R/bin/R",
+            "#!/bin/sh\nR_HOME=/opt/R/lib/R\n. ${R_HOME}/etc/ldpaths\nexec ${R_HOME}/bin/exec/R\n",
+        );
         match ldpaths {
             Some(text) => {
                 world.file("R/lib/R/etc/ldpaths", text);
             }
-            None => std::fs::remove_file(world.path("R/lib/R/etc/ldpaths")).expect("removed"),
+            None => std::fs::remove_file(world.root().join("R/lib/R/etc/ldpaths")).expect("removed"),
         }
         let (_, report) = world.json(&["analyze", "ROOT"]);
         if found {

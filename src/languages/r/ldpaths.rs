@@ -87,7 +87,7 @@ export LD_LIBRARY_PATH
     #[test]
     fn with_nothing_configured_the_other_branch_counts() {
         let text = "if test -n \"\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:}\nelse\n\
-                    : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n";
+                    : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\nLD_LIBRARY_PATH=$R_LD_LIBRARY_PATH:$LD_LIBRARY_PATH\n";
         assert_eq!(of(text, &[]), ["/opt/R/lib"]);
     }
 
