@@ -149,7 +149,7 @@ prove-archive:
 	python3 scripts/archive_work.py --layerfit $(layerfit) --work $(archive) $(if $(ALL),--all) \
 		$(if $(SAMPLE),--sample $(SAMPLE) --examples 10) --report $(if $(SAMPLE)$(ALL),$(archive).md,reports/archive.md)
 
-# Compares layerfit with the dynamic loader, and packed layers with what was packed, on 18 trees from PyPI and 13 from npm
+# Compares layerfit with the dynamic loader, and packed layers with what was packed, on 18 trees from PyPI and 17 from npm
 # (scripts/languages.toml), and `invoke` with AWS's runtime clients; takes 10 GB and half an hour. One tree:
 # make prove-languages ONLY=python-science
 prove-languages: needs

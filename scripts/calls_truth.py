@@ -41,6 +41,14 @@ ALWAYS = """aplpack bibtex broom.mixed collapse data.table etm glmmtmb googlevis
 STARTS = set("base methods datasets utils grDevices graphics stats".split())
 
 
+class Crash(Exception):
+    """R did not reach its end; with what it printed."""
+
+    def __init__(self, message, lines):
+        super().__init__(message)
+        self.lines = lines
+
+
 def run(command, **options):
     return subprocess.run([str(word) for word in command], encoding="utf-8", errors="replace", **options)
 
@@ -104,7 +112,15 @@ def read_by_r(tree, directories):
         digest.update(f"{directory.relative_to(tree)}\n".encode() + (directory / "Meta/package.rds").read_bytes())
     kept = WORK / "read" / f"{digest.hexdigest()[:16]}.txt"
     if not kept.exists():
-        lines = ask_r(tree, "packages.txt", [f"/opt/{directory.relative_to(tree)}" for directory in directories])
+        try:
+            lines = ask_r(tree, "packages.txt", [f"/opt/{directory.relative_to(tree)}" for directory in directories])
+        except Crash as crash:
+            # A package with objects of its own namespace is loaded by R when these are read, and can end the process.
+            if len(directories) > 1:
+                return [line for directory in directories for line in read_by_r(tree, [directory])]
+            if not crash.lines:
+                raise
+            lines = [*crash.lines, "unreadable R did not reach its end"]
         kept.parent.mkdir(exist_ok=True)
         new = kept.with_suffix(".new")
         new.write_text("".join(f"{line}\n" for line in lines))
@@ -123,7 +139,7 @@ def ask_r(tree, name, lines):
     # Packages may print as well.
     lines = [line[1:] for line in done.stdout.split("\n") if line.startswith("\x1e")]
     if done.returncode or not lines or lines[-1] != "end":
-        sys.exit(f"calls_truth: R did not reach its end: {done.stderr[-2000:]}{done.stdout[-500:]}")
+        raise Crash(f"R did not reach its end: {done.stderr[-2000:]}{done.stdout[-500:]}", lines)
     return lines[:-1]
 
 
@@ -245,4 +261,7 @@ def description(directory):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Crash as crash:
+        sys.exit(f"calls_truth: {crash}")

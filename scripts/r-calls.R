@@ -90,7 +90,18 @@ walk <- function(value, found, top) {
 generic <- function(name) sub("^\\.__T__(.*):[^:]*$", "\\1", name)
 
 # With claims.txt (a line each: DIRECTORY FUNCTION NAME, encoded): whether what the function holds names that package. No R code
-# can look into promises and their environments, but serialize() writes them too.
+# can look into promises and their environments, but serialize() writes them too. A variable that is a promise itself is its value
+# wherever R code sees it: for that, the bytes of its record are searched.
+record <- function(base, name) {
+    index <- readRDS(paste0(base, ".rdx"))
+    place <- index$variables[[name]]
+    if (!is.numeric(place) || !isTRUE(index$compressed)) return(raw())
+    file <- file(paste0(base, ".rdb"), "rb")
+    on.exit(close(file))
+    seek(file, place[1L] + 4L)
+    memDecompress(readBin(file, "raw", place[2L] - 4L), "gzip")
+}
+
 if (file.exists("claims.txt")) {
     claims <- strsplit(readLines("claims.txt"), " ", fixed = TRUE)
     tops <- list()
@@ -102,9 +113,12 @@ if (file.exists("claims.txt")) {
             lazyLoad(base, tops[[base]])
         }
         all <- ls(tops[[base]], all.names = TRUE)
-        values <- mget(all[vapply(all, generic, "") == claim[2L]], envir = tops[[base]])
+        of <- all[vapply(all, generic, "") == claim[2L]]
+        values <- mget(of, envir = tops[[base]])
         written <- strsplit(rawToChar(serialize(values, NULL, ascii = TRUE)), "\n", fixed = TRUE)[[1L]]
-        say(if (claim[3L] %in% written) "holds" else "lacks")
+        holds <- claim[3L] %in% written || any(vapply(of, function(name)
+            length(grepRaw(charToRaw(claim[3L]), record(base, name), fixed = TRUE)) > 0L, NA))
+        say(if (holds) "holds" else "lacks")
     }
     say("end")
     quit()

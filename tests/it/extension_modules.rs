@@ -169,6 +169,35 @@ fn addons_for_other_platforms_do_no_harm_and_what_they_bring_is_not_tried_alone(
 }
 
 #[test]
+fn of_the_addons_in_a_manifest_those_for_the_platform_are_tried_in_turn() {
+    let world = World::new();
+    let build = "nodejs/node_modules/x/build";
+    let addon = |configuration: &str| format!("{build}/linux/x64/node/{configuration}/addon.node");
+    world.library("libc.musl-x86_64.so.1", &[], &[]).library("libgone.so", &[], &[]);
+    // Older releases left these behind.
+    for left in ["108", "musl-127-Release"] {
+        world.library(&addon(left), &["libc.musl-x86_64.so.1"], &[]);
+    }
+    world.library(&addon("glibc-115-Release"), &["libgone.so"], &[]).library(&addon("glibc-127-Release"), &[], &[]);
+    fs::remove_file(world.root().join("libc.musl-x86_64.so.1")).expect("removed");
+    fs::remove_file(world.root().join("libgone.so")).expect("removed");
+    let listed = ["musl-127", "glibc-115", "glibc-127"].map(|configuration| {
+        let (libc, abi) = configuration.split_once('-').expect("two words");
+        let key = serde_json::json!({ "os": "linux", "arch": "x64", "abi": abi, "libc": libc }).to_string();
+        (key, format!("linux/x64/node/{configuration}-Release/addon.node"))
+    });
+    let manifest: std::collections::BTreeMap<String, String> = listed.into();
+    world.file(format!("{build}/manifest.json"), serde_json::to_vec(&manifest).expect("JSON"));
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 0, "{report:#}");
+    let found = findings(&report, "L201");
+    assert!(found.len() == 1 && found[0].0 == addon("glibc-115-Release"), "{found:?}");
+    // Another file of that name.
+    world.file(format!("{build}/manifest.json"), "{\"files\": []}");
+    assert_eq!(world.json(&["analyze", "ROOT"]).0, 1);
+}
+
+#[test]
 fn a_module_for_another_cpython_than_its_directorys_is_an_error() {
     let world = World::new();
     let module = format!("python/lib/python3.8/site-packages/pkg/{}", names("m").0);

@@ -3,8 +3,10 @@
 //! A package can have its addon for many platforms, each below `prebuilds/` or in a package of its own. Node.js loads the one
 //! for Linux, glibc and its machine: the others are never loaded, and what they lack does not matter. What addons bring
 //! (`libvips-cpp.so.42`) is loaded by an addon that needs it, whose RPATH leads to it.
+//!
+//! cmake-ts has those of a package in a manifest, and tries each that is listed for the platform until one loads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::platform::{Platform, platform};
 use crate::base::path::TreePath;
@@ -23,6 +25,7 @@ type Families = BTreeMap<(Vec<u8>, String), Vec<(EntryId, Platform)>>;
 pub(super) fn processes(tree: &Tree, objects: &Objects) -> Vec<ProcessSpec> {
     let mut spec = ProcessSpec { answered: Some("libnode"), ..ProcessSpec::default() };
     let mut families = Families::new();
+    let mut manifests: BTreeMap<EntryId, (Option<BTreeSet<String>>, Vec<EntryId>)> = BTreeMap::new();
     for (id, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory()) {
         let is_addon = entry.path.name().ends_with(b".node");
         let Some((above, below)) = in_package(&entry.path) else {
@@ -39,8 +42,19 @@ pub(super) fn processes(tree: &Tree, objects: &Objects) -> Vec<ProcessSpec> {
             of.extend(is_library.then_some(id));
         } else if platform.other_system || is_left_over(&below) {
             spec.never.push(id);
+        } else if let Some((manifest, path)) = manifest_of(tree, &entry.path)
+            && let (Some(tried), found) =
+                manifests.entry(manifest).or_insert_with(|| (tried(tree, manifest), Vec::new()))
+        {
+            if tried.contains(&path) { found.push(id) } else { spec.never.push(id) }
         } else {
             families.entry((above, platform.of.clone())).or_default().push((id, platform));
+        }
+    }
+    for (_, found) in manifests.into_values() {
+        spec.loads.extend(found.iter().map(|id| Dlopen { entry: *id, optional: true, module: true }));
+        if found.len() > 1 {
+            spec.variants.push(found);
         }
     }
     for ((_, of), members) in families {
@@ -75,6 +89,30 @@ fn in_package(path: &TreePath) -> Option<(Vec<u8>, String)> {
     }
     let below = String::from_utf8_lossy(&bytes[at + NODE_MODULES.len()..]).into_owned();
     Some((bytes[..at].to_vec(), below))
+}
+
+/// The `build/manifest.json` above an addon, and the addon's path from there.
+fn manifest_of(tree: &Tree, addon: &TreePath) -> Option<(EntryId, String)> {
+    let build = addon.ancestors().find(|directory| directory.name() == b"build")?;
+    let manifest = tree.find(&build.join("manifest.json")?)?;
+    let below = addon.as_bytes().strip_prefix(build.as_bytes())?.strip_prefix(b"/")?;
+    tree.entry(manifest).is_file().then(|| (manifest, String::from_utf8_lossy(below).into_owned()))
+}
+
+/// The addons that the loader of cmake-ts tries on Linux with glibc: it has the path of each by its configuration, which is JSON
+/// in a key (`findCompatibleConfigs()` in cmake-ts's src/loader.ts). `None` if this is another manifest.
+fn tried(tree: &Tree, manifest: EntryId) -> Option<BTreeSet<String>> {
+    let listed: BTreeMap<String, String> = serde_json::from_slice(&tree.read_text(manifest).ok()?).ok()?;
+    let mut tried = BTreeSet::new();
+    for (configuration, path) in listed {
+        let configuration: serde_json::Value = serde_json::from_str(&configuration).ok()?;
+        let is = |name: &str, value: &str| configuration.get(name).and_then(serde_json::Value::as_str) == Some(value);
+        // Old versions do not write the C library.
+        if is("os", "linux") && (is("libc", "glibc") || configuration.get("libc").is_none()) {
+            tried.insert(path.replace('\\', "/"));
+        }
+    }
+    Some(tried)
 }
 
 /// Whether a build left an addon behind that nothing loads: node-gyp's objects, and builds for Electron.

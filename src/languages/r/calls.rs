@@ -49,9 +49,8 @@ pub(super) fn paths(package: &Package, tree: &Tree) -> Result<BTreeSet<String>, 
             let mut stack = vec![&value];
             while let Some(value) = stack.pop() {
                 if let Value::Strings(strings) = value {
-                    found.extend(
-                        strings.iter().flatten().filter(|text| text.starts_with('/')).map(|text| text.to_string()),
-                    );
+                    found
+                        .extend(strings.iter().flatten().filter(|text| text.starts_with('/')).map(ToString::to_string));
                 }
                 stack.extend(value.children());
             }

@@ -27,7 +27,7 @@ pub struct Namespace {
 }
 
 /// The directives that name a package to import from in their first argument, or, of `import()`, in each.
-const IMPORTS: [&str; 4] = ["import", "importFrom", "importClassesFrom", "importMethodsFrom"];
+const IMPORTS: [&str; 5] = ["import", "importFrom", "importClassFrom", "importClassesFrom", "importMethodsFrom"];
 
 /// Reads `Meta/nsInfo.rds`.
 ///
@@ -218,6 +218,8 @@ mod tests {
         assert_eq!(imports("import(a, \"b\", except = c(x, y))\n"), ["a", "b"]);
         assert_eq!(imports("importFrom(a, x, y)\nimportFrom(\"b\", \"z\")"), ["a", "b"]);
         assert_eq!(imports("importClassesFrom(a, X)\nimportMethodsFrom(b, show)\nexport(c)"), ["a", "b"]);
+        // R reads this name as well.
+        assert_eq!(imports("importClassFrom(Matrix, Matrix)"), ["Matrix"]);
         assert_eq!(read("useDynLib(a, .registration = TRUE)\nuseDynLib(\"b\", f, g = h)").1, ["a", "b"]);
         assert_eq!(imports("S3method(knitr::knit_print, x)\n# import(no)\n"), [""; 0]);
     }

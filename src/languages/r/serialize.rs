@@ -458,15 +458,30 @@ fn holding(value: Value, mut held: Vec<Value>) -> Value {
 fn with_attributes(value: Value, attributes: Value) -> Value {
     let Value::Pairs(pairs) = &attributes else { return value };
     let named = pairs.iter().find(|pair| pair.tag.as_deref() == Some("names"));
-    match (value, named.map(|pair| &pair.value)) {
+    let has_code = pairs.iter().any(|pair| pair.tag.as_deref() != Some("names") && holds_code(&pair.value));
+    let value = match (value, named.map(|pair| &pair.value)) {
         (Value::List { items, .. }, Some(Value::Strings(names))) => Value::List { items, names: names.clone() },
         (Value::Strings(strings), Some(Value::Strings(names))) => Value::List {
             items: strings.into_iter().map(|string| Value::Strings(vec![string])).collect(),
             names: names.clone(),
         },
         (value @ (Value::List { .. } | Value::Strings(_) | Value::Integers(_)), _) => value,
-        (value, _) => holding(value, vec![attributes]),
+        (value, _) => return holding(value, vec![attributes]),
+    };
+    // Formulas and templates of code are attributes of lists.
+    if has_code { holding(value, vec![attributes]) } else { value }
+}
+
+/// Whether code is in a value, or in an environment that it refers to.
+fn holds_code(value: &Value) -> bool {
+    let mut stack = vec![value];
+    while let Some(value) = stack.pop() {
+        if matches!(value, Value::Call(_) | Value::Closure { .. } | Value::Reference(_)) {
+            return true;
+        }
+        stack.extend(value.children());
     }
+    false
 }
 
 #[cfg(test)]
@@ -478,6 +493,32 @@ mod tests {
         let head = [2_u32, 0, 0];
         let all = head.into_iter().chain(words.iter().copied().cycle().take(words.len() * times)).chain([kind::NULL]);
         b"X\n".iter().copied().chain(all.flat_map(u32::to_be_bytes)).collect()
+    }
+
+    #[test]
+    fn code_in_the_attributes_of_a_list_is_kept_and_other_attributes_are_not() {
+        let text = |flags: &[u32], text: &str| {
+            let mut bytes: Vec<u8> = flags.iter().flat_map(|word| word.to_be_bytes()).collect();
+            bytes.extend(kind::STRING.to_be_bytes());
+            bytes.extend(u32::try_from(text.len()).expect("short").to_be_bytes());
+            bytes.extend(text.as_bytes());
+            bytes
+        };
+        // list(), with the attribute `expression`
+        let with = |value: Vec<u8>| {
+            let mut bytes = b"X\n".to_vec();
+            bytes.extend([2, 0, 0, kind::LIST | 1 << 9, 0].iter().flat_map(|word: &u32| word.to_be_bytes()));
+            bytes.extend(text(&[kind::PAIRS | 1 << 10, kind::SYMBOL], "expression"));
+            bytes.extend(value);
+            bytes.extend(kind::NULL.to_be_bytes());
+            read(&bytes).expect("read")
+        };
+        let mut call = text(&[kind::CALL, kind::SYMBOL], "f");
+        call.extend(kind::NULL.to_be_bytes());
+        let found = with(call);
+        let Value::Holder(parts) = &found else { panic!("{found:?}") };
+        assert!(matches!(parts.as_slice(), [Value::List { .. }, Value::Pairs(_)]), "{parts:?}");
+        assert_eq!(with(text(&[kind::STRINGS, 1], "f")), Value::List { items: Vec::new(), names: Vec::new() });
     }
 
     #[test]
