@@ -11,10 +11,10 @@ use crate::base::error::Result;
 use crate::commands;
 use crate::report::{self, Report};
 
-/// What becomes of a plan, in a few words.
-fn in_short(report: &Report) -> String {
+/// What becomes of a plan, in a few words after this one.
+fn in_short(when: &str, report: &Report) -> String {
     let unzipped = size(report.totals.kept.unzipped_bytes);
-    report::wrapped(&format!("{} {unzipped} unzipped.", report::verdict(report)), output::columns())
+    report::wrapped(&format!("{when}: {} {unzipped} unzipped.", report::verdict(report)), output::columns())
 }
 
 pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
         options.input.config = Some(written);
         let output = (&shown.output, Shows::Summary);
         let now = with_settings(&options, output, |settings, progress| commands::plan(root, settings, progress))?;
-        return output::done(format!("Before: {}Now: {}", in_short(&report), in_short(&now)).as_bytes());
+        return output::done((in_short("Before", &report) + &in_short("Now", &now)).as_bytes());
     }
     // What is far too long to fit was not compressed, and is in no layer.
     if *tree && report.layers.is_some() {
