@@ -10,7 +10,7 @@ use crate::base::check_pages::{CheckPage, check_pages};
 use crate::base::error::{Error, Result};
 use crate::base::wrap;
 use crate::prune::{Level, PruneRule, PruneRules, requested_rules};
-use crate::report::{as_json, markdown_text};
+use crate::report::{as_json, cell, markdown_text};
 
 /// What the levels in the catalogue mean, for a terminal.
 const LEVELS: &str = "Safe rules are on by default. --select CODE turns on an extra rule,
@@ -78,7 +78,7 @@ fn catalogue<'a>(
             let mut table = Table::new();
             table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
             table.set_header(["code", "name", "level", "what"]);
-            table.add_rows(rows);
+            table.add_rows(rows.iter().map(|row| row.each_ref().map(|text| cell(text))));
             let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
             Ok(format!("{text}\n{LEVELS}").into_bytes())
         }

@@ -26,5 +26,5 @@ pub use render::{
     tree, verdict,
 };
 pub(crate) use render::{
-    Section, SectionKind, as_json, folded, markdown_section, markdown_text, schema_of, table_section, wrapped,
+    Section, SectionKind, as_json, cell, folded, markdown_section, markdown_text, schema_of, table_section, wrapped,
 };

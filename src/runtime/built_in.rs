@@ -43,6 +43,9 @@ struct Managed {
     #[serde(default)]
     packages: BTreeMap<String, String>,
     sonames: Vec<String>,
+    /// Those that only the image for one machine has, by that.
+    #[serde(default)]
+    sonames_only_for: BTreeMap<String, Vec<String>>,
     commands: Vec<String>,
     source: String,
     #[serde(default)]
@@ -66,6 +69,10 @@ impl Managed {
         profile.language = Some(LanguageVersion { packages: self.packages.clone(), ..self.language.clone() });
         let sonames = self.sonames.iter().cloned().collect();
         profile.libraries.only_in.insert(LANGUAGE_LIBRARIES.to_owned(), sonames);
+        for (machine, sonames) in &self.sonames_only_for {
+            let paths = sonames.iter().map(|soname| format!("{LANGUAGE_LIBRARIES}/{soname}"));
+            profile.libraries.only_for.entry(machine.clone()).or_default().extend(paths);
+        }
         profile.libraries.uncertain.retain(|soname| !self.sonames.contains(soname));
         profile.libraries.source = with(&profile.libraries.source);
         profile.commands.directories.insert(0, LANGUAGE_COMMANDS.to_owned());
@@ -181,6 +188,8 @@ mod tests {
         assert_eq!(python.python_minor(), Some(12));
         assert!(python.libraries.has("/var/lang/lib/libpython3.12.so.1.0") && python.libraries.has("/lib64/libz.so.1"));
         assert!(python.commands.has("/var/lang/bin/python3"));
+        let old = "/var/lang/lib/libcrypt.so.1";
+        assert!(python.libraries.has_for(old, "x86-64") && !python.libraries.has_for(old, "aarch64"));
         let node = RuntimeProfile::load("nodejs24.x").expect("built in");
         assert_eq!(node.highest_of("libstdc++.so.6", "GLIBCXX"), ["3.4.32"]);
     }

@@ -259,6 +259,7 @@ pub fn capture(root: &Path, name: &str, architecture: Option<&str>, progress: &d
             directories,
             sonames: BTreeSet::new(),
             only_in: BTreeMap::new(),
+            only_for: BTreeMap::new(),
             defines,
             uncertain: BTreeSet::new(),
             uncertain_why: String::new(),

@@ -107,6 +107,17 @@ impl<'a> Image<'a> {
         self.profile.commands.has(path)
     }
 
+    /// Whether a path is that of a directory with commands in it, or above one.
+    pub(crate) fn has_directory_of_commands(&self, path: &str) -> bool {
+        let is_below = |directory: &String| {
+            directory.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        match &self.root {
+            Some(root) => root.is_directory(path),
+            None => self.profile.commands.directories.iter().any(is_below),
+        }
+    }
+
     /// Whether it is known which commands are in the directory of this path.
     pub(crate) fn knows_commands_beside(&self, path: &str) -> bool {
         let commands = &self.profile.commands;
@@ -174,7 +185,7 @@ impl<'a> Image<'a> {
     pub(crate) fn lookup(&self, path: &str, machine: Machine) -> Lookup {
         let Some(root) = &self.root else {
             let interpreter = self.loaders.iter().any(|l| l.interpreter == path && l.machine == machine.name());
-            let library = self.profile.libraries.has(path);
+            let library = self.profile.libraries.has_for(path, &machine.name());
             let answer = Lookup::Found { path: path.to_owned(), elf: None };
             return if interpreter || library { answer } else { Lookup::NotFound };
         };

@@ -157,6 +157,9 @@ pub struct Libraries {
     /// File names of libraries that are only in one directory, by that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub only_in: BTreeMap<String, BTreeSet<String>>,
+    /// The paths of libraries that the image has for one machine only, by that: `x86-64`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only_for: BTreeMap<String, BTreeSet<String>>,
     /// Libraries by their paths, each with the symbol versions it defines: what `layerfit runtime capture` reads.
     #[serde(default)]
     pub defines: BTreeMap<String, Vec<String>>,
@@ -169,7 +172,12 @@ pub struct Libraries {
 }
 
 impl Libraries {
-    /// Whether a library is at this path.
+    /// Whether a library for this machine is at this path.
+    pub fn has_for(&self, path: &str, machine: &str) -> bool {
+        self.has(path) || self.only_for.get(machine).is_some_and(|paths| paths.contains(path))
+    }
+
+    /// Whether a library is at this path, whatever the machine.
     pub fn has(&self, path: &str) -> bool {
         let Some((directory, name)) = path.rsplit_once('/') else { return false };
         let in_all = self.directories.iter().any(|known| known == directory) && self.sonames.contains(name);

@@ -34,7 +34,8 @@ pub(super) fn special(path: &TreePath, what: &str) -> Finding {
     )
 }
 
-fn name_findings(tree: &Tree) -> impl Iterator<Item = Finding> {
+/// A finding for each name whose encoding a zip cannot record.
+pub(super) fn name_findings(tree: &Tree) -> impl Iterator<Item = Finding> {
     tree.entries().iter().filter(|entry| std::str::from_utf8(entry.path.name()).is_err()).map(|entry| {
         Finding::error(
             Code::NameNotUtf8,

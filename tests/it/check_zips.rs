@@ -36,6 +36,17 @@ fn what_pack_wrote_passes_and_says_the_same() {
 }
 
 #[test]
+fn a_name_that_is_not_utf_8_fails_before_packing_and_after() {
+    let world = World::new();
+    world.file(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"caf\xe9"), "x").file("caf\u{e9}", "x");
+    let (packed, _) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    for checked in [&["check", "OUT"][..], &["check", "out/layer-1.zip"]] {
+        let (code, report) = world.json(checked);
+        assert_eq!((packed, code, findings(&report, "S106").len()), (1, 1, 1), "{checked:?}");
+    }
+}
+
+#[test]
 fn a_zip_that_is_not_the_manifests_is_an_error() {
     let world = World::new();
     world.file("a", "one");

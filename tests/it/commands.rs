@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::support::elf::Elf;
 use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
 use layerfit::base::finding::Code;
 
@@ -202,6 +203,93 @@ fn what_lambda_starts_and_the_kernel_refuses_is_an_error_with_the_reason() {
     script(&world, "bootstrap", "#!/bin/sh\necho x\n");
     world.program("extensions/watch", &[], &[]).directory("extensions/data").file("extensions/data/x", "x");
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C105");
+}
+
+#[test]
+fn a_bootstrap_or_extension_that_is_a_link_to_nothing_cannot_be_started() {
+    let severities = |target: &str, path: &str| {
+        let world = World::new();
+        world.file("share/x", "x").link(path, target);
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        let all = report["findings"].as_array().expect("findings").iter().filter(|f| f["code"] == "C105");
+        all.map(|f| f["severity"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    for target in ["gone", "/opt/gone", "/home/me/build/bootstrap", "/usr/bin/gone", "share"] {
+        assert_eq!(severities(target, "bootstrap"), ["error"], "{target}");
+    }
+    assert_eq!(severities("../gone", "extensions/watch"), ["error"]);
+    // The function's own code, what it mounts, a command of the image, and where it is not known what there is.
+    for target in ["/var/task/start", "/mnt/efs/start", "/bin/sh", "/usr/share/start"] {
+        assert!(severities(target, "bootstrap").is_empty(), "{target}");
+    }
+    let world = World::new();
+    world.link("bootstrap", "bin/start").link("bin/start", "/opt/libexec/start");
+    script(&world, "libexec/start", "#!/bin/sh\necho x\n");
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C105");
+}
+
+#[test]
+fn elf_files_that_are_no_programs_cannot_be_started() {
+    let found = |make: &dyn Fn(&World)| {
+        let world = World::new();
+        make(&world);
+        world.mode("bootstrap", 0o755);
+        findings(&world.json(&["analyze", "ROOT"]).1, "C105")
+            .into_iter()
+            .map(|(_, message)| message)
+            .collect::<String>()
+    };
+    assert!(found(&|world| _ = world.compile("bootstrap", &[], &["-c"])).contains("is an object file"));
+    assert!(found(&|world| _ = world.library("bootstrap", &[], &[])).contains("is a shared library"));
+    let unnamed = |world: &World| _ = world.compile("bootstrap", &[], &["-shared", "-Wl,-e,0"]);
+    assert!(found(&unnamed).contains("is a shared library"));
+    for flags in [["-static-pie", "-Wl,-e,entry"], ["-static", "-Wl,-e,entry"], ["-pie", "-Wl,-e,entry"]] {
+        assert_eq!(found(&|world| _ = world.compile("bootstrap", &[], &flags)), "", "{flags:?}");
+    }
+    // A library that is also a program, as glibc's are.
+    let both = |world: &World| {
+        _ = world.elf("bootstrap", &Elf::library("libc.so.6").interpreter("/lib64/ld-linux-x86-64.so.2"))
+    };
+    assert_eq!(found(&both), "");
+}
+
+#[test]
+fn an_interpreter_with_a_relative_path_is_looked_for_in_the_function() {
+    let found = |interpreter: &str| {
+        let world = World::new();
+        script(&world, "bin/runner", "#!/bin/sh\nexec /bin/sh \"$@\"\n");
+        script(&world, "bootstrap", &format!("#!{interpreter} -e\necho x\n"));
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        let all = report["findings"].as_array().expect("findings").iter().filter(|f| f["code"] == "C105");
+        all.map(|f| f["severity"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("bin/runner"), ["error"]);
+    // The function may have it.
+    assert_eq!(found(" bin/other"), ["warning"]);
+    assert!(found("/opt/bin/runner").is_empty() && found(" /bin/sh").is_empty());
+}
+
+#[test]
+fn an_interpreter_that_is_a_directory_is_missed() {
+    for directory in ["/bin", "/usr", "/opt/bin", "/opt"] {
+        let world = World::new();
+        world.file("bin/x", "x");
+        script(&world, "bootstrap", &format!("#!{directory}\necho x\n"));
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1, "{directory}");
+        assert_finding(&report, "C101", "bootstrap", "which is a directory");
+    }
+}
+
+#[test]
+fn a_program_interpreter_has_to_be_executable() {
+    let world = World::new();
+    world.elf("bin/p", &Elf::program().interpreter("/opt/lib/ld.so")).elf("lib/ld.so", &Elf::library("ld.so"));
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L202", "bin/p", "/opt/lib/ld.so, which is not executable");
+    world.mode("lib/ld.so", 0o755);
+    assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "L202");
 }
 
 #[test]

@@ -391,6 +391,23 @@ fn a_message_repeats_only_the_beginning_of_a_long_setting() {
     }
 }
 
+#[test]
+fn a_table_has_only_the_beginning_of_a_long_name() {
+    let long = "n".repeat(1_000_000);
+    let words = "a; b, so c (d. ".repeat(60_000);
+    for name in [&long, &words] {
+        let world = World::new();
+        world.file("python/a-1.0.dist-info/METADATA", format!("Name: {name}\nVersion: 1.0\n"));
+        world.file("python/a/__init__.py", "x = 1\n");
+        world.file("R/library/p/DESCRIPTION", format!("Package: {name}\nVersion: 1.0\nBuilt: R 4.2.2; ; 2024; unix\n"));
+        for arguments in [&["plan", "ROOT"][..], &["plan", "ROOT", "-v"], &["plan", "ROOT", "--tree"]] {
+            let run = world.run(arguments);
+            assert!(run.code <= 1, "{arguments:?}: {}", run.stderr);
+            assert!(run.stdout.len() < 300_000, "{arguments:?}: {} bytes", run.stdout.len());
+        }
+    }
+}
+
 /// A file of a gibibyte that takes no space.
 fn sparse(path: &Path) {
     let file = fs::File::options().write(true).create(true).truncate(false).open(path).expect("opened");

@@ -1,5 +1,6 @@
 //! A needed library is found where the loader in Lambda would find it, for the process that loads it.
 
+use crate::support::elf::Elf;
 use crate::support::{World, assert_finding, assert_no_finding, findings};
 use serde_json::Value;
 
@@ -182,6 +183,22 @@ fn what_a_program_for_another_c_library_needs_is_not_looked_for_as_glibc_would()
     assert_eq!(code, 1);
     assert_finding(&report, "L202", "bin/tool", "/lib/ld-musl-x86_64.so.1");
     assert_no_finding(&report, "L201");
+}
+
+#[test]
+fn a_library_that_only_the_image_for_one_machine_has_is_found_by_its_files_only() {
+    for (machine, runtime, code) in [(62, "python3.12", 0), (183, "python3.12", 1), (183, "python3.11", 0)] {
+        let world = World::new();
+        let loader = if machine == 62 { "/lib64/ld-linux-x86-64.so.2" } else { "/lib/ld-linux-aarch64.so.1" };
+        let program = Elf::program().machine(machine).interpreter(loader).needs("libcrypt.so.1");
+        world.elf("bin/tool", &program);
+        let (exit, report) = world.json(&["analyze", "ROOT", "--runtime", runtime]);
+        assert_eq!(
+            (exit, findings(&report, "L201").len()),
+            (code, usize::try_from(code).expect("0 or 1")),
+            "{machine} {runtime}"
+        );
+    }
 }
 
 #[test]

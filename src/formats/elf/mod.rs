@@ -109,6 +109,8 @@ pub struct Elf {
     pub kind: Type,
     /// The program interpreter: only programs have one.
     pub interpreter: Option<String>,
+    /// Where a process begins, as a virtual address; 0 in a library, which has no such place.
+    pub entry: u64,
     /// `DT_SONAME`
     pub soname: Option<String>,
     /// `DT_NEEDED`, in order.
@@ -173,6 +175,7 @@ impl Elf {
             machine: Machine { is_64, little_endian, machine: header.e_machine },
             kind,
             interpreter: interpreter(bytes, &segments)?,
+            entry: header.e_entry,
             soname: None,
             needed: Vec::new(),
             rpath: None,

@@ -28,7 +28,7 @@ pub use sarif::sarif;
 pub use sections::{Detail, Rows, Sort};
 pub(crate) use sections::{Section, SectionKind};
 pub use table::{LINES, table};
-pub(crate) use table::{render as table_section, wrapped};
+pub(crate) use table::{cell, render as table_section, wrapped};
 pub use tree::tree;
 
 /// The verdict in one line: whether a run passes, and why not.

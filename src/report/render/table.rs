@@ -12,7 +12,7 @@ use super::shorter;
 use crate::base::bytes::plural;
 use crate::base::finding::Severity;
 use crate::base::list;
-use crate::base::safe::{one_line, safe_styled};
+use crate::base::safe::{cut, one_line, safe_styled};
 use crate::base::wrap;
 use crate::report::{Colors, Report};
 
@@ -34,6 +34,9 @@ const COLUMNS_FOR_BARS: u16 = 100;
 const RISK: usize = 36;
 /// How wide they are at least beside names: where that leaves no room for a name, it has a line of its own.
 const LEAST_RISK: usize = 20;
+/// How much of a word is in a cell, in characters. Tables try every width of a column to break the words in it, which takes time
+/// by the cube of the longest; names of packages are shorter.
+const WORD: usize = 512;
 
 /// The report as text, with a line end. A short one has at most the lines of the screen.
 pub fn table(report: &Report, (detail, rows): (Detail, Rows), screen: Screen) -> Vec<u8> {
@@ -127,7 +130,7 @@ fn in_color(section: &Section, Screen { colors, columns, .. }: Screen) -> String
     };
     for (number, row) in section.rows.iter().enumerate() {
         let bar = has_bars.then(|| drawn(section.shares.get(number).copied().flatten()));
-        table.add_row(row.iter().map(|cell| one_line(cell)).chain(bar));
+        table.add_row(row.iter().map(|text| cell(text)).chain(bar));
     }
     for number in &section.numbers {
         if let Some(column) = table.column_mut(*number) {
@@ -212,19 +215,23 @@ fn short_steps(section: &Section, columns: u16) -> String {
     let shown = |row: &[String]| -> Vec<String> {
         // The first of the sizes is the one that matters; where the other grows much, the risk names it.
         let keeps = |at: &usize| has_options || (*at != option && !(both && *at == 2));
-        (0..row.len()).filter(keeps).map(|at| one_line(&row[at])).collect()
+        (0..row.len()).filter(keeps).map(|at| cell(&row[at])).collect()
     };
     let mut table = plain(columns);
     table.set_header(shown(&header));
     for row in &section.rows {
         table.add_row(shown(row));
     }
+    // A name that leaves no room for the risk is broken too.
+    let is_long = longest(0) + RISK > usize::from(columns).max(80);
     let left_out = usize::from(both && !has_options);
     let numbers = section.numbers.len() - left_out;
     // Only risks are broken: names and options are copied.
     let last = section.header.len() - 1 - left_out - usize::from(!has_options);
     for (at, column) in table.column_iter_mut().enumerate().filter(|(at, _)| *at < last) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
+        if at > 0 || !is_long {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         if (1..=numbers).contains(&at) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -361,6 +368,11 @@ fn render_findings(report: &Report, blocks: &[Block], (detail, room): (Detail, u
 /// Lines, each with its end.
 fn joined(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// A text as it is in a cell.
+pub(crate) fn cell(text: &str) -> String {
+    one_line(text).split(' ').map(|word| cut(word, WORD)).collect::<Vec<_>>().join(" ")
 }
 
 fn plain(columns: u16) -> Table {

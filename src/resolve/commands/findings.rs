@@ -1,6 +1,6 @@
 //! Findings about the interpreters of scripts and about the commands that startup scripts run.
 
-use super::{CommandOutcome, CommandUse, Role};
+use super::{CommandOutcome, CommandUse, Refused, Role};
 use std::collections::BTreeMap;
 
 use crate::base::finding::{Code, Finding, Severity};
@@ -37,9 +37,13 @@ impl Resolution<'_> {
         let of_interpreters =
             alike.iter().filter_map(|((severity, ..), failures)| self.missing_script_interpreter(*severity, failures));
         findings.extend(of_interpreters);
-        for (id, why, help) in commands.refused.iter().filter(|(id, ..)| kept(*id)) {
-            let message = format!("{why}: Lambda cannot start it");
-            findings.push(Finding::error(Code::DoesNotStart, tree.path(*id), message, *help));
+        for Refused { file, why, help, certain } in commands.refused.iter().filter(|refused| kept(refused.file)) {
+            let (severity, consequence) = match certain {
+                true => (Severity::Error, "Lambda cannot start it"),
+                false => (Severity::Warning, "Lambda cannot start it unless that has it"),
+            };
+            let message = format!("{why}: {consequence}");
+            findings.push(Finding::new(severity, Code::DoesNotStart, tree.path(*file), message, *help));
         }
         for (id, UncheckedAnswer { line, command, response }) in commands.unchecked.iter().filter(|(id, _)| kept(*id)) {
             let message = format!(
@@ -96,6 +100,7 @@ impl Resolution<'_> {
     fn reason(&self, outcome: &CommandOutcome) -> String {
         match outcome {
             CommandOutcome::NotExecutable(id) => format!("is not executable ({})", self.tree.path(*id)),
+            CommandOutcome::Directory => "is a directory".to_owned(),
             _ => format!("neither the tree nor {} has", self.image.profile().name),
         }
     }
@@ -124,6 +129,7 @@ impl Resolution<'_> {
                 "save it with Unix line endings: the carriage return is read as part of the last word".to_owned()
             }
             CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
+            CommandOutcome::Directory => "name the program in it".to_owned(),
             _ => {
                 let scripts = if scripts.len() == 1 { "script" } else { "scripts" };
                 format!("add {shown} to the tree, or drop the {scripts}{}", self.runtimes_with(command))
@@ -151,6 +157,7 @@ impl Resolution<'_> {
         let dropped = TreePath::from_mounted(command.as_bytes()).and_then(|path| tree.find_even_hidden(&path));
         let help = match outcome {
             CommandOutcome::NotExecutable(id) => format!("chmod +x {}", tree.path(*id)),
+            CommandOutcome::Directory => "name the program in it".to_owned(),
             _ if dropped.is_some_and(|id| tree.is_hidden(id)) => {
                 format!("it was dropped by --drop: keep it, or drop {} too", tree.path(script))
             }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::loader::LoaderView;
-use crate::base::path::TreePath;
+use crate::base::path::{TreePath, printable};
+use crate::formats::elf::{Elf, Type};
 use crate::formats::shebang::{self, Interpreter};
 use crate::formats::shell::{Run, RunKind, Script, UncheckedAnswer, Unresolved, UnresolvedReason, unchecked};
 use crate::languages::{ALL, Installation, OwnCommand, Packages, language};
@@ -25,6 +26,8 @@ pub enum CommandOutcome {
     Tree(EntryId),
     /// It is in the tree, but not executable.
     NotExecutable(EntryId),
+    /// It is a directory, in the tree or in the image.
+    Directory,
     /// It is in the image, at this path.
     Image(String),
     /// It is missing.
@@ -34,7 +37,7 @@ pub enum CommandOutcome {
 impl CommandOutcome {
     /// Whether it cannot be run.
     pub fn is_failure(&self) -> bool {
-        matches!(self, CommandOutcome::NotExecutable(_) | CommandOutcome::Missing)
+        matches!(self, CommandOutcome::NotExecutable(_) | CommandOutcome::Directory | CommandOutcome::Missing)
     }
 }
 
@@ -64,6 +67,17 @@ pub enum Role {
     Bootstrap,
 }
 
+/// A file that Lambda starts itself but the kernel would reject (execve(2)).
+#[derive(Debug)]
+struct Refused {
+    file: EntryId,
+    /// Why, after the path of the file.
+    why: String,
+    help: &'static str,
+    /// Whether nothing else can be at the path that the kernel looks at.
+    certain: bool,
+}
+
 /// A script to be followed.
 struct Visit {
     script: EntryId,
@@ -85,8 +99,8 @@ pub struct Commands {
     own_missing: Vec<OwnCommand>,
     /// The values that each variable has in the startup scripts that run a file: to replace a path compiled into it.
     run_with: BTreeMap<EntryId, Vec<BTreeMap<String, BTreeSet<String>>>>,
-    /// The files that Lambda starts itself but the kernel would reject, with the reason and the remedy.
-    refused: Vec<(EntryId, &'static str, &'static str)>,
+    /// What Lambda starts itself but the kernel would reject.
+    refused: Vec<Refused>,
     /// The bootstraps that send a response whether or not the function's code failed.
     unchecked: Vec<(EntryId, UncheckedAnswer)>,
     /// Whether a script sources a file that cannot be followed, which may define functions.
@@ -106,8 +120,8 @@ pub(super) fn follow(view: &LoaderView<'_>, packages: &Packages) -> Commands {
     commands.uses.dedup();
     commands.unresolved.sort();
     commands.unresolved.dedup();
-    let started = started_by_lambda(tree).into_iter();
-    commands.refused = started.filter_map(|id| refusal(tree, id).map(|(why, help)| (id, why, help))).collect();
+    commands.refused =
+        started_by_lambda(tree).into_iter().filter_map(|(id, place)| refusal(view, id, &place)).collect();
     let own = ALL.iter().flat_map(|language| language.commands(packages, tree));
     commands.own_missing = own.filter(|own| commands.misses(tree, image, own)).collect();
     commands
@@ -310,23 +324,84 @@ fn source_outcomes(
 }
 
 /// What Lambda starts itself: the bootstrap, and every file in `extensions/`
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>).
-fn started_by_lambda(tree: &Tree) -> Vec<EntryId> {
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>); with where it leads, as it can be a link.
+fn started_by_lambda(tree: &Tree) -> Vec<(EntryId, Place)> {
     let in_extensions = |path: &TreePath| path.parent_bytes().is_some_and(|parent| parent == b"extensions");
     let started = |path: &TreePath| path.as_bytes() == b"bootstrap" || in_extensions(path);
-    let entries = tree.iter().filter(|(_, entry)| started(&entry.path));
-    // A link out of the tree, or to nothing, has a finding of its own.
-    let inside = entries.filter_map(|(id, _)| match tree.follow(id) {
-        Place::Inside(file) => Some((id, file)),
-        _ => None,
-    });
-    let of_use = inside.filter(|(id, file)| !(in_extensions(tree.path(*id)) && tree.entry(*file).is_directory()));
-    of_use.map(|(_, file)| file).collect()
+    let entries = tree.iter().filter(|(_, entry)| started(&entry.path)).map(|(id, _)| (id, tree.follow(id)));
+    let is_directory = |place: &Place| match place {
+        Place::Inside(id) => tree.entry(*id).is_directory(),
+        place => *place == Place::Root,
+    };
+    entries.filter(|(id, place)| !(in_extensions(tree.path(*id)) && is_directory(place))).collect()
 }
 
-/// Why the kernel would reject this file (execve(2)), and the remedy.
-fn refusal(tree: &Tree, id: EntryId) -> Option<(&'static str, &'static str)> {
+/// Whether it is known that nothing is at this path outside the tree when Lambda starts a function.
+fn is_absent(image: &Image<'_>, path: &str) -> bool {
+    /// Directories at the root of an image that have something; home directories have nothing.
+    const OF_IMAGE: [&str; 15] = [
+        "bin", "boot", "dev", "etc", "lib", "lib64", "media", "mnt", "proc", "run", "sbin", "sys", "tmp", "usr", "var",
+    ];
+    if is_of_function(path) || image.has_command(path) {
+        return false;
+    }
+    let top = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let is_elsewhere = image.profile().commands.complete && !OF_IMAGE.contains(&top);
+    is_elsewhere || image.knows_commands_beside(path)
+}
+
+/// Why the kernel would reject what Lambda starts, and the remedy.
+fn refusal(view: &LoaderView<'_>, started: EntryId, place: &Place) -> Option<Refused> {
+    let (tree, image) = (view.tree, view.image);
+    let refused =
+        |file: EntryId, why: &str, help: &'static str| Some(Refused { file, why: why.to_owned(), help, certain: true });
+    let target = || match &tree.entry(started).kind {
+        Kind::Link { target } => printable(target).into_owned(),
+        _ => String::new(),
+    };
+    match place {
+        Place::Inside(file) => {
+            let relative = script_line(&tree.entry(*file).kind).and_then(relative_interpreter);
+            if let Some(interpreter) = relative {
+                let in_tree = TreePath::new(interpreter.as_bytes()).is_some_and(|path| tree.find(&path).is_some());
+                let working = &image.profile().environment.working_directory;
+                let why = format!(
+                    "has the interpreter {} without a directory that it begins in: the kernel looks in the working \
+                     directory, {working}, which is the function's code",
+                    printable(interpreter.as_bytes())
+                );
+                let help = "write the whole path behind #!, such as /opt/bin/NAME";
+                return Some(Refused { file: *file, why, help, certain: in_tree });
+            }
+            let (why, help) = refusal_of_file(view, *file)?;
+            refused(*file, why, help)
+        }
+        Place::Root => refused(started, "is a directory", "put a program or a script there"),
+        Place::Nowhere => {
+            let why = format!("is a link to {}, which is not in the tree", target());
+            refused(started, &why, "put the program or script itself there, or add the link's target")
+        }
+        Place::Outside(path) if is_absent(image, &String::from_utf8_lossy(path)) => {
+            let why = format!("is a link to {}, which {} does not have", target(), image.profile().name);
+            refused(started, &why, "put the program or script itself there")
+        }
+        // A link in a loop is an error of its own.
+        Place::Outside(_) | Place::Loop => None,
+    }
+}
+
+/// The interpreter of a script if its path is relative: the kernel does not look in PATH.
+fn relative_interpreter(line: &[u8]) -> Option<&str> {
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let word = std::str::from_utf8(words.next()?).ok()?;
+    (!word.starts_with('/')).then_some(word)
+}
+
+/// Why the kernel would reject this file, and the remedy.
+fn refusal_of_file(view: &LoaderView<'_>, id: EntryId) -> Option<(&'static str, &'static str)> {
     const FIRST_LINE: &str = "make its first line #!/bin/sh, or #! with the interpreter that it needs";
+    const LINK: &str = "link it as a program";
+    let tree = view.tree;
     let entry = tree.entry(id);
     match &entry.kind {
         Kind::Directory | Kind::Link { .. } => Some(("is a directory", "put a program or a script there")),
@@ -347,14 +422,30 @@ fn refusal(tree: &Tree, id: EntryId) -> Option<(&'static str, &'static str)> {
                 ("begins with neither #! nor an ELF header", FIRST_LINE)
             })
         }
+        Kind::File { magic: Magic::Elf, .. } => match view.objects.get(&id)?.kind {
+            Type::Relocatable => Some(("is an object file, not yet linked", LINK)),
+            Type::Core => Some(("is a core dump", LINK)),
+            Type::Shared if is_only_a_library(view.objects.get(&id)?) => {
+                Some(("is a shared library, which has no place to begin at", LINK))
+            }
+            Type::Executable | Type::Shared => None,
+        },
         Kind::File { .. } => None,
     }
+}
+
+/// Whether a shared object cannot be a program: those without an interpreter are `ld -static-pie`'s, which are marked, or the
+/// dynamic loader itself. Older linkers give libraries a place to begin at, and they have a name.
+fn is_only_a_library(elf: &Elf) -> bool {
+    let is_loader = |soname: &String| soname.starts_with("ld-") || soname.starts_with("ld.");
+    let is_named = elf.soname.as_ref().is_some_and(|soname| !is_loader(soname));
+    elf.interpreter.is_none() && !elf.pie && (elf.entry == 0 || is_named)
 }
 
 /// Where an invocation begins: what Lambda starts, and the scripts that start languages.
 fn starts(tree: &Tree, packages: &Packages) -> Vec<(EntryId, Role)> {
     let mut starts: Vec<(EntryId, Role)> =
-        started_by_lambda(tree).into_iter().map(|id| (id, Role::Bootstrap)).collect();
+        started_by_lambda(tree).into_iter().map(|(id, _)| (id, Role::Bootstrap)).collect();
     let front_ends = ALL.iter().flat_map(|language| language.front_ends(packages, tree));
     starts.extend(front_ends.map(|id| (id, Role::Run)));
     let real = starts.into_iter().filter_map(|(id, role)| match tree.follow(id) {
@@ -415,10 +506,14 @@ fn at_path(tree: &Tree, image: &Image<'_>, path: &str) -> Option<CommandOutcome>
     };
     match place {
         Place::Inside(id) if tree.entry(id).is_file() => Some(CommandOutcome::Tree(id)),
+        Place::Inside(_) | Place::Root => Some(CommandOutcome::Directory),
         Place::Outside(outside) => {
             let outside = String::from_utf8_lossy(&outside).into_owned();
             if image.has_command(&outside) {
                 return Some(CommandOutcome::Image(outside));
+            }
+            if image.has_directory_of_commands(&outside) {
+                return Some(CommandOutcome::Directory);
             }
             image.knows_commands_beside(&outside).then_some(CommandOutcome::Missing)
         }

@@ -190,18 +190,24 @@ impl Resolution<'_> {
 
     pub(super) fn missing_interpreter(&self, id: EntryId, elf: &Elf) -> Option<Finding> {
         let interpreter = elf.interpreter.as_deref()?;
-        let in_tree = matches!(self.tree.locate(interpreter.as_bytes()), Place::Inside(_));
-        (!in_tree && !self.image.has_interpreter(interpreter)).then(|| {
-            Finding::error(
-                Code::MissingInterpreter,
-                self.tree.path(id),
+        let found = self.tree.locate(interpreter.as_bytes());
+        let (message, help) = match found {
+            // The kernel opens it to execute it. A library with an interpreter, such as libc.so.6, is rarely run.
+            Place::Inside(file) if elf.soname.is_none() && !self.tree.entry(file).is_executable() => (
+                format!("needs the program interpreter {interpreter}, which is not executable: it cannot be started"),
+                format!("chmod +x {}", self.tree.path(file)),
+            ),
+            Place::Inside(_) => return None,
+            _ if self.image.has_interpreter(interpreter) => return None,
+            _ => (
                 format!(
                     "needs the program interpreter {interpreter}, which {} does not have",
                     self.image.profile().name
                 ),
-                "rebuild it for the image: a program built for musl or another machine does not start there",
-            )
-        })
+                "rebuild it for the image: a program built for musl or another machine does not start there".to_owned(),
+            ),
+        };
+        Some(Finding::error(Code::MissingInterpreter, self.tree.path(id), message, help))
     }
 }
 

@@ -21,6 +21,7 @@ use archive::{Member, Unread};
 use merge::Merged;
 pub use merge::PackageDirectory;
 
+use super::files::name_findings;
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings, narrow};
 use crate::base::bytes::hex;
 use crate::base::error::{Error, Result};
@@ -147,6 +148,7 @@ pub fn scan_zips(
             "name the zips to check, lowest layer first",
         ));
     }
+    findings.extend(name_findings(&tree));
     findings.extend(link_findings(&tree));
     Ok((tree, layers, findings))
 }
