@@ -227,6 +227,12 @@ pub trait Language: Sync {
         BTreeSet::new()
     }
 
+    /// Files that look as if no function needed them, such as tests, each with the file of the tree that loads it: code, or what
+    /// names code.
+    fn loaded_files(&self, _packages: &Packages, _tree: &Tree) -> Vec<(EntryId, EntryId)> {
+        Vec::new()
+    }
+
     /// What the code of an installed package calls: a function of the package, as what several packages are looked up in is only
     /// made once.
     fn calls<'a>(&self, packages: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>>;

@@ -30,7 +30,7 @@ pub enum Node {
 pub enum Need {
     /// The loader maps the one with the other (`DT_NEEDED`).
     Loads,
-    /// A package, or a session of a language, and a package that it requires.
+    /// A package, or a session of a language, and a package that it requires; or code, and a file that it loads.
     Imports,
     /// A link and its target.
     LinksTo,
@@ -89,6 +89,13 @@ impl Graph {
         let mut needed_by: Vec<_> = edges.map(|edge| (&self.inner[edge.source()], *edge.weight())).collect();
         needed_by.sort_by(|a, b| a.0.cmp(b.0));
         needed_by
+    }
+
+    /// Whether nothing but code that loads it needs a file.
+    pub fn is_only_imported(&self, file: &Node) -> bool {
+        let needed_by = self.needed_by(file);
+        let is_by_code = |(from, need): &(&Node, Need)| matches!(from, Node::Entry(_)) && *need == Need::Imports;
+        !needed_by.is_empty() && needed_by.iter().all(is_by_code)
     }
 
     /// Every node, sorted.

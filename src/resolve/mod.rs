@@ -30,7 +30,7 @@ pub use unloaded::{Unloaded, WhyUnloaded, is_library_name};
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::handlers::Place as PlaceInSource;
-use crate::languages::{self, Packages, language};
+use crate::languages::{self, ALL, Packages, language};
 use crate::runtime::{Image, RuntimeProfile};
 use crate::tree::{EntryId, Kind, Objects, Place, Tree, read_objects};
 
@@ -72,6 +72,7 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     let mut graph = Graph::default();
     add_libraries(&mut graph, &tree, &loads.edges);
     add_packages(&mut graph, &tree, &packages);
+    add_code(&mut graph, &tree, &packages);
     add_sessions(&mut graph, &tree, &packages);
     add_links_and_commands(&mut graph, &tree, &commands);
     let libraries = unloaded::libraries(&view, &packages, &loads);
@@ -158,6 +159,15 @@ fn add_packages(graph: &mut Graph, tree: &Tree, packages: &Packages) {
             if !entry.is_directory() && needs.package_needs(below) {
                 graph.add(node.clone(), Need::Contains, Node::Entry(id));
             }
+        }
+    }
+}
+
+/// Code that loads what rules take for something that no function needs.
+fn add_code(graph: &mut Graph, tree: &Tree, packages: &Packages) {
+    for language in ALL {
+        for (from, to) in language.loaded_files(packages, tree) {
+            graph.add(Node::Entry(from), Need::Imports, Node::Entry(to));
         }
     }
 }

@@ -138,3 +138,132 @@ fn rules_that_matched_nothing_are_said() {
     let said = findings(&report, "P102");
     assert!(said[0].1.contains("D503") && !said[0].1.contains("D101"), "{said:?}");
 }
+
+/// The files of the layer that `pack` makes of a tree of these files.
+fn packed(files: &[(&str, &str)]) -> Vec<String> {
+    let world = World::new();
+    for (path, content) in files {
+        world.file(path, content);
+    }
+    let (code, report) = world.json(&["pack", "ROOT", "-o", "OUT"]);
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, _, _)| name).collect()
+}
+
+#[test]
+fn what_code_of_python_loads_stays_and_what_only_tests_load_goes() {
+    let test = "python/acme/tests/test_base.py";
+    for code in [
+        "from .tests.test_base import Base\n",
+        "from .tests import (  # one\n    test_base,\n)\n",
+        "import acme.tests.test_base\n",
+        "try:\n    from acme.tests import test_base\nexcept ImportError:\n    pass\n",
+        "from importlib import import_module\nimport_module('.tests.test_base', __package__)\n",
+        "from . import tests\n",
+    ] {
+        let tests = if code.ends_with("tests\n") { "from .test_base import Base\n" } else { "" };
+        let names = packed(&[
+            ("python/acme/__init__.py", code),
+            ("python/acme/tests/__init__.py", tests),
+            (test, "from .test_other import x\n"),
+            ("python/acme/tests/test_other.py", "x = 1\n"),
+            ("python/other/__init__.py", ""),
+            ("python/other/tests/test_base.py", ""),
+        ]);
+        assert!(names.iter().any(|name| name == test), "{code}: {names:?}");
+        assert!(names.iter().any(|name| name.ends_with("test_other.py")), "{code}: {names:?}");
+        assert!(!names.iter().any(|name| name.starts_with("python/other/tests")), "{code}: {names:?}");
+    }
+    for code in [
+        "def test():\n    from .tests import test_base\n",
+        "if __name__ == '__main__':\n    import acme.tests.test_base\n",
+    ] {
+        // A module that stays, though it is only for tests, keeps none.
+        let names = packed(&[
+            ("python/acme/__init__.py", code),
+            ("python/acme/tests/common.py", "from .test_base import x\n"),
+            (test, ""),
+        ]);
+        assert!(!names.iter().any(|name| name == test), "{code}: {names:?}");
+    }
+}
+
+#[test]
+fn entry_points_and_sources_that_code_names_stay() {
+    let kernel = "python/acme/csrc/kernel.c";
+    for code in [
+        "open(os.path.join(os.path.dirname(__file__), 'csrc', 'kernel.c')).read()\n",
+        "SOURCE = (Path(__file__).parent / 'csrc' / 'kernel.c').read_text()\n",
+        "open(os.path.dirname(__file__) + '/csrc/kernel.c')\n",
+        "pkgutil.get_data('acme', 'csrc/kernel.c')\n",
+        "importlib.resources.files('acme').joinpath('csrc/kernel.c')\n",
+        "importlib.resources.files('acme') / 'csrc' / 'kernel.c'\n",
+    ] {
+        let names =
+            packed(&[("python/acme/__init__.py", code), (kernel, "int x;"), ("python/other/csrc/kernel.c", "")]);
+        assert!(names.iter().any(|name| name == kernel), "{code}: {names:?}");
+        assert!(!names.iter().any(|name| name == "python/other/csrc/kernel.c"), "{code}: {names:?}");
+    }
+    let info = "python/acme-1.0.dist-info";
+    let names = packed(&[
+        ("python/acme/__init__.py", ""),
+        ("python/acme/tests/test_plugin.py", ""),
+        (&format!("{info}/METADATA"), "Name: acme\nVersion: 1.0\n"),
+        (&format!("{info}/RECORD"), "acme/__init__.py,,\nacme/tests/test_plugin.py,,\n"),
+        (&format!("{info}/entry_points.txt"), "[console_scripts]\na = acme.tests.test_plugin:main\n"),
+    ]);
+    assert!(names.iter().any(|name| name == "python/acme/tests/test_plugin.py"), "{names:?}");
+}
+
+#[test]
+fn what_code_of_node_loads_stays_and_what_only_tests_load_goes() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("lib/index.js", "require('./__tests__/fixture')", "lib/__tests__/fixture.js"),
+        ("lib/index.js", "require(\"./__tests__\")", "lib/__tests__/index.js"),
+        ("lib/index.js", "export * from './a.spec.mjs'", "lib/a.spec.mjs"),
+        ("lib/index.js", "const a = () => import(`./a.spec.mjs`)", "lib/a.spec.mjs"),
+        ("lib/index.js", "new Worker(path.join(__dirname, '..', 'work', 'a.test.js'))", "work/a.test.js"),
+        ("lib/index.js", "fs.readFileSync(__dirname + '/../README.md')", "README.md"),
+        ("lib/index.js", "fs.readFileSync(`${__dirname}/README.md`)", "lib/README.md"),
+        ("lib/index.js", "require.resolve('./lib.d.ts')", "lib/lib.d.ts"),
+        ("lib/index.js", "readFileSync(new URL('../src/abi.h', import.meta.url))", "src/abi.h"),
+        ("lib/more.js", "require('./a.test')", "lib/a.test.js"),
+    ];
+    for (from, code, needed) in cases {
+        let at = "nodejs/node_modules";
+        let needed = format!("{at}/a/{needed}");
+        let names = packed(&[
+            (&format!("{at}/a/package.json"), "{\"version\": \"1.0.0\", \"main\": \"lib\"}"),
+            (&format!("{at}/a/lib/index.js"), "require('./more')"),
+            (&format!("{at}/a/{from}"), code),
+            (&needed, "require('./b.test')"),
+            (&format!("{at}/b/package.json"), "{\"version\": \"1.0.0\"}"),
+            (&format!("{at}/b/index.js"), "require('./lib')"),
+            (&format!("{at}/b/a.test.js"), "require('./b.test')"),
+            (&format!("{at}/b/b.test.js"), ""),
+            (&format!("{at}/b/README.md"), "text"),
+        ]);
+        assert!(names.contains(&needed), "{code}: {names:?}");
+        let of_b: Vec<&String> = names.iter().filter(|name| name.starts_with(&format!("{at}/b/"))).collect();
+        assert_eq!(of_b, [&format!("{at}/b/index.js"), &format!("{at}/b/package.json")], "{code}");
+    }
+    for manifest in [
+        "\"main\": \"a.test.js\"",
+        "\"main\": \"./a.test\"",
+        "\"exports\": \"./a.test.js\"",
+        "\"exports\": {\".\": {\"types\": \"./i.d.ts\", \"require\": \"./a.test.js\"}}",
+        "\"exports\": {\".\": \"./i.js\", \"./x\": [\"./a.test.js\"]}",
+        "\"imports\": {\"#x\": \"./a.test.js\"}",
+        "\"bin\": \"a.test.js\"",
+        "\"bin\": {\"a\": \"./a.test.js\"}",
+    ] {
+        let names = packed(&[
+            ("nodejs/node_modules/a/package.json", &format!("{{\"version\": \"1.0.0\", {manifest}}}")),
+            ("nodejs/node_modules/a/i.js", ""),
+            ("nodejs/node_modules/a/i.d.ts", ""),
+            ("nodejs/node_modules/a/a.test.js", ""),
+        ]);
+        assert!(names.iter().any(|name| name.ends_with("a.test.js")), "{manifest}: {names:?}");
+        assert!(!names.iter().any(|name| name.ends_with(".d.ts")), "{manifest}: {names:?}");
+    }
+}

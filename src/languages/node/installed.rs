@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::needs::ID;
-use super::packages::Search;
+use super::packages::{Search, manifest};
 use super::platform::platform;
 use super::source::targets;
 use super::uses::has_program;
@@ -78,7 +78,7 @@ fn for_other_platforms(tree: &Tree, search: &Search<'_>, package: &Package) -> O
 
 /// A package whose main file is not in the tree.
 fn without_main(tree: &Tree, package: &Package) -> Option<Finding> {
-    let declared: Value = serde_json::from_slice(&tree.read_text(package.entry).ok()?).ok()?;
+    let declared = manifest(tree, package.entry)?;
     let exports = &declared["exports"];
     let missing = if exports.is_null() {
         let main = declared["main"].as_str().map(|main| main.trim_end_matches('/')).filter(|main| !main.is_empty())?;

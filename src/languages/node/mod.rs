@@ -4,6 +4,7 @@ mod builtin;
 mod calls;
 mod checks;
 mod installed;
+mod loaded;
 mod managed;
 mod needs;
 mod packages;
@@ -83,6 +84,10 @@ impl Language for Node {
 
     fn gets(&self, packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
         uses::gets(packages, tree, names)
+    }
+
+    fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
+        loaded::files(packages, tree)
     }
 
     fn calls<'a>(&self, packages: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>> {

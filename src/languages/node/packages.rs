@@ -85,9 +85,15 @@ fn is_installed(directory: &TreePath) -> bool {
     }
 }
 
+/// What a package.json declares; `None` if it cannot be read. As in Node.js, a byte order mark may be before it.
+pub(super) fn manifest(tree: &Tree, id: EntryId) -> Option<Value> {
+    let text = tree.read_text(id).ok()?;
+    serde_json::from_slice(text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text)).ok()
+}
+
 fn read(tree: &Tree, runtime: &RuntimeProfile, installed: Installed) -> Option<Package> {
-    let Installed { manifest, directory, at } = installed;
-    let declared: Value = serde_json::from_slice(&tree.read_text(manifest).ok()?).ok()?;
+    let Installed { manifest: entry, directory, at } = installed;
+    let declared = manifest(tree, entry)?;
     let above = at.parent()?;
     // `require()` finds a package by its directory, whatever its package.json calls it.
     let own = String::from_utf8_lossy(at.name()).into_owned();
@@ -107,7 +113,7 @@ fn read(tree: &Tree, runtime: &RuntimeProfile, installed: Installed) -> Option<P
         language: ID,
         name,
         version: declared["version"].as_str()?.to_owned(),
-        entry: manifest,
+        entry,
         requires,
         suggests: suggests.into_iter().collect(),
         others: Some(at).filter(|at| *at != directory).into_iter().collect(),
@@ -151,11 +157,8 @@ fn requirements(declared: &Value, is_there: impl Fn(&str) -> bool) -> Vec<Requir
 
 /// Whether a package is for Lambda's platform, as far as its package.json says: Linux with glibc. Both machines fit.
 fn fits_platform(tree: &Tree, directory: &TreePath) -> bool {
-    let manifest = directory.join("package.json").and_then(|path| tree.find(&path));
-    let declared: Value = manifest
-        .and_then(|id| tree.read_text(id).ok())
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
+    let file = directory.join("package.json").and_then(|path| tree.find(&path));
+    let declared = file.and_then(|id| manifest(tree, id)).unwrap_or_default();
     let fits = |key: &str, own: &str| {
         let listed: Vec<&str> = match &declared[key] {
             Value::String(one) => vec![one],

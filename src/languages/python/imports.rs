@@ -101,6 +101,18 @@ impl<'a> Modules<'a> {
         Some(parts.collect::<Vec<_>>().join("."))
     }
 
+    /// The directory that is searched for a file.
+    pub(super) fn directory(&self, path: &TreePath) -> Option<TreePath> {
+        self.directories.iter().filter(|directory| path.below(directory).is_some()).max().cloned()
+    }
+
+    /// The package or module of the first level that a file belongs to.
+    pub(super) fn unit(&self, path: &TreePath) -> Option<TreePath> {
+        let directory = self.directory(path)?;
+        let first = path.below(&directory)?.split(|byte| *byte == b'/').next()?;
+        directory.join(first)
+    }
+
     /// The source files that are searched.
     pub(super) fn sources(&self) -> impl Iterator<Item = EntryId> {
         let is_source = |id: &EntryId| self.tree.path(*id).name().ends_with(b".py");

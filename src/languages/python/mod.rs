@@ -4,6 +4,7 @@ mod calls;
 mod checks;
 mod imports;
 mod installed;
+mod loaded;
 mod managed;
 mod markers;
 mod modules;
@@ -104,6 +105,10 @@ impl Language for Python {
 
     fn unnamed_data(&self, packages: &Packages, tree: &Tree, named: &BTreeSet<String>) -> BTreeSet<EntryId> {
         services::unnamed(packages, tree, named)
+    }
+
+    fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
+        loaded::files(packages, tree)
     }
 
     fn calls<'a>(&self, packages: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>> {

@@ -107,7 +107,7 @@ static STATEMENTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// The modules that a source imports when it is loaded itself; `name` is its own.
-fn imported(text: &[u8], name: &str, is_package: bool) -> BTreeSet<String> {
+pub(super) fn imported(text: &[u8], name: &str, is_package: bool) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let Some(statements) = STATEMENTS.as_ref() else { return found };
     for statement in statements.captures_iter(text) {
@@ -133,8 +133,30 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     names.filter(|name| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')))
 }
 
+/// The code of a source that runs when it is loaded, without its indentation: what is in functions, or only for type checkers
+/// and for running it as a script, is left out.
+pub(super) fn when_loaded(text: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(text.len());
+    let mut left_out: Option<usize> = None;
+    for line in text.split(|byte| *byte == b'\n') {
+        let code = line.trim_ascii_start();
+        if code.is_empty() {
+            continue;
+        }
+        let indentation = line.len() - code.len();
+        if left_out.is_some_and(|above| indentation > above) {
+            continue;
+        }
+        let is_apart = [&b"def "[..], b"async def ", b"if TYPE_CHECKING", b"if typing.TYPE_CHECKING", b"if __name__"];
+        left_out = is_apart.iter().any(|start| code.starts_with(start)).then_some(indentation);
+        kept.extend_from_slice(code);
+        kept.push(b'\n');
+    }
+    kept
+}
+
 /// The module that a relative import names.
-fn absolute(name: &str, is_package: bool, dots: usize, module: &str) -> Option<String> {
+pub(super) fn absolute(name: &str, is_package: bool, dots: usize, module: &str) -> Option<String> {
     if dots == 0 {
         return Some(module.to_owned());
     }
@@ -158,5 +180,13 @@ mod tests {
         let found: Vec<&str> = found.iter().map(String::as_str).collect();
         assert_eq!(found, ["a", "b.c", "n", "o", "p.h", "p.h.i", "p.h.l", "p.q", "p.q.f", "p.q.g"]);
         assert!(imported(b"from .a import b", "p", true).contains("p.a.b"));
+    }
+
+    #[test]
+    fn what_is_in_functions_and_for_type_checkers_does_not_run_when_a_module_is_loaded() {
+        let text = b"if x:\n    import a\n    def f():\n        import b\n\n        import c\n    import d\n\
+                     if TYPE_CHECKING:\n    import e\nclass C:\n  import f\n";
+        let found = imported(&when_loaded(text), "p", false);
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), ["a", "d", "f"]);
     }
 }

@@ -101,6 +101,14 @@ function makeWhatIf(data, files) {
     needs[(i / 3) * 2 + 1] = nodeOfThing[data.needs[i + 2]];
   }
   const needed = neighbours(nodes, needs, 0);
+  /** What only code loads, such as a test that is imported: the guard keeps that alone. */
+  const isOnlyImported = new Uint8Array(nodes);
+  for (let i = 0; i < data.needs.length; i += 3) {
+    if (data.needs[i + 1] === IMPORTS) isOnlyImported[nodeOfThing[data.needs[i + 2]]] = 1;
+  }
+  for (let i = 0; i < data.needs.length; i += 3) {
+    if (data.needs[i + 1] !== IMPORTS) isOnlyImported[nodeOfThing[data.needs[i + 2]]] = 0;
+  }
 
   const isDirectory = Uint8Array.from(files.name, (name) => name.endsWith('/'));
   const isLink = new Uint8Array(count);
@@ -159,21 +167,23 @@ function makeWhatIf(data, files) {
     return roots;
   }
 
-  /** What is kept when each file is matched by these rules: what something kept needs, with all that the rule matches in its package. */
+  /** What is kept when each file is matched by these rules: what something kept needs, with all that the rule matches in its package unless only code
+   * loads it. */
   function settle(rulesOf) {
     const revoked = new Set();
-    const place = (rule, file) =>
-      rule * (count + packages.length) + (packageOf[file] >= 0 ? count + packageOf[file] : file);
+    const alone = (rule, file) => rule * (count + packages.length) + file;
+    const place = (rule, file) => (packageOf[file] >= 0 ? alone(rule, count + packageOf[file]) : alone(rule, file));
+    const isRevoked = (rule, file) => revoked.has(place(rule, file)) || revoked.has(alone(rule, file));
     for (;;) {
       const kept = new Uint8Array(count);
       for (let file = 0; file < count; file++) {
-        kept[file] = isHidden[file] || !rulesOf(file).every((rule) => revoked.has(place(rule, file))) ? 0 : 1;
+        kept[file] = isHidden[file] || !rulesOf(file).every((rule) => isRevoked(rule, file)) ? 0 : 1;
       }
       const reached = reach([...rootsOf((file) => kept[file]), ...used]);
       const before = revoked.size;
       for (let file = 0; file < count; file++) {
         if (reached[file] && !kept[file] && !isHidden[file]) {
-          for (const rule of rulesOf(file)) revoked.add(place(rule, file));
+          for (const rule of rulesOf(file)) revoked.add((isOnlyImported[file] ? alone : place)(rule, file));
         }
       }
       if (revoked.size === before) return kept;
