@@ -188,11 +188,13 @@ bench-scale:
 	$(if $(TREE),,scripts/demo-tree.sh $(tree))
 	python3 benches/scale.py --layerfit $(layerfit) $(if $(ONLY),--only $(ONLY)) $(or $(TREE),$(tree))
 
-# What the form of a packed R costs when a function starts cold (see benches/cold_start.py); needs root.
+# What the form of a packed R costs when a function starts cold, and how many files there are (see benches/cold_start.py); needs
+# root. TREE can have packages of Python in python/ instead.
 bench-cold-start: needs
 	$(release)
 	scripts/demo-tree.sh $(tree)
 	python3 benches/cold_start.py --layerfit $(layerfit) $(or $(TREE),$(tree))
+	python3 benches/cold_start.py --layerfit $(layerfit)
 
 # Compares `check` on 20,000 mutated zips with unzip and Python's zipfile (see scripts/zips_truth.py).
 prove-zips: needs

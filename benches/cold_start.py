@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Measure what the form of a packed R costs when a function starts cold.
+"""Measure what the form of a packed tree costs when a function starts cold.
 
-cold_start.py [--layerfit BIN] [--runs N] [--memory MB] [--only RUN] TREE
+cold_start.py [--layerfit BIN] [--runs N] [--memory MB] [--only RUN] [--import MODULES] [TREE]
 
-TREE, which has R in it, is packed in several forms, and each is unzipped to a directory on a disk. Before each run, the pages of
+TREE has R in it, or packages of Python in `python/`. Without TREE, the same bytes are divided into few files and into many. It is
+packed in several forms, and each is unzipped to a directory on a disk. Of Python they are: without `__pycache__`; with what pip
+wrote there; and with what `compileall --invalidation-mode unchecked-hash` writes. Before each run, the pages of
 the zips or of the unzipped files are dropped from the page cache (posix_fadvise), and mincore(2), by way of fincore, has to find
 none. What a run then reads is counted in the same way: the pages that are in the cache after it, readahead included. A run is one
-of three:
+of these:
   unzip   Info-ZIP's unzip, from the zips; what Lambda itself takes is not known, but it has to inflate the same bytes
   start   R starts with its default packages, in a private mount namespace with the directory at /opt
-  all     R starts, and loads the namespace of every package of the tree, as a function that uses all of it would
+  all     R starts, and loads the namespace of every package of the tree, as a function that uses all of it would; Python imports
+          MODULES (by default, all packages that are not below others); without TREE, every file is read
 
 Forms take turns; shown is the median of N runs: seconds of the whole process, and user and system, which do not depend on the
 disk. Memory is limited as in a function (RLIMIT_DATA). Exit 2: wrong call, or a tool is missing or fails. TREE is only read.
@@ -17,6 +20,7 @@ disk. Memory is limited as in a function (RLIMIT_DATA). Exit 2: wrong call, or a
 
 import argparse
 import os
+import random
 import resource
 import shutil
 import statistics
@@ -27,13 +31,16 @@ import time
 from pathlib import Path
 
 BUILT = Path(__file__).resolve().parent.parent / "target/release/layerfit"
-FORMS = {
+R_FORMS = {
     "default": [],
     "--strip all": ["--strip", "all"],
     "--repack-rdb": ["--repack-rdb"],
     "both": ["--strip", "all", "--repack-rdb"],
 }
 RUNS = ("unzip", "start", "all")
+# As many bytes in so many files, in directories of 200.
+BYTES, FILES = 64 << 20, (1000, 20_000)
+READ = "import os, sys\nfor d, _, names in os.walk('/opt'):\n    for name in names:\n        open(os.path.join(d, name), 'rb').read()"
 START = "invisible(search())"
 ALL = "for (p in sort(rownames(installed.packages()))) suppressWarnings(suppressMessages(try(loadNamespace(p), silent = TRUE)))"
 
@@ -88,6 +95,7 @@ class Form:
     """The layers of a tree in one form, and what they unzip to."""
 
     def __init__(self, layerfit, tree, options, home):
+        home.mkdir()
         self.layers, self.root, self.unzipped_to = home / "layers", home / "opt", home / "again"
         limits = ["--max-zipped", "1GB", "--max-unzipped", "4GB", "--runtime", "host", "-q"]
         packed = subprocess.run([layerfit, "pack", tree, "-o", self.layers, *limits, *options], stdout=subprocess.DEVNULL)
@@ -97,12 +105,20 @@ class Form:
         self.unzip(self.root)
         self.files = files_below(self.root)
         self.length = sum(path.stat().st_size for path in self.files)
+        self.runs = {}
+        os.sync()
+
+    def command(self, name):
+        """What a run starts, and its environment."""
         programs = list(self.root.rglob("bin/exec/R"))
         if len(programs) != 1:
             stop(f"the tree has {len(programs)} installations of R")
-        self.r = Path("/opt") / programs[0].parents[2].relative_to(self.root)
-        self.runs = {}
-        os.sync()
+        r = Path("/opt") / programs[0].parents[2].relative_to(self.root)
+        code = START if name == "start" else ALL
+        homes = {
+            "R_HOME": str(r), "TMPDIR": "/tmp", "LD_LIBRARY_PATH": f"{r}/lib:/opt/lib", "R_LIBS_SITE": "/opt/local/lib/R/site-library",
+        }
+        return [f"{r}/bin/exec/R", "--no-echo", "--no-restore", "--no-save", "-e", code], homes
 
     def unzip(self, to):
         to.mkdir()
@@ -118,13 +134,11 @@ class Form:
             command = ["sh", "-c", 'for zip; do unzip -q -o "$zip" -d "$0"; done', self.unzipped_to, *self.zips]
         else:
             files = self.files
-            environment = {
-                "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/tmp", "R_HOME": str(self.r), "TMPDIR": "/tmp",
-                "LD_LIBRARY_PATH": f"{self.r}/lib:/opt/lib", "R_LIBS_SITE": "/opt/local/lib/R/site-library",
-            }
-            code = START if name == "start" else ALL
-            command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /opt && exec "$@"', self.root]
-            command += [f"{self.r}/bin/exec/R", "--no-echo", "--no-restore", "--no-save", "-e", code]
+            started, variables = self.command(name)
+            environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/tmp", **variables}
+            # As in Lambda, nothing can be written there, such as compiled modules.
+            mount = 'mount --bind "$0" /opt && mount -o remount,bind,ro /opt && exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", mount, self.root, *started]
         drop(files)
         seconds, computed = measured(command, memory, environment)
         self.runs.setdefault(name, []).append((seconds, computed, *resident(files)))
@@ -133,14 +147,64 @@ class Form:
         return [statistics.median(column) for column in zip(*self.runs[name])]
 
 
+class PythonForm(Form):
+    modules = ""
+
+    def command(self, name):
+        code = f"import {self.modules}" if name == "all" else "pass"
+        # OpenBLAS would start a thread for each processor.
+        return [sys.executable, "-s", "-c", code], {"PYTHONPATH": "/opt/python", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class FilesForm(Form):
+    def command(self, name):
+        return [sys.executable, "-I", "-S", "-c", READ if name == "all" else "pass"], {}
+
+
+def python_forms(given, temp):
+    """The forms of a tree with packages of Python."""
+    if not any(given.tree.glob("python/**/__pycache__/*.pyc")):
+        stop("pip wrote no __pycache__ there: it was told not to (--no-compile, PYTHONDONTWRITEBYTECODE)")
+    packages = sorted(path.parent.name for path in given.tree.glob("python/*/__init__.py"))
+    PythonForm.modules = given.modules or ", ".join(packages)
+    unchecked = temp / "unchecked"
+    shutil.copytree(given.tree, unchecked, symlinks=True)
+    compileall = [sys.executable, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", unchecked / "python"]
+    # It exits 1 when a file is no module of this Python, as some templates and tests are.
+    subprocess.run(compileall, stdout=subprocess.DEVNULL)
+    return {
+        "none": PythonForm(given.layerfit, given.tree, ["--select", "python-bytecode"], temp / "none"),
+        "of pip": PythonForm(given.layerfit, given.tree, [], temp / "pip"),
+        "unchecked-hash": PythonForm(given.layerfit, unchecked, [], temp / "hash"),
+    }
+
+
+def files_forms(given, temp):
+    """The same bytes in few files and in many."""
+    forms = {}
+    for count in FILES:
+        tree, length = temp / f"tree-{count}", BYTES // count
+        for number in range(count):
+            directory = tree / f"app/part-{number // 200:03}"
+            directory.mkdir(parents=True, exist_ok=True)
+            # Half of it is random: deflate makes it about half as long.
+            content = bytearray(length)
+            content[::2] = random.Random(number).randbytes((length + 1) // 2)
+            (directory / f"item-{number % 200:03}.dat").write_bytes(content)
+        forms[f"{count:,} files"] = FilesForm(given.layerfit, tree, ["--ignore", "safe"], temp / f"{count}")
+    return forms
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Measure what the form of a packed R costs when a function starts cold.")
+    parser = argparse.ArgumentParser(description="Measure what the form of a packed tree costs when a function starts cold.")
     parser.add_argument("--layerfit", metavar="BIN", type=Path, default=BUILT, help="(default: %(default)s)")
     parser.add_argument("--runs", metavar="N", type=int, default=7, help="runs of each (default: %(default)s)")
     parser.add_argument("--memory", metavar="MB", type=int, default=512, help="memory of the function (default: %(default)s)")
     parser.add_argument("--only", metavar="RUN", choices=RUNS, help="only this run")
-    parser.add_argument("tree", metavar="TREE", type=Path, help="a tree with R")
+    parser.add_argument("--import", dest="modules", metavar="MODULES", help="what Python imports, with commas")
+    parser.add_argument("tree", metavar="TREE", type=Path, nargs="?", help="a tree with R, or with packages in python/")
     given = parser.parse_args()
+    given.layerfit = given.layerfit.resolve()
     for tool in ("fincore", "unshare", "unzip"):
         if not shutil.which(tool):
             stop(f"{tool} is missing")
@@ -148,11 +212,14 @@ def main():
         stop("root is needed to mount the directory at /opt, in a namespace of its own")
     # Of tmpfs, no page can be dropped.
     with tempfile.TemporaryDirectory(prefix="cold-start-") as temp:
-        forms = {}
-        for number, (name, options) in enumerate(FORMS.items()):
-            home = Path(temp) / str(number)
-            home.mkdir()
-            forms[name] = Form(given.layerfit.resolve(), given.tree, options, home)
+        temp = Path(temp)
+        if given.tree is None:
+            forms = files_forms(given, temp)
+        elif (given.tree / "python").is_dir():
+            forms = python_forms(given, temp)
+        else:
+            each = enumerate(R_FORMS.items())
+            forms = {name: Form(given.layerfit, given.tree, options, temp / str(number)) for number, (name, options) in each}
         names = [given.only] if given.only else RUNS
         for _ in range(given.runs):
             for name in names:

@@ -118,7 +118,8 @@ def measure(layerfit, tree, seven, runs, temp):
             command = [layerfit, "pack", tree, "-o", output, "--level", level, *WHOLE]
             for state in ("cold", "warm"):
                 name = f"layerfit {level}, {state}"
-                used = measured(command, temp, {**os.environ, "XDG_CACHE_HOME": str(cache)})
+                homes = {"XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(temp / "state")}
+                used = measured(command, temp, {**os.environ, **homes})
                 zips = sorted(output.glob("*.zip"))
                 rows[name].add(*used, sum(path.stat().st_size for path in zips))
                 if len(zips) != 1:

@@ -12,8 +12,10 @@ The limit of packing is libdeflate alone (--example deflate_limit), which reads 
 them at the same level on all cores, and keeps nothing; what layerfit takes besides is said. Shown are the seconds of the whole
 process, those that all its threads computed (user and system), and the peak of memory.
 
-Exit 1 when the promise about memory is broken: it is the same on every day. Seconds depend on what else the machine does, so
-they are only said. Exit 2: wrong call, or a tool is missing or fails. TREE is only read.
+Exit 1 when the promise about memory is broken, or a run that could take everything from the cache writes to it: these are the
+same on every day. Seconds depend on what else the machine does, so they are only said. With --only cache, `large` is checked and
+not packed, so that it takes less room: with --copies 40, it is more than the cache can have. Exit 2: wrong call, or a tool is
+missing or fails. TREE is only read.
 """
 
 import argparse
@@ -108,10 +110,37 @@ def say(held, what):
     print(f"  {'held' if held else 'not held in this run'}: {what}")
 
 
+def written(cache):
+    """The files of a cache, and when each was written."""
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+
+
+def run_cache(tree, given, temp):
+    """Only what the cache saves of checking a tree, and what is written to it."""
+    table, cache = Table(), temp / "cache"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(temp / "state")}
+    check = [given.layerfit, "check", tree, *WHOLE, "--max-zipped", "1GB", "--max-unzipped", "16GB"]
+    table.add("layerfit check, no cache", [*check, "--no-cache"])
+    held = True
+    before = {}
+    for name in ("cold", "warm", "warm again"):
+        table.add(f"layerfit check, {name}", check, environment)
+        after = written(cache)
+        new = sum(before.get(path) != at for path, at in after.items())
+        length, gone = sum(path.stat().st_size for path in after), len(before.keys() - after.keys())
+        print(f"    {new:,} files written, {gone:,} removed; the cache has {length:,} bytes")
+        held &= name == "cold" or after == before
+        before = after
+    cold, warm = table.rows["layerfit check, cold"], table.rows["layerfit check, warm again"]
+    say(warm[1] <= WARM * cold[1], f"with a warm cache, it takes {warm[1] / cold[1]:.3f} of user+sys (promised: {WARM})")
+    print(f"  {'held' if held else 'BROKEN'}: a warm run writes nothing to the cache\n")
+    return held
+
+
 def run(name, tree, given, temp):
     print(f"{name}: {sum(len(files) for *_, files in os.walk(tree)):,} files")
     table, cache, output = Table(), temp / "cache", temp / "layers"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(temp / "state")}
     # Read once, so that nobody pays for the disk. (tar reads no contents for /dev/null.)
     subprocess.run("tar -cf - . | cat >/dev/null", shell=True, cwd=tree, check=True)
     if name == "small":
@@ -128,20 +157,24 @@ def run(name, tree, given, temp):
     whole = [*WHOLE, *([] if name == "small" else ROOM)]
     pack = [given.layerfit, "pack", tree, "-o", output, *whole]
     cold = table.add("layerfit pack, cold", pack, environment)
+    before = written(cache)
     warm = table.add("layerfit pack, warm", pack, environment)
     again = table.add("layerfit pack, warm again", pack, environment)
+    churns = written(cache) != before
     plan = [given.layerfit, "plan", tree, *whole, "--no-cache"]
     steps = table.add("layerfit plan, no cache", plan)
-    table.add("layerfit check, warm", [given.layerfit, "check", tree, *whole], environment)
+    no_cache = table.add("layerfit check, no cache", [given.layerfit, "check", tree, *whole, "--no-cache"])
+    check = table.add("layerfit check, warm", [given.layerfit, "check", tree, *whole], environment)
     target = min(path for path in tree.rglob("*") if path.is_file())
     table.add("layerfit why, warm", [given.layerfit, "why", target.relative_to(tree), tree, *whole], environment)
     print(f"  pack takes {cold[0] / limit[0]:.2f} times the limit, and {cold[1] / limit[1]:.2f} times by user+sys")
     say(steps[0] <= NEXT_STEPS * cold[0], f"plan with next steps takes {steps[0] / cold[0]:.2f} times what pack takes")
-    share = max(warm[0], again[0]) / cold[0]
-    say(share <= WARM, f"a warm cache takes {share:.3f} of the time with a cold one (promised: {WARM})")
+    for what, share in (("pack", max(warm[1], again[1]) / cold[1]), ("check", check[1] / no_cache[1])):
+        say(share <= WARM, f"{what} with a warm cache takes {share:.3f} of user+sys (promised: {WARM})")
+    print(f"  {'BROKEN: a' if churns else 'held: no'} warm run writes to the cache")
     held = table.memory <= MEMORY
     print(f"  {'held' if held else 'BROKEN'}: the peak of memory is {table.memory:.0f} MB (promised: at most {MEMORY})\n")
-    return held
+    return held and not churns
 
 
 def main():
@@ -150,7 +183,7 @@ def main():
     parser.add_argument("--limit", metavar="BIN", type=Path, default=BUILT / "examples/deflate_limit", help="(default: %(default)s)")
     parser.add_argument("--files", metavar="N", type=int, default=1_000_000, help="files of `small` (default: %(default)s)")
     parser.add_argument("--copies", metavar="N", type=int, default=20, help="copies in `large` (default: %(default)s)")
-    parser.add_argument("--only", metavar="NAME", choices=("small", "large", "noise"), help="only this tree")
+    parser.add_argument("--only", metavar="NAME", choices=("small", "large", "noise", "cache"), help="only this tree")
     parser.add_argument("tree", metavar="TREE", type=Path, help="the directory that `large` has copies of")
     given = parser.parse_args()
     if not given.tree.is_dir():
@@ -169,8 +202,8 @@ def main():
     for name in [given.only] if given.only else make:
         with tempfile.TemporaryDirectory(prefix="scale-") as temp:
             tree = Path(temp) / "opt"
-            make[name](tree)
-            held &= run(name, tree, given, Path(temp))
+            make["large" if name == "cache" else name](tree)
+            held &= run_cache(tree, given, Path(temp)) if name == "cache" else run(name, tree, given, Path(temp))
     return 0 if held else 1
 
 

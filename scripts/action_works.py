@@ -43,7 +43,8 @@ ACTION, USER = "owner/layerfit", "user/layers"
 def environment(temp):
     """The environment without variables of GitHub Actions and of Git hooks, in which this script may itself run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "GIT_", "RUNNER_"))}
-    return kept | {"XDG_CACHE_HOME": str(temp / "cache"), "CARGO_TARGET_DIR": str(ROOT / "target")}
+    homes = {"XDG_CACHE_HOME": str(temp / "cache"), "XDG_STATE_HOME": str(temp / "state")}
+    return kept | homes | {"CARGO_TARGET_DIR": str(ROOT / "target")}
 
 
 class GitHub:

@@ -408,7 +408,7 @@ def pack(archive, home, *words, like=None):
     Files that the form `like` has too, which are most, become links to those: that saves space and time.
     """
     # Handlers have most of R in common.
-    environment = {**os.environ, "XDG_CACHE_HOME": str(archive.work / "cache")}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(archive.work / "cache"), "XDG_STATE_HOME": str(archive.work / "state")}
     command = [archive.layerfit, "pack", *words, "-o", home / "layers", "--format", "json", *LARGE]
     done = call(*command, env=environment)
     require(done.returncode in (0, 1), f"pack {' '.join(map(str, words))}: exit {done.returncode}: {done.stderr[-600:]}")

@@ -18,6 +18,7 @@ import os
 import platform
 import re
 import shutil
+import ssl
 import struct
 import subprocess
 import sys
@@ -84,17 +85,21 @@ def block(language, begins):
 
 
 @contextlib.contextmanager
-def served(directory):
-    """A server on the loopback interface with the files of a directory."""
+def served(directory, tls=None):
+    """A server on the loopback interface with the files of a directory; by HTTPS if an SSL context is given."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=directory))
+    # cargo-binstall asks whether a file is there by beginning to download it.
+    server.handle_error = lambda *_: None
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -190,6 +195,37 @@ def binstall_finds_the_archive(temp):
     return url.rsplit("/", 1)[1]
 
 
+def binstall_needs_no_compiler(temp):
+    """cargo-binstall installs the archive by what Cargo.toml says, from a server in GitHub's place, with a PATH that has no cargo."""
+    binstall = shutil.which("cargo-binstall")
+    if not binstall:
+        raise Skipped("no cargo-binstall: cargo install --locked cargo-binstall")
+    release = temp / f"releases/download/v{dist.package()['version']}"
+    release.mkdir(parents=True)
+    shutil.copy(archive(), release)
+    # cargo-binstall takes nothing by HTTP.
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=local"
+    command += " -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE"
+    run(*command.split(), "-keyout", temp / "key.pem", "-out", temp / "cert.pem", env={"PATH": os.environ["PATH"]})
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(temp / "cert.pem", temp / "key.pem")
+    (temp / "bin").mkdir()
+    with served(temp, tls) as url:
+        manifest = (dist.ROOT / "Cargo.toml").read_text()
+        repository = f'repository = "{dist.package()["repository"]}"'
+        require_in(repository, manifest, "Cargo.toml")
+        (temp / "Cargo.toml").write_text(manifest.replace(repository, f'repository = "{url}"'))
+        (temp / "src").mkdir()
+        (temp / "src/main.rs").touch()
+        command = (binstall, "layerfit", "--manifest-path", temp / "Cargo.toml", "--no-confirm", "--disable-telemetry")
+        command += ("--strategies", "crate-meta-data", "--root-certificates", temp / "cert.pem", "--root", temp)
+        since = time.perf_counter()
+        run(*command, env={"PATH": str(temp / "bin"), "HOME": str(temp)})
+        took = seconds(since)
+    works((temp / "bin/layerfit",), tree(temp / "opt"), env={})
+    return f"installed in {took}"
+
+
 def pip_needs_no_compiler(temp):
     """pip installs the wheel into a new environment, with a PATH that has nothing else."""
     tree(temp / "opt")
@@ -271,6 +307,7 @@ CHECKS = (
     the_sbom_lists_every_crate,
     the_archive_runs_with_nothing,
     binstall_finds_the_archive,
+    binstall_needs_no_compiler,
     pip_needs_no_compiler,
     uvx_needs_no_compiler,
     pre_commit_needs_no_compiler,

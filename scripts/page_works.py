@@ -747,6 +747,13 @@ def it_fits_a_phone(proof, browser):
             browser.js("document.querySelectorAll('details').forEach((d) => d.open = true)")
             widths = browser.js("const e = document.scrollingElement; return [e.scrollWidth, e.clientWidth]")
             require_same(widths[0], widths[1], f"width of {path.name}, and visible width, at {width}")
+    # Next steps are read beside each other or below each other, and never by scrolling.
+    for width in (400, 800, 1000, 1100, 1300, 1900):
+        browser.open(proof.plan, width=width, height=740)
+        steps = browser.js(
+            "const e = document.getElementById('table-steps').parentElement; return [e.scrollWidth, e.clientWidth]"
+        )
+        require_same(steps[0], steps[1], f"width of the next steps, and visible width, at {width}")
     browser.open(proof.plan, width=360, height=740)
     browser.shot("phone")
     browser.js("document.querySelector('#map-section').scrollIntoView()")

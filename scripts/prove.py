@@ -224,7 +224,7 @@ def plan_says_what_pack_writes(proof):
         require_same(sha256, manifest["sha256"], f"{name}: sha256 and that of the manifest")
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-            require_same(len(infos), planned["files"], f"{name}: entries and planned files")
+            require_same(len(infos), planned["files"] + planned.get("directories", 0), f"{name}: entries and planned files")
             unzipped = sum(info.file_size for info in infos)
             require_same(unzipped, planned["unzipped_bytes"], f"{name}: bytes unzipped and planned")
             require_same(len(infos), len(manifest["entries"]), f"{name}: entries and entries in the manifest")
@@ -233,7 +233,7 @@ def plan_says_what_pack_writes(proof):
     kept = proof.plan["totals"]["kept"]["zipped_bytes"]
     total = sum(path.stat().st_size for path in proof.zips)
     require_same(total, kept, "bytes of all zips and planned")
-    entries = sum(layer["files"] for layer in proof.plan["layers"])
+    entries = sum(layer["files"] + layer.get("directories", 0) for layer in proof.plan["layers"])
     return f"{count_of(names, 'zip')}, {total} bytes and {entries} entries, as planned to the byte"
 
 
@@ -690,7 +690,7 @@ def size(proof):
 def the_cache_changes_nothing(proof):
     """Requires the same bytes with an empty cache, a full one, and one in which every entry is damaged."""
     cache, output = proof.temp / "cache", proof.temp / "cached"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(proof.temp / "state")}
     command = [word for word in pack_command(proof, output) if word != "--no-cache"]
     seconds = {}
     for state in ("cold", "warm", "damaged"):
@@ -713,7 +713,7 @@ def killed_runs(proof):
     """
     older_layers, beside, cache = (proof.temp / name for name in ("older", "killed", "killed-cache"))
     output = beside / "layers"
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": str(proof.temp / "state")}
     command = [str(word) for word in pack_command(proof, output)]
     cached = [word for word in command if word != "--no-cache"]
     older = pack_other(proof, older_layers)

@@ -51,6 +51,7 @@ class Bench:
             temp,
             f"{HOME / 'bin'}:{os.environ['PATH']}",
             XDG_CACHE_HOME=str(temp / "cache"),
+            XDG_STATE_HOME=str(temp / "state"),
             AWS_ACCESS_KEY_ID=KEY,
             AWS_SECRET_ACCESS_KEY=SECRET,
             AWS_DEFAULT_REGION=REGION,
@@ -425,18 +426,22 @@ def the_configuration_says_it(bench):
 def the_template_is_sound(bench):
     """cfn-lint reports nothing about templates, except that a runtime is old (W2531)."""
     tree = bench.tree(**{"a": b"one", "b.c": b"two", "bC": b"three"})
-    for runtime in ("provided.al2023", "provided.al2"):
+    cases = [
+        ("provided.al2023", "none"), ("provided.al2023", "s3"), ("provided.al2023", "s3:.rds"), ("provided.al2", "none"),
+        ("python3.13", "none"),
+    ]
+    for runtime, trigger in cases:
         template = bench.temp / f"{runtime}.yaml"
-        bench.pack(tree, "layers", "--template", template, "--runtime", runtime)
+        bench.pack(tree, "layers", "--template", template, "--runtime", runtime, "--template-trigger", trigger)
         old = ["--ignore-checks", "W2531"] if runtime == "provided.al2" else []
         done = subprocess.run([HOME / "bin/cfn-lint", template, *old], capture_output=True, text=True, timeout=PATIENCE)
-        require(done.returncode == 0 and not done.stdout.strip(), f"cfn-lint of {runtime}: {done.stdout}{done.stderr}")
+        require(done.returncode == 0 and not done.stdout.strip(), f"cfn-lint of {runtime}, {trigger}: {done.stdout}{done.stderr}")
     # cfn-lint does report a template that is wrong.
     wrong = bench.temp / "wrong.yaml"
     wrong.write_text(template.read_text().replace("!Ref LayerA", "!Ref LayerX"))
     done = subprocess.run([HOME / "bin/cfn-lint", wrong], capture_output=True, text=True, timeout=PATIENCE)
     require(done.returncode != 0, "cfn-lint accepts a layer that does not exist")
-    return "for two runtimes, without errors or warnings"
+    return "for three runtimes and each trigger, without errors or warnings"
 
 
 CHECKS = (

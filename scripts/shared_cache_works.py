@@ -74,7 +74,8 @@ class Bench:
         output, cache = self.temp / f"layers-{machine}", self.temp / f"cache-{machine}"
         done = subprocess.run(
             [self.layerfit, "pack", self.tree, "-o", output, "--runtime", "provided.al2023", "--shared-cache", url, *arguments],
-            env=self.environment | {"XDG_CACHE_HOME": str(cache)} | environment, capture_output=True, text=True, timeout=PATIENCE,
+            env=self.environment | {"XDG_CACHE_HOME": str(cache), "XDG_STATE_HOME": f"{cache}.state"} | environment,
+            capture_output=True, text=True, timeout=PATIENCE,
         )
         require(done.returncode == 0, f"pack exits {done.returncode}: {done.stdout}{done.stderr}")
         zips = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(output.glob("*.zip"))]

@@ -6,7 +6,7 @@ use layerfit::base::finding::{Code, Finding, Subject};
 use layerfit::base::size::Size;
 use layerfit::plan::bundle::{Bundled, ChangedPath};
 use layerfit::plan::suggest::{Figures, Suggestion};
-use layerfit::report::{self, Architecture, Colors, Compared, Contents, Detail, ImageReport, LayerReport, Report, Screen, Totals, UnitReport};
+use layerfit::report::{self, Amount, Architecture, Colors, Compared, Contents, Detail, ImageReport, LayerReport, Report, Screen, Totals, UnitReport};
 use layerfit::runtime::Limits;
 use libfuzzer_sys::fuzz_target;
 
@@ -26,6 +26,7 @@ fn of(texts: &[&str]) -> Report {
         zip: format!("{name}.zip"),
         sha256: None,
         files: 1,
+        directories: 0,
         unzipped_bytes: 1,
         zipped_bytes: 1,
         units: vec![text(1)],
@@ -93,6 +94,8 @@ fn of(texts: &[&str]) -> Report {
         suggestions: vec![suggestion],
         findings: findings.collect(),
         ignored: 1,
+        config: Some(text(0)),
+        in_no_layer: Some(Amount { files: 1, size }),
         contents: Contents::default(),
     }
 }

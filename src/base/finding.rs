@@ -80,6 +80,8 @@ codes! {
     Whiteout = "S111",
     /// Nothing but archives in the tree.
     OnlyArchives = "S112",
+    /// Nothing in the tree is known.
+    NothingKnown = "S113",
     /// An ELF file the loader would reject.
     DamagedElf = "L101",
     /// A shared library that the loader would not find.

@@ -8,17 +8,16 @@ use super::config::NAME;
 use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 use crate::base::read;
-use crate::base::safe::one_line;
 use crate::base::similar::nearest;
 use crate::plan::suggest::{Setting, Suggestion};
 use crate::report::Report;
 
 /// Writes the steps of a report that were `chosen`, each by its name or as NAME=PATH, into `file`, or into a new file in the
-/// working directory. Returns what to print.
+/// working directory. Returns what to print, and the path of the file.
 ///
 /// # Errors
 /// When there is no step of a name, a step is not a setting, or the file cannot be written; nothing is written then.
-pub(super) fn apply(report: &Report, chosen: &[String], file: Option<&Path>) -> Result<Vec<u8>> {
+pub(super) fn apply(report: &Report, chosen: &[String], file: Option<&Path>) -> Result<(Vec<u8>, PathBuf)> {
     let path = file.unwrap_or(Path::new(NAME));
     let text = read::text_if_there(path, read::MAX_TEXT)?.unwrap_or_default();
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| Error::Data {
@@ -42,9 +41,7 @@ pub(super) fn apply(report: &Report, chosen: &[String], file: Option<&Path>) -> 
         written += &format!("{}: {line}\n", shown.display());
     }
     replace_file(path, document.to_string().as_bytes())?;
-    let root = one_line(&report.root);
-    Ok(format!("{written}`layerfit plan {root}` now uses {}\n", if chosen.len() == 1 { "it" } else { "them" })
-        .into_bytes())
+    Ok((written.into_bytes(), path.to_owned()))
 }
 
 /// The step of a name.

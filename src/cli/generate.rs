@@ -164,6 +164,10 @@ fn sections(command: &clap::Command) -> Roff {
             "~/.cache/layerfit",
             "compressed contents, to be taken from there the next time; --no-cache does without",
         ));
+        files.push((
+            "~/.local/state/layerfit/cache-key",
+            "the key of the user that signs them; without it, they are verified by content, which takes longer",
+        ));
     }
     listed(&mut roff, "FILES", &files);
     let mut variables = vec![
@@ -175,6 +179,7 @@ fn sections(command: &clap::Command) -> Roff {
     ];
     if has("no_cache") {
         variables.push(("XDG_CACHE_HOME", "the directory of the cache, in place of ~/.cache"));
+        variables.push(("XDG_STATE_HOME", "the directory of the cache's key, in place of ~/.local/state"));
     }
     if has("bundle") || has("rootfs") {
         variables.push(("TMPDIR", "where temporary files are written, of which nothing is left"));

@@ -230,7 +230,9 @@ fn configuration(report: &Report) -> String {
         "# Named layers, and the units they hold (`layerfit plan -v` lists the units).\n\
          # [[layer]]\n# name = {layer:?}\n# holds = [{holds}]\n\n\
          # Options of `layerfit publish`. A layer's name in AWS is the prefix and the layer's name.\n\
-         # [publish]\n# prefix = {prefix:?}\n# license-info = \"MIT\"\n# function = \"my-function\"\n"
+         # [publish]\n# prefix = {prefix:?}\n# license-info = \"MIT\"\n# function = \"my-function\"\n\n\
+         # The function in the template of `layerfit pack --template`; a trigger can be none, s3, or s3:SUFFIX.\n\
+         # [template]\n# code = \"hello\"\n# handler = \"hello.handler\"\n# trigger = \"none\"\n"
     );
     text
 }

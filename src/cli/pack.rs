@@ -1,10 +1,11 @@
 //! `layerfit pack`: writes layers, and a template that has them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ColorChoice;
 
 use super::args::PackArgs;
+use super::config::Config;
 use super::exit::Exit;
 use super::output;
 use super::work::with_configuration;
@@ -13,31 +14,43 @@ use crate::base::list;
 use crate::base::safe::one_line;
 use crate::commands;
 use crate::pack::output::{MANIFEST, REPORT};
-use crate::publish::sam::Template;
+use crate::publish::sam::{Function, Template};
 use crate::report::{Report, wrapped};
+use crate::runtime::RuntimeProfile;
 
 pub(super) fn run(arguments: &PackArgs, color: ColorChoice) -> Result<Exit> {
-    let PackArgs { root, options, output: directory, template, report: shown } = arguments;
-    // Before the work, so that a file of the user's is known at once.
-    let to = template.as_deref();
-    let template = to.map(|path| Template::begin(path, root)).transpose()?;
-    let (report, lock) = with_configuration(options, shown.shown()?, |settings, config, progress| {
+    let PackArgs { root, options, output: directory, template: to, report: shown, .. } = arguments;
+    let (report, lock, template) = with_configuration(options, shown.shown()?, |settings, config, progress| {
+        // Before the work, so that a file of the user's is known at once.
+        let begin = |path: &PathBuf| Template::begin(path, root, function(arguments, config));
+        let template = to.as_ref().map(begin).transpose()?;
         let report = commands::pack(root, directory, settings, progress)?;
         if let Some(template) = template.as_ref().filter(|_| report.fits) {
             // Only what the file has: a value of --env can be a secret.
             template.write(directory, &report, settings.architecture, &config.env)?;
         }
-        Ok((report, settings.lock.clone()))
+        Ok((report, settings.lock.clone(), template))
     })?;
-    let others: Vec<&Path> = [lock.as_deref(), to].into_iter().flatten().collect();
-    output::report(&report, color, shown, &written(directory, &report, &others)?)
+    let others: Vec<&Path> = [lock.as_deref(), to.as_deref()].into_iter().flatten().collect();
+    output::report(&report, color, shown, &written(directory, &report, &others, template.as_ref())?)
+}
+
+/// The function of the template, from the options; what they leave open, from the configuration file.
+fn function(arguments: &PackArgs, config: &Config) -> Function {
+    let PackArgs { template_code: code, template_handler: handler, template_trigger: trigger, .. } = arguments;
+    let file = &config.template;
+    Function {
+        code: code.clone().or_else(|| file.code.as_ref().map(|path| config.path(path))),
+        handler: handler.clone().or_else(|| file.handler.as_ref().map(|handler| handler.0.clone())),
+        trigger: trigger.clone().or_else(|| file.trigger.as_ref().map(|trigger| trigger.0.clone())).unwrap_or_default(),
+    }
 }
 
 /// What was written, and what to do next.
 ///
 /// # Errors
 /// When a file that was just written is gone.
-fn written(directory: &Path, report: &Report, others: &[&Path]) -> Result<Vec<u8>> {
+fn written(directory: &Path, report: &Report, others: &[&Path], template: Option<&Template>) -> Result<Vec<u8>> {
     let columns = output::columns();
     let shown = one_line(&directory.to_string_lossy());
     if !report.fits {
@@ -60,12 +73,51 @@ fn written(directory: &Path, report: &Report, others: &[&Path]) -> Result<Vec<u8
         text += &format!(" Also {}.", list::with_last(&others, "and"));
     }
     let mut text = format!("\n{}", wrapped(&text, columns));
-    text += &if report.passed() {
-        let quoted = shlex::try_quote(&shown).map_or_else(|_| shown.clone(), std::borrow::Cow::into_owned);
-        let run = format!("layerfit invoke {quoted} --code DIR --handler FILE.FUNCTION");
-        format!("Next: {run}   # run a function\n      layerfit publish {quoted}, or layerfit check {quoted} in CI\n")
-    } else {
-        wrapped("Next: correct the errors, and pack again.", columns)
+    if !report.passed() {
+        text += &wrapped("Next: correct the errors, and pack again.", columns);
+        return Ok(text.into_bytes());
+    }
+    let layers = quoted(directory);
+    text += &match template {
+        None => format!(
+            "Next: layerfit invoke {layers} --code DIR --handler FILE.FUNCTION   # run a function\n      \
+             layerfit publish {layers}, or layerfit check {layers} in CI\n"
+        ),
+        Some(template) => {
+            let (code, handler) = (template.code(), quoted(Path::new(template.handler())));
+            let missing = if code.exists() { String::new() } else { missing_code(&code, &handler, report, columns) };
+            format!(
+                "{missing}Next: layerfit invoke {layers} --code {} --handler {handler}\n      \
+                 sam deploy --guided --capabilities CAPABILITY_IAM --template-file {}\n",
+                quoted(&code),
+                quoted(template.path()),
+            )
+        }
     };
     Ok(text.into_bytes())
+}
+
+/// What has to be in the directory of a function's code, which is not there.
+fn missing_code(code: &Path, handler: &str, report: &Report, columns: u16) -> String {
+    let by_bootstrap = !RuntimeProfile::load(&report.runtime).is_ok_and(|runtime| runtime.language.is_some());
+    let bootstrap = if by_bootstrap {
+        format!(
+            ", and the bootstrap, which `layerfit init --bootstrap {}` writes for R, unless a layer has one",
+            quoted(code)
+        )
+    } else {
+        String::new()
+    };
+    let text = format!(
+        "The function's code does not exist yet: {} needs the file of {handler}{bootstrap}. Name another directory with \
+         --template-code.",
+        quoted(code)
+    );
+    wrapped(&text, columns)
+}
+
+/// A path as a word of a command line.
+fn quoted(path: &Path) -> String {
+    let shown = one_line(&path.to_string_lossy());
+    shlex::try_quote(&shown).map_or_else(|_| shown.clone(), std::borrow::Cow::into_owned)
 }

@@ -86,6 +86,8 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         keep: [&config.keep[..], &targets.keep].concat(),
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
         run: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
+        // Without a file, findings are shown where one would be.
+        config: input.config.clone().filter(|path| path != Path::new("/dev/null")),
         severities: Severities { off: ignored, rules: severity_rules(config)? },
         tree_options: tree_options(options),
     })

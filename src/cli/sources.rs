@@ -182,6 +182,7 @@ pub(super) fn default(key: &str) -> Value {
         "max-zipped" => json!(limits.layer_zipped),
         "max-unzipped" => json!(limits.total_unzipped),
         "max-layers" => json!(limits.layers),
+        "template.trigger" => json!("none"),
         "function-size" | "headroom" | "slack" => json!(0),
         _ => Value::Null,
     }

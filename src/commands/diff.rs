@@ -1,4 +1,5 @@
-//! `layerfit diff`: compares two sets of layers, each a tree, a packed directory, a manifest or zips, file by file.
+//! `layerfit diff`: compares two sets of layers, each a tree, a packed directory, a manifest or zips, file by file; or with what a
+//! baseline records.
 
 use std::path::{Path, PathBuf};
 
@@ -8,30 +9,32 @@ use crate::base::finding::{Code, Finding};
 use crate::base::progress::Progress;
 use crate::pack::output::{MANIFEST, Manifest};
 use crate::plan::Settings;
-use crate::report::diff::{Diff, Snapshot};
+use crate::report::diff::{Diff, Side, Snapshot};
 
-/// The differences between `old` and `new`: each is a tree, a directory that `pack` wrote, a manifest, or a zip.
+/// The differences between `old` and `new`: each is a tree, a directory that `pack` wrote, a manifest, a baseline, or
+/// zips.
 ///
 /// # Errors
 /// When one of them cannot be read.
 pub fn diff(old: &[PathBuf], new: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Diff> {
-    Ok(Diff::new(&snapshot(old, settings, progress)?, &snapshot(new, settings, progress)?))
+    Ok(Diff::new(&side(old, settings, progress)?, &side(new, settings, progress)?))
 }
 
-fn snapshot(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Snapshot> {
+fn side(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Side> {
     let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
     match paths {
-        [manifest] if is_json(manifest) => Snapshot::load(manifest),
+        [file] if is_json(file) => Side::load(file),
         // The manifest has more than the zips: packages and rules.
         [packed] if packed.join(MANIFEST).is_file() => {
             let mismatches = Manifest::read(packed)?.mismatches(packed)?;
             ensure_complete(&mismatches)?;
-            Ok(Snapshot { root: packed.display().to_string(), ..Snapshot::load(&packed.join(MANIFEST))? })
+            let manifest = Side::load_manifest(&packed.join(MANIFEST))?;
+            Ok(Side::Layers(Snapshot { root: packed.display().to_string(), ..manifest }))
         }
         _ => {
             let (report, entries) = load_layers(paths, settings, Wanted::EverySize, progress)?;
             ensure_complete(&report.findings)?;
-            Ok(Snapshot::new(&report, entries))
+            Ok(Side::Layers(Snapshot::new(&report, entries)))
         }
     }
 }

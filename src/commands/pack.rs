@@ -23,7 +23,7 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     // Before the work, so that a directory that cannot be written is reported at once.
     let out = Output::begin(output)?;
     let input = TreeInput::open(root, settings.architecture, progress)?;
-    let plan = Plan::new(&input, settings, progress)?;
+    let plan = Plan::to_pack(&input, settings, progress)?;
     let mut report = Report::of_plan(&root.display().to_string(), input.image(), settings, &plan);
     report.suggestions = suggestions(&plan, settings, !report.fits, progress)?;
     if !report.fits {

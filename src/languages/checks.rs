@@ -165,7 +165,7 @@ fn missing(packages: &Packages, package: &Package, requirement: &Requirement, tr
     let (fails, whole) = match requirement.for_what {
         RequiredFor::Loading | RequiredFor::Declared => (of.load_fails(name), true),
         RequiredFor::Calls => {
-            match of.calls(packages, package, tree).ok().and_then(|mut calls| calls.callers.remove(required)) {
+            match of.calls(packages, tree)(package).ok().and_then(|mut calls| calls.callers.remove(required)) {
                 Some(callers) => (some_functions_fail(of, name, &callers), false),
                 None => (format!("functions of {name} that call {required} fail"), false),
             }

@@ -20,11 +20,13 @@ impl CodeCalls {
     /// of the package report it.
     pub fn read<'a>(&mut self, packages: &Packages, tree: &Tree, of: impl IntoIterator<Item = &'a Package>) {
         let unread: Vec<&Package> = of.into_iter().filter(|package| !self.0.contains_key(&package.directory)).collect();
-        let read = unread.into_par_iter().map(|package| {
-            let calls = language(package.language).calls(packages, package, tree).unwrap_or_default();
-            (package.directory.clone(), calls)
-        });
-        self.0.extend(read.collect::<Vec<_>>());
+        let languages: BTreeSet<LanguageId> = unread.iter().map(|package| package.language).collect();
+        for id in languages {
+            let calls = language(id).calls(packages, tree);
+            let of_language = unread.par_iter().filter(|package| package.language == id);
+            let read = of_language.map(|package| (package.directory.clone(), calls(package).unwrap_or_default()));
+            self.0.extend(read.collect::<Vec<_>>());
+        }
     }
 
     /// What the code of a package calls; `None` if it was not read.

@@ -101,6 +101,9 @@ pub enum Gets {
     },
 }
 
+/// Reads what the code of an installed package calls; an error when its code cannot be read.
+pub type CallsOf<'a> = dyn Fn(&Package) -> std::result::Result<Calls, String> + Sync + 'a;
+
 /// One language. What has a default is what most languages do not have.
 pub trait Language: Sync {
     /// Its identifier: the name of its folder, and of that in `rules/languages/`.
@@ -224,11 +227,9 @@ pub trait Language: Sync {
         BTreeSet::new()
     }
 
-    /// What the code of an installed package calls.
-    ///
-    /// # Errors
-    /// When its code cannot be read.
-    fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String>;
+    /// What the code of an installed package calls: a function of the package, as what several packages are looked up in is only
+    /// made once.
+    fn calls<'a>(&self, packages: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>>;
 
     /// The absolute paths that the code of an installed package has as literal strings: those that it was configured with.
     /// Empty where it cannot be read, as checks of the package report that.

@@ -8,14 +8,15 @@ use std::sync::{Arc, OnceLock};
 use super::bundle::Bundled;
 use super::settings::Settings;
 use crate::base::error::Result;
-use crate::base::finding::Finding;
+use crate::base::finding::{Code, Finding, Subject};
+use crate::base::list;
 use crate::base::progress::Progress;
 use crate::languages::handlers::{Handlers, Used};
-use crate::languages::{CodeCalls, options};
+use crate::languages::{ALL, CodeCalls, options};
 use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
 use crate::runtime::sysroot::Sysroot;
-use crate::tree::{EntryId, Objects, Tree};
+use crate::tree::{self, EntryId, Objects, Tree};
 
 /// A tree, what is known of it, and the findings of analyzing it.
 pub(crate) struct Analysis<'a> {
@@ -100,6 +101,35 @@ impl<'a> Analysis<'a> {
         }
         let compiled = rules.compile(&self.resolution.packages.roots())?;
         Ok(self.rules.get_or_init(|| compiled))
+    }
+
+    /// A finding if nothing in the tree is known: it may be another directory than the one that was meant. What is in the wrong
+    /// place has a finding that says more.
+    pub(super) fn nothing_known(&self) -> Option<Finding> {
+        let Resolution { tree, packages, objects, .. } = &self.resolution;
+        let is_explained = |finding: &Finding| {
+            use Code::{EmptyTree, NestedRoot, NotSearched, OnlyArchives, Whiteout};
+            matches!(finding.code, EmptyTree | NestedRoot | NotSearched | OnlyArchives | Whiteout)
+        };
+        let is_known = !objects.is_empty()
+            || !packages.all.is_empty()
+            || !packages.installations.is_empty()
+            || tree::is_searched(tree)
+            || self.findings.iter().any(is_explained);
+        let languages: Vec<&str> = ALL.iter().map(|language| language.name()).collect();
+        (!is_known).then(|| {
+            Finding::info(
+                Code::NothingKnown,
+                Subject::whole("tree"),
+                format!(
+                    "nothing in it is known: neither {} nor a package of theirs, no ELF file, and nothing where Lambda looks by \
+                     itself (bin, python, nodejs …)",
+                    list::with_last(&languages, "or")
+                ),
+                "check that it is the directory that will be /opt, and not one above or below; for a layer of data, there is \
+                 nothing to do",
+            )
+        })
     }
 
     /// Findings about kept files that would not load, and about the function's sources.

@@ -90,8 +90,12 @@ fn in_lib(resolution: &Resolution<'_>, soname: &str) -> Option<EntryId> {
     }
 }
 
-/// The path of a library of the image, and what is in it if that is known.
-fn in_image(resolution: &Resolution<'_>, soname: &str, machine: Machine) -> Option<(String, Option<Vec<String>>)> {
+/// The path of a library of the image, and the symbol versions that it defines if they are known.
+pub(crate) fn in_image(
+    resolution: &Resolution<'_>,
+    soname: &str,
+    machine: Machine,
+) -> Option<(String, Option<Vec<String>>)> {
     let image = &resolution.image;
     let directories = image.system_directories(Some(machine)).iter().map(|directory| format!("{directory}/{soname}"));
     image.cached(soname, machine).into_iter().chain(directories).find_map(|path| match image.lookup(&path, machine) {

@@ -18,6 +18,7 @@ pub(crate) mod unneeded;
 mod used;
 
 pub(crate) use analysis::Analysis;
+pub(crate) use bundle_offer::in_image;
 pub(crate) use decide::Decider;
 use decide::Decisions;
 pub(crate) use protect::protected;
@@ -26,7 +27,7 @@ pub use settings::{BuildHost, Settings};
 use crate::base::error::Result;
 use crate::base::finding::{Finding, Severity};
 use crate::base::progress::Progress;
-use crate::pack::measure::{Level, Measurements, Undo};
+use crate::pack::measure::{Level, Measurements, Undo, Want};
 use crate::pack::{self, Layout, Lock, Unit};
 use crate::prune::Pruning;
 use crate::tree::TreeInput;
@@ -58,9 +59,21 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// When the tree or a file that the settings name cannot be read, or a target is not found.
     pub(crate) fn new(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
+        Self::of(input, settings, Want::Length, progress)
+    }
+
+    /// The same with the compressed bytes, to be packed.
+    ///
+    /// # Errors
+    /// As for [`Plan::new`].
+    pub(crate) fn to_pack(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
+        Self::of(input, settings, Want::Bytes, progress)
+    }
+
+    fn of(input: &TreeInput, settings: &'a Settings, want: Want, progress: &dyn Progress) -> Result<Self> {
         let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
         if !pack::is_far_too_long(analysis.tree(), |id| decisions.pruning.keeps(id)) {
-            return Self::measured(analysis, decisions, settings, progress);
+            return Self::measured((analysis, decisions), settings, want, progress);
         }
         let unmeasured = Measurements::none(analysis.tree())?;
         let units = pack::units(&analysis.resolution, |id| decisions.pruning.keeps(id), &unmeasured);
@@ -69,7 +82,7 @@ impl<'a> Plan<'a> {
             None => {
                 // Of a million files they take much memory.
                 drop((unmeasured, units));
-                Self::measured(analysis, decisions, settings, progress)
+                Self::measured((analysis, decisions), settings, want, progress)
             }
             Some(finding) => {
                 let mut findings = decisions.all_findings(&analysis);
@@ -87,20 +100,20 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// As for [`Plan::new`].
     pub(crate) fn with_every_size(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
-        let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
-        Self::measured(analysis, decisions, settings, progress)
+        let read = Analysis::of_input(input, Decider::Rules, settings, progress)?;
+        Self::measured(read, settings, Want::Length, progress)
     }
 
     fn measured(
-        analysis: Analysis<'a>,
-        decisions: Decisions,
+        (analysis, decisions): (Analysis<'a>, Decisions),
         settings: &'a Settings,
+        want: Want,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let mut findings = decisions.all_findings(&analysis);
         let pruning = decisions.pruning;
         let keeps = |id| pruning.keeps(id);
-        let options = settings.measure_options(&settings.transforms);
+        let options = settings.measure_options(&settings.transforms, want);
         let (mut measurements, transformed) = Measurements::take(analysis.tree(), keeps, options, progress)?;
         findings.extend(transformed);
 

@@ -10,7 +10,7 @@ use crate::base::severity::Severities;
 use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
 use crate::pack::LayerPolicy;
-use crate::pack::measure::{Cache, Level, Options, SharedCache};
+use crate::pack::measure::{Cache, Level, Options, SharedCache, Want};
 use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
 use crate::runtime::sysroot::Sysroot;
@@ -84,6 +84,8 @@ pub struct Settings {
     pub weigh_pruned: bool,
     /// Whether reports list every file and dependency, which only the page and the tree view show.
     pub contents: bool,
+    /// The configuration file, if one was named: what a finding about a setting is shown at.
+    pub config: Option<PathBuf>,
     /// The severities of findings.
     pub severities: Severities,
     /// The options of the command line that only apply to a tree. What layerfit.toml sets for trees is not among them: it is
@@ -93,7 +95,7 @@ pub struct Settings {
 
 impl Settings {
     /// The options for measuring files under these settings, with these transforms.
-    pub(crate) fn measure_options<'a>(&self, transforms: &'a Transforms) -> Options<'a> {
+    pub(crate) fn measure_options<'a>(&self, transforms: &'a Transforms, want: Want) -> Options<'a> {
         Options {
             longest: self.limits.longest_file(),
             unzipped: self.limits.layers_unzipped(),
@@ -101,6 +103,7 @@ impl Settings {
             transforms,
             cache: if self.use_cache { Cache::of_the_user() } else { None },
             shared: self.shared_cache.clone(),
+            want,
             weigh: self.weigh_pruned,
         }
     }

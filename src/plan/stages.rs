@@ -39,8 +39,11 @@ impl<'a> Analysis<'a> {
         let offered = if host.is_none() { offered_host(input, settings) } else { None };
         let bundled_from = host.clone().map(|(host, named)| Bundler::new(host, &named)).transpose()?;
         let (analysis, decisions) = Self::bundling(tree, &scanned, bundled_from, decider, settings, progress)?;
+        // What is dropped is known too.
+        let nothing_known = analysis.nothing_known();
         let (mut analysis, decisions) =
             analysis.without_dropped(decisions, scanned, host.map(|(host, _)| host), decider, settings, progress)?;
+        analysis.findings.extend(nothing_known);
         analysis.offered_host = offered;
         Ok((analysis, decisions))
     }

@@ -6,6 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
 use crate::languages::{Package, language};
 use crate::prune::Pruning;
 use crate::resolve::{Need, Node, Resolution};
@@ -45,18 +48,8 @@ pub(crate) fn unneeded(resolution: &Resolution<'_>, pruning: &Pruning) -> Vec<Un
     let held_by = holders(resolution, pruning);
     let needs = needs(&held_by);
     let mut found: Vec<Unneeded> = Vec::new();
-    let mut in_cycle: BTreeSet<usize> = BTreeSet::new();
-    for package in (0..packages.all.len()).filter(|position| can_go[*position]) {
-        if in_cycle.contains(&package) || held_by[package].contains(&None) {
-            continue;
-        }
+    for package in unheld(&held_by, &can_go) {
         let set = retained(&BTreeSet::from([package]), &needs, &held_by, &can_go);
-        if !held_by[package].iter().flatten().all(|holder| set.contains(holder)) {
-            continue;
-        }
-        if !held_by[package].is_empty() {
-            in_cycle.extend(&set);
-        }
         let name = &packages.get(package).name;
         let of_language = packages.get(package).language;
         let option_of = packages.all.iter().enumerate().filter(|(position, other)| {
@@ -67,6 +60,25 @@ pub(crate) fn unneeded(resolution: &Resolution<'_>, pruning: &Pruning) -> Vec<Un
         let with_it = set.into_iter().filter(|position| *position != package).collect();
         found.push(Unneeded { package, with_it, option_of });
     }
+    found
+}
+
+/// The packages that nothing needs, or only what they need themselves: of such a cycle, the first. Sorted.
+fn unheld(held_by: &[BTreeSet<Holder>], can_go: &[bool]) -> Vec<usize> {
+    let mut graph = DiGraph::<(), ()>::new();
+    let nodes: Vec<NodeIndex> = held_by.iter().map(|_| graph.add_node(())).collect();
+    for (needed, holders) in held_by.iter().enumerate() {
+        for holder in holders.iter().flatten() {
+            graph.add_edge(nodes[*holder], nodes[needed], ());
+        }
+    }
+    let is_unheld = |cycle: &BTreeSet<usize>| {
+        let inside = |holder: &Holder| holder.is_some_and(|holder| cycle.contains(&holder));
+        cycle.iter().all(|package| can_go[*package] && held_by[*package].iter().all(inside))
+    };
+    let cycles = tarjan_scc(&graph).into_iter().map(|cycle| cycle.into_iter().map(NodeIndex::index).collect());
+    let mut found: Vec<usize> = cycles.filter(is_unheld).filter_map(|cycle| cycle.first().copied()).collect();
+    found.sort_unstable();
     found
 }
 
@@ -98,19 +110,19 @@ fn retained(
             }
         }
     }
-    loop {
-        let is_held = |position: &usize| {
-            let mut holders = held_by[*position].iter();
-            !packages.contains(position) && holders.any(|holder| holder.is_none_or(|holder| !set.contains(&holder)))
-        };
-        let held: Vec<usize> = set.iter().copied().filter(is_held).collect();
-        if held.is_empty() {
-            return set;
-        }
-        for position in &held {
-            set.remove(position);
+    let is_held = |position: usize, set: &BTreeSet<usize>| {
+        let mut holders = held_by[position].iter();
+        !packages.contains(&position) && holders.any(|holder| holder.is_none_or(|holder| !set.contains(&holder)))
+    };
+    let mut left: Vec<usize> = set.iter().copied().filter(|position| is_held(*position, &set)).collect();
+    while let Some(position) = left.pop() {
+        // What it needs is held as well now, by something that is not in the set.
+        if set.remove(&position) {
+            let needed = needs.get(&position).into_iter().flatten().copied();
+            left.extend(needed.filter(|needed| set.contains(needed) && is_held(*needed, &set)));
         }
     }
+    set
 }
 
 /// Whether each package can be dropped without being named.
@@ -164,4 +176,47 @@ fn holders(resolution: &Resolution<'_>, pruning: &Pruning) -> Vec<BTreeSet<Holde
 /// Whether a package is one that every installation of its language has.
 fn is_standard(package: &Package) -> bool {
     language(package.language).needs().standard.base.contains(&package.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unheld_is_held_by_what_it_retains_alone() {
+        let mut state = 1_u64;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).expect("31 bits") % below
+        };
+        let mut cycles = 0;
+        for round in 0..500 {
+            let count = 1 + random(12);
+            let mut held_by: Vec<BTreeSet<Holder>> = vec![BTreeSet::new(); count];
+            for _ in 0..random(2 * count) {
+                let (holder, needed) = (random(count), random(count));
+                if holder != needed {
+                    held_by[needed].insert(Some(holder));
+                }
+            }
+            if round % 3 == 0 {
+                held_by[random(count)].insert(None);
+            }
+            let can_go: Vec<bool> = (0..count).map(|_| random(8) > 0).collect();
+            let needs = needs(&held_by);
+            let mut expected: Vec<usize> = Vec::new();
+            let mut known: BTreeSet<usize> = BTreeSet::new();
+            for package in (0..count).filter(|package| can_go[*package]) {
+                let set = retained(&BTreeSet::from([package]), &needs, &held_by, &can_go);
+                if !known.contains(&package) && held_by[package].iter().all(|by| by.is_some_and(|by| set.contains(&by)))
+                {
+                    cycles += usize::from(!held_by[package].is_empty());
+                    expected.push(package);
+                    known.extend(set);
+                }
+            }
+            assert_eq!(unheld(&held_by, &can_go), expected, "round {round}: {held_by:?} {can_go:?}");
+        }
+        assert!(cycles > 10, "{cycles}");
+    }
 }

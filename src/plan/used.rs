@@ -80,8 +80,8 @@ pub(super) fn unused(
 /// The packages that the code of a package calls or that it suggests, if they are in the tree: those that `function` and the
 /// functions of the package that it leads to call, or all without it.
 pub(super) fn options(analysis: &Analysis<'_>, package: &Package, function: Option<&str>) -> BTreeSet<usize> {
-    let calls =
-        language(package.language).calls(&analysis.resolution.packages, package, analysis.tree()).unwrap_or_default();
+    let calls_of = language(package.language).calls(&analysis.resolution.packages, analysis.tree());
+    let calls = calls_of(package).unwrap_or_default();
     let of_function = function.map(|function| calls.reached([function]));
     let is_reached = |callers: &BTreeSet<String>| {
         of_function.as_ref().is_none_or(|reached| callers.iter().any(|caller| reached.contains(caller.as_str())))

@@ -5,7 +5,9 @@
 //! something is dropped, only what is reachable from it can lose its last holder. The algorithm is trial deletion (Bacon
 //! and Rajan, "Concurrent Cycle Collection in Reference Counted Systems", 2001): everything reachable is a suspect, and
 //! suspects that something outside still holds are cleared, with what they hold in turn. So cycles of libraries are handled,
-//! and the cost is proportional to the reachable part. For one library the result is what it dominates in the graph.
+//! and the cost is proportional to the reachable part. What a file that stays holds is not a suspect, and nor is what is only
+//! reachable through it: so packages do not lead to all packages that they need. For one library the result is what it dominates in
+//! the graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -331,6 +333,13 @@ impl Retention {
         }
     }
 
+    /// Whether something that is kept until it is dropped, and is not dropped, holds a node for certain.
+    fn is_held_by_what_stays(&self, at: usize) -> bool {
+        let stays =
+            |by: usize| self.keep[by] == KeepWhile::Always && self.alive[by] && self.state[by] != State::Removed;
+        self.keep[at] == KeepWhile::AnyHolder && self.held_by.of(at).any(stays)
+    }
+
     /// The entries that nothing holds any more without what is removed.
     fn lost(&mut self) -> Vec<usize> {
         let mut next = 0;
@@ -339,7 +348,7 @@ impl Retention {
             for position in 0..self.keeps.count(from) {
                 let to = self.keeps.nth(from, position);
                 let can_be_lost = self.alive[to] && self.keep[to] != KeepWhile::Always;
-                if can_be_lost && self.state[to] == State::Untouched {
+                if can_be_lost && self.state[to] == State::Untouched && !self.is_held_by_what_stays(to) {
                     self.set(to, State::Suspect);
                 }
             }
@@ -421,15 +430,32 @@ mod tests {
         retention
     }
 
-    #[test]
-    fn what_is_removed_with_a_library_is_what_it_dominates() {
-        const NODES: usize = 40;
+    fn ids<const NODES: usize>() -> Vec<EntryId> {
         let directory = tempfile::tempdir().expect("a directory");
         for name in 10..10 + NODES {
             std::fs::write(directory.path().join(name.to_string()), "").expect("written");
         }
         let (tree, _) = crate::tree::scan_directory(directory.path()).expect("read");
-        let ids: Vec<EntryId> = tree.iter().map(|(id, _)| id).collect();
+        tree.iter().map(|(id, _)| id).collect()
+    }
+
+    #[test]
+    fn what_a_file_holds_is_not_looked_beyond() {
+        const NODES: usize = 40;
+        // Each program holds a library, and each library all that follow it, as package.json does its package.
+        let (ids, programs) = (ids::<NODES>(), NODES / 2);
+        let own = (0..programs).map(|at| (at, programs + at));
+        let next = (programs..NODES).flat_map(|from| (from + 1..NODES).map(move |to| (from, to)));
+        let mut retention = world(&ids, programs, &own.chain(next).collect::<Vec<_>>());
+        retention.remove(0, &mut Vec::new());
+        assert_eq!(retention.lost(), [programs]);
+        assert_eq!(retention.touched, [0, programs]);
+    }
+
+    #[test]
+    fn what_is_removed_with_a_library_is_what_it_dominates() {
+        const NODES: usize = 40;
+        let ids = ids::<NODES>();
         let mut state = 1_u64;
         let mut random = move |below: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,8 +1,9 @@
-//! A template for AWS SAM: a layer version for each layer, and an example function that uses them all and is triggered by
-//! objects in a bucket (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/>).
+//! A template for AWS SAM: a layer version for each layer, and a function that uses them all, with what triggers it
+//! (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/>).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -20,13 +21,78 @@ use crate::runtime::RuntimeProfile;
 const MARKER: &str =
     "# Written by `layerfit pack --template`, which overwrites it on the next run. Copy this file to change it.";
 const TEMPLATE: &str = include_str!("sam.yaml");
-/// The runtime of the example function if that of the layers is not one of Lambda's.
+/// The runtime of the function if that of the layers is not one of Lambda's.
 const RUNTIME: &str = "provided.al2023";
+/// The directory of the function's code if none is named, beside the template.
+const CODE: &str = "function";
+/// The handler of the function whose code is there.
+const HANDLER: &str = "test.handler";
+/// The most characters that a handler can have, according to the reference of `CreateFunction`.
+const MAX_HANDLER: usize = 128;
+
+/// The function of a template.
+#[derive(Debug, Clone, Default)]
+pub struct Function {
+    /// The directory or zip of its code; by default, `function` beside the template.
+    pub code: Option<PathBuf>,
+    /// Its handler.
+    pub handler: Option<Handler>,
+    /// What triggers it.
+    pub trigger: Trigger,
+}
+
+/// A handler as Lambda accepts it: `hello.handler`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handler(String);
+
+impl FromStr for Handler {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(
+                "not a handler such as hello.handler: a file without its ending, a dot, and a function".to_owned()
+            );
+        }
+        if text.chars().count() > MAX_HANDLER {
+            return Err(format!("longer than the {MAX_HANDLER} characters that a handler can have"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// What triggers the function of a template.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trigger {
+    /// Nothing: it is invoked by its name.
+    #[default]
+    None,
+    /// Objects that are created in a bucket of its own.
+    Bucket {
+        /// What their keys end with; any end if it is empty.
+        suffix: String,
+    },
+}
+
+impl FromStr for Trigger {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.split_once(':').unwrap_or((text, "")) {
+            ("none", "") => Ok(Self::None),
+            // S3 has no filter for an empty suffix.
+            ("s3", "") if text.ends_with(':') => Err("the suffix is empty; s3 alone is for all objects".to_owned()),
+            ("s3", suffix) => Ok(Self::Bucket { suffix: suffix.to_owned() }),
+            _ => Err("not a trigger: use none, s3, or s3:SUFFIX for objects with keys such as *SUFFIX".to_owned()),
+        }
+    }
+}
 
 /// A template to write.
 #[derive(Debug)]
 pub struct Template {
     path: PathBuf,
+    function: Function,
 }
 
 #[derive(Serialize)]
@@ -38,12 +104,27 @@ struct TemplateLayer {
 }
 
 impl Template {
-    /// Checks, before anything is packed, that a template for the tree `root` can be written to `path`.
+    /// Checks, before anything is packed, that a template for the tree `root` with this function can be written to `path`.
     ///
     /// # Errors
-    /// When there is a file that layerfit did not write or cannot read, or when `path` is in the tree, where the next run would
-    /// pack it.
-    pub fn begin(path: &Path, root: &Path) -> Result<Self> {
+    /// When there is a file that layerfit did not write or cannot read, when `path` is in the tree, where the next run would
+    /// pack it, or when the function's code is not there or has no handler.
+    pub fn begin(path: &Path, root: &Path, function: Function) -> Result<Self> {
+        if let Some(code) = &function.code {
+            if !code.exists() {
+                return Err(Error::Usage {
+                    message: format!("the function's code {}: no such directory or zip", code.display()),
+                    help: "name the directory of the function's code with --template-code".to_owned(),
+                });
+            }
+            if function.handler.is_none() {
+                return Err(Error::Usage {
+                    message: format!("the function whose code is {} has no handler", code.display()),
+                    help: "name it, such as --template-handler hello.handler for the function `handler` in hello.R"
+                        .to_owned(),
+                });
+            }
+        }
         if let (Ok(root), Ok(directory)) = (root.canonicalize(), directory(path).canonicalize())
             && directory.starts_with(&root)
         {
@@ -71,7 +152,22 @@ impl Template {
             }
             Err(error) => return Err(Error::io("read", path)(error)),
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), function })
+    }
+
+    /// Where it is written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory or zip of the function's code, which the user may still have to make.
+    pub fn code(&self) -> PathBuf {
+        self.function.code.clone().unwrap_or_else(|| directory(&self.path).join(CODE).components().collect())
+    }
+
+    /// The function's handler.
+    pub fn handler(&self) -> &str {
+        self.function.handler.as_ref().map_or(HANDLER, |handler| &handler.0)
     }
 
     /// Writes the template for layers in the directory `output`, whole or not at all. The function gets the architecture
@@ -88,55 +184,71 @@ impl Template {
     ) -> Result<()> {
         // Resolved: paths with ".." or links could not be related by their names alone.
         let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
-        let (from, output) = (real(directory(&self.path))?, real(output)?);
-        // There is always a relative path between two absolute ones.
-        let content = pathdiff::diff_paths(&output, from).unwrap_or(output);
-        replace_file(&self.path, text(report, &content, requested, variables)?.as_bytes())
+        let from = real(directory(&self.path))?;
+        let relative = |path: &Path| -> Result<String> {
+            let path = real(path)?;
+            // There is always a relative path between two absolute ones.
+            let path = pathdiff::diff_paths(&path, &from).unwrap_or(path);
+            Ok(if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() })
+        };
+        let code = self.function.code.as_deref().map_or_else(|| Ok(CODE.to_owned()), relative)?;
+        replace_file(&self.path, self.text(report, (&relative(output)?, &code), requested, variables)?.as_bytes())
+    }
+
+    /// The template, with the layers in the directory `content` and the function's code in `code`, which are relative to the
+    /// template's directory.
+    fn text(
+        &self,
+        report: &Report,
+        (content, code): (&str, &str),
+        requested: Option<&str>,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<String> {
+        let mut taken: BTreeSet<String> = ["Function", "Bucket", "BucketName"].map(str::to_owned).into();
+        let of_layer = |layer: &LayerReport| TemplateLayer {
+            resource: resource(&layer.name, &mut taken),
+            name: layer_name(&layer.name),
+            description: format!("{} of {}", layer.name, report.root)
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(256)
+                .collect(),
+            content: Path::new(content).join(&layer.zip).to_string_lossy().into_owned(),
+        };
+        let layers: Vec<TemplateLayer> = report.layers.iter().flatten().map(of_layer).collect();
+        let runtime = Some(report.runtime.as_str()).filter(|name| RuntimeProfile::is_lambda(name));
+        let of_most = architecture(report.objects.iter().map(|object| object.machine.as_str()));
+        let suffix = match &self.function.trigger {
+            Trigger::None => None,
+            Trigger::Bucket { suffix } => Some(suffix),
+        };
+        let render = || {
+            let mut environment = Environment::new();
+            environment.set_undefined_behavior(UndefinedBehavior::Strict);
+            // The extension of the name makes minijinja write every value as JSON.
+            environment.add_template("sam.yaml", TEMPLATE)?;
+            environment.get_template("sam.yaml")?.render(context! {
+                marker => MARKER,
+                description => format!("{} in {}", report.root, plural(layers.len(), "layer", "layers")),
+                runtime => runtime.unwrap_or(RUNTIME),
+                runtimes => runtime.map(str::to_owned).into_iter().collect::<Vec<String>>(),
+                architecture => requested.or(of_most).map(str::to_owned),
+                layers => Serde(&layers),
+                variables => variables,
+                code => code,
+                handler => self.handler(),
+                bootstrap => runtime.unwrap_or(RUNTIME).starts_with("provided"),
+                bucket => suffix.is_some(),
+                suffix => suffix,
+            })
+        };
+        render().map(|text| text + "\n").map_err(Error::bug("render the template"))
     }
 }
 
 /// The directory that a file is in.
 fn directory(file: &Path) -> &Path {
     file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The template, with the layers in the directory `content`, which is relative to the template's.
-fn text(
-    report: &Report,
-    content: &Path,
-    requested: Option<&str>,
-    variables: &BTreeMap<String, String>,
-) -> Result<String> {
-    let mut taken: BTreeSet<String> = ["ExampleFunction", "Bucket", "BucketName"].map(str::to_owned).into();
-    let of_layer = |layer: &LayerReport| TemplateLayer {
-        resource: resource(&layer.name, &mut taken),
-        name: layer_name(&layer.name),
-        description: format!("{} of {}", layer.name, report.root)
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(256)
-            .collect(),
-        content: content.join(&layer.zip).to_string_lossy().into_owned(),
-    };
-    let layers: Vec<TemplateLayer> = report.layers.iter().flatten().map(of_layer).collect();
-    let runtime = Some(report.runtime.as_str()).filter(|name| RuntimeProfile::is_lambda(name));
-    let of_most = architecture(report.objects.iter().map(|object| object.machine.as_str()));
-    let render = || {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // The extension of the name makes minijinja write every value as JSON.
-        environment.add_template("sam.yaml", TEMPLATE)?;
-        environment.get_template("sam.yaml")?.render(context! {
-            marker => MARKER,
-            description => format!("{} in {}", report.root, plural(layers.len(), "layer", "layers")),
-            runtime => runtime.unwrap_or(RUNTIME),
-            runtimes => runtime.map(str::to_owned).into_iter().collect::<Vec<String>>(),
-            architecture => requested.or(of_most).map(str::to_owned),
-            layers => Serde(&layers),
-            variables => variables,
-        })
-    };
-    render().map(|text| text + "\n").map_err(Error::bug("render the template"))
 }
 
 /// A unique name for a layer's resource: CloudFormation allows letters and digits.

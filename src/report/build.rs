@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::contents::Contents;
 use super::costs;
-use super::costs::Amount;
 use super::model::{
-    Architecture, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, MovedReport, NeededReport,
-    ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport, Totals,
-    UnitReport, UnusedLibraryReport, WhyUnused,
+    Amount, Architecture, Count, ImageReport, LayerChangeReport, LayerReport, LayerState, LoadedBy, MovedReport,
+    NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule, RecompressedReport, Report, RewrittenReport,
+    Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
+use crate::base::size::Size;
 use crate::container::Image;
 use crate::languages::{Package, language};
 use crate::pack::MovedUnit;
@@ -20,6 +20,7 @@ use crate::pack::rewrite::Form;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};
 use crate::resolve::{FoundIn, LibraryLookup, Need, Node, Object, ProcessKind, WhyUnloaded};
+use crate::tree::EntryId;
 
 impl Report {
     /// The report of a tree that is not packed.
@@ -94,6 +95,7 @@ fn report(
             lower_bound: plan.layout.lower_bound,
             optimal: plan.layout.optimal,
         }),
+        in_no_layer: plan.and_then(in_no_layer),
         directories: costs.directories,
         libraries: costs.libraries,
         changes: plan.and_then(changes),
@@ -101,6 +103,7 @@ fn report(
         suggestions: Vec::new(),
         findings: Vec::new(),
         ignored: 0,
+        config: settings.config.as_ref().map(|path| path.display().to_string()),
         contents: if settings.contents { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
 }
@@ -146,13 +149,18 @@ impl Sums {
         };
         let mut pruned: Vec<PrunedByRule> = pruning.rules.iter().map(by_rule).collect();
         let mut packages = vec![Amount::default(); analysis.resolution.packages.all.len()];
+        let bundled: BTreeSet<&str> = analysis.bundled.iter().map(|bundled| bundled.path.as_str()).collect();
+        let mut copied = Count::default();
         for (id, entry) in analysis.tree().all().filter(|(_, entry)| !entry.is_directory()) {
             let measured = plan.and_then(|plan| plan.measurements.get(id));
             let zipped = measured.map_or(0, |measured| measured.zipped(&entry.path));
             // The packed form can be shorter or longer than that of the tree.
             let unzipped = measured.map_or(entry.bytes(), |measured| measured.bytes);
-            totals.scanned.files += 1;
-            totals.scanned.bytes += entry.bytes();
+            // Paths of copied files are ASCII or those of the tree: their texts are as good as their bytes.
+            let is_copied = !bundled.is_empty() && bundled.contains(entry.path.to_string().as_str());
+            let count = if is_copied { &mut copied } else { &mut totals.scanned };
+            count.files += 1;
+            count.bytes += entry.bytes();
             match pruning.decision(id) {
                 Decision::Drop(rule) => {
                     totals.pruned.files += 1;
@@ -172,6 +180,7 @@ impl Sums {
                 }
             }
         }
+        totals.bundled = (copied.files > 0).then_some(copied);
         totals.kept.zipped_bytes = plan.map(|plan| plan.layout.zipped_bytes());
         pruned.sort_by(|a, b| a.rule.cmp(&b.rule));
         Self { totals, pruned, packages }
@@ -319,7 +328,7 @@ fn moved(units: &[MovedUnit]) -> Vec<MovedReport> {
 }
 
 fn units(plan: &Plan<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
-    let layers = &plan.layout.layers;
+    let (layers, tree) = (&plan.layout.layers, plan.analysis.tree());
     let needed_by = needed_by(plan);
     let freed = |unit: &crate::pack::Unit| costs.units.get(&unit.name).copied().unwrap_or_default();
     let of = |unit: &crate::pack::Unit| UnitReport {
@@ -329,7 +338,7 @@ fn units(plan: &Plan<'_>, costs: &costs::Costs) -> Vec<UnitReport> {
             .filter(|layer| layer.units.contains(&unit.name))
             .map(|layer| layer.name.clone())
             .collect(),
-        files: unit.entries.len(),
+        files: unit.entries.iter().filter(|entry| !tree.entry(entry.id).is_directory()).count(),
         unzipped_bytes: unit.unzipped_bytes(),
         zipped_bytes: unit.zipped_bytes(),
         needed_by: needed_by.get(unit.name.as_str()).into_iter().flatten().cloned().collect(),
@@ -367,16 +376,37 @@ fn needed_by<'a>(plan: &'a Plan<'_>) -> BTreeMap<&'a str, BTreeSet<String>> {
     needed_by
 }
 
+/// What is packed in no layer, because it is too large for each.
+fn in_no_layer(plan: &Plan<'_>) -> Option<Amount> {
+    let placed: usize = plan.layout.layers.iter().map(|layer| layer.entries.len()).sum();
+    if placed == plan.units.iter().map(|unit| unit.entries.len()).sum::<usize>() {
+        return None;
+    }
+    let tree = plan.analysis.tree();
+    let placed: BTreeSet<EntryId> = plan.layout.layers.iter().flat_map(|layer| &layer.entries).copied().collect();
+    let left = plan.units.iter().flat_map(|unit| &unit.entries).filter(|entry| !placed.contains(&entry.id));
+    let amount = left.map(|entry| Amount {
+        files: usize::from(!tree.entry(entry.id).is_directory()),
+        size: Size { zipped_bytes: entry.zipped, unzipped_bytes: entry.unzipped },
+    });
+    Some(amount.sum())
+}
+
 fn layers(plan: &Plan<'_>) -> Vec<LayerReport> {
-    let of = |layer: &crate::pack::Layer| LayerReport {
-        name: layer.name.clone(),
-        zip: format!("{}.zip", layer.name),
-        sha256: None,
-        files: layer.entries.len(),
-        unzipped_bytes: layer.unzipped_bytes,
-        zipped_bytes: layer.zipped_bytes,
-        units: layer.units.clone(),
-        entries: None,
+    let tree = plan.analysis.tree();
+    let of = |layer: &crate::pack::Layer| {
+        let directories = layer.entries.iter().filter(|id| tree.entry(**id).is_directory()).count();
+        LayerReport {
+            name: layer.name.clone(),
+            zip: format!("{}.zip", layer.name),
+            sha256: None,
+            files: layer.entries.len() - directories,
+            directories,
+            unzipped_bytes: layer.unzipped_bytes,
+            zipped_bytes: layer.zipped_bytes,
+            units: layer.units.clone(),
+            entries: None,
+        }
     };
     plan.layout.layers.iter().map(of).collect()
 }

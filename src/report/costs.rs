@@ -4,38 +4,18 @@
 //! harder stay the same.
 
 use std::collections::BTreeMap;
-use std::iter::Sum;
-
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::unit_names::UnitNames;
-use super::{Cost, DirectoryReport, LibraryReport};
+use super::{Amount, Cost, DirectoryReport, LibraryReport};
 use crate::base::size::Size;
 use crate::pack::PackedEntries;
 use crate::plan::{Analysis, Plan};
 use crate::prune::{Pruning, Retention};
 use crate::tree::{Entry, EntryId, Kind, Place, Tree};
 
-/// A number of packed files and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Amount {
-    /// How many files, links and empty directories.
-    pub files: usize,
-    /// Their bytes; zipped bytes are 0 if they were not measured.
-    #[serde(flatten)]
-    pub size: Size,
-}
-
-impl Sum for Amount {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts
-            .fold(Self::default(), |sum, amount| Self { files: sum.files + amount.files, size: sum.size + amount.size })
-    }
-}
-
 /// The size of each packed entry, and what is removed when some are dropped.
 pub(crate) struct SizeIndex<'a> {
+    tree: &'a Tree,
     entries: Entries<'a>,
     retention: Retention,
 }
@@ -45,7 +25,7 @@ enum Entries<'a> {
     /// Those of a plan.
     Packed(PackedEntries<'a>),
     /// Those that are kept without a plan, by position.
-    Kept(&'a Tree, Vec<bool>),
+    Kept(Vec<bool>),
 }
 
 impl<'a> SizeIndex<'a> {
@@ -56,9 +36,9 @@ impl<'a> SizeIndex<'a> {
         } else {
             let kept =
                 |(id, entry): (EntryId, &Entry)| !tree.is_hidden(id) && !entry.is_directory() && pruning.keeps(id);
-            Entries::Kept(tree, tree.all().map(kept).collect())
+            Entries::Kept(tree.all().map(kept).collect())
         };
-        Self { entries, retention: Retention::new(&analysis.resolution, pruning) }
+        Self { tree, entries, retention: Retention::new(&analysis.resolution, pruning) }
     }
 
     /// The size of a packed entry; `None` for another.
@@ -67,8 +47,8 @@ impl<'a> SizeIndex<'a> {
             Entries::Packed(packed) => {
                 packed.get(id).map(|entry| Size { zipped_bytes: entry.zipped, unzipped_bytes: entry.unzipped })
             }
-            Entries::Kept(tree, kept) => {
-                let size = Size { zipped_bytes: 0, unzipped_bytes: tree.entry(id).bytes() };
+            Entries::Kept(kept) => {
+                let size = Size { zipped_bytes: 0, unzipped_bytes: self.tree.entry(id).bytes() };
                 kept[id.index()].then_some(size)
             }
         }
@@ -76,8 +56,9 @@ impl<'a> SizeIndex<'a> {
 
     /// The size of entries together.
     pub(crate) fn own(&self, entries: impl IntoIterator<Item = EntryId>) -> Amount {
-        let sizes = entries.into_iter().filter_map(|id| self.size(id));
-        sizes.map(|size| Amount { files: 1, size }).sum()
+        let sizes = entries.into_iter().filter_map(|id| Some((id, self.size(id)?)));
+        let amount = |(id, size)| Amount { files: usize::from(!self.tree.entry(id).is_directory()), size };
+        sizes.map(amount).sum()
     }
 
     /// What is removed when these entries are dropped, and its size.
@@ -127,7 +108,7 @@ pub(super) fn costs(analysis: &Analysis<'_>, pruning: &Pruning, plan: Option<&Pl
         let mut entries = below(&entry.path);
         entries.push(id);
         let own = index.own(entries.iter().copied());
-        if own.files == 0 {
+        if own == Amount::default() && entries.iter().all(|id| index.size(*id).is_none()) {
             continue;
         }
         let mut units = entries.iter().filter_map(|id| unit_of_each.number(*id));

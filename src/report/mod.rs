@@ -14,17 +14,16 @@ pub mod why;
 
 pub use crate::pack::output::SCHEMA;
 pub use contents::{ContentFile, ContentPlace, Contents, Group, Kind, Thing};
-pub use costs::Amount;
 pub(crate) use costs::SizeIndex;
 pub use html::{diff_html, html};
 pub use model::{
-    Architecture, Compared, Cost, Count, DirectoryReport, ImageReport, Kept, LayerChangeReport, LayerReport,
+    Amount, Architecture, Compared, Cost, Count, DirectoryReport, ImageReport, Kept, LayerChangeReport, LayerReport,
     LayerState, LibraryReport, LoadedBy, MovedReport, NeededReport, ObjectReport, PackageReport, Packing, PrunedByRule,
     RecompressedReport, Report, RewrittenReport, Totals, UnitReport, UnusedLibraryReport, WhyUnused,
 };
 pub use render::{
     Colors, Detail, LINES, Rows, Screen, Sort, annotations, csv, json, junit, manifest, markdown, sarif, schema, table,
-    tree,
+    tree, verdict,
 };
 pub(crate) use render::{
     Section, SectionKind, as_json, folded, markdown_section, markdown_text, schema_of, table_section, wrapped,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::iter::Sum;
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -71,6 +72,9 @@ pub struct Report {
     pub directories: Vec<DirectoryReport>,
     /// The libraries that are only loaded as dependencies, and what dropping each alone would free, sorted by path.
     pub libraries: Vec<LibraryReport>,
+    /// What is kept and is in no layer, because no layer can hold it (F104, F102); in zips, it would add these bytes to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_no_layer: Option<Amount>,
     /// Changes since the lock file, by layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<LayerChangeReport>>,
@@ -84,6 +88,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many findings `--ignore` removed.
     pub ignored: usize,
+    /// The configuration file that was named, where findings about settings are shown; and not in the JSON.
+    #[serde(skip)]
+    pub config: Option<String>,
     /// Every file and dependency: for the page, and not in the JSON.
     #[serde(skip)]
     pub contents: Contents,
@@ -139,11 +146,14 @@ pub struct Kept {
     pub zipped_bytes: Option<u64>,
 }
 
-/// What was scanned, pruned and kept.
+/// What was scanned, copied, pruned and kept. Links are files, directories are not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Totals {
-    /// Everything in the tree.
+    /// Everything in the tree, without what `--bundle` copied.
     pub scanned: Count,
+    /// What `--bundle` copied from the build host, if anything. It is pruned or kept, as what was scanned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundled: Option<Count>,
     /// What rules dropped.
     pub pruned: Count,
     /// What is kept.
@@ -243,6 +253,23 @@ pub struct UnusedLibraryReport {
     pub zipped_bytes: Option<u64>,
 }
 
+/// A number of packed files and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Amount {
+    /// How many files and links.
+    pub files: usize,
+    /// Their bytes, and in zips also those of empty directories; zipped bytes are 0 if they were not measured.
+    #[serde(flatten)]
+    pub size: Size,
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts
+            .fold(Self::default(), |sum, amount| Self { files: sum.files + amount.files, size: sum.size + amount.size })
+    }
+}
+
 /// The size of something, and what dropping it alone would free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cost {
@@ -294,7 +321,7 @@ pub struct DirectoryReport {
     /// The unit that everything in it belongs to, if it is a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// How many entries of layers are in it, at any depth.
+    /// How many kept files and links are in it, at any depth.
     pub files: usize,
     /// The size of its content, and what dropping it would free.
     #[serde(flatten)]
@@ -320,7 +347,7 @@ pub struct UnitReport {
     pub name: String,
     /// The layers it is in; several only if no layer can hold it whole.
     pub layers: Vec<String>,
-    /// How many entries it has.
+    /// How many files and links it has.
     pub files: usize,
     /// The sum of their lengths in bytes.
     pub unzipped_bytes: u64,
@@ -345,8 +372,11 @@ pub struct LayerReport {
     /// The sha256 of the zip in hexadecimal, once it is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// How many entries it has.
+    /// How many files and links it has.
     pub files: usize,
+    /// How many directories have an entry in it: in zips that layerfit packs, those that are empty.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub directories: usize,
     /// The sum of their lengths in bytes.
     pub unzipped_bytes: u64,
     /// The length of the zip in bytes.
@@ -356,6 +386,12 @@ pub struct LayerReport {
     /// The entries of the zip, in its order; only in a manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<ManifestEntry>>,
+}
+
+/// Whether a count is left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The number of layers, and its lower bound.
@@ -511,7 +547,8 @@ impl Report {
             name: zip.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             zip: zip.path.display().to_string(),
             sha256: Some(zip.sha256.clone()),
-            files: zip.entries,
+            files: zip.contents.iter().filter(|entry| !entry.is_directory()).count(),
+            directories: zip.contents.iter().filter(|entry| entry.is_directory()).count(),
             unzipped_bytes: zip.unzipped_bytes,
             zipped_bytes: zip.zipped_bytes,
             units: Vec::new(),

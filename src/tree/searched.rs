@@ -1,6 +1,7 @@
 //! Searched: packages of managed runtimes in directories where these do not look. What Lambda searches is in the Developer
 //! Guide, "Layer paths for each Lambda runtime".
 
+use super::Tree;
 use super::listing::{Listing, extension, is_python_metadata, join};
 use crate::base::finding::{Code, Finding, Subject};
 
@@ -9,6 +10,18 @@ const EXACT: &[&str] = &["bootstrap", "extensions", "python", "nodejs", "ruby", 
 
 /// How many names the path of a directory with Python packages has at most: `python/venv/lib/python3.12/site-packages`.
 const MAX_PARTS: usize = 5;
+
+/// Whether Lambda would look at something in a tree by itself. Of `lib`, it looks at libraries only.
+pub fn is_searched(tree: &Tree) -> bool {
+    let mut tops = tree.iter().filter(|(_, entry)| !entry.is_directory()).filter_map(|(_, entry)| {
+        let path = entry.path.as_bytes();
+        Some((path.split(|byte| *byte == b'/').next()?, path.contains(&b'/')))
+    });
+    tops.any(|(top, is_below)| {
+        let exact = EXACT.iter().any(|name| name.as_bytes() == top);
+        exact && top != b"lib" && is_below == (top != b"bootstrap")
+    })
+}
 
 /// Packages of managed runtimes where these do not look.
 pub(super) fn not_searched(listing: &Listing<'_>) -> Vec<Finding> {

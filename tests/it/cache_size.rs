@@ -113,6 +113,49 @@ fn a_damaged_cache_changes_nothing_but_the_time() {
     assert_eq!(plan(&world, &[]).stdout, report);
 }
 
+/// What is in the files of the cache, and when they were written.
+fn written(world: &World) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
+    let of_each = files(&world.beside("cache")).into_iter().map(|path| {
+        let at = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("there");
+        (path.clone(), fs::read(path).expect("read"), at)
+    });
+    of_each.collect()
+}
+
+#[test]
+fn a_run_that_finds_everything_writes_nothing_and_one_with_another_key_signs_it_once() {
+    let world = World::new();
+    world.file("share/first", noise(1, 20_000)).file("share/text", "the same again ".repeat(4000));
+    let pack = |state: &str| {
+        let mut command = world.command(&["pack", "ROOT", "-o", "OUT"]);
+        command.env("XDG_CACHE_HOME", world.beside("cache")).env("XDG_STATE_HOME", world.beside(state));
+        assert_eq!(Run::of(command).code, 0);
+        fs::read(world.beside("out/layer-1.zip")).expect("packed")
+    };
+    let zip = pack("mine");
+    let key = fs::metadata(world.beside("mine/layerfit/cache-key")).expect("made");
+    assert_eq!((key.len(), key.permissions().mode() & 0o7777), (32, 0o600));
+    let first = written(&world);
+    assert_eq!(first.len(), 2);
+    assert!(pack("mine") == zip && written(&world) == first);
+    // A cache that is restored where there is no key yet, or another.
+    assert!(pack("theirs") == zip);
+    let signed = written(&world);
+    let parts = |all: &[(PathBuf, Vec<u8>, SystemTime)], of: std::ops::RangeFrom<usize>| {
+        all.iter().map(|(path, bytes, _)| (path.clone(), bytes[of.clone()].to_vec())).collect::<Vec<_>>()
+    };
+    assert!(parts(&signed, 0..) != parts(&first, 0..) && parts(&signed, 89..) == parts(&first, 89..));
+    assert!(pack("theirs") == zip && written(&world) == signed);
+    // Where no key can be made, nothing is signed, and all is as it was.
+    fs::write(world.beside("file"), "").expect("written");
+    assert!(pack("file") == zip && written(&world) == signed);
+    // One that comes back was signed before, and is right.
+    for (path, bytes, _) in &first {
+        fs::write(path, bytes).expect("written");
+    }
+    assert!(pack("mine") == zip && parts(&written(&world), 0..) == parts(&first, 0..));
+}
+
 #[test]
 fn what_is_compressed_faster_than_it_is_looked_up_is_not_kept() {
     let world = World::new();

@@ -33,7 +33,10 @@ fn on_terminal(world: &World, arguments: &[&str], environment: &[(&str, &str)]) 
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().expect("UTF-8"))).collect();
     let mut script = Command::new("script");
     script.args(["-qec", &format!("stty columns 80; {}", line.join(" ")), "/dev/null"]);
-    script.current_dir(direct.get_current_dir().expect("set")).env("XDG_CACHE_HOME", world.beside("cache"));
+    script
+        .current_dir(direct.get_current_dir().expect("set"))
+        .env("XDG_CACHE_HOME", world.beside("cache"))
+        .env("XDG_STATE_HOME", world.beside("state"));
     Run::of(set(script, environment)).stdout
 }
 

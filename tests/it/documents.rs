@@ -162,7 +162,10 @@ impl Place {
         let mut shell = Command::new("bash");
         shell.arg("-euc").arg(line.replace("/opt", &self.world.root().to_string_lossy()));
         shell.current_dir(self.world.beside("")).env("PATH", format!("{}:{program}:{path}", self.bin.display()));
-        shell.env("XDG_CACHE_HOME", self.world.beside("cache")).env_remove("GITHUB_ACTIONS");
+        shell
+            .env("XDG_CACHE_HOME", self.world.beside("cache"))
+            .env("XDG_STATE_HOME", self.world.beside("state"))
+            .env_remove("GITHUB_ACTIONS");
         Run::of(shell)
     }
 }

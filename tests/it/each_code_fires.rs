@@ -516,6 +516,17 @@ fn trees() -> Vec<Pair> {
             },
         ),
         Pair(
+            NothingKnown,
+            |w| {
+                w.file("lib/notes.txt", "").file("data/a.csv", "");
+                CHECK.into()
+            },
+            |w| {
+                w.file("data/a.csv", "").file("python/a.py", "");
+                CHECK.into()
+            },
+        ),
+        Pair(
             NotExecutable,
             |w| {
                 w.file("bin/a", "#!/bin/sh\n");

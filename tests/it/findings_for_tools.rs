@@ -52,6 +52,33 @@ fn sarif_reads_back_with_a_rule_a_place_and_a_fingerprint_for_each_result() {
     assert_eq!(uri, "bin/%3Ca%3E%20%26%20%22b%22,%3A%3Ax%25");
 }
 
+/// What is not a file is shown where it is set: in the file that was named.
+#[test]
+fn a_finding_about_a_setting_is_at_the_configuration_file() {
+    let world = world();
+    let text = "[[budget]]\nof = \"pkg:nothing\"\nzipped = \"1MB\"\n";
+    for (file, options) in
+        [("layerfit.toml", &[][..]), ("b.toml", &["--config", "b.toml"]), ("layerfit.toml", &["--config", "/dev/null"])]
+    {
+        fs::write(world.beside(file), text).expect("written");
+        let run = world.run(&[&["check", "ROOT", "--format", "sarif", "--max-layers", "1"], options].concat());
+        let sarif: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let results = array(&sarif["runs"][0]["results"]);
+        let uri = |result: &Value| result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].clone();
+        // B103 is about a budget, and P102 about all rules that match nothing.
+        let found: Vec<Value> =
+            results.iter().filter(|of| of["ruleId"] == "B103" || of["ruleId"] == "P102").map(uri).collect();
+        assert!(!found.is_empty() && found.iter().all(|uri| uri == file), "{file}: {found:?}");
+        let mut command = world.command(&[&["check", "ROOT", "-q"], options].concat());
+        command.env("GITHUB_ACTIONS", "true");
+        let annotations = Run::of(command).stderr;
+        assert_eq!(
+            annotations.contains(&format!("::warning file={file},title=B103")),
+            options != ["--config", "/dev/null"]
+        );
+    }
+}
+
 #[test]
 fn junit_has_a_case_for_each_check_that_speaks_and_fails_for_errors_alone() {
     let run = world().run(&["analyze", "ROOT", "--format", "junit"]);

@@ -52,7 +52,10 @@ fn walk(page: &str, world: &World, at: &Path, replaced: &[(&str, &str)]) -> Vec<
             "sh" => {
                 let mut shell = Command::new("bash");
                 shell.args(["-euxc", text]).current_dir(at).env("PATH", &path);
-                shell.env("XDG_CACHE_HOME", world.beside("cache")).env_remove("GITHUB_ACTIONS");
+                shell
+                    .env("XDG_CACHE_HOME", world.beside("cache"))
+                    .env("XDG_STATE_HOME", world.beside("state"))
+                    .env_remove("GITHUB_ACTIONS");
                 let output = shell.output().expect("bash runs");
                 let (stdout, stderr) =
                     (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -85,17 +88,15 @@ fn every_command_of_the_guide_that_can_be_executed_does_what_it_says() {
     fs::write(at.join("my-r.tar"), gzip(&archive(&image.docker()))).expect("written");
     let executed = walk("README.md", &world, &at, &[]);
     assert!(executed.len() >= 9, "{executed:?}");
-    let made = [
-        "function",
-        "hello",
-        "layerfit.baseline.json",
-        "layerfit.lock",
-        "layerfit.toml",
-        "layers",
-        "my-r.tar",
-        "template.yaml",
-    ];
+    let made =
+        ["hello", "layerfit.baseline.json", "layerfit.lock", "layerfit.toml", "layers", "my-r.tar", "template.yaml"];
     assert_eq!(names(&at), made);
+    // The last template that the guide writes is the one with the bucket.
+    let template = fs::read_to_string(at.join("template.yaml")).expect("read");
+    for line in ["      CodeUri: \"hello\"", "      Handler: \"hello.handler\"", "                    Value: \".rds\""]
+    {
+        assert!(template.lines().any(|found| found == line), "{line}: {template}");
+    }
     assert_eq!(names(&at.join("hello")), ["bootstrap", "event.json", "hello.R", "runtime.R"]);
 }
 

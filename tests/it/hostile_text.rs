@@ -524,7 +524,10 @@ fn files_of_packages_that_are_longer_than_any_are_not_read() {
     let mut command = std::process::Command::new("prlimit");
     let direct = world.command(&["check", "ROOT"]);
     command.arg("--as=8000000000").arg(direct.get_program()).args(direct.get_args());
-    command.current_dir(direct.get_current_dir().expect("set")).env("XDG_CACHE_HOME", world.beside("cache"));
+    command
+        .current_dir(direct.get_current_dir().expect("set"))
+        .env("XDG_CACHE_HOME", world.beside("cache"))
+        .env("XDG_STATE_HOME", world.beside("state"));
     let run = Run::of(command);
     assert_eq!(run.code, 1, "{}", run.stderr);
 }

@@ -249,3 +249,35 @@ fn the_directory_of_java_in_ldpaths_is_searched() {
         }
     }
 }
+
+#[test]
+fn r_finds_its_own_library_only_where_ldpaths_says() {
+    let stock = ": ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nLD_LIBRARY_PATH=\"${R_LD_LIBRARY_PATH}:${LD_LIBRARY_PATH}\"\n";
+    for (ldpaths, found) in [
+        (Some(stock), true),
+        (Some("LD_LIBRARY_PATH=$(cat /opt/dirs):$LD_LIBRARY_PATH\n"), true),
+        (Some(": ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\n"), false),
+        (Some(""), false),
+        // bin/R reports that it is not there, and goes on.
+        (None, false),
+    ] {
+        let world = World::new();
+        world.r().library("R/lib/R/lib/libR.so", &[], &[]).program("R/lib/R/bin/exec/R", &["R/lib/R/lib/libR.so"], &[]);
+        world.file(
+            "R/lib/R/bin/R",
+            "#!/bin/sh\nR_HOME=/opt/R/lib/R\n. ${R_HOME}/etc/ldpaths\nexec ${R_HOME}/bin/exec/R\n",
+        );
+        match ldpaths {
+            Some(text) => {
+                world.file("R/lib/R/etc/ldpaths", text);
+            }
+            None => std::fs::remove_file(world.root().join("R/lib/R/etc/ldpaths")).expect("removed"),
+        }
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        if found {
+            assert_no_finding(&report, "L201");
+        } else {
+            assert_finding(&report, "L201", "R/lib/R/bin/exec/R", "needs libR.so");
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod commands;
 mod completions_and_manual;
 mod config_sources;
 mod configuration;
+mod counted_files;
 mod damaged_packages;
 mod data_needs;
 mod distributions;

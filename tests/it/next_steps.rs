@@ -257,6 +257,22 @@ fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
     let run = world.run(&["plan", "ROOT", "--apply", "drop-top,select-package-data", "--apply", "strip-all"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stdout.contains("layerfit.toml: strip = \"all\"\n"), "{}", run.stdout);
+    // What the plan was, and what it is with what was written.
+    let (_, now) = world.json(&["plan", "ROOT"]);
+    let bytes = |size: &serde_json::Value| size.as_u64().expect("bytes");
+    let kept = &now["totals"]["kept"];
+    let shown = |bytes| layerfit::base::bytes::size(bytes);
+    let line = format!(
+        "\nNow: PASS: fits in 1 layer, {} zipped. {} unzipped.\n",
+        shown(bytes(&kept["zipped_bytes"])),
+        shown(bytes(&kept["unzipped_bytes"]))
+    );
+    assert!(
+        run.stdout.contains("\nBefore: PASS: fits in 1 layer, ") && run.stdout.ends_with(&line),
+        "{line}{}",
+        run.stdout
+    );
+    assert_eq!(run.stderr.matches("settings from").count(), 1, "{}", run.stderr);
     let text = std::fs::read_to_string(world.beside("layerfit.toml")).expect("read");
     let added = "drop = [\"pkg:top\", \"pkg:middle\", \"pkg:only\"]\nstrip = \"all\"\n";
     assert_eq!(text, format!("{}{added}", before.replace("\"help\"", "\"help\", \"package-data\"")));

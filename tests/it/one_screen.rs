@@ -58,6 +58,30 @@ fn shown(world: &World, columns: u16, arguments: &[&str]) -> Run {
     Run::of(command)
 }
 
+/// Names of units and steps are copied: one for which there is no room has a line of its own.
+#[test]
+fn names_are_not_broken_however_long_they_are() {
+    let world = World::new();
+    let name = "a-package-with-a-name-that-no-table-of-eighty-columns-has-room-for";
+    let path = format!("nodejs/node_modules/{name}/package.json");
+    world.file(&path, format!("{{\"name\": \"{name}\", \"version\": \"1.0.0\"}}"));
+    world.file("nodejs/node_modules/b/package.json", "{\"name\": \"b\", \"version\": \"1.0.0\"}");
+    let runtime = ["--runtime", "nodejs22.x"];
+    for (command, names) in
+        [("plan", vec![format!("pkg:{name}"), format!("drop-{name}")]), ("analyze", vec![name.to_owned()])]
+    {
+        let full = shown(&world, 80, &[&[command, "ROOT", "-v"], &runtime[..]].concat()).stdout;
+        let text = shown(&world, 80, &[&[command, "ROOT"], &runtime[..]].concat()).stdout;
+        for name in names {
+            assert!(full.lines().any(|line| line.trim_start().starts_with(&name)), "{name}: {full}");
+            let at = text.lines().position(|line| line.trim() == name).unwrap_or_else(|| panic!("{name}: {text}"));
+            let figures = text.lines().nth(at + 1).expect("a line");
+            assert!(figures.starts_with("    ") && figures.contains(" B"), "{text}");
+        }
+        assert_one_screen(&text, 80);
+    }
+}
+
 /// One screen, with whole words; returns how many lines it has.
 fn assert_one_screen(text: &str, columns: u16) -> usize {
     let lines: Vec<&str> = text.lines().collect();

@@ -510,7 +510,7 @@ impl ByHand {
                 "entries": entries.iter().map(entry).collect::<Vec<_>>(),
             })
         };
-        let package = |(name, version, path, reached): &(&str, &str, &str, bool)| serde_json::json!({"name": name, "version": version, "path": path, "reached": reached});
+        let package = |(name, version, path, kept): &(&str, &str, &str, bool)| serde_json::json!({"name": name, "version": version, "path": path, "kept": kept});
         let rule = |(rule, name, bytes, zipped): &(&str, &str, u64, u64)| serde_json::json!({"rule": rule, "name": name, "bytes": bytes, "zipped_bytes": zipped});
         let manifest = serde_json::json!({
             "root": name,

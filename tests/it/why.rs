@@ -1,6 +1,7 @@
 //! `why` says for whom something is kept, by the shortest way or by all, or what dropped it; and where the loader looks.
 
 use crate::support::World;
+use crate::support::elf::Elf;
 use serde_json::Value;
 
 const LIBRARY: &str = "R/lib/R/library";
@@ -107,6 +108,44 @@ fn who_needs_a_library_is_said_for_each_process_with_the_place_where_it_is_found
     };
     assert_eq!(found("R/lib/R/library/Matrix/libs/curl.so"), ["R", "layer", "/opt/lib/libcurl.so.4"]);
     assert_eq!(found("bin/curl"), ["other", "runtime", "/lib64/libcurl.so.4"]);
+    // Which of the two it is depends on who asks. Without versions, nothing is known of what the image's would do.
+    let image = &only(&answer)["in_image"];
+    assert_eq!((&image["soname"], &image["path"]), (&"libcurl.so.4".into(), &"/lib64/libcurl.so.4".into()), "{image}");
+    assert!(image["lacks"].is_null(), "{image}");
+    let text = world.run(&["why", "libcurl.so.4", "ROOT"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = "The image has a libcurl.so.4 too: /lib64/libcurl.so.4. That of the tree is loaded in R; that of the image in \
+                other programs. Symbol versions do not show whether it would do for all.";
+    assert!(text.contains(said), "{text}");
+    assert!(only(&why(&world, &["libdeep.so.5", "ROOT"])).get("in_image").is_none(), "the image has none of that name");
+}
+
+/// A symbol version that the image's library of the same name does not define, or does.
+#[test]
+fn the_images_library_of_a_name_lacks_the_versions_that_it_does_not_define() {
+    for (version, lacks, said) in [
+        ("ZLIB_9.9.9", vec!["ZLIB_9.9.9"], "It would not do for all: it does not define ZLIB_9.9.9."),
+        (
+            "ZLIB_1.2.9",
+            vec![],
+            "It defines each symbol version that is needed, which does not prove that it behaves alike.",
+        ),
+    ] {
+        let world = World::new();
+        let user = Elf::program().needs("libz.so.1").needs_version("libz.so.1", version);
+        world.file("lib/libz.so.1", Elf::library("libz.so.1").bytes());
+        world.file("bin/tool", user.bytes()).mode("bin/tool", 0o755);
+        let profile = world.run(&["runtime", "show", "provided.al2023"]).stdout;
+        let heading = "[libraries.defines]\n";
+        assert!(profile.contains(heading), "{profile}");
+        let profile = profile.replace(heading, &format!("{heading}\"/lib64/libz.so.1\" = [\"ZLIB_1.2.9\"]\n"));
+        std::fs::write(world.beside("mine.toml"), profile).expect("written");
+        std::fs::write(world.beside("layerfit.toml"), "runtime = \"mine.toml\"\n").expect("written");
+        let answer = why(&world, &["lib/libz.so.1", "ROOT"]);
+        assert_eq!(only(&answer)["in_image"]["lacks"], Value::from(lacks), "{answer:#}");
+        let text = world.run(&["why", "lib/libz.so.1", "ROOT"]).stdout;
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("What needs it loads that of the image.") && text.contains(said), "{text}");
+    }
 }
 
 #[test]

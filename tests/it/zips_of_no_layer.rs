@@ -185,3 +185,34 @@ fn copies_of_a_library_are_links_only_where_one_name_continues_the_other() {
     assert_eq!(told(&["lib/libz.so", "lib/libz.so.10", "lib/libz.so.1"]), 1);
     assert_eq!(told(&["lib/libz.so.1", "lib/libz.so.10"]), 0);
 }
+
+/// A tree in which nothing is known may be another directory than the one that was meant: a remark, and no more.
+#[test]
+fn a_tree_in_which_nothing_is_known_has_a_remark() {
+    let known = |path: &str| {
+        let world = World::new();
+        world.file("share/models/a.bin", "1").file("lib/notes.txt", "2").file(path, "#!/bin/sh\n").mode(path, 0o755);
+        let (code, report) = world.json(&["plan", "ROOT"]);
+        assert_eq!(code, 0, "{:#}", report["findings"]);
+        let found = findings(&report, "S113");
+        let shown = world.run(&["plan", "ROOT"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            shown.contains("Nothing in it is known (S113): is it what will be /opt?"),
+            !found.is_empty(),
+            "{shown}"
+        );
+        assert!(found.iter().all(|(subject, _)| subject == "tree"), "{found:?}");
+        // Zips that were made are not asked about.
+        assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+        assert!(findings(&world.json(&["check", "OUT"]).1, "S113").is_empty());
+        found.is_empty()
+    };
+    for path in ["README.md", "src/main.sh", "lib/run.sh", "bootstrap.d/a", "share/bin/a"] {
+        assert!(!known(path), "{path}");
+    }
+    for path in
+        ["bin/tool", "bootstrap", "extensions/e", "python/a.py", "nodejs/node_modules/a/index.js", "ruby/lib/a.rb"]
+    {
+        assert!(known(path), "{path}");
+    }
+}

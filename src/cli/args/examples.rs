@@ -34,6 +34,7 @@ Examples:
   layerfit pack /opt -o layers
   layerfit pack /opt -o layers --bundle --lock layerfit.lock
   layerfit pack my-r.tar -o layers --bundle   # libraries of that image
+  layerfit pack /opt -o layers --template template.yaml   # for AWS SAM
 
 Exit codes: 0 the content fits, no errors found; 1 it does not fit (nothing is
 written), or there are errors; 2 layerfit could not do its work.";
@@ -72,6 +73,7 @@ pub(super) const DIFF: &str = "\
 Examples:
   layerfit diff layers /opt
   layerfit diff old/manifest.json layers
+  layerfit diff layerfit.baseline.json layers   # sizes only
   layerfit diff low.zip,high.zip layers";
 
 pub(super) const PUBLISH: &str = "\

@@ -14,6 +14,8 @@ use clap_complete::Shell;
 use options::heading;
 use values::count;
 
+use crate::publish::sam::{Handler, Trigger};
+
 pub(super) use options::{
     AnswerOutput, CheckChoice, Content, DiffOutput, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions,
     ReportOutput, RuleChoice, Targets, Variables,
@@ -176,9 +178,23 @@ pub(super) struct PackArgs {
     pub(super) output: PathBuf,
     /// Also write an AWS SAM template
     ///
-    /// It contains the layers, and an example function that uses them.
-    #[arg(long, value_name = "FILE", help_heading = heading::OUTPUT)]
+    /// It contains the layers, and a function that uses them.
+    #[arg(long, value_name = "FILE", help_heading = heading::TEMPLATE)]
     pub(super) template: Option<PathBuf>,
+    /// Code of the template's function [default: function/ beside the template]
+    ///
+    /// A directory, or the zip that would be uploaded.
+    #[arg(long, value_name = "DIR|ZIP", requires = "template", help_heading = heading::TEMPLATE)]
+    pub(super) template_code: Option<PathBuf>,
+    /// Handler of the template's function [default: test.handler]
+    #[arg(long, value_name = "HANDLER", requires = "template", help_heading = heading::TEMPLATE)]
+    pub(super) template_handler: Option<Handler>,
+    /// What triggers the template's function: none, s3 or s3:SUFFIX [default: none]
+    ///
+    /// With s3, the template has a bucket, whose name is a parameter (BucketName), and the function is invoked for each object
+    /// that is created in it, and may read it. s3:.rds restricts that to objects whose keys end with .rds.
+    #[arg(long, value_name = "TRIGGER", requires = "template", help_heading = heading::TEMPLATE)]
+    pub(super) template_trigger: Option<Trigger>,
     #[command(flatten)]
     pub(super) report: ReportOutput,
 }
@@ -300,7 +316,9 @@ pub(super) struct WhyArgs {
 /// The arguments of `diff`. What is compared decides how it was packed; a tree is packed as layerfit.toml says.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// Tree, image, packed directory, manifest.json, or zips separated by commas, the lowest layer first
+    /// Tree, image, packed directory, manifest.json, baseline, or zips separated by commas, the lowest layer first
+    ///
+    /// A baseline is what `layerfit check --update-baseline` wrote. It records the sizes of layers and packages, and no files.
     pub(super) old: OsString,
     /// The same, for the newer set of layers
     pub(super) new: OsString,
@@ -497,7 +515,16 @@ mod tests {
                     .concat(),
             ),
             ("plan", [&plan, &["tree", "apply"][..], &ROWS, &OUTPUT].concat()),
-            ("pack", [&plan, &["output", "template"][..], &ROWS, &OUTPUT].concat()),
+            (
+                "pack",
+                [
+                    &plan,
+                    &["output", "template", "template_code", "template_handler", "template_trigger"][..],
+                    &ROWS,
+                    &OUTPUT,
+                ]
+                .concat(),
+            ),
             ("check", [&plan, &gate[..], &["run"], &FUNCTION, &ROWS, &OUTPUT].concat()),
             (
                 "invoke",

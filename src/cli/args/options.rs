@@ -32,6 +32,8 @@ pub(super) mod heading {
     pub(crate) const QUESTION: &str = "Question";
     /// How AWS is reached.
     pub(crate) const AWS: &str = "AWS";
+    /// The template for AWS SAM, and its function.
+    pub(crate) const TEMPLATE: &str = "AWS SAM template";
     /// What is printed or written, and how.
     pub(crate) const OUTPUT: &str = "Output";
 }

@@ -23,6 +23,7 @@ use super::args::{Architecture, LevelName, StrategyName, StripName};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
 use crate::base::read;
+use crate::publish::sam::{Handler, Trigger};
 use crate::report::gate::Growth;
 
 /// The file's name.
@@ -141,6 +142,9 @@ pub(super) struct Config {
     /// Options of `publish`.
     #[schemars(example = json!({"prefix": "my-r-", "license-info": "MIT", "function": "my-function"}))]
     pub publish: PublishConfig,
+    /// The function in the template of `pack --template`.
+    #[schemars(example = json!({"code": "hello", "handler": "hello.handler", "trigger": "s3:.rds"}))]
+    pub template: TemplateConfig,
     /// The file that this was read from.
     #[serde(skip)]
     source: Source,
@@ -275,6 +279,47 @@ pub(super) struct PublishConfig {
     pub region: Option<String>,
 }
 
+/// The function in the template of `layerfit pack --template`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TemplateConfig {
+    /// Directory or zip of its code; by default, `function` beside the template.
+    pub code: Option<PathBuf>,
+    /// Its handler.
+    pub handler: Option<HandlerText>,
+    /// What triggers it: `none`, `s3` for each object that is created in a bucket of its own, or `s3:SUFFIX` for those whose
+    /// keys end with it.
+    pub trigger: Option<TriggerText>,
+}
+
+/// A handler: `"hello.handler"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub(super) struct HandlerText(pub Handler);
+
+impl TryFrom<String> for HandlerText {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+/// A trigger: `"none"`, `"s3"`, `"s3:.rds"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub(super) struct TriggerText(pub Trigger);
+
+impl TryFrom<String> for TriggerText {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
 /// A size: `"50MiB"`, `52428800`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "NumberOrText")]
@@ -405,7 +450,7 @@ mod tests {
     use crate::cli::args::Cli;
 
     /// Keys that no option sets.
-    const KEYS_ALONE: [&str; 6] = ["budget", "finding", "layer", "publish", "r-libs-user", "relocate"];
+    const KEYS_ALONE: [&str; 7] = ["budget", "finding", "layer", "publish", "r-libs-user", "relocate", "template"];
 
     #[test]
     fn a_key_has_the_name_of_its_option() {

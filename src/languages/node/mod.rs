@@ -19,7 +19,7 @@ use std::path::Path;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Calls, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
+    CallsOf, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -85,8 +85,9 @@ impl Language for Node {
         uses::gets(packages, tree, names)
     }
 
-    fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
-        Ok(calls::of_package(packages, package, tree))
+    fn calls<'a>(&self, packages: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>> {
+        let reader = calls::Reader::new(packages, tree);
+        Box::new(move |package| Ok(reader.of_package(package)))
     }
 
     fn provides(&self, packages: &Packages, tree: &Tree, from: &Package, name: &str) -> Vec<usize> {

@@ -22,7 +22,7 @@ use std::path::Path;
 
 use crate::base::finding::Finding;
 use crate::languages::{
-    Calls, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
+    CallsOf, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Packages, ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -106,8 +106,9 @@ impl Language for Python {
         services::unnamed(packages, tree, named)
     }
 
-    fn calls(&self, packages: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
-        Ok(calls::of_package(packages, package, tree))
+    fn calls<'a>(&self, packages: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>> {
+        let reader = calls::Reader::new(packages, tree);
+        Box::new(move |package| Ok(reader.of_package(package)))
     }
 
     fn function(&self, _: &str, module: &str) -> String {

@@ -9,7 +9,7 @@ use crate::formats::shell::Environment;
 /// Stands for the directories that are in LD_LIBRARY_PATH before.
 const BEFORE: &str = "//before//";
 
-/// The directories, in order, for R in `r_home`, started with `environment`. Only R_HOME/lib when the file sets none, or
+/// The directories, in order, for R in `r_home`, started with `environment`: none when the file sets none, and R_HOME/lib when
 /// what it sets is not known. `exists` tells whether a path exists, if that is known.
 pub fn directories(
     text: &str,
@@ -20,12 +20,11 @@ pub fn directories(
     let mut environment = environment.clone();
     environment.set("R_HOME", r_home);
     environment.set("LD_LIBRARY_PATH", BEFORE);
-    // What cannot be parsed sets nothing.
-    let _ = environment.run_among(text.as_bytes(), exists);
+    let is_known = environment.run_among(text.as_bytes(), exists).is_ok() && !environment.is_unknown("LD_LIBRARY_PATH");
     let own = environment.get("R_LD_LIBRARY_PATH").filter(|own| !own.is_empty());
-    let whole = environment.get("LD_LIBRARY_PATH").filter(|whole| *whole != BEFORE);
     let fallback = format!("{r_home}/lib");
-    let value = whole.or(own).unwrap_or(&fallback);
+    let value =
+        if is_known { environment.get("LD_LIBRARY_PATH").unwrap_or_default() } else { own.unwrap_or(&fallback) };
     value.split(':').take_while(|part| *part != BEFORE).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
@@ -88,14 +87,16 @@ export LD_LIBRARY_PATH
     #[test]
     fn with_nothing_configured_the_other_branch_counts() {
         let text = "if test -n \"\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:}\nelse\n\
-                    : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n";
+                    : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\nLD_LIBRARY_PATH=$R_LD_LIBRARY_PATH:$LD_LIBRARY_PATH\n";
         assert_eq!(of(text, &[]), ["/opt/R/lib"]);
     }
 
     #[test]
-    fn a_file_that_sets_nothing_leaves_rs_own_directory() {
-        assert_eq!(of("", &[]), ["/opt/R/lib"]);
-        assert_eq!(of("R_LD_LIBRARY_PATH=$(cat x)\n", &[]), ["/opt/R/lib"]);
+    fn what_is_not_known_leaves_rs_own_directory_and_a_file_that_sets_nothing_none() {
+        assert_eq!(of("", &[]), [""; 0]);
+        assert_eq!(of("R_LD_LIBRARY_PATH=/opt/R/lib\n", &[]), [""; 0]);
+        assert_eq!(of("LD_LIBRARY_PATH=$(cat x)\n", &[]), ["/opt/R/lib"]);
+        assert_eq!(of("R_LD_LIBRARY_PATH=/opt/a\nLD_LIBRARY_PATH=$(cat x)\n", &[]), ["/opt/a"]);
         assert_eq!(of("LD_LIBRARY_PATH=/opt/a:$LD_LIBRARY_PATH\n", &[]), ["/opt/a"]);
     }
 }

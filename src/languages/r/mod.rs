@@ -27,7 +27,7 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, Calls, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
+    Arrangement, CallsOf, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
     Roots, Source,
 };
 use crate::runtime::RuntimeProfile;
@@ -100,8 +100,8 @@ impl Language for R {
         "an .R, .Rmd or .qmd file"
     }
 
-    fn calls(&self, _: &Packages, package: &Package, tree: &Tree) -> std::result::Result<Calls, String> {
-        calls::of_package(package, tree)
+    fn calls<'a>(&self, _: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>> {
+        Box::new(move |package| calls::of_package(package, tree))
     }
 
     fn paths_in_code(&self, package: &Package, tree: &Tree) -> BTreeSet<String> {

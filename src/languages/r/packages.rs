@@ -43,8 +43,9 @@ pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
             let id = tree.find(&path.join(below)?)?;
             Some(String::from_utf8_lossy(&tree.read_text(id).ok()?).into_owned())
         };
-        let ldpaths = read("etc/ldpaths").unwrap_or_default();
-        if let Some(script) = read("bin/R") {
+        let (script, ldpaths) = (read("bin/R"), read("etc/ldpaths"));
+        let reads_ldpaths = script.as_ref().is_some_and(|script| script.contains("ldpaths"));
+        if let Some(script) = script {
             found.findings.extend(home_elsewhere(&path, &script));
         }
         let beside = found.packages.iter().filter(|package| package.library == base.library);
@@ -54,11 +55,16 @@ pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
         if let Some((machine, _)) = platform.split_once('-') {
             environment.set_output("uname -m", machine);
         }
+        let r_home = path.mounted();
+        let library_path = match ldpaths {
+            Some(text) => ldpaths::directories(&text, &r_home, &environment, &|path| libpaths::exists(tree, path)),
+            // The script that reads it goes on without the directories. Another one may set them itself.
+            None if reads_ldpaths => Vec::new(),
+            None => vec![format!("{r_home}/lib")],
+        };
         found.installations.push(Installation {
             language: ID,
-            library_path: ldpaths::directories(&ldpaths, &path.mounted(), &environment, &|path| {
-                libpaths::exists(tree, path)
-            }),
+            library_path,
             version: base.version.clone(),
             platform,
             path,

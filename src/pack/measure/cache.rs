@@ -1,22 +1,29 @@
 //! The cache: compressed bytes by the hash of the content and the level, so that unchanged content is not compressed again in
 //! later runs. It only saves time: an entry that is damaged, cannot be read or written, or belongs to another user is treated as
-//! missing, and so is one that inflates to anything but the content. A directory that others can write to is not used.
+//! missing. A directory that others can write to is not used.
+//!
+//! An entry is believed if it has the signature of this user's own layerfit (`signing.rs` tells what that is worth), or else if it
+//! inflates to the content, which takes as long as everything else that is done with it; then it is signed. Of a signed entry,
+//! lengths alone take reading its first bytes: a damaged payload is found when it is packed, and compressed again to the
+//! same length.
 //!
 //! It has a size. When it is full, what took most work for each byte that it takes is kept, and what is less worth than all that
 //! is not stored: a tree that is larger than the cache finds the same part of it in each run, and writes nothing. What no run
 //! has used for a long time goes first.
 
-use std::fs::{self, File};
+use std::borrow::Cow;
+use std::fs::{self, File, Metadata};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use rustix::process::geteuid;
 
 use super::measured::Method;
+use super::own;
+use super::signing::SigningKey;
 
 /// Compressing shorter content is faster than opening a file.
 pub(super) const MIN_BYTES: u64 = 16 << 10;
@@ -27,6 +34,9 @@ const MAX_BYTES: u64 = 2 << 30;
 /// What was not used for so long is removed first when the cache is full.
 const STALE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
+/// What was used is not marked again for so long: that would write to the disk for each entry in each run.
+const MARKED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The file that has the least worth of what the full cache keeps, in the directory of the version.
 const LEAST: &str = "least";
 
@@ -36,9 +46,16 @@ const MAX_LEAST: u64 = 20;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const MAGIC: &[u8; 4] = b"LFC1";
-/// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the hash of all of these.
+/// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the signature of all of these.
 const FACTS: usize = 4 + 1 + 4 + 8 + 8 + 32;
-pub(super) const HEADER: usize = FACTS + 32;
+pub(super) const HEADER: usize = FACTS + blake3::OUT_LEN;
+/// Where the hash of the payload is.
+const PAYLOAD_HASH: std::ops::Range<usize> = FACTS - blake3::OUT_LEN..FACTS;
+/// How the method is recorded (APPNOTE.TXT 4.4.5).
+const STORED: u8 = 0;
+const DEFLATED: u8 = 8;
+/// In place of a signature, where there is no key.
+const UNSIGNED: blake3::Hash = blake3::Hash::from_bytes([0; blake3::OUT_LEN]);
 
 /// What an entry records of its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,59 +79,95 @@ pub struct Cache {
     grew: AtomicBool,
     /// What is worth less is not stored, as the cache is full of what is worth more; 0 while it is not full.
     least: u64,
+    /// The key of this user, if there can be one.
+    key: Option<SigningKey>,
 }
 
 impl Cache {
-    /// The cache in the user's cache directory (XDG Base Directory Specification); `None` if it cannot be written, or is not
-    /// trusted.
+    /// The cache in the user's cache directory (XDG Base Directory Specification), with entries that are signed by the user's
+    /// key; `None` if it cannot be written, or is not trusted.
     pub fn of_the_user() -> Option<Self> {
         let base = cache_home()?;
-        if others_write(&base) { None } else { Self::at(&base.join("layerfit")) }
+        let cache = if own::others_write(&base) { None } else { Self::at(&base.join("layerfit")) }?;
+        Some(Self { key: SigningKey::of_the_user(&base), ..cache })
     }
 
     /// The part of the path of the user's cache to which another user could have written, because of its owner or its mode:
     /// then that cache is not used.
     pub fn distrusted() -> Option<PathBuf> {
         let base = cache_home()?;
-        if others_write(&base) {
+        if own::others_write(&base) {
             return Some(base);
         }
         let directory = base.join("layerfit");
-        [directory.join(VERSION), directory].into_iter().find(|part| !is_own(part))
+        [directory.join(VERSION), directory].into_iter().find(|part| !own::is_own(part))
     }
 
-    /// The cache in this directory, which is created if necessary; `None` if it cannot be created, or is not trusted.
+    /// The cache in this directory, which is created if necessary, with entries that nothing signs; `None` if it cannot be created, or is not trusted.
     pub fn at(directory: &Path) -> Option<Self> {
         // Another version can compress differently, and output must depend on this version and the input alone.
         let versioned = directory.join(VERSION);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&versioned).ok()?;
-        let trusted = is_own(directory) && is_own(&versioned);
+        let trusted = own::is_own(directory) && own::is_own(&versioned);
         let least = least_of(&versioned.join(LEAST)).unwrap_or(0);
-        trusted.then_some(Self { directory: versioned, grew: AtomicBool::new(false), least })
+        trusted.then_some(Self { directory: versioned, grew: AtomicBool::new(false), least, key: None })
     }
 
     fn path(&self, key: Key) -> PathBuf {
         self.directory.join(below_version(key))
     }
 
-    /// The entry of a content: what it records, and the compressed bytes.
-    pub(super) fn get(&self, key: Key, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
-        // A link is not followed, and a FIFO not waited for.
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).ok()?;
-        let opened = File::options().read(true).custom_flags(flags).open(self.path(key)).ok()?;
-        if !opened.metadata().is_ok_and(|metadata| metadata.is_file() && only_own(&metadata)) {
+    /// What the entry of a content of this length records, if it is signed.
+    pub(super) fn facts(&self, key: Key, bytes: u64) -> Option<Facts> {
+        let (opened, metadata) = own::open(&self.path(key), File::options().read(true))?;
+        let header = read_header(&opened)?;
+        if !self.has_signed(key, &header) {
             return None;
         }
-        let (mut file, mut header) = (&opened, [0; HEADER]);
-        file.read_exact(&mut header).ok()?;
-        let length = payload_length(&header, content)?;
+        let facts = facts_of(&header).filter(|facts| facts.bytes == bytes)?;
+        if metadata.len() != HEADER as u64 + payload_length(facts)? {
+            return None;
+        }
+        mark_used(&opened, &metadata);
+        Some(facts)
+    }
+
+    /// The entry of a content: what it records, and the compressed bytes.
+    pub(super) fn get<'a>(&self, key: Key, content: &'a [u8]) -> Option<(Facts, Cow<'a, [u8]>)> {
+        let (opened, metadata) = own::open(&self.path(key), File::options().read(true))?;
+        let header = read_header(&opened)?;
+        let length = payload_length(facts_of(&header).filter(|facts| facts.bytes == content.len() as u64)?)?;
         let mut payload = Vec::with_capacity(usize::try_from(length).ok()?);
-        file.take(length + 1).read_to_end(&mut payload).ok()?;
+        (&opened).take(length + 1).read_to_end(&mut payload).ok()?;
+        if self.has_signed(key, &header) {
+            let found = undamaged(&header, payload, content)?;
+            mark_used(&opened, &metadata);
+            return Some(found);
+        }
         let found = believed(&header, payload, content)?;
-        // Used now, so that it is not removed soon.
-        let _ = opened.set_modified(SystemTime::now());
+        if self.sign(key, &header, &metadata).is_none() {
+            mark_used(&opened, &metadata);
+        }
         Some(found)
+    }
+
+    /// Whether the entry of this key has the signature of this user.
+    fn has_signed(&self, key: Key, header: &[u8; HEADER]) -> bool {
+        let (facts, signature) = header.split_at(FACTS);
+        // Hashes are compared in constant time.
+        self.key
+            .as_ref()
+            .is_some_and(|with| blake3::Hash::from_slice(signature).is_ok_and(|s| s == signed(with, key, facts)))
+    }
+
+    /// Signs an entry that was verified by content, in its place. Whatever is read of it while that is written is no signature,
+    /// and the entry then verified again.
+    fn sign(&self, key: Key, header: &[u8; HEADER], verified: &Metadata) -> Option<()> {
+        let signature = signed(self.key.as_ref()?, key, &header[..FACTS]);
+        let (file, metadata) = own::open(&self.path(key), File::options().write(true))?;
+        // Nothing else is written to: not what took its place, and no file that has another name.
+        let is_same = (metadata.dev(), metadata.ino()) == (verified.dev(), verified.ino()) && metadata.nlink() == 1;
+        is_same.then(|| file.write_all_at(signature.as_bytes(), FACTS as u64).ok())?
     }
 
     /// Stores a content's compressed bytes, or only that deflate does not make it shorter. If that fails, or the cache is full of
@@ -128,7 +181,7 @@ impl Cache {
             let directory = path.parent().unwrap_or(&self.directory);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
             let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
-            file.write_all(&header(facts, stored(facts, payload)))?;
+            file.write_all(&self.header(key, facts, stored(facts, payload)))?;
             file.write_all(stored(facts, payload))?;
             file.persist(&path)?;
             Ok(())
@@ -136,6 +189,13 @@ impl Cache {
         if write().is_ok() {
             self.grew.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// What precedes the payload in an entry of this cache.
+    fn header(&self, key: Key, facts: Facts, payload: &[u8]) -> Vec<u8> {
+        let recorded = recorded(facts, payload);
+        let signature = self.key.as_ref().map_or(UNSIGNED, |with| signed(with, key, &recorded));
+        [&recorded, signature.as_bytes().as_slice()].concat()
     }
 
     /// Limits the cache to its size, and removes what killed runs left. Called at the end of a run.
@@ -196,55 +256,70 @@ fn stored(facts: Facts, payload: &[u8]) -> &[u8] {
     if facts.method == Method::Stored { &[] } else { payload }
 }
 
-/// What precedes the payload in an entry.
-fn header(facts: Facts, payload: &[u8]) -> Vec<u8> {
-    let mut header = MAGIC.to_vec();
-    header.push(if facts.method == Method::Deflated { 8 } else { 0 });
-    header.extend(facts.crc32.to_le_bytes());
-    header.extend(facts.bytes.to_le_bytes());
-    header.extend(facts.compressed.to_le_bytes());
-    header.extend(blake3::hash(payload).as_bytes());
-    let hash = *blake3::hash(&header).as_bytes();
-    header.extend(hash);
-    header
+/// The facts of an entry as they are recorded.
+fn recorded(facts: Facts, payload: &[u8]) -> Vec<u8> {
+    let mut recorded = MAGIC.to_vec();
+    recorded.push(if facts.method == Method::Deflated { DEFLATED } else { STORED });
+    recorded.extend(facts.crc32.to_le_bytes());
+    recorded.extend(facts.bytes.to_le_bytes());
+    recorded.extend(facts.compressed.to_le_bytes());
+    recorded.extend(blake3::hash(payload).as_bytes());
+    recorded
 }
 
-/// An entry as a whole.
+/// The signature of what the entry of a key records.
+fn signed(with: &SigningKey, key: Key, recorded: &[u8]) -> blake3::Hash {
+    // What precedes the name of the version has a fixed length.
+    with.sign(&[recorded, &key.content, &key.level.to_le_bytes(), VERSION.as_bytes()].concat())
+}
+
+/// An entry as a whole, without a signature.
 pub(super) fn entry(facts: Facts, payload: &[u8]) -> Vec<u8> {
     let payload = stored(facts, payload);
-    [header(facts, payload).as_slice(), payload].concat()
+    [&recorded(facts, payload), UNSIGNED.as_bytes().as_slice(), payload].concat()
 }
 
-/// The length of the payload after this header; `None` if that is damaged, or of another content.
-fn payload_length(header: &[u8; HEADER], content: &[u8]) -> Option<u64> {
-    let (facts, checksum) = header.split_at(FACTS);
-    if blake3::hash(facts).as_bytes() != checksum {
-        return None;
-    }
-    let found = facts_of(facts)?;
-    if found.bytes != content.len() as u64 || found.compressed > found.bytes {
-        return None;
-    }
-    match found.method {
-        Method::Stored => (found.compressed == found.bytes).then_some(0),
-        Method::Deflated => Some(found.compressed),
+fn read_header(mut file: &File) -> Option<[u8; HEADER]> {
+    let mut header = [0; HEADER];
+    file.read_exact(&mut header).ok()?;
+    Some(header)
+}
+
+/// The length of the payload that an entry with these facts has; `None` if there is none.
+fn payload_length(facts: Facts) -> Option<u64> {
+    match facts.method {
+        Method::Stored => (facts.compressed == facts.bytes).then_some(0),
+        Method::Deflated => (facts.compressed < facts.bytes).then_some(facts.compressed),
     }
 }
 
 /// What an entry records, and the compressed bytes, if it is that of this content.
-pub(super) fn believed(header: &[u8; HEADER], mut payload: Vec<u8>, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
-    if payload_length(header, content)? != payload.len() as u64 || blake3::hash(&payload).as_bytes() != &header[25..57]
-    {
-        return None;
-    }
-    let found = facts_of(header)?;
+pub(super) fn believed<'a>(
+    header: &[u8; HEADER],
+    payload: Vec<u8>,
+    content: &'a [u8],
+) -> Option<(Facts, Cow<'a, [u8]>)> {
     // Anyone can compute these hashes: what counts is the content.
-    match found.method {
-        Method::Stored => payload.extend_from_slice(content),
-        Method::Deflated if inflates_to(&payload, content) => {}
-        Method::Deflated => return None,
+    let (facts, payload) = undamaged(header, payload, content)?;
+    (facts.method == Method::Stored || inflates_to(&payload, content)).then_some((facts, payload))
+}
+
+/// The same of an entry that is known to be of this content, if nothing of it is damaged.
+fn undamaged<'a>(header: &[u8; HEADER], payload: Vec<u8>, content: &'a [u8]) -> Option<(Facts, Cow<'a, [u8]>)> {
+    let facts = facts_of(header).filter(|facts| facts.bytes == content.len() as u64)?;
+    let is_whole = payload_length(facts)? == payload.len() as u64
+        && blake3::hash(&payload).as_bytes()[..] == header[PAYLOAD_HASH]
+        && crc32fast::hash(content) == facts.crc32;
+    is_whole.then_some((facts, if facts.method == Method::Stored { content.into() } else { payload.into() }))
+}
+
+/// Marks an entry as used, so that it is not removed soon.
+fn mark_used(file: &File, metadata: &Metadata) {
+    let now = SystemTime::now();
+    let is_marked = metadata.modified().is_ok_and(|at| now.duration_since(at).is_ok_and(|since| since < MARKED));
+    if !is_marked {
+        let _ = file.set_modified(now);
     }
-    (crc32fast::hash(content) == found.crc32).then_some((found, payload))
 }
 
 /// How much an entry is worth; `None` if it is not one.
@@ -257,7 +332,7 @@ fn worth_of(path: &Path) -> Option<u64> {
 
 /// The least worth of what a full cache keeps, unless what it was full of is stale by now.
 fn least_of(path: &Path) -> Option<u64> {
-    let metadata = fs::symlink_metadata(path).ok().filter(|metadata| metadata.is_file() && only_own(metadata))?;
+    let metadata = fs::symlink_metadata(path).ok().filter(|metadata| metadata.is_file() && own::only_own(metadata))?;
     let since = metadata.modified().ok()?.elapsed().unwrap_or_default();
     let mut text = String::new();
     File::open(path).ok()?.take(MAX_LEAST).read_to_string(&mut text).ok()?;
@@ -287,7 +362,11 @@ fn facts_of(header: &[u8]) -> Option<Facts> {
     let word = |at: usize| header.get(at..at + 8)?.try_into().map(u64::from_le_bytes).ok();
     header.starts_with(MAGIC).then_some(())?;
     Some(Facts {
-        method: if header.get(4) == Some(&8) { Method::Deflated } else { Method::Stored },
+        method: match *header.get(4)? {
+            STORED => Method::Stored,
+            DEFLATED => Method::Deflated,
+            _ => return None,
+        },
         crc32: header.get(5..9)?.try_into().map(u32::from_le_bytes).ok()?,
         bytes: word(9)?,
         compressed: word(17)?,
@@ -296,24 +375,7 @@ fn facts_of(header: &[u8]) -> Option<Facts> {
 
 /// The directory for caches of the user (XDG Base Directory Specification).
 fn cache_home() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
-}
-
-/// Whether any user can replace what is in this directory.
-fn others_write(directory: &Path) -> bool {
-    // With the sticky bit, only its owner can.
-    fs::metadata(directory).is_ok_and(|metadata| metadata.mode() & 0o1002 == 0o002)
-}
-
-/// Whether only this user can write to what is at this path, if there is anything.
-fn is_own(path: &Path) -> bool {
-    fs::metadata(path).map_or(true, |metadata| only_own(&metadata))
-}
-
-/// Whether only this user could have written it.
-fn only_own(metadata: &fs::Metadata) -> bool {
-    metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0
+    own::base("XDG_CACHE_HOME", ".cache")
 }
 
 /// Whether a deflated payload is this content.
@@ -374,7 +436,7 @@ mod tests {
     }
 
     fn get(cache: &Cache, content: &[u8]) -> Option<Vec<u8>> {
-        cache.get(key(content), content).map(|(_, payload)| payload)
+        cache.get(key(content), content).map(|(_, payload)| payload.into_owned())
     }
 
     /// A content that deflate makes shorter, and one that it does not.
@@ -406,7 +468,8 @@ mod tests {
                 let mut damaged = whole.clone();
                 damaged[at] ^= 1;
                 fs::write(&path, damaged).expect("written");
-                assert_eq!(get(&cache, &content), None, "byte {at}");
+                // Without a key, there is nothing in place of the signature.
+                assert_eq!(get(&cache, &content).is_some(), (FACTS..HEADER).contains(&at), "byte {at}");
                 fs::write(&path, &whole[..at]).expect("written");
                 assert_eq!(get(&cache, &content), None, "cut at {at}");
             }
@@ -458,6 +521,132 @@ mod tests {
         assert_eq!(get(&cache, &noise), None);
         put(&cache, &content);
         assert!(get(&cache, &content).is_some());
+    }
+
+    /// A cache with a key, and one in the same directory without.
+    fn with_key(home: &Path, name: &str) -> [Cache; 2] {
+        let cache = || Cache::at(&home.join("cache")).expect("made");
+        let key = SigningKey::at(&home.join(name), &home.join("cache"));
+        assert!(key.is_some());
+        [Cache { key, ..cache() }, cache()]
+    }
+
+    fn facts(cache: &Cache, content: &[u8]) -> Option<Facts> {
+        cache.facts(key(content), content.len() as u64)
+    }
+
+    #[test]
+    fn an_entry_with_this_users_signature_is_not_inflated() {
+        let home = tempfile::tempdir().expect("a directory");
+        fs::create_dir(home.path().join("cache")).expect("made");
+        let [cache, without] = with_key(home.path(), "key");
+        let [content, noise] = contents();
+        // Compressed bytes that are no deflate stream: inflating them would fail.
+        let own = compress(&content, LEVEL).0;
+        let payload = vec![7; usize::try_from(own.compressed).expect("short")];
+        cache.put(key(&content), own, &payload);
+        assert_eq!(get(&cache, &content), Some(payload.clone()));
+        assert_eq!(facts(&cache, &content), Some(own));
+        assert_eq!((get(&without, &content), facts(&without, &content)), (None, None));
+        // The signature of another is none.
+        let [other, _] = with_key(home.path(), "other");
+        assert_eq!((get(&other, &content), facts(&other, &content)), (None, None));
+        // It is that of the content, the level and the length.
+        let moved = Key { level: 12, ..key(&content) };
+        fs::copy(cache.path(key(&content)), cache.path(moved)).expect("copied");
+        assert_eq!((cache.get(moved, &content), cache.facts(moved, own.bytes)), (None, None));
+        assert_eq!(cache.facts(key(&content), own.bytes + 1), None);
+        let mut like = content.clone();
+        like[0] ^= 1;
+        fs::create_dir_all(cache.path(key(&like)).parent().expect("a directory")).expect("made");
+        fs::copy(cache.path(key(&content)), cache.path(key(&like))).expect("copied");
+        assert_eq!((get(&cache, &like), facts(&cache, &like)), (None, None));
+        // Whatever was signed, what is packed has the content's checksum.
+        cache.put(key(&content), Facts { crc32: !own.crc32, ..own }, &payload);
+        assert_eq!(get(&cache, &content), None);
+        put(&cache, &noise);
+        assert_eq!((get(&cache, &noise), facts(&cache, &noise).map(|f| f.method)), (Some(noise), Some(Method::Stored)));
+    }
+
+    #[test]
+    fn a_signed_entry_that_is_damaged_is_never_wrong() {
+        let home = tempfile::tempdir().expect("a directory");
+        fs::create_dir(home.path().join("cache")).expect("made");
+        let [cache, _] = with_key(home.path(), "key");
+        for content in contents() {
+            let payload = put(&cache, &content);
+            let path = cache.path(key(&content));
+            let (whole, right) = (fs::read(&path).expect("read"), facts(&cache, &content));
+            assert!(right.is_some());
+            for at in 0..whole.len() {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 1;
+                fs::write(&path, &damaged).expect("written");
+                // Lengths do not need the payload.
+                assert_eq!(facts(&cache, &content), right.filter(|_| at >= HEADER), "byte {at}");
+                let is_signature = (FACTS..HEADER).contains(&at);
+                assert_eq!(get(&cache, &content), is_signature.then(|| payload.clone()), "byte {at}");
+                // What only lacks the signature is verified, and has it again.
+                assert_eq!(fs::read(&path).expect("read") == whole, is_signature, "byte {at}");
+                fs::write(&path, &whole[..at]).expect("written");
+                assert_eq!((get(&cache, &content), facts(&cache, &content)), (None, None), "cut at {at}");
+            }
+            fs::write(&path, [&whole[..], b"more"].concat()).expect("written");
+            assert_eq!((get(&cache, &content), facts(&cache, &content)), (None, None));
+        }
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_is_verified_by_content_and_then_signed_in_its_place() {
+        let home = tempfile::tempdir().expect("a directory");
+        fs::create_dir(home.path().join("cache")).expect("made");
+        let [mine, unsigned] = with_key(home.path(), "mine");
+        let [theirs, _] = with_key(home.path(), "theirs");
+        for content in contents() {
+            for from in [&unsigned, &theirs] {
+                let payload = put(from, &content);
+                let path = mine.path(key(&content));
+                assert_eq!(facts(&mine, &content), None);
+                let inode = fs::metadata(&path).expect("there").ino();
+                // Under another name it can be anybody's file, so nothing is written to it.
+                let linked = home.path().join("linked");
+                fs::hard_link(&path, &linked).expect("linked");
+                assert_eq!(get(&mine, &content), Some(payload.clone()));
+                assert_eq!(facts(&mine, &content), None);
+                fs::remove_file(&linked).expect("removed");
+                assert_eq!(get(&mine, &content), Some(payload.clone()));
+                assert!(facts(&mine, &content).is_some());
+                assert_eq!(fs::metadata(&path).expect("there").ino(), inode);
+                assert_eq!(facts(&theirs, &content), None);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_used_often_is_not_marked_each_time() {
+        let home = tempfile::tempdir().expect("a directory");
+        fs::create_dir(home.path().join("cache")).expect("made");
+        let [cache, unsigned] = with_key(home.path(), "key");
+        let [content, _] = contents();
+        put(&cache, &content);
+        let path = cache.path(key(&content));
+        let modified = || fs::metadata(&path).expect("there").modified().expect("a time");
+        let set = |at| File::open(&path).expect("there").set_modified(at).expect("set");
+        let now = SystemTime::now();
+        let uses: [&dyn Fn() -> bool; 3] =
+            [&|| get(&cache, &content).is_some(), &|| facts(&cache, &content).is_some(), &|| {
+                get(&unsigned, &content).is_some()
+            }];
+        for is_found in uses {
+            let recent = now - MARKED / 2;
+            set(recent);
+            assert!(is_found() && modified() == recent);
+            set(now - MARKED * 2);
+            assert!(is_found() && modified() >= now);
+            // A clock that was set back.
+            set(now + MARKED * 2);
+            assert!(is_found() && modified() < now + MARKED);
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Write for Section<'_> {
 
 /// What is needed of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
+pub enum Want {
     /// Its compressed bytes, to be packed.
     Bytes,
     /// Only their number.
@@ -194,7 +194,11 @@ impl Engine {
         if let Some(measured) = seen().get(&key).filter(|m| want == Want::Length || m.at.is_some()) {
             return Ok(measured.clone());
         }
-        let cached = self.cache.as_ref().and_then(|cache| cache.get(key, content));
+        let signed = match (want, &self.cache) {
+            (Want::Length, Some(cache)) => cache.facts(key, length).map(|facts| (facts, Cow::default())),
+            _ => None,
+        };
+        let cached = signed.or_else(|| self.cache.as_ref()?.get(key, content));
         let cached = cached.or_else(|| self.of_others(key, content));
         let measured = if let Some((facts, payload)) = cached {
             self.keep(facts, &payload, want)?
@@ -266,7 +270,7 @@ impl Engine {
     }
 
     /// What another machine compressed, which is then in the cache of this one.
-    fn of_others(&self, key: Key, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
+    fn of_others<'a>(&self, key: Key, content: &'a [u8]) -> Option<(Facts, Cow<'a, [u8]>)> {
         let (facts, payload) = self.shared.as_ref()?.get(key, content)?;
         if let Some(cache) = &self.cache {
             cache.put(key, facts, &payload);

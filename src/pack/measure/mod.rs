@@ -9,9 +9,11 @@ mod files;
 mod measured;
 #[cfg(feature = "shared-cache")]
 mod objects;
+mod own;
 mod permits;
 mod recompress;
 mod shared;
+mod signing;
 mod spool;
 
 use std::collections::BTreeMap;
@@ -30,7 +32,8 @@ use crate::pack::rewrite::strip::{Stripped, strip};
 use crate::pack::rewrite::{Form, Transforms};
 use crate::tree::{EntryId, Kind, Magic, Objects, Tree};
 pub use cache::Cache;
-use engine::{Engine, STREAM_BYTES, WHOLE_BYTES, Want};
+pub use engine::Want;
+use engine::{Engine, STREAM_BYTES, WHOLE_BYTES};
 use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
 pub use recompress::Undo;
@@ -83,6 +86,8 @@ pub struct Measurements {
     files: Files,
     rewritten: BTreeMap<EntryId, Rewritten>,
     engine: Engine,
+    /// What is kept of the contents.
+    want: Want,
     taken: bool,
     weighed: bool,
     recompressed: Option<Recompressed>,
@@ -118,6 +123,8 @@ pub struct Options<'a> {
     pub cache: Option<Cache>,
     /// The cache that several machines share, if any.
     pub shared: Option<Arc<SharedCache>>,
+    /// What is needed of the contents that are packed: without their bytes, nothing is written to the disk.
+    pub want: Want,
     /// Whether what is not packed is compressed as well, to tell what it would take in zips: files that are not kept, and the
     /// forms that rewritten files have in the tree. That can take as long as all the rest.
     pub weigh: bool,
@@ -159,15 +166,15 @@ impl Measurements {
             engine: &engine,
             level: options.level.number(),
             transforms: options.transforms,
-            want: Want::Bytes,
+            want: options.want,
             weigh: options.weigh,
             xz: true,
         };
         let measured = work.measure_all(jobs, &kept, options.unzipped, progress)?;
         let Gathered { files, rewritten, findings, .. } = measured;
-        let weighed = options.weigh;
+        let (want, weighed) = (options.want, options.weigh);
         Ok((
-            Self { files, rewritten, engine, taken: true, weighed, recompressed: None },
+            Self { files, rewritten, engine, want, taken: true, weighed, recompressed: None },
             findings.into_values().collect(),
         ))
     }
@@ -206,7 +213,8 @@ impl Measurements {
     /// When the temporary file cannot be created.
     pub(crate) fn none(tree: &Tree) -> Result<Self> {
         let (files, engine) = (Files::of(tree), Engine::new(None)?);
-        Ok(Self { files, rewritten: BTreeMap::new(), engine, taken: false, weighed: false, recompressed: None })
+        let (rewritten, want) = (BTreeMap::new(), Want::Length);
+        Ok(Self { files, rewritten, engine, want, taken: false, weighed: false, recompressed: None })
     }
 
     /// Whether anything was measured.
@@ -234,7 +242,7 @@ impl Measurements {
         self.rewritten.iter().map(|(id, rewritten)| (*id, rewritten))
     }
 
-    /// Calls `each` with one part of the compressed bytes of a file after the other.
+    /// Calls `each` with one part of the compressed bytes of a file after the other: with none if only their number was wanted.
     ///
     /// # Errors
     /// When the temporary file cannot be read, or `each` fails.
@@ -561,6 +569,7 @@ mod tests {
                 transforms: &transforms,
                 cache: None,
                 shared: None,
+                want: Want::Bytes,
                 weigh,
             };
             Measurements::take(&tree, kept, options, &Silent).expect("measured").0
@@ -581,6 +590,46 @@ mod tests {
         assert_eq!(others.len(), 2);
         assert!(others.iter().all(|(id, other)| measured.get(*id) == Some(other)));
         assert_eq!(take(true).compressed_bytes(), 3 * one);
+    }
+
+    #[test]
+    fn lengths_alone_are_those_of_the_bytes_and_nothing_is_written_for_them() {
+        let (home, cache) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        for (name, content) in
+            [("short", "a ".repeat(50)), ("long", "again ".repeat(9000)), ("stored", "abc".to_owned())]
+        {
+            std::fs::write(home.path().join(name), content).expect("written");
+        }
+        // One that is streamed.
+        let streamed = std::fs::File::create(home.path().join("streamed")).expect("made");
+        streamed.set_len(WHOLE_BYTES + 1).expect("no block is taken");
+        let (tree, _) = crate::tree::scan_directory(home.path()).expect("read");
+        let transforms = Transforms::default();
+        let take = |want| {
+            let options = Options {
+                longest: 1 << 30,
+                unzipped: 1 << 30,
+                level: Level::Default,
+                transforms: &transforms,
+                cache: Cache::at(cache.path()),
+                shared: None,
+                want,
+                weigh: false,
+            };
+            let mut measured = Measurements::take(&tree, |_| true, options, &Silent).expect("measured").0;
+            measured.compress_harder(&tree, |_| true, &transforms, 1, &Silent).expect("measured");
+            let facts = tree.iter().map(|(id, _)| {
+                let Measured { bytes, compressed, crc32, method, .. } = *measured.get(id).expect("measured");
+                (bytes, compressed, crc32, method)
+            });
+            (facts.collect::<Vec<_>>(), measured.engine.spool().end())
+        };
+        // Without a cache, and with one.
+        for _ in 0..2 {
+            let ((lengths, written), (bytes, packed)) = (take(Want::Length), take(Want::Bytes));
+            assert_eq!(lengths, bytes);
+            assert!(written == 1 && packed > 1, "{written} {packed}");
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::engine::Want;
 use super::measured::{Level, Measured, Recompressed};
 use super::{Measurements, unchanged};
 use crate::base::error::Result;
@@ -182,14 +181,14 @@ impl Measurements {
             .map(|id| {
                 let level = Level::Max.number();
                 if !self.rewritten.contains_key(id) {
-                    return Ok((*id, unchanged(&self.engine, tree, *id, level, Want::Bytes)?));
+                    return Ok((*id, unchanged(&self.engine, tree, *id, level, self.want)?));
                 }
                 let _permit = self.engine.acquire(2 * tree.entry(*id).bytes());
                 let mut content = tree.read(*id)?;
                 if let Stripped::Smaller(stripped) = strip(&content, transforms.strip) {
                     content = stripped;
                 }
-                Ok((*id, self.engine.measure(tree.path(*id), &content, level, Want::Bytes)?))
+                Ok((*id, self.engine.measure(tree.path(*id), &content, level, self.want)?))
             })
             .collect()
     }
@@ -209,7 +208,7 @@ fn kind(tree: &Tree, id: EntryId) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::base::progress::Silent;
-    use crate::pack::measure::Options;
+    use crate::pack::measure::{Options, Want};
 
     #[test]
     fn files_are_of_one_kind_by_their_ending_and_elf_files_whatever_theirs_is() {
@@ -258,6 +257,7 @@ mod tests {
                 transforms: &transforms,
                 cache: None,
                 shared: None,
+                want: Want::Bytes,
                 weigh: false,
             };
             Measurements::take(&tree, kept, options, &Silent).expect("measured").0
@@ -325,6 +325,7 @@ mod tests {
                 transforms: &transforms,
                 cache: crate::pack::measure::Cache::at(&home.path().join("cache")),
                 shared: None,
+                want: Want::Bytes,
                 weigh: false,
             };
             let (mut measured, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");

@@ -1,10 +1,11 @@
 //! The shared cache: what the compression cache has, in a place that several machines share: a directory, or an object store.
 //!
-//! It is asked for what the cache of this machine does not have, and gets what had to be compressed. An entry is believed like
-//! one of the cache: it has to inflate to the content that was asked for, whoever wrote it. So whoever can write to the store can
+//! It is asked for what the cache of this machine does not have, and gets what had to be compressed. An entry has no signature, and
+//! is believed if it inflates to the content that was asked for, whoever wrote it; in the cache of this machine it is then signed. So whoever can write to the store can
 //! at most choose another deflate stream of the same content, and never what a zip contains. After the first failure it is not used
 //! any more in this run, which goes on without it.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -105,7 +106,7 @@ impl SharedCache {
     }
 
     /// The entry of a content, as [`cache::Cache::get`] returns it.
-    pub(super) fn get(&self, key: Key, content: &[u8]) -> Option<(Facts, Vec<u8>)> {
+    pub(super) fn get<'a>(&self, key: Key, content: &'a [u8]) -> Option<(Facts, Cow<'a, [u8]>)> {
         if !self.is_of_use(content.len() as u64, key.level) {
             return None;
         }
@@ -173,7 +174,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::result::Result<(), String> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Cache, Level, Measurements, Options};
+    use super::super::{Cache, Level, Measurements, Options, Want};
     use super::*;
     use crate::base::progress::Silent;
     use crate::pack::rewrite::Transforms;
@@ -191,6 +192,7 @@ mod tests {
             transforms: &transforms,
             cache: Cache::at(home.path()),
             shared: Some(Arc::clone(&shared)),
+            want: Want::Bytes,
             weigh: false,
         };
         let (measured, _) = Measurements::take(&tree, |_| true, options, &Silent).expect("measured");

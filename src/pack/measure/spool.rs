@@ -50,6 +50,12 @@ impl Spool {
         self.file.write_all_at(bytes, at)
     }
 
+    /// Where the next bytes will be: 1 when there are none.
+    #[cfg(test)]
+    pub(super) fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
+
     /// The error for bytes that could not be written.
     pub(super) fn not_written(error: io::Error) -> Error {
         Error::io("write to a temporary file in", std::env::temp_dir())(error)

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+mod recorded;
 mod show;
 mod snapshot;
 
+use crate::base::list;
 use crate::base::size::Size;
+pub use recorded::{RecordedSizes, Side};
 pub use show::{json, markdown, schema, table};
 pub(in crate::report) use show::{signed, verdict};
 use snapshot::Owners;
@@ -41,6 +44,10 @@ pub struct Diff {
     pub files: Vec<FileChange>,
     /// What moved to another layer.
     pub moved: Vec<Moved>,
+    /// The baselines among the two: they record the sizes of layers and packages, so that versions, other files, rules, single
+    /// files and what moved are not compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sizes_only: Vec<String>,
 }
 
 impl Diff {
@@ -152,7 +159,32 @@ pub(in crate::report) fn growth(before: Option<Size>, now: Option<Size>, part: i
 
 impl Diff {
     /// The differences between `old` and `new`.
-    pub fn new(old: &Snapshot, new: &Snapshot) -> Self {
+    pub fn new(old: &Side, new: &Side) -> Self {
+        match (old, new) {
+            (Side::Layers(old), Side::Layers(new)) => Self::of_layers(old, new),
+            _ => Self::of_sizes(old, new),
+        }
+    }
+
+    /// The differences in size between two sides of which one has nothing but sizes.
+    fn of_sizes(old: &Side, new: &Side) -> Self {
+        let baselines = [old, new].into_iter().filter(|side| matches!(side, Side::Baseline { .. }));
+        Self {
+            schema: SCHEMA,
+            old: old.root().to_owned(),
+            new: new.root().to_owned(),
+            total: Change::new("all", old.total(), new.total()),
+            layers: layers(&old.layers(), &new.layers()),
+            packages: packages(&old.packages(), &new.packages(), |_| None),
+            others: Change::new("other files", None, None),
+            rules: Vec::new(),
+            files: Vec::new(),
+            moved: Vec::new(),
+            sizes_only: baselines.map(|side| side.root().to_owned()).collect(),
+        }
+    }
+
+    fn of_layers(old: &Snapshot, new: &Snapshot) -> Self {
         let (before, now) = (by_path(old), by_path(new));
         let owners = (Owners::new(old), Owners::new(new));
         let package = |path: &str| owners.1.of(path).or_else(|| owners.0.of(path));
@@ -191,7 +223,12 @@ impl Diff {
             to: to.to_owned(),
             files,
         });
-        let packages = packages(old, new);
+        let version = |snapshot: &Snapshot, name: &str| {
+            let kept = snapshot.packages.iter().filter(|package| package.kept);
+            kept.filter(|package| package.name == name).map(|package| package.version.clone()).next()
+        };
+        let versions = |name: &str| version(old, name).zip(version(new, name)).filter(|(a, b)| a != b);
+        let packages = packages(&old.package_sizes(), &new.package_sizes(), versions);
         let of_packages = |snapshot: &Snapshot| {
             let mut rest = Size::default();
             let owners = Owners::new(snapshot);
@@ -206,18 +243,34 @@ impl Diff {
             old: old.root.clone(),
             new: new.root.clone(),
             total: Change::new("all", Some(old.total()), Some(new.total())),
-            layers: layers(old, new),
+            layers: layers(&old.layer_sizes(), &new.layer_sizes()),
             packages,
             others: Change::new("other files", Some(of_packages(old)), Some(of_packages(new))),
             rules: rules(old, new),
             files,
             moved: moved.collect(),
+            sizes_only: Vec::new(),
         }
     }
 
     /// Whether there are no differences.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.moved.is_empty() && self.total.is_none()
+        let sizes = self.sizes_only.is_empty() || self.layers.is_empty() && self.packages.is_empty();
+        sizes && self.files.is_empty() && self.moved.is_empty() && self.total.is_none()
+    }
+
+    /// What is not compared, if one side is a baseline, as a sentence.
+    pub(in crate::report) fn limits(&self) -> Option<String> {
+        let (a, verb, records) = match self.sizes_only.as_slice() {
+            [] => return None,
+            [_] => ("a baseline", "is", "records"),
+            _ => ("baselines", "are", "record"),
+        };
+        Some(format!(
+            "{} {verb} {a}, which {records} the sizes of layers and packages: versions, files, rules and what moved are not \
+             compared. The manifest.json of the layers has them.",
+            list::with_last(&self.sizes_only, "and")
+        ))
     }
 }
 
@@ -225,26 +278,24 @@ fn by_path(snapshot: &Snapshot) -> BTreeMap<&str, (&str, &crate::pack::output::M
     snapshot.entries().map(|(layer, entry)| (entry.path.as_str(), (layer, entry))).collect()
 }
 
-fn layers(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
-    let of = |snapshot: &Snapshot, name: &str| {
-        snapshot.layers.iter().find(|layer| layer.name == name).map(SnapshotLayer::size)
-    };
-    let removed = old.layers.iter().filter(|layer| of(new, &layer.name).is_none());
-    let names = new.layers.iter().chain(removed).map(|layer| &layer.name);
+fn layers(old: &[(&str, Size)], new: &[(&str, Size)]) -> Vec<Change> {
+    let of = |side: &[(&str, Size)], name: &str| side.iter().find(|(has, _)| *has == name).map(|(_, size)| *size);
+    let removed = old.iter().filter(|(name, _)| of(new, name).is_none());
+    let names = new.iter().chain(removed).map(|(name, _)| *name);
     let changes = names.map(|name| Change::new(name, of(old, name), of(new, name)));
     changes.filter(|change| !change.is_none()).collect()
 }
 
-fn packages(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
-    let (before, now) = (old.package_sizes(), new.package_sizes());
-    let version = |snapshot: &Snapshot, name: &str| {
-        let kept = snapshot.packages.iter().filter(|package| package.kept);
-        kept.filter(|package| package.name == name).map(|package| package.version.clone()).next()
-    };
+/// The packages that changed; `versions` has those of a package, if they differ.
+fn packages(
+    before: &BTreeMap<&str, Size>,
+    now: &BTreeMap<&str, Size>,
+    versions: impl Fn(&str) -> Option<(String, String)>,
+) -> Vec<Change> {
     let names: BTreeSet<&str> = before.keys().chain(now.keys()).copied().collect();
-    let changes = names.into_iter().map(|name| {
-        let versions = version(old, name).zip(version(new, name)).filter(|(a, b)| a != b);
-        Change { versions, ..Change::new(name, before.get(name).copied(), now.get(name).copied()) }
+    let changes = names.into_iter().map(|name| Change {
+        versions: versions(name),
+        ..Change::new(name, before.get(name).copied(), now.get(name).copied())
     });
     let mut changes: Vec<Change> = changes.filter(|change| !change.is_none()).collect();
     changes.sort_by(|a, b| b.zipped_growth().cmp(&a.zipped_growth()).then_with(|| a.name.cmp(&b.name)));

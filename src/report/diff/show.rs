@@ -14,6 +14,7 @@ const ROWS_SHOWN: usize = 10;
 /// The diff for a terminal.
 pub fn table(diff: &Diff, detail: Detail, columns: u16) -> Vec<u8> {
     let mut out = wrapped(&verdict(diff), columns);
+    out += &diff.limits().map(|text| wrapped(&text, columns)).unwrap_or_default();
     out += &sections(diff, detail).iter().map(|section| table_section(section, columns)).collect::<String>();
     safe(out.as_bytes(), Form::Text)
 }
@@ -21,6 +22,7 @@ pub fn table(diff: &Diff, detail: Detail, columns: u16) -> Vec<u8> {
 /// The diff as Markdown, for a pull request: everything except the layers is folded. Names from trees are data.
 pub fn markdown(diff: &Diff) -> Vec<u8> {
     let mut out = format!("# {}\n", markdown_text(verdict(diff).trim_end_matches('.')));
+    out += &diff.limits().map(|text| format!("\n{}\n", markdown_text(&text))).unwrap_or_default();
     for (number, section) in sections(diff, Detail::Full).iter().enumerate() {
         if number == 0 {
             out += &markdown_section(section);
@@ -50,7 +52,8 @@ pub fn schema() -> Result<Vec<u8>> {
 /// What changed in all, in one line.
 pub(in crate::report) fn verdict(diff: &Diff) -> String {
     if diff.is_empty() {
-        return format!("{} and {} have the same content.", diff.old, diff.new);
+        let what = if diff.sizes_only.is_empty() { "content" } else { "sizes" };
+        return format!("{} and {} have the same {what}.", diff.old, diff.new);
     }
     let zipped = diff.total.now.unwrap_or_default().zipped_bytes;
     let unzipped = diff.total.unzipped_growth();

@@ -1,12 +1,9 @@
 //! Snapshot: the sizes of layers and their files, from a plan, from zips, or from the manifest of an earlier run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::base::error::{Error, Result};
-use crate::base::read;
 use crate::base::size::Size;
 use crate::pack::output::ManifestEntry;
 use crate::report::Report;
@@ -94,25 +91,17 @@ impl Snapshot {
         }
     }
 
-    /// Reads the snapshot of a manifest that `pack` wrote.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is not such a manifest.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = read::text(path, read::MAX_MANIFEST)?;
-        serde_json::from_str(&text).map_err(|error| Error::Data {
-            file: path.display().to_string(),
-            message: format!("is not a manifest.json of layerfit: {error}"),
-            help: "give the manifest.json that `layerfit pack` wrote".to_owned(),
-        })
-    }
-
     /// The size of all layers together.
     pub(crate) fn total(&self) -> Size {
         self.layers.iter().fold(Size::default(), |mut sum, layer| {
             sum += layer.size();
             sum
         })
+    }
+
+    /// The name and the size of each layer, in their order.
+    pub(crate) fn layer_sizes(&self) -> Vec<(&str, Size)> {
+        self.layers.iter().map(|layer| (layer.name.as_str(), layer.size())).collect()
     }
 
     /// Every entry, with its layer.

@@ -5,18 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::budget::{Budget, BudgetScope, Growth};
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::read;
 use crate::base::size::Size;
-use crate::report::diff::Snapshot;
-
-/// The version of the file's format.
-const SCHEMA: u32 = 1;
+use crate::report::diff::{RecordedSizes, Side, Snapshot};
 
 /// How many of the packages that grew are named.
 const MAX_NAMES: usize = 3;
@@ -28,7 +23,7 @@ type Bytes = fn(&Size) -> u64;
 #[derive(Debug, Clone)]
 pub(super) struct Baseline {
     path: PathBuf,
-    recorded: Sizes,
+    recorded: RecordedSizes,
     /// Whether it is a baseline file, which can be updated.
     ratchet: bool,
 }
@@ -53,16 +48,6 @@ impl fmt::Display for Recorded {
     }
 }
 
-/// The content of a baseline file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sizes {
-    /// The version of the format; its name identifies the file.
-    layerfit_baseline: u32,
-    /// The sizes by the names of budgets: `total`, `layer:r`, `pkg:Matrix`, globs of paths.
-    sizes: BTreeMap<String, Size>,
-}
-
 impl Baseline {
     /// Reads a manifest, or a baseline file; `None` when there is no file yet.
     ///
@@ -70,19 +55,9 @@ impl Baseline {
     /// When the file cannot be read, or is neither.
     pub(super) fn load(path: &Path, budgets: &[Budget]) -> Result<Option<Self>> {
         let Some(text) = read::text_if_there(path, read::MAX_MANIFEST)? else { return Ok(None) };
-        let (recorded, ratchet) = match serde_json::from_str::<Sizes>(&text) {
-            Ok(sizes) if sizes.layerfit_baseline == SCHEMA => (sizes, true),
-            as_baseline => match serde_json::from_str::<Snapshot>(&text) {
-                Ok(snapshot) => (Sizes::new(&snapshot, budgets), false),
-                Err(as_manifest) => {
-                    let why = as_baseline.err().filter(|_| text.contains("layerfit_baseline")).unwrap_or(as_manifest);
-                    return Err(Error::Data {
-                        file: path.display().to_string(),
-                        message: format!("is neither a manifest.json nor a baseline: {why}"),
-                        help: "give the manifest.json of a run, or create a baseline with --update-baseline".to_owned(),
-                    });
-                }
-            },
+        let (recorded, ratchet) = match Side::of_text(path, &text)? {
+            Side::Baseline { recorded, .. } => (recorded, true),
+            Side::Layers(snapshot) => (sizes(&snapshot, budgets), false),
         };
         Ok(Some(Self { path: path.to_owned(), recorded, ratchet }))
     }
@@ -97,31 +72,38 @@ impl Baseline {
         self.recorded.sizes.keys().map(String::as_str)
     }
 
-    /// Findings if something grew by more than is allowed.
-    pub(super) fn grown(&self, subject: &Subject, now: Size, growth: Growth, snapshot: &Snapshot) -> Vec<Finding> {
-        let Some(before) = self.recorded.sizes.get(subject.as_str()) else { return Vec::new() };
-        let mut findings = Vec::new();
+    /// A finding if something grew by more than is allowed, in zips or unzipped.
+    pub(super) fn grown(&self, subject: &Subject, now: Size, growth: Growth, snapshot: &Snapshot) -> Option<Finding> {
+        let before = self.recorded.sizes.get(subject.as_str())?;
         let counted: [(Bytes, &str); 2] =
             [(|size| size.zipped_bytes, "zipped"), (|size| size.unzipped_bytes, "unzipped")];
-        for (bytes, how) in counted {
-            let (before, now) = (bytes(before), bytes(&now));
-            if now > growth.limit(before) {
-                let most = self.most_grown(subject, snapshot, bytes);
-                findings.push(Finding::error(
-                    Code::Grew,
-                    subject.clone(),
-                    format!(
-                        "{} {how} are {} more than the {} of {}; allowed: +{growth}{most}",
-                        size(now),
-                        size(now - before),
-                        size(before),
-                        self.path.display(),
-                    ),
-                    format!("if it is intended, {}; `layerfit diff OLD NEW` shows what grew", self.acceptance()),
-                ));
-            }
-        }
-        findings
+        let over = |(bytes, _): &(Bytes, &str)| bytes(&now) > growth.limit(bytes(before));
+        let over: Vec<(Bytes, &str)> = counted.into_iter().filter(over).collect();
+        let (first, _) = over.first()?;
+        let parts: Vec<String> = over
+            .iter()
+            .map(|(bytes, how)| {
+                let (before, now) = (bytes(before), bytes(&now));
+                format!("{} {how} are {} more than {}", size(now), size(now - before), size(before))
+            })
+            .collect();
+        Some(Finding::error(
+            Code::Grew,
+            subject.clone(),
+            format!(
+                "{} in {}; allowed: +{growth}{}",
+                parts.join(", and "),
+                self.path.display(),
+                self.most_grown(subject, snapshot, *first)
+            ),
+            format!(
+                "if it is intended, {}; `layerfit diff {} {}` shows what grew",
+                self.acceptance(),
+                word(&self.path.to_string_lossy()),
+                // The names of several zips are separated by spaces.
+                if snapshot.root.contains(' ') { "NEW".to_owned() } else { word(&snapshot.root) },
+            ),
+        ))
     }
 
     /// How growth is accepted.
@@ -175,7 +157,7 @@ impl Baseline {
                 help: "give a separate file, such as --baseline layerfit.baseline.json".to_owned(),
             });
         }
-        let mut new = Sizes::new(snapshot, budgets);
+        let mut new = sizes(snapshot, budgets);
         let mut kept = 0;
         for (name, size) in &mut new.sizes {
             if let Some(before) = old.and_then(|old| old.recorded.sizes.get(name)) {
@@ -197,15 +179,21 @@ impl Baseline {
     }
 }
 
-impl Sizes {
-    fn new(snapshot: &Snapshot, budgets: &[Budget]) -> Self {
-        let mut sizes = BTreeMap::from([("total".to_owned(), snapshot.total())]);
-        sizes.extend(snapshot.layers.iter().map(|layer| (format!("layer:{}", layer.name), layer.size())));
-        sizes.extend(snapshot.package_sizes().into_iter().map(|(name, size)| (format!("pkg:{name}"), size)));
-        let paths = budgets.iter().filter(|budget| matches!(budget.of, BudgetScope::Paths(_)));
-        sizes.extend(paths.flat_map(|budget| {
+/// The sizes that a baseline of these layers has.
+fn sizes(snapshot: &Snapshot, budgets: &[Budget]) -> RecordedSizes {
+    let mut sizes = BTreeMap::from([("total".to_owned(), snapshot.total())]);
+    sizes.extend(snapshot.layers.iter().map(|layer| (format!("layer:{}", layer.name), layer.size())));
+    sizes.extend(snapshot.package_sizes().into_iter().map(|(name, size)| (format!("pkg:{name}"), size)));
+    let paths = budgets.iter().filter(|budget| matches!(budget.of, BudgetScope::Paths(_)));
+    sizes.extend(
+        paths.flat_map(|budget| {
             budget.of.sizes(snapshot).into_iter().map(|(subject, size)| (subject.to_string(), size))
-        }));
-        Self { layerfit_baseline: SCHEMA, sizes }
-    }
+        }),
+    );
+    RecordedSizes::new(sizes)
+}
+
+/// A path as a word of a command line.
+fn word(path: &str) -> String {
+    shlex::try_quote(path).map_or_else(|_| path.to_owned(), Into::into)
 }

@@ -19,7 +19,7 @@ use crate::base::finding::{Code, Finding, Subject};
 use crate::base::size::Size;
 use crate::pack::output::ManifestEntry;
 use crate::report::Compared;
-use crate::report::diff::Snapshot;
+use crate::report::diff::{Side, Snapshot};
 use crate::runtime::Limits;
 
 /// The settings of the gate.
@@ -211,7 +211,7 @@ fn over_budget(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseli
 
 /// A finding if the layers would have other entries than those of the manifest.
 fn changed(path: &Path, snapshot: &Snapshot) -> Result<Vec<Finding>> {
-    let manifest = Snapshot::load(path)?;
+    let manifest = Side::load_manifest(path)?;
     let by_path = |snapshot: &Snapshot| -> BTreeMap<String, ManifestEntry> {
         // The level of compression is not a difference in content.
         let entries = snapshot.entries().map(|(_, entry)| ManifestEntry { compressed: 0, ..entry.clone() });

@@ -18,6 +18,8 @@ pub(super) struct Page<'a> {
     old: &'a str,
     new: &'a str,
     verdict: String,
+    /// What is not compared, if one side has only sizes.
+    limits: Option<String>,
     /// `ok` if nothing grew, else `warning`.
     state: &'static str,
     /// New, gone and changed packages, in words.
@@ -103,6 +105,7 @@ impl<'a> Page<'a> {
             old: &diff.old,
             new: &diff.new,
             verdict: verdict(diff),
+            limits: diff.limits(),
             state: if diff.total.zipped_growth() > 0 { "warning" } else { "ok" },
             counts: counts.map(|(count, what)| format!("{count} {what}")).collect(),
             tables: tables.into_iter().filter(|table| !table.rows.is_empty()).collect(),

@@ -87,7 +87,11 @@
     for (const part of ['zipped', 'unzipped', 'files']) map[part] = new Float64Array(map.count);
     for (let i = map.count - 1; i >= 0; i--) {
       const file = map.file[i];
-      if (file >= 0) [map.zipped[i], map.unzipped[i], map.files[i]] = [files.zipped[file], files.unzipped[file], 1];
+      if (file >= 0) {
+        [map.zipped[i], map.unzipped[i]] = [files.zipped[file], files.unzipped[file]];
+        // Empty directories are packed, but are not files.
+        map.files[i] = files.name[file].endsWith('/') ? 0 : 1;
+      }
       if (i > 0) for (const part of ['zipped', 'unzipped', 'files']) map[part][map.parent[i]] += map[part][i];
     }
     weigh(map, measured);

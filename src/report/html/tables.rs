@@ -8,6 +8,7 @@ use crate::base::bytes::{plural, size};
 use crate::base::check_pages::check_pages;
 use crate::base::finding::{Code, Severity};
 use crate::base::list;
+use crate::base::size::Size;
 use crate::formats::symbol_version;
 use crate::languages::language;
 use crate::plan::suggest::{Figures, Suggestion};
@@ -236,8 +237,8 @@ impl<'a> Page<'a> {
                 .into_iter()
                 .chain(last)
                 .filter(|section| {
-                    use SectionKind::{Layers, NextSteps, Pruned, Units};
-                    !matches!(section.kind, Layers | NextSteps | Pruned | Units)
+                    use SectionKind::{AllOfUnits, Layers, NextSteps, Pruned, Units};
+                    !matches!(section.kind, AllOfUnits | Layers | NextSteps | Pruned | Units)
                 })
                 .map(|section| PlainTable {
                     rows: section
@@ -298,12 +299,21 @@ fn bars(report: &Report) -> Vec<Bar> {
             bar(&format!("{}, zipped", layer.name), layer.zipped_bytes, limits.layer_zipped, size, detail)
         })
         .collect();
-    let unzipped: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
+    let outside = report.in_no_layer.unwrap_or_default();
+    if report.in_no_layer.is_some() {
+        let Size { zipped_bytes, unzipped_bytes } = outside.size;
+        let detail = format!("{}, {} unzipped", plural(outside.files, "file", "files"), size(unzipped_bytes));
+        bars.push(bar("In no layer, zipped", zipped_bytes, limits.layer_zipped, size, detail));
+    }
+    let of_layers: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
+    let unzipped = of_layers.saturating_add(outside.size.unzipped_bytes);
     let left = match limits.layers_unzipped().saturating_sub(unzipped) {
         0 => "no room left for the function".to_owned(),
         left => format!("{} left for the function", size(left)),
     };
-    bars.push(bar("All layers, unzipped", unzipped, limits.layers_unzipped(), size, left));
+    let all =
+        if report.in_no_layer.is_some() { "Layers and what is in none, unzipped" } else { "All layers, unzipped" };
+    bars.push(bar(all, unzipped, limits.layers_unzipped(), size, left));
     let bound = report.packing.map_or(String::new(), |packing| {
         let proof = if packing.optimal { "the minimum" } else { "not proven to be the minimum" };
         format!("{proof}; lower bound {}", packing.lower_bound)

@@ -478,7 +478,7 @@ function makeWhatIf(data, files) {
     let keptUnzipped = 0;
     for (let file = 0; file < count; file++) {
       if (!kept[file]) continue;
-      filesKept += 1;
+      if (!isDirectory[file]) filesKept += 1;
       keptUnzipped += unzipped[file];
     }
     const layers = layersOf(kept, zipped, unzipped);

@@ -15,7 +15,7 @@ pub fn annotations(report: &Report) -> Vec<u8> {
     for (severity, command) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
         let findings = report.findings.iter().filter(|finding| finding.severity == severity);
         for finding in findings.take(MAX_OF_A_KIND) {
-            let file = match place(&finding.subject) {
+            let file = match place(report, &finding.subject) {
                 Place::InTree(path) => format!("opt/{path}"),
                 Place::File(path) => path.to_owned(),
             };

@@ -30,3 +30,8 @@ pub(crate) use sections::{Section, SectionKind};
 pub use table::{LINES, table};
 pub(crate) use table::{render as table_section, wrapped};
 pub use tree::tree;
+
+/// The verdict in one line: whether a run passes, and why not.
+pub fn verdict(report: &super::Report) -> String {
+    sections::verdict(report)
+}

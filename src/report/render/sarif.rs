@@ -40,7 +40,7 @@ pub fn sarif(report: &Report) -> Result<Vec<u8>> {
                 "ruleIndex": pages.iter().position(|page| page.code == finding.code),
                 "level": level(finding.severity),
                 "message": { "text": format!("{}: {}\n{}", finding.subject, finding.message, finding.help) },
-                "locations": [location(finding)],
+                "locations": [location(report, finding)],
                 // The same alert in later runs, even if the message is reworded.
                 "partialFingerprints": { "codeAndSubject/v1": fingerprint(finding) },
             })
@@ -67,9 +67,9 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn location(finding: &Finding) -> Value {
+fn location(report: &Report, finding: &Finding) -> Value {
     let logical = json!([{ "fullyQualifiedName": finding.subject.as_str() }]);
-    let artifact = match place(&finding.subject) {
+    let artifact = match place(report, &finding.subject) {
         Place::InTree(path) => json!({ "uri": encoded(path), "uriBaseId": "OPT" }),
         Place::File(path) => json!({ "uri": encoded(path) }),
     };
@@ -85,9 +85,14 @@ pub(super) enum Place<'a> {
     File(&'a str),
 }
 
-/// The place of a finding's subject; for what is not a file, layerfit.toml.
-pub(super) fn place(subject: &Subject) -> Place<'_> {
-    match subject {
+/// The place of a finding's subject; for what is not a file, the configuration file.
+pub(super) fn place<'a>(report: &'a Report, subject: &'a Subject) -> Place<'a> {
+    of_subject(subject).unwrap_or_else(|| Place::File(report.config.as_deref().unwrap_or("layerfit.toml")))
+}
+
+/// The place of what is a file.
+fn of_subject(subject: &Subject) -> Option<Place<'_>> {
+    Some(match subject {
         Subject::Path(path) => Place::InTree(path),
         Subject::File(path) => Place::File(path),
         Subject::Layer(path) if Path::new(path).extension().is_some_and(|extension| extension == "zip") => {
@@ -99,8 +104,8 @@ pub(super) fn place(subject: &Subject) -> Place<'_> {
         | Subject::Unit(_)
         | Subject::Rule(_)
         | Subject::Setting(_)
-        | Subject::Whole(_) => Place::File("layerfit.toml"),
-    }
+        | Subject::Whole(_) => return None,
+    })
 }
 
 fn fingerprint(finding: &Finding) -> String {
@@ -130,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_file_points_to_the_configuration() {
+    fn only_files_have_a_place_of_their_own() {
         let path = TreePath::new("lib/a.so").expect("a path");
-        assert_eq!(place(&Subject::from(&path)), Place::InTree("lib/a.so"));
-        assert_eq!(place(&Subject::file("code/handler.R")), Place::File("code/handler.R"));
-        assert_eq!(place(&Subject::layer("layers/r.zip")), Place::File("layers/r.zip"));
-        assert_eq!(place(&Subject::entry("layers/r.zip", b"../x")), Place::File("layers/r.zip"));
+        assert_eq!(of_subject(&Subject::from(&path)), Some(Place::InTree("lib/a.so")));
+        assert_eq!(of_subject(&Subject::file("code/handler.R")), Some(Place::File("code/handler.R")));
+        assert_eq!(of_subject(&Subject::layer("layers/r.zip")), Some(Place::File("layers/r.zip")));
+        assert_eq!(of_subject(&Subject::entry("layers/r.zip", b"../x")), Some(Place::File("layers/r.zip")));
         for subject in [
             Subject::package("a"),
             Subject::layer("r"),
@@ -144,7 +149,7 @@ mod tests {
             Subject::setting("L206"),
             Subject::whole("total"),
         ] {
-            assert_eq!(place(&subject), Place::File("layerfit.toml"), "{subject}");
+            assert_eq!(of_subject(&subject), None, "{subject}");
         }
     }
 }

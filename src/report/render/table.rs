@@ -32,6 +32,8 @@ const NARROW_BAR: usize = 10;
 const COLUMNS_FOR_BARS: u16 = 100;
 /// How wide the risks of next steps are at least, beside options.
 const RISK: usize = 36;
+/// How wide they are at least beside names: where that leaves no room for a name, it has a line of its own.
+const LEAST_RISK: usize = 20;
 
 /// The report as text, with a line end. A short one has at most the lines of the screen.
 pub fn table(report: &Report, (detail, rows): (Detail, Rows), screen: Screen) -> Vec<u8> {
@@ -132,11 +134,58 @@ fn in_color(section: &Section, Screen { colors, columns, .. }: Screen) -> String
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = format!("\n{title}\n{}\n", trimmed(&table));
+    let lines = match section.kind {
+        // Names are copied, so they are not broken.
+        SectionKind::AllOfUnits if natural_width(section) > usize::from(columns) => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+            trimmed(&table)
+        }
+        SectionKind::Units => long_names_above(&mut table, section, columns),
+        _ => trimmed(&table),
+    };
+    let mut text = format!("\n{title}\n{lines}\n");
     if let Some(note) = &section.note {
         text += &wrapped(note, columns);
     }
     text
+}
+
+/// A table, where names in the first column for which there is no room have a line of their own above the rest of the row.
+fn long_names_above(table: &mut Table, section: &Section, columns: u16) -> String {
+    const LEAST: usize = 12;
+    let names: Vec<String> = section.rows.iter().filter_map(|row| row.first()).map(|name| one_line(name)).collect();
+    let longest = names.iter().map(|name| width(name)).chain([section.header[0].len()]).max().unwrap_or(0);
+    let others = natural_width(section).saturating_sub(longest);
+    let room = usize::from(columns).saturating_sub(others);
+    if longest <= room || room < LEAST { trimmed(table) } else { names_above(table, &names, room) }
+}
+
+/// A table with these names in its first column, of which those that are longer than `room` have a line of their own.
+fn names_above(table: &mut Table, names: &[String], room: usize) -> String {
+    /// What stands for a name in its row, which can be several lines.
+    const MARK: &str = " \u{b7}";
+    let long: Vec<&String> = names.iter().filter(|name| width(name) > room).collect();
+    for (row, _) in table.row_iter_mut().zip(names).filter(|(_, name)| width(name) > room) {
+        let cells = row.cell_iter().skip(1).map(comfy_table::Cell::content);
+        *row = std::iter::once(MARK.trim().to_owned()).chain(cells).collect::<Vec<_>>().into();
+    }
+    let text = trimmed(table);
+    let mut long = long.into_iter();
+    let mut out = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix(MARK) {
+            Some(rest) => {
+                out.extend(long.next().map(|name| format!(" {name}")));
+                out.push(format!("  {rest}"));
+            }
+            None => out.push(line.to_owned()),
+        }
+    }
+    out.join("\n")
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// The number of columns of a table whose cells are not broken.
@@ -181,7 +230,14 @@ fn short_steps(section: &Section, columns: u16) -> String {
         }
     }
     let note = section.note.as_ref().map(|note| wrapped(note, columns)).unwrap_or_default();
-    format!("{}\n{note}", trimmed(&table))
+    let names: Vec<String> = section.rows.iter().filter_map(|row| row.first()).map(|name| one_line(name)).collect();
+    let numbers = (1..=section.numbers.len() + 1).filter(|at| has_options || (*at != option && !(both && *at == 2)));
+    let others = numbers.map(longest).sum::<usize>() + LEAST_RISK;
+    let lines = match usize::from(columns).checked_sub(others + 2) {
+        Some(room) if longest(0) > room + 2 => names_above(&mut table, &names, room),
+        _ => trimmed(&table),
+    };
+    format!("{lines}\n{note}")
 }
 
 /// The next steps in full: each with its option, what it does and its risk below it. Options are copied, so they are never broken.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::paths::{DependencyPath, Paths, Root};
 use super::unneeded::unneeded_package;
-use super::{About, DroppedBy, NeededBy, Path, SCHEMA, Step, ThingKind, ThingState, Why};
+use super::{About, DroppedBy, InImage, NeededBy, Path, SCHEMA, Step, ThingKind, ThingState, Why};
 use crate::base::error::Result;
 use crate::languages::{CodeCalls, language};
 use crate::plan::target;
 use crate::plan::target::Target;
-use crate::plan::{Analysis, Plan, Settings};
+use crate::plan::{Analysis, Plan, Settings, in_image};
 use crate::prune::Decision;
 use crate::report::{LoadedBy, Report, SizeIndex};
 use crate::resolve::{LibraryLookup, Node, Object, WhyUnloaded};
@@ -98,6 +98,7 @@ impl Answers<'_> {
             paths: paths.iter().map(|path| self.show(path)).collect(),
             truncated,
             needed_by: self.needed_by(thing),
+            in_image: self.in_image(thing),
             host_paths: match thing {
                 Target::Library(id) | Target::Entry(id) => analysis.host_paths.get(id).cloned().unwrap_or_default(),
                 _ => Vec::new(),
@@ -241,6 +242,31 @@ impl Answers<'_> {
         needed_by.sort();
         needed_by.dedup();
         needed_by
+    }
+
+    /// The library of the image that has the name of one of the tree.
+    fn in_image(&self, thing: &Target) -> Option<InImage> {
+        let (analysis, pruning) = (&self.plan.analysis, &self.plan.pruning);
+        let (Target::Library(id) | Target::Entry(id)) = thing else { return None };
+        let elf = analysis.objects().get(id)?;
+        let tree = analysis.tree();
+        let own = target::entries(analysis, std::slice::from_ref(thing)).into_iter();
+        let names = own.map(|id| String::from_utf8_lossy(tree.path(id).name()).into_owned());
+        // By its soname, where it has one: other names of files are links for the link editor.
+        let names: BTreeSet<String> = elf.soname.clone().into_iter().chain(names).collect();
+        let mut found = names.iter().filter(|name| elf.soname.as_ref().is_none_or(|soname| soname == *name));
+        let (soname, path, defines) = found.find_map(|name| {
+            let (path, defines) = in_image(&analysis.resolution, name, elf.machine)?;
+            Some((name, path, defines))
+        })?;
+        let needed =
+            analysis.objects().iter().filter(|(id, _)| pruning.keeps(**id)).flat_map(|(_, elf)| &elf.needed_versions);
+        let needed = needed.filter(|version| version.soname == *soname && !version.weak);
+        let needed: BTreeSet<&String> = needed.map(|needed| &needed.version).collect();
+        let lacks = defines
+            .filter(|_| !needed.is_empty())
+            .map(|defines| needed.into_iter().filter(|version| !defines.contains(version)).cloned().collect());
+        Some(InImage { soname: soname.clone(), path, lacks })
     }
 
     fn imported_by(&self, thing: &Target) -> Vec<String> {

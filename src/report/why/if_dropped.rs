@@ -93,32 +93,61 @@ fn breaks(plan: &Plan<'_>, removed: &BTreeSet<EntryId>) -> Vec<Breaks> {
         pruning.keeps(entry) && !removed.contains(&entry)
     };
     let mut loads: Vec<bool> = (0..packages.all.len()).map(stays).collect();
-    let mut found: BTreeMap<usize, Breaks> = BTreeMap::new();
-    let mut directly = true;
-    loop {
-        let mut broken: Vec<usize> = Vec::new();
-        for (position, package) in packages.all.iter().enumerate().filter(|(position, _)| loads[*position]) {
-            let of = language(package.language);
-            let provided = |name: &str| of.provides(packages, analysis.tree(), package, name);
-            let was_kept = |name: &&str| provided(name).iter().any(|copy| pruning.keeps(packages.get(*copy).entry));
-            let is_lost = |name: &&str| !provided(name).iter().any(|copy| loads[*copy]);
-            let to_load = package.requires.iter().filter(|required| required.for_what != RequiredFor::Calls);
-            let needs = to_load.map(|required| required.package.as_str());
-            let lost: BTreeSet<&str> = needs.filter(was_kept).filter(is_lost).collect();
-            if !lost.is_empty() {
-                broken.push(position);
-                let needs = lost.into_iter().map(|name| format!("pkg:{name}")).collect();
-                found.insert(position, Breaks { name: packages.unit_name(position), needs, directly });
+    let mut wants: Vec<Want> = Vec::new();
+    for (position, package) in packages.all.iter().enumerate().filter(|(position, _)| loads[*position]) {
+        let to_load = package.requires.iter().filter(|required| required.for_what != RequiredFor::Calls);
+        let names: BTreeSet<&str> = to_load.map(|required| required.package.as_str()).collect();
+        for name in names {
+            let copies = language(package.language).provides(packages, analysis.tree(), package, name);
+            if copies.iter().any(|copy| pruning.keeps(packages.get(*copy).entry)) {
+                wants.push(Want {
+                    package: position,
+                    name,
+                    left: copies.iter().filter(|copy| loads[**copy]).count(),
+                    copies,
+                });
             }
         }
-        if broken.is_empty() {
-            return found.into_values().collect();
+    }
+    let mut wanted_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (number, want) in wants.iter().enumerate() {
+        for copy in &want.copies {
+            wanted_by.entry(*copy).or_default().push(number);
         }
+    }
+    let mut found: BTreeMap<usize, Breaks> = BTreeMap::new();
+    let mut directly = true;
+    let mut lost: Vec<usize> = (0..wants.len()).filter(|number| wants[*number].left == 0).collect();
+    while !lost.is_empty() {
+        let mut broken: BTreeSet<usize> = BTreeSet::new();
+        for Want { package, name, .. } in lost.iter().map(|number| &wants[*number]).filter(|want| loads[want.package]) {
+            let breaks = || Breaks { name: packages.unit_name(*package), needs: Vec::new(), directly };
+            found.entry(*package).or_insert_with(breaks).needs.push(format!("pkg:{name}"));
+            broken.insert(*package);
+        }
+        lost.clear();
         for position in broken {
             loads[position] = false;
+            for number in wanted_by.get(&position).into_iter().flatten() {
+                wants[*number].left -= 1;
+                if wants[*number].left == 0 {
+                    lost.push(*number);
+                }
+            }
         }
+        lost.sort_unstable();
         directly = false;
     }
+    found.into_values().collect()
+}
+
+/// What a package needs to be loaded: one of the copies of another.
+struct Want<'a> {
+    package: usize,
+    name: &'a str,
+    copies: Vec<usize>,
+    /// How many of the copies load.
+    left: usize,
 }
 
 /// The removed packages that a language loads at startup.

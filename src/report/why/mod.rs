@@ -105,6 +105,9 @@ pub struct About {
     pub truncated: bool,
     /// For a library: what needs it, sorted.
     pub needed_by: Vec<NeededBy>,
+    /// For a library: the one of the same name that the image has too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_image: Option<InImage>,
     /// For a file, with `--bundle`: the paths compiled into it that the build host has, and neither the tree nor the image.
     pub host_paths: Vec<String>,
     /// For a package: the kept packages that import it, sorted.
@@ -215,6 +218,18 @@ pub struct NeededBy {
     /// Why the loader stops before, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+}
+
+/// A library of the image that has the name of one in the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct InImage {
+    /// The name that both have.
+    pub soname: String,
+    /// Its path in the image.
+    pub path: String,
+    /// The symbol versions that it does not define, of those that kept files need of this name, sorted; null if none is needed,
+    /// or it is not known which it defines. That it defines all does not prove that it has all symbols, or behaves alike.
+    pub lacks: Option<Vec<String>>,
 }
 
 /// What dropping things together would do.

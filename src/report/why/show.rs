@@ -1,7 +1,9 @@
 //! The answer as tables for a terminal, as Markdown and as JSON, and its JSON Schema. Each format is returned as bytes.
 
+use std::collections::BTreeSet;
+
 use super::paths::{IN_TREE, INSTALLED};
-use super::{About, IfDropped, NeededBy, Path, Unneeded, Why};
+use super::{About, IfDropped, InImage, NeededBy, Path, Unneeded, Why};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
 use crate::base::finding::{Code, Finding, Severity};
@@ -10,7 +12,7 @@ use crate::base::safe::{Form, safe};
 use crate::report::{
     Detail, LoadedBy, Section, SectionKind, as_json, markdown_section, markdown_text, schema_of, table_section, wrapped,
 };
-use crate::resolve::Certainty;
+use crate::resolve::{Certainty, FoundIn};
 
 /// How many rows of each table a short answer has.
 const ROWS_SHOWN: usize = 10;
@@ -134,6 +136,7 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     }
     blocks.extend(paths(about));
     blocks.extend(needed_by(&about.needed_by, detail));
+    blocks.extend(about.in_image.as_ref().map(|image| Block::Text(in_image(about, image))));
     if !about.imported_by.is_empty() {
         let (verb, packages) = (if about.imported_by.len() == 1 { "needs" } else { "need" }, &about.imported_by);
         blocks.push(Block::Text(format!("{} {verb} it.", some(packages))));
@@ -149,7 +152,7 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
         let paths = about.host_paths.join(", ");
         blocks.push(Block::Text(format!("It has paths compiled in that only the build host has: {paths}.")));
     }
-    if about.own.files > 0 {
+    if about.own.files > 0 || about.own.size.zipped_bytes > 0 {
         blocks.push(Block::Text(cost(about)));
     }
     blocks.extend(last);
@@ -165,6 +168,36 @@ fn not_needed(unneeded: &Unneeded) -> String {
     }
     let with = if unneeded.with_it.is_empty() { "" } else { " (it, and what only it needs)" };
     text + &format!(" --drop {}{with} frees {} zipped.", names.join(","), size(unneeded.freed.size.zipped_bytes))
+}
+
+/// That the image has a library of the same name, which of the two is loaded, and whether the image's has the versions.
+fn in_image(about: &About, InImage { soname, path, lacks }: &InImage) -> String {
+    let mut text = format!("The image has a {soname} too: {path}.");
+    let who = |of_tree: bool| -> BTreeSet<String> {
+        let found = about.needed_by.iter().filter(|needer| match needer.found {
+            FoundIn::Layer => of_tree,
+            FoundIn::Runtime | FoundIn::Host => !of_tree,
+            FoundIn::Missing => false,
+        });
+        found.map(|needer| process(needer.process)).collect()
+    };
+    let named = |who: BTreeSet<String>| list::with_last(&who.into_iter().collect::<Vec<_>>(), "and");
+    text += &match (who(true), who(false)) {
+        (tree, image) if tree.is_empty() && image.is_empty() => String::new(),
+        (_, image) if image.is_empty() => " What needs it loads that of the tree.".to_owned(),
+        (tree, _) if tree.is_empty() => " What needs it loads that of the image.".to_owned(),
+        (tree, image) => {
+            format!(" That of the tree is loaded in {}; that of the image in {}.", named(tree), named(image))
+        }
+    };
+    text += &match lacks.as_deref() {
+        None => " Symbol versions do not show whether it would do for all.".to_owned(),
+        Some([]) => {
+            " It defines each symbol version that is needed, which does not prove that it behaves alike.".to_owned()
+        }
+        Some(lacks) => format!(" It would not do for all: it does not define {}.", list::some(lacks, MAX_NAMES)),
+    };
+    text
 }
 
 /// The path in one line: each step by its last name, or its last two if the last one is not unique. The full paths are in

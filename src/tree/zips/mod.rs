@@ -68,6 +68,13 @@ pub struct LayerEntry {
     pub link: Option<Vec<u8>>,
 }
 
+impl LayerEntry {
+    /// Whether it is of a directory.
+    pub fn is_directory(&self) -> bool {
+        rustix::fs::FileType::from_raw_mode(self.mode).is_dir()
+    }
+}
+
 /// Reads `zips`, lowest layer first, into the tree that a function would see at `/opt`.
 ///
 /// Contents longer than `longest` bytes, the limit for all content unzipped, are not read; nor is the rest of a zip that has

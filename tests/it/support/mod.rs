@@ -117,7 +117,8 @@ impl World {
             .file(
                 format!("{home}/etc/ldpaths"),
                 "if test -n \"/opt/lib\"; then\n: ${R_LD_LIBRARY_PATH=${R_HOME}/lib:/opt/lib}\nelse\n\
-                 : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n",
+                 : ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nfi\n\
+                 LD_LIBRARY_PATH=\"${R_LD_LIBRARY_PATH}:${LD_LIBRARY_PATH}\"\nexport LD_LIBRARY_PATH\n",
             );
         self.file(format!("{home}/library/base/R/base.rdx"), RDS);
         for name in ["base", "compiler", "methods", "utils", "stats", "graphics", "grDevices"] {
@@ -202,6 +203,7 @@ impl World {
             };
         }
         command.current_dir(self.home.path()).env("XDG_CACHE_HOME", cache_home());
+        command.env("XDG_STATE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("state"));
         // What a CI server says of itself changes what is printed.
         for variable in ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CLICOLOR_FORCE", "COLUMNS"] {
             command.env_remove(variable);

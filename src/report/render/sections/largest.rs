@@ -8,8 +8,8 @@ use crate::base::bytes::{plural, size};
 use crate::base::list;
 use crate::report::{PackageReport, Report, UnitReport};
 
-/// How long the name of a unit is in it, for a table of 80 columns.
-const MAX_NAME: usize = 34;
+/// How long the name of a unit is in it, for a table of 80 columns: the others take 49 with the space between them.
+const MAX_NAME: usize = 31;
 
 pub(super) fn largest(report: &Report, detail: Detail, rows: Rows) -> Option<Section> {
     let sorted = rows.of_units(report);
@@ -29,7 +29,10 @@ pub(super) fn largest(report: &Report, detail: Detail, rows: Rows) -> Option<Sec
         row
     };
     Some(Section {
-        kind: SectionKind::Units,
+        kind: match detail {
+            Detail::Full => SectionKind::AllOfUnits,
+            Detail::Short => SectionKind::Units,
+        },
         shares: shown.iter().map(|unit| Some((unit.zipped_bytes, largest))).collect(),
         title: rows.title(shown.len(), sorted.len(), "unit", "units"),
         header: match detail {
@@ -80,7 +83,10 @@ pub(super) fn packages(report: &Report, detail: Detail, rows: Rows) -> Option<Se
     };
     let largest = sorted.iter().map(|package| package.cost.unzipped_bytes).max()?;
     Some(Section {
-        kind: SectionKind::Units,
+        kind: match detail {
+            Detail::Full => SectionKind::AllOfUnits,
+            Detail::Short => SectionKind::Units,
+        },
         shares: shown.iter().map(|package| Some((package.cost.unzipped_bytes, largest))).collect(),
         title: rows.title(shown.len(), sorted.len(), "package", "packages"),
         header: vec!["package", "version", "unzipped", "frees", "needs", "needed by"],

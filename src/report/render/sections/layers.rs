@@ -9,7 +9,7 @@ use super::verdict::percent;
 use crate::base::bytes::{plural, size};
 use crate::base::list;
 use crate::base::size::Size;
-use crate::report::{Compared, LayerReport, LayerState, Report};
+use crate::report::{Amount, Compared, LayerReport, LayerState, Report};
 
 /// How many layers a short report lists; the others are added up.
 const LAYERS_SHOWN: usize = 8;
@@ -50,19 +50,43 @@ pub(super) fn layers(report: &Report, detail: Detail) -> Option<Section> {
     if shown < layers.len() {
         rows.push(added(format!("+{} (-v)", layers.len() - shown), &layers[shown..]));
     }
-    let unzipped = sum(layers, |layer| layer.unzipped_bytes);
+    let outside = report.in_no_layer.unwrap_or_default();
+    let unzipped = sum(layers, |layer| layer.unzipped_bytes).saturating_add(outside.size.unzipped_bytes);
+    if let Some(Amount { files, size: Size { zipped_bytes, unzipped_bytes } }) = report.in_no_layer {
+        let percent = percent(unzipped_bytes, limits.layers_unzipped());
+        rows.push(vec![
+            "in no layer".to_owned(),
+            size(zipped_bytes),
+            String::new(),
+            size(unzipped_bytes),
+            percent,
+            files.to_string(),
+        ]);
+    }
     // Of one layer, a short report has no sum.
-    if detail == Detail::Full || layers.len() != 1 {
-        rows.push(added("all".to_owned(), layers));
+    if detail == Detail::Full || layers.len() != 1 || report.in_no_layer.is_some() {
+        let zipped = sum(layers, |layer| layer.zipped_bytes).saturating_add(outside.size.zipped_bytes);
+        let files = layers.iter().map(|layer| layer.files).sum::<usize>() + outside.files;
+        rows.push(vec![
+            "all".to_owned(),
+            size(zipped),
+            String::new(),
+            size(unzipped),
+            percent(unzipped, limits.layers_unzipped()),
+            files.to_string(),
+        ]);
     }
     let left = limits.layers_unzipped().saturating_sub(unzipped);
     let mut note = format!(
-        "Limits: {} zipped per layer, {} layers, {} unzipped in total. {} unzipped is left for the function's code.",
+        "Limits: {} zipped per layer, {} layers, {} unzipped in total. ",
         size(limits.layer_zipped),
         limits.layers,
         size(limits.layers_unzipped()),
-        size(left)
     );
+    note += &match left {
+        0 => "Nothing is left for the function's code.".to_owned(),
+        left => format!("{} unzipped is left for the function's code.", size(left)),
+    };
     if let Some(packing) = &report.packing {
         if packing.optimal {
             let minimum = match packing.layers {
@@ -75,6 +99,11 @@ pub(super) fn layers(report: &Report, detail: Detail) -> Option<Section> {
             let bound = plural(packing.lower_bound, "layer", "layers");
             note += &format!(" Lower bound: {bound}; whether fewer than {} are enough is not proven.", packing.layers);
         }
+    }
+    let directories: usize = layers.iter().map(|layer| layer.directories).sum();
+    if detail == Detail::Full && directories > 0 {
+        let more = plural(directories, "directory has an entry", "directories have entries");
+        note += &format!(" Files include links; {more}, too.");
     }
     Some(Section {
         kind: SectionKind::Layers,

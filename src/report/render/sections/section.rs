@@ -17,8 +17,10 @@ pub(crate) enum SectionKind {
     Changes,
     /// What each rule dropped.
     Pruned,
-    /// The units, the largest first.
+    /// The largest units, in short.
     Units,
+    /// The units with everything that is known of them.
+    AllOfUnits,
     /// What could be done next.
     NextSteps,
     /// Anything else.

@@ -61,7 +61,8 @@ pub(super) fn next_steps(report: &Report, detail: Detail, rows: Rows) -> Option<
         }
         Detail::Full => {}
     }
-    notes.push("`plan --apply STEP` writes it to layerfit.toml.".to_owned());
+    let file = report.config.as_deref().unwrap_or("layerfit.toml");
+    notes.push(format!("`plan --apply STEP` writes it to {file}."));
     (!rows.is_empty()).then(|| Section {
         kind: SectionKind::NextSteps,
         shares: Vec::new(),

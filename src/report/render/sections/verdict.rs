@@ -58,7 +58,10 @@ pub(in crate::report) fn verdict(report: &Report) -> String {
         return format!("{outcome}: cannot be unzipped, {}.", counted());
     }
     let zipped: u64 = layers.iter().map(|layer| layer.zipped_bytes).sum();
-    let size = format!("{}, {} zipped", plural(layers.len(), "layer", "layers"), size(zipped));
+    let mut size = format!("{}, {} zipped", plural(layers.len(), "layer", "layers"), size(zipped));
+    if let Some(outside) = &report.in_no_layer {
+        size += &format!(", and {} in no layer", plural(outside.files, "file", "files"));
+    }
     match (report.fits, errors) {
         (true, 0) => format!("{outcome}: fits in {size}."),
         (true, _) => format!("{outcome}: fits in {size}, but has {}.", counted()),
@@ -93,6 +96,9 @@ pub(in crate::report) fn summary(report: &Report) -> String {
         plural(totals.scanned.files, "file", "files"),
         size(totals.scanned.bytes),
     );
+    if let Some(bundled) = &totals.bundled {
+        text += &format!("; --bundle adds {} ({})", bundled.files, size(bundled.bytes));
+    }
     let content = format!("{} and {}", report.package_counts(), plural(report.objects.len(), "ELF file", "ELF files"));
     if totals.pruned.files > 0 {
         text += &format!(
@@ -105,6 +111,9 @@ pub(in crate::report) fn summary(report: &Report) -> String {
         );
     } else {
         text += &format!(", {content}.");
+    }
+    if report.findings.iter().any(|finding| finding.code == Code::NothingKnown) {
+        text += " Nothing in it is known (S113): is it what will be /opt?";
     }
     text
 }
