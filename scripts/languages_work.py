@@ -381,12 +381,14 @@ class Bench:
     def report(self, named):
         trees = [Tree(self, kind, described) for kind, described in named if self.versions[kind]]
         rows = [(f"{tree.kind}: {' '.join(tree.packages)}", *row) for tree in trees if (row := tree.row())]
+        left = [f"{tree.kind}-{tree.home.name}" for tree in trees if not tree.row()]
         lines = [
             "# Trees of Python and Node.js",
             "",
             "What `make prove-languages` found (scripts/languages_work.py): the work printed the same, and every module that was imported before",
             "was imported after, from the layers of each form; with `--strip all --handler`, the layers are for the work alone. The libraries",
-            "that are missing are those that the dynamic loader does not find in a root with only the image's.",
+            "that are missing are those that the dynamic loader does not find in a root with only the image's. An empty cell: not run in that form.",
+            *([f"Not in the table, as they did not run: {', '.join(left)}."] if left else []),
             "",
             f"Python {self.python} and Node.js {self.node}, with the libraries of {IMAGE}. Sizes are those of the zips in MiB, with `--level fast`.",
             "",

@@ -40,7 +40,7 @@ LONGEST = 1200
 NEVER_THE_SAME = (
     (r"0x[0-9a-f]{6,}", "ADDRESS"),
     (r"Rtmp\w{6}", "RtmpNAME"),
-    (r"(RtmpNAME/+[A-Za-z_.-]*?)[0-9a-f]{9,}", r"\1NAME"),
+    (r"(RtmpNAME/+[A-Za-z_.-]*?)[0-9a-f]{8,}", r"\1NAME"),
     (r"\b(file|test)[0-9a-f]{9,}", r"\1NAME"),
     (r"(?m)^( *user +system +elapsed *\n).*", r"\1TIMES"),
     # The width of columns depends on such names.
