@@ -116,6 +116,8 @@ impl<'a> Plan<'a> {
         let options = settings.measure_options(&settings.transforms, want);
         let (mut measurements, transformed) = Measurements::take(analysis.tree(), keeps, options, progress)?;
         findings.extend(transformed);
+        let (tree, objects) = (analysis.tree(), analysis.objects());
+        findings.extend(settings.transforms.unmatched(objects.keys().map(|id| tree.path(*id))));
 
         let lock = settings.lock.as_deref().map(Lock::load).transpose()?.flatten();
         let divide = |measurements: &Measurements| {

@@ -66,9 +66,9 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     let (packages, found) = languages::find(&tree, profile);
     findings.extend(found);
     let view = LoaderView::new(&tree, &objects, &image);
-    let mut loads = processes::load_processes(&view, &packages, Plugins::built_in());
-    orphans::load_orphans(&view, &mut loads);
     let commands = commands::follow(&view, &packages);
+    let mut loads = processes::load_processes(&view, &packages, Plugins::built_in(), &commands.library_paths);
+    orphans::load_orphans(&view, &mut loads);
     let mut graph = Graph::default();
     add_libraries(&mut graph, &tree, &loads.edges);
     add_packages(&mut graph, &tree, &packages);

@@ -87,8 +87,16 @@ impl LoadedLibraries {
     }
 }
 
+/// The values of LD_LIBRARY_PATH with which scripts run programs; `None` is one that is not known.
+pub(super) type LibraryPaths = BTreeMap<EntryId, BTreeSet<Option<String>>>;
+
 /// Runs the loader for every process that a function can have.
-pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins: &Plugins) -> LoadedLibraries {
+pub(super) fn load_processes(
+    view: &LoaderView<'_>,
+    packages: &Packages,
+    plugins: &Plugins,
+    library_paths: &LibraryPaths,
+) -> LoadedLibraries {
     let mut loads = LoadedLibraries::default();
     let preloads = Preloads::new(view, packages);
     for language in ALL {
@@ -102,12 +110,13 @@ pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins
         if !loads.roots.contains_key(id) {
             // A different loader has its own search rules; that the image lacks it has a finding of its own.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
-            run_plain(view, *id, if ours { Start::Program } else { Start::UnknownInterpreter }, &mut loads);
+            let start = if ours { Start::Program } else { Start::UnknownInterpreter };
+            run_plain(view, *id, start, library_paths.get(id), &mut loads);
         }
     }
     for id in view.objects.keys().filter(|id| !of_languages.contains(id) && is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
-            run_plain(view, *id, Start::Plugin, &mut loads);
+            run_plain(view, *id, Start::Plugin, None, &mut loads);
         }
     }
     loads
@@ -118,17 +127,40 @@ pub(super) fn load_processes(view: &LoaderView<'_>, packages: &Packages, plugins
 enum Start {
     /// As a program with an interpreter that the image has.
     Program,
-    /// As a program with an interpreter that the image does not have.
+    /// As a program with an interpreter that the image does not have, or a library path that is not known.
     UnknownInterpreter,
     /// As a program that has loaded a plugin.
     Plugin,
 }
 
-fn run_plain(view: &LoaderView<'_>, id: EntryId, start: Start, loads: &mut LoadedLibraries) {
+fn run_plain(
+    view: &LoaderView<'_>,
+    id: EntryId,
+    start: Start,
+    library_paths: Option<&BTreeSet<Option<String>>>,
+    loads: &mut LoadedLibraries,
+) {
     let certainty = if start == Start::Plugin { Certainty::Optional } else { Certainty::Required };
     loads.roots.insert(id, certainty);
-    let mut process = Process::new(view, environment(view, &[]));
-    let mut edges = process.start(id);
+    let known = library_paths.into_iter().flatten().flatten();
+    let mut environments: Vec<ProcessEnvironment> = known.map(|value| with_library_path(view, value)).collect();
+    let is_known = library_paths.is_none_or(|values| !values.contains(&None));
+    if environments.is_empty() {
+        environments.push(environment(view, &[]));
+    }
+    let run = |environment: ProcessEnvironment| {
+        let mut process = Process::new(view, environment);
+        let edges = process.start(id);
+        (process, edges)
+    };
+    let is_missing = |edge: &NeededLibrary| matches!(edge.outcome, LibraryLookup::Missing { .. });
+    // Of several ways to start it, the one in which it works is meant.
+    let runs = environments.into_iter().map(run);
+    let Some((process, mut edges)) = runs.min_by_key(|(_, edges)| edges.iter().filter(|edge| is_missing(edge)).count())
+    else {
+        return;
+    };
+    let start = if !is_known && edges.iter().any(is_missing) { Start::UnknownInterpreter } else { start };
     match start {
         Start::Program => {}
         Start::UnknownInterpreter => edges.retain(|edge| matches!(edge.outcome, LibraryLookup::Found { .. })),
@@ -293,4 +325,11 @@ pub fn environment(view: &LoaderView<'_>, first: &[String]) -> ProcessEnvironmen
         library_path: first.iter().chain(&environment.ld_library_path).cloned().collect(),
         working_directory: environment.working_directory.clone(),
     }
+}
+
+/// The environment of a process in the image with this value of LD_LIBRARY_PATH.
+fn with_library_path(view: &LoaderView<'_>, value: &str) -> ProcessEnvironment {
+    let mut environment = view.image.profile().environment.clone();
+    environment.set("LD_LIBRARY_PATH", value);
+    ProcessEnvironment { library_path: environment.ld_library_path, working_directory: environment.working_directory }
 }

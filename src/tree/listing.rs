@@ -90,6 +90,21 @@ impl<'a> Listing<'a> {
         matches!(self.tree.entry(id).kind, Kind::File { magic: Magic::Elf, .. })
     }
 
+    /// Whether the file at a path is an executable script or program.
+    pub(super) fn is_program(&self, path: &str) -> bool {
+        let found = TreePath::new(path.as_bytes()).and_then(|path| self.tree.find(&path));
+        found.map(|id| self.tree.entry(id)).is_some_and(|entry| {
+            let starts = matches!(entry.kind, Kind::File { magic: Magic::Elf | Magic::Script(_), .. });
+            starts && entry.is_executable()
+        })
+    }
+
+    /// Whether the tree has entries, and no file among them but those of macOS.
+    pub(super) fn has_no_file(&self) -> bool {
+        let mut entries = self.tree.iter().map(|(_, entry)| entry);
+        !self.tree.entries().is_empty() && !entries.any(|entry| !entry.is_directory() && is_content(entry))
+    }
+
     /// Whether a directory has a package of Python in it, or what describes one.
     pub(super) fn has_python_packages(&self, directory: &str) -> bool {
         let Some(names) = self.names(directory) else { return false };

@@ -15,6 +15,7 @@ mod listing;
 mod nesting;
 mod objects;
 mod searched;
+mod within;
 mod zips;
 
 use std::collections::{BTreeSet, HashMap};

@@ -195,7 +195,8 @@ pub(super) fn only_archives(listing: &Listing<'_>, tree: &Tree) -> Option<Findin
         let is_at_root = entry.path.parent().is_none_or(|parent| parent.is_root());
         let of_build = is_at_root
             || top.is_some_and(|top| OF_BUILDS.contains(&top))
-            || (top == Some("python") && extension(&name) == "whl");
+            || (top == Some("python") && (extension(&name) == "whl" || name.ends_with(".tar.gz")))
+            || (top == Some("nodejs") && extension(&name) == "tgz");
         if !(of_build && (is_named || (!name.contains('.') && entry.is_file() && is_zip()))) {
             return None;
         }

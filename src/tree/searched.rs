@@ -3,6 +3,7 @@
 
 use super::Tree;
 use super::listing::{Listing, extension, is_python_metadata, join};
+use super::within::not_found_within;
 use crate::base::finding::{Code, Finding, Subject};
 
 /// What Lambda looks for in `/opt` by an exact name.
@@ -36,6 +37,7 @@ pub(super) fn not_searched(listing: &Listing<'_>) -> Vec<Finding> {
     findings.extend(python_metadata(listing));
     findings.extend(python_elsewhere(listing, own_program));
     findings.extend(other_case(listing));
+    findings.extend(not_found_within(listing, own_program));
     findings
 }
 
@@ -178,7 +180,7 @@ fn gems(listing: &Listing<'_>) -> Option<Finding> {
         let version = path.strip_prefix("ruby/gems/");
         version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
     };
-    let path = listing.paths().find(|path| path.split('/').count() <= 3 && is_home(path) && !is_searched(path))?;
+    let path = listing.paths().find(|path| path.split('/').count() <= 4 && is_home(path) && !is_searched(path))?;
     let subject = join(path, "gems");
     Some(warning(
         &subject,

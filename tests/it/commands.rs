@@ -248,7 +248,7 @@ fn elf_files_that_are_no_programs_cannot_be_started() {
     }
     // A library that is also a program, as glibc's are.
     let both = |world: &World| {
-        _ = world.elf("bootstrap", &Elf::library("libc.so.6").interpreter("/lib64/ld-linux-x86-64.so.2"))
+        _ = world.elf("bootstrap", &Elf::library("libc.so.6").interpreter("/lib64/ld-linux-x86-64.so.2"));
     };
     assert_eq!(found(&both), "");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::support::{
-    Run, World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, noise, zip_entries,
+    Run, World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, noise, zip_entries,
 };
 use layerfit::base::finding::Code;
 use serde_json::Value;
@@ -344,4 +344,23 @@ fn a_file_of_another_user_above_a_directory_decides_nothing() {
     // A checkout belongs to one user, whoever runs layerfit in it.
     chown(&inside, Some(1234), Some(1234)).expect("given away");
     assert_eq!(run(&[]).code, 0);
+}
+
+#[test]
+fn a_misspelt_name_in_no_strip_or_r_libs_user_is_reported() {
+    let world = World::new();
+    world.r().library("lib/libx.so", &[], &[]).package("site", "a", "1.0", "");
+    config(&world, "no-strip = [\"lib/libx.so\", \"libx.so\"]\nr-libs-user = [\"site\", \"stie\"]\n");
+    let (_, report) = world.json(&["plan", "ROOT"]);
+    let found = findings(&report, "P107");
+    let messages: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "no-strip: no ELF file matches libx.so, so it has no effect",
+            "r-libs-user: stie is not in the tree, so R does not search it"
+        ]
+    );
+    config(&world, "no-strip = [\"**/libx.so*\"]\nr-libs-user = [\"site\"]\n");
+    assert_no_finding(&world.json(&["plan", "ROOT"]).1, "P107");
 }

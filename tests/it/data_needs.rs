@@ -36,6 +36,20 @@ fn data_that_is_nowhere_is_reported_and_data_beside_its_library_is_not() {
 }
 
 #[test]
+fn a_copy_of_a_library_in_a_wheel_opens_the_data_of_its_package() {
+    let library = "python/pyproj.libs/libproj-9f3b1c2d.so.25.9.4.0";
+    let world = World::new();
+    user(&world, library, &["/usr/local/share/proj"]);
+    let missing = "python/share/proj/proj.db, /usr/local/share/proj/proj.db";
+    assert_finding(&check(&world, &[]), "N101", library, missing);
+    // The package's code names it.
+    world.file("python/pyproj/proj_dir/share/proj/proj.db", "db");
+    let report = check(&world, &[]);
+    assert_no_finding(&report, "N101");
+    assert_no_finding(&report, "N102");
+}
+
+#[test]
 fn a_library_that_nothing_loads_needs_no_data() {
     let world = World::new();
     user(&world, "lib/libproj.so.25", &[]);

@@ -202,6 +202,45 @@ fn a_library_that_only_the_image_for_one_machine_has_is_found_by_its_files_only(
 }
 
 #[test]
+fn the_library_path_that_a_startup_script_sets_is_that_of_the_program_it_runs() {
+    let missing = |directory: &str, files: &[(&str, &str)]| {
+        let world = World::new();
+        world.elf("bin/tool", &Elf::program().needs("libours.so.1"));
+        world.elf(&format!("{directory}/libours.so.1"), &Elf::library("libours.so.1"));
+        for (path, text) in files {
+            world.file(*path, format!("#!/bin/sh\n{text}\n")).mode(path, 0o755);
+        }
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        findings(&report, "L201").len()
+    };
+    let ours = "app/libs";
+    for set in [
+        "export LD_LIBRARY_PATH=/opt/app/libs:$LD_LIBRARY_PATH\nexec /opt/bin/tool",
+        "LD_LIBRARY_PATH=/opt/app/libs exec /opt/bin/tool",
+        "LD_LIBRARY_PATH=\"${LAMBDA_TASK_ROOT}:/opt/app/libs\"\n/opt/bin/tool",
+        "if [ -d /opt/app/libs ]; then export LD_LIBRARY_PATH=/opt/app/libs; fi\nexec /opt/bin/tool",
+        // What is not known is not an error.
+        "export LD_LIBRARY_PATH=$(find-libraries)\nexec /opt/bin/tool",
+    ] {
+        assert_eq!(missing(ours, &[("bootstrap", set)]), 0, "{set}");
+    }
+    assert_eq!(missing(ours, &[("bootstrap", "exec /opt/bin/tool")]), 1);
+    assert_eq!(
+        missing(ours, &[("bootstrap", "export LD_LIBRARY_PATH=/opt/other:$LD_LIBRARY_PATH\nexec /opt/bin/tool")]),
+        1
+    );
+    // A script in between has what was set before it.
+    let set = "export LD_LIBRARY_PATH=/opt/app/libs\nexec /opt/libexec/start";
+    assert_eq!(missing(ours, &[("bootstrap", set), ("libexec/start", "exec /opt/bin/tool")]), 0);
+    // In place of the image's, it hides /opt/lib.
+    assert_eq!(missing("lib", &[("bootstrap", "export LD_LIBRARY_PATH=/opt/other\nexec /opt/bin/tool")]), 1);
+    assert_eq!(
+        missing("lib", &[("bootstrap", "export LD_LIBRARY_PATH=/opt/other:$LD_LIBRARY_PATH\nexec /opt/bin/tool")]),
+        0
+    );
+}
+
+#[test]
 fn a_library_that_is_not_guaranteed_is_a_warning() {
     let world = World::new();
     world.library("lib/libexpat.so.1", &[], &[]).program("bin/tool", &["lib/libexpat.so.1"], &[]);

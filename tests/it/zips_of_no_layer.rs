@@ -118,6 +118,46 @@ fn packages_where_their_runtime_does_not_look() {
 }
 
 #[test]
+fn what_is_not_found_inside_a_directory_that_is_looked_for() {
+    for (parts, subject) in [
+        (vec![file("java/a.jar")], "java/a.jar"),
+        (vec![file("java/lib/sub/a.jar")], "java/lib/sub/a.jar"),
+        (vec![file("java/com/x/A.class")], "java/com/x/A.class"),
+        (vec![program("extensions/agent/run")], "extensions/agent/run"),
+        (vec![program("extension/run")], "extension/run"),
+        (vec![file("opt/python/a/__init__.py"), file("python/b/__init__.py")], "opt/python"),
+        (vec![file("nodejs/app/node_modules/x/package.json")], "nodejs/app/node_modules"),
+        (vec![file("nodejs/node_modules/node_modules/x/package.json")], "nodejs/node_modules/node_modules"),
+        (vec![file("nodejs/package.json"), file("nodejs/package-lock.json")], "nodejs/package-lock.json"),
+        (vec![file("python/requirements.txt")], "python/requirements.txt"),
+        (
+            vec![file("vendor/bundle/ruby/3.3.0/gems/a-1/a.rb"), file("vendor/bundle/ruby/3.3.0/specifications/a")],
+            "vendor/bundle/ruby/3.3.0/gems",
+        ),
+    ] {
+        let (code, report) = checked(&parts);
+        assert_eq!(code, 0, "{:#}", report["findings"]);
+        assert_finding(&report, "S110", subject, "");
+    }
+    for parts in [vec![file("__MACOSX/._a")], vec![file(".DS_Store")], vec![Part::stored("python/", "").mode(0o40_755)]]
+    {
+        let (code, report) = checked(&parts);
+        assert_eq!(code, 0);
+        assert_finding(&report, "S108", "layers", "has no file");
+    }
+    for parts in [vec![file("python/requests-2.0.tar.gz")], vec![file("nodejs/x-1.0.0.tgz")]] {
+        assert_eq!(findings(&checked(&parts).1, "S112").len(), 1);
+    }
+    assert_clean(&[file("java/lib/a.jar"), file("java/lib/sub/b.jar")]);
+    assert_clean(&[file("java/jre/bin/java"), file("java/jre/lib/a.jar")]);
+    assert_clean(&[program("extensions/agent"), program("extensions/data/run")]);
+    assert_clean(&[program("extension/run"), program("bin/x")]);
+    assert_clean(&[file("nodejs/package.json"), file("nodejs/index.js")]);
+    assert_clean(&[file("python/a.py"), file("python/requirements.txt"), file("python/data.tar.gz")]);
+    assert_clean(&[file("ruby/gems/3.3.0/gems/a-1/a.rb"), file("ruby/gems/3.3.0/specifications/a")]);
+}
+
+#[test]
 fn archives_in_an_archive() {
     for name in ["inner.zip", "layer.tar.gz", "Layer.TGZ"] {
         assert_finding(&checked(&[file(name), file("README.md")]).1, "S112", name, "Lambda unzips a layer once");

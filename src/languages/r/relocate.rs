@@ -18,6 +18,14 @@ use crate::tree::{EntryId, Place, Tree};
 pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut libraries = arrangement.libraries.clone();
+    for library in libraries.iter().filter(|library| tree.find(library).is_none()) {
+        findings.push(Finding::warning(
+            Code::HoldsNothing,
+            Subject::setting("r-libs-user"),
+            format!("r-libs-user: {library} is not in the tree, so R does not search it"),
+            "correct the path, which is relative to the tree; or remove it, unless another layer has it",
+        ));
+    }
     for relocation in &arrangement.relocations {
         let mut moved = Vec::new();
         for package in &relocation.packages {

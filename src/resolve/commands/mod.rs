@@ -10,7 +10,9 @@ use super::loader::LoaderView;
 use crate::base::path::{TreePath, printable};
 use crate::formats::elf::{Elf, Type};
 use crate::formats::shebang::{self, Interpreter};
-use crate::formats::shell::{Run, RunKind, Script, UncheckedAnswer, Unresolved, UnresolvedReason, unchecked};
+use crate::formats::shell::{
+    Environment, Run, RunKind, Script, UncheckedAnswer, Unresolved, UnresolvedReason, unchecked,
+};
 use crate::languages::{ALL, Installation, OwnCommand, Packages, language};
 use crate::runtime::Image;
 use crate::tree::{EntryId, Kind, Magic, Place, Tree};
@@ -35,6 +37,14 @@ pub enum CommandOutcome {
 }
 
 impl CommandOutcome {
+    /// The file of the tree, if it is one.
+    fn in_tree(&self) -> Option<EntryId> {
+        match self {
+            CommandOutcome::Tree(id) => Some(*id),
+            _ => None,
+        }
+    }
+
     /// Whether it cannot be run.
     pub fn is_failure(&self) -> bool {
         matches!(self, CommandOutcome::NotExecutable(_) | CommandOutcome::Directory | CommandOutcome::Missing)
@@ -84,6 +94,8 @@ struct Visit {
     role: Role,
     /// The values that each variable can have when it begins.
     variables: BTreeMap<String, BTreeSet<String>>,
+    /// The value of LD_LIBRARY_PATH when it begins, if that is known.
+    library_path: Option<String>,
 }
 
 /// What scripts run.
@@ -107,6 +119,8 @@ pub struct Commands {
     unread: bool,
     /// The values that startup scripts assign to variables, as far as they are literals.
     pub(super) variables: BTreeMap<String, BTreeSet<String>>,
+    /// The values of LD_LIBRARY_PATH with which startup scripts run files; `None` is one that is not known.
+    pub(super) library_paths: BTreeMap<EntryId, BTreeSet<Option<String>>>,
 }
 
 /// Follows the scripts of a tree: all of them to their interpreters, and startup scripts (the bootstrap, the scripts that start
@@ -211,9 +225,15 @@ impl Commands {
             variables.insert("0".to_owned(), BTreeSet::from([tree.path(script).mounted()]));
             variables
         };
-        let visit = |(script, role)| Visit { script, role, variables: start(script, variables.clone()) };
+        let library_path = Some(image.profile().environment.ld_library_path.join(":"));
+        let visit = |(script, role)| Visit {
+            script,
+            role,
+            variables: start(script, variables.clone()),
+            library_path: library_path.clone(),
+        };
         let mut queue: Vec<Visit> = starts(tree, packages).into_iter().map(visit).rev().collect();
-        while let Some(Visit { script: id, role, variables }) = queue.pop() {
+        while let Some(Visit { script: id, role, variables, library_path }) = queue.pop() {
             if self.startup_scripts.get(&id).is_some_and(|known| *known >= role)
                 || is_left_alone(packages, tree.path(id))
             {
@@ -225,7 +245,7 @@ impl Commands {
             }
             let text = if tree.entry(id).bytes() <= MAX_SCRIPT_BYTES { tree.read(id).ok() } else { None };
             let text = text.filter(|text| !text.contains(&0));
-            let Some(script) = text.and_then(|text| Script::parse(&text, &variables).ok()) else {
+            let Some(script) = text.as_ref().and_then(|text| Script::parse(text, &variables).ok()) else {
                 let what = "the whole script".to_owned();
                 self.unresolved.push((id, Unresolved { line: 1, what, why: UnresolvedReason::Syntax }));
                 continue;
@@ -240,6 +260,19 @@ impl Commands {
                 self.variables.entry(name.clone()).or_default().extend(values.iter().cloned());
             }
             self.unresolved.extend(script.unresolved.iter().map(|unresolved| (id, unresolved.clone())));
+            let before = library_path;
+            let library_path =
+                library_path_after(view, &script, (&text.unwrap_or_default(), &variables), before.as_ref());
+            let run_by_it = script.runs.iter().filter(|run| run.kind == RunKind::Command);
+            let programs =
+                run_by_it.flat_map(|run| outcomes(tree, image, &script, run)).filter_map(|(_, outcome)| outcome);
+            let programs: BTreeSet<EntryId> = programs.filter_map(|outcome| outcome.in_tree()).collect();
+            // What runs first can run before the assignment.
+            let library_paths =
+                if programs.len() > 1 { vec![before, library_path.clone()] } else { vec![library_path.clone()] };
+            for program in programs {
+                self.library_paths.entry(program).or_default().extend(library_paths.iter().cloned());
+            }
             for run in &script.runs {
                 let arguments: Vec<Vec<String>> =
                     run.arguments.iter().map(|values| values.iter().cloned().collect()).collect();
@@ -269,7 +302,7 @@ impl Commands {
                     {
                         let variables = script.variables.clone();
                         let variables = if run.kind == RunKind::Source { variables } else { start(next, variables) };
-                        queue.push(Visit { script: next, role, variables });
+                        queue.push(Visit { script: next, role, variables, library_path: library_path.clone() });
                     }
                     let (line, guarded) = (run.line, run.guarded);
                     self.uses.push(CommandUse { script: id, line, command, outcome, interpreter: false, guarded });
@@ -278,6 +311,47 @@ impl Commands {
         }
         functions
     }
+}
+
+/// The value of LD_LIBRARY_PATH with which a script runs programs, if that is known; `before` is its value when the script begins.
+/// The variable is in the environment, so that an assignment also exports it.
+fn library_path_after(
+    view: &LoaderView<'_>,
+    script: &Script,
+    (text, variables): (&[u8], &BTreeMap<String, BTreeSet<String>>),
+    before: Option<&String>,
+) -> Option<String> {
+    const NAME: &str = "LD_LIBRARY_PATH";
+    let (tree, image) = (view.tree, view.image);
+    let mentions = |text: &[u8]| text.windows(NAME.len()).any(|part| part == NAME.as_bytes());
+    let sourced = script.runs.iter().filter(|run| run.kind == RunKind::Source);
+    let mut sourced =
+        sourced.flat_map(|run| outcomes(tree, image, script, run)).filter_map(|(_, outcome)| outcome?.in_tree());
+    if sourced.any(|file| tree.read_text(file).is_ok_and(|text| mentions(&text))) {
+        return None;
+    }
+    if !mentions(text) {
+        return before.cloned();
+    }
+    let mut environment = Environment::default();
+    for (name, values) in variables {
+        match values.first().filter(|_| values.len() == 1) {
+            Some(value) => environment.set(name, value),
+            None => environment.forget_value(name),
+        }
+    }
+    match before {
+        Some(before) => environment.set(NAME, before),
+        None => environment.forget_value(NAME),
+    }
+    let exists = |path: &str| match tree.locate(path.as_bytes()) {
+        Place::Inside(_) | Place::Root => Some(true),
+        Place::Nowhere => Some(false),
+        Place::Outside(_) | Place::Loop => None,
+    };
+    environment.run_among(text, &exists).ok()?;
+    let is_unset = !environment.is_unknown(NAME) && environment.get(NAME).is_none();
+    if is_unset { Some(String::new()) } else { environment.get(NAME).map(str::to_owned) }
 }
 
 /// The commands that one place of a script can run, with the results of looking them up; `None` where that is not known.

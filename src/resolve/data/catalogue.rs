@@ -52,6 +52,10 @@ pub(super) struct Need {
     /// Globs of the file names or sonames of the libraries and programs that open it; with a slash, of their paths.
     #[serde(default)]
     pub(super) by: Vec<String>,
+    /// Globs of paths where wheels have it that contain a copy of the library: the package's code passes them on. With them, such
+    /// a copy, whose name has a hash in it, opens it too.
+    #[serde(default)]
+    pub(super) in_wheels: Vec<String>,
     /// The packages that open it: `cran/curl`, as in a Package URL.
     #[serde(default)]
     pub(super) packages: Vec<String>,
@@ -318,6 +322,7 @@ pub(super) struct CompiledNeed {
     pub(super) files: Vec<Pattern>,
     pub(super) also: GlobSet,
     pub(super) elsewhere: GlobSet,
+    pub(super) in_wheels: GlobSet,
 }
 
 /// What a place must have.
@@ -399,6 +404,7 @@ impl CompiledNeed {
             files: need.files.iter().map(pattern).collect(),
             also: built_in_globs(&need.also),
             elsewhere: built_in_globs(&need.elsewhere),
+            in_wheels: built_in_globs(&need.in_wheels),
             need,
         }
     }

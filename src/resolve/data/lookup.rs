@@ -16,6 +16,8 @@ pub(super) struct User {
     pub(super) compiled: Vec<String>,
     /// The places that a configuration lists.
     pub(super) listed: Vec<String>,
+    /// Whether it is a copy of a library in a wheel.
+    pub(super) in_wheel: bool,
 }
 
 /// The result of looking for data.
@@ -188,8 +190,12 @@ mod tests {
                 let environment: Environment =
                     example.env.iter().map(|(name, value)| (name.clone(), [value.clone()].into())).collect();
                 let directory = if need.need.by.is_empty() { &example.by } else { directory };
-                let user =
-                    User { directory: directory.to_owned(), compiled: example.compiled.clone(), listed: Vec::new() };
+                let user = User {
+                    directory: directory.to_owned(),
+                    compiled: example.compiled.clone(),
+                    listed: Vec::new(),
+                    in_wheel: false,
+                };
                 let value = value(need, &environment);
                 let outcome =
                     look_up(need, &user, value.as_ref().map(|(_, v)| v.as_str()), &environment, &Listed(&example.has));

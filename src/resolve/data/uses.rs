@@ -95,7 +95,12 @@ impl Search<'_> {
         let Mounted { tree, image } = *self.mounted;
         user.listed = self.listed(need, &user);
         let text = value.as_ref().map(|(_, value)| value.as_str());
-        let outcome = look_up(need, &user, text, self.environment, self.mounted);
+        let mut outcome = look_up(need, &user, text, self.environment, self.mounted);
+        if user.in_wheel && !matches!(outcome, Outcome::Found(_)) {
+            let in_wheels = tree.iter().filter(|(_, entry)| need.in_wheels.is_match(entry.path.as_path()));
+            let in_wheels: Vec<String> = in_wheels.map(|(_, entry)| entry.path.mounted()).collect();
+            outcome = if in_wheels.is_empty() { outcome } else { Outcome::Found(in_wheels) };
+        }
         let mut elsewhere = Vec::new();
         let mut opened: Vec<String> = Vec::new();
         let mut outside = Vec::new();
@@ -146,9 +151,11 @@ impl Search<'_> {
         for (id, elf) in self.objects {
             let path = tree.path(*id);
             let name = String::from_utf8_lossy(path.name());
+            let original = without_hash(&name).filter(|_| !need.need.in_wheels.is_empty());
+            let in_wheel = original.is_some_and(|original| need.by.is_match(original));
             let soname = elf.soname.as_deref().filter(|soname| need.by.is_match(soname));
             if need.need.by.is_empty()
-                || (soname.is_none() && !need.by.is_match(&*name) && !need.by.is_match(path.as_path()))
+                || (soname.is_none() && !in_wheel && !need.by.is_match(&*name) && !need.by.is_match(path.as_path()))
             {
                 continue;
             }
@@ -167,8 +174,10 @@ impl Search<'_> {
             }
             let Some(compiled) = self.compiled_for(need, *id) else { continue };
             let directory = path.parent().unwrap_or_default().mounted();
-            users.push((Node::Entry(*id), directory, compiled));
+            users.push((Node::Entry(*id), User { directory, compiled, listed: Vec::new(), in_wheel }));
         }
+        let user =
+            |node, directory, compiled| (node, User { directory, compiled, listed: Vec::new(), in_wheel: false });
         for position in self.packages_named(&need.need.packages) {
             let package = self.packages.get(position);
             if !is_version(need, package) {
@@ -177,7 +186,7 @@ impl Search<'_> {
             let has_pattern = need.compiled.is_some();
             let in_code = has_pattern.then(|| language(package.language).paths_in_code(package, tree));
             let compiled = in_code.unwrap_or_default().into_iter().collect();
-            users.push((Node::Package(position), package.directory.mounted(), compiled));
+            users.push(user(Node::Package(position), package.directory.mounted(), compiled));
         }
         if need.need.languages {
             let installed = self.packages.languages();
@@ -186,16 +195,15 @@ impl Search<'_> {
                 let calls =
                     |elf: &Elf| elf.symbols.undefined().iter().any(|symbol| through.calling.contains(&symbol.name));
                 let callers = programs.filter(|(_, elf)| calls(elf));
-                users.extend(callers.map(|(id, _)| (Node::Entry(*id), MOUNT.to_owned(), Vec::new())));
+                users.extend(callers.map(|(id, _)| user(Node::Entry(*id), MOUNT.to_owned(), Vec::new())));
                 if through.image && users.is_empty() {
                     let image = self.mounted.image.profile().name.clone();
-                    users.push((Node::Image(image), MOUNT.to_owned(), Vec::new()));
+                    users.push(user(Node::Image(image), MOUNT.to_owned(), Vec::new()));
                 }
             }
-            users.extend(installed.into_iter().map(|id| (Node::Runtime(id), MOUNT.to_owned(), Vec::new())));
+            users.extend(installed.into_iter().map(|id| user(Node::Runtime(id), MOUNT.to_owned(), Vec::new())));
         }
-        let user = |(node, directory, compiled)| (node, User { directory, compiled, listed: Vec::new() });
-        users.into_iter().map(user).collect()
+        users
     }
 
     /// The paths compiled into a file, or into what it loads of the libraries that the need is met through; `None` when those
@@ -228,6 +236,15 @@ impl Search<'_> {
     }
 }
 
+/// The name that a library has outside of a wheel: auditwheel's copies have eight digits of a hash in theirs, before its first dot
+/// (`copylib` in repair.py): `libproj-9f3b1c2d.so.25`.
+fn without_hash(name: &str) -> Option<String> {
+    let (base, rest) = name.split_once('.')?;
+    let (original, hash) = base.rsplit_once('-')?;
+    let is_hash = hash.len() == 8 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash.then(|| format!("{original}.{rest}"))
+}
+
 /// Whether this version of a package opens it.
 fn is_version(need: &CompiledNeed, package: &Package) -> bool {
     let constraint = need.need.versions.as_deref();
@@ -242,4 +259,21 @@ pub(super) fn opened(uses: &[DataUse]) -> impl Iterator<Item = (&Node, EntryId)>
 /// A place in words: below the root of the tree, its path there.
 pub(super) fn shown(path: &str) -> &str {
     path.strip_prefix(MOUNT).and_then(|path| path.strip_prefix('/')).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_hash;
+
+    #[test]
+    fn copies_in_wheels_have_the_name_of_their_library() {
+        let name = |name: &str| without_hash(name).unwrap_or_default();
+        assert_eq!(name("libproj-9f3b1c2d.so.25.9.4.0"), "libproj.so.25.9.4.0");
+        assert_eq!(name("libMagickCore-6-0123abcd.Q16.so.6"), "libMagickCore-6.Q16.so.6");
+        for other in
+            ["libproj.so.25", "libgdk_pixbuf-2.0.so.0", "libfoo-20230102a.so", "libproj-9f3b1c2d", "libx-ABCDEF01.so"]
+        {
+            assert_eq!(without_hash(other), None, "{other}");
+        }
+    }
 }

@@ -1,0 +1,136 @@
+//! Within: content of the directories that Lambda and its runtimes look for, where they do not look inside them. What they search
+//! is in the Developer Guide, "Layer paths for each Lambda runtime" and "Lambda extensions".
+
+use super::listing::{Listing, extension, join};
+use crate::base::finding::{Code, Finding, Subject};
+
+/// Files from which packages are installed; a function cannot use them.
+const OF_PYTHON: &[&str] =
+    &["pyproject.toml", "setup.py", "setup.cfg", "poetry.lock", "uv.lock", "Pipfile", "Pipfile.lock"];
+const OF_NODE: &[&str] =
+    &["package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", ".npmrc", ".yarnrc"];
+
+/// How deep below `java` jars and classes are looked for.
+const MAX_PARTS: usize = 5;
+
+/// Content that nothing looks for, although it is in a directory that is looked for.
+pub(super) fn not_found_within(listing: &Listing<'_>, own_program: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(nothing(listing));
+    findings.extend(extensions(listing));
+    findings.extend(in_opt_too(listing));
+    // Something at the root that runs its own interpreter can name these directories itself.
+    if !own_program {
+        findings.extend(java(listing));
+        findings.extend(node(listing));
+        findings.extend(not_installed(
+            listing,
+            "python",
+            OF_PYTHON,
+            "pip install --target python -r python/requirements.txt",
+        ));
+        findings.extend(not_installed(listing, "nodejs", OF_NODE, "npm install --prefix nodejs"));
+    }
+    findings
+}
+
+fn warning(path: &str, message: String, help: &str) -> Finding {
+    Finding::warning(Code::NotSearched, Subject::Path(path.to_owned()), message, help)
+}
+
+/// No file at all, but directories or what the archiver of macOS adds.
+fn nothing(listing: &Listing<'_>) -> Option<Finding> {
+    listing.has_no_file().then(|| {
+        Finding::warning(
+            Code::EmptyTree,
+            Subject::whole("layers"),
+            "has no file, but only directories or what macOS adds to archives",
+            "add the content, and exclude __MACOSX and .DS_Store: zip -x '__MACOSX/*' '*.DS_Store'",
+        )
+    })
+}
+
+/// Programs in a directory below `extensions`, or in one whose name is in the singular.
+fn extensions(listing: &Listing<'_>) -> Option<Finding> {
+    let program = |directory: &str| {
+        let mut files = listing.names(directory)?.files.iter().map(|name| join(directory, name));
+        files.find(|path| listing.is_program(path))
+    };
+    if let Some(names) = listing.names("extensions") {
+        if !names.files.is_empty() {
+            return None;
+        }
+        let path = names.directories.iter().find_map(|name| program(&join("extensions", name)))?;
+        let message = "Lambda starts the files directly in /opt/extensions as extensions, and not those deeper in it";
+        return Some(warning(&path, message.to_owned(), "move it to extensions/"));
+    }
+    let root = listing.names("")?;
+    let path = program("extension").filter(|_| root.directories.len() == 1)?;
+    let message = "Lambda starts the files in /opt/extensions, and not those in /opt/extension".to_owned();
+    Some(warning(&path, message, "rename the directory to extensions"))
+}
+
+/// Packages in `opt` beside others that are where they belong.
+fn in_opt_too(listing: &Listing<'_>) -> Option<Finding> {
+    let is_twice = |name: &&&str| {
+        let inner = join("opt", name);
+        let has_packages = match **name {
+            "python" => listing.has_python_packages(&inner),
+            _ => listing.has_directory(&join(&inner, "node_modules")),
+        };
+        has_packages && listing.has_directory(name)
+    };
+    let name = ["python", "nodejs"].iter().find(is_twice)?;
+    let path = join("opt", name);
+    let message =
+        format!("Lambda extracts layers into /opt: this would be in /opt/{path}, and only /opt/{name} is searched");
+    Some(warning(&path, message, &format!("move its content into {name}/")))
+}
+
+/// Jars and classes that are not directly in `java/lib`.
+fn java(listing: &Listing<'_>) -> Option<Finding> {
+    let jars = |directory: &str| {
+        let files = listing.names(directory).into_iter().flat_map(|names| names.files.iter());
+        files.copied().find(|name| matches!(extension(name), "jar" | "class")).map(|name| join(directory, name))
+    };
+    let is_below = |path: &&str| *path == "java" || path.starts_with("java/");
+    // A Java installation has its own places.
+    let is_installation = |path: &str| path.ends_with("/bin");
+    if jars("java/lib").is_some() || listing.paths().filter(is_below).any(is_installation) {
+        return None;
+    }
+    let path = listing.paths().filter(is_below).filter(|path| path.split('/').count() <= MAX_PARTS).find_map(jars)?;
+    let message = "Java in Lambda looks for jars directly in /opt/java/lib, and not here".to_owned();
+    let help =
+        "put jars into java/lib, and classes into a jar there; ignore this finding if the function names the full path";
+    Some(warning(&path, message, help))
+}
+
+/// `node_modules` one directory too deep.
+fn node(listing: &Listing<'_>) -> Option<Finding> {
+    let inner = "nodejs/node_modules/node_modules";
+    if listing.names(inner).is_some_and(|names| !names.directories.is_empty()) {
+        let message = format!("Node.js in Lambda looks in /opt/nodejs/node_modules, and not in /opt/{inner}");
+        return Some(warning(inner, message, "move its content one directory up"));
+    }
+    let directories = &listing.names("nodejs")?.directories;
+    if directories.iter().any(|name| name.starts_with("node")) {
+        return None;
+    }
+    let paths = directories.iter().map(|name| join(&join("nodejs", name), "node_modules"));
+    let path = paths.into_iter().find(|path| listing.has_directory(path))?;
+    let message = format!("Node.js in Lambda looks in /opt/nodejs/node_modules, and not in /opt/{path}");
+    Some(warning(&path, message, "move it to nodejs/node_modules"))
+}
+
+/// A directory that has only what packages are installed from.
+fn not_installed(listing: &Listing<'_>, directory: &str, sources: &[&str], help: &str) -> Option<Finding> {
+    let names = listing.names(directory).filter(|names| names.directories.is_empty() && !names.files.is_empty())?;
+    let is_source =
+        |name: &&str| sources.contains(name) || (name.starts_with("requirements") && extension(name) == "txt");
+    let first = names.files.iter().next()?;
+    names.files.iter().all(is_source).then(|| {
+        let message = format!("{directory} has no package, but only what packages are installed from");
+        warning(&join(directory, first), message, &format!("install them first: {help}"))
+    })
+}
