@@ -232,7 +232,7 @@ fn breaks_when_imported<'a>(tree: &Tree, package: &Package, modules: &dyn Fn() -
     for path in listed.iter().filter(|path| !path.starts_with(['.', '/'])) {
         let why = match found(path) {
             None => Bad::Missing,
-            Some(id) if path.ends_with(".py") && is_pointer(id) => Bad::Pointer,
+            Some(id) if path.as_bytes().ends_with(b".py") && is_pointer(id) => Bad::Pointer,
             Some(_) => continue,
         };
         bad.extend(name_of(path).map(|name| (name, (*path, why))));
@@ -247,7 +247,7 @@ fn breaks_when_imported<'a>(tree: &Tree, package: &Package, modules: &dyn Fn() -
     });
     let is_first = |path: &&&str| match path.split_once('/') {
         Some((_, rest)) => rest == "__init__.py",
-        None => path.ends_with(".py"),
+        None => path.as_bytes().ends_with(b".py"),
     };
     let mut queue: Vec<EntryId> = listed.iter().filter(is_first).filter_map(|path| found(path)).collect();
     let first = listed.iter().filter(is_first).filter_map(|path| bad.get(&name_of(path)?));
