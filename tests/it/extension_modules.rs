@@ -245,3 +245,39 @@ fn a_managed_runtime_decides_which_cpython_imports() {
     let (_, report) = world.json(&["analyze", "ROOT", "--runtime", "python3.13"]);
     assert_finding(&report, "R105", &module, "a module is for CPython 3.12, but python3.13 has Python 3.13");
 }
+
+#[test]
+fn a_module_whose_name_no_import_finds_is_an_error() {
+    let machine = std::env::consts::ARCH;
+    let (own, other) = names("_m");
+    let check = |name: &str, init: &str| {
+        let world = World::new();
+        let source = format!("void {init}(void) {{}}\n");
+        world.c(&format!("python/x/{name}"), &source, &[], &["-shared", "-nostdlib", "-fPIC"]);
+        world.file("python/x/__init__.py", "from ._m import x\n");
+        distribution(&world, "x", &["x/__init__.py", &format!("x/{name}")]);
+        let architecture = if machine == "x86_64" { "x86_64" } else { "arm64" };
+        world.json(&["check", "ROOT", "--runtime", "python3.12", "--arch", architecture])
+    };
+    let musl = format!("_m.cpython-312-{machine}-linux-musl.so");
+    for (name, init, code, message) in [
+        (&musl, "PyInit__m", "R105", "its name is that of a module for musl"),
+        (&other, "PyInit__m", "R105", "its name is that of a module for another machine"),
+        (&own, "PyInit_other", "R101", "it has the function of another module"),
+    ] {
+        let (exit, report) = check(name, init);
+        assert_eq!(exit, 1, "{name}");
+        assert_finding(&report, code, "pkg:x", message);
+    }
+    let (exit, report) = check(&own, "PyInit__m");
+    assert_eq!(exit, 0, "{:#}", report["findings"]);
+
+    let world = World::new();
+    for (minor, errors) in [(11, 1), (12, 0)] {
+        let library = format!("lib/libpython3.{minor}.so.1.0");
+        world.library(&library, &[], &[]).library(&format!("python/{own}"), &[&library], &[]);
+        fs::remove_file(world.root().join(library)).expect("removed");
+        let (_, report) = world.json(&["check", "ROOT", "--runtime", "python3.12"]);
+        assert_eq!(findings(&report, "R105").len(), errors, "{:#}", report["findings"]);
+    }
+}

@@ -232,20 +232,26 @@ fn what_code_of_node_loads_stays_and_what_only_tests_load_goes() {
     for (from, code, needed) in cases {
         let at = "nodejs/node_modules";
         let needed = format!("{at}/a/{needed}");
+        let (directory, _) = needed.rsplit_once('/').expect("a directory");
+        let next = format!("{directory}/b.test.js");
         let names = packed(&[
             (&format!("{at}/a/package.json"), "{\"version\": \"1.0.0\", \"main\": \"lib\"}"),
             (&format!("{at}/a/lib/index.js"), "require('./more')"),
             (&format!("{at}/a/{from}"), code),
             (&needed, "require('./b.test')"),
+            (&next, ""),
             (&format!("{at}/b/package.json"), "{\"version\": \"1.0.0\"}"),
             (&format!("{at}/b/index.js"), "require('./lib')"),
+            (&format!("{at}/b/lib/index.js"), ""),
             (&format!("{at}/b/a.test.js"), "require('./b.test')"),
             (&format!("{at}/b/b.test.js"), ""),
             (&format!("{at}/b/README.md"), "text"),
         ]);
         assert!(names.contains(&needed), "{code}: {names:?}");
+        assert_eq!(names.contains(&next), needed.ends_with("js"), "{code}: {names:?}");
         let of_b: Vec<&String> = names.iter().filter(|name| name.starts_with(&format!("{at}/b/"))).collect();
-        assert_eq!(of_b, [&format!("{at}/b/index.js"), &format!("{at}/b/package.json")], "{code}");
+        assert_eq!(of_b.len(), 3, "{of_b:?}");
+        assert!(!of_b.iter().any(|name| name.ends_with("test.js") || name.ends_with("md")), "{code}: {of_b:?}");
     }
     for manifest in [
         "\"main\": \"a.test.js\"",

@@ -344,3 +344,59 @@ fn a_directory_is_loaded_by_its_package_json() {
     assert_eq!(kept(&report), ["of-index", "of-main"]);
     assert_no_finding(&report, "R109");
 }
+
+#[test]
+fn what_loaded_code_of_npm_requires_undeclared_is_kept() {
+    let at = "nodejs/node_modules";
+    let of = |source: &str| {
+        let world = World::new();
+        package(&world, "a", ", \"dependencies\": {\"b\": \"*\"}", "");
+        package(&world, "b", ", \"main\": \"lib.js\"", "");
+        world.file(format!("{at}/b/lib.js"), "require('./more')\n").file(format!("{at}/b/more.js"), source);
+        world.file(format!("{at}/b/unused.js"), "require('idle')\n");
+        for name in ["ghost", "idle"] {
+            package(&world, name, "", "");
+        }
+        code(&world, &[("index.js", "require('a')\n")]);
+        kept(&plan(&world, &[]).1)
+    };
+    for code in ["const g = require('ghost')\n", "import g from 'ghost'\n", "require(\"ghost/sub\")\n"] {
+        let names = of(code);
+        assert!(names.iter().any(|name| name == "ghost"), "{code}: {names:?}");
+        assert!(!names.iter().any(|name| name == "idle"), "{code}: {names:?}");
+    }
+    for code in [
+        "try {\n  require('ghost')\n} catch {}\n",
+        "exports.f = () => {\n  require('ghost')\n}\n",
+        "// require('ghost')\n",
+    ] {
+        let names = of(code);
+        assert!(!names.iter().any(|name| name == "ghost"), "{code}: {names:?}");
+    }
+}
+
+#[test]
+fn functions_that_import_are_known_by_their_other_names() {
+    for source in [
+        "from importlib import import_module as load\nload('plug')\n",
+        "import importlib\nload = importlib.import_module\nload('plug')\n",
+        "from importlib import import_module\nload = import_module\nload('plug')\n",
+    ] {
+        let world = World::new();
+        distribution(&world, "plug", &[("plug/__init__.py", "")], "");
+        distribution(&world, "idle", &[("idle/__init__.py", "")], "");
+        code(&world, &[("app.py", source)]);
+        assert_eq!(kept(&plan(&world, &[]).1), ["plug"], "{source}");
+    }
+}
+
+#[test]
+fn headers_of_metadata_are_read_as_those_of_e_mails() {
+    for requires in ["requires-dist: dep\n", "Requires-Dist: dep>=1,\n <3\n", "REQUIRES-DIST:dep\n"] {
+        let world = World::new();
+        distribution(&world, "top", &[("top/__init__.py", "")], requires);
+        distribution(&world, "dep", &[("dep/__init__.py", "")], "");
+        code(&world, &[("app.py", "import top\n")]);
+        assert_eq!(kept(&plan(&world, &[]).1), ["dep", "top"], "{requires}");
+    }
+}

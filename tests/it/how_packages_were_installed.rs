@@ -447,3 +447,113 @@ fn a_configuration_for_another_language_has_no_lines_for_r() {
         .expect("written");
     assert_eq!(world.run(&["plan", "ROOT"]).code, 0);
 }
+
+/// A pointer of Git LFS.
+const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n\
+    oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+
+#[test]
+fn a_distribution_that_imports_a_module_that_is_gone_is_an_error() {
+    for (init, other) in [
+        ("from .core import f\n", ""),
+        ("from . import core\n", ""),
+        ("import x.core\n", ""),
+        ("from x import a\n", "from .core import (\n    f,\n)\n"),
+    ] {
+        let world = World::new();
+        distribution(&world, "python", &["x/__init__.py", "x/a.py", "x/core.py"]);
+        world.file("python/x/__init__.py", init).file("python/x/a.py", other);
+        assert_no_finding(&check(&world, "python3.12").1, "R101");
+        fs::remove_file(world.root().join("python/x/core.py")).expect("removed");
+        let (code, report) = check(&world, "python3.12");
+        assert_eq!(code, 1, "{init}");
+        let message = "imports x/core.py, which its RECORD lists and which is not in the tree";
+        assert_finding(&report, "R101", "pkg:x", message);
+        // It is there compiled, or as an extension module.
+        world.file("python/x/core.pyc", "compiled");
+        assert_no_finding(&check(&world, "python3.12").1, "R101");
+        fs::remove_file(world.root().join("python/x/core.pyc")).expect("removed");
+        world.file("python/x/core.py", POINTER);
+        let (code, report) = check(&world, "python3.12");
+        assert_eq!(code, 1, "{init}");
+        assert_finding(&report, "R101", "pkg:x", "x/core.py is a pointer of Git LFS in place of the file");
+    }
+    for init in [
+        "try:\n    from .core import f\nexcept ImportError:\n    f = None\n",
+        "def g():\n    from .core import f\n",
+        "",
+    ] {
+        let world = World::new();
+        distribution(&world, "python", &["x/__init__.py", "x/a.py", "x/core.py"]);
+        // Nothing that is loaded with the distribution imports a.py.
+        world.file("python/x/__init__.py", init).file("python/x/a.py", "from .core import f\n");
+        fs::remove_file(world.root().join("python/x/core.py")).expect("removed");
+        assert_no_finding(&check(&world, "python3.12").1, "R101");
+    }
+}
+
+#[test]
+fn a_package_of_npm_that_cannot_be_loaded_is_an_error() {
+    let at = "nodejs/node_modules/a";
+    let world = World::new();
+    for (content, is_broken) in [("{\"name\": \"a\",", true), ("", true), ("\u{feff}{\"version\": \"1.0.0\"}", false)] {
+        world.file(format!("{at}/package.json"), content).file(format!("{at}/index.js"), "");
+        let (code, report) = check(&world, "nodejs20.x");
+        assert_eq!(code, i32::from(is_broken), "{content}");
+        if is_broken {
+            assert_finding(
+                &report,
+                "R101",
+                &format!("{at}/package.json"),
+                "is not JSON: Node.js cannot load the package",
+            );
+        } else {
+            assert_eq!(report["packages"][0]["name"], "a");
+        }
+    }
+    let of = |main: &str, files: &[(&str, &str)]| {
+        let world = World::new();
+        npm(&world, "node_modules/a", main);
+        for (file, content) in files {
+            world.file(format!("{at}/{file}"), content);
+        }
+        check(&world, "nodejs20.x")
+    };
+    let gone = "requires ./lib/gone, which is not in the tree";
+    for (files, message) in [
+        (&[("index.js", "const a = require('./lib/gone');\n")][..], gone),
+        (&[("index.js", "const {\n} = 1;\nmodule.exports = require('./lib/gone')\n")], gone),
+        (&[("index.js", "import b from './lib/gone';\n")], gone),
+        (
+            &[("index.js", "require('./b')\n"), ("b/index.js", "exports.a = require('../lib/gone')\n")],
+            "requires ../lib/gone",
+        ),
+        (&[("index.js", "const data = require('./data.json')\n")], "requires ./data.json"),
+        (&[("index.js", "var a = require('./build/Release/a.node')\n")], "requires ./build/Release/a.node"),
+        (&[("index.js", POINTER)], "is a pointer of Git LFS"),
+    ] {
+        let (code, report) = of("", files);
+        assert_eq!(code, 1, "{files:?}");
+        assert_finding(&report, "R101", "pkg:a", message);
+    }
+    assert_finding(
+        &of(", \"main\": \"lib\"", &[("lib/index.js", POINTER)]).1,
+        "R101",
+        "pkg:a",
+        "is a pointer of Git LFS",
+    );
+    for code in [
+        "try {\n  module.exports = require('./lib/gone')\n} catch {}\n",
+        "let a;\ntry {\na = require('./lib/gone')\n} catch (e) { a = null }\n",
+        "exports.f = () => require('./lib/gone')\n",
+        "function f() {\n  return require('./lib/gone')\n}\n",
+        "/*\nconst a = require('./lib/gone')\n*/\n",
+        "if (process.env.A) require('./lib/gone')\n",
+        "const a = require('./lib')\nconst b = require('./b.json')\nconst c = require('./d')\nconst d = require('./c.node')\n",
+        "const a = require('../../../../../outside')\n",
+    ] {
+        let files = [("index.js", code), ("lib/index.js", ""), ("b.json", "{}"), ("c.node", "x"), ("e/f.js", "")];
+        let directory = [("d/package.json", "{\"main\": \"../e/f.js\"}")];
+        assert_no_finding(&of("", &[&files[..], &directory[..]].concat()).1, "R101");
+    }
+}

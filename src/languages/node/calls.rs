@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use rayon::prelude::*;
 use regex::bytes::Regex;
 
+use super::loaded;
 use super::needs::ID;
 use super::packages::provider;
 use super::source;
@@ -61,6 +63,53 @@ impl<'a> Reader<'a> {
         }
         calls
     }
+}
+
+/// The packages, by position, that the code of these packages loads, and that no package declares: what is loaded with each is
+/// followed, with what they require. What a source does without, or loads in a function, is an option.
+pub(super) fn undeclared(packages: &Packages, tree: &Tree, of: BTreeSet<usize>) -> BTreeSet<usize> {
+    let names: BTreeSet<&str> = packages.of_language(ID).map(|package| package.name.as_str()).collect();
+    let mut found = BTreeSet::new();
+    let mut seen = of.clone();
+    let mut queue: Vec<usize> = of.into_iter().collect();
+    while let Some(position) = queue.pop() {
+        let package = packages.get(position);
+        let declared = package.requires.iter().filter_map(|it| provider(packages, tree, package, &it.package));
+        queue.extend(declared.filter(|it| seen.insert(*it)));
+        let is_declared = |name: &str| package.requires.iter().any(|required| required.package == name);
+        let code: Vec<EntryId> = loaded::code(package, tree).into_iter().collect();
+        let loaded = code.into_par_iter().flat_map_iter(|id| {
+            let names = loaded_by(tree, id, &|name| names.contains(name) && name != package.name && !is_declared(name));
+            names.into_iter().filter_map(|name| provider(packages, tree, package, &name)).collect::<Vec<_>>()
+        });
+        for other in loaded.collect::<BTreeSet<_>>() {
+            found.insert(other);
+            if seen.insert(other) {
+                queue.push(other);
+            }
+        }
+    }
+    found
+}
+
+/// The names, of those that are looked for, that a source loads by statements of their own and does not do without.
+fn loaded_by(tree: &Tree, id: EntryId, is_sought: &dyn Fn(&str) -> bool) -> BTreeSet<String> {
+    let Ok(text) = tree.read_text(id) else { return BTreeSet::new() };
+    let candidates =
+        CANDIDATES.iter().flat_map(|pattern| pattern.captures_iter(&text)).filter_map(|found| found.get(1));
+    let mut candidates = candidates.filter_map(|name| std::str::from_utf8(name.as_bytes()).ok());
+    if !candidates.any(|name| source::package_of(name).is_some_and(is_sought)) {
+        return BTreeSet::new();
+    }
+    let name = String::from_utf8_lossy(tree.path(id).name()).into_owned();
+    let Some(Ok(read)) = source::read(&name, &text, None) else { return BTreeSet::new() };
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    // What is in a function is indented.
+    let is_at_start = |line: usize| {
+        lines.get(line.saturating_sub(1)).is_some_and(|line| !line.starts_with(b" ") && !line.starts_with(b"\t"))
+    };
+    let certain = read.follows.iter().filter(|follow| !follow.optional && is_at_start(follow.line));
+    certain.filter_map(|follow| follow.otherwise.clone()).filter(|name| is_sought(name)).collect()
 }
 
 /// Whether a file is a source of this package that a function can load, rather than a test.

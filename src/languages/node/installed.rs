@@ -3,19 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
+use super::loaded::broken;
 use super::needs::ID;
-use super::packages::{Search, manifest};
+use super::packages::{Search, directory, is_installed, manifest};
 use super::platform::platform;
-use super::source::targets;
+use super::source::{json, targets};
 use super::uses::has_program;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
 use crate::base::path::TreePath;
 use crate::languages::{Package, Packages};
 use crate::runtime::RuntimeProfile;
-use crate::tree::{EntryId, Tree};
+use crate::tree::{Entry, EntryId, Tree};
 
 /// How many names a message lists.
 const MAX_NAMES: usize = 6;
@@ -32,6 +34,8 @@ pub(super) fn check(
     let mut findings: Vec<Finding> =
         there.iter().filter_map(|package| for_other_platforms(tree, &search, package)).collect();
     findings.extend(there.iter().filter_map(|package| without_main(tree, package)));
+    findings.extend(there.par_iter().filter_map(|package| breaks_when_loaded(tree, package)).collect::<Vec<_>>());
+    findings.extend(without_manifest(tree, kept));
     if !has_program(tree) {
         findings.extend(plug_and_play(tree, kept));
     }
@@ -102,6 +106,35 @@ fn without_main(tree: &Tree, package: &Package) -> Option<Finding> {
             "{} {} cannot be loaded: its package.json names {missing}, which is not in the tree",
             package.name, package.version
         ),
+        format!("install it again: npm install {}", package.name),
+    ))
+}
+
+/// A package whose package.json is not JSON.
+fn without_manifest(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let manifests = tree.iter().filter(|(id, entry)| {
+        entry.is_file() && kept(*id) && directory(&entry.path).is_some_and(|directory| is_installed(&directory))
+    });
+    let broken = manifests.filter(|(id, _)| tree.read_text(*id).is_ok_and(|text| json(&text).is_none()));
+    let finding = |(_, entry): (EntryId, &Entry)| {
+        let name = entry.path.parent().map(|directory| String::from_utf8_lossy(directory.name()).into_owned());
+        Finding::error(
+            Code::DamagedPackage,
+            Subject::from(&entry.path),
+            "is not JSON: Node.js cannot load the package (ERR_INVALID_PACKAGE_CONFIG)",
+            format!("install it again: npm install {}", name.unwrap_or_default()),
+        )
+    };
+    broken.map(finding).collect()
+}
+
+/// A package whose main file, or what that requires when it is loaded, is not in the tree or is not code.
+fn breaks_when_loaded(tree: &Tree, package: &Package) -> Option<Finding> {
+    let (what, why) = broken(tree, package)?;
+    Some(Finding::error(
+        Code::DamagedPackage,
+        Subject::package(&package.name),
+        format!("{} {} cannot be loaded: {what} {why}", package.name, package.version),
         format!("install it again: npm install {}", package.name),
     ))
 }

@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::needs::ID;
 use super::packages::manifest;
-use super::source::targets;
+use super::source::{self, targets};
 use crate::base::path::TreePath;
 use crate::languages::{Package, Packages};
-use crate::tree::{EntryId, Tree};
+use crate::tree::{EntryId, Place, Tree};
 
 /// What may follow the path of a module where it is loaded.
 const ENDINGS: &[&str] = &["", ".js", ".json", ".cjs", ".mjs", "/index.js", "/index.json"];
@@ -32,6 +32,15 @@ static JOINED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// One part of what is joined.
 static PART: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"["'`]([^"'`\n]+)["'`]"#).ok());
+
+/// A path that is required by a statement of its own.
+static REQUIRED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let binds = r"(?:(?:const|let|var)[ \t]+[^=;()\n]+=[ \t]*|(?:module\.)?exports(?:\.\w+)?[ \t]*=[ \t]*)?";
+    Regex::new(&format!(
+        r#"(?m)^(?:{binds}require\([ \t]*|(?:import|export)[ \t]+(?:[^;"'()\n]*\bfrom[ \t]*)?)["'](\.{{1,2}}/[^"'\n]+)["']"#
+    ))
+    .ok()
+});
 
 /// What a file is for, by its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +127,81 @@ fn loads(tree: &Tree, id: EntryId) -> BTreeSet<EntryId> {
         paths.extend(found.get(2).map(text_of));
     }
     paths.iter().filter_map(|path| module(tree, &directory, path.trim_start_matches('/'))).collect()
+}
+
+/// The code of a package that is loaded with it: what its package.json names, and what that names by relative paths.
+pub(super) fn code(package: &Package, tree: &Tree) -> BTreeSet<EntryId> {
+    let is_own = |id: &EntryId| {
+        let below = tree.path(*id).below(&package.directory);
+        is_code(tree.path(*id))
+            && below.is_some_and(|below| !below.split(|byte| *byte == b'/').any(|part| part == b"node_modules"))
+    };
+    let mut queue: Vec<EntryId> = named_in_manifest(package, tree).into_iter().filter(is_own).collect();
+    let mut seen: BTreeSet<EntryId> = queue.iter().copied().collect();
+    while let Some(id) = queue.pop() {
+        queue.extend(loads(tree, id).into_iter().filter(is_own).filter(|to| seen.insert(*to)));
+    }
+    seen
+}
+
+/// The first file without which loading a package fails for certain, with what is wrong: its main file, or one that this requires
+/// by a statement of its own, not in a function or condition.
+pub(super) fn broken(tree: &Tree, package: &Package) -> Option<(String, String)> {
+    let declared = manifest(tree, package.entry)?;
+    // Which of several `exports` are loaded depends on who loads them.
+    if !declared["exports"].is_null() {
+        return None;
+    }
+    let named = declared["main"].as_str().filter(|main| !main.is_empty());
+    // What has another ending is not loaded as code.
+    let main = named.into_iter().chain(["index"]).find_map(|main| module(tree, &package.directory, main));
+    let mut queue: Vec<EntryId> = main.into_iter().filter(|id| is_code(tree.path(*id))).collect();
+    let mut seen: BTreeSet<EntryId> = queue.iter().copied().collect();
+    while let Some(id) = queue.pop() {
+        let path = tree.path(id);
+        let (Some(directory), Ok(text)) = (path.parent(), tree.read_text(id)) else { continue };
+        if text.starts_with(b"version https://git-lfs.github.com/spec/") {
+            return Some((path.to_string(), "is a pointer of Git LFS in place of the file".to_owned()));
+        }
+        let required = REQUIRED.iter().flat_map(|pattern| pattern.captures_iter(&text));
+        for required in required.filter_map(|found| found.get(1)) {
+            let required = String::from_utf8_lossy(required.as_bytes()).into_owned();
+            match module_of_code(tree, &directory, &required) {
+                Some(to) if is_code(tree.path(to)) && seen.insert(to) => queue.push(to),
+                // What is above the tree is the function's.
+                None if directory.join(&required).is_some() && is_certain(path, &text, &required) => {
+                    return Some((path.to_string(), format!("requires {required}, which is not in the tree")));
+                }
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
+/// Whether the code of a source requires a path, and does not do without it. Comments and texts can look as if they did.
+fn is_certain(path: &TreePath, text: &[u8], required: &str) -> bool {
+    let name = String::from_utf8_lossy(path.name());
+    let Some(Ok(source)) = source::read(&name, text, None) else { return false };
+    let required = required.trim_start_matches("./").trim_end_matches('/');
+    let is_it = |path: &String| path.trim_start_matches("./").trim_end_matches('/') == required;
+    source.dynamic.is_empty() && source.follows.iter().any(|follow| !follow.optional && follow.paths.iter().any(is_it))
+}
+
+/// The file or directory that code gets by a path.
+fn module_of_code(tree: &Tree, directory: &TreePath, path: &str) -> Option<EntryId> {
+    let nodes = [".node", "/index.node"].map(|ending| format!("{}{ending}", path.trim_end_matches('/')));
+    let file = module(tree, directory, path);
+    let other = || {
+        // Links lead elsewhere, and a directory's package.json too.
+        let places = nodes.iter().map(String::as_str).chain([path]).filter_map(|path| directory.join(path));
+        let mut found = places.filter_map(|place| match tree.locate(place.mounted().as_bytes()) {
+            Place::Inside(found) => Some(found),
+            _ => None,
+        });
+        found.next()
+    };
+    file.or_else(other)
 }
 
 /// The file that a path leads to when it is loaded.

@@ -86,6 +86,10 @@ impl Language for Node {
         uses::gets(packages, tree, names)
     }
 
+    fn loads_undeclared(&self, packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> BTreeSet<usize> {
+        uses::loads(packages, tree, names)
+    }
+
     fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
         loaded::files(packages, tree)
     }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::needs::ID;
+use super::source::json;
 use super::versions;
 use crate::base::path::TreePath;
 use crate::languages::{Found, Package, Packages, RequiredFor, Requirement};
@@ -69,7 +70,7 @@ pub(super) fn directory(path: &TreePath) -> Option<TreePath> {
 }
 
 /// Whether a package was installed there, rather than being a part of another package, such as its tests.
-fn is_installed(directory: &TreePath) -> bool {
+pub(super) fn is_installed(directory: &TreePath) -> bool {
     let mut parts = directory.as_bytes().split(|byte| *byte == b'/').skip_while(|part| *part != b"node_modules");
     loop {
         match (parts.next(), parts.next()) {
@@ -85,10 +86,9 @@ fn is_installed(directory: &TreePath) -> bool {
     }
 }
 
-/// What a package.json declares; `None` if it cannot be read. As in Node.js, a byte order mark may be before it.
+/// What a package.json declares; `None` if it cannot be read.
 pub(super) fn manifest(tree: &Tree, id: EntryId) -> Option<Value> {
-    let text = tree.read_text(id).ok()?;
-    serde_json::from_slice(text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text)).ok()
+    json(&tree.read_text(id).ok()?)
 }
 
 fn read(tree: &Tree, runtime: &RuntimeProfile, installed: Installed) -> Option<Package> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::builtin::is_builtin;
+use super::calls::undeclared;
 use super::needs::{ID, NEEDS};
 use super::packages::Search;
 use crate::base::path::TreePath;
@@ -27,6 +28,16 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
         }
     };
     names.iter().map(of).collect()
+}
+
+/// The packages that are loaded with what these names get, though no package declares that it requires them: npm puts all into
+/// one directory, where any of them is found.
+pub(super) fn loads(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> BTreeSet<usize> {
+    let positions = gets(packages, tree, names).into_iter().filter_map(|got| match got {
+        Gets::Packages(positions) => Some(positions),
+        _ => None,
+    });
+    undeclared(packages, tree, positions.flatten().collect())
 }
 
 /// Whether a tree has a Node.js of its own.

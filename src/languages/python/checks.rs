@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::{Module, modules};
-use super::names::Minor;
+use super::names::{Minor, Tag};
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::languages::Packages;
@@ -27,6 +27,7 @@ struct Unseen<'a> {
 pub(super) fn check(
     packages: &Packages,
     tree: &Tree,
+    objects: &Objects,
     runtime: &RuntimeProfile,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
@@ -80,7 +81,88 @@ pub(super) fn check(
         );
         Finding::new(severity, Code::BuiltForAnotherR, subject, message, help)
     };
-    by_package.into_iter().map(finding).collect()
+    let mut findings: Vec<Finding> = by_package.into_iter().map(finding).collect();
+    findings.extend(there.iter().filter_map(|module| named_otherwise(packages, tree, objects, module)));
+    findings
+}
+
+/// A module whose files have names that no import finds on glibc and on their machine, or that is another module.
+fn named_otherwise(packages: &Packages, tree: &Tree, objects: &Objects, module: &Module) -> Option<Finding> {
+    let &(first, _) = module.files.first().filter(|_| !module.has_code)?;
+    // A module that needs musl itself is found to do so when it is loaded.
+    let needs_musl = |id: &EntryId| {
+        objects.get(id).is_none_or(|elf| elf.needed.iter().any(|needed| needed.starts_with("libc.musl")))
+    };
+    let why = if module.files.iter().all(|(_, tag)| tag.is_musl()) {
+        if module.files.iter().any(|(id, _)| needs_musl(id)) {
+            return None;
+        }
+        Some((Code::BuiltForAnotherR, "its name is that of a module for musl, which Python on glibc does not import"))
+    } else if module.importable().all(|(id, tag)| is_for_other_machine(objects, *id, tag)) {
+        let has_any = module.importable().next().is_some();
+        has_any.then_some((
+            Code::BuiltForAnotherR,
+            "its name is that of a module for another machine than the one that it is compiled for, so no Python imports it",
+        ))
+    } else {
+        let is_another = |id: &EntryId| {
+            let Some(elf) = objects.get(id) else { return false };
+            let own = format!("PyInit_{}", module.name);
+            module.name.is_ascii()
+                && !elf.symbols.defines(&own)
+                && elf.symbols.defined().any(|it| it.starts_with("PyInit_"))
+        };
+        let all = module.importable().all(|(id, _)| is_another(id));
+        all.then_some((
+            Code::DamagedPackage,
+            "it has the function of another module (PyInit_NAME), so that importing it by this name fails",
+        ))
+    };
+    let why = why.map(|(code, why)| (code, why.to_owned()));
+    let (code, why) = why.or_else(|| needs_other_python(tree, objects, module))?;
+    let path = tree.path(first);
+    let package = packages.of_path(path).map(|position| packages.get(position));
+    let who = package.map_or_else(
+        || format!("{} cannot be imported", module.name),
+        |package| format!("{} {} cannot be imported", package.name, package.version),
+    );
+    let subject = package.map_or_else(|| Subject::from(path), |package| Subject::package(&package.name));
+    let help = "install the wheel for Lambda again: pip install --only-binary=:all: --platform manylinux2014_x86_64 (or _aarch64) \
+                --target python";
+    Some(Finding::error(code, subject, format!("{who}: {path}: {why}"), help))
+}
+
+/// A module that needs the library of another CPython than the one that imports it.
+fn needs_other_python(tree: &Tree, objects: &Objects, module: &Module) -> Option<(Code, String)> {
+    let minor = module.minor?;
+    let other = |id: &EntryId| {
+        let mut versions = objects.get(id)?.needed.iter().filter(|needed| needed.starts_with("libpython3."));
+        let is_other = |needed: &&String| {
+            let version = needed.trim_start_matches("libpython3.").split('.').next().and_then(|it| it.parse().ok());
+            version.is_some_and(|version: Minor| version != minor)
+        };
+        versions.find(is_other)
+    };
+    let needed = module.importable().map(|(id, _)| other(id)).collect::<Option<Vec<_>>>()?;
+    let needed = *needed.first()?;
+    let is_in_tree = tree.iter().any(|(_, entry)| entry.path.name() == needed.as_bytes());
+    (!is_in_tree).then(|| {
+        (
+            Code::BuiltForAnotherR,
+            format!("it needs {needed}, which is not in the tree, and Python 3.{minor} imports it"),
+        )
+    })
+}
+
+/// Whether a file is compiled for one of Lambda's machines and named for the other.
+fn is_for_other_machine(objects: &Objects, id: EntryId, tag: &Tag) -> bool {
+    let named = tag.platform.as_deref().and_then(|platform| platform.split_once('-')).map(|(machine, _)| machine);
+    let other = match named {
+        Some("x86_64") => "arm64",
+        Some("aarch64") => "x86_64",
+        _ => return false,
+    };
+    objects.get(&id).is_some_and(|elf| elf.machine.is_lambda(other))
 }
 
 /// The version that most modules are for that only one version sees.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use regex::bytes::Regex;
 
 use super::imports::Modules;
-use super::uses::{imported, when_loaded};
+use super::uses::{absolute, imported, when_loaded};
 use crate::base::path::TreePath;
 use crate::languages::Packages;
 use crate::tree::{EntryId, Tree};
@@ -90,18 +90,13 @@ impl Reader<'_> {
         let mut names = imported(&when_loaded(&text), &name, is_package);
         for found in BY_NAME.iter().flat_map(|pattern| pattern.captures_iter(&text)).filter_map(|found| found.get(1)) {
             let named = String::from_utf8_lossy(found.as_bytes());
-            names.extend(self.absolute(&named, &name, is_package));
+            let module = named.trim_start_matches('.');
+            names.extend(absolute(&name, is_package, named.len() - module.len(), module));
         }
         let mut files: BTreeSet<EntryId> =
             names.iter().filter_map(|name| self.modules.find(name)).flat_map(|found| found.files).collect();
         files.extend(self.sources(path, &text));
         files
-    }
-
-    /// The module that a name with leading dots stands for in another one.
-    fn absolute(&self, named: &str, name: &str, is_package: bool) -> Option<String> {
-        let module = named.trim_start_matches('.');
-        super::uses::absolute(name, is_package, named.len() - module.len(), module)
     }
 
     /// The sources for a compiler that a module names, by paths relative to its own directory or to where modules are searched.

@@ -145,11 +145,11 @@ impl Language for Python {
         &self,
         packages: &Packages,
         tree: &Tree,
-        _: &Objects,
+        objects: &Objects,
         runtime: &RuntimeProfile,
         kept: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        let mut findings = checks::check(packages, tree, runtime, kept);
+        let mut findings = checks::check(packages, tree, objects, runtime, kept);
         findings.extend(installed::check(packages, tree, runtime, kept));
         findings
     }

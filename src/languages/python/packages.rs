@@ -149,6 +149,18 @@ fn is_metadata(path: &TreePath) -> bool {
 
 const EGG_INFO: &[u8] = b".egg-info";
 
+/// Headers, each in one line: one that begins with a blank continues the header before it, as in e-mails.
+fn unfolded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut headers: Vec<String> = Vec::new();
+    for line in lines {
+        match headers.last_mut().filter(|_| line.starts_with([' ', '\t'])) {
+            Some(last) => last.push_str(line),
+            None => headers.push(line.to_owned()),
+        }
+    }
+    headers
+}
+
 fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
     let path = tree.path(metadata);
     let directory = if path.name().ends_with(EGG_INFO) { path.clone() } else { path.parent()? };
@@ -156,13 +168,17 @@ fn read(tree: &Tree, metadata: EntryId) -> Option<Distribution> {
     let text = tree.read_text(metadata).ok()?;
     let text = String::from_utf8_lossy(&text);
     // Headers end at the first empty line; the description follows. A line of blanks continues a header, such as a license.
-    let headers = text.lines().take_while(|line| !line.is_empty());
+    let headers = unfolded(text.lines().take_while(|line| !line.is_empty()));
+    let headers = headers.iter().map(String::as_str);
     let header = |name: &str| {
         let line =
             headers.clone().find(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
         line.map(|line| line[name.len()..].trim().to_owned())
     };
-    let all = |name: &'static str| headers.clone().filter_map(move |line| line.strip_prefix(name));
+    let all = |name: &'static str| {
+        let is_name = move |start: &str| start.eq_ignore_ascii_case(name);
+        headers.clone().filter(move |line| line.get(..name.len()).is_some_and(is_name)).map(|line| &line[name.len()..])
+    };
     let mut declared: Vec<Declared> = all("Requires-Dist:").take(MAX_LINES).filter_map(Declared::parse).collect();
     let extras = all("Provides-Extra:").take(MAX_LINES).filter_map(|name| name.trim().parse().ok()).collect();
     let text_of = |name: &str| {

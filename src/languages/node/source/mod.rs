@@ -99,7 +99,7 @@ pub(super) fn parse(bytes: &[u8], dialect: Dialect) -> Result<Source, String> {
 /// What a package of the function's own `node_modules` requires: it is there as well, or in a layer.
 fn manifest(bytes: &[u8]) -> Source {
     let mut source = Source::default();
-    let declared: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let declared = json(bytes).unwrap_or_default();
     for key in ["dependencies", "optionalDependencies", "peerDependencies"] {
         for name in declared[key].as_object().into_iter().flatten().map(|(name, _)| name) {
             source.follows.push(package(1, name, true));
@@ -112,7 +112,7 @@ fn manifest(bytes: &[u8]) -> Source {
 /// What `require()` loads of a directory with this package.json: its `main`, or else `index` (LOAD_AS_DIRECTORY in the
 /// documentation of Node.js, Modules: CommonJS modules).
 fn directory(bytes: &[u8]) -> Source {
-    let declared: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let declared = json(bytes).unwrap_or_default();
     let main = declared["main"].as_str().filter(|main| !main.is_empty());
     let relative = |path: &str| format!("./{}", path.trim_start_matches("./"));
     let mut source = Source::default();
@@ -128,6 +128,11 @@ fn directory(bytes: &[u8]) -> Source {
     source
 }
 
+/// What a package.json declares. As in Node.js, a byte order mark may be before it.
+pub(super) fn json(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)).ok()
+}
+
 /// Conditions of package.json that Node.js does not meet.
 const OTHER_CONDITIONS: &[&str] =
     &["browser", "types", "deno", "bun", "react-native", "worker", "electron", "development"];
@@ -138,7 +143,7 @@ const MAX_TARGETS: usize = 5_000;
 /// What the names that begin with `#` stand for in the function's package.json.
 fn imports(bytes: &[u8]) -> Source {
     let mut source = Source::default();
-    let declared: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let declared = json(bytes).unwrap_or_default();
     for (name, target) in declared["imports"].as_object().into_iter().flatten() {
         for path in targets(target) {
             let optional = !target.is_string();

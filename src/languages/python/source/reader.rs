@@ -36,7 +36,8 @@ const CATCHES: &[&str] = &["ImportError", "ModuleNotFoundError", "Exception", "B
 /// When the grammar and the parser have incompatible versions.
 pub(super) fn read(text: &str, source: &mut Source) -> Result<(), String> {
     let Some(tree) = reading::tree(&tree_sitter_python::LANGUAGE.into(), text, source)? else { return Ok(()) };
-    let mut reader = Reader { text, source, guards: Vec::new(), literals: BTreeMap::new(), unread: None };
+    let mut reader =
+        Reader { text, source, guards: Vec::new(), literals: BTreeMap::new(), aliases: BTreeMap::new(), unread: None };
     let mut sites = Vec::new();
     walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
     for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards)) {
@@ -54,6 +55,8 @@ struct Reader<'t, 's> {
     guards: Vec<(Range<usize>, Guard)>,
     /// The literals that each name is bound to; `None` when it is also bound to something else.
     literals: BTreeMap<&'t str, Option<BTreeSet<String>>>,
+    /// The other names of functions that import or test for a module: `from importlib import import_module as load`.
+    aliases: BTreeMap<&'t str, &'t str>,
     unread: Option<usize>,
 }
 
@@ -72,6 +75,7 @@ impl<'t> Reader<'t, '_> {
         }
         match node.kind() {
             "import_statement" | "import_from_statement" => {
+                self.renames(node);
                 sites.push(node);
                 return false;
             }
@@ -79,7 +83,10 @@ impl<'t> Reader<'t, '_> {
             "try_statement" => self.tries(node),
             "if_statement" => self.tests(node),
             "with_statement" => self.suppresses(node),
-            "assignment" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), false),
+            "assignment" => {
+                self.renames_by_assignment(node);
+                self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), false);
+            }
             "for_statement" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), true),
             "identifier" => {
                 self.source.names.insert(self.text(node).to_owned());
@@ -87,6 +94,35 @@ impl<'t> Reader<'t, '_> {
             _ => {}
         }
         true
+    }
+
+    /// Notes other names that an import gives to functions that import.
+    fn renames(&mut self, node: Node<'t>) {
+        let mut cursor = node.walk();
+        let names: Vec<Node<'t>> = node.children_by_field_name("name", &mut cursor).collect();
+        for name in names.into_iter().filter(|name| name.kind() == "aliased_import") {
+            if let (Some(of), Some(alias)) = (name.child_by_field_name("name"), name.child_by_field_name("alias")) {
+                self.rename(self.text(alias), self.text(of));
+            }
+        }
+    }
+
+    /// Notes other names that an assignment gives to functions that import: `load = importlib.import_module`.
+    fn renames_by_assignment(&mut self, node: Node<'t>) {
+        let (Some(left), Some(right)) = (node.child_by_field_name("left"), node.child_by_field_name("right")) else {
+            return;
+        };
+        if left.kind() == "identifier" && matches!(right.kind(), "identifier" | "attribute") {
+            self.rename(self.text(left), self.text(right));
+        }
+    }
+
+    fn rename(&mut self, alias: &'t str, of: &'t str) {
+        let name = of.rsplit('.').next().unwrap_or(of).trim();
+        let name = self.aliases.get(name).copied().unwrap_or(name);
+        if IMPORTS.contains(&name) || TESTS.contains(&name) {
+            self.aliases.insert(alias, name);
+        }
     }
 
     /// Notes what `try` makes optional: its body, if a handler catches a failed import and goes on, and that handler.
@@ -273,6 +309,7 @@ impl<'t> Reader<'t, '_> {
         let Some(function) = node.child_by_field_name("function") else { return };
         let written = self.text(function);
         let name = written.rsplit('.').next().unwrap_or(written).trim();
+        let name = self.aliases.get(written).copied().unwrap_or(name);
         let arguments = node.child_by_field_name("arguments");
         let mut cursor = node.walk();
         let first = arguments.and_then(|list| list.named_children(&mut cursor).find(|child| !child.is_extra()));
