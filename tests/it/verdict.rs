@@ -136,7 +136,8 @@ fn of_content(report: &Value) -> BTreeSet<String> {
     let findings = report["findings"].as_array().expect("findings").iter();
     let of_content = |finding: &&Value| {
         let code = finding["code"].as_str().expect("a code");
-        code.starts_with(['S', 'L', 'C', 'R']) || matches!(code, "Z113" | "Z115")
+        // Only of a tree is it asked whether it is one.
+        (code.starts_with(['S', 'L', 'C', 'R']) && code != "S113") || matches!(code, "Z113" | "Z115")
     };
     findings.filter(of_content).map(ToString::to_string).collect()
 }
