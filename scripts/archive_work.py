@@ -286,7 +286,7 @@ def the_tree_is_laid_out(archive):
     listed, lacking = archive.listed()
     if not (archive.work / "opt.stamp").exists():
         say(f"laying out {len(listed)} packages with what they depend on")
-    done = subprocess.run([HERE / "demo-tree.sh", archive.tree, *listed])
+    done = subprocess.run([HERE / "demo-tree.sh", archive.tree, *listed], env=os.environ | {"JAVA": "1"})
     require(done.returncode == 0, f"demo-tree.sh exits {done.returncode}")
     versions = dict(line.split()[:2] for line in (archive.work / "opt.stamp").read_text().splitlines()[1:])
     archive.facts["tree"] = {"listed": listed, "lacking": lacking, "versions": versions}

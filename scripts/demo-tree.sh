@@ -8,6 +8,7 @@
 #
 #   DEST         the tree for /opt: R/, local/, lib/, share/
 #   PACKAGE      further packages of the archive: r-cran-vegan
+#   JAVA=1       in the environment: with the Java virtual machine that they need
 #   DEST.stamp   "complete" and the package versions in it
 #   DEST.debs    the downloaded packages and apt's lists, kept for the next build
 #   DEST.new     scratch, removed at the end
@@ -190,10 +191,11 @@ sed -i -e 's#/usr/${libnn#/opt/R/${libnn#g' \
     -e '0,/^R_HOME_DIR=/s##RHOME=/opt/R/lib/R\nexport RHOME\n&#' "$home/bin/R"
 # The R home's libraries, then the tree's.
 sed -i -e 's#/usr/lib/[a-z0-9_]*-linux-gnu[a-z0-9]*#/opt/lib#g' "$home/etc/ldpaths"
-# Java, if the closure has it: what its configuration in /etc is linked from becomes a file. Links to what no package contains
+# Java, if it is asked for with JAVA=1 and the closure has it: what its configuration in /etc is linked from becomes a file. Links to what no package contains
 # (the certificates that its installation makes, sources, documentation) are removed.
 java='' in_java=''
 for jvm in "$root"/usr/lib/jvm/java-*-openjdk-*; do
+    [ -n "${JAVA:-}" ] || break
     [ -x "$jvm/bin/java" ] && [ ! -L "$jvm" ] || continue
     while IFS= read -r link; do
         target=$(readlink "$link")
