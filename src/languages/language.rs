@@ -37,6 +37,8 @@ pub struct ProcessSpec {
     pub program: Option<EntryId>,
     /// The directories prepended to the image's LD_LIBRARY_PATH.
     pub library_path: Vec<String>,
+    /// Files that may be programs which it starts, with its own environment.
+    pub starts: Vec<EntryId>,
     /// What it may load, each in a separate session, as the order is not known, with all symbols bound at once (`RTLD_NOW`).
     /// Other files than libraries are ignored.
     pub loads: Vec<Dlopen>,

@@ -99,9 +99,13 @@ pub(super) fn load_processes(
 ) -> LoadedLibraries {
     let mut loads = LoadedLibraries::default();
     let preloads = Preloads::new(view, packages);
+    let mut inherited: BTreeMap<EntryId, Vec<ProcessEnvironment>> = BTreeMap::new();
     for language in ALL {
         for spec in language.processes(packages, view.tree, view.objects, view.image.profile()) {
             run_language(view, ProcessKind::Language(language.id()), &spec, &preloads, &mut loads);
+            for id in spec.starts.iter().filter(|id| view.objects.get(id).is_some_and(|elf| elf.is_program())) {
+                inherited.entry(*id).or_default().push(environment(view, &spec.library_path));
+            }
         }
     }
     let of_languages: BTreeSet<EntryId> = loads.dependencies.union(&loads.never).copied().collect();
@@ -111,12 +115,13 @@ pub(super) fn load_processes(
             // A different loader has its own search rules; that the image lacks it has a finding of its own.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
             let start = if ours { Start::Program } else { Start::UnknownInterpreter };
-            run_plain(view, *id, start, library_paths.get(id), &mut loads);
+            let inherited = inherited.remove(id).unwrap_or_default();
+            run_plain(view, *id, start, (library_paths.get(id), inherited), &mut loads);
         }
     }
     for id in view.objects.keys().filter(|id| !of_languages.contains(id) && is_plugin(**id)) {
         if !loads.roots.contains_key(id) {
-            run_plain(view, *id, Start::Plugin, None, &mut loads);
+            run_plain(view, *id, Start::Plugin, (None, Vec::new()), &mut loads);
         }
     }
     loads
@@ -133,11 +138,12 @@ enum Start {
     Plugin,
 }
 
+/// Runs the loader for a program that scripts start with these values of LD_LIBRARY_PATH, or a language with its environment.
 fn run_plain(
     view: &LoaderView<'_>,
     id: EntryId,
     start: Start,
-    library_paths: Option<&BTreeSet<Option<String>>>,
+    (library_paths, inherited): (Option<&BTreeSet<Option<String>>>, Vec<ProcessEnvironment>),
     loads: &mut LoadedLibraries,
 ) {
     let certainty = if start == Start::Plugin { Certainty::Optional } else { Certainty::Required };
@@ -148,6 +154,7 @@ fn run_plain(
     if environments.is_empty() {
         environments.push(environment(view, &[]));
     }
+    environments.extend(inherited);
     let run = |environment: ProcessEnvironment| {
         let mut process = Process::new(view, environment);
         let edges = process.start(id);

@@ -337,3 +337,27 @@ fn r_finds_its_own_library_only_where_ldpaths_says() {
         }
     }
 }
+
+#[test]
+fn a_program_of_a_package_has_the_library_path_of_the_r_that_starts_it() {
+    let stock = ": ${R_LD_LIBRARY_PATH=${R_HOME}/lib}\nLD_LIBRARY_PATH=\"${R_LD_LIBRARY_PATH}:${LD_LIBRARY_PATH}\"\n";
+    let world = World::new();
+    world.r().library("R/lib/R/lib/libR.so", &[], &[]).file("R/lib/R/etc/ldpaths", stock);
+    world.package("site", "Rserve", "1.8", "");
+    // `R CMD Rserve` and system2() pass R's environment on; a shell that runs bin/serve does not.
+    for program in ["site/Rserve/libs/Rserve", "site/Rserve/bin/serve", "R/lib/R/bin/tool"] {
+        world.program(program, &["R/lib/R/lib/libR.so"], &[]);
+    }
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_no_finding(&report, "L201");
+    assert_eq!(code, 0, "{:#}", report["findings"]);
+    world.program("bin/serve", &["R/lib/R/lib/libR.so"], &[]);
+    assert_finding(&world.json(&["analyze", "ROOT"]).1, "L201", "bin/serve", "needs libR.so");
+    // What R's path does not have is missing whoever starts it.
+    std::fs::remove_file(world.root().join("bin/serve")).expect("removed");
+    world.library("gone/libgone.so", &[], &[]);
+    world.program("site/Rserve/bin/serve", &["gone/libgone.so"], &[]);
+    let (code, report) = world.json(&["analyze", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L201", "site/Rserve/bin/serve", "needs libgone.so");
+}

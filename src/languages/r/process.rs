@@ -11,10 +11,18 @@ pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
     let spec = |home: &Installation| ProcessSpec {
         program: home.path.join("bin/exec/R").and_then(|path| tree.find(&path)),
         library_path: home.library_path.clone(),
+        starts: starts(packages, tree, home),
         loads: loads(packages, tree, home),
         ..ProcessSpec::default()
     };
     packages.installations_of(ID).map(spec).collect()
+}
+
+/// The files of packages and of R's own `bin`: what is a program there is started by R code or by `R CMD`, which both pass R's
+/// LD_LIBRARY_PATH on (`R CMD Rserve` runs `Rserve/libs/Rserve`, which needs libR.so).
+fn starts(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<EntryId> {
+    let directories = packages.of_language(ID).map(|package| package.directory.clone()).chain(home.path.join("bin"));
+    directories.flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>()).collect()
 }
 
 /// What R loads with `dyn.load()`: its modules, every library in the `libs` directory of a package, and other libraries that
