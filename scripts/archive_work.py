@@ -191,6 +191,10 @@ class Archive:
         """The names of the packages that are asked for, in lower case."""
         return {re.sub("^r-[a-z]+-", "", deb) for deb in self.facts["tree"]["listed"]}
 
+    def named(self):
+        """The names of the packages that archive.toml names, in lower case."""
+        return {re.sub("^[a-z]+-", "", name.lower()) for group in self.groups for name in group["packages"].split()}
+
     def explanation(self, form, subject, line):
         """Why a difference is one that rules state; None if nothing explains it."""
         for number, entry in enumerate(self.explained):
@@ -478,11 +482,13 @@ def packages_load(archive):
     forms = ["tree", *LOADED]
     forms = [form for form in forms if form == "tree" or (archive.work / form / "key").exists()]
     kept = {form: {p["name"] for p in archive.report_of(form)["packages"] if p["kept"]} for form in forms[1:]}
-    # First the packages that are asked for. Safe rules alone come after the two forms that change more.
+    # First the packages that are asked for, with --all those that archive.toml does not name. Safe rules alone come last, after the
+    # two forms that change more.
     asked = archive.asked()
+    first = asked - archive.named() if archive.given.all else asked
     jobs = sorted(
         ((archive, form, name) for name in packages for form in forms if form == "tree" or name in kept[form]),
-        key=lambda job: (job[2].lower() not in asked, job[1] == "safe"),
+        key=lambda job: (job[2].lower() not in first, LOADED.index(job[1]) if job[1] in LOADED else 0),
     )
     waiting = [job for job in jobs if not path_of(*job).exists()]
     archive.in_turns("packages", [job[1:] for job in waiting], lambda form, name: loaded(archive, form, name))
