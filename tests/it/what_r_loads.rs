@@ -121,6 +121,114 @@ fn what_code_calls_of_r_itself_is_kept_for_handlers_and_named_by_why() {
     assert!(!kept(&report).contains(&"parallel"));
 }
 
+/// The packages that code calls, of a package that has it as a function and these variables.
+fn called_by(code: &str, own: &[(&str, RCode<'_>)]) -> Vec<String> {
+    let functions: Vec<(&str, RCode<'_>)> =
+        [("f", RCode::Written(code))].into_iter().chain(own.iter().cloned()).collect();
+    let (index, records) = database(&functions, &[]);
+    of_database(&index, &records).expect("read").callers.into_keys().collect()
+}
+
+#[test]
+fn code_of_packages_names_packages_as_a_handler_does() {
+    let names = [
+        "utils::getFromNamespace(\"f\", \"T1\")()",
+        "get(\"f\", envir = asNamespace(\"T1\"))()",
+        "getExportedValue(\"T1\", \"f\")()",
+        "attachNamespace(\"T1\")",
+        "base::attachNamespace(ns = \"T1\")",
+        "loadNamespace(lib.loc = NULL, \"T1\")$f(1, x = -2.5)[[1L]]",
+        "library(T1)",
+        "require(\"T1\", quietly = TRUE)",
+        "library(package = \"T1\", character.only = TRUE)",
+        "do.call(\"library\", list(\"T1\"))",
+        "do.call(base::library, list(package = \"T1\"))",
+        "system.file(\"extdata\", \"x.csv\", package = \"T1\")",
+        "for (p in c(\"T1\")) library(p, character.only = TRUE)",
+        "{ p <- \"T1\"; if (!requireNamespace(p, quietly = TRUE)) stop(\"no \", p) else NULL }",
+        "vapply(c(\"T1\"), requireNamespace, NA, quietly = TRUE)",
+        "lapply(\"T1\", function(p) { library(p, character.only = TRUE) })",
+        "withr::with_namespace(\"T1\", f(1))",
+        "utils::data(list = \"d\", package = \"T1\")",
+        "methods::getClass(\"K\", where = asNamespace(\"T1\"))",
+        "function(x = getNamespace(\"T1\")) tryCatch(x$f %in% (1 + 2) * 3, error = function(e) NULL)",
+        "`my f`(`T1`::f, \"a\\\"b\")",
+        "eval(parse(text = \"T1::f()\"))",
+        "packageVersion(\"T1\") < \"1.0\"",
+        "lapply(NEEDED, requireNamespace, quietly = TRUE)",
+    ];
+    for code in names {
+        assert!(called_by(code, &[("NEEDED", RCode::Texts(&["T1"]))]).contains(&"T1".to_owned()), "{code}");
+    }
+    let nothing = [
+        "requireNamespace(T1)",
+        "system.file(\"T1\")",
+        "get(\"T1\")",
+        "library(p, character.only = TRUE)",
+        "for (T1 in c(1, 2)) print(T1)",
+        "do.call(\"paste\", list(\"T1\"))",
+        "lapply(c(\"T1\"), nchar)",
+        "lapply(NEEDED, requireNamespace)",
+    ];
+    for code in nothing {
+        assert_eq!(called_by(code, &[]).iter().filter(|name| *name == "T1").count(), 0, "{code}");
+    }
+    // A function of the package itself is not R's.
+    assert_eq!(called_by("data(package = \"T1\")", &[("data", RCode::Written("NULL"))]), [""; 0]);
+}
+
+#[test]
+fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
+    let fails = [
+        "T1::f()",
+        "{ x <- T1::f; invisible(x) }",
+        "registerS3method(\"print\", \"k\", T1::f)",
+        "setup()",
+        "{ if (isTRUE(getOption(\"x\"))) print(1); suppressMessages(loadNamespace(\"T1\")) }",
+        "if (T1::has()) 1",
+        "utils::getFromNamespace(\"f\", \"T1\")()",
+        "for (p in c(\"T1\")) T1::f(p)",
+    ];
+    // With what is written here a package loads without T1, though it may be used then.
+    let maybe =
+        ["if (isTRUE(getOption(\"x\"))) T1::f()", "{ if (x) return(NULL); T1::f() }", "lapply(1, function(i) T1::f())"];
+    let works = [
+        "if (requireNamespace(\"T1\", quietly = TRUE)) T1::f()",
+        "if (requireNamespace(\"T1\", quietly = TRUE)) setup()",
+        "tryCatch(T1::f(), error = function(e) NULL)",
+        "try(setup(), silent = TRUE)",
+        "setHook(packageEvent(\"T1\", \"onLoad\"), function(...) setup())",
+        "assign(\"f\", function() T1::f(), envir = topenv())",
+        "delayedAssign(\"f\", T1::f())",
+        "quote(T1::f())",
+    ];
+    let setup = || ("setup", RCode::Written("{ T1::f(); setup() }"));
+    for (hooks, codes, uses, needs) in [
+        (".onLoad", &fails[..7], true, true),
+        (".onLoad", &fails[7..], true, false),
+        (".onLoad", &maybe, true, false),
+        (".onLoad", &works, false, false),
+        (".onAttach", &fails[..7], true, false),
+        (".onAttach", &works, false, false),
+    ] {
+        for code in codes {
+            let world = world();
+            world.package(SITE, "T1", "1.0", "").package(SITE, "apl", "1.0", "Suggests: T1\n");
+            world.package(SITE, "bpl", "1.0", "Depends: apl\n").package(SITE, "cpl", "1.0", "Imports: apl\n");
+            functions(&world, "apl", &[(hooks, RCode::Written(code)), setup()]);
+            let is_kept = |source: &str| kept(&handled(&world, source, &[])).contains(&"T1");
+            assert_eq!(is_kept("library(bpl)\n"), uses, "{hooks}: {code}");
+            assert_eq!(is_kept("library(cpl)\napl::f()\n"), uses && hooks == ".onLoad", "{hooks}: {code}");
+            let missing = |source: &str| {
+                let report = handled(&world, source, &["--drop", "pkg:T1"]);
+                findings(&report, "R102").len() == 1 && severity(&report, "R102") == "error"
+            };
+            assert_eq!(missing("library(bpl)\n"), needs || uses && hooks == ".onAttach", "{hooks}: {code}");
+            assert_eq!(missing("library(cpl)\n"), needs, "{hooks}: {code}");
+        }
+    }
+}
+
 #[test]
 fn options_that_the_handlers_calls_lead_to_are_findings_and_can_be_kept() {
     let world = world();

@@ -71,6 +71,7 @@ mod text;
 mod tree;
 
 pub(super) use bindings::Session;
+pub(super) use functions::{names_packages, parses, passes_on};
 pub(super) use tree::grammar;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -317,6 +318,7 @@ impl Source {
             package: used.package,
             optional: used.optional,
             continues: used.continues,
+            attaches: used.kind == UseKind::Attached,
         };
         crate::languages::Source {
             uses: self.uses.into_iter().map(used).collect(),
