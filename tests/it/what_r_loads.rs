@@ -195,6 +195,7 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
     let works = [
         "if (requireNamespace(\"T1\", quietly = TRUE)) T1::f()",
         "if (requireNamespace(\"T1\", quietly = TRUE)) setup()",
+        "if (x && isNamespaceLoaded(\"T1\")) setup()",
         "tryCatch(T1::f(), error = function(e) NULL)",
         "try(setup(), silent = TRUE)",
         "setHook(packageEvent(\"T1\", \"onLoad\"), function(...) setup())",
@@ -202,29 +203,45 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
         "delayedAssign(\"f\", T1::f())",
         "quote(T1::f())",
     ];
-    let setup = || ("setup", RCode::Written("{ T1::f(); setup() }"));
-    for (hooks, codes, uses, needs) in [
-        (".onLoad", &fails[..7], true, true),
-        (".onLoad", &fails[7..], true, false),
-        (".onLoad", &maybe, true, false),
-        (".onLoad", &works, false, false),
-        (".onAttach", &fails[..7], true, false),
-        (".onAttach", &works, false, false),
-    ] {
-        for code in codes {
-            let world = world();
-            world.package(SITE, "T1", "1.0", "").package(SITE, "apl", "1.0", "Suggests: T1\n");
-            world.package(SITE, "bpl", "1.0", "Depends: apl\n").package(SITE, "cpl", "1.0", "Imports: apl\n");
-            functions(&world, "apl", &[(hooks, RCode::Written(code)), setup()]);
-            let is_kept = |source: &str| kept(&handled(&world, source, &[])).contains(&"T1");
-            assert_eq!(is_kept("library(bpl)\n"), uses, "{hooks}: {code}");
-            assert_eq!(is_kept("library(cpl)\napl::f()\n"), uses && hooks == ".onLoad", "{hooks}: {code}");
-            let missing = |source: &str| {
-                let report = handled(&world, source, &["--drop", "pkg:T1"]);
-                findings(&report, "R102").len() == 1 && severity(&report, "R102") == "error"
+    for hook in [".onLoad", ".onAttach"] {
+        let (world, on_load) = (world(), hook == ".onLoad");
+        let [certain, others] = [&fails[..7], &fails[7..]];
+        let groups =
+            [(certain, true, true), (others, true, false), (&maybe[..], true, false), (&works[..], false, false)];
+        let all = groups.iter().flat_map(|(codes, uses, needs)| codes.iter().map(move |code| (*code, *uses, *needs)));
+        let all: Vec<(&str, bool, bool)> = all.collect();
+        let (mut attach, mut load, mut drop) = (String::new(), String::new(), String::new());
+        for (n, (code, ..)) in (10..).zip(&all) {
+            let named = |text: &str| text.replace("T1", &format!("T{n}"));
+            world.package(SITE, &named("T1"), "1.0", "").package(
+                SITE,
+                &named("aplT1"),
+                "1.0",
+                &named("Suggests: T1\n"),
+            );
+            world.package(SITE, &named("bplT1"), "1.0", &named("Depends: aplT1\n"));
+            world.package(SITE, &named("cplT1"), "1.0", &named("Imports: aplT1\n"));
+            let (code, setup) = (named(code), named("{ T1::f(); setup() }"));
+            functions(&world, &named("aplT1"), &[(hook, RCode::Written(&code)), ("setup", RCode::Written(&setup))]);
+            attach += &named("library(bplT1)\n");
+            load += &named("library(cplT1)\naplT1::f()\n");
+            drop += &named(if n == 10 { "pkg:T1" } else { ",pkg:T1" });
+        }
+        let attached = [handled(&world, &attach, &[]), handled(&world, &attach, &["--drop", &drop])];
+        let loaded = [handled(&world, &load, &[]), handled(&world, &load, &["--drop", &drop])];
+        for (n, (code, uses, needs)) in (10..).zip(&all) {
+            let is_kept = |report: &Value| kept(report).contains(&format!("T{n}").as_str());
+            let is_missed = |report: &Value| {
+                let missing =
+                    report["findings"].as_array().expect("findings").iter().filter(|one| one["code"] == "R102");
+                let of = |one: &Value| one["severity"] == "error" && one["subject"] == format!("pkg:aplT{n}");
+                missing.filter(|one| of(one)).count() == 1
             };
-            assert_eq!(missing("library(bpl)\n"), needs || uses && hooks == ".onAttach", "{hooks}: {code}");
-            assert_eq!(missing("library(cpl)\n"), needs, "{hooks}: {code}");
+            assert_eq!(is_kept(&attached[0]), *uses, "{hook}: {code}");
+            assert_eq!(is_kept(&loaded[0]), *uses && on_load, "{hook}: {code}");
+            let fails = |attached: bool| *needs && (on_load || attached);
+            assert_eq!(is_missed(&attached[1]), fails(true), "{hook}: {code}");
+            assert_eq!(is_missed(&loaded[1]), fails(false), "{hook}: {code}");
         }
     }
 }

@@ -233,12 +233,13 @@ fn places(value: &Value) -> Vec<(usize, usize)> {
 fn definition(name: &str, value: &Value) -> Option<String> {
     match value {
         Value::Strings(_) | Value::List { .. } => {
-            let is_text = |item: &Value| matches!(item, Value::Strings(strings) if strings.iter().all(Option::is_some));
-            let holds_text = match value {
-                Value::List { items, .. } => items.len() <= MAX_STRINGS && items.iter().all(is_text),
-                value => is_text(value),
+            // A vector with names is a list of strings; the columns of a data frame are not names of packages all.
+            let is_one = |item: &Value| matches!(item, Value::Strings(strings) if strings.len() == 1);
+            let is_vector = match value {
+                Value::List { items, .. } => items.len() <= MAX_STRINGS && items.iter().all(is_one),
+                _ => true,
             };
-            let strings = if holds_text { value.strings() } else { return None };
+            let strings = if is_vector { value.strings() } else { return None };
             let is_short = strings.len() <= MAX_STRINGS && strings.iter().all(|one| one.len() <= MAX_STRING_BYTES);
             is_short.then(|| deparse::constant(name, &strings))
         }

@@ -44,6 +44,7 @@
 //! | source | uses of xml2 are | because |
 //! | --- | --- | --- |
 //! | `if (requireNamespace("xml2")) xml2::read_xml(f)` | optional | range: the test and the branch |
+//! | `if (isNamespaceLoaded("xml2")) xml2::read_xml(f)` | optional | range: the test and the branch |
 //! | `requireNamespace("xml2") && xml2::read_xml(f)` | optional | range: the test and the right side |
 //! | `if (!requireNamespace("xml2")) stop("install xml2")` | required | the branch without xml2 ends the program |
 //! | `has <- requireNamespace("xml2"); if (has) xml2::read_xml(f)` | optional | `has` is bound to a test |
