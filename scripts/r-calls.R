@@ -4,8 +4,8 @@
 #   package DIRECTORY
 #   imports NAME...    what its namespace imports from: Meta/nsInfo.rds, which loadNamespace() reads
 #   parsed NAME...     the same by parseNamespaceFile(), which reads NAMESPACE
-#   calls NAME F...    the variables whose functions name the package NAME by ::, :::, requireNamespace(), loadNamespace(),
-#                      library() or require() with a literal name
+#   calls NAME F...    the variables whose functions name the package NAME: by ::, :::, library(NAME), require(NAME), or as a
+#                      literal string that is the package of one of the functions below, also by do.call(), lapply() or a loop
 # or, instead of calls, "unreadable WHY". Nothing of a package is run: its code is read with lazyLoad().
 
 say <- function(...) cat("\x1e", paste(c(...), collapse = " "), "\n", sep = "")
@@ -19,26 +19,75 @@ imports <- function(info) {
 
 literal <- function(x) if (is.character(x) && length(x) == 1L && !is.na(x)) x
 
-# The package that a call names.
-named <- function(call) {
-    f <- call[[1L]]
+# The functions of R that take the name of a package, with their own formal arguments, and the argument that it is.
+takes <- function(argument, ...) lapply(c(...), function(name) list(name = name, argument = argument))
+TAKES <- c(
+    takes("package", "requireNamespace", "loadNamespace", "library", "require", "library.dynam", "system.file", "find.package",
+          "path.package", "data", "vignette", "browseVignettes", "demo", "example", "citation", "news"),
+    takes("ns", "attachNamespace", "asNamespace", "getExportedValue", "getNamespaceExports", "getNamespaceImports", "getNamespaceInfo",
+          "getNamespaceVersion", "getFromNamespace", "assignInNamespace", "fixInNamespace"),
+    takes("name", "getNamespace"),
+    takes("pkg", "maintainer", "packageVersion", "packageDate", "packageDescription"))
+TAKES <- setNames(TAKES, vapply(TAKES, function(one) one$name, ""))
+APPLIES <- list(lapply = c("X", "FUN"), sapply = c("X", "FUN"), vapply = c("X", "FUN"), Filter = c("x", "f"))
+
+# The name of a function that is called or passed on.
+name_of <- function(f) {
     if (is.call(f) && length(f) == 3L && (identical(f[[1L]], quote(`::`)) || identical(f[[1L]], quote(`:::`)))) f <- f[[3L]]
-    if (!is.symbol(f)) return(NULL)
-    f <- as.character(f)
-    if (f %in% c("::", ":::")) return(if (length(call) == 3L) as.character(call[[2L]]))
-    if (!f %in% c("requireNamespace", "loadNamespace", "library", "require") || length(call) < 2L) return(NULL)
-    arguments <- as.list(call)[-1L]
-    tags <- if (is.null(names(arguments))) rep("", length(arguments)) else names(arguments)
-    at <- c(which(tags == "package"), which(tags == ""))[1L]
-    if (is.na(at)) return(NULL)
-    argument <- arguments[[at]]
-    if (identical(argument, quote(expr = ))) return(NULL)
-    if (!is.null(literal(argument))) return(argument)
-    if (is.symbol(argument) && f %in% c("library", "require") && !"character.only" %in% tags) as.character(argument)
+    if (is.symbol(f)) as.character(f) else literal(f)
+}
+
+# The strings of a literal vector.
+literals <- function(x) {
+    if (is.call(x) && identical(x[[1L]], quote(c))) x <- unlist(lapply(as.list(x)[-1L], function(one) if (is.character(one)) one else NA))
+    if (is.character(x) && !anyNA(x)) x
+}
+
+# The arguments of a call, matched by R itself to those of the function of this name.
+matched <- function(name, call) {
+    definition <- get0(name, asNamespace("utils"), mode = "function")
+    if (is.primitive(definition) || is.null(definition)) return(NULL)
+    tryCatch(as.list(match.call(definition, call, expand.dots = FALSE))[-1L], error = function(e) NULL)
+}
+
+# The packages that a call names, unless the package has a function of its own by this name.
+named <- function(call, own) {
+    f <- name_of(call[[1L]])
+    if (is.null(f)) return(NULL)
+    if (f %in% c("::", ":::")) return(if (length(call) == 3L && is.symbol(call[[1L]])) as.character(call[[2L]]))
+    if (f %in% own) return(NULL)
+    if (f == "do.call") {
+        at <- matched(f, call)
+        f <- if (!is.null(at$what)) name_of(at$what)
+        if (is.null(f) || !f %in% names(TAKES) || f %in% own || !is.call(at$args) || !identical(at$args[[1L]], quote(list))) return(NULL)
+        return(packages(as.call(c(as.name(f), as.list(at$args)[-1L])), f, TRUE))
+    }
+    if (f %in% names(APPLIES)) {
+        at <- matched(f, call)
+        f <- if (!is.null(at[[APPLIES[[f]][2L]]])) name_of(at[[APPLIES[[f]][2L]]])
+        return(if (!is.null(f) && f %in% names(TAKES) && !f %in% own) literals(at[[if (is.null(at$X)) "x" else "X"]]))
+    }
+    if (f %in% names(TAKES)) packages(call, f, FALSE)
+}
+
+packages <- function(call, f, by_value) {
+    at <- matched(f, call)
+    argument <- at[[TAKES[[f]]$argument]]
+    if (is.null(argument) || identical(argument, quote(expr = ))) return(NULL)
+    if (!is.null(literals(argument))) return(literals(argument))
+    quoted <- f %in% c("library", "require") && is.null(at$character.only) && !by_value
+    if (quoted && is.symbol(argument)) as.character(argument)
+}
+
+# The body of a loop over a literal vector, with each of its values.
+unrolled <- function(call) {
+    if (!identical(call[[1L]], quote(`for`)) || length(call) != 4L) return(NULL)
+    lapply(literals(call[[3L]]), function(one) do.call(substitute, list(call[[4L]], setNames(list(one), as.character(call[[2L]])))))
 }
 
 # Calls `found` with each package that a value names: in functions, their environments, attributes, lists.
 walk <- function(value, found, top) {
+    own <- ls(top, all.names = TRUE)
     stack <- list(value)
     # Environments, compared by identity; a list is slow where there are thousands (before R 4.2, there is nothing else).
     hashed <- exists("hashtab", asNamespace("utils"))
@@ -77,8 +126,8 @@ walk <- function(value, found, top) {
             push(body(x))
             for (argument in as.list(formals(x))) if (!missing(argument)) push(argument)
         } else if (is.call(x)) {
-            package <- named(x)
-            if (length(package) == 1L) found(package)
+            for (package in named(x, own)) found(package)
+            for (body in unrolled(x)) push(body)
             for (part in as.list(x)) if (!missing(part)) push(part)
         } else if (is.pairlist(x) || is.expression(x) || is.list(x)) {
             for (part in if (is.list(x)) unclass(x) else as.list(x)) if (!missing(part)) push(part)
@@ -116,7 +165,10 @@ if (file.exists("claims.txt")) {
         of <- all[vapply(all, generic, "") == claim[2L]]
         values <- mget(of, envir = tops[[base]])
         written <- strsplit(rawToChar(serialize(values, NULL, ascii = TRUE)), "\n", fixed = TRUE)[[1L]]
-        holds <- claim[3L] %in% written || any(vapply(of, function(name)
+        # A constant of the package has the name where the function mentions it.
+        mentioned <- unique(unlist(lapply(Filter(is.function, values), function(one) all.names(body(one)))))
+        constants <- Filter(is.character, mget(as.character(intersect(mentioned, all)), envir = tops[[base]]))
+        holds <- claim[3L] %in% c(written, unlist(constants)) || any(vapply(of, function(name)
             length(grepRaw(charToRaw(claim[3L]), record(base, name), fixed = TRUE)) > 0L, NA))
         say(if (holds) "holds" else "lacks")
     }

@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Calls {
     /// The packages that it calls, each with the functions that do.
     pub callers: BTreeMap<String, BTreeSet<String>>,
+    /// The packages that it uses when it is loaded, each with whether that fails without. Not those that it works without.
+    pub at_load: BTreeMap<String, bool>,
+    /// The packages that it uses when it is attached, as `at_load`.
+    pub at_attach: BTreeMap<String, bool>,
     /// The functions of the same package that each of its functions mentions, or dispatches to.
     pub mentions: BTreeMap<String, BTreeSet<String>>,
 }
@@ -33,7 +37,7 @@ mod tests {
     fn functions_lead_to_those_that_they_mention_and_circles_end() {
         let mentions = [("a", vec!["b"]), ("b", vec!["c", "a"]), ("d", vec!["a"])];
         let mentions = mentions.map(|(from, to)| (from.to_owned(), to.into_iter().map(str::to_owned).collect()));
-        let calls = Calls { callers: BTreeMap::new(), mentions: mentions.into() };
+        let calls = Calls { mentions: mentions.into(), ..Calls::default() };
         assert_eq!(calls.reached(["a", "x"]).into_iter().collect::<Vec<_>>(), ["a", "b", "c", "x"]);
     }
 }

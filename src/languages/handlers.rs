@@ -10,7 +10,7 @@ use super::id::LanguageId;
 use super::language::{Gets, Language};
 use super::packages::Packages;
 use super::registry::{ALL, language};
-use super::source::{Follow, Followed, From};
+use super::source::{Follow, Followed, From, Use};
 use crate::base::bytes::plural;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity, Subject};
@@ -74,17 +74,20 @@ pub struct Used {
     pub optional: bool,
     /// The first place that fails without it.
     pub fails: Option<Place>,
+    /// Whether a use attaches it.
+    pub attached: bool,
 }
 
 impl Used {
     /// What is not used yet.
     fn never() -> Self {
-        Self { places: Vec::new(), optional: true, fails: None }
+        Self { places: Vec::new(), optional: true, fails: None, attached: false }
     }
 
     fn add(&mut self, other: &Self) {
         self.places.extend(other.places.iter().cloned());
         self.optional &= other.optional;
+        self.attached |= other.attached;
         // The first of both, if both have one.
         self.fails = self.fails.take().into_iter().chain(other.fails.clone()).min();
     }
@@ -395,7 +398,8 @@ impl Reading {
         self.handlers.languages.insert(id);
         let place = |line: usize| Place { file: shown.clone(), line };
         for used in source.uses {
-            self.uses(id, used.package, place(used.line), used.optional, used.continues);
+            let place = place(used.line);
+            self.uses(id, used, place);
         }
         self.handlers.libraries.extend(source.libraries);
         if let Some(line) = source.libraries_unknown {
@@ -416,7 +420,10 @@ impl Reading {
         for follow in source.follows {
             let exist = follow.paths.iter().filter(|path| self.follow(path, &follow, next)).count();
             match (exist, follow.otherwise) {
-                (0, Some(name)) => self.uses(id, name, place(follow.line), follow.optional, false),
+                (0, Some(package)) => {
+                    let (line, optional) = (follow.line, follow.optional);
+                    self.uses(id, Use { line, package, optional, continues: false, attaches: false }, place(line));
+                }
                 (0, None) if !follow.optional => {
                     let why = "the file was not found, so the packages that it uses are not known".to_owned();
                     let what = follow.paths.into_iter().next().unwrap_or_default();
@@ -428,10 +435,11 @@ impl Reading {
         Ok(())
     }
 
-    fn uses(&mut self, id: LanguageId, name: String, place: Place, optional: bool, continues: bool) {
+    fn uses(&mut self, id: LanguageId, used: Use, place: Place) {
+        let Use { package, optional, continues, attaches, .. } = used;
         let fails = (!optional && !continues).then(|| place.clone());
-        let used = Used { places: vec![place], optional, fails };
-        self.handlers.uses.entry((id, name)).or_insert_with(Used::never).add(&used);
+        let used = Used { places: vec![place], optional, fails, attached: attaches && !optional };
+        self.handlers.uses.entry((id, package)).or_insert_with(Used::never).add(&used);
     }
 
     /// Adds a file that another one reads; returns whether it exists.

@@ -33,6 +33,8 @@ pub(crate) fn findings(
     let mut findings = Vec::new();
     let mut others: Vec<String> = Vec::new();
     let mut called: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let attached = used.iter().filter(|(_, used)| used.attached).map(|(position, _)| *position);
+    let attached = packages.attached_with(attached);
     for package in packages.all.iter().filter(|package| kept(package.entry)) {
         // What R's own packages can use besides is not specific to a function.
         let Some(of_package) = calls.of(package).filter(|_| !is_base(package)) else { continue };
@@ -42,6 +44,9 @@ pub(crate) fn findings(
             .map(|(name, callers)| (name.as_str(), callers))
             .filter(|(name, _)| options.is_option(package, name))
             .collect();
+        let at_attach = of_package.at_attach.iter().filter(|_| attached.contains(&package.entry));
+        let fails = at_attach.filter(|(name, fails)| **fails && options.is_option(package, name));
+        findings.extend(fails.map(|(name, _)| not_attached(package, name)));
         called.extend(not_kept.iter().map(|(name, _)| (package.name.as_str(), *name)));
         let (finding, rest) = options.of_package(package, of_package, &not_kept);
         findings.extend(finding);
@@ -74,6 +79,18 @@ pub(crate) fn findings(
         ));
     }
     findings
+}
+
+/// A finding about a package that the handlers attach, and that cannot be without another one.
+fn not_attached(package: &Package, missing: &str) -> Finding {
+    let fails = language(package.language).load_fails(&package.name);
+    Finding::error(
+        Code::MissingPackage,
+        Subject::package(&package.name),
+        format!("uses the package {missing} when it is attached, which is not in any library"),
+        format!("install {missing} into the tree: {fails} without it"),
+    )
+    .caused_by(missing)
 }
 
 struct Options<'a> {

@@ -73,6 +73,8 @@ pub struct Requirement {
     pub constraint: Option<String>,
     /// What fails without it.
     pub for_what: RequiredFor,
+    /// Whether it is attached when the package is, in a language that attaches packages.
+    pub attached: bool,
 }
 
 /// What fails without a package that another requires.
@@ -173,6 +175,19 @@ impl Packages {
     /// The positions of every copy of a package.
     pub fn copies(&self, language: LanguageId, name: &str) -> impl Iterator<Item = usize> {
         self.named(name).filter(move |position| self.all[*position].language == language)
+    }
+
+    /// These packages and those that are attached with them, by what declares each.
+    pub fn attached_with(&self, positions: impl IntoIterator<Item = usize>) -> BTreeSet<EntryId> {
+        let mut attached = BTreeSet::new();
+        let mut queue: Vec<usize> = positions.into_iter().collect();
+        while let Some(package) = queue.pop().map(|position| self.get(position)) {
+            if attached.insert(package.entry) {
+                let required = package.requires.iter().filter(|required| required.attached);
+                queue.extend(required.flat_map(|required| self.copies(package.language, &required.package)));
+            }
+        }
+        attached
     }
 
     /// The positions of every package of this name, in any language.

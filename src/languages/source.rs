@@ -57,6 +57,8 @@ pub struct Use {
     pub optional: bool,
     /// Whether the line itself does not fail without it.
     pub continues: bool,
+    /// Whether it is attached, and not only loaded, in a language that has both.
+    pub attaches: bool,
 }
 
 /// Other files that are read as code.

@@ -56,13 +56,16 @@ pub(super) fn unused(
         });
         let used: Vec<&Package> = of_handlers.filter(|package| languages.contains(&package.language)).collect();
         calls.read(packages, tree, used.iter().copied());
+        let attached = attached(analysis);
         let mut more: BTreeSet<Node> = BTreeSet::new();
         for package in used {
-            for name in calls.of(package).into_iter().flat_map(|calls| calls.callers.keys()) {
-                // Anything else that is not declared as required is an option, which is reported.
-                if language(package.language).is_used_if_called(package, name) {
-                    more.extend(packages.copies(package.language, name).map(Node::Package));
-                }
+            let Some(calls) = calls.of(package) else { continue };
+            // Anything else that is not declared as required is an option, which is reported.
+            let called =
+                calls.callers.keys().filter(|name| language(package.language).is_used_if_called(package, name));
+            let attaches = calls.at_attach.keys().filter(|_| attached.contains(&package.entry));
+            for name in called.chain(calls.at_load.keys()).chain(attaches) {
+                more.extend(packages.copies(package.language, name).map(Node::Package));
             }
         }
         more.retain(|node| passes(node) && !reached.contains_key(node));
@@ -75,6 +78,13 @@ pub(super) fn unused(
         languages.contains(&packages.get(*position).language) && !reached.contains_key(&Node::Package(*position))
     };
     Unused { entries: (0..packages.all.len()).filter(is_unused).flat_map(below).collect(), calls }
+}
+
+/// The packages that handlers attach, and those that are attached with these, by what declares them.
+fn attached(analysis: &Analysis<'_>) -> BTreeSet<EntryId> {
+    let packages = &analysis.resolution.packages;
+    let used = analysis.used_packages().iter().filter(|(_, used)| used.attached);
+    packages.attached_with(used.map(|(position, _)| *position))
 }
 
 /// The packages that the code of a package calls or that it suggests, if they are in the tree: those that `function` and the

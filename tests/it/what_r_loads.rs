@@ -121,6 +121,131 @@ fn what_code_calls_of_r_itself_is_kept_for_handlers_and_named_by_why() {
     assert!(!kept(&report).contains(&"parallel"));
 }
 
+/// The packages that code calls, of a package that has it as a function and these variables.
+fn called_by(code: &str, own: &[(&str, RCode<'_>)]) -> Vec<String> {
+    let functions: Vec<(&str, RCode<'_>)> =
+        [("f", RCode::Written(code))].into_iter().chain(own.iter().cloned()).collect();
+    let (index, records) = database(&functions, &[]);
+    of_database(&index, &records).expect("read").callers.into_keys().collect()
+}
+
+#[test]
+fn code_of_packages_names_packages_as_a_handler_does() {
+    let names = [
+        "utils::getFromNamespace(\"f\", \"T1\")()",
+        "get(\"f\", envir = asNamespace(\"T1\"))()",
+        "getExportedValue(\"T1\", \"f\")()",
+        "attachNamespace(\"T1\")",
+        "base::attachNamespace(ns = \"T1\")",
+        "loadNamespace(lib.loc = NULL, \"T1\")$f(1, x = -2.5)[[1L]]",
+        "library(T1)",
+        "require(\"T1\", quietly = TRUE)",
+        "library(package = \"T1\", character.only = TRUE)",
+        "do.call(\"library\", list(\"T1\"))",
+        "do.call(base::library, list(package = \"T1\"))",
+        "system.file(\"extdata\", \"x.csv\", package = \"T1\")",
+        "for (p in c(\"T1\")) library(p, character.only = TRUE)",
+        "{ p <- \"T1\"; if (!requireNamespace(p, quietly = TRUE)) stop(\"no \", p) else NULL }",
+        "vapply(c(\"T1\"), requireNamespace, NA, quietly = TRUE)",
+        "lapply(\"T1\", function(p) { library(p, character.only = TRUE) })",
+        "withr::with_namespace(\"T1\", f(1))",
+        "utils::data(list = \"d\", package = \"T1\")",
+        "methods::getClass(\"K\", where = asNamespace(\"T1\"))",
+        "function(x = getNamespace(\"T1\")) tryCatch(x$f %in% (1 + 2) * 3, error = function(e) NULL)",
+        "`my f`(`T1`::f, \"a\\\"b\")",
+        "eval(parse(text = \"T1::f()\"))",
+        "packageVersion(\"T1\") < \"1.0\"",
+        "lapply(NEEDED, requireNamespace, quietly = TRUE)",
+    ];
+    for code in names {
+        assert!(called_by(code, &[("NEEDED", RCode::Texts(&["T1"]))]).contains(&"T1".to_owned()), "{code}");
+    }
+    let nothing = [
+        "requireNamespace(T1)",
+        "system.file(\"T1\")",
+        "get(\"T1\")",
+        "library(p, character.only = TRUE)",
+        "for (T1 in c(1, 2)) print(T1)",
+        "do.call(\"paste\", list(\"T1\"))",
+        "lapply(c(\"T1\"), nchar)",
+        "lapply(NEEDED, requireNamespace)",
+    ];
+    for code in nothing {
+        assert_eq!(called_by(code, &[]).iter().filter(|name| *name == "T1").count(), 0, "{code}");
+    }
+    // A function of the package itself is not R's.
+    assert_eq!(called_by("data(package = \"T1\")", &[("data", RCode::Written("NULL"))]), [""; 0]);
+}
+
+#[test]
+fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
+    let fails = [
+        "T1::f()",
+        "{ x <- T1::f; invisible(x) }",
+        "registerS3method(\"print\", \"k\", T1::f)",
+        "setup()",
+        "{ if (isTRUE(getOption(\"x\"))) print(1); suppressMessages(loadNamespace(\"T1\")) }",
+        "if (T1::has()) 1",
+        "utils::getFromNamespace(\"f\", \"T1\")()",
+        "for (p in c(\"T1\")) T1::f(p)",
+    ];
+    // With what is written here a package loads without T1, though it may be used then.
+    let maybe =
+        ["if (isTRUE(getOption(\"x\"))) T1::f()", "{ if (x) return(NULL); T1::f() }", "lapply(1, function(i) T1::f())"];
+    let works = [
+        "if (requireNamespace(\"T1\", quietly = TRUE)) T1::f()",
+        "if (requireNamespace(\"T1\", quietly = TRUE)) setup()",
+        "if (x && isNamespaceLoaded(\"T1\")) setup()",
+        "tryCatch(T1::f(), error = function(e) NULL)",
+        "try(setup(), silent = TRUE)",
+        "setHook(packageEvent(\"T1\", \"onLoad\"), function(...) setup())",
+        "assign(\"f\", function() T1::f(), envir = topenv())",
+        "delayedAssign(\"f\", T1::f())",
+        "quote(T1::f())",
+    ];
+    for hook in [".onLoad", ".onAttach"] {
+        let (world, on_load) = (world(), hook == ".onLoad");
+        let [certain, others] = [&fails[..7], &fails[7..]];
+        let groups =
+            [(certain, true, true), (others, true, false), (&maybe[..], true, false), (&works[..], false, false)];
+        let all = groups.iter().flat_map(|(codes, uses, needs)| codes.iter().map(move |code| (*code, *uses, *needs)));
+        let all: Vec<(&str, bool, bool)> = all.collect();
+        let (mut attach, mut load, mut drop) = (String::new(), String::new(), String::new());
+        for (n, (code, ..)) in (10..).zip(&all) {
+            let named = |text: &str| text.replace("T1", &format!("T{n}"));
+            world.package(SITE, &named("T1"), "1.0", "").package(
+                SITE,
+                &named("aplT1"),
+                "1.0",
+                &named("Suggests: T1\n"),
+            );
+            world.package(SITE, &named("bplT1"), "1.0", &named("Depends: aplT1\n"));
+            world.package(SITE, &named("cplT1"), "1.0", &named("Imports: aplT1\n"));
+            let (code, setup) = (named(code), named("{ T1::f(); setup() }"));
+            functions(&world, &named("aplT1"), &[(hook, RCode::Written(&code)), ("setup", RCode::Written(&setup))]);
+            attach += &named("library(bplT1)\n");
+            load += &named("library(cplT1)\naplT1::f()\n");
+            drop += &named(if n == 10 { "pkg:T1" } else { ",pkg:T1" });
+        }
+        let attached = [handled(&world, &attach, &[]), handled(&world, &attach, &["--drop", &drop])];
+        let loaded = [handled(&world, &load, &[]), handled(&world, &load, &["--drop", &drop])];
+        for (n, (code, uses, needs)) in (10..).zip(&all) {
+            let is_kept = |report: &Value| kept(report).contains(&format!("T{n}").as_str());
+            let is_missed = |report: &Value| {
+                let missing =
+                    report["findings"].as_array().expect("findings").iter().filter(|one| one["code"] == "R102");
+                let of = |one: &Value| one["severity"] == "error" && one["subject"] == format!("pkg:aplT{n}");
+                missing.filter(|one| of(one)).count() == 1
+            };
+            assert_eq!(is_kept(&attached[0]), *uses, "{hook}: {code}");
+            assert_eq!(is_kept(&loaded[0]), *uses && on_load, "{hook}: {code}");
+            let fails = |attached: bool| *needs && (on_load || attached);
+            assert_eq!(is_missed(&attached[1]), fails(true), "{hook}: {code}");
+            assert_eq!(is_missed(&loaded[1]), fails(false), "{hook}: {code}");
+        }
+    }
+}
+
 #[test]
 fn options_that_the_handlers_calls_lead_to_are_findings_and_can_be_kept() {
     let world = world();

@@ -151,6 +151,7 @@ fn requirements(declared: &Value, is_there: impl Fn(&str) -> bool) -> Vec<Requir
         package: name.clone(),
         constraint: range.as_str().and_then(versions::range),
         for_what: RequiredFor::Declared,
+        attached: false,
     };
     required.into_iter().map(requirement).collect()
 }

@@ -130,7 +130,7 @@ impl<'a> Requirements<'a> {
             constraints.sort();
             constraints.dedup();
             let constraint = (!constraints.is_empty()).then(|| constraints.join(", "));
-            Requirement { package, constraint, for_what: RequiredFor::Declared }
+            Requirement { package, constraint, for_what: RequiredFor::Declared, attached: false }
         };
         (required.into_iter().map(requirement).collect(), suggests.into_iter().collect())
     }

@@ -1,5 +1,6 @@
-//! Which packages a package's own code calls: `pkg::name`, `pkg:::name`, `requireNamespace()`, `loadNamespace()`, `library()`
-//! and `require()` with a literal name, in every function of its `R/PKG.rdb`.
+//! Which packages a package's own code calls, in every function of its `R/PKG.rdb`: `pkg::name` and `pkg:::name`, and all that
+//! names a package in the code of a handler (`library()`, `getFromNamespace()`, `do.call("library", list("pkg"))`), as the code of
+//! such functions is read as text, with the package's own constants and functions that it mentions.
 //!
 //! Also the absolute paths that such code has as literal strings: those that a package was configured with.
 //!
@@ -8,10 +9,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rdb;
 use super::rdx::{Compression, Index, uncompressed};
 use super::serialize::{self, Argument, Value};
+use super::source::{self, Source};
+use super::{deparse, hooks, rdb};
 use crate::base::bytes::size;
+use crate::base::path::TreePath;
 use crate::languages::{Calls, Package};
 use crate::tree::Tree;
 
@@ -20,6 +23,12 @@ const MAX_STEPS: usize = 5_000_000;
 
 /// A longer index or database is not read: in bytes, several times the longest one of code in a package of CRAN.
 const MAX_BYTES: u64 = 64 << 20;
+
+/// A variable with more strings, or longer ones, is data and not a list of packages.
+const MAX_STRINGS: usize = 100;
+
+/// A longer string is not the name of a package, in bytes.
+const MAX_STRING_BYTES: usize = 100;
 
 /// The stack of the thread that reads a database: expressions lie in each other as deep as R itself allows. Only what is
 /// used of it becomes memory.
@@ -59,18 +68,42 @@ pub(super) fn paths(package: &Package, tree: &Tree) -> Result<BTreeSet<String>, 
     })
 }
 
+/// The packages without which a package in a tree certainly fails to load, because what it does itself when it is loaded uses
+/// them. None where its code cannot be read: checks of the package report that.
+pub(super) fn fails_to_load_without(name: &str, directory: &TreePath, tree: &Tree) -> BTreeSet<String> {
+    let hook = ".onLoad";
+    let read = || {
+        let index = read_file(name, directory, "rdx", tree)?;
+        with_stack(|| {
+            let places = Database::index(&index)?;
+            let Some(variables) = places.item("variables").filter(|variables| variables.item(hook).is_some()) else {
+                return Ok(BTreeSet::new());
+            };
+            let bytes = read_file(name, directory, "rdb", tree)?;
+            let database = Database::new(&index, &bytes)?;
+            let function = |name: &str| database.value(*self::places(variables.item(name)?).first()?).ok();
+            Ok(hooks::fails_without(hook, &function))
+        })
+    };
+    let mut found = read().unwrap_or_default();
+    found.remove(name);
+    found
+}
+
 /// The index and the database of a package's code.
 fn files(package: &Package, tree: &Tree) -> Result<(Vec<u8>, Vec<u8>), String> {
-    let read = |ending: &str| {
-        let path = package.directory.join(format!("R/{}.{ending}", package.name));
-        let id =
-            path.and_then(|path| tree.find(&path)).ok_or_else(|| format!("it has no R/{}.{ending}", package.name))?;
-        if tree.entry(id).bytes() > MAX_BYTES {
-            return Err(format!("its R/{}.{ending} is larger than {}, and is not read", package.name, size(MAX_BYTES)));
-        }
-        tree.read(id).map_err(|error| error.to_string())
-    };
+    let read = |ending: &str| read_file(&package.name, &package.directory, ending, tree);
     Ok((read("rdx")?, read("rdb")?))
+}
+
+/// The file of a package's code with this ending.
+fn read_file(name: &str, directory: &TreePath, ending: &str, tree: &Tree) -> Result<Vec<u8>, String> {
+    let path = directory.join(format!("R/{name}.{ending}"));
+    let id = path.and_then(|path| tree.find(&path)).ok_or_else(|| format!("it has no R/{name}.{ending}"))?;
+    if tree.entry(id).bytes() > MAX_BYTES {
+        return Err(format!("its R/{name}.{ending} is larger than {}, and is not read", size(MAX_BYTES)));
+    }
+    tree.read(id).map_err(|error| error.to_string())
 }
 
 /// What the code of a database calls.
@@ -122,10 +155,14 @@ fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
     };
     let variables: BTreeSet<&str> = names.iter().flatten().map(|name| &**name).collect();
     let mut parts: BTreeMap<&str, Part> = BTreeMap::new();
+    let mut own: BTreeMap<&str, String> = BTreeMap::new();
     for (place, name) in items.iter().zip(names) {
-        let part = parts.entry(function_of(name.as_deref().unwrap_or_default())).or_default();
+        let name = name.as_deref().unwrap_or_default();
+        let part = parts.entry(function_of(name)).or_default();
         for place in places(place) {
-            part.read(&value(place)?, &variables);
+            let value = value(place)?;
+            part.read(&value, &variables);
+            own.extend(definition(name, &value).map(|text| (name, text)));
         }
     }
     // An environment has a record of its own.
@@ -138,8 +175,19 @@ fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
             }
         }
     }
+    for part in parts.values_mut().chain(environments.values_mut()) {
+        part.read_code(&own);
+    }
+    let function = |name: &str| {
+        let at = names.iter().position(|other| other.as_deref() == Some(name))?;
+        places(items.get(at)?).first().and_then(|place| value(*place).ok())
+    };
     let mut left = MAX_STEPS;
-    let mut calls = Calls::default();
+    let mut calls = Calls {
+        at_load: hooks::packages(".onLoad", &function, &own),
+        at_attach: hooks::packages(".onAttach", &function, &own),
+        ..Calls::default()
+    };
     for (function, part) in &parts {
         for part in part.with_environments(&environments, &mut left)? {
             for called in &part.called {
@@ -181,9 +229,37 @@ fn places(value: &Value) -> Vec<(usize, usize)> {
     }
 }
 
+/// The text of a variable that decides what code that mentions it names: strings, or a function with the name of one of R's.
+fn definition(name: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Strings(_) | Value::List { .. } => {
+            // A vector with names is a list of strings; the columns of a data frame are not names of packages all.
+            let is_one = |item: &Value| matches!(item, Value::Strings(strings) if strings.len() == 1);
+            let is_vector = match value {
+                Value::List { items, .. } => items.len() <= MAX_STRINGS && items.iter().all(is_one),
+                _ => true,
+            };
+            let strings = if is_vector { value.strings() } else { return None };
+            let is_short = strings.len() <= MAX_STRINGS && strings.iter().all(|one| one.len() <= MAX_STRING_BYTES);
+            is_short.then(|| deparse::constant(name, &strings))
+        }
+        value => (source::names_packages(name) && is_function(value)).then(|| deparse::own_function(name)),
+    }
+}
+
+fn is_function(value: &Value) -> bool {
+    match value {
+        Value::Closure { .. } => true,
+        Value::Holder(parts) => matches!(parts.first(), Some(Value::Closure { .. })),
+        _ => false,
+    }
+}
+
 /// What a variable or an environment holds.
 #[derive(Default)]
 struct Part {
+    /// The text of its functions that may name packages otherwise than by `::`.
+    code: Vec<String>,
     /// The packages that it calls.
     called: BTreeSet<String>,
     /// The variables of the package that it mentions.
@@ -196,16 +272,49 @@ struct Part {
 
 impl Part {
     fn read(&mut self, value: &Value, variables: &BTreeSet<&str>) {
+        let mut whole = vec![value];
+        while let Some(value) = whole.pop() {
+            match value {
+                Value::Call(_) | Value::Closure { .. } => {
+                    if may_name_packages(value) {
+                        self.code.push(deparse::text(value));
+                    }
+                    // A promise has its value in the place of the formals.
+                    if let Value::Closure { formals, .. } = value
+                        && !matches!(**formals, Value::Pairs(_))
+                    {
+                        whole.push(formals);
+                    }
+                }
+                value => whole.extend(value.children()),
+            }
+        }
         let mut stack = vec![value];
         while let Some(value) = stack.pop() {
             match value {
                 Value::Reference(environment) => insert(&mut self.references, environment),
-                Value::Call(parts) => called(parts).into_iter().for_each(|package| insert(&mut self.called, package)),
+                Value::Call(parts) => {
+                    if let Some((package, _)) = qualified(parts) {
+                        insert(&mut self.called, package);
+                    }
+                }
                 Value::Symbol(name) if &**name == "UseMethod" => self.dispatches = true,
                 Value::Symbol(name) if variables.contains(&**name) => insert(&mut self.mentions, name),
                 _ => {}
             }
             stack.extend(value.children());
+        }
+    }
+
+    /// Reads the text of its functions, with what is the package's own of what they mention.
+    fn read_code(&mut self, own: &BTreeMap<&str, String>) {
+        let code = std::mem::take(&mut self.code);
+        let before: String =
+            self.mentions.iter().filter_map(|name| own.get(name.as_str()).map(String::as_str)).collect();
+        for text in code {
+            // What is too long for that names packages by `::` alone.
+            let read = Source::parse(source::Kind::Script, format!("{before}{text}").as_bytes()).unwrap_or_default();
+            self.called.extend(read.uses.into_iter().map(|used| used.package));
         }
     }
 
@@ -237,42 +346,20 @@ fn insert(names: &mut BTreeSet<String>, name: &str) {
     }
 }
 
-/// The packages that a call names, if it is one that names any.
-fn called(parts: &[Argument]) -> Vec<&str> {
-    let Some((function, arguments)) = parts.split_first() else { return Vec::new() };
-    let name = match &function.value {
-        Value::Symbol(name) => name,
-        // `base::library(x)`
-        Value::Call(inner) => match inner.as_slice() {
-            [Argument { value: Value::Symbol(colons), .. }, _, Argument { value: Value::Symbol(name), .. }]
-                if matches!(&**colons, "::" | ":::") =>
-            {
-                name
-            }
-            _ => return Vec::new(),
-        },
-        _ => return Vec::new(),
-    };
-    let first = |tag: &str| {
-        let tagged = arguments.iter().find(|argument| argument.tag.as_deref() == Some(tag));
-        tagged.or_else(|| arguments.iter().find(|argument| argument.tag.is_none()))
-    };
-    match &**name {
-        "::" | ":::" => {
-            arguments.first().and_then(literal).or_else(|| symbol(arguments.first()?)).into_iter().collect()
+/// The package and the name of `package::name` and `package:::name`.
+pub(super) fn qualified(parts: &[Argument]) -> Option<(&str, &str)> {
+    match parts {
+        [Argument { value: Value::Symbol(colons), .. }, package, name] if matches!(&**colons, "::" | ":::") => {
+            Some((word(&package.value)?, word(&name.value)?))
         }
-        "requireNamespace" | "loadNamespace" => first("package").and_then(literal).into_iter().collect(),
-        "library" | "require" => {
-            let by_value = arguments.iter().any(|argument| argument.tag.as_deref() == Some("character.only"));
-            let Some(package) = first("package") else { return Vec::new() };
-            literal(package).or_else(|| symbol(package).filter(|_| !by_value)).into_iter().collect()
-        }
-        _ => Vec::new(),
+        _ => None,
     }
 }
 
-fn literal(argument: &Argument) -> Option<&str> {
-    match &argument.value {
+/// A name, or one string.
+fn word(value: &Value) -> Option<&str> {
+    match value {
+        Value::Symbol(name) => Some(name),
         Value::Strings(strings) => match strings.as_slice() {
             [Some(one)] => Some(one),
             _ => None,
@@ -281,9 +368,32 @@ fn literal(argument: &Argument) -> Option<&str> {
     }
 }
 
-fn symbol(argument: &Argument) -> Option<&str> {
-    match &argument.value {
-        Value::Symbol(name) => Some(name),
-        _ => None,
+/// The name of a function that is called or passed on.
+pub(super) fn function_name(value: &Value) -> Option<&str> {
+    match value {
+        Value::Call(parts) => qualified(parts).map(|(_, name)| name),
+        value => word(value),
     }
+}
+
+/// Whether code calls a function that takes the name of a package, or passes one on.
+fn may_name_packages(code: &Value) -> bool {
+    let mut stack = vec![code];
+    while let Some(value) = stack.pop() {
+        if let Value::Call(parts) = value
+            && let Some((head, arguments)) = parts.split_first()
+            && let Some(name) = function_name(&head.value)
+        {
+            let is_named = |argument: &Argument| function_name(&argument.value).is_some_and(source::names_packages);
+            let has_text = || arguments.iter().any(|argument| matches!(argument.value, Value::Strings(_)));
+            if !arguments.is_empty() && source::names_packages(name)
+                || source::passes_on(name) && arguments.iter().any(is_named)
+                || source::parses(name) && has_text()
+            {
+                return true;
+            }
+        }
+        stack.extend(value.children());
+    }
+    false
 }

@@ -8,7 +8,7 @@ use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
 use super::namespace;
 use super::needs::ID;
-use super::{ldpaths, libpaths};
+use super::{calls, ldpaths, libpaths};
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::TreePath;
 use crate::languages::{Built, Found, Installation, Package, RequiredFor, Requirement, Roots};
@@ -98,7 +98,11 @@ fn package(tree: &Tree, description: &Description, entry: EntryId, directory: Tr
         name: description.package.clone(),
         version: description.version.to_string(),
         entry,
-        requires: requirements(description, namespace_imports(tree, &directory)),
+        requires: requirements(
+            description,
+            namespace_imports(tree, &directory),
+            &calls::fails_to_load_without(&description.package, &directory, tree),
+        ),
         suggests: description.suggests.iter().map(|dependency| dependency.package.clone()).collect(),
         requires_runtime: description.r.iter().map(ToString::to_string).collect(),
         built: description
@@ -115,27 +119,33 @@ fn package(tree: &Tree, description: &Description, entry: EntryId, directory: Tr
 /// What a package requires. `library()` loads what Depends names, and `loadNamespace()` what the NAMESPACE imports from,
 /// whether or not DESCRIPTION names it: packages may import from R's base packages without. What only the field Imports
 /// names is loaded when a function calls it. LinkingTo is needed only to compile.
-fn requirements(description: &Description, imports: Option<BTreeSet<String>>) -> Vec<Requirement> {
+/// `loads` is what the package itself certainly uses when it is loaded, and fails without.
+fn requirements(
+    description: &Description,
+    imports: Option<BTreeSet<String>>,
+    loads: &BTreeSet<String>,
+) -> Vec<Requirement> {
     let constraint = |dependency: &Dependency| dependency.constraint.as_ref().map(ToString::to_string);
     let mut requirements: Vec<Requirement> = Vec::new();
     let mut known = BTreeSet::new();
-    let mut add = |package: &str, constraint: Option<String>, for_what: RequiredFor| {
+    let mut add = |package: &str, constraint: Option<String>, for_what: RequiredFor, attached: bool| {
         if known.insert((package.to_owned(), constraint.clone())) {
-            requirements.push(Requirement { package: package.to_owned(), constraint, for_what });
+            requirements.push(Requirement { package: package.to_owned(), constraint, for_what, attached });
         }
     };
     for dependency in &description.depends {
-        add(&dependency.package, constraint(dependency), RequiredFor::Loading);
+        add(&dependency.package, constraint(dependency), RequiredFor::Loading, true);
     }
     for dependency in &description.imports {
-        let is_loaded = imports.as_ref().is_none_or(|imports| imports.contains(&dependency.package));
+        let is_imported = imports.as_ref().is_none_or(|imports| imports.contains(&dependency.package));
+        let is_loaded = is_imported || loads.contains(&dependency.package);
         let for_what = if is_loaded { RequiredFor::Loading } else { RequiredFor::Calls };
-        add(&dependency.package, constraint(dependency), for_what);
+        add(&dependency.package, constraint(dependency), for_what, false);
     }
     let declared = description.depends.iter().chain(&description.imports).map(|dependency| &dependency.package);
     let named: BTreeSet<&String> = declared.chain([&description.package]).collect();
-    for package in imports.unwrap_or_default().iter().filter(|package| !named.contains(package)) {
-        add(package, None, RequiredFor::Loading);
+    for package in imports.unwrap_or_default().union(loads).filter(|package| !named.contains(package)) {
+        add(package, None, RequiredFor::Loading, false);
     }
     requirements
 }

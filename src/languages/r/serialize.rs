@@ -1,7 +1,7 @@
 //! R objects as R writes them (`serialize()`, `saveRDS()`, the records of lazy-load databases): values that code is made of.
 //!
 //! The form is that of "R Internals", section 1.8 (Serialization Formats), and of `ReadItem`, `ReadBC1` and `ReadBCLang` in
-//! R's src/main/serialize.c: XDR, versions 2 and 3. Numbers, raw vectors and what only a running R can hold are passed over;
+//! R's src/main/serialize.c: XDR, versions 2 and 3. Vectors of numbers, raw vectors and what only a running R can hold are passed over;
 //! symbols, calls, closures, strings and lists are kept. Byte-compiled code is read as the expression that was compiled,
 //! which is among its constants.
 
@@ -23,8 +23,12 @@ pub enum Value {
     Symbol(Rc<str>),
     /// Strings; `None` is NA.
     Strings(Vec<Option<Rc<str>>>),
-    /// Whole numbers and logicals.
+    /// Whole numbers.
     Integers(Vec<i32>),
+    /// Logicals; `None` is NA.
+    Logicals(Vec<Option<bool>>),
+    /// A number that is not whole to R, alone.
+    Number(f64),
     /// A call: the function, and the arguments.
     Call(Vec<Argument>),
     /// A pairlist: formals, attributes.
@@ -83,9 +87,13 @@ impl Value {
             }
             Value::List { items, .. } | Value::Holder(items) => items.iter().collect(),
             Value::Closure { formals, body } => vec![formals, body],
-            Value::Nothing | Value::Symbol(_) | Value::Strings(_) | Value::Integers(_) | Value::Reference(_) => {
-                Vec::new()
-            }
+            Value::Nothing
+            | Value::Symbol(_)
+            | Value::Strings(_)
+            | Value::Integers(_)
+            | Value::Logicals(_)
+            | Value::Number(_)
+            | Value::Reference(_) => Vec::new(),
         }
     }
 }
@@ -270,11 +278,16 @@ impl<'a> Reader<'a> {
                 Value::Nothing
             }
             kind::STRING => Value::Strings(vec![self.string_of(flags)?]),
-            kind::LOGICALS | kind::INTEGERS => {
+            kind::LOGICALS => {
+                let count = self.count(4)?;
+                let logical = |word| (word != i32::MIN).then_some(word != 0);
+                Value::Logicals((0..count).map(|_| self.integer().map(logical)).collect::<Result<_, _>>()?)
+            }
+            kind::INTEGERS => {
                 let count = self.count(4)?;
                 Value::Integers((0..count).map(|_| self.integer()).collect::<Result<_, _>>()?)
             }
-            kind::DOUBLES => self.passed_over(8)?,
+            kind::DOUBLES => self.doubles()?,
             kind::COMPLEX => self.passed_over(16)?,
             kind::RAW => self.passed_over(1)?,
             kind::STRINGS => {
@@ -307,6 +320,13 @@ impl<'a> Reader<'a> {
         let count = self.count(width)?;
         self.bytes(count * width)?;
         Ok(Value::Nothing)
+    }
+
+    /// Numbers: code has them one by one, and data is passed over.
+    fn doubles(&mut self) -> Result<Value, String> {
+        let count = self.count(8)?;
+        let bytes = self.bytes(count * 8)?;
+        Ok(bytes.try_into().map_or(Value::Nothing, |bytes| Value::Number(f64::from_be_bytes(bytes))))
     }
 
     fn string(&mut self) -> Result<Option<Rc<str>>, String> {
@@ -465,7 +485,14 @@ fn with_attributes(value: Value, attributes: Value) -> Value {
             items: strings.into_iter().map(|string| Value::Strings(vec![string])).collect(),
             names: names.clone(),
         },
-        (value @ (Value::List { .. } | Value::Strings(_) | Value::Integers(_)), _) => value,
+        (
+            value @ (Value::List { .. }
+            | Value::Strings(_)
+            | Value::Integers(_)
+            | Value::Logicals(_)
+            | Value::Number(_)),
+            _,
+        ) => value,
         (value, _) => return holding(value, vec![attributes]),
     };
     // Formulas and templates of code are attributes of lists.

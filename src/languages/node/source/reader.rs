@@ -307,7 +307,7 @@ impl<'t> Reader<'t, '_> {
         if is_relative || name.starts_with("/var/task/") {
             self.follows(node, name, From::Source, optional);
         } else if name.starts_with("/opt/") || name.starts_with("node:") {
-            self.source.uses.push(Use { line, package: name.to_owned(), optional, continues: false });
+            self.source.uses.push(Use { line, package: name.to_owned(), optional, continues: false, attaches: false });
         } else if name.starts_with('#') {
             // What the function's package.json has under `imports`.
             self.source.follows.push(Follow {

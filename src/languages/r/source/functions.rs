@@ -290,6 +290,32 @@ const FUNCTIONS: &[Function] = {
         of(&["rlang"], "parse_expr", Everywhere, &["x"], Effect::Parse { file: "", text: "x" }),
         of(&["rlang"], "parse_exprs", Everywhere, &["x"], Effect::Parse { file: "", text: "x" }),
         of(&["fs"], "path_package", Everywhere, &["package", "..."], packages("package", UseKind::Queried, Never)),
+        of(
+            &["withr"],
+            "with_package",
+            Everywhere,
+            &["package", "code", "pos", "lib.loc", "character.only"],
+            packages("package", UseKind::Attached, Never),
+        ),
+        of(
+            &["withr"],
+            "local_package",
+            Everywhere,
+            &["package", "pos", "lib.loc", "character.only"],
+            packages("package", UseKind::Attached, Never),
+        ),
+        of(&["withr"], "with_namespace", Everywhere, &["package", "code"], packages("package", UseKind::Loaded, Never)),
+        of(&["withr"], "local_namespace", Everywhere, &["package"], packages("package", UseKind::Loaded, Never)),
+        of(&["rlang"], "ns_env", Quietly, &["x"], packages("x", UseKind::Loaded, Never)),
+        of(&["rlang"], "ns_exports", Quietly, &["ns"], packages("ns", UseKind::Loaded, Never)),
+        of(
+            &["Rcpp"],
+            "cppFunction",
+            Everywhere,
+            &["code", "depends", "plugins"],
+            packages("depends", UseKind::Queried, Never),
+        ),
+        of(&["Rcpp"], "evalCpp", Everywhere, &["code", "depends"], packages("depends", UseKind::Queried, Never)),
         of(&["xfun"], "loadable", Attached, &["pkg", "..."], tests("pkg", UseKind::Queried, Never)),
         of(&["xfun"], "pkg_attach", Everywhere, &["..."], packages("...", UseKind::Attached, Never)),
         of(&["xfun"], "pkg_attach2", Everywhere, &["..."], packages("...", UseKind::Attached, Never)),
@@ -350,6 +376,21 @@ const FUNCTIONS: &[Function] = {
 /// The functions of this name.
 pub(super) fn named(name: &str) -> impl Iterator<Item = &'static Function> + use<'_> {
     FUNCTIONS.iter().filter(move |function| function.name == name)
+}
+
+/// Whether a function of this name takes the name of a package.
+pub(in crate::languages::r) fn names_packages(name: &str) -> bool {
+    named(name).any(|known| matches!(known.effect, Effect::Packages { .. } | Effect::Box | Effect::Import { .. }))
+}
+
+/// Whether a function of this name calls one that is passed on to it.
+pub(in crate::languages::r) fn passes_on(name: &str) -> bool {
+    named(name).any(|known| matches!(known.effect, Effect::DoCall | Effect::Apply { .. }))
+}
+
+/// Whether a function of this name parses text as code.
+pub(in crate::languages::r) fn parses(name: &str) -> bool {
+    named(name).any(|known| matches!(known.effect, Effect::Parse { .. }))
 }
 
 /// An argument of a call.

@@ -30,6 +30,9 @@ const TRIES: &[(&str, bool)] = &[("try", false), ("tryCatch", true), ("try_fetch
 /// Functions that list installed or loaded packages, for `"pkg" %in% rownames(installed.packages())`.
 const INSTALLED: &[&str] = &["installed.packages", ".packages", "loadedNamespaces", "search"];
 
+/// The function that tells whether a package is loaded, and does not load it.
+const LOADED: &str = "isNamespaceLoaded";
+
 /// Where a source works without packages.
 #[derive(Default)]
 pub(super) struct Guards<'t> {
@@ -287,6 +290,9 @@ fn tested_packages<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> Option<Vec<St
         return bindings.values(at.field("lhs")?);
     }
     let (home, name) = callee(at).filter(|_| at.kind() == "call")?;
+    if name == LOADED && home.as_ref().is_none_or(|home| home == "base") {
+        return bindings.values(Matched::new(&["name"], bindings.arguments(at)).get("name")?);
+    }
     for known in functions::named(&name) {
         if home.as_ref().is_some_and(|home| !known.homes.contains(&home.as_str())) {
             continue;

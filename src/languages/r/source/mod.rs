@@ -44,6 +44,7 @@
 //! | source | uses of xml2 are | because |
 //! | --- | --- | --- |
 //! | `if (requireNamespace("xml2")) xml2::read_xml(f)` | optional | range: the test and the branch |
+//! | `if (isNamespaceLoaded("xml2")) xml2::read_xml(f)` | optional | range: the test and the branch |
 //! | `requireNamespace("xml2") && xml2::read_xml(f)` | optional | range: the test and the right side |
 //! | `if (!requireNamespace("xml2")) stop("install xml2")` | required | the branch without xml2 ends the program |
 //! | `has <- requireNamespace("xml2"); if (has) xml2::read_xml(f)` | optional | `has` is bound to a test |
@@ -71,6 +72,7 @@ mod text;
 mod tree;
 
 pub(super) use bindings::Session;
+pub(super) use functions::{names_packages, parses, passes_on};
 pub(super) use tree::grammar;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -317,6 +319,7 @@ impl Source {
             package: used.package,
             optional: used.optional,
             continues: used.continues,
+            attaches: used.kind == UseKind::Attached,
         };
         crate::languages::Source {
             uses: self.uses.into_iter().map(used).collect(),
