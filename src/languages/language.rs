@@ -227,6 +227,12 @@ pub trait Language: Sync {
         BTreeSet::new()
     }
 
+    /// Whether no process of a function can use a file of this language, although it is where these look for it: compiled code that
+    /// is not accepted in a layer.
+    fn is_never_used(&self, _packages: &Packages, _tree: &Tree, _id: EntryId) -> bool {
+        false
+    }
+
     /// Files that look as if no function needed them, such as tests, each with the file of the tree that loads it: code, or what
     /// names code.
     fn loaded_files(&self, _packages: &Packages, _tree: &Tree) -> Vec<(EntryId, EntryId)> {

@@ -1,5 +1,6 @@
 //! Python: its distributions, the modules that an import finds, and the libraries that extension modules bring.
 
+mod bytecode;
 mod calls;
 mod checks;
 mod imports;
@@ -105,6 +106,10 @@ impl Language for Python {
 
     fn unnamed_data(&self, packages: &Packages, tree: &Tree, named: &BTreeSet<String>) -> BTreeSet<EntryId> {
         services::unnamed(packages, tree, named)
+    }
+
+    fn is_never_used(&self, packages: &Packages, tree: &Tree, id: EntryId) -> bool {
+        bytecode::is_never_used(packages, tree, id)
     }
 
     fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
