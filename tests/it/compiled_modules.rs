@@ -95,6 +95,8 @@ fn a_run_that_opened_a_compiled_module_does_not_keep_it() {
     let (_, report) = world.json(&["plan", "ROOT", "--trace", trace]);
     let told = findings(&report, "P105");
     assert!(told.iter().all(|(_, message)| !message.contains("pyc")), "{told:?}");
-    assert!(packed(&world, &["--keep", "python/__pycache__/x.cpython-312.pyc"]).iter().any(|name| name.ends_with("pyc")));
+    assert!(
+        packed(&world, &["--keep", "python/__pycache__/x.cpython-312.pyc"]).iter().any(|name| name.ends_with("pyc"))
+    );
     assert_no_finding(&report, "R101");
 }

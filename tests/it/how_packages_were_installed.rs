@@ -557,3 +557,49 @@ fn a_package_of_npm_that_cannot_be_loaded_is_an_error() {
         assert_no_finding(&of("", &[&files[..], &directory[..]].concat()).1, "R101");
     }
 }
+
+/// A layer for several versions has a directory for each, of which a function's Python searches one.
+#[test]
+fn what_only_another_version_of_python_searches_is_neither_a_copy_nor_what_is_required() {
+    let at = |minor: &str| format!("python/lib/python3.{minor}/site-packages");
+    let world = World::new();
+    for minor in ["11", "12"] {
+        distribution(&world, &at(minor), &["x/__init__.py"]);
+    }
+    world.file(format!("{}/x-1.0.dist-info/METADATA", at("11")), "Name: x\nVersion: 1.0\nRequires-Python: <3.12\n");
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 0, "{report:#}");
+    for check in ["R103", "R104", "R107"] {
+        assert_no_finding(&report, check);
+    }
+    // Both are searched.
+    distribution(&world, "python", &["x/__init__.py"]);
+    assert_finding(&check(&world, "python3.12").1, "R104", "pkg:x", "python (1.0)");
+
+    // What is required is only there for the other version, or too old for this one.
+    let world = World::new();
+    distribution(&world, &at("12"), &["x/__init__.py"]);
+    world.file(format!("{}/x-1.0.dist-info/METADATA", at("12")), "Name: x\nVersion: 1.0\nRequires-Dist: y>=2\n");
+    for (minor, version) in [("11", "2.0"), ("12", "1.0")] {
+        let info = format!("{}/y-{version}.dist-info", at(minor));
+        world.file(format!("{info}/METADATA"), format!("Name: y\nVersion: {version}\n"));
+        world.file(format!("{info}/RECORD"), "y.py,,\n").file(format!("{}/y.py", at(minor)), "");
+    }
+    assert_finding(&check(&world, "python3.12").1, "R103", "pkg:x", "needs y (>=2), but the tree has 1.0");
+}
+
+#[test]
+fn modules_of_no_distribution_that_only_another_version_searches_are_named() {
+    let world = World::new();
+    let other = "python/lib/python3.11/site-packages";
+    world.file(format!("{other}/one.py"), "").file(format!("{other}/two/__init__.py"), "");
+    world.file(format!("{other}/both.py"), "").file("python/both/__init__.py", "");
+    let (_, report) = check(&world, "python3.12");
+    assert_finding(&report, "R107", other, "one, two cannot be imported");
+    assert_no_finding(&check(&world, "python3.11").1, "R107");
+    let (_, report) =
+        world.json(&["check", "ROOT", "--runtime", "python3.12", "--env", &format!("PYTHONPATH=/opt/{other}")]);
+    assert_no_finding(&report, "R107");
+    world.file("python/one.py", "").file("python/two.py", "");
+    assert_no_finding(&check(&world, "python3.12").1, "R107");
+}

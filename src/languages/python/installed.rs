@@ -32,11 +32,12 @@ pub(super) fn check(
     runtime: &RuntimeProfile,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
-    let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
+    let all: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
+    let there = all.iter().copied().filter(|package| is_searched(&package.library, runtime));
     let minor = runtime.python_minor();
     let mut findings = Vec::new();
     let modules = OnceCell::new();
-    for package in &there {
+    for package in there {
         let modules = || modules.get_or_init(|| Modules::new(packages, tree));
         let broken = breaks_when_imported(tree, package, &modules);
         if broken.is_some() {
@@ -49,7 +50,8 @@ pub(super) fn check(
         findings.extend(incomplete(tree, package));
     }
     if let Some(minor) = minor {
-        findings.extend(not_searched(&there, runtime, minor));
+        let plain = modules_not_searched(packages, tree, runtime, minor, kept);
+        findings.extend(not_searched(&all, &plain, runtime, minor));
         findings.extend(hidden(packages, tree, runtime, minor, kept));
     }
     findings
@@ -288,8 +290,67 @@ fn searched(runtime: &RuntimeProfile, minor: Minor) -> Vec<TreePath> {
     set.into_iter().filter_map(|place| TreePath::from_mounted(place.as_bytes())).collect()
 }
 
-/// Libraries with distributions that the runtime does not search, and that are nowhere else.
-fn not_searched(there: &[&Package], runtime: &RuntimeProfile, minor: Minor) -> Vec<Finding> {
+/// Whether the runtime can search a library: it does not search that of another version, unless PYTHONPATH names it.
+pub(super) fn is_searched(library: &TreePath, runtime: &RuntimeProfile) -> bool {
+    let Some(minor) = runtime.python_minor() else { return true };
+    other_version(library, minor).is_none() || searched(runtime, minor).contains(library)
+}
+
+/// The other version that a directory of Lambda's layout is for.
+fn other_version(library: &TreePath, minor: Minor) -> Option<Minor> {
+    let version = library.below(&TreePath::new("python/lib")?)?.strip_suffix(b"/site-packages")?;
+    let version: Minor = std::str::from_utf8(version).ok()?.strip_prefix("python3.")?.parse().ok()?;
+    (version != minor).then_some(version)
+}
+
+/// The libraries of other versions with modules in no distribution that no searched directory has, and these modules.
+fn modules_not_searched(
+    packages: &Packages,
+    tree: &Tree,
+    runtime: &RuntimeProfile,
+    minor: Minor,
+    kept: &dyn Fn(EntryId) -> bool,
+) -> BTreeMap<TreePath, Vec<String>> {
+    let mut found: BTreeMap<TreePath, BTreeSet<String>> = BTreeMap::new();
+    let Some(lib) = TreePath::new("python/lib") else { return BTreeMap::new() };
+    let searched = searched(runtime, minor);
+    for (id, entry) in tree.below(&lib).filter(|(id, entry)| !entry.is_directory() && kept(*id)) {
+        let Some(library) = entry.path.ancestors().find(|above| above.name() == b"site-packages") else { continue };
+        if other_version(&library, minor).is_none() || searched.contains(&library) {
+            continue;
+        }
+        let below = entry.path.below(&library).and_then(|below| std::str::from_utf8(below).ok()).unwrap_or_default();
+        let (first, is_package) = match below.split_once('/') {
+            Some((first, "__init__.py")) => (first, true),
+            Some(_) => continue,
+            None => (below, false),
+        };
+        let name = if is_package { Some(first) } else { module_name(first) };
+        let Some(name) = name.filter(|_| packages.of_path(tree.path(id)).is_none()) else { continue };
+        let is_there = |directory: &TreePath| {
+            let package = directory.join(name).is_some_and(|path| tree.find(&path).is_some());
+            package || directory.join(format!("{name}.py")).is_some_and(|path| tree.find(&path).is_some())
+        };
+        if !searched.iter().any(is_there) {
+            found.entry(library).or_default().insert(name.to_owned());
+        }
+    }
+    found.into_iter().map(|(library, names)| (library, names.into_iter().collect())).collect()
+}
+
+/// The name of the module in that of a file that Python imports.
+fn module_name(file_name: &str) -> Option<&str> {
+    let extension = module(file_name.as_bytes()).filter(|(_, tag)| tag.tagged).map(|(name, _)| name);
+    extension.or_else(|| file_name.strip_suffix(".py"))
+}
+
+/// Libraries with distributions or modules that the runtime does not search, and that are nowhere else.
+fn not_searched(
+    there: &[&Package],
+    plain: &BTreeMap<TreePath, Vec<String>>,
+    runtime: &RuntimeProfile,
+    minor: Minor,
+) -> Vec<Finding> {
     let searched = searched(runtime, minor);
     let is_searched = |library: &TreePath| searched.contains(library);
     // Of these, S110 tells.
@@ -304,6 +365,9 @@ fn not_searched(there: &[&Package], runtime: &RuntimeProfile, minor: Minor) -> V
         if !is_searched(&package.library) && !is_told(&package.library) {
             libraries.entry(&package.library).or_default().push(&package.name);
         }
+    }
+    for (library, names) in plain {
+        libraries.entry(library).or_default().extend(names.iter().map(String::as_str));
     }
     let finding = |(library, names): (&TreePath, Vec<&str>)| {
         let other = minor_of_directory(&library.join("x").unwrap_or_else(|| library.clone()));

@@ -12,6 +12,7 @@ mod modules;
 mod names;
 mod needs;
 mod packages;
+mod preloads;
 mod process;
 mod services;
 mod source;
@@ -23,8 +24,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::base::finding::Finding;
+use crate::base::path::TreePath;
 use crate::languages::{
-    CallsOf, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Packages, ProcessSpec, Source,
+    CallsOf, Followed, Found, Gets, Language, LanguageId, LoadedBefore, ManagedRuntime, Needs, Packages, ProcessSpec,
+    Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -57,6 +60,11 @@ impl Language for Python {
         runtime: &RuntimeProfile,
     ) -> Vec<ProcessSpec> {
         process::processes(packages, tree, objects, runtime)
+    }
+
+    fn loaded_before<'a>(&self, packages: &'a Packages, tree: &'a Tree, objects: &'a Objects) -> Box<LoadedBefore<'a>> {
+        let preloads = preloads::Preloads::new(packages, tree, objects);
+        Box::new(move |module| preloads.before(module))
     }
 
     fn is_in_tree(&self, tree: &Tree) -> bool {
@@ -110,6 +118,10 @@ impl Language for Python {
 
     fn is_never_used(&self, packages: &Packages, tree: &Tree, id: EntryId) -> bool {
         bytecode::is_never_used(packages, tree, id)
+    }
+
+    fn is_searched(&self, library: &TreePath, runtime: &RuntimeProfile) -> bool {
+        installed::is_searched(library, runtime)
     }
 
     fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
