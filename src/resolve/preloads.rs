@@ -66,7 +66,11 @@ impl<'a> Preloads<'a> {
         }
         let mut brought = self.brought(library);
         brought.retain(|id| !linked.contains(id));
-        brought.extend(self.by_code.iter().flat_map(|before| before(library)).filter(|id| *id != library));
+        // Code is only read where a library of the tree would be of use.
+        let all: Vec<EntryId> = self.view.objects.keys().copied().collect();
+        if !self.wanted(&all, &loaded.1, &loaded.2).is_empty() {
+            brought.extend(self.by_code.iter().flat_map(|before| before(library)).filter(|id| *id != library));
+        }
         for _ in 0..MAX_ROUNDS {
             let more = self.wanted(&brought, &loaded.1, &loaded.2);
             let more: Vec<EntryId> = more.into_iter().filter(|id| *id != library && !first.contains(id)).collect();
