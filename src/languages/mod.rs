@@ -4,6 +4,7 @@
 mod calls;
 mod checks;
 mod code;
+mod conflicts;
 mod grammar;
 pub mod handlers;
 mod id;

@@ -1,26 +1,21 @@
 //! Checks of how distributions were installed: for another system or a newer Python, with their code elsewhere, where nothing
 //! searches, or in the place of a module of the standard library.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use serde_json::Value;
 
-use super::imports::{Modules, directories_of_lambda};
+use super::damaged::{self, declared};
+use super::imports::directories_of_lambda;
 use super::names::{Minor, minor_of_directory, module};
 use super::needs::ID;
 use super::standard::is_standard;
-use super::uses::imported;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
 use crate::base::path::TreePath;
 use crate::languages::{Package, Packages};
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Tree};
-
-/// The lengths that a pointer of Git LFS can have, in bytes: one has some 130.
-const POINTER: Range<u64> = 100..300;
 
 /// How many names a message lists.
 const MAX_NAMES: usize = 6;
@@ -33,22 +28,16 @@ pub(super) fn check(
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
     let all: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
-    let there = all.iter().copied().filter(|package| is_searched(&package.library, runtime));
+    let there: Vec<&Package> = all.iter().copied().filter(|package| is_searched(&package.library, runtime)).collect();
     let minor = runtime.python_minor();
     let mut findings = Vec::new();
-    let modules = OnceCell::new();
-    for package in there {
-        let modules = || modules.get_or_init(|| Modules::new(packages, tree));
-        let broken = breaks_when_imported(tree, package, &modules);
-        if broken.is_some() {
-            findings.extend(broken);
-            continue;
-        }
+    let (broken, damaged) = damaged::check(packages, tree, &there, kept);
+    for package in there.iter().filter(|package| !broken.contains(&package.entry)) {
         findings.extend(for_another_system(tree, package));
         findings.extend(minor.and_then(|minor| for_newer(tree, package, runtime, minor)));
         findings.extend(elsewhere(tree, package));
-        findings.extend(incomplete(tree, package));
     }
+    findings.extend(damaged);
     if let Some(minor) = minor {
         let plain = modules_not_searched(packages, tree, runtime, minor, kept);
         findings.extend(not_searched(&all, &plain, runtime, minor));
@@ -66,13 +55,6 @@ pub(super) fn built_for(tree: &Tree) -> Option<String> {
     let directories = tree.iter().filter_map(|(_, entry)| minor_of_directory(&entry.path));
     let minors: BTreeSet<Minor> = tags.chain(directories).collect();
     minors.first().filter(|_| minors.len() == 1).map(|minor| format!("3.{minor}"))
-}
-
-/// A file in the dist-info of a package, as text; empty when there is none.
-fn declared(tree: &Tree, package: &Package, name: &str) -> String {
-    let path = tree.path(package.entry).parent().and_then(|directory| directory.join(name));
-    let text = path.and_then(|path| tree.read_text(tree.find(&path)?).ok()).unwrap_or_default();
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The tags of the wheel that was installed: its Python, its ABI and its platform.
@@ -173,112 +155,6 @@ fn elsewhere(tree: &Tree, package: &Package) -> Option<Finding> {
             format!("install it into the tree: pip install --target python {directory}"),
         )
     })
-}
-
-/// A distribution that lacks modules of its RECORD without which it cannot be imported, or only in part: extension modules,
-/// and the `__init__.py` of its packages. What slims distributions leaves these, but patterns such as `*.so` take them.
-fn incomplete(tree: &Tree, package: &Package) -> Option<Finding> {
-    let is_module = |path: &str| {
-        let mut parts = path.split('/');
-        let name = parts.next_back().unwrap_or_default();
-        let is_extension = module(name.as_bytes()).is_some_and(|(_, tag)| tag.tagged && tag.fits(None));
-        let is_test = parts.clone().any(|above| matches!(above, "tests" | "test" | "testing" | ".."));
-        !is_test && (is_extension || name == "__init__.py" && parts.count() == 1)
-    };
-    let record = declared(tree, package, "RECORD");
-    let listed = record.lines().filter_map(|line| line.split(',').next()).filter(|path| is_module(path));
-    let missing: Vec<&str> =
-        listed.filter(|path| package.library.join(path).is_some_and(|path| tree.find(&path).is_none())).collect();
-    (!missing.is_empty()).then(|| {
-        Finding::warning(
-            Code::DamagedPackage,
-            Subject::package(&package.name),
-            format!(
-                "{} {} is not complete: its RECORD lists {}, which {} not in the tree",
-                package.name,
-                package.version,
-                list::some(&missing, MAX_NAMES),
-                if missing.len() == 1 { "is" } else { "are" }
-            ),
-            format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
-        )
-    })
-}
-
-/// What is wrong with a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bad {
-    /// It is not in the tree.
-    Missing,
-    /// It is a pointer of Git LFS in place of the file.
-    Pointer,
-}
-
-/// A distribution that cannot be imported, as what its packages import when they are loaded is in its RECORD and not in the tree,
-/// or is a pointer of Git LFS.
-fn breaks_when_imported<'a>(tree: &Tree, package: &Package, modules: &dyn Fn() -> &'a Modules<'a>) -> Option<Finding> {
-    let record = declared(tree, package, "RECORD");
-    let listed: Vec<&str> = record.lines().filter_map(|line| line.split(',').next()).collect();
-    let found = |path: &str| package.library.join(path).and_then(|path| tree.find(&path));
-    let name_of = |path: &str| {
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let name = module(name.as_bytes()).map(|(name, _)| name).or_else(|| name.strip_suffix(".py"))?;
-        let parts = directory.split('/').chain([name]).filter(|part| !part.is_empty() && *part != "__init__");
-        Some(parts.collect::<Vec<_>>().join("."))
-    };
-    let is_pointer = |id: EntryId| {
-        let start = b"version https://git-lfs.github.com/spec/";
-        POINTER.contains(&tree.entry(id).bytes()) && tree.read_text(id).is_ok_and(|text| text.starts_with(start))
-    };
-    let mut bad: BTreeMap<String, (&str, Bad)> = BTreeMap::new();
-    for path in listed.iter().filter(|path| !path.starts_with(['.', '/'])) {
-        let why = match found(path) {
-            None => Bad::Missing,
-            Some(id) if path.as_bytes().ends_with(b".py") && is_pointer(id) => Bad::Pointer,
-            Some(_) => continue,
-        };
-        bad.extend(name_of(path).map(|name| (name, (*path, why))));
-    }
-    // The same module can be there in another form.
-    if bad.is_empty() {
-        return None;
-    }
-    let modules = modules();
-    bad.retain(|name, (_, why)| {
-        *why == Bad::Pointer || modules.find(name).is_none_or(|found| found.depth < name.split('.').count())
-    });
-    let is_first = |path: &&&str| match path.split_once('/') {
-        Some((_, rest)) => rest == "__init__.py",
-        None => path.as_bytes().ends_with(b".py"),
-    };
-    let mut queue: Vec<EntryId> = listed.iter().filter(is_first).filter_map(|path| found(path)).collect();
-    let first = listed.iter().filter(is_first).filter_map(|path| bad.get(&name_of(path)?));
-    let mut seen: BTreeSet<EntryId> = queue.iter().copied().collect();
-    let mut missing = first.filter(|(_, why)| *why == Bad::Pointer).map(|bad| (*bad, None)).next();
-    while let Some(id) = queue.pop().filter(|_| missing.is_none() && !bad.is_empty()) {
-        let Ok(text) = tree.read_text(id) else { continue };
-        let name = modules.name(id).unwrap_or_default();
-        let names = imported(&text, &name, tree.path(id).name() == b"__init__.py");
-        missing = names.iter().find_map(|name| bad.get(name)).map(|bad| (*bad, Some(id)));
-        let files = names.iter().filter_map(|name| modules.find(name)).flat_map(|found| found.files);
-        let is_own = |id: &EntryId| {
-            tree.path(*id).name().ends_with(b".py")
-                && package.places().any(|place| tree.path(*id).below(place).is_some() || tree.path(*id) == place)
-        };
-        queue.extend(files.filter(is_own).filter(|id| seen.insert(*id)));
-    }
-    let ((path, why), by) = missing?;
-    let by = by.map(|id| format!("{} imports ", tree.path(id))).unwrap_or_default();
-    let what = match why {
-        Bad::Missing => format!("{by}{path}, which its RECORD lists and which is not in the tree"),
-        Bad::Pointer => format!("{path} is a pointer of Git LFS in place of the file"),
-    };
-    Some(Finding::error(
-        Code::DamagedPackage,
-        Subject::package(&package.name),
-        format!("{} {} cannot be imported: {what}", package.name, package.version),
-        format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
-    ))
 }
 
 /// The directories of the tree that the runtime searches: those of PYTHONPATH if it is set, and otherwise Lambda's own.

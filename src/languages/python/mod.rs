@@ -3,6 +3,7 @@
 mod bytecode;
 mod calls;
 mod checks;
+mod damaged;
 mod imports;
 mod installed;
 mod loaded;
