@@ -174,7 +174,7 @@ def python_forms(given, temp):
     subprocess.run(compileall, stdout=subprocess.DEVNULL)
     return {
         "none": PythonForm(given.layerfit, given.tree, ["--select", "python-bytecode"], temp / "none"),
-        "of pip": PythonForm(given.layerfit, given.tree, [], temp / "pip"),
+        "of pip": PythonForm(given.layerfit, given.tree, ["--ignore", "python-stale-bytecode"], temp / "pip"),
         "unchecked-hash": PythonForm(given.layerfit, unchecked, [], temp / "hash"),
     }
 

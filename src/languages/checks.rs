@@ -30,10 +30,15 @@ pub fn check(
     let mut findings = Vec::new();
     let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
     let mut by_name = ByName::new();
+    let is_searched = |package: &Package| language(package.language).is_searched(&package.library, runtime);
     for package in &there {
         by_name.entry((package.language, &package.name)).or_default().push(package);
     }
-    for package in &there {
+    // What another version of the language has in a directory of its own is not a copy that this one could use.
+    for copies in by_name.values_mut().filter(|copies| copies.iter().any(|copy| is_searched(copy))) {
+        copies.retain(|copy| is_searched(copy));
+    }
+    for package in there.iter().filter(|package| is_searched(package)) {
         findings.extend(requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry)));
         findings.extend(runtime_requirements(packages, package));
     }

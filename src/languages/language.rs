@@ -106,6 +106,9 @@ pub enum Gets {
 /// Reads what the code of an installed package calls; an error when its code cannot be read.
 pub type CallsOf<'a> = dyn Fn(&Package) -> std::result::Result<Calls, String> + Sync + 'a;
 
+/// Finds the libraries that code loads by their paths before a file is loaded.
+pub type LoadedBefore<'a> = dyn Fn(EntryId) -> Vec<EntryId> + 'a;
+
 /// One language. What has a default is what most languages do not have.
 pub trait Language: Sync {
     /// Its identifier: the name of its folder, and of that in `rules/languages/`.
@@ -134,6 +137,16 @@ pub trait Language: Sync {
         objects: &Objects,
         runtime: &RuntimeProfile,
     ) -> Vec<ProcessSpec>;
+
+    /// What code loads by its path before it loads a library: a function of that, as what several are looked up in is only made once.
+    fn loaded_before<'a>(
+        &self,
+        _packages: &'a Packages,
+        _tree: &'a Tree,
+        _objects: &'a Objects,
+    ) -> Box<LoadedBefore<'a>> {
+        Box::new(|_| Vec::new())
+    }
 
     /// The scripts that start it.
     fn front_ends(&self, _packages: &Packages, _tree: &Tree) -> Vec<EntryId> {
@@ -229,6 +242,12 @@ pub trait Language: Sync {
         BTreeSet::new()
     }
 
+    /// Whether no process of a function can use a file of this language, although it is where these look for it: compiled code that
+    /// is not accepted in a layer.
+    fn is_never_used(&self, _packages: &Packages, _tree: &Tree, _id: EntryId) -> bool {
+        false
+    }
+
     /// Files that look as if no function needed them, such as tests, each with the file of the tree that loads it: code, or what
     /// names code.
     fn loaded_files(&self, _packages: &Packages, _tree: &Tree) -> Vec<(EntryId, EntryId)> {
@@ -254,6 +273,11 @@ pub trait Language: Sync {
     /// is found first is not known.
     fn provides(&self, packages: &Packages, _tree: &Tree, _from: &Package, name: &str) -> Vec<usize> {
         packages.copies(self.id(), name).collect()
+    }
+
+    /// Whether the language of the image can search a library; that of another version is not one that it does.
+    fn is_searched(&self, _library: &TreePath, _runtime: &RuntimeProfile) -> bool {
+        true
     }
 
     /// Whether of several copies of a package only one is ever used.

@@ -4,6 +4,7 @@
 mod calls;
 mod checks;
 mod code;
+mod conflicts;
 mod grammar;
 pub mod handlers;
 mod id;
@@ -24,7 +25,7 @@ pub use calls::Calls;
 pub use checks::check;
 pub use code::CodeCalls;
 pub use id::LanguageId;
-pub use language::{CallsOf, Dlopen, Found, Gets, Language, OwnCommand, ProcessSpec};
+pub use language::{CallsOf, Dlopen, Found, Gets, Language, LoadedBefore, OwnCommand, ProcessSpec};
 pub use managed::{Interpreter, ManagedRuntime};
 pub use needs::{Needs, StandardPackages};
 pub use packages::{Built, Excluded, Installation, Package, Packages, RequiredFor, Requirement, Roots};

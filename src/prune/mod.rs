@@ -16,7 +16,7 @@ pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneR
 
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
-use crate::languages::language;
+use crate::languages::{ALL, Packages, language};
 use crate::resolve::{Node, Resolution};
 use crate::tree::{EntryId, Kind, Place, Tree};
 
@@ -166,22 +166,30 @@ struct Matching<'a> {
     tree: &'a Tree,
     rules: Vec<&'a CompiledRule>,
     prefixes: Prefixes,
-    /// What `--keep` names, and what a run opened.
-    pinned: BTreeSet<EntryId>,
-    unnamed: &'a BTreeSet<EntryId>,
+    packages: &'a Packages,
+    protected: &'a Protected,
 }
 
 impl<'a> Matching<'a> {
     fn new(resolution: &'a Resolution<'_>, rules: Vec<&'a CompiledRule>, protected: &'a Protected) -> Self {
         let tree = &resolution.tree;
         let prefixes = Prefixes::of(tree, resolution.packages.installations.iter().map(|it| it.path.clone()));
-        let pinned = protected.pinned.iter().chain(&protected.opened).copied().collect();
-        Self { tree, rules, prefixes, pinned, unnamed: &protected.unnamed }
+        Self { tree, rules, prefixes, packages: &resolution.packages, protected }
     }
 
-    /// Whether a rule would drop a file or link.
+    /// Whether a rule would drop a file or link, if that is not protected.
     fn drops(&self, rule: usize, id: EntryId) -> bool {
         self.rules[rule].drops(self.tree, &self.prefixes, id)
+    }
+
+    /// Whether a file or link fulfils the condition of a rule, and is not protected from it.
+    fn is_allowed(&self, rule: usize, id: EntryId) -> bool {
+        let is_opened = self.protected.opened.contains(&id);
+        match self.rules[rule].rule.only {
+            Some(Condition::NeverUsed) => ALL.iter().any(|it| it.is_never_used(self.packages, self.tree, id)),
+            Some(Condition::Unnamed) => !is_opened && self.protected.unnamed.contains(&id),
+            Some(Condition::Unloaded) | None => !is_opened,
+        }
     }
 
     /// The rules that match the entry at a position of the tree; a library that something loads, too, matches those for
@@ -190,12 +198,8 @@ impl<'a> Matching<'a> {
         let id = self.tree.id_at(at);
         match self.tree.entry(id).kind {
             Kind::Directory => Vec::new(),
-            _ if self.tree.is_hidden(id) || self.pinned.contains(&id) => Vec::new(),
-            _ => {
-                let is_allowed = |rule: &PruneRule| rule.only != Some(Condition::Unnamed) || self.unnamed.contains(&id);
-                let rules = (0..self.rules.len()).filter(|rule| is_allowed(&self.rules[*rule].rule));
-                rules.filter(|rule| self.drops(*rule, id)).collect()
-            }
+            _ if self.tree.is_hidden(id) || self.protected.pinned.contains(&id) => Vec::new(),
+            _ => (0..self.rules.len()).filter(|rule| self.drops(*rule, id) && self.is_allowed(*rule, id)).collect(),
         }
     }
 }
@@ -213,12 +217,16 @@ pub fn matches(resolution: &Resolution<'_>, rules: Vec<&CompiledRule>, protected
 pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Protected) -> (Pruning, Vec<Finding>) {
     let tree = &resolution.tree;
     let compiled: Vec<&CompiledRule> = rules.on().collect();
+    let matching = Matching::new(resolution, compiled.clone(), protected);
+    let not_by_opening = |rule: &usize| compiled[*rule].rule.only != Some(Condition::NeverUsed);
+    let held_back = |id: EntryId| {
+        let mut rules = (0..compiled.len()).filter(not_by_opening);
+        rules.find(|rule| matching.drops(*rule, id))
+    };
     let opened = protected.opened.iter().copied();
-    let matching = Matching::new(resolution, compiled, protected);
-    let opened: Vec<(EntryId, usize)> =
-        opened.filter_map(|id| Some((id, (0..matching.rules.len()).find(|rule| matching.drops(*rule, id))?))).collect();
+    let opened: Vec<(EntryId, usize)> = opened.filter_map(|id| Some((id, held_back(id)?))).collect();
     let mut matches = Matches::new(tree.entries().len(), |at| matching.of(at));
-    let Matching { rules: compiled, pinned, .. } = matching;
+    let pinned = protected.pinned.union(&protected.opened).copied().collect();
     let package_of = |at: usize| resolution.packages.of_path(&tree.entries()[at].path);
 
     // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries

@@ -45,6 +45,9 @@ pub enum Condition {
     Unloaded,
     /// It is data for something that the sources given with `--handler` do not name.
     Unnamed,
+    /// No process of its language can use it in a layer. Such processes may open it to find that out, so that a run has opened it
+    /// means nothing.
+    NeverUsed,
 }
 
 /// A rule as written, with the reasons and examples that every rule must have.

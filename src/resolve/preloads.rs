@@ -3,14 +3,14 @@
 //! A package can load a library of its own by path when it is loaded, as RcppParallel does with its TBB
 //! (`dyn.load(..., local = FALSE)` in `.onLoad`). The loader then finds it by its soname for everything that is loaded later:
 //! the package's own library, and those of packages that require it. No search path leads there, so what is missing in a
-//! session of its own is looked for in the package and in those that it requires.
+//! session of its own is looked for in the package and in those that it requires, and in what code loads by paths first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Process};
 use super::symbols::{Binding, SymbolError, symbol_errors};
 use crate::formats::elf::Type;
-use crate::languages::{Packages, language};
+use crate::languages::{ALL, LoadedBefore, Packages, language};
 use crate::tree::EntryId;
 
 /// How often a library is loaded again with more loaded before it.
@@ -22,6 +22,8 @@ pub(super) struct Preloads<'a> {
     packages: &'a Packages,
     /// For each package, its libraries that answer to a soname.
     libraries: BTreeMap<usize, Vec<EntryId>>,
+    /// What the code of each language loads by paths first.
+    by_code: Vec<Box<LoadedBefore<'a>>>,
 }
 
 impl<'a> Preloads<'a> {
@@ -33,7 +35,8 @@ impl<'a> Preloads<'a> {
                 libraries.entry(package).or_default().push(*id);
             }
         }
-        Self { view, packages, libraries }
+        let by_code = ALL.iter().map(|language| language.loaded_before(packages, view.tree, view.objects)).collect();
+        Self { view, packages, libraries, by_code }
     }
 
     /// Loads a library into a session of `process` that has loaded what its package and those that it requires bring, as
@@ -63,6 +66,11 @@ impl<'a> Preloads<'a> {
         }
         let mut brought = self.brought(library);
         brought.retain(|id| !linked.contains(id));
+        // Code is only read where a library of the tree would be of use.
+        let all: Vec<EntryId> = self.view.objects.keys().copied().collect();
+        if !self.wanted(&all, &loaded.1, &loaded.2).is_empty() {
+            brought.extend(self.by_code.iter().flat_map(|before| before(library)).filter(|id| *id != library));
+        }
         for _ in 0..MAX_ROUNDS {
             let more = self.wanted(&brought, &loaded.1, &loaded.2);
             let more: Vec<EntryId> = more.into_iter().filter(|id| *id != library && !first.contains(id)).collect();

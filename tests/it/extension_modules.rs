@@ -281,3 +281,53 @@ fn a_module_whose_name_no_import_finds_is_an_error() {
         assert_eq!(findings(&report, "R105").len(), errors, "{:#}", report["findings"]);
     }
 }
+
+/// A library that is loaded by its path before the import answers to its soname, though no search path leads to it.
+#[test]
+fn a_library_that_code_loads_with_ctypes_before_the_import_is_found() {
+    let world = World::new();
+    let module = names("_m").0;
+    let load = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libown.so.1'))\n";
+    let cases = [
+        ("literal", format!("{load}from ._m import x\n"), true),
+        ("pathlib", "import ctypes, pathlib\nhere = pathlib.Path(__file__).parent\nctypes.cdll.LoadLibrary(str(here / 'libown.so.1'))\nfrom . import _m\n".to_owned(), true),
+        ("globbed", "import ctypes, glob\nfor f in glob.glob(__path__[0] + '/lib*.so*'):\n    ctypes.CDLL(f)\nimport globbed._m\n".to_owned(), true),
+        ("function", "import ctypes, os\ndef _load(name):\n    ctypes.CDLL(os.path.join(__path__[0], f'lib{name}.so.1'))\n_load('function')\nfrom ._m import x\n".to_owned(), true),
+        ("through", "from . import _first\nfrom ._m import x\n".to_owned(), true),
+        ("too_late", format!("from ._m import x\n{load}"), false),
+        ("of_another_name", load.replace("libown", "libq") + "from ._m import x\n", false),
+        ("no_load", "names = ['libown.so.1']\nfrom ._m import x\n".to_owned(), false),
+    ];
+    for (name, init, _) in &cases {
+        // A name of its own, as what the same name lacks is one finding.
+        let library = format!("python/{name}/lib{name}.so.1");
+        world.file(format!("python/{name}/__init__.py"), init.replace("libown", &format!("lib{name}")));
+        world.library(&library, &[], &[]);
+        world.library(&format!("python/{name}/{module}"), &[&library], &[]);
+    }
+    world.file("python/through/_first.py", load.replace("libown", "libthrough"));
+    // What imports the module beside it, and another distribution that is imported first.
+    world.library("python/brought/lib/libbrought.so.2", &[], &[]);
+    world.library("python/late/lib/liblate.so.2", &[], &[]);
+    world.file("python/brought/__init__.py", load.replace("libown.so.1", "lib/libbrought.so.2"));
+    world.file("python/late/__init__.py", load.replace("libown.so.1", "lib/liblate.so.2"));
+    for (name, init, core, library) in [
+        (
+            "by_module",
+            "from .core import x\n",
+            "import brought\nfrom . import _m\n",
+            "python/brought/lib/libbrought.so.2",
+        ),
+        ("by_none", "from .core import x\n", "from . import _m\nimport late\n", "python/late/lib/liblate.so.2"),
+    ] {
+        world.file(format!("python/{name}/__init__.py"), init).file(format!("python/{name}/core.py"), core);
+        world.library(&format!("python/{name}/{module}"), &[library], &[]);
+    }
+    let (_, report) = world.json(&["check", "ROOT", "--runtime", "python3.12"]);
+    let missing: Vec<String> = findings(&report, "L201").into_iter().map(|(subject, _)| subject).collect();
+    let of = |name: &str| missing.contains(&format!("python/{name}/{module}"));
+    for (name, _, is_found) in cases.iter().map(|(name, _, is)| (*name, (), *is)) {
+        assert_eq!(!of(name), is_found, "{name}: {missing:?}");
+    }
+    assert!(!of("by_module") && of("by_none"), "{missing:?}");
+}

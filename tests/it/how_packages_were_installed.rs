@@ -135,7 +135,7 @@ fn distributions_and_packages_without_their_code_are_named() {
     let (_, report) = check(&world, "nodejs20.x");
     assert_finding(&report, "R101", "pkg:exports", "exports 1.0.0 cannot be loaded: its package.json names ./a.");
     // What Node.js takes for them, and packages that have no code.
-    package("exports", exports, &["a.mjs"]);
+    package("exports", exports, &["a.mjs", "a.cjs"]);
     package("index", ", \"main\": \"gone.js\"", &["index.js"]);
     package("types", ", \"types\": \"a.d.ts\"", &["a.d.ts"]);
     package("styles", ", \"exports\": {\"./a.css\": \"./a.css\"}", &[]);
@@ -556,4 +556,216 @@ fn a_package_of_npm_that_cannot_be_loaded_is_an_error() {
         let directory = [("d/package.json", "{\"main\": \"../e/f.js\"}")];
         assert_no_finding(&of("", &[&files[..], &directory[..]].concat()).1, "R101");
     }
+}
+
+/// A layer for several versions has a directory for each, of which a function's Python searches one.
+#[test]
+fn what_only_another_version_of_python_searches_is_neither_a_copy_nor_what_is_required() {
+    let at = |minor: &str| format!("python/lib/python3.{minor}/site-packages");
+    let world = World::new();
+    for minor in ["11", "12"] {
+        distribution(&world, &at(minor), &["x/__init__.py"]);
+    }
+    world.file(format!("{}/x-1.0.dist-info/METADATA", at("11")), "Name: x\nVersion: 1.0\nRequires-Python: <3.12\n");
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 0, "{report:#}");
+    for check in ["R103", "R104", "R107"] {
+        assert_no_finding(&report, check);
+    }
+    // Both are searched.
+    distribution(&world, "python", &["x/__init__.py"]);
+    assert_finding(&check(&world, "python3.12").1, "R104", "pkg:x", "python (1.0)");
+
+    // What is required is only there for the other version, or too old for this one.
+    let world = World::new();
+    distribution(&world, &at("12"), &["x/__init__.py"]);
+    world.file(format!("{}/x-1.0.dist-info/METADATA", at("12")), "Name: x\nVersion: 1.0\nRequires-Dist: y>=2\n");
+    for (minor, version) in [("11", "2.0"), ("12", "1.0")] {
+        let info = format!("{}/y-{version}.dist-info", at(minor));
+        world.file(format!("{info}/METADATA"), format!("Name: y\nVersion: {version}\n"));
+        world.file(format!("{info}/RECORD"), "y.py,,\n").file(format!("{}/y.py", at(minor)), "");
+    }
+    assert_finding(&check(&world, "python3.12").1, "R103", "pkg:x", "needs y (>=2), but the tree has 1.0");
+}
+
+#[test]
+fn modules_of_no_distribution_that_only_another_version_searches_are_named() {
+    let world = World::new();
+    let other = "python/lib/python3.11/site-packages";
+    world.file(format!("{other}/one.py"), "").file(format!("{other}/two/__init__.py"), "");
+    world.file(format!("{other}/both.py"), "").file("python/both/__init__.py", "");
+    let (_, report) = check(&world, "python3.12");
+    assert_finding(&report, "R107", other, "one, two cannot be imported");
+    assert_no_finding(&check(&world, "python3.11").1, "R107");
+    let (_, report) =
+        world.json(&["check", "ROOT", "--runtime", "python3.12", "--env", &format!("PYTHONPATH=/opt/{other}")]);
+    assert_no_finding(&report, "R107");
+    world.file("python/one.py", "").file("python/two.py", "");
+    assert_no_finding(&check(&world, "python3.12").1, "R107");
+}
+
+/// What `git merge` leaves in a file.
+const CONFLICT: &str = "<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> main\n";
+
+#[test]
+fn modules_that_are_not_the_code_that_was_installed_are_an_error() {
+    let with = |record: &str, core: &str| {
+        let world = World::new();
+        distribution(&world, "python", &["x/__init__.py", "x/core.py"]);
+        world.file("python/x/__init__.py", "from .core import x\n").file("python/x/core.py", core);
+        world.file("python/x-1.0.dist-info/RECORD", format!("x/__init__.py,sha256=a,500\n{record}"));
+        world
+    };
+    let world = with("x/core.py,sha256=a,500\n", "");
+    assert_finding(&check(&world, "python3.12").1, "R101", "pkg:x", "x/core.py is empty, and has 500 B in its RECORD");
+    assert_no_finding(&check(&with("x/core.py,sha256=a,0\n", ""), "python3.12").1, "R101");
+    assert_no_finding(&check(&with("x/core.py,,\n", ""), "python3.12").1, "R101");
+    world.file("python/x/core.py", "x = 1\n").file("python/x/__init__.py", "");
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 1);
+    assert_finding(&report, "R101", "pkg:x", "x/__init__.py is empty");
+    // A merge that was not finished, in a distribution and in code of one's own; not in a text.
+    world.file("python/x/__init__.py", format!("import os\n{CONFLICT}"));
+    assert_finding(&check(&world, "python3.12").1, "R101", "pkg:x", "has a conflict of a merge on line 2");
+    for text in [format!("\"\"\"\n{CONFLICT}\"\"\"\n"), "x = 1\n=======\n".to_owned(), "# <<<<<<< HEAD\n".to_owned()] {
+        world.file("python/x/__init__.py", text);
+        assert_no_finding(&check(&world, "python3.12").1, "R101");
+    }
+    for (content, message) in [(CONFLICT, "has a conflict of a merge on line 1"), (POINTER, "is a pointer of Git LFS")]
+    {
+        world.file("python/own.py", content);
+        let (code, report) = check(&world, "python3.12");
+        assert_eq!(code, 1);
+        assert_finding(&report, "R101", "python/own.py", message);
+    }
+}
+
+#[test]
+fn data_that_is_gone_and_that_code_names_is_a_warning_unless_layerfit_dropped_it() {
+    let world = World::new();
+    distribution(&world, "python", &["x/__init__.py", "x/core.py", "x/cacert.pem"]);
+    let open = "import os\nP = os.path.join(os.path.dirname(__file__), 'cacert.pem')\n";
+    world.file("python/x/core.py", open);
+    assert_no_finding(&check(&world, "python3.12").1, "R101");
+    // A rule drops it, and so does the command line: those have findings of their own, if any.
+    let dropped = ["check", "ROOT", "--runtime", "python3.12", "--drop", "python/x/cacert.pem"];
+    assert_no_finding(&world.json(&dropped).1, "R101");
+    fs::remove_file(world.root().join("python/x/cacert.pem")).expect("removed");
+    let message = "python/x/core.py names x/cacert.pem, which its RECORD lists and which is not in the tree";
+    assert_finding(&check(&world, "python3.12").1, "R101", "pkg:x", message);
+    for code in ["", "P = 'old-cacert.pem'\n", "# cacert.pem\n"] {
+        world.file("python/x/core.py", code);
+        assert_no_finding(&check(&world, "python3.12").1, "R101");
+    }
+    // What rules drop is not in the zips.
+    world.file("python/x/core.py", "A = 'a.pyi', 'k.c', 'py.typed', 'iris.csv'\n");
+    let record = ["x/a.pyi", "x/k.c", "x/py.typed", "x/datasets/data/iris.csv", "x/__init__.py", "x/core.py"];
+    world.file("python/x-1.0.dist-info/RECORD", record.map(|path| format!("{path},,\n")).concat());
+    assert_no_finding(&check(&world, "python3.12").1, "R101");
+}
+
+#[test]
+fn what_exports_lead_to_is_looked_at_for_each_way_of_loading_a_package() {
+    let at = "nodejs/node_modules/a";
+    let of = |exports: &str, files: &[(&str, &str)]| {
+        let world = World::new();
+        npm(&world, "node_modules/a", &format!(", \"exports\": {exports}"));
+        for (file, content) in files {
+            world.file(format!("{at}/{file}"), content);
+        }
+        let (code, report) = check(&world, "nodejs20.x");
+        (code, findings(&report, "R101"))
+    };
+    let both = r#"{".": {"types": "./a.d.ts", "import": "./a.mjs", "require": "./a.cjs"}}"#;
+    let gone = "names ./a.mjs, which is not in the tree";
+    for (exports, files, expected) in [
+        (both, &[("a.mjs", ""), ("a.cjs", "")][..], None),
+        (both, &[("a.cjs", "")], Some((0, format!("a 1.0.0 cannot be loaded by import: its package.json {gone}")))),
+        (r#"{"import": "./a.mjs"}"#, &[], Some((0, format!("a 1.0.0 cannot be loaded: its package.json {gone}")))),
+        (
+            r#"{"import": "./a.mjs", "default": "./a.js"}"#,
+            &[("a.js", "")],
+            Some((0, format!("by import: its package.json {gone}"))),
+        ),
+        (r#"{"./b": "./b.js"}"#, &[], None),
+        // What it is loaded by requires something that is not there, or is not code.
+        (
+            r#""./a.js""#,
+            &[("a.js", "const b = require('./gone')\n")],
+            Some((1, "cannot be loaded: nodejs/node_modules/a/a.js requires ./gone".to_owned())),
+        ),
+        (
+            both,
+            &[("a.cjs", "const b = require('./gone')\n"), ("a.mjs", "")],
+            Some((0, "cannot be loaded by require(): nodejs/node_modules/a/a.cjs requires ./gone".to_owned())),
+        ),
+        (
+            both,
+            &[("a.cjs", "const b = require('./gone')\n"), ("a.mjs", POINTER)],
+            Some((1, "cannot be loaded: nodejs/node_modules/a/a.cjs requires ./gone".to_owned())),
+        ),
+        (
+            r#"{"node": "./n.js", "require": "./a.js"}"#,
+            &[("n.js", ""), ("a.js", "const b = require('./gone')\n")],
+            None,
+        ),
+    ] {
+        let (code, told) = of(exports, files);
+        match expected {
+            None => assert!(told.is_empty(), "{exports}: {told:?}"),
+            Some((expected, message)) => {
+                assert_eq!((code, told.len()), (expected, 1), "{exports}: {told:?}");
+                assert!(told[0].1.contains(&message), "{exports}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_addon_that_a_package_of_its_own_finds_has_to_be_there() {
+    let at = "nodejs/node_modules/a";
+    let of = |code: &str, files: &[&str]| {
+        let world = World::new();
+        npm(&world, "node_modules/a", "");
+        for name in ["bindings", "node-gyp-build", "@mapbox/node-pre-gyp"] {
+            npm(&world, &format!("node_modules/{name}"), "");
+        }
+        world.file(format!("{at}/index.js"), code);
+        for file in files {
+            world.library(&format!("{at}/{file}"), &[], &[]);
+        }
+        let (code, report) = check(&world, "nodejs20.x");
+        (code, findings(&report, "R101"))
+    };
+    for (code, by) in [
+        ("module.exports = require('bindings')('a')\n", "bindings"),
+        ("const addon = require(\"node-gyp-build\")(__dirname)\n", "node-gyp-build"),
+        ("var bindings = require('bindings')\nvar a = bindings('a.node')\n", "bindings"),
+        (
+            "const gyp = require('@mapbox/node-pre-gyp')\nconst path = require('path')\n\
+             const found = gyp.find(path.join(__dirname, 'package.json'))\nmodule.exports = require(found)\n",
+            "@mapbox/node-pre-gyp",
+        ),
+    ] {
+        let (status, told) = of(code, &[]);
+        assert_eq!((status, told.len()), (1, 1), "{code}: {told:?}");
+        assert!(
+            told[0].1.contains(&format!("loads an addon with {by}, and the package has no .node file")),
+            "{told:?}"
+        );
+        assert_eq!(of(code, &["build/Release/a.node"]).1, [], "{code}");
+    }
+    for code in [
+        "try {\n  module.exports = require('bindings')('a')\n} catch (e) {\n  module.exports = null\n}\n",
+        "exports.load = () => require('bindings')('a')\n",
+        "const bindings = require('bindings')\nexports.load = () => bindings('a')\n",
+        "/*\nconst a = require('bindings')('a')\n*/\n",
+    ] {
+        assert_eq!(of(code, &[]).1, [], "{code}");
+    }
+    // A merge that was not finished is no code either.
+    let (status, told) = of(CONFLICT, &[]);
+    assert_eq!(status, 1);
+    assert!(told[0].1.contains("index.js has a conflict of a merge on line 1"), "{told:?}");
+    assert_eq!(of(&format!("/*\n{CONFLICT}*/\nconst a = `\n{CONFLICT}`\n"), &[]).1, []);
 }

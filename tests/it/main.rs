@@ -19,6 +19,7 @@ mod code_pages;
 mod colors;
 mod command_line;
 mod commands;
+mod compiled_modules;
 mod completions_and_manual;
 mod config_sources;
 mod configuration;

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use serde_json::Value;
 
-use super::loaded::broken;
+use super::exports::{self, WAYS};
+use super::loaded::{Broken, broken};
 use super::needs::ID;
 use super::packages::{Search, directory, is_installed, manifest};
 use super::platform::platform;
-use super::source::{json, targets};
+use super::source::json;
 use super::uses::has_program;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::TreePath;
 use crate::languages::{Package, Packages};
@@ -80,34 +80,43 @@ fn for_other_platforms(tree: &Tree, search: &Search<'_>, package: &Package) -> O
     ))
 }
 
-/// A package whose main file is not in the tree.
+/// A package whose main file is not in the tree, or the one that `import` or `require()` gets of several.
 fn without_main(tree: &Tree, package: &Package) -> Option<Finding> {
     let declared = manifest(tree, package.entry)?;
-    let exports = &declared["exports"];
-    let missing = if exports.is_null() {
+    let (way, missing) = if let Some(own) = exports::of_package(&declared) {
+        let missing = |(way, conditions): &(&'static str, &[&str])| {
+            let code = exports::targets(own, conditions);
+            let is_gone = !code.iter().any(|target| exports::file(tree, package, target).is_some());
+            Some((*way, code.first().filter(|_| is_gone)?.to_string()))
+        };
+        let ways = WAYS.iter().filter(|(_, conditions)| !exports::targets(own, conditions).is_empty());
+        let (count, missing) = (ways.clone().count(), ways.filter_map(missing).collect::<Vec<_>>());
+        let (way, target) = missing.first()?.clone();
+        (Some(way).filter(|_| missing.len() < count), target)
+    } else {
         let main = declared["main"].as_str().map(|main| main.trim_end_matches('/')).filter(|main| !main.is_empty())?;
         // Without the one that is named, Node.js takes index.js.
         if is_module(tree, package, main) || is_module(tree, package, "index") {
             return None;
         }
-        main.to_owned()
-    } else {
-        let own = exports.get(".").or_else(|| Some(exports).filter(|exports| !has_subpaths(exports)))?;
-        // Declarations of types alone are not code.
-        let is_code = |target: &&str| !target.ends_with(".d.ts");
-        let code: Vec<&str> = targets(own).into_iter().filter(is_code).collect();
-        let is_there = |target: &&str| place(package, target).is_some_and(|path| tree.find(&path).is_some());
-        code.first().filter(|_| !code.iter().any(is_there))?.to_string()
+        (None, main.to_owned())
     };
     Some(Finding::warning(
         Code::DamagedPackage,
         Subject::package(&package.name),
         format!(
-            "{} {} cannot be loaded: its package.json names {missing}, which is not in the tree",
-            package.name, package.version
+            "{} {} cannot be loaded{}: its package.json names {missing}, which is not in the tree",
+            package.name,
+            package.version,
+            by(way)
         ),
         format!("install it again: npm install {}", package.name),
     ))
+}
+
+/// How a package cannot be loaded, if that is one of two ways.
+fn by(way: Option<&str>) -> String {
+    way.map(|way| format!(" by {way}")).unwrap_or_default()
 }
 
 /// A package whose package.json is not JSON.
@@ -130,18 +139,15 @@ fn without_manifest(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding>
 
 /// A package whose main file, or what that requires when it is loaded, is not in the tree or is not code.
 fn breaks_when_loaded(tree: &Tree, package: &Package) -> Option<Finding> {
-    let (what, why) = broken(tree, package)?;
-    Some(Finding::error(
+    let Broken { what, why, way } = broken(tree, package)?;
+    let severity = if way.is_none() { Severity::Error } else { Severity::Warning };
+    Some(Finding::new(
+        severity,
         Code::DamagedPackage,
         Subject::package(&package.name),
-        format!("{} {} cannot be loaded: {what} {why}", package.name, package.version),
+        format!("{} {} cannot be loaded{}: {what} {why}", package.name, package.version, by(way)),
         format!("install it again: npm install {}", package.name),
     ))
-}
-
-/// Whether `exports` is a table of paths, rather than of conditions.
-fn has_subpaths(exports: &Value) -> bool {
-    exports.as_object().is_some_and(|table| table.keys().any(|name| name.starts_with('.')))
 }
 
 fn place(package: &Package, path: &str) -> Option<TreePath> {

@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use regex::bytes::Regex;
 use serde_json::Value;
 
+use super::exports::{self, WAYS};
 use super::needs::ID;
 use super::packages::manifest;
 use super::source::{self, targets};
 use crate::base::path::TreePath;
-use crate::languages::{Package, Packages};
+use crate::languages::{Package, Packages, conflicts};
 use crate::tree::{EntryId, Place, Tree};
 
 /// What may follow the path of a module where it is loaded.
@@ -33,11 +34,22 @@ static JOINED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// One part of what is joined.
 static PART: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"["'`]([^"'`\n]+)["'`]"#).ok());
 
+/// What may be before an expression in a statement of its own.
+const BINDS: &str = r"(?:const|let|var)[ \t]+[^=;()\n]+=[ \t]*|(?:module\.)?exports(?:\.\w+)?[ \t]*=[ \t]*";
+
+/// A package that finds the addon of another one, which a statement of its own requires.
+static ADDON: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let packages = "bindings|node-gyp-build|(?:@mapbox/)?node-pre-gyp";
+    Regex::new(&format!(
+        r#"(?m)^(?:(?:const|let|var)[ \t]+(?P<name>\w+)[ \t]*=[ \t]*|{BINDS})?require\([ \t]*["'](?P<by>{packages})["'][ \t]*\)(?P<called>\(?)"#
+    ))
+    .ok()
+});
+
 /// A path that is required by a statement of its own.
 static REQUIRED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let binds = r"(?:(?:const|let|var)[ \t]+[^=;()\n]+=[ \t]*|(?:module\.)?exports(?:\.\w+)?[ \t]*=[ \t]*)?";
     Regex::new(&format!(
-        r#"(?m)^(?:{binds}require\([ \t]*|(?:import|export)[ \t]+(?:[^;"'()\n]*\bfrom[ \t]*)?)["'](\.{{1,2}}/[^"'\n]+)["']"#
+        r#"(?m)^(?:(?:{BINDS})?require\([ \t]*|(?:import|export)[ \t]+(?:[^;"'()\n]*\bfrom[ \t]*)?)["'](\.{{1,2}}/[^"'\n]+)["']"#
     ))
     .ok()
 });
@@ -144,24 +156,63 @@ pub(super) fn code(package: &Package, tree: &Tree) -> BTreeSet<EntryId> {
     seen
 }
 
+/// Why a package cannot be loaded.
+pub(super) struct Broken {
+    /// The file.
+    pub(super) what: String,
+    /// What is wrong with it.
+    pub(super) why: String,
+    /// The way of loading the package that fails, if it is one of two.
+    pub(super) way: Option<&'static str>,
+}
+
 /// The first file without which loading a package fails for certain, with what is wrong: its main file, or one that this requires
 /// by a statement of its own, not in a function or condition.
-pub(super) fn broken(tree: &Tree, package: &Package) -> Option<(String, String)> {
+pub(super) fn broken(tree: &Tree, package: &Package) -> Option<Broken> {
     let declared = manifest(tree, package.entry)?;
-    // Which of several `exports` are loaded depends on who loads them.
-    if !declared["exports"].is_null() {
-        return None;
-    }
-    let named = declared["main"].as_str().filter(|main| !main.is_empty());
+    let mains: Vec<(&'static str, EntryId)> = match exports::of_package(&declared) {
+        Some(own) => {
+            let main = |(way, conditions): &(&'static str, &[&str])| {
+                let targets = exports::targets(own, conditions);
+                // Which of several is loaded is not known.
+                let [target] = targets.as_slice() else { return None };
+                Some((*way, exports::file(tree, package, target)?))
+            };
+            WAYS.iter().filter_map(main).collect()
+        }
+        None => {
+            let named = declared["main"].as_str().filter(|main| !main.is_empty());
+            let main = named.into_iter().chain(["index"]).find_map(|main| module(tree, &package.directory, main));
+            main.into_iter().map(|main| ("require()", main)).collect()
+        }
+    };
+    let of = |(way, main): &(&'static str, EntryId)| {
+        let (what, why) = breaks(tree, package, *main)?;
+        Some(Broken { what, why, way: Some(*way) })
+    };
+    let is_same = mains.iter().all(|(_, main)| *main == mains[0].1);
+    let mut found: Vec<Broken> = mains.iter().take(if is_same { 1 } else { mains.len() }).filter_map(of).collect();
+    let fails_always = is_same || found.len() == mains.len();
+    found.truncate(1);
+    found.pop().map(|first| Broken { way: first.way.filter(|_| !fails_always), ..first })
+}
+
+/// The first file without which loading a file of a package fails.
+fn breaks(tree: &Tree, package: &Package, main: EntryId) -> Option<(String, String)> {
     // What has another ending is not loaded as code.
-    let main = named.into_iter().chain(["index"]).find_map(|main| module(tree, &package.directory, main));
-    let mut queue: Vec<EntryId> = main.into_iter().filter(|id| is_code(tree.path(*id))).collect();
+    let mut queue: Vec<EntryId> = Some(main).filter(|id| is_code(tree.path(*id))).into_iter().collect();
     let mut seen: BTreeSet<EntryId> = queue.iter().copied().collect();
     while let Some(id) = queue.pop() {
         let path = tree.path(id);
         let (Some(directory), Ok(text)) = (path.parent(), tree.read_text(id)) else { continue };
         if text.starts_with(b"version https://git-lfs.github.com/spec/") {
             return Some((path.to_string(), "is a pointer of Git LFS in place of the file".to_owned()));
+        }
+        if let Some(line) = conflicts::line_of_marker(&text, is_in_text) {
+            return Some((path.to_string(), conflicts::describe(line)));
+        }
+        if let Some(by) = addon_by_package(tree, package, path, &text) {
+            return Some((path.to_string(), format!("loads an addon with {by}, and the package has no .node file")));
         }
         let required = REQUIRED.iter().flat_map(|pattern| pattern.captures_iter(&text));
         for required in required.filter_map(|found| found.get(1)) {
@@ -177,6 +228,39 @@ pub(super) fn broken(tree: &Tree, package: &Package) -> Option<(String, String)>
         }
     }
     None
+}
+
+/// Whether what is before a place in a source ends inside a comment or a template, by what begins these.
+fn is_in_text(before: &[u8]) -> bool {
+    let last = |mark: &[u8]| before.windows(mark.len()).rposition(|window| window == mark);
+    let in_comment = last(b"/*").is_some_and(|start| last(b"*/").is_none_or(|end| end < start));
+    in_comment || before.iter().filter(|byte| **byte == b'`').count() % 2 == 1
+}
+
+/// The package by which a source loads the addon of its own package when it is loaded itself, if there is no addon.
+fn addon_by_package(tree: &Tree, package: &Package, path: &TreePath, text: &[u8]) -> Option<String> {
+    let by = ADDON.iter().flat_map(|pattern| pattern.captures_iter(text)).find_map(|found| {
+        let by = String::from_utf8_lossy(found.name("by")?.as_bytes()).into_owned();
+        let bound = found.name("name").map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+        // It is called at once, or by the name that it is bound to.
+        let is_called = found.name("called").is_some_and(|called| !called.is_empty())
+            || bound.is_some_and(|name| {
+                let call = format!(r"(?m)^(?:{BINDS})?{}(?:\.find)?\(", regex::escape(&name));
+                Regex::new(&call).is_ok_and(|call| call.is_match(text))
+            });
+        is_called.then_some(by)
+    })?;
+    // What the build host's rules leave out is in the tree.
+    let has_addon = tree
+        .all()
+        .any(|(_, entry)| entry.path.name().ends_with(b".node") && entry.path.below(&package.directory).is_some());
+    (!has_addon && requires(path, text, &by)).then_some(by)
+}
+
+/// Whether the code of a source requires a package, and does not do without it.
+fn requires(path: &TreePath, text: &[u8], name: &str) -> bool {
+    let Some(Ok(source)) = source::read(&String::from_utf8_lossy(path.name()), text, None) else { return false };
+    source.follows.iter().any(|follow| !follow.optional && follow.otherwise.as_deref() == Some(name))
 }
 
 /// Whether the code of a source requires a path, and does not do without it. Comments and texts can look as if they did.

@@ -3,6 +3,7 @@
 mod builtin;
 mod calls;
 mod checks;
+mod exports;
 mod installed;
 mod loaded;
 mod managed;

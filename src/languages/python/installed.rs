@@ -1,26 +1,21 @@
 //! Checks of how distributions were installed: for another system or a newer Python, with their code elsewhere, where nothing
 //! searches, or in the place of a module of the standard library.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use serde_json::Value;
 
-use super::imports::{Modules, directories_of_lambda};
+use super::damaged::{self, declared};
+use super::imports::directories_of_lambda;
 use super::names::{Minor, minor_of_directory, module};
 use super::needs::ID;
 use super::standard::is_standard;
-use super::uses::imported;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
 use crate::base::path::TreePath;
 use crate::languages::{Package, Packages};
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Tree};
-
-/// The lengths that a pointer of Git LFS can have, in bytes: one has some 130.
-const POINTER: Range<u64> = 100..300;
 
 /// How many names a message lists.
 const MAX_NAMES: usize = 6;
@@ -32,24 +27,20 @@ pub(super) fn check(
     runtime: &RuntimeProfile,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
-    let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
+    let all: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
+    let there: Vec<&Package> = all.iter().copied().filter(|package| is_searched(&package.library, runtime)).collect();
     let minor = runtime.python_minor();
     let mut findings = Vec::new();
-    let modules = OnceCell::new();
-    for package in &there {
-        let modules = || modules.get_or_init(|| Modules::new(packages, tree));
-        let broken = breaks_when_imported(tree, package, &modules);
-        if broken.is_some() {
-            findings.extend(broken);
-            continue;
-        }
+    let (broken, damaged) = damaged::check(packages, tree, &there, kept);
+    for package in there.iter().filter(|package| !broken.contains(&package.entry)) {
         findings.extend(for_another_system(tree, package));
         findings.extend(minor.and_then(|minor| for_newer(tree, package, runtime, minor)));
         findings.extend(elsewhere(tree, package));
-        findings.extend(incomplete(tree, package));
     }
+    findings.extend(damaged);
     if let Some(minor) = minor {
-        findings.extend(not_searched(&there, runtime, minor));
+        let plain = modules_not_searched(packages, tree, runtime, minor, kept);
+        findings.extend(not_searched(&all, &plain, runtime, minor));
         findings.extend(hidden(packages, tree, runtime, minor, kept));
     }
     findings
@@ -64,13 +55,6 @@ pub(super) fn built_for(tree: &Tree) -> Option<String> {
     let directories = tree.iter().filter_map(|(_, entry)| minor_of_directory(&entry.path));
     let minors: BTreeSet<Minor> = tags.chain(directories).collect();
     minors.first().filter(|_| minors.len() == 1).map(|minor| format!("3.{minor}"))
-}
-
-/// A file in the dist-info of a package, as text; empty when there is none.
-fn declared(tree: &Tree, package: &Package, name: &str) -> String {
-    let path = tree.path(package.entry).parent().and_then(|directory| directory.join(name));
-    let text = path.and_then(|path| tree.read_text(tree.find(&path)?).ok()).unwrap_or_default();
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The tags of the wheel that was installed: its Python, its ABI and its platform.
@@ -173,112 +157,6 @@ fn elsewhere(tree: &Tree, package: &Package) -> Option<Finding> {
     })
 }
 
-/// A distribution that lacks modules of its RECORD without which it cannot be imported, or only in part: extension modules,
-/// and the `__init__.py` of its packages. What slims distributions leaves these, but patterns such as `*.so` take them.
-fn incomplete(tree: &Tree, package: &Package) -> Option<Finding> {
-    let is_module = |path: &str| {
-        let mut parts = path.split('/');
-        let name = parts.next_back().unwrap_or_default();
-        let is_extension = module(name.as_bytes()).is_some_and(|(_, tag)| tag.tagged && tag.fits(None));
-        let is_test = parts.clone().any(|above| matches!(above, "tests" | "test" | "testing" | ".."));
-        !is_test && (is_extension || name == "__init__.py" && parts.count() == 1)
-    };
-    let record = declared(tree, package, "RECORD");
-    let listed = record.lines().filter_map(|line| line.split(',').next()).filter(|path| is_module(path));
-    let missing: Vec<&str> =
-        listed.filter(|path| package.library.join(path).is_some_and(|path| tree.find(&path).is_none())).collect();
-    (!missing.is_empty()).then(|| {
-        Finding::warning(
-            Code::DamagedPackage,
-            Subject::package(&package.name),
-            format!(
-                "{} {} is not complete: its RECORD lists {}, which {} not in the tree",
-                package.name,
-                package.version,
-                list::some(&missing, MAX_NAMES),
-                if missing.len() == 1 { "is" } else { "are" }
-            ),
-            format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
-        )
-    })
-}
-
-/// What is wrong with a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bad {
-    /// It is not in the tree.
-    Missing,
-    /// It is a pointer of Git LFS in place of the file.
-    Pointer,
-}
-
-/// A distribution that cannot be imported, as what its packages import when they are loaded is in its RECORD and not in the tree,
-/// or is a pointer of Git LFS.
-fn breaks_when_imported<'a>(tree: &Tree, package: &Package, modules: &dyn Fn() -> &'a Modules<'a>) -> Option<Finding> {
-    let record = declared(tree, package, "RECORD");
-    let listed: Vec<&str> = record.lines().filter_map(|line| line.split(',').next()).collect();
-    let found = |path: &str| package.library.join(path).and_then(|path| tree.find(&path));
-    let name_of = |path: &str| {
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let name = module(name.as_bytes()).map(|(name, _)| name).or_else(|| name.strip_suffix(".py"))?;
-        let parts = directory.split('/').chain([name]).filter(|part| !part.is_empty() && *part != "__init__");
-        Some(parts.collect::<Vec<_>>().join("."))
-    };
-    let is_pointer = |id: EntryId| {
-        let start = b"version https://git-lfs.github.com/spec/";
-        POINTER.contains(&tree.entry(id).bytes()) && tree.read_text(id).is_ok_and(|text| text.starts_with(start))
-    };
-    let mut bad: BTreeMap<String, (&str, Bad)> = BTreeMap::new();
-    for path in listed.iter().filter(|path| !path.starts_with(['.', '/'])) {
-        let why = match found(path) {
-            None => Bad::Missing,
-            Some(id) if path.as_bytes().ends_with(b".py") && is_pointer(id) => Bad::Pointer,
-            Some(_) => continue,
-        };
-        bad.extend(name_of(path).map(|name| (name, (*path, why))));
-    }
-    // The same module can be there in another form.
-    if bad.is_empty() {
-        return None;
-    }
-    let modules = modules();
-    bad.retain(|name, (_, why)| {
-        *why == Bad::Pointer || modules.find(name).is_none_or(|found| found.depth < name.split('.').count())
-    });
-    let is_first = |path: &&&str| match path.split_once('/') {
-        Some((_, rest)) => rest == "__init__.py",
-        None => path.as_bytes().ends_with(b".py"),
-    };
-    let mut queue: Vec<EntryId> = listed.iter().filter(is_first).filter_map(|path| found(path)).collect();
-    let first = listed.iter().filter(is_first).filter_map(|path| bad.get(&name_of(path)?));
-    let mut seen: BTreeSet<EntryId> = queue.iter().copied().collect();
-    let mut missing = first.filter(|(_, why)| *why == Bad::Pointer).map(|bad| (*bad, None)).next();
-    while let Some(id) = queue.pop().filter(|_| missing.is_none() && !bad.is_empty()) {
-        let Ok(text) = tree.read_text(id) else { continue };
-        let name = modules.name(id).unwrap_or_default();
-        let names = imported(&text, &name, tree.path(id).name() == b"__init__.py");
-        missing = names.iter().find_map(|name| bad.get(name)).map(|bad| (*bad, Some(id)));
-        let files = names.iter().filter_map(|name| modules.find(name)).flat_map(|found| found.files);
-        let is_own = |id: &EntryId| {
-            tree.path(*id).name().ends_with(b".py")
-                && package.places().any(|place| tree.path(*id).below(place).is_some() || tree.path(*id) == place)
-        };
-        queue.extend(files.filter(is_own).filter(|id| seen.insert(*id)));
-    }
-    let ((path, why), by) = missing?;
-    let by = by.map(|id| format!("{} imports ", tree.path(id))).unwrap_or_default();
-    let what = match why {
-        Bad::Missing => format!("{by}{path}, which its RECORD lists and which is not in the tree"),
-        Bad::Pointer => format!("{path} is a pointer of Git LFS in place of the file"),
-    };
-    Some(Finding::error(
-        Code::DamagedPackage,
-        Subject::package(&package.name),
-        format!("{} {} cannot be imported: {what}", package.name, package.version),
-        format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
-    ))
-}
-
 /// The directories of the tree that the runtime searches: those of PYTHONPATH if it is set, and otherwise Lambda's own.
 fn searched(runtime: &RuntimeProfile, minor: Minor) -> Vec<TreePath> {
     let set = runtime.environment.elements("PYTHONPATH");
@@ -288,8 +166,67 @@ fn searched(runtime: &RuntimeProfile, minor: Minor) -> Vec<TreePath> {
     set.into_iter().filter_map(|place| TreePath::from_mounted(place.as_bytes())).collect()
 }
 
-/// Libraries with distributions that the runtime does not search, and that are nowhere else.
-fn not_searched(there: &[&Package], runtime: &RuntimeProfile, minor: Minor) -> Vec<Finding> {
+/// Whether the runtime can search a library: it does not search that of another version, unless PYTHONPATH names it.
+pub(super) fn is_searched(library: &TreePath, runtime: &RuntimeProfile) -> bool {
+    let Some(minor) = runtime.python_minor() else { return true };
+    other_version(library, minor).is_none() || searched(runtime, minor).contains(library)
+}
+
+/// The other version that a directory of Lambda's layout is for.
+fn other_version(library: &TreePath, minor: Minor) -> Option<Minor> {
+    let version = library.below(&TreePath::new("python/lib")?)?.strip_suffix(b"/site-packages")?;
+    let version: Minor = std::str::from_utf8(version).ok()?.strip_prefix("python3.")?.parse().ok()?;
+    (version != minor).then_some(version)
+}
+
+/// The libraries of other versions with modules in no distribution that no searched directory has, and these modules.
+fn modules_not_searched(
+    packages: &Packages,
+    tree: &Tree,
+    runtime: &RuntimeProfile,
+    minor: Minor,
+    kept: &dyn Fn(EntryId) -> bool,
+) -> BTreeMap<TreePath, Vec<String>> {
+    let mut found: BTreeMap<TreePath, BTreeSet<String>> = BTreeMap::new();
+    let Some(lib) = TreePath::new("python/lib") else { return BTreeMap::new() };
+    let searched = searched(runtime, minor);
+    for (id, entry) in tree.below(&lib).filter(|(id, entry)| !entry.is_directory() && kept(*id)) {
+        let Some(library) = entry.path.ancestors().find(|above| above.name() == b"site-packages") else { continue };
+        if other_version(&library, minor).is_none() || searched.contains(&library) {
+            continue;
+        }
+        let below = entry.path.below(&library).and_then(|below| std::str::from_utf8(below).ok()).unwrap_or_default();
+        let (first, is_package) = match below.split_once('/') {
+            Some((first, "__init__.py")) => (first, true),
+            Some(_) => continue,
+            None => (below, false),
+        };
+        let name = if is_package { Some(first) } else { module_name(first) };
+        let Some(name) = name.filter(|_| packages.of_path(tree.path(id)).is_none()) else { continue };
+        let is_there = |directory: &TreePath| {
+            let package = directory.join(name).is_some_and(|path| tree.find(&path).is_some());
+            package || directory.join(format!("{name}.py")).is_some_and(|path| tree.find(&path).is_some())
+        };
+        if !searched.iter().any(is_there) {
+            found.entry(library).or_default().insert(name.to_owned());
+        }
+    }
+    found.into_iter().map(|(library, names)| (library, names.into_iter().collect())).collect()
+}
+
+/// The name of the module in that of a file that Python imports.
+fn module_name(file_name: &str) -> Option<&str> {
+    let extension = module(file_name.as_bytes()).filter(|(_, tag)| tag.tagged).map(|(name, _)| name);
+    extension.or_else(|| file_name.strip_suffix(".py"))
+}
+
+/// Libraries with distributions or modules that the runtime does not search, and that are nowhere else.
+fn not_searched(
+    there: &[&Package],
+    plain: &BTreeMap<TreePath, Vec<String>>,
+    runtime: &RuntimeProfile,
+    minor: Minor,
+) -> Vec<Finding> {
     let searched = searched(runtime, minor);
     let is_searched = |library: &TreePath| searched.contains(library);
     // Of these, S110 tells.
@@ -304,6 +241,9 @@ fn not_searched(there: &[&Package], runtime: &RuntimeProfile, minor: Minor) -> V
         if !is_searched(&package.library) && !is_told(&package.library) {
             libraries.entry(&package.library).or_default().push(&package.name);
         }
+    }
+    for (library, names) in plain {
+        libraries.entry(library).or_default().extend(names.iter().map(String::as_str));
     }
     let finding = |(library, names): (&TreePath, Vec<&str>)| {
         let other = minor_of_directory(&library.join("x").unwrap_or_else(|| library.clone()));

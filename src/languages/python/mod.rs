@@ -1,7 +1,9 @@
 //! Python: its distributions, the modules that an import finds, and the libraries that extension modules bring.
 
+mod bytecode;
 mod calls;
 mod checks;
+mod damaged;
 mod imports;
 mod installed;
 mod loaded;
@@ -11,6 +13,7 @@ mod modules;
 mod names;
 mod needs;
 mod packages;
+mod preloads;
 mod process;
 mod services;
 mod source;
@@ -22,8 +25,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::base::finding::Finding;
+use crate::base::path::TreePath;
 use crate::languages::{
-    CallsOf, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Packages, ProcessSpec, Source,
+    CallsOf, Followed, Found, Gets, Language, LanguageId, LoadedBefore, ManagedRuntime, Needs, Packages, ProcessSpec,
+    Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -56,6 +61,11 @@ impl Language for Python {
         runtime: &RuntimeProfile,
     ) -> Vec<ProcessSpec> {
         process::processes(packages, tree, objects, runtime)
+    }
+
+    fn loaded_before<'a>(&self, packages: &'a Packages, tree: &'a Tree, objects: &'a Objects) -> Box<LoadedBefore<'a>> {
+        let preloads = preloads::Preloads::new(packages, tree, objects);
+        Box::new(move |module| preloads.before(module))
     }
 
     fn is_in_tree(&self, tree: &Tree) -> bool {
@@ -105,6 +115,14 @@ impl Language for Python {
 
     fn unnamed_data(&self, packages: &Packages, tree: &Tree, named: &BTreeSet<String>) -> BTreeSet<EntryId> {
         services::unnamed(packages, tree, named)
+    }
+
+    fn is_never_used(&self, packages: &Packages, tree: &Tree, id: EntryId) -> bool {
+        bytecode::is_never_used(packages, tree, id)
+    }
+
+    fn is_searched(&self, library: &TreePath, runtime: &RuntimeProfile) -> bool {
+        installed::is_searched(library, runtime)
     }
 
     fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {

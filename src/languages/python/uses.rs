@@ -108,20 +108,25 @@ static STATEMENTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// The modules that a source imports when it is loaded itself; `name` is its own.
 pub(super) fn imported(text: &[u8], name: &str, is_package: bool) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let Some(statements) = STATEMENTS.as_ref() else { return found };
-    for statement in statements.captures_iter(text) {
+    statements(text, name, is_package).into_iter().flat_map(|(_, names)| names).collect()
+}
+
+/// The same for each statement, with where it begins in the text, in bytes.
+pub(super) fn statements(text: &[u8], name: &str, is_package: bool) -> Vec<(usize, BTreeSet<String>)> {
+    let mut found = Vec::new();
+    for statement in STATEMENTS.iter().flat_map(|statements| statements.captures_iter(text)) {
+        let Some(start) = statement.get(0).map(|whole| whole.start()) else { continue };
         let group = |at| statement.get(at).map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned());
         if let Some(list) = group(4) {
-            found.extend(words(&list).map(str::to_owned));
+            found.push((start, words(&list).map(str::to_owned).collect()));
             continue;
         }
         let (dots, module) = (group(1).unwrap_or_default(), group(2).unwrap_or_default());
         let Some(base) = absolute(name, is_package, dots.len(), &module) else { continue };
         let names = group(3).unwrap_or_default();
-        found
-            .extend(words(&names).map(|name| if base.is_empty() { name.to_owned() } else { format!("{base}.{name}") }));
-        found.extend((!base.is_empty()).then_some(base));
+        let of_base = |name: &str| if base.is_empty() { name.to_owned() } else { format!("{base}.{name}") };
+        let names = words(&names).map(of_base).chain((!base.is_empty()).then(|| base.clone()));
+        found.push((start, names.collect()));
     }
     found
 }
