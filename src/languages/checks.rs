@@ -27,12 +27,9 @@ pub fn check(
     runtime: &RuntimeProfile,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
     let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
-    let mut by_name = ByName::new();
-    for package in &there {
-        by_name.entry((package.language, &package.name)).or_default().push(package);
-    }
+    let by_name = by_name(&there);
+    let mut findings = Vec::new();
     for package in &there {
         findings.extend(requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry)));
         findings.extend(runtime_requirements(packages, package));
@@ -58,6 +55,24 @@ pub fn check(
         findings.extend(not_there(*language, count, tree, runtime));
     }
     findings
+}
+
+/// Findings about what the packages that satisfy `kept` require of other packages: those of [`check`] that depend on which
+/// packages are there, and not on their files.
+pub fn missing_requirements(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
+    let by_name = by_name(&there);
+    let of = |package: &&Package| requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry));
+    there.iter().flat_map(of).collect()
+}
+
+/// These packages by their languages and names.
+fn by_name<'a>(packages: &[&'a Package]) -> ByName<'a> {
+    let mut by_name = ByName::new();
+    for package in packages {
+        by_name.entry((package.language, &package.name)).or_default().push(package);
+    }
+    by_name
 }
 
 /// Packages of a language that neither the tree nor the image has: their runtime was not named.
