@@ -27,17 +27,10 @@ pub fn check(
     runtime: &RuntimeProfile,
     kept: &dyn Fn(EntryId) -> bool,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
     let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
-    let mut by_name = ByName::new();
-    let is_searched = |package: &Package| language(package.language).is_searched(&package.library, runtime);
-    for package in &there {
-        by_name.entry((package.language, &package.name)).or_default().push(package);
-    }
-    // What another version of the language has in a directory of its own is not a copy that this one could use.
-    for copies in by_name.values_mut().filter(|copies| copies.iter().any(|copy| is_searched(copy))) {
-        copies.retain(|copy| is_searched(copy));
-    }
+    let is_searched = |package: &Package| is_searched(package, runtime);
+    let by_name = by_name(&there, runtime);
+    let mut findings = Vec::new();
     for package in there.iter().filter(|package| is_searched(package)) {
         findings.extend(requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry)));
         findings.extend(runtime_requirements(packages, package));
@@ -63,6 +56,38 @@ pub fn check(
         findings.extend(not_there(*language, count, tree, runtime));
     }
     findings
+}
+
+/// Findings about what the packages that satisfy `kept` require of other packages: those of [`check`] that depend on which
+/// packages are there, and not on their files.
+pub fn missing_requirements(
+    packages: &Packages,
+    tree: &Tree,
+    runtime: &RuntimeProfile,
+    kept: &dyn Fn(EntryId) -> bool,
+) -> Vec<Finding> {
+    let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
+    let by_name = by_name(&there, runtime);
+    let of = |package: &&Package| requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry));
+    there.iter().filter(|package| is_searched(package, runtime)).flat_map(of).collect()
+}
+
+/// Whether the runtime searches the library of a package.
+fn is_searched(package: &Package, runtime: &RuntimeProfile) -> bool {
+    language(package.language).is_searched(&package.library, runtime)
+}
+
+/// These packages by their languages and names: of several copies those that the runtime could use.
+fn by_name<'a>(packages: &[&'a Package], runtime: &RuntimeProfile) -> ByName<'a> {
+    let mut by_name = ByName::new();
+    for package in packages {
+        by_name.entry((package.language, &package.name)).or_default().push(package);
+    }
+    // What another version of the language has in a directory of its own is not a copy that this one could use.
+    for copies in by_name.values_mut().filter(|copies| copies.iter().any(|copy| is_searched(copy, runtime))) {
+        copies.retain(|copy| is_searched(copy, runtime));
+    }
+    by_name
 }
 
 /// Packages of a language that neither the tree nor the image has: their runtime was not named.

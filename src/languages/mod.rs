@@ -22,7 +22,7 @@ mod relocation;
 mod source;
 
 pub use calls::Calls;
-pub use checks::check;
+pub use checks::{check, missing_requirements};
 pub use code::CodeCalls;
 pub use id::LanguageId;
 pub use language::{CallsOf, Dlopen, Found, Gets, Language, LoadedBefore, OwnCommand, ProcessSpec};

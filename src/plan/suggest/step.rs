@@ -172,7 +172,7 @@ impl<'a> Steps<'a> {
             self.plan.pruning.keeps(id) && !gone.contains(&id) && !of_dropped
         };
         let reached = resolution.graph.reach(resolution.roots(|id| stays(id) && !tree.entry(id).is_directory()));
-        let findings = languages::check(packages, tree, &resolution.objects, resolution.image.profile(), &stays);
+        let findings = languages::missing_requirements(packages, tree, resolution.image.profile(), &stays);
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
         let missing: BTreeSet<&str> = errors.filter_map(|finding| finding.cause.as_deref()).collect();
         let is_needed = |position: &usize| {
