@@ -101,7 +101,9 @@ pub(super) fn load_processes(
     let preloads = Preloads::new(view, packages);
     for language in ALL {
         for spec in language.processes(packages, view.tree, view.objects, view.image.profile()) {
-            run_language(view, ProcessKind::Language(language.id()), &spec, &preloads, &mut loads);
+            // Where a program of another layer searches is not known, beside what every process does.
+            let kind = if spec.elsewhere { ProcessKind::Plain } else { ProcessKind::Language(language.id()) };
+            run_language(view, kind, &spec, &preloads, &mut loads);
         }
     }
     let of_languages: BTreeSet<EntryId> = loads.dependencies.union(&loads.never).copied().collect();
@@ -269,7 +271,8 @@ fn run_language(
         if !is_shared() || view.objects.get(&file).is_none_or(|elf| library.optional && elf.is_program()) {
             continue;
         }
-        let certainty = if library.optional { Certainty::Optional } else { Certainty::Required };
+        let is_certain = !library.optional && !spec.elsewhere;
+        let certainty = if is_certain { Certainty::Required } else { Certainty::Optional };
         let known = loads.roots.entry(file).or_insert(certainty);
         *known = certainty.max(*known);
         // Each is loaded in a fresh session: the order in which a function loads packages is not known.
