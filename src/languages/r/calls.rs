@@ -146,6 +146,21 @@ impl<'a> Database<'a> {
     }
 }
 
+/// The variables of a database by its index, each with its records: their offsets and lengths. None if it cannot be read.
+pub(super) fn variables(index: &[u8]) -> Vec<(String, Vec<(u32, u32)>)> {
+    let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    let of_index = |index: Value| {
+        let Some(Value::List { items, names }) = index.item("variables") else { return Vec::new() };
+        let records = |value| places(value).into_iter().map(|(at, length)| (number(at), number(length))).collect();
+        items
+            .iter()
+            .zip(names)
+            .map(|(value, name)| (name.as_deref().unwrap_or_default().to_owned(), records(value)))
+            .collect()
+    };
+    with_stack(|| Database::index(index).map(of_index)).unwrap_or_default()
+}
+
 fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
     let database = Database::new(index, database)?;
     let index = Database::index(index)?;
