@@ -173,8 +173,8 @@ fn undefined(file: EntryId, object: &LoadedObject, scope: &[&LoadedObject], at_l
 /// The symbols of a file that nothing can define: neither a library that is loaded with it, nor any other file of the tree, nor what
 /// every process has of glibc, nor the program.
 ///
-/// A file that was linked with libc.so.6 needs what that defines with its version, and so does one linked with a library of
-/// `VERSIONED`. What it needs without a version is thus in none of them.
+/// What a file needs without a version is in none of the libraries of `VERSIONED` that it was linked with, and functions of glibc are
+/// known by their names.
 fn defined_nowhere(
     process: &Process<'_>,
     prefixes: &[&str],
@@ -189,7 +189,7 @@ fn defined_nowhere(
         loaded.elf.is_some()
             || matches!(&loaded.object, Object::Image(path) if path.rsplit('/').next().is_some_and(is_versioned))
     };
-    if !is_linked_with("libc.so.6") || !process.objects().iter().all(is_known) {
+    if !process.objects().iter().all(is_known) {
         return None;
     }
     let is_cpp = is_linked_with("libstdc++.so.6");

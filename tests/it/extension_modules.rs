@@ -366,13 +366,16 @@ fn a_symbol_that_nothing_defines_is_an_error_where_that_is_certain() {
     let gone = format!("extern int gone_symbol(void);\n{init}gone_symbol{call}");
     world.c(&format!("python/zlib/{module}"), &gone, &["beside/libz.so.1"], &["-shared", "-fPIC"]);
     // What is not linked with libc.so.6 needs nothing of it with a version.
-    world.c(&format!("python/bare/{module}"), &gone, &[], &["-shared", "-fPIC", "-nostdlib"]);
+    let bare = format!("extern int strlen(void);\n{init}strlen{call}");
+    world.c(&format!("python/bare/{module}"), &bare, &[], &["-shared", "-fPIC", "-nostdlib"]);
+    world.c(&format!("python/bare_gone/{module}"), &gone, &[], &["-shared", "-fPIC", "-nostdlib"]);
     let (code, report) = world.json(&["check", "ROOT", "--runtime", "python3.12"]);
     assert_eq!(code, 1);
     let told = findings(&report, "L205");
     let subjects: Vec<String> = told.iter().map(|(subject, _)| subject.clone()).collect();
-    let expected: Vec<String> =
-        cases.iter().filter(|case| case.3).map(|case| format!("python/{}/{module}", case.0)).collect();
+    let expected = cases.iter().filter(|case| case.3).map(|case| case.0).chain(["bare_gone"]);
+    let mut expected: Vec<String> = expected.map(|name| format!("python/{name}/{module}")).collect();
+    expected.sort();
     assert_eq!(subjects, expected, "{told:?}");
     assert!(told[0].1.contains("uses gone_symbol, which no library loaded with it defines"), "{told:?}");
 }
