@@ -49,9 +49,18 @@ mod tests {
     fn glibc_is_known_by_its_names() {
         let glibc = GlibcNames::built_in();
         assert!(glibc.has("libc.so.6") && glibc.has("libnss_dns.so.2"));
-        for function in
-            ["sin", "sinf", "sinl", "sinf128", "pthread_create", "dlopen", "lgamma_r", "shm_open", "res_query", "strlen"]
-        {
+        for function in [
+            "sin",
+            "sinf",
+            "sinl",
+            "sinf128",
+            "pthread_create",
+            "dlopen",
+            "lgamma_r",
+            "shm_open",
+            "res_query",
+            "strlen",
+        ] {
             assert!(glibc.has_function(function), "{function}");
         }
         assert!(!glibc.has_function("deflate") && !glibc.has_function("gone_symbol"));

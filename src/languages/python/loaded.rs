@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use regex::bytes::Regex;
 
 use super::imports::Modules;
-use super::uses::{absolute, imported, when_loaded};
+use super::uses::{absolute, imported, when_called};
 use crate::base::path::TreePath;
 use crate::languages::Packages;
 use crate::tree::{EntryId, Tree};
@@ -33,8 +33,8 @@ static SOURCE_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// One part of such a path.
 static PART: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"["']([^"'\n]+)["']"#).ok());
 
-/// The files that rules may match, each with the code that loads it: what a module imports when it is loaded itself, modules
-/// that it imports by name, the modules of entry points, and the sources that it names by their paths.
+/// The files that rules may match, each with the code that loads it: what a module imports, also in functions,
+/// modules that it imports by name, the modules of entry points, and the sources that it names by their paths.
 pub(super) fn files(packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
     let candidates: BTreeSet<EntryId> = tree
         .iter()
@@ -87,7 +87,7 @@ impl Reader<'_> {
         let Ok(text) = self.tree.read_text(id) else { return BTreeSet::new() };
         let name = self.modules.name(id).unwrap_or_default();
         let is_package = path.name() == b"__init__.py";
-        let mut names = imported(&when_loaded(&text), &name, is_package);
+        let mut names = imported(&when_called(&text), &name, is_package);
         for found in BY_NAME.iter().flat_map(|pattern| pattern.captures_iter(&text)).filter_map(|found| found.get(1)) {
             let named = String::from_utf8_lossy(found.as_bytes());
             let module = named.trim_start_matches('.');
