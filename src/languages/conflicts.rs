@@ -8,7 +8,7 @@ const MARKER: &[u8] = b"<<<<<<< ";
 pub(super) fn line_of_marker(text: &[u8], is_text: impl Fn(&[u8]) -> bool) -> Option<usize> {
     let mut markers = memchr::memmem::find_iter(text, MARKER).filter(|at| *at == 0 || text.get(at - 1) == Some(&b'\n'));
     let before = text.get(..markers.next()?)?;
-    (!is_text(before)).then(|| before.iter().filter(|byte| **byte == b'\n').count() + 1)
+    (!is_text(before)).then(|| memchr::memchr_iter(b'\n', before).count() + 1)
 }
 
 /// What is wrong with a source that has one on this line.

@@ -36,8 +36,8 @@ impl GlibcNames {
 
     /// Whether a symbol is a function of one of its libraries.
     pub fn has_function(&self, symbol: &str) -> bool {
-        let of_type = |ending: &&str| symbol.strip_suffix(*ending).is_some_and(|name| self.functions.contains(name));
-        self.functions.contains(symbol) || OF_TYPES.iter().any(|ending| of_type(&ending))
+        let of_type = |ending: &&str| symbol.strip_suffix(ending).is_some_and(|name| self.functions.contains(name));
+        self.functions.contains(symbol) || OF_TYPES.iter().any(of_type)
     }
 }
 
