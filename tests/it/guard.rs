@@ -235,6 +235,20 @@ fn entry_points_and_sources_that_code_names_stay() {
         assert!(names.iter().any(|name| name == kernel), "{code}: {names:?}");
         assert!(!names.iter().any(|name| name == "python/other/csrc/kernel.c"), "{code}: {names:?}");
     }
+    let test = "python/acme/tests/test_all.py";
+    for (script, is_run) in [
+        ("exec python3 -m acme.tests.test_all\n", true),
+        ("python3.12 -I -m acme.tests.test_all -v\n", true),
+        ("echo acme.tests.test_all\n", false),
+    ] {
+        let names = packed(&[
+            ("bin/run", &format!("#!/bin/sh\n{script}")),
+            ("python/acme/__init__.py", ""),
+            ("python/acme/tests/__init__.py", ""),
+            (test, "x = 1\n"),
+        ]);
+        assert_eq!(names.iter().any(|name| name == test), is_run, "{script}: {names:?}");
+    }
     let info = "python/acme-1.0.dist-info";
     let names = packed(&[
         ("python/acme/__init__.py", ""),
