@@ -39,7 +39,7 @@ pub struct Pruning {
     decisions: Decisions,
     /// The rules that match each entry; for a kept one, the guard reverted them.
     matches: Matches,
-    /// What `--keep` names.
+    /// What `--keep` names, and what a run opened.
     pinned: BTreeSet<EntryId>,
 }
 
@@ -226,7 +226,9 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
     let opened = protected.opened.iter().copied();
     let opened: Vec<(EntryId, usize)> = opened.filter_map(|id| Some((id, held_back(id)?))).collect();
     let mut matches = Matches::new(tree.entries().len(), |at| matching.of(at));
-    let pinned = protected.pinned.union(&protected.opened).copied().collect();
+    // Of what a run opened, only what no process can use matches a rule, and is dropped.
+    let opened_and_kept = protected.opened.iter().filter(|id| matches.of(id.index()).is_empty());
+    let pinned = protected.pinned.iter().chain(opened_and_kept).copied().collect();
     let package_of = |at: usize| resolution.packages.of_path(&tree.entries()[at].path);
 
     // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries
