@@ -22,8 +22,8 @@ pub struct Namespace {
     pub imports: BTreeSet<String>,
     /// The shared libraries that it loads: `useDynLib()`.
     pub libraries: BTreeSet<String>,
-    /// Whether `Meta/nsInfo.rds` names something that it exports, so that there has to be code.
-    pub exports: bool,
+    /// What it exports by name, as `Meta/nsInfo.rds` has it.
+    pub exports: BTreeSet<String>,
 }
 
 /// The directives that name a package to import from in their first argument, or, of `import()`, in each.
@@ -48,9 +48,12 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
         }
     }
     if let Some(libraries) = info.item("dynlibs") {
-        namespace.libraries.extend(libraries.strings().into_iter().map(str::to_owned));
+        // `library.dynam()` loads nothing for an empty name, which `R CMD INSTALL --fake` writes.
+        let named = libraries.strings().into_iter().filter(|name| !name.is_empty());
+        namespace.libraries.extend(named.map(str::to_owned));
     }
-    namespace.exports = info.item("exports").is_some_and(|exports| !exports.strings().is_empty());
+    let exports = info.item("exports").map(Value::strings).unwrap_or_default();
+    namespace.exports.extend(exports.into_iter().map(str::to_owned));
     Ok(namespace)
 }
 
@@ -106,7 +109,7 @@ fn directive(call: Node<'_>, text: &str, namespace: &mut Namespace) {
         let how_many = if name == "import" { usize::MAX } else { 1 };
         namespace.imports.extend(words.take(how_many));
     } else if name == "useDynLib" {
-        namespace.libraries.extend(words.take(1));
+        namespace.libraries.extend(words.take(1).filter(|name| !name.is_empty()));
     }
 }
 
