@@ -85,7 +85,7 @@ pub struct OwnCommand {
     /// What happens without it.
     pub consequence: &'static str,
     /// The remedy.
-    pub help: &'static str,
+    pub help: String,
     /// If the command is in a directory that an environment variable can replace: its name, and the command's path below
     /// the directory. It is then only missed for certain if an invocation runs `by`.
     pub replaced_by: Option<(&'static str, &'static str)>,

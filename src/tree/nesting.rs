@@ -97,7 +97,8 @@ pub(super) fn nested(listing: &Listing<'_>) -> Option<Finding> {
     None
 }
 
-fn zip_inside(directory: &str) -> String {
+/// The remedy for zips: in the directory where the content is.
+pub(super) fn zip_inside(directory: &str) -> String {
     let up = "../".repeat(directory.split('/').count());
     format!("create the zip inside the directory: cd {directory} && zip -r -y {up}layer.zip .")
 }

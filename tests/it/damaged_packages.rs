@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 use crate::support::elf::Elf;
+use crate::support::r_code::{self, Code, namespace_exports};
 use crate::support::{RDS, World, assert_finding, assert_no_finding, findings};
 
 const SITE: &str = "local/lib/R/site-library";
@@ -449,7 +450,12 @@ fn an_r_without_the_packages_that_it_starts_with_does_not_start() {
     assert_no_finding(&world.json(&["check", "ROOT"]).1, "R102");
     fs::remove_dir_all(world.root().join("R/lib/R/library/compiler")).expect("removed");
     let (code, report) = world.json(&["check", "ROOT"]);
-    assert_finding(&report, "R102", "R/lib/R", "R does not start, because no library has the package compiler");
+    assert_finding(
+        &report,
+        "R102",
+        "R/lib/R",
+        "R does not start, because its own library does not have the package compiler",
+    );
     assert_eq!(code, 1);
     // Also without the package by which R's home is known.
     fs::remove_dir_all(world.root().join("R/lib/R/library/base")).expect("removed");
@@ -473,4 +479,49 @@ fn a_package_in_a_directory_of_another_name_is_not_found() {
     );
     world.link(&format!("{SITE}/one"), "one-1.0");
     assert_no_finding(&world.json(&["check", "ROOT"]).1, "R101");
+}
+
+#[test]
+fn a_package_without_code_exports_only_what_its_data_has() {
+    for (exports, damaged) in [(&["f"][..], true), (&["table", "f"], false), (&[], false)] {
+        let world = World::new();
+        world.r().package(SITE, "p", "1.0", "");
+        let at = format!("{SITE}/p");
+        for file in ["p", "p.rdb"] {
+            fs::remove_file(world.root().join(format!("{at}/R/{file}"))).expect("removed");
+        }
+        let (index, database) = r_code::database(&[("table", Code::Text("one"))], &[]);
+        world.file(format!("{at}/R/sysdata.rdb"), database).file(format!("{at}/R/sysdata.rdx"), index);
+        world.file(format!("{at}/Meta/nsInfo.rds"), namespace_exports(exports, "q"));
+        world.file(format!("{at}/libs/q.so"), "");
+        let report = world.json(&["check", "ROOT"]).1;
+        let found = findings(&report, "R101");
+        assert_eq!(
+            found.iter().any(|(path, text)| *path == at && text.contains("R/p is missing")),
+            damaged,
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_library_without_a_name_is_not_loaded() {
+    // `R CMD INSTALL --fake` writes it, and `library.dynam("")` loads nothing.
+    for (library, damaged) in [("", false), ("gone", true)] {
+        let world = World::new();
+        world.r().package(SITE, "p", "1.0", "");
+        world.file(format!("{SITE}/p/Meta/nsInfo.rds"), namespace_exports(&["f"], library));
+        let report = world.json(&["check", "ROOT"]).1;
+        if damaged {
+            assert_finding(&report, "R101", &format!("{SITE}/p"), "libs/gone.so is missing");
+        } else {
+            assert_no_finding(&report, "R101");
+        }
+        let world = World::new();
+        world
+            .r()
+            .package(SITE, "p", "1.0", "")
+            .file(format!("{SITE}/p/NAMESPACE"), format!("useDynLib(\"{library}\")\n"));
+        assert_eq!(findings(&world.json(&["check", "ROOT"]).1, "R101").is_empty(), !damaged);
+    }
 }

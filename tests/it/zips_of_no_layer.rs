@@ -296,3 +296,23 @@ fn a_tree_in_which_nothing_is_known_has_a_remark() {
         assert!(known(path), "{path}");
     }
 }
+
+#[test]
+fn the_remedy_of_a_tree_is_the_directory_to_name() {
+    let help = |world: &World, what: &str| {
+        let report = world.json(&["check", what]).1;
+        let of_nesting = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "Z113");
+        of_nesting.expect("a finding")["help"].as_str().expect("text").to_owned()
+    };
+    let world = World::new();
+    world.file("opt/bootstrap", "#!/bin/sh\n").mode("opt/bootstrap", 0o755);
+    let named = help(&world, "ROOT");
+    assert!(named.starts_with("name ") && named.contains("/opt/opt as the tree"), "{named}");
+    // A directory that can be used by its path keeps that advice.
+    let world = World::new();
+    world.file("tool/bin/x", "#!/bin/sh\n").mode("tool/bin/x", 0o755).file("tool/lib/a", "x");
+    let named = help(&world, "ROOT");
+    assert!(named.contains("/tool as the tree") && named.ends_with("ignore this finding"), "{named}");
+    fs::write(world.beside("a.zip"), zip(&[program("opt/bootstrap")])).expect("written");
+    assert!(help(&world, "a.zip").starts_with("create the zip inside the directory: cd opt"));
+}

@@ -91,8 +91,11 @@ fn damaged(tree: &Tree, package: &Package) -> Option<Finding> {
         let others = [("R/sysdata", "internal data"), ("data/Rdata", "data sets")];
         databases.extend(others.into_iter().filter_map(|(base, used)| reading.database(base, false, used)));
         let namespace = namespace_of(tree, package);
-        let has_code = [format!("R/{name}"), format!("R/{name}.rdb"), "R/sysdata.rdb".to_owned()];
-        if namespace.exports && !has_code.iter().any(|file| reading.file(file).is_some()) {
+        let has_code = [format!("R/{name}"), format!("R/{name}.rdb")];
+        if !namespace.exports.is_empty()
+            && !has_code.iter().any(|file| reading.file(file).is_some())
+            && !reading.has_any("R/sysdata", &namespace.exports)
+        {
             wrong.push(format!("R/{name} is missing"));
         }
         let libraries = namespace.libraries;
@@ -178,6 +181,20 @@ impl Reading<'_> {
             Some(_) => format!("{below} is not a file"),
             None => format!("{below} is missing"),
         })
+    }
+
+    /// Whether a lazy-load database has any of these objects. One that cannot be read may have them: it has a finding of its own.
+    fn has_any(&self, base: &str, names: &BTreeSet<String>) -> bool {
+        if self.file(&format!("{base}.rdb")).is_none() {
+            return false;
+        }
+        let index = self.read(&format!("{base}.rdx")).and_then(|file| serialize::read(&uncompressed(&file).ok()?).ok());
+        match index.as_ref().and_then(|index| index.item("variables")) {
+            Some(serialize::Value::List { names: known, .. }) => {
+                known.iter().flatten().any(|known| names.contains(&**known))
+            }
+            _ => true,
+        }
     }
 
     /// An object that R reads if it exists (`readRDS()`).

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
+use super::homes::{self, home_elsewhere, homes};
 use super::namespace;
 use super::needs::ID;
 use super::{calls, ldpaths, libpaths};
@@ -34,20 +34,16 @@ pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
         .into_par_iter()
         .map(|(description, entry, directory, library)| package(tree, description, entry, directory, library))
         .collect();
-    let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
-    homes.sort_by(|a, b| a.library.cmp(&b.library));
     let environment = libpaths::bootstrap(tree, variables);
-    for base in homes {
-        let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
+    let exists = |path: &str| libpaths::exists(tree, path);
+    let homes = homes(tree);
+    let directories: Vec<&TreePath> = homes.iter().map(|home| &home.path).collect();
+    for home in &homes {
+        let Some(base) = found.packages.iter().find(|package| package.directory == home.base) else { continue };
+        let path = home.path.clone();
         let read = |below: &str| -> Option<String> {
-            let id = tree.find(&path.join(below)?)?;
-            Some(String::from_utf8_lossy(&tree.read_text(id).ok()?).into_owned())
+            Some(String::from_utf8_lossy(&tree.read_text(homes::inside(tree, &path, below)?).ok()?).into_owned())
         };
-        let (script, ldpaths) = (read("bin/R"), read("etc/ldpaths"));
-        let reads_ldpaths = script.as_ref().is_some_and(|script| script.contains("ldpaths"));
-        if let Some(script) = script {
-            found.findings.extend(home_elsewhere(&path, &script));
-        }
         let beside = found.packages.iter().filter(|package| package.library == base.library);
         let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
         let platform = platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default();
@@ -55,9 +51,16 @@ pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
         if let Some((machine, _)) = platform.split_once('-') {
             environment.set_output("uname -m", machine);
         }
+        let script = read("bin/R");
+        let start = script.as_ref().map(|script| homes::start(script, &environment, &exists)).unwrap_or_default();
+        let ldpaths = read(&format!("etc{}/ldpaths", start.arch));
+        let reads_ldpaths = script.as_ref().is_some_and(|script| script.contains("ldpaths"));
+        if let Some(started) = start.home.filter(|_| !homes::is_in_build_directory(tree, &directories, &path)) {
+            found.findings.extend(home_elsewhere(tree, &path, &started));
+        }
         let r_home = path.mounted();
         let library_path = match ldpaths {
-            Some(text) => ldpaths::directories(&text, &r_home, &environment, &|path| libpaths::exists(tree, path)),
+            Some(text) => ldpaths::directories(&text, &r_home, &environment, &exists),
             // The script that reads it goes on without the directories. Another one may set them itself.
             None if reads_ldpaths => Vec::new(),
             None => vec![format!("{r_home}/lib")],
