@@ -149,7 +149,12 @@ fn what_is_empty_truncated_or_a_pointer_is_an_error() {
         ("Meta/nsInfo.rds", b"", "Meta/nsInfo.rds is empty"),
         ("Meta/features.rds", b"\x1f\x8b\x08\0\0", "Meta/features.rds is truncated or damaged"),
         ("R/p", b"", "R/p is empty"),
-        ("R/p", b"local({ info <- loadingNames", "library(p) fails: R/p is damaged: it does not read R/p.rdb"),
+        ("R/p", LFS.as_bytes(), "R/p is a Git LFS pointer"),
+        (
+            "R/p",
+            b"#  File share/R/nspackloader.R\nlocal({",
+            "library(p) fails: R/p is damaged: it does not read R/p.rdb",
+        ),
         ("R/p.rdb", b"", "R/p.rdb is empty"),
         ("R/p.rdb", &[7; 40], "R/p.rdb is truncated: it has 40 bytes, and R/p.rdx lists"),
         ("R/p.rdb", &[0; 200], "R/p.rdb is damaged: the record that R/p.rdx lists at byte 0 cannot be read"),

@@ -36,6 +36,9 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The records of a database of up to this many bytes are decompressed.
 const WHOLE_BYTES: u64 = 1 << 20;
 
+/// What the loader of a package's code begins with: R copies its own file of this name.
+const LOADER: &[u8] = b"nspackloader.R";
+
 /// What the database of a package's code has.
 const FUNCTIONS: &str = "functions";
 
@@ -226,8 +229,11 @@ impl Reading<'_> {
             Some(text) if text.windows(8).any(|window| window == b"lazyLoad") => {
                 self.database(&loader, true, FUNCTIONS)
             }
-            // What R wrote there reads the database; without that, the namespace stays empty.
-            Some(_) if beside && self.file(&format!("{loader}.rdx")).is_some() => {
+            Some(text) if is_lfs_pointer(&text) => {
+                Some(format!("{loader} is a Git LFS pointer, not the file itself").into())
+            }
+            // What R writes there reads the database in its last lines; without them, the namespace stays empty.
+            Some(text) if beside && text.windows(LOADER.len()).any(|window| window == LOADER) => {
                 Some(format!("{loader} is damaged: it does not read {loader}.rdb").into())
             }
             _ => None,

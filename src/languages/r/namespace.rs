@@ -61,7 +61,7 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
         let (Value::Strings(cells), columns) = (methods, [4, 3]) else { return Ok(namespace) };
         let rows =
             columns.into_iter().find(|columns| cells.len() % columns == 0).map_or(0, |columns| cells.len() / columns);
-        namespace.generics.extend(cells.iter().take(rows).flatten().map(|name| name.to_string()));
+        namespace.generics.extend(cells.iter().take(rows).flatten().map(ToString::to_string));
     }
     Ok(namespace)
 }
