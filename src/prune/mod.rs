@@ -12,6 +12,7 @@ pub use content::Content;
 use content::Prefixes;
 pub use matches::Matches;
 pub use retention::{Removal, Retention};
+use rules::candidate;
 pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneRules, requested_rules};
 
 use crate::base::finding::{Code, Finding, Subject};
@@ -179,9 +180,10 @@ impl<'a> Matching<'a> {
         Self { tree, rules, prefixes, pinned, unnamed: &protected.unnamed }
     }
 
-    /// Whether a rule would drop a file or link.
-    fn drops(&self, rule: usize, id: EntryId) -> bool {
-        self.rules[rule].drops(self.tree, &self.prefixes, id)
+    /// Which of these rules would drop a file or link.
+    fn dropping(&self, rules: impl Iterator<Item = usize>, id: EntryId) -> impl Iterator<Item = usize> {
+        let candidate = candidate(self.tree.path(id));
+        rules.filter(move |rule| self.rules[*rule].drops(self.tree, &self.prefixes, id, &candidate))
     }
 
     /// The rules that match the entry at a position of the tree; a library that something loads, too, matches those for
@@ -194,7 +196,7 @@ impl<'a> Matching<'a> {
             _ => {
                 let is_allowed = |rule: &PruneRule| rule.only != Some(Condition::Unnamed) || self.unnamed.contains(&id);
                 let rules = (0..self.rules.len()).filter(|rule| is_allowed(&self.rules[*rule].rule));
-                rules.filter(|rule| self.drops(*rule, id)).collect()
+                self.dropping(rules, id).collect()
             }
         }
     }
@@ -216,29 +218,55 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
     let opened = protected.opened.iter().copied();
     let matching = Matching::new(resolution, compiled, protected);
     let opened: Vec<(EntryId, usize)> =
-        opened.filter_map(|id| Some((id, (0..matching.rules.len()).find(|rule| matching.drops(*rule, id))?))).collect();
-    let mut matches = Matches::new(tree.entries().len(), |at| matching.of(at));
+        opened.filter_map(|id| Some((id, matching.dropping(0..matching.rules.len(), id).next()?))).collect();
+    let matches = Matches::new(tree.entries().len(), |at| matching.of(at));
     let Matching { rules: compiled, pinned, .. } = matching;
+    let (pruning, revoked) = pruned(resolution, &compiled, matches, pinned, &protected.used);
+    let mut findings = findings(resolution, &pruning, &revoked);
+    findings.extend(opened_in_run(tree, &pruning, &opened));
+    (pruning, findings)
+}
+
+/// What becomes of a tree with only some of these rules on, by their positions; `all` are the matches of all of them.
+pub fn prune_with(
+    resolution: &Resolution<'_>,
+    (rules, on): (&[&CompiledRule], &[usize]),
+    all: &Matches,
+    pinned: BTreeSet<EntryId>,
+    used: &BTreeSet<usize>,
+) -> Pruning {
+    let off: Vec<usize> = (0..rules.len()).filter(|rule| !on.contains(rule)).collect();
+    pruned(resolution, rules, all.without(&off, |_| false), pinned, used).0
+}
+
+/// Decides from the matches of these rules, and the drops that the guard reverted, with what needs them.
+fn pruned(
+    resolution: &Resolution<'_>,
+    compiled: &[&CompiledRule],
+    mut matches: Matches,
+    pinned: BTreeSet<EntryId>,
+    used: &BTreeSet<usize>,
+) -> (Pruning, BTreeMap<Revoked, String>) {
+    let tree = &resolution.tree;
     let package_of = |at: usize| resolution.packages.of_path(&tree.entries()[at].path);
 
     // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries
     // changes nothing else: nothing kept needs them.
-    let conditional: Vec<usize> =
-        (0..compiled.len()).filter(|i| compiled[*i].rule.only == Some(Condition::Unloaded)).collect();
+    let matched = matches.rules();
+    let conditional = (0..compiled.len()).filter(|i| compiled[*i].rule.only == Some(Condition::Unloaded));
+    let conditional: Vec<usize> = conditional.filter(|rule| matched.contains(rule)).collect();
     if !conditional.is_empty() {
         let set_aside = matches.without(&conditional, |_| false);
-        let (kept, _) = settle(resolution, &set_aside, &package_of, &protected.used);
+        let (kept, _) = settle(resolution, &set_aside, &package_of, used);
         let unloaded = resolution.unloaded(|id| kept.get(id) == Decision::Keep);
         let unloaded: BTreeSet<usize> = unloaded.iter().map(|library| library.entry.index()).collect();
         matches = matches.without(&conditional, |at| unloaded.contains(&at));
     }
-    let (decisions, revoked) = settle(resolution, &matches, &package_of, &protected.used);
+    let (decisions, revoked) = settle(resolution, &matches, &package_of, used);
     let rules = compiled.iter().map(|compiled| compiled.rule.clone()).collect();
     let mut pruning = Pruning { rules, decisions, matches, pinned };
     drop_links_to_nothing(tree, &mut pruning);
-    let mut findings = findings(resolution, &pruning, &revoked);
-    findings.extend(opened_in_run(tree, &pruning, &opened));
-    (pruning, findings)
+    (pruning, revoked)
 }
 
 /// Decides every entry, reverting drops until nothing kept needs anything dropped. Returns the decisions, and the reverted

@@ -34,6 +34,10 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The records of a database of up to this many bytes are decompressed.
 const WHOLE_BYTES: u64 = 1 << 20;
 
+/// What is kept of objects and of databases that can be read, in this version of how they are examined.
+const READABLE_OBJECT: &str = "layerfit 1: an object that readRDS() reads";
+const READABLE_DATABASE: &str = "layerfit 1: a lazy-load database of which each record can be read, and its index";
+
 /// Findings about packages that satisfy `kept` and that R could not load.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
@@ -124,6 +128,11 @@ impl Reading<'_> {
         (self.tree.entry(id).bytes() <= MAX_BYTES).then(|| self.tree.read(id).ok())?
     }
 
+    fn read_and_hash(&self, below: &str) -> Option<(Vec<u8>, Option<blake3::Hash>)> {
+        let id = self.file(below)?;
+        (self.tree.entry(id).bytes() <= MAX_BYTES).then(|| self.tree.read_and_hash(id).ok())?
+    }
+
     /// A file that must exist.
     fn required(&self, below: &str) -> Option<String> {
         if self.file(below).is_some() {
@@ -141,19 +150,26 @@ impl Reading<'_> {
 
     /// An object that R reads if it exists (`readRDS()`).
     fn object(&self, below: &str) -> Option<String> {
-        let bytes = self.read(below)?;
+        let (bytes, hash) = self.read_and_hash(below)?;
+        self.wrong_object(below, &bytes, hash)
+    }
+
+    /// Why R cannot read an object with this content.
+    fn wrong_object(&self, below: &str, bytes: &[u8], hash: Option<blake3::Hash>) -> Option<String> {
         let unreadable = |what: &str| Some(format!("{below} {what}"));
-        match bytes.as_slice() {
+        let is_readable = || match uncompressed(bytes) {
+            // R also reads its text form and native binary.
+            Ok(object) if object.starts_with(b"A\n") || object.starts_with(b"B\n") => true,
+            Ok(object) => serialize::read(&object).is_ok(),
+            Err(_) => false,
+        };
+        match bytes {
             [] => unreadable("is empty"),
-            _ if is_lfs_pointer(&bytes) => unreadable("is a Git LFS pointer, not the file itself"),
+            _ if is_lfs_pointer(bytes) => unreadable("is a Git LFS pointer, not the file itself"),
             // Both are rare, and not read here (`gzcon()` and `readRDS()` take them).
             [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', ..] => None,
-            _ => match uncompressed(&bytes) {
-                // R also reads its text form and native binary.
-                Ok(object) if object.starts_with(b"A\n") || object.starts_with(b"B\n") => None,
-                Ok(object) if serialize::read(&object).is_ok() => None,
-                _ => unreadable("is truncated or damaged"),
-            },
+            _ if self.tree.passes(READABLE_OBJECT, &[hash], is_readable) => None,
+            _ => unreadable("is truncated or damaged"),
         }
     }
 
@@ -176,57 +192,46 @@ impl Reading<'_> {
         let Some(file) = self.file(&database) else {
             return if required { self.required(&database) } else { None };
         };
-        let damaged = self.required(&index).or_else(|| self.object(&index));
+        let damaged = self.required(&index);
         if damaged.is_some() {
             return damaged;
         }
-        let length = self.tree.entry(file).bytes();
-        let end = |(offset, length): (u32, u32)| u64::from(offset) + u64::from(length);
-        let content = Index::parse(&self.read(&index)?).ok()?;
-        let needed = content.records().into_iter().map(end).max().unwrap_or_default();
-        let lfs = || self.tree.read(file).is_ok_and(|head| is_lfs_pointer(&head));
-        match length {
-            0 if needed > 0 => Some(format!("{database} is empty")),
-            1..=1024 if lfs() => Some(format!("{database} is a Git LFS pointer, not the file itself")),
-            _ if length >= needed => {
-                let offset = self.damaged_record(file, &content)?;
-                Some(format!("{database} is damaged: the record that {index} lists at byte {offset} cannot be read"))
-            }
-            _ => Some(format!("{database} is truncated: it has {length} bytes, and {index} lists {needed}")),
+        let (map, of_index) = self.read_and_hash(&index)?;
+        if self.tree.entry(file).bytes() > WHOLE_BYTES {
+            return self
+                .wrong_object(&index, &map, of_index)
+                .or_else(|| self.long_database(file, [&database, &index], &map));
         }
+        let (content, hash) = self.tree.read_and_hash(file).ok()?;
+        let mut wrong = None;
+        self.tree.passes(READABLE_DATABASE, &[hash, of_index], || {
+            wrong = self
+                .wrong_object(&index, &map, of_index)
+                .or_else(|| short_database(&content, [&database, &index], &Index::parse(&map).ok()?));
+            wrong.is_none()
+        });
+        wrong
     }
-}
 
-impl Reading<'_> {
-    /// Where the first record of a database is that R cannot read.
-    fn damaged_record(&self, database: EntryId, index: &Index) -> Option<u32> {
-        let mut records = index.records();
-        records.sort_unstable();
-        records.dedup();
-        let compression = index.compression();
-        if self.tree.entry(database).bytes() <= WHOLE_BYTES {
-            let content = self.tree.read(database).ok()?;
-            let readable = |(offset, length): (u32, u32)| {
-                let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
-                let record = content.get(start..start.checked_add(length)?)?;
-                let head = &record[..record.len().min(rdb::HEAD_BYTES)];
-                // Whoever compresses with bzip2 gets no look inside.
-                let is_whole = rdb::begins_a_record(head, compression)
-                    && (rdb::is_bzip2(record, compression) || rdb::content(record, compression).is_ok());
-                is_whole.then_some(())
-            };
-            return records.into_iter().find(|record| readable(*record).is_none()).map(|(offset, _)| offset);
+    /// What is wrong with a database whose records are recognized by their first bytes.
+    fn long_database(&self, file: EntryId, [database, index]: [&String; 2], map: &[u8]) -> Option<String> {
+        let parsed = Index::parse(map).ok()?;
+        let records = records(&parsed);
+        let (length, needed) = (self.tree.entry(file).bytes(), end_of_last(&records));
+        if length < needed {
+            return Some(truncated(database, index, length, needed));
         }
-        let heads = self.heads(database, &records).ok()?;
-        let damaged = heads.iter().position(|head| !head.is_empty() && !rdb::begins_a_record(head, compression))?;
-        records.get(damaged).map(|(offset, _)| *offset)
+        let heads = self.heads(file, &records).ok()?;
+        let is_damaged = |head: &Vec<u8>| !head.is_empty() && !rdb::begins_a_record(head, parsed.compression());
+        let (offset, _) = records.get(heads.iter().position(is_damaged)?)?;
+        Some(damaged_record(database, index, *offset))
     }
 
     /// The first bytes of each of the records, which are sorted.
     fn heads(&self, database: EntryId, records: &[(u32, u32)]) -> Result<Vec<Vec<u8>>> {
         let mut heads: Vec<Vec<u8>> = vec![Vec::new(); records.len()];
         let (mut at, mut next) = (0_u64, 0);
-        self.tree.read_in_chunks(database, &mut |chunk| {
+        self.tree.read_in_chunks_and_hash(database, &mut |chunk| {
             let end = at + chunk.len() as u64;
             while let Some(((offset, length), head)) = records.get(next).zip(heads.get_mut(next)) {
                 let wanted = rdb::HEAD_BYTES.min(usize::try_from(*length).unwrap_or(usize::MAX));
@@ -248,6 +253,52 @@ impl Reading<'_> {
         })?;
         Ok(heads)
     }
+}
+
+/// The records that an index lists, each once, in the order of the database.
+fn records(index: &Index) -> Vec<(u32, u32)> {
+    let mut records = index.records();
+    records.sort_unstable();
+    records.dedup();
+    records
+}
+
+/// Where the last of these records ends.
+fn end_of_last(records: &[(u32, u32)]) -> u64 {
+    records.iter().map(|(offset, length)| u64::from(*offset) + u64::from(*length)).max().unwrap_or_default()
+}
+
+fn truncated(database: &str, index: &str, length: u64, needed: u64) -> String {
+    format!("{database} is truncated: it has {length} bytes, and {index} lists {needed}")
+}
+
+fn damaged_record(database: &str, index: &str, offset: u32) -> String {
+    format!("{database} is damaged: the record that {index} lists at byte {offset} cannot be read")
+}
+
+/// What is wrong with a database whose records are all decompressed.
+fn short_database(content: &[u8], [database, index]: [&String; 2], parsed: &Index) -> Option<String> {
+    let (records, compression) = (records(parsed), parsed.compression());
+    let (length, needed) = (content.len() as u64, end_of_last(&records));
+    match length {
+        0 if needed > 0 => return Some(format!("{database} is empty")),
+        1..=1024 if is_lfs_pointer(content) => {
+            return Some(format!("{database} is a Git LFS pointer, not the file itself"));
+        }
+        _ if length < needed => return Some(truncated(database, index, length, needed)),
+        _ => {}
+    }
+    let is_readable = |(offset, length): (u32, u32)| {
+        let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+        let record = content.get(start..start.checked_add(length)?)?;
+        let head = &record[..record.len().min(rdb::HEAD_BYTES)];
+        // Whoever compresses with bzip2 gets no look inside.
+        let is_whole = rdb::begins_a_record(head, compression)
+            && (rdb::is_bzip2(record, compression) || rdb::content(record, compression).is_ok());
+        is_whole.then_some(())
+    };
+    let (offset, _) = records.into_iter().find(|record| is_readable(*record).is_none())?;
+    Some(damaged_record(database, index, offset))
 }
 
 /// Directories with a package's metadata and no DESCRIPTION: R does not see a package there.
