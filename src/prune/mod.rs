@@ -2,6 +2,7 @@
 //! `--keep` and `--drop` override the rules.
 
 mod content;
+mod literals;
 mod matches;
 mod retention;
 mod rules;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use content::Content;
 use content::Prefixes;
+use literals::Literals;
 pub use matches::Matches;
 pub use retention::{Removal, Retention};
 use rules::candidate;
@@ -166,6 +168,7 @@ pub struct Protected {
 struct Matching<'a> {
     tree: &'a Tree,
     rules: Vec<&'a CompiledRule>,
+    literals: Literals,
     prefixes: Prefixes,
     /// What `--keep` names, and what a run opened.
     pinned: BTreeSet<EntryId>,
@@ -177,13 +180,20 @@ impl<'a> Matching<'a> {
         let tree = &resolution.tree;
         let prefixes = Prefixes::of(tree, resolution.packages.installations.iter().map(|it| it.path.clone()));
         let pinned = protected.pinned.iter().chain(&protected.opened).copied().collect();
-        Self { tree, rules, prefixes, pinned, unnamed: &protected.unnamed }
+        let literals = Literals::of(rules.iter().map(|compiled| &compiled.rule));
+        Self { tree, rules, literals, prefixes, pinned, unnamed: &protected.unnamed }
     }
 
-    /// Which of these rules would drop a file or link.
-    fn dropping(&self, rules: impl Iterator<Item = usize>, id: EntryId) -> impl Iterator<Item = usize> {
-        let candidate = candidate(self.tree.path(id));
-        rules.filter(move |rule| self.rules[*rule].drops(self.tree, &self.prefixes, id, &candidate))
+    /// The rules that would drop a file or link, in their order.
+    fn dropping(&self, id: EntryId) -> impl Iterator<Item = usize> {
+        let path = self.tree.path(id);
+        let possible = self.literals.rules(path);
+        let candidate = (!possible.is_empty()).then(|| candidate(path));
+        possible.into_iter().filter(move |rule| {
+            candidate
+                .as_ref()
+                .is_some_and(|candidate| self.rules[*rule].drops(self.tree, &self.prefixes, id, candidate))
+        })
     }
 
     /// The rules that match the entry at a position of the tree; a library that something loads, too, matches those for
@@ -195,8 +205,7 @@ impl<'a> Matching<'a> {
             _ if self.tree.is_hidden(id) || self.pinned.contains(&id) => Vec::new(),
             _ => {
                 let is_allowed = |rule: &PruneRule| rule.only != Some(Condition::Unnamed) || self.unnamed.contains(&id);
-                let rules = (0..self.rules.len()).filter(|rule| is_allowed(&self.rules[*rule].rule));
-                self.dropping(rules, id).collect()
+                self.dropping(id).filter(|rule| is_allowed(&self.rules[*rule].rule)).collect()
             }
         }
     }
@@ -217,8 +226,7 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
     let compiled: Vec<&CompiledRule> = rules.on().collect();
     let opened = protected.opened.iter().copied();
     let matching = Matching::new(resolution, compiled, protected);
-    let opened: Vec<(EntryId, usize)> =
-        opened.filter_map(|id| Some((id, matching.dropping(0..matching.rules.len(), id).next()?))).collect();
+    let opened: Vec<(EntryId, usize)> = opened.filter_map(|id| Some((id, matching.dropping(id).next()?))).collect();
     let matches = Matches::new(tree.entries().len(), |at| matching.of(at));
     let Matching { rules: compiled, pinned, .. } = matching;
     let (pruning, revoked) = pruned(resolution, &compiled, matches, pinned, &protected.used);

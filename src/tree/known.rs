@@ -32,7 +32,9 @@ impl Tree {
     pub(crate) fn read_and_hash(&self, id: EntryId) -> Result<(Vec<u8>, Option<blake3::Hash>)> {
         let content = self.read(id)?;
         let hash = self.hashes.verdicts.is_some().then(|| blake3::hash(&content));
-        hash.into_iter().for_each(|hash| self.hashes.insert(id, hash));
+        if let Some(hash) = hash {
+            self.hashes.insert(id, hash);
+        }
         Ok((content, hash))
     }
 

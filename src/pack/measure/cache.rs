@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fs::{self, File, Metadata};
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,9 @@ const MAX_BYTES: u64 = 2 << 30;
 
 /// What was used is not marked again for so long: that would write to the disk for each entry in each run.
 const MARKED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the names of unfinished files begin with.
+const NEW: &[u8] = b".new-";
 
 /// The file that has the least worth of what the full cache keeps, in the directory of the version.
 const LEAST: &str = "least";
@@ -106,6 +110,13 @@ impl Cache {
         let trusted = own::is_own(directory) && own::is_own(&versioned);
         let least = least_of(&versioned.join(LEAST)).unwrap_or(0);
         trusted.then_some(Self { directory: versioned, grew: AtomicBool::new(false), least, key: None })
+    }
+
+    /// The cache in this directory, with a key in another.
+    #[cfg(test)]
+    pub(super) fn signing_at(directory: &Path, state: &Path) -> Self {
+        let cache = Self::at(directory).expect("made");
+        Self { key: Some(SigningKey::at(state, directory).expect("a key")), ..cache }
     }
 
     /// The contents that are too short for entries; `None` without a key, as all of them would have to be inflated.
@@ -443,12 +454,15 @@ struct Stored {
 
 /// Every file of the cache but what it records of itself.
 fn files(directory: &Path) -> Vec<Stored> {
-    let walk = walkdir::WalkDir::new(directory).min_depth(2).into_iter().filter_map(Result::ok);
-    walk.filter_map(|entry| {
-        let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        Some(Stored { used: metadata.modified().ok()?, bytes: metadata.len(), path: entry.into_path() })
-    })
-    .collect()
+    let walk = walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok);
+    // What is beside the directories of entries has a bound of its own, except what a killed run left.
+    let is_counted = |entry: &walkdir::DirEntry| entry.depth() > 1 || entry.file_name().as_bytes().starts_with(NEW);
+    walk.filter(is_counted)
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some(Stored { used: metadata.modified().ok()?, bytes: metadata.len(), path: entry.into_path() })
+        })
+        .collect()
 }
 
 #[cfg(test)]

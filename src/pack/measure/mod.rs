@@ -653,6 +653,89 @@ mod tests {
         }
     }
 
+    /// What is packed of each file of a tree, with its hash; and how many bytes the temporary file has.
+    fn packed(tree: &Tree, measured: &Measurements) -> (Vec<(Vec<u8>, blake3::Hash)>, u64) {
+        let of = |id| {
+            let mut bytes = Vec::new();
+            let each = &mut |part: &[u8]| {
+                bytes.extend(part);
+                Ok(())
+            };
+            let hash = measured.compressed(tree, id, each).expect("read");
+            (bytes, hash)
+        };
+        (tree.iter().map(|(id, _)| of(id)).collect(), measured.engine.spool().end())
+    }
+
+    #[test]
+    fn what_the_cache_has_is_packed_from_there_and_made_again_if_it_goes_before() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (root, caches, state) = (home.path().join("opt"), home.path().join("cache"), home.path().join("state"));
+        std::fs::create_dir(&root).expect("made");
+        let noise: Vec<u8> = (0..700_u32).flat_map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
+        let contents: [(&str, &[u8]); 6] = [
+            ("tiny", b"abc"),
+            ("short", &b"again ".repeat(900)),
+            ("noise-short", &noise[..3000]),
+            ("long", &b"again ".repeat(9000)),
+            ("noise-long", &noise),
+            ("again", &b"again ".repeat(9000)),
+        ];
+        for (name, content) in contents {
+            std::fs::write(root.join(name), content).expect("written");
+        }
+        std::os::unix::fs::symlink("long", root.join("link")).expect("linked");
+        let (tree, _) = crate::tree::scan_directory(&root).expect("read");
+        let transforms = Transforms::default();
+        let take = |cache, want| {
+            let options = Options {
+                longest: 1 << 30,
+                unzipped: 1 << 30,
+                level: Level::Default,
+                transforms: &transforms,
+                cache,
+                shared: None,
+                want,
+                weigh: false,
+            };
+            Measurements::take(&tree, |_| true, options, &Silent).expect("measured").0
+        };
+        let cache = || Some(Cache::signing_at(&caches, &state));
+        let (right, all) = packed(&tree, &take(None, Want::Bytes));
+        assert!(right.iter().all(|(bytes, hash)| blake3::hash(bytes) == *hash));
+        // What was only measured was not inflated, and is when it is packed.
+        assert_eq!(take(cache(), Want::Length).compressed_bytes(), 3 + 4 + 5400 + 3000 + 54_000 + noise.len() as u64);
+        assert_eq!(take(cache(), Want::Length).compressed_bytes(), 3 + 4);
+        let unverified = take(cache(), Want::Bytes);
+        assert_eq!((packed(&tree, &unverified).0, unverified.compressed_bytes()), (right.clone(), 3 + 4));
+        // Then it is packed from the cache, or from the tree if it is stored.
+        let verified = take(cache(), Want::Bytes);
+        let (bytes, spooled) = packed(&tree, &verified);
+        assert!(bytes == right && spooled < 100 && all > 20_000, "{spooled} {all}");
+        assert_eq!(verified.compressed_bytes(), 3 + 4);
+        // Damaged or removed since it was measured.
+        for damage in [0, 1] {
+            let measured = take(cache(), Want::Bytes);
+            for entry in walkdir::WalkDir::new(&caches).into_iter().map(|entry| entry.expect("listed").into_path()) {
+                if entry.is_file() && damage == 0 {
+                    let mut bytes = std::fs::read(&entry).expect("read");
+                    bytes.iter_mut().rev().take(20).for_each(|byte| *byte ^= 1);
+                    std::fs::write(&entry, bytes).expect("written");
+                } else if entry.is_file() {
+                    std::fs::remove_file(&entry).expect("removed");
+                }
+            }
+            assert_eq!(packed(&tree, &measured).0, right);
+            assert_eq!(packed(&tree, &take(cache(), Want::Bytes)).0, right);
+        }
+        // A file that is another by then is not packed.
+        let measured = take(cache(), Want::Bytes);
+        std::fs::write(root.join("noise-long"), [&noise[1..], b"x"].concat()).expect("written");
+        let id = tree.iter().find(|(_, entry)| entry.path.name() == b"noise-long").expect("there").0;
+        let error = measured.compressed(&tree, id, &mut |_| Ok(())).expect_err("changed").to_string();
+        assert!(error.contains("noise-long"), "{error}");
+    }
+
     #[test]
     fn the_fewest_bytes_of_a_file_are_those_that_no_form_of_it_can_be_without() {
         let home = tempfile::tempdir().expect("a directory");

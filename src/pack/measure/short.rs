@@ -96,7 +96,7 @@ impl Short {
     pub(super) fn add(&self, key: Key, known: Known, at: Offset) {
         let shard = self.shard(key);
         let before = &shard.read(&self.key).0;
-        let mut new = shard.new();
+        let mut new = shard.added();
         if before.len() + new.len() < MAX || before.contains_key(&key) {
             new.insert(key, Record { known, at: Place::Spool(at) });
         }
@@ -105,7 +105,7 @@ impl Short {
     /// Writes the files to which something was added.
     pub(super) fn save(&self, spool: &Spool) {
         for shard in &self.files {
-            let new = std::mem::take(&mut *shard.new());
+            let new = std::mem::take(&mut *shard.added());
             if !new.is_empty() {
                 // Without it, the same is compressed again.
                 let _ = shard.write(new, &self.key, spool);
@@ -115,7 +115,7 @@ impl Short {
 }
 
 impl Shard {
-    fn new(&self) -> MutexGuard<'_, BTreeMap<Key, Record>> {
+    fn added(&self) -> MutexGuard<'_, BTreeMap<Key, Record>> {
         self.new.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -136,7 +136,7 @@ impl Shard {
     }
 
     fn record(&self, key: Key, signing: &SigningKey) -> Option<Record> {
-        let new = self.new().get(&key).copied();
+        let new = self.added().get(&key).copied();
         new.or_else(|| self.read(signing).0.get(&key).copied())
     }
 
