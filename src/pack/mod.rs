@@ -22,7 +22,7 @@ use lock::{ItemKey, LockedLayer, NamedLayer};
 pub use lock::{LayerChange, Lock, MovedUnit};
 pub(crate) use names::is_layer_name;
 use parts::{Part, divided};
-pub(crate) use units::{PackedEntries, unit_of};
+pub(crate) use units::{PackedEntries, UnitOf, unit_of};
 pub use units::{Unit, UnitEntry, units};
 use units::{largest, largest_unzipped};
 use verdict::{LayerSize, or_through_s3, over_limits};

@@ -8,7 +8,7 @@ use flate2::write::ZlibEncoder;
 
 use crate::support::elf::Elf;
 use crate::support::r_code::{self, Code, namespace_exports};
-use crate::support::{RDS, World, assert_finding, assert_no_finding, findings};
+use crate::support::{RDS, Run, World, assert_finding, assert_no_finding, findings};
 
 const SITE: &str = "local/lib/R/site-library";
 const LFS: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
@@ -217,6 +217,35 @@ fn damage_that_is_met_when_something_is_used_is_not_said_to_stop_library() {
         assert_eq!(code, 1, "{file}");
         assert_finding(&report, "R101", &at, words);
     }
+}
+
+#[test]
+fn what_an_earlier_run_found_whole_is_found_damaged_as_soon_as_it_is() {
+    let world = World::new();
+    let at = whole(&world);
+    let check = || {
+        let mut command = world.command(&["check", "ROOT", "--format", "json"]);
+        command.env("XDG_CACHE_HOME", world.beside("cache")).env("XDG_STATE_HOME", world.beside("state"));
+        findings(&serde_json::from_str(&Run::of(command).stdout).expect("JSON"), "R101").len()
+    };
+    let verdicts = world.beside("cache/layerfit").join(env!("CARGO_PKG_VERSION")).join("verdicts");
+    assert_eq!(check(), 0);
+    let kept = fs::read(&verdicts).expect("kept");
+    for file in ["R/p.rdb", "R/p.rdx", "Meta/package.rds"] {
+        let path = world.root().join(&at).join(file);
+        let (right, time) =
+            (fs::read(&path).expect("read"), fs::metadata(&path).and_then(|m| m.modified()).expect("there"));
+        let mut damaged = right.clone();
+        damaged.iter_mut().skip(6).for_each(|byte| *byte ^= 0x55);
+        // Of the same length and time.
+        fs::write(&path, damaged).expect("written");
+        fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(time)).expect("set");
+        assert_eq!((check(), check()), (1, 1), "{file}");
+        fs::write(&path, right).expect("written");
+        assert_eq!(check(), 0, "{file}");
+    }
+    // What is wrong is not kept, nor is anything written for what is known.
+    assert_eq!(fs::read(&verdicts).expect("kept"), kept);
 }
 
 /// What R records of a DESCRIPTION: `saveRDS(list(DESCRIPTION = c(Package = "p", Version = "1.0")), compress = FALSE)`.
