@@ -704,7 +704,10 @@ mod tests {
         let (right, all) = packed(&tree, &take(None, Want::Bytes));
         assert!(right.iter().all(|(bytes, hash)| blake3::hash(bytes) == *hash));
         // What was only measured was not inflated, and is when it is packed.
-        assert_eq!(take(cache(), Want::Length).compressed_bytes(), 3 + 4 + 5400 + 3000 + 54_000 + noise.len() as u64);
+        let each = 3 + 4 + 5400 + 3000 + 54_000 + noise.len() as u64;
+        // Two threads may compress one content at the same time.
+        let compressed = take(cache(), Want::Length).compressed_bytes();
+        assert!([each, each + 54_000].contains(&compressed), "{compressed}, {each} of each content");
         assert_eq!(take(cache(), Want::Length).compressed_bytes(), 3 + 4);
         let unverified = take(cache(), Want::Bytes);
         assert_eq!((packed(&tree, &unverified).0, unverified.compressed_bytes()), (right.clone(), 3 + 4));
