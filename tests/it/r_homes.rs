@@ -264,6 +264,7 @@ fn an_r_for_one_of_several_architectures_is_started_by_its_program() {
     }
     let ldpaths = "LD_LIBRARY_PATH=${R_HOME}/lib/x64:${LD_LIBRARY_PATH}\nexport LD_LIBRARY_PATH\n";
     let script = "#!/bin/sh\nR_HOME_DIR=/opt/R/lib/R\nR_HOME=\"${R_HOME_DIR}\"\n: ${R_ARCH=/x64}\n\
+                  while test -n \"${1}\"; do\n  case \"${1}\" in\n  --arch) R_ARCH=\"/${2}\" ;;\n  esac\n  shift\ndone\n\
                   . \"${R_HOME}/etc${R_ARCH}/ldpaths\"\nexec ${R_HOME}/bin/exec${R_ARCH}/R\n";
     world.file("R/lib/R/etc/x64/ldpaths", ldpaths).file("R/lib/R/bin/R", script).mode("R/lib/R/bin/R", 0o755);
     assert_works(&world);
@@ -272,7 +273,7 @@ fn an_r_for_one_of_several_architectures_is_started_by_its_program() {
 }
 
 #[test]
-fn a_tree_that_begins_too_deep_is_named_in_the_remedy() {
+fn a_tree_that_begins_too_deep_or_too_high_is_named_in_the_remedy() {
     let world = r();
     let script = "#!/bin/sh\nR_HOME_DIR=/opt/above/R/lib/R\n";
     world.file("R/lib/R/bin/R", script).mode("R/lib/R/bin/R", 0o755);
@@ -284,6 +285,12 @@ fn a_tree_that_begins_too_deep_is_named_in_the_remedy() {
           above/ of the tree"
         ]
     );
+    let world = World::new();
+    let other = r();
+    fs::rename(other.root(), world.root().join("opt")).expect("renamed");
+    let (_, report) = world.json(&["check", "ROOT"]);
+    assert_finding(&report, "R106", "opt/R/lib/R/bin/R", "it is at /opt/opt/R/lib/R");
+    assert_eq!(helps(&report, "R106"), ["name opt/ in this tree as the tree: what is packed will be in /opt itself"]);
 }
 
 #[test]

@@ -129,7 +129,11 @@ pub(super) fn start(script: &str, environment: &Environment, exists: &dyn Fn(&st
             environment.forget_value(variable);
         }
     }
-    if environment.run_among(script.as_bytes(), exists).is_err() {
+    // Its loop over options, which can set another architecture, does not run without any.
+    let mut head = environment.clone();
+    let lines: Vec<&str> = script.lines().take_while(|line| !line.starts_with("while ")).collect();
+    let is_read = head.run_among(lines.join("\n").as_bytes(), exists).is_ok();
+    if !is_read || environment.run_among(script.as_bytes(), exists).is_err() {
         return Start::default();
     }
     let assigns = |variable: &str| {
@@ -138,7 +142,7 @@ pub(super) fn start(script: &str, environment: &Environment, exists: &dyn Fn(&st
     };
     let home = ["R_HOME", "R_HOME_DIR"].into_iter().find(|variable| assigns(variable));
     let home = home.and_then(|variable| environment.get(variable)).filter(|home| home.starts_with('/'));
-    let arch = environment.get("R_ARCH").filter(|arch| arch.starts_with('/')).unwrap_or_default().to_owned();
+    let arch = head.get("R_ARCH").filter(|arch| arch.starts_with('/')).unwrap_or_default().to_owned();
     Start { home: home.map(str::to_owned), arch }
 }
 
@@ -174,6 +178,10 @@ pub(super) fn remedy(tree: &Tree, homes: &[&TreePath], written: &str) -> Option<
                 "name the directory above as the tree, if this one is /opt/{above}: what is packed will be in /opt itself; or \
                  move it to {above}/ of the tree"
             ));
+        }
+        if same == from.len() && to[..to.len() - same].last().is_some_and(|above| above == b"opt") {
+            let inside = text(&to[..to.len() - same]);
+            return Some(format!("name {inside}/ in this tree as the tree: what is packed will be in /opt itself"));
         }
         // The link has a name, and leads to more than /opt itself.
         let same = same.min(from.len() - 1).min(to.len() - 1);
