@@ -142,8 +142,11 @@ fn requirements(
             Some(found).filter(|found| !found.is_empty())
         };
         match (copies, &required.constraint) {
-            // What the language's own images have is not missing.
-            (None, _) if required.for_what == RequiredFor::Declared && is_standard(of, name) => {}
+            // What the language's own images have is not missing, and nor is what comes with a language of another layer.
+            (None, _)
+                if is_standard(of, name)
+                    && (required.for_what == RequiredFor::Declared
+                        || packages.installations_of(package.language).next().is_none()) => {}
             (None, _) => findings.push(missing(packages, package, required, tree)),
             (Some(copies), Some(constraint)) if !copies.iter().any(|copy| of.satisfies(&copy.version, constraint)) => {
                 let there: Vec<&str> = copies.iter().map(|copy| copy.version.as_str()).collect();

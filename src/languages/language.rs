@@ -51,6 +51,8 @@ pub struct ProcessSpec {
     pub never: Vec<EntryId>,
     /// Files that are the same module for several machines; the process loads the one for its own.
     pub variants: Vec<Vec<EntryId>>,
+    /// Whether another layer or the function has the program, and may have libraries as well.
+    pub elsewhere: bool,
     /// If the program also defines symbols for what it loads, so that undefined ones are not known: how the sonames begin
     /// that it answers to when it is not in the tree.
     pub answered: Option<&'static str>,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::commands::LibraryPaths;
 use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, ProcessEnvironment};
 use super::plugins::Plugins;
 use super::preloads::Preloads;
@@ -87,9 +88,6 @@ impl LoadedLibraries {
     }
 }
 
-/// The values of LD_LIBRARY_PATH with which scripts run programs; `None` is one that is not known.
-pub(super) type LibraryPaths = BTreeMap<EntryId, BTreeSet<Option<String>>>;
-
 /// Runs the loader for every process that a function can have.
 pub(super) fn load_processes(
     view: &LoaderView<'_>,
@@ -102,7 +100,9 @@ pub(super) fn load_processes(
     let mut inherited: BTreeMap<EntryId, Vec<ProcessEnvironment>> = BTreeMap::new();
     for language in ALL {
         for spec in language.processes(packages, view.tree, view.objects, view.image.profile()) {
-            run_language(view, ProcessKind::Language(language.id()), &spec, &preloads, &mut loads);
+            // Where a program of another layer searches is not known, beside what every process does.
+            let kind = if spec.elsewhere { ProcessKind::Plain } else { ProcessKind::Language(language.id()) };
+            run_language(view, kind, &spec, (&preloads, &library_paths.wrapped), &mut loads);
             for id in spec.starts.iter().filter(|id| view.objects.get(id).is_some_and(|elf| elf.is_program())) {
                 inherited.entry(*id).or_default().push(environment(view, &spec.library_path));
             }
@@ -116,7 +116,7 @@ pub(super) fn load_processes(
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
             let start = if ours { Start::Program } else { Start::UnknownInterpreter };
             let inherited = inherited.remove(id).unwrap_or_default();
-            run_plain(view, *id, start, (library_paths.get(id), inherited), &mut loads);
+            run_plain(view, *id, start, (library_paths.programs.get(id), inherited), &mut loads);
         }
     }
     for id in view.objects.keys().filter(|id| !of_languages.contains(id) && is_plugin(**id)) {
@@ -125,6 +125,10 @@ pub(super) fn load_processes(
         }
     }
     loads
+}
+
+fn is_missing(edge: &NeededLibrary) -> bool {
+    matches!(edge.outcome, LibraryLookup::Missing { .. })
 }
 
 /// How a process that is not a language's starts.
@@ -160,7 +164,6 @@ fn run_plain(
         let edges = process.start(id);
         (process, edges)
     };
-    let is_missing = |edge: &NeededLibrary| matches!(edge.outcome, LibraryLookup::Missing { .. });
     // Of several ways to start it, the one in which it works is meant.
     let runs = environments.into_iter().map(run);
     let Some((process, mut edges)) = runs.min_by_key(|(_, edges)| edges.iter().filter(|edge| is_missing(edge)).count())
@@ -236,10 +239,13 @@ fn run_language(
     view: &LoaderView<'_>,
     kind: ProcessKind,
     spec: &ProcessSpec,
-    preloads: &Preloads<'_>,
+    (preloads, wrapped): (&Preloads<'_>, &BTreeSet<String>),
     loads: &mut LoadedLibraries,
 ) {
     let mut process = Process::new(view, environment(view, &spec.library_path));
+    // A wrapper starts the runtime of the image.
+    let wrapped = wrapped.iter().filter(|_| spec.program.is_none());
+    let wrapped: Vec<Process<'_>> = wrapped.map(|value| Process::new(view, with_library_path(view, value))).collect();
     if let Some(program) = spec.program {
         if let Place::Inside(file) = view.tree.follow(program)
             && matches!(view.tree.entry(file).kind, Kind::File { magic: Magic::Other, .. })
@@ -276,12 +282,26 @@ fn run_language(
         if !is_shared() || view.objects.get(&file).is_none_or(|elf| library.optional && elf.is_program()) {
             continue;
         }
-        let certainty = if library.optional { Certainty::Optional } else { Certainty::Required };
+        let is_certain = !library.optional && !spec.elsewhere;
+        let certainty = if is_certain { Certainty::Required } else { Certainty::Optional };
         let known = loads.roots.entry(file).or_insert(certainty);
         *known = certainty.max(*known);
         // Each is loaded in a fresh session: the order in which a function loads packages is not known.
-        let (session, mut edges, errors) = preloads.load(&process, library.entry, binding, &loads.linked);
-        edges.retain(|edge| !is_answered(edge));
+        // Of several ways to start it, the one in which it works is meant.
+        let ways = [&process].into_iter().chain(&wrapped);
+        let mut best: Option<(usize, _)> = None;
+        for way in ways {
+            let (session, mut edges, errors) = preloads.load(way, library.entry, binding, &loads.linked);
+            edges.retain(|edge| !is_answered(edge));
+            let missing = edges.iter().filter(|edge| is_missing(edge)).count();
+            if best.as_ref().is_none_or(|(least, _)| missing < *least) {
+                best = Some((missing, (session, edges, errors)));
+            }
+            if missing == 0 {
+                break;
+            }
+        }
+        let Some((_, (session, edges, errors))) = best else { continue };
         loads.record(kind, certainty, edges);
         loads.record_errors(certainty, errors);
         follow_notes(view, &session, before, kind, loads);

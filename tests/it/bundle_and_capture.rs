@@ -160,6 +160,34 @@ fn what_extension_modules_and_addons_load_is_taken_too() {
 }
 
 #[test]
+fn what_r_packages_load_is_taken_for_a_layer_without_r_and_what_r_has_is_not_missed_there() {
+    let world = World::new();
+    world.package("library", "apl", "1.0", "Imports: methods\n").file("library/apl/NAMESPACE", "import(methods)\n");
+    world.library("lib/libR.so", &[], &["-Wl,-soname,libR.so"]).library(
+        "lib/libown.so.1",
+        &[],
+        &["-Wl,-soname,libown.so.1"],
+    );
+    world.library("library/apl/libs/apl.so", &["lib/libR.so", "lib/libown.so.1"], &[]);
+    let host = host(&world);
+    to_host(&world, &host, "lib/libown.so.1");
+    to_host(&world, &host, "lib/libR.so");
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!((code, findings(&report, "R102")), (0, Vec::new()), "{:#}", report["findings"]);
+    let missing = findings(&report, "L201");
+    assert!(missing.len() == 1 && missing[0].1.contains("R, which is not in the tree, loads it"), "{missing:?}");
+    let (_, report) = world.json(&["plan", "ROOT", "--bundle", "--sysroot", host.to_str().expect("UTF-8")]);
+    let taken = ("lib/libown.so.1".to_owned(), "library/apl/libs/apl.so".to_owned());
+    assert_eq!((bundled(&report), findings(&report, "L201")), (vec![taken], Vec::new()));
+    // Beside R, it has to be there.
+    world.r().program("R/lib/R/bin/exec/R", &[], &[]);
+    let (_, report) = world.json(&["check", "ROOT"]);
+    let missing = findings(&report, "L201");
+    assert!(missing.iter().any(|(_, message)| message.contains("needs libown.so.1")), "{missing:?}");
+    assert!(!missing.iter().any(|(_, message)| message.contains("loads it")), "{missing:?}");
+}
+
+#[test]
 fn a_copied_library_is_searched_for_in_the_directories_that_its_dependent_lists_on_the_host() {
     let world = World::new();
     let host = host(&world);

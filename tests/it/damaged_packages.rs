@@ -28,6 +28,11 @@ fn database(one: &[u8], two: &[u8]) -> (Vec<u8>, Vec<u8>) {
 
 /// An index with these records, or without any, as `makeLazyLoadDB()` writes it.
 fn index(records: &[(u32, u32)]) -> Vec<u8> {
+    named_index(records, &vec!["f"; records.len()])
+}
+
+/// An index with records of variables with these names.
+fn named_index(records: &[(u32, u32)], variables: &[&str]) -> Vec<u8> {
     let mut out = b"X\n\0\0\0\x02\0\x04\x02\x02\0\x02\x03\0".to_vec();
     let word = |out: &mut Vec<u8>, number: u32| out.extend(number.to_be_bytes());
     let text = |out: &mut Vec<u8>, text: &str| {
@@ -59,7 +64,7 @@ fn index(records: &[(u32, u32)]) -> Vec<u8> {
         word(&mut out, *length);
     }
     if !records.is_empty() {
-        names(&mut out, &vec!["f"; records.len()]);
+        names(&mut out, variables);
     }
     word(&mut out, 0x13);
     word(&mut out, 0);
@@ -143,6 +148,7 @@ fn what_is_empty_truncated_or_a_pointer_is_an_error() {
         ("Meta/nsInfo.rds", b"", "Meta/nsInfo.rds is empty"),
         ("Meta/features.rds", b"\x1f\x8b\x08\0\0", "Meta/features.rds is truncated or damaged"),
         ("R/p", b"", "R/p is empty"),
+        ("R/p", b"local({ info <- loadingNames", "library(p) fails: R/p is damaged: it does not read R/p.rdb"),
         ("R/p.rdb", b"", "R/p.rdb is empty"),
         ("R/p.rdb", &[7; 40], "R/p.rdb is truncated: it has 40 bytes, and R/p.rdx lists"),
         ("R/p.rdb", &[0; 200], "R/p.rdb is damaged: the record that R/p.rdx lists at byte 0 cannot be read"),
@@ -154,6 +160,53 @@ fn what_is_empty_truncated_or_a_pointer_is_an_error() {
         let world = World::new();
         let at = whole(&world);
         world.file(format!("{at}/{file}"), content);
+        let (code, report) = world.json(&["analyze", "ROOT"]);
+        assert_eq!(code, 1, "{file}");
+        assert_finding(&report, "R101", &at, words);
+    }
+}
+
+#[test]
+fn damage_that_is_met_when_something_is_used_is_not_said_to_stop_library() {
+    let (one, two) = (record(RDS), record(RDS));
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short");
+    let records = [(0, length(&one)), (length(&one), length(&two))];
+    let damaged = [&one[..], &vec![0; two.len()]].concat();
+    for (variables, file, content, words) in [
+        (
+            ["f", "g"],
+            "R/p.rdb",
+            None,
+            "library(p) succeeds, but its functions cannot be read when used: R/p.rdb is missing",
+        ),
+        (["f", "g"], "R/p.rdb", Some(damaged.clone()), "library(p) succeeds, but its functions"),
+        (["f", "g"], "R/p.rdb", Some(one.clone()), "library(p) succeeds, but its functions"),
+        (["f", ".onLoad"], "R/p.rdb", None, "library(p) fails: R/p.rdb is missing"),
+        (["f", ".onAttach"], "R/p.rdb", Some(one.clone()), "library(p) fails: R/p.rdb is truncated"),
+        (["f", ".__C__k"], "R/p.rdb", Some(damaged.clone()), "library(p) fails: R/p.rdb is damaged"),
+        ([".onLoad", "f"], "R/p.rdb", Some(damaged.clone()), "library(p) may fail, and its functions cannot be read"),
+        (["f", "g"], "R/sysdata.rdb", None, "library(p) succeeds, but its internal data cannot be read when used"),
+        (["f", "g"], "R/sysdata.rdb", Some(Vec::new()), "library(p) succeeds, but its internal data"),
+        (["f", "g"], "data/Rdata.rdb", None, "library(p) succeeds, but its data sets cannot be read when used"),
+        (["f", "g"], "R/sysdata.rdx", None, "library(p) fails: R/sysdata.rdx is missing"),
+        (
+            ["f", "g"],
+            "data/Rdata.rdx",
+            Some(b"X\n".to_vec()),
+            "library(p) fails: data/Rdata.rdx is truncated or damaged",
+        ),
+    ] {
+        let world = World::new();
+        let at = whole(&world);
+        for base in ["R/p", "R/sysdata", "data/Rdata"] {
+            world.file(format!("{at}/{base}.rdb"), [&one[..], &two].concat());
+            world.file(format!("{at}/{base}.rdx"), named_index(&records, &variables));
+        }
+        assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "R101");
+        match content {
+            Some(content) => _ = world.file(format!("{at}/{file}"), content),
+            None => fs::remove_file(world.root().join(&at).join(file)).expect("removed"),
+        }
         let (code, report) = world.json(&["analyze", "ROOT"]);
         assert_eq!(code, 1, "{file}");
         assert_finding(&report, "R101", &at, words);

@@ -241,6 +241,68 @@ fn the_library_path_that_a_startup_script_sets_is_that_of_the_program_it_runs() 
 }
 
 #[test]
+fn the_library_path_of_a_script_that_a_function_can_run_counts_relative_to_the_script_too() {
+    let missing = |directory: &str, program: &str, link: Option<(&str, &str)>, path: &str, text: &str| {
+        let world = World::new();
+        world.elf(program, &Elf::program().needs("libours.so.1"));
+        world.elf(&format!("{directory}/libours.so.1"), &Elf::library("libours.so.1"));
+        world.file(path, format!("#!/bin/sh\n{text}\n")).mode(path, 0o755);
+        if let Some((link, target)) = link {
+            world.link(link, target);
+        }
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        findings(&report, "L201").len()
+    };
+    for text in [
+        "export LD_LIBRARY_PATH=/opt/app/libs\nexec /opt/app/x.bin \"$@\"",
+        "LD_LIBRARY_PATH=\"$(dirname \"$0\")/libs:$LD_LIBRARY_PATH\" exec \"$(dirname \"$0\")/x.bin\"",
+        "HERE=\"$(cd \"$(dirname \"$0\")\" && pwd)\"\nexport LD_LIBRARY_PATH=\"$HERE/libs\"\nexec \"$HERE/x.bin\" \"$@\"",
+        "HERE=$(cd \"$(dirname \"$0\")/..\" >/dev/null 2>&1; pwd)\nexport LD_LIBRARY_PATH=$HERE/app/libs\nexec $HERE/app/x.bin",
+        "export LD_LIBRARY_PATH=${0%/*}/../app/libs\n${0%/*}/x.bin",
+        "D=$(dirname \"$(readlink -f \"$0\")\")\nLD_LIBRARY_PATH=$D/libs $D/x.bin",
+        "D=$(dirname $(realpath $0))\nLD_LIBRARY_PATH=$D/libs $D/x.bin",
+        "/lib64/ld-linux-x86-64.so.2 --library-path /opt/app/libs /opt/app/x.bin \"$@\"",
+        "D=$(dirname \"$0\")\nexec /lib64/ld-linux-x86-64.so.2 --argv0 x --library-path \"$D/libs\" \"$D/x.bin\"",
+    ] {
+        for path in ["bootstrap", "app/start"] {
+            let text =
+                if path == "bootstrap" { text.replace("$0", "$S").replace("${0", "${S") } else { text.to_owned() };
+            let text = if path == "bootstrap" { format!("S=/opt/app/start\n{text}") } else { text };
+            assert_eq!(missing("app/libs", "app/x.bin", None, path, &text), 0, "{path}: {text}");
+            assert_eq!(missing("elsewhere", "app/x.bin", None, path, &text), 1, "{path}: {text}");
+        }
+    }
+    // Started by a link, a script that follows it finds its own directory, and one that does not, that of the link.
+    let link = Some(("bin/tool", "../app/start"));
+    let follows = "D=$(dirname \"$(readlink -f \"$0\")\")\nLD_LIBRARY_PATH=$D/libs $D/x.bin";
+    assert_eq!(missing("app/libs", "app/x.bin", link, "app/start", follows), 0);
+    let beside = "LD_LIBRARY_PATH=$(dirname \"$0\")/libs exec $(dirname \"$0\")/x.bin";
+    assert_eq!(missing("bin/libs", "bin/x.bin", link, "app/start", beside), 0);
+    assert_eq!(missing("bin/libs", "bin/x.bin", None, "app/start", beside), 1);
+    // Nothing is known to run the script, so the program can be run without it.
+    assert_eq!(missing("lib", "app/x.bin", None, "app/start", "LD_LIBRARY_PATH=/opt/other exec /opt/app/x.bin"), 0);
+    assert_eq!(missing("lib", "app/x.bin", None, "bootstrap", "LD_LIBRARY_PATH=/opt/other exec /opt/app/x.bin"), 1);
+}
+
+#[test]
+fn extension_modules_find_libraries_with_what_a_wrapper_of_the_runtime_sets() {
+    let missing = |text: &str, variable: &[&str]| {
+        let world = World::new();
+        world.elf("python/m.cpython-312-x86_64-linux-gnu.so", &Elf::library("m.so").needs("libours.so.1"));
+        world.elf("app/libs/libours.so.1", &Elf::library("libours.so.1"));
+        world.file("wrapper", format!("#!/bin/bash\n{text}\n")).mode("wrapper", 0o755);
+        let (_, report) = world.json(&[&["analyze", "ROOT", "--runtime", "python3.12"], variable].concat());
+        findings(&report, "L201").len()
+    };
+    let wrapper = "export LD_LIBRARY_PATH=/opt/app/libs:$LD_LIBRARY_PATH\nexec \"$@\"";
+    assert_eq!(missing(wrapper, &[]), 0);
+    assert_eq!(missing(wrapper, &["--env", "AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper"]), 0);
+    assert_eq!(missing(wrapper, &["--env", "AWS_LAMBDA_EXEC_WRAPPER=/opt/other"]), 1);
+    assert_eq!(missing("export LD_LIBRARY_PATH=/opt/app/libs\nexec /usr/bin/true", &[]), 1);
+    assert_eq!(missing("exec \"$@\"", &[]), 1);
+}
+
+#[test]
 fn a_library_that_is_not_guaranteed_is_a_warning() {
     let world = World::new();
     world.library("lib/libexpat.so.1", &[], &[]).program("bin/tool", &["lib/libexpat.so.1"], &[]);

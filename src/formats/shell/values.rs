@@ -102,17 +102,38 @@ impl Script {
         joined.into_iter().map(|head| head + &rest).collect()
     }
 
-    /// The values of `$(dirname WORD)`.
+    /// The values of the commands by which scripts find their own directory: `$(dirname WORD)`, `$(cd WORD && pwd)`, and
+    /// `$(readlink -f WORD)`, for which links are not followed.
     fn directory_name(&self, word: Node<'_>, text: &[u8]) -> BTreeSet<String> {
-        let command = word.named_child(0).filter(|_| word.named_child_count() == 1);
-        let mut cursor = word.walk();
-        let arguments: Vec<Node<'_>> = command
-            .filter(|command| command.kind() == "command")
-            .filter(|command| command.child_by_field_name("name").is_some_and(|name| string(name, text) == "dirname"))
-            .map(|command| command.children_by_field_name("argument", &mut cursor).collect())
-            .unwrap_or_default();
-        match arguments.as_slice() {
-            [path] => self.values(*path, text).iter().map(|path| without_last(path).to_owned()).collect(),
+        let commands = commands_in(word);
+        let parts = |command: &Node<'_>| {
+            let name = command.child_by_field_name("name").map(|name| string(name, text)).unwrap_or_default();
+            let mut cursor = command.walk();
+            let arguments = command.children_by_field_name("argument", &mut cursor);
+            let arguments: Vec<String> = arguments.map(|argument| string(argument, text)).collect();
+            (name, arguments)
+        };
+        let of = |command: &Node<'_>| {
+            let mut cursor = command.walk();
+            let last = command.children_by_field_name("argument", &mut cursor).last();
+            last.map(|path| self.values(path, text)).unwrap_or_default()
+        };
+        let read: Vec<(String, Vec<String>)> = commands.iter().map(parts).collect();
+        let called: Vec<(&str, Vec<&str>)> = read
+            .iter()
+            .map(|(name, arguments)| {
+                (name.as_str(), arguments.iter().map(String::as_str).filter(|argument| *argument != "--").collect())
+            })
+            .collect();
+        match (called.as_slice(), commands.as_slice()) {
+            ([("dirname", arguments)], [command]) if arguments.len() == 1 => {
+                of(command).iter().map(|path| without_last(path).to_owned()).collect()
+            }
+            ([("readlink", arguments)], [command]) if arguments.len() == 2 && matches!(arguments[0], "-f" | "-e") => {
+                of(command)
+            }
+            ([("realpath", arguments)], [command]) if arguments.len() == 1 => of(command),
+            ([("cd", arguments), ("pwd", _)], [command, _]) if arguments.len() == 1 => of(command),
             _ => BTreeSet::new(),
         }
     }
@@ -138,6 +159,19 @@ impl Script {
             None => BTreeSet::new(),
         }
     }
+}
+
+/// The commands of a substitution that run one after the other, if it has nothing else.
+fn commands_in(node: Node<'_>) -> Vec<Node<'_>> {
+    let mut cursor = node.walk();
+    let inside = node.named_children(&mut cursor).filter(|child| child.kind() != "file_redirect");
+    let commands = inside.map(|child| match child.kind() {
+        "command" => vec![child],
+        "list" | "redirected_statement" => commands_in(child),
+        // Anything else is not understood: no known sequence has three commands.
+        _ => vec![child; 3],
+    });
+    commands.flatten().take(3).collect()
 }
 
 /// The parts of `${NAME:-VALUE}`, `${NAME-VALUE}`, `${NAME:=VALUE}` and `${NAME=VALUE}`.

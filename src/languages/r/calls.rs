@@ -146,6 +146,21 @@ impl<'a> Database<'a> {
     }
 }
 
+/// The variables of a database by its index, each with its records: their offsets and lengths. None if it cannot be read.
+pub(super) fn variables(index: &[u8]) -> Vec<(String, Vec<(u32, u32)>)> {
+    let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    let of_index = |index: Value| {
+        let Some(Value::List { items, names }) = index.item("variables") else { return Vec::new() };
+        let records = |value| places(value).into_iter().map(|(at, length)| (number(at), number(length))).collect();
+        items
+            .iter()
+            .zip(names)
+            .map(|(value, name)| (name.as_deref().unwrap_or_default().to_owned(), records(value)))
+            .collect()
+    };
+    with_stack(|| Database::index(index).map(of_index)).unwrap_or_default()
+}
+
 fn read(index: &[u8], database: &[u8]) -> Result<Calls, String> {
     let database = Database::new(index, database)?;
     let index = Database::index(index)?;
@@ -294,7 +309,7 @@ impl Part {
             match value {
                 Value::Reference(environment) => insert(&mut self.references, environment),
                 Value::Call(parts) => {
-                    if let Some((package, _)) = qualified(parts) {
+                    if let Some((package, _)) = serialize::qualified(parts) {
                         insert(&mut self.called, package);
                     }
                 }
@@ -346,45 +361,15 @@ fn insert(names: &mut BTreeSet<String>, name: &str) {
     }
 }
 
-/// The package and the name of `package::name` and `package:::name`.
-pub(super) fn qualified(parts: &[Argument]) -> Option<(&str, &str)> {
-    match parts {
-        [Argument { value: Value::Symbol(colons), .. }, package, name] if matches!(&**colons, "::" | ":::") => {
-            Some((word(&package.value)?, word(&name.value)?))
-        }
-        _ => None,
-    }
-}
-
-/// A name, or one string.
-fn word(value: &Value) -> Option<&str> {
-    match value {
-        Value::Symbol(name) => Some(name),
-        Value::Strings(strings) => match strings.as_slice() {
-            [Some(one)] => Some(one),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The name of a function that is called or passed on.
-pub(super) fn function_name(value: &Value) -> Option<&str> {
-    match value {
-        Value::Call(parts) => qualified(parts).map(|(_, name)| name),
-        value => word(value),
-    }
-}
-
 /// Whether code calls a function that takes the name of a package, or passes one on.
 fn may_name_packages(code: &Value) -> bool {
     let mut stack = vec![code];
     while let Some(value) = stack.pop() {
         if let Value::Call(parts) = value
             && let Some((head, arguments)) = parts.split_first()
-            && let Some(name) = function_name(&head.value)
+            && let Some(name) = head.value.function_name()
         {
-            let is_named = |argument: &Argument| function_name(&argument.value).is_some_and(source::names_packages);
+            let is_named = |argument: &Argument| argument.value.function_name().is_some_and(source::names_packages);
             let has_text = || arguments.iter().any(|argument| matches!(argument.value, Value::Strings(_)));
             if !arguments.is_empty() && source::names_packages(name)
                 || source::passes_on(name) && arguments.iter().any(is_named)

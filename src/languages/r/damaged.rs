@@ -2,9 +2,10 @@
 //!
 //! What is required was measured with R 4.2.2, each file of a package removed, emptied, cut in half and replaced by text:
 //! DESCRIPTION and NAMESPACE must exist, Meta/package.rds must be readable, and so must Meta/features.rds of a package with
-//! libs/, Meta/nsInfo.rds if it exists, and every library that the namespace loads must be there. A lazy-load database (`R/PKG`, if the package's loader
-//! reads one, `R/sysdata`, `data/Rdata`) needs a readable index whose records lie inside the database. R finds its own
-//! packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all. The records of short databases
+//! libs/, Meta/nsInfo.rds if it exists, and every library that the namespace loads must be there. A lazy-load database (`R/PKG`, if
+//! the package's loader reads one, `R/sysdata`, `data/Rdata`) needs a readable index. Its records must lie inside the database to be
+//! read when they are used: `library()` itself succeeds without them, unless a hook or an S4 class or generic is among them. R finds
+//! its own packages without DESCRIPTION (`find.package`), and base is not loaded as a package at all. The records of short databases
 //! are decompressed, and those of long ones are recognized by their first bytes.
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 
+use super::calls;
 use super::namespace::{self, Namespace};
 use super::needs::{ID, NEEDS};
 use super::rdb;
@@ -34,6 +36,9 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The records of a database of up to this many bytes are decompressed.
 const WHOLE_BYTES: u64 = 1 << 20;
 
+/// What the database of a package's code has.
+const FUNCTIONS: &str = "functions";
+
 /// Findings about packages that satisfy `kept` and that R could not load.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let there: Vec<&Package> = packages.of_language(ID).filter(|package| kept(package.entry)).collect();
@@ -52,20 +57,39 @@ fn reinstall(name: &str) -> String {
     format!("install {name} again with R CMD INSTALL, or copy its whole directory again")
 }
 
+/// Something that R cannot read.
+struct Damage {
+    /// What is wrong with which file.
+    what: String,
+    /// What fails when it is used, where the package is loaded nevertheless.
+    used: Option<&'static str>,
+    /// Whether a hook may use it, which runs when the package is loaded.
+    in_hook: bool,
+}
+
+impl From<String> for Damage {
+    /// Damage without which the package is not loaded.
+    fn from(what: String) -> Self {
+        Self { what, used: None, in_hook: false }
+    }
+}
+
 fn damaged(tree: &Tree, package: &Package) -> Option<Finding> {
     let reading = Reading { tree, directory: &package.directory };
     let mut wrong = Vec::new();
+    let mut databases: Vec<Damage> = Vec::new();
     let name = &package.name;
     if name == "base" {
-        wrong.extend(reading.database("R/base", true));
+        wrong.extend(reading.database("R/base", true, FUNCTIONS).map(|damage| damage.what));
     } else {
         wrong.extend(reading.required("NAMESPACE"));
         wrong.extend(reading.required("Meta/package.rds").or_else(|| reading.object("Meta/package.rds")));
         wrong.extend(["Meta/nsInfo.rds", "Meta/features.rds"].into_iter().filter_map(|file| reading.object(file)));
         let has_libraries = reading.directory.join("libs").is_some_and(|libs| tree.find(&libs).is_some());
         wrong.extend(has_libraries.then(|| reading.required("Meta/features.rds")).flatten());
-        wrong.extend(reading.code(name));
-        wrong.extend(["R/sysdata", "data/Rdata"].into_iter().filter_map(|base| reading.database(base, false)));
+        databases.extend(reading.code(name));
+        let others = [("R/sysdata", "internal data"), ("data/Rdata", "data sets")];
+        databases.extend(others.into_iter().filter_map(|(base, used)| reading.database(base, false, used)));
         let namespace = namespace_of(tree, package);
         let has_code = [format!("R/{name}"), format!("R/{name}.rdb"), "R/sysdata.rdb".to_owned()];
         if namespace.exports && !has_code.iter().any(|file| reading.file(file).is_some()) {
@@ -74,12 +98,29 @@ fn damaged(tree: &Tree, package: &Package) -> Option<Finding> {
         let libraries = namespace.libraries;
         wrong.extend(libraries.iter().filter_map(|library| reading.required(&format!("libs/{library}.so"))));
     }
+    let used: Vec<&str> = databases.iter().filter_map(|damage| damage.used).collect();
+    let is_loaded = wrong.is_empty() && used.len() == databases.len();
+    wrong.extend(databases.iter().map(|damage| damage.what.clone()));
     (!wrong.is_empty()).then(|| {
         let files = list::some_parts(&wrong, MAX_FILES);
-        let message = format!("library({name}) fails: {files}");
+        let message = if is_loaded {
+            let may_fail = databases.iter().any(|damage| damage.in_hook);
+            let loaded = if may_fail { "may fail, and" } else { "succeeds, but" };
+            let used = list::with_last(&used, "and");
+            format!("library({name}) {loaded} its {used} cannot be read when used: {files}")
+        } else {
+            format!("library({name}) fails: {files}")
+        };
         Finding::error(Code::DamagedPackage, &package.directory, message, reinstall(name))
     })
 }
+
+/// The functions that R runs when it loads or attaches a package.
+const HOOKS: &[&str] = &[".onLoad", ".onAttach"];
+
+/// How the names of S4 classes and of tables of S4 methods begin, which R reads when it loads a package
+/// (`methods:::cacheMetaData`).
+const S4: &[&str] = &[".__C__", ".__T__"];
 
 /// An installed package whose directory has another name: R looks for a directory with the package's name, and refuses one whose
 /// Meta/package.rds names another package (`find.package` and `loadNamespace` in R). A link with its name is as good.
@@ -158,54 +199,89 @@ impl Reading<'_> {
     }
 
     /// The package's code: `R/PKG`, which is the code itself or reads the database beside it.
-    fn code(&self, name: &str) -> Option<String> {
+    fn code(&self, name: &str) -> Option<Damage> {
         let loader = format!("R/{name}");
         let text = self.read(&loader);
         let beside = self.file(&format!("R/{name}.rdb")).is_some();
         match text {
-            None if beside => Some(self.required(&loader)?),
-            Some(text) if text.is_empty() && beside => Some(format!("{loader} is empty")),
-            Some(text) if text.windows(8).any(|window| window == b"lazyLoad") => self.database(&loader, true),
+            None if beside => Some(self.required(&loader)?.into()),
+            Some(text) if text.is_empty() && beside => Some(format!("{loader} is empty").into()),
+            Some(text) if text.windows(8).any(|window| window == b"lazyLoad") => {
+                self.database(&loader, true, FUNCTIONS)
+            }
+            // What R wrote there reads the database; without that, the namespace stays empty.
+            Some(_) if beside && self.file(&format!("{loader}.rdx")).is_some() => {
+                Some(format!("{loader} is damaged: it does not read {loader}.rdb").into())
+            }
             _ => None,
         }
     }
 
-    /// A lazy-load database: `.rdb`, and its index `.rdx`. One that is not required is read if its `.rdb` exists.
-    fn database(&self, base: &str, required: bool) -> Option<String> {
+    /// A lazy-load database: `.rdb`, and its index `.rdx`. One that is not required is read if one of them exists. `holds` is what it
+    /// has.
+    fn database(&self, base: &str, required: bool, holds: &'static str) -> Option<Damage> {
         let (database, index) = (format!("{base}.rdb"), format!("{base}.rdx"));
-        let Some(file) = self.file(&database) else {
-            return if required { self.required(&database) } else { None };
-        };
-        let damaged = self.required(&index).or_else(|| self.object(&index));
-        if damaged.is_some() {
-            return damaged;
+        let file = self.file(&database);
+        if file.is_none() && !required && self.file(&index).is_none() {
+            return None;
         }
-        let length = self.tree.entry(file).bytes();
+        // Without the index, the package is not loaded.
+        if let Some(what) = self.required(&index).or_else(|| self.object(&index)) {
+            return Some(what.into());
+        }
+        let index_bytes = self.read(&index)?;
+        let when_read = |what: String, is_damaged: &dyn Fn((u32, u32)) -> bool| {
+            if holds != FUNCTIONS {
+                return Some(Damage { what, used: Some(holds), in_hook: false });
+            }
+            let variables = calls::variables(&index_bytes);
+            let info = self.read("Meta/nsInfo.rds").and_then(|info| namespace::of_info(&info).ok());
+            let generics = info.map(|namespace| namespace.generics).unwrap_or_default();
+            // R looks at the package's own generic functions to register methods for them (`registerS3methods`).
+            let is_read = |name: &str| {
+                HOOKS.contains(&name) || generics.contains(name) || S4.iter().any(|prefix| name.starts_with(prefix))
+            };
+            let mut damaged = variables.iter().filter(|(_, records)| records.iter().any(|record| is_damaged(*record)));
+            let fails = damaged.any(|(name, _)| is_read(name));
+            let in_hook = variables.iter().any(|(name, _)| HOOKS.contains(&name.as_str()));
+            Some(Damage { what, used: (!fails).then_some(holds), in_hook })
+        };
         let end = |(offset, length): (u32, u32)| u64::from(offset) + u64::from(length);
-        let content = Index::parse(&self.read(&index)?).ok()?;
+        let content = Index::parse(&index_bytes).ok()?;
         let needed = content.records().into_iter().map(end).max().unwrap_or_default();
+        let Some(file) = file else {
+            let what = self.required(&database).filter(|_| required || needed > 0)?;
+            return when_read(what, &|_| true);
+        };
+        let length = self.tree.entry(file).bytes();
         let lfs = || self.tree.read(file).is_ok_and(|head| is_lfs_pointer(&head));
         match length {
-            0 if needed > 0 => Some(format!("{database} is empty")),
-            1..=1024 if lfs() => Some(format!("{database} is a Git LFS pointer, not the file itself")),
+            0 if needed > 0 => when_read(format!("{database} is empty"), &|_| true),
+            1..=1024 if lfs() => when_read(format!("{database} is a Git LFS pointer, not the file itself"), &|_| true),
             _ if length >= needed => {
-                let offset = self.damaged_record(file, &content)?;
-                Some(format!("{database} is damaged: the record that {index} lists at byte {offset} cannot be read"))
+                let damaged = self.damaged_records(file, &content);
+                let offset = damaged.first()?;
+                let what =
+                    format!("{database} is damaged: the record that {index} lists at byte {offset} cannot be read");
+                when_read(what, &|(offset, _)| damaged.contains(&offset))
             }
-            _ => Some(format!("{database} is truncated: it has {length} bytes, and {index} lists {needed}")),
+            _ => {
+                let what = format!("{database} is truncated: it has {length} bytes, and {index} lists {needed}");
+                when_read(what, &|record| end(record) > length)
+            }
         }
     }
 }
 
 impl Reading<'_> {
-    /// Where the first record of a database is that R cannot read.
-    fn damaged_record(&self, database: EntryId, index: &Index) -> Option<u32> {
+    /// Where the records of a database are that R cannot read, in order.
+    fn damaged_records(&self, database: EntryId, index: &Index) -> Vec<u32> {
         let mut records = index.records();
         records.sort_unstable();
         records.dedup();
         let compression = index.compression();
         if self.tree.entry(database).bytes() <= WHOLE_BYTES {
-            let content = self.tree.read(database).ok()?;
+            let Ok(content) = self.tree.read(database) else { return Vec::new() };
             let readable = |(offset, length): (u32, u32)| {
                 let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
                 let record = content.get(start..start.checked_add(length)?)?;
@@ -215,11 +291,12 @@ impl Reading<'_> {
                     && (rdb::is_bzip2(record, compression) || rdb::content(record, compression).is_ok());
                 is_whole.then_some(())
             };
-            return records.into_iter().find(|record| readable(*record).is_none()).map(|(offset, _)| offset);
+            let damaged = records.into_iter().filter(|record| readable(*record).is_none());
+            return damaged.map(|(offset, _)| offset).collect();
         }
-        let heads = self.heads(database, &records).ok()?;
-        let damaged = heads.iter().position(|head| !head.is_empty() && !rdb::begins_a_record(head, compression))?;
-        records.get(damaged).map(|(offset, _)| *offset)
+        let Ok(heads) = self.heads(database, &records) else { return Vec::new() };
+        let is_damaged = |head: &[u8]| !head.is_empty() && !rdb::begins_a_record(head, compression);
+        records.iter().zip(heads).filter(|(_, head)| is_damaged(head)).map(|((offset, _), _)| *offset).collect()
     }
 
     /// The first bytes of each of the records, which are sorted.

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::serialize::{Argument, Value};
+use super::deparse;
+use super::serialize::{self, Argument, Value};
 use super::source::{self, Source};
-use super::{calls, deparse};
 
 /// How many calls are looked at: hooks have some hundreds.
 const MAX_STEPS: usize = 20_000;
@@ -194,7 +194,7 @@ impl<'a> Hook<'a> {
             Value::Symbol(name) => &**name,
             Value::Call(inner) => {
                 let goes_on = self.certainly(&head.value);
-                match calls::qualified(inner) {
+                match serialize::qualified(inner) {
                     Some(("base" | "utils", name)) => name,
                     _ => return goes_on,
                 }
@@ -244,7 +244,7 @@ impl<'a> Hook<'a> {
             value => return value.clone(),
         };
         let Some((head, arguments)) = parts.split_first() else { return Value::Nothing };
-        let name = calls::function_name(&head.value).unwrap_or_default();
+        let name = head.value.function_name().unwrap_or_default();
         if DEFERS.contains(&name) || name == "function" && !called {
             return Value::Nothing;
         }
@@ -260,7 +260,7 @@ impl<'a> Hook<'a> {
             all.push(Argument { tag: argument.tag.clone(), value });
         }
         let passed = arguments.iter().filter(|_| source::passes_on(name));
-        let named = passed.filter_map(|argument| calls::function_name(&argument.value)).map(str::to_owned);
+        let named = passed.filter_map(|argument| argument.value.function_name()).map(str::to_owned);
         let own: Vec<String> = match &head.value {
             Value::Symbol(name) => named.chain([name.to_string()]).collect(),
             _ => named.collect(),

@@ -22,6 +22,8 @@ pub struct Namespace {
     pub imports: BTreeSet<String>,
     /// The shared libraries that it loads: `useDynLib()`.
     pub libraries: BTreeSet<String>,
+    /// The generic functions that it registers S3 methods for, by `Meta/nsInfo.rds`.
+    pub generics: BTreeSet<String>,
     /// Whether `Meta/nsInfo.rds` names something that it exports, so that there has to be code.
     pub exports: bool,
 }
@@ -49,6 +51,13 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
     }
     if let Some(libraries) = info.item("dynlibs") {
         namespace.libraries.extend(libraries.strings().into_iter().map(str::to_owned));
+    }
+    if let Some(methods) = info.item("S3methods") {
+        // A matrix of three or four columns, the first of which has the generics; a method has no name where it is the usual one.
+        let (Value::Strings(cells), columns) = (methods, [4, 3]) else { return Ok(namespace) };
+        let rows =
+            columns.into_iter().find(|columns| cells.len() % columns == 0).map_or(0, |columns| cells.len() / columns);
+        namespace.generics.extend(cells.iter().take(rows).flatten().map(|name| name.to_string()));
     }
     namespace.exports = info.item("exports").is_some_and(|exports| !exports.strings().is_empty());
     Ok(namespace)

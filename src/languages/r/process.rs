@@ -6,16 +6,30 @@ use crate::base::path::TreePath;
 use crate::languages::{Dlopen, Installation, Packages, ProcessSpec};
 use crate::tree::{EntryId, Tree};
 
-/// A process for each home.
+/// How the names of R's own libraries begin, which its program has loaded.
+const OWN_LIBRARIES: &str = "libR";
+
+/// A process for each home. Packages without R are for a layer beside one that has it, and are loaded by that one.
 pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
     let spec = |home: &Installation| ProcessSpec {
         program: home.path.join("bin/exec/R").and_then(|path| tree.find(&path)),
         library_path: home.library_path.clone(),
         starts: starts(packages, tree, home),
-        loads: loads(packages, tree, home),
+        loads: loads(packages, tree, Some(home)),
         ..ProcessSpec::default()
     };
-    packages.installations_of(ID).map(spec).collect()
+    let mut specs: Vec<ProcessSpec> = packages.installations_of(ID).map(spec).collect();
+    if specs.is_empty() {
+        let loads = loads(packages, tree, None);
+        let answered = Some(OWN_LIBRARIES);
+        specs.extend((!loads.is_empty()).then(|| ProcessSpec {
+            loads,
+            answered,
+            elsewhere: true,
+            ..ProcessSpec::default()
+        }));
+    }
+    specs
 }
 
 /// The files of packages and of R's own `bin`: what is a program there is started by R code or by `R CMD`, which both pass R's
@@ -27,12 +41,12 @@ fn starts(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<EntryId>
 
 /// What R loads with `dyn.load()`: its modules, every library in the `libs` directory of a package, and other libraries that
 /// a package has, which its own code loads (`lib/liblantern.so` of torch).
-fn loads(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<Dlopen> {
-    let modules = home.path.join("modules").into_iter();
+fn loads(packages: &Packages, tree: &Tree, home: Option<&Installation>) -> Vec<Dlopen> {
+    let modules = home.and_then(|home| home.path.join("modules")).into_iter();
     let libs = packages.of_language(ID).filter_map(|package| package.directory.join("libs"));
     let files = modules.chain(libs).flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>());
     let with_package = files.map(|entry| {
-        let below_home = tree.path(entry).below(&home.path);
+        let below_home = home.and_then(|home| tree.path(entry).below(&home.path));
         let optional = below_home.is_some_and(|below| NEEDS.is_optional(below));
         Dlopen { entry, optional, module: !optional && tree.path(entry).name().ends_with(b".so") }
     });

@@ -79,6 +79,26 @@ impl Value {
         }
     }
 
+    /// A name, or one string, which code can have in place of a name.
+    pub fn word(&self) -> Option<&str> {
+        match self {
+            Value::Symbol(name) => Some(name),
+            Value::Strings(strings) => match strings.as_slice() {
+                [Some(one)] => Some(one),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The name of a function that is called or passed on, without its package.
+    pub fn function_name(&self) -> Option<&str> {
+        match self {
+            Value::Call(parts) => qualified(parts).map(|(_, name)| name),
+            value => value.word(),
+        }
+    }
+
     /// Every value directly inside this one.
     pub fn children(&self) -> Vec<&Value> {
         match self {
@@ -95,6 +115,16 @@ impl Value {
             | Value::Number(_)
             | Value::Reference(_) => Vec::new(),
         }
+    }
+}
+
+/// The package and the name of the call that `package::name` or `package:::name` is.
+pub fn qualified(parts: &[Argument]) -> Option<(&str, &str)> {
+    match parts {
+        [Argument { value: Value::Symbol(colons), .. }, package, name] if matches!(&**colons, "::" | ":::") => {
+            Some((package.value.word()?, name.value.word()?))
+        }
+        _ => None,
     }
 }
 

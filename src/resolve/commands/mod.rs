@@ -2,17 +2,18 @@
 //! invocation. Each is in the tree, in the image, or missing.
 
 mod findings;
+mod library_paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+
+pub(super) use library_paths::LibraryPaths;
 
 use super::loader::LoaderView;
 use crate::base::path::{TreePath, printable};
 use crate::formats::elf::{Elf, Type};
 use crate::formats::shebang::{self, Interpreter};
-use crate::formats::shell::{
-    Environment, Run, RunKind, Script, UncheckedAnswer, Unresolved, UnresolvedReason, unchecked,
-};
+use crate::formats::shell::{Run, RunKind, Script, UncheckedAnswer, Unresolved, UnresolvedReason, unchecked};
 use crate::languages::{ALL, Installation, OwnCommand, Packages, language};
 use crate::runtime::Image;
 use crate::tree::{EntryId, Kind, Magic, Place, Tree};
@@ -119,8 +120,8 @@ pub struct Commands {
     unread: bool,
     /// The values that startup scripts assign to variables, as far as they are literals.
     pub(super) variables: BTreeMap<String, BTreeSet<String>>,
-    /// The values of LD_LIBRARY_PATH with which startup scripts run files; `None` is one that is not known.
-    pub(super) library_paths: BTreeMap<EntryId, BTreeSet<Option<String>>>,
+    /// The values of LD_LIBRARY_PATH with which scripts run programs.
+    pub(super) library_paths: LibraryPaths,
 }
 
 /// Follows the scripts of a tree: all of them to their interpreters, and startup scripts (the bootstrap, the scripts that start
@@ -129,6 +130,8 @@ pub(super) fn follow(view: &LoaderView<'_>, packages: &Packages) -> Commands {
     let (tree, image) = (view.tree, view.image);
     let mut commands = Commands { uses: interpreters(tree, image), ..Commands::default() };
     let functions = commands.follow_all(view, packages);
+    let startup = &commands.startup_scripts;
+    commands.library_paths.add_others(view, packages, |id| startup.contains_key(&id));
     commands.uses.retain(|used| !(used.outcome == CommandOutcome::Missing && functions.contains(&used.command)));
     commands.uses.sort();
     commands.uses.dedup();
@@ -232,7 +235,7 @@ impl Commands {
             variables: start(script, variables.clone()),
             library_path: library_path.clone(),
         };
-        let mut queue: Vec<Visit> = starts(tree, packages).into_iter().map(visit).rev().collect();
+        let mut queue: Vec<Visit> = starts(tree, image, packages).into_iter().map(visit).rev().collect();
         while let Some(Visit { script: id, role, variables, library_path }) = queue.pop() {
             if self.startup_scripts.get(&id).is_some_and(|known| *known >= role)
                 || is_left_alone(packages, tree.path(id))
@@ -262,17 +265,7 @@ impl Commands {
             self.unresolved.extend(script.unresolved.iter().map(|unresolved| (id, unresolved.clone())));
             let before = library_path;
             let library_path =
-                library_path_after(view, &script, (&text.unwrap_or_default(), &variables), before.as_ref());
-            let run_by_it = script.runs.iter().filter(|run| run.kind == RunKind::Command);
-            let programs =
-                run_by_it.flat_map(|run| outcomes(tree, image, &script, run)).filter_map(|(_, outcome)| outcome);
-            let programs: BTreeSet<EntryId> = programs.filter_map(|outcome| outcome.in_tree()).collect();
-            // What runs first can run before the assignment.
-            let library_paths =
-                if programs.len() > 1 { vec![before, library_path.clone()] } else { vec![library_path.clone()] };
-            for program in programs {
-                self.library_paths.entry(program).or_default().extend(library_paths.iter().cloned());
-            }
+                self.library_paths.add(view, &script, (&text.unwrap_or_default(), &variables), before.as_ref());
             for run in &script.runs {
                 let arguments: Vec<Vec<String>> =
                     run.arguments.iter().map(|values| values.iter().cloned().collect()).collect();
@@ -311,47 +304,6 @@ impl Commands {
         }
         functions
     }
-}
-
-/// The value of LD_LIBRARY_PATH with which a script runs programs, if that is known; `before` is its value when the script begins.
-/// The variable is in the environment, so that an assignment also exports it.
-fn library_path_after(
-    view: &LoaderView<'_>,
-    script: &Script,
-    (text, variables): (&[u8], &BTreeMap<String, BTreeSet<String>>),
-    before: Option<&String>,
-) -> Option<String> {
-    const NAME: &str = "LD_LIBRARY_PATH";
-    let (tree, image) = (view.tree, view.image);
-    let mentions = |text: &[u8]| text.windows(NAME.len()).any(|part| part == NAME.as_bytes());
-    let sourced = script.runs.iter().filter(|run| run.kind == RunKind::Source);
-    let mut sourced =
-        sourced.flat_map(|run| outcomes(tree, image, script, run)).filter_map(|(_, outcome)| outcome?.in_tree());
-    if sourced.any(|file| tree.read_text(file).is_ok_and(|text| mentions(&text))) {
-        return None;
-    }
-    if !mentions(text) {
-        return before.cloned();
-    }
-    let mut environment = Environment::default();
-    for (name, values) in variables {
-        match values.first().filter(|_| values.len() == 1) {
-            Some(value) => environment.set(name, value),
-            None => environment.forget_value(name),
-        }
-    }
-    match before {
-        Some(before) => environment.set(NAME, before),
-        None => environment.forget_value(NAME),
-    }
-    let exists = |path: &str| match tree.locate(path.as_bytes()) {
-        Place::Inside(_) | Place::Root => Some(true),
-        Place::Nowhere => Some(false),
-        Place::Outside(_) | Place::Loop => None,
-    };
-    environment.run_among(text, &exists).ok()?;
-    let is_unset = !environment.is_unknown(NAME) && environment.get(NAME).is_none();
-    if is_unset { Some(String::new()) } else { environment.get(NAME).map(str::to_owned) }
 }
 
 /// The commands that one place of a script can run, with the results of looking them up; `None` where that is not known.
@@ -517,9 +469,10 @@ fn is_only_a_library(elf: &Elf) -> bool {
 }
 
 /// Where an invocation begins: what Lambda starts, and the scripts that start languages.
-fn starts(tree: &Tree, packages: &Packages) -> Vec<(EntryId, Role)> {
+fn starts(tree: &Tree, image: &Image<'_>, packages: &Packages) -> Vec<(EntryId, Role)> {
     let mut starts: Vec<(EntryId, Role)> =
         started_by_lambda(tree).into_iter().map(|(id, _)| (id, Role::Bootstrap)).collect();
+    starts.extend(library_paths::wrapper(tree, image).map(|id| (id, Role::Run)));
     let front_ends = ALL.iter().flat_map(|language| language.front_ends(packages, tree));
     starts.extend(front_ends.map(|id| (id, Role::Run)));
     let real = starts.into_iter().filter_map(|(id, role)| match tree.follow(id) {

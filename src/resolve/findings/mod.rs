@@ -160,11 +160,19 @@ impl Resolution<'_> {
             let below = path.below(&package.directory).unwrap_or_default();
             !language(package.language).needs().package_needs(below)
         });
-        match (certainty, extra) {
-            (Certainty::Required, _) => String::new(),
-            (Certainty::Optional, Some(package)) => format!("; the package {} loads it by itself", package.name),
-            (Certainty::Optional, None) => "; few functions load it".to_owned(),
-            (Certainty::Unknown, _) => "; nothing in the tree loads it".to_owned(),
+        let elsewhere = package.filter(|package| {
+            let of = language(package.language);
+            of.managed().is_none() && self.packages.installations_of(package.language).next().is_none()
+        });
+        match (certainty, extra, elsewhere) {
+            (Certainty::Required, ..) => String::new(),
+            (Certainty::Optional, Some(package), _) => format!("; the package {} loads it by itself", package.name),
+            (Certainty::Optional, None, Some(package)) => {
+                let name = language(package.language).name();
+                format!("; {name}, which is not in the tree, loads it, and may find it in another layer")
+            }
+            (Certainty::Optional, None, None) => "; few functions load it".to_owned(),
+            (Certainty::Unknown, ..) => "; nothing in the tree loads it".to_owned(),
         }
     }
 

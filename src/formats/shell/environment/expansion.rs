@@ -121,15 +121,20 @@ impl Run<'_> {
         let words: Vec<&str> = words
             .iter()
             .map(String::as_str)
-            .filter(|word| !word.contains("/dev/null") && !matches!(*word, "--" | "2>&1"))
+            .map(|word| word.trim_end_matches(';'))
+            .filter(|word| !word.contains("/dev/null") && !matches!(*word, "--" | "2>&1" | ""))
             .collect();
         let absolute = |path: String| path.starts_with('/').then(|| path.trim_end_matches('/').to_owned());
         match words.as_slice() {
             ["dirname", path] => Some(directory_of(&self.expand(path, depth)?)),
-            ["cd", path, "&&", "pwd"]
-            | ["cd", path, "&&", "pwd", "-P"]
-            | ["readlink", "-f", path]
-            | ["realpath", path] => absolute(self.expand(path, depth)?),
+            ["cd", path, "&&", "pwd"] | ["cd", path, "pwd"] => absolute(self.expand(path, depth)?),
+            ["cd", path, "&&", "pwd", "-P"]
+            | ["cd", path, "pwd", "-P"]
+            | ["readlink", "-f" | "-e", path]
+            | ["realpath", path] => {
+                let path = absolute(self.expand(path, depth)?)?;
+                Some((self.real)(&path).unwrap_or(path))
+            }
             words => self.values.get(&format!("${}", words.join(" "))).cloned().flatten(),
         }
     }

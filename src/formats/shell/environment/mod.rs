@@ -70,9 +70,23 @@ impl Environment {
     /// # Errors
     /// When the text cannot be parsed at all.
     pub fn run_among(&mut self, script: &[u8], exists: &dyn Fn(&str) -> Option<bool>) -> Result<(), String> {
+        self.run_in(script, exists, &|_| None)
+    }
+
+    /// Runs the assignments of a script; `real` is the path of an absolute path with its links followed, if that is known. One for
+    /// which it is not is taken to have no links.
+    ///
+    /// # Errors
+    /// When the text cannot be parsed at all.
+    pub fn run_in(
+        &mut self,
+        script: &[u8],
+        exists: &dyn Fn(&str) -> Option<bool>,
+        real: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), String> {
         let tree = parse(script)?;
         let values = std::mem::take(&mut self.0);
-        let mut run = Run { values, functions: BTreeMap::new(), steps_left: &Cell::new(MAX_STEPS), exists };
+        let mut run = Run { values, functions: BTreeMap::new(), steps_left: &Cell::new(MAX_STEPS), exists, real };
         run.statements(tree.root_node(), script, 0);
         self.0 = run.values;
         Ok(())
@@ -89,6 +103,8 @@ struct Run<'f> {
     steps_left: &'f Cell<usize>,
     /// Whether a path exists, if that is known.
     exists: &'f dyn Fn(&str) -> Option<bool>,
+    /// A path with its links followed, if that is known.
+    real: &'f dyn Fn(&str) -> Option<String>,
 }
 
 impl Run<'_> {
@@ -460,6 +476,9 @@ mod tests {
             ("A=\"$(dirname \"$HOME_\")/lib\"", "/opt/lib"),
             ("A=$(cd \"$(dirname \"$HOME_\")\" >/dev/null 2>&1 && pwd)/lib", "/opt/lib"),
             ("A=$(readlink -f $HOME_)", "/opt/R"),
+            ("A=$(dirname \"$(readlink -f -- \"$HOME_\")\")/lib", "/opt/lib"),
+            ("A=\"$(cd \"$(dirname \"$HOME_\")/..\"; pwd -P)\"", "/opt/.."),
+            ("A=${HOME_%/*}/lib", "/opt/lib"),
             ("for i in 1 2; do A=$A:$i; done", ":1:2"),
             ("D='a b'\nfor i in $D \"c d\" ${EMPTY}; do A=\"$A:$i\"; done", ":a:b:c d"),
             ("for d in lib lib64; do if test -d /opt/$d; then A=$A:/opt/$d; fi; done", ":/opt/lib"),
