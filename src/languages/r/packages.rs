@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::calls;
 use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
 use super::namespace;
 use super::needs::ID;
-use super::{calls, ldpaths, libpaths};
+use super::start::Start;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::TreePath;
 use crate::languages::{Built, Found, Installation, Package, RequiredFor, Requirement, Roots};
+use crate::runtime::Environment;
 use crate::tree::{EntryId, Kind, Tree, unreadable};
 
 /// R's homes, libraries and packages.
-pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
+pub(super) fn find(tree: &Tree, environment: &Environment) -> Found {
     let mut found = Found::default();
     let (descriptions, damaged) = read_descriptions(tree);
     found.findings.extend(damaged);
@@ -36,35 +38,26 @@ pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
         .collect();
     let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
     homes.sort_by(|a, b| a.library.cmp(&b.library));
-    let environment = libpaths::bootstrap(tree, variables);
+    let start = Start::of(tree, &environment.variables, &environment.ld_library_path);
     for base in homes {
         let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
-        let read = |below: &str| -> Option<String> {
-            let id = tree.find(&path.join(below)?)?;
-            Some(String::from_utf8_lossy(&tree.read_text(id).ok()?).into_owned())
-        };
-        let (script, ldpaths) = (read("bin/R"), read("etc/ldpaths"));
-        let reads_ldpaths = script.as_ref().is_some_and(|script| script.contains("ldpaths"));
+        let script = path.join("bin/R").and_then(|path| tree.read_text(tree.find(&path)?).ok());
         if let Some(script) = script {
-            found.findings.extend(home_elsewhere(&path, &script));
+            let finding = home_elsewhere(&path, &String::from_utf8_lossy(&script));
+            // The script is not run where the bootstrap runs R's program itself.
+            found.findings.extend(finding.map(|mut finding| {
+                if start.direct {
+                    finding.severity = Severity::Warning;
+                }
+                finding
+            }));
         }
         let beside = found.packages.iter().filter(|package| package.library == base.library);
         let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
         let platform = platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default();
-        let mut environment = environment.clone();
-        if let Some((machine, _)) = platform.split_once('-') {
-            environment.set_output("uname -m", machine);
-        }
-        let r_home = path.mounted();
-        let library_path = match ldpaths {
-            Some(text) => ldpaths::directories(&text, &r_home, &environment, &|path| libpaths::exists(tree, path)),
-            // The script that reads it goes on without the directories. Another one may set them itself.
-            None if reads_ldpaths => Vec::new(),
-            None => vec![format!("{r_home}/lib")],
-        };
         found.installations.push(Installation {
             language: ID,
-            library_path,
+            library_path: start.library_path(tree, &path, &platform),
             version: base.version.clone(),
             platform,
             path,

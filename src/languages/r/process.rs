@@ -13,7 +13,7 @@ const OWN_LIBRARIES: &str = "libR";
 pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
     let spec = |home: &Installation| ProcessSpec {
         program: home.path.join("bin/exec/R").and_then(|path| tree.find(&path)),
-        library_path: home.library_path.clone(),
+        library_path: Some(home.library_path.clone()),
         starts: starts(packages, tree, home),
         loads: loads(packages, tree, Some(home)),
         ..ProcessSpec::default()
