@@ -7,16 +7,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::needs::ID;
-use super::start::Start;
+use super::start::{Start, rscript_content};
 use super::{process, rdb};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
 use crate::base::toml::built_in_pattern;
 use crate::languages::{Installation, OwnCommand, Packages};
-use crate::tree::{EntryId, Kind, Magic, Place, Tree};
-
-/// A longer Rscript is not one: R's has 20 KB.
-const MAX_RSCRIPT_BYTES: u64 = 1 << 20;
+use crate::tree::{EntryId, Kind, Place, Tree};
 
 /// A longer start-up file is not read.
 const MAX_SOURCE_BYTES: u64 = 1 << 20;
@@ -52,22 +49,6 @@ fn rscript(tree: &Tree, file: EntryId) -> Option<OwnCommand> {
         help: "configure R with a --prefix below /opt, or have the script that starts Rscript export RHOME with R's home",
         replaced_by: Some(("RHOME", "bin/R")),
     })
-}
-
-/// The content of an Rscript; `None` of any other file.
-fn rscript_content(tree: &Tree, file: EntryId) -> Option<Vec<u8>> {
-    let entry = tree.entry(file);
-    if !matches!(entry.kind, Kind::File { magic: Magic::Elf, .. }) || entry.bytes() > MAX_RSCRIPT_BYTES {
-        return None;
-    }
-    let content = tree.read(file).ok()?;
-    let runs_r = content.split(|byte| *byte == 0).any(|string| string.ends_with(b"%s/bin/R"));
-    runs_r.then_some(content)
-}
-
-/// Whether a file is an Rscript, whatever its name is.
-pub(super) fn is_rscript(tree: &Tree, file: EntryId) -> bool {
-    rscript_content(tree, file).is_some()
 }
 
 /// A string that is an absolute path of a directory: not the program interpreter.

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{commands, ldpaths};
+use super::ldpaths;
 use crate::base::path::TreePath;
 use crate::formats::shell::{Environment, Files, Run, RunKind, Script};
 use crate::languages::Installation;
@@ -13,8 +13,11 @@ use crate::tree::{EntryId, Kind, Magic, Place, Tree};
 /// A longer script is not read.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// How many scripts run each other at most.
-const MAX_DEPTH: usize = 4;
+/// A longer Rscript is not one: R's has 20 KB.
+const MAX_RSCRIPT_BYTES: u64 = 1 << 20;
+
+/// How many scripts are followed at most, each once.
+const MAX_SCRIPTS: usize = 32;
 
 /// The directories of PATH in which a tree can have a command, unless a script sets others.
 const PATH: &str = "/opt/bin";
@@ -46,13 +49,14 @@ impl Start {
         if !library_path.is_empty() {
             environment.set("LD_LIBRARY_PATH", library_path.join(":"));
         }
+        let mut followed = BTreeSet::new();
         if let Some(id) = script(tree, "/opt/bootstrap") {
             environment.set("0", "/opt/bootstrap");
             if let Some(start) = of_interpreter(tree, id, &environment) {
                 return start;
             }
             let mut after = environment.clone();
-            let starts = follow(tree, id, &mut after, &BTreeSet::new(), 0);
+            let starts = follow(tree, id, &mut after, &BTreeSet::new(), &mut followed);
             if let Some(start) = Self::joined(starts) {
                 return start;
             }
@@ -65,7 +69,7 @@ impl Start {
             let mut environment = environment.clone();
             environment.set("0", entry.path.mounted());
             environment.forget_value("1");
-            Self::joined(follow(tree, id, &mut environment, &BTreeSet::new(), 0))
+            Self::joined(follow(tree, id, &mut environment, &BTreeSet::new(), &mut followed))
         };
         let wrapped = wrappers.into_iter().find_map(of_wrapper);
         wrapped.unwrap_or(Self { environment, ..Self::default() })
@@ -204,15 +208,18 @@ fn base(path: &str) -> &str {
 }
 
 /// The ways in which a script starts R, in the order of its lines; `environment` is changed as the script changes it. `passed` are
-/// the options that it is given.
+/// the options that it is given, `followed` the scripts that were followed before.
 fn follow(
     tree: &Tree,
     id: EntryId,
     environment: &mut Environment,
     passed: &BTreeSet<String>,
-    depth: usize,
+    followed: &mut BTreeSet<EntryId>,
 ) -> Vec<Start> {
-    let Some(text) = text(tree, id).filter(|_| depth < MAX_DEPTH) else { return Vec::new() };
+    if followed.len() >= MAX_SCRIPTS || !followed.insert(id) {
+        return Vec::new();
+    }
+    let Some(text) = text(tree, id) else { return Vec::new() };
     // What cannot be parsed sets nothing.
     let _ = environment.run_among(text.as_bytes(), tree);
     let known = environment.known().map(|(name, value)| (name.to_owned(), BTreeSet::from([value.to_owned()])));
@@ -232,20 +239,20 @@ fn follow(
         let start = |direct| Start { environment: environment.clone(), options: options.clone(), direct, by: Some(id) };
         match *file {
             Some(inner) if run.kind == RunKind::Source => {
-                starts.extend(follow(tree, inner, &mut environment.clone(), passed, depth + 1));
+                starts.extend(follow(tree, inner, &mut environment.clone(), passed, followed));
             }
             _ if run.kind == RunKind::Source => {}
             Some(inner) if is_script(tree, inner) && !is_front_end(tree, inner) => {
                 let mut environment = environment.clone();
                 environment.set("0", command.as_str());
                 environment.forget_value("1");
-                starts.extend(follow(tree, inner, &mut environment, &options, depth + 1));
+                starts.extend(follow(tree, inner, &mut environment, &options, followed));
             }
             Some(inner) => {
                 let path = tree.path(inner).mounted();
                 if is_in_exec(&path) {
                     starts.push(start(true));
-                } else if names_r(command) || commands::is_rscript(tree, inner) {
+                } else if names_r(command) || rscript_content(tree, inner).is_some() {
                     starts.push(start(false));
                 }
             }
@@ -255,6 +262,17 @@ fn follow(
         }
     }
     starts
+}
+
+/// The content of an Rscript; `None` of any other file.
+pub(super) fn rscript_content(tree: &Tree, file: EntryId) -> Option<Vec<u8>> {
+    let entry = tree.entry(file);
+    if !matches!(entry.kind, Kind::File { magic: Magic::Elf, .. }) || entry.bytes() > MAX_RSCRIPT_BYTES {
+        return None;
+    }
+    let content = tree.read(file).ok()?;
+    let runs_r = content.split(|byte| *byte == 0).any(|string| string.ends_with(b"%s/bin/R"));
+    runs_r.then_some(content)
 }
 
 /// Whether a command is R by its name; a real Rscript behind a script that has its name is called `Rscript.bin`, or the like.

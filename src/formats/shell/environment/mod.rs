@@ -21,8 +21,10 @@ const MAX_LOOP: usize = 256;
 /// How deeply statements and expansions may be nested; deeper ones are unknown.
 const MAX_DEPTH: usize = 64;
 
-/// How many steps a file takes that is read into a script, besides its statements: it is parsed each time.
-const SOURCED_STEPS: usize = 50;
+/// How many steps a file takes that is read into a script, besides its statements, and how many bytes of it are one more: it is
+/// parsed each time.
+const SOURCED_STEPS: usize = 100;
+const SOURCED_BYTES_PER_STEP: usize = 64;
 
 /// The files that a script is run among, by their absolute paths; what is not known is `None`.
 pub trait Files {
@@ -209,11 +211,11 @@ impl Run<'_> {
 
     /// Runs a file as part of the script: `. FILE`.
     fn read_into(&mut self, path: &str, depth: usize) {
-        self.step(SOURCED_STEPS);
+        let Some(content) = self.files.content(path) else { return };
+        self.step(SOURCED_STEPS + content.len() / SOURCED_BYTES_PER_STEP);
         if self.steps_left.get() == 0 {
             return;
         }
-        let Some(content) = self.files.content(path) else { return };
         if let Ok(tree) = parse(&content) {
             self.statements(tree.root_node(), &content, depth + 1);
         }
