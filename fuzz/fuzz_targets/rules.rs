@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
     roots.add("{r_home}", [path("R/lib64/R")]);
     roots.add("{library}", [path("R/lib64/R/library"), path("[a]/{b}")]);
     let compiled = rules.compile(&roots).expect("what was loaded compiles");
-    let off = compiled.off().map(|(_, rule)| rule);
+    let off = compiled.all().filter(|(_, on)| !on).map(|(rule, _)| rule);
     for rule in compiled.on().chain(off) {
         rule.could_drop(&path("R/lib64/R/library/stats/help/stats.rdb"));
         rule.could_drop(&path("[a]/{b}/x/y"));

@@ -1,6 +1,6 @@
 //! What every room is built on: paths in a tree, sizes, lists in prose, globs, errors, findings with typed subjects and
-//! their severities, the pages of the checks, text that is safe to print, text in lines, bounded reads, directories by handle, atomic writes,
-//! additions to files, signals and progress. It knows nothing about layers.
+//! their severities, the pages of the checks, verdicts on contents, text that is safe to print, text in lines, bounded reads, directories by
+//! handle, atomic writes, additions to files, signals and progress. It knows nothing about layers.
 
 pub(crate) mod append;
 pub(crate) mod atomic;
@@ -21,6 +21,7 @@ pub mod severity;
 pub(crate) mod similar;
 pub mod size;
 pub(crate) mod toml;
+pub mod verdicts;
 pub mod wrap;
 
 pub use check_pages::{CheckPage, check_pages};

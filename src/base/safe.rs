@@ -145,6 +145,16 @@ impl Safe {
     fn text(&mut self, text: &str, out: &mut String) {
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
+            if (self.line, self.hash) == (Line::Text, Hash::None) {
+                // Most of it: what is shown as it is, in a line that has begun.
+                let is_plain = |byte: &u8| matches!(byte, b' '..=b'"' | b'$'..=b'~');
+                let plain = rest.bytes().position(|byte| !is_plain(&byte)).unwrap_or(rest.len());
+                if plain > 0 {
+                    out.push_str(&rest[..plain]);
+                    rest = &rest[plain..];
+                    continue;
+                }
+            }
             if c == '\u{1b}'
                 && self.styled
                 && let Some(style) = STYLES.iter().find(|style| rest.starts_with(**style))

@@ -397,5 +397,6 @@ fn layer_policy(options: &Layers, config: &Config, layer_zipped: u64) -> Result<
     if groups.is_empty() && strategy == Strategy::Kinds {
         groups = pack::kinds();
     }
-    Ok(LayerPolicy { groups, strategy, slack })
+    let published = config.publish.names.keys().cloned().collect();
+    Ok(LayerPolicy { groups, strategy, slack, published })
 }

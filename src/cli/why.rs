@@ -22,7 +22,8 @@ pub(super) fn run(arguments: &WhyArgs) -> Result<Exit> {
     let why = with_settings(&options, (&answer.output, Shows::Summary), |settings, progress| match autoremove {
         None => commands::why(&root, &question, settings, progress),
         Some(autoremove) => commands::why(&root, &question, &Settings { autoremove, ..settings.clone() }, progress),
-    })?;
+    });
+    let why = why.map_err(|error| as_tree(error, arguments))?;
     output::answer(
         answer,
         |detail, columns| why::table(&why, detail, columns),
@@ -52,6 +53,19 @@ fn question(arguments: &WhyArgs) -> Result<(Question, PathBuf)> {
                     .to_owned(),
             help: "layerfit why pkg:Matrix /opt, or layerfit why --if-dropped pkg:Matrix,pkg:mgcv /opt".to_owned(),
         }),
+    }
+}
+
+/// The error of a question about something that is not in /opt, where it is a directory beside the user: that may be the tree.
+fn as_tree(error: Error, arguments: &WhyArgs) -> Error {
+    match (error, arguments.target.as_deref(), &arguments.root) {
+        (Error::Usage { message, .. }, Some(target), None) if !is_root(target) && Path::new(target).is_dir() => {
+            let help = format!(
+                "for the tree in the directory {target}: layerfit why ./{target}, or layerfit why TARGET {target}"
+            );
+            Error::Usage { message, help }
+        }
+        (error, ..) => error,
     }
 }
 

@@ -33,10 +33,10 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     let mut entries: Vec<Vec<ManifestEntry>> = Vec::new();
     for (layer, shown) in plan.layout.layers.iter().zip(report.layers.iter_mut().flatten()) {
         let (file, path) = out.create(&shown.zip)?;
-        let (sha256, written) = write_layer((&file, &path), plan.analysis.tree(), layer, &plan.measurements)?;
-        read_back((&file, &path), plan.analysis.tree(), layer, &plan.measurements)?;
-        shown.sha256 = Some(sha256);
-        entries.push(written);
+        let written = write_layer((&file, &path), plan.analysis.tree(), layer, &plan.measurements)?;
+        read_back((&file, &path), plan.analysis.tree(), layer, (&plan.measurements, &written.hashes))?;
+        shown.sha256 = Some(written.sha256);
+        entries.push(written.entries);
     }
     out.write(MANIFEST, &report::manifest(&report, entries)?)?;
     out.write(REPORT, &report::markdown(&report))?;

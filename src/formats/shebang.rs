@@ -9,6 +9,15 @@ pub enum Interpreter {
     Command(String),
 }
 
+impl Interpreter {
+    /// Whether it is a shell. With a carriage return it does not start, but its commands can be read all the same.
+    pub fn is_shell(&self) -> bool {
+        let (Self::Path(name) | Self::Command(name)) = self;
+        let name = name.rsplit('/').next().unwrap_or(name);
+        matches!(name.trim_end_matches('\r'), "sh" | "bash" | "dash" | "ash" | "ksh")
+    }
+}
+
 /// Parses what follows `#!`; `None` when that is not an interpreter.
 ///
 /// A carriage return stays part of the name, as the kernel keeps it: such a script does not start.
@@ -39,5 +48,9 @@ mod tests {
         assert_eq!(parse(b"/usr/bin/env -S Rscript --vanilla"), command("Rscript"));
         assert_eq!(parse(b"/bin/sh\r"), path("/bin/sh\r"));
         assert_eq!(parse(b"  "), None);
+        assert!(
+            parse(b"/bin/sh\r").is_some_and(|it| it.is_shell()) && parse(b"env bash").is_some_and(|it| !it.is_shell())
+        );
+        assert!(parse(b"/usr/bin/env bash").is_some_and(|it| it.is_shell()));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Resident memory counts, as in Lambda, and each page once, however many processes share it:
 //!
-//! - For one process it is the peak that the kernel records (VmHWM), so nothing is missed between two samples.
+//! - For one process it is the peak that the kernel records (VmHWM), so nothing is missed between two samples. The kernel counts a page
+//!   there for each of its mappings (mm counters are changed with page table entries); those that a process has again are subtracted.
 //! - For several it is their memory at the time of a sample, with each shared page divided among those that map it (Pss).
 //!   That division knows address spaces, not processes: a child of `vfork` has that of its parent until it starts a program,
 //!   so each address space counts once.
@@ -48,6 +49,8 @@ struct Known {
     memory: u64,
     /// The sample in which that was read.
     measured: u64,
+    /// The most that it had mapped again at a time, in bytes.
+    again: u64,
 }
 
 impl Meter {
@@ -73,7 +76,13 @@ impl Meter {
             // A process can end at any time, and then uses none.
             let Ok(status) = read::kernel(format!("/proc/{process}/status")) else { continue };
             resident += kilobytes(&status, "VmRSS:");
-            self.peak = self.peak.max(kilobytes(&status, "VmHWM:"));
+            let most = kilobytes(&status, "VmHWM:");
+            if most > self.peak {
+                let mappings = read::up_to(format!("/proc/{process}/smaps"), MAX_SMAPS_BYTES).unwrap_or_default();
+                let known = self.known.entry(*process).or_default();
+                known.again = known.again.max(mapped_again(&String::from_utf8_lossy(&mappings)));
+                self.peak = self.peak.max(most.saturating_sub(known.again));
+            }
         }
         for process in self.longest_ago(&processes, |known| known.listed) {
             let files = memfds(process);
@@ -182,6 +191,61 @@ impl Objects {
         }
         bytes
     }
+}
+
+/// A mapping of a file, as /proc has it.
+#[derive(Debug, Default)]
+struct Mapping {
+    /// The part of the file, in bytes.
+    from: u64,
+    to: u64,
+    /// Its resident memory, and that with each page divided among all its mappings, in bytes.
+    rss: u64,
+    pss: u64,
+}
+
+/// The resident memory of mappings (proc_pid_smaps(5)) that is of pages which the same process has in another mapping too, in bytes:
+/// parts of one file, or of one shared object, that are mapped at several addresses. At most what overlaps counts, and nothing that
+/// was copied when it was written to.
+fn mapped_again(mappings: &str) -> u64 {
+    let mut by_file: BTreeMap<(&str, &str), Vec<Mapping>> = BTreeMap::new();
+    let mut file = None;
+    for line in mappings.lines() {
+        if line.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_lowercase()) {
+            // ADDRESSES PERMISSIONS OFFSET MAJOR:MINOR INODE NAME
+            let fields: Vec<&str> = line.split_ascii_whitespace().take(5).collect();
+            let number = |text| u64::from_str_radix(text, 16).ok();
+            file = None;
+            if let [addresses, _, offset, device, inode] = fields[..]
+                && inode != "0"
+                && let Some((begin, end)) = addresses.split_once('-')
+                && let (Some(begin), Some(end), Some(from)) = (number(begin), number(end), number(offset))
+            {
+                let to = from.saturating_add(end.saturating_sub(begin));
+                by_file.entry((device, inode)).or_default().push(Mapping { from, to, ..Mapping::default() });
+                file = Some((device, inode));
+            }
+        } else if let Some(mapping) = file.and_then(|file| by_file.get_mut(&file)?.last_mut()) {
+            mapping.rss += kilobytes(line, "Rss:");
+            mapping.pss += kilobytes(line, "Pss:");
+        }
+    }
+    by_file.into_values().map(again).sum()
+}
+
+/// The resident memory of a process's mappings of one file that is of pages in several of them, in bytes.
+fn again(mut mappings: Vec<Mapping>) -> u64 {
+    mappings.sort_by_key(|mapping| mapping.from);
+    let (mut overlap, mut end) = (0, 0);
+    for mapping in &mappings {
+        overlap += end.min(mapping.to).saturating_sub(mapping.from);
+        end = end.max(mapping.to);
+    }
+    let total: u64 = mappings.iter().map(|mapping| mapping.rss).sum();
+    let once = mappings.iter().map(|mapping| mapping.rss).max().unwrap_or(0);
+    // Of pages that no other process has, the divided memory is that of each page once; of others it is less.
+    let divided: u64 = mappings.iter().map(|mapping| mapping.pss).sum();
+    overlap.min(total - once.max(divided).min(total))
 }
 
 /// The sum of a column of a table in /proc/sysvipc, whose first line has the names.
@@ -348,6 +412,51 @@ mod tests {
 7f0000003000-7f0000004000 rw-s 00000000 00:01 78                         /dev/zero (deleted)\nPss: 2 kB\nPss_Dirty: 2 kB\n\
 a00000000000-a00000001000 rw-p 00000000 00:00 0 \nPss: 1 kB\nSwapPss: 1 kB\n";
         assert_eq!((objects.beside(mappings), objects.bytes()), (3072, 12_288));
+    }
+
+    #[test]
+    fn pages_that_a_process_maps_twice_count_once() {
+        let mapping = |at: u64, kib: u64, offset: u64, file: &str, rss: u64, pss: u64| {
+            let end = at + kib * 1024;
+            format!("{at:x}-{end:x} rw-s {offset:08x} {file} x\nSize: {kib} kB\nRss: {rss} kB\nPss: {pss} kB\n")
+        };
+        let memfd = "00:01 77";
+        for (what, mappings, kib) in [
+            ("twice", vec![mapping(0x10_0000, 64, 0, memfd, 64, 32), mapping(0x20_0000, 64, 0, memfd, 64, 32)], 64),
+            (
+                "a part of it",
+                vec![mapping(0x10_0000, 64, 0, memfd, 16, 8), mapping(0x20_0000, 64, 0, memfd, 16, 8)],
+                16,
+            ),
+            (
+                "other pages",
+                vec![mapping(0x10_0000, 64, 0, memfd, 64, 64), mapping(0x20_0000, 64, 0, "00:01 78", 64, 64)],
+                0,
+            ),
+            (
+                "other parts",
+                vec![mapping(0x10_0000, 64, 0, memfd, 64, 64), mapping(0x20_0000, 64, 0x1_0000, memfd, 64, 64)],
+                0,
+            ),
+            (
+                "copies",
+                vec![mapping(0x10_0000, 64, 0, "08:01 5", 64, 64), mapping(0x20_0000, 64, 0, "08:01 5", 64, 64)],
+                0,
+            ),
+            (
+                "nothing",
+                vec![mapping(0x10_0000, 64, 0, "00:00 0", 64, 64), mapping(0x20_0000, 64, 0, "00:00 0", 64, 64)],
+                0,
+            ),
+            // A library that a hundred processes have: its segments are other parts of one file, but for a page.
+            (
+                "segments",
+                vec![mapping(0x10_0000, 64, 0, "08:01 9", 64, 1), mapping(0x20_0000, 64, 0xf000, "08:01 9", 64, 1)],
+                4,
+            ),
+        ] {
+            assert_eq!(mapped_again(&mappings.concat()), kib * 1024, "{what}");
+        }
     }
 
     #[test]

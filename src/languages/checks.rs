@@ -31,25 +31,13 @@ pub fn check(
     let is_searched = |package: &Package| is_searched(package, runtime);
     let by_name = by_name(&there, runtime);
     let mut findings = Vec::new();
+    let elsewhere = in_another_layer(packages, tree);
     for package in there.iter().filter(|package| is_searched(package)) {
-        findings.extend(requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry)));
+        findings.extend(requirements(packages, package, &by_name, tree, &elsewhere, &|copy| kept(copy.entry)));
         findings.extend(runtime_requirements(packages, package));
     }
-    findings.extend(by_name.iter().filter(|((id, _), copies)| copies.len() > 1 && language(*id).uses_one_copy()).map(
-        |((_, name), copies)| {
-            let places: Vec<String> =
-                copies.iter().map(|copy| format!("{} ({})", copy.library, copy.version)).collect();
-            Finding::warning(
-                Code::DuplicatePackage,
-                Subject::package(name),
-                format!(
-                    "installed in {}: the copy in the library that is searched first is used",
-                    list::with_last(&places, "and")
-                ),
-                "remove all but one copy",
-            )
-        },
-    ));
+    let of_one = by_name.iter().filter(|((id, _), _)| language(*id).uses_one_copy());
+    findings.extend(of_one.filter_map(|((_, name), copies)| duplicates(packages, name, copies)));
     for language in ALL {
         findings.extend(language.check(packages, tree, objects, runtime, kept));
         let count = there.iter().filter(|package| package.language == language.id()).count();
@@ -68,8 +56,48 @@ pub fn missing_requirements(
 ) -> Vec<Finding> {
     let there: Vec<&Package> = packages.all.iter().filter(|package| kept(package.entry)).collect();
     let by_name = by_name(&there, runtime);
-    let of = |package: &&Package| requirements(packages, package, &by_name, tree, &|copy| kept(copy.entry));
+    let elsewhere = in_another_layer(packages, tree);
+    let of = |package: &&Package| requirements(packages, package, &by_name, tree, &elsewhere, &|copy| kept(copy.entry));
     there.iter().filter(|package| is_searched(package, runtime)).flat_map(of).collect()
+}
+
+/// The languages of packages in a tree that are not there themselves: what comes with them is in the layer that has them, or in
+/// the image.
+fn in_another_layer(packages: &Packages, tree: &Tree) -> BTreeSet<LanguageId> {
+    let of_packages: BTreeSet<LanguageId> = packages.all.iter().map(|package| package.language).collect();
+    let is_there = |id: &LanguageId| packages.installations_of(*id).next().is_some() || language(*id).is_in_tree(tree);
+    of_packages.into_iter().filter(|id| !is_there(id)).collect()
+}
+
+/// A warning about a package of which one installation of the language could use several copies. Copies in different
+/// installations are not duplicates: each uses its own.
+fn duplicates(packages: &Packages, name: &str, copies: &[&Package]) -> Option<Finding> {
+    let of = |copy: &Package| {
+        let installations =
+            packages.installations_of(copy.language).filter(|one| copy.library.below(&one.path).is_some());
+        // An installation can be below another.
+        installations.map(|one| &one.path).max_by_key(|path| path.as_bytes().len())
+    };
+    let shared = copies.iter().filter(|copy| of(copy).is_none()).count();
+    let is_duplicate = |copy: &Package| {
+        let beside = of(copy).map(|home| copies.iter().filter(|other| of(other) == Some(home)).count());
+        // What is in no installation is for each of them.
+        beside.unwrap_or(copies.len() - shared) + shared > 1
+    };
+    let copies: Vec<&&Package> = copies.iter().filter(|copy| is_duplicate(copy)).collect();
+    if copies.len() < 2 {
+        return None;
+    }
+    let places: Vec<String> = copies.iter().map(|copy| format!("{} ({})", copy.library, copy.version)).collect();
+    Some(Finding::warning(
+        Code::DuplicatePackage,
+        Subject::package(name),
+        format!(
+            "installed in {}: the copy in the library that is searched first is used",
+            list::with_last(&places, "and")
+        ),
+        "remove all but one copy",
+    ))
 }
 
 /// Whether the runtime searches the library of a package.
@@ -128,9 +156,11 @@ fn requirements(
     package: &Package,
     by_name: &ByName<'_>,
     tree: &Tree,
+    elsewhere: &BTreeSet<LanguageId>,
     is_there: &dyn Fn(&Package) -> bool,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let is_excluded = |name: &str| packages.excluded.packages.contains_key(&(package.language, name.to_owned()));
     let of = language(package.language);
     for required in &package.requires {
         let name = required.package.as_str();
@@ -142,11 +172,14 @@ fn requirements(
             Some(found).filter(|found| !found.is_empty())
         };
         match (copies, &required.constraint) {
-            // What the language's own images have is not missing, and nor is what comes with a language of another layer.
+            // What the language's own images have is not missing.
+            (None, _) if required.for_what == RequiredFor::Declared && is_standard(of, name) => {}
+            // Nor is what comes with a language that is in another layer, unless it was in this one.
             (None, _)
-                if is_standard(of, name)
-                    && (required.for_what == RequiredFor::Declared
-                        || packages.installations_of(package.language).next().is_none()) => {}
+                if elsewhere.contains(&package.language)
+                    && is_standard(of, name)
+                    && !is_excluded(name)
+                    && packages.copies(package.language, name).next().is_none() => {}
             (None, _) => findings.push(missing(packages, package, required, tree)),
             (Some(copies), Some(constraint)) if !copies.iter().any(|copy| of.satisfies(&copy.version, constraint)) => {
                 let there: Vec<&str> = copies.iter().map(|copy| copy.version.as_str()).collect();

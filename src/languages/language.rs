@@ -56,6 +56,8 @@ pub struct ProcessSpec {
     /// If the program also defines symbols for what it loads, so that undefined ones are not known: how the sonames begin
     /// that it answers to when it is not in the tree.
     pub answered: Option<&'static str>,
+    /// How the names of all symbols begin that such a program defines itself, if that is known.
+    pub defines: Option<&'static [&'static str]>,
 }
 
 /// A file that a process may load with `dlopen()`.
@@ -83,7 +85,7 @@ pub struct OwnCommand {
     /// What happens without it.
     pub consequence: &'static str,
     /// The remedy.
-    pub help: &'static str,
+    pub help: String,
     /// If the command is in a directory that an environment variable can replace: its name, and the command's path below
     /// the directory. It is then only missed for certain if an invocation runs `by`.
     pub replaced_by: Option<(&'static str, &'static str)>,

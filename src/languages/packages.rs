@@ -1,6 +1,6 @@
 //! Packages: an index of the packages of all languages in a tree, by name and path.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::id::LanguageId;
 use crate::base::path::TreePath;
@@ -147,7 +147,7 @@ pub struct Packages {
     /// What was excluded on request.
     pub excluded: Excluded,
     roots: Roots,
-    by_directory: BTreeMap<TreePath, usize>,
+    by_directory: HashMap<TreePath, usize>,
 }
 
 impl Packages {

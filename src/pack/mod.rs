@@ -22,7 +22,7 @@ use lock::{ItemKey, LockedLayer, NamedLayer};
 pub use lock::{LayerChange, Lock, MovedUnit};
 pub(crate) use names::is_layer_name;
 use parts::{Part, divided};
-pub(crate) use units::{PackedEntries, unit_of};
+pub(crate) use units::{PackedEntries, UnitOf, unit_of};
 pub use units::{Unit, UnitEntry, units};
 use units::{largest, largest_unzipped};
 use verdict::{LayerSize, or_through_s3, over_limits};
@@ -93,6 +93,20 @@ pub struct LayerPolicy {
     pub strategy: Strategy,
     /// How many zipped bytes each layer leaves free, if that needs no more layers.
     pub slack: u64,
+    /// The layers that have another name when they are published.
+    pub published: Vec<String>,
+}
+
+/// A finding for each layer that is to have another name when it is published, and that there is not.
+fn not_there(published: &[String], layout: &Layout) -> Vec<Finding> {
+    let names: Vec<&str> = layout.layers.iter().map(|layer| layer.name.as_str()).collect();
+    let missing = published.iter().filter(|name| !names.contains(&name.as_str()));
+    let finding = |name: &String| {
+        let message = format!("no layer is called {name}, so its name in [publish.names] has no effect");
+        let help = format!("the layers are {}: correct the name, or remove it", list::with_last(&names, "and"));
+        Finding::warning(Code::HoldsNothing, Subject::setting("publish.names"), message, help)
+    };
+    missing.filter(|_| !names.is_empty()).map(finding).collect()
 }
 
 /// Divides units (sorted by name) into as few layers as the policy allows; with a lock, so that the fewest of them change.
@@ -165,6 +179,7 @@ pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Opti
         changes,
         lock: now,
     };
+    findings.extend(not_there(&policy.published, &layout));
     findings.extend(does_not_fit(units, &layout, limits));
     (layout, findings)
 }

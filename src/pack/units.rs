@@ -2,6 +2,7 @@
 //! directory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::bytes::size;
 use crate::base::path::TreePath;
@@ -98,7 +99,8 @@ impl<'a> PackedEntries<'a> {
 /// are not needed. A file too large to be measured counts with its own length.
 pub fn units(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool, measurements: &Measurements) -> Vec<Unit> {
     let tree = &resolution.tree;
-    let mut units: BTreeMap<String, Vec<UnitEntry>> = BTreeMap::new();
+    let mut units: BTreeMap<Arc<str>, Vec<UnitEntry>> = BTreeMap::new();
+    let mut names = UnitOf::new(resolution);
     for (id, entry) in tree.iter() {
         let is_directory = entry.is_directory();
         if !kept(id) || (is_directory && tree.below(&entry.path).next().is_some()) {
@@ -108,7 +110,7 @@ pub fn units(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool, measur
             Some(measured) => (measured.compressed, measured.bytes, measured.crc32),
             None => (entry.bytes(), entry.bytes(), 0),
         };
-        units.entry(unit_of(resolution, id)).or_default().push(UnitEntry {
+        units.entry(names.of(id)).or_default().push(UnitEntry {
             id,
             path: entry.path.clone(),
             zipped: entry_overhead(&entry.path, is_directory) + compressed,
@@ -117,7 +119,7 @@ pub fn units(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool, measur
             kind: (entry.is_executable(), matches!(entry.kind, Kind::Link { .. })),
         });
     }
-    units.into_iter().map(|(name, entries)| Unit { name, entries }).collect()
+    units.into_iter().map(|(name, entries)| Unit { name: name.to_string(), entries }).collect()
 }
 
 /// The largest units, with their sizes.
@@ -134,13 +136,45 @@ pub(super) fn largest_unzipped(units: &[Unit]) -> String {
     format!("; the largest units: {}", largest(units, Unit::unzipped_bytes))
 }
 
+/// The names of the units that entries belong to, each made once for all entries of a package that follow each other.
+pub(crate) struct UnitOf<'a> {
+    resolution: &'a Resolution<'a>,
+    last: Option<(usize, Arc<str>)>,
+}
+
+impl<'a> UnitOf<'a> {
+    pub(crate) fn new(resolution: &'a Resolution<'a>) -> Self {
+        Self { resolution, last: None }
+    }
+
+    /// The name of the unit of an entry, as [`unit_of`] returns it.
+    pub(crate) fn of(&mut self, id: EntryId) -> Arc<str> {
+        let Some(position) = self.resolution.packages.of_path(self.resolution.tree.path(id)) else {
+            return without_package(self.resolution, id).into();
+        };
+        match &self.last {
+            Some((last, name)) if *last == position => Arc::clone(name),
+            _ => {
+                let name: Arc<str> = self.resolution.packages.unit_name(position).into();
+                self.last = Some((position, Arc::clone(&name)));
+                name
+            }
+        }
+    }
+}
+
 /// The name of the unit that an entry belongs to.
 pub(crate) fn unit_of(resolution: &Resolution<'_>, id: EntryId) -> String {
+    match resolution.packages.of_path(resolution.tree.path(id)) {
+        Some(position) => resolution.packages.unit_name(position),
+        None => without_package(resolution, id),
+    }
+}
+
+/// The name of the unit of an entry that is not a package's.
+fn without_package(resolution: &Resolution<'_>, id: EntryId) -> String {
     let (tree, packages) = (&resolution.tree, &resolution.packages);
     let path = tree.path(id);
-    if let Some(position) = packages.of_path(path) {
-        return packages.unit_name(position);
-    }
     if let Some(installation) = packages.installation_of(path) {
         return installation.language.to_string();
     }

@@ -24,12 +24,14 @@ use decide::Decisions;
 pub(crate) use protect::protected;
 pub use settings::{BuildHost, Settings};
 
+use std::sync::OnceLock;
+
 use crate::base::error::Result;
 use crate::base::finding::{Finding, Severity};
 use crate::base::progress::Progress;
 use crate::pack::measure::{Level, Measurements, Undo, Want};
 use crate::pack::{self, Layout, Lock, Unit};
-use crate::prune::Pruning;
+use crate::prune::{self, Matches, Pruning};
 use crate::tree::TreeInput;
 
 /// A tree with what is kept of it, measured and divided into layers.
@@ -50,6 +52,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) fits: bool,
     /// All findings.
     pub(crate) findings: Vec<Finding>,
+    /// The rules that match each entry, on or off.
+    matches: OnceLock<Matches>,
 }
 
 impl<'a> Plan<'a> {
@@ -90,7 +94,18 @@ impl<'a> Plan<'a> {
                 let (pruning, layout) = (decisions.pruning, Layout::none());
                 let before_harder = None;
                 let measurements = unmeasured;
-                Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits: false, findings })
+                let matches = OnceLock::new();
+                Ok(Self {
+                    analysis,
+                    pruning,
+                    measurements,
+                    before_harder,
+                    units,
+                    layout,
+                    fits: false,
+                    findings,
+                    matches,
+                })
             }
         }
     }
@@ -111,6 +126,7 @@ impl<'a> Plan<'a> {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let mut findings = decisions.all_findings(&analysis);
+        analysis.tree().save_verdicts();
         let pruning = decisions.pruning;
         let keeps = |id| pruning.keeps(id);
         let options = settings.measure_options(&settings.transforms, want);
@@ -142,7 +158,21 @@ impl<'a> Plan<'a> {
         let (units, layout, does_not_fit) = divided;
         let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
         findings.extend(does_not_fit);
-        Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits, findings })
+        let matches = OnceLock::new();
+        Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits, findings, matches })
+    }
+
+    /// The rules that match each entry, whether they are on or off, by their positions; found when they are first asked for.
+    ///
+    /// # Errors
+    /// When a rule cannot be compiled for this tree.
+    pub(crate) fn matches(&self, settings: &Settings) -> Result<&Matches> {
+        if let Some(found) = self.matches.get() {
+            return Ok(found);
+        }
+        let rules = self.analysis.compiled_rules(&settings.rules)?.all().map(|(rule, _)| rule).collect();
+        let found = prune::matches(&self.analysis.resolution, rules, &protected(&self.analysis, settings));
+        Ok(self.matches.get_or_init(|| found))
     }
 
     /// Whether layers and sizes in zips are known.

@@ -21,7 +21,7 @@ pub(crate) fn protected(analysis: &Analysis<'_>, settings: &Settings) -> Protect
 }
 
 /// Data of packages for something that the handlers do not name; none without handlers.
-pub(super) fn unnamed(analysis: &Analysis<'_>) -> BTreeSet<EntryId> {
+fn unnamed(analysis: &Analysis<'_>) -> BTreeSet<EntryId> {
     let packages = &analysis.resolution.packages;
     let named = analysis.handlers.iter().flat_map(|handlers| &handlers.data);
     let of = |(id, named): (&LanguageId, &Option<BTreeSet<String>>)| {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::base::error::Result;
 use crate::base::progress::Progress;
 use crate::base::severity::Severities;
+use crate::base::verdicts::Verdicts;
 use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
 use crate::pack::LayerPolicy;
@@ -94,6 +95,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The verdicts on contents that earlier runs kept in the cache.
+    pub(crate) fn verdicts(&self) -> Option<Arc<dyn Verdicts>> {
+        if self.use_cache { Cache::of_the_user()?.verdicts() } else { None }
+    }
+
     /// The options for measuring files under these settings, with these transforms.
     pub(crate) fn measure_options<'a>(&self, transforms: &'a Transforms, want: Want) -> Options<'a> {
         Options {

@@ -199,6 +199,7 @@ fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Resu
     }
     progress.stage("reading", 0);
     let (mut tree, mut findings) = input.scan()?;
+    tree.ask(settings.verdicts());
     findings.extend(layout_findings(&tree));
     if let Some(about) = input.image().and_then(|image| image.about.as_ref()) {
         findings.extend(image_variables::finding(about, &settings.runtime.environment));

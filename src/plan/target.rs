@@ -6,6 +6,7 @@
 //! library, or that of a package that nothing else has.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::analysis::Analysis;
 use super::used;
@@ -213,10 +214,21 @@ pub(crate) fn name(analysis: &Analysis<'_>, target: &Target) -> String {
 
 fn path_in_tree(analysis: &Analysis<'_>, text: &str) -> Option<EntryId> {
     let tree = analysis.tree();
-    let below_root = tree.root().and_then(|root| std::path::Path::new(text).strip_prefix(root).ok());
+    let below_root = tree.root().and_then(|root| Path::new(text).strip_prefix(root).ok());
     let below_root = below_root.and_then(|path| TreePath::new(path.as_os_str().as_encoded_bytes()));
     let paths = [TreePath::new(text), TreePath::from_mounted(text.as_bytes()), below_root];
-    paths.into_iter().flatten().find_map(|path| tree.find_even_hidden(&path))
+    let found = paths.into_iter().flatten().find_map(|path| tree.find_even_hidden(&path));
+    found.or_else(|| tree.find_even_hidden(&of_file_system(tree.root()?, text)?))
+}
+
+/// The path in a tree of what is named by its path on this machine: `../opt/lib/x.so`, `./opt/lib/x.so`.
+fn of_file_system(root: &Path, text: &str) -> Option<TreePath> {
+    let path = Path::new(text);
+    // The last name can be that of a link, which is meant itself.
+    let directory = path.parent().filter(|_| text.contains('/'))?.canonicalize().ok()?;
+    let whole = directory.join(path.file_name()?);
+    let below = whole.strip_prefix(root.canonicalize().ok()?).ok()?;
+    TreePath::new(below.as_os_str().as_encoded_bytes())
 }
 
 fn from_entry(analysis: &Analysis<'_>, id: EntryId) -> Target {

@@ -2,6 +2,7 @@
 //! `--keep` and `--drop` override the rules.
 
 mod content;
+mod literals;
 mod matches;
 mod retention;
 mod rules;
@@ -10,8 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use content::Content;
 use content::Prefixes;
+use literals::Literals;
 pub use matches::Matches;
 pub use retention::{Removal, Retention};
+use rules::candidate;
 pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneRules, requested_rules};
 
 use crate::base::finding::{Code, Finding, Subject};
@@ -39,7 +42,7 @@ pub struct Pruning {
     decisions: Decisions,
     /// The rules that match each entry; for a kept one, the guard reverted them.
     matches: Matches,
-    /// What `--keep` names.
+    /// What `--keep` names, and what a run opened.
     pinned: BTreeSet<EntryId>,
 }
 
@@ -165,6 +168,7 @@ pub struct Protected {
 struct Matching<'a> {
     tree: &'a Tree,
     rules: Vec<&'a CompiledRule>,
+    literals: Literals,
     prefixes: Prefixes,
     packages: &'a Packages,
     protected: &'a Protected,
@@ -174,12 +178,20 @@ impl<'a> Matching<'a> {
     fn new(resolution: &'a Resolution<'_>, rules: Vec<&'a CompiledRule>, protected: &'a Protected) -> Self {
         let tree = &resolution.tree;
         let prefixes = Prefixes::of(tree, resolution.packages.installations.iter().map(|it| it.path.clone()));
-        Self { tree, rules, prefixes, packages: &resolution.packages, protected }
+        let literals = Literals::of(rules.iter().map(|compiled| &compiled.rule));
+        Self { tree, rules, literals, prefixes, packages: &resolution.packages, protected }
     }
 
-    /// Whether a rule would drop a file or link, if that is not protected.
-    fn drops(&self, rule: usize, id: EntryId) -> bool {
-        self.rules[rule].drops(self.tree, &self.prefixes, id)
+    /// The rules that would drop a file or link, if that is not protected, in their order.
+    fn dropping(&self, id: EntryId) -> impl Iterator<Item = usize> {
+        let path = self.tree.path(id);
+        let possible = self.literals.rules(path);
+        let candidate = (!possible.is_empty()).then(|| candidate(path));
+        possible.into_iter().filter(move |rule| {
+            candidate
+                .as_ref()
+                .is_some_and(|candidate| self.rules[*rule].drops(self.tree, &self.prefixes, id, candidate))
+        })
     }
 
     /// Whether a file or link fulfils the condition of a rule, and is not protected from it.
@@ -199,7 +211,7 @@ impl<'a> Matching<'a> {
         match self.tree.entry(id).kind {
             Kind::Directory => Vec::new(),
             _ if self.tree.is_hidden(id) || self.protected.pinned.contains(&id) => Vec::new(),
-            _ => (0..self.rules.len()).filter(|rule| self.drops(*rule, id) && self.is_allowed(*rule, id)).collect(),
+            _ => self.dropping(id).filter(|rule| self.is_allowed(*rule, id)).collect(),
         }
     }
 }
@@ -219,34 +231,59 @@ pub fn prune(resolution: &Resolution<'_>, rules: &CompiledRules, protected: &Pro
     let compiled: Vec<&CompiledRule> = rules.on().collect();
     let matching = Matching::new(resolution, compiled.clone(), protected);
     let not_by_opening = |rule: &usize| compiled[*rule].rule.only != Some(Condition::NeverUsed);
-    let held_back = |id: EntryId| {
-        let mut rules = (0..compiled.len()).filter(not_by_opening);
-        rules.find(|rule| matching.drops(*rule, id))
-    };
+    let held_back = |id: EntryId| matching.dropping(id).find(not_by_opening);
     let opened = protected.opened.iter().copied();
     let opened: Vec<(EntryId, usize)> = opened.filter_map(|id| Some((id, held_back(id)?))).collect();
-    let mut matches = Matches::new(tree.entries().len(), |at| matching.of(at));
-    let pinned = protected.pinned.union(&protected.opened).copied().collect();
+    let matches = Matches::new(tree.entries().len(), |at| matching.of(at));
+    // Of what a run opened, only what no process can use matches a rule, and is dropped.
+    let opened_and_kept = protected.opened.iter().filter(|id| matches.of(id.index()).is_empty());
+    let pinned = protected.pinned.iter().chain(opened_and_kept).copied().collect();
+    let (pruning, revoked) = pruned(resolution, &compiled, matches, pinned, &protected.used);
+    let mut findings = findings(resolution, &pruning, &revoked);
+    findings.extend(opened_in_run(tree, &pruning, &opened));
+    (pruning, findings)
+}
+
+/// What becomes of a tree with only some of these rules on, by their positions; `all` are the matches of all of them.
+pub fn prune_with(
+    resolution: &Resolution<'_>,
+    (rules, on): (&[&CompiledRule], &[usize]),
+    all: &Matches,
+    pinned: BTreeSet<EntryId>,
+    used: &BTreeSet<usize>,
+) -> Pruning {
+    let off: Vec<usize> = (0..rules.len()).filter(|rule| !on.contains(rule)).collect();
+    pruned(resolution, rules, all.without(&off, |_| false), pinned, used).0
+}
+
+/// Decides from the matches of these rules, and the drops that the guard reverted, with what needs them.
+fn pruned(
+    resolution: &Resolution<'_>,
+    compiled: &[&CompiledRule],
+    mut matches: Matches,
+    pinned: BTreeSet<EntryId>,
+    used: &BTreeSet<usize>,
+) -> (Pruning, BTreeMap<Revoked, String>) {
+    let tree = &resolution.tree;
     let package_of = |at: usize| resolution.packages.of_path(&tree.entries()[at].path);
 
     // Which libraries nothing loads depends on what is kept, so the other rules are settled first. Dropping such libraries
     // changes nothing else: nothing kept needs them.
-    let conditional: Vec<usize> =
-        (0..compiled.len()).filter(|i| compiled[*i].rule.only == Some(Condition::Unloaded)).collect();
+    let matched = matches.rules();
+    let conditional = (0..compiled.len()).filter(|i| compiled[*i].rule.only == Some(Condition::Unloaded));
+    let conditional: Vec<usize> = conditional.filter(|rule| matched.contains(rule)).collect();
     if !conditional.is_empty() {
         let set_aside = matches.without(&conditional, |_| false);
-        let (kept, _) = settle(resolution, &set_aside, &package_of, &protected.used);
+        let (kept, _) = settle(resolution, &set_aside, &package_of, used);
         let unloaded = resolution.unloaded(|id| kept.get(id) == Decision::Keep);
         let unloaded: BTreeSet<usize> = unloaded.iter().map(|library| library.entry.index()).collect();
         matches = matches.without(&conditional, |at| unloaded.contains(&at));
     }
-    let (decisions, revoked) = settle(resolution, &matches, &package_of, &protected.used);
+    let (decisions, revoked) = settle(resolution, &matches, &package_of, used);
     let rules = compiled.iter().map(|compiled| compiled.rule.clone()).collect();
     let mut pruning = Pruning { rules, decisions, matches, pinned };
     drop_links_to_nothing(tree, &mut pruning);
-    let mut findings = findings(resolution, &pruning, &revoked);
-    findings.extend(opened_in_run(tree, &pruning, &opened));
-    (pruning, findings)
+    (pruning, revoked)
 }
 
 /// Decides every entry, reverting drops until nothing kept needs anything dropped. Returns the decisions, and the reverted

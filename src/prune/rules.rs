@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use globset::GlobSet;
+use globset::{Candidate, GlobSet};
 use regex::Regex;
 use serde::Deserialize;
 
@@ -232,7 +232,7 @@ pub struct CompiledRules {
 }
 
 impl CompiledRules {
-    /// Every rule, and whether it is on.
+    /// Every rule, and whether it is on, in the order of their positions.
     pub fn all(&self) -> impl Iterator<Item = (&CompiledRule, bool)> {
         self.rules.iter().zip(self.on.iter().copied())
     }
@@ -241,19 +241,11 @@ impl CompiledRules {
     pub fn on(&self) -> impl Iterator<Item = &CompiledRule> {
         self.rules.iter().zip(&self.on).filter(|(_, on)| **on).map(|(rule, _)| rule)
     }
+}
 
-    /// The rules that are off, with their positions for [`CompiledRules::with`].
-    pub fn off(&self) -> impl Iterator<Item = (usize, &CompiledRule)> {
-        self.rules.iter().enumerate().filter(|(position, _)| !self.on[*position])
-    }
-
-    /// These rules with the one at `position` on as well.
-    #[must_use]
-    pub fn with(&self, position: usize) -> Self {
-        let mut rules = self.clone();
-        rules.on[position] = true;
-        rules
-    }
+/// A path as globs match it.
+pub(super) fn candidate(path: &TreePath) -> Candidate<'_> {
+    Candidate::new(path.as_path())
 }
 
 /// A rule with its globs and pattern compiled for a tree.
@@ -281,19 +273,23 @@ impl CompiledRule {
 
     /// Whether the rule could drop a file or link at this path, depending on what it is.
     pub fn could_drop(&self, path: &TreePath) -> bool {
-        let text = path.as_path();
-        self.globs.is_match(text)
-            && !self.unless.is_match(text)
+        self.could_drop_candidate(path, &candidate(path))
+    }
+
+    /// The same of a path that is ready to be matched: what that takes is done once for all rules.
+    fn could_drop_candidate(&self, path: &TreePath, candidate: &Candidate<'_>) -> bool {
+        self.globs.is_match_candidate(candidate)
+            && !self.unless.is_match_candidate(candidate)
             && self.pattern.as_ref().is_none_or(|pattern| path.as_str().is_some_and(|text| pattern.is_match(text)))
             && (self.rule.content.is_empty() || self.rule.content.iter().any(|content| content.fits_name(path)))
             && (!self.rule.share_of_prefix || Prefixes::could_contain(path))
     }
 
     /// Whether the rule would drop this file or link. Its content is only examined if its path could be one that is dropped.
-    pub(super) fn drops(&self, tree: &Tree, prefixes: &Prefixes, id: EntryId) -> bool {
+    pub(super) fn drops(&self, tree: &Tree, prefixes: &Prefixes, id: EntryId, candidate: &Candidate<'_>) -> bool {
         let path = tree.path(id);
         let is_of = |content: &Content| content.fits_name(path) && content.is_in(tree, id);
-        self.could_drop(path)
+        self.could_drop_candidate(path, candidate)
             && (!self.rule.share_of_prefix || prefixes.contain(path))
             && (self.rule.content.is_empty() || self.rule.content.iter().any(is_of))
     }

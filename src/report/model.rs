@@ -1,6 +1,6 @@
 //! The report as a value: all results of a run, with the names of its JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::iter::Sum;
 
@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::contents::{Contents, is_own};
 use crate::base::bytes::plural;
 use crate::base::finding::{Finding, Severity};
+use crate::base::list;
 use crate::base::severity::Severities;
 use crate::base::size::Size;
 use crate::formats::elf::NeededVersion;
@@ -570,7 +571,13 @@ impl Report {
             plural(count, &format!("{name} package"), &format!("{name} packages"))
         };
         let counts: Vec<String> = counts.into_iter().map(count).collect();
-        if counts.is_empty() { "no packages".to_owned() } else { counts.join(", ") }
+        if !counts.is_empty() {
+            return counts.join(", ");
+        }
+        let own: BTreeSet<&str> = self.packages.iter().map(|package| language(package.language).name()).collect();
+        let own: Vec<String> = own.into_iter().map(|name| format!("{name}'s own")).collect();
+        let besides = if own.is_empty() { String::new() } else { format!(" besides {}", list::with_last(&own, "and")) };
+        format!("no packages{besides}")
     }
 
     /// How many findings are errors.

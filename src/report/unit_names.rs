@@ -1,8 +1,9 @@
 //! The names of the units of entries: a tree can have a million entries, and few units.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::pack::unit_of;
+use crate::pack::UnitOf;
 use crate::plan::Analysis;
 use crate::tree::EntryId;
 
@@ -16,12 +17,12 @@ pub(super) struct UnitNames {
 impl UnitNames {
     /// Those of the entries that are wanted.
     pub(super) fn new(analysis: &Analysis<'_>, wanted: impl Fn(EntryId) -> bool) -> Self {
-        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let mut numbers: HashMap<Arc<str>, u32> = HashMap::new();
         let mut names = Vec::new();
+        let mut unit = UnitOf::new(&analysis.resolution);
         let mut number = |id: EntryId| {
-            let name = unit_of(&analysis.resolution, id);
-            *numbers.entry(name).or_insert_with_key(|name| {
-                names.push(name.clone());
+            *numbers.entry(unit.of(id)).or_insert_with_key(|name| {
+                names.push(name.to_string());
                 // No tree has as many units as ids have values.
                 u32::try_from(names.len()).unwrap_or_default()
             })

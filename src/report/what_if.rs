@@ -9,7 +9,7 @@ use crate::languages::language;
 use crate::pack::Strategy;
 use crate::pack::measure::{Level, Undo, entry_overhead};
 use crate::plan::{Plan, Settings, protected};
-use crate::prune::{CompiledRule, Condition, PruneRule, matches};
+use crate::prune::{CompiledRule, Condition, PruneRule};
 use crate::tree::{EntryId, Kind, Place};
 
 /// What `--keep` names or a run opened: no rule and no option drops it.
@@ -104,7 +104,7 @@ impl WhatIf {
 
         let protected = protected(analysis, settings);
         let compiled: Vec<(&CompiledRule, bool)> = analysis.compiled_rules(&settings.rules).ok()?.all().collect();
-        let all = matches(resolution, compiled.iter().map(|(rule, _)| *rule).collect(), &protected);
+        let all = plan.matches(settings).ok()?;
         let mut rules = Rules::new(&compiled, on);
         let set_of = files.iter().map(|id| rules.set(all.of(id.index()))).collect();
         let Rules { states, sets, .. } = rules;

@@ -289,6 +289,11 @@ impl<'a> Process<'a> {
         self.view.image.profile()
     }
 
+    /// The ELF files of the tree.
+    pub(super) fn tree_objects(&self) -> &'a Objects {
+        self.view.objects
+    }
+
     /// The loaded objects, in load order; the first is the program.
     pub(super) fn objects(&self) -> &[LoadedObject] {
         &self.loaded

@@ -6,6 +6,7 @@ mod data;
 mod findings;
 mod graph;
 mod loader;
+mod named;
 mod orphans;
 mod plugins;
 mod preloads;
@@ -169,6 +170,9 @@ fn add_code(graph: &mut Graph, tree: &Tree, packages: &Packages) {
         for (from, to) in language.loaded_files(packages, tree) {
             graph.add(Node::Entry(from), Need::Imports, Node::Entry(to));
         }
+    }
+    for (script, to) in named::files(tree, packages) {
+        graph.add(Node::Entry(script), Need::Imports, Node::Entry(to));
     }
 }
 

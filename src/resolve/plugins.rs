@@ -13,6 +13,8 @@ use crate::tree::Tree;
 #[derive(Debug)]
 pub struct Plugins {
     globs: GlobSet,
+    /// Those that are loaded before the other plugins beside them, which may need them by name.
+    first: GlobSet,
     beside: Vec<Beside>,
 }
 
@@ -38,6 +40,8 @@ struct Plugin {
     globs: Vec<String>,
     #[serde(default)]
     beside: Vec<String>,
+    #[serde(default)]
+    first: bool,
     by: String,
     source: String,
 }
@@ -49,13 +53,20 @@ impl Plugins {
             let file: PluginFile = built_in("rules/plugins.toml", include_str!("../../rules/plugins.toml"));
             let (anywhere, beside): (Vec<Plugin>, Vec<Plugin>) =
                 file.plugin.into_iter().partition(|plugin| plugin.beside.is_empty());
+            let first = anywhere.iter().filter(|plugin| plugin.first).flat_map(|plugin| &plugin.globs);
+            let first = built_in_globs(first);
             let beside = beside
                 .into_iter()
                 .map(|plugin| Beside { globs: built_in_globs(&plugin.globs), files: plugin.beside })
                 .collect();
-            Plugins { globs: built_in_globs(anywhere.iter().flat_map(|plugin| &plugin.globs)), beside }
+            Plugins { globs: built_in_globs(anywhere.iter().flat_map(|plugin| &plugin.globs)), first, beside }
         });
         &PLUGINS
+    }
+
+    /// Whether the plugin at this path is loaded before others.
+    pub fn is_first(&self, path: &TreePath) -> bool {
+        self.first.is_match(path.as_path())
     }
 
     /// Whether the file at this path of a tree is a plugin.

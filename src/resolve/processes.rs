@@ -119,9 +119,13 @@ pub(super) fn load_processes(
             run_plain(view, *id, start, (library_paths.programs.get(id), inherited), &mut loads);
         }
     }
-    for id in view.objects.keys().filter(|id| !of_languages.contains(id) && is_plugin(**id)) {
-        if !loads.roots.contains_key(id) {
-            run_plain(view, *id, Start::Plugin, (None, Vec::new()), &mut loads);
+    let is_run = |id: &EntryId| !of_languages.contains(id) && is_plugin(*id) && !loads.roots.contains_key(id);
+    let mut run: Vec<EntryId> = view.objects.keys().copied().filter(is_run).collect();
+    // What is loaded first answers to its name for the others.
+    run.sort_by_key(|id| !plugins.is_first(view.tree.path(*id)));
+    for id in run {
+        if !loads.roots.contains_key(&id) {
+            run_plain(view, id, Start::Plugin, (None, Vec::new()), &mut loads);
         }
     }
     loads
@@ -263,7 +267,7 @@ fn run_language(
     loads.variants.extend(spec.variants.iter().cloned());
     let before = process.objects().len();
     let binding = match (spec.program, spec.answered) {
-        (_, Some(_)) => Binding::Unknown,
+        (_, Some(_)) => spec.defines.map_or(Binding::Unknown, Binding::Except),
         (Some(_), None) => Binding::AtLoad,
         // A program that is not in the tree may define symbols for what it loads.
         (None, None) => Binding::Lazy,

@@ -1,11 +1,13 @@
 //! Symbol versions and symbols: what the loader checks after it has found every library. A version that the library does
 //! not define stops the process (`_dl_check_map_versions` in elf/dl-version.c); an undefined symbol fails when it is called.
 
+use std::collections::BTreeSet;
+
 use super::loader::{LoadedObject, Object, Process};
 use crate::formats::elf::NeededVersion;
 use crate::formats::symbol_version;
 use crate::formats::symbol_version::SymbolVersion;
-use crate::runtime::{Libraries, RuntimeProfile};
+use crate::runtime::{GlibcNames, Libraries, RuntimeProfile};
 use crate::tree::EntryId;
 
 /// A symbol version or symbols of a file that are not found in some process.
@@ -42,7 +44,12 @@ pub(super) enum Binding {
     Lazy,
     /// When an object is loaded (`RTLD_NOW`).
     AtLoad,
+    /// When an object is loaded, but which of the symbols whose names begin like this the program defines is not known.
+    Except(&'static [&'static str]),
 }
+
+/// Libraries of images, besides glibc's, of which every symbol has a version.
+const VERSIONED: &[&str] = &["libgcc_s.so.1", "libstdc++.so.6", "libgomp.so.1", "libgfortran.so.5", "libcrypt.so.1"];
 
 /// Why a library does not satisfy a needed version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +90,9 @@ pub(super) fn symbol_errors(process: &Process<'_>, first: usize, binding: Bindin
         }
     }
     // The symbols of a missing library are not known, and that it is missing has a finding of its own.
-    if binding != Binding::Unknown && process.is_complete() {
+    if let (Binding::Except(prefixes), true) = (binding, process.is_complete()) {
+        found.extend(in_tree(new).filter_map(|(file, object)| defined_nowhere(process, prefixes, file, object)));
+    } else if binding != Binding::Unknown && process.is_complete() {
         // Symbols of objects loaded at start are visible to all, those of later ones only to objects loaded with them.
         let started = process.started_with().min(first);
         let scope: Vec<&LoadedObject> = objects[..started].iter().chain(new).collect();
@@ -159,6 +168,43 @@ fn undefined(file: EntryId, object: &LoadedObject, scope: &[&LoadedObject], at_l
     symbols.sort();
     symbols.dedup();
     (!symbols.is_empty()).then_some(SymbolError::Undefined { file, symbols, at_load })
+}
+
+/// The symbols of a file that nothing can define: neither a library that is loaded with it, nor any other file of the tree, nor what
+/// every process has of glibc, nor the program.
+///
+/// What a file needs without a version is in none of the libraries of `VERSIONED` that it was linked with, and functions of glibc are
+/// known by their names.
+fn defined_nowhere(
+    process: &Process<'_>,
+    prefixes: &[&str],
+    file: EntryId,
+    object: &LoadedObject,
+) -> Option<SymbolError> {
+    let elf = object.elf.as_deref()?;
+    let is_linked_with = |soname: &str| elf.needed_versions.iter().any(|needed| needed.soname == soname);
+    let glibc = GlibcNames::built_in();
+    let is_known = |loaded: &LoadedObject| {
+        let is_versioned = |name: &str| glibc.has(name) || VERSIONED.contains(&name);
+        loaded.elf.is_some()
+            || matches!(&loaded.object, Object::Image(path) if path.rsplit('/').next().is_some_and(is_versioned))
+    };
+    if !process.objects().iter().all(is_known) {
+        return None;
+    }
+    let is_cpp = is_linked_with("libstdc++.so.6");
+    let can_tell = |name: &str| {
+        // Compilers and loaders define what begins with an underscore, C++ its own names.
+        let own = !name.starts_with('_') || is_cpp && name.starts_with("_Z") && !name.starts_with("_ZGV");
+        own && !prefixes.iter().any(|prefix| name.starts_with(prefix)) && !glibc.has_function(name)
+    };
+    let wanted = elf.symbols.undefined().iter().filter(|symbol| !symbol.weak && !symbol.is_versioned());
+    let mut missing: BTreeSet<&str> = wanted.map(|symbol| symbol.name.as_str()).filter(|name| can_tell(name)).collect();
+    missing
+        .retain(|name| !process.objects().iter().filter_map(|it| it.elf.as_ref()).any(|it| it.symbols.defines(name)));
+    missing.retain(|name| !process.tree_objects().values().any(|other| other.symbols.defines(name)));
+    let symbols: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+    (!symbols.is_empty()).then_some(SymbolError::Undefined { file, symbols, at_load: true })
 }
 
 impl RuntimeProfile {

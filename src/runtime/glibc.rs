@@ -13,9 +13,13 @@ use crate::base::toml::built_in;
 pub struct GlibcNames {
     names: BTreeSet<String>,
     but: BTreeSet<String>,
+    functions: BTreeSet<String>,
     /// The source of the list.
     pub source: String,
 }
+
+/// What the names of functions end with that are for other types than `double`.
+const OF_TYPES: &[&str] = &["f32x", "f64x", "f32", "f64", "f128", "f", "l"];
 
 impl GlibcNames {
     /// The built-in list.
@@ -29,6 +33,12 @@ impl GlibcNames {
     pub fn has(&self, soname: &str) -> bool {
         self.names.contains(soname) && !self.but.contains(soname)
     }
+
+    /// Whether a symbol is a function of one of its libraries.
+    pub fn has_function(&self, symbol: &str) -> bool {
+        let of_type = |ending: &&str| symbol.strip_suffix(ending).is_some_and(|name| self.functions.contains(name));
+        self.functions.contains(symbol) || OF_TYPES.iter().any(of_type)
+    }
 }
 
 #[cfg(test)]
@@ -39,6 +49,21 @@ mod tests {
     fn glibc_is_known_by_its_names() {
         let glibc = GlibcNames::built_in();
         assert!(glibc.has("libc.so.6") && glibc.has("libnss_dns.so.2"));
+        for function in [
+            "sin",
+            "sinf",
+            "sinl",
+            "sinf128",
+            "pthread_create",
+            "dlopen",
+            "lgamma_r",
+            "shm_open",
+            "res_query",
+            "strlen",
+        ] {
+            assert!(glibc.has_function(function), "{function}");
+        }
+        assert!(!glibc.has_function("deflate") && !glibc.has_function("gone_symbol"));
         assert!(!glibc.has("libcrypt.so.1") && !glibc.has("libtirpc.so.3") && !glibc.has("libstdc++.so.6"));
     }
 }

@@ -2,16 +2,17 @@
 //! that lies one directory deeper, or elsewhere than a runtime looks, is extracted without a word and never found.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 
 use sha2::{Digest, Sha256};
 
 use super::listing::Listing;
-use super::nesting::{nested, only_archives};
+use super::nesting::{nested, only_archives, zip_inside};
 use super::searched::not_searched;
 use super::{Entry, EntryId, Kind, Magic, Tree};
 use crate::base::bytes::{plural, size};
 use crate::base::finding::{Code, Finding, Subject};
-use crate::base::path::TreePath;
+use crate::base::path::{TreePath, printable};
 
 /// What the `.wh.` files of container images begin with (OCI image specification, "Whiteouts").
 const WHITEOUT: &[u8] = b".wh.";
@@ -27,12 +28,24 @@ pub fn layout_findings(tree: &Tree) -> Vec<Finding> {
     if around.is_none() {
         findings.extend(not_searched(&listing));
     }
-    findings.extend(around);
+    findings.extend(around.map(|finding| of_tree(finding, tree)));
     findings.extend(only_archives(&listing, tree));
     findings.extend(whiteouts(tree));
     findings.extend(flattened(tree));
     findings.extend(not_executable(tree));
     findings
+}
+
+/// What is one directory too deep in a directory that was named as the tree: the one to name is inside.
+fn of_tree(mut finding: Finding, tree: &Tree) -> Finding {
+    if let (Some(root), Subject::Path(inside)) = (tree.root(), &finding.subject) {
+        let of_zips = zip_inside(inside);
+        let inside = root.join(inside);
+        let of_tree =
+            format!("name {} as the tree, not the directory around it", printable(inside.as_os_str().as_bytes()));
+        finding.help = finding.help.replace(&of_zips, &of_tree);
+    }
+    finding
 }
 
 /// Whiteouts: files by which layers of container images delete files of lower ones. Lambda gives them no meaning.

@@ -52,34 +52,28 @@ impl Tree {
 
     /// Walks an absolute path one component at a time, as the kernel does; a link's target replaces its name.
     fn walk(&self, absolute: &[u8]) -> Place {
-        let components = |bytes: &[u8]| -> Vec<Vec<u8>> {
-            bytes
-                .split(|b| *b == b'/')
-                .filter(|part| !part.is_empty() && *part != b".")
-                .map(<[u8]>::to_vec)
-                .rev()
-                .collect()
-        };
-        let mut left = components(absolute);
-        let mut done: Vec<Vec<u8>> = Vec::new();
+        /// The components that are left, the next one last.
+        fn push<'a>(left: &mut Vec<&'a [u8]>, path: &'a [u8]) {
+            let parts = path.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".");
+            left.extend(parts.rev());
+        }
+        let mut left: Vec<&[u8]> = Vec::with_capacity(16);
+        push(&mut left, absolute);
+        // The path so far, each component after a `/`.
+        let mut done: Vec<u8> = Vec::with_capacity(absolute.len());
         let mut links = 0;
         let mut here = None;
         while let Some(part) = left.pop() {
+            let before = done.len();
             if part == b".." {
-                done.pop();
+                done.truncate(done.iter().rposition(|b| *b == b'/').unwrap_or(0));
             } else {
-                done.push(part);
+                done.push(b'/');
+                done.extend(part);
             }
-            let so_far = [b"/", done.join(&b'/').as_slice()].concat();
-            let Some(path) = TreePath::from_mounted(&so_far) else {
-                here = None;
-                continue;
-            };
-            if path.is_root() {
-                here = None;
-                continue;
-            }
-            let Some(id) = self.find(&path) else { return Place::Nowhere };
+            here = None;
+            let Some(inside) = inside(&done).filter(|inside| !inside.is_empty()) else { continue };
+            let Some(id) = self.find_bytes(inside).filter(|id| !self.is_hidden(*id)) else { return Place::Nowhere };
             match &self.entry(id).kind {
                 Kind::Link { target } => {
                     links += 1;
@@ -89,10 +83,9 @@ impl Tree {
                     if target.starts_with(b"/") {
                         done.clear();
                     } else {
-                        done.pop();
+                        done.truncate(before);
                     }
-                    left.extend(components(target));
-                    here = None;
+                    push(&mut left, target);
                 }
                 Kind::Directory => here = Some(id),
                 Kind::File { .. } if left.is_empty() => here = Some(id),
@@ -100,13 +93,24 @@ impl Tree {
             }
         }
         // A relative link in the root can end at `/opt` itself or above it, with no component left to check.
-        let end = [b"/", done.join(&b'/').as_slice()].concat();
-        match (here, TreePath::from_mounted(&end)) {
-            (_, Some(path)) if path.is_root() => Place::Root,
+        match (here, inside(&done)) {
+            (_, Some([])) => Place::Root,
             (Some(id), Some(_)) => Place::Inside(id),
-            (None, Some(path)) => self.find(&path).map_or(Place::Nowhere, Place::Inside),
-            (_, None) => Place::Outside(end),
+            (None, Some(path)) => {
+                self.find_bytes(path).filter(|id| !self.is_hidden(*id)).map_or(Place::Nowhere, Place::Inside)
+            }
+            (_, None) if done.is_empty() => Place::Outside(b"/".to_vec()),
+            (_, None) => Place::Outside(done),
         }
+    }
+}
+
+/// The path in the tree of an absolute path without `.` and `..`; `None` if it is outside.
+fn inside(absolute: &[u8]) -> Option<&[u8]> {
+    match absolute.strip_prefix(MOUNT.as_bytes())? {
+        [] => Some(&[]),
+        [b'/', inside @ ..] => Some(inside),
+        _ => None,
     }
 }
 

@@ -99,6 +99,23 @@ impl<'a> Listing<'a> {
         })
     }
 
+    /// Whether there is a symbolic link at a path.
+    pub(super) fn is_link(&self, path: &str) -> bool {
+        let found = TreePath::new(path.as_bytes()).and_then(|path| self.tree.find(&path));
+        found.is_some_and(|id| matches!(self.tree.entry(id).kind, Kind::Link { .. }))
+    }
+
+    /// Whether a directory has programs or libraries directly in it.
+    pub(super) fn has_objects(&self, directory: &str) -> bool {
+        let files = self.names(directory).into_iter().flat_map(|names| names.files.iter());
+        files.map(|name| join(directory, name)).any(|path| self.is_program(&path) || self.is_elf(&path))
+    }
+
+    /// Whether a directory has modules of Python directly in it.
+    pub(super) fn has_python_modules(&self, directory: &str) -> bool {
+        self.names(directory).is_some_and(|names| names.files.iter().any(|name| extension(name) == "py"))
+    }
+
     /// Whether the tree has entries, and no file among them but those of macOS.
     pub(super) fn has_no_file(&self) -> bool {
         let mut entries = self.tree.iter().map(|(_, entry)| entry);

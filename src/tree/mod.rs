@@ -7,8 +7,10 @@
 mod directory;
 mod entry;
 mod files;
+mod hashes;
 mod image;
 mod input;
+mod known;
 mod layout;
 mod links;
 mod listing;
@@ -29,6 +31,7 @@ pub use directory::scan_directory;
 pub(crate) use entry::HEAD_BYTES;
 pub use entry::{Entry, EntryId, Kind, Magic};
 use entry::{Origin, id_of, narrow};
+use hashes::Hashes;
 pub use image::scan_image;
 pub use input::TreeInput;
 pub use layout::layout_findings;
@@ -60,6 +63,7 @@ pub struct Tree {
     overlays: Vec<Overlay>,
     /// Which entries are hidden, by position; empty when none is.
     hidden: Vec<bool>,
+    hashes: Hashes,
 }
 
 enum Overlay {
@@ -83,7 +87,7 @@ impl Tree {
         // No two have the same path.
         entries.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
         entries.shrink_to_fit();
-        Self { entries, source, overlays: Vec::new(), hidden: Vec::new() }
+        Self { entries, source, overlays: Vec::new(), hidden: Vec::new(), hashes: Hashes::default() }
     }
 
     /// Adds files from outside the tree, each at an unused path, with its parent directories. This invalidates all ids and
@@ -137,12 +141,14 @@ impl Tree {
         entry.kind = Kind::File { bytes: content.len() as u64, magic: Magic::of(&content), hard: None };
         entry.origin = Origin::Overlay(position);
         self.overlays.push(Overlay::Bytes(content));
+        self.hashes.forget();
     }
 
     fn put_in_order(&mut self) {
         self.entries.extend(implied_directories(&self.entries));
         self.entries.sort_by(|a, b| a.path.cmp(&b.path));
         self.hidden = Vec::new();
+        self.hashes.forget();
     }
 
     /// Hides entries, and the directories that are then empty. They keep their ids and can be read: only searching and

@@ -69,6 +69,11 @@ pub(super) fn nested(listing: &Listing<'_>) -> Option<Finding> {
         if name == "opt" {
             return Some(in_opt(&top, true));
         }
+        if depth == 0
+            && let Some(finding) = in_usr(listing, name)
+        {
+            return Some(finding);
+        }
         let usual = FOUND_BY_LAMBDA.iter().chain(USUAL).any(|usual| name == *usual);
         if usual || is_installation(name) {
             return None;
@@ -92,7 +97,8 @@ pub(super) fn nested(listing: &Listing<'_>) -> Option<Finding> {
     None
 }
 
-fn zip_inside(directory: &str) -> String {
+/// The remedy for zips: in the directory where the content is.
+pub(super) fn zip_inside(directory: &str) -> String {
     let up = "../".repeat(directory.split('/').count());
     format!("create the zip inside the directory: cd {directory} && zip -r -y {up}layer.zip .")
 }
@@ -114,6 +120,21 @@ fn used_by_its_path(top: &str, names: &str) -> Finding {
         ),
         format!("{}; if the function uses /opt/{top} by its full path, ignore this finding", zip_inside(top)),
     )
+}
+
+/// Programs and libraries in `usr`, as installations for a whole system have them: no search path of Lambda leads there.
+fn in_usr(listing: &Listing<'_>, top: &str) -> Option<Finding> {
+    let prefixes = ["usr/local", "usr"].into_iter().filter(|_| top == "usr");
+    let places = |prefix: &str| ["bin", "lib", "lib64"].map(|name| join(prefix, name));
+    let prefix = prefixes.into_iter().find(|prefix| places(prefix).iter().any(|place| listing.has_objects(place)))?;
+    // An installation of a language finds what is its own.
+    let is_installation = places(prefix).iter().any(|lib| {
+        listing
+            .names(lib)
+            .is_some_and(|names| names.directories.iter().any(|name| *name == "R" || is_installation(name)))
+    });
+    let of_a_layer = OF_A_LAYER.iter().copied().filter(|name| listing.has_directory(&join(prefix, name)));
+    (!is_installation).then(|| used_by_its_path(prefix, &list::some(&of_a_layer.collect::<Vec<_>>(), MAX_NAMES)))
 }
 
 /// `opt` beside directories that Lambda does not look for, such as those of a root file system.

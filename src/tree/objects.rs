@@ -52,7 +52,7 @@ fn read_one(tree: &Tree, id: EntryId) -> Result<Option<Elf>, Finding> {
             format!("this ELF file of {} is larger than any layer can be, and is not read", size(entry.bytes()));
         return Err(Finding::error(Code::DamagedElf, &entry.path, message, "drop it, or strip it"));
     }
-    let bytes = tree.read(id).map_err(|error| unreadable(&entry.path, &error))?;
+    let (bytes, _) = tree.read_and_hash(id).map_err(|error| unreadable(&entry.path, &error))?;
     if Elf::is_debug_companion(&bytes) {
         return Ok(None);
     }

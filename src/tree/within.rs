@@ -19,6 +19,7 @@ pub(super) fn not_found_within(listing: &Listing<'_>, own_program: bool) -> Vec<
     findings.extend(nothing(listing));
     findings.extend(extensions(listing));
     findings.extend(in_opt_too(listing));
+    findings.extend(links_lost(listing));
     // Something at the root that runs its own interpreter can name these directories itself.
     if !own_program {
         findings.extend(java(listing));
@@ -70,21 +71,51 @@ fn extensions(listing: &Listing<'_>) -> Option<Finding> {
     Some(warning(&path, message, "rename the directory to extensions"))
 }
 
-/// Packages in `opt` beside others that are where they belong.
+/// Packages, programs or libraries in `opt` beside others that are where they belong.
 fn in_opt_too(listing: &Listing<'_>) -> Option<Finding> {
     let is_twice = |name: &&&str| {
         let inner = join("opt", name);
-        let has_packages = match **name {
-            "python" => listing.has_python_packages(&inner),
-            _ => listing.has_directory(&join(&inner, "node_modules")),
+        let has_content = match **name {
+            "python" => listing.has_python_packages(&inner) || listing.has_python_modules(&inner),
+            "nodejs" => listing.has_directory(&join(&inner, "node_modules")),
+            _ => listing.has_objects(&inner),
         };
-        has_packages && listing.has_directory(name)
+        has_content && listing.has_directory(name)
     };
-    let name = ["python", "nodejs"].iter().find(is_twice)?;
+    let name = ["python", "nodejs", "bin", "lib"].iter().find(is_twice)?;
     let path = join("opt", name);
     let message =
         format!("Lambda extracts layers into /opt: this would be in /opt/{path}, and only /opt/{name} is searched");
-    Some(warning(&path, message, &format!("move its content into {name}/")))
+    Some(warning(
+        &path,
+        message,
+        &format!("move its content into {name}/; if its full path is used, ignore this finding"),
+    ))
+}
+
+/// A store of pnpm without the links to it, by which packages are found: zip follows them, or leaves them out, without -y.
+fn links_lost(listing: &Listing<'_>) -> Option<Finding> {
+    let stores = listing.paths().filter(|path| path.ends_with("node_modules/.pnpm") || *path == "node_modules/.pnpm");
+    let path = stores.into_iter().find_map(|store| {
+        let modules = store.strip_suffix("/.pnpm")?;
+        let names = listing.names(modules)?;
+        let has_packages =
+            listing.names(store)?.directories.iter().any(|name| {
+                *name != "node_modules" && listing.has_directory(&join(&join(store, name), "node_modules"))
+            });
+        let is_found = |name: &&str| !name.starts_with('.') && listing.is_link(&join(modules, name));
+        let is_empty =
+            !names.directories.iter().any(|name| !name.starts_with('.')) && !names.files.iter().any(is_found);
+        (has_packages && is_empty).then_some(modules)
+    })?;
+    let message = format!(
+        "{path} has pnpm's store .pnpm, but none of the links to it by which Node.js finds the packages: none of them can be loaded"
+    );
+    Some(warning(
+        path,
+        message,
+        "keep the links: zip -r -y, or cp -a; or install with pnpm install --config.node-linker=hoisted",
+    ))
 }
 
 /// Jars and classes that are not directly in `java/lib`.

@@ -157,20 +157,60 @@ fn a_run_that_finds_everything_writes_nothing_and_one_with_another_key_signs_it_
 }
 
 #[test]
-fn what_is_compressed_faster_than_it_is_looked_up_is_not_kept() {
+fn what_is_too_short_for_a_file_of_its_own_is_kept_with_others_and_what_is_compressed_faster_than_found_is_not() {
     let world = World::new();
-    world.file("share/short", &"text ".repeat(4000).as_bytes()[..16_383]);
+    let text = "text ".repeat(4000).into_bytes();
+    let names = |world: &World| {
+        let name = |path: PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+        files(&world.beside("cache")).into_iter().map(name).collect::<Vec<_>>()
+    };
+    world.file("share/tiny", &text[..511]);
     assert_eq!(plan(&world, &[]).code, 0);
-    assert_eq!(files(&world.beside("cache")).len(), 0);
-    world.file("share/long", &"text ".repeat(4000).as_bytes()[..16_384]);
+    assert_eq!(names(&world).len(), 0);
+    world.file("share/short", &text[..16_383]);
     assert_eq!(plan(&world, &[]).code, 0);
-    assert_eq!(files(&world.beside("cache")).len(), 1);
-    // The same content twice is one entry, at each level.
-    world.file("share/again", &"text ".repeat(4000).as_bytes()[..16_384]);
+    let short = names(&world);
+    assert!(short.len() == 1 && short[0].starts_with("short-"), "{short:?}");
+    world.file("share/long", &text[..16_384]);
     assert_eq!(plan(&world, &[]).code, 0);
-    assert_eq!(files(&world.beside("cache")).len(), 1);
-    assert_eq!(plan(&world, &["--level", "max"]).code, 0);
     assert_eq!(files(&world.beside("cache")).len(), 2);
+    // The same content twice is one entry, at each level.
+    world.file("share/again", &text[..16_384]);
+    assert_eq!(plan(&world, &[]).code, 0);
+    assert_eq!(files(&world.beside("cache")).len(), 2);
+    assert_eq!(plan(&world, &["--level", "max"]).code, 0);
+    assert_eq!(files(&world.beside("cache")).len(), 3);
+}
+
+#[test]
+fn zips_are_the_same_whatever_became_of_the_cache_that_they_are_packed_from() {
+    let world = World::new();
+    world.file("share/noise", noise(1, 20_000)).file("share/text", "the same again ".repeat(4000));
+    world.file("share/short", "the same again ".repeat(100)).file("share/short-noise", noise(2, 2000));
+    let pack = |more: &[&str]| {
+        let mut command = world.command(&[&["pack", "ROOT", "-o", "OUT"], more].concat());
+        command.env("XDG_CACHE_HOME", world.beside("cache"));
+        let run = Run::of(command);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        fs::read(world.beside("out/layer-1.zip")).expect("packed")
+    };
+    let zip = pack(&["--no-cache"]);
+    assert_eq!(files(&world.beside("cache")).len(), 0);
+    // Made by a run that only needed the lengths, and packed from; then packed from as it was verified.
+    assert_eq!(plan(&world, &[]).code, 0);
+    let lengths = written(&world);
+    assert!(pack(&[]) == zip && written(&world) != lengths);
+    let verified = written(&world);
+    assert!(pack(&[]) == zip && written(&world) == verified);
+    // Each byte of it damaged in turn would take long: the last and those of the headers.
+    for (path, bytes, _) in &verified {
+        for at in (0..bytes.len().min(100)).step_by(9).chain([bytes.len() - 1]) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            fs::write(path, damaged).expect("written");
+            assert!(pack(&[]) == zip, "{} at {at}", path.display());
+        }
+    }
 }
 
 #[test]

@@ -361,6 +361,13 @@ fn a_misspelt_name_in_no_strip_or_r_libs_user_is_reported() {
             "r-libs-user: stie is not in the tree, so R does not search it"
         ]
     );
+    config(&world, "[publish.names]\nlayer-1 = \"mine\"\nggplto2 = \"other\"\n");
+    for command in ["plan", "check"] {
+        let (_, report) = world.json(&[command, "ROOT"]);
+        let found = findings(&report, "P107");
+        let words = "no layer is called ggplto2, so its name in [publish.names] has no effect";
+        assert_eq!(found, [("publish.names".to_owned(), words.to_owned())], "{command}");
+    }
     config(&world, "no-strip = [\"**/libx.so*\"]\nr-libs-user = [\"site\"]\n");
     assert_no_finding(&world.json(&["plan", "ROOT"]).1, "P107");
 }

@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 use crate::support::elf::Elf;
-use crate::support::{RDS, World, assert_finding, assert_no_finding, findings};
+use crate::support::r_code::{self, Code, namespace_exports};
+use crate::support::{RDS, Run, World, assert_finding, assert_no_finding, findings};
 
 const SITE: &str = "local/lib/R/site-library";
 const LFS: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
@@ -148,7 +149,12 @@ fn what_is_empty_truncated_or_a_pointer_is_an_error() {
         ("Meta/nsInfo.rds", b"", "Meta/nsInfo.rds is empty"),
         ("Meta/features.rds", b"\x1f\x8b\x08\0\0", "Meta/features.rds is truncated or damaged"),
         ("R/p", b"", "R/p is empty"),
-        ("R/p", b"local({ info <- loadingNames", "library(p) fails: R/p is damaged: it does not read R/p.rdb"),
+        ("R/p", LFS.as_bytes(), "R/p is a Git LFS pointer"),
+        (
+            "R/p",
+            b"#  File share/R/nspackloader.R\nlocal({",
+            "library(p) fails: R/p is damaged: it does not read R/p.rdb",
+        ),
         ("R/p.rdb", b"", "R/p.rdb is empty"),
         ("R/p.rdb", &[7; 40], "R/p.rdb is truncated: it has 40 bytes, and R/p.rdx lists"),
         ("R/p.rdb", &[0; 200], "R/p.rdb is damaged: the record that R/p.rdx lists at byte 0 cannot be read"),
@@ -211,6 +217,35 @@ fn damage_that_is_met_when_something_is_used_is_not_said_to_stop_library() {
         assert_eq!(code, 1, "{file}");
         assert_finding(&report, "R101", &at, words);
     }
+}
+
+#[test]
+fn what_an_earlier_run_found_whole_is_found_damaged_as_soon_as_it_is() {
+    let world = World::new();
+    let at = whole(&world);
+    let check = || {
+        let mut command = world.command(&["check", "ROOT", "--format", "json"]);
+        command.env("XDG_CACHE_HOME", world.beside("cache")).env("XDG_STATE_HOME", world.beside("state"));
+        findings(&serde_json::from_str(&Run::of(command).stdout).expect("JSON"), "R101").len()
+    };
+    let verdicts = world.beside("cache/layerfit").join(env!("CARGO_PKG_VERSION")).join("verdicts");
+    assert_eq!(check(), 0);
+    let kept = fs::read(&verdicts).expect("kept");
+    for file in ["R/p.rdb", "R/p.rdx", "Meta/package.rds"] {
+        let path = world.root().join(&at).join(file);
+        let (right, time) =
+            (fs::read(&path).expect("read"), fs::metadata(&path).and_then(|m| m.modified()).expect("there"));
+        let mut damaged = right.clone();
+        damaged.iter_mut().skip(6).for_each(|byte| *byte ^= 0x55);
+        // Of the same length and time.
+        fs::write(&path, damaged).expect("written");
+        fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(time)).expect("set");
+        assert_eq!((check(), check()), (1, 1), "{file}");
+        fs::write(&path, right).expect("written");
+        assert_eq!(check(), 0, "{file}");
+    }
+    // What is wrong is not kept, nor is anything written for what is known.
+    assert_eq!(fs::read(&verdicts).expect("kept"), kept);
 }
 
 /// What R records of a DESCRIPTION: `saveRDS(list(DESCRIPTION = c(Package = "p", Version = "1.0")), compress = FALSE)`.
@@ -449,7 +484,12 @@ fn an_r_without_the_packages_that_it_starts_with_does_not_start() {
     assert_no_finding(&world.json(&["check", "ROOT"]).1, "R102");
     fs::remove_dir_all(world.root().join("R/lib/R/library/compiler")).expect("removed");
     let (code, report) = world.json(&["check", "ROOT"]);
-    assert_finding(&report, "R102", "R/lib/R", "R does not start, because no library has the package compiler");
+    assert_finding(
+        &report,
+        "R102",
+        "R/lib/R",
+        "R does not start, because its own library does not have the package compiler",
+    );
     assert_eq!(code, 1);
     // Also without the package by which R's home is known.
     fs::remove_dir_all(world.root().join("R/lib/R/library/base")).expect("removed");
@@ -473,4 +513,49 @@ fn a_package_in_a_directory_of_another_name_is_not_found() {
     );
     world.link(&format!("{SITE}/one"), "one-1.0");
     assert_no_finding(&world.json(&["check", "ROOT"]).1, "R101");
+}
+
+#[test]
+fn a_package_without_code_exports_only_what_its_data_has() {
+    for (exports, damaged) in [(&["f"][..], true), (&["table", "f"], false), (&[], false)] {
+        let world = World::new();
+        world.r().package(SITE, "p", "1.0", "");
+        let at = format!("{SITE}/p");
+        for file in ["p", "p.rdb"] {
+            fs::remove_file(world.root().join(format!("{at}/R/{file}"))).expect("removed");
+        }
+        let (index, database) = r_code::database(&[("table", Code::Text("one"))], &[]);
+        world.file(format!("{at}/R/sysdata.rdb"), database).file(format!("{at}/R/sysdata.rdx"), index);
+        world.file(format!("{at}/Meta/nsInfo.rds"), namespace_exports(exports, "q"));
+        world.file(format!("{at}/libs/q.so"), "");
+        let report = world.json(&["check", "ROOT"]).1;
+        let found = findings(&report, "R101");
+        assert_eq!(
+            found.iter().any(|(path, text)| *path == at && text.contains("R/p is missing")),
+            damaged,
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_library_without_a_name_is_not_loaded() {
+    // `R CMD INSTALL --fake` writes it, and `library.dynam("")` loads nothing.
+    for (library, damaged) in [("", false), ("gone", true)] {
+        let world = World::new();
+        world.r().package(SITE, "p", "1.0", "");
+        world.file(format!("{SITE}/p/Meta/nsInfo.rds"), namespace_exports(&["f"], library));
+        let report = world.json(&["check", "ROOT"]).1;
+        if damaged {
+            assert_finding(&report, "R101", &format!("{SITE}/p"), "libs/gone.so is missing");
+        } else {
+            assert_no_finding(&report, "R101");
+        }
+        let world = World::new();
+        world
+            .r()
+            .package(SITE, "p", "1.0", "")
+            .file(format!("{SITE}/p/NAMESPACE"), format!("useDynLib(\"{library}\")\n"));
+        assert_eq!(findings(&world.json(&["check", "ROOT"]).1, "R101").is_empty(), !damaged);
+    }
 }

@@ -381,6 +381,12 @@ fn a_variable_that_points_nowhere_is_reported_and_one_of_whose_places_one_exists
     let report = check(&world, &["--env", "PROJ_DATA=/opt/nowhere"]);
     assert_finding(&report, "N101", "lib/libproj.so.25", "/opt/nowhere/proj.db");
     assert!(!findings(&report, "N104").iter().any(|(subject, _)| subject == "PROJ_DATA"), "{report:#}");
+    // The remedy names what has most of the path's end in common, not any file of that name.
+    world.file("bin/R", "x").directory("share/R").directory("lib64/R");
+    let report = check(&world, &["--env", "MINE=/opt/R/lib64/R"]);
+    let of_mine = report["findings"].as_array().expect("findings").iter().find(|found| found["subject"] == "MINE");
+    let help = of_mine.expect("a finding")["help"].as_str().expect("text");
+    assert_eq!(help, "the tree has lib64/R: set the variable to /opt/lib64/R");
     // A place whose name only begins alike is another one.
     let report = check(&world, &["--env", "PROJ_DATA=/opt/nowhere", "--env", "MINE=/opt/now"]);
     assert!(findings(&report, "N104").iter().any(|(subject, _)| subject == "MINE"), "{report:#}");

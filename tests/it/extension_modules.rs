@@ -326,8 +326,56 @@ fn a_library_that_code_loads_with_ctypes_before_the_import_is_found() {
     let (_, report) = world.json(&["check", "ROOT", "--runtime", "python3.12"]);
     let missing: Vec<String> = findings(&report, "L201").into_iter().map(|(subject, _)| subject).collect();
     let of = |name: &str| missing.contains(&format!("python/{name}/{module}"));
-    for (name, _, is_found) in cases.iter().map(|(name, _, is)| (*name, (), *is)) {
+    for (name, is_found) in cases.iter().map(|(name, _, is)| (*name, *is)) {
         assert_eq!(!of(name), is_found, "{name}: {missing:?}");
     }
     assert!(!of("by_module") && of("by_none"), "{missing:?}");
+}
+
+/// An import binds every symbol: what nothing can define stops it.
+#[test]
+fn a_symbol_that_nothing_defines_is_an_error_where_that_is_certain() {
+    let world = World::new();
+    let module = names("_m").0;
+    let (init, call) = ("int PyInit__m(void) { return ", "(); }\n");
+    world.library("python/other/libother.so.1", &[], &[]);
+    world.c(
+        &format!("python/other/{module}"),
+        "int brought(void) { return 1; }\nint PyInit__m(void) { return 0; }\n",
+        &[],
+        &["-shared", "-fPIC"],
+    );
+    let cases = [
+        ("gone", "extern int gone_symbol(void);", "gone_symbol", true),
+        ("weak", "extern int gone_weak(void) __attribute__((weak));", "gone_weak", false),
+        // The interpreter, libraries of glibc that it has not been linked with, and other modules have these.
+        ("python", "extern int PyModule_Create2(void);", "PyModule_Create2", false),
+        ("math", "extern double sinf(void); extern int pthread_create(void);", "(int)sinf() + pthread_create", false),
+        ("compiler", "extern int __builtin_of_mine(void);", "__builtin_of_mine", false),
+        ("of_other", "extern int brought(void);", "brought", false),
+        ("versioned", "extern int puts(void);", "puts", false),
+    ];
+    for (name, declaration, called, _) in cases {
+        let source = format!(
+            "#pragma GCC diagnostic ignored \"-Wbuiltin-declaration-mismatch\"\n{declaration}\n{init}{called}{call}"
+        );
+        world.c(&format!("python/{name}/{module}"), &source, &[], &["-shared", "-fPIC"]);
+    }
+    // A library of the image whose symbols have no versions may define it.
+    world.library("beside/libz.so.1", &[], &[]);
+    let gone = format!("extern int gone_symbol(void);\n{init}gone_symbol{call}");
+    world.c(&format!("python/zlib/{module}"), &gone, &["beside/libz.so.1"], &["-shared", "-fPIC"]);
+    // What is not linked with libc.so.6 needs nothing of it with a version.
+    let bare = format!("extern int strlen(void);\n{init}strlen{call}");
+    world.c(&format!("python/bare/{module}"), &bare, &[], &["-shared", "-fPIC", "-nostdlib"]);
+    world.c(&format!("python/bare_gone/{module}"), &gone, &[], &["-shared", "-fPIC", "-nostdlib"]);
+    let (code, report) = world.json(&["check", "ROOT", "--runtime", "python3.12"]);
+    assert_eq!(code, 1);
+    let told = findings(&report, "L205");
+    let subjects: Vec<String> = told.iter().map(|(subject, _)| subject.clone()).collect();
+    let expected = cases.iter().filter(|case| case.3).map(|case| case.0).chain(["bare_gone"]);
+    let mut expected: Vec<String> = expected.map(|name| format!("python/{name}/{module}")).collect();
+    expected.sort();
+    assert_eq!(subjects, expected, "{told:?}");
+    assert!(told[0].1.contains("uses gone_symbol, which no library loaded with it defines"), "{told:?}");
 }

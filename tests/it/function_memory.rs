@@ -47,6 +47,14 @@ int main(int count, char **kind) {
         char *at = mmap(0, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         for (int i = 0; i < 3; i++) if (!fork()) { touched(at); forever(0); }
         touched(at);
+    } else if (!strcmp(kind[1], "twice")) { /* one file in memory, at two addresses */
+        int file = memfd_create("x", 0);
+        if (ftruncate(file, SIZE)) return 1;
+        for (int i = 0; i < 2; i++) touched(mmap(0, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+    } else if (!strcmp(kind[1], "remapped")) { /* the same, which no name has */
+        char *at = mmap(0, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        touched(at);
+        touched(mremap(at, 0, SIZE, MREMAP_MAYMOVE));
     } else if (!strcmp(kind[1], "children")) { /* alike in everything, and each has its own */
         int ready[2];
         char c;
@@ -89,7 +97,7 @@ fn a_page_counts_once() {
     // Optimized, it would not write what it does not read.
     world.c("memory", MEMORY, &[], &["-O0"]);
     let nothing = used(&world, "pass");
-    for kind in ["alone", "vfork", "clone", "spawn", "fork", "mapping", "children"] {
+    for kind in ["alone", "vfork", "clone", "spawn", "fork", "mapping", "twice", "remapped", "children"] {
         let start = format!(
             "held.append(subprocess.Popen(['/opt/memory', '{kind}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE))\n    \
              held[0].stdout.readline()"

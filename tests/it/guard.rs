@@ -160,6 +160,9 @@ fn what_code_of_python_loads_stays_and_what_only_tests_load_goes() {
         "try:\n    from acme.tests import test_base\nexcept ImportError:\n    pass\n",
         "from importlib import import_module\nimport_module('.tests.test_base', __package__)\n",
         "from . import tests\n",
+        // It may be called.
+        "def run():\n    from .tests.test_base import Base\n    return Base\n",
+        "class A:\n    async def run(self):\n        from acme.tests import test_base\n",
     ] {
         let tests = if code.ends_with("tests\n") { "from .test_base import Base\n" } else { "" };
         let names = packed(&[
@@ -176,6 +179,8 @@ fn what_code_of_python_loads_stays_and_what_only_tests_load_goes() {
     }
     for code in [
         "def test():\n    from .tests import test_base\n",
+        "def _run_tests():\n    from .tests import test_base\n",
+        "def run():\n    '''>>> from .tests import test_base'''\n",
         "if __name__ == '__main__':\n    import acme.tests.test_base\n",
     ] {
         // A module that stays, though it is only for tests, keeps none.
@@ -185,6 +190,32 @@ fn what_code_of_python_loads_stays_and_what_only_tests_load_goes() {
             (test, ""),
         ]);
         assert!(!names.iter().any(|name| name == test), "{code}: {names:?}");
+    }
+}
+
+#[test]
+fn what_scripts_of_the_layer_name_stays() {
+    for script in [
+        "cat /opt/share/doc/x/NEWS.txt\n",
+        "cd \"$(dirname \"$0\")/..\"\ncat ./share/doc/x/NEWS.txt\n",
+        "cat \"$(dirname \"$0\")/../share/doc/x/NEWS.txt\"\n",
+        "here=$(dirname \"$0\")/..\nwhile read -r l; do echo $l; done <\"$here/share/doc/x/NEWS.txt\"\n",
+        "sed -n 1p ${ROOT}/share/doc/x/NEWS.txt\n",
+    ] {
+        let world = World::new();
+        let text = "share/doc/x/NEWS.txt";
+        world.file("bin/run", format!("#!/bin/sh\n{script}")).mode("bin/run", 0o755).file(text, "news");
+        world.file("share/doc/y/NEWS.txt", "news");
+        let pack = || {
+            world.json(&["pack", "ROOT", "-o", "OUT"]);
+            zip_entries(&world.beside("out/layer-1.zip")).into_iter().map(|(name, _, _)| name).collect::<Vec<_>>()
+        };
+        let names = pack();
+        assert!(names.iter().any(|name| name == text), "{script}: {names:?}");
+        assert!(!names.iter().any(|name| name == "share/doc/y/NEWS.txt"), "{script}: {names:?}");
+        world.file("bin/run", "#!/bin/sh\necho share/doc/x/NEWS.txt\n");
+        let names = pack();
+        assert!(!names.iter().any(|name| name == text), "{script}: {names:?}");
     }
 }
 
@@ -203,6 +234,20 @@ fn entry_points_and_sources_that_code_names_stay() {
             packed(&[("python/acme/__init__.py", code), (kernel, "int x;"), ("python/other/csrc/kernel.c", "")]);
         assert!(names.iter().any(|name| name == kernel), "{code}: {names:?}");
         assert!(!names.iter().any(|name| name == "python/other/csrc/kernel.c"), "{code}: {names:?}");
+    }
+    let test = "python/acme/tests/test_all.py";
+    for (script, is_run) in [
+        ("exec python3 -m acme.tests.test_all\n", true),
+        ("python3.12 -I -m acme.tests.test_all -v\n", true),
+        ("echo acme.tests.test_all\n", false),
+    ] {
+        let names = packed(&[
+            ("bin/run", &format!("#!/bin/sh\n{script}")),
+            ("python/acme/__init__.py", ""),
+            ("python/acme/tests/__init__.py", ""),
+            (test, "x = 1\n"),
+        ]);
+        assert_eq!(names.iter().any(|name| name == test), is_run, "{script}: {names:?}");
     }
     let info = "python/acme-1.0.dist-info";
     let names = packed(&[

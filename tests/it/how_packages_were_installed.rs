@@ -709,6 +709,12 @@ fn what_exports_lead_to_is_looked_at_for_each_way_of_loading_a_package() {
             &[("n.js", ""), ("a.js", "const b = require('./gone')\n")],
             None,
         ),
+        // Which of two import gets is not known.
+        (
+            r#"{"node": "./n.js", "import": "./a.mjs"}"#,
+            &[("n.js", "const b = require('./gone')\n"), ("a.mjs", "")],
+            Some((0, "cannot be loaded by require(): nodejs/node_modules/a/n.js requires ./gone".to_owned())),
+        ),
     ] {
         let (code, told) = of(exports, files);
         match expected {

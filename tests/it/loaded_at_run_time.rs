@@ -1,5 +1,6 @@
 //! What no DT_NEEDED names and is loaded all the same: plugins, what an ELF note tells of; and what nothing loads at all.
 
+use crate::support::elf::Elf;
 use crate::support::{World, assert_finding, assert_no_finding, findings};
 use serde_json::Value;
 
@@ -177,6 +178,27 @@ fn a_prebuilt_addon_for_another_machine_beside_what_is_used_is_a_remark() {
     let (code, report) = world.json(&["analyze", "ROOT"]);
     assert_eq!(code, 0);
     assert_finding(&report, "L301", "aarch64", "nothing loads them");
+}
+
+#[test]
+fn libraries_of_a_jvm_find_the_jvm_that_loads_them() {
+    for (libraries, jvm) in [
+        ("lib/jvm/j17/lib", Some("server/libjvm.so")),
+        ("app/custom/lib", Some("server/libjvm.so")),
+        ("jre/lib/amd64", Some("client/libjvm.so")),
+        ("lib/jvm/j17/lib", None),
+    ] {
+        let world = World::new();
+        world.elf(&format!("{libraries}/libawt.so"), &Elf::library("libawt.so").needs("libjvm.so").needs("libX.so.6"));
+        world.file(format!("{libraries}/jvm.cfg"), "-server KNOWN\n");
+        if let Some(jvm) = jvm {
+            world.elf(&format!("{libraries}/{jvm}"), &Elf::library("libjvm.so"));
+        }
+        let (_, report) = world.json(&["analyze", "ROOT"]);
+        let missing = findings(&report, "L201");
+        let needs = |name: &str| missing.iter().any(|(_, message)| message.contains(&format!("needs {name}")));
+        assert!(needs("libX.so.6") && needs("libjvm.so") == jvm.is_none(), "{libraries} {jvm:?}: {missing:?}");
+    }
 }
 
 #[test]

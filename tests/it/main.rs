@@ -60,6 +60,7 @@ mod packages;
 mod page;
 mod preloads;
 mod publish;
+mod r_homes;
 mod readme_gate;
 mod reviewed_outputs;
 mod rewritten_files;

@@ -363,3 +363,29 @@ fn a_dropped_package_is_needed_by_nothing_even_if_one_that_is_kept_names_it() {
     assert_eq!(thing["state"], "dropped");
     assert!(lines(thing).is_empty(), "{:?}", lines(thing));
 }
+
+#[test]
+fn paths_of_this_machine_that_lie_in_the_tree_are_understood() {
+    let world = World::new();
+    world.file("lib/data", "x").link("lib/link", "data");
+    let root = world.root();
+    let name = root.file_name().expect("a name").to_str().expect("UTF-8").to_owned();
+    for path in [
+        root.join("lib/data").display().to_string(),
+        format!("./{name}/lib/data"),
+        format!("{name}/lib/../lib/data"),
+        format!(
+            "../{}/{name}/lib/data",
+            root.parent().and_then(|up| up.file_name()).expect("a name").to_str().expect("UTF-8")
+        ),
+    ] {
+        assert_eq!(only(&why(&world, &[&path, "ROOT"]))["name"], "lib/data", "{path}");
+    }
+    assert_eq!(only(&why(&world, &[&format!("./{name}/lib/link"), "ROOT"]))["name"], "lib/link");
+    assert_eq!(world.run(&["why", "./elsewhere/lib/data", "ROOT"]).code, 2);
+    // A directory that is named alone is looked for in /opt, and may be the tree.
+    let run = world.run(&["why", &name]);
+    assert!(run.code == 2 && run.stderr.contains(&format!("layerfit why ./{name}")), "{}", run.stderr);
+    let run = world.run(&["why", "elsewhere"]);
+    assert!(run.code == 2 && !run.stderr.contains("layerfit why ./"), "{}", run.stderr);
+}

@@ -64,8 +64,48 @@ fn one_directory_around_a_layer() {
     for content in [program("opt/bin/x"), file("opt/lib/x")] {
         let of_root_file_system = [content.clone(), file("etc/a"), file("usr/share/a")];
         assert_finding(&checked(&of_root_file_system).1, "Z113", "opt", "it would be in /opt/opt");
-        assert_clean(&[content, program("bin/y")]);
+        assert_clean(&[content, program("lib/y")]);
     }
+}
+
+#[test]
+fn programs_of_a_whole_system_and_those_in_opt_beside_a_layer() {
+    for (parts, subject) in [
+        (vec![program("usr/local/bin/x"), file("usr/local/lib/a")], "usr/local"),
+        (vec![program("usr/bin/x"), file("usr/share/a"), file("README.md")], "usr"),
+    ] {
+        let (code, report) = checked(&parts);
+        assert_eq!(code, 0);
+        assert_finding(&report, "Z113", subject, "which is in no search path");
+    }
+    assert_clean(&[program("usr/bin/x"), program("bin/y")]);
+    assert_clean(&[program("usr/bin/x"), program("bootstrap")]);
+    assert_clean(&[file("usr/share/x/a"), file("usr/lib/x.conf")]);
+    assert_clean(&[program("usr/bin/node"), file("usr/lib/node22/a"), program("usr/lib/x")]);
+    for (parts, subject) in [
+        (vec![program("opt/bin/x"), program("bin/y")], "opt/bin"),
+        (vec![file("opt/python/a.py"), file("python/b.py")], "opt/python"),
+    ] {
+        assert_finding(&checked(&parts).1, "S110", subject, "is searched");
+    }
+    assert_clean(&[file("opt/bin/notes.txt"), program("bin/y")]);
+    assert_clean(&[program("opt/tool/bin/x"), program("bin/y")]);
+}
+
+#[test]
+fn a_store_of_pnpm_without_its_links() {
+    let store = [
+        file("nodejs/node_modules/.pnpm/x@1.0.0/node_modules/x/package.json"),
+        file("nodejs/node_modules/.pnpm/x@1.0.0/node_modules/x/index.js"),
+        file("nodejs/node_modules/.modules.yaml"),
+    ];
+    let lost = |more: Vec<Part>| checked(&[store.to_vec(), more].concat()).1;
+    let message = "none of the links to it by which Node.js finds the packages";
+    assert_finding(&lost(Vec::new()), "S110", "nodejs/node_modules", message);
+    assert_finding(&lost(vec![Part::stored("nodejs/node_modules/x", "")]), "S110", "nodejs/node_modules", message);
+    let link = Part::link("nodejs/node_modules/x", ".pnpm/x@1.0.0/node_modules/x");
+    assert_eq!(findings(&lost(vec![link]), "S110"), []);
+    assert_eq!(findings(&lost(vec![file("nodejs/node_modules/x/package.json")]), "S110"), []);
 }
 
 #[test]
@@ -255,4 +295,24 @@ fn a_tree_in_which_nothing_is_known_has_a_remark() {
     {
         assert!(known(path), "{path}");
     }
+}
+
+#[test]
+fn the_remedy_of_a_tree_is_the_directory_to_name() {
+    let help = |world: &World, what: &str| {
+        let report = world.json(&["check", what]).1;
+        let of_nesting = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "Z113");
+        of_nesting.expect("a finding")["help"].as_str().expect("text").to_owned()
+    };
+    let world = World::new();
+    world.file("opt/bootstrap", "#!/bin/sh\n").mode("opt/bootstrap", 0o755);
+    let named = help(&world, "ROOT");
+    assert!(named.starts_with("name ") && named.contains("/opt/opt as the tree"), "{named}");
+    // A directory that can be used by its path keeps that advice.
+    let world = World::new();
+    world.file("tool/bin/x", "#!/bin/sh\n").mode("tool/bin/x", 0o755).file("tool/lib/a", "x");
+    let named = help(&world, "ROOT");
+    assert!(named.contains("/tool as the tree") && named.ends_with("ignore this finding"), "{named}");
+    fs::write(world.beside("a.zip"), zip(&[program("opt/bootstrap")])).expect("written");
+    assert!(help(&world, "a.zip").starts_with("create the zip inside the directory: cd opt"));
 }

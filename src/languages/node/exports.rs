@@ -37,7 +37,15 @@ fn add_targets<'v>(value: &'v Value, conditions: &[&str], depth: usize, found: &
     let Some(depth) = depth.checked_sub(1) else { return };
     match value {
         Value::String(path) => found.push(path),
-        Value::Array(several) => several.iter().for_each(|one| add_targets(one, conditions, depth, found)),
+        Value::Array(several) => {
+            // The first that is for these conditions is taken, whether or not its file is there.
+            let before = found.len();
+            for one in several {
+                if found.len() == before {
+                    add_targets(one, conditions, depth, found);
+                }
+            }
+        }
         Value::Object(table) => {
             let before = found.len();
             for value in conditions.iter().filter_map(|condition| table.get(*condition)) {
@@ -63,7 +71,7 @@ mod tests {
     use super::super::source::json;
     use super::*;
 
-    fn of<'v>(declared: &'v Value, way: usize) -> Vec<&'v str> {
+    fn of(declared: &Value, way: usize) -> Vec<&str> {
         targets(of_package(declared).unwrap_or(&Value::Null), WAYS[way].1)
     }
 
@@ -83,7 +91,8 @@ mod tests {
             (r#"{"require": {"types": "./a.d.cts", "default": "./a.cjs"}}"#, vec!["./a.cjs"], vec![]),
             // No condition within is met, so that what follows is tried.
             (r#"{"node": {"import": "./n.mjs"}, "default": "./a.js"}"#, vec!["./a.js"], vec!["./n.mjs"]),
-            (r#"[{"import": "./a.mjs"}, "./a.cjs"]"#, vec!["./a.cjs"], vec!["./a.mjs", "./a.cjs"]),
+            (r#"[{"import": "./a.mjs"}, "./a.cjs"]"#, vec!["./a.cjs"], vec!["./a.mjs"]),
+            (r#"{"node": "./n.js", "import": "./a.mjs"}"#, vec!["./n.js"], vec!["./n.js", "./a.mjs"]),
             ("null", vec![], vec![]),
         ] {
             let declared = json(format!("{{\"exports\": {exports}}}").as_bytes()).expect("JSON");

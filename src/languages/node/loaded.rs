@@ -170,29 +170,28 @@ pub(super) struct Broken {
 /// by a statement of its own, not in a function or condition.
 pub(super) fn broken(tree: &Tree, package: &Package) -> Option<Broken> {
     let declared = manifest(tree, package.entry)?;
-    let mains: Vec<(&'static str, EntryId)> = match exports::of_package(&declared) {
-        Some(own) => {
-            let main = |(way, conditions): &(&'static str, &[&str])| {
-                let targets = exports::targets(own, conditions);
-                // Which of several is loaded is not known.
-                let [target] = targets.as_slice() else { return None };
-                Some((*way, exports::file(tree, package, target)?))
-            };
-            WAYS.iter().filter_map(main).collect()
-        }
-        None => {
-            let named = declared["main"].as_str().filter(|main| !main.is_empty());
-            let main = named.into_iter().chain(["index"]).find_map(|main| module(tree, &package.directory, main));
-            main.into_iter().map(|main| ("require()", main)).collect()
-        }
+    let mains: Vec<(&'static str, EntryId)> = if let Some(own) = exports::of_package(&declared) {
+        let main = |(way, conditions): &(&'static str, &[&str])| {
+            let targets = exports::targets(own, conditions);
+            // Which of several is loaded is not known.
+            let [target] = targets.as_slice() else { return None };
+            Some((*way, exports::file(tree, package, target)?))
+        };
+        WAYS.iter().filter_map(main).collect()
+    } else {
+        let named = declared["main"].as_str().filter(|main| !main.is_empty());
+        let main = named.into_iter().chain(["index"]).find_map(|main| module(tree, &package.directory, main));
+        main.into_iter().map(|main| ("require()", main)).collect()
     };
+    let own = exports::of_package(&declared);
+    let is_open = own.is_some_and(|own| WAYS.iter().any(|(_, conditions)| exports::targets(own, conditions).len() > 1));
     let of = |(way, main): &(&'static str, EntryId)| {
         let (what, why) = breaks(tree, package, *main)?;
         Some(Broken { what, why, way: Some(*way) })
     };
     let is_same = mains.iter().all(|(_, main)| *main == mains[0].1);
     let mut found: Vec<Broken> = mains.iter().take(if is_same { 1 } else { mains.len() }).filter_map(of).collect();
-    let fails_always = is_same || found.len() == mains.len();
+    let fails_always = !is_open && (is_same || found.len() == mains.len());
     found.truncate(1);
     found.pop().map(|first| Broken { way: first.way.filter(|_| !fails_always), ..first })
 }
@@ -234,7 +233,7 @@ fn breaks(tree: &Tree, package: &Package, main: EntryId) -> Option<(String, Stri
 fn is_in_text(before: &[u8]) -> bool {
     let last = |mark: &[u8]| before.windows(mark.len()).rposition(|window| window == mark);
     let in_comment = last(b"/*").is_some_and(|start| last(b"*/").is_none_or(|end| end < start));
-    in_comment || before.iter().filter(|byte| **byte == b'`').count() % 2 == 1
+    in_comment || memchr::memchr_iter(b'`', before).count() % 2 == 1
 }
 
 /// The package by which a source loads the addon of its own package when it is loaded itself, if there is no addon.

@@ -14,8 +14,8 @@ use crate::base::list;
 use crate::languages::{Package, Packages, conflicts};
 use crate::tree::{EntryId, Tree};
 
-/// The lengths that a pointer of Git LFS can have, in bytes: one has some 130.
-const POINTER: Range<u64> = 100..300;
+/// The lengths that a pointer of Git LFS can have, in bytes: most have some 130.
+const POINTER: Range<u64> = 50..300;
 
 /// What a pointer of Git LFS is.
 const IS_POINTER: &str = "is a pointer of Git LFS in place of the file";

@@ -8,10 +8,14 @@ use rayon::prelude::*;
 use regex::bytes::Regex;
 
 use super::imports::Modules;
-use super::uses::{absolute, imported, when_loaded};
+use super::uses::{absolute, imported, when_called};
 use crate::base::path::TreePath;
+use crate::formats::shebang;
 use crate::languages::Packages;
-use crate::tree::{EntryId, Tree};
+use crate::tree::{EntryId, Kind, Magic, Tree};
+
+/// A longer script is not read.
+const MAX_SCRIPT_BYTES: u64 = 64 << 10;
 
 /// The endings of what a compiler reads.
 const SOURCES: &[&str] = &["pyx", "pxd", "pxi", "pyx.in", "h", "hh", "hpp", "hxx", "c", "cc", "cpp", "cxx", "f", "f90"];
@@ -23,6 +27,10 @@ static BY_NAME: LazyLock<Option<Regex>> =
 /// The module of an entry point.
 static ENTRY_POINT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?m)^[^\[#=\n]+=[ \t]*([\w.]+)").ok());
 
+/// A module that a command line runs.
+static RUN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\bpython[\d.]*[ \t]+(?:-[A-Za-z]+[ \t]+)*?-m[ \t]*([\w.]+)").ok());
+
 /// The name of a source for a compiler, with the directories that are joined with it.
 static SOURCE_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let endings = SOURCES.join("|").replace('.', r"\.");
@@ -33,8 +41,8 @@ static SOURCE_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// One part of such a path.
 static PART: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"["']([^"'\n]+)["']"#).ok());
 
-/// The files that rules may match, each with the code that loads it: what a module imports when it is loaded itself, modules
-/// that it imports by name, the modules of entry points, and the sources that it names by their paths.
+/// The files that rules may match, each with the code that loads it: what a module imports, also in functions,
+/// modules that it imports by name, the modules of entry points, and the sources that it names by their paths.
 pub(super) fn files(packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
     let candidates: BTreeSet<EntryId> = tree
         .iter()
@@ -55,6 +63,7 @@ pub(super) fn files(packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)>
     let mut round: BTreeSet<EntryId> = code.collect();
     let mut seen = round.clone();
     let mut found: Vec<(EntryId, EntryId)> = reader.entry_points();
+    found.extend(reader.run_by_scripts());
     round.extend(found.iter().map(|(_, to)| *to).filter(|to| seen.insert(*to)));
     while !round.is_empty() {
         let read: Vec<(EntryId, BTreeSet<EntryId>)> = round.par_iter().map(|id| (*id, reader.loads(*id))).collect();
@@ -87,7 +96,7 @@ impl Reader<'_> {
         let Ok(text) = self.tree.read_text(id) else { return BTreeSet::new() };
         let name = self.modules.name(id).unwrap_or_default();
         let is_package = path.name() == b"__init__.py";
-        let mut names = imported(&when_loaded(&text), &name, is_package);
+        let mut names = imported(&when_called(&text), &name, is_package);
         for found in BY_NAME.iter().flat_map(|pattern| pattern.captures_iter(&text)).filter_map(|found| found.get(1)) {
             let named = String::from_utf8_lossy(found.as_bytes());
             let module = named.trim_start_matches('.');
@@ -123,6 +132,25 @@ impl Reader<'_> {
             }
         }
         files
+    }
+
+    /// The modules that shell scripts run.
+    fn run_by_scripts(&self) -> Vec<(EntryId, EntryId)> {
+        let is_shell = |kind: &Kind| match kind {
+            Kind::File { magic: Magic::Script(line), .. } => shebang::parse(line).is_some_and(|it| it.is_shell()),
+            _ => false,
+        };
+        let scripts = self.tree.iter().filter(|(_, entry)| is_shell(&entry.kind) && entry.bytes() <= MAX_SCRIPT_BYTES);
+        let mut found = Vec::new();
+        for (script, _) in scripts {
+            let Ok(text) = self.tree.read_text(script) else { continue };
+            let names = RUN.iter().flat_map(|pattern| pattern.captures_iter(&text));
+            for name in names.filter_map(|name| std::str::from_utf8(name.get(1)?.as_bytes()).ok()) {
+                let files = self.modules.find(name).into_iter().flat_map(|found| found.files);
+                found.extend(files.filter(|file| self.candidates.contains(file)).map(|file| (script, file)));
+            }
+        }
+        found
     }
 
     /// The modules of the entry points of distributions.

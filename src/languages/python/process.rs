@@ -17,6 +17,9 @@ use crate::tree::{EntryId, Objects, Tree};
 /// How the soname of the interpreter's library begins.
 const LIBPYTHON: &str = "libpython";
 
+/// How the names of its symbols begin (PEP 7: "Public functions use the Py prefix, private ones _Py").
+const SYMBOLS: &[&str] = &["Py", "_Py"];
+
 /// A process for each interpreter of the tree, and one for an interpreter outside of it.
 pub(super) fn processes(
     packages: &Packages,
@@ -51,7 +54,7 @@ pub(super) fn processes(
     other.never.extend(foreign);
     by_program
         .into_iter()
-        .map(|(program, spec)| ProcessSpec { program, answered: Some(LIBPYTHON), ..spec })
+        .map(|(program, spec)| ProcessSpec { program, answered: Some(LIBPYTHON), defines: Some(SYMBOLS), ..spec })
         .filter(|spec| spec.program.is_none() || !spec.loads.is_empty())
         .collect()
 }

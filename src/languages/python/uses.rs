@@ -141,6 +141,31 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
 /// The code of a source that runs when it is loaded, without its indentation: what is in functions, or only for type checkers
 /// and for running it as a script, is left out.
 pub(super) fn when_loaded(text: &[u8]) -> Vec<u8> {
+    without_blocks(text, |code| is_apart(code) || name_of_function(code).is_some())
+}
+
+/// The code of a source that runs when it is loaded or when its functions are called, without its indentation. What runs tests,
+/// by the name of the function, is left out.
+pub(super) fn when_called(text: &[u8]) -> Vec<u8> {
+    let runs_tests = |code: &[u8]| {
+        name_of_function(code).is_some_and(|name| name.windows(4).any(|part| part.eq_ignore_ascii_case(b"test")))
+    };
+    without_blocks(text, |code| is_apart(code) || runs_tests(code))
+}
+
+/// Whether a block only runs for type checkers, or where the source is a script.
+fn is_apart(code: &[u8]) -> bool {
+    [&b"if TYPE_CHECKING"[..], b"if typing.TYPE_CHECKING", b"if __name__"].iter().any(|start| code.starts_with(start))
+}
+
+/// The name of the function whose definition begins on a line.
+fn name_of_function(code: &[u8]) -> Option<&[u8]> {
+    let name = code.strip_prefix(b"async ").unwrap_or(code).strip_prefix(b"def ")?;
+    name.split(|byte| *byte == b'(').next()
+}
+
+/// The lines of a source without their indentation, and without the blocks whose first lines are `apart`.
+fn without_blocks(text: &[u8], apart: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut kept = Vec::with_capacity(text.len());
     let mut left_out: Option<usize> = None;
     for line in text.split(|byte| *byte == b'\n') {
@@ -152,8 +177,7 @@ pub(super) fn when_loaded(text: &[u8]) -> Vec<u8> {
         if left_out.is_some_and(|above| indentation > above) {
             continue;
         }
-        let is_apart = [&b"def "[..], b"async def ", b"if TYPE_CHECKING", b"if typing.TYPE_CHECKING", b"if __name__"];
-        left_out = is_apart.iter().any(|start| code.starts_with(start)).then_some(indentation);
+        left_out = apart(code).then_some(indentation);
         kept.extend_from_slice(code);
         kept.push(b'\n');
     }

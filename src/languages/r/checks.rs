@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::homes;
 use super::libpaths::{self, Searched};
 use super::needs::{ID, NEEDS};
 use super::start::{self, Start};
@@ -17,13 +18,12 @@ use crate::tree::{EntryId, Kind, Place, Tree};
 /// How many names a message lists.
 const MAX_NAMES: usize = 12;
 
-/// The program of R, below its home.
-const PROGRAM: &str = "bin/exec/R";
-
 /// Findings about R and its packages that satisfy `kept`.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let mut findings = super::damaged::check(packages, tree, kept);
     findings.extend(does_not_start(packages, tree, kept));
+    findings.extend(several(packages, tree, kept));
+    findings.extend(base_packages_elsewhere(packages, tree, kept));
     if let Some(home) = packages.installations_of(ID).next() {
         let there = packages.of_language(ID).filter(|package| kept(package.entry));
         findings.extend(built_for_another_r(there, home));
@@ -38,39 +38,111 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
     findings
 }
 
-/// An error about each R for the packages without which it stops, where no library has them. Those that `--drop` names have
-/// findings of their own.
-fn does_not_start(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
-    let there: BTreeSet<&str> =
-        packages.of_language(ID).filter(|package| kept(package.entry)).map(|package| package.name.as_str()).collect();
-    let is_missing =
-        |name: &&str| !there.contains(name) && !packages.excluded.packages.contains_key(&(ID, (*name).to_owned()));
-    let missing: Vec<&str> =
-        NEEDS.start_packages().filter(|name| NEEDS.stops_without(name)).filter(is_missing).collect();
-    if missing.is_empty() {
-        return Vec::new();
-    }
-    let them = if missing.len() == 1 { "package" } else { "packages" };
-    let why: Vec<&str> = missing.iter().filter_map(|name| NEEDS.without(name)).collect();
-    let programs = tree.iter().filter(|(id, entry)| kept(*id) && !entry.is_directory());
-    // The home is three levels above.
-    let homes = programs.filter_map(|(_, entry)| {
-        entry.path.ancestors().nth(3).filter(|home| home.join(PROGRAM).as_ref() == Some(&entry.path))
+/// A warning about every R of the tree but one: a function starts one of them, and each has all of R's own packages. A directory
+/// in which R was built is the one that is not needed.
+fn several(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let is_kept = |home: &&Installation| homes::program(tree, &home.path).is_some_and(kept);
+    let (built, installed): (Vec<&Installation>, Vec<&Installation>) =
+        packages.installations_of(ID).filter(is_kept).partition(|home| homes::is_build_directory(tree, &home.path));
+    let Some((first, others)) = installed.split_first() else { return Vec::new() };
+    let built = built.into_iter().map(|home| {
+        let message = format!(
+            "R was built in this directory (it has config.status), and {} has the R that was installed: no function needs it",
+            first.path
+        );
+        Finding::warning(Code::DuplicatePackage, &home.path, message, format!("drop it: --drop {}", home.path))
     });
+    let several = (!others.is_empty()).then(|| {
+        let places: Vec<String> = installed.iter().map(|home| format!("{} ({})", home.path, home.version)).collect();
+        let message = format!(
+            "the tree has {} installations of R, each with packages of its own: {}",
+            installed.len(),
+            list::with_last(&places, "and")
+        );
+        Finding::warning(Code::DuplicatePackage, Subject::whole("R"), message, "drop those that no function starts")
+    });
+    built.chain(several).collect()
+}
+
+/// An error about each R for the packages without which it stops, where its own library does not have them: R looks for its base
+/// packages nowhere else (`find.package` and `loadNamespace` with `.Library`). Those that `--drop` names have findings of their
+/// own.
+fn does_not_start(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let homes = tree.iter().filter(|(id, _)| kept(*id)).filter_map(|(id, _)| homes::home_of_program(tree, id));
     homes
-        .map(|home| {
-            Finding::error(
+        .filter_map(|home| {
+            let there = own_packages(packages, tree, kept, &home);
+            let is_missing = |name: &&str| {
+                !there.contains(*name) && !packages.excluded.packages.contains_key(&(ID, (*name).to_owned()))
+            };
+            let missing: Vec<&str> =
+                NEEDS.start_packages().filter(|name| NEEDS.stops_without(name)).filter(is_missing).collect();
+            if missing.is_empty() {
+                return None;
+            }
+            let them = if missing.len() == 1 { "package" } else { "packages" };
+            let why: Vec<&str> = missing.iter().filter_map(|name| NEEDS.without(name)).collect();
+            let elsewhere = packages.of_language(ID).find(|package| package.name == missing[0] && kept(package.entry));
+            let has_them = elsewhere.map_or_else(
+                || format!("copy the {them} into the tree from library/ of the R that it was taken from"),
+                |package| format!("copy {} to library/ in R's home", package.directory),
+            );
+            Some(Finding::error(
                 Code::MissingPackage,
                 &home,
                 format!(
-                    "R does not start, because no library has the {them} {}: {}",
+                    "R does not start, because its own library does not have the {them} {}: {}",
                     list::with_last(&missing, "and"),
                     why.join("; ")
                 ),
-                format!("copy the {them} into the tree from library/ of the R that it was taken from"),
-            )
+                has_them,
+            ))
         })
         .collect()
+}
+
+/// The kept packages in the own library of R in `home`, by name.
+fn own_packages<'a>(
+    packages: &'a Packages,
+    tree: &Tree,
+    kept: &dyn Fn(EntryId) -> bool,
+    home: &TreePath,
+) -> BTreeSet<&'a str> {
+    let Some(library) = homes::own_library(tree, home) else { return BTreeSet::new() };
+    let is_there = |package: &&Package| {
+        let named = || library.join(&package.name).and_then(|path| homes::directory(tree, &path));
+        kept(package.entry) && (package.library == library || named().as_ref() == Some(&package.directory))
+    };
+    packages.of_language(ID).filter(is_there).map(|package| package.name.as_str()).collect()
+}
+
+/// Errors about R's base packages in other libraries, if R's own does not have them: it finds them only there. Those without
+/// which it does not even start have an error of their own.
+fn base_packages_elsewhere(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let homes: Vec<&Installation> = packages.installations_of(ID).collect();
+    let Some(first) = homes.first() else { return Vec::new() };
+    let own: BTreeSet<&str> = homes.iter().flat_map(|home| own_packages(packages, tree, kept, &home.path)).collect();
+    let mut by_library: BTreeMap<&TreePath, Vec<&str>> = BTreeMap::new();
+    for package in packages.of_language(ID).filter(|package| kept(package.entry)) {
+        let name = package.name.as_str();
+        if homes::is_base_package(name) && !own.contains(name) && !NEEDS.stops_without(name) {
+            by_library.entry(&package.library).or_default().push(name);
+        }
+    }
+    let finding = |(library, names): (&TreePath, Vec<&str>)| {
+        let (are, them) = if names.len() == 1 { ("is", "it") } else { ("are", "them") };
+        Finding::error(
+            Code::MissingPackage,
+            library,
+            format!(
+                "{} {are} here, but R finds its base packages only in its own library: library({}) fails",
+                list::with_last(&names, "and"),
+                names[0]
+            ),
+            format!("move {them} to {}/library", first.path),
+        )
+    };
+    by_library.into_iter().map(finding).collect()
 }
 
 /// `library()` stops at a package built before R 3.0.0 or for another platform, and warns about one built under a newer R
@@ -225,27 +297,12 @@ fn wrong_home(packages: &Packages, tree: &Tree, start: &Start, kept: &dyn Fn(Ent
     let named = start::wrong_home(tree, start, packages.installations_of(ID))?;
     let home = packages.installations_of(ID).next()?.path.mounted();
     let message = match named.as_str() {
-        "" => format!("runs {PROGRAM} without R_HOME: R stops with \"R home directory is not defined\""),
+        "" => format!("runs bin/exec/R without R_HOME: R stops with \"R home directory is not defined\""),
         named => format!(
-            "runs {PROGRAM} with R_HOME={}, which is not R's home: R does not start",
+            "runs bin/exec/R with R_HOME={}, which is not R's home: R does not start",
             printable(named.as_bytes())
         ),
     };
     let help = format!("set R_HOME={home} in it and export it, or run {home}/bin/R, which sets it");
     Some(Finding::error(Code::HomeElsewhere, tree.path(script), message, help))
-}
-
-/// A finding about `bin/R`, which contains the home that R was configured with and uses, wherever the script itself is.
-pub(super) fn home_elsewhere(home: &TreePath, script: &str) -> Option<Finding> {
-    let written = script.lines().find_map(|line| line.trim().strip_prefix("R_HOME_DIR="))?.trim_matches(['"', '\'']);
-    let expected = home.mounted();
-    if written.trim_end_matches('/') == expected || written.contains('$') {
-        return None;
-    }
-    Some(Finding::error(
-        Code::HomeElsewhere,
-        &home.join("bin/R")?,
-        format!("R is configured to run from {}, but in Lambda it is at {expected}", printable(written.as_bytes())),
-        "configure R with a --prefix below /opt, or fix R_HOME_DIR in bin/R",
-    ))
 }

@@ -8,7 +8,7 @@ use regex::Regex;
 
 use super::needs::ID;
 use super::start::{Start, rscript_content};
-use super::{process, rdb};
+use super::{homes, process, rdb};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
 use crate::base::toml::built_in_pattern;
@@ -27,13 +27,15 @@ pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
         Place::Inside(file) => Some(file),
         _ => None,
     });
-    let scripts: BTreeSet<EntryId> = front_ends.collect();
-    which.chain(scripts.into_iter().filter_map(|file| rscript(tree, file))).collect()
+    let directories: Vec<&TreePath> = homes.iter().map(|home| &home.path).collect();
+    let is_needed = |file: &EntryId| !homes::is_in_build_directory(tree, &directories, tree.path(*file));
+    let scripts: BTreeSet<EntryId> = front_ends.filter(is_needed).collect();
+    which.chain(scripts.into_iter().filter_map(|file| rscript(tree, file, &directories))).collect()
 }
 
 /// What an Rscript runs: `$RHOME/bin/R`, or `bin/R` of the home that was compiled into it (`main` in R's
 /// src/unix/Rscript.c). Where the Rscript itself is does not matter.
-fn rscript(tree: &Tree, file: EntryId) -> Option<OwnCommand> {
+fn rscript(tree: &Tree, file: EntryId, in_tree: &[&TreePath]) -> Option<OwnCommand> {
     let content = rscript_content(tree, file)?;
     let mut strings = content.split(|byte| *byte == 0);
     let has_r = |home: &str| matches!(tree.locate(format!("{home}/bin/R").as_bytes()), Place::Inside(id) if tree.entry(id).is_file());
@@ -46,7 +48,9 @@ fn rscript(tree: &Tree, file: EntryId) -> Option<OwnCommand> {
         code: Code::HomeElsewhere,
         caller: "Rscript",
         consequence: "it stops with \"Rscript execution error\"",
-        help: "configure R with a --prefix below /opt, or have the script that starts Rscript export RHOME with R's home",
+        help: homes::remedy(tree, in_tree, home).unwrap_or_else(|| {
+            "configure R with a --prefix below /opt, or have the script that starts Rscript export RHOME with R's home".to_owned()
+        }),
         replaced_by: Some(("RHOME", "bin/R")),
     })
 }
@@ -97,7 +101,7 @@ fn which(tree: &Tree, home: &Installation, start: &Start) -> Option<OwnCommand> 
     if profiles.into_iter().any(|path| replaces_which(tree, &path)) || bootstrap_replaces_which(tree, start) {
         return None;
     }
-    let base = tree.find(&home.path.join("library/base/R/base.rdb")?)?;
+    let base = homes::inside(tree, &home.path, "library/base/R/base.rdb")?;
     let database = tree.read_text(base).ok()?;
     let path = rdb::records(&database)
         .find_map(|record| rdb::strings(&record, b"/which").find(|path| path.starts_with('/')).map(str::to_owned))?;
@@ -109,7 +113,8 @@ fn which(tree: &Tree, home: &Installation, start: &Start) -> Option<OwnCommand> 
         consequence: "R can neither load utils nor attach stats",
         help: "start R with layerfit's bootstrap, which does without it (layerfit init --bootstrap), or configure R with \
                WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: layerfit rules C103 \
-               has the lines",
+               has the lines"
+            .to_owned(),
         replaced_by: None,
     })
 }

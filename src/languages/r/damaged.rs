@@ -17,7 +17,7 @@ use super::calls;
 use super::namespace::{self, Namespace};
 use super::needs::{ID, NEEDS};
 use super::rdb;
-use super::rdx::{Index, uncompressed};
+use super::rdx::{Compression, Index, uncompressed};
 use super::serialize;
 use crate::base::error::Result;
 use crate::base::finding::{Code, Finding};
@@ -36,8 +36,15 @@ const MAX_BYTES: u64 = 64 << 20;
 /// The records of a database of up to this many bytes are decompressed.
 const WHOLE_BYTES: u64 = 1 << 20;
 
+/// What the loader of a package's code begins with: R copies its own file of this name.
+const LOADER: &[u8] = b"nspackloader.R";
+
 /// What the database of a package's code has.
 const FUNCTIONS: &str = "functions";
+
+/// What is kept of objects and of databases that can be read, in this version of how they are examined.
+const READABLE_OBJECT: &str = "layerfit 1: an object that readRDS() reads";
+const READABLE_DATABASE: &str = "layerfit 1: a lazy-load database of which each record can be read, and its index";
 
 /// Findings about packages that satisfy `kept` and that R could not load.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
@@ -91,8 +98,11 @@ fn damaged(tree: &Tree, package: &Package) -> Option<Finding> {
         let others = [("R/sysdata", "internal data"), ("data/Rdata", "data sets")];
         databases.extend(others.into_iter().filter_map(|(base, used)| reading.database(base, false, used)));
         let namespace = namespace_of(tree, package);
-        let has_code = [format!("R/{name}"), format!("R/{name}.rdb"), "R/sysdata.rdb".to_owned()];
-        if namespace.exports && !has_code.iter().any(|file| reading.file(file).is_some()) {
+        let has_code = [format!("R/{name}"), format!("R/{name}.rdb")];
+        if !namespace.exports.is_empty()
+            && !has_code.iter().any(|file| reading.file(file).is_some())
+            && !reading.has_any("R/sysdata", &namespace.exports)
+        {
             wrong.push(format!("R/{name} is missing"));
         }
         let libraries = namespace.libraries;
@@ -165,6 +175,11 @@ impl Reading<'_> {
         (self.tree.entry(id).bytes() <= MAX_BYTES).then(|| self.tree.read(id).ok())?
     }
 
+    fn read_and_hash(&self, below: &str) -> Option<(Vec<u8>, Option<blake3::Hash>)> {
+        let id = self.file(below)?;
+        (self.tree.entry(id).bytes() <= MAX_BYTES).then(|| self.tree.read_and_hash(id).ok())?
+    }
+
     /// A file that must exist.
     fn required(&self, below: &str) -> Option<String> {
         if self.file(below).is_some() {
@@ -180,21 +195,42 @@ impl Reading<'_> {
         })
     }
 
+    /// Whether a lazy-load database has any of these objects. One that cannot be read may have them: it has a finding of its own.
+    fn has_any(&self, base: &str, names: &BTreeSet<String>) -> bool {
+        if self.file(&format!("{base}.rdb")).is_none() {
+            return false;
+        }
+        let index = self.read(&format!("{base}.rdx")).and_then(|file| serialize::read(&uncompressed(&file).ok()?).ok());
+        match index.as_ref().and_then(|index| index.item("variables")) {
+            Some(serialize::Value::List { names: known, .. }) => {
+                known.iter().flatten().any(|known| names.contains(&**known))
+            }
+            _ => true,
+        }
+    }
+
     /// An object that R reads if it exists (`readRDS()`).
     fn object(&self, below: &str) -> Option<String> {
-        let bytes = self.read(below)?;
+        let (bytes, hash) = self.read_and_hash(below)?;
+        self.wrong_object(below, &bytes, hash)
+    }
+
+    /// Why R cannot read an object with this content.
+    fn wrong_object(&self, below: &str, bytes: &[u8], hash: Option<blake3::Hash>) -> Option<String> {
         let unreadable = |what: &str| Some(format!("{below} {what}"));
-        match bytes.as_slice() {
+        let is_readable = || match uncompressed(bytes) {
+            // R also reads its text form and native binary.
+            Ok(object) if object.starts_with(b"A\n") || object.starts_with(b"B\n") => true,
+            Ok(object) => serialize::read(&object).is_ok(),
+            Err(_) => false,
+        };
+        match bytes {
             [] => unreadable("is empty"),
-            _ if is_lfs_pointer(&bytes) => unreadable("is a Git LFS pointer, not the file itself"),
+            _ if is_lfs_pointer(bytes) => unreadable("is a Git LFS pointer, not the file itself"),
             // Both are rare, and not read here (`gzcon()` and `readRDS()` take them).
             [b'B', b'Z', b'h', ..] | [0xfd, b'7', b'z', ..] => None,
-            _ => match uncompressed(&bytes) {
-                // R also reads its text form and native binary.
-                Ok(object) if object.starts_with(b"A\n") || object.starts_with(b"B\n") => None,
-                Ok(object) if serialize::read(&object).is_ok() => None,
-                _ => unreadable("is truncated or damaged"),
-            },
+            _ if self.tree.passes(READABLE_OBJECT, &[hash], is_readable) => None,
+            _ => unreadable("is truncated or damaged"),
         }
     }
 
@@ -209,8 +245,11 @@ impl Reading<'_> {
             Some(text) if text.windows(8).any(|window| window == b"lazyLoad") => {
                 self.database(&loader, true, FUNCTIONS)
             }
-            // What R wrote there reads the database; without that, the namespace stays empty.
-            Some(_) if beside && self.file(&format!("{loader}.rdx")).is_some() => {
+            Some(text) if is_lfs_pointer(&text) => {
+                Some(format!("{loader} is a Git LFS pointer, not the file itself").into())
+            }
+            // What R writes there reads the database in its last lines; without them, the namespace stays empty.
+            Some(text) if beside && text.windows(LOADER.len()).any(|window| window == LOADER) => {
                 Some(format!("{loader} is damaged: it does not read {loader}.rdb").into())
             }
             _ => None,
@@ -226,15 +265,40 @@ impl Reading<'_> {
             return None;
         }
         // Without the index, the package is not loaded.
-        if let Some(what) = self.required(&index).or_else(|| self.object(&index)) {
+        if let Some(what) = self.required(&index) {
             return Some(what.into());
         }
-        let index_bytes = self.read(&index)?;
+        let (map, of_index) = self.read_and_hash(&index)?;
+        let examine = |content: Option<&[u8]>| match self.wrong_object(&index, &map, of_index) {
+            Some(what) => Some(what.into()),
+            None => self.damage([&database, &index], (file, content), (required, holds), &map),
+        };
+        let Some(short) = file.filter(|file| self.tree.entry(*file).bytes() <= WHOLE_BYTES) else {
+            return examine(None);
+        };
+        let (content, hash) = self.tree.read_and_hash(short).ok()?;
+        let mut damage = None;
+        self.tree.passes(READABLE_DATABASE, &[hash, of_index], || {
+            damage = examine(Some(&content));
+            damage.is_none()
+        });
+        damage
+    }
+
+    /// What is wrong with a lazy-load database that has this index. `content` is that of a short one, whose records are all
+    /// decompressed.
+    fn damage(
+        &self,
+        [database, index]: [&String; 2],
+        (file, content): (Option<EntryId>, Option<&[u8]>),
+        (required, holds): (bool, &'static str),
+        map: &[u8],
+    ) -> Option<Damage> {
         let when_read = |what: String, is_damaged: &dyn Fn((u32, u32)) -> bool| {
             if holds != FUNCTIONS {
                 return Some(Damage { what, used: Some(holds), in_hook: false });
             }
-            let variables = calls::variables(&index_bytes);
+            let variables = calls::variables(map);
             let info = self.read("Meta/nsInfo.rds").and_then(|info| namespace::of_info(&info).ok());
             let generics = info.map(|namespace| namespace.generics).unwrap_or_default();
             // R looks at the package's own generic functions to register methods for them (`registerS3methods`).
@@ -246,20 +310,24 @@ impl Reading<'_> {
             let in_hook = variables.iter().any(|(name, _)| HOOKS.contains(&name.as_str()));
             Some(Damage { what, used: (!fails).then_some(holds), in_hook })
         };
-        let end = |(offset, length): (u32, u32)| u64::from(offset) + u64::from(length);
-        let content = Index::parse(&index_bytes).ok()?;
-        let needed = content.records().into_iter().map(end).max().unwrap_or_default();
+        let parsed = Index::parse(map).ok()?;
+        let records = records(&parsed);
+        let needed = records.iter().copied().map(end).max().unwrap_or_default();
         let Some(file) = file else {
-            let what = self.required(&database).filter(|_| required || needed > 0)?;
+            let what = self.required(database).filter(|_| required || needed > 0)?;
             return when_read(what, &|_| true);
         };
         let length = self.tree.entry(file).bytes();
-        let lfs = || self.tree.read(file).is_ok_and(|head| is_lfs_pointer(&head));
         match length {
             0 if needed > 0 => when_read(format!("{database} is empty"), &|_| true),
-            1..=1024 if lfs() => when_read(format!("{database} is a Git LFS pointer, not the file itself"), &|_| true),
+            1..=1024 if content.is_some_and(is_lfs_pointer) => {
+                when_read(format!("{database} is a Git LFS pointer, not the file itself"), &|_| true)
+            }
             _ if length >= needed => {
-                let damaged = self.damaged_records(file, &content);
+                let damaged = match content {
+                    Some(content) => unreadable_records(content, &records, parsed.compression()),
+                    None => self.strange_records(file, &records, parsed.compression()),
+                };
                 let offset = damaged.first()?;
                 let what =
                     format!("{database} is damaged: the record that {index} lists at byte {offset} cannot be read");
@@ -271,30 +339,10 @@ impl Reading<'_> {
             }
         }
     }
-}
 
-impl Reading<'_> {
-    /// Where the records of a database are that R cannot read, in order.
-    fn damaged_records(&self, database: EntryId, index: &Index) -> Vec<u32> {
-        let mut records = index.records();
-        records.sort_unstable();
-        records.dedup();
-        let compression = index.compression();
-        if self.tree.entry(database).bytes() <= WHOLE_BYTES {
-            let Ok(content) = self.tree.read(database) else { return Vec::new() };
-            let readable = |(offset, length): (u32, u32)| {
-                let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
-                let record = content.get(start..start.checked_add(length)?)?;
-                let head = &record[..record.len().min(rdb::HEAD_BYTES)];
-                // Whoever compresses with bzip2 gets no look inside.
-                let is_whole = rdb::begins_a_record(head, compression)
-                    && (rdb::is_bzip2(record, compression) || rdb::content(record, compression).is_ok());
-                is_whole.then_some(())
-            };
-            let damaged = records.into_iter().filter(|record| readable(*record).is_none());
-            return damaged.map(|(offset, _)| offset).collect();
-        }
-        let Ok(heads) = self.heads(database, &records) else { return Vec::new() };
+    /// Where the records of a long database are that do not begin as one does, in order.
+    fn strange_records(&self, file: EntryId, records: &[(u32, u32)], compression: Compression) -> Vec<u32> {
+        let Ok(heads) = self.heads(file, records) else { return Vec::new() };
         let is_damaged = |head: &[u8]| !head.is_empty() && !rdb::begins_a_record(head, compression);
         records.iter().zip(heads).filter(|(_, head)| is_damaged(head)).map(|((offset, _), _)| *offset).collect()
     }
@@ -303,7 +351,7 @@ impl Reading<'_> {
     fn heads(&self, database: EntryId, records: &[(u32, u32)]) -> Result<Vec<Vec<u8>>> {
         let mut heads: Vec<Vec<u8>> = vec![Vec::new(); records.len()];
         let (mut at, mut next) = (0_u64, 0);
-        self.tree.read_in_chunks(database, &mut |chunk| {
+        self.tree.read_in_chunks_and_hash(database, &mut |chunk| {
             let end = at + chunk.len() as u64;
             while let Some(((offset, length), head)) = records.get(next).zip(heads.get_mut(next)) {
                 let wanted = rdb::HEAD_BYTES.min(usize::try_from(*length).unwrap_or(usize::MAX));
@@ -325,6 +373,34 @@ impl Reading<'_> {
         })?;
         Ok(heads)
     }
+}
+
+/// The records that an index lists, each once, in the order of the database.
+fn records(index: &Index) -> Vec<(u32, u32)> {
+    let mut records = index.records();
+    records.sort_unstable();
+    records.dedup();
+    records
+}
+
+/// Where a record ends.
+fn end((offset, length): (u32, u32)) -> u64 {
+    u64::from(offset) + u64::from(length)
+}
+
+/// Where the records of a database are that cannot be decompressed, in order.
+fn unreadable_records(content: &[u8], records: &[(u32, u32)], compression: Compression) -> Vec<u32> {
+    let is_readable = |(offset, length): (u32, u32)| {
+        let (start, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+        let record = content.get(start..start.checked_add(length)?)?;
+        let head = &record[..record.len().min(rdb::HEAD_BYTES)];
+        // Whoever compresses with bzip2 gets no look inside.
+        let is_whole = rdb::begins_a_record(head, compression)
+            && (rdb::is_bzip2(record, compression) || rdb::content(record, compression).is_ok());
+        is_whole.then_some(())
+    };
+    let damaged = records.iter().filter(|record| is_readable(**record).is_none());
+    damaged.map(|(offset, _)| *offset).collect()
 }
 
 /// Directories with a package's metadata and no DESCRIPTION: R does not see a package there.

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::renviron;
 use super::start::Start;
+use super::{homes, renviron};
 use crate::base::path::TreePath;
 use crate::base::toml::built_in_pattern;
 use crate::formats::shell::Environment;
@@ -38,7 +38,7 @@ pub(super) fn variables(
     }
     environment.set("R_HOME", home.mounted());
     let read = |file: &str| {
-        let id = home.join(file).and_then(|path| tree.find(&path));
+        let id = homes::inside(tree, home, file);
         let id = id.filter(|id| tree.entry(*id).is_file() && tree.entry(*id).bytes() <= MAX_BYTES);
         let bytes = id.and_then(|id| tree.read(id).ok()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()

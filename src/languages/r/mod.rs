@@ -7,6 +7,7 @@ mod damaged;
 mod deparse;
 pub mod description;
 mod environment;
+mod homes;
 mod hooks;
 pub mod ldpaths;
 mod libpaths;
@@ -82,6 +83,10 @@ impl Language for R {
         let start = Start::of(tree, &packages.variables, &[]);
         let ours = packages.installations_of(self.id());
         ours.flat_map(|installation| environment::variables(tree, &installation.path, &start, started_with)).collect()
+    }
+
+    fn is_in_tree(&self, tree: &Tree) -> bool {
+        homes::is_in_tree(tree)
     }
 
     fn source_argument<'a>(&self, command: &str, arguments: &'a [Vec<String>]) -> &'a [String] {

@@ -24,8 +24,8 @@ pub struct Namespace {
     pub libraries: BTreeSet<String>,
     /// The generic functions that it registers S3 methods for, by `Meta/nsInfo.rds`.
     pub generics: BTreeSet<String>,
-    /// Whether `Meta/nsInfo.rds` names something that it exports, so that there has to be code.
-    pub exports: bool,
+    /// What it exports by name, as `Meta/nsInfo.rds` has it.
+    pub exports: BTreeSet<String>,
 }
 
 /// The directives that name a package to import from in their first argument, or, of `import()`, in each.
@@ -50,16 +50,19 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
         }
     }
     if let Some(libraries) = info.item("dynlibs") {
-        namespace.libraries.extend(libraries.strings().into_iter().map(str::to_owned));
+        // `library.dynam()` loads nothing for an empty name, which `R CMD INSTALL --fake` writes.
+        let named = libraries.strings().into_iter().filter(|name| !name.is_empty());
+        namespace.libraries.extend(named.map(str::to_owned));
     }
+    let exports = info.item("exports").map(Value::strings).unwrap_or_default();
+    namespace.exports.extend(exports.into_iter().map(str::to_owned));
     if let Some(methods) = info.item("S3methods") {
         // A matrix of three or four columns, the first of which has the generics; a method has no name where it is the usual one.
         let (Value::Strings(cells), columns) = (methods, [4, 3]) else { return Ok(namespace) };
         let rows =
             columns.into_iter().find(|columns| cells.len() % columns == 0).map_or(0, |columns| cells.len() / columns);
-        namespace.generics.extend(cells.iter().take(rows).flatten().map(|name| name.to_string()));
+        namespace.generics.extend(cells.iter().take(rows).flatten().map(ToString::to_string));
     }
-    namespace.exports = info.item("exports").is_some_and(|exports| !exports.strings().is_empty());
     Ok(namespace)
 }
 
@@ -115,7 +118,7 @@ fn directive(call: Node<'_>, text: &str, namespace: &mut Namespace) {
         let how_many = if name == "import" { usize::MAX } else { 1 };
         namespace.imports.extend(words.take(how_many));
     } else if name == "useDynLib" {
-        namespace.libraries.extend(words.take(1));
+        namespace.libraries.extend(words.take(1).filter(|name| !name.is_empty()));
     }
 }
 

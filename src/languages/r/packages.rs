@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::calls;
-use super::checks::home_elsewhere;
 use super::description::{Dependency, Description};
+use super::homes::{self, home_elsewhere, homes};
 use super::namespace;
 use super::needs::ID;
 use super::start::Start;
@@ -36,14 +36,22 @@ pub(super) fn find(tree: &Tree, environment: &Environment) -> Found {
         .into_par_iter()
         .map(|(description, entry, directory, library)| package(tree, description, entry, directory, library))
         .collect();
-    let mut homes: Vec<&Package> = found.packages.iter().filter(|package| package.name == "base").collect();
-    homes.sort_by(|a, b| a.library.cmp(&b.library));
     let start = Start::of(tree, &environment.variables, &environment.ld_library_path);
-    for base in homes {
-        let Some(path) = base.library.parent().filter(|_| base.library.name() == b"library") else { continue };
-        let script = path.join("bin/R").and_then(|path| tree.read_text(tree.find(&path)?).ok());
-        if let Some(script) = script {
-            let finding = home_elsewhere(&path, &String::from_utf8_lossy(&script));
+    let homes = homes(tree);
+    let directories: Vec<&TreePath> = homes.iter().map(|home| &home.path).collect();
+    for home in &homes {
+        let Some(base) = found.packages.iter().find(|package| package.directory == home.base) else { continue };
+        let path = home.path.clone();
+        let beside = found.packages.iter().filter(|package| package.library == base.library);
+        let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
+        let platform = platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default();
+        let script = homes::inside(tree, &path, "bin/R").and_then(|id| tree.read_text(id).ok());
+        let script = script.map(|script| String::from_utf8_lossy(&script).into_owned());
+        let environment = start.of_front_end(&platform);
+        let front_end = script.as_ref().map(|script| homes::start(script, &environment, tree)).unwrap_or_default();
+        let library_path = start.library_path(tree, &path, (script.as_deref(), &front_end.arch), environment);
+        if let Some(started) = front_end.home.filter(|_| !homes::is_in_build_directory(tree, &directories, &path)) {
+            let finding = home_elsewhere(tree, &path, &started);
             // The script is not run where the bootstrap runs R's program itself.
             found.findings.extend(finding.map(|mut finding| {
                 if start.direct {
@@ -52,12 +60,9 @@ pub(super) fn find(tree: &Tree, environment: &Environment) -> Found {
                 finding
             }));
         }
-        let beside = found.packages.iter().filter(|package| package.library == base.library);
-        let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
-        let platform = platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default();
         found.installations.push(Installation {
             language: ID,
-            library_path: start.library_path(tree, &path, &platform),
+            library_path,
             version: base.version.clone(),
             platform,
             path,

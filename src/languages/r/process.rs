@@ -1,6 +1,7 @@
 //! The processes of R: `bin/exec/R` with the directories that `etc/ldpaths` prepends to LD_LIBRARY_PATH, what it loads with
 //! `dyn.load()`, and the scripts that start it.
 
+use super::homes;
 use super::needs::{ID, NEEDS};
 use crate::base::path::TreePath;
 use crate::languages::{Dlopen, Installation, Packages, ProcessSpec};
@@ -12,7 +13,7 @@ const OWN_LIBRARIES: &str = "libR";
 /// A process for each home. Packages without R are for a layer beside one that has it, and are loaded by that one.
 pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
     let spec = |home: &Installation| ProcessSpec {
-        program: home.path.join("bin/exec/R").and_then(|path| tree.find(&path)),
+        program: homes::program(tree, &home.path),
         library_path: Some(home.library_path.clone()),
         starts: starts(packages, tree, home),
         loads: loads(packages, tree, Some(home)),
@@ -35,14 +36,19 @@ pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
 /// The files of packages and of R's own `bin`: what is a program there is started by R code or by `R CMD`, which both pass R's
 /// LD_LIBRARY_PATH on (`R CMD Rserve` runs `Rserve/libs/Rserve`, which needs libR.so).
 fn starts(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<EntryId> {
-    let directories = packages.of_language(ID).map(|package| package.directory.clone()).chain(home.path.join("bin"));
+    let own = match homes::is_build_directory(tree, &home.path) {
+        // make runs programs from everywhere in it.
+        true => Some(home.path.clone()),
+        false => home.path.join("bin").map(|bin| homes::directory(tree, &bin).unwrap_or(bin)),
+    };
+    let directories = packages.of_language(ID).map(|package| package.directory.clone()).chain(own);
     directories.flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>()).collect()
 }
 
 /// What R loads with `dyn.load()`: its modules, every library in the `libs` directory of a package, and other libraries that
 /// a package has, which its own code loads (`lib/liblantern.so` of torch).
 fn loads(packages: &Packages, tree: &Tree, home: Option<&Installation>) -> Vec<Dlopen> {
-    let modules = home.and_then(|home| home.path.join("modules")).into_iter();
+    let modules = home.and_then(|home| homes::directory(tree, &home.path.join("modules")?)).into_iter();
     let libs = packages.of_language(ID).filter_map(|package| package.directory.join("libs"));
     let files = modules.chain(libs).flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>());
     let with_package = files.map(|entry| {

@@ -4,7 +4,7 @@
 //! R's own library must contain base and what a session attaches; a package elsewhere is found if its library is on
 //! `.libPaths()`. `etc/Renviron` sets R_LIBS_USER to libraries (R's help pages "libPaths", "Startup").
 
-use super::needs::NEEDS;
+use super::homes::{homes, is_base_package};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::path::TreePath;
@@ -29,7 +29,7 @@ pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<
     for relocation in &arrangement.relocations {
         let mut moved = Vec::new();
         for package in &relocation.packages {
-            if NEEDS.standard.base.contains(package) {
+            if is_base_package(package) {
                 return Err(Error::Usage {
                     message: format!("relocate: {package} is a base package, which R finds only in its own library"),
                     help: "remove it from the list".to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn arrange(tree: &mut Tree, arrangement: &Arrangement) -> Result<Vec<
         }
     }
     for home in homes(tree) {
-        findings.extend(name_libraries(tree, &home, &named)?);
+        findings.extend(name_libraries(tree, &home.path, &named)?);
     }
     Ok(findings)
 }
@@ -92,15 +92,6 @@ fn relocate(tree: &mut Tree, package: &str, to: &TreePath) -> Result<Option<Tree
             Err(wrong(message, "remove all but one copy"))
         }
     }
-}
-
-/// R's homes: the directories whose library contains base.
-fn homes(tree: &Tree) -> Vec<TreePath> {
-    let base = tree.entries().iter().filter_map(|entry| {
-        let home = entry.path.as_bytes().strip_suffix(b"library/base/DESCRIPTION")?;
-        if home.is_empty() || home.ends_with(b"/") { TreePath::new(home) } else { None }
-    });
-    base.collect()
 }
 
 /// Sets R_LIBS_USER in `etc/Renviron` to those of these libraries that R does not already search.

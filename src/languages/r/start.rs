@@ -104,26 +104,35 @@ impl Start {
         self.options.contains(option) || self.options.contains("--vanilla")
     }
 
-    /// The directories of LD_LIBRARY_PATH with which R in `home` runs, for packages built for this platform.
-    pub(super) fn library_path(&self, tree: &Tree, home: &TreePath, platform: &str) -> Vec<String> {
+    /// The variables with which `bin/R` is started without arguments, for packages built for this platform.
+    pub(super) fn of_front_end(&self, platform: &str) -> Environment {
         let mut environment = self.environment.clone();
+        environment.remove("1");
+        if let Some((machine, _)) = platform.split_once('-') {
+            environment.set_output("uname -m", machine);
+        }
+        environment
+    }
+
+    /// The directories of LD_LIBRARY_PATH with which R in `home` runs, if `bin/R` has this text and this part of paths for one of
+    /// several architectures, and is started with `environment`.
+    pub(super) fn library_path(
+        &self,
+        tree: &Tree,
+        home: &TreePath,
+        (front_end, arch): (Option<&str>, &str),
+        mut environment: Environment,
+    ) -> Vec<String> {
         let before = ldpaths::elements(environment.get("LD_LIBRARY_PATH").unwrap_or_default());
         if self.direct {
             return before;
         }
-        if let Some((machine, _)) = platform.split_once('-') {
-            environment.set_output("uname -m", machine);
-        }
-        environment.remove("1");
         let r_home = home.mounted();
-        let text = |below: &str| {
-            let content = tree.content(&format!("{r_home}/{below}"))?;
-            Some(String::from_utf8_lossy(&content).into_owned())
-        };
-        let (front_end, ldpaths) = (text("bin/R"), text("etc/ldpaths"));
+        let ldpaths = tree.content(&format!("{r_home}/etc{arch}/ldpaths"));
+        let ldpaths = ldpaths.map(|text| String::from_utf8_lossy(&text).into_owned());
         let files = WithLdpaths { tree, is_read: Cell::new(false) };
         let mut after = environment.clone();
-        if let Some(script) = &front_end
+        if let Some(script) = front_end
             && after.run_among(script.as_bytes(), &files).is_ok()
             && !after.is_unknown("LD_LIBRARY_PATH")
         {
@@ -235,7 +244,7 @@ fn follow(
         let places: Vec<_> = run.commands.iter().map(|command| (command, found(tree, environment, command))).collect();
         let place = places.iter().find(|(_, file)| file.is_some()).or(places.first());
         let Some((command, file)) = place else { continue };
-        let is_in_exec = |path: &str| path.ends_with("/bin/exec/R");
+        let is_in_exec = |path: &str| path.contains("/bin/exec/") && base(path) == "R";
         let start = |direct| Start { environment: environment.clone(), options: options.clone(), direct, by: Some(id) };
         match *file {
             Some(inner) if run.kind == RunKind::Source => {

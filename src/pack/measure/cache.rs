@@ -5,17 +5,24 @@
 //! An entry is believed if it has the signature of this user's own layerfit (`signing.rs` tells what that is worth), or else if it
 //! inflates to the content, which takes as long as everything else that is done with it; then it is signed. Of a signed entry,
 //! lengths alone take reading its first bytes: a damaged payload is found when it is packed, and compressed again to the
-//! same length.
+//! same length. Whether a payload was inflated and compared with the content is recorded, and signed as well: one that was not, as
+//! only its length was wanted, is when it is packed.
+//!
+//! Contents that are too short for a file of their own are together in a few files (`short.rs`), and so are verdicts on contents
+//! (`verdicts.rs`).
 //!
 //! It has a size. When it is full, what took most work for each byte that it takes is kept, and what is less worth than all that
 //! is not stored: a tree that is larger than the cache finds the same part of it in each run, and writes nothing. What no run
 //! has used for a long time goes first.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fs::{self, File, Metadata};
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +30,11 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::measured::Method;
 use super::own;
+use super::record::{Facts, Key, Known, STALE, VERSION};
+use super::short::Short;
 use super::signing::SigningKey;
+use super::verdicts::Kept;
+use crate::base::verdicts::Verdicts;
 
 /// Compressing shorter content is faster than opening a file.
 pub(super) const MIN_BYTES: u64 = 16 << 10;
@@ -31,11 +42,11 @@ pub(super) const MIN_BYTES: u64 = 16 << 10;
 /// How many bytes the cache has after a run, at most.
 const MAX_BYTES: u64 = 2 << 30;
 
-/// What was not used for so long is removed first when the cache is full.
-const STALE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-
 /// What was used is not marked again for so long: that would write to the disk for each entry in each run.
 const MARKED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the names of unfinished files begin with.
+const NEW: &[u8] = b".new-";
 
 /// The file that has the least worth of what the full cache keeps, in the directory of the version.
 const LEAST: &str = "least";
@@ -43,35 +54,23 @@ const LEAST: &str = "least";
 /// A number of 64 bits has no more digits.
 const MAX_LEAST: u64 = 20;
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-const MAGIC: &[u8; 4] = b"LFC1";
+const MAGIC: &[u8; 4] = b"LFC2";
 /// Magic, method, CRC-32, raw length, compressed length, hash of the payload; then the signature of all of these.
 const FACTS: usize = 4 + 1 + 4 + 8 + 8 + 32;
 pub(super) const HEADER: usize = FACTS + blake3::OUT_LEN;
 /// Where the hash of the payload is.
 const PAYLOAD_HASH: std::ops::Range<usize> = FACTS - blake3::OUT_LEN..FACTS;
+/// Where the method is.
+const METHOD: usize = 4;
 /// How the method is recorded (APPNOTE.TXT 4.4.5).
 const STORED: u8 = 0;
 const DEFLATED: u8 = 8;
+/// Added to the method when the payload was inflated and compared with the content.
+const VERIFIED: u8 = 0x80;
+/// How many bytes are inflated at once. With 8 KiB, inflating takes 7 % more processor time: the last 32 KiB are copied after each part.
+const INFLATED_BYTES: usize = 64 << 10;
 /// In place of a signature, where there is no key.
 const UNSIGNED: blake3::Hash = blake3::Hash::from_bytes([0; blake3::OUT_LEN]);
-
-/// What an entry records of its payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub(super) method: Method,
-    pub(super) crc32: u32,
-    pub(super) bytes: u64,
-    pub(super) compressed: u64,
-}
-
-/// The hash of a content, and the level it was compressed at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) content: [u8; 32],
-    pub(super) level: i32,
-}
 
 /// A directory of compressed contents. Several runs can share it, because entries are renamed into place when complete.
 pub struct Cache {
@@ -113,33 +112,56 @@ impl Cache {
         trusted.then_some(Self { directory: versioned, grew: AtomicBool::new(false), least, key: None })
     }
 
+    /// The cache in this directory, with a key in another.
+    #[cfg(test)]
+    pub(super) fn signing_at(directory: &Path, state: &Path) -> Self {
+        let cache = Self::at(directory).expect("made");
+        Self { key: Some(SigningKey::at(state, directory).expect("a key")), ..cache }
+    }
+
+    /// The contents that are too short for entries; `None` without a key, as all of them would have to be inflated.
+    pub(super) fn short(&self) -> Option<Short> {
+        Some(Short::new(&self.directory, self.key.clone()?))
+    }
+
+    /// The verdicts on contents; `None` without a key, as they would be worth nothing.
+    pub fn verdicts(&self) -> Option<Arc<dyn Verdicts>> {
+        Some(Arc::new(Kept::new(&self.directory, self.key.clone()?)))
+    }
+
     fn path(&self, key: Key) -> PathBuf {
         self.directory.join(below_version(key))
     }
 
-    /// What the entry of a content of this length records, if it is signed.
-    pub(super) fn facts(&self, key: Key, bytes: u64) -> Option<Facts> {
+    /// What is known of the entry of a content of this length, if it is signed.
+    pub(super) fn known(&self, key: Key, bytes: u64) -> Option<Known> {
         let (opened, metadata) = own::open(&self.path(key), File::options().read(true))?;
-        let header = read_header(&opened)?;
-        if !self.has_signed(key, &header) {
-            return None;
-        }
-        let facts = facts_of(&header).filter(|facts| facts.bytes == bytes)?;
-        if metadata.len() != HEADER as u64 + payload_length(facts)? {
+        let known = self.signed_in(key, &read_header(&opened)?).filter(|known| known.facts.bytes == bytes)?;
+        if metadata.len() != HEADER as u64 + payload_length(known.facts)? {
             return None;
         }
         mark_used(&opened, &metadata);
-        Some(facts)
+        Some(known)
     }
 
-    /// The entry of a content: what it records, and the compressed bytes.
+    /// The compressed bytes of an entry of which this is known. An entry can have been removed or replaced since then.
+    pub(super) fn payload(&self, key: Key, known: &Known) -> Option<Vec<u8>> {
+        let (opened, _) = own::open(&self.path(key), File::options().read(true))?;
+        self.signed_in(key, &read_header(&opened)?).filter(|now| now == known)?;
+        let length = payload_length(known.facts)?;
+        let mut payload = Vec::with_capacity(usize::try_from(length).ok()?);
+        opened.take(length + 1).read_to_end(&mut payload).ok()?;
+        (payload.len() as u64 == length && blake3::hash(&payload) == known.hash).then_some(payload)
+    }
+
+    /// The entry of a content: what it records, and the compressed bytes, which are verified.
     pub(super) fn get<'a>(&self, key: Key, content: &'a [u8]) -> Option<(Facts, Cow<'a, [u8]>)> {
         let (opened, metadata) = own::open(&self.path(key), File::options().read(true))?;
         let header = read_header(&opened)?;
         let length = payload_length(facts_of(&header).filter(|facts| facts.bytes == content.len() as u64)?)?;
         let mut payload = Vec::with_capacity(usize::try_from(length).ok()?);
         (&opened).take(length + 1).read_to_end(&mut payload).ok()?;
-        if self.has_signed(key, &header) {
+        if self.signed_in(key, &header).is_some_and(|known| known.verified) {
             let found = undamaged(&header, payload, content)?;
             mark_used(&opened, &metadata);
             return Some(found);
@@ -149,6 +171,16 @@ impl Cache {
             mark_used(&opened, &metadata);
         }
         Some(found)
+    }
+
+    /// What an entry records, if it has the signature of this user.
+    fn signed_in(&self, key: Key, header: &[u8; HEADER]) -> Option<Known> {
+        if !self.has_signed(key, header) {
+            return None;
+        }
+        let facts = facts_of(header)?;
+        let hash = blake3::Hash::from_slice(&header[PAYLOAD_HASH]).ok()?;
+        Some(Known { facts, hash, verified: facts.method == Method::Stored || header[METHOD] & VERIFIED != 0 })
     }
 
     /// Whether the entry of this key has the signature of this user.
@@ -163,16 +195,19 @@ impl Cache {
     /// Signs an entry that was verified by content, in its place. Whatever is read of it while that is written is no signature,
     /// and the entry then verified again.
     fn sign(&self, key: Key, header: &[u8; HEADER], verified: &Metadata) -> Option<()> {
-        let signature = signed(self.key.as_ref()?, key, &header[..FACTS]);
+        let mut new = *header;
+        new[METHOD] |= VERIFIED;
+        let signature = signed(self.key.as_ref()?, key, &new[..FACTS]);
+        new[FACTS..].copy_from_slice(signature.as_bytes());
         let (file, metadata) = own::open(&self.path(key), File::options().write(true))?;
         // Nothing else is written to: not what took its place, and no file that has another name.
         let is_same = (metadata.dev(), metadata.ino()) == (verified.dev(), verified.ino()) && metadata.nlink() == 1;
-        is_same.then(|| file.write_all_at(signature.as_bytes(), FACTS as u64).ok())?
+        is_same.then(|| file.write_all_at(&new, 0).ok())?
     }
 
-    /// Stores a content's compressed bytes, or only that deflate does not make it shorter. If that fails, or the cache is full of
-    /// what is worth more, there is no entry.
-    pub(super) fn put(&self, key: Key, facts: Facts, payload: &[u8]) {
+    /// Stores a content's compressed bytes, or only that deflate does not make it shorter; `verified` is whether they were
+    /// inflated and compared with it. If that fails, or the cache is full of what is worth more, there is no entry.
+    pub(super) fn put(&self, key: Key, facts: Facts, payload: &[u8], verified: bool) {
         if worth(facts, key.level) < self.least {
             return;
         }
@@ -181,7 +216,7 @@ impl Cache {
             let directory = path.parent().unwrap_or(&self.directory);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
             let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
-            file.write_all(&self.header(key, facts, stored(facts, payload)))?;
+            file.write_all(&self.header(key, facts, stored(facts, payload), verified))?;
             file.write_all(stored(facts, payload))?;
             file.persist(&path)?;
             Ok(())
@@ -192,8 +227,9 @@ impl Cache {
     }
 
     /// What precedes the payload in an entry of this cache.
-    fn header(&self, key: Key, facts: Facts, payload: &[u8]) -> Vec<u8> {
-        let recorded = recorded(facts, payload);
+    fn header(&self, key: Key, facts: Facts, payload: &[u8], verified: bool) -> Vec<u8> {
+        let mut recorded = recorded(facts, payload);
+        recorded[METHOD] |= if verified { VERIFIED } else { 0 };
         let signature = self.key.as_ref().map_or(UNSIGNED, |with| signed(with, key, &recorded));
         [&recorded, signature.as_bytes().as_slice()].concat()
     }
@@ -362,7 +398,7 @@ fn facts_of(header: &[u8]) -> Option<Facts> {
     let word = |at: usize| header.get(at..at + 8)?.try_into().map(u64::from_le_bytes).ok();
     header.starts_with(MAGIC).then_some(())?;
     Some(Facts {
-        method: match *header.get(4)? {
+        method: match *header.get(METHOD)? & !VERIFIED {
             STORED => Method::Stored,
             DEFLATED => Method::Deflated,
             _ => return None,
@@ -379,12 +415,22 @@ fn cache_home() -> Option<PathBuf> {
 }
 
 /// Whether a deflated payload is this content.
-fn inflates_to(payload: &[u8], content: &[u8]) -> bool {
-    let (mut inflate, mut buffer) = (Decompress::new(false), vec![0; 64 << 10]);
+pub(super) fn inflates_to(payload: &[u8], content: &[u8]) -> bool {
+    thread_local! {
+        static INFLATE: RefCell<(Decompress, Vec<u8>)> = RefCell::new((Decompress::new(false), vec![0; INFLATED_BYTES]));
+    }
+    // To make one takes longer than to inflate a short content.
+    INFLATE.with_borrow_mut(|(inflate, buffer)| {
+        inflate.reset(false);
+        inflates_with(inflate, buffer, payload, content)
+    })
+}
+
+fn inflates_with(inflate: &mut Decompress, buffer: &mut [u8], payload: &[u8], content: &[u8]) -> bool {
     let (mut payload, mut content) = (payload, content);
     loop {
         let (read, written) = (inflate.total_in(), inflate.total_out());
-        let Ok(status) = inflate.decompress(payload, &mut buffer, FlushDecompress::None) else { return false };
+        let Ok(status) = inflate.decompress(payload, buffer, FlushDecompress::None) else { return false };
         let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
         let (read, written) = (count(inflate.total_in(), read), count(inflate.total_out(), written));
         let (Some(rest), Some(part)) = (payload.get(read..), buffer.get(..written)) else { return false };
@@ -408,12 +454,15 @@ struct Stored {
 
 /// Every file of the cache but what it records of itself.
 fn files(directory: &Path) -> Vec<Stored> {
-    let walk = walkdir::WalkDir::new(directory).min_depth(2).into_iter().filter_map(Result::ok);
-    walk.filter_map(|entry| {
-        let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        Some(Stored { used: metadata.modified().ok()?, bytes: metadata.len(), path: entry.into_path() })
-    })
-    .collect()
+    let walk = walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok);
+    // What is beside the directories of entries has a bound of its own, except what a killed run left.
+    let is_counted = |entry: &walkdir::DirEntry| entry.depth() > 1 || entry.file_name().as_bytes().starts_with(NEW);
+    walk.filter(is_counted)
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some(Stored { used: metadata.modified().ok()?, bytes: metadata.len(), path: entry.into_path() })
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -431,7 +480,7 @@ mod tests {
 
     fn put(cache: &Cache, content: &[u8]) -> Vec<u8> {
         let (facts, payload) = compress(content, LEVEL);
-        cache.put(key(content), facts, &payload);
+        cache.put(key(content), facts, &payload, true);
         payload.into_owned()
     }
 
@@ -500,24 +549,24 @@ mod tests {
         let (own, (theirs, payload)) = (compress(&content, LEVEL).0, compress(&evil, LEVEL));
         // With the checksum of the payload's content, and of the true one.
         for facts in [theirs, Facts { crc32: own.crc32, ..theirs }] {
-            cache.put(key(&content), facts, &payload);
+            cache.put(key(&content), facts, &payload, true);
             assert_eq!(get(&cache, &content), None);
         }
         // The right content, and a wrong checksum of it; more after it; too little of it.
         let right = compress(&content, LEVEL).1;
-        cache.put(key(&content), Facts { crc32: !own.crc32, ..own }, &right);
+        cache.put(key(&content), Facts { crc32: !own.crc32, ..own }, &right, true);
         assert_eq!(get(&cache, &content), None);
-        cache.put(key(&content), Facts { compressed: own.compressed + 1, ..own }, &[&right[..], b"x"].concat());
+        cache.put(key(&content), Facts { compressed: own.compressed + 1, ..own }, &[&right[..], b"x"].concat(), true);
         assert_eq!(get(&cache, &content), None);
         let short = compress(&content[..60_000], LEVEL).1;
-        cache.put(key(&content), Facts { compressed: short.len() as u64, ..own }, &short);
+        cache.put(key(&content), Facts { compressed: short.len() as u64, ..own }, &short, true);
         assert_eq!(get(&cache, &content), None);
         // Stored: there are no bytes but the content's, and a wrong checksum of it.
         let facts = compress(&noise, LEVEL).0;
         assert_eq!(facts.method, Method::Stored);
-        cache.put(key(&noise), Facts { crc32: !facts.crc32, ..facts }, &noise);
+        cache.put(key(&noise), Facts { crc32: !facts.crc32, ..facts }, &noise, true);
         assert_eq!(get(&cache, &noise), None);
-        cache.put(key(&noise), Facts { compressed: facts.bytes - 1, ..facts }, &noise);
+        cache.put(key(&noise), Facts { compressed: facts.bytes - 1, ..facts }, &noise, true);
         assert_eq!(get(&cache, &noise), None);
         put(&cache, &content);
         assert!(get(&cache, &content).is_some());
@@ -532,7 +581,7 @@ mod tests {
     }
 
     fn facts(cache: &Cache, content: &[u8]) -> Option<Facts> {
-        cache.facts(key(content), content.len() as u64)
+        cache.known(key(content), content.len() as u64).map(|known| known.facts)
     }
 
     #[test]
@@ -544,7 +593,7 @@ mod tests {
         // Compressed bytes that are no deflate stream: inflating them would fail.
         let own = compress(&content, LEVEL).0;
         let payload = vec![7; usize::try_from(own.compressed).expect("short")];
-        cache.put(key(&content), own, &payload);
+        cache.put(key(&content), own, &payload, true);
         assert_eq!(get(&cache, &content), Some(payload.clone()));
         assert_eq!(facts(&cache, &content), Some(own));
         assert_eq!((get(&without, &content), facts(&without, &content)), (None, None));
@@ -554,15 +603,15 @@ mod tests {
         // It is that of the content, the level and the length.
         let moved = Key { level: 12, ..key(&content) };
         fs::copy(cache.path(key(&content)), cache.path(moved)).expect("copied");
-        assert_eq!((cache.get(moved, &content), cache.facts(moved, own.bytes)), (None, None));
-        assert_eq!(cache.facts(key(&content), own.bytes + 1), None);
+        assert_eq!((cache.get(moved, &content), cache.known(moved, own.bytes)), (None, None));
+        assert_eq!(cache.known(key(&content), own.bytes + 1), None);
         let mut like = content.clone();
         like[0] ^= 1;
         fs::create_dir_all(cache.path(key(&like)).parent().expect("a directory")).expect("made");
         fs::copy(cache.path(key(&content)), cache.path(key(&like))).expect("copied");
         assert_eq!((get(&cache, &like), facts(&cache, &like)), (None, None));
         // Whatever was signed, what is packed has the content's checksum.
-        cache.put(key(&content), Facts { crc32: !own.crc32, ..own }, &payload);
+        cache.put(key(&content), Facts { crc32: !own.crc32, ..own }, &payload, true);
         assert_eq!(get(&cache, &content), None);
         put(&cache, &noise);
         assert_eq!((get(&cache, &noise), facts(&cache, &noise).map(|f| f.method)), (Some(noise), Some(Method::Stored)));

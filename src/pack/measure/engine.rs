@@ -1,5 +1,9 @@
 //! The engine compresses contents into the spool. Identical contents are compressed once, those in the cache not at all, and
 //! those that deflate does not make smaller are stored. Long contents are never in memory as a whole.
+//!
+//! Compressed bytes that are to be packed are inflated by zlib-rs when they are made (libdeflate makes them), and compared with the
+//! content; so are those that come from elsewhere. Their hash is kept from that moment on, and what is in a zip is compared with it.
+//! Bytes that are in the cache with this user's signature, which says that this was done, are packed from there.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,13 +14,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
-use flate2::write::DeflateEncoder;
+use flate2::write::{DeflateDecoder, DeflateEncoder};
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::cache::{Cache, Facts, Key, MIN_BYTES};
+use super::cache::{Cache, MIN_BYTES, inflates_to};
 use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
+use super::place::{Place, Source};
+use super::record::{Facts, Key, Known};
 use super::shared::SharedCache;
+use super::short::{self, Short};
 use super::spool::{Offset, Spool};
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
@@ -51,8 +58,12 @@ pub(super) struct Engine {
     spool: Spool,
     permits: Permits,
     cache: Option<Cache>,
+    /// What the cache has of contents that are too short for entries.
+    short: Option<Short>,
+    /// What is packed from elsewhere than the spool.
+    elsewhere: Mutex<Vec<(Key, Known)>>,
     shared: Option<Arc<SharedCache>>,
-    /// The measurements of this run, without contents that are too short for the cache: compressing those twice is cheap.
+    /// The measurements of this run, without contents that are too short for entries of the cache: compressing those twice is cheap.
     seen: Mutex<HashMap<Key, Measured>>,
     compressed: AtomicU64,
 }
@@ -99,19 +110,49 @@ impl Samples {
 /// A part of the spool for a content that is written bit by bit; without a spool, its bytes are only counted. What is over its
 /// maximum is counted, and not written.
 struct Section<'a> {
-    spool: Option<&'a Spool>,
-    start: u64,
+    spool: Option<(&'a Spool, Offset)>,
     most: u64,
     written: u64,
+    hash: blake3::Hasher,
+}
+
+impl Section<'_> {
+    /// Ends the section with the hash of what was written.
+    fn finish(self) -> std::io::Result<u64> {
+        if let Some((spool, at)) = self.spool {
+            spool.write_hash(self.hash.finalize(), at)?;
+        }
+        Ok(self.written)
+    }
 }
 
 impl Write for Section<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let end = self.written + bytes.len() as u64;
-        if let Some(spool) = self.spool.filter(|_| end <= self.most) {
-            spool.write_at(bytes, self.start + self.written)?;
+        if let Some((spool, at)) = self.spool.filter(|_| end <= self.most) {
+            spool.write_at(bytes, at, self.written)?;
+            self.hash.update(bytes);
         }
         self.written = end;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The length and CRC-32 of what is written.
+#[derive(Default)]
+struct Sum {
+    bytes: u64,
+    crc32: crc32fast::Hasher,
+}
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        self.crc32.update(bytes);
         Ok(bytes.len())
     }
 
@@ -134,6 +175,8 @@ impl Engine {
         Ok(Self {
             spool: Spool::new()?,
             permits: Permits::new(BYTES_IN_FLIGHT),
+            short: cache.as_ref().and_then(Cache::short),
+            elsewhere: Mutex::default(),
             cache,
             shared: None,
             seen: Mutex::default(),
@@ -146,6 +189,7 @@ impl Engine {
         Self { shared, ..self }
     }
 
+    #[cfg(test)]
     pub(super) fn spool(&self) -> &Spool {
         &self.spool
     }
@@ -155,8 +199,11 @@ impl Engine {
         self.permits.acquire(bytes)
     }
 
-    /// Trims the cache at the end of a run.
+    /// Keeps what this run has of short contents, and trims the cache, at the end of a run.
     pub(super) fn finish(&self) {
+        if let Some(short) = &self.short {
+            short.save(&self.spool);
+        }
         if let Some(cache) = &self.cache {
             cache.trim();
         }
@@ -167,8 +214,59 @@ impl Engine {
         self.compressed.load(Ordering::Relaxed)
     }
 
-    /// Measures the content of a file at libdeflate's `level`.
-    pub(super) fn measure(&self, path: &TreePath, content: &[u8], level: i32, want: Want) -> Result<Measured> {
+    /// What is known of a content of `bytes` bytes, in this run or by the signature of this user, without reading it. If its bytes
+    /// are to be packed, they can be read again, or are in the cache.
+    pub(super) fn known(&self, content: blake3::Hash, level: i32, bytes: u64, want: Want) -> Option<Measured> {
+        if !(short::MIN_BYTES..=WHOLE_BYTES).contains(&bytes) {
+            return None;
+        }
+        let key = Key { content: *content.as_bytes(), level };
+        if bytes < MIN_BYTES {
+            let known = self.short.as_ref()?.known(key, bytes)?;
+            return self.packed_from_elsewhere(key, known, want, Place::Short);
+        }
+        if let Some(measured) = self.seen(key, want) {
+            return Some(measured);
+        }
+        let measured = self.packed_from_elsewhere(key, self.cache.as_ref()?.known(key, bytes)?, want, Place::Entry)?;
+        self.add_seen(key, &measured);
+        Some(measured)
+    }
+
+    /// The measurement of a content that is packed from elsewhere than the spool, if its bytes were verified.
+    fn packed_from_elsewhere(&self, key: Key, known: Known, want: Want, place: fn(u64) -> Place) -> Option<Measured> {
+        let Facts { method, crc32, bytes, compressed } = known.facts;
+        let place = if method == Method::Stored { Place::Tree } else { place };
+        let at = match want {
+            Want::Length => None,
+            Want::Bytes if !known.verified => return None,
+            Want::Bytes => {
+                let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+                elsewhere.push((key, known));
+                Some(place(elsewhere.len() as u64 - 1).encode())
+            }
+        };
+        Some(Measured { bytes, compressed, crc32, method, at })
+    }
+
+    fn seen(&self, key: Key, want: Want) -> Option<Measured> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(&key).filter(|measured| want == Want::Length || measured.at.is_some()).cloned()
+    }
+
+    fn add_seen(&self, key: Key, measured: &Measured) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key, measured.clone());
+    }
+
+    /// Measures the content of a file at libdeflate's `level`. `source` is whether it can be read again when it is packed.
+    pub(super) fn measure(
+        &self,
+        path: &TreePath,
+        content: &[u8],
+        level: i32,
+        want: Want,
+        source: Source,
+    ) -> Result<Measured> {
         let length = content.len() as u64;
         if length > WHOLE_BYTES {
             let chunks = |each: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>| {
@@ -181,39 +279,138 @@ impl Engine {
             };
             return self.stream(path, &chunks, length, level, want);
         }
-        let compress = || {
-            self.compressed.fetch_add(length, Ordering::Relaxed);
-            compress(content, level)
-        };
+        if length < short::MIN_BYTES || (length < MIN_BYTES && self.short.is_none()) {
+            let (facts, payload) = self.compress(path, content, level, want)?;
+            return Ok(self.keep(facts, &payload, want)?.0);
+        }
+        let hash = blake3::hash(content);
+        let key = Key { content: *hash.as_bytes(), level };
+        if want == Want::Length || source == Source::Tree {
+            if let Some(measured) = self.known(hash, level, length, want) {
+                return Ok(measured);
+            }
+        } else if let Some(measured) = self.seen(key, want).filter(|measured| !is_in_tree(measured)) {
+            return Ok(measured);
+        }
         if length < MIN_BYTES {
-            let (facts, payload) = compress();
-            return self.keep(facts, &payload, want);
+            return self.measure_short(path, content, key, want);
         }
-        let key = Key { content: *blake3::hash(content).as_bytes(), level };
-        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(measured) = seen().get(&key).filter(|m| want == Want::Length || m.at.is_some()) {
-            return Ok(measured.clone());
-        }
-        let signed = match (want, &self.cache) {
-            (Want::Length, Some(cache)) => cache.facts(key, length).map(|facts| (facts, Cow::default())),
-            _ => None,
-        };
-        let cached = signed.or_else(|| self.cache.as_ref()?.get(key, content));
+        let cached = self.cache.as_ref().and_then(|cache| cache.get(key, content));
         let cached = cached.or_else(|| self.of_others(key, content));
         let measured = if let Some((facts, payload)) = cached {
-            self.keep(facts, &payload, want)?
+            self.keep(facts, &payload, want)?.0
         } else {
-            let (facts, payload) = compress();
+            let (facts, payload) = self.compress(path, content, level, want)?;
             if let Some(cache) = &self.cache {
-                cache.put(key, facts, &payload);
+                cache.put(key, facts, &payload, want == Want::Bytes);
             }
             if let Some(shared) = &self.shared {
                 shared.put(key, facts, &payload);
             }
-            self.keep(facts, &payload, want)?
+            self.keep(facts, &payload, want)?.0
         };
-        seen().insert(key, measured.clone());
+        self.add_seen(key, &measured);
         Ok(measured)
+    }
+
+    /// The same of a content that is too short for an entry of the cache.
+    fn measure_short(&self, path: &TreePath, content: &[u8], key: Key, want: Want) -> Result<Measured> {
+        let Some(short) = &self.short else {
+            let (facts, payload) = self.compress(path, content, key.level, want)?;
+            return Ok(self.keep(facts, &payload, want)?.0);
+        };
+        let known = short.known(key, content.len() as u64);
+        let known = known.filter(|known| known.facts.method == Method::Deflated);
+        let payload = known.and_then(|known| short.payload(key, &known, &self.spool));
+        let of_cache = known.zip(payload).filter(|(known, payload)| known.verified || inflates_to(payload, content));
+        let is_new = !of_cache.as_ref().is_some_and(|(known, _)| known.verified);
+        let (facts, payload) = match of_cache {
+            Some((known, payload)) => (known.facts, Cow::Owned(payload)),
+            None => self.compress(path, content, key.level, want)?,
+        };
+        let (measured, kept) = self.keep(facts, &payload, Want::Bytes)?;
+        if let Some((hash, at)) = kept.filter(|_| is_new) {
+            let verified = want == Want::Bytes || facts.method == Method::Stored;
+            short.add(key, Known { facts, hash, verified }, at);
+        }
+        Ok(if want == Want::Bytes { measured } else { Measured { at: None, ..measured } })
+    }
+
+    /// Compresses a content; if its bytes are to be packed, they are inflated again and compared with it.
+    fn compress<'a>(
+        &self,
+        path: &TreePath,
+        content: &'a [u8],
+        level: i32,
+        want: Want,
+    ) -> Result<(Facts, Cow<'a, [u8]>)> {
+        self.compressed.fetch_add(content.len() as u64, Ordering::Relaxed);
+        let (facts, payload) = compress(content, level);
+        if want == Want::Bytes && facts.method == Method::Deflated && !inflates_to(&payload, content) {
+            return Err(not_the_content(path));
+        }
+        Ok((facts, payload))
+    }
+
+    /// Calls `each` with one part of the compressed bytes of a content after the other, and returns their hash from when they were
+    /// made and verified: with none if only their number was wanted. `read` reads the content again.
+    ///
+    /// # Errors
+    /// When they are not there any more and the content is another by now, or `each` fails.
+    pub(super) fn bytes(
+        &self,
+        path: &TreePath,
+        measured: &Measured,
+        read: &dyn Fn() -> Result<Vec<u8>>,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<blake3::Hash> {
+        let Some(at) = measured.at else { return Ok(blake3::hash(&[])) };
+        let place = Place::decode(at);
+        if let Place::Spool(at) = place {
+            self.spool.read(at, measured.compressed, each)?;
+            return self.spool.hash(at);
+        }
+        let changed = || Error::Changed { path: path.to_string() };
+        let elsewhere = |at: u64| {
+            let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+            usize::try_from(at).ok().and_then(|at| elsewhere.get(at).copied()).ok_or_else(changed)
+        };
+        let (key, known, payload) = match place {
+            Place::Entry(at) => {
+                let (key, known) = elsewhere(at)?;
+                (key, known, self.cache.as_ref().and_then(|cache| cache.payload(key, &known)))
+            }
+            Place::Short(at) => {
+                let (key, known) = elsewhere(at)?;
+                (key, known, self.short.as_ref().and_then(|short| short.payload(key, &known, &self.spool)))
+            }
+            Place::Tree(at) => {
+                let (key, known) = elsewhere(at)?;
+                (key, known, None)
+            }
+            Place::Spool(_) => return Err(changed()),
+        };
+        if let Some(payload) = payload {
+            each(&payload)?;
+            return Ok(known.hash);
+        }
+        let content = read()?;
+        let hash = blake3::hash(&content);
+        if *hash.as_bytes() != key.content {
+            return Err(changed());
+        }
+        if measured.method == Method::Stored {
+            each(&content)?;
+            return Ok(hash);
+        }
+        // An entry can go at any time, as other runs trim the cache.
+        let (facts, payload) = self.compress(path, &content, key.level, Want::Bytes)?;
+        if facts != known.facts {
+            return Err(gone(path));
+        }
+        let hash = blake3::hash(&payload);
+        each(&payload)?;
+        Ok(hash)
     }
 
     /// Measures a content of `bytes` bytes that is not in memory. `chunks` calls a function with one part of it after the other;
@@ -228,9 +425,9 @@ impl Engine {
         level: i32,
         want: Want,
     ) -> Result<Measured> {
-        let spool = (want == Want::Bytes).then_some(&self.spool);
-        let at = spool.map(|spool| spool.reserve(bytes));
-        let section = || Section { spool, start: at.map_or(0, Offset::get), most: bytes, written: 0 };
+        let spool = (want == Want::Bytes).then(|| (&self.spool, self.spool.reserve(bytes)));
+        let at = spool.map(|(_, at)| Place::Spool(at).encode());
+        let section = || Section { spool, most: bytes, written: 0, hash: blake3::Hasher::new() };
         let store = |samples: &mut Option<Samples>| -> Result<u32> {
             let (mut stored, mut crc32) = (section(), crc32fast::Hasher::new());
             chunks(&mut |chunk| {
@@ -241,6 +438,7 @@ impl Engine {
                 stored.write_all(chunk).map_err(Spool::not_written)?;
                 Ok(ControlFlow::Continue(()))
             })?;
+            stored.finish().map_err(Spool::not_written)?;
             Ok(crc32.finalize())
         };
         let mut samples = Some(Samples::new());
@@ -258,10 +456,14 @@ impl Engine {
             deflated.write_all(chunk).map_err(Spool::not_written)?;
             Ok(ControlFlow::Continue(()))
         })?;
-        let compressed = deflated.finish().map_err(Spool::not_written)?.written;
+        let compressed = deflated.finish().and_then(Section::finish).map_err(Spool::not_written)?;
         let crc32 = crc32.finalize();
         if compressed < bytes {
-            return Ok(Measured { bytes, compressed, crc32, method: Method::Deflated, at });
+            let measured = Measured { bytes, compressed, crc32, method: Method::Deflated, at };
+            return match spool {
+                Some((_, at)) if !self.inflates_from_spool(at, &measured)? => Err(not_the_content(path)),
+                _ => Ok(measured),
+            };
         }
         if want == Want::Bytes && store(&mut None)? != crc32 {
             return Err(Error::Changed { path: path.to_string() });
@@ -269,26 +471,63 @@ impl Engine {
         Ok(Measured { bytes, compressed: bytes, crc32, method: Method::Stored, at })
     }
 
+    /// Whether what the spool has at this place inflates to a content of the length and CRC-32 that was compressed.
+    fn inflates_from_spool(&self, at: Offset, measured: &Measured) -> Result<bool> {
+        let mut inflated = DeflateDecoder::new(Sum::default());
+        let mut is_stream = true;
+        self.spool.read(at, measured.compressed, &mut |part| {
+            is_stream = is_stream && inflated.write_all(part).is_ok();
+            Ok(())
+        })?;
+        let Ok(sum) = inflated.finish() else { return Ok(false) };
+        Ok(is_stream && (sum.bytes, sum.crc32.finalize()) == (measured.bytes, measured.crc32))
+    }
+
     /// What another machine compressed, which is then in the cache of this one.
     fn of_others<'a>(&self, key: Key, content: &'a [u8]) -> Option<(Facts, Cow<'a, [u8]>)> {
         let (facts, payload) = self.shared.as_ref()?.get(key, content)?;
         if let Some(cache) = &self.cache {
-            cache.put(key, facts, &payload);
+            cache.put(key, facts, &payload, true);
         }
         Some((facts, payload))
     }
 
-    fn keep(&self, facts: Facts, payload: &[u8], want: Want) -> Result<Measured> {
-        Ok(Measured {
-            bytes: facts.bytes,
-            compressed: facts.compressed,
-            crc32: facts.crc32,
-            method: facts.method,
-            at: match want {
-                Want::Bytes => Some(self.spool.append(payload)?),
-                Want::Length => None,
-            },
-        })
+    /// The measurement of a content whose compressed bytes are in memory, and in the spool then if they are wanted: where, and their
+    /// hash.
+    fn keep(&self, facts: Facts, payload: &[u8], want: Want) -> Result<(Measured, Option<(blake3::Hash, Offset)>)> {
+        let kept = match want {
+            Want::Bytes => {
+                let hash = blake3::hash(payload);
+                Some((hash, self.spool.append(hash, payload)?))
+            }
+            Want::Length => None,
+        };
+        let Facts { method, crc32, bytes, compressed } = facts;
+        let at = kept.map(|(_, at)| Place::Spool(at).encode());
+        Ok((Measured { bytes, compressed, crc32, method, at }, kept))
+    }
+}
+
+/// Whether what is packed is the content as it is in the tree.
+fn is_in_tree(measured: &Measured) -> bool {
+    measured.at.is_some_and(|at| !matches!(Place::decode(at), Place::Spool(_)))
+}
+
+fn not_the_content(path: &TreePath) -> Error {
+    Error::Data {
+        file: path.to_string(),
+        message: "was compressed, and what the compressed bytes inflate to is not its content".to_owned(),
+        help:
+            "check the memory of this machine, and pack again; if the same happens on another machine, please report it"
+                .to_owned(),
+    }
+}
+
+fn gone(path: &TreePath) -> Error {
+    Error::Data {
+        file: path.to_string(),
+        message: "its compressed bytes are no longer in the cache, and they were made by another program".to_owned(),
+        help: "pack again".to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Measure: the exact raw and compressed length of every file, in the form in which it will be packed. Each content is
-//! deflated once, in parallel, and its compressed bytes are kept (in a temporary file, so memory stays bounded) until they
-//! go into a zip.
+//! deflated once, in parallel, and its compressed bytes are kept (in a temporary file, so memory stays bounded, or in the cache, where
+//! they are already) until they go into a zip.
 
 mod cache;
 mod engine;
@@ -11,10 +11,15 @@ mod measured;
 mod objects;
 mod own;
 mod permits;
+mod place;
 mod recompress;
+mod record;
 mod shared;
+mod short;
+mod signed;
 mod signing;
 mod spool;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,9 +41,9 @@ pub use engine::Want;
 use engine::{Engine, STREAM_BYTES, WHOLE_BYTES};
 use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
+use place::Source;
 pub use recompress::Undo;
 pub use shared::SharedCache;
-pub use spool::Spool;
 
 /// The lowest of libdeflate's levels for open databases. On an R tree, level 8 makes them 7 % smaller than level 6, and level
 /// 9 one percent smaller still; other files only gain half a percent.
@@ -243,13 +248,19 @@ impl Measurements {
     }
 
     /// Calls `each` with one part of the compressed bytes of a file after the other: with none if only their number was wanted.
+    /// Returns their hash, from when they were made and it was verified that they inflate to the content.
     ///
     /// # Errors
-    /// When the temporary file cannot be read, or `each` fails.
-    pub fn compressed(&self, measured: &Measured, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        match measured.at {
-            Some(at) => self.engine.spool().read(at, measured.compressed, each),
-            None => Ok(()),
+    /// When they cannot be read, or are not there any more and the file has changed, or `each` fails.
+    pub fn compressed(
+        &self,
+        tree: &Tree,
+        id: EntryId,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<blake3::Hash> {
+        match self.get(id) {
+            Some(measured) => self.engine.bytes(tree.path(id), measured, &|| tree.read(id), each),
+            None => Ok(blake3::hash(&[])),
         }
     }
 }
@@ -400,10 +411,10 @@ impl Work<'_> {
                 results.lock().rewritten.insert(id, form);
                 self.measure(id, &stripped, want)?
             }
-            Stripped::Nothing => self.measure(id, &content, want)?,
+            Stripped::Nothing => self.measure_file(id, &content, want)?,
             Stripped::LeftAlone(why) => {
                 results.found(id, not_stripped(&entry.path, &why));
-                self.measure(id, &content, want)?
+                self.measure_file(id, &content, want)?
             }
         };
         results.done(id, measured);
@@ -435,7 +446,7 @@ impl Work<'_> {
                 let level = self.level.max(OPEN_LEVEL);
                 let path = self.tree.path(database);
                 let measured = [
-                    self.engine.measure(path, &open.database, level, self.want)?,
+                    self.engine.measure(path, &open.database, level, self.want, Source::Made)?,
                     self.measure(index, &open.index, self.want)?,
                 ];
                 forms.push((Form::Open, measured));
@@ -504,8 +515,14 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Measures what is made of a file, or a link.
     fn measure(&self, id: EntryId, content: &[u8], want: Want) -> Result<Measured> {
-        self.engine.measure(self.tree.path(id), content, self.level, want)
+        self.engine.measure(self.tree.path(id), content, self.level, want, Source::Made)
+    }
+
+    /// Measures a file whose content this is.
+    fn measure_file(&self, id: EntryId, content: &[u8], want: Want) -> Result<Measured> {
+        self.engine.measure(self.tree.path(id), content, self.level, want, Source::Tree)
     }
 }
 
@@ -542,8 +559,12 @@ fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) 
         let _permit = engine.acquire(STREAM_BYTES);
         return engine.stream(path, &|each| tree.read_in_chunks(id, each), bytes, level, want);
     }
+    // What was hashed before in this run need not be read again, if that is all that is needed.
+    if let Some(measured) = tree.known_hash(id).and_then(|hash| engine.known(hash, level, bytes, want)) {
+        return Ok(measured);
+    }
     let _permit = engine.acquire(2 * bytes);
-    engine.measure(path, &tree.read(id)?, level, want)
+    engine.measure(path, &tree.read(id)?, level, want, Source::Tree)
 }
 
 #[cfg(test)]
@@ -630,6 +651,89 @@ mod tests {
             assert_eq!(lengths, bytes);
             assert!(written == 1 && packed > 1, "{written} {packed}");
         }
+    }
+
+    /// What is packed of each file of a tree, with its hash; and how many bytes the temporary file has.
+    fn packed(tree: &Tree, measured: &Measurements) -> (Vec<(Vec<u8>, blake3::Hash)>, u64) {
+        let of = |id| {
+            let mut bytes = Vec::new();
+            let each = &mut |part: &[u8]| {
+                bytes.extend(part);
+                Ok(())
+            };
+            let hash = measured.compressed(tree, id, each).expect("read");
+            (bytes, hash)
+        };
+        (tree.iter().map(|(id, _)| of(id)).collect(), measured.engine.spool().end())
+    }
+
+    #[test]
+    fn what_the_cache_has_is_packed_from_there_and_made_again_if_it_goes_before() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (root, caches, state) = (home.path().join("opt"), home.path().join("cache"), home.path().join("state"));
+        std::fs::create_dir(&root).expect("made");
+        let noise: Vec<u8> = (0..700_u32).flat_map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
+        let contents: [(&str, &[u8]); 6] = [
+            ("tiny", b"abc"),
+            ("short", &b"again ".repeat(900)),
+            ("noise-short", &noise[..3000]),
+            ("long", &b"again ".repeat(9000)),
+            ("noise-long", &noise),
+            ("again", &b"again ".repeat(9000)),
+        ];
+        for (name, content) in contents {
+            std::fs::write(root.join(name), content).expect("written");
+        }
+        std::os::unix::fs::symlink("long", root.join("link")).expect("linked");
+        let (tree, _) = crate::tree::scan_directory(&root).expect("read");
+        let transforms = Transforms::default();
+        let take = |cache, want| {
+            let options = Options {
+                longest: 1 << 30,
+                unzipped: 1 << 30,
+                level: Level::Default,
+                transforms: &transforms,
+                cache,
+                shared: None,
+                want,
+                weigh: false,
+            };
+            Measurements::take(&tree, |_| true, options, &Silent).expect("measured").0
+        };
+        let cache = || Some(Cache::signing_at(&caches, &state));
+        let (right, all) = packed(&tree, &take(None, Want::Bytes));
+        assert!(right.iter().all(|(bytes, hash)| blake3::hash(bytes) == *hash));
+        // What was only measured was not inflated, and is when it is packed.
+        assert_eq!(take(cache(), Want::Length).compressed_bytes(), 3 + 4 + 5400 + 3000 + 54_000 + noise.len() as u64);
+        assert_eq!(take(cache(), Want::Length).compressed_bytes(), 3 + 4);
+        let unverified = take(cache(), Want::Bytes);
+        assert_eq!((packed(&tree, &unverified).0, unverified.compressed_bytes()), (right.clone(), 3 + 4));
+        // Then it is packed from the cache, or from the tree if it is stored.
+        let verified = take(cache(), Want::Bytes);
+        let (bytes, spooled) = packed(&tree, &verified);
+        assert!(bytes == right && spooled < 100 && all > 20_000, "{spooled} {all}");
+        assert_eq!(verified.compressed_bytes(), 3 + 4);
+        // Damaged or removed since it was measured.
+        for damage in [0, 1] {
+            let measured = take(cache(), Want::Bytes);
+            for entry in walkdir::WalkDir::new(&caches).into_iter().map(|entry| entry.expect("listed").into_path()) {
+                if entry.is_file() && damage == 0 {
+                    let mut bytes = std::fs::read(&entry).expect("read");
+                    bytes.iter_mut().rev().take(20).for_each(|byte| *byte ^= 1);
+                    std::fs::write(&entry, bytes).expect("written");
+                } else if entry.is_file() {
+                    std::fs::remove_file(&entry).expect("removed");
+                }
+            }
+            assert_eq!(packed(&tree, &measured).0, right);
+            assert_eq!(packed(&tree, &take(cache(), Want::Bytes)).0, right);
+        }
+        // A file that is another by then is not packed.
+        let measured = take(cache(), Want::Bytes);
+        std::fs::write(root.join("noise-long"), [&noise[1..], b"x"].concat()).expect("written");
+        let id = tree.iter().find(|(_, entry)| entry.path.name() == b"noise-long").expect("there").0;
+        let error = measured.compressed(&tree, id, &mut |_| Ok(())).expect_err("changed").to_string();
+        assert!(error.contains("noise-long"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::measured::{Level, Measured, Recompressed};
+use super::place::Source;
 use super::{Measurements, unchanged};
 use crate::base::error::Result;
 use crate::base::progress::Progress;
@@ -188,7 +189,7 @@ impl Measurements {
                 if let Stripped::Smaller(stripped) = strip(&content, transforms.strip) {
                     content = stripped;
                 }
-                Ok((*id, self.engine.measure(tree.path(*id), &content, level, self.want)?))
+                Ok((*id, self.engine.measure(tree.path(*id), &content, level, self.want, Source::Made)?))
             })
             .collect()
     }

@@ -12,9 +12,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::cache::{self, Facts, HEADER, Key};
+use super::cache::{self, HEADER};
 #[cfg(feature = "shared-cache")]
 use super::objects::Objects;
+use super::record::{Facts, Key};
 use crate::base::error::{Error, Result};
 
 /// What is as fast to compress as to ask for: bytes of content, times the work for each at its level. A request to an object store
@@ -202,7 +203,7 @@ mod tests {
                 bytes.extend(part);
                 Ok(())
             };
-            measured.compressed(measured.get(id).expect("a file"), each).expect("read");
+            measured.compressed(&tree, id, each).expect("read");
             bytes
         };
         let all = tree.iter().map(|(id, _)| bytes(id)).collect();

@@ -1,4 +1,5 @@
-//! The key with which this user's layerfit signs what it writes to the cache, so that it need not be inflated to be believed.
+//! The key with which this user's layerfit signs what it writes to the cache, so that it need not be inflated to be believed, and
+//! so that verdicts of earlier runs on contents are believed.
 //!
 //! Caches are restored from places that others can write to, such as those of CI services, so the key is not in the cache:
 //! it is in the user's state directory (XDG Base Directory Specification), made of random bytes when it is first needed, and
@@ -8,10 +9,12 @@
 //! - Who can write to the cache, and not read the key, can make no signature. Signatures cover the version, the content, the level
 //!   and all that an entry records, so an entry that was signed once is right wherever and whenever it is put back; anywhere else it
 //!   is not signed. Other bytes in place of its compressed ones do not have the hash that was signed.
-//! - Who can read or replace the key can have forged lengths reported, and forged compressed bytes packed if what they inflate
-//!   to has the CRC-32 of the content: `pack` compares that with the content that it read, and with each zip that it wrote. It takes
-//!   this user's rights, with which layerfit itself can be replaced; a backup of the state directory is to be kept like one of
-//!   `~/.ssh`.
+//! - Who can read or replace the key can have forged lengths reported, forged compressed bytes packed, and a damaged file of a
+//!   package not reported. It takes this user's rights, with which layerfit itself can be replaced; a backup of the state directory is
+//!   to be kept like one of `~/.ssh`.
+//!
+//! A signature is also what tells that compressed bytes were inflated and compared with the content once, by which `pack` packs them
+//! without inflating them again; entries that were made for their lengths alone are signed as such.
 //!
 //! Whatever fails about the key, entries are then not signed, and verified by content. A key is not used if another user can
 //! read or write it, if it is a link or has another name, or if it is below the directory of caches, with which it would be

@@ -12,4 +12,4 @@ pub(crate) use manifest::architecture;
 pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, SCHEMA};
 pub use read_back::read_back;
 pub(crate) use zip::layer_entries;
-pub use zip::write_layer;
+pub use zip::{Written, write_layer};

@@ -39,21 +39,31 @@ pub(super) fn unix_mode(entry: &Entry) -> u32 {
     }
 }
 
+/// A zip that was written.
+pub struct Written {
+    /// Its sha256, in hexadecimal.
+    pub sha256: String,
+    /// The manifest's records of its entries.
+    pub entries: Vec<ManifestEntry>,
+    /// The hashes of the compressed bytes of its entries, from when these were made and it was verified that they inflate to the
+    /// contents: what they are to be in the zip.
+    pub hashes: Vec<blake3::Hash>,
+}
+
 /// Writes a layer's zip to an empty file, whose path is only for messages, and syncs it to disk.
 ///
-/// Returns the zip's sha256 in hexadecimal and its entries.
-///
 /// # Errors
-/// When the zip cannot be written, or a length does not fit into the format's 32 bits.
+/// When the zip cannot be written, a file has changed since it was measured, or a length does not fit into the format's 32 bits.
 pub fn write_layer(
     (file, path): (&File, &Path),
     tree: &Tree,
     layer: &Layer,
     measurements: &Measurements,
-) -> Result<(String, Vec<ManifestEntry>)> {
+) -> Result<Written> {
     let mut out = Sink { file: std::io::BufWriter::with_capacity(1 << 18, file), hash: Sha256::new(), written: 0 };
     let mut central = Vec::new();
     let mut entries = Vec::with_capacity(layer.entries.len());
+    let mut hashes = Vec::with_capacity(layer.entries.len());
     let mut buffer = Vec::new();
 
     for id in &layer.entries {
@@ -84,9 +94,8 @@ pub fn write_layer(
         buffer.extend(&common);
         buffer.extend(&name);
         out.write(&buffer).map_err(Error::io("write", path))?;
-        if let Some(measured) = measured {
-            measurements.compressed(measured, &mut |part| out.write(part).map_err(Error::io("write", path)))?;
-        }
+        let each = &mut |part: &[u8]| out.write(part).map_err(Error::io("write", path));
+        hashes.push(measurements.compressed(tree, *id, each)?);
 
         central.extend(0x0201_4b50_u32.to_le_bytes());
         central.extend(MADE_BY.to_le_bytes());
@@ -114,7 +123,7 @@ pub fn write_layer(
 
     out.file.flush().map_err(Error::io("write", path))?;
     file.sync_all().map_err(Error::io("write", path))?;
-    Ok((hex(&out.hash.finalize()), entries))
+    Ok(Written { sha256: hex(&out.hash.finalize()), entries, hashes })
 }
 
 /// The manifest's record of an entry.

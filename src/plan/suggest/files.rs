@@ -1,6 +1,6 @@
 //! Steps about files: rules that are off, and files with the same content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
@@ -8,8 +8,7 @@ use rayon::prelude::*;
 use super::step::{Change, Draft, Setting, Steps, Suggestion};
 use crate::base::error::Result;
 use crate::pack::measure::entry_overhead;
-use crate::plan::protect;
-use crate::prune::{CompiledRule, Condition, Level, Protected, prune};
+use crate::prune::{CompiledRule, Condition, Level, prune_with};
 use crate::tree::EntryId;
 
 /// In a tree of more entries, rules are not tried one by one: that would take longer than everything else.
@@ -32,33 +31,35 @@ impl Steps<'_> {
         let files: Vec<EntryId> =
             self.now.iter().map(|entry| entry.id).filter(|id| !tree.entry(*id).is_directory()).collect();
         let pinned = |id: &EntryId| self.plan.pruning.is_pinned(*id);
-        let drops_any =
-            |rule: &CompiledRule| files.iter().any(|id| !pinned(id) && rule.could_drop(&tree.entry(*id).path));
-        let rules = analysis.compiled_rules(&self.settings.rules)?;
-        let unnamed = protect::unnamed(analysis);
-        let off: Vec<_> = rules.off().filter(|(_, off)| off.rule.level == Level::Extra).collect();
-        let tried =
-            off.into_par_iter().filter(|(_, off)| drops_any(off)).map(|(position, CompiledRule { rule, .. })| {
-                let pinned = self.now.iter().map(|entry| entry.id).filter(pinned).collect();
-                let protected = Protected { pinned, unnamed: unnamed.clone(), ..Protected::default() };
-                let (pruning, _) = prune(&analysis.resolution, &rules.with(position), &protected);
-                let dropped = files.iter().filter(|id| !pruning.keeps(**id));
-                let change: Change = dropped.map(|id| (*id, None)).collect();
-                let risk = match rule.only {
-                    Some(Condition::Unloaded) => {
-                        "a program that opens one by its path, or calls dlopen() with a computed name"
-                    }
-                    _ => rule.breaks.as_str(),
-                };
-                let draft = Draft {
-                    name: format!("select-{}", rule.name),
-                    step: format!("--select {}", rule.name),
-                    what: format!("{} {}", rule.code, rule.what),
-                    risk: risk.to_owned(),
-                    setting: Some(Setting::Add("select", vec![rule.name.clone()])),
-                };
-                (!change.is_empty()).then(|| self.step(draft, &change))
-            });
+        let (rules, is_on): (Vec<&CompiledRule>, Vec<bool>) =
+            analysis.compiled_rules(&self.settings.rules)?.all().unzip();
+        let all = self.plan.matches(self.settings)?;
+        let matching: BTreeSet<usize> =
+            files.iter().filter(|id| !pinned(id)).flat_map(|id| all.of(id.index())).copied().collect();
+        let off = (0..rules.len()).filter(|rule| !is_on[*rule] && rules[*rule].rule.level == Level::Extra);
+        let off: Vec<usize> = off.filter(|rule| matching.contains(rule)).collect();
+        let tried = off.into_par_iter().map(|position| {
+            let CompiledRule { rule, .. } = rules[position];
+            let on: Vec<usize> = (0..rules.len()).filter(|rule| is_on[*rule] || *rule == position).collect();
+            let pinned = self.now.iter().map(|entry| entry.id).filter(pinned).collect();
+            let pruning = prune_with(&analysis.resolution, (&rules, &on), all, pinned, &BTreeSet::new());
+            let dropped = files.iter().filter(|id| !pruning.keeps(**id));
+            let change: Change = dropped.map(|id| (*id, None)).collect();
+            let risk = match rule.only {
+                Some(Condition::Unloaded) => {
+                    "a program that opens one by its path, or calls dlopen() with a computed name"
+                }
+                _ => rule.breaks.as_str(),
+            };
+            let draft = Draft {
+                name: format!("select-{}", rule.name),
+                step: format!("--select {}", rule.name),
+                what: format!("{} {}", rule.code, rule.what),
+                risk: risk.to_owned(),
+                setting: Some(Setting::Add("select", vec![rule.name.clone()])),
+            };
+            (!change.is_empty()).then(|| self.step(draft, &change))
+        });
         Ok(tried.collect::<Vec<_>>().into_iter().flatten().collect())
     }
 

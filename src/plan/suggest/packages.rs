@@ -1,6 +1,7 @@
 //! Steps about packages: those that the function does not use, that nothing needs, or that a run did not open.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::step::{Change, Draft, Figures, Setting, Steps, Suggestion, is_plain};
 use crate::base::bytes::plural;
@@ -40,6 +41,9 @@ impl Steps<'_> {
             kept && !used.contains_key(&Node::Package(*position))
         };
         let unused: Vec<usize> = (0..packages.all.len()).filter(is_unused).collect();
+        if unused.is_empty() {
+            return None;
+        }
         let of: BTreeSet<_> = unused.iter().map(|position| packages.get(*position).language).collect();
         let of: Vec<&str> = of.into_iter().map(|id| language(id).name()).collect();
         let entries = unused.iter().flat_map(|position| packages.get(*position).entries(tree));
@@ -54,7 +58,7 @@ impl Steps<'_> {
             risk: "packages that code names only at run time".to_owned(),
             setting: Some(Setting::Paths("handler")),
         };
-        (!unused.is_empty()).then(|| Suggestion { figures: Figures::AtMost, ..self.step(draft, &change) })
+        Some(Suggestion { figures: Figures::AtMost, ..self.step(draft, &change) })
     }
 
     /// Packages that nothing in the tree needs, each with those that only it needs. With handlers or a trace, other steps and
@@ -64,10 +68,9 @@ impl Steps<'_> {
             return Vec::new();
         }
         let resolution = &self.plan.analysis.resolution;
-        let mut retention = Retention::new(resolution, &self.plan.pruning);
         let mut sized: Vec<(u64, Unneeded, Change)> = Vec::new();
         for unneeded in unneeded(resolution, &self.plan.pruning) {
-            let change = self.removing(&mut retention, unneeded.entries(resolution));
+            let change = self.dropping(unneeded.entries(resolution));
             let zipped = change.keys().map(|id| self.size(*id).0).sum();
             sized.push((zipped, unneeded, change));
         }
@@ -145,6 +148,9 @@ impl Steps<'_> {
         }
         let units = self.plan.units.iter().filter(|unit| versions.contains_key(&unit.name));
         let units = self.not_needed(units.collect());
+        if units.is_empty() {
+            return None;
+        }
         let change = self.dropping(units.iter().flat_map(|unit| &unit.entries).map(|entry| entry.id));
         let runtime = &self.settings.runtime.name;
         let of = |unit: &&Unit| match versions[&unit.name] {
@@ -160,7 +166,7 @@ impl Steps<'_> {
             risk: "the function uses the image's versions, which Lambda updates".to_owned(),
             setting: Some(Setting::Add("drop", names.clone())),
         };
-        (!names.is_empty()).then(|| self.step(draft, &change))
+        Some(self.step(draft, &change))
     }
 
     /// What names these units on the command line: their names, or a directory that has nothing else.
@@ -190,6 +196,9 @@ impl Steps<'_> {
     fn not_needed<'u>(&self, mut units: Vec<&'u Unit>) -> Vec<&'u Unit> {
         // A package that stays has needs of its own, so this is repeated until nothing changes.
         loop {
+            if units.is_empty() {
+                return units;
+            }
             let needed = self.needed_without(&units);
             let before = units.len();
             units.retain(|unit| !unit.entries.iter().any(|entry| needed.contains(&entry.id)));
@@ -201,12 +210,9 @@ impl Steps<'_> {
 
     /// What dropping entries removes.
     fn dropping(&self, entries: impl IntoIterator<Item = EntryId>) -> Change {
-        let mut retention = Retention::new(&self.plan.analysis.resolution, &self.plan.pruning);
-        self.removing(&mut retention, entries)
-    }
-
-    fn removing(&self, retention: &mut Retention, entries: impl IntoIterator<Item = EntryId>) -> Change {
-        let removal = retention.drop(entries);
+        let new = || Mutex::new(Retention::new(&self.plan.analysis.resolution, &self.plan.pruning));
+        let mut retention = self.retention.get_or_init(new).lock().unwrap_or_else(PoisonError::into_inner);
+        let removal = Retention::drop(&mut retention, entries);
         removal.all().filter(|id| self.now.get(*id).is_some()).map(|id| (id, None)).collect()
     }
 }

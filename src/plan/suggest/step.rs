@@ -1,6 +1,7 @@
 //! One step: what it is called, what it saves, and how it is written into layerfit.toml.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, OnceLock};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,8 +9,10 @@ use serde::Serialize;
 use crate::base::finding::Severity;
 use crate::base::size::Size;
 use crate::languages;
+use crate::pack::measure::ZIP_OVERHEAD;
 use crate::pack::{self, PackedEntries, Unit};
 use crate::plan::{Plan, Settings};
+use crate::prune::Retention;
 use crate::resolve::Node;
 use crate::tree::EntryId;
 
@@ -89,11 +92,42 @@ pub(super) struct Steps<'a> {
     pub(super) settings: &'a Settings,
     /// The packed entries.
     pub(super) now: PackedEntries<'a>,
+    /// What keeps what, once it is needed.
+    pub(super) retention: OnceLock<Mutex<Retention>>,
+    /// The bytes of all packed entries that a layer can hold: zipped with headers, and unzipped.
+    held: (u64, u64),
 }
 
 impl<'a> Steps<'a> {
     pub(super) fn new(plan: &'a Plan<'a>, settings: &'a Settings) -> Self {
-        Self { plan, settings, now: PackedEntries::new(&plan.units, plan.analysis.tree().entries().len()) }
+        let now = PackedEntries::new(&plan.units, plan.analysis.tree().entries().len());
+        let mut steps = Self { plan, settings, now, retention: OnceLock::new(), held: (0, 0) };
+        let sizes = steps.now.iter().map(|entry| steps.held((entry.zipped, entry.unzipped)));
+        steps.held = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+        steps
+    }
+
+    /// How many bytes a layer can hold: zipped without its own, and unzipped.
+    fn room(&self) -> (u64, u64) {
+        let limits = &self.settings.limits;
+        (limits.layer_zipped.saturating_sub(ZIP_OVERHEAD), limits.layers_unzipped())
+    }
+
+    /// The bytes of an entry; none if it fits into no layer.
+    fn held(&self, size: (u64, u64)) -> (u64, u64) {
+        let room = self.room();
+        if size.0 <= room.0 && size.1 <= room.1 { size } else { (0, 0) }
+    }
+
+    /// Whether one layer less could hold what is left after a change, if it could be divided at will.
+    fn could_save_a_layer(&self, change: &Change) -> bool {
+        let mut left = self.held;
+        for (id, then) in change {
+            let (before, after) = (self.held(self.size(*id)), self.held(then.unwrap_or((0, 0))));
+            left = (left.0 + after.0 - before.0, left.1 + after.1 - before.1);
+        }
+        let (room, fewer) = (self.room(), self.plan.layout.layers.len().saturating_sub(1) as u64);
+        left.0 <= room.0.saturating_mul(fewer) && left.1 <= room.1.saturating_mul(fewer)
     }
 
     /// The bytes of a packed entry: zipped with headers, and unzipped.
@@ -140,7 +174,7 @@ impl<'a> Steps<'a> {
     /// How many layers a change saves.
     fn layers_saved(&self, change: &Change) -> usize {
         let now = self.plan.layout.layers.len();
-        if now < 2 || change.is_empty() {
+        if now < 2 || change.is_empty() || !self.could_save_a_layer(change) {
             return 0;
         }
         let units = self.plan.units.iter().filter_map(|unit| {

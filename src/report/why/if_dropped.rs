@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Breaks, GoesWith, IfDropped, SCHEMA, StartsWith, Why};
 use crate::base::error::Result;
-use crate::base::finding::{Category, Finding, Severity};
+use crate::base::finding::{Category, Code, Finding, Severity, Subject};
 use crate::languages::{RequiredFor, language};
 use crate::pack;
 use crate::pack::Unit;
@@ -53,7 +53,9 @@ pub(crate) fn if_dropped(
 
     let left: Vec<Unit> = plan.units.iter().filter_map(|unit| without(unit, &all)).collect();
     let (layout, does_not_fit) = pack::lay_out(&left, &settings.limits, &settings.layer_policy, None);
-    let mut findings: Vec<Finding> = then.into_iter().filter(|finding| is_new(finding, now)).collect();
+    let before: BTreeSet<Problem<'_>> = now.iter().map(problem).collect();
+    let is_new = |finding: &Finding| finding.severity != Severity::Info && !before.contains(&problem(finding));
+    let mut findings: Vec<Finding> = then.into_iter().filter(is_new).collect();
     findings.sort();
     findings.dedup();
     Ok(Why {
@@ -168,12 +170,12 @@ fn starts_with(plan: &Plan<'_>, removed: &BTreeSet<EntryId>) -> Vec<StartsWith> 
     found
 }
 
-/// Whether a finding reports something that none of the others does. Its message is not compared, as it can count what is
-/// dropped. Findings about libraries name the first of several files with the same problem, so their subjects are not compared.
-fn is_new(finding: &Finding, others: &[Finding]) -> bool {
+/// What makes findings report the same: check, cause and subject.
+type Problem<'a> = (Code, Option<&'a str>, Option<&'a Subject>);
+
+/// What a finding reports. Its message is not compared, as it can count what is dropped. Findings about libraries name the first of
+/// several files with the same problem, so their subjects are not compared.
+fn problem(finding: &Finding) -> Problem<'_> {
     let by_cause = finding.code.category() == Category::Libraries && finding.cause.is_some();
-    let same = |other: &Finding| {
-        other.code == finding.code && other.cause == finding.cause && (by_cause || other.subject == finding.subject)
-    };
-    finding.severity != Severity::Info && !others.iter().any(same)
+    (finding.code, finding.cause.as_deref(), (!by_cause).then_some(&finding.subject))
 }

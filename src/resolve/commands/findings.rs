@@ -64,7 +64,7 @@ impl Resolution<'_> {
             let is_run = commands.run_with.contains_key(by) || commands.interprets(*by);
             let certain = replaced_by.is_none() || is_run || !has_bootstrap;
             let severity = if certain { Severity::Error } else { Severity::Warning };
-            findings.push(Finding::new(severity, *code, tree.path(*by), message, *help));
+            findings.push(Finding::new(severity, *code, tree.path(*by), message, help.clone()));
         }
         findings.extend(self.not_followed(kept));
         findings

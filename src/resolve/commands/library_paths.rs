@@ -151,7 +151,7 @@ fn by_loader(tree: &Tree, image: &Image<'_>, run: &Run) -> Option<(EntryId, BTre
             }
             Some(option) if option.starts_with("--") => {}
             _ => {
-                let outcome = argument.iter().filter_map(|path| at_path(tree, image, path)?.in_tree()).next()?;
+                let outcome = argument.iter().find_map(|path| at_path(tree, image, path)?.in_tree())?;
                 let values = values.filter(|values| !values.is_empty());
                 return Some((
                     outcome,

@@ -490,14 +490,7 @@ fn script_line(kind: &Kind) -> Option<&[u8]> {
 }
 
 fn is_shell_script(tree: &Tree, id: EntryId) -> bool {
-    let interpreter = script_line(&tree.entry(id).kind).and_then(shebang::parse);
-    let name = match &interpreter {
-        Some(Interpreter::Path(path)) => path.rsplit('/').next().unwrap_or(path),
-        Some(Interpreter::Command(name)) => name,
-        None => return false,
-    };
-    // With a carriage return it does not start, which has a finding of its own; its commands are still followed.
-    matches!(name.trim_end_matches('\r'), "sh" | "bash" | "dash" | "ash" | "ksh")
+    script_line(&tree.entry(id).kind).and_then(shebang::parse).is_some_and(|interpreter| interpreter.is_shell())
 }
 
 /// Whether no invocation runs a script, according to its language.

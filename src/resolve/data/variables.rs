@@ -1,5 +1,6 @@
 //! Variables of the function's environment that name places where nothing is.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
 use super::catalogue::Catalogue;
@@ -9,7 +10,7 @@ use super::uses::DataUse;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
 use crate::base::path::MOUNT;
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 
 /// How many paths a message lists.
 const MAX_PATHS: usize = 3;
@@ -78,11 +79,18 @@ fn is_of_system(path: &str) -> bool {
 
 impl PointsNowhere {
     pub(super) fn finding(&self, tree: &Tree, image: &str) -> Finding {
-        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().as_bytes().to_vec();
-        let names: Vec<Vec<u8>> = self.paths.iter().map(|path| last(path)).collect();
-        let similar = tree.iter().find(|(_, entry)| names.iter().any(|name| name == entry.path.name()));
+        // How many names at the end of a path are those of the variable's.
+        let alike = |entry: &Entry| {
+            let of = |path: &String| {
+                let here = entry.path.as_bytes().rsplit(|b| *b == b'/');
+                path.as_bytes().rsplit(|b| *b == b'/').zip(here).take_while(|(a, b)| a == b).count()
+            };
+            self.paths.iter().map(of).max().unwrap_or_default()
+        };
+        let similar = tree.iter().map(|(id, entry)| (alike(entry), entry.is_directory(), Reverse(id)));
+        let similar = similar.max().filter(|(alike, _, _)| *alike > 0).map(|(_, _, Reverse(id))| tree.entry(id));
         let help = match similar {
-            Some((_, entry)) => format!("the tree has {}: set the variable to {}", entry.path, entry.path.mounted()),
+            Some(entry) => format!("the tree has {}: set the variable to {}", entry.path, entry.path.mounted()),
             None => "correct the path, or put what it names into the tree; if another layer of the function has it, turn this \
                      off in layerfit.toml ([[finding]], with the reason)"
                 .to_owned(),

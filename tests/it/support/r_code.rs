@@ -253,3 +253,13 @@ pub(crate) fn namespace_info(imports: &[&str], library: &str) -> Vec<u8> {
     names(&mut out, &["imports", "dynlibs"]);
     out
 }
+
+/// `Meta/nsInfo.rds` of a namespace that imports nothing, exports these names, and loads a library.
+pub(crate) fn namespace_exports(exports: &[&str], library: &str) -> Vec<u8> {
+    let mut out = serialized();
+    words(&mut out, &[LIST | WITH_ATTRIBUTES, 3, LIST, 0]);
+    strings(&mut out, exports);
+    strings(&mut out, &[library]);
+    names(&mut out, &["imports", "exports", "dynlibs"]);
+    out
+}
