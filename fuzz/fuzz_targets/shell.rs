@@ -3,8 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use layerfit::formats::shell::{Environment, Script, unchecked};
+use layerfit::formats::shell::{Environment, Files, Script, unchecked};
 use libfuzzer_sys::fuzz_target;
+
+/// Files of which those with an even length of their paths exist, and are read into the script.
+struct Even;
+
+impl Files for Even {
+    fn exists(&self, path: &str) -> Option<bool> {
+        Some(path.len() % 2 == 0)
+    }
+
+    fn content(&self, path: &str) -> Option<Vec<u8>> {
+        (path.len() % 2 == 0).then(|| format!(". {path}\nA=$A{path}\n").into_bytes())
+    }
+}
 
 fuzz_target!(|bytes: &[u8]| {
     match Script::parse(bytes, &BTreeMap::new()) {
@@ -18,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // Neither depends on time: each has its bound.
     let mut environment = Environment::default();
-    let _ = environment.run_among(bytes, &|path| Some(path.len() % 2 == 0));
+    let _ = environment.run_among(bytes, &Even);
     if let Some(answer) = unchecked(bytes) {
         assert!((1..=answer.response).contains(&answer.line));
     }

@@ -1,7 +1,7 @@
 //! `layerfit init`: a commented layerfit.toml for what is in a tree, or a bootstrap for R.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{InitArgs, PlanOptions};
 use super::config::{Config, NAME};
@@ -45,6 +45,40 @@ const BOOTSTRAP: [(&str, &str, u32); 2] = [
     ("bootstrap", include_str!("../../bootstrap/bootstrap"), 0o755),
 ];
 
+/// The Rscript that the bootstrap runs.
+const RSCRIPT: &str = "/opt/R/bin/Rscript";
+
+/// How many directories below a tree are looked into for an R: `R/4.2.2` is two.
+const MAX_R_DEPTH: usize = 3;
+
+/// The path in a function of the Rscript that a tree has, if it has none where the bootstrap runs it, and one elsewhere: that in
+/// `bin/` of the directory that R was installed into.
+fn rscript(tree: &Path) -> Option<String> {
+    let is_there = |path: &Path| tree.join(path).symlink_metadata().is_ok();
+    // A link can be absolute, and leads somewhere only in the function.
+    if RSCRIPT.strip_prefix("/opt/").is_some_and(|path| is_there(Path::new(path))) {
+        return None;
+    }
+    let mut directories = vec![PathBuf::new()];
+    for _ in 0..=MAX_R_DEPTH {
+        let found = directories.iter().map(|directory| directory.join("bin/Rscript"));
+        let found = found.filter(|path| is_there(path)).filter_map(|path| path.to_str().map(str::to_owned));
+        // A path that the shell would split or expand is not written.
+        let is_plain = |path: &String| path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
+        if let Some(path) = found.into_iter().find(is_plain) {
+            return Some(format!("/opt/{path}"));
+        }
+        let inside = directories.iter().flat_map(|directory| {
+            let names = std::fs::read_dir(tree.join(directory)).into_iter().flatten().flatten();
+            let names = names.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            names.map(|entry| directory.join(entry.file_name())).collect::<Vec<_>>()
+        });
+        directories = inside.collect();
+        directories.sort();
+    }
+    None
+}
+
 /// Writes the bootstrap and what it runs into a directory; returns what to print.
 ///
 /// # Errors
@@ -59,18 +93,22 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
         });
     }
     std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
-    let has = |(name, text, _): &(&str, &str, u32)| {
-        read::text_if_there(&directory.join(name), read::MAX_TEXT)
-            .is_ok_and(|content| content.as_deref() == Some(*text))
+    let rscript = rscript(directory);
+    let files = BOOTSTRAP.map(|(name, text, mode)| match &rscript {
+        Some(path) if name == "bootstrap" => (name, text.replace(RSCRIPT, path), mode),
+        _ => (name, text.to_owned(), mode),
+    });
+    let has = |(name, text, _): &(&str, String, u32)| {
+        read::text_if_there(&directory.join(name), read::MAX_TEXT).is_ok_and(|content| content.as_ref() == Some(text))
     };
-    if BOOTSTRAP.iter().all(has) {
+    if files.iter().all(has) {
         let shown = one_line(&directory.to_string_lossy());
         return Ok(format!("{shown}: already has this bootstrap; nothing is written\n").into_bytes());
     }
     let mut written = Vec::new();
-    for (name, text, mode) in BOOTSTRAP {
+    for (name, text, mode) in &files {
         let path = directory.join(name);
-        if let Err(error) = create_file(&path, text.as_bytes(), mode, "remove it, or name another directory") {
+        if let Err(error) = create_file(&path, text.as_bytes(), *mode, "remove it, or name another directory") {
             for path in written {
                 std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
@@ -78,10 +116,15 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
         }
         written.push(path);
     }
+    let runs = match &rscript {
+        Some(path) => format!("it runs {path}, where this tree has R"),
+        None => format!("it runs {RSCRIPT}: change that if R is elsewhere"),
+    };
     Ok(format!(
-        "{} and {}: written; a handler is a function of the event, as the head of runtime.R describes\n",
+        "{} and {}: written; a handler is a function of the event, as the head of runtime.R describes; {}\n",
         one_line(&directory.join("bootstrap").to_string_lossy()),
-        one_line(&directory.join("runtime.R").to_string_lossy())
+        one_line(&directory.join("runtime.R").to_string_lossy()),
+        one_line(&runs)
     )
     .into_bytes())
 }

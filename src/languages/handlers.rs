@@ -200,8 +200,20 @@ impl Handlers {
         self.languages.iter().flat_map(of_language).collect()
     }
 
+    /// Whether the function's own bootstrap names a library of the tree, other than in a comment.
+    fn bootstrap_names(&self, library: &str) -> bool {
+        let path = format!("/opt/{library}");
+        let is_end = |rest: &str| {
+            !rest.trim_start_matches('/').starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        };
+        let names = |line: &str| line.match_indices(&path).any(|(at, _)| is_end(&line[at + path.len()..]));
+        let lines = self.bootstraps.iter().flat_map(|text| text.lines());
+        lines.filter(|line| !line.trim_start().starts_with('#')).any(names)
+    }
+
     /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
-    /// that is in no other library. There is no finding where a handler adds the library itself, and only a remark where what
+    /// that is in no other library. There is no finding where a handler adds the library itself, or the function's own bootstrap
+    /// names it, which Lambda runs instead of the tree's, and only a remark where what
     /// it adds is not certain.
     pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut Vec<Finding>) {
         let is_not_searched =
@@ -210,7 +222,8 @@ impl Handlers {
             let library = finding.subject.path().map(|library| format!("/opt/{library}"));
             library.is_some_and(|library| self.libraries.iter().any(|added| added.trim_end_matches('/') == library))
         };
-        findings.retain(|finding| !(finding.code == Code::LibraryNotSearched && added(finding)));
+        let named = |finding: &Finding| finding.subject.path().is_some_and(|library| self.bootstrap_names(library));
+        findings.retain(|finding| !(finding.code == Code::LibraryNotSearched && (added(finding) || named(finding))));
         if let Some(place) = &self.libraries_unknown {
             for finding in findings.iter_mut().filter(|finding| is_not_searched(&&**finding)) {
                 finding.severity = Severity::Info;
@@ -218,9 +231,8 @@ impl Handlers {
             }
             return;
         }
-        let named = |library: &str| self.bootstraps.iter().any(|text| text.contains(&format!("/opt/{library}")));
         let libraries = findings.iter().filter(is_not_searched).filter_map(|finding| finding.subject.path());
-        let not_searched: BTreeSet<String> = libraries.filter(|library| !named(library)).map(str::to_owned).collect();
+        let not_searched: BTreeSet<String> = libraries.map(str::to_owned).collect();
         // The libraries that no session finds a used package in, each with the first use.
         let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
         for ((id, name), used) in &self.uses {

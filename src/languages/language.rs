@@ -35,8 +35,8 @@ pub struct Found {
 pub struct ProcessSpec {
     /// The program; `None` when it is not in the tree.
     pub program: Option<EntryId>,
-    /// The directories prepended to the image's LD_LIBRARY_PATH.
-    pub library_path: Vec<String>,
+    /// The directories of its LD_LIBRARY_PATH, in order, if the scripts that start it set them; else the image's count.
+    pub library_path: Option<Vec<String>>,
     /// Files that may be programs which it starts, with its own environment.
     pub starts: Vec<EntryId>,
     /// What it may load, each in a separate session, as the order is not known, with all symbols bound at once (`RTLD_NOW`).

@@ -18,7 +18,8 @@ pub struct Installation {
     pub version: String,
     /// The platform that its packages are built for; empty when not known.
     pub platform: String,
-    /// The directories that its start-up scripts prepend to LD_LIBRARY_PATH.
+    /// The directories of the LD_LIBRARY_PATH with which its start-up scripts run its program, in order; none where no script
+    /// starts it.
     pub library_path: Vec<String>,
 }
 

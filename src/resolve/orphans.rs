@@ -18,7 +18,7 @@ pub(super) fn load_orphans(view: &LoaderView<'_>, loads: &mut LoadedLibraries) {
         if loaded.files.contains(&id) || loads.dependencies.contains(&id) || loads.never.contains(&id) {
             continue;
         }
-        let mut process = Process::new(view, environment(view, &[]));
+        let mut process = Process::new(view, environment(view, None));
         let mut edges = process.start(id);
         loaded.answer(&mut edges);
         loaded.add(&edges);

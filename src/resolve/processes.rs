@@ -19,7 +19,7 @@ use crate::tree::{EntryId, Kind, Magic, Place};
 /// The kind of a process: the search path depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProcessKind {
-    /// A language's, with the directories that its start-up scripts prepend to LD_LIBRARY_PATH.
+    /// A language's, with the LD_LIBRARY_PATH that its start-up scripts give it.
     Language(LanguageId),
     /// Any other program's, with the image's LD_LIBRARY_PATH.
     Plain,
@@ -104,7 +104,7 @@ pub(super) fn load_processes(
             let kind = if spec.elsewhere { ProcessKind::Plain } else { ProcessKind::Language(language.id()) };
             run_language(view, kind, &spec, (&preloads, &library_paths.wrapped), &mut loads);
             for id in spec.starts.iter().filter(|id| view.objects.get(id).is_some_and(|elf| elf.is_program())) {
-                inherited.entry(*id).or_default().push(environment(view, &spec.library_path));
+                inherited.entry(*id).or_default().push(environment(view, spec.library_path.as_deref()));
             }
         }
     }
@@ -160,7 +160,7 @@ fn run_plain(
     let mut environments: Vec<ProcessEnvironment> = known.map(|value| with_library_path(view, value)).collect();
     let is_known = library_paths.is_none_or(|values| !values.contains(&None));
     if environments.is_empty() {
-        environments.push(environment(view, &[]));
+        environments.push(environment(view, None));
     }
     environments.extend(inherited);
     let run = |environment: ProcessEnvironment| {
@@ -246,7 +246,7 @@ fn run_language(
     (preloads, wrapped): (&Preloads<'_>, &BTreeSet<String>),
     loads: &mut LoadedLibraries,
 ) {
-    let mut process = Process::new(view, environment(view, &spec.library_path));
+    let mut process = Process::new(view, environment(view, spec.library_path.as_deref()));
     // A wrapper starts the runtime of the image.
     let wrapped = wrapped.iter().filter(|_| spec.program.is_none());
     let wrapped: Vec<Process<'_>> = wrapped.map(|value| Process::new(view, with_library_path(view, value))).collect();
@@ -349,11 +349,11 @@ fn follow_notes(
     }
 }
 
-/// The environment of a process in the image, with these directories prepended to its LD_LIBRARY_PATH.
-pub fn environment(view: &LoaderView<'_>, first: &[String]) -> ProcessEnvironment {
+/// The environment of a process in the image, with these directories as its LD_LIBRARY_PATH if it has another than the image's.
+pub fn environment(view: &LoaderView<'_>, library_path: Option<&[String]>) -> ProcessEnvironment {
     let environment = &view.image.profile().environment;
     ProcessEnvironment {
-        library_path: first.iter().chain(&environment.ld_library_path).cloned().collect(),
+        library_path: library_path.unwrap_or(&environment.ld_library_path).to_vec(),
         working_directory: environment.working_directory.clone(),
     }
 }

@@ -16,6 +16,7 @@ mod links;
 mod listing;
 mod nesting;
 mod objects;
+mod scripts;
 mod searched;
 mod within;
 mod zips;

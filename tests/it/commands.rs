@@ -162,6 +162,33 @@ fn the_which_that_r_has_compiled_in_is_missed() {
     assert_eq!(code, 1);
     assert_finding(&report, "C103", "R/lib/R/library/base/R/base.rdb", "runs /usr/bin/which");
     assert_no_finding(&world.json(&["analyze", "ROOT", "--runtime", "provided"]).1, "C103");
+    // A profile that only calls it stops with the same error.
+    for code in ["if (nzchar(Sys.which('git'))) f()\n", "x <- Sys.which('git')\n", "stopifnot(Sys.which == g)\n"] {
+        world.file("R/lib/R/etc/Rprofile.site", code);
+        assert_finding(
+            &world.json(&["analyze", "ROOT"]).1,
+            "C103",
+            "R/lib/R/library/base/R/base.rdb",
+            "runs /usr/bin/which",
+        );
+    }
+    for code in [
+        "assign(\n  'Sys.which', f, baseenv())\n",
+        "base::unlockBinding(\"Sys.which\", e); e$Sys.which <- f\n",
+        "e[['Sys.which']] <- f\n",
+        "f -> Sys.which\n",
+        "utils::assignInNamespace('Sys.which', f, 'base')\n",
+    ] {
+        world.file("R/lib/R/etc/Rprofile.site", code);
+        assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+    }
+    // R does not read it with this option.
+    for (option, is_replaced) in [("--vanilla", false), ("--no-site-file", false), ("--no-environ", true)] {
+        script(&world, "bootstrap", &format!("#!/bin/sh\nexec /opt/R/bin/Rscript {option} /var/task/a.R\n"));
+        let found = severity(&world.json(&["analyze", "ROOT"]).1, "C103");
+        assert_eq!(found.is_empty(), is_replaced, "{option}");
+    }
+    std::fs::remove_file(world.root().join("bootstrap")).expect("removed");
     // Another Sys.which in the site's profile, or a `which` of the tree's own, is the way out.
     world.file("R/lib/R/etc/Rprofile.site", "assign('Sys.which', f, baseenv())\n");
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");

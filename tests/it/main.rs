@@ -45,6 +45,7 @@ mod hostile_functions;
 mod hostile_text;
 mod hostile_zips;
 mod how_packages_were_installed;
+mod how_r_is_started;
 mod images;
 mod invoke;
 mod libraries;

@@ -132,7 +132,11 @@ fn a_library_that_r_does_not_search_is_an_error_where_a_handler_needs_it() {
     assert_eq!(severity("library(stats)\n").0, 0);
     // The function's own bootstrap names it.
     std::fs::write(world.beside("bootstrap"), "#!/bin/sh\nR_LIBS=/opt/local/lib/R/site-library R\n").expect("written");
-    assert_eq!(severity("library(httr)\n"), (0, Some("warning".to_owned())));
+    assert_eq!(severity("library(httr)\n"), (0, None));
+    for other in ["# R_LIBS=/opt/local/lib/R/site-library R\n", "R_LIBS=/opt/local/lib/R/site-library2 R\n"] {
+        std::fs::write(world.beside("bootstrap"), format!("#!/bin/sh\n{other}")).expect("written");
+        assert_eq!(severity("library(httr)\n"), (1, Some("error".to_owned())), "{other}");
+    }
     std::fs::remove_file(world.beside("bootstrap")).expect("removed");
     // The remedy.
     std::fs::write(world.beside("layerfit.toml"), "r-libs-user = [\"local/lib/R/site-library\"]\n").expect("written");

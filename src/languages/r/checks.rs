@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::homes;
 use super::libpaths::{self, Searched};
 use super::needs::{ID, NEEDS};
+use super::start::{self, Start};
 use super::version::Version;
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Severity, Subject};
@@ -26,9 +27,10 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
     if let Some(home) = packages.installations_of(ID).next() {
         let there = packages.of_language(ID).filter(|package| kept(package.entry));
         findings.extend(built_for_another_r(there, home));
-        let environment = libpaths::bootstrap(tree, &packages.variables);
+        let start = Start::of(tree, &packages.variables, &[]);
+        findings.extend(wrong_home(packages, tree, &start, kept));
         let homes = packages.installations_of(ID);
-        let searched: Vec<Searched> = homes.map(|home| libpaths::searched(tree, home, &environment)).collect();
+        let searched: Vec<Searched> = homes.map(|home| libpaths::searched(tree, home, &start)).collect();
         findings.extend(not_searched(packages, tree, kept, &searched));
         findings.extend(libraries_outside(&searched));
         findings.extend(no_bootstrap(home, tree, kept));
@@ -287,4 +289,20 @@ fn no_bootstrap(home: &Installation, tree: &Tree, kept: &dyn Fn(EntryId) -> bool
             "layerfit init --bootstrap DIR writes one into the tree or into a function's code",
         )
     })
+}
+
+/// An error about a script that runs R's program without `bin/R`, which sets R_HOME, and does not set it itself.
+fn wrong_home(packages: &Packages, tree: &Tree, start: &Start, kept: &dyn Fn(EntryId) -> bool) -> Option<Finding> {
+    let script = start.by.filter(|script| kept(*script))?;
+    let named = start::wrong_home(tree, start, packages.installations_of(ID))?;
+    let home = packages.installations_of(ID).next()?.path.mounted();
+    let message = match named.as_str() {
+        "" => format!("runs bin/exec/R without R_HOME: R stops with \"R home directory is not defined\""),
+        named => format!(
+            "runs bin/exec/R with R_HOME={}, which is not R's home: R does not start",
+            printable(named.as_bytes())
+        ),
+    };
+    let help = format!("set R_HOME={home} in it and export it, or run {home}/bin/R, which sets it");
+    Some(Finding::error(Code::HomeElsewhere, tree.path(script), message, help))
 }

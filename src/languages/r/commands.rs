@@ -2,16 +2,18 @@
 //! that a command line gives to R.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::needs::ID;
+use super::start::{Start, rscript_content};
 use super::{homes, process, rdb};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
+use crate::base::toml::built_in_pattern;
 use crate::languages::{Installation, OwnCommand, Packages};
-use crate::tree::{EntryId, Kind, Magic, Place, Tree};
-
-/// A longer Rscript is not one: R's has 20 KB.
-const MAX_RSCRIPT_BYTES: u64 = 1 << 20;
+use crate::tree::{EntryId, Kind, Place, Tree};
 
 /// A longer start-up file is not read.
 const MAX_SOURCE_BYTES: u64 = 1 << 20;
@@ -19,7 +21,8 @@ const MAX_SOURCE_BYTES: u64 = 1 << 20;
 /// The commands of each home and each Rscript.
 pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
     let homes: Vec<&Installation> = packages.installations_of(ID).collect();
-    let which = homes.iter().filter_map(|home| which(tree, home));
+    let start = Start::of(tree, &packages.variables, &[]);
+    let which = homes.iter().filter_map(|home| which(tree, home, &start));
     let front_ends = process::front_ends(packages, tree).into_iter().filter_map(|id| match tree.follow(id) {
         Place::Inside(file) => Some(file),
         _ => None,
@@ -33,16 +36,8 @@ pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
 /// What an Rscript runs: `$RHOME/bin/R`, or `bin/R` of the home that was compiled into it (`main` in R's
 /// src/unix/Rscript.c). Where the Rscript itself is does not matter.
 fn rscript(tree: &Tree, file: EntryId, in_tree: &[&TreePath]) -> Option<OwnCommand> {
-    let entry = tree.entry(file);
-    let is_elf = matches!(entry.kind, Kind::File { magic: Magic::Elf, .. });
-    if !is_elf || entry.bytes() > MAX_RSCRIPT_BYTES {
-        return None;
-    }
-    let content = tree.read(file).ok()?;
+    let content = rscript_content(tree, file)?;
     let mut strings = content.split(|byte| *byte == 0);
-    if !strings.clone().any(|string| string.ends_with(b"%s/bin/R")) {
-        return None;
-    }
     let has_r = |home: &str| matches!(tree.locate(format!("{home}/bin/R").as_bytes()), Place::Inside(id) if tree.entry(id).is_file());
     // The paths of what it was compiled from come later, in debug data.
     let homes: Vec<&str> = strings.by_ref().filter_map(directory).collect();
@@ -99,11 +94,11 @@ pub(super) fn source_argument<'a>(command: &str, arguments: &'a [Vec<String>]) -
 
 /// The path of `which` compiled into R. `Sys.which()` runs it, and utils calls that when it is loaded (`.onLoad` and
 /// `.osVersion` in R's src/library/utils/R): without it neither utils nor stats is attached.
-fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
+fn which(tree: &Tree, home: &Installation, start: &Start) -> Option<OwnCommand> {
     // A profile that replaces the function is trusted.
-    let profiles =
-        ["etc/Rprofile.site", "library/base/R/Rprofile"].into_iter().filter_map(|below| home.path.join(below));
-    if profiles.into_iter().any(|path| replaces_which(tree, &path)) || bootstrap_replaces_which(tree) {
+    let site = start.reads_site_profile().then_some("etc/Rprofile.site");
+    let profiles = site.into_iter().chain(["library/base/R/Rprofile"]).filter_map(|below| home.path.join(below));
+    if profiles.into_iter().any(|path| replaces_which(tree, &path)) || bootstrap_replaces_which(tree, start) {
         return None;
     }
     let base = homes::inside(tree, &home.path, "library/base/R/base.rdb")?;
@@ -124,22 +119,30 @@ fn which(tree: &Tree, home: &Installation) -> Option<OwnCommand> {
     })
 }
 
-/// Whether a file has code about Sys.which, not only a comment.
+/// Whether a file assigns Sys.which, other than in a comment; one that calls it fails itself.
 fn replaces_which(tree: &Tree, path: &TreePath) -> bool {
+    static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
+        built_in_pattern(
+            r#"(?x)
+            \b(?:assign|assignInNamespace|assignInMyNamespace|unlockBinding|makeActiveBinding|delayedAssign)
+                \s*\(\s*(?:x\s*=\s*|sym\s*=\s*)?["'`]?Sys\.which\b
+            | \bSys\.which["'`]?\s*(?:\]\])?\s*(?:<<?-|=[^=])
+            | ->>?\s*["'`]?Sys\.which\b"#,
+        )
+    });
     let Place::Inside(file) = tree.locate_inside(path) else { return false };
     if tree.entry(file).bytes() > MAX_SOURCE_BYTES {
         return false;
     }
     let text = tree.read(file).unwrap_or_default();
-    text.split(|byte| *byte == b'\n').any(|line| {
-        let code = line.split(|byte| *byte == b'#').next().unwrap_or_default();
-        code.windows(9).any(|window| window == b"Sys.which")
-    })
+    let text = String::from_utf8_lossy(&text);
+    let code: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
+    ASSIGNMENT.is_match(&code.join("\n"))
 }
 
 /// Whether the bootstrap starts R without the packages that call Sys.which, with a source that replaces it before they are
 /// loaded, as layerfit's own does; or with a profile that replaces it.
-fn bootstrap_replaces_which(tree: &Tree) -> bool {
+fn bootstrap_replaces_which(tree: &Tree, start: &Start) -> bool {
     let Some(Place::Inside(file)) = TreePath::new("bootstrap").map(|path| tree.locate_inside(&path)) else {
         return false;
     };
@@ -157,7 +160,8 @@ fn bootstrap_replaces_which(tree: &Tree) -> bool {
     let named = |path: &TreePath| {
         let name = String::from_utf8_lossy(path.name()).into_owned();
         let beside = path.parent().is_some_and(|parent| parent.is_root());
-        let as_profile = sets("R_PROFILE", &path.mounted());
+        let as_profile = (start.reads_site_profile() && sets("R_PROFILE=", &path.mounted()))
+            || (start.reads_user_profile() && sets("R_PROFILE_USER=", &path.mounted()));
         as_profile || (without_packages && (sets("", &path.mounted()) || (beside && sets("", &format!("/{name}")))))
     };
     let sources = tree.iter().filter(|(_, entry)| entry.is_file() || matches!(entry.kind, Kind::Link { .. }));

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::start::Start;
 use super::{homes, renviron};
 use crate::base::path::TreePath;
 use crate::base::toml::built_in_pattern;
@@ -15,11 +16,12 @@ use crate::tree::Tree;
 /// A longer file is not read.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The values that the R in this directory assigns to variables when it is started with these, as far as they are certain. A
+/// The values that the R in this directory assigns to variables when it is started like this and with these, as far as they are certain. A
 /// default, such as `TZ=${TZ-UTC}`, is only one of a variable that is not set. The option NAME is `options(NAME)`.
 pub(super) fn variables(
     tree: &Tree,
     home: &TreePath,
+    start: &Start,
     started_with: &BTreeMap<String, BTreeSet<String>>,
 ) -> BTreeMap<String, BTreeSet<String>> {
     static CALL: LazyLock<Regex> = LazyLock::new(|| {
@@ -42,12 +44,14 @@ pub(super) fn variables(
         String::from_utf8_lossy(&bytes).into_owned()
     };
     let mut names = BTreeSet::new();
-    for file in ["etc/Renviron", "etc/Renviron.site"] {
+    let site = start.reads_environ().then_some("etc/Renviron.site");
+    for file in ["etc/Renviron"].into_iter().chain(site) {
         let text = read(file);
         names.extend(text.lines().filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned())));
         renviron::apply(&text, &mut environment);
     }
-    for found in CALL.captures_iter(&read("etc/Rprofile.site")) {
+    let profile = if start.reads_site_profile() { read("etc/Rprofile.site") } else { String::new() };
+    for found in CALL.captures_iter(&profile) {
         let name = if &found[1] == "options" { format!("options({})", &found[2]) } else { found[2].to_owned() };
         environment.set(&name, &found[3]);
         names.insert(name);

@@ -8,7 +8,7 @@
 use super::needs::NEEDS;
 use crate::base::finding::{Code, Finding};
 use crate::base::path::{TreePath, printable};
-use crate::formats::shell::Environment;
+use crate::formats::shell::{Environment, Files};
 use crate::tree::{EntryId, Kind, Place, Tree};
 
 /// What only a home has: R's program, and files that are read when R starts.
@@ -119,9 +119,9 @@ pub(super) struct Start {
     pub arch: String,
 }
 
-/// Runs the script `bin/R`, started with `environment`; `exists` tells whether a path exists, if that is known. What configure
+/// Runs the script `bin/R`, started with `environment` among these files. What configure
 /// wrote falls back from lib to lib64 and back, and people correct it with further lines (R.sh.in in R's src/scripts).
-pub(super) fn start(script: &str, environment: &Environment, exists: &dyn Fn(&str) -> Option<bool>) -> Start {
+pub(super) fn start(script: &str, environment: &Environment, files: &dyn Files) -> Start {
     let mut environment = environment.clone();
     for variable in ["R_HOME", "R_HOME_DIR"] {
         // The script that starts it may be another one, of the function's own.
@@ -132,8 +132,8 @@ pub(super) fn start(script: &str, environment: &Environment, exists: &dyn Fn(&st
     // Its loop over options, which can set another architecture, does not run without any.
     let mut head = environment.clone();
     let lines: Vec<&str> = script.lines().take_while(|line| !line.starts_with("while ")).collect();
-    let is_read = head.run_among(lines.join("\n").as_bytes(), exists).is_ok();
-    if !is_read || environment.run_among(script.as_bytes(), exists).is_err() {
+    let is_read = head.run_among(lines.join("\n").as_bytes(), files).is_ok();
+    if !is_read || environment.run_among(script.as_bytes(), files).is_err() {
         return Start::default();
     }
     let assigns = |variable: &str| {

@@ -1,31 +1,34 @@
-//! R's `etc/ldpaths`: the directories that the script `bin/R` prepends to LD_LIBRARY_PATH.
+//! R's `etc/ldpaths`: the LD_LIBRARY_PATH with which the script `bin/R` runs R.
 //!
 //! The file is a shell script that configure generates from etc/ldpaths.in in R's sources, and people edit: it is run as the
-//! shell would, with the variables that the bootstrap sets. It sets R_LD_LIBRARY_PATH unless the environment does, appends
+//! shell would, with the variables that the scripts before it set. It sets R_LD_LIBRARY_PATH unless the environment does, appends
 //! R_JAVA_LD_LIBRARY_PATH, and puts the result in front of LD_LIBRARY_PATH.
 
-use crate::formats::shell::Environment;
+use crate::formats::shell::{Environment, Files};
 
-/// Stands for the directories that are in LD_LIBRARY_PATH before.
-const BEFORE: &str = "//before//";
+/// The variable.
+const NAME: &str = "LD_LIBRARY_PATH";
 
-/// The directories, in order, for R in `r_home`, started with `environment`: none when the file sets none, and R_HOME/lib when
-/// what it sets is not known. `exists` tells whether a path exists, if that is known.
-pub fn directories(
-    text: &str,
-    r_home: &str,
-    environment: &Environment,
-    exists: &dyn Fn(&str) -> Option<bool>,
-) -> Vec<String> {
+/// The directories, in order, for R in `r_home`, started with `environment`, which the file changes or leaves as they are: with
+/// R_HOME/lib in front when what it sets is not known.
+pub fn directories(text: &str, r_home: &str, environment: &Environment, files: &dyn Files) -> Vec<String> {
+    let before = environment.get(NAME).unwrap_or_default();
     let mut environment = environment.clone();
     environment.set("R_HOME", r_home);
-    environment.set("LD_LIBRARY_PATH", BEFORE);
-    let is_known = environment.run_among(text.as_bytes(), exists).is_ok() && !environment.is_unknown("LD_LIBRARY_PATH");
-    let own = environment.get("R_LD_LIBRARY_PATH").filter(|own| !own.is_empty());
+    if environment.is_unknown(NAME) {
+        environment.remove(NAME);
+    }
+    if environment.run_among(text.as_bytes(), files).is_ok() && !environment.is_unknown(NAME) {
+        return elements(environment.get(NAME).unwrap_or_default());
+    }
     let fallback = format!("{r_home}/lib");
-    let value =
-        if is_known { environment.get("LD_LIBRARY_PATH").unwrap_or_default() } else { own.unwrap_or(&fallback) };
-    value.split(':').take_while(|part| *part != BEFORE).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    let own = environment.get("R_LD_LIBRARY_PATH").filter(|own| !own.is_empty()).unwrap_or(&fallback);
+    elements(&format!("{own}:{before}"))
+}
+
+/// The directories that a value lists. An empty one, the working directory, is the function's code, which is not in the tree.
+pub(super) fn elements(value: &str) -> Vec<String> {
+    value.split([':', ';']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -50,14 +53,21 @@ fi
 export LD_LIBRARY_PATH
 "#;
 
+    struct Here;
+
+    impl Files for Here {
+        fn exists(&self, path: &str) -> Option<bool> {
+            path.starts_with("/opt/").then_some(path != "/opt/no")
+        }
+    }
+
     fn of(text: &str, set: &[(&str, &str)]) -> Vec<String> {
         let mut environment = Environment::default();
         for (name, value) in set {
             environment.set(name, *value);
         }
         environment.set_output("uname -m", "x86_64");
-        let exists = |path: &str| path.starts_with("/opt/").then_some(path != "/opt/no");
-        directories(text, "/opt/R", &environment, &exists)
+        directories(text, "/opt/R", &environment, &Here)
     }
 
     #[test]
@@ -82,6 +92,17 @@ export LD_LIBRARY_PATH
         let case = "case \"$(uname -m)\" in\n  aarch64) R_LD_LIBRARY_PATH=/opt/arm ;;\n  x86_64|amd64) \
                     R_LD_LIBRARY_PATH=/opt/intel ;;\nesac\n";
         assert_eq!(of(&format!("{case}{STOCK}"), &[("R_JAVA_LD_LIBRARY_PATH", "")]), ["/opt/intel"]);
+    }
+
+    #[test]
+    fn what_is_there_before_and_what_is_appended_counts() {
+        let before = [("LD_LIBRARY_PATH", "/opt/mine:/lib64"), ("R_JAVA_LD_LIBRARY_PATH", "")];
+        assert_eq!(of(STOCK, &before), ["/opt/R/lib", "/opt/lib", "/opt/mine", "/lib64"]);
+        let appended = format!("{STOCK}export LD_LIBRARY_PATH=\"$LD_LIBRARY_PATH:/opt/more\"\n");
+        assert_eq!(of(&appended, &before), ["/opt/R/lib", "/opt/lib", "/opt/mine", "/lib64", "/opt/more"]);
+        assert_eq!(of("LD_LIBRARY_PATH=/opt/only\n", &before), ["/opt/only"]);
+        assert_eq!(of("LD_LIBRARY_PATH=$(cat x)\n", &before), ["/opt/R/lib", "/opt/mine", "/lib64"]);
+        assert_eq!(of("", &before), ["/opt/mine", "/lib64"]);
     }
 
     #[test]

@@ -5,55 +5,21 @@
 //! its text, and those that its calls of `.libPaths()` certainly make, are taken to be searched. What else it adds is not known.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::renviron;
 use super::source::{self, Session, Source};
+use super::start::Start;
 use crate::base::path::TreePath;
+use crate::base::toml::built_in_pattern;
 use crate::formats::shell::Environment;
 use crate::languages::Installation;
-use crate::tree::{Kind, Magic, Place, Tree};
+use crate::tree::{Place, Tree};
 
 /// A longer file is not read: R's own have some KB.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// The variables of the function, `variables`, and those that the bootstrap at the tree's root sets; none of these if there is no
-/// bootstrap or it is not a script.
-pub(super) fn bootstrap(tree: &Tree, variables: &BTreeMap<String, String>) -> Environment {
-    let mut environment = Environment::default();
-    for (name, value) in variables {
-        environment.set(name, value.as_str());
-    }
-    environment.set("LAMBDA_TASK_ROOT", "/var/task");
-    environment.set("LAMBDA_RUNTIME_DIR", "/var/runtime");
-    environment.set("0", "/opt/bootstrap");
-    let text = TreePath::new("bootstrap").and_then(|path| script(tree, &path));
-    if let Some(text) = text {
-        // What cannot be parsed sets nothing.
-        let _ = environment.run_among(text.as_bytes(), &|path| exists(tree, path));
-    }
-    environment
-}
-
-/// Whether an absolute path exists in a function, if it is one of the tree's; what the image has is not known here.
-pub(super) fn exists(tree: &Tree, path: &str) -> Option<bool> {
-    if !path.starts_with('/') {
-        return None;
-    }
-    match tree.locate(path.as_bytes()) {
-        Place::Inside(_) | Place::Root => Some(true),
-        Place::Nowhere | Place::Loop => Some(false),
-        Place::Outside(_) => None,
-    }
-}
-
-fn script(tree: &Tree, path: &TreePath) -> Option<String> {
-    match tree.locate_inside(path) {
-        Place::Inside(id) if matches!(tree.entry(id).kind, Kind::File { magic: Magic::Script(_), .. }) => {
-            read(tree, path)
-        }
-        _ => None,
-    }
-}
 
 fn read(tree: &Tree, path: &TreePath) -> Option<String> {
     let Place::Inside(id) = tree.locate_inside(path) else { return None };
@@ -92,9 +58,9 @@ impl Searched {
     }
 }
 
-/// The libraries that R in `home` searches, if it is started with `environment`.
-pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environment) -> Searched {
-    let mut environment = environment.clone();
+/// The libraries that R in `home` searches, if it is started like this.
+pub(super) fn searched(tree: &Tree, home: &Installation, start: &Start) -> Searched {
+    let mut environment = start.environment.clone();
     let r_home = home.path.mounted();
     environment.set("R_HOME", r_home.clone());
     let file = |below: &str| read(tree, &home.path.join(below)?);
@@ -107,10 +73,12 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
         let path = environment.get(variable).filter(|path| !path.is_empty()).map(str::to_owned);
         path.map(|path| TreePath::from_mounted(path.as_bytes()).and_then(|path| read(tree, &path)))
     };
-    let site = named("R_ENVIRON", &environment).unwrap_or_else(|| file("etc/Renviron.site"));
-    apply(site, &mut environment);
-    let user = named("R_ENVIRON_USER", &environment).flatten();
-    apply(user, &mut environment);
+    if start.reads_environ() {
+        let site = named("R_ENVIRON", &environment).unwrap_or_else(|| file("etc/Renviron.site"));
+        apply(site, &mut environment);
+        let user = named("R_ENVIRON_USER", &environment).flatten();
+        apply(user, &mut environment);
+    }
 
     let mut places: Vec<String> = vec![format!("{r_home}/library")];
     let split = |value: &str| value.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
@@ -127,9 +95,11 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
     // R's own profile sets what is concluded here from the environment.
     let own = file("library/base/R/Rprofile");
     let site = named("R_PROFILE", &environment).unwrap_or_else(|| file("etc/Rprofile.site"));
-    let site = site.map(|text| ("the site's profile (etc/Rprofile.site)".to_owned(), text));
+    let site = site.filter(|_| start.reads_site_profile());
+    let site = site.map(|text| ("the site's profile (etc/Rprofile.site)".to_owned(), without_late_variables(&text)));
     let user = named("R_PROFILE_USER", &environment).flatten();
-    let user = user.map(|text| ("the profile that R_PROFILE_USER names".to_owned(), text));
+    let user = user.filter(|_| start.reads_user_profile());
+    let user = user.map(|text| ("the profile that R_PROFILE_USER names".to_owned(), without_late_variables(&text)));
     let bootstrap = TreePath::new("bootstrap").and_then(|path| read(tree, &path));
     let bootstrap = bootstrap.unwrap_or_default();
     // The sources beside the bootstrap that it names.
@@ -139,7 +109,7 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
             && name.to_ascii_lowercase().ends_with(".r")
             && bootstrap.contains(&*name)
     });
-    let beside = beside.filter_map(|path| Some((path.to_string(), read(tree, path)?)));
+    let beside = beside.filter_map(|path| Some((path.to_string(), without_late_variables(&read(tree, path)?))));
     let scripts: Vec<(String, String)> = site.into_iter().chain(user).chain(beside).collect();
     let variable = |name: &str| match environment.get(name) {
         _ if environment.is_unknown(name) => None,
@@ -169,7 +139,8 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
     }
     // What the environment's files set to a value that is not known may be any library that they name.
     if ["R_LIBS", "R_LIBS_USER", "R_LIBS_SITE"].iter().any(|variable| environment.is_unknown(variable)) {
-        let files = ["etc/Renviron", "etc/Renviron.site"].into_iter().filter_map(file);
+        let site = start.reads_environ().then_some("etc/Renviron.site");
+        let files = ["etc/Renviron"].into_iter().chain(site).filter_map(file);
         code.extend(files.flat_map(|text| {
             text.lines()
                 .filter(|line| !line.trim_start().starts_with('#'))
@@ -180,6 +151,37 @@ pub(super) fn searched(tree: &Tree, home: &Installation, environment: &Environme
     let variable = ["R_LIBS", "R_LIBS_USER", "R_LIBS_SITE"].into_iter().find(|name| environment.is_unknown(name));
     let unknown = unknown.or(variable.map(|name| format!("{name} is set to a value that is computed")));
     Searched { libraries, code, outside, unknown }
+}
+
+/// R code without its calls that set a variable which R has already read, for the libraries that it searches.
+fn without_late_variables(text: &str) -> String {
+    static CALL: LazyLock<Regex> =
+        LazyLock::new(|| built_in_pattern(r#"\bSys\.setenv\(\s*["'`]?R_LIBS(?:_SITE|_USER)?["'`]?\s*="#));
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(call) = CALL.find(rest) {
+        out += &rest[..call.start()];
+        out += "NULL";
+        rest = &rest[call.end()..];
+        rest = &rest[end_of_call(rest)..];
+    }
+    out + rest
+}
+
+/// Where a call ends whose opening parenthesis is before `text`.
+fn end_of_call(text: &str) -> usize {
+    let (mut open, mut quote) = (1_usize, None);
+    for (at, c) in text.char_indices() {
+        match (c, quote) {
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(begin)) if c == begin => quote = None,
+            ('(', None) => open += 1,
+            (')', None) if open == 1 => return at + 1,
+            (')', None) => open -= 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// A value of R_LIBS_USER or R_LIBS_SITE with the conversions of `.expand_R_libs_env_var()`.

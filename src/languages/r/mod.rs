@@ -22,10 +22,12 @@ mod renviron;
 pub mod repack;
 pub mod serialize;
 pub mod source;
+mod start;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::start::Start;
 use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
@@ -53,7 +55,7 @@ impl Language for R {
     }
 
     fn find(&self, tree: &Tree, runtime: &RuntimeProfile) -> Found {
-        packages::find(tree, &runtime.environment.variables)
+        packages::find(tree, &runtime.environment)
     }
 
     fn package_directory(&self, path: &TreePath) -> Option<TreePath> {
@@ -78,8 +80,9 @@ impl Language for R {
         tree: &Tree,
         started_with: &BTreeMap<String, BTreeSet<String>>,
     ) -> BTreeMap<String, BTreeSet<String>> {
-        let ours = packages.installations.iter().filter(|installation| installation.language == self.id());
-        ours.flat_map(|installation| environment::variables(tree, &installation.path, started_with)).collect()
+        let start = Start::of(tree, &packages.variables, &[]);
+        let ours = packages.installations_of(self.id());
+        ours.flat_map(|installation| environment::variables(tree, &installation.path, &start, started_with)).collect()
     }
 
     fn is_in_tree(&self, tree: &Tree) -> bool {

@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::calls;
 use super::description::{Dependency, Description};
 use super::homes::{self, home_elsewhere, homes};
 use super::namespace;
 use super::needs::ID;
-use super::{calls, ldpaths, libpaths};
+use super::start::Start;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::TreePath;
 use crate::languages::{Built, Found, Installation, Package, RequiredFor, Requirement, Roots};
+use crate::runtime::Environment;
 use crate::tree::{EntryId, Kind, Tree, unreadable};
 
 /// R's homes, libraries and packages.
-pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
+pub(super) fn find(tree: &Tree, environment: &Environment) -> Found {
     let mut found = Found::default();
     let (descriptions, damaged) = read_descriptions(tree);
     found.findings.extend(damaged);
@@ -34,37 +36,30 @@ pub(super) fn find(tree: &Tree, variables: &BTreeMap<String, String>) -> Found {
         .into_par_iter()
         .map(|(description, entry, directory, library)| package(tree, description, entry, directory, library))
         .collect();
-    let environment = libpaths::bootstrap(tree, variables);
-    let exists = |path: &str| libpaths::exists(tree, path);
+    let start = Start::of(tree, &environment.variables, &environment.ld_library_path);
     let homes = homes(tree);
     let directories: Vec<&TreePath> = homes.iter().map(|home| &home.path).collect();
     for home in &homes {
         let Some(base) = found.packages.iter().find(|package| package.directory == home.base) else { continue };
         let path = home.path.clone();
-        let read = |below: &str| -> Option<String> {
-            Some(String::from_utf8_lossy(&tree.read_text(homes::inside(tree, &path, below)?).ok()?).into_owned())
-        };
         let beside = found.packages.iter().filter(|package| package.library == base.library);
         let platform = beside.filter_map(|package| package.built.as_ref()).map(|built| &built.platform);
         let platform = platform.filter(|platform| !platform.is_empty()).min().cloned().unwrap_or_default();
-        let mut environment = environment.clone();
-        if let Some((machine, _)) = platform.split_once('-') {
-            environment.set_output("uname -m", machine);
+        let script = homes::inside(tree, &path, "bin/R").and_then(|id| tree.read_text(id).ok());
+        let script = script.map(|script| String::from_utf8_lossy(&script).into_owned());
+        let environment = start.of_front_end(&platform);
+        let front_end = script.as_ref().map(|script| homes::start(script, &environment, tree)).unwrap_or_default();
+        let library_path = start.library_path(tree, &path, (script.as_deref(), &front_end.arch), environment);
+        if let Some(started) = front_end.home.filter(|_| !homes::is_in_build_directory(tree, &directories, &path)) {
+            let finding = home_elsewhere(tree, &path, &started);
+            // The script is not run where the bootstrap runs R's program itself.
+            found.findings.extend(finding.map(|mut finding| {
+                if start.direct {
+                    finding.severity = Severity::Warning;
+                }
+                finding
+            }));
         }
-        let script = read("bin/R");
-        let start = script.as_ref().map(|script| homes::start(script, &environment, &exists)).unwrap_or_default();
-        let ldpaths = read(&format!("etc{}/ldpaths", start.arch));
-        let reads_ldpaths = script.as_ref().is_some_and(|script| script.contains("ldpaths"));
-        if let Some(started) = start.home.filter(|_| !homes::is_in_build_directory(tree, &directories, &path)) {
-            found.findings.extend(home_elsewhere(tree, &path, &started));
-        }
-        let r_home = path.mounted();
-        let library_path = match ldpaths {
-            Some(text) => ldpaths::directories(&text, &r_home, &environment, &exists),
-            // The script that reads it goes on without the directories. Another one may set them itself.
-            None if reads_ldpaths => Vec::new(),
-            None => vec![format!("{r_home}/lib")],
-        };
         found.installations.push(Installation {
             language: ID,
             library_path,

@@ -14,7 +14,7 @@ const OWN_LIBRARIES: &str = "libR";
 pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
     let spec = |home: &Installation| ProcessSpec {
         program: homes::program(tree, &home.path),
-        library_path: home.library_path.clone(),
+        library_path: Some(home.library_path.clone()),
         starts: starts(packages, tree, home),
         loads: loads(packages, tree, Some(home)),
         ..ProcessSpec::default()

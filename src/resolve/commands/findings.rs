@@ -11,7 +11,7 @@ use crate::languages::OwnCommand;
 use crate::resolve::Resolution;
 use crate::resolve::findings::{others_in_words, some};
 use crate::runtime::RuntimeProfile;
-use crate::tree::EntryId;
+use crate::tree::{EntryId, Kind, Magic, Place};
 
 impl Resolution<'_> {
     /// Findings about the scripts that satisfy `kept`.
@@ -161,13 +161,30 @@ impl Resolution<'_> {
             _ if dropped.is_some_and(|id| tree.is_hidden(id)) => {
                 format!("it was dropped by --drop: keep it, or drop {} too", tree.path(script))
             }
-            _ if command.contains('/') => {
-                format!("put it there, or change the script to work without it{}", self.runtimes_with(command))
-            }
+            _ if command.contains('/') => match self.elsewhere(command) {
+                Some(path) => format!("run {}, which the tree has, or put it there", printable(path.as_bytes())),
+                None => format!("put it there, or change the script to work without it{}", self.runtimes_with(command)),
+            },
             _ => format!("put it into bin/, or change the script to work without it{}", self.runtimes_with(command)),
         };
         let message = format!("runs {shown} ({line} {}), which {}{guard}", some(&lines), self.reason(outcome));
         Finding::new(severity, Code::CommandMissing, tree.path(script), message, help).caused_by(shown)
+    }
+
+    /// The path in a function of the program or script of the tree that has the name of a command: the shortest, if there are
+    /// several.
+    fn elsewhere(&self, command: &str) -> Option<String> {
+        let name = command.rsplit('/').next().filter(|name| !name.is_empty())?;
+        let named = self.tree.iter().filter(|(_, entry)| entry.path.name() == name.as_bytes());
+        let runs = |id: EntryId| match self.tree.follow(id) {
+            Place::Inside(file) => {
+                let entry = self.tree.entry(file);
+                entry.is_executable() && matches!(entry.kind, Kind::File { magic: Magic::Elf | Magic::Script(_), .. })
+            }
+            _ => false,
+        };
+        let paths = named.filter(|(id, _)| runs(*id)).map(|(_, entry)| entry.path.mounted());
+        paths.min_by_key(|path| (path.len(), path.clone()))
     }
 
     /// Names the other built-in runtimes that have a command, by its path or name; empty when there is none.

@@ -1,11 +1,11 @@
 //! The values of LD_LIBRARY_PATH with which scripts run programs: those of startup scripts, and of any other script of the tree that
 //! sets it, as a function can run that, or name it as its wrapper.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MAX_SCRIPT_BYTES, at_path, is_left_alone, is_shell_script, lambda_variables, outcomes};
-use crate::base::path::TreePath;
-use crate::formats::shell::{Environment, Run, RunKind, Script};
+use crate::formats::shell::{Environment, Files, Run, RunKind, Script};
 use crate::languages::Packages;
 use crate::resolve::loader::LoaderView;
 use crate::runtime::Image;
@@ -163,6 +163,30 @@ fn by_loader(tree: &Tree, image: &Image<'_>, run: &Run) -> Option<(EntryId, BTre
     None
 }
 
+/// The files of a tree, with those that a script reads into itself.
+struct Recorded<'t> {
+    tree: &'t Tree,
+    read: RefCell<BTreeSet<EntryId>>,
+}
+
+impl Files for Recorded<'_> {
+    fn exists(&self, path: &str) -> Option<bool> {
+        self.tree.exists(path)
+    }
+
+    fn real(&self, path: &str) -> Option<String> {
+        self.tree.real(path)
+    }
+
+    fn content(&self, path: &str) -> Option<Vec<u8>> {
+        let content = self.tree.content(path)?;
+        if let Place::Inside(id) = self.tree.locate(path.as_bytes()) {
+            self.read.borrow_mut().insert(id);
+        }
+        Some(content)
+    }
+}
+
 /// The value with which a script runs programs, if that is known; `before` is its value when the script begins. The variable is in
 /// the environment, so that an assignment also exports it.
 fn after(
@@ -173,12 +197,11 @@ fn after(
 ) -> Option<String> {
     let (tree, image) = (view.tree, view.image);
     let sourced = script.runs.iter().filter(|run| run.kind == RunKind::Source);
-    let mut sourced =
+    let sourced =
         sourced.flat_map(|run| outcomes(tree, image, script, run)).filter_map(|(_, outcome)| outcome?.in_tree());
-    if sourced.any(|file| tree.read_text(file).is_ok_and(|text| mentions(&text, NAME))) {
-        return None;
-    }
-    if !mentions(text, NAME) {
+    let sourced: BTreeSet<EntryId> =
+        sourced.filter(|file| tree.read_text(*file).is_ok_and(|text| mentions(&text, NAME))).collect();
+    if !mentions(text, NAME) && sourced.is_empty() {
         return before.cloned();
     }
     let mut environment = Environment::default();
@@ -192,16 +215,12 @@ fn after(
         Some(before) => environment.set(NAME, before),
         None => environment.forget_value(NAME),
     }
-    let exists = |path: &str| match tree.locate(path.as_bytes()) {
-        Place::Inside(_) | Place::Root => Some(true),
-        Place::Nowhere => Some(false),
-        Place::Outside(_) | Place::Loop => None,
-    };
-    let real = |path: &str| match tree.locate(path.as_bytes()) {
-        Place::Inside(id) => Some(TreePath::mounted(tree.path(id))),
-        _ => None,
-    };
-    environment.run_in(text, &exists, &real).ok()?;
+    let files = Recorded { tree, read: RefCell::default() };
+    environment.run_among(text, &files).ok()?;
+    // Where the path of one of them is not certain, neither is what it sets.
+    if !sourced.is_subset(&files.read.borrow()) {
+        return None;
+    }
     let is_unset = !environment.is_unknown(NAME) && environment.get(NAME).is_none();
     if is_unset { Some(String::new()) } else { environment.get(NAME).map(str::to_owned) }
 }

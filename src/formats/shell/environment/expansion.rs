@@ -37,7 +37,7 @@ impl Run<'_> {
         match words {
             ["-d" | "-e" | "-f" | "-r" | "-x" | "-s" | "-L" | "-h", path] => {
                 let path = self.expand(path, 0)?;
-                (self.exists)(&path)
+                self.files.exists(&path)
             }
             ["-n", word] | [word] => Some(!self.expand(word, 0)?.is_empty()),
             ["-z", word] => Some(self.expand(word, 0)?.is_empty()),
@@ -75,7 +75,14 @@ impl Run<'_> {
                     out.extend(escaped.filter(|c| *c != '\n'));
                     rest = &after[escaped.map_or(0, char::len_utf8)..];
                 }
-                '`' => return None,
+                '`' => {
+                    let (inside, left) = after.split_once('`').filter(|(inside, _)| !inside.contains('\\'))?;
+                    match self.substitution(inside, depth + 1) {
+                        Some(value) => out += &value,
+                        None => known = false,
+                    }
+                    rest = left;
+                }
                 '$' if after.starts_with('(') => {
                     let end = closing(&after[1..], '(', ')')?;
                     match self.substitution(&after[1..=end], depth + 1) {
@@ -133,7 +140,7 @@ impl Run<'_> {
             | ["readlink", "-f" | "-e", path]
             | ["realpath", path] => {
                 let path = absolute(self.expand(path, depth)?)?;
-                Some((self.real)(&path).unwrap_or(path))
+                Some(self.files.real(&path).unwrap_or(path))
             }
             words => self.values.get(&format!("${}", words.join(" "))).cloned().flatten(),
         }

@@ -21,6 +21,32 @@ const MAX_LOOP: usize = 256;
 /// How deeply statements and expansions may be nested; deeper ones are unknown.
 const MAX_DEPTH: usize = 64;
 
+/// How many steps a file takes that is read into a script, besides its statements, and how many bytes of it are one more: it is
+/// parsed each time.
+const SOURCED_STEPS: usize = 100;
+const SOURCED_BYTES_PER_STEP: usize = 64;
+
+/// The files that a script is run among, by their absolute paths; what is not known is `None`.
+pub trait Files {
+    /// Whether a path exists.
+    fn exists(&self, _path: &str) -> Option<bool> {
+        None
+    }
+
+    /// A path with its links followed. One for which it is not known is taken to have no links.
+    fn real(&self, _path: &str) -> Option<String> {
+        None
+    }
+
+    /// The content of a file, which the script reads into itself.
+    fn content(&self, _path: &str) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// Nothing is known of any file.
+impl Files for () {}
+
 /// Variables with their values; a value that is not known is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment(BTreeMap<String, Option<String>>);
@@ -51,6 +77,11 @@ impl Environment {
         self.0.get(name).is_some_and(Option::is_none)
     }
 
+    /// The variables whose values are known.
+    pub fn known(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
+    }
+
     /// Sets what a command prints, for `$(COMMAND)`: `uname -m`.
     pub fn set_output(&mut self, command: &str, output: &str) {
         // With `$`, it is not the name of a variable.
@@ -62,31 +93,17 @@ impl Environment {
     /// # Errors
     /// When the text cannot be parsed at all.
     pub fn run(&mut self, script: &[u8]) -> Result<(), String> {
-        self.run_among(script, &|_| None)
+        self.run_among(script, &())
     }
 
-    /// Runs the assignments of a script; `exists` tells whether an absolute path exists, if that is known.
+    /// Runs the assignments of a script, and of the files that it reads into itself.
     ///
     /// # Errors
     /// When the text cannot be parsed at all.
-    pub fn run_among(&mut self, script: &[u8], exists: &dyn Fn(&str) -> Option<bool>) -> Result<(), String> {
-        self.run_in(script, exists, &|_| None)
-    }
-
-    /// Runs the assignments of a script; `real` is the path of an absolute path with its links followed, if that is known. One for
-    /// which it is not is taken to have no links.
-    ///
-    /// # Errors
-    /// When the text cannot be parsed at all.
-    pub fn run_in(
-        &mut self,
-        script: &[u8],
-        exists: &dyn Fn(&str) -> Option<bool>,
-        real: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(), String> {
+    pub fn run_among(&mut self, script: &[u8], files: &dyn Files) -> Result<(), String> {
         let tree = parse(script)?;
         let values = std::mem::take(&mut self.0);
-        let mut run = Run { values, functions: BTreeMap::new(), steps_left: &Cell::new(MAX_STEPS), exists, real };
+        let mut run = Run { values, functions: BTreeMap::new(), steps_left: &Cell::new(MAX_STEPS), files };
         run.statements(tree.root_node(), script, 0);
         self.0 = run.values;
         Ok(())
@@ -101,10 +118,7 @@ struct Run<'f> {
     functions: BTreeMap<String, BTreeSet<String>>,
     /// How many more steps are run, in all branches together.
     steps_left: &'f Cell<usize>,
-    /// Whether a path exists, if that is known.
-    exists: &'f dyn Fn(&str) -> Option<bool>,
-    /// A path with its links followed, if that is known.
-    real: &'f dyn Fn(&str) -> Option<String>,
+    files: &'f dyn Files,
 }
 
 impl Run<'_> {
@@ -143,15 +157,30 @@ impl Run<'_> {
                     self.assignment(child, text);
                 }
                 self.env(&string(node, text));
-                let name = node.child_by_field_name("name").map(|name| string(name, text));
-                for assigned in name.and_then(|name| self.functions.get(&name).cloned()).unwrap_or_default() {
+                let assigned = self.functions.get(&name_of_command(node, text)).cloned();
+                for assigned in assigned.unwrap_or_default() {
                     self.values.insert(assigned, None);
                 }
-                // `: ${NAME=VALUE}` assigns.
-                if node.child_by_field_name("name").is_some_and(|name| string(name, text) == ":") {
-                    self.expand(&string(node, text), 0);
+                match name_of_command(node, text).as_str() {
+                    // `: ${NAME=VALUE}` assigns.
+                    ":" => {
+                        self.expand(&string(node, text), 0);
+                    }
+                    "." | "source" => {
+                        let file = node.child_by_field_name("argument");
+                        if let Some(path) = file.and_then(|file| self.expand(&string(file, text), 0)) {
+                            self.read_into(&path, depth);
+                        }
+                    }
+                    _ => {}
                 }
             }
+            // A loop whose condition fails at once, as that over arguments does when there are none.
+            "while_statement"
+                if node.child(0).is_some_and(|word| word.kind() == "while")
+                    && node
+                        .child_by_field_name("condition")
+                        .is_some_and(|condition| self.condition(condition, text, 0) == Some(false)) => {}
             "if_statement" => self.conditional(node, text, depth),
             "for_statement" => self.repeated(node, text, depth),
             "case_statement" => self.cases(node, text, depth),
@@ -177,6 +206,18 @@ impl Run<'_> {
             // What is in these is run in another process.
             "subshell" | "comment" | "test_command" | "negated_command" | "pipeline" => {}
             _ => self.forget(node, text),
+        }
+    }
+
+    /// Runs a file as part of the script: `. FILE`.
+    fn read_into(&mut self, path: &str, depth: usize) {
+        let Some(content) = self.files.content(path) else { return };
+        self.step(SOURCED_STEPS + content.len() / SOURCED_BYTES_PER_STEP);
+        if self.steps_left.get() == 0 {
+            return;
+        }
+        if let Ok(tree) = parse(&content) {
+            self.statements(tree.root_node(), &content, depth + 1);
         }
     }
 
@@ -398,6 +439,11 @@ fn assigned_below(node: Node<'_>, text: &[u8]) -> BTreeSet<String> {
     names
 }
 
+/// The name of a command, as it is written.
+fn name_of_command(node: Node<'_>, text: &[u8]) -> String {
+    node.child_by_field_name("name").map(|name| string(name, text)).unwrap_or_default()
+}
+
 /// Whether one of these commands is run below a node.
 fn has_command(node: Node<'_>, text: &[u8], names: &[&str]) -> bool {
     let mut found = false;
@@ -437,14 +483,29 @@ fn is_assignment(word: &str) -> bool {
 mod tests {
     use super::*;
 
+    struct Here;
+
+    impl Files for Here {
+        fn exists(&self, path: &str) -> Option<bool> {
+            path.starts_with("/opt").then_some(path == "/opt/lib")
+        }
+
+        fn content(&self, path: &str) -> Option<Vec<u8>> {
+            match path {
+                "/opt/a.sh" => Some(b"A=$B/a\nC=c\n".to_vec()),
+                "/opt/loop.sh" => Some(b". /opt/loop.sh\n. /opt/loop.sh\nA=x\n".to_vec()),
+                _ => None,
+            }
+        }
+    }
+
     /// The value of A after a script, or what is known of it.
     fn after(script: &str) -> String {
         let mut environment = Environment::default();
         environment.set("HOME_", "/opt/R");
         environment.set("EMPTY", "");
         environment.set_output("uname -m", "x86_64");
-        let exists = |path: &str| path.starts_with("/opt").then_some(path == "/opt/lib");
-        environment.run_among(script.as_bytes(), &exists).expect("parsed");
+        environment.run_among(script.as_bytes(), &Here).expect("parsed");
         match environment.0.get("A") {
             None => "not set".to_owned(),
             Some(None) => "not known".to_owned(),
@@ -492,9 +553,19 @@ mod tests {
             ("if test -d /opt/lib; then A=1; else A=2; fi", "1"),
             ("[ -e /opt/no ] || A=y", "y"),
             ("f() { B=1; }\nA=2\nf", "2"),
+            ("B=/b\n. /opt/a.sh\nA=$A$C", "/b/ac"),
+            ("D=/opt; A=y; source \"$D/a.sh\"", "/a"),
+            ("A=y; . /opt/no.sh", "y"),
+            ("A=y; while test -n \"${1}\"; do A=$1; shift; done", "y"),
+            ("A=`uname -m`", "x86_64"),
         ] {
             assert_eq!(after(script), value, "{script}");
         }
+    }
+
+    #[test]
+    fn a_file_that_reads_itself_ends() {
+        assert_ne!(after(". /opt/loop.sh"), "not set");
     }
 
     #[test]
