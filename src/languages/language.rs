@@ -89,6 +89,9 @@ pub struct OwnCommand {
     /// If the command is in a directory that an environment variable can replace: its name, and the command's path below
     /// the directory. It is then only missed for certain if an invocation runs `by`.
     pub replaced_by: Option<(&'static str, &'static str)>,
+    /// Whether there are other ways to start the language, so that it is missed for certain only if a script of the tree runs `by`,
+    /// also where the tree has no bootstrap.
+    pub one_of_several: bool,
 }
 
 /// What code gets that names something.

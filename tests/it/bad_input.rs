@@ -117,6 +117,15 @@ fn hard_links_are_told_with_their_bytes() {
     std::fs::hard_link(world.root().join("bin/bzip2"), world.root().join("bin/bzcat")).expect("linked");
     let (_, report) = world.json(&["analyze", "ROOT"]);
     assert_finding(&report, "S107", "bin/bzcat", "2 copies of 10 B");
+    // Those of a copy of a whole directory are one finding.
+    for number in 0..20 {
+        let name = format!("one/{number}");
+        world.file(&name, "x".repeat(if number == 7 { 1004 } else { 1 })).directory("two");
+        std::fs::hard_link(world.root().join(&name), world.root().join(format!("two/{number}"))).expect("linked");
+    }
+    let (_, report) = world.json(&["analyze", "ROOT"]);
+    assert_finding(&report, "S107", "files", "21 files have several names");
+    assert_finding(&report, "S107", "files", "copies of 1.01 KiB that the tree does not, most of one/7, two/7");
 }
 
 #[test]

@@ -294,6 +294,37 @@ fn a_tree_that_begins_too_deep_or_too_high_is_named_in_the_remedy() {
 }
 
 #[test]
+fn a_script_beside_rs_home_that_leads_elsewhere_is_an_error_where_it_is_run() {
+    let severities = |world: &World| -> Vec<String> {
+        let report = world.json(&["check", "ROOT"]).1;
+        let found = report["findings"].as_array().expect("findings").iter().filter(|found| found["code"] == "R106");
+        found.map(|found| format!("{} {}", found["severity"], found["subject"]).replace('"', "")).collect()
+    };
+    for (home, start, expected) in [
+        ("/opt/R/lib/R", "exec /opt/R/bin/R -f a.R", &[][..]),
+        ("/usr/lib/R", "exec /opt/R/bin/R -f a.R", &["error R/bin/R"]),
+        ("/usr/lib/R", "PATH=/opt/R/bin:$PATH\nR -f a.R", &["error R/bin/R"]),
+        ("/usr/lib/R", "exec /opt/R/lib/R/bin/R -f a.R", &["warning R/bin/R"]),
+        ("${R_HOME:-/usr/lib/R}", "exec /opt/R/bin/R -f a.R", &[]),
+    ] {
+        let world = r();
+        let script = format!("#!/bin/sh\nR_HOME_DIR={home}\nexec \"${{R_HOME_DIR}}/bin/exec/R\"\n");
+        world.file("R/bin/R", script).mode("R/bin/R", 0o755);
+        let without: &[&str] = if home == "/usr/lib/R" { &["warning R/bin/R"] } else { &[] };
+        assert_eq!(severities(&world), without, "{home}");
+        world.file("bootstrap", format!("#!/bin/sh\n{start}\n")).mode("bootstrap", 0o755);
+        assert_eq!(severities(&world), expected, "{home}: {start}");
+    }
+    // A link to the script of the home is that script, and another script called R is not R's.
+    let world = r();
+    world
+        .link("R/bin/R", "../lib/R/bin/R")
+        .file("bin/R", "#!/bin/sh\nexec /opt/R/lib/R/bin/R \"$@\"\n")
+        .mode("bin/R", 0o755);
+    assert_eq!(severities(&world), [""; 0]);
+}
+
+#[test]
 fn rs_own_packages_are_not_counted_and_not_denied() {
     let world = r();
     let counted = |words: &str| {

@@ -12,8 +12,9 @@ use super::{homes, process, rdb};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
 use crate::base::toml::built_in_pattern;
+use crate::formats::shell::Environment;
 use crate::languages::{Installation, OwnCommand, Packages};
-use crate::tree::{EntryId, Kind, Place, Tree};
+use crate::tree::{EntryId, Kind, Magic, Place, Tree};
 
 /// A longer start-up file is not read.
 const MAX_SOURCE_BYTES: u64 = 1 << 20;
@@ -30,7 +31,41 @@ pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
     let directories: Vec<&TreePath> = homes.iter().map(|home| &home.path).collect();
     let is_needed = |file: &EntryId| !homes::is_in_build_directory(tree, &directories, tree.path(*file));
     let scripts: BTreeSet<EntryId> = front_ends.filter(is_needed).collect();
-    which.chain(scripts.into_iter().filter_map(|file| rscript(tree, file, &directories))).collect()
+    let mut environment = start.environment.clone();
+    if let Some((machine, _)) = homes.first().and_then(|home| home.platform.split_once('-')) {
+        environment.set_output("uname -m", machine);
+    }
+    let others = scripts.iter().filter_map(|file| script(tree, *file, &directories, &environment));
+    let rscripts = scripts.iter().filter_map(|file| rscript(tree, *file, &directories));
+    which.chain(rscripts).chain(others).collect()
+}
+
+/// What a copy of the script `bin/R` outside of R's home runs, as the one in the directory of the --prefix: the program of the home
+/// that R was configured for. The one in the home itself has a finding of its own.
+fn script(tree: &Tree, file: EntryId, in_tree: &[&TreePath], environment: &Environment) -> Option<OwnCommand> {
+    let entry = tree.entry(file);
+    let is_script = matches!(entry.kind, Kind::File { magic: Magic::Script(_), .. });
+    if !is_script || entry.bytes() > MAX_SOURCE_BYTES || in_tree.iter().any(|home| entry.path.below(home).is_some()) {
+        return None;
+    }
+    let text = tree.read(file).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    // Another script of this name starts R in a way of its own.
+    if !text.lines().any(|line| line.starts_with("R_HOME_DIR=")) {
+        return None;
+    }
+    let home = homes::start(&text, environment, tree).home?;
+    Some(OwnCommand {
+        by: file,
+        path: format!("{home}/bin/exec/R"),
+        code: Code::HomeElsewhere,
+        caller: "bin/R",
+        consequence: "it does not start R",
+        help: homes::remedy(tree, in_tree, &home)
+            .unwrap_or_else(|| "configure R with a --prefix below /opt, or fix R_HOME_DIR in the script".to_owned()),
+        replaced_by: None,
+        one_of_several: true,
+    })
 }
 
 /// What an Rscript runs: `$RHOME/bin/R`, or `bin/R` of the home that was compiled into it (`main` in R's
@@ -52,6 +87,7 @@ fn rscript(tree: &Tree, file: EntryId, in_tree: &[&TreePath]) -> Option<OwnComma
             "configure R with a --prefix below /opt, or have the script that starts Rscript export RHOME with R's home".to_owned()
         }),
         replaced_by: Some(("RHOME", "bin/R")),
+        one_of_several: false,
     })
 }
 
@@ -116,6 +152,7 @@ fn which(tree: &Tree, home: &Installation, start: &Start) -> Option<OwnCommand> 
                has the lines"
             .to_owned(),
         replaced_by: None,
+        one_of_several: false,
     })
 }
 

@@ -1,9 +1,8 @@
 //! R's homes in a tree (`R RHOME`): which directories are one, which program and which script start R there, and whether the
 //! script leads there.
 //!
-//! R needs only `R_HOME/library`, and base in it, whatever links both are (`R_HOME` in R's src/unix/Rf_initEmbedded.c,
-//! `.Library` in its base profile). A directory that is called library and contains base is therefore not a home by itself: a
-//! copy of R's library is not.
+//! R's own library is `R_HOME/library` (R's help page "libPaths"), and base is in it, whatever links both are. A directory that
+//! is called library and contains base is not R's own by that alone: it can be a copy.
 
 use super::needs::NEEDS;
 use crate::base::finding::{Code, Finding};
@@ -35,14 +34,13 @@ pub(super) fn homes(tree: &Tree) -> Vec<Home> {
         inside(tree, &base, "DESCRIPTION")?;
         Some((Home { path, base }, entry.is_directory()))
     });
-    let (with_signs, without): (Vec<(Home, bool)>, Vec<(Home, bool)>) =
-        found.partition(|(home, _)| has_signs(tree, &home.path));
-    let found = if with_signs.is_empty() {
-        without.into_iter().filter(|(_, is_directory)| *is_directory).collect()
-    } else {
-        with_signs
-    };
-    let mut homes: Vec<Home> = found.into_iter().map(|(home, _)| home).collect();
+    let found: Vec<(Home, bool)> = found.collect();
+    let with_signs = found.iter().filter(|(home, _)| has_signs(tree, &home.path));
+    let mut homes: Vec<Home> = with_signs.map(|(home, _)| home.clone()).collect();
+    if homes.is_empty() {
+        let in_directories = found.into_iter().filter(|(_, is_directory)| *is_directory);
+        homes = in_directories.map(|(home, _)| home).collect();
+    }
     homes.sort_by(|a, b| a.path.cmp(&b.path));
     homes
 }

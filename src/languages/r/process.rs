@@ -36,10 +36,11 @@ pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
 /// The files of packages and of R's own `bin`: what is a program there is started by R code or by `R CMD`, which both pass R's
 /// LD_LIBRARY_PATH on (`R CMD Rserve` runs `Rserve/libs/Rserve`, which needs libR.so).
 fn starts(packages: &Packages, tree: &Tree, home: &Installation) -> Vec<EntryId> {
-    let own = match homes::is_build_directory(tree, &home.path) {
-        // make runs programs from everywhere in it.
-        true => Some(home.path.clone()),
-        false => home.path.join("bin").map(|bin| homes::directory(tree, &bin).unwrap_or(bin)),
+    // make runs programs from everywhere in it.
+    let own = if homes::is_build_directory(tree, &home.path) {
+        Some(home.path.clone())
+    } else {
+        home.path.join("bin").map(|bin| homes::directory(tree, &bin).unwrap_or(bin))
     };
     let directories = packages.of_language(ID).map(|package| package.directory.clone()).chain(own);
     directories.flat_map(|directory| tree.below(&directory).map(|(id, _)| id).collect::<Vec<_>>()).collect()

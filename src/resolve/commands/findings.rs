@@ -56,13 +56,13 @@ impl Resolution<'_> {
             findings.push(Finding::warning(Code::FailureAnswered, tree.path(*id), message, help));
         }
         for own in commands.own_missing.iter().filter(|own| kept(own.by)) {
-            let OwnCommand { by, path, code, caller, consequence, help, replaced_by } = own;
+            let OwnCommand { by, path, code, caller, consequence, help, replaced_by, one_of_several } = own;
             let name = &self.image.profile().name;
             let message = format!("{caller} runs {path}, which neither the tree nor {name} has: {consequence}");
             // Without a bootstrap in the tree, the function's own may run it.
             let has_bootstrap = commands.startup_scripts.values().any(|role| *role == Role::Bootstrap);
             let is_run = commands.run_with.contains_key(by) || commands.interprets(*by);
-            let certain = replaced_by.is_none() || is_run || !has_bootstrap;
+            let certain = is_run || !one_of_several && (replaced_by.is_none() || !has_bootstrap);
             let severity = if certain { Severity::Error } else { Severity::Warning };
             findings.push(Finding::new(severity, *code, tree.path(*by), message, help.clone()));
         }

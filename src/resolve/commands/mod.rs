@@ -191,9 +191,9 @@ fn may_be_shell(tree: &Tree, id: EntryId) -> bool {
 impl Commands {
     /// Whether a command that a language itself executes is missing in some way in which it is started.
     fn misses(&self, tree: &Tree, image: &Image<'_>, own: &OwnCommand) -> bool {
-        let Some((variable, below)) = own.replaced_by else {
+        if own.replaced_by.is_none() && !own.one_of_several {
             return at_path(tree, image, &own.path) == Some(CommandOutcome::Missing);
-        };
+        }
         let is_there = |path: &str| {
             let found = at_path(tree, image, path);
             is_of_function(path) || matches!(found, Some(CommandOutcome::Tree(_) | CommandOutcome::Image(_)))
@@ -201,7 +201,9 @@ impl Commands {
         if is_there(&own.path) {
             return false;
         }
-        let Some(starts) = self.run_with.get(&own.by) else { return true };
+        let (Some((variable, below)), Some(starts)) = (own.replaced_by, self.run_with.get(&own.by)) else {
+            return true;
+        };
         starts.iter().any(|variables| match variables.get(variable) {
             // Set to what is only known at run time.
             Some(values) if values.is_empty() => false,
