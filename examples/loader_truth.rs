@@ -46,10 +46,10 @@ fn compare(root: &Path, path_of_r: Option<&str>) -> ExitCode {
     let (packages, _) = languages::find(&tree, &profile);
     let view = LoaderView::new(&tree, &objects, &image);
 
-    let mut environments = vec![("other programs", environment(&view, &[]))];
+    let mut environments = vec![("other programs", environment(&view, None))];
     for language in ALL {
         for spec in language.processes(&packages, &tree, &objects, &profile) {
-            environments.push((language.name(), environment(&view, &spec.library_path)));
+            environments.push((language.name(), environment(&view, spec.library_path.as_deref())));
         }
     }
     let (mut edges, mut differences, mut files) = (0, 0, 0);

@@ -297,7 +297,7 @@ fn wrong_home(packages: &Packages, tree: &Tree, start: &Start, kept: &dyn Fn(Ent
     let named = start::wrong_home(tree, start, packages.installations_of(ID))?;
     let home = packages.installations_of(ID).next()?.path.mounted();
     let message = match named.as_str() {
-        "" => format!("runs bin/exec/R without R_HOME: R stops with \"R home directory is not defined\""),
+        "" => "runs bin/exec/R without R_HOME: R stops with \"R home directory is not defined\"".to_owned(),
         named => format!(
             "runs bin/exec/R with R_HOME={}, which is not R's home: R does not start",
             printable(named.as_bytes())
