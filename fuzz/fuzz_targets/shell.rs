@@ -11,11 +11,11 @@ struct Even;
 
 impl Files for Even {
     fn exists(&self, path: &str) -> Option<bool> {
-        Some(path.len() % 2 == 0)
+        Some(path.len().is_multiple_of(2))
     }
 
     fn content(&self, path: &str) -> Option<Vec<u8>> {
-        (path.len() % 2 == 0).then(|| format!(". {path}\nA=$A{path}\n").into_bytes())
+        path.len().is_multiple_of(2).then(|| format!(". {path}\nA=$A{path}\n").into_bytes())
     }
 }
 
