@@ -425,7 +425,9 @@ impl Reading {
         *data =
             data.take().filter(|_| !source.names_more_data).map(|data| data.into_iter().chain(source.data).collect());
         self.handlers.names.extend(source.names.into_iter().map(|name| (id, name)));
-        for dynamic in source.dynamic {
+        // What a runtime client runs is read by itself.
+        let own = language(id).is_runtime_client(&bytes);
+        for dynamic in source.dynamic.into_iter().filter(|_| !own) {
             let (place, why) = (place(dynamic.line), dynamic.why.to_owned());
             self.handlers.dynamic.push(DynamicUse { place, what: dynamic.what, why });
         }

@@ -145,6 +145,16 @@ pub trait Language: Sync {
         runtime: &RuntimeProfile,
     ) -> Vec<ProcessSpec>;
 
+    /// Variables that its scripts set and no function reads: what they name is for building packages, or for documents.
+    fn unread_variables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether a source is the client of Lambda's runtime API that layerfit writes (`init --bootstrap`): what it runs is the function.
+    fn is_runtime_client(&self, _source: &[u8]) -> bool {
+        false
+    }
+
     /// What code loads by its path before it loads a library: a function of that, as what several are looked up in is only made once.
     fn loaded_before<'a>(
         &self,

@@ -361,6 +361,8 @@ fn a_variable_that_points_nowhere_is_reported_and_one_of_whose_places_one_exists
         "MINE=/usr/share/unknown",
         "LD_LIBRARY_PATH=/lib64:/usr/lib64:/opt/lib:/opt/lib64",
         "SSL_CERT_FILE=/etc/pki/tls/certs/ca-bundle.crt",
+        // bin/R sets it, for building packages.
+        "R_INCLUDE_DIR=/opt/R/lib/R/include",
     ] {
         assert_eq!(told(value), [], "{value}");
     }

@@ -261,3 +261,20 @@ fn a_command_that_is_elsewhere_in_the_tree_is_named_and_the_bootstrap_runs_r_whe
         assert!(text.contains("exec /opt/R/bin/Rscript "), "{path}");
     }
 }
+
+#[test]
+fn what_layerfits_own_runtime_client_runs_is_not_missed_in_a_handler() {
+    let world = World::new();
+    world.r();
+    let function = world.beside("fn");
+    fs::create_dir(&function).expect("made");
+    fs::write(function.join("app.R"), "handler <- function(event) event\n").expect("written");
+    assert_eq!(world.run(&["init", "--bootstrap", "fn"]).code, 0);
+    let (_, report) = world.json(&["plan", "ROOT", "--handler", "fn"]);
+    assert_no_finding(&report, "R109");
+    // Code of the function's own that does the same is told.
+    fs::write(function.join("app.R"), "handler <- function(event) library(event$name, character.only = TRUE)\n")
+        .expect("written");
+    let (_, report) = world.json(&["plan", "ROOT", "--handler", "fn"]);
+    assert_finding(&report, "R109", "fn/app.R", "line 1");
+}

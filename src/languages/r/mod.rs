@@ -66,6 +66,15 @@ impl Language for R {
         process::processes(packages, tree)
     }
 
+    fn unread_variables(&self) -> &'static [&'static str] {
+        // `bin/R` sets them; rules drop both directories.
+        &["R_DOC_DIR", "R_INCLUDE_DIR"]
+    }
+
+    fn is_runtime_client(&self, source: &[u8]) -> bool {
+        source.starts_with(b"# runtime.R: Lambda's runtime client for R.")
+    }
+
     fn front_ends(&self, packages: &Packages, tree: &Tree) -> Vec<EntryId> {
         process::front_ends(packages, tree)
     }

@@ -96,9 +96,18 @@ fn common(finding: &Finding, text: &str) -> String {
     without_cause(finding, &without_subject(finding, text))
 }
 
+/// A text with `each` in place of the cause, or of a path that ends with it: directories can differ as well.
 fn without_cause(finding: &Finding, text: &str) -> String {
-    let cause = finding.cause.as_deref().filter(|cause| !cause.is_empty());
-    cause.map_or_else(|| text.to_owned(), |cause| text.replace(cause, "each"))
+    let Some(cause) = finding.cause.as_deref().filter(|cause| !cause.is_empty()) else { return text.to_owned() };
+    let mut found = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(cause) {
+        let word = before.rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        found.push_str(if before.ends_with('/') { &before[..word] } else { before });
+        found.push_str("each");
+        rest = after;
+    }
+    found + rest
 }
 
 /// A text with `NAME` in place of the subject, and of what is called by the last part of its path: `library(x)`, `install x`.
@@ -182,6 +191,19 @@ mod tests {
     fn shown(findings: &[Finding]) -> Vec<(String, String)> {
         let findings: Vec<&Finding> = findings.iter().collect();
         groups(&findings, &always).into_iter().map(|group| (group.what, group.help)).collect()
+    }
+
+    #[test]
+    fn a_path_that_ends_with_the_cause_is_written_as_each() {
+        let moved = |name: &str, directory: &str| {
+            let help = format!("{directory}/{name} is not in a searched directory: move it to lib/");
+            let mut finding = missing(name, "lib/x.so");
+            finding.help = help;
+            finding
+        };
+        let all = [moved("liba.so.1", "lib64"), moved("libb.so.2", "R/lib")];
+        let what = "2 libraries are missing: liba.so.1 (x.so), libb.so.2 (x.so)".to_owned();
+        assert_eq!(shown(&all), [(what, "each is not in a searched directory: move it to lib/".to_owned())]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::uses::DataUse;
 use crate::base::finding::{Code, Finding, Subject};
 use crate::base::list;
 use crate::base::path::MOUNT;
+use crate::languages::ALL;
 use crate::tree::{Entry, Tree};
 
 /// How many paths a message lists.
@@ -33,8 +34,9 @@ pub(super) fn find(mounted: &Mounted<'_>, environment: &Environment, uses: &[Dat
         })
         .flatten()
         .collect();
+    let is_read = |variable: &String| !ALL.iter().any(|it| it.unread_variables().contains(&variable.as_str()));
     let mut found = Vec::new();
-    for (variable, values) in environment {
+    for (variable, values) in environment.iter().filter(|(variable, _)| is_read(variable)) {
         let mut all = Vec::new();
         for value in values {
             let paths = paths(variable, value);
