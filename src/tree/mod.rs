@@ -38,6 +38,7 @@ pub use layout::layout_findings;
 pub use links::{Place, link_findings};
 pub use objects::{Objects, read_objects, unreadable};
 use rayon::prelude::*;
+pub(crate) use scripts::SourcedFiles;
 pub use searched::is_searched;
 use zips::Archive;
 pub use zips::{LayerEntry, LayerZip, PackageDirectory, scan_zips};

@@ -1,14 +1,13 @@
 //! How R is started in a function: the environment and the options with which the bootstrap starts it, through the scripts that it
 //! runs and reads into itself, and `bin/R`, the script that runs R itself.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ldpaths;
 use crate::base::path::TreePath;
 use crate::formats::shell::{Environment, Files, Run, RunKind, Script};
 use crate::languages::Installation;
-use crate::tree::{EntryId, Kind, Magic, Place, Tree};
+use crate::tree::{EntryId, Kind, Magic, Place, SourcedFiles, Tree};
 
 /// A longer script is not read.
 const MAX_BYTES: u64 = 64 << 10;
@@ -130,13 +129,13 @@ impl Start {
         let r_home = home.mounted();
         let ldpaths = tree.content(&format!("{r_home}/etc{arch}/ldpaths"));
         let ldpaths = ldpaths.map(|text| String::from_utf8_lossy(&text).into_owned());
-        let files = WithLdpaths { tree, is_read: Cell::new(false) };
+        let files = SourcedFiles::of(tree);
         let mut after = environment.clone();
         if let Some(script) = front_end
             && after.run_among(script.as_bytes(), &files).is_ok()
             && !after.is_unknown("LD_LIBRARY_PATH")
         {
-            if files.is_read.get() {
+            if files.read().iter().any(|(path, _)| path.ends_with("/ldpaths")) {
                 return ldpaths::elements(after.get("LD_LIBRARY_PATH").unwrap_or_default());
             }
             if let Some(value) = after.get("LD_LIBRARY_PATH") {
@@ -149,30 +148,6 @@ impl Start {
             None if front_end.is_some_and(|script| script.contains("ldpaths")) => before,
             None => [format!("{r_home}/lib")].into_iter().chain(before).collect(),
         }
-    }
-}
-
-/// The files of a tree, with whether `etc/ldpaths` was read into a script.
-struct WithLdpaths<'t> {
-    tree: &'t Tree,
-    is_read: Cell<bool>,
-}
-
-impl Files for WithLdpaths<'_> {
-    fn exists(&self, path: &str) -> Option<bool> {
-        self.tree.exists(path)
-    }
-
-    fn real(&self, path: &str) -> Option<String> {
-        self.tree.real(path)
-    }
-
-    fn content(&self, path: &str) -> Option<Vec<u8>> {
-        let content = self.tree.content(path)?;
-        if path.ends_with("/ldpaths") {
-            self.is_read.set(true);
-        }
-        Some(content)
     }
 }
 

@@ -1,15 +1,14 @@
 //! The values of LD_LIBRARY_PATH with which scripts run programs: those of startup scripts, and of any other script of the tree that
 //! sets it, as a function can run that, or name it as its wrapper.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MAX_SCRIPT_BYTES, at_path, is_left_alone, is_shell_script, lambda_variables, outcomes};
-use crate::formats::shell::{Environment, Files, Run, RunKind, Script};
+use crate::formats::shell::{Environment, Run, RunKind, Script};
 use crate::languages::Packages;
 use crate::resolve::loader::LoaderView;
 use crate::runtime::Image;
-use crate::tree::{EntryId, Kind, Place, Tree};
+use crate::tree::{EntryId, Kind, Place, SourcedFiles, Tree};
 
 /// The variable.
 const NAME: &str = "LD_LIBRARY_PATH";
@@ -163,30 +162,6 @@ fn by_loader(tree: &Tree, image: &Image<'_>, run: &Run) -> Option<(EntryId, BTre
     None
 }
 
-/// The files of a tree, with those that a script reads into itself.
-struct Recorded<'t> {
-    tree: &'t Tree,
-    read: RefCell<BTreeSet<EntryId>>,
-}
-
-impl Files for Recorded<'_> {
-    fn exists(&self, path: &str) -> Option<bool> {
-        self.tree.exists(path)
-    }
-
-    fn real(&self, path: &str) -> Option<String> {
-        self.tree.real(path)
-    }
-
-    fn content(&self, path: &str) -> Option<Vec<u8>> {
-        let content = self.tree.content(path)?;
-        if let Place::Inside(id) = self.tree.locate(path.as_bytes()) {
-            self.read.borrow_mut().insert(id);
-        }
-        Some(content)
-    }
-}
-
 /// The value with which a script runs programs, if that is known; `before` is its value when the script begins. The variable is in
 /// the environment, so that an assignment also exports it.
 fn after(
@@ -215,10 +190,11 @@ fn after(
         Some(before) => environment.set(NAME, before),
         None => environment.forget_value(NAME),
     }
-    let files = Recorded { tree, read: RefCell::default() };
+    let files = SourcedFiles::of(tree);
     environment.run_among(text, &files).ok()?;
+    let read: BTreeSet<EntryId> = files.read().into_iter().map(|(_, file)| file).collect();
     // Where the path of one of them is not certain, neither is what it sets.
-    if !sourced.is_subset(&files.read.borrow()) {
+    if !sourced.is_subset(&read) {
         return None;
     }
     let is_unset = !environment.is_unknown(NAME) && environment.get(NAME).is_none();
