@@ -255,14 +255,16 @@ def call(*command, **options):
     )  # fmt: skip
 
 
-def r(root, script, files=(), limit=LOADING):
-    """Runs an R script offline with `root` at /opt; returns its exit code (None at the time limit), output and error output."""
+def started(root, script, files=(), **outputs):
+    """Starts an R script offline with `root` at /opt, in a process group of its own."""
     prefix = [*([] if os.geteuid() == 0 else AS_ROOT), *OFFLINE]
     command = [*prefix, HERE / "r-works.sh", root, script, *files]
-    process = subprocess.Popen(
-        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
+    return subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, start_new_session=True, **outputs)
+
+
+def r(root, script, files=(), limit=LOADING):
+    """Runs an R script offline with `root` at /opt; returns its exit code (None at the time limit), output and error output."""
+    process = started(root, script, files, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     code = None
     try:
         out, err = process.communicate(timeout=limit)
@@ -271,11 +273,15 @@ def r(root, script, files=(), limit=LOADING):
         os.killpg(process.pid, 9)
         out, err = process.communicate()
     out, err = (text.decode("utf-8", "backslashreplace") for text in (out, err))
+    ran(code, err)
+    return code, out, err
+
+
+def ran(code, err):
+    """Raises if R could not be run, or the disk is full: what came of it would be taken for what the package does."""
     if code == MISSING:
         raise NothingWorksHere(last_line(err))
-    # What came of it would be taken for what the package does.
     require("No space left on device" not in err, f"R cannot be run: {last_line(err)}")
-    return code, out, err
 
 
 def last_line(text):
@@ -314,18 +320,24 @@ def packages_are_as_r_says(archive):
     def compute():
         code, out, err = r(archive.tree, HERE / "r-packages.R", limit=PATIENCE)
         require(code == 0, f"r-packages.R: exit {code}: {last_line(out + err)}")
-        theirs = {path: " ".join(sorted(needs.split())) for path, needs in (line.split("\t") for line in out.splitlines())}
+        theirs = {path: set(needs.split()) for path, needs in (line.split("\t") for line in out.splitlines())}
         done = call(archive.layerfit, "analyze", archive.tree, "--format", "json", "--runtime", "host", "--config", "/dev/null")
         require(done.returncode in (0, 1), f"analyze: exit {done.returncode}: {done.stderr[-600:]}")
         report = json.loads(done.stdout)
-        ours = {f"/opt/{p['path']}": " ".join(sorted(set(p["needs"]))) for p in report["packages"]}
+        ours = {f"/opt/{p['path']}": set(p["needs"]) for p in report["packages"]}
+        # What a package's .onLoad needs is in no list of R: R has it loaded when the package is.
+        hooks = {path: needs - theirs[path] for path, needs in ours.items() if path in theirs and needs - theirs[path]}
+        for path, needs in hooks.items():
+            lines = read(loaded(archive, "tree", path.rpartition("/")[2]))
+            namespaces = next((line.split(" ")[1:] for line in lines if line.startswith("namespaces ")), [])
+            theirs[path] |= needs & set(namespaces)
         differences = [
-            f"{path}: R has {theirs.get(path)!r}, layerfit {ours.get(path)!r}"
+            f"{path}: R has {' '.join(sorted(theirs.get(path, ())))!r}, layerfit {' '.join(sorted(ours.get(path, ())))!r}"
             for path in sorted(theirs.keys() | ours.keys())
             if theirs.get(path) != ours.get(path)
         ]
         findings = collections.Counter(f"{finding['severity']} {finding['code']}" for finding in report["findings"])
-        edges = sum(len(needs.split()) for needs in theirs.values())
+        edges = sum(map(len, theirs.values()))
         return {"packages": len(theirs), "edges": edges, "differences": differences, "findings": findings}
 
     found = archive.known("packages", sha256(archive.key(), archive.program()), compute)
@@ -448,20 +460,54 @@ def entries_of(archive, form):
 # --- loading ---------------------------------------------------------------------
 
 
+def path_of(archive, form, name, again=""):
+    key = sha256(archive.form_key(form), (HERE / "r-load.R").read_bytes())
+    return archive.work / "load" / key[:16] / f"{name}{again}.txt"
+
+
 def loaded(archive, form, package, again=""):
     """The file with what loading the package from the form gave, which is run if it was not."""
-    path = archive.work / "load" / archive.form_key(form)[:16] / f"{package}{again}.txt"
+    path = path_of(archive, form, package, again)
     if not path.exists():
         with tempfile.TemporaryDirectory(prefix="load-") as temp:
-            name = Path(temp, "package")
-            name.write_text(f"{package}\n")
-            code, out, err = r(archive.root(form), HERE / "r-load.R", [name])
+            listed = Path(temp, "packages")
+            listed.write_text(f"{package}\n")
+            code, out, err = r(archive.root(form), HERE / "r-load.R", [listed])
         lines = [line for line in normalized(out).split("\n") if line.startswith("\x1e")]
         if lines[-1:] != ["\x1eend"]:
             why = f"not ended in {LOADING} s" if code is None else f"exit {code}: {normalized(last_line(err))}"
             lines.append(f"\x1estopped {why}")
         write(path, "\n".join(line[1:] for line in lines) + "\n")
     return path
+
+
+def load_together(archive, form, packages):
+    """Loads packages from the form in processes forked from one, and writes the files of those that load.
+
+    The others have no file then: what went wrong can be of the fork, so `loaded` runs them alone.
+    """
+    done, told = 0, time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="load-") as temp:
+        listed, errors = Path(temp, "packages"), Path(temp, "errors")
+        listed.write_text("".join(f"{name}\n" for name in packages))
+        with errors.open("wb") as err:
+            process = started(archive.root(form), HERE / "r-load.R", [listed], stdout=subprocess.PIPE, stderr=err)
+        lines = []
+        for line in process.stdout:
+            line = normalized(line.decode("utf-8", "backslashreplace").removesuffix("\n"))
+            if line.startswith("\x1epackage "):
+                lines = []
+            if line.startswith("\x1e"):
+                lines.append(line[1:])
+            if line == "\x1eend" and lines[0].startswith("package ") and state(lines) == "loads":
+                write(path_of(archive, form, lines[0].removeprefix("package ")), "\n".join(lines) + "\n")
+                done += 1
+            if time.monotonic() - told > PROGRESS:
+                told = time.monotonic()
+                say(f"packages ({form}): {done} of {len(packages)} in forked processes")
+            if archive.over():
+                os.killpg(process.pid, 9)
+        ran(process.wait(), errors.read_text("utf-8", "backslashreplace"))
 
 
 def read(path):
@@ -490,8 +536,15 @@ def packages_load(archive):
         ((archive, form, name) for name in packages for form in forms if form == "tree" or name in kept[form]),
         key=lambda job: (job[2].lower() not in first, LOADED.index(job[1]) if job[1] in LOADED else 0),
     )
-    waiting = [job for job in jobs if not path_of(*job).exists()]
-    archive.in_turns("packages", [job[1:] for job in waiting], lambda form, name: loaded(archive, form, name))
+
+    def waiting():
+        return [job[1:] for job in jobs if not path_of(*job).exists()]
+
+    together = collections.defaultdict(list)
+    for form, name in waiting():
+        together[name.lower() not in first, form].append(name)
+    archive.in_turns("packages", [(form, names) for (_, form), names in together.items()], lambda *job: load_together(archive, *job))
+    archive.in_turns("packages alone", waiting(), lambda form, name: loaded(archive, form, name))
     counts, differences = {form: collections.Counter() for form in forms}, []
     objects = collections.Counter()
     for name in packages:
@@ -530,10 +583,6 @@ def packages_load(archive):
     of = f"{objects['object'] + objects['exported']} objects and {objects['data']} objects of data sets; {len(differences)} lines differ"
     require(not wrong, f"{len(wrong)} lines that nothing explains: {'; '.join(wrong[:5])}; {figures}; {of}")
     return f"{figures}; {of}, all explained"
-
-
-def path_of(archive, form, name, again=""):
-    return archive.work / "load" / archive.form_key(form)[:16] / f"{name}{again}.txt"
 
 
 def differing(archive, form, name, before, after):
@@ -779,8 +828,9 @@ def write_report(archive, path):
         load = facts["load"]
         add("## Loading")
         add(
-            "Each package in a process of its own: library(), then every object of its namespace and every data set. Compared are errors,",
-            "warnings, messages, loaded namespaces, search(), and the type, class and length of each object.",
+            "Each package in a process of its own, forked from one that has loaded what the package imports: library(), then every object",
+            "of its namespace and every data set. What does not load there is loaded again in a new process. Compared are errors, warnings,",
+            "messages, loaded namespaces, search(), and the type, class and length of each object.",
         )
         kinds = ("loads", "fails", "stopped", "dropped", "not run")
         rows = [

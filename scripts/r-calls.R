@@ -50,10 +50,13 @@ matched <- function(name, call) {
     tryCatch(as.list(match.call(definition, call, expand.dots = FALSE))[-1L], error = function(e) NULL)
 }
 
+# All functions that named() knows, in an environment: a package has a million calls.
+KNOWN <- list2env(lapply(c(TAKES, APPLIES, list(do.call = 0, `::` = 0, `:::` = 0)), function(one) TRUE))
+
 # The packages that a call names, unless the package has a function of its own by this name.
 named <- function(call, own) {
     f <- name_of(call[[1L]])
-    if (is.null(f)) return(NULL)
+    if (is.null(f) || !nzchar(f) || is.null(KNOWN[[f]])) return(NULL)
     if (f %in% c("::", ":::")) return(if (length(call) == 3L && is.symbol(call[[1L]])) as.character(call[[2L]]))
     if (f %in% own) return(NULL)
     if (f == "do.call") {
@@ -86,8 +89,7 @@ unrolled <- function(call) {
 }
 
 # Calls `found` with each package that a value names: in functions, their environments, attributes, lists.
-walk <- function(value, found, top) {
-    own <- ls(top, all.names = TRUE)
+walk <- function(value, found, top, own) {
     stack <- list(value)
     # Environments, compared by identity; a list is slow where there are thousands (before R 4.2, there is nothing else).
     hashed <- exists("hashtab", asNamespace("utils"))
@@ -103,7 +105,7 @@ walk <- function(value, found, top) {
         x <- stack[[size]]
         size <- size - 1L
         at <- attributes(x)
-        for (name in setdiff(names(at), c("srcref", "srcfile", "wholeSrcref", "names"))) push(at[[name]])
+        for (name in names(at)) if (!name %in% c("srcref", "srcfile", "wholeSrcref", "names")) push(at[[name]])
         if (is.environment(x)) {
             known <- isNamespace(x) || identical(x, top) || identical(x, globalenv()) || identical(x, baseenv()) ||
                 identical(x, emptyenv()) || again(x)
@@ -189,9 +191,10 @@ for (directory in readLines("packages.txt")) {
     calls <- list()
     why <- tryCatch({
         lazyLoad(base, top)
-        for (name in ls(top, all.names = TRUE)) {
+        own <- ls(top, all.names = TRUE)
+        for (name in own) {
             value <- get(name, envir = top, inherits = FALSE)
-            walk(value, function(called) calls[[called]] <<- c(calls[[called]], generic(name)), top)
+            walk(value, function(called) calls[[called]] <<- c(calls[[called]], generic(name)), top, own)
         }
         NULL
     }, error = conditionMessage)

@@ -303,7 +303,7 @@ pub struct PackageReport {
     /// `base` or `recommended` for R's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
-    /// The packages it needs to load: Depends and Imports.
+    /// The packages it needs to load; for R, Depends, Imports, what its namespace imports from, and what its .onLoad fails without.
     pub needs: Vec<String>,
     /// Those of them that are missing.
     pub missing: Vec<String>,

@@ -247,6 +247,17 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
 }
 
 #[test]
+fn no_package_needs_base() {
+    let world = world();
+    world.package(SITE, "apl", "1.0", "Imports: parallel\n");
+    functions(&world, "apl", &[(".onLoad", RCode::Written("{ base::f(); splines::f() }"))]);
+    let report = handled(&world, "library(apl)\n", &[]);
+    let packages = report["packages"].as_array().expect("packages");
+    let apl = packages.iter().find(|package| package["name"] == "apl").expect("apl");
+    assert_eq!(apl["needs"], serde_json::json!(["parallel", "splines"]));
+}
+
+#[test]
 fn options_that_the_handlers_calls_lead_to_are_findings_and_can_be_kept() {
     let world = world();
     for option in ["net", "plot"] {

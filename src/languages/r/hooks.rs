@@ -133,7 +133,9 @@ pub(super) fn fails_without(hook: &str, functions: &Functions<'_>) -> BTreeSet<S
 
 fn uses(text: &str, which: impl Fn(&source::Use) -> bool, certain: bool) -> BTreeMap<String, bool> {
     let read = Source::parse(source::Kind::Script, text.as_bytes()).unwrap_or_default();
-    read.uses.into_iter().filter(|used| which(used)).map(|used| (used.package, certain)).collect()
+    // `base` is always there.
+    let used = read.uses.into_iter().filter(|used| used.package != "base" && which(used));
+    used.map(|used| (used.package, certain)).collect()
 }
 
 fn symbols(value: &Value, names: &mut BTreeSet<Rc<str>>) {
