@@ -7,17 +7,11 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::id::LanguageId;
-use super::language::{Gets, Language};
-use super::packages::Packages;
+use super::language::Language;
 use super::registry::{ALL, language};
 use super::source::{Follow, Followed, From, Use};
-use crate::base::bytes::plural;
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Severity, Subject};
-use crate::base::list;
-use crate::base::path::printable;
-use crate::base::read;
-use crate::tree::Tree;
+use crate::base::{list, read};
 
 /// Directories of a project without code of the function: version control, installed packages, and what tools for
 /// deployment and tests write.
@@ -43,9 +37,6 @@ const NOT_ENTERED: &[&str] = &[
 
 /// The maximum number of sources: no function has as many.
 const MAX_FILES: usize = 10_000;
-
-/// How many lines a message lists.
-const MAX_LINES: usize = 5;
 
 /// A file whose name is not a source's is only checked for a shebang when it is at most this long, in bytes.
 const MAX_UNNAMED_BYTES: u64 = 256 << 10;
@@ -80,11 +71,11 @@ pub struct Used {
 
 impl Used {
     /// What is not used yet.
-    fn never() -> Self {
+    pub(super) fn never() -> Self {
         Self { places: Vec::new(), optional: true, fails: None, attached: false }
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.places.extend(other.places.iter().cloned());
         self.optional &= other.optional;
         self.attached |= other.attached;
@@ -92,7 +83,7 @@ impl Used {
         self.fails = self.fails.take().into_iter().chain(other.fails.clone()).min();
     }
 
-    fn tidy(&mut self) {
+    pub(super) fn tidy(&mut self) {
         self.places.sort();
         self.places.dedup();
     }
@@ -131,7 +122,7 @@ pub struct Handlers {
     /// The character sets that they name for conversions by the C library, each with the first place that does.
     pub charsets: BTreeMap<String, Place>,
     /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
-    bootstraps: Vec<String>,
+    pub(super) bootstraps: Vec<String>,
 }
 
 impl Handlers {
@@ -153,163 +144,6 @@ impl Handlers {
         handlers.dynamic.dedup();
         handlers.uses.values_mut().for_each(Used::tidy);
         Ok(handlers)
-    }
-}
-
-impl Handlers {
-    /// Findings about the handlers in a tree with these packages: used packages that are not installed, and uses that cannot
-    /// be determined.
-    pub(crate) fn findings(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
-        let mut findings = self.not_installed(packages, tree);
-        findings.extend(self.not_followed());
-        findings
-    }
-
-    /// The packages of a tree that the sources use, by position; those that are only loaded with others have no places.
-    pub(crate) fn used_packages(&self, packages: &Packages, tree: &Tree) -> BTreeMap<usize, Used> {
-        let mut by_position: BTreeMap<usize, Used> = BTreeMap::new();
-        for (_, used, gets) in self.gets(packages, tree) {
-            if let Gets::Packages(positions) = gets {
-                for position in positions {
-                    by_position.entry(position).or_insert_with(Used::never).add(used);
-                }
-            }
-        }
-        for id in &self.languages {
-            for position in language(*id).loads_undeclared(packages, tree, &self.names_of(*id)) {
-                by_position.entry(position).or_insert_with(Used::never);
-            }
-        }
-        by_position.values_mut().for_each(Used::tidy);
-        by_position
-    }
-
-    /// The names that the sources of a language use.
-    fn names_of(&self, id: LanguageId) -> BTreeSet<&str> {
-        self.uses.keys().filter(|(of, _)| *of == id).map(|(_, name)| name.as_str()).collect()
-    }
-
-    /// Each use, with what it gets in a tree.
-    fn gets<'a>(&'a self, packages: &Packages, tree: &Tree) -> Vec<(LanguageId, &'a Used, Gets)> {
-        let of_language = |id: &LanguageId| {
-            let names = self.names_of(*id);
-            let gets = language(*id).gets(packages, tree, &names);
-            let uses = names.into_iter().filter_map(|name| self.uses.get(&(*id, name.to_owned()))).zip(gets);
-            uses.map(|(used, gets)| (*id, used, gets)).collect::<Vec<_>>()
-        };
-        self.languages.iter().flat_map(of_language).collect()
-    }
-
-    /// Whether the function's own bootstrap names a library of the tree, other than in a comment.
-    fn bootstrap_names(&self, library: &str) -> bool {
-        let path = format!("/opt/{library}");
-        let is_end = |rest: &str| {
-            !rest.trim_start_matches('/').starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
-        };
-        let names = |line: &str| line.match_indices(&path).any(|(at, _)| is_end(&line[at + path.len()..]));
-        let lines = self.bootstraps.iter().flat_map(|text| text.lines());
-        lines.filter(|line| !line.trim_start().starts_with('#')).any(names)
-    }
-
-    /// Makes findings about libraries that are not searched errors where a handler uses a package, or one that it requires,
-    /// that is in no other library. There is no finding where a handler adds the library itself, or the function's own bootstrap
-    /// names it, which Lambda runs instead of the tree's, and only a remark where what
-    /// it adds is not certain.
-    pub(crate) fn raise_not_searched(&self, packages: &Packages, findings: &mut Vec<Finding>) {
-        let is_not_searched =
-            |finding: &&Finding| finding.code == Code::LibraryNotSearched && finding.severity != Severity::Info;
-        let added = |finding: &Finding| {
-            let library = finding.subject.path().map(|library| format!("/opt/{library}"));
-            library.is_some_and(|library| self.libraries.iter().any(|added| added.trim_end_matches('/') == library))
-        };
-        let named = |finding: &Finding| finding.subject.path().is_some_and(|library| self.bootstrap_names(library));
-        findings.retain(|finding| !(finding.code == Code::LibraryNotSearched && (added(finding) || named(finding))));
-        if let Some(place) = &self.libraries_unknown {
-            for finding in findings.iter_mut().filter(|finding| is_not_searched(&&**finding)) {
-                finding.severity = Severity::Info;
-                finding.message = format!("{}, unless {place} adds it: its path is computed there", finding.message);
-            }
-            return;
-        }
-        let libraries = findings.iter().filter(is_not_searched).filter_map(|finding| finding.subject.path());
-        let not_searched: BTreeSet<String> = libraries.map(str::to_owned).collect();
-        // The libraries that no session finds a used package in, each with the first use.
-        let mut needed: BTreeMap<String, (&Place, &str)> = BTreeMap::new();
-        for ((id, name), used) in &self.uses {
-            let Some(place) = &used.fails else { continue };
-            let (mut seen, mut queue) = (BTreeSet::from([name.as_str()]), vec![name.as_str()]);
-            while let Some(name) = queue.pop() {
-                let copies: Vec<_> = packages.copies(*id, name).map(|position| packages.get(position)).collect();
-                if copies.iter().all(|copy| not_searched.contains(&copy.library.to_string())) {
-                    for copy in &copies {
-                        needed.entry(copy.library.to_string()).or_insert((place, name));
-                    }
-                }
-                let required = copies.iter().flat_map(|copy| &copy.requires).map(|required| required.package.as_str());
-                queue.extend(required.filter(|name| seen.insert(name)));
-            }
-        }
-        for finding in findings.iter_mut().filter(|finding| is_not_searched(&&**finding)) {
-            let Some((place, name)) = finding.subject.path().and_then(|library| needed.get(library)) else { continue };
-            finding.severity = Severity::Error;
-            finding.message = format!("{}; {place} needs {name} from it", finding.message);
-        }
-    }
-
-    fn not_installed(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
-        let mut absent: BTreeMap<(LanguageId, String, String), Used> = BTreeMap::new();
-        for (id, used, gets) in self.gets(packages, tree) {
-            if let Gets::Nothing { name, install } = gets {
-                absent.entry((id, name, install)).or_insert_with(Used::never).add(used);
-            }
-        }
-        let finding = |((id, name, install), mut used): ((LanguageId, String, String), Used)| {
-            used.tidy();
-            let first = used.fails.as_ref().or(used.places.first())?;
-            let more = match used.places.len() - 1 {
-                0 => String::new(),
-                more => format!(" (and {})", plural(more, "more line", "more lines")),
-            };
-            let (severity, without) = match (&used.fails, used.optional) {
-                (Some(_), _) => (Severity::Error, ""),
-                (None, false) => (Severity::Warning, "; the line does not fail without it, but what it is for does"),
-                (None, true) => (Severity::Info, ", but works without it"),
-            };
-            let of = language(id);
-            Some(Finding::new(
-                severity,
-                Code::HandlerPackageMissing,
-                Subject::file(&first.file),
-                format!(
-                    "line {} uses the {} {} {name}{more}, which is not in the tree{without}",
-                    first.line,
-                    of.name(),
-                    of.kind_of_use()
-                ),
-                format!("install {install} into the tree"),
-            ))
-        };
-        absent.into_iter().filter_map(finding).collect()
-    }
-
-    fn not_followed(&self) -> Vec<Finding> {
-        let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for DynamicUse { place, what, why } in &self.dynamic {
-            let line = format!("line {}: {} ({why})", place.line, printable(what.as_bytes()));
-            by_file.entry(&place.file).or_default().push(line);
-        }
-        let finding = |(file, lines): (&str, Vec<String>)| {
-            Finding::warning(
-                Code::HandlerNotFollowed,
-                Subject::file(file),
-                format!(
-                    "some packages that it uses are known only at run time: {}",
-                    list::some_parts(&lines, MAX_LINES)
-                ),
-                "keep the packages that these lines use with --keep pkg:NAME",
-            )
-        };
-        by_file.into_iter().map(finding).collect()
     }
 }
 

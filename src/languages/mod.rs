@@ -7,6 +7,7 @@ mod code;
 mod conflicts;
 mod grammar;
 pub mod handlers;
+mod handlers_in_tree;
 mod id;
 mod language;
 mod managed;
