@@ -357,7 +357,8 @@ def calls_are_as_r_says(archive):
             raise Skipped("calls_truth.py cannot run here")
         # Without its figures it did not reach its end, and what it has read is kept.
         require(done.returncode in (0, 1) and " differences" in done.stdout, f"calls_truth.py: exit {done.returncode}")
-        shutil.rmtree(archive.work / "calls", ignore_errors=True)
+        if done.returncode == 0:
+            shutil.rmtree(archive.work / "calls", ignore_errors=True)
         return {"code": done.returncode, "lines": done.stdout.splitlines()}
 
     found = archive.known("calls", sha256(archive.key(), archive.given.r_calls.read_bytes()), compute)
@@ -443,10 +444,10 @@ def pack(archive, home, *words, like=None):
                 os.link(archive.root(like) / entry["path"], target, follow_symlinks=False)
             else:
                 others.append(entry["path"])
-        for first in range(0, len(others), AT_A_TIME):
-            # unzip takes names as patterns.
-            names = [re.sub(r"([\\\[\]*?])", r"\\\1", name) for name in others[first : first + AT_A_TIME]]
-            unzip = call("unzip", "-qo", path, *names, "-d", home / "opt")
+        # unzip takes names as patterns; without names, it unzips everything.
+        names = [re.sub(r"([\\\[\]*?])", r"\\\1", name) for name in others] if like else []
+        for first in range(0, len(names) or 1, AT_A_TIME):
+            unzip = call("unzip", "-qo", path, *names[first : first + AT_A_TIME], "-d", home / "opt")
             require(unzip.returncode == 0, f"unzip {path.name}: {last_line(unzip.stderr)}")
         path.unlink()
     return report

@@ -153,6 +153,20 @@ record <- function(base, name) {
     memDecompress(readBin(file, "raw", place[2L] - 4L), "gzip")
 }
 
+# Whether a name consists of whole strings, as paste() makes it: "org.Ag.eg.db" of "org.Ag.eg", "." and "db".
+is_pasted <- function(name, strings) {
+    strings <- strings[nzchar(strings) & vapply(strings, grepl, NA, name, fixed = TRUE)]
+    ends <- 0L
+    done <- integer()
+    while (length(ends) > 0L) {
+        at <- ends[1L]
+        done <- c(done, at)
+        following <- strings[startsWith(substring(name, at + 1L), strings)]
+        ends <- setdiff(c(ends[-1L], at + nchar(following)), done)
+    }
+    nchar(name) %in% done
+}
+
 if (file.exists("claims.txt")) {
     claims <- strsplit(readLines("claims.txt"), " ", fixed = TRUE)
     tops <- list()
@@ -170,7 +184,7 @@ if (file.exists("claims.txt")) {
         # A constant of the package has the name where the function mentions it.
         mentioned <- unique(unlist(lapply(Filter(is.function, values), function(one) all.names(body(one)))))
         constants <- Filter(is.character, mget(as.character(intersect(mentioned, all)), envir = tops[[base]]))
-        holds <- claim[3L] %in% c(written, unlist(constants)) || any(vapply(of, function(name)
+        holds <- is_pasted(claim[3L], unique(c(written, unlist(constants)))) || any(vapply(of, function(name)
             length(grepRaw(charToRaw(claim[3L]), record(base, name), fixed = TRUE)) > 0L, NA))
         say(if (holds) "holds" else "lacks")
     }
