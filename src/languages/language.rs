@@ -314,6 +314,18 @@ pub trait Language: Sync {
         None
     }
 
+    /// The remedy for a library that is missing and comes only with the language's own installation, for these files, which need
+    /// it: no other copy would do. `None` if it is not one.
+    fn remedy_for_own_library(
+        &self,
+        _packages: &Packages,
+        _tree: &Tree,
+        _soname: &str,
+        _needed_by: &[&TreePath],
+    ) -> Option<String> {
+        None
+    }
+
     /// The remedy for a package that was built for musl, where the image has glibc.
     fn help_for_musl(&self) -> &'static str;
 

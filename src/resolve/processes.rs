@@ -12,8 +12,9 @@ use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, P
 use super::plugins::Plugins;
 use super::preloads::Preloads;
 use super::symbols::{Binding, SymbolError, symbol_errors};
-use crate::formats::elf::{Priority, Type};
+use crate::formats::elf::{Elf, Priority, Type};
 use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
+use crate::runtime::GlibcNames;
 use crate::tree::{EntryId, Kind, Magic, Place};
 
 /// The kind of a process: the search path depends on it.
@@ -110,7 +111,10 @@ pub(super) fn load_processes(
     }
     let of_languages: BTreeSet<EntryId> = loads.dependencies.union(&loads.never).copied().collect();
     let is_plugin = |id: EntryId| of_languages.contains(&id) || plugins.contains(view.tree, view.tree.path(id));
-    for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
+    // glibc's libraries can be run to tell their versions, which no function does.
+    let is_of_glibc = |elf: &Elf| elf.soname.as_deref().is_some_and(|soname| GlibcNames::built_in().has(soname));
+    let is_program = |id: EntryId, elf: &Elf| elf.is_program() && !is_of_glibc(elf) && !is_plugin(id);
+    for (id, elf) in view.objects.iter().filter(|(id, elf)| is_program(**id, elf)) {
         if !loads.roots.contains_key(id) {
             // A different loader has its own search rules; that the image lacks it has a finding of its own.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));

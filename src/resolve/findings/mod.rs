@@ -1,7 +1,9 @@
 //! Findings about libraries, symbol versions, symbols, machines and what is opened besides libraries.
 
+mod glibc;
 mod libraries;
 mod machines;
+mod remedies;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,6 +84,7 @@ impl Resolution<'_> {
         findings.extend(self.uncertain_libraries(&kept));
         findings.extend(self.version_findings(&kept));
         findings.extend(self.undefined_symbols(&kept));
+        findings.extend(self.parts_of_glibc(&kept));
         findings.extend(self.not_elf(&kept));
         findings.extend(self.data_findings(&kept));
         let kept_objects = self.objects.iter().filter(|(id, _)| kept(**id));
