@@ -37,6 +37,8 @@ pub struct ProcessSpec {
     pub program: Option<EntryId>,
     /// The directories of its LD_LIBRARY_PATH, in order, if the scripts that start it set them; else the image's count.
     pub library_path: Option<Vec<String>>,
+    /// Whether LD_LIBRARY_PATH also has directories that are not known.
+    pub has_other_directories: bool,
     /// Files that may be programs which it starts, with its own environment.
     pub starts: Vec<EntryId>,
     /// What it may load, each in a separate session, as the order is not known, with all symbols bound at once (`RTLD_NOW`).

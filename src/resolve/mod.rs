@@ -167,11 +167,12 @@ fn add_lacking(
             by_name.entry(name).or_default().insert(*id);
         }
     }
-    for (from, edges) in &loads.edges {
-        for (_, edge) in edges.keys().filter(|(_, edge)| matches!(edge.outcome, LibraryLookup::Missing { .. })) {
-            for id in by_name.get(edge.soname.as_str()).into_iter().flatten() {
-                graph.add(Node::Entry(*from), Need::Lacks, Node::Entry(*id));
-            }
+    let needed = loads.edges.iter().flat_map(|(from, edges)| edges.keys().map(move |(_, edge)| (*from, edge)));
+    let missing = needed.filter(|(_, edge)| matches!(edge.outcome, LibraryLookup::Missing { .. }));
+    let missing = missing.map(|(from, edge)| (from, edge.soname.as_str()));
+    for (from, soname) in missing.chain(loads.perhaps.iter().map(|(from, soname)| (*from, soname.as_str()))) {
+        for id in by_name.get(soname).into_iter().flatten() {
+            graph.add(Node::Entry(from), Need::Lacks, Node::Entry(*id));
         }
     }
 }
