@@ -37,6 +37,8 @@ pub struct ProcessSpec {
     pub program: Option<EntryId>,
     /// The directories of its LD_LIBRARY_PATH, in order, if the scripts that start it set them; else the image's count.
     pub library_path: Option<Vec<String>>,
+    /// Whether LD_LIBRARY_PATH also has directories that are not known.
+    pub has_other_directories: bool,
     /// Files that may be programs which it starts, with its own environment.
     pub starts: Vec<EntryId>,
     /// What it may load, each in a separate session, as the order is not known, with all symbols bound at once (`RTLD_NOW`).
@@ -311,6 +313,18 @@ pub trait Language: Sync {
     /// What a finding says of the packages whose files cannot be loaded: `lxml 6.1.3 cannot be imported`. `None` if it does
     /// not name them.
     fn cannot_be_loaded(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The remedy for a library that is missing and comes only with the language's own installation, for these files, which need
+    /// it: no other copy would do. `None` if it is not one.
+    fn remedy_for_own_library(
+        &self,
+        _packages: &Packages,
+        _tree: &Tree,
+        _soname: &str,
+        _needed_by: &[&TreePath],
+    ) -> Option<String> {
         None
     }
 

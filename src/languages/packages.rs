@@ -21,6 +21,8 @@ pub struct Installation {
     /// The directories of the LD_LIBRARY_PATH with which its start-up scripts run its program, in order; none where no script
     /// starts it.
     pub library_path: Vec<String>,
+    /// Whether these are all of its directories: it can have others that are not known.
+    pub library_path_is_known: bool,
 }
 
 /// An installed package.

@@ -412,8 +412,9 @@ pub(super) fn wanted(resolution: &Resolution<'_>, kept: impl Fn(EntryId) -> bool
                 continue;
             };
             // A name with a slash is a path, so the file cannot be put into a searched directory. A library that does nothing
-            // without other files is not copied alone.
-            if edge.soname.contains('/') || remedy_for_part(&edge.soname).is_some() {
+            // without other files is not copied alone, and one of a language's own installation not from another.
+            let of_language = || resolution.remedy_of_language(&edge.soname, &[*id]).is_some();
+            if edge.soname.contains('/') || remedy_for_part(&edge.soname).is_some() || of_language() {
                 continue;
             }
             let key = (edge.soname.clone(), elf.machine.name());

@@ -40,6 +40,8 @@ pub enum Need {
     Opens,
     /// A package and the files read to load it, or a language and the files that a session reads.
     Contains,
+    /// A file, and a library that it needs and that the loader does not find where it is, or under its name.
+    Lacks,
 }
 
 /// What needs what.

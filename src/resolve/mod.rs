@@ -77,6 +77,7 @@ pub fn resolve(tree: Tree, profile: &RuntimeProfile) -> (Resolution<'_>, Vec<Fin
     add_sessions(&mut graph, &tree, &packages);
     add_links_and_commands(&mut graph, &tree, &commands);
     let libraries = unloaded::libraries(&view, &packages, &loads);
+    add_lacking(&mut graph, (&tree, &objects), &loads, &libraries);
     drop(view);
     let data = data::find(&tree, &image, &objects, &packages, &loads, &commands.variables);
     data.add_to(&mut graph);
@@ -106,6 +107,12 @@ impl Resolution<'_> {
         refused: Option<&str>,
     ) -> Vec<Finding> {
         data::charset_findings(&self.missing_charsets(named), &self.image.profile().name, refused)
+    }
+
+    /// The remedy for a missing library that comes only with a language's own installation, for these files, which need it.
+    pub(crate) fn remedy_of_language(&self, soname: &str, needed_by: &[EntryId]) -> Option<String> {
+        let paths: Vec<&TreePath> = needed_by.iter().map(|id| self.tree.path(*id)).collect();
+        ALL.iter().find_map(|language| language.remedy_for_own_library(&self.packages, &self.tree, soname, &paths))
     }
 
     /// The nodes from which everything that is kept is reached: the entries that satisfy `kept`, their packages, and the
@@ -141,6 +148,31 @@ fn add_libraries(
                 }
                 LibraryLookup::Missing { .. } => graph.add(from, Need::Loads, Node::Missing(edge.soname.clone())),
             }
+        }
+    }
+}
+
+/// What lacks a library, and the libraries of the tree that have its name or soname: they are needed, although not found.
+fn add_lacking(
+    graph: &mut Graph,
+    (tree, objects): (&Tree, &Objects),
+    loads: &LoadedLibraries,
+    libraries: &BTreeSet<EntryId>,
+) {
+    let mut by_name: BTreeMap<&str, BTreeSet<EntryId>> = BTreeMap::new();
+    for id in libraries {
+        let own = std::str::from_utf8(tree.path(*id).name()).ok();
+        let soname = objects.get(id).and_then(|elf| elf.soname.as_deref());
+        for name in own.into_iter().chain(soname) {
+            by_name.entry(name).or_default().insert(*id);
+        }
+    }
+    let needed = loads.edges.iter().flat_map(|(from, edges)| edges.keys().map(move |(_, edge)| (*from, edge)));
+    let missing = needed.filter(|(_, edge)| matches!(edge.outcome, LibraryLookup::Missing { .. }));
+    let missing = missing.map(|(from, edge)| (from, edge.soname.as_str()));
+    for (from, soname) in missing.chain(loads.perhaps.iter().map(|(from, soname)| (*from, soname.as_str()))) {
+        for id in by_name.get(soname).into_iter().flatten() {
+            graph.add(Node::Entry(from), Need::Lacks, Node::Entry(*id));
         }
     }
 }

@@ -12,8 +12,9 @@ use super::loader::{LibraryLookup, LoaderView, NeededLibrary, Object, Process, P
 use super::plugins::Plugins;
 use super::preloads::Preloads;
 use super::symbols::{Binding, SymbolError, symbol_errors};
-use crate::formats::elf::{Priority, Type};
+use crate::formats::elf::{Elf, Priority, Type};
 use crate::languages::{ALL, LanguageId, Packages, ProcessSpec};
+use crate::runtime::GlibcNames;
 use crate::tree::{EntryId, Kind, Magic, Place};
 
 /// The kind of a process: the search path depends on it.
@@ -54,6 +55,8 @@ pub struct LoadedLibraries {
     pub edges: BTreeMap<EntryId, BTreeMap<(ProcessKind, NeededLibrary), Certainty>>,
     /// Symbol versions and symbols that are not found, with the certainty that they are looked up.
     pub symbol_errors: BTreeMap<SymbolError, Certainty>,
+    /// Files that need a library which may be found where a search path leads that is not known, each with its name.
+    pub perhaps: BTreeSet<(EntryId, String)>,
     /// Files that are loaded other than by DT_NEEDED (programs, modules of languages, the libraries of packages,
     /// plugins), with the
     /// certainty.
@@ -80,6 +83,21 @@ impl LoadedLibraries {
         }
     }
 
+    /// Takes out what is missing, but may be found in directories that are not known: what the tree has in some directory. With
+    /// `anywhere`, all that is missing.
+    fn set_aside(&mut self, view: &LoaderView<'_>, edges: &mut Vec<NeededLibrary>, anywhere: bool) {
+        let has = |soname: &str| {
+            view.tree.iter().any(|(_, entry)| !entry.is_directory() && entry.path.name() == soname.as_bytes())
+        };
+        edges.retain(|edge| {
+            let set_aside = is_missing(edge) && (anywhere || has(&edge.soname));
+            if let (true, Object::Tree(id)) = (set_aside, &edge.from) {
+                self.perhaps.insert((*id, edge.soname.clone()));
+            }
+            !set_aside
+        });
+    }
+
     pub(super) fn record_errors(&mut self, certainty: Certainty, errors: Vec<SymbolError>) {
         for error in errors {
             let known = self.symbol_errors.entry(error).or_insert(certainty);
@@ -97,20 +115,24 @@ pub(super) fn load_processes(
 ) -> LoadedLibraries {
     let mut loads = LoadedLibraries::default();
     let preloads = Preloads::new(view, packages);
-    let mut inherited: BTreeMap<EntryId, Vec<ProcessEnvironment>> = BTreeMap::new();
+    let mut inherited: BTreeMap<EntryId, Vec<(ProcessEnvironment, bool)>> = BTreeMap::new();
     for language in ALL {
         for spec in language.processes(packages, view.tree, view.objects, view.image.profile()) {
             // Where a program of another layer searches is not known, beside what every process does.
             let kind = if spec.elsewhere { ProcessKind::Plain } else { ProcessKind::Language(language.id()) };
             run_language(view, kind, &spec, (&preloads, &library_paths.wrapped), &mut loads);
             for id in spec.starts.iter().filter(|id| view.objects.get(id).is_some_and(|elf| elf.is_program())) {
-                inherited.entry(*id).or_default().push(environment(view, spec.library_path.as_deref()));
+                let environment = environment(view, spec.library_path.as_deref());
+                inherited.entry(*id).or_default().push((environment, !spec.has_other_directories));
             }
         }
     }
     let of_languages: BTreeSet<EntryId> = loads.dependencies.union(&loads.never).copied().collect();
     let is_plugin = |id: EntryId| of_languages.contains(&id) || plugins.contains(view.tree, view.tree.path(id));
-    for (id, elf) in view.objects.iter().filter(|(id, elf)| elf.is_program() && !is_plugin(**id)) {
+    // glibc's libraries can be run to tell their versions, which no function does.
+    let is_of_glibc = |elf: &Elf| elf.soname.as_deref().is_some_and(|soname| GlibcNames::built_in().has(soname));
+    let is_program = |id: EntryId, elf: &Elf| elf.is_program() && !is_of_glibc(elf) && !is_plugin(id);
+    for (id, elf) in view.objects.iter().filter(|(id, elf)| is_program(**id, elf)) {
         if !loads.roots.contains_key(id) {
             // A different loader has its own search rules; that the image lacks it has a finding of its own.
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
@@ -151,18 +173,19 @@ fn run_plain(
     view: &LoaderView<'_>,
     id: EntryId,
     start: Start,
-    (library_paths, inherited): (Option<&BTreeSet<Option<String>>>, Vec<ProcessEnvironment>),
+    (library_paths, inherited): (Option<&BTreeSet<Option<String>>>, Vec<(ProcessEnvironment, bool)>),
     loads: &mut LoadedLibraries,
 ) {
     let certainty = if start == Start::Plugin { Certainty::Optional } else { Certainty::Required };
     loads.roots.insert(id, certainty);
     let known = library_paths.into_iter().flatten().flatten();
     let mut environments: Vec<ProcessEnvironment> = known.map(|value| with_library_path(view, value)).collect();
-    let is_known = library_paths.is_none_or(|values| !values.contains(&None));
+    let is_known =
+        library_paths.is_none_or(|values| !values.contains(&None)) && inherited.iter().all(|(_, known)| *known);
     if environments.is_empty() {
         environments.push(environment(view, None));
     }
-    environments.extend(inherited);
+    environments.extend(inherited.into_iter().map(|(environment, _)| environment));
     let run = |environment: ProcessEnvironment| {
         let mut process = Process::new(view, environment);
         let edges = process.start(id);
@@ -177,7 +200,7 @@ fn run_plain(
     let start = if !is_known && edges.iter().any(is_missing) { Start::UnknownInterpreter } else { start };
     match start {
         Start::Program => {}
-        Start::UnknownInterpreter => edges.retain(|edge| matches!(edge.outcome, LibraryLookup::Found { .. })),
+        Start::UnknownInterpreter => loads.set_aside(view, &mut edges, true),
         // The program that loads it has already loaded its own libraries, which answer to their names.
         Start::Plugin => AnsweredNames::of(view, loads).answer(&mut edges),
     }
@@ -257,7 +280,11 @@ fn run_language(
             loads.not_elf.insert(file);
         }
         loads.roots.insert(program, Certainty::Required);
-        loads.record(kind, Certainty::Required, process.start(program));
+        let mut edges = process.start(program);
+        if spec.has_other_directories {
+            loads.set_aside(view, &mut edges, false);
+        }
+        loads.record(kind, Certainty::Required, edges);
         loads.record_errors(Certainty::Required, symbol_errors(&process, 0, Binding::Lazy));
         follow_notes(view, &process, 0, kind, loads);
     }
@@ -305,7 +332,10 @@ fn run_language(
                 break;
             }
         }
-        let Some((_, (session, edges, errors))) = best else { continue };
+        let Some((_, (session, mut edges, errors))) = best else { continue };
+        if spec.has_other_directories {
+            loads.set_aside(view, &mut edges, false);
+        }
         loads.record(kind, certainty, edges);
         loads.record_errors(certainty, errors);
         follow_notes(view, &session, before, kind, loads);

@@ -35,6 +35,15 @@ pub enum SymbolError {
     },
 }
 
+impl SymbolError {
+    /// The file that needs the version or the symbols.
+    pub fn file(&self) -> EntryId {
+        match self {
+            SymbolError::Version { file, .. } | SymbolError::Undefined { file, .. } => *file,
+        }
+    }
+}
+
 /// Whether and when a process binds symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Binding {

@@ -55,10 +55,52 @@ fn r_has_the_library_path_that_the_bootstrap_exports() {
         ("lib", format!("export LD_LIBRARY_PATH=/opt/other:$LD_LIBRARY_PATH\n{EXEC}"), &[]),
         ("lib", format!("export LD_LIBRARY_PATH=/opt/other:/lib64\n{EXEC}"), &["libnative.so"]),
         ("lib", format!("unset LD_LIBRARY_PATH\n{EXEC}"), &["libnative.so"]),
+        // What is assigned for one command is not in the environment of the next.
+        ("natlibs", format!("LD_LIBRARY_PATH=/opt/natlibs /opt/bin/tool\n{EXEC}"), &["libnative.so"]),
+        ("natlibs", format!("env LD_LIBRARY_PATH=/opt/natlibs /opt/bin/tool; {EXEC}"), &["libnative.so"]),
+        ("lib", format!("LD_LIBRARY_PATH=/opt/other /opt/bin/tool && {EXEC}"), &[]),
+        ("natlibs", "LD_LIBRARY_PATH=/opt/natlibs /opt/R/bin/Rscript a.R\n/opt/bin/tool".to_owned(), &[]),
+        (
+            "natlibs",
+            "if test -d /opt; then LD_LIBRARY_PATH=/opt/natlibs /opt/R/bin/Rscript a.R; fi\ntrue".to_owned(),
+            &[],
+        ),
+        ("natlibs", "LD_LIBRARY_PATH=/opt/natlibs /opt/R/bin/Rscript a.R | cat".to_owned(), &[]),
+        ("natlibs", format!("{EXEC}; export LD_LIBRARY_PATH=/opt/natlibs"), &["libnative.so"]),
     ] {
         let world = world(libraries);
         script(&world, "bootstrap", &format!("#!/bin/sh\n{start}\n"));
         assert_eq!(missing(&world), expected, "{start}");
+    }
+}
+
+#[test]
+fn what_a_library_path_has_that_is_not_known_may_be_any_directory_of_the_tree() {
+    let unknown = "X=$(cat /var/task/dirs)\nexport LD_LIBRARY_PATH=";
+    for (libraries, value, expected) in [
+        // R's own directory is searched, and what is known is; the library may be where the rest leads.
+        ("natlibs", "$X:/opt/other", &[][..]),
+        ("natlibs", "$X:/opt/natlibs", &[]),
+        ("natlibs", "${X}:$LD_LIBRARY_PATH", &[]),
+        // Nowhere.
+        ("gone", "$X:/opt/natlibs", &["libnative.so"]),
+    ] {
+        for file in ["bootstrap", "R/lib/R/bin/R", "R/lib/R/etc/ldpaths"] {
+            let world = world(libraries);
+            if libraries == "gone" {
+                fs::remove_dir_all(world.root().join("gone")).expect("removed");
+            }
+            let text = match file {
+                "bootstrap" => format!("#!/bin/sh\n{unknown}{value}\n{EXEC}\n"),
+                "R/lib/R/bin/R" => FRONT_END.replace("R_HOME_DIR=", &format!("{unknown}{value}\nR_HOME_DIR=")),
+                _ => format!("{LDPATHS}{unknown}{value}\n"),
+            };
+            script(&world, file, &text);
+            assert_eq!(missing(&world), expected, "{file}: {value}");
+            // Nor is it one that nothing loads.
+            let (_, report) = world.json(&["check", "ROOT"]);
+            assert_no_finding(&report, "L206");
+        }
     }
 }
 

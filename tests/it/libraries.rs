@@ -302,6 +302,102 @@ fn extension_modules_find_libraries_with_what_a_wrapper_of_the_runtime_sets() {
     assert_eq!(missing("exec \"$@\"", &[]), 1);
 }
 
+/// The remedy of the finding about the library that `bin/tool` lacks, in a tree that `make` makes.
+fn remedy(make: impl Fn(&World), options: &[&str]) -> String {
+    let world = World::new();
+    world.elf("bin/tool", &Elf::program().needs("libours.so.1"));
+    make(&world);
+    let (code, report) = world.json(&[&["check", "ROOT"], options].concat());
+    assert_eq!(code, 1, "{report:#}");
+    assert_finding(&report, "L201", "bin/tool", "needs libours.so.1");
+    // What is lacking is not something that nothing needs.
+    assert_no_finding(&report, "L206");
+    let found = report["findings"].as_array().expect("findings").iter().find(|finding| finding["code"] == "L201");
+    found.expect("L201")["help"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn a_library_with_another_file_name_than_its_soname_is_linked() {
+    let ours = Elf::library("libours.so.1");
+    for (path, link) in [
+        ("lib/libours.so.1.2.3", "lib/libours.so.1 -> libours.so.1.2.3"),
+        ("lib/ours.so", "lib/libours.so.1 -> ours.so"),
+        ("other/libours-1.2.so", "lib/libours.so.1 -> /opt/other/libours-1.2.so"),
+    ] {
+        let help = remedy(
+            |world| {
+                world.elf(path, &ours);
+            },
+            &[],
+        );
+        assert_eq!(help, format!("{path} is that library under another name: add the link {link}"));
+    }
+    // Another library, and one for another machine.
+    let help = remedy(
+        |world| {
+            world.file("lib/x.so", Elf::library("libours.so.2").bytes());
+        },
+        &["--ignore", "L206"],
+    );
+    assert!(help.starts_with("--bundle copies libours.so.1"), "{help}");
+    // No rule drops it, and with the link, nothing is missing.
+    let world = World::new();
+    world.elf("bin/tool", &Elf::program().needs("libours.so.1")).elf("lib/libours.so.1.2.3", &ours);
+    let kept = |world: &World| {
+        let (_, report) = world.json(&["plan", "ROOT", "--select", "unloaded-libraries"]);
+        report["totals"]["kept"]["files"].as_u64().expect("a number")
+    };
+    assert_eq!(kept(&world), 2);
+    world.elf("lib/libtheirs.so.1", &Elf::library("libtheirs.so.1"));
+    assert_eq!(kept(&world), 2);
+    world.link("lib/libours.so.1", "libours.so.1.2.3");
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "L201");
+}
+
+#[test]
+fn what_is_in_the_way_of_a_library_is_told() {
+    let ours = Elf::library("libours.so.1");
+    let link = |target: &'static str| {
+        move |world: &World| {
+            world.link("lib/libours.so.1", target);
+        }
+    };
+    let help = remedy(link("/usr/lib/x86_64-linux-gnu/libours.so.1"), &[]);
+    assert!(help.contains("is a link to /usr/lib/x86_64-linux-gnu/libours.so.1, outside of /opt"), "{help}");
+    assert!(help.contains("replace the link with the file itself"), "{help}");
+    let help = remedy(link("libours.so.1.2"), &[]);
+    assert!(help.starts_with("lib/libours.so.1 is a link to libours.so.1.2, which is not there"), "{help}");
+    let help = remedy(
+        |world| {
+            link("libours.so.1.1")(world);
+            world.elf("lib/libours.so.1.2", &ours);
+        },
+        &[],
+    );
+    assert!(help.ends_with("replace it with a link to /opt/lib/libours.so.1.2"), "{help}");
+    let help = remedy(
+        |world| {
+            world.file("lib/libours.so.1", "INPUT(libours.so.1.2)");
+        },
+        &[],
+    );
+    assert!(help.starts_with("lib/libours.so.1 is not an ELF file"), "{help}");
+    let help = remedy(
+        |world| {
+            world.file("lib64/libours.so.1", ours.bytes());
+        },
+        &[],
+    );
+    assert!(help.starts_with("lib64/libours.so.1 is not in a searched directory: move it to lib/"), "{help}");
+    let help = remedy(
+        |world| {
+            world.elf("lib/libours.so.1", &ours);
+        },
+        &["--env", "LD_LIBRARY_PATH=/opt/other:/lib64"],
+    );
+    assert!(help.contains("LD_LIBRARY_PATH is set without /opt/lib: add /opt/lib where it is set"), "{help}");
+}
+
 #[test]
 fn a_library_that_is_not_guaranteed_is_a_warning() {
     let world = World::new();

@@ -335,3 +335,41 @@ fn rs_own_packages_are_not_counted_and_not_denied() {
     world.package(SITE, "jsonlite", "1.8.4", "");
     counted("1 R package and 2 ELF files");
 }
+
+#[test]
+fn rs_own_libraries_come_from_the_r_of_the_tree_only() {
+    let help = |world: &World| -> (i32, String) {
+        let (code, report) = world.json(&["check", "ROOT"]);
+        let found = report["findings"].as_array().expect("findings").iter().find(|finding| finding["code"] == "L201");
+        (code, found.map(|found| found["help"].as_str().expect("text").to_owned()).unwrap_or_default())
+    };
+    // A package that was built with a shared R, in an R without.
+    for (soname, again) in [("libR.so", true), ("libRblas.so", true), ("libRlapack.so", true), ("libother.so", false)] {
+        let world = World::new();
+        world.r().program("R/lib/R/bin/exec/R", &[], &[]).package(SITE, "pkg", "1.0", "");
+        world.library("gone/lib.so", &[], &[&format!("-Wl,-soname,{soname}")]);
+        world.library(&format!("{SITE}/pkg/libs/pkg.so"), &["gone/lib.so"], &[]);
+        fs::remove_dir_all(world.root().join("gone")).expect("removed");
+        let (code, help) = help(&world);
+        assert_eq!(code, 1);
+        let expected = format!("install pkg again with the R of the tree, which has no {soname}");
+        assert_eq!(help.starts_with(&expected), again, "{help}");
+        let steps = world.run(&["plan", "ROOT", "-v"]).stdout;
+        assert!(!(again && steps.contains("--bundle copies")), "{steps}");
+    }
+    // R itself was linked with it.
+    let world = r();
+    fs::remove_file(world.root().join("R/lib/R/lib/libR.so")).expect("removed");
+    let (_, text) = help(&world);
+    assert_eq!(text, "it is a part of R: copy it to R/lib/R/lib/ from the R that the tree was taken from");
+    // It is there, and not searched.
+    let world = r();
+    fs::remove_file(world.root().join("R/lib/R/etc/ldpaths")).expect("removed");
+    world.file("R/lib/R/bin/R", "#!/bin/sh\nR_HOME=/opt/R/lib/R\n. ${R_HOME}/etc/ldpaths\nexec ${R_HOME}/bin/exec/R\n");
+    let (_, text) = help(&world);
+    assert!(
+        text.starts_with("R/lib/R/lib/libR.so is in no searched directory: start R with /opt/R/lib/R/bin/R"),
+        "{text}"
+    );
+    assert_eq!(help(&r()), (0, String::new()));
+}

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use crate::support::elf::Elf;
 use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings, oracle};
 use layerfit::base::finding::Code;
 use layerfit::resolve::ProcessEnvironment;
@@ -189,4 +190,46 @@ fn beside_a_missing_library_no_symbol_is_missed() {
     assert_eq!(code, 1);
     assert_finding(&report, "L201", "bin/tool", "libgone.so");
     assert_no_finding(&report, "L205");
+}
+
+#[test]
+fn parts_of_glibc_are_to_be_removed_and_are_not_programs() {
+    let libc = Elf::library("libc.so.6")
+        .interpreter("/lib64/ld-linux-x86-64.so.2")
+        .needs("ld-linux-x86-64.so.2")
+        .needs_version("ld-linux-x86-64.so.2", "GLIBC_2.99")
+        .needs_version("ld-linux-x86-64.so.2", "GLIBC_PRIVATE");
+    let libm = Elf::library("libm.so.6").needs("libc.so.6").needs_version("libc.so.6", "GLIBC_PRIVATE");
+    let help = |report: &serde_json::Value, code: &str| -> Vec<String> {
+        let found = report["findings"].as_array().expect("findings").iter().filter(|finding| finding["code"] == code);
+        found.map(|finding| finding["help"].as_str().expect("text").to_owned()).collect()
+    };
+    // The image's directories come first: nothing loads them.
+    let world = World::new();
+    world.elf("bin/tool", &Elf::program().needs("libc.so.6").needs("libm.so.6"));
+    let parts = ["lib/ld-linux-x86-64.so.2", "lib/libc.so.6", "lib/libm-2.31.so", "lib/libpthread.so.0"];
+    world.elf(parts[0], &Elf::library("ld-linux-x86-64.so.2")).elf(parts[1], &libc).elf(parts[2], &libm);
+    world.elf(parts[3], &Elf::library("libpthread.so.0").interpreter("/lib64/ld-linux-x86-64.so.2").needs("libc.so.6"));
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 0, "{report:#}");
+    for other in ["L201", "L204", "L205", "L206"] {
+        assert_no_finding(&report, other);
+    }
+    let found: Vec<String> = findings(&report, "L207").into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(found, parts);
+    assert!(help(&report, "L207").iter().zip(parts).all(|(help, part)| help.starts_with(&format!("remove {part}:"))));
+    // In a directory that is searched first, they are loaded.
+    let (code, report) = world.json(&["check", "ROOT", "--env", "LD_LIBRARY_PATH=/opt/lib"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "L204", "lib/libc.so.6", "needs GLIBC_2.99 from ld-linux-x86-64.so.2");
+    assert!(help(&report, "L204")[0].starts_with("remove lib/libc.so.6: the image has its own copy"));
+    // A program that runs with the tree's own loader has its own glibc.
+    world.elf("bin/tool", &Elf::program().interpreter("/opt/lib/ld-linux-x86-64.so.2").needs("libc.so.6"));
+    let (_, report) = world.json(&["check", "ROOT", "--env", "LD_LIBRARY_PATH=/opt/lib"]);
+    let of_parts = findings(&report, "L207").into_iter().filter(|(_, message)| message.contains("is a part of glibc"));
+    assert_eq!(of_parts.count(), 0);
+    // Other libraries are not parts of it.
+    let world = World::new();
+    world.elf("lib/libcrypt.so.1", &Elf::library("libcrypt.so.1"));
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "L207");
 }

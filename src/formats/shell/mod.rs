@@ -18,7 +18,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use answers::{UncheckedAnswer, unchecked};
-pub use environment::{Environment, Files};
+pub use environment::{Environment, Files, Recorded};
 
 /// What a script runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

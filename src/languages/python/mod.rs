@@ -146,6 +146,16 @@ impl Language for Python {
         Some("cannot be imported")
     }
 
+    fn remedy_for_own_library(
+        &self,
+        packages: &Packages,
+        tree: &Tree,
+        soname: &str,
+        needed_by: &[&TreePath],
+    ) -> Option<String> {
+        process::remedy_for_own_library(packages, tree, soname, needed_by)
+    }
+
     fn help_for_musl(&self) -> &'static str {
         "install the manylinux wheel: pip install --only-binary=:all: --platform manylinux2014_x86_64 (or _aarch64) \
          --target python"

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::modules::{Module, modules};
 use super::names::{Minor, is_searched};
 use super::needs::ID;
+use super::uses::has_interpreter;
+use crate::base::list;
+use crate::base::path::TreePath;
 use crate::formats::elf::Type;
 use crate::languages::{Dlopen, Packages, ProcessSpec};
 use crate::runtime::RuntimeProfile;
@@ -16,6 +19,9 @@ use crate::tree::{EntryId, Objects, Tree};
 
 /// How the soname of the interpreter's library begins.
 const LIBPYTHON: &str = "libpython";
+
+/// How many distributions a remedy names.
+const MAX_NAMES: usize = 4;
 
 /// How the names of its symbols begin (PEP 7: "Public functions use the Py prefix, private ones _Py").
 const SYMBOLS: &[&str] = &["Py", "_Py"];
@@ -57,6 +63,26 @@ pub(super) fn processes(
         .map(|(program, spec)| ProcessSpec { program, answered: Some(LIBPYTHON), defines: Some(SYMBOLS), ..spec })
         .filter(|spec| spec.program.is_none() || !spec.loads.is_empty())
         .collect()
+}
+
+/// What to do about an interpreter's library that only modules need, in a tree that has an interpreter without it: a second one would
+/// be loaded beside the interpreter.
+pub(super) fn remedy_for_own_library(
+    packages: &Packages,
+    tree: &Tree,
+    soname: &str,
+    needed_by: &[&TreePath],
+) -> Option<String> {
+    if !soname.starts_with(LIBPYTHON) || !has_interpreter(tree) {
+        return None;
+    }
+    let names: Option<BTreeSet<&str>> =
+        needed_by.iter().map(|path| Some(packages.get(packages.of_path(path)?).name.as_str())).collect();
+    let names: Vec<&str> = names?.into_iter().collect();
+    Some(format!(
+        "install {} again with the Python of the tree, which has no {soname}: another Python's would not do",
+        list::some(&names, MAX_NAMES)
+    ))
 }
 
 /// Adds a module to the process that imports it.

@@ -4,26 +4,41 @@
 //! shell would, with the variables that the scripts before it set. It sets R_LD_LIBRARY_PATH unless the environment does, appends
 //! R_JAVA_LD_LIBRARY_PATH, and puts the result in front of LD_LIBRARY_PATH.
 
+use std::collections::BTreeSet;
+
 use crate::formats::shell::{Environment, Files};
 
 /// The variable.
 const NAME: &str = "LD_LIBRARY_PATH";
 
-/// The directories, in order, for R in `r_home`, started with `environment`, which the file changes or leaves as they are: with
-/// R_HOME/lib in front when what it sets is not known.
-pub fn directories(text: &str, r_home: &str, environment: &Environment, files: &dyn Files) -> Vec<String> {
+/// The directories, in order, for R in `r_home`, started with `environment`, which the file changes or leaves as they are, and whether
+/// they are all: when what it sets is not known, R_HOME/lib is in front of what is.
+pub fn directories(text: &str, r_home: &str, environment: &Environment, files: &dyn Files) -> (Vec<String>, bool) {
     let before = environment.get(NAME).unwrap_or_default();
     let mut environment = environment.clone();
     environment.set("R_HOME", r_home);
-    if environment.is_unknown(NAME) {
-        environment.remove(NAME);
-    }
     if environment.run_among(text.as_bytes(), files).is_ok() && !environment.is_unknown(NAME) {
-        return elements(environment.get(NAME).unwrap_or_default());
+        return (elements(environment.get(NAME).unwrap_or_default()), true);
     }
     let fallback = format!("{r_home}/lib");
     let own = environment.get("R_LD_LIBRARY_PATH").filter(|own| !own.is_empty()).unwrap_or(&fallback);
-    elements(&format!("{own}:{before}"))
+    let known = environment.known_elements(NAME).join(":");
+    let mut directories = elements(&format!("{own}:{before}:{known}"));
+    let mut seen = BTreeSet::new();
+    directories.retain(|directory| seen.insert(directory.clone()));
+    (directories, false)
+}
+
+/// Reduces LD_LIBRARY_PATH to what is known of it; whether that is all.
+pub(super) fn keep_known(environment: &mut Environment) -> bool {
+    if !environment.is_unknown(NAME) {
+        return true;
+    }
+    match environment.known_elements(NAME) {
+        known if known.is_empty() => environment.remove(NAME),
+        known => environment.set(NAME, known.join(":")),
+    }
+    false
 }
 
 /// The directories that a value lists. An empty one, the working directory, is the function's code, which is not in the tree.
@@ -67,7 +82,7 @@ export LD_LIBRARY_PATH
             environment.set(name, *value);
         }
         environment.set_output("uname -m", "x86_64");
-        directories(text, "/opt/R", &environment, &Here)
+        directories(text, "/opt/R", &environment, &Here).0
     }
 
     #[test]
@@ -119,5 +134,7 @@ export LD_LIBRARY_PATH
         assert_eq!(of("LD_LIBRARY_PATH=$(cat x)\n", &[]), ["/opt/R/lib"]);
         assert_eq!(of("R_LD_LIBRARY_PATH=/opt/a\nLD_LIBRARY_PATH=$(cat x)\n", &[]), ["/opt/a"]);
         assert_eq!(of("LD_LIBRARY_PATH=/opt/a:$LD_LIBRARY_PATH\n", &[]), ["/opt/a"]);
+        // The elements that are known count.
+        assert_eq!(of("LD_LIBRARY_PATH=/opt/a:$(cat x):/opt/b/$(cat y)\n", &[]), ["/opt/R/lib", "/opt/a"]);
     }
 }

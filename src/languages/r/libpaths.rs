@@ -235,6 +235,7 @@ mod tests {
             version: "4.2.2".to_owned(),
             platform: "x86_64-pc-linux-gnu".to_owned(),
             library_path: Vec::new(),
+            library_path_is_known: true,
         };
         let mut environment = Environment::default();
         environment.set("HOME", "/root");

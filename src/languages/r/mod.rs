@@ -13,6 +13,7 @@ pub mod ldpaths;
 mod libpaths;
 pub mod namespace;
 mod needs;
+mod own_libraries;
 mod packages;
 mod process;
 pub mod rdb;
@@ -140,6 +141,16 @@ impl Language for R {
 
     fn load_fails(&self, package: &str) -> String {
         format!("library({package}) fails")
+    }
+
+    fn remedy_for_own_library(
+        &self,
+        packages: &Packages,
+        tree: &Tree,
+        soname: &str,
+        needed_by: &[&TreePath],
+    ) -> Option<String> {
+        own_libraries::remedy(packages, tree, soname, needed_by)
     }
 
     fn help_for_musl(&self) -> &'static str {

@@ -49,7 +49,8 @@ pub(super) fn find(tree: &Tree, environment: &Environment) -> Found {
         let script = script.map(|script| String::from_utf8_lossy(&script).into_owned());
         let environment = start.of_front_end(&platform);
         let front_end = script.as_ref().map(|script| homes::start(script, &environment, tree)).unwrap_or_default();
-        let library_path = start.library_path(tree, &path, (script.as_deref(), &front_end.arch), environment);
+        let (library_path, library_path_is_known) =
+            start.library_path(tree, &path, (script.as_deref(), &front_end.arch), environment);
         if let Some(started) = front_end.home.filter(|_| !homes::is_in_build_directory(tree, &directories, &path)) {
             let finding = home_elsewhere(tree, &path, &started);
             // The script is not run where the bootstrap runs R's program itself.
@@ -63,6 +64,7 @@ pub(super) fn find(tree: &Tree, environment: &Environment) -> Found {
         found.installations.push(Installation {
             language: ID,
             library_path,
+            library_path_is_known,
             version: base.version.clone(),
             platform,
             path,

@@ -15,6 +15,7 @@ pub(super) fn processes(packages: &Packages, tree: &Tree) -> Vec<ProcessSpec> {
     let spec = |home: &Installation| ProcessSpec {
         program: homes::program(tree, &home.path),
         library_path: Some(home.library_path.clone()),
+        has_other_directories: !home.library_path_is_known,
         starts: starts(packages, tree, home),
         loads: loads(packages, tree, Some(home)),
         ..ProcessSpec::default()

@@ -114,17 +114,19 @@ impl Start {
     }
 
     /// The directories of LD_LIBRARY_PATH with which R in `home` runs, if `bin/R` has this text and this part of paths for one of
-    /// several architectures, and is started with `environment`.
+    /// several architectures, and is started with `environment`; and whether these are all that it has. Where its value is not known,
+    /// R's own are among them.
     pub(super) fn library_path(
         &self,
         tree: &Tree,
         home: &TreePath,
         (front_end, arch): (Option<&str>, &str),
         mut environment: Environment,
-    ) -> Vec<String> {
+    ) -> (Vec<String>, bool) {
+        let mut is_known = ldpaths::keep_known(&mut environment);
         let before = ldpaths::elements(environment.get("LD_LIBRARY_PATH").unwrap_or_default());
         if self.direct {
-            return before;
+            return (before, is_known);
         }
         let r_home = home.mounted();
         let ldpaths = tree.content(&format!("{r_home}/etc{arch}/ldpaths"));
@@ -133,20 +135,24 @@ impl Start {
         let mut after = environment.clone();
         if let Some(script) = front_end
             && after.run_among(script.as_bytes(), &files).is_ok()
-            && !after.is_unknown("LD_LIBRARY_PATH")
         {
-            if files.read().iter().any(|(path, _)| path.ends_with("/ldpaths")) {
-                return ldpaths::elements(after.get("LD_LIBRARY_PATH").unwrap_or_default());
+            let is_all = ldpaths::keep_known(&mut after);
+            is_known &= is_all;
+            if is_all && files.read().iter().any(|(path, _)| path.ends_with("/ldpaths")) {
+                return (ldpaths::elements(after.get("LD_LIBRARY_PATH").unwrap_or_default()), is_known);
             }
             if let Some(value) = after.get("LD_LIBRARY_PATH") {
                 environment.set("LD_LIBRARY_PATH", value);
             }
         }
         match ldpaths {
-            Some(text) => ldpaths::directories(&text, &r_home, &environment, tree),
+            Some(text) => {
+                let (directories, is_all) = ldpaths::directories(&text, &r_home, &environment, tree);
+                (directories, is_known && is_all)
+            }
             // The script that reads it goes on without the directories. Another one may set them itself.
-            None if front_end.is_some_and(|script| script.contains("ldpaths")) => before,
-            None => [format!("{r_home}/lib")].into_iter().chain(before).collect(),
+            None if front_end.is_some_and(|script| script.contains("ldpaths")) => (before, is_known),
+            None => ([format!("{r_home}/lib")].into_iter().chain(before).collect(), is_known),
         }
     }
 }
@@ -205,12 +211,13 @@ fn follow(
     }
     let Some(text) = text(tree, id) else { return Vec::new() };
     // What cannot be parsed sets nothing.
-    let _ = environment.run_among(text.as_bytes(), tree);
+    let recorded = environment.run_recorded(text.as_bytes(), tree).unwrap_or_default();
     let known = environment.known().map(|(name, value)| (name.to_owned(), BTreeSet::from([value.to_owned()])));
     let Ok(script) = Script::parse(text.as_bytes(), &known.collect()) else { return Vec::new() };
     let passes = text.contains("$@") || text.contains("$*") || text.contains("${@}");
     let mut starts = Vec::new();
     for run in &script.runs {
+        let environment = recorded.of(run).unwrap_or(environment);
         let mut options = options(run);
         if passes {
             options.extend(passed.iter().cloned());

@@ -260,6 +260,7 @@ fn number(need: Need) -> usize {
         Need::LinksTo => 3,
         Need::Contains => 4,
         Need::Opens => 5,
+        Need::Lacks => 6,
     }
 }
 

@@ -168,11 +168,11 @@
   const numberOf = new Map(data.things.map((thing, i) => [thing, i]));
   const CONTAINS = 4;
   const VERBS = {
-    needs: ['loads', 'imports', 'runs', 'links to', 'reads', 'opens'],
-    users: ['loads it', 'imports it', 'runs it', 'links to it', 'reads it', 'opens it'],
+    needs: ['loads', 'imports', 'runs', 'links to', 'reads', 'opens', 'does not find'],
+    users: ['loads it', 'imports it', 'runs it', 'links to it', 'reads it', 'opens it', 'does not find it'],
   };
   /** The order of the list: imports first. */
-  const RANK = [1, 0, 2, 3, 4, 5];
+  const RANK = [1, 0, 2, 3, 4, 5, 6];
   const STEPS_SHOWN = 2;
   const forward = data.things.map(() => []);
   const backward = data.things.map(() => []);

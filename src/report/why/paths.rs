@@ -245,5 +245,6 @@ fn how(need: Need) -> &'static str {
         Need::Runs => "runs",
         Need::Contains => "reads",
         Need::Opens => "opens",
+        Need::Lacks => "does not find",
     }
 }

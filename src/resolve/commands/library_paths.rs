@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MAX_SCRIPT_BYTES, at_path, is_left_alone, is_shell_script, lambda_variables, outcomes};
-use crate::formats::shell::{Environment, Run, RunKind, Script};
+use crate::formats::shell::{Environment, Recorded, Run, RunKind, Script};
 use crate::languages::Packages;
 use crate::resolve::loader::LoaderView;
 use crate::runtime::Image;
@@ -42,15 +42,23 @@ impl LibraryPaths {
         before: Option<&String>,
     ) -> Option<String> {
         let (tree, image) = (view.tree, view.image);
-        let after = after(view, script, (text, variables), before);
+        let (after, recorded) = after(view, script, (text, variables), before);
         let run_by_it = script.runs.iter().filter(|run| run.kind == RunKind::Command);
-        let programs =
-            run_by_it.clone().flat_map(|run| outcomes(tree, image, script, run)).filter_map(|(_, outcome)| outcome);
-        let programs: BTreeSet<EntryId> = programs.filter_map(|outcome| outcome.in_tree()).collect();
-        // What runs first can run before the assignment.
-        let values = if programs.len() > 1 { vec![before.cloned(), after.clone()] } else { vec![after.clone()] };
-        for program in programs {
-            self.programs.entry(program).or_default().extend(values.iter().cloned());
+        let programs = run_by_it.clone().flat_map(|run| {
+            let outcomes = outcomes(tree, image, script, run).into_iter();
+            outcomes
+                .filter_map(|(_, outcome)| outcome?.in_tree())
+                .map(move |program| (program, run))
+                .collect::<Vec<_>>()
+        });
+        let programs: BTreeSet<(EntryId, &Run)> = programs.collect();
+        // Where its place among the assignments is not known, what runs first can run before them.
+        let several = programs.iter().map(|(program, _)| program).collect::<BTreeSet<_>>().len() > 1;
+        let values = if several { vec![before.cloned(), after.clone()] } else { vec![after.clone()] };
+        for (program, run) in programs {
+            let own = recorded.as_ref().and_then(|recorded| recorded.of(run)).map(value);
+            let values = own.map_or_else(|| values.clone(), |own| vec![own]);
+            self.programs.entry(program).or_default().extend(values);
         }
         for (program, values) in run_by_it.filter_map(|run| by_loader(tree, image, run)) {
             self.programs.entry(program).or_default().extend(values);
@@ -162,14 +170,14 @@ fn by_loader(tree: &Tree, image: &Image<'_>, run: &Run) -> Option<(EntryId, BTre
     None
 }
 
-/// The value with which a script runs programs, if that is known; `before` is its value when the script begins. The variable is in
-/// the environment, so that an assignment also exports it.
+/// The value with which a script runs its last program, if that is known, and what each of its commands has, if that is; `before` is
+/// the value when the script begins. The variable is in the environment, so that an assignment also exports it.
 fn after(
     view: &LoaderView<'_>,
     script: &Script,
     (text, variables): (&[u8], &BTreeMap<String, BTreeSet<String>>),
     before: Option<&String>,
-) -> Option<String> {
+) -> (Option<String>, Option<Recorded>) {
     let (tree, image) = (view.tree, view.image);
     let sourced = script.runs.iter().filter(|run| run.kind == RunKind::Source);
     let sourced =
@@ -177,7 +185,7 @@ fn after(
     let sourced: BTreeSet<EntryId> =
         sourced.filter(|file| tree.read_text(*file).is_ok_and(|text| mentions(&text, NAME))).collect();
     if !mentions(text, NAME) && sourced.is_empty() {
-        return before.cloned();
+        return (before.cloned(), None);
     }
     let mut environment = Environment::default();
     for (name, values) in variables {
@@ -191,12 +199,16 @@ fn after(
         None => environment.forget_value(NAME),
     }
     let files = SourcedFiles::of(tree);
-    environment.run_among(text, &files).ok()?;
+    let Ok(recorded) = environment.run_recorded(text, &files) else { return (None, None) };
     let read: BTreeSet<EntryId> = files.read().into_iter().map(|(_, file)| file).collect();
     // Where the path of one of them is not certain, neither is what it sets.
     if !sourced.is_subset(&read) {
-        return None;
+        return (None, None);
     }
-    let is_unset = !environment.is_unknown(NAME) && environment.get(NAME).is_none();
-    if is_unset { Some(String::new()) } else { environment.get(NAME).map(str::to_owned) }
+    (value(&environment), Some(recorded))
+}
+
+/// The value of the variable, which is empty where it is not set; `None` if it is not known.
+fn value(environment: &Environment) -> Option<String> {
+    (!environment.is_unknown(NAME)).then(|| environment.get(NAME).unwrap_or_default().to_owned())
 }

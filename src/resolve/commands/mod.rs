@@ -39,7 +39,7 @@ pub enum CommandOutcome {
 
 impl CommandOutcome {
     /// The file of the tree, if it is one.
-    fn in_tree(&self) -> Option<EntryId> {
+    pub(super) fn in_tree(&self) -> Option<EntryId> {
         match self {
             CommandOutcome::Tree(id) => Some(*id),
             _ => None,

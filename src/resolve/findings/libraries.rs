@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::remedies::Missing;
 use super::{FindingContext, and_others, severity, some};
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity, Subject};
@@ -46,14 +47,9 @@ impl Resolution<'_> {
     pub(super) fn missing_libraries(&self, context: &FindingContext, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let (tree, image) = (&self.tree, &self.image);
         let missing = self.by_soname(kept, |outcome| matches!(outcome, LibraryLookup::Missing { .. }));
-        let mut in_tree: BTreeMap<&[u8], Vec<String>> = BTreeMap::new();
+        let in_tree = self.in_tree(|name| missing.contains_key(name));
         let dropped: BTreeSet<&[u8]> =
             tree.all().filter(|(id, _)| tree.is_hidden(*id)).map(|(_, entry)| entry.path.name()).collect();
-        for (_, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory()) {
-            if std::str::from_utf8(entry.path.name()).is_ok_and(|name| missing.contains_key(name)) {
-                in_tree.entry(entry.path.name()).or_default().push(entry.path.to_string());
-            }
-        }
         let glibc = GlibcNames::built_in();
         missing
             .into_iter()
@@ -71,6 +67,9 @@ impl Resolution<'_> {
                     Some(why) => format!("the loader stops: {why}"),
                     None => format!("{process}: {}", some(searched)),
                 };
+                let files: Vec<EntryId> = needers.iter().map(|(id, ..)| *id).collect();
+                let machine = self.objects.get(&first).map(|elf| elf.machine);
+                let lost = Missing { soname, machine, searched };
                 let is_musl = is_musl(soname);
                 let mut for_bundle = false;
                 let help = if is_musl {
@@ -80,11 +79,13 @@ impl Resolution<'_> {
                     }
                 } else if dropped.contains(soname.as_bytes()) {
                     format!("it was dropped by --drop: drop its dependents too, or --keep {soname}")
-                } else if let Some(paths) = in_tree.get(soname.as_bytes()) {
-                    format!("{} is not in a searched directory: move it to lib/, or add a link there", some(paths))
                 } else if glibc.has(soname) {
                     "it is part of glibc, from a different build than the image's: build the tree on the image"
                         .to_owned()
+                } else if let Some(remedy) = self.remedy_of_language(soname, &files) {
+                    remedy
+                } else if let Some(remedy) = self.remedy_in_tree(&in_tree, &lost) {
+                    remedy
                 } else if let Some(remedy) = remedy_for_part(soname) {
                     remedy.to_owned()
                 } else if soname.contains('/') {
@@ -150,7 +151,9 @@ impl Resolution<'_> {
 
     pub(super) fn unloaded_finding(&self, kept: &impl Fn(EntryId) -> bool) -> Option<Finding> {
         let tree = &self.tree;
-        let unloaded = self.unloaded(kept);
+        // Parts of glibc have a finding of their own.
+        let unloaded = self.unloaded(kept).into_iter().filter(|library| !self.is_of_glibc(library.entry));
+        let unloaded: Vec<Unloaded> = unloaded.collect();
         let bytes: u64 = unloaded.iter().map(|library| tree.entry(library.entry).bytes()).sum();
         let files: Vec<_> = unloaded.into_iter().filter(|library| tree.entry(library.entry).is_file()).collect();
         let (shadowed, unreached): (Vec<_>, Vec<_>) =

@@ -1,7 +1,9 @@
 //! Findings about libraries, symbol versions, symbols, machines and what is opened besides libraries.
 
+mod glibc;
 mod libraries;
 mod machines;
+mod remedies;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +20,6 @@ use crate::resolve::data::{DataContext, MissingData};
 use crate::resolve::graph::Node;
 use crate::resolve::loader::{LibraryLookup, Object};
 use crate::resolve::processes::Certainty;
-use crate::resolve::unloaded::{Unloaded, WhyUnloaded};
 use crate::runtime::LibrarySource;
 use crate::tree::{EntryId, Tree};
 
@@ -82,6 +83,7 @@ impl Resolution<'_> {
         findings.extend(self.uncertain_libraries(&kept));
         findings.extend(self.version_findings(&kept));
         findings.extend(self.undefined_symbols(&kept));
+        findings.extend(self.parts_of_glibc(&kept));
         findings.extend(self.not_elf(&kept));
         findings.extend(self.data_findings(&kept));
         let kept_objects = self.objects.iter().filter(|(id, _)| kept(**id));
@@ -91,27 +93,10 @@ impl Resolution<'_> {
 
     /// Findings about what is opened besides libraries, by what is kept and, if it is a library, loaded.
     fn data_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let mut unreached = BTreeSet::new();
-        let mut shadowed = BTreeMap::new();
-        for Unloaded { entry, why } in self.unloaded(kept) {
-            match why {
-                WhyUnloaded::Unreached => {
-                    unreached.insert(entry);
-                }
-                // Its dependents load it as soon as a script or a setting puts its directory first.
-                WhyUnloaded::Shadowed(by) => {
-                    shadowed.insert(entry, by);
-                }
-            }
-        }
-        let active = |id: EntryId| kept(id) && !unreached.contains(&id);
-        let context = DataContext {
-            tree: &self.tree,
-            image: &self.image,
-            packages: &self.packages,
-            objects: &self.objects,
-            shadowed: &shadowed,
-        };
+        let unloaded: BTreeSet<EntryId> = self.unloaded(kept).into_iter().map(|library| library.entry).collect();
+        let active = |id: EntryId| kept(id) && !unloaded.contains(&id);
+        let context =
+            DataContext { tree: &self.tree, image: &self.image, packages: &self.packages, objects: &self.objects };
         self.data.findings(context, kept, &active)
     }
 

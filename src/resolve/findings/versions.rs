@@ -36,7 +36,7 @@ impl Resolution<'_> {
         let mut by_version: BTreeMap<VersionKey<'_>, Vec<VersionNeeder<'_>>> = BTreeMap::new();
         for (error, certainty) in &self.loads.symbol_errors {
             let SymbolError::Version { needed, library, why, file } = error else { continue };
-            if !kept(*file) {
+            if !kept(*file) || !self.is_reported(error) {
                 continue;
             }
             let key = (needed.soname.as_str(), needed.version.as_str(), library, why);
@@ -80,6 +80,8 @@ impl Resolution<'_> {
                     None => "provides no version of that family".to_owned(),
                 };
                 let help = match library {
+                    _ if self.is_of_glibc(*file) => self.remove_part_of_glibc(*file),
+                    Object::Tree(id) if self.is_of_glibc(*id) => self.remove_part_of_glibc(*id),
                     Object::Image(_) => {
                         format!(
                             "rebuild on the image or on an older distribution{}",
@@ -121,7 +123,7 @@ impl Resolution<'_> {
                 Severity::Warning,
                 Code::PrivateVersion,
                 format!("{needs}, which is private to one build of glibc; {name} has its own build"),
-                format!("remove {}: the image has its own copy that matches its glibc", tree.path(*file)),
+                self.remove_part_of_glibc(*file),
             ),
         };
         Finding::new(severity, code, tree.path(*file), message, help).caused_by(format!("{soname} {version}"))
@@ -129,7 +131,9 @@ impl Resolution<'_> {
 
     pub(super) fn undefined_symbols(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
         let undefined = self.loads.symbol_errors.iter().filter_map(|error| match error {
-            (SymbolError::Undefined { file, symbols, at_load }, certainty) if kept(*file) => {
+            (SymbolError::Undefined { file, symbols, at_load }, certainty)
+                if kept(*file) && self.is_reported(error.0) =>
+            {
                 Some(((file, symbols), *at_load && *certainty == Certainty::Required))
             }
             _ => None,
@@ -147,7 +151,11 @@ impl Resolution<'_> {
                 Code::UndefinedSymbol,
                 path,
                 format!("uses {}, which no library loaded with it defines: {fails_how}", some(symbols)),
-                "link it with the library that defines them (-l), so that DT_NEEDED lists it",
+                if self.is_of_glibc(*file) {
+                    self.remove_part_of_glibc(*file)
+                } else {
+                    "link it with the library that defines them (-l), so that DT_NEEDED lists it".to_owned()
+                },
             )
         };
         by_file.into_iter().map(finding).collect()

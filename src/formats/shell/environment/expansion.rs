@@ -4,7 +4,10 @@
 use tree_sitter::Node;
 
 use super::super::syntax::string;
-use super::{MAX_DEPTH, Run};
+use super::{MAX_DEPTH, Run, partly};
+
+/// What stands in a value for a part of it that is not known.
+pub(super) const UNKNOWN: char = '\u{1}';
 
 /// The maximum length of a value in bytes.
 const MAX_VALUE_BYTES: usize = 1 << 16;
@@ -50,11 +53,15 @@ impl Run<'_> {
     /// A word after the expansion of parameters and the removal of quotes (POSIX 2.6.2, 2.6.7); `None` when it depends on
     /// anything else.
     pub(super) fn expand(&mut self, word: &str, depth: usize) -> Option<String> {
+        self.expand_partly(word, depth).filter(|value| !value.contains(UNKNOWN))
+    }
+
+    /// The same, with [`UNKNOWN`] in place of each part that is not known; `None` when nothing is.
+    pub(super) fn expand_partly(&mut self, word: &str, depth: usize) -> Option<String> {
         if depth > MAX_DEPTH {
             return None;
         }
         let mut out = String::new();
-        let mut known = true;
         let mut rest = word;
         let mut in_double = false;
         while let Some(c) = rest.chars().next() {
@@ -79,7 +86,7 @@ impl Run<'_> {
                     let (inside, left) = after.split_once('`').filter(|(inside, _)| !inside.contains('\\'))?;
                     match self.substitution(inside, depth + 1) {
                         Some(value) => out += &value,
-                        None => known = false,
+                        None => out.push(UNKNOWN),
                     }
                     rest = left;
                 }
@@ -87,7 +94,7 @@ impl Run<'_> {
                     let end = closing(&after[1..], '(', ')')?;
                     match self.substitution(&after[1..=end], depth + 1) {
                         Some(value) => out += &value,
-                        None => known = false,
+                        None => out.push(UNKNOWN),
                     }
                     rest = &after[end + 2..];
                 }
@@ -96,16 +103,16 @@ impl Run<'_> {
                     // The side effects of an expansion happen even if another part of the word is not known.
                     match self.parameter(&after[1..=end], depth + 1) {
                         Some(value) => out += &value,
-                        None => known = false,
+                        None => out += &self.known_parts(&after[1..=end]),
                     }
                     rest = &after[end + 2..];
                 }
                 '$' => {
                     let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
                     match (end, self.values.get(&after[..end])) {
-                        (0, _) => known &= !after.starts_with(|c: char| "@*#?-$!".contains(c)),
+                        (0, _) => out.extend(after.starts_with(|c: char| "@*#?-$!".contains(c)).then_some(UNKNOWN)),
                         (_, Some(Some(value))) => out += value,
-                        (_, Some(None)) => known = false,
+                        (_, Some(None)) => out += &self.known_parts(&after[..end]),
                         (_, None) => {}
                     }
                     rest = &after[end..];
@@ -119,7 +126,12 @@ impl Run<'_> {
                 return None;
             }
         }
-        known.then_some(out)
+        Some(out)
+    }
+
+    /// What is known of the value of a variable that is not known as a whole.
+    fn known_parts(&self, name: &str) -> String {
+        self.values.get(&partly(name)).cloned().flatten().unwrap_or_else(|| UNKNOWN.to_string())
     }
 
     /// What the commands print by which scripts find their own directory: `dirname`, and `cd` with `pwd`.

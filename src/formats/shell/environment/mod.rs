@@ -3,12 +3,13 @@
 
 mod expansion;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use tree_sitter::Node;
 
-use self::expansion::words;
+use self::expansion::{UNKNOWN, words};
+use super::Run as Command;
 use super::syntax::{parse, string};
 
 /// How many steps are run at most, as loops in loops repeat statements: one for each statement and for each KiB of it that is
@@ -25,6 +26,9 @@ const MAX_DEPTH: usize = 64;
 /// parsed each time.
 const SOURCED_STEPS: usize = 100;
 const SOURCED_BYTES_PER_STEP: usize = 64;
+
+/// How many commands are recorded with their environments at most.
+const MAX_RECORDED: usize = 256;
 
 /// The files that a script is run among, by their absolute paths; what is not known is `None`.
 pub trait Files {
@@ -54,17 +58,28 @@ pub struct Environment(BTreeMap<String, Option<String>>);
 impl Environment {
     /// Sets a variable.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(name.to_owned(), Some(value.into()));
+        set(&mut self.0, name, Some(value.into()));
     }
 
     /// Sets a variable to a value that is not known.
     pub fn forget_value(&mut self, name: &str) {
-        self.0.insert(name.to_owned(), None);
+        set(&mut self.0, name, None);
     }
 
     /// Removes a variable.
     pub fn remove(&mut self, name: &str) {
         self.0.remove(name);
+        self.0.remove(&partly(name));
+    }
+
+    /// What is known of a list with colons whose value is not known as a whole: the elements that it certainly has.
+    pub fn known_elements(&self, name: &str) -> Vec<String> {
+        let value = self.0.get(&partly(name)).and_then(Option::as_deref).unwrap_or_default();
+        value
+            .split(':')
+            .filter(|element| !element.is_empty() && !element.contains(UNKNOWN))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The value of a variable, if it is set and known.
@@ -79,7 +94,8 @@ impl Environment {
 
     /// The variables whose values are known.
     pub fn known(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
+        let variables = self.0.iter().filter(|(name, _)| !name.starts_with(':'));
+        variables.filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
     }
 
     /// Sets what a command prints, for `$(COMMAND)`: `uname -m`.
@@ -101,12 +117,71 @@ impl Environment {
     /// # Errors
     /// When the text cannot be parsed at all.
     pub fn run_among(&mut self, script: &[u8], files: &dyn Files) -> Result<(), String> {
+        self.run_recorded(script, files).map(drop)
+    }
+
+    /// The same; also returns the commands that the script runs, each with the environment that it has.
+    ///
+    /// # Errors
+    /// When the text cannot be parsed at all.
+    pub fn run_recorded(&mut self, script: &[u8], files: &dyn Files) -> Result<Recorded, String> {
         let tree = parse(script)?;
         let values = std::mem::take(&mut self.0);
-        let mut run = Run { values, functions: BTreeMap::new(), steps_left: &Cell::new(MAX_STEPS), files };
+        let recorded = RefCell::default();
+        let mut run = Run {
+            values,
+            functions: BTreeMap::new(),
+            steps_left: &Cell::new(MAX_STEPS),
+            files,
+            of_command: Vec::new(),
+            recorded: &recorded,
+            sourced: false,
+        };
         run.statements(tree.root_node(), script, 0);
         self.0 = run.values;
-        Ok(())
+        Ok(Recorded(recorded.into_inner()))
+    }
+}
+
+/// The commands that a script runs, with their environments.
+#[derive(Debug, Default)]
+pub struct Recorded(Vec<RecordedCommand>);
+
+#[derive(Debug)]
+struct RecordedCommand {
+    /// The line, from 1.
+    line: usize,
+    /// The command with its arguments, after expansions.
+    words: String,
+    environment: Environment,
+}
+
+impl Recorded {
+    /// The environment with which a script runs a command; `None` if that is not known.
+    pub fn of(&self, command: &Command) -> Option<&Environment> {
+        let of_line = || self.0.iter().filter(|recorded| recorded.line == command.line);
+        let named =
+            of_line().find(|recorded| command.commands.iter().any(|name| recorded.words.contains(name.as_str())));
+        named.or_else(|| of_line().next()).map(|recorded| &recorded.environment)
+    }
+}
+
+/// The name under which what is known of a value is kept that is not known as a whole; with the colon, it is not that of a variable.
+fn partly(name: &str) -> String {
+    format!(":{name}")
+}
+
+/// Sets a variable to a value, which can have parts that are not known.
+fn set(values: &mut BTreeMap<String, Option<String>>, name: &str, value: Option<String>) {
+    values.remove(&partly(name));
+    match value {
+        Some(value) if value.contains(UNKNOWN) => {
+            values.insert(name.to_owned(), None);
+            values.insert(partly(name), Some(value));
+        }
+        value => {
+            values.insert(name.to_owned(), value);
+        }
     }
 }
 
@@ -119,6 +194,12 @@ struct Run<'f> {
     /// How many more steps are run, in all branches together.
     steps_left: &'f Cell<usize>,
     files: &'f dyn Files,
+    /// The variables that the last command has only for itself, with their values before it.
+    of_command: Vec<(String, Option<Option<String>>)>,
+    /// The commands that were run so far.
+    recorded: &'f RefCell<Vec<RecordedCommand>>,
+    /// Whether this is a file that the script reads into itself.
+    sourced: bool,
 }
 
 impl Run<'_> {
@@ -131,6 +212,7 @@ impl Run<'_> {
 
     fn statement(&mut self, node: Node<'_>, text: &[u8], depth: usize) {
         self.step(1 + node.byte_range().len() / 1024);
+        self.end_command();
         if depth > MAX_DEPTH || self.steps_left.get() == 0 {
             return self.forget(node, text);
         }
@@ -147,19 +229,22 @@ impl Run<'_> {
                 let names: Vec<String> = node.named_children(&mut cursor).map(|name| string(name, text)).collect();
                 for name in names {
                     self.values.remove(&name);
+                    self.values.remove(&partly(&name));
                 }
             }
-            // Assignments before a command are of its environment, which is what scripts that end with `exec` make.
+            // Assignments before a command are only of its environment. After the last one they stay: a script that ends with
+            // `exec` makes that.
             "command" => {
                 let mut cursor = node.walk();
                 let assignments: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
                 for child in assignments.into_iter().filter(|child| child.kind() == "variable_assignment") {
-                    self.assignment(child, text);
+                    self.assign_for_command(&string(child, text));
                 }
                 self.env(&string(node, text));
+                self.record(node, text);
                 let assigned = self.functions.get(&name_of_command(node, text)).cloned();
                 for assigned in assigned.unwrap_or_default() {
-                    self.values.insert(assigned, None);
+                    set(&mut self.values, &assigned, None);
                 }
                 match name_of_command(node, text).as_str() {
                     // `: ${NAME=VALUE}` assigns.
@@ -204,7 +289,10 @@ impl Run<'_> {
                 }
             }
             // What is in these is run in another process.
-            "subshell" | "comment" | "test_command" | "negated_command" | "pipeline" => {}
+            "subshell" | "pipeline" => {
+                self.branch().statements(node, text, depth);
+            }
+            "comment" | "test_command" | "negated_command" => {}
             _ => self.forget(node, text),
         }
     }
@@ -217,8 +305,42 @@ impl Run<'_> {
             return;
         }
         if let Ok(tree) = parse(&content) {
+            let sourced = std::mem::replace(&mut self.sourced, true);
             self.statements(tree.root_node(), &content, depth + 1);
+            self.end_command();
+            self.sourced = sourced;
         }
+    }
+
+    /// Assigns to a variable for the command that runs next.
+    fn assign_for_command(&mut self, written: &str) {
+        let Some((name, _)) = written.split_once('=') else { return };
+        let name = name.strip_suffix('+').unwrap_or(name);
+        for name in [name.to_owned(), partly(name)] {
+            let before = self.values.get(&name).cloned();
+            self.of_command.push((name, before));
+        }
+        self.assign(written);
+    }
+
+    /// Takes back what was assigned only for the last command.
+    fn end_command(&mut self) {
+        while let Some((name, before)) = self.of_command.pop() {
+            match before {
+                Some(value) => self.values.insert(name, value),
+                None => self.values.remove(&name),
+            };
+        }
+    }
+
+    /// Records a command of the script with the environment that it has now.
+    fn record(&mut self, node: Node<'_>, text: &[u8]) {
+        if self.sourced || self.recorded.borrow().len() >= MAX_RECORDED {
+            return;
+        }
+        let words = self.expand_partly(&string(node, text), 0).unwrap_or_default();
+        let environment = Environment(self.values.clone());
+        self.recorded.borrow_mut().push(RecordedCommand { line: node.start_position().row + 1, words, environment });
     }
 
     /// `if`, `elif` and `else`.
@@ -297,15 +419,15 @@ impl Run<'_> {
         let variable = string(variable, text);
         let values = values.filter(|values| !words.is_empty() && values.len() <= MAX_LOOP && !leaves);
         let Some(values) = values else {
-            self.values.insert(variable, None);
+            set(&mut self.values, &variable, None);
             return self.forget(body, text);
         };
         for value in values {
             if self.steps_left.get() == 0 {
-                self.values.insert(variable, None);
+                set(&mut self.values, &variable, None);
                 return self.forget(body, text);
             }
-            self.values.insert(variable.clone(), Some(value));
+            set(&mut self.values, &variable, Some(value));
             self.statements(body, text, depth);
         }
     }
@@ -389,7 +511,7 @@ impl Run<'_> {
     /// Whatever is assigned below a statement that is not followed is not known after it.
     fn forget(&mut self, node: Node<'_>, text: &[u8]) {
         for name in assigned_below(node, text) {
-            self.values.insert(name, None);
+            set(&mut self.values, &name, None);
         }
     }
 
@@ -403,7 +525,7 @@ impl Run<'_> {
         // The quotes can be around the whole word.
         let words = words.map(|word| word.trim_matches('"'));
         for word in words.take_while(|word| word.starts_with('-') || is_assignment(word)) {
-            self.assign(word);
+            self.assign_for_command(word);
         }
     }
 
@@ -414,14 +536,10 @@ impl Run<'_> {
     fn assign(&mut self, written: &str) {
         let Some((name, value)) = written.split_once('=').filter(|(name, _)| !name.starts_with('-')) else { return };
         let (name, appends) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
-        let value = self.expand(value, 0);
-        let before = if appends {
-            self.values.get(name).cloned().unwrap_or_else(|| Some(String::new()))
-        } else {
-            Some(String::new())
-        };
+        let value = self.expand_partly(value, 0);
+        let before = if appends { self.expand_partly(&format!("${{{name}}}"), 0) } else { Some(String::new()) };
         let value = before.zip(value).map(|(before, value)| before + &value);
-        self.values.insert(name.to_owned(), value);
+        set(&mut self.values, name, value);
     }
 }
 
