@@ -11,9 +11,9 @@
 #   end
 # Without "end", the package crashed or took longer than LIMIT.
 #
-# A single package is loaded in this process. Several have a process each, forked from one that has loaded only namespaces that
-# library() of the package loads in any case (and parallel, which forks, with what that imports; a single package finds it loaded,
-# too). So packages that import the same load that once: for packages of Bioconductor, loading it takes most of the time.
+# A single package is loaded in this process. Several have a process each, forked from one that has loaded and attached only what
+# library() of the package loads and attaches before it in any case (and has loaded parallel, which forks, with what that imports; a
+# single package finds it loaded, too). So packages that need the same load it once: for those of Bioconductor that takes seconds.
 # Only base, utils and parallel are used, so that nothing is loaded that the package would have to load itself. All is in an
 # environment below base's, as a package may mask what is called here (pbdZMQ has an ls() of its own).
 
@@ -69,32 +69,39 @@ local({
         say("end")
     }
 
-    # What library() loads: what the namespace imports from (Meta/nsInfo.rds, which loadNamespace() reads), and Depends, which are
-    # attached.
-    needs <- function(package) {
-        home <- system.file(package = package)
-        read <- function(file) if (file.exists(file.path(home, "Meta", file))) readRDS(file.path(home, "Meta", file))
-        of <- read("nsInfo.rds")
-        first <- function(part) vapply(part, function(one) as.character(one[[1L]])[1L], "")
-        from <- unlist(lapply(of[c("imports", "importClasses", "importMethods")], first))
-        setdiff(unique(c(from, names(read("package.rds")$Depends))), c("base", "R", package))
-    }
-
-    # The packages that loading each loads before it, in one order for all: those that more load come first. A package is loaded
-    # by whatever loads one that imports it, so what it imports itself always comes before it.
+    # What library() does before the package itself, in one order for all packages: "NAME" loads a namespace, "package:NAME" attaches a
+    # package. A namespace loads those that it imports from (Meta/nsInfo.rds, which loadNamespace() reads); a package that is attached
+    # attaches its Depends before it. What more packages do comes first, so that it is shared; what another one needs is done by at
+    # least as many, and comes before that in any case.
     chains_of <- function(packages) {
-        known <- list()
-        closure <- function(package, above) {
-            if (package %in% above) return(NULL)
-            if (is.null(known[[package]])) {
-                direct <- needs(package)
-                known[[package]] <<- unique(c(character(), unlist(lapply(direct, closure, c(above, package))), direct))
-            }
-            known[[package]]
+        read <- function(package, file) {
+            path <- file.path(system.file(package = package), "Meta", file)
+            if (file.exists(path)) readRDS(path)
         }
-        all <- lapply(packages, closure, NULL)
+        first <- function(part) vapply(part, function(one) as.character(one[[1L]])[1L], "")
+        known <- new.env()
+        once <- function(step, needs) {
+            if (is.null(known[[step]])) {
+                known[[step]] <- character()
+                all <- unlist(lapply(needs(), function(need) c(steps_of(need), need)))
+                known[[step]] <- unique(c(character(), all))
+            }
+            known[[step]]
+        }
+        imports <- function(name) {
+            info <- read(name, "nsInfo.rds")
+            setdiff(unlist(lapply(info[c("imports", "importClasses", "importMethods")], first)), c("base", name))
+        }
+        attached <- function(name) setdiff(paste0("package:", names(read(name, "package.rds")$Depends)), c("package:", search()))
+        steps_of <- function(step) {
+            name <- sub("^package:", "", step)
+            once(step, function() if (name == step) imports(name) else c(attached(name), name))
+        }
+        all <- lapply(paste0("package:", packages), steps_of)
+        # The package itself is what is tested.
+        all <- Map(setdiff, all, packages)
         often <- table(unlist(all))
-        depth <- lengths(known)[names(often)]
+        depth <- vapply(names(often), function(step) length(steps_of(step)), 1L)
         order <- names(often)[order(-often, depth, names(often), method = "radix")]
         chains <- lapply(all, function(one) order[order %in% one])
         names(chains) <- packages
@@ -108,25 +115,28 @@ local({
         suppressWarnings(parallel::mccollect(job))
     }
 
-    # The packages whose chains begin with the `loaded` namespaces that this process has loaded.
-    visit <- function(packages, loaded) {
+    # Loads the packages whose chains begin with the `done` steps that this process has taken.
+    visit <- function(packages, done) {
         repeat {
-            ready <- lengths(chain[packages]) == loaded
+            ready <- lengths(chain[packages]) == done
             for (package in packages[ready]) forked(function() load(package), LIMIT)
             packages <- packages[!ready]
             if (length(packages) == 0L) return()
-            following <- vapply(chain[packages], function(one) one[loaded + 1L], "")
+            following <- vapply(chain[packages], function(one) one[done + 1L], "")
             if (length(unique(following)) > 1L) break
-            preload(following[1L])
-            loaded <- loaded + 1L
+            take(following[1L])
+            done <- done + 1L
         }
         for (one in unique(following)) forked(function() {
-            preload(one)
-            visit(packages[following == one], loaded + 1L)
+            take(one)
+            visit(packages[following == one], done + 1L)
         })
     }
     # What fails here fails again in the package's own process, and is told there.
-    preload <- function(package) tryCatch(suppressWarnings(suppressMessages(loadNamespace(package))), error = function(e) NULL)
+    take <- function(step) tryCatch(suppressWarnings(suppressMessages({
+        name <- sub("^package:", "", step)
+        if (name == step) loadNamespace(name) else library(name, character.only = TRUE)
+    })), error = function(e) NULL)
 
     loadNamespace("parallel")
     if (length(packages) == 1L) load(packages) else {
