@@ -186,6 +186,8 @@ codes! {
     TooManyEntries = "F105",
     /// The layers fit, but with less headroom than requested.
     LittleHeadroom = "F106",
+    /// The layers are within limits that were set higher than Lambda's, and over Lambda's.
+    OverLambdasLimit = "F107",
     /// Something is larger than its budget.
     OverBudget = "B101",
     /// Something is larger than in the baseline.
@@ -312,7 +314,7 @@ impl Code {
 
     /// Whether it reports that layers are over a limit of Lambda.
     pub(crate) fn is_limit(self) -> bool {
-        self.category() == Category::Limits && self != Code::LittleHeadroom
+        self.category() == Category::Limits && !matches!(self, Code::LittleHeadroom | Code::OverLambdasLimit)
     }
 
     /// Whether it only occurs in zips.

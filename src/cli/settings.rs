@@ -209,6 +209,12 @@ fn rules_and_checks(options: &PlanOptions, config: &Config) -> Result<(PruneRule
     if let Some(name) = given.select.iter().find(|name| !select(name, &mut rules)) {
         return Err(unknown("--select", name, &rules));
     }
+    if let Some(name) = given.ignore.iter().find(|name| given.select.contains(name)) {
+        return Err(Error::Usage {
+            message: format!("--select {name} and --ignore {name} contradict each other"),
+            help: "leave out one of them".to_owned(),
+        });
+    }
     if let Some(name) = given.ignore.iter().find(|name| !ignore(name, &mut rules, &mut ignored)) {
         return Err(unknown("--ignore", name, &rules));
     }
@@ -316,7 +322,12 @@ pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
         manifest: options.manifest.clone(),
         headroom: options.headroom.unwrap_or(gate.headroom),
     };
-    let needs = [(options.max_growth.is_some(), "--max-growth"), (gate.update_baseline, "--update-baseline")];
+    let needs = [
+        (options.max_growth.is_some(), "--max-growth"),
+        (gate.update_baseline, "--update-baseline"),
+        (gate.max_growth.is_some(), "max-growth in layerfit.toml"),
+        (gate.budgets.iter().any(|budget| budget.growth.is_some()), "the growth of a [[budget]]"),
+    ];
     match needs.iter().find(|(given, _)| *given && gate.baseline.is_none()) {
         Some((_, option)) => Err(Error::Usage {
             message: format!("{option} has no effect without a baseline"),

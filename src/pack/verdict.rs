@@ -54,7 +54,33 @@ pub(crate) fn over_limits(
         ));
     }
     findings.extend(unzipped_too_large(unzipped, limits, largest));
+    findings.extend(over_lambdas_limits(layers.len(), unzipped, limits));
     findings
+}
+
+/// Findings where limits that were set higher than Lambda's let through what no function can have.
+fn over_lambdas_limits(layers: usize, unzipped: u64, limits: &Limits) -> Vec<Finding> {
+    let lambda = Limits::built_in();
+    let finding = |what: String, option: &str| {
+        let help = format!("no function can have them: leave out {option}, and prune until the layers fit");
+        Finding::warning(Code::OverLambdasLimit, Subject::whole("layers"), what, help)
+    };
+    let is_between = |value, set, own| (own < value && value <= set).then_some(value);
+    let layers = is_between(layers as u64, limits.layers as u64, lambda.layers as u64).map(|layers| {
+        let set = format!(
+            "{layers} layers are within the limit of {}, and more than Lambda's {}",
+            limits.layers, lambda.layers
+        );
+        finding(set, "--max-layers")
+    });
+    let unzipped = is_between(unzipped, limits.layers_unzipped(), lambda.total_unzipped).map(|unzipped| {
+        let [unzipped, set, own] = [unzipped, limits.layers_unzipped(), lambda.total_unzipped].map(size);
+        finding(
+            format!("{unzipped} unzipped are within the limit of {set}, and more than Lambda's {own}"),
+            "--max-unzipped",
+        )
+    });
+    layers.into_iter().chain(unzipped).collect()
 }
 
 /// The other way out of a limit for direct upload: a zip of this length can be uploaded through S3, where only the unzipped

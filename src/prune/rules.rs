@@ -1,5 +1,6 @@
 //! Prune rules: which files can be dropped, why that is safe, and what it breaks.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use globset::{Candidate, GlobSet};
@@ -144,6 +145,8 @@ pub fn requested_rules() -> &'static [PruneRule; 3] {
 #[derive(Debug, Clone)]
 pub struct PruneRules {
     rules: Vec<(PruneRule, bool)>,
+    /// The codes of those that were turned off by name.
+    refused: BTreeSet<String>,
 }
 
 impl PruneRules {
@@ -152,7 +155,7 @@ impl PruneRules {
     /// # Errors
     /// When a file cannot be read, is not a rule file, or repeats a code or a name.
     pub fn load(files: &[std::path::PathBuf]) -> Result<Self> {
-        let mut rules = Self { rules: Vec::new() };
+        let mut rules = Self { rules: Vec::new(), refused: BTreeSet::new() };
         let of_languages = ALL.iter().flat_map(|language| language.rules());
         for (file, text) in BUILT_IN.iter().chain(of_languages) {
             rules.add(file, text)?;
@@ -169,7 +172,7 @@ impl PruneRules {
     /// # Errors
     /// When the text is not a rule file, or repeats a code or a name.
     pub fn parse(file: &str, text: &str) -> Result<Self> {
-        let mut rules = Self { rules: Vec::new() };
+        let mut rules = Self { rules: Vec::new(), refused: BTreeSet::new() };
         rules.add(file, text)?;
         Ok(rules)
     }
@@ -195,13 +198,23 @@ impl PruneRules {
 
     /// Turns the rule with this code or name on or off; returns whether there is one.
     pub fn set(&mut self, code_or_name: &str, on: bool) -> bool {
-        match self.rules.iter_mut().find(|(rule, _)| rule.code == code_or_name || rule.name == code_or_name) {
-            Some((_, state)) => {
-                *state = on;
-                true
-            }
-            None => false,
+        let Some((rule, state)) =
+            self.rules.iter_mut().find(|(rule, _)| rule.code == code_or_name || rule.name == code_or_name)
+        else {
+            return false;
+        };
+        *state = on;
+        if on {
+            self.refused.remove(&rule.code);
+        } else {
+            self.refused.insert(rule.code.clone());
         }
+        true
+    }
+
+    /// Whether a rule was turned off by its code or name, so that it is not to be suggested.
+    pub fn is_refused(&self, rule: &PruneRule) -> bool {
+        self.refused.contains(&rule.code)
     }
 
     /// Turns every rule of a level on or off.

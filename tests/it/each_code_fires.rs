@@ -470,6 +470,21 @@ fn trees() -> Vec<Pair> {
             },
         ),
         Pair(
+            OverLambdasLimit,
+            |w| {
+                for n in 1..=6 {
+                    w.file(format!("lib/{n}"), noise(n, 700));
+                }
+                with(&CHECK, &["--max-zipped", "1KB", "--max-layers", "6"])
+            },
+            |w| {
+                for n in 1..=5 {
+                    w.file(format!("lib/{n}"), noise(n, 700));
+                }
+                with(&CHECK, &["--max-zipped", "1KB", "--max-layers", "6"])
+            },
+        ),
+        Pair(
             UnmatchedBudget,
             |w| {
                 w.r();

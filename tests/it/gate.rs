@@ -234,6 +234,19 @@ fn a_baseline_that_is_none_is_refused_and_stays_as_it_was() {
 }
 
 #[test]
+fn growth_in_the_file_needs_a_baseline_as_the_option_does() {
+    let world = world(100);
+    for text in ["max-growth = \"2%\"\n", "[[budget]]\nof = \"total\"\ngrowth = \"2%\"\n"] {
+        config(&world, text);
+        let run = world.run(&["check", "ROOT"]);
+        assert_eq!(run.code, 2, "{text}");
+        assert!(run.stderr.contains("has no effect without a baseline"), "{}", run.stderr);
+        assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0, "{text}");
+        assert_eq!(world.run(&["check", "ROOT", "--baseline", "out/manifest.json"]).code, 0, "{text}");
+    }
+}
+
+#[test]
 fn too_little_headroom_is_told_before_it_is_needed() {
     let world = world(1000);
     let (_, plan) = world.json(&["plan", "ROOT"]);

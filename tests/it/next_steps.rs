@@ -249,6 +249,25 @@ fn nothing_of_a_tree_far_longer_than_layers_can_be_is_compressed_in_other_forms(
 }
 
 #[test]
+fn a_rule_that_is_turned_off_by_name_is_no_step() {
+    let world = world();
+    packages(&world);
+    let offered = |config: &str, options: &[&str]| {
+        std::fs::write(world.beside("layerfit.toml"), config).expect("written");
+        let (_, report) = world.json(&[&["plan", "ROOT"], options].concat());
+        names(&report).contains(&"select-package-data".to_owned())
+    };
+    assert!(offered("", &[]));
+    assert!(!offered("ignore = [\"package-data\"]\n", &[]));
+    assert!(!offered("", &["--ignore", "package-data"]));
+    let run = world.run(&["plan", "ROOT", "--select", "package-data", "--ignore", "package-data"]);
+    assert!(run.code == 2 && run.stderr.contains("contradict each other"), "{}", run.stderr);
+    // The command line can undo what the file says.
+    std::fs::write(world.beside("layerfit.toml"), "ignore = [\"package-data\"]\n").expect("written");
+    assert_eq!(world.run(&["plan", "ROOT", "--select", "package-data"]).code, 0);
+}
+
+#[test]
 fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
     let world = world();
     packages(&world);

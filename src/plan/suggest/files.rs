@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::step::{Change, Draft, Setting, Steps, Suggestion};
 use crate::base::error::Result;
 use crate::pack::measure::entry_overhead;
-use crate::prune::{CompiledRule, Condition, Level, prune_with};
+use crate::prune::{CompiledRule, Condition, Level, PruneRule, prune_with};
 use crate::tree::EntryId;
 
 /// In a tree of more entries, rules are not tried one by one: that would take longer than everything else.
@@ -36,7 +36,8 @@ impl Steps<'_> {
         let all = self.plan.matches(self.settings)?;
         let matching: BTreeSet<usize> =
             files.iter().filter(|id| !pinned(id)).flat_map(|id| all.of(id.index())).copied().collect();
-        let off = (0..rules.len()).filter(|rule| !is_on[*rule] && rules[*rule].rule.level == Level::Extra);
+        let is_offered = |rule: &PruneRule| rule.level == Level::Extra && !self.settings.rules.is_refused(rule);
+        let off = (0..rules.len()).filter(|rule| !is_on[*rule] && is_offered(&rules[*rule].rule));
         let off: Vec<usize> = off.filter(|rule| matching.contains(rule)).collect();
         let tried = off.into_par_iter().map(|position| {
             let CompiledRule { rule, .. } = rules[position];
