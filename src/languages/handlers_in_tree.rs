@@ -1,6 +1,7 @@
 //! What the handlers use, in a tree: the packages that they need of it, and findings about those that it does not have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use super::handlers::{DynamicUse, Handlers, Place, Used};
 use super::id::LanguageId;
@@ -130,12 +131,20 @@ impl Handlers {
                 0 => String::new(),
                 more => format!(" (and {})", plural(more, "more line", "more lines")),
             };
+            let own = self.own_source(&name, &used);
             let (severity, without) = match (&used.fails, used.optional) {
+                (Some(_), _) if own.is_some() => (Severity::Warning, ""),
                 (Some(_), _) => (Severity::Error, ""),
                 (None, false) => (Severity::Warning, "; the line does not fail without it, but what it is for does"),
                 (None, true) => (Severity::Info, ", but works without it"),
             };
             let of = language(id);
+            let help = match own {
+                Some(file) => format!(
+                    "if the line means {file}, which the function has, hide this finding; else install {install} into the tree"
+                ),
+                None => format!("install {install} into the tree"),
+            };
             Some(Finding::new(
                 severity,
                 Code::HandlerPackageMissing,
@@ -146,10 +155,20 @@ impl Handlers {
                     of.name(),
                     of.kind_of_use()
                 ),
-                format!("install {install} into the tree"),
+                help,
             ))
         };
         absent.into_iter().filter_map(finding).collect()
+    }
+
+    /// The function's own source that may be the module of this name: code can add its directory to those that are searched.
+    fn own_source(&self, module: &str, used: &Used) -> Option<&str> {
+        let path = PathBuf::from(module.replace('.', "/"));
+        let is_called = |file: &Path| {
+            file.with_extension("").ends_with(&path) || file.parent().is_some_and(|parent| parent.ends_with(&path))
+        };
+        let others = self.files.iter().filter(|file| used.places.iter().all(|place| place.file != **file));
+        others.map(String::as_str).find(|file| is_called(Path::new(file)))
     }
 
     fn not_followed(&self) -> Vec<Finding> {

@@ -43,6 +43,27 @@ fn kept(report: &Value) -> Vec<String> {
     packages.map(|package| package["name"].as_str().expect("a name").to_owned()).collect()
 }
 
+#[test]
+fn a_module_that_the_function_may_bring_itself_is_a_warning() {
+    let world = python();
+    let of = |text: &str, own: &str| {
+        let _ = fs::remove_dir_all(world.beside("code"));
+        code(&world, &[("app.py", text), (own, "x = 1\n")]);
+        let (exit, report) = plan(&world, &[]);
+        let found = report["findings"].as_array().expect("findings").iter().find(|one| one["code"] == "R108").cloned();
+        (exit, found.map(|found| (found["severity"].to_string(), found["help"].to_string())))
+    };
+    let text = "import sys\nsys.path.append(compute())\nimport mylib\nimport PIL\n";
+    for own in ["lib/mylib.py", "vendor/mylib/__init__.py"] {
+        let (exit, found) = of(text, own);
+        let (severity, help) = found.expect("a finding");
+        assert_eq!((exit, severity.as_str()), (0, "\"warning\""), "{own}");
+        assert!(help.contains(&format!("code/{own}, which the function has")), "{help}");
+    }
+    let (exit, found) = of(text, "lib/mylib2.py");
+    assert_eq!((exit, found.expect("a finding").0.as_str()), (1, "\"error\""));
+}
+
 /// pillow and PyYAML, whose modules have other names; aa, which requires bb, bb with its extra x, and loads dd without
 /// declaring it; plus, which plugs into aa; and what nothing needs.
 fn python() -> World {
