@@ -27,7 +27,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use directory::scan_directory;
+pub use directory::{ShortContents, scan_directory, scan_directory_and};
 pub(crate) use entry::HEAD_BYTES;
 pub use entry::{Entry, EntryId, Kind, Magic};
 use entry::{Origin, id_of, narrow};
@@ -126,7 +126,7 @@ impl Tree {
         let root = self.root().map(std::path::Path::to_owned);
         for entry in &mut self.entries {
             let Some(path) = entry.path.below(from).and_then(|below| to.join(below)) else { continue };
-            if let (Some(root), Origin::Directory, true) = (&root, entry.origin, entry.is_file()) {
+            if let (Some(root), Origin::Directory { .. }, true) = (&root, entry.origin, entry.is_file()) {
                 entry.origin = Origin::Overlay(narrow(self.overlays.len()));
                 self.overlays.push(Overlay::File(root.join(entry.path.as_path())));
             }
@@ -264,7 +264,7 @@ impl Tree {
             file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))
         };
         match (&self.source, entry.origin) {
-            (Source::Directory(root), Origin::Directory) => {
+            (Source::Directory(root), Origin::Directory { .. }) => {
                 read(&root.join(entry.path.as_path()))?;
             }
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
@@ -293,7 +293,7 @@ impl Tree {
     pub fn read_head(&self, id: EntryId, length: usize) -> Result<Vec<u8>> {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
-            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (Source::Directory(root), Origin::Directory { .. }) => root.join(entry.path.as_path()),
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Part(part) => return part_head(part, &entry.path, length),
@@ -323,7 +323,7 @@ impl Tree {
     ) -> Result<()> {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
-            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (Source::Directory(root), Origin::Directory { .. }) => root.join(entry.path.as_path()),
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Part(part) => return self.in_chunks(id, part.reader(), entry.path.as_path(), each),
@@ -403,6 +403,6 @@ fn implied_directories(entries: &[Entry]) -> Vec<Entry> {
     }
     implied
         .into_iter()
-        .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory })
+        .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory { hash: None } })
         .collect()
 }
