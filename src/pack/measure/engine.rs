@@ -20,7 +20,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::cache::{Cache, MIN_BYTES, inflates_to};
 use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
-use super::place::{Place, Source};
+use super::place::{Check, Place, Source};
 use super::record::{Facts, Key, Known};
 use super::shared::SharedCache;
 use super::short::{self, Short};
@@ -321,7 +321,7 @@ impl Engine {
         };
         let known = short.known(key, content.len() as u64);
         let known = known.filter(|known| known.facts.method == Method::Deflated);
-        let payload = known.and_then(|known| short.payload(key, &known, &self.spool));
+        let payload = known.and_then(|known| short.payload(key, &known, &self.spool, Check::First));
         let of_cache = known.zip(payload).filter(|(known, payload)| known.verified || inflates_to(payload, content));
         let is_new = !of_cache.as_ref().is_some_and(|(known, _)| known.verified);
         let (facts, payload) = match of_cache {
@@ -353,14 +353,15 @@ impl Engine {
     }
 
     /// Calls `each` with one part of the compressed bytes of a content after the other, and returns their hash from when they were
-    /// made and verified: with none if only their number was wanted. `read` reads the content again.
+    /// made and verified: with none if only their number was wanted. `check` is when they are compared with that hash, and `read`
+    /// reads the content again.
     ///
     /// # Errors
     /// When they are not there any more and the content is another by now, or `each` fails.
     pub(super) fn bytes(
         &self,
         path: &TreePath,
-        measured: &Measured,
+        (measured, check): (&Measured, Check),
         read: &dyn Fn() -> Result<Vec<u8>>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<blake3::Hash> {
@@ -378,11 +379,11 @@ impl Engine {
         let (key, known, payload) = match place {
             Place::Entry(at) => {
                 let (key, known) = elsewhere(at)?;
-                (key, known, self.cache.as_ref().and_then(|cache| cache.payload(key, &known)))
+                (key, known, self.cache.as_ref().and_then(|cache| cache.payload(key, &known, check)))
             }
             Place::Short(at) => {
                 let (key, known) = elsewhere(at)?;
-                (key, known, self.short.as_ref().and_then(|short| short.payload(key, &known, &self.spool)))
+                (key, known, self.short.as_ref().and_then(|short| short.payload(key, &known, &self.spool, check)))
             }
             Place::Tree(at) => {
                 let (key, known) = elsewhere(at)?;
@@ -395,6 +396,10 @@ impl Engine {
             return Ok(known.hash);
         }
         let content = read()?;
+        if check == Check::Later && matches!(place, Place::Tree(_)) {
+            each(&content)?;
+            return Ok(blake3::Hash::from_bytes(key.content));
+        }
         let hash = blake3::hash(&content);
         if *hash.as_bytes() != key.content {
             return Err(changed());
