@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{EntryId, Origin, Tree};
+use crate::base::buffers::Buffer;
 use crate::base::error::Result;
 use crate::base::verdicts::{Verdict, Verdicts};
 
@@ -32,8 +33,8 @@ impl Tree {
     ///
     /// # Errors
     /// As for [`Tree::read`].
-    pub(crate) fn read_and_hash(&self, id: EntryId) -> Result<(Vec<u8>, Option<blake3::Hash>)> {
-        let content = self.read(id)?;
+    pub(crate) fn read_and_hash(&self, id: EntryId) -> Result<(Buffer<'_>, Option<blake3::Hash>)> {
+        let content = self.read_in_buffer(id)?;
         let hash = self.hashes.verdicts.is_some().then(|| blake3::hash(&content));
         if let Some(hash) = hash {
             self.hashes.insert(id, hash);

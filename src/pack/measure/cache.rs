@@ -145,16 +145,16 @@ impl Cache {
         Some(known)
     }
 
-    /// The compressed bytes of an entry of which this is known. An entry can have been removed or replaced since then; whether it was
+    /// Reads the compressed bytes of an entry of which this is known. An entry can have been removed or replaced since then; whether it was
     /// damaged is only looked at if they are compared first.
-    pub(super) fn payload(&self, key: Key, known: &Known, check: Check) -> Option<Vec<u8>> {
+    pub(super) fn payload(&self, key: Key, known: &Known, check: Check, payload: &mut Vec<u8>) -> Option<()> {
         let (opened, _) = own::open(&self.path(key), File::options().read(true))?;
         self.signed_in(key, &read_header(&opened)?).filter(|now| now == known)?;
         let length = payload_length(known.facts)?;
-        let mut payload = Vec::with_capacity(usize::try_from(length).ok()?);
-        opened.take(length + 1).read_to_end(&mut payload).ok()?;
+        payload.reserve(usize::try_from(length).ok()?);
+        opened.take(length + 1).read_to_end(payload).ok()?;
         let is_whole = payload.len() as u64 == length;
-        (is_whole && (check == Check::Later || blake3::hash(&payload) == known.hash)).then_some(payload)
+        (is_whole && (check == Check::Later || blake3::hash(payload) == known.hash)).then_some(())
     }
 
     /// The entry of a content: what it records, and the compressed bytes, which are verified.

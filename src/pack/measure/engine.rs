@@ -25,6 +25,7 @@ use super::record::{Facts, Key, Known};
 use super::shared::SharedCache;
 use super::short::{self, Short};
 use super::spool::{Offset, Spool};
+use crate::base::buffers::{Buffer, Buffers};
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
 
@@ -66,6 +67,7 @@ pub(super) struct Engine {
     /// The measurements of this run, without contents that are too short for entries of the cache: compressing those twice is cheap.
     seen: Mutex<HashMap<Key, Measured>>,
     compressed: AtomicU64,
+    buffers: Buffers,
 }
 
 /// Calls a function with one part of a content after the other, until it breaks off.
@@ -181,6 +183,7 @@ impl Engine {
             shared: None,
             seen: Mutex::default(),
             compressed: AtomicU64::new(0),
+            buffers: Buffers::default(),
         })
     }
 
@@ -358,11 +361,11 @@ impl Engine {
     ///
     /// # Errors
     /// When they are not there any more and the content is another by now, or `each` fails.
-    pub(super) fn bytes(
+    pub(super) fn bytes<'a>(
         &self,
         path: &TreePath,
         (measured, check): (&Measured, Check),
-        read: &dyn Fn() -> Result<Vec<u8>>,
+        read: &dyn Fn() -> Result<Buffer<'a>>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<blake3::Hash> {
         let Some(at) = measured.at else { return Ok(blake3::hash(&[])) };
@@ -379,7 +382,13 @@ impl Engine {
         let (key, known, payload) = match place {
             Place::Entry(at) => {
                 let (key, known) = elsewhere(at)?;
-                (key, known, self.cache.as_ref().and_then(|cache| cache.payload(key, &known, check)))
+                let mut payload = self.buffers.take(usize::try_from(measured.compressed).unwrap_or(usize::MAX));
+                let read = self.cache.as_ref().and_then(|cache| cache.payload(key, &known, check, &mut payload));
+                if read.is_some() {
+                    each(&payload)?;
+                    return Ok(known.hash);
+                }
+                (key, known, None)
             }
             Place::Short(at) => {
                 let (key, known) = elsewhere(at)?;

@@ -262,7 +262,7 @@ impl Measurements {
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<blake3::Hash> {
         match self.get(id) {
-            Some(measured) => self.engine.bytes(tree.path(id), (measured, check), &|| tree.read(id), each),
+            Some(measured) => self.engine.bytes(tree.path(id), (measured, check), &|| tree.read_in_buffer(id), each),
             None => Ok(blake3::hash(&[])),
         }
     }
@@ -404,7 +404,7 @@ impl Work<'_> {
             return Ok(());
         }
         let _permit = self.engine.acquire(2 * entry.bytes());
-        let content = self.tree.read(id)?;
+        let content = self.tree.read_in_buffer(id)?;
         let measured = match strip(&content, self.transforms.strip) {
             Stripped::Smaller(stripped) => {
                 let before = self.weigh.then(|| self.measure(id, &content, Want::Length)).transpose()?;
@@ -567,7 +567,7 @@ fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) 
         return Ok(measured);
     }
     let _permit = engine.acquire(2 * bytes);
-    engine.measure(path, &tree.read(id)?, level, want, Source::Tree)
+    engine.measure(path, &tree.read_in_buffer(id)?, level, want, Source::Tree)
 }
 
 #[cfg(test)]
