@@ -1,9 +1,10 @@
-//! What every room is built on: paths in a tree, sizes, lists in prose, globs, errors, findings with typed subjects and
+//! What every room is built on: paths in a tree, buffers, sizes, lists in prose, globs, errors, findings with typed subjects and
 //! their severities, the pages of the checks, verdicts on contents, text that is safe to print, text in lines, bounded reads, directories by
 //! handle, atomic writes, additions to files, signals and progress. It knows nothing about layers.
 
 pub(crate) mod append;
 pub(crate) mod atomic;
+pub(crate) mod buffers;
 pub mod bytes;
 pub mod check_pages;
 pub(crate) mod directory;

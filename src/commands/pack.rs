@@ -5,7 +5,7 @@ use std::path::Path;
 use super::outside::{refuse_in_tree, refuse_output_in_tree};
 use crate::base::error::Result;
 use crate::base::progress::Progress;
-use crate::pack::output::{MANIFEST, ManifestEntry, Output, REPORT, read_back, write_layer};
+use crate::pack::output::{MANIFEST, ManifestEntry, Output, REPORT, write_layer};
 use crate::plan::suggest::suggestions;
 use crate::plan::{Plan, Settings};
 use crate::report::{self, Report};
@@ -34,7 +34,6 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     for (layer, shown) in plan.layout.layers.iter().zip(report.layers.iter_mut().flatten()) {
         let (file, path) = out.create(&shown.zip)?;
         let written = write_layer((&file, &path), plan.analysis.tree(), layer, &plan.measurements)?;
-        read_back((&file, &path), plan.analysis.tree(), layer, (&plan.measurements, &written.hashes))?;
         shown.sha256 = Some(written.sha256);
         entries.push(written.entries);
     }

@@ -20,7 +20,7 @@ use crate::pack::output::{MANIFEST, Manifest};
 use crate::resolve::Resolution;
 use crate::runtime::capture;
 use crate::runtime::sysroot::Sysroot;
-use crate::tree::{EntryId, Tree, TreeInput, layout_findings};
+use crate::tree::{EntryId, ShortContents, Tree, TreeInput, layout_findings};
 
 impl<'a> Analysis<'a> {
     /// A tree after arranging, bundling and dropping under these settings, with what is kept of it.
@@ -34,7 +34,7 @@ impl<'a> Analysis<'a> {
         settings: &'a Settings,
         progress: &dyn Progress,
     ) -> Result<(Self, Decisions)> {
-        let (tree, scanned) = scan(input, settings, progress)?;
+        let (tree, scanned) = scan(input, decider, settings, progress)?;
         let host = build_host(input, settings, progress)?;
         let offered = if host.is_none() { offered_host(input, settings) } else { None };
         let bundled_from = host.clone().map(|(host, named)| Bundler::new(host, &named)).transpose()?;
@@ -174,7 +174,7 @@ fn offered_host(input: &TreeInput, settings: &Settings) -> Option<(Sysroot, Path
 }
 
 /// A tree as it will be in `/opt`.
-fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
+fn scan(input: &TreeInput, decider: Decider, settings: &Settings, progress: &dyn Progress) -> Result<Scanned> {
     if let TreeInput::Directory(root) = input
         && is_packed(root)
     {
@@ -198,8 +198,12 @@ fn scan(input: &TreeInput, settings: &Settings, progress: &dyn Progress) -> Resu
         });
     }
     progress.stage("reading", 0);
-    let (mut tree, mut findings) = input.scan()?;
-    tree.ask(settings.verdicts());
+    let verdicts = settings.verdicts();
+    // What the rules keep is measured, and looked up in the cache by its hash.
+    let is_looked_up = decider == Decider::Rules && verdicts.is_some();
+    let short = if is_looked_up { ShortContents::Hashed } else { ShortContents::NotRead };
+    let (mut tree, mut findings) = input.scan(short)?;
+    tree.ask(verdicts);
     findings.extend(layout_findings(&tree));
     if let Some(about) = input.image().and_then(|image| image.about.as_ref()) {
         findings.extend(image_variables::finding(about, &settings.runtime.environment));

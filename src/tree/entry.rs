@@ -81,7 +81,11 @@ pub struct Entry {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin {
-    Directory,
+    /// At its own path in the directory that the tree was read from.
+    Directory {
+        /// The position of the hash of the content, if it was hashed when the tree was read.
+        hash: Option<u32>,
+    },
     /// Content that replaces or adds to the source, by its position in [`Tree::overlays`].
     Overlay(u32),
     Zip {

@@ -11,11 +11,23 @@ use crate::base::verdicts::Verdicts;
 #[derive(Default)]
 pub(super) struct Hashes {
     pub(super) verdicts: Option<Arc<dyn Verdicts>>,
+    /// Those of short contents that were hashed when the tree was read; entries have their positions.
+    short: Vec<blake3::Hash>,
     known: Mutex<HashMap<EntryId, blake3::Hash>>,
 }
 
 impl Hashes {
-    /// Forgets all, as ids or contents are others now.
+    /// These hashes of short contents, by their positions.
+    pub(super) fn of_short(short: Vec<blake3::Hash>) -> Self {
+        Self { short, ..Self::default() }
+    }
+
+    /// The hash of a short content at a position.
+    pub(super) fn short(&self, position: u32) -> Option<blake3::Hash> {
+        self.short.get(position as usize).copied()
+    }
+
+    /// Forgets those by id, as ids or contents are others now. An entry keeps the position of its hash as long as it has its content.
     pub(super) fn forget(&mut self) {
         self.known.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -30,7 +30,7 @@ pub fn scan_image(image: &Image, directory: &TreePath) -> Result<(Tree, Vec<Find
     let mut overlays = Vec::new();
     let mut findings = Vec::new();
     for ((path, node), head) in nodes.into_iter().zip(heads) {
-        let mut origin = Origin::Directory;
+        let mut origin = Origin::Directory { hash: None };
         let kind = match &node.kind {
             NodeKind::Directory => Kind::Directory,
             NodeKind::Link(target) => Kind::Link { target: target.as_slice().into() },

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Tree, scan_directory, scan_image};
+use super::{ShortContents, Tree, scan_directory_and, scan_image};
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
@@ -44,13 +44,13 @@ impl TreeInput {
         }
     }
 
-    /// The tree, and findings about its files.
+    /// The tree, and findings about its files. `short` is what is done with short contents of a directory.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn scan(&self) -> Result<(Tree, Vec<Finding>)> {
+    pub fn scan(&self, short: ShortContents) -> Result<(Tree, Vec<Finding>)> {
         match self {
-            TreeInput::Directory(root) => scan_directory(root),
+            TreeInput::Directory(root) => scan_directory_and(root, short),
             TreeInput::Image(image, tree) => scan_image(image, tree),
         }
     }

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{EntryId, Tree};
+use super::{EntryId, Origin, Tree};
+use crate::base::buffers::Buffer;
 use crate::base::error::Result;
 use crate::base::verdicts::{Verdict, Verdicts};
 
@@ -20,17 +21,20 @@ impl Tree {
         }
     }
 
-    /// The hash of a content that was read in this run, if it was hashed. The file can have changed since then.
+    /// The hash of a content that was read as a whole in this run, if it was hashed. The file can have changed since then.
     pub(crate) fn known_hash(&self, id: EntryId) -> Option<blake3::Hash> {
-        self.hashes.get(id)
+        self.hashes.get(id).or_else(|| match self.entry(id).origin {
+            Origin::Directory { hash } => self.hashes.short(hash?),
+            _ => None,
+        })
     }
 
     /// The whole content of a regular file, and its hash if anything is known by hashes.
     ///
     /// # Errors
     /// As for [`Tree::read`].
-    pub(crate) fn read_and_hash(&self, id: EntryId) -> Result<(Vec<u8>, Option<blake3::Hash>)> {
-        let content = self.read(id)?;
+    pub(crate) fn read_and_hash(&self, id: EntryId) -> Result<(Buffer<'_>, Option<blake3::Hash>)> {
+        let content = self.read_in_buffer(id)?;
         let hash = self.hashes.verdicts.is_some().then(|| blake3::hash(&content));
         if let Some(hash) = hash {
             self.hashes.insert(id, hash);

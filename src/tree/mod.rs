@@ -27,7 +27,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use directory::scan_directory;
+pub use directory::{ShortContents, scan_directory, scan_directory_and};
 pub(crate) use entry::HEAD_BYTES;
 pub use entry::{Entry, EntryId, Kind, Magic};
 use entry::{Origin, id_of, narrow};
@@ -44,6 +44,7 @@ use zips::Archive;
 pub use zips::{LayerEntry, LayerZip, PackageDirectory, scan_zips};
 pub(crate) use zips::{sha256, sha256_of};
 
+use crate::base::buffers::{Buffer, Buffers};
 use crate::base::error::{Error, Result};
 use crate::base::part::{Content, Part};
 use crate::base::path::TreePath;
@@ -65,6 +66,7 @@ pub struct Tree {
     /// Which entries are hidden, by position; empty when none is.
     hidden: Vec<bool>,
     hashes: Hashes,
+    buffers: Buffers,
 }
 
 enum Overlay {
@@ -88,7 +90,14 @@ impl Tree {
         // No two have the same path.
         entries.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
         entries.shrink_to_fit();
-        Self { entries, source, overlays: Vec::new(), hidden: Vec::new(), hashes: Hashes::default() }
+        Self {
+            entries,
+            source,
+            overlays: Vec::new(),
+            hidden: Vec::new(),
+            hashes: Hashes::default(),
+            buffers: Buffers::default(),
+        }
     }
 
     /// Adds files from outside the tree, each at an unused path, with its parent directories. This invalidates all ids and
@@ -126,7 +135,7 @@ impl Tree {
         let root = self.root().map(std::path::Path::to_owned);
         for entry in &mut self.entries {
             let Some(path) = entry.path.below(from).and_then(|below| to.join(below)) else { continue };
-            if let (Some(root), Origin::Directory, true) = (&root, entry.origin, entry.is_file()) {
+            if let (Some(root), Origin::Directory { .. }, true) = (&root, entry.origin, entry.is_file()) {
                 entry.origin = Origin::Overlay(narrow(self.overlays.len()));
                 self.overlays.push(Overlay::File(root.join(entry.path.as_path())));
             }
@@ -251,39 +260,54 @@ impl Tree {
     /// # Errors
     /// When the file cannot be read, or is no longer as long as it was when the tree was scanned.
     pub fn read(&self, id: EntryId) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.read_into(&mut content, id)?;
+        Ok(content)
+    }
+
+    /// The same in memory that is used again, for what is read of every file.
+    ///
+    /// # Errors
+    /// As for [`Tree::read`].
+    pub(crate) fn read_in_buffer(&self, id: EntryId) -> Result<Buffer<'_>> {
+        let mut content = self.buffers.take(usize::try_from(self.entry(id).bytes()).unwrap_or(usize::MAX));
+        self.read_into(&mut content, id)?;
+        Ok(content)
+    }
+
+    fn read_into(&self, content: &mut Vec<u8>, id: EntryId) -> Result<()> {
         let entry = self.entry(id);
         let expected = entry.bytes();
         if expected > MAX_WHOLE && !matches!(entry.origin, Origin::Zip { .. }) {
             return Err(Error::TooLarge { path: entry.path.as_path().to_owned(), most: MAX_WHOLE });
         }
         // Reading one byte more than expected detects a file that grew.
-        let mut content = Vec::new();
         let mut read = |path: &std::path::Path| {
             let file = open(path, entry)?;
             content.reserve(usize::try_from(expected).unwrap_or(usize::MAX).min(1 << 30));
-            file.take(expected + 1).read_to_end(&mut content).map_err(Error::io("read", path))
+            file.take(expected + 1).read_to_end(content).map_err(Error::io("read", path))
         };
         match (&self.source, entry.origin) {
-            (Source::Directory(root), Origin::Directory) => {
+            (Source::Directory(root), Origin::Directory { .. }) => {
                 read(&root.join(entry.path.as_path()))?;
             }
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => {
                     read(path)?;
                 }
-                Overlay::Part(part) => content = part_head(part, &entry.path, usize::MAX)?,
+                Overlay::Part(part) => *content = part_head(part, &entry.path, usize::MAX)?,
                 Overlay::Bytes(bytes) => content.extend_from_slice(bytes),
             },
             (Source::Zips(archives), Origin::Zip { archive, index }) => {
                 let archive = &archives[archive as usize];
-                content = archive.read(index as usize).map_err(Error::io("read an entry of", archive.path()))?;
+                *content = archive.read(index as usize).map_err(Error::io("read an entry of", archive.path()))?;
             }
             _ => unreachable!("a tree and its entries come from one source"),
         }
         if content.len() as u64 != expected {
             return Err(Error::Changed { path: entry.path.to_string() });
         }
-        Ok(content)
+        Ok(())
     }
 
     /// The first bytes of a regular file, at most `length` of them.
@@ -293,7 +317,7 @@ impl Tree {
     pub fn read_head(&self, id: EntryId, length: usize) -> Result<Vec<u8>> {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
-            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (Source::Directory(root), Origin::Directory { .. }) => root.join(entry.path.as_path()),
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Part(part) => return part_head(part, &entry.path, length),
@@ -323,7 +347,7 @@ impl Tree {
     ) -> Result<()> {
         let entry = self.entry(id);
         let path = match (&self.source, entry.origin) {
-            (Source::Directory(root), Origin::Directory) => root.join(entry.path.as_path()),
+            (Source::Directory(root), Origin::Directory { .. }) => root.join(entry.path.as_path()),
             (_, Origin::Overlay(position)) => match &self.overlays[position as usize] {
                 Overlay::File(path) => path.clone(),
                 Overlay::Part(part) => return self.in_chunks(id, part.reader(), entry.path.as_path(), each),
@@ -403,6 +427,6 @@ fn implied_directories(entries: &[Entry]) -> Vec<Entry> {
     }
     implied
         .into_iter()
-        .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory })
+        .map(|path| Entry { path, kind: Kind::Directory, mode: 0o755, origin: Origin::Directory { hash: None } })
         .collect()
 }

@@ -19,6 +19,7 @@ use super::needs::{ID, NEEDS};
 use super::rdb;
 use super::rdx::{Compression, Index, uncompressed};
 use super::serialize;
+use crate::base::buffers::Buffer;
 use crate::base::error::Result;
 use crate::base::finding::{Code, Finding};
 use crate::base::list;
@@ -175,7 +176,7 @@ impl Reading<'_> {
         (self.tree.entry(id).bytes() <= MAX_BYTES).then(|| self.tree.read(id).ok())?
     }
 
-    fn read_and_hash(&self, below: &str) -> Option<(Vec<u8>, Option<blake3::Hash>)> {
+    fn read_and_hash(&self, below: &str) -> Option<(Buffer<'_>, Option<blake3::Hash>)> {
         let id = self.file(below)?;
         (self.tree.entry(id).bytes() <= MAX_BYTES).then(|| self.tree.read_and_hash(id).ok())?
     }
@@ -279,7 +280,7 @@ impl Reading<'_> {
         let (content, hash) = self.tree.read_and_hash(short).ok()?;
         let mut damage = None;
         self.tree.passes(READABLE_DATABASE, &[hash, of_index], || {
-            damage = examine(Some(&content));
+            damage = examine(Some(content.as_slice()));
             damage.is_none()
         });
         damage

@@ -20,11 +20,12 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::cache::{Cache, MIN_BYTES, inflates_to};
 use super::measured::{Measured, Method};
 use super::permits::{Permit, Permits};
-use super::place::{Place, Source};
+use super::place::{Check, Place, Source};
 use super::record::{Facts, Key, Known};
 use super::shared::SharedCache;
 use super::short::{self, Short};
 use super::spool::{Offset, Spool};
+use crate::base::buffers::{Buffer, Buffers};
 use crate::base::error::{Error, Result};
 use crate::base::path::TreePath;
 
@@ -66,6 +67,7 @@ pub(super) struct Engine {
     /// The measurements of this run, without contents that are too short for entries of the cache: compressing those twice is cheap.
     seen: Mutex<HashMap<Key, Measured>>,
     compressed: AtomicU64,
+    buffers: Buffers,
 }
 
 /// Calls a function with one part of a content after the other, until it breaks off.
@@ -181,6 +183,7 @@ impl Engine {
             shared: None,
             seen: Mutex::default(),
             compressed: AtomicU64::new(0),
+            buffers: Buffers::default(),
         })
     }
 
@@ -321,7 +324,7 @@ impl Engine {
         };
         let known = short.known(key, content.len() as u64);
         let known = known.filter(|known| known.facts.method == Method::Deflated);
-        let payload = known.and_then(|known| short.payload(key, &known, &self.spool));
+        let payload = known.and_then(|known| short.payload(key, &known, &self.spool, Check::First));
         let of_cache = known.zip(payload).filter(|(known, payload)| known.verified || inflates_to(payload, content));
         let is_new = !of_cache.as_ref().is_some_and(|(known, _)| known.verified);
         let (facts, payload) = match of_cache {
@@ -353,15 +356,16 @@ impl Engine {
     }
 
     /// Calls `each` with one part of the compressed bytes of a content after the other, and returns their hash from when they were
-    /// made and verified: with none if only their number was wanted. `read` reads the content again.
+    /// made and verified: with none if only their number was wanted. `check` is when they are compared with that hash, and `read`
+    /// reads the content again.
     ///
     /// # Errors
     /// When they are not there any more and the content is another by now, or `each` fails.
-    pub(super) fn bytes(
+    pub(super) fn bytes<'a>(
         &self,
         path: &TreePath,
-        measured: &Measured,
-        read: &dyn Fn() -> Result<Vec<u8>>,
+        (measured, check): (&Measured, Check),
+        read: &dyn Fn() -> Result<Buffer<'a>>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<blake3::Hash> {
         let Some(at) = measured.at else { return Ok(blake3::hash(&[])) };
@@ -378,11 +382,17 @@ impl Engine {
         let (key, known, payload) = match place {
             Place::Entry(at) => {
                 let (key, known) = elsewhere(at)?;
-                (key, known, self.cache.as_ref().and_then(|cache| cache.payload(key, &known)))
+                let mut payload = self.buffers.take(usize::try_from(measured.compressed).unwrap_or(usize::MAX));
+                let read = self.cache.as_ref().and_then(|cache| cache.payload(key, &known, check, &mut payload));
+                if read.is_some() {
+                    each(&payload)?;
+                    return Ok(known.hash);
+                }
+                (key, known, None)
             }
             Place::Short(at) => {
                 let (key, known) = elsewhere(at)?;
-                (key, known, self.short.as_ref().and_then(|short| short.payload(key, &known, &self.spool)))
+                (key, known, self.short.as_ref().and_then(|short| short.payload(key, &known, &self.spool, check)))
             }
             Place::Tree(at) => {
                 let (key, known) = elsewhere(at)?;
@@ -395,6 +405,10 @@ impl Engine {
             return Ok(known.hash);
         }
         let content = read()?;
+        if check == Check::Later && matches!(place, Place::Tree(_)) {
+            each(&content)?;
+            return Ok(blake3::Hash::from_bytes(key.content));
+        }
         let hash = blake3::hash(&content);
         if *hash.as_bytes() != key.content {
             return Err(changed());

@@ -41,6 +41,7 @@ pub use engine::Want;
 use engine::{Engine, STREAM_BYTES, WHOLE_BYTES};
 use files::Files;
 pub use measured::{ENTRY_OVERHEAD, Level, Measured, Method, Recompressed, Rewritten, ZIP_OVERHEAD, entry_overhead};
+pub use place::Check;
 use place::Source;
 pub use recompress::Undo;
 pub use shared::SharedCache;
@@ -248,7 +249,8 @@ impl Measurements {
     }
 
     /// Calls `each` with one part of the compressed bytes of a file after the other: with none if only their number was wanted.
-    /// Returns their hash, from when they were made and it was verified that they inflate to the content.
+    /// Returns their hash, from when they were made and it was verified that they inflate to the content; `check` is when they are
+    /// compared with it.
     ///
     /// # Errors
     /// When they cannot be read, or are not there any more and the file has changed, or `each` fails.
@@ -256,10 +258,11 @@ impl Measurements {
         &self,
         tree: &Tree,
         id: EntryId,
+        check: Check,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<blake3::Hash> {
         match self.get(id) {
-            Some(measured) => self.engine.bytes(tree.path(id), measured, &|| tree.read(id), each),
+            Some(measured) => self.engine.bytes(tree.path(id), (measured, check), &|| tree.read_in_buffer(id), each),
             None => Ok(blake3::hash(&[])),
         }
     }
@@ -401,7 +404,7 @@ impl Work<'_> {
             return Ok(());
         }
         let _permit = self.engine.acquire(2 * entry.bytes());
-        let content = self.tree.read(id)?;
+        let content = self.tree.read_in_buffer(id)?;
         let measured = match strip(&content, self.transforms.strip) {
             Stripped::Smaller(stripped) => {
                 let before = self.weigh.then(|| self.measure(id, &content, Want::Length)).transpose()?;
@@ -564,7 +567,7 @@ fn unchanged(engine: &Engine, tree: &Tree, id: EntryId, level: i32, want: Want) 
         return Ok(measured);
     }
     let _permit = engine.acquire(2 * bytes);
-    engine.measure(path, &tree.read(id)?, level, want, Source::Tree)
+    engine.measure(path, &tree.read_in_buffer(id)?, level, want, Source::Tree)
 }
 
 #[cfg(test)]
@@ -572,6 +575,7 @@ mod tests {
     use super::*;
     use crate::base::progress::Silent;
     use crate::pack::rewrite::strip::StripMode;
+    use crate::tree::ShortContents;
 
     #[test]
     fn other_forms_compress_nothing_again() {
@@ -661,7 +665,7 @@ mod tests {
                 bytes.extend(part);
                 Ok(())
             };
-            let hash = measured.compressed(tree, id, each).expect("read");
+            let hash = measured.compressed(tree, id, Check::First, each).expect("read");
             (bytes, hash)
         };
         (tree.iter().map(|(id, _)| of(id)).collect(), measured.engine.spool().end())
@@ -735,8 +739,39 @@ mod tests {
         let measured = take(cache(), Want::Bytes);
         std::fs::write(root.join("noise-long"), [&noise[1..], b"x"].concat()).expect("written");
         let id = tree.iter().find(|(_, entry)| entry.path.name() == b"noise-long").expect("there").0;
-        let error = measured.compressed(&tree, id, &mut |_| Ok(())).expect_err("changed").to_string();
+        let error = measured.compressed(&tree, id, Check::First, &mut |_| Ok(())).expect_err("changed").to_string();
         assert!(error.contains("noise-long"), "{error}");
+    }
+
+    #[test]
+    fn what_was_hashed_when_the_tree_was_read_is_not_opened_again_if_it_is_known() {
+        let home = tempfile::tempdir().expect("a directory");
+        let (root, caches, state) = (home.path().join("opt"), home.path().join("cache"), home.path().join("state"));
+        std::fs::create_dir(&root).expect("made");
+        for name in ["a", "b"] {
+            std::fs::write(root.join(name), name.repeat(700)).expect("written");
+            std::fs::write(root.join(format!("{name}-long")), name.repeat(50_000)).expect("written");
+        }
+        let transforms = Transforms::default();
+        let take = |tree: &Tree| {
+            let options = Options {
+                longest: 1 << 30,
+                unzipped: 1 << 30,
+                level: Level::Default,
+                transforms: &transforms,
+                cache: Some(Cache::signing_at(&caches, &state)),
+                shared: None,
+                want: Want::Bytes,
+                weigh: false,
+            };
+            Measurements::take(tree, |_| true, options, &Silent)
+        };
+        let scan = |short| crate::tree::scan_directory_and(&root, short).expect("read").0;
+        let (hashed, not_read) = (scan(ShortContents::Hashed), scan(ShortContents::NotRead));
+        let right = packed(&not_read, &take(&not_read).expect("measured").0).0;
+        std::fs::remove_dir_all(&root).expect("removed");
+        assert_eq!(packed(&hashed, &take(&hashed).expect("measured").0).0, right);
+        assert!(take(&not_read).is_err());
     }
 
     #[test]

@@ -13,6 +13,15 @@ pub(super) enum Source {
     Made,
 }
 
+/// When compressed bytes of the cache, and contents of the tree that are stored, are compared with their hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Before they are passed on: what is damaged is made again, and a file that changed is an error.
+    First,
+    /// By the caller, who reads them again where they were written.
+    Later,
+}
+
 /// Where compressed bytes are. Except in the spool, by their position in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

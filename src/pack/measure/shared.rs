@@ -175,7 +175,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::result::Result<(), String> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Cache, Level, Measurements, Options, Want};
+    use super::super::{Cache, Check, Level, Measurements, Options, Want};
     use super::*;
     use crate::base::progress::Silent;
     use crate::pack::rewrite::Transforms;
@@ -203,7 +203,7 @@ mod tests {
                 bytes.extend(part);
                 Ok(())
             };
-            measured.compressed(&tree, id, each).expect("read");
+            measured.compressed(&tree, id, Check::First, each).expect("read");
             bytes
         };
         let all = tree.iter().map(|(id, _)| bytes(id)).collect();

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::measured::Method;
+use super::place::Check;
 use super::record::{Facts, Key, Known};
 use super::signed;
 use super::signing::SigningKey;
@@ -85,11 +86,11 @@ impl Short {
         Some(record.known).filter(|known| known.facts.bytes == bytes)
     }
 
-    /// The compressed bytes of a content of which this is known; `None` if they are damaged.
-    pub(super) fn payload(&self, key: Key, known: &Known, spool: &Spool) -> Option<Vec<u8>> {
+    /// The compressed bytes of a content of which this is known; `None` if they cannot be read, or are compared first and damaged.
+    pub(super) fn payload(&self, key: Key, known: &Known, spool: &Spool, check: Check) -> Option<Vec<u8>> {
         let shard = self.shard(key);
         let record = shard.record(key, &self.key).filter(|record| record.known == *known)?;
-        shard.payload(&record, &self.key, spool).ok()
+        shard.payload(&record, &self.key, spool, check).ok()
     }
 
     /// Adds a content whose compressed bytes are in the spool, or were verified since they were added, if there is room.
@@ -140,7 +141,7 @@ impl Shard {
         new.or_else(|| self.read(signing).0.get(&key).copied())
     }
 
-    fn payload(&self, record: &Record, key: &SigningKey, spool: &Spool) -> io::Result<Vec<u8>> {
+    fn payload(&self, record: &Record, key: &SigningKey, spool: &Spool, check: Check) -> io::Result<Vec<u8>> {
         let Known { facts, hash, .. } = record.known;
         let damaged = || io::Error::from(io::ErrorKind::InvalidData);
         let mut payload = vec![0; usize::try_from(stored_bytes(&facts)).map_err(|_| damaged())?];
@@ -149,17 +150,18 @@ impl Shard {
             (Place::File(_), None) => return Err(damaged()),
             (Place::Spool(at), _) => spool.read_exact_at(&mut payload, at)?,
         }
-        if facts.method == Method::Stored || blake3::hash(&payload) == hash { Ok(payload) } else { Err(damaged()) }
+        let is_right = check == Check::Later || facts.method == Method::Stored || blake3::hash(&payload) == hash;
+        if is_right { Ok(payload) } else { Err(damaged()) }
     }
 
     fn write(&self, new: BTreeMap<Key, Record>, key: &SigningKey, spool: &Spool) -> io::Result<()> {
         let mut all: BTreeMap<Key, Record> = self.read(key).0.iter().map(|(key, record)| (*key, *record)).collect();
         all.extend(new);
         // What is damaged goes.
-        all.retain(|_, record| self.payload(record, key, spool).is_ok());
+        all.retain(|_, record| self.payload(record, key, spool, Check::First).is_ok());
         let list: Vec<u8> = all.iter().flat_map(|(key, record)| recorded(*key, &record.known)).collect();
         signed::write(&self.path, KIND, key, &list, |out| {
-            all.values().try_for_each(|record| out.write_all(&self.payload(record, key, spool)?))
+            all.values().try_for_each(|record| out.write_all(&self.payload(record, key, spool, Check::First)?))
         })
     }
 }
@@ -255,10 +257,10 @@ mod tests {
         let (again, other) = (home.short("state"), home.short("other"));
         for (key, known, payload) in &all {
             assert_eq!(again.known(*key, known.facts.bytes), Some(*known));
-            assert_eq!(again.payload(*key, known, &spool).as_ref(), Some(payload));
+            assert_eq!(again.payload(*key, known, &spool, Check::First).as_ref(), Some(payload));
             assert_eq!(again.known(*key, known.facts.bytes + 1), None);
             assert_eq!(again.known(Key { level: 12, ..*key }, known.facts.bytes), None);
-            assert_eq!(again.payload(*key, &Known { verified: !known.verified, ..*known }, &spool), None);
+            assert_eq!(again.payload(*key, &Known { verified: !known.verified, ..*known }, &spool, Check::First), None);
             assert_eq!(other.known(*key, known.facts.bytes), None);
         }
         // Another content is added to what is there, also by a run whose spool is another.
@@ -267,7 +269,7 @@ mod tests {
         fresh.save(&spool);
         let last = home.short("state");
         for (key, known, payload) in all.iter().chain([&more]) {
-            assert_eq!(last.payload(*key, known, &spool).as_ref(), Some(payload));
+            assert_eq!(last.payload(*key, known, &spool, Check::First).as_ref(), Some(payload));
         }
     }
 
@@ -288,9 +290,9 @@ mod tests {
             std::fs::write(&path, damaged).expect("written");
             let short = home.short("state");
             assert_eq!(short.known(key, known.facts.bytes).is_some(), at >= listed, "byte {at}");
-            assert_eq!(short.payload(key, &known, &spool), None, "byte {at}");
+            assert_eq!(short.payload(key, &known, &spool, Check::First), None, "byte {at}");
             std::fs::write(&path, &whole[..at]).expect("written");
-            assert_eq!(home.short("state").payload(key, &known, &spool), None, "cut at {at}");
+            assert_eq!(home.short("state").payload(key, &known, &spool, Check::First), None, "cut at {at}");
         }
         // The next run that adds something leaves it out.
         let mut damaged = whole;
@@ -302,7 +304,7 @@ mod tests {
         second.save(&spool);
         let third = home.short("state");
         assert_eq!(third.known(key, known.facts.bytes), None);
-        assert_eq!(third.payload(Key { level: 12, ..key }, &known, &spool), Some(payload));
+        assert_eq!(third.payload(Key { level: 12, ..key }, &known, &spool, Check::First), Some(payload));
     }
 
     #[test]

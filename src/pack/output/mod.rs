@@ -2,14 +2,15 @@
 
 mod carry;
 mod directory;
+mod layer;
 mod manifest;
 mod read_back;
 mod zip;
 
 pub use carry::REPORT;
 pub use directory::Output;
+pub use layer::write_layer;
 pub(crate) use manifest::architecture;
 pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, SCHEMA};
-pub use read_back::read_back;
+pub use zip::Written;
 pub(crate) use zip::layer_entries;
-pub use zip::{Written, write_layer};

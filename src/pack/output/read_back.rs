@@ -21,6 +21,9 @@ use crate::pack::Layer;
 use crate::pack::measure::{Measured, Measurements, Method};
 use crate::tree::{Entry, Kind, Tree};
 
+/// How many bytes are read ahead of a short read.
+const AHEAD_BYTES: usize = 32 << 10;
+
 /// How many bytes are read at once.
 const PART_BYTES: usize = 64 << 10;
 
@@ -29,7 +32,7 @@ const PART_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 /// When it cannot be read, or is not what was planned.
-pub fn read_back(
+pub(super) fn read_back(
     (file, path): (&File, &Path),
     tree: &Tree,
     layer: &Layer,
@@ -44,7 +47,7 @@ pub fn read_back(
     if end != layer.zipped_bytes {
         return Err(wrong(format!("it has {end} bytes instead of {}", layer.zipped_bytes)));
     }
-    let archive = ZipArchive::new(Positioned { file, at: 0, end }).map_err(|error| wrong(error.to_string()))?;
+    let archive = ZipArchive::new(Positioned::new(file, end)).map_err(|error| wrong(error.to_string()))?;
     if archive.len() != layer.entries.len() {
         return Err(wrong(format!("it has {} entries instead of {}", archive.len(), layer.entries.len())));
     }
@@ -117,17 +120,56 @@ fn leads_to<R: Read>(found: ZipFile<'_, R>, target: &[u8]) -> std::result::Resul
     if content == target { Ok(()) } else { Err("it leads to another target".to_owned()) }
 }
 
-/// A file with a position of its own, so that several threads can read it.
-#[derive(Clone)]
+/// A file with a position of its own, so that several threads can read it. Headers are read with what follows them: that is most
+/// often the next thing to be read.
 struct Positioned<'a> {
     file: &'a File,
     at: u64,
     end: u64,
+    /// What was read ahead, and where it is in the file.
+    ahead: Vec<u8>,
+    ahead_at: u64,
+}
+
+impl<'a> Positioned<'a> {
+    fn new(file: &'a File, end: u64) -> Self {
+        Self { file, at: 0, end, ahead: Vec::new(), ahead_at: 0 }
+    }
+
+    /// What was read ahead from the position on; nothing if that is elsewhere.
+    fn left(&self) -> &[u8] {
+        let from = self.at.checked_sub(self.ahead_at).and_then(|from| usize::try_from(from).ok());
+        from.and_then(|from| self.ahead.get(from..)).unwrap_or_default()
+    }
+
+    fn read_ahead(&mut self) -> std::io::Result<()> {
+        self.ahead.resize(AHEAD_BYTES, 0);
+        let read = self.file.read_at(&mut self.ahead, self.at);
+        self.ahead.truncate(read.as_ref().map_or(0, |read| *read));
+        self.ahead_at = self.at;
+        read.map(drop)
+    }
+}
+
+impl Clone for Positioned<'_> {
+    fn clone(&self) -> Self {
+        Self { at: self.at, ..Self::new(self.file, self.end) }
+    }
 }
 
 impl Read for Positioned<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
+        if self.left().is_empty() && buffer.len() < AHEAD_BYTES {
+            self.read_ahead()?;
+        }
+        let left = self.left();
+        let read = if left.is_empty() {
+            self.file.read_at(buffer, self.at)?
+        } else {
+            let read = left.len().min(buffer.len());
+            buffer[..read].copy_from_slice(&left[..read]);
+            read
+        };
         self.at += read as u64;
         Ok(read)
     }
@@ -152,8 +194,8 @@ mod tests {
 
     use super::*;
     use crate::base::progress::Silent;
-    use crate::pack::measure::{Level, Options, Want, ZIP_OVERHEAD};
-    use crate::pack::output::write_layer;
+    use crate::pack::measure::{Check, Level, Options, Want, ZIP_OVERHEAD};
+    use crate::pack::output::zip::write_zip;
     use crate::pack::rewrite::Transforms;
 
     #[test]
@@ -192,7 +234,7 @@ mod tests {
         };
         let path = home.path().join("layer-1.zip");
         let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path).expect("opened");
-        let hashes = write_layer((&open(), &path), &tree, &layer, &measurements).expect("written").hashes;
+        let (_, hashes) = write_zip((&open(), &path), (&tree, &layer), (&measurements, Check::Later)).expect("written");
         let check = || read_back((&open(), &path), &tree, &layer, (&measurements, &hashes));
         check().expect("as planned");
         let whole = fs::read(&path).expect("read");
