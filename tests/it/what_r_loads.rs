@@ -189,10 +189,38 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
         "utils::getFromNamespace(\"f\", \"T1\")()",
         "for (p in c(\"T1\")) T1::f(p)",
     ];
+    let stops = [
+        "if (!requireNamespace(\"T1\")) stop(\"no\")",
+        "if (!requireNamespace(\"T1\", quietly = TRUE)) { x <- 1; stop(\"no\") }",
+        "if (suppressWarnings(!require(T1))) base::stop(\"no\")",
+        "if (isFALSE(suppressWarnings(require(\"T1\", quietly = TRUE)))) stop(\"no\")",
+        "if (requireNamespace(\"T1\")) print(1) else stop(\"no\")",
+        "requireNamespace(\"T1\", quietly = TRUE) || stop(\"no\")",
+        "stopifnot(requireNamespace(\"T1\"))",
+        "if (x || !requireNamespace(\"T1\")) stop(\"no\")",
+        "if (!requireNamespace(\"T1\")) halt()",
+        "{ ok <- requireNamespace(\"T1\", quietly = TRUE); if (!ok) stop(\"no\") }",
+        "if (inherits(try(loadNamespace(\"T1\"), silent = TRUE), \"try-error\")) stop(\"no\")",
+        "{ tried <- try(T1::f(), silent = TRUE); if (inherits(tried, \"try-error\")) stop(\"no\") }",
+        "tryCatch(loadNamespace(\"T1\"), error = function(e) stop(\"no\"))",
+        "tryCatch(T1::f(), warning = function(w) NULL)",
+    ];
     // With what is written here a package loads without T1, though it may be used then.
-    let maybe =
-        ["if (isTRUE(getOption(\"x\"))) T1::f()", "{ if (x) return(NULL); T1::f() }", "lapply(1, function(i) T1::f())"];
+    let maybe = [
+        "if (isTRUE(getOption(\"x\"))) T1::f()",
+        "{ if (x) return(NULL); T1::f() }",
+        "lapply(1, function(i) T1::f())",
+        "if (x && !requireNamespace(\"T1\")) stop(\"no\")",
+        "if (!requireNamespace(\"T1\")) { if (x) stop(\"no\") }",
+        "stopifnot(x || requireNamespace(\"T1\"))",
+        "if (x) { if (!requireNamespace(\"T1\")) stop(\"no\") }",
+        "{ if (x) return(NULL); if (!requireNamespace(\"T1\")) stop(\"no\") }",
+        "if (!requireNamespace(\"T1\")) { return(NULL); stop(\"no\") }",
+        "tryCatch(T1::f(), packageNotFoundError = function(e) NULL)",
+    ];
     let works = [
+        "if (!requireNamespace(\"T1\")) packageStartupMessage(\"no\")",
+        "if (inherits(try(loadNamespace(\"T1\")), \"try-error\")) message(\"no\")",
         "if (requireNamespace(\"T1\", quietly = TRUE)) T1::f()",
         "if (requireNamespace(\"T1\", quietly = TRUE)) setup()",
         "if (x && isNamespaceLoaded(\"T1\")) setup()",
@@ -206,8 +234,13 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
     for hook in [".onLoad", ".onAttach"] {
         let (world, on_load) = (world(), hook == ".onLoad");
         let [certain, others] = [&fails[..7], &fails[7..]];
-        let groups =
-            [(certain, true, true), (others, true, false), (&maybe[..], true, false), (&works[..], false, false)];
+        let groups = [
+            (certain, true, true),
+            (&stops[..], true, true),
+            (others, true, false),
+            (&maybe[..], true, false),
+            (&works[..], false, false),
+        ];
         let all = groups.iter().flat_map(|(codes, uses, needs)| codes.iter().map(move |code| (*code, *uses, *needs)));
         let all: Vec<(&str, bool, bool)> = all.collect();
         let (mut attach, mut load, mut drop) = (String::new(), String::new(), String::new());
@@ -222,7 +255,15 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
             world.package(SITE, &named("bplT1"), "1.0", &named("Depends: aplT1\n"));
             world.package(SITE, &named("cplT1"), "1.0", &named("Imports: aplT1\n"));
             let (code, setup) = (named(code), named("{ T1::f(); setup() }"));
-            functions(&world, &named("aplT1"), &[(hook, RCode::Written(&code)), ("setup", RCode::Written(&setup))]);
+            functions(
+                &world,
+                &named("aplT1"),
+                &[
+                    (hook, RCode::Written(&code)),
+                    ("setup", RCode::Written(&setup)),
+                    ("halt", RCode::Written("stop(\"no\")")),
+                ],
+            );
             attach += &named("library(bplT1)\n");
             load += &named("library(cplT1)\naplT1::f()\n");
             drop += &named(if n == 10 { "pkg:T1" } else { ",pkg:T1" });

@@ -106,6 +106,16 @@ const DEFERS: &[&str] = &[
 const CALLS_AT_ONCE: &[&str] =
     &["tryCatch", "withCallingHandlers", "try", "local", "<-", "<<-", "=", "Reduce", "suppressWarnings"];
 
+/// Functions that end the hook with an error, or R.
+const STOPS: &[&str] = &["stop", "abort", "cli_abort", "quit", "q"];
+
+/// The arguments of `tryCatch()` that do not catch errors.
+const NOT_FOR_ERRORS: &[&str] = &["expr", "finally", "warning", "message", "interrupt"];
+
+/// Functions that return their first argument, or whether it is true.
+const SAME: &[&str] =
+    &["(", "invisible", "isTRUE", "suppressWarnings", "suppressMessages", "suppressPackageStartupMessages", "nzchar"];
+
 /// The functions of a package: their values, by name.
 type Functions<'a> = dyn Fn(&str) -> Option<Value> + 'a;
 
@@ -213,9 +223,32 @@ impl<'a> Hook<'a> {
                 return false;
             }
             name if EVALUATES_FIRST.contains(&name) => {
+                self.required(name, arguments);
                 return arguments.first().is_none_or(|first| self.certainly(&first.value)) && !leaves(value);
             }
+            "stopifnot" => {
+                arguments.iter().for_each(|argument| self.stops_when(&argument.value, false));
+                return arguments.iter().all(|argument| self.certainly(&argument.value));
+            }
+            "tryCatch" | "try_fetch" => {
+                // Handlers can be for the classes of errors, too.
+                let is_caught = arguments.iter().any(|argument| {
+                    argument.tag.as_deref().is_some_and(|tag| !NOT_FOR_ERRORS.contains(&tag))
+                        && !self.handler_stops(&argument.value)
+                });
+                let tried = arguments.iter().find(|argument| matches!(argument.tag.as_deref(), None | Some("expr")));
+                if let Some(tried) = tried.filter(|_| !is_caught) {
+                    // What is tried can be returned from without leaving the hook.
+                    self.certainly(&tried.value);
+                }
+                return true;
+            }
             name if EVALUATES_ALL.contains(&name) => {
+                // A result that is tested later.
+                if matches!(name, "<-" | "=") && arguments.get(1).is_some_and(|value| tests_or_tries(&value.value)) {
+                    self.certain.push(value.clone());
+                    return true;
+                }
                 // How often a function that is written there is called is not known.
                 let made = arguments.iter().any(|argument| is_function(&argument.value));
                 if source::passes_on(name) && !made {
@@ -227,6 +260,111 @@ impl<'a> Hook<'a> {
             name => self.certain_body(name),
         }
         true
+    }
+
+    /// Collects what stops a hook where a package is missing: `if (!requireNamespace("x")) stop()`, `requireNamespace("x") || stop()`.
+    fn required(&mut self, name: &str, arguments: &[Argument]) {
+        let branch = |at: usize| arguments.get(at).map(|argument| &argument.value);
+        let (then, otherwise) = match name {
+            "if" => (branch(1), branch(2)),
+            "&&" => (branch(1), None),
+            "||" => (None, branch(1)),
+            _ => return,
+        };
+        let Some(condition) = branch(0) else { return };
+        for (branch, when) in [(then, true), (otherwise, false)] {
+            if branch.is_some_and(|branch| self.stops(branch)) {
+                self.stops_when(condition, when);
+            }
+        }
+    }
+
+    /// Collects the packages without which a condition certainly has this value, which stops the hook.
+    fn stops_when(&mut self, condition: &Value, when: bool) {
+        let Value::Call(parts) = condition else {
+            if let Value::Symbol(_) = condition {
+                self.stop_if(condition, when);
+            }
+            return;
+        };
+        let Some((head, arguments)) = parts.split_first() else { return };
+        let name = match &head.value {
+            Value::Symbol(name) => &**name,
+            Value::Call(inner) => serialize::qualified(inner).map(|(_, name)| name).unwrap_or_default(),
+            _ => return,
+        };
+        let first = arguments.first().map(|argument| &argument.value);
+        match name {
+            "!" | "isFALSE" => first.into_iter().for_each(|first| self.stops_when(first, !when)),
+            name if SAME.contains(&name) => first.into_iter().for_each(|first| self.stops_when(first, when)),
+            // One of them decides.
+            "||" if when => arguments.iter().for_each(|one| self.stops_when(&one.value, when)),
+            "&&" if !when => arguments.iter().for_each(|one| self.stops_when(&one.value, when)),
+            "inherits" | "==" | "!=" | "%in%" => self.stop_if(condition, when),
+            name if source::tests_for_packages(name) && self.body(name).is_none() => self.stop_if(condition, when),
+            _ => {}
+        }
+    }
+
+    /// Collects code that stops when a condition has this value.
+    fn stop_if(&mut self, condition: &Value, when: bool) {
+        let symbol = |name: &str| Argument { tag: None, value: Value::Symbol(Rc::from(name)) };
+        let stop = Argument { tag: None, value: Value::Call(vec![symbol("stop")]) };
+        let condition = Argument { tag: None, value: condition.clone() };
+        let condition =
+            if when { condition } else { Argument { tag: None, value: Value::Call(vec![symbol("!"), condition]) } };
+        self.certain.push(Value::Call(vec![symbol("if"), condition, stop]));
+    }
+
+    /// Whether code certainly stops the hook when it runs.
+    fn stops(&mut self, value: &Value) -> bool {
+        let parts = match value {
+            Value::Holder(parts) => return parts.first().is_some_and(|first| self.stops(first)),
+            Value::Call(parts) if self.step() => parts,
+            _ => return false,
+        };
+        let Some((head, arguments)) = parts.split_first() else { return false };
+        let (name, own) = match &head.value {
+            Value::Symbol(name) => (&**name, true),
+            Value::Call(inner) => (serialize::qualified(inner).map(|(_, name)| name).unwrap_or_default(), false),
+            _ => return false,
+        };
+        match name {
+            "{" => {
+                for argument in arguments {
+                    if self.stops(&argument.value) {
+                        return true;
+                    }
+                    if leaves(&argument.value) {
+                        return false;
+                    }
+                }
+                false
+            }
+            "if" => {
+                let [_, branches @ ..] = arguments else { return false };
+                branches.len() == 2 && branches.iter().all(|branch| self.stops(&branch.value))
+            }
+            "return" => arguments.first().is_some_and(|first| self.stops(&first.value)),
+            name if SAME.contains(&name) => arguments.first().is_some_and(|first| self.stops(&first.value)),
+            name if own && self.body(name).is_some() => {
+                let Some(body) = self.body(name) else { return false };
+                self.running.push(name.to_owned());
+                let stops = self.stops(&body);
+                self.running.pop();
+                stops
+            }
+            name => STOPS.contains(&name),
+        }
+    }
+
+    /// Whether a handler of conditions is a function that certainly stops the hook.
+    fn handler_stops(&mut self, handler: &Value) -> bool {
+        match handler {
+            Value::Call(parts) if is_function(handler) => parts.get(2).is_some_and(|body| self.stops(&body.value)),
+            Value::Symbol(name) if &**name == "stop" => true,
+            _ => false,
+        }
     }
 
     fn possible_body(&mut self, name: &str) -> Option<Value> {
@@ -288,6 +426,21 @@ fn body(value: &Value) -> Option<&Value> {
         Value::Holder(parts) => body(parts.first()?),
         _ => None,
     }
+}
+
+/// Whether the value of code tells whether a package is there: a test, or `try()`.
+fn tests_or_tries(value: &Value) -> bool {
+    let Value::Call(parts) = value else { return false };
+    let Some((head, arguments)) = parts.split_first() else { return false };
+    let name = match &head.value {
+        Value::Symbol(name) => &**name,
+        Value::Call(inner) => serialize::qualified(inner).map(|(_, name)| name).unwrap_or_default(),
+        _ => return false,
+    };
+    let is_same = name == "!" || SAME.contains(&name);
+    name == "try"
+        || source::tests_for_packages(name)
+        || is_same && arguments.first().is_some_and(|first| tests_or_tries(&first.value))
 }
 
 /// Whether code is a function that is written there.

@@ -383,6 +383,11 @@ pub(in crate::languages::r) fn names_packages(name: &str) -> bool {
     named(name).any(|known| matches!(known.effect, Effect::Packages { .. } | Effect::Box | Effect::Import { .. }))
 }
 
+/// Whether the result of a function of this name tells whether a package is installed.
+pub(in crate::languages::r) fn tests_for_packages(name: &str) -> bool {
+    named(name).any(|known| matches!(known.effect, Effect::Packages { tests: true, .. }))
+}
+
 /// Whether a function of this name calls one that is passed on to it.
 pub(in crate::languages::r) fn passes_on(name: &str) -> bool {
     named(name).any(|known| matches!(known.effect, Effect::DoCall | Effect::Apply { .. }))

@@ -85,6 +85,8 @@ struct PresenceTest {
     place: Range<usize>,
     /// Whether the condition is true if they are missing.
     missing: bool,
+    /// The code that may fail, if the test is whether it did.
+    tried: Option<Range<usize>>,
 }
 
 impl<'t> Guards<'t> {
@@ -175,6 +177,9 @@ impl<'t> Guards<'t> {
             };
             if ends {
                 self.required.insert(test.place.start);
+                if let Some(tried) = test.tried {
+                    self.always.0.retain(|range| *range != tried);
+                }
                 continue;
             }
             self.allow(&test.packages, &test.place);
@@ -226,7 +231,7 @@ fn presence_tests<'t>(condition: Cursor<'t>, bindings: &Bindings<'t>) -> Vec<Pre
             "identifier" => {
                 let tested = bindings.value(at).and_then(|value| whole_test(value, bindings));
                 if let Some((packages, at)) = tested {
-                    tests.push(PresenceTest { packages, place: at.range(), missing });
+                    tests.push(PresenceTest { packages, place: at.range(), missing, tried: None });
                 }
             }
             "unary_operator" if at.operator() == "!" => {
@@ -240,7 +245,14 @@ fn presence_tests<'t>(condition: Cursor<'t>, bindings: &Bindings<'t>) -> Vec<Pre
             }
             "call" | "binary_operator" => {
                 if let Some(packages) = tested_packages(at, bindings) {
-                    tests.push(PresenceTest { packages, place: at.range(), missing });
+                    tests.push(PresenceTest { packages, place: at.range(), missing, tried: None });
+                } else if let Some((packages, used, tried)) = failed_to_load(at, bindings) {
+                    tests.push(PresenceTest {
+                        packages,
+                        place: used.range(),
+                        missing: !missing,
+                        tried: Some(tried.range()),
+                    });
                 } else {
                     let negates = callee(at).is_some_and(|(_, name)| name == "isFALSE");
                     nodes.extend(at.children().into_iter().map(|child| (child, missing ^ negates)));
@@ -250,6 +262,51 @@ fn presence_tests<'t>(condition: Cursor<'t>, bindings: &Bindings<'t>) -> Vec<Pre
         }
     }
     tests
+}
+
+/// The packages that code tries to load, where that is, and what is tried, if an expression is whether it failed:
+/// `inherits(try(loadNamespace("xml2")), "try-error")`.
+fn failed_to_load<'t>(at: Cursor<'t>, bindings: &Bindings<'t>) -> Option<(Vec<String>, Cursor<'t>, Cursor<'t>)> {
+    callee(at).filter(|(_, name)| at.kind() == "call" && name == "inherits")?;
+    let matched = Matched::new(&["x", "what"], bindings.arguments(at));
+    matched.get("what").and_then(Cursor::string).filter(|what| what == "try-error")?;
+    let mut value = matched.get("x")?;
+    let mut tried = None;
+    // Looks through a variable, and calls that return their argument.
+    for _ in 0..8 {
+        value = value.unwrapped();
+        value = match value.kind() {
+            "identifier" => bindings.value(value)?,
+            "braced_expression" => only(value)?,
+            "namespace_operator" if tried.is_some() => {
+                return Some((vec![value.field("lhs")?.name_or_string()?], value, tried?));
+            }
+            "call" => {
+                let (home, name) = callee(value)?;
+                let first = functions::arguments(value).into_iter().next().and_then(|first| first.value);
+                if let (Some(tried), Some(known)) = (tried, functions::named(&name).next()) {
+                    let Effect::Packages { argument, quoting, .. } = known.effect else { return None };
+                    home.is_none_or(|home| known.homes.contains(&home.as_str())).then_some(())?;
+                    let matched = Matched::new(known.formals, bindings.arguments(value));
+                    return Some((named_packages(matched.get(argument)?, quoting, &matched, bindings)?, value, tried));
+                }
+                if let (Some(tried), Some(home)) = (tried, home) {
+                    return Some((vec![home], value, tried));
+                }
+                match name.as_str() {
+                    "try" if tried.is_none() => {
+                        tried = Matched::new(&["expr", "silent"], bindings.arguments(value)).get("expr");
+                        tried?
+                    }
+                    "invisible" => first?,
+                    name if name.starts_with("suppress") => first?,
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+    }
+    None
 }
 
 /// The packages, if an expression is nothing but a test for packages, and the test.

@@ -72,7 +72,7 @@ mod text;
 mod tree;
 
 pub(super) use bindings::Session;
-pub(super) use functions::{names_packages, parses, passes_on};
+pub(super) use functions::{names_packages, parses, passes_on, tests_for_packages};
 pub(super) use tree::grammar;
 
 use std::collections::{BTreeMap, BTreeSet};
