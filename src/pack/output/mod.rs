@@ -3,13 +3,15 @@
 mod carry;
 mod directory;
 mod manifest;
+mod packed_for;
 mod read_back;
 mod zip;
 
 pub use carry::REPORT;
 pub use directory::Output;
 pub(crate) use manifest::architecture;
-pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, SCHEMA};
+pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, ManifestLimits, SCHEMA};
+pub use packed_for::{Now, PackedFor, has_manifest};
 pub use read_back::read_back;
 pub(crate) use zip::layer_entries;
 pub use zip::{Written, write_layer};
