@@ -371,9 +371,9 @@ class Bench:
         code.chmod(0o755)
         return code
 
-    def invoke(self, layers, code, root, variables, event):
+    def invoke(self, layers, code, root, variables, event, profile=()):
         command = [self.layerfit, "invoke", layers, "--handler", "main.handler", "--code", code, "--rootfs", root]
-        command += ["--memory", "1024", "--timeout", "60", "--event", event]
+        command += ["--memory", "1024", "--timeout", "60", "--event", event, *profile]
         for name, value in variables.items():
             command += ["--env", f"{name}={value}"]
         done = run(*command, stdin=subprocess.DEVNULL, timeout=PATIENCE)
@@ -406,7 +406,7 @@ class Bench:
         profile = ["--runtime", self.captured if function.get("captured") else "provided.al2023"]
         report = self.pack(code, before, variables, profile)
         found = findings(report, DATA | LIBRARIES)
-        status, answer, log = self.invoke(before, code, self.image, variables, event)
+        status, answer, log = self.invoke(before, code, self.image, variables, event, profile)
         differs = status != 0 or answer != right
         expected, allowed = function.get("expects", ()), (*OF_R, *function.get("allows", ()))
         for part in expected:
@@ -428,7 +428,7 @@ class Bench:
         if named:
             report = self.pack(code, after, variables, bundle)
         left = findings(report, DATA | LIBRARIES)
-        status, answer, log = self.invoke(after, code, self.image, variables, event)
+        status, answer, log = self.invoke(after, code, self.image, variables, event, profile)
         if self.keep and isinstance(answer, dict) and "picture" in answer:
             self.write(f"{name}-image", answer)
         require_same(status, 0, f"exit code with what is bundled, and {variables} (left: {left}; the log: {log[-1500:]})")

@@ -75,6 +75,7 @@ fn of(texts: &[&str]) -> Report {
         runtime: text(2),
         architecture: Some(Architecture { name: text(0), assumed: true }),
         limits: Limits::built_in(),
+        packed_for: None,
         fits: false,
         totals: Totals::default(),
         pruned: Vec::new(),

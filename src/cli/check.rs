@@ -4,16 +4,19 @@ use clap::ColorChoice;
 
 use super::args::CheckArgs;
 use super::exit::Exit;
-use super::work::with_configuration;
+use super::work::{remark, with_configuration};
 use super::{invoke, output, settings};
 use crate::base::error::Result;
 use crate::commands;
+use crate::pack::output::PackedFor;
 
 pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
     let CheckArgs { paths, options, gate, run, function, report: shown } = arguments;
     invoke::refuse_without_run(run.as_deref(), function)?;
+    let packed = PackedFor::of(paths)?;
     let (mut report, (settings, host, recorded, unwritten)) =
-        with_configuration(options, shown.shown()?, |settings, config, progress| {
+        with_configuration(options, packed.as_ref(), shown.shown()?, |settings, config, progress| {
+            remark("checked", settings, shown.output.quiet);
             let gate = settings::gate_of(gate, &settings::gate(config)?)?;
             let (report, recorded) = commands::check(paths, settings, &gate, progress)?;
             // What a function does with `--run` does not change the sizes that a baseline has.

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
     if let Some(directory) = &arguments.bootstrap {
         return output::done(&bootstrap(directory)?);
     }
-    let settings = settings::settings(&PlanOptions::default(), &Config::default())?;
+    let settings = settings::settings(&PlanOptions::default(), &Config::default(), None)?;
     let progress = progress::bar(false);
     let report = commands::plan(&arguments.root, &settings, progress.as_ref());
     progress.done();

@@ -15,6 +15,7 @@ use crate::base::finding::{Code, Finding, Severity};
 use crate::base::read;
 use crate::invoke;
 use crate::invoke::{Event, Function, Temporary};
+use crate::pack::output::{Now, PackedFor};
 use crate::runtime::RuntimeProfile;
 use crate::runtime::looked_for::{self, only_on_host};
 use crate::runtime::sysroot::Sysroot;
@@ -22,7 +23,12 @@ use crate::runtime::sysroot::Sysroot;
 pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let InvokeArgs { paths, runtime, config, handler, variables, function: options, repeat, listen, trace } = arguments;
     let config = configuration(config.as_ref(), true)?;
-    let runtime = settings::runtime(runtime.as_deref(), &config)?;
+    let packed = PackedFor::of(paths)?;
+    let runtime = settings::runtime(runtime.as_deref(), &config, packed.as_ref())?;
+    let now = Now { runtime: &runtime.name, architecture: None, limits: None };
+    if let Some(remark) = packed.and_then(|packed| packed.remark("run", now)) {
+        output::message(remark);
+    }
     let mut run = function(paths, handler, options, env::variables(variables, &config)?, runtime)?;
     run.function.trace.clone_from(trace);
     let image = run.function.runtime.name.clone();

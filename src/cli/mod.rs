@@ -14,6 +14,7 @@ mod exit;
 mod generate;
 mod init;
 mod invoke;
+mod next;
 mod output;
 mod pack;
 mod plan;

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ColorChoice;
 
-use super::args::PackArgs;
+use super::args::{PackArgs, PlanOptions};
 use super::config::Config;
 use super::exit::Exit;
-use super::output;
+use super::next::quoted;
 use super::work::with_configuration;
+use super::{next, output};
 use crate::base::error::{Error, Result};
 use crate::base::list;
 use crate::base::safe::one_line;
@@ -20,19 +21,21 @@ use crate::runtime::RuntimeProfile;
 
 pub(super) fn run(arguments: &PackArgs, color: ColorChoice) -> Result<Exit> {
     let PackArgs { root, options, output: directory, template: to, report: shown, .. } = arguments;
-    let (report, lock, template) = with_configuration(options, shown.shown()?, |settings, config, progress| {
-        // Before the work, so that a file of the user's is known at once.
-        let begin = |path: &PathBuf| Template::begin(path, root, function(arguments, config));
-        let template = to.as_ref().map(begin).transpose()?;
-        let report = commands::pack(root, directory, settings, progress)?;
-        if let Some(template) = template.as_ref().filter(|_| report.fits) {
-            // Only what the file has: a value of --env can be a secret.
-            template.write(directory, &report, settings.architecture, &config.env)?;
-        }
-        Ok((report, settings.lock.clone(), template))
-    })?;
+    let (report, lock, template, config) =
+        with_configuration(options, None, shown.shown()?, |settings, config, progress| {
+            // Before the work, so that a file of the user's is known at once.
+            let begin = |path: &PathBuf| Template::begin(path, root, function(arguments, config));
+            let template = to.as_ref().map(begin).transpose()?;
+            let report = commands::pack(root, directory, settings, progress)?;
+            if let Some(template) = template.as_ref().filter(|_| report.fits) {
+                // Only what the file has: a value of --env can be a secret.
+                template.write(directory, &report, settings.architecture, &config.env)?;
+            }
+            Ok((report, settings.lock.clone(), template, config.clone()))
+        })?;
     let others: Vec<&Path> = [lock.as_deref(), to.as_deref()].into_iter().flatten().collect();
-    output::report(&report, color, shown, &written(directory, &report, &others, template.as_ref())?)
+    let written = written(directory, &report, &others, (options, &config), template.as_ref())?;
+    output::report(&report, color, shown, &written)
 }
 
 /// The function of the template, from the options; what they leave open, from the configuration file.
@@ -50,7 +53,13 @@ fn function(arguments: &PackArgs, config: &Config) -> Function {
 ///
 /// # Errors
 /// When a file that was just written is gone.
-fn written(directory: &Path, report: &Report, others: &[&Path], template: Option<&Template>) -> Result<Vec<u8>> {
+fn written(
+    directory: &Path,
+    report: &Report,
+    others: &[&Path],
+    settings: (&PlanOptions, &Config),
+    template: Option<&Template>,
+) -> Result<Vec<u8>> {
     let columns = output::columns();
     let shown = one_line(&directory.to_string_lossy());
     if !report.fits {
@@ -77,23 +86,10 @@ fn written(directory: &Path, report: &Report, others: &[&Path], template: Option
         text += &wrapped("Next: correct the errors, and pack again.", columns);
         return Ok(text.into_bytes());
     }
-    let layers = quoted(directory);
-    text += &match template {
-        None => format!(
-            "Next: layerfit invoke {layers} --code DIR --handler FILE.FUNCTION   # run a function\n      \
-             layerfit publish {layers}, or layerfit check {layers} in CI\n"
-        ),
-        Some(template) => {
-            let (code, handler) = (template.code(), quoted(Path::new(template.handler())));
-            let missing = if code.exists() { String::new() } else { missing_code(&code, &handler, report, columns) };
-            format!(
-                "{missing}Next: layerfit invoke {layers} --code {} --handler {handler}\n      \
-                 sam deploy --guided --capabilities CAPABILITY_IAM --template-file {}\n",
-                quoted(&code),
-                quoted(template.path()),
-            )
-        }
-    };
+    if let Some(template) = template.filter(|template| !template.code().exists()) {
+        text += &missing_code(&template.code(), &quoted(Path::new(template.handler())), report, columns);
+    }
+    text += &next::commands(directory, report, settings, template);
     Ok(text.into_bytes())
 }
 
@@ -114,10 +110,4 @@ fn missing_code(code: &Path, handler: &str, report: &Report, columns: u16) -> St
         quoted(code)
     );
     wrapped(&text, columns)
-}
-
-/// A path as a word of a command line.
-fn quoted(path: &Path) -> String {
-    let shown = one_line(&path.to_string_lossy());
-    shlex::try_quote(&shown).map_or_else(|_| shown.clone(), std::borrow::Cow::into_owned)
 }

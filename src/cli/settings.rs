@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::{Architecture, GateOptions, Layers, LevelName, PlanOptions, StrategyName, StripName, Targets};
+use super::args::{
+    Architecture, GateOptions, Layers, LevelName, LimitOptions, PlanOptions, StrategyName, StripName, Targets,
+};
 use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RelocateConfig, SeverityName};
 use super::env;
 use crate::base::error::{Error, Result};
@@ -16,6 +18,7 @@ use crate::formats::strace::{self, Opened};
 use crate::languages::{Arrangement, Relocation};
 use crate::pack;
 use crate::pack::measure::{Level, SharedCache};
+use crate::pack::output::{MANIFEST, PackedFor};
 use crate::pack::rewrite::Transforms;
 use crate::pack::rewrite::strip::StripMode;
 use crate::pack::{Group, LayerPolicy, Strategy};
@@ -40,11 +43,12 @@ fn shared_cache(given: Option<&str>, config: &Config) -> Result<Option<Arc<Share
     Ok(url.map(|url| SharedCache::open(&url)).transpose()?.map(Arc::new))
 }
 
-/// The settings from the options; if an option is not given, from the configuration file.
-pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Settings> {
+/// The settings from the options; if an option is not given, from the configuration file, and then from what finished layers
+/// are packed for.
+pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&PackedFor>) -> Result<Settings> {
     let PlanOptions { input, variables, content, targets, traces, size, layers, .. } = options;
     let variables = env::variables(variables, config)?;
-    let mut runtime = runtime(input.runtime.as_deref(), config)?;
+    let mut runtime = runtime(input.runtime.as_deref(), config, packed)?;
     for (name, value) in &variables {
         runtime.environment.set(name, value);
     }
@@ -59,13 +63,15 @@ pub(super) fn settings(options: &PlanOptions, config: &Config) -> Result<Setting
         });
     }
     let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
-    let limits = limits(options, config)?;
+    let limits = limits(&options.limits, config, packed)?;
+    let architecture = content.arch.or(config.arch).map(Architecture::name);
     Ok(Settings {
         runtime,
         variables,
         rules: prune,
         limits,
-        architecture: content.arch.or(config.arch).map(Architecture::name),
+        packed_for: packed.cloned(),
+        architecture: architecture.or_else(|| packed.and_then(|packed| packed.architecture)),
         transforms: transforms(options, config)?,
         level: match size.level.or(config.level).unwrap_or_default() {
             LevelName::Fast => Level::Fast,
@@ -121,18 +127,24 @@ fn tree_options(options: &PlanOptions) -> Vec<&'static str> {
 }
 
 /// The limits that the layers must stay within.
-fn limits(options: &PlanOptions, config: &Config) -> Result<Limits> {
-    let given = &options.limits;
+pub(super) fn limits(given: &LimitOptions, config: &Config, packed: Option<&PackedFor>) -> Result<Limits> {
+    let recorded = packed.map(|packed| packed.limits).unwrap_or_default();
     let mut limits = Limits::built_in();
-    limits.layer_zipped = given.max_zipped.or(limit(config.max_zipped)).unwrap_or(limits.layer_zipped);
-    limits.total_unzipped = given.max_unzipped.or(limit(config.max_unzipped)).unwrap_or(limits.total_unzipped);
-    limits.layers = given.max_layers.or(config.max_layers).map_or(limits.layers, Into::into);
-    limits.function_unzipped = given.function_size.or(bytes(config.function_size)).unwrap_or(0);
+    let zipped = given.max_zipped.or(limit(config.max_zipped)).or(recorded.layer_zipped);
+    limits.layer_zipped = zipped.unwrap_or(limits.layer_zipped);
+    let unzipped = given.max_unzipped.or(limit(config.max_unzipped)).or(recorded.total_unzipped);
+    limits.total_unzipped = unzipped.unwrap_or(limits.total_unzipped);
+    let layers = given.max_layers.or(config.max_layers).map(Into::into).or(recorded.layers);
+    limits.layers = layers.unwrap_or(limits.layers);
+    let function = given.function_size.or(bytes(config.function_size)).or(recorded.function_unzipped);
+    limits.function_unzipped = function.unwrap_or(0);
     if limits.layers_unzipped() == 0 {
         let set_by = if given.function_size.is_some() {
             "--function-size".to_owned()
-        } else {
+        } else if config.function_size.is_some() {
             format!("{}: function-size", config.place("function-size", 0))
+        } else {
+            format!("{MANIFEST} of the layers: function-size")
         };
         let [function, total] = [limits.function_unzipped, limits.total_unzipped].map(crate::base::bytes::size);
         return Err(Error::Usage {
@@ -151,12 +163,24 @@ fn bytes(size: Option<Bytes>) -> Option<u64> {
     size.map(|size| size.0)
 }
 
-/// The runtime that an option or the file names.
-pub(super) fn runtime(option: Option<&str>, config: &Config) -> Result<RuntimeProfile> {
+/// The runtime that an option or the file names, or else the one that finished layers are packed for.
+///
+/// # Errors
+/// When there is no such profile; or when the layers are packed for one that is not built in, as its file is not known.
+pub(super) fn runtime(option: Option<&str>, config: &Config, packed: Option<&PackedFor>) -> Result<RuntimeProfile> {
     let (name, file) = match (option, &config.runtime) {
         (Some(name), _) => (name, PathBuf::from(name)),
         (None, Some(name)) => (name.as_str(), config.path(Path::new(name))),
-        (None, None) => return RuntimeProfile::load(RUNTIME),
+        (None, None) => {
+            let name = packed.and_then(|packed| packed.runtime.as_deref()).unwrap_or(RUNTIME);
+            if !RuntimeProfile::is_built_in(name) {
+                return Err(Error::Usage {
+                    message: format!("the layers are packed for {name}, and no built-in runtime is called that"),
+                    help: "name the file of its profile with --runtime, or as `runtime` in layerfit.toml".to_owned(),
+                });
+            }
+            return RuntimeProfile::load(name);
+        }
     };
     if RuntimeProfile::is_built_in(name) {
         return RuntimeProfile::load(name);

@@ -69,7 +69,7 @@ struct Sources {
 fn sources(arguments: &ConfigArgs, given: Option<&ArgMatches>) -> Result<Vec<u8>> {
     let working_directory = working_directory()?;
     let (config, file) = Config::find(arguments.options.input.config.as_deref(), &working_directory)?;
-    settings::settings(&arguments.options, &config)?;
+    settings::settings(&arguments.options, &config, None)?;
     let settings = collect(config.text(), given);
     match arguments.format {
         SettingsFormat::Table => Ok(table(&settings, file.as_deref(), &working_directory, output::columns())),

@@ -11,6 +11,7 @@ use crate::base::path::printable;
 use crate::base::progress::Progress;
 use crate::languages::r::serialize::STACK_BYTES;
 use crate::pack::measure::Cache;
+use crate::pack::output::{Now, PackedFor};
 use crate::plan::Settings;
 use crate::report::{Rows, Sort};
 
@@ -40,6 +41,15 @@ pub(super) fn configuration_file(named: Option<&PathBuf>) -> Result<Option<PathB
 /// When it no longer exists.
 pub(super) fn working_directory() -> Result<PathBuf> {
     std::env::current_dir().map_err(Error::io("find", "the working directory"))
+}
+
+/// Prints a remark if layers are `done` (checked …) for something else than they are packed for.
+pub(super) fn remark(done: &str, settings: &Settings, quiet: bool) {
+    let Settings { runtime, architecture, limits, packed_for, .. } = settings;
+    let now = Now { runtime: &runtime.name, architecture: *architecture, limits: Some(limits) };
+    if let Some(remark) = packed_for.as_ref().filter(|_| !quiet).and_then(|packed| packed.remark(done, now)) {
+        output::message(remark);
+    }
 }
 
 /// What becomes of a report.
@@ -92,20 +102,22 @@ pub(super) fn with_settings<T: Send>(
     output: (&Output, Shows),
     work: impl Fn(&Settings, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
-    with_configuration(options, output, |settings, _, progress| work(settings, progress))
+    with_configuration(options, None, output, |settings, _, progress| work(settings, progress))
 }
 
-/// Does work with settings, and with the configuration file.
+/// Does work with settings, which are those that finished layers are packed for where nothing else is set, and with the
+/// configuration file.
 ///
 /// # Errors
 /// When the settings are wrong, or the work fails.
 pub(super) fn with_configuration<T: Send>(
     options: &PlanOptions,
+    packed: Option<&PackedFor>,
     (output, shows): (&Output, Shows),
     work: impl Fn(&Settings, &Config, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
     let config = configuration(options.input.config.as_ref(), output.quiet)?;
-    let mut settings = settings::settings(options, &config)?;
+    let mut settings = settings::settings(options, &config, packed)?;
     settings.contents = shows == Shows::Contents;
     if settings.use_cache
         && let Some(directory) = Cache::distrusted()

@@ -7,25 +7,33 @@ use super::inputs::{Wanted, load_layers};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 use crate::base::progress::Progress;
-use crate::pack::output::{MANIFEST, Manifest};
+use crate::pack::output::{MANIFEST, Manifest, has_manifest};
 use crate::plan::Settings;
 use crate::report::diff::{Diff, Side, Snapshot};
 
 /// The differences between `old` and `new`: each is a tree, a directory that `pack` wrote, a manifest, a baseline, or
-/// zips.
+/// zips, each with the settings for what is to be analyzed of it.
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub fn diff(old: &[PathBuf], new: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Diff> {
-    Ok(Diff::new(&side(old, settings, progress)?, &side(new, settings, progress)?))
+pub fn diff(
+    (old, of_old): (&[PathBuf], &Settings),
+    (new, of_new): (&[PathBuf], &Settings),
+    progress: &dyn Progress,
+) -> Result<Diff> {
+    Ok(Diff::new(&side(old, of_old, progress)?, &side(new, of_new, progress)?))
+}
+
+/// Whether a side is a manifest or a baseline.
+pub fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
 }
 
 fn side(paths: &[PathBuf], settings: &Settings, progress: &dyn Progress) -> Result<Side> {
-    let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
     match paths {
         [file] if is_json(file) => Side::load(file),
         // The manifest has more than the zips: packages and rules.
-        [packed] if packed.join(MANIFEST).is_file() => {
+        [packed] if has_manifest(packed)? => {
             let mismatches = Manifest::read(packed)?.mismatches(packed)?;
             ensure_complete(&mismatches)?;
             let manifest = Side::load_manifest(&packed.join(MANIFEST))?;

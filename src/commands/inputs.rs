@@ -9,7 +9,7 @@ use crate::base::finding::{Code, Finding, Subject};
 use crate::base::progress::Progress;
 use crate::container::Image;
 use crate::languages::package_directory;
-use crate::pack::output::{MANIFEST, Manifest, ManifestEntry, layer_entries};
+use crate::pack::output::{Manifest, ManifestEntry, has_manifest, layer_entries};
 use crate::pack::verdict::{LayerSize, over_limits};
 use crate::plan::suggest::suggestions;
 use crate::plan::{Analysis, Plan, Settings};
@@ -41,7 +41,7 @@ pub(super) fn load_layers(
 ) -> Result<Loaded> {
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
     match (directories.as_slice(), files.as_slice()) {
-        ([directory], []) if directory.join(MANIFEST).is_file() && !Image::is_at(directory)? => {
+        ([directory], []) if has_manifest(directory)? => {
             check_packed(directory, settings, progress)
         }
         ([tree], []) | ([], [tree]) if tree.is_dir() || Image::is_at(tree)? => {

@@ -12,7 +12,7 @@ mod why;
 
 pub use analyze::analyze;
 pub use check::check;
-pub use diff::diff;
+pub use diff::{diff, is_json};
 pub use pack::pack;
 pub use plan::plan;
 pub use why::why;

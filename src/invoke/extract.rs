@@ -22,7 +22,7 @@ use crate::base::progress::Silent;
 use crate::base::read;
 use crate::container::Image;
 use crate::languages::package_directory;
-use crate::pack::output::{MANIFEST, Manifest};
+use crate::pack::output::{Manifest, has_manifest};
 use crate::runtime::Limits;
 use crate::tree::{Kind, Tree, scan_image, scan_zips};
 
@@ -55,14 +55,8 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
         return Err(Error::RootMissing(missing.clone()));
     }
     match paths {
-        [directory] if directory.join(MANIFEST).is_file() => {
-            let path = directory.join(MANIFEST);
-            let text = read::text(&path, read::MAX_MANIFEST)?;
-            let manifest = Manifest::parse(&text).map_err(|message| Error::Data {
-                file: path.display().to_string(),
-                message,
-                help: "pack again, or name the zips, the lowest layer first".to_owned(),
-            })?;
+        [directory] if directory.is_dir() && has_manifest(directory)? => {
+            let manifest = Manifest::read(directory)?;
             unzip(&manifest.layers.iter().map(|layer| directory.join(&layer.zip)).collect::<Vec<_>>())
         }
         [image] if Image::is_at(image)? => {

@@ -12,6 +12,7 @@ use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
 use crate::pack::LayerPolicy;
 use crate::pack::measure::{Cache, Level, Options, SharedCache, Want};
+use crate::pack::output::PackedFor;
 use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
 use crate::runtime::sysroot::Sysroot;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub rules: PruneRules,
     /// The limits of the layers.
     pub limits: Limits,
+    /// What the layers are packed for, if they are finished.
+    pub packed_for: Option<PackedFor>,
     /// The architecture of the function, by Lambda's name: `x86_64` or `arm64`; `None` for that of most files.
     pub architecture: Option<&'static str>,
     /// What is packed in another form than it has in the tree.

@@ -23,7 +23,7 @@ pub use show::{json, markdown, table};
 
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
-use crate::pack::output::{Manifest, REPORT, architecture};
+use crate::pack::output::{Manifest, PackedFor, REPORT, architecture};
 use crate::runtime::{Limits, RuntimeProfile};
 use plan::{Function, Layer, PublishOptions, Step, Version};
 
@@ -193,9 +193,11 @@ fn former(record: &Path, layers: &[Layer]) -> Result<Vec<String>> {
 fn publish_options(manifest: &Manifest, requested: &PublishOptions) -> Result<PublishOptions> {
     let mut options = requested.clone();
     options.direct = Limits::built_in().layer_zipped;
-    if options.runtimes.is_empty() && RuntimeProfile::is_lambda(&manifest.runtime) {
-        options.runtimes.push(manifest.runtime.clone());
+    let packed_for = PackedFor::from(manifest);
+    if options.runtimes.is_empty() {
+        options.runtimes.extend(packed_for.runtime.filter(|name| RuntimeProfile::is_lambda(name)));
     }
+    options.architecture = options.architecture.or_else(|| packed_for.architecture.map(str::to_owned));
     let machines = manifest.objects.iter().map(|object| object.machine.as_str());
     options.architecture = options.architecture.or_else(|| architecture(machines).map(str::to_owned));
     // Given to the AWS CLI as they are, which reads `-x` as an option, and `file://x` as a file to load.

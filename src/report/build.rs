@@ -77,6 +77,7 @@ fn report(
         runtime: settings.runtime.name.clone(),
         architecture: architecture(settings, analysis, pruning),
         limits: settings.limits,
+        packed_for: settings.packed_for.clone(),
         fits: true,
         totals: sums.totals,
         pruned: sums.pruned,

@@ -15,7 +15,7 @@ use crate::base::severity::Severities;
 use crate::base::size::Size;
 use crate::formats::elf::NeededVersion;
 use crate::languages::{LanguageId, language};
-use crate::pack::output::ManifestEntry;
+use crate::pack::output::{ManifestEntry, PackedFor};
 use crate::pack::rewrite::Form;
 use crate::plan::bundle::Bundled;
 use crate::plan::suggest::Suggestion;
@@ -41,6 +41,9 @@ pub struct Report {
     pub architecture: Option<Architecture>,
     /// The limits of the layers.
     pub limits: Limits,
+    /// What the manifest of finished layers records that they are packed for. It holds where no option and no setting differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed_for: Option<PackedFor>,
     /// Whether the layers are within the limits.
     pub fits: bool,
     /// What was scanned, pruned and kept.

@@ -57,6 +57,7 @@ mod next_steps;
 mod one_screen;
 mod output_is_whole;
 mod packages;
+mod packed_for;
 mod page;
 mod preloads;
 mod publish;

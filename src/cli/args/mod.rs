@@ -17,8 +17,8 @@ use values::count;
 use crate::publish::sam::{Handler, Trigger};
 
 pub(super) use options::{
-    AnswerOutput, CheckChoice, Content, DiffOutput, FunctionOptions, GateOptions, Input, Layers, Output, PlanOptions,
-    ReportOutput, RuleChoice, Targets, Variables,
+    AnswerOutput, CheckChoice, Content, DiffOutput, FunctionOptions, GateOptions, Input, Layers,
+    Limits as LimitOptions, Output, PlanOptions, ReportOutput, RuleChoice, Targets, Variables,
 };
 pub(super) use values::{
     AnswerFormat, Architecture, DiffFormat, LevelName, Network, ReportFormat, SettingsFormat, SortName, StrategyName,
@@ -75,7 +75,8 @@ pub(super) enum Command {
     Pack(Box<PackArgs>),
     /// Check a tree, an image, a packed directory or layer zips; exit with 1 on failure
     ///
-    /// The options for pruning, size and layers, and --bundle, only apply to a tree.
+    /// The options for pruning, size and layers, and --bundle, only apply to a tree. Packed layers are checked for the runtime,
+    /// the architecture and the limits that they were packed with, unless an option or layerfit.toml sets others.
     #[command(after_help = examples::CHECK)]
     Check(Box<CheckArgs>),
     /// Run a function from its layers on this machine, as Lambda would
@@ -231,7 +232,7 @@ pub(super) struct InvokeArgs {
     ///
     /// A built-in profile, such as python3.13 or nodejs22.x, or the path of a profile file. In a managed runtime for
     /// Python or Node.js, the function is run by the interpreter of that version in PATH, or by the image of --rootfs; in any
-    /// other, by its bootstrap.
+    /// other, by its bootstrap. The default for packed layers is the runtime that they were packed for.
     #[arg(long, value_name = "NAME|FILE", help_heading = heading::INPUT)]
     pub(super) runtime: Option<String>,
     /// Configuration file, for its `runtime` and `[env]` [default: the nearest layerfit.toml]

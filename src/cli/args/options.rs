@@ -50,7 +50,7 @@ pub(crate) struct Input {
     /// Lambda runtime the layers are for [default: provided.al2023]
     ///
     /// A built-in profile (provided.al2023, provided.al2, provided, or host for this machine), or the path of a profile such
-    /// as `layerfit runtime capture` writes.
+    /// as `layerfit runtime capture` writes. The default for packed layers is the runtime that they were packed for.
     #[arg(long, value_name = "NAME|FILE")]
     pub runtime: Option<String>,
 }
@@ -223,7 +223,8 @@ pub(crate) struct Layers {
 pub(crate) struct Limits {
     /// Maximum size of each layer zip [default: 50MiB]
     ///
-    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. Sizes have a unit:
+    /// The default is the limit for direct upload; layers that are uploaded through S3 can have 250MiB. For packed layers, the
+    /// defaults of this and of the other limits are those that they were packed with. Sizes have a unit:
     /// B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas. A number of bytes with six digits or more needs
     /// none.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse_limit)]

@@ -67,6 +67,12 @@ pub struct Manifest {
     /// The runtime the layers were checked for.
     #[serde(default)]
     pub runtime: String,
+    /// The architecture they were checked for.
+    #[serde(default)]
+    pub architecture: Option<ManifestArchitecture>,
+    /// The limits they are within.
+    #[serde(default)]
+    pub limits: ManifestLimits,
     /// The ELF files in them.
     #[serde(default)]
     pub objects: Vec<ManifestObject>,
@@ -75,6 +81,30 @@ pub struct Manifest {
     /// The findings about them.
     #[serde(default)]
     pub findings: Vec<ManifestFinding>,
+}
+
+/// What layerfit reads back of the architecture.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ManifestArchitecture {
+    /// Lambda's name for it, or the machine's.
+    pub name: String,
+    /// Whether it is only that of most files.
+    #[serde(default)]
+    pub assumed: bool,
+}
+
+/// What layerfit reads back of the limits; those that a manifest lacks are not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ManifestLimits {
+    /// The largest zip of one layer, in bytes.
+    pub layer_zipped: Option<u64>,
+    /// The largest sum of all files of the function and its layers, in bytes.
+    pub total_unzipped: Option<u64>,
+    /// Maximum number of layers.
+    pub layers: Option<usize>,
+    /// The bytes that were reserved for the function's own code.
+    pub function_unzipped: Option<u64>,
 }
 
 /// What layerfit reads back of a finding.
@@ -136,16 +166,30 @@ impl Manifest {
                 help: "name the directory that `layerfit pack` wrote, which has it".to_owned(),
             });
         }
-        let text = read::text_if_there(&path, read::MAX_MANIFEST)?.ok_or_else(|| Error::Data {
+        Self::read_there(&path)?.ok_or_else(|| Error::Data {
             file: directory.display().to_string(),
             message: format!("has no {MANIFEST}"),
             help: "name a directory that `layerfit pack` wrote".to_owned(),
-        })?;
-        Self::parse(&text).map_err(|why| Error::Data {
+        })
+    }
+
+    /// Reads a manifest at this path.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not a manifest.
+    pub(super) fn read_file(path: &Path) -> Result<Self> {
+        Self::read_there(path)?.ok_or_else(|| Error::RootMissing(path.to_owned()))
+    }
+
+    /// Reads a manifest, if there is a file.
+    fn read_there(path: &Path) -> Result<Option<Self>> {
+        let Some(text) = read::text_if_there(path, read::MAX_MANIFEST)? else { return Ok(None) };
+        let parsed = Self::parse(&text).map_err(|why| Error::Data {
             file: path.display().to_string(),
             message: why,
-            help: "pack again, or name the zips themselves".to_owned(),
-        })
+            help: "pack again, or name the zips, the lowest layer first".to_owned(),
+        });
+        parsed.map(Some)
     }
 
     /// The codes of the errors that were found when the layers were packed, each once.

@@ -4,6 +4,7 @@ mod carry;
 mod directory;
 mod layer;
 mod manifest;
+mod packed_for;
 mod read_back;
 mod zip;
 
@@ -11,6 +12,7 @@ pub use carry::REPORT;
 pub use directory::Output;
 pub use layer::write_layer;
 pub(crate) use manifest::architecture;
-pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, SCHEMA};
+pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, ManifestLimits, SCHEMA};
+pub use packed_for::{Now, PackedFor, has_manifest};
 pub use zip::Written;
 pub(crate) use zip::layer_entries;
