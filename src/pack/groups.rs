@@ -4,6 +4,8 @@
 //! [`Strategy::Kinds`] no layer holds units of two groups, even if that needs more layers: what changes together is
 //! published together.
 
+use std::path::Path;
+
 use globset::GlobSet;
 
 use super::bins::{Assignment, Capacity, Item, Verdict, fits, pack_bins};
@@ -37,12 +39,45 @@ pub struct Group {
     /// The layer's name.
     pub name: String,
     /// Globs of units' names.
-    globs: GlobSet,
+    names: Globs,
     /// Globs of the paths of files, and of the names of libraries.
-    paths: GlobSet,
-    libraries: GlobSet,
+    paths: Globs,
+    libraries: Globs,
     /// The globs as layerfit.toml has them; none in a built-in group, which may hold nothing.
     written: Vec<String>,
+}
+
+/// Globs, each with the position of the text in layerfit.toml that it stands for.
+#[derive(Debug, Clone)]
+struct Globs {
+    set: GlobSet,
+    of: Vec<usize>,
+}
+
+impl Globs {
+    fn new(
+        globs: impl Iterator<Item = (usize, String)>,
+        compiled: fn(Vec<String>) -> std::result::Result<GlobSet, globs::GlobError>,
+    ) -> std::result::Result<Self, globs::GlobError> {
+        let (of, globs): (Vec<usize>, Vec<String>) = globs.unzip();
+        Ok(Self { set: compiled(globs)?, of })
+    }
+
+    /// Those of a built-in group.
+    fn built_in(set: GlobSet) -> Self {
+        Self { set, of: Vec::new() }
+    }
+
+    /// Sets what the globs that match a text stand for.
+    fn mark(&self, text: impl AsRef<Path>, found: &mut [bool]) {
+        #[cfg(test)]
+        tests::LOOKED_AT.with(|count| count.set(count.get() + 1));
+        for matching in self.set.matches(text) {
+            if let Some(found) = self.of.get(matching).and_then(|at| found.get_mut(*at)) {
+                *found = true;
+            }
+        }
+    }
 }
 
 impl Group {
@@ -57,20 +92,25 @@ impl Group {
             help: "give units such as 'pkg:*' (layerfit plan -v lists them), paths such as 'local/**', or libraries"
                 .to_owned(),
         };
-        let others = || holds.iter().filter(|text| !is_unit_name(text)).map(|text| text.trim_start_matches("/opt/"));
-        let packages = others().filter(|text| !text.contains('/')).map(|text| format!("pkg:{text}"));
-        let paths = others().flat_map(|text| {
+        let others = || {
+            let others = holds.iter().enumerate().filter(|(_, text)| !is_unit_name(text));
+            others.map(|(at, text)| (at, text.trim_start_matches("/opt/")))
+        };
+        let packages = others().filter(|(_, text)| !text.contains('/')).map(|(at, text)| (at, format!("pkg:{text}")));
+        let paths = others().flat_map(|(at, text)| {
             let directory = text.trim_end_matches('/');
-            [directory.to_owned(), format!("{directory}/**")]
+            [(at, directory.to_owned()), (at, format!("{directory}/**"))]
         });
-        let libraries = others().filter(|text| !text.contains('/') && text.contains(".so"));
+        let libraries = others().filter(|(_, text)| !text.contains('/') && text.contains(".so"));
         // A glob that stands for every unit stands for itself.
-        let globs = holds.iter().cloned().chain(packages.filter(|package| package != "pkg:*"));
+        let packages = packages.filter(|(_, package)| package != "pkg:*");
+        let names = holds.iter().cloned().enumerate().chain(packages);
         Ok(Self {
             name: name.to_owned(),
-            globs: globs::set_of_names(globs).map_err(wrong)?,
-            paths: globs::set(paths).map_err(wrong)?,
-            libraries: globs::set_of_names(libraries).map_err(wrong)?,
+            names: Globs::new(names, globs::set_of_names).map_err(wrong)?,
+            paths: Globs::new(paths, globs::set).map_err(wrong)?,
+            libraries: Globs::new(libraries.map(|(at, text)| (at, text.to_owned())), globs::set_of_names)
+                .map_err(wrong)?,
             written: holds.to_vec(),
         })
     }
@@ -80,7 +120,7 @@ impl Group {
         let finding = |(number, group): (usize, &Self)| {
             let matching = || units.iter().filter(|unit| group.holds(unit));
             let earlier = |unit: &Unit| groups[..number].iter().find(|earlier| earlier.holds(unit));
-            let unmatched: Vec<&String> = group.written.iter().filter(|glob| !matches_any(glob, units)).collect();
+            let unmatched = group.unmatched(units);
             let misspelt: Vec<&String> = unmatched.iter().copied().filter(|glob| !is_pattern(glob)).collect();
             let (message, about) = if group.written.is_empty() {
                 return None;
@@ -101,7 +141,10 @@ impl Group {
             } else {
                 (format!("no unit, file or library is called {}", list::some(&misspelt, MAX_NAMES)), &misspelt)
             };
-            let near = about.iter().find_map(|glob| nearest(glob, units.iter().map(|unit| unit.name.as_str())));
+            let near = about
+                .iter()
+                .take(MAX_NAMES)
+                .find_map(|glob| nearest(glob, units.iter().map(|unit| unit.name.as_str())));
             let help = match near {
                 Some(near) => format!("did you mean {near}? `layerfit plan -v` lists the units"),
                 None => "`layerfit plan -v` lists the units".to_owned(),
@@ -115,21 +158,40 @@ impl Group {
         Finding::warning(Code::HoldsNothing, Subject::layer(&self.name), message, help)
     }
 
+    /// What layerfit.toml names that stands for none of these units. Each is looked at once, however many globs there are.
+    fn unmatched(&self, units: &[Unit]) -> Vec<&String> {
+        let mut found = vec![false; self.written.len()];
+        for unit in units.iter().filter(|_| !self.written.is_empty()) {
+            self.names.mark(&unit.name, &mut found);
+            if !self.has_files() {
+                continue;
+            }
+            for entry in &unit.entries {
+                self.paths.mark(entry.path.as_path(), &mut found);
+                if let Some(name) = library_name(entry) {
+                    self.libraries.mark(name, &mut found);
+                }
+            }
+        }
+        self.written.iter().zip(found).filter(|(_, found)| !found).map(|(glob, _)| glob).collect()
+    }
+
+    /// Whether it names files.
+    fn has_files(&self) -> bool {
+        !self.paths.set.is_empty() || !self.libraries.set.is_empty()
+    }
+
     /// Whether a unit is meant for the layer: it is packed as a whole, so one file is enough.
     pub(super) fn holds(&self, unit: &Unit) -> bool {
-        let is_library = |entry: &UnitEntry| {
-            let name = entry.path.name();
-            is_library_name(name) && std::str::from_utf8(name).is_ok_and(|name| self.libraries.is_match(name))
-        };
-        let has = |entry: &UnitEntry| self.paths.is_match(entry.path.as_path()) || is_library(entry);
-        self.globs.is_match(&unit.name)
-            || (!self.paths.is_empty() || !self.libraries.is_empty()) && unit.entries.iter().any(has)
+        let is_library = |entry: &UnitEntry| library_name(entry).is_some_and(|name| self.libraries.set.is_match(name));
+        let has = |entry: &UnitEntry| self.paths.set.is_match(entry.path.as_path()) || is_library(entry);
+        self.names.set.is_match(&unit.name) || self.has_files() && unit.entries.iter().any(has)
     }
 }
 
-/// Whether one of `holds`, which was valid in its set, stands for one of these units.
-fn matches_any(glob: &str, units: &[Unit]) -> bool {
-    Group::new("", &[glob.to_owned()]).is_ok_and(|group| units.iter().any(|unit| group.holds(unit)))
+/// The name of a file that is a library.
+fn library_name(entry: &UnitEntry) -> Option<&str> {
+    std::str::from_utf8(entry.path.name()).ok().filter(|name| is_library_name(name.as_bytes()))
 }
 
 /// Whether a text can only be the name of a unit, or a glob of such names.
@@ -146,9 +208,9 @@ fn is_pattern(glob: &str) -> bool {
 pub fn kinds() -> Vec<Group> {
     let group = |name: &str, holds: &[&str]| Group {
         name: name.to_owned(),
-        globs: built_in_names(holds),
-        paths: GlobSet::empty(),
-        libraries: GlobSet::empty(),
+        names: Globs::built_in(built_in_names(holds)),
+        paths: Globs::built_in(GlobSet::empty()),
+        libraries: Globs::built_in(GlobSet::empty()),
         written: Vec::new(),
     };
     vec![group("runtime", &["r", "dir:R"]), group("packages", &["pkg:*"]), group("system", &["*"])]
@@ -301,7 +363,14 @@ fn by_size(assignment: &Assignment, items: &[Item], fixed: &[String], new_name: 
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many texts globs were compared with.
+        pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    }
 
     const CAPACITY: Capacity = Capacity { zipped: 100, unzipped: 1000 };
 
@@ -424,5 +493,19 @@ mod tests {
         );
         let taken = told(&[group("a", &["pkg:*"]), group("b", &["pkg:curl"])]);
         assert!(taken.len() == 1 && taken[0].starts_with("b: holds nothing: what it names is in a"), "{taken:?}");
+    }
+
+    #[test]
+    fn globs_that_hold_nothing_are_found_by_looking_at_each_name_once() {
+        let units: Vec<Unit> = (0..50).map(|number| named(&format!("pkg:package{number}"))).collect();
+        let looked_at = |globs: usize| {
+            let holds: Vec<String> = (0..globs).map(|number| format!("pkg:package{number}")).collect();
+            let group = Group::new("a", &holds).expect("globs");
+            LOOKED_AT.with(|count| count.set(0));
+            let unmatched = group.unmatched(&units).len();
+            (unmatched, LOOKED_AT.with(Cell::get))
+        };
+        assert_eq!(looked_at(50), (0, 50));
+        assert_eq!(looked_at(3000), (2950, 50));
     }
 }

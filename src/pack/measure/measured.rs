@@ -28,6 +28,15 @@ impl Level {
     }
 }
 
+/// What is needed of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Its compressed bytes, to be packed.
+    Bytes,
+    /// Only their number.
+    Length,
+}
+
 /// How an entry's bytes are stored in a zip (APPNOTE.TXT 4.4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {

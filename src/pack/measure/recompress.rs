@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::Measurements;
+use super::contents::Contents;
 use super::measured::{Level, Measured, Recompressed};
-use super::place::Source;
-use super::{Measurements, unchanged};
 use crate::base::error::Result;
 use crate::base::progress::Progress;
 use crate::pack::rewrite::strip::{Stripped, strip};
@@ -177,19 +177,19 @@ impl Measurements {
         transforms: &Transforms,
         batch: &[EntryId],
     ) -> Result<Vec<(EntryId, Measured)>> {
+        let contents = Contents { tree, engine: &self.engine, level: Level::Max.number() };
         batch
             .par_iter()
             .map(|id| {
-                let level = Level::Max.number();
                 if !self.rewritten.contains_key(id) {
-                    return Ok((*id, unchanged(&self.engine, tree, *id, level, self.want)?));
+                    return Ok((*id, contents.unchanged(*id, self.want)?));
                 }
                 let _permit = self.engine.acquire(2 * tree.entry(*id).bytes());
                 let mut content = tree.read(*id)?;
                 if let Stripped::Smaller(stripped) = strip(&content, transforms.strip) {
                     content = stripped;
                 }
-                Ok((*id, self.engine.measure(tree.path(*id), &content, level, self.want, Source::Made)?))
+                Ok((*id, contents.made(*id, &content, self.want)?))
             })
             .collect()
     }

@@ -206,7 +206,7 @@ fn parsed(record: &[u8; RECORD]) -> Option<(Key, Known)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::compress;
+    use super::super::deflate::compress;
     use super::*;
 
     struct Home(tempfile::TempDir);
