@@ -551,6 +551,9 @@ pub struct Finding {
     /// Whether `--bundle` may copy what is missing from the build host.
     #[serde(skip)]
     pub(crate) for_bundle: bool,
+    /// Whether the tree is certainly not the one that was meant: what would not load in it says nothing.
+    #[serde(skip)]
+    pub(crate) of_another_tree: bool,
 }
 
 impl Finding {
@@ -594,6 +597,7 @@ impl Finding {
             env: BTreeMap::new(),
             brief: None,
             for_bundle: false,
+            of_another_tree: false,
         }
     }
 
@@ -612,6 +616,24 @@ impl Finding {
     #[must_use]
     pub fn mended_by(self, env: impl IntoIterator<Item = (String, String)>) -> Self {
         Self { env: env.into_iter().collect(), ..self }
+    }
+
+    /// The same finding, of a tree that is certainly not the one that was meant.
+    #[must_use]
+    pub(crate) fn of_another_tree(self) -> Self {
+        Self { of_another_tree: true, ..self }
+    }
+
+    /// These findings; if one is an error that the tree is another than was meant, without what would not load in it.
+    pub(crate) fn without_consequences(findings: Vec<Self>) -> Vec<Self> {
+        let is_error = |finding: &Self| finding.of_another_tree && finding.severity == Severity::Error;
+        // Of several, one in a file that the others are about is enough.
+        let Some(first) = findings.iter().filter(|finding| is_error(finding)).map(|finding| finding.code).max() else {
+            return findings;
+        };
+        let follows = |finding: &Self| finding.code.as_str().starts_with(['L', 'N', 'C', 'R']);
+        let stays = |finding: &Self| !follows(finding) || finding.of_another_tree && finding.code == first;
+        findings.into_iter().filter(stays).collect()
     }
 
     /// The same finding, with its cause.

@@ -61,7 +61,8 @@ impl SeverityRule {
 }
 
 impl Severities {
-    /// The findings with the user's severities, and how many are ignored.
+    /// The findings with the user's severities, without those that follow from an error that the tree is another than was meant, and
+    /// how many are ignored.
     pub(crate) fn apply(&self, findings: Vec<Finding>) -> (Vec<Finding>, usize) {
         let before = findings.len();
         let applied = findings.into_iter().filter(|finding| !self.off.contains(&finding.code)).filter_map(|finding| {
@@ -72,7 +73,7 @@ impl Severities {
         });
         let applied: Vec<Finding> = applied.collect();
         let ignored = before - applied.len();
-        (applied, ignored)
+        (Finding::without_consequences(applied), ignored)
     }
 
     /// Findings about codes and rules that matched nothing, of the codes that this run checks.

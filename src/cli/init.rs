@@ -63,9 +63,7 @@ fn rscript(tree: &Path) -> Option<String> {
     for _ in 0..=MAX_R_DEPTH {
         let found = directories.iter().map(|directory| directory.join("bin/Rscript"));
         let found = found.filter(|path| is_there(path)).filter_map(|path| path.to_str().map(str::to_owned));
-        // A path that the shell would split or expand is not written.
-        let is_plain = |path: &String| path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
-        if let Some(path) = found.into_iter().find(is_plain) {
+        if let Some(path) = found.into_iter().find(|path| is_plain(path)) {
             return Some(format!("/opt/{path}"));
         }
         let inside = directories.iter().flat_map(|directory| {
@@ -77,6 +75,55 @@ fn rscript(tree: &Path) -> Option<String> {
         directories.sort();
     }
     None
+}
+
+/// The library that the bootstrap sets for packages other than R's own.
+const LIBRARY: &str = "/opt/local/lib/R/site-library";
+
+/// How many directories below a tree are looked into for libraries, and how many of these the bootstrap names at most.
+const MAX_LIBRARY_DEPTH: usize = 5;
+const MAX_LIBRARIES: usize = 4;
+
+/// The libraries of packages other than R's own that a tree has, by their paths in a function, if it has not the one that the bootstrap
+/// sets. R searches its own without being told.
+fn libraries(tree: &Path) -> Option<String> {
+    if LIBRARY.strip_prefix("/opt/").is_some_and(|path| tree.join(path).symlink_metadata().is_ok()) {
+        return None;
+    }
+    let inside = |directory: &Path| {
+        let names = std::fs::read_dir(tree.join(directory)).into_iter().flatten().flatten();
+        names.map(|entry| directory.join(entry.file_name())).collect::<Vec<_>>()
+    };
+    let is_package = |path: &Path| tree.join(path).join("Meta/package.rds").is_file();
+    let (mut found, mut directories) = (Vec::new(), vec![PathBuf::new()]);
+    for _ in 0..=MAX_LIBRARY_DEPTH {
+        let mut next = Vec::new();
+        for directory in directories {
+            let names = inside(&directory);
+            if names.iter().any(|path| is_package(path)) {
+                // Beside R's own library, `site-library` is searched as well.
+                let of_r = tree.join(&directory).join("base").exists()
+                    || directory.ends_with("site-library")
+                        && tree.join(&directory).with_file_name("library").join("base").exists();
+                found.extend((!of_r).then_some(directory));
+            } else {
+                let is_directory =
+                    |path: &PathBuf| tree.join(path).symlink_metadata().is_ok_and(|found| found.is_dir());
+                next.extend(names.into_iter().filter(is_directory));
+            }
+        }
+        directories = next;
+    }
+    found.sort();
+    found.truncate(MAX_LIBRARIES);
+    let paths = found.iter().filter_map(|path| path.to_str()).filter(|path| is_plain(path));
+    let paths: Vec<String> = paths.map(|path| format!("/opt/{path}")).collect();
+    (!paths.is_empty()).then(|| paths.join(":"))
+}
+
+/// Whether a path is one that the shell neither splits nor expands.
+fn is_plain(path: &str) -> bool {
+    path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c))
 }
 
 /// Writes the bootstrap and what it runs into a directory; returns what to print.
@@ -93,10 +140,14 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
         });
     }
     std::fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
-    let rscript = rscript(directory);
-    let files = BOOTSTRAP.map(|(name, text, mode)| match &rscript {
-        Some(path) if name == "bootstrap" => (name, text.replace(RSCRIPT, path), mode),
-        _ => (name, text.to_owned(), mode),
+    let (rscript, libraries) = (rscript(directory), libraries(directory));
+    let files = BOOTSTRAP.map(|(name, text, mode)| {
+        let mut text = text.to_owned();
+        if name == "bootstrap" {
+            text = text.replace(RSCRIPT, rscript.as_deref().unwrap_or(RSCRIPT));
+            text = text.replace(LIBRARY, libraries.as_deref().unwrap_or(LIBRARY));
+        }
+        (name, text, mode)
     });
     let has = |(name, text, _): &(&str, String, u32)| {
         read::text_if_there(&directory.join(name), read::MAX_TEXT).is_ok_and(|content| content.as_ref() == Some(text))
@@ -120,6 +171,8 @@ fn bootstrap(directory: &Path) -> Result<Vec<u8>> {
         Some(path) => format!("it runs {path}, where this tree has R"),
         None => format!("it runs {RSCRIPT}: change that if R is elsewhere"),
     };
+    let searches = libraries.map(|libraries| format!("; R_LIBS is {libraries}, where this tree has packages"));
+    let runs = runs + &searches.unwrap_or_default();
     Ok(format!(
         "{} and {}: written; a handler is a function of the event, as the head of runtime.R describes; {}\n",
         one_line(&directory.join("bootstrap").to_string_lossy()),

@@ -11,7 +11,7 @@ use super::nesting::{nested, only_archives, zip_inside};
 use super::searched::not_searched;
 use super::{Entry, EntryId, Kind, Magic, Tree};
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::path::{TreePath, printable};
 
 /// What the `.wh.` files of container images begin with (OCI image specification, "Whiteouts").
@@ -29,7 +29,7 @@ pub fn layout_findings(tree: &Tree) -> Vec<Finding> {
         findings.extend(not_searched(&listing));
     }
     findings.extend(around.map(|finding| of_tree(finding, tree)));
-    findings.extend(only_archives(&listing, tree));
+    findings.extend(only_archives(&listing, tree).map(|finding| of_archives(finding, tree)));
     findings.extend(whiteouts(tree));
     findings.extend(flattened(tree));
     findings.extend(not_executable(tree));
@@ -45,6 +45,27 @@ fn of_tree(mut finding: Finding, tree: &Tree) -> Finding {
             format!("name {} as the tree, not the directory around it", printable(inside.as_os_str().as_bytes()));
         finding.help = finding.help.replace(&of_zips, &of_tree);
     }
+    finding
+}
+
+/// Archives in a directory that was named as the tree: what was meant is inside them.
+fn of_archives(mut finding: Finding, tree: &Tree) -> Finding {
+    let Some(root) = tree.root().filter(|_| finding.severity == Severity::Warning) else { return finding };
+    let shown = printable(root.as_os_str().as_bytes());
+    let name = finding.subject.as_str().to_ascii_lowercase();
+    let help = if name.ends_with(".zip") {
+        format!(
+            "name the zips of layers themselves (layerfit check {shown}/*.zip), or the directory that they were made from"
+        )
+    } else if [".tar", ".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending)) {
+        let file = format!("{shown}/{}", finding.subject.as_str());
+        format!(
+            "name the file itself if it is a container image (layerfit plan {file}); otherwise unpack it, and name the directory"
+        )
+    } else {
+        finding.help.clone()
+    };
+    (finding.severity, finding.help) = (Severity::Error, help);
     finding
 }
 

@@ -85,7 +85,8 @@ pub(super) fn nested(listing: &Listing<'_>) -> Option<Finding> {
                 format!("everything is in {top}/: Lambda would not find {names}, which it looks for directly in /opt");
             let is_certain = depth < 2;
             let finding = if is_certain { Finding::error } else { Finding::warning };
-            return Some(finding(Code::NestedRoot, Subject::Path(top.clone()), message, zip_inside(&top)));
+            let finding = finding(Code::NestedRoot, Subject::Path(top.clone()), message, zip_inside(&top));
+            return Some(if is_certain { finding.of_another_tree() } else { finding });
         }
         let of_a_layer: Vec<&&str> =
             OF_A_LAYER.iter().filter(|name| listing.has_directory(&join(&top, name))).collect();
@@ -107,7 +108,8 @@ fn in_opt(path: &str, is_error: bool) -> Finding {
     let message =
         format!("everything is in {path}/, but Lambda extracts layers into /opt: the content would be in /opt/{path}");
     let finding = if is_error { Finding::error } else { Finding::warning };
-    finding(Code::NestedRoot, Subject::Path(path.to_owned()), message, zip_inside(path))
+    let finding = finding(Code::NestedRoot, Subject::Path(path.to_owned()), message, zip_inside(path));
+    if is_error { finding.of_another_tree() } else { finding }
 }
 
 fn used_by_its_path(top: &str, names: &str) -> Finding {

@@ -305,6 +305,31 @@ fn a_command_that_is_elsewhere_in_the_tree_is_named_and_the_bootstrap_runs_r_whe
 }
 
 #[test]
+fn the_bootstrap_names_the_libraries_that_the_tree_has() {
+    for (libraries, expected) in [
+        (&[][..], "/opt/local/lib/R/site-library"),
+        (&["local/lib/R/site-library", "other"], "/opt/local/lib/R/site-library"),
+        (&["r-libs"], "/opt/r-libs"),
+        (&["app/library", "r-libs"], "/opt/app/library:/opt/r-libs"),
+        // R searches them itself.
+        (&["R/lib/R/library", "R/lib/R/site-library"], "/opt/local/lib/R/site-library"),
+        (&["a b/library"], "/opt/local/lib/R/site-library"),
+    ] {
+        let world = World::new();
+        world.r();
+        for library in libraries {
+            world.package(library, "pkg", "1.0", "");
+        }
+        assert_eq!(world.run(&["init", "--bootstrap", "ROOT"]).code, 0);
+        let text = fs::read_to_string(world.root().join("bootstrap")).expect("read");
+        assert!(text.contains(&format!(": \"${{R_LIBS:={expected}}}\"")), "{libraries:?}: {text}");
+        if !libraries.contains(&"a b/library") && !libraries.contains(&"other") {
+            assert_no_finding(&world.json(&["check", "ROOT"]).1, "R107");
+        }
+    }
+}
+
+#[test]
 fn what_layerfits_own_runtime_client_runs_is_not_missed_in_a_handler() {
     let world = World::new();
     world.r();

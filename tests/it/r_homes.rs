@@ -288,6 +288,8 @@ fn a_tree_that_begins_too_deep_or_too_high_is_named_in_the_remedy() {
     let world = World::new();
     let other = r();
     fs::rename(other.root(), world.root().join("opt")).expect("renamed");
+    // Content beside it, so that it is not a tree around the one that was meant.
+    world.program("bin/tool", &[], &[]);
     let (_, report) = world.json(&["check", "ROOT"]);
     assert_finding(&report, "R106", "opt/R/lib/R/bin/R", "it is at /opt/opt/R/lib/R");
     assert_eq!(helps(&report, "R106"), ["name opt/ in this tree as the tree: what is packed will be in /opt itself"]);
@@ -372,4 +374,50 @@ fn rs_own_libraries_come_from_the_r_of_the_tree_only() {
         "{text}"
     );
     assert_eq!(help(&r()), (0, String::new()));
+}
+
+#[test]
+fn a_tree_of_the_wrong_level_is_one_finding() {
+    let world = World::new();
+    let base = world.root();
+    let root = base.join("R");
+    world.r().program("R/bin/Rscript", &[], &[]).library("gone/libgone.so", &[], &[]);
+    world.program("R/lib/R/bin/exec/R", &["gone/libgone.so"], &[]);
+    fs::remove_dir_all(base.join("gone")).expect("removed");
+    world.file("R/lib/R/etc/Renviron.site", "R_LIBS_SITE=/opt/nowhere\n");
+    let reported = |path: &std::path::Path| -> Vec<(String, String)> {
+        let (code, report) = world.json(&["check", path.to_str().expect("text")]);
+        assert_eq!(code, 1);
+        let found = report["findings"].as_array().expect("findings").iter().filter(|found| found["severity"] != "info");
+        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+        found.map(|found| (text(&found["code"]), text(&found["help"]))).collect()
+    };
+    let found = reported(&root);
+    assert_eq!(found, [("R106".to_owned(), format!("name {} as the tree: its content will be /opt", base.display()))]);
+    // Around it, with what is missing for certain once it is the right one.
+    let around = world.beside("stage");
+    fs::create_dir(&around).expect("made");
+    fs::rename(&base, around.join("opt")).expect("renamed");
+    let found = reported(&around);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == "Z113" && found[0].1.starts_with(&format!("name {}/opt as the tree", around.display())));
+    let found = reported(&around.join("opt"));
+    assert!(found.iter().any(|(code, _)| code == "L201") && !found.iter().any(|(code, _)| code == "R106"), "{found:?}");
+}
+
+#[test]
+fn packages_that_are_links_are_named_by_the_library_of_the_links() {
+    for (code, severity) in [(".libPaths(Sys.readlink('/var/task/x'))\n", "info"), ("", "warning")] {
+        let world = World::new();
+        world.r().file("R/lib/R/etc/Rprofile.site", code);
+        for name in ["a", "b"] {
+            let directory = format!("renv/cache/v5/R-4.2/{name}/1.0/0123abcd");
+            world.package(&directory, name, "1.0", "");
+            world.link(&format!("app/renv/library/R-4.2/{name}"), &format!("/opt/{directory}/{name}"));
+        }
+        let (_, report) = world.json(&["check", "ROOT"]);
+        assert_finding(&report, "R107", "app/renv/library/R-4.2", "contains a and 1 more package");
+        let found = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "R107");
+        assert_eq!(found.expect("R107")["severity"], severity);
+    }
 }

@@ -233,3 +233,15 @@ fn parts_of_glibc_are_to_be_removed_and_are_not_programs() {
     world.elf("lib/libcrypt.so.1", &Elf::library("libcrypt.so.1"));
     assert_no_finding(&world.json(&["check", "ROOT"]).1, "L207");
 }
+
+#[test]
+fn a_part_of_glibc_that_the_image_lacks_is_not_to_be_removed() {
+    let world = World::new();
+    world.elf("bin/tool", &Elf::program().needs("libnsl.so.1")).elf("lib/libnsl.so.1", &Elf::library("libnsl.so.1"));
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 0, "{report:#}");
+    assert_no_finding(&report, "L207");
+    // provided.al2 has its own.
+    let (_, report) = world.json(&["check", "ROOT", "--runtime", "provided.al2"]);
+    assert_finding(&report, "L207", "lib/libnsl.so.1", "is a part of glibc");
+}

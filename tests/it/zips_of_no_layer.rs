@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::raw_zip::{Part, zip};
-use crate::support::{World, assert_finding, findings};
+use crate::support::{World, assert_finding, assert_no_finding, findings};
 use serde_json::Value;
 
 const RUN: u32 = 0o100_755;
@@ -195,6 +195,38 @@ fn what_is_not_found_inside_a_directory_that_is_looked_for() {
     assert_clean(&[file("nodejs/package.json"), file("nodejs/index.js")]);
     assert_clean(&[file("python/a.py"), file("python/requirements.txt"), file("python/data.tar.gz")]);
     assert_clean(&[file("ruby/gems/3.3.0/gems/a-1/a.rb"), file("ruby/gems/3.3.0/specifications/a")]);
+}
+
+#[test]
+fn a_directory_of_archives_does_not_pass_as_a_tree() {
+    let shown = |world: &World| world.root().display().to_string();
+    for (names, help) in [
+        (
+            &["r.zip", "r_lib.zip", "subsystem.zip"][..],
+            "name the zips of layers themselves (layerfit check ROOT/*.zip)",
+        ),
+        (&["layer.zip"], "name the zips of layers themselves (layerfit check ROOT/*.zip)"),
+        (&["r.tar.gz"], "name the file itself if it is a container image (layerfit plan ROOT/r.tar.gz)"),
+        (&["my-r.tar"], "name the file itself if it is a container image (layerfit plan ROOT/my-r.tar)"),
+    ] {
+        let world = World::new();
+        for name in names {
+            world.file(name, "an archive");
+        }
+        for command in ["check", "plan", "analyze"] {
+            let (code, report) = world.json(&[command, "ROOT"]);
+            assert_eq!(code, 1, "{command} {names:?}");
+            assert_finding(&report, "S112", names[0], "Lambda unzips a layer once");
+            let found = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "S112");
+            let text = found.expect("S112")["help"].as_str().expect("text").to_owned();
+            assert!(text.starts_with(&help.replace("ROOT", &shown(&world))), "{text}");
+        }
+        // Data beside it makes it a layer of data.
+        world.file("models/weights.bin", "data");
+        let (code, report) = world.json(&["check", "ROOT"]);
+        assert_eq!(code, 0);
+        assert_no_finding(&report, "S112");
+    }
 }
 
 #[test]

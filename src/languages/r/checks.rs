@@ -213,7 +213,6 @@ fn not_searched(
     kept: &dyn Fn(EntryId) -> bool,
     searched: &[Searched],
 ) -> Vec<Finding> {
-    let libraries: BTreeSet<&TreePath> = packages.of_language(ID).map(|package| &package.library).collect();
     // A library can consist of links to packages in a directory that is not searched itself, such as renv's cache.
     let is_searched = |library: &TreePath| searched.iter().any(|searched| searched.has(library));
     let links = tree.iter().filter(|(_, entry)| {
@@ -226,14 +225,26 @@ fn not_searched(
         })
         .collect();
     let unknown = searched.iter().find_map(Searched::unknown);
-    let unnamed = libraries.into_iter().filter(|library| !searched.iter().any(|searched| searched.has(library)));
-    unnamed
-        .filter_map(|library| {
-            let there = packages.of_language(ID).filter(|package| package.library == *library && kept(package.entry) && !linked.contains(&package.directory));
-            let names: Vec<&str> = there.map(|package| package.name.as_str()).collect();
-            if names.is_empty() {
-                return None;
-            }
+    // Where a library consists of links, that is the one to search, and not the directories that the packages are in.
+    let mut of_links: BTreeMap<&TreePath, TreePath> = BTreeMap::new();
+    for (id, entry) in tree.iter().filter(|(_, entry)| matches!(entry.kind, Kind::Link { .. })) {
+        if let (Place::Inside(directory), Some(parent)) = (tree.follow(id), entry.path.parent())
+            && tree.path(directory).name() == entry.path.name()
+            && !parent.is_root()
+        {
+            of_links.entry(tree.path(directory)).or_insert(parent);
+        }
+    }
+    let mut unsearched: BTreeMap<&TreePath, Vec<&str>> = BTreeMap::new();
+    for package in packages.of_language(ID).filter(|package| kept(package.entry)) {
+        if !is_searched(&package.library) && !linked.contains(&package.directory) {
+            let library = of_links.get(&package.directory).unwrap_or(&package.library);
+            unsearched.entry(library).or_default().push(&package.name);
+        }
+    }
+    unsearched
+        .into_iter()
+        .filter_map(|(library, names)| {
             let packages = match names.as_slice() {
                 [first, others @ ..] if !others.is_empty() => {
                     format!("{first} and {}", plural(others.len(), "more package", "more packages"))

@@ -4,6 +4,10 @@
 //! R's own library is `R_HOME/library` (R's help page "libPaths"), and base is in it, whatever links both are. A directory that
 //! is called library and contains base is not R's own by that alone: it can be a copy.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use super::needs::NEEDS;
 use crate::base::finding::{Code, Finding};
 use crate::base::path::{TreePath, printable};
@@ -150,13 +154,29 @@ pub(super) fn home_elsewhere(tree: &Tree, home: &TreePath, started: &str) -> Opt
         return None;
     }
     let expected = home.mounted();
+    let message =
+        format!("R is configured to run from {}, but in Lambda it is at {expected}", printable(started.as_bytes()));
+    if let Some(above) = directory_above(tree, home, started) {
+        let help = format!("name {} as the tree: its content will be /opt", printable(above.as_os_str().as_bytes()));
+        return Some(Finding::error(Code::HomeElsewhere, &home.join("bin/R")?, message, help).of_another_tree());
+    }
     Some(Finding::error(
         Code::HomeElsewhere,
         &home.join("bin/R")?,
-        format!("R is configured to run from {}, but in Lambda it is at {expected}", printable(started.as_bytes())),
+        message,
         remedy(tree, &[home], started)
             .unwrap_or_else(|| "configure R with a --prefix below /opt, or fix R_HOME_DIR in bin/R".to_owned()),
     ))
+}
+
+/// The directory to name as the tree, if the one that was named is a directory in it by its name: `/opt/R` for a home in
+/// `/opt/R/lib/R` that is at `lib/R` of the tree.
+fn directory_above<'t>(tree: &'t Tree, home: &TreePath, started: &str) -> Option<&'t Path> {
+    let written = TreePath::from_mounted(started.trim_end_matches('/').as_bytes())?;
+    let above = written.as_bytes().strip_suffix(home.as_bytes())?.strip_suffix(b"/")?;
+    let above = Path::new(OsStr::from_bytes(above));
+    let root = tree.root().filter(|root| root.ends_with(above))?;
+    root.ancestors().nth(above.components().count()).filter(|path| !path.as_os_str().is_empty())
 }
 
 /// What makes a home that was compiled in, or written into a script, lead to one of those in the tree, if it is below /opt: a

@@ -46,6 +46,10 @@ impl Steps<'_> {
     /// What is only looked up when it is copied: the same plan on every machine.
     fn looked_up<'s>(&self, sonames: impl Iterator<Item = &'s str>) -> Option<Suggestion> {
         // Of some that the tree has elsewhere, another remedy is known.
+        // In another tree than was meant, nothing tells what is missing.
+        if self.plan.findings.iter().any(|finding| finding.of_another_tree && finding.severity == Severity::Error) {
+            return None;
+        }
         let advised = self.plan.findings.iter().filter(|finding| finding.for_bundle);
         let advised: BTreeSet<&str> = advised.filter_map(|finding| finding.cause.as_deref()).collect();
         let sonames: BTreeSet<&str> = sonames.filter(|soname| advised.contains(soname)).collect();

@@ -3,18 +3,32 @@
 use std::collections::BTreeSet;
 
 use crate::base::finding::{Code, Finding};
+use crate::formats::elf::Machine;
 use crate::resolve::Resolution;
 use crate::resolve::loader::{LibraryLookup, Object};
 use crate::resolve::processes::Certainty;
 use crate::resolve::symbols::SymbolError;
-use crate::runtime::GlibcNames;
+use crate::runtime::{GlibcNames, Libraries, Lookup};
 use crate::tree::{EntryId, Place};
 
 impl Resolution<'_> {
-    /// Whether a file is a part of glibc, by its soname.
+    /// Whether a file is a part of glibc, by its soname, of which the image has its own. Images lack some, such as libnsl.so.1.
     pub(super) fn is_of_glibc(&self, id: EntryId) -> bool {
-        let soname = self.objects.get(&id).and_then(|elf| elf.soname.as_deref());
-        soname.is_some_and(|soname| GlibcNames::built_in().has(soname))
+        let Some((elf, soname)) = self.objects.get(&id).and_then(|elf| Some((elf, elf.soname.as_deref()?))) else {
+            return false;
+        };
+        GlibcNames::built_in().has(soname) && self.image_has(soname, elf.machine)
+    }
+
+    /// Whether the image has a library, or its loader.
+    fn image_has(&self, soname: &str, machine: Machine) -> bool {
+        let image = &self.image;
+        let is_there = |path: String| matches!(image.lookup(&path, machine), Lookup::Found { .. });
+        let mut directories = image.system_directories(Some(machine)).iter();
+        Libraries::names(&image.profile().libraries).any(|name| name == soname)
+            || image.cached(soname, machine).is_some()
+            || directories.any(|directory| is_there(format!("{directory}/{soname}")))
+            || image.loader(machine).is_some_and(|loader| loader.interpreter.rsplit('/').next() == Some(soname))
     }
 
     /// What to do about a part of glibc in the tree.

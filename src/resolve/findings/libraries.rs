@@ -79,13 +79,13 @@ impl Resolution<'_> {
                     }
                 } else if dropped.contains(soname.as_bytes()) {
                     format!("it was dropped by --drop: drop its dependents too, or --keep {soname}")
-                } else if glibc.has(soname) {
-                    "it is part of glibc, from a different build than the image's: build the tree on the image"
-                        .to_owned()
                 } else if let Some(remedy) = self.remedy_of_language(soname, &files) {
                     remedy
                 } else if let Some(remedy) = self.remedy_in_tree(&in_tree, &lost) {
                     remedy
+                } else if glibc.has(soname) {
+                    "it is part of glibc, from a different build than the image's: build the tree on the image"
+                        .to_owned()
                 } else if let Some(remedy) = remedy_for_part(soname) {
                     remedy.to_owned()
                 } else if soname.contains('/') {

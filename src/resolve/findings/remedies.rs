@@ -50,19 +50,14 @@ impl Resolution<'_> {
         let directory = |id: EntryId| self.directory(self.tree.path(id).parent().unwrap_or_default());
         let searched: BTreeSet<Option<TreePath>> =
             missing.searched.iter().filter_map(|path| self.mounted_directory(path)).map(Some).collect();
-        let in_the_way = named.iter().find(|id| searched.contains(&directory(**id)));
-        let (usable, others): (Vec<EntryId>, Vec<EntryId>) = named
-            .iter()
-            .copied()
-            .filter(|id| Some(id) != in_the_way)
-            .partition(|id| self.is_usable(*id, missing.machine));
+        let is_usable = |id: EntryId| self.why_not(id, missing.machine).is_none();
+        let in_the_way = named.iter().find(|id| searched.contains(&directory(**id)) && !is_usable(**id));
+        let usable: Vec<EntryId> = named.iter().copied().filter(|id| is_usable(*id)).collect();
         let with_soname = in_tree.with_soname.get(missing.soname).into_iter().flatten().copied();
-        let with_soname = with_soname.filter(|id| self.is_usable(*id, missing.machine));
+        let with_soname = with_soname.filter(|id| is_usable(*id));
         // One in a searched directory needs only a link beside it.
         let with_soname = with_soname.min_by_key(|id| (!searched.contains(&directory(*id)), *id));
-        if let Some(id) =
-            in_the_way.copied().or(others.first().copied().filter(|_| usable.is_empty() && with_soname.is_none()))
-        {
+        if let Some(id) = in_the_way.copied() {
             let (path, why) = (self.tree.path(id), self.why_not(id, missing.machine)?);
             return Some(match usable.first().copied().or(with_soname) {
                 Some(good) => format!("{path} {why}: replace it with a link to {}", self.tree.path(good).mounted()),
@@ -112,11 +107,6 @@ impl Resolution<'_> {
     /// The directory of the tree that an absolute path leads to.
     fn mounted_directory(&self, path: &str) -> Option<TreePath> {
         self.directory(TreePath::from_mounted(path.as_bytes())?)
-    }
-
-    /// Whether an entry is, or leads to, a library that a process for this machine can load.
-    fn is_usable(&self, id: EntryId, machine: Option<Machine>) -> bool {
-        self.why_not(id, machine).is_none()
     }
 
     /// Why a process for this machine cannot load an entry as a library, in words; `None` if it can.
