@@ -43,7 +43,19 @@ pub fn check(
         let count = there.iter().filter(|package| package.language == language.id()).count();
         findings.extend(not_there(*language, count, tree, runtime));
     }
+    without_consequences(&mut findings);
     findings
+}
+
+/// Leaves out warnings that a package lacks another one where an error tells that it cannot be loaded without it.
+fn without_consequences(findings: &mut Vec<Finding>) {
+    let of = |finding: &Finding| (finding.subject.clone(), finding.cause.clone());
+    let is_missing = |finding: &&Finding| finding.code == Code::MissingPackage && finding.cause.is_some();
+    let errors = findings.iter().filter(is_missing).filter(|finding| finding.severity == Severity::Error);
+    let errors: BTreeSet<_> = errors.map(of).collect();
+    findings.retain(|finding| {
+        finding.severity == Severity::Error || !is_missing(&finding) || !errors.contains(&of(finding))
+    });
 }
 
 /// Findings about what the packages that satisfy `kept` require of other packages: those of [`check`] that depend on which

@@ -60,6 +60,8 @@ pub struct ProcessSpec {
     pub answered: Option<&'static str>,
     /// How the names of all symbols begin that such a program defines itself, if that is known.
     pub defines: Option<&'static [&'static str]>,
+    /// Whether functions of what it loads are bound at their first call (`RTLD_LAZY`), where `defines` is known.
+    pub lazy: bool,
 }
 
 /// A file that a process may load with `dlopen()`.

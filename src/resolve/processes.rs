@@ -294,7 +294,7 @@ fn run_language(
     loads.variants.extend(spec.variants.iter().cloned());
     let before = process.objects().len();
     let binding = match (spec.program, spec.answered) {
-        (_, Some(_)) => spec.defines.map_or(Binding::Unknown, Binding::Except),
+        (_, Some(_)) => spec.defines.map_or(Binding::Unknown, |prefixes| Binding::Except { prefixes, lazy: spec.lazy }),
         (Some(_), None) => Binding::AtLoad,
         // A program that is not in the tree may define symbols for what it loads.
         (None, None) => Binding::Lazy,

@@ -54,7 +54,12 @@ pub(super) enum Binding {
     /// When an object is loaded (`RTLD_NOW`).
     AtLoad,
     /// When an object is loaded, but which of the symbols whose names begin like this the program defines is not known.
-    Except(&'static [&'static str]),
+    Except {
+        /// How the names begin.
+        prefixes: &'static [&'static str],
+        /// Whether functions are bound at their first call instead (`RTLD_LAZY`).
+        lazy: bool,
+    },
 }
 
 /// Libraries of images, besides glibc's, of which every symbol has a version.
@@ -99,8 +104,10 @@ pub(super) fn symbol_errors(process: &Process<'_>, first: usize, binding: Bindin
         }
     }
     // The symbols of a missing library are not known, and that it is missing has a finding of its own.
-    if let (Binding::Except(prefixes), true) = (binding, process.is_complete()) {
-        found.extend(in_tree(new).filter_map(|(file, object)| defined_nowhere(process, prefixes, file, object)));
+    if let (Binding::Except { prefixes, lazy }, true) = (binding, process.is_complete()) {
+        let missing =
+            in_tree(new).filter_map(|(file, object)| Some((file, defined_nowhere(process, prefixes, object)?)));
+        found.extend(missing.map(|(file, symbols)| SymbolError::Undefined { file, symbols, at_load: !lazy }));
     } else if binding != Binding::Unknown && process.is_complete() {
         // Symbols of objects loaded at start are visible to all, those of later ones only to objects loaded with them.
         let started = process.started_with().min(first);
@@ -184,12 +191,7 @@ fn undefined(file: EntryId, object: &LoadedObject, scope: &[&LoadedObject], at_l
 ///
 /// What a file needs without a version is in none of the libraries of `VERSIONED` that it was linked with, and functions of glibc are
 /// known by their names.
-fn defined_nowhere(
-    process: &Process<'_>,
-    prefixes: &[&str],
-    file: EntryId,
-    object: &LoadedObject,
-) -> Option<SymbolError> {
+fn defined_nowhere(process: &Process<'_>, prefixes: &[&str], object: &LoadedObject) -> Option<Vec<String>> {
     let elf = object.elf.as_deref()?;
     let is_linked_with = |soname: &str| elf.needed_versions.iter().any(|needed| needed.soname == soname);
     let glibc = GlibcNames::built_in();
@@ -213,7 +215,7 @@ fn defined_nowhere(
         .retain(|name| !process.objects().iter().filter_map(|it| it.elf.as_ref()).any(|it| it.symbols.defines(name)));
     missing.retain(|name| !process.tree_objects().values().any(|other| other.symbols.defines(name)));
     let symbols: Vec<String> = missing.into_iter().map(str::to_owned).collect();
-    (!symbols.is_empty()).then_some(SymbolError::Undefined { file, symbols, at_load: true })
+    (!symbols.is_empty()).then_some(symbols)
 }
 
 impl RuntimeProfile {

@@ -51,6 +51,7 @@ mod invoke;
 mod libraries;
 mod loaded_at_run_time;
 mod loader_rules;
+mod loads_that_fail;
 mod lock;
 mod managed_runtimes;
 mod next_steps;

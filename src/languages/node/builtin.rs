@@ -15,6 +15,8 @@ struct Modules {
     source: String,
     abi: Vec<Abi>,
     abi_source: String,
+    symbols: BTreeSet<String>,
+    symbols_source: String,
 }
 
 /// The ABI of a version of Node.js.
@@ -28,6 +30,13 @@ struct Abi {
 static MODULES: LazyLock<Modules> = LazyLock::new(|| {
     built_in("rules/languages/node/modules.toml", include_str!("../../../rules/languages/node/modules.toml"))
 });
+
+/// How the names of all symbols begin that Node.js defines for addons itself, or may define in some version.
+pub(super) fn symbols() -> &'static [&'static str] {
+    static SYMBOLS: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| MODULES.symbols.iter().map(String::as_str).collect());
+    &SYMBOLS
+}
 
 /// Whether Node.js has a module of this name; of a module's files, such as `fs/promises`, that has the module's.
 pub(super) fn is_builtin(name: &str) -> bool {

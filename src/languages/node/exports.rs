@@ -25,35 +25,57 @@ pub(super) fn of_package(declared: &Value) -> Option<&Value> {
     Some(if has_paths { &exports["."] } else { exports })
 }
 
+/// The value of a path or name in a table, and what `*` of its key stands for: keys without one come first, and then the longest
+/// that matches (PACKAGE_IMPORTS_EXPORTS_RESOLVE and PATTERN_KEY_COMPARE in the documentation of Node.js).
+pub(super) fn entry<'v, 'n>(table: &'v Value, name: &'n str) -> Option<(&'v Value, &'n str)> {
+    let table = table.as_object()?;
+    if let Some(value) = table.get(name).filter(|_| !name.contains('*')) {
+        return Some((value, ""));
+    }
+    let matching = table.iter().filter_map(|(key, value)| {
+        let (before, after) = key.split_once('*').filter(|(_, after)| !after.contains('*'))?;
+        let star = name.strip_prefix(before)?.strip_suffix(after).filter(|star| !star.is_empty())?;
+        Some(((before.len(), key.len()), value, star))
+    });
+    matching.max_by_key(|(length, ..)| *length).map(|(_, value, star)| (value, star))
+}
+
 /// The paths that a value of `exports` can lead to where these conditions are met. Declarations of types are not code.
 pub(super) fn targets<'v>(value: &'v Value, conditions: &[&str]) -> Vec<&'v str> {
-    let mut found = Vec::new();
-    add_targets(value, conditions, MAX_DEPTH, &mut found);
+    let mut found: Vec<&str> = outcomes(value, conditions).into_iter().flatten().collect();
     found.retain(|target| ![".d.ts", ".d.mts", ".d.cts"].iter().any(|ending| target.ends_with(ending)));
     found
 }
 
-fn add_targets<'v>(value: &'v Value, conditions: &[&str], depth: usize, found: &mut Vec<&'v str>) {
+/// The paths that a value can lead to where these conditions are met; `None` where it excludes what is asked for (null).
+pub(super) fn outcomes<'v>(value: &'v Value, conditions: &[&str]) -> Vec<Option<&'v str>> {
+    let mut found = Vec::new();
+    add_outcomes(value, conditions, MAX_DEPTH, &mut found);
+    found
+}
+
+fn add_outcomes<'v>(value: &'v Value, conditions: &[&str], depth: usize, found: &mut Vec<Option<&'v str>>) {
     let Some(depth) = depth.checked_sub(1) else { return };
+    let before = found.len();
     match value {
-        Value::String(path) => found.push(path),
+        Value::String(path) => found.push(Some(path)),
+        Value::Null => found.push(None),
         Value::Array(several) => {
             // The first that is for these conditions is taken, whether or not its file is there.
-            let before = found.len();
             for one in several {
-                if found.len() == before {
-                    add_targets(one, conditions, depth, found);
+                if !found[before..].iter().any(Option::is_some) {
+                    found.truncate(before);
+                    add_outcomes(one, conditions, depth, found);
                 }
             }
         }
         Value::Object(table) => {
-            let before = found.len();
             for value in conditions.iter().filter_map(|condition| table.get(*condition)) {
-                add_targets(value, conditions, depth, found);
+                add_outcomes(value, conditions, depth, found);
             }
             // Conditions after `default` are never tried, so it is the last one.
             if let Some(value) = table.get("default").filter(|_| found.len() == before) {
-                add_targets(value, conditions, depth, found);
+                add_outcomes(value, conditions, depth, found);
             }
         }
         _ => {}
@@ -76,6 +98,17 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_that_of_its_own_key_or_of_the_longest_pattern() {
+        let table = r#"{"./a": 1, "./*": 2, "./a/*": 3, "./a/*.js": 4, "./a/b*": 5, "./x/*/y*": 6}"#;
+        let table = json(table.as_bytes()).expect("JSON");
+        let of = |name| entry(&table, name).map(|(value, star)| (value.as_u64().unwrap_or_default(), star));
+        assert_eq!(of("./a"), Some((1, "")));
+        assert_eq!(of("./b/c.js"), Some((2, "b/c.js")));
+        assert_eq!([of("./a/c"), of("./a/c.js"), of("./a/bc.js")], [Some((3, "c")), Some((4, "c")), Some((5, "c.js"))]);
+        assert_eq!([of("./"), of("."), of("./a/")], [None, None, Some((2, "a/"))]);
+    }
+
+    #[test]
     fn conditions_are_met_as_node_meets_them() {
         for (exports, required, imported) in [
             (r#""./a.js""#, vec!["./a.js"], vec!["./a.js"]),
@@ -94,6 +127,8 @@ mod tests {
             (r#"[{"import": "./a.mjs"}, "./a.cjs"]"#, vec!["./a.cjs"], vec!["./a.mjs"]),
             (r#"{"node": "./n.js", "import": "./a.mjs"}"#, vec!["./n.js"], vec!["./n.js", "./a.mjs"]),
             ("null", vec![], vec![]),
+            (r#"{"require": null, "default": "./a.js"}"#, vec![], vec!["./a.js"]),
+            (r#"[null, "./a.js"]"#, vec!["./a.js"], vec!["./a.js"]),
         ] {
             let declared = json(format!("{{\"exports\": {exports}}}").as_bytes()).expect("JSON");
             assert_eq!((of(&declared, 0), of(&declared, 1)), (required, imported), "{exports}");

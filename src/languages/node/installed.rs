@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
+use super::broken::{Broken, broken};
 use super::exports::{self, WAYS};
-use super::loaded::{Broken, broken};
+use super::image::has_program;
 use super::needs::ID;
 use super::packages::{Search, directory, is_installed, manifest};
 use super::platform::platform;
 use super::source::json;
-use super::uses::has_program;
 use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::TreePath;
@@ -34,7 +32,8 @@ pub(super) fn check(
     let mut findings: Vec<Finding> =
         there.iter().filter_map(|package| for_other_platforms(tree, &search, package)).collect();
     findings.extend(there.iter().filter_map(|package| without_main(tree, package)));
-    findings.extend(there.par_iter().filter_map(|package| breaks_when_loaded(tree, package)).collect::<Vec<_>>());
+    let broken = broken(packages, tree, &there);
+    findings.extend(broken.into_iter().map(|(package, broken)| breaks_when_loaded(packages, package, broken)));
     findings.extend(without_manifest(tree, kept));
     if !has_program(tree) {
         findings.extend(plug_and_play(tree, kept));
@@ -76,8 +75,12 @@ fn for_other_platforms(tree: &Tree, search: &Search<'_>, package: &Package) -> O
             list::some(&others, MAX_NAMES),
             list::with_last(&wanted, "or")
         ),
-        format!("install it for Linux: npm install --os=linux --libc=glibc --cpu=x64 (or arm64) {}", package.name),
+        for_linux(&package.name),
     ))
+}
+
+fn for_linux(package: &str) -> String {
+    format!("install it for Linux: npm install --os=linux --libc=glibc --cpu=x64 (or arm64) {package}")
 }
 
 /// A package whose main file is not in the tree, or the one that `import` or `require()` gets of several.
@@ -137,17 +140,30 @@ fn without_manifest(tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding>
     broken.map(finding).collect()
 }
 
-/// A package whose main file, or what that requires when it is loaded, is not in the tree or is not code.
-fn breaks_when_loaded(tree: &Tree, package: &Package) -> Option<Finding> {
-    let Broken { what, why, way } = broken(tree, package)?;
+/// A package whose main file, or what that loads, is not in the tree or is not code.
+fn breaks_when_loaded(packages: &Packages, package: &Package, broken: Broken) -> Finding {
+    let Broken { what, why, fault, way, for_others, .. } = broken;
     let severity = if way.is_none() { Severity::Error } else { Severity::Warning };
-    Some(Finding::new(
-        severity,
-        Code::DamagedPackage,
-        Subject::package(&package.name),
-        format!("{} {} cannot be loaded{}: {what} {why}", package.name, package.version, by(way)),
-        format!("install it again: npm install {}", package.name),
-    ))
+    let message = format!("{} {} cannot be loaded{}: {what} {why}", package.name, package.version, by(way));
+    let subject = Subject::package(&package.name);
+    let name = &package.name;
+    let absent = fault.as_ref().and_then(|fault| fault.absent.as_ref());
+    if let Some(absent) = absent {
+        let is_excluded = packages.excluded.packages.contains_key(&(ID, absent.clone()));
+        let (dropped, help) = if is_excluded {
+            ("; it was dropped by --drop", format!("drop pkg:{name} too, or --keep pkg:{absent}"))
+        } else {
+            ("", format!("install {absent} into the tree: npm install {absent}"))
+        };
+        let message = format!("{message}{dropped}");
+        return Finding::new(severity, Code::MissingPackage, subject, message, help).caused_by(absent);
+    }
+    let help = match fault.and_then(|fault| fault.of).filter(|of| of != name) {
+        Some(of) => format!("install the version of {of} that {name} is written for: npm install {name}"),
+        None if for_others => for_linux(name),
+        None => format!("install it again: npm install {name}"),
+    };
+    Finding::new(severity, Code::DamagedPackage, subject, message, help)
 }
 
 fn place(package: &Package, path: &str) -> Option<TreePath> {

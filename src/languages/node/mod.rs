@@ -1,9 +1,11 @@
 //! Node.js: the packages that `require()` finds, and the libraries that addons bring.
 
+mod broken;
 mod builtin;
 mod calls;
 mod checks;
 mod exports;
+mod image;
 mod installed;
 mod loaded;
 mod managed;
@@ -11,6 +13,7 @@ mod needs;
 mod packages;
 mod platform;
 mod process;
+mod resolution;
 mod source;
 mod uses;
 mod versions;
@@ -55,7 +58,7 @@ impl Language for Node {
     }
 
     fn is_in_tree(&self, tree: &Tree) -> bool {
-        uses::has_program(tree)
+        image::has_program(tree)
     }
 
     fn managed(&self) -> Option<&'static ManagedRuntime> {

@@ -208,9 +208,14 @@ impl<'a> Search<'a> {
     /// The directory that `require(name)` finds from a directory: in the `node_modules` of it and of those above it, then in
     /// those of NODE_PATH.
     pub(super) fn find_from(&self, directory: &TreePath, name: &str) -> Option<TreePath> {
+        self.searched(directory, true).find_map(|searched| self.inside(&searched, name))
+    }
+
+    /// The directories that are searched for a package from a directory, in their order; `import` does not take those of NODE_PATH.
+    pub(super) fn searched(&self, directory: &TreePath, with_node_path: bool) -> impl Iterator<Item = TreePath> {
         let above = directory.ancestors().filter(|above| above.name() != b"node_modules");
         let above: Vec<TreePath> = above.filter_map(|above| above.join("node_modules")).collect();
-        above.iter().chain(&self.node_path).find_map(|searched| self.inside(searched, name))
+        above.into_iter().chain(self.node_path.iter().filter(move |_| with_node_path).cloned())
     }
 
     /// The directory that a function finds, whose own code is not in the tree.

@@ -7,15 +7,20 @@
 //! cmake-ts has those of a package in a manifest, and tries each that is listed for the platform until one loads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::builtin::symbols;
 use super::platform::{Platform, platform};
 use crate::base::path::TreePath;
-use crate::formats::elf::Type;
+use crate::formats::elf::{Elf, Type};
 use crate::languages::{Dlopen, ProcessSpec};
 use crate::tree::{EntryId, Objects, Tree};
 
 /// What holds packages.
 const NODE_MODULES: &[u8] = b"node_modules/";
+
+/// A function that each Node.js defines for addons.
+const NAPI: &str = "napi_create_object";
 
 /// Addons that are the same for several platforms, by the directory above `node_modules` and the path below it without its
 /// platform.
@@ -23,7 +28,11 @@ type Families = BTreeMap<(Vec<u8>, String), Vec<(EntryId, Platform)>>;
 
 /// The process that loads the addons of a tree.
 pub(super) fn processes(tree: &Tree, objects: &Objects) -> Vec<ProcessSpec> {
-    let mut spec = ProcessSpec { answered: Some("libnode"), ..ProcessSpec::default() };
+    let has_napi = |(id, elf): (&EntryId, &Arc<Elf>)| tree.path(*id).name() == b"node" && elf.symbols.defines(NAPI);
+    // The symbols of a Node.js in the tree are known.
+    let defines: &[&str] = if objects.iter().any(has_napi) { &[] } else { symbols() };
+    let mut spec =
+        ProcessSpec { answered: Some("libnode"), defines: Some(defines), lazy: true, ..ProcessSpec::default() };
     let mut families = Families::new();
     let mut manifests: BTreeMap<EntryId, (Option<BTreeSet<String>>, Vec<EntryId>)> = BTreeMap::new();
     for (id, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory()) {

@@ -113,6 +113,20 @@ impl<'a> Modules<'a> {
         directory.join(first)
     }
 
+    /// The directories that are searched, in their order.
+    pub(super) fn directories(&self) -> &[TreePath] {
+        &self.directories
+    }
+
+    /// The modules and packages of the first level: their names and files.
+    pub(super) fn units(&self) -> impl Iterator<Item = (String, EntryId)> {
+        self.files.iter().filter_map(|(path, file)| {
+            let unit = if path.name() == b"__init__" { path.parent()? } else { path.clone() };
+            let is_first = self.directories.contains(&unit.parent()?);
+            is_first.then(|| (String::from_utf8_lossy(unit.name()).into_owned(), *file))
+        })
+    }
+
     /// The source files that are searched.
     pub(super) fn sources(&self) -> impl Iterator<Item = EntryId> {
         let is_source = |id: &EntryId| self.tree.path(*id).name().ends_with(b".py");

@@ -103,7 +103,7 @@ fn for_another_system(tree: &Tree, package: &Package) -> Option<Finding> {
 }
 
 /// The module in the name of a file that only macOS or Windows imports, and the system.
-fn foreign_module(file_name: &[u8]) -> Option<(&str, &'static str)> {
+pub(super) fn foreign_module(file_name: &[u8]) -> Option<(&str, &'static str)> {
     if let Some((name, tag)) = module(file_name) {
         let is_darwin = tag.platform.as_deref().is_some_and(|platform| platform.contains("darwin"));
         return is_darwin.then_some((name, "macOS"));

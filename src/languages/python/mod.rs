@@ -1,5 +1,6 @@
 //! Python: its distributions, the modules that an import finds, and the libraries that extension modules bring.
 
+mod broken;
 mod bytecode;
 mod calls;
 mod checks;
@@ -24,7 +25,7 @@ mod versions;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::base::finding::Finding;
+use crate::base::finding::{Finding, Severity, Subject};
 use crate::base::path::TreePath;
 use crate::languages::{
     CallsOf, Followed, Found, Gets, Language, LanguageId, LoadedBefore, ManagedRuntime, Needs, Packages, ProcessSpec,
@@ -179,6 +180,10 @@ impl Language for Python {
     ) -> Vec<Finding> {
         let mut findings = checks::check(packages, tree, objects, runtime, kept);
         findings.extend(installed::check(packages, tree, runtime, kept));
+        let told = findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let told: BTreeSet<String> = told.map(|finding| finding.subject.to_string()).collect();
+        let is_told = |name: &str| told.contains(&Subject::package(name).to_string());
+        findings.extend(broken::check(packages, tree, objects, runtime, kept, &is_told));
         findings
     }
 

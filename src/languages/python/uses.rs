@@ -55,7 +55,8 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
     names.iter().map(of).collect()
 }
 
-fn minor(packages: &Packages) -> Option<Minor> {
+/// The version of Python that imports the modules of a tree, if it is known.
+pub(super) fn minor(packages: &Packages) -> Option<Minor> {
     packages.runtime_version(ID)?.strip_prefix("3.")?.parse().ok()
 }
 
@@ -113,22 +114,50 @@ pub(super) fn imported(text: &[u8], name: &str, is_package: bool) -> BTreeSet<St
 
 /// The same for each statement, with where it begins in the text, in bytes.
 pub(super) fn statements(text: &[u8], name: &str, is_package: bool) -> Vec<(usize, BTreeSet<String>)> {
-    let mut found = Vec::new();
-    for statement in STATEMENTS.iter().flat_map(|statements| statements.captures_iter(text)) {
-        let Some(start) = statement.get(0).map(|whole| whole.start()) else { continue };
-        let group = |at| statement.get(at).map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned());
-        if let Some(list) = group(4) {
-            found.push((start, words(&list).map(str::to_owned).collect()));
-            continue;
+    let imported = |(start, statement)| match statement {
+        Parsed::Import(names) => Some((start, names.into_iter().collect())),
+        Parsed::From { dots, module, names } => {
+            let base = absolute(name, is_package, dots, &module)?;
+            let of_base = |name: String| if base.is_empty() { name } else { format!("{base}.{name}") };
+            let names = names.into_iter().map(of_base).chain((!base.is_empty()).then(|| base.clone()));
+            Some((start, names.collect()))
         }
-        let (dots, module) = (group(1).unwrap_or_default(), group(2).unwrap_or_default());
-        let Some(base) = absolute(name, is_package, dots.len(), &module) else { continue };
-        let names = group(3).unwrap_or_default();
-        let of_base = |name: &str| if base.is_empty() { name.to_owned() } else { format!("{base}.{name}") };
-        let names = words(&names).map(of_base).chain((!base.is_empty()).then(|| base.clone()));
-        found.push((start, names.collect()));
-    }
-    found
+    };
+    parsed(text).into_iter().filter_map(imported).collect()
+}
+
+/// An import statement as it is written.
+pub(super) enum Parsed {
+    /// `import a, b.c`.
+    Import(Vec<String>),
+    /// `from ..a import b, c`.
+    From {
+        /// How many dots are before the name.
+        dots: usize,
+        /// The name of the module.
+        module: String,
+        /// What is imported from it.
+        names: Vec<String>,
+    },
+}
+
+/// The import statements of a source that are not in a block, each with where it begins in the text, in bytes.
+pub(super) fn parsed(text: &[u8]) -> Vec<(usize, Parsed)> {
+    let statements = STATEMENTS.iter().flat_map(|statements| statements.captures_iter(text));
+    let parse = |statement: regex::bytes::Captures<'_>| {
+        let group = |at| statement.get(at).map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned());
+        let all = |list: &str| words(list).map(str::to_owned).collect();
+        let parsed = match group(4) {
+            Some(list) => Parsed::Import(all(&list)),
+            None => Parsed::From {
+                dots: group(1).unwrap_or_default().len(),
+                module: group(2).unwrap_or_default(),
+                names: all(&group(3).unwrap_or_default()),
+            },
+        };
+        Some((statement.get(0)?.start(), parsed))
+    };
+    statements.filter_map(parse).collect()
 }
 
 /// The names in a list of imports, without their other names and comments.

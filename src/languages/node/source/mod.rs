@@ -16,6 +16,7 @@
 //! | `import "#a"` | what the function's package.json has under `imports` |
 //! | `require(name)` | `name` if it is a constant with a literal, or else reported |
 
+pub(super) mod at_start;
 mod reader;
 mod values;
 

@@ -15,7 +15,10 @@
 //! | `find_spec("a")` | `a` is optional: it is only looked for |
 //! | `import_module(name)` | `name` if that is bound once to a literal, or else reported |
 
+mod at_start;
 mod reader;
+
+pub(super) use at_start::{library_calls, module_level};
 
 use std::path::Path;
 
