@@ -139,15 +139,15 @@ prove-handlers: needs
 	python3 scripts/handlers_work.py --layerfit $(layerfit) $(work)/handlers/opt -- $(runtime)
 
 # Compares layerfit with R on some 700 packages of the archive (scripts/archive.toml): what they need, load and print, before and
-# after packing (see scripts/archive_work.py). Takes hours and 15 GB; what is done is kept, so a second start goes on. A sample takes
-# some minutes: make prove-archive SAMPLE=20; all of the archive's: make prove-archive ALL=1
+# after packing (see scripts/archive_work.py). Takes an hour and 15 GB; what is done is kept, so a second start goes on. A sample takes
+# some minutes: make prove-archive SAMPLE=20; all 1300 of the archive take two hours: make prove-archive ALL=1
 archive := target/archive$(if $(ALL),-all)$(if $(SAMPLE),-sample)
 prove-archive:
 	scripts/needs.sh functions
 	$(release)
 	cargo build --locked --example loader_truth --example r_calls
 	python3 scripts/archive_work.py --layerfit $(layerfit) --work $(archive) $(if $(ALL),--all) \
-		$(if $(SAMPLE),--sample $(SAMPLE) --examples 10) --report $(if $(SAMPLE)$(ALL),$(archive).md,reports/archive.md)
+		$(if $(SAMPLE),--sample $(SAMPLE) --examples 10) --report $(if $(SAMPLE),$(archive).md,reports/archive.md)
 
 # Compares layerfit with the dynamic loader, and packed layers with what was packed, on 18 trees from PyPI and 17 from npm
 # (scripts/languages.toml), and `invoke` with AWS's runtime clients; takes 10 GB and half an hour. One tree:
