@@ -2,7 +2,7 @@
 
 use clap::ColorChoice;
 
-use super::args::CheckArgs;
+use super::args::{CheckArgs, PlanOptions};
 use super::exit::Exit;
 use super::work::{remark, with_configuration};
 use super::{invoke, output, settings};
@@ -14,8 +14,9 @@ pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
     let CheckArgs { paths, options, gate, run, function, report: shown } = arguments;
     invoke::refuse_without_run(run.as_deref(), function)?;
     let packed = PackedFor::of(paths)?;
+    let options = PlanOptions { code: function.code.clone(), ..options.clone() };
     let (mut report, (settings, host, recorded, unwritten)) =
-        with_configuration(options, packed.as_ref(), shown.shown()?, |settings, config, progress| {
+        with_configuration(&options, packed.as_ref(), shown.shown()?, |settings, config, progress| {
             remark("checked", settings, shown.output.quiet);
             let gate = settings::gate_of(gate, &settings::gate(config)?)?;
             let (report, recorded) = commands::check(paths, settings, &gate, progress)?;
@@ -25,7 +26,8 @@ pub(super) fn run(arguments: &CheckArgs, color: ColorChoice) -> Result<Exit> {
             Ok((report, (settings.clone(), host, recorded, unwritten)))
         })?;
     if let Some((handler, host)) = run.as_ref().zip(host) {
-        let function = invoke::function(paths, handler, function, settings.variables, settings.runtime)?;
+        let function =
+            invoke::function(paths, handler, function, settings.variables, (settings.runtime, settings.limits))?;
         let findings = function.findings(&host)?;
         report.add_findings(findings, &settings.severities);
     }

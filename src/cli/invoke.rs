@@ -1,12 +1,13 @@
 //! `layerfit invoke` and `layerfit check --run`: turn arguments into a function and its events; responses go to stdout, the
 //! log and errors to stderr.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::args::{FunctionOptions, InvokeArgs, Network, RemoverArgs};
+use super::args::{FunctionOptions, InvokeArgs, LimitOptions, Network, RemoverArgs};
 use super::exit::Exit;
 use super::work::configuration;
 use super::{env, output, settings};
@@ -16,9 +17,9 @@ use crate::base::read;
 use crate::invoke;
 use crate::invoke::{Event, Function, Temporary};
 use crate::pack::output::{Now, PackedFor};
-use crate::runtime::RuntimeProfile;
 use crate::runtime::looked_for::{self, only_on_host};
 use crate::runtime::sysroot::Sysroot;
+use crate::runtime::{Limits, RuntimeProfile};
 
 pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let InvokeArgs { paths, runtime, config, handler, variables, function: options, repeat, listen, trace } = arguments;
@@ -26,10 +27,12 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let packed = PackedFor::of(paths)?;
     let runtime = settings::runtime(runtime.as_deref(), &config, packed.as_ref())?;
     let now = Now { runtime: &runtime.name, architecture: None, limits: None };
-    if let Some(remark) = packed.and_then(|packed| packed.remark("run", now)) {
+    if let Some(remark) = packed.as_ref().and_then(|packed| packed.remark("run", now)) {
         output::message(remark);
     }
-    let mut run = function(paths, handler, options, env::variables(variables, &config)?, runtime)?;
+    let mut limits = settings::limits(&LimitOptions::default(), &config, packed.as_ref())?;
+    limits.code_unzipped = settings::code_size(options.code.as_deref(), &config, None);
+    let mut run = function(paths, handler, options, env::variables(variables, &config)?, (runtime, limits))?;
     run.function.trace.clone_from(trace);
     let image = run.function.runtime.name.clone();
     if let Some(address) = listen {
@@ -71,7 +74,7 @@ pub(super) fn function(
     handler: &str,
     options: &FunctionOptions,
     variables: BTreeMap<String, String>,
-    runtime: RuntimeProfile,
+    (runtime, limits): (RuntimeProfile, Limits),
 ) -> Result<Run> {
     let mut function = Function {
         layers: paths.to_owned(),
@@ -84,6 +87,7 @@ pub(super) fn function(
         no_network: options.network == Some(Network::None),
         trace: None,
         runtime,
+        limits,
     };
     function.validate()?;
     let events = match &options.event {
@@ -149,7 +153,13 @@ impl Run {
         let mut exit = Exit::Done;
         let handler = self.function.handler.clone();
         let events = std::iter::repeat_n(self.events, repeat).flatten();
-        invoke::invoke(self.function, events, output::log(), say, |answer| {
+        let refused = Cell::new(false);
+        let wrong = |findings: &[Finding]| {
+            say(findings);
+            // Lambda does not create such a function, however well it runs here.
+            refused.set(findings.iter().any(|finding| finding.code.is_limit()));
+        };
+        invoke::invoke(self.function, events, output::log(), wrong, |answer| {
             output::response(&answer.body)?;
             if let Some(failure) = &answer.failure {
                 exit = Exit::CheckFailed;
@@ -157,7 +167,7 @@ impl Run {
             }
             Ok(())
         })?;
-        Ok(exit)
+        Ok(if refused.get() { Exit::CheckFailed } else { exit })
     }
 
     /// Serves the invoke endpoint.

@@ -21,6 +21,11 @@ use crate::runtime::RuntimeProfile;
 
 pub(super) fn run(arguments: &PackArgs, color: ColorChoice) -> Result<Exit> {
     let PackArgs { root, options, output: directory, template: to, report: shown, .. } = arguments;
+    let options = &PlanOptions {
+        code: arguments.template_code.clone(),
+        default_code: to.as_deref().map(Template::default_code),
+        ..options.clone()
+    };
     let (report, lock, template, config) =
         with_configuration(options, None, shown.shown()?, |settings, config, progress| {
             // Before the work, so that a file of the user's is known at once.

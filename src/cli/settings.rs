@@ -26,6 +26,7 @@ use crate::plan::{BuildHost, Settings};
 use crate::prune::{Level as RuleLevel, PruneRules};
 use crate::report::gate::{Budget, BudgetScope, Gate};
 use crate::runtime::{Limits, RuntimeProfile};
+use crate::tree::unzipped_size;
 
 /// The default runtime.
 pub(super) const RUNTIME: &str = "provided.al2023";
@@ -63,7 +64,8 @@ pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&P
         });
     }
     let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
-    let limits = limits(&options.limits, config, packed)?;
+    let mut limits = limits(&options.limits, config, packed)?;
+    limits.code_unzipped = code_size(options.code.as_deref(), config, options.default_code.as_deref());
     let architecture = content.arch.or(config.arch).map(Architecture::name);
     Ok(Settings {
         runtime,
@@ -153,6 +155,14 @@ pub(super) fn limits(given: &LimitOptions, config: &Config, packed: Option<&Pack
         });
     }
     Ok(limits)
+}
+
+/// The unzipped bytes of the function's code: what an option names, or the file, or what is in its default place; `None` if
+/// none of them is there.
+pub(super) fn code_size(given: Option<&Path>, config: &Config, default: Option<&Path>) -> Option<u64> {
+    let in_file = config.template.code.as_ref().map(|path| config.path(path));
+    let code = given.map(Path::to_owned).or(in_file).or_else(|| default.map(Path::to_owned))?;
+    unzipped_size(&code, |_| true)
 }
 
 fn limit(size: Option<LimitBytes>) -> Option<u64> {

@@ -28,6 +28,7 @@ use super::spec::{Message, Spec};
 use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
+use crate::pack::verdict::unzipped_too_large;
 
 /// Time limit until the function asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda Developer
 /// Guide, Lambda execution environment).
@@ -120,7 +121,8 @@ impl Environment {
         // A descriptor that layerfit inherited can be anything, such as a directory of this machine: no process that layerfit
         // starts from here on gets one.
         close_fds::set_fds_cloexec(3, &[]);
-        let (layers, mut findings) = extract::layers(&function.layers)?;
+        let (layers, mut findings, unzipped) = extract::layers(&function.layers)?;
+        findings.extend(unzipped_too_large(unzipped, &function.limits, ""));
         let code = match &function.code {
             Some(path) => {
                 let (code, found) = extract::code(path)?;

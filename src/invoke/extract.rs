@@ -46,11 +46,13 @@ impl Mounted {
 }
 
 /// The layers named by `paths`: a directory that `pack` wrote, one that will be `/opt`, an image, or zips, the lowest first. Also
-/// returns what is wrong with the zips.
+/// returns what is wrong with the zips, and how many bytes they have unzipped: none for what is not packed, of which the layers
+/// can have less.
 ///
 /// # Errors
 /// When they cannot be read or unzipped, or are a mixture of directories and zips.
-pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
+pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>, u64)> {
+    let not_packed = |(mounted, findings)| (mounted, findings, 0);
     if let Some(missing) = paths.iter().find(|path| !path.exists()) {
         return Err(Error::RootMissing(missing.clone()));
     }
@@ -62,9 +64,9 @@ pub(super) fn layers(paths: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
         [image] if Image::is_at(image)? => {
             let image = Image::open(image, None, &Silent)?;
             let (tree, findings) = scan_image(&image, &image.tree()?)?;
-            written(&tree, findings)
+            written(&tree, findings).map(not_packed)
         }
-        [directory] if directory.is_dir() => Ok((Mounted::Own(absolute(directory)?), Vec::new())),
+        [directory] if directory.is_dir() => Ok(not_packed((Mounted::Own(absolute(directory)?), Vec::new()))),
         zips if zips.iter().all(|path| path.is_file()) => unzip(zips),
         _ => Err(Error::Usage {
             message: "the layers must be one directory, one image, or zips".to_owned(),
@@ -101,7 +103,7 @@ pub(super) fn code(path: &Path) -> Result<(Mounted, Vec<Finding>)> {
                 help: format!("name its directory: --code {} --handler {name}.FUNCTION", directory.display()),
             });
         }
-        let (mounted, mut findings) = unzip(&[path.to_owned()])?;
+        let (mounted, mut findings, _) = unzip(&[path.to_owned()])?;
         for finding in findings.iter_mut().filter(|finding| finding.code == Code::EmptyTree) {
             finding.subject = Subject::file(path.display());
             "the zip of the code is empty".clone_into(&mut finding.message);
@@ -132,9 +134,11 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(Error::io("find", path))
 }
 
-fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>)> {
-    let (tree, _, findings) = scan_zips(zips, Limits::built_in().total_unzipped, package_directory)?;
-    written(&tree, findings)
+fn unzip(zips: &[PathBuf]) -> Result<(Mounted, Vec<Finding>, u64)> {
+    let (tree, layers, findings) = scan_zips(zips, Limits::built_in().total_unzipped, package_directory)?;
+    let unzipped = layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.unzipped_bytes));
+    let (mounted, findings) = written(&tree, findings)?;
+    Ok((mounted, findings, unzipped))
 }
 
 fn written(tree: &Tree, findings: Vec<Finding>) -> Result<(Mounted, Vec<Finding>)> {

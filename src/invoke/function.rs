@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::error::{Error, Result};
 use crate::container::Image;
-use crate::runtime::RuntimeProfile;
+use crate::runtime::{Limits, RuntimeProfile};
 
 /// Maximum size of all of a function's environment variables together, in bytes (AWS Lambda quotas).
 pub const MAX_ENVIRONMENT_BYTES: usize = 4096;
@@ -48,6 +48,8 @@ pub struct Function {
     pub trace: Option<PathBuf>,
     /// The Lambda runtime whose environment it gets.
     pub runtime: RuntimeProfile,
+    /// The limits of the function and its layers.
+    pub limits: Limits,
 }
 
 /// Checks whether a function can have these variables.

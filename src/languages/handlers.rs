@@ -15,7 +15,7 @@ use crate::base::{list, read};
 
 /// Directories of a project without code of the function: version control, installed packages, and what tools for
 /// deployment and tests write.
-const NOT_ENTERED: &[&str] = &[
+pub(crate) const NOT_ENTERED: &[&str] = &[
     ".git",
     ".svn",
     ".hg",

@@ -114,8 +114,9 @@ fn not_there(published: &[String], layout: &Layout) -> Vec<Finding> {
 /// Returns the layout, even when there are more layers than allowed or the content is too large, and findings about what
 /// does not fit, with the largest units and a remedy. Only files that are over a limit on their own are in no layer.
 pub fn lay_out(units: &[Unit], limits: &Limits, policy: &LayerPolicy, lock: Option<&Lock>) -> (Layout, Vec<Finding>) {
-    let capacity =
-        Capacity { zipped: limits.layer_zipped.saturating_sub(ZIP_OVERHEAD), unzipped: limits.layers_unzipped() };
+    // Where the function's code takes all of it, that has a finding, and what the layers would be is still of use.
+    let unzipped = Some(limits.layers_unzipped()).filter(|left| *left > 0).unwrap_or(limits.total_unzipped);
+    let capacity = Capacity { zipped: limits.layer_zipped.saturating_sub(ZIP_OVERHEAD), unzipped };
     let mut findings = Vec::new();
     let mut parts = Vec::new();
     for (number, unit) in units.iter().enumerate() {
@@ -284,7 +285,8 @@ fn does_not_fit(units: &[Unit], layout: &Layout, limits: &Limits) -> Vec<Finding
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { layer_zipped: 1000, total_unzipped: 10_000, layers: 5, function_unzipped: 0 };
+    const LIMITS: Limits =
+        Limits { layer_zipped: 1000, total_unzipped: 10_000, layers: 5, function_unzipped: 0, code_unzipped: None };
 
     fn planned(zipped: &[u64]) -> Layout {
         let layer = |zipped_bytes: &u64| Layer {

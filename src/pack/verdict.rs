@@ -95,22 +95,27 @@ pub(crate) fn or_through_s3(zipped: u64, limits: &Limits) -> String {
 }
 
 /// A finding if there are too many unzipped bytes; `largest` is appended to its help.
-pub(super) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) -> Option<Finding> {
-    let over = unzipped.checked_sub(limits.layers_unzipped()).filter(|over| *over > 0)?;
-    let function = match limits.function_unzipped {
-        0 => String::new(),
-        function => format!(", less {} for the function", size(function)),
+pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) -> Option<Finding> {
+    let over = unzipped.saturating_add(limits.function()).saturating_sub(limits.total_unzipped);
+    if over == 0 {
+        return None;
+    }
+    let (code, function) = match (limits.measured_code(), limits.function_unzipped) {
+        (Some(code), _) => (format!(" and {} of the function's code", size(code)), String::new()),
+        (None, 0) => (String::new(), String::new()),
+        (None, function) => (String::new(), format!(", less {} for the function", size(function))),
     };
+    let smaller = if code.is_empty() { "" } else { ", or make the function's code smaller" };
     Some(Finding::error(
         Code::UnzippedTooLarge,
         Subject::whole("layers"),
         format!(
-            "{} unzipped are {} over the limit of {}{function}",
+            "{} unzipped{code} are {} over the limit of {}{function}",
             size(unzipped),
             size(over),
             size(limits.total_unzipped),
         ),
-        format!("prune more; additional layers do not help{largest}"),
+        format!("prune more{smaller}; additional layers do not help{largest}"),
     ))
 }
 
@@ -118,7 +123,8 @@ pub(super) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) 
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { layer_zipped: 1000, total_unzipped: 10_000, layers: 2, function_unzipped: 0 };
+    const LIMITS: Limits =
+        Limits { layer_zipped: 1000, total_unzipped: 10_000, layers: 2, function_unzipped: 0, code_unzipped: None };
 
     fn codes(layers: &[(usize, u64)], unzipped: u64) -> Vec<Code> {
         let layers: Vec<LayerSize> = layers
@@ -159,5 +165,16 @@ mod tests {
         let limits = Limits { function_unzipped: 1, ..LIMITS };
         let finding = unzipped_too_large(10_001, &limits, "").expect("over");
         assert!(finding.message.contains("2 B over") && finding.message.contains("1 B for"), "{}", finding.message);
+        let limits = Limits { code_unzipped: Some(2), ..limits };
+        assert_eq!(unzipped_too_large(9_998, &limits, ""), None);
+        let finding = unzipped_too_large(9_999, &limits, "").expect("over");
+        assert!(
+            finding.message.contains(" unzipped and 2 B of the function's code are 1 B over"),
+            "{}",
+            finding.message
+        );
+        let limits = Limits { code_unzipped: Some(10_005), ..limits };
+        let finding = unzipped_too_large(0, &limits, "").expect("the code alone");
+        assert!(finding.message.contains("5 B over"), "{}", finding.message);
     }
 }

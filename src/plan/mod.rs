@@ -7,6 +7,7 @@ pub mod bundle;
 mod bundle_offer;
 mod decide;
 pub(crate) mod drop;
+mod handler_code;
 mod host_paths;
 mod image_variables;
 mod protect;
@@ -77,7 +78,7 @@ impl<'a> Plan<'a> {
     fn of(input: &TreeInput, settings: &'a Settings, want: Want, progress: &dyn Progress) -> Result<Self> {
         let (analysis, decisions) = Analysis::of_input(input, Decider::Rules, settings, progress)?;
         if !pack::is_far_too_long(analysis.tree(), |id| decisions.pruning.keeps(id)) {
-            return Self::measured((analysis, decisions), settings, want, progress);
+            return Self::measured(input, (analysis, decisions), settings, want, progress);
         }
         let unmeasured = Measurements::none(analysis.tree())?;
         let units = pack::units(&analysis.resolution, |id| decisions.pruning.keeps(id), &unmeasured);
@@ -86,7 +87,7 @@ impl<'a> Plan<'a> {
             None => {
                 // Of a million files they take much memory.
                 drop((unmeasured, units));
-                Self::measured((analysis, decisions), settings, want, progress)
+                Self::measured(input, (analysis, decisions), settings, want, progress)
             }
             Some(finding) => {
                 let mut findings = decisions.all_findings(&analysis);
@@ -116,10 +117,11 @@ impl<'a> Plan<'a> {
     /// As for [`Plan::new`].
     pub(crate) fn with_every_size(input: &TreeInput, settings: &'a Settings, progress: &dyn Progress) -> Result<Self> {
         let read = Analysis::of_input(input, Decider::Rules, settings, progress)?;
-        Self::measured(read, settings, Want::Length, progress)
+        Self::measured(input, read, settings, Want::Length, progress)
     }
 
     fn measured(
+        input: &TreeInput,
         (analysis, decisions): (Analysis<'a>, Decisions),
         settings: &'a Settings,
         want: Want,
@@ -158,6 +160,9 @@ impl<'a> Plan<'a> {
         let (units, layout, does_not_fit) = divided;
         let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
         findings.extend(does_not_fit);
+        if fits {
+            findings.extend(handler_code::findings(input, settings, layout.unzipped_bytes()));
+        }
         let matches = OnceLock::new();
         Ok(Self { analysis, pruning, measurements, before_harder, units, layout, fits, findings, matches })
     }

@@ -162,7 +162,12 @@ impl Template {
 
     /// The directory or zip of the function's code, which the user may still have to make.
     pub fn code(&self) -> PathBuf {
-        self.function.code.clone().unwrap_or_else(|| directory(&self.path).join(CODE).components().collect())
+        self.function.code.clone().unwrap_or_else(|| Self::default_code(&self.path))
+    }
+
+    /// Where the code of a function is that is not named, for a template at `path`.
+    pub fn default_code(path: &Path) -> PathBuf {
+        directory(path).join(CODE).components().collect()
     }
 
     /// The function's handler.

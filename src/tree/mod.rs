@@ -7,6 +7,7 @@
 mod directory;
 mod entry;
 mod files;
+mod function_code;
 mod hashes;
 mod image;
 mod input;
@@ -31,6 +32,7 @@ pub use directory::{ShortContents, scan_directory, scan_directory_and};
 pub(crate) use entry::HEAD_BYTES;
 pub use entry::{Entry, EntryId, Kind, Magic};
 use entry::{Origin, id_of, narrow};
+pub use function_code::unzipped_size;
 use hashes::Hashes;
 pub use image::scan_image;
 pub use input::TreeInput;

@@ -34,6 +34,7 @@ mod extension_modules;
 mod fewest_layers;
 mod findings_for_tools;
 mod freed_by_dropping;
+mod function_code;
 mod function_memory;
 mod fuzz_targets;
 mod gate;

@@ -239,7 +239,8 @@ pub(crate) struct Limits {
     pub max_layers: Option<NonZeroUsize>,
     /// Unzipped size to reserve for the function's code [default: 0]
     ///
-    /// With a unit, such as 3MiB.
+    /// With a unit, such as 3MiB. If the function's code is given (--code, --template-code, or [template] code in
+    /// layerfit.toml) and larger, its own size counts.
     #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
     pub function_size: Option<u64>,
 }
@@ -282,6 +283,12 @@ pub(crate) struct PlanOptions {
     /// What the layers must stay within.
     #[command(flatten)]
     pub limits: Limits,
+    /// The function's code, if the command has an option of its own for it: it counts with the layers.
+    #[arg(skip)]
+    pub code: Option<PathBuf>,
+    /// Where the function's code is if neither an option nor layerfit.toml names it.
+    #[arg(skip)]
+    pub default_code: Option<PathBuf>,
 }
 
 /// How much is printed, and how fast that is found.

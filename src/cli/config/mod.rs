@@ -108,7 +108,7 @@ pub(super) struct Config {
     #[schemars(example = 4)]
     #[serde(deserialize_with = "at_least_one")]
     pub max_layers: Option<NonZeroUsize>,
-    /// Unzipped size to reserve for the function's own code.
+    /// Unzipped size to reserve for the function's own code. If `template.code` is larger, its own size counts.
     #[schemars(example = &"3MiB")]
     pub function_size: Option<Bytes>,
     /// Size that must stay free of the limits, unzipped in total and zipped in the layers; less is a warning.

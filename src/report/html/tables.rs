@@ -307,9 +307,10 @@ fn bars(report: &Report) -> Vec<Bar> {
     }
     let of_layers: u64 = layers.iter().map(|layer| layer.unzipped_bytes).sum();
     let unzipped = of_layers.saturating_add(outside.size.unzipped_bytes);
-    let left = match limits.layers_unzipped().saturating_sub(unzipped) {
-        0 => "no room left for the function".to_owned(),
-        left => format!("{} left for the function", size(left)),
+    let left = match (limits.layers_unzipped().saturating_sub(unzipped), limits.measured_code()) {
+        (left, Some(code)) => format!("{} left beside the function's code of {}", size(left), size(code)),
+        (0, None) => "no room left for the function".to_owned(),
+        (left, None) => format!("{} left for the function", size(left)),
     };
     let all =
         if report.in_no_layer.is_some() { "Layers and what is in none, unzipped" } else { "All layers, unzipped" };

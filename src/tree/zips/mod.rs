@@ -209,6 +209,12 @@ fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
     }
 }
 
+/// The sum of the lengths of a zip's entries in bytes, as its directory lists them; `None` if it cannot be read as a zip.
+pub(super) fn unzipped_size(zip: &Path) -> Option<u64> {
+    let archive = Archive::open(zip, read::regular(zip).ok()?, 0).ok()?;
+    Some(archive.members.iter().fold(0_u64, |sum, member| sum.saturating_add(member.bytes)))
+}
+
 /// The sha256 of a file, in hexadecimal.
 ///
 /// # Errors

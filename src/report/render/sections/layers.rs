@@ -83,9 +83,11 @@ pub(super) fn layers(report: &Report, detail: Detail) -> Option<Section> {
         limits.layers,
         size(limits.layers_unzipped()),
     );
-    note += &match left {
-        0 => "Nothing is left for the function's code.".to_owned(),
-        left => format!("{} unzipped is left for the function's code.", size(left)),
+    note += &match (left, limits.measured_code()) {
+        (0, Some(code)) => format!("The function's code has {} unzipped; nothing is left.", size(code)),
+        (left, Some(code)) => format!("The function's code has {} unzipped; {} is left.", size(code), size(left)),
+        (0, None) => "Nothing is left for the function's code.".to_owned(),
+        (left, None) => format!("{} unzipped is left for the function's code.", size(left)),
     };
     if let Some(packing) = &report.packing {
         if packing.optimal {
