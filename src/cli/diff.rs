@@ -19,11 +19,11 @@ pub(super) fn run(arguments: &DiffArgs) -> Result<Exit> {
     // How a tree is packed is set by layerfit.toml only: the layers on the other side may already be packed.
     let options = PlanOptions { input: input.clone(), ..PlanOptions::default() };
     let (old, new) = (several(old), several(new));
-    let (of_old, of_new) = (packed_for(&old)?, packed_for(&new)?);
     // A side that is not packed is compared as if it were, for the same as the other one.
+    let recorded = (packed_for(&old)?, packed_for(&new)?);
     let or = |own: &Option<PackedFor>, other: &Option<PackedFor>| own.as_ref().or(other.as_ref()).cloned();
-    let of_old = or(&of_old, &of_new).filter(|_| is_analyzed(&old));
-    let of_new = or(&of_new, &of_old).filter(|_| is_analyzed(&new));
+    let of_old = or(&recorded.0, &recorded.1).filter(|_| is_analyzed(&old));
+    let of_new = or(&recorded.1, &recorded.0).filter(|_| is_analyzed(&new));
     let shown = (&answer.output, Shows::Summary);
     let diff = with_configuration(&options, of_old.as_ref(), shown, |settings, config, progress| {
         let of_new = settings::settings(&options, config, of_new.as_ref())?;

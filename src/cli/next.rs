@@ -109,7 +109,7 @@ fn shown(given: &str) -> String {
         })
     };
     let is_printed = value.split(':').filter(|element| !element.is_empty()).all(is_path);
-    quoted(Path::new(&if is_printed { given.to_owned() } else { format!("{name}=VALUE") }))
+    format!("{name}={}", if is_printed { quoted(Path::new(value)) } else { "VALUE".to_owned() })
 }
 
 /// A path as a word of a command line.
@@ -127,12 +127,12 @@ mod tests {
         for (given, text) in [
             ("PROJ_DATA=/opt/share/proj", "PROJ_DATA=/opt/share/proj"),
             ("LD_LIBRARY_PATH=/opt/lib::/var/task", "LD_LIBRARY_PATH=/opt/lib::/var/task"),
-            ("EMPTY=", "EMPTY="),
+            ("EMPTY=", "EMPTY=''"),
             ("TOKEN=/opted/secret", "TOKEN=VALUE"),
             ("TOKEN=/opt/lib:secret", "TOKEN=VALUE"),
             ("TOKEN=secret", "TOKEN=VALUE"),
             ("HOME", "HOME"),
-            ("A=/opt/a b", "'A=/opt/a b'"),
+            ("A=/opt/a b", "A='/opt/a b'"),
         ] {
             assert_eq!(shown(given), text);
         }
