@@ -25,13 +25,14 @@ impl Resolution<'_> {
         // One finding for each interpreter and package: example scripts of a package have the same.
         let mut alike: BTreeMap<(Severity, &str, &CommandOutcome, Option<usize>), Vec<Failure<'_>>> = BTreeMap::new();
         let mut findings: Vec<Finding> = Vec::new();
+        let elsewhere = self.elsewhere(lines.keys().filter(|failure| !failure.interpreter));
         for (failure, lines) in &lines {
             if failure.interpreter {
                 let package = self.packages.of_path(tree.path(failure.script));
                 let key = (self.severity_of_interpreter(failure.script), failure.command, failure.outcome, package);
                 alike.entry(key).or_default().push(*failure);
             } else {
-                findings.push(self.missing_command(failure, lines));
+                findings.push(self.missing_command(failure, lines, &elsewhere));
             }
         }
         let of_interpreters =
@@ -140,7 +141,7 @@ impl Resolution<'_> {
         Some(finding.caused_by(shown))
     }
 
-    fn missing_command(&self, failure: &Failure<'_>, lines: &[usize]) -> Finding {
+    fn missing_command(&self, failure: &Failure<'_>, lines: &[usize], elsewhere: &BTreeMap<&str, String>) -> Finding {
         let Failure { script, command, outcome, guarded, .. } = *failure;
         let tree = &self.tree;
         let may_be_function = self.commands.unread && !command.contains('/');
@@ -161,7 +162,7 @@ impl Resolution<'_> {
             _ if dropped.is_some_and(|id| tree.is_hidden(id)) => {
                 format!("it was dropped by --drop: keep it, or drop {} too", tree.path(script))
             }
-            _ if command.contains('/') => match self.elsewhere(command) {
+            _ if command.contains('/') => match elsewhere.get(file_name(command)) {
                 Some(path) => format!("run {}, which the tree has, or put it there", printable(path.as_bytes())),
                 None => format!("put it there, or change the script to work without it{}", self.runtimes_with(command)),
             },
@@ -171,11 +172,16 @@ impl Resolution<'_> {
         Finding::new(severity, Code::CommandMissing, tree.path(script), message, help).caused_by(shown)
     }
 
-    /// The path in a function of the program or script of the tree that has the name of a command: the shortest, if there are
-    /// several.
-    fn elsewhere(&self, command: &str) -> Option<String> {
-        let name = command.rsplit('/').next().filter(|name| !name.is_empty())?;
-        let named = self.tree.iter().filter(|(_, entry)| entry.path.name() == name.as_bytes());
+    /// The paths in a function of the programs and scripts of the tree that have the names of commands which are not where they are
+    /// run: the shortest of each, if there are several. The tree is walked once for all of them.
+    fn elsewhere<'a>(&self, failures: impl Iterator<Item = &'a Failure<'a>>) -> BTreeMap<&'a str, String> {
+        let with_path = failures.map(|failure| failure.command).filter(|command| command.contains('/'));
+        let names: BTreeMap<&[u8], &str> =
+            with_path.map(file_name).filter(|name| !name.is_empty()).map(|name| (name.as_bytes(), name)).collect();
+        let mut found: BTreeMap<&str, String> = BTreeMap::new();
+        if names.is_empty() {
+            return found;
+        }
         let runs = |id: EntryId| match self.tree.follow(id) {
             Place::Inside(file) => {
                 let entry = self.tree.entry(file);
@@ -183,8 +189,15 @@ impl Resolution<'_> {
             }
             _ => false,
         };
-        let paths = named.filter(|(id, _)| runs(*id)).map(|(_, entry)| entry.path.mounted());
-        paths.min_by_key(|path| (path.len(), path.clone()))
+        for (id, entry) in self.tree.iter() {
+            let Some(name) = names.get(entry.path.name()).filter(|_| runs(id)) else { continue };
+            let path = entry.path.mounted();
+            let is_better = |other: &String| (path.len(), &path) < (other.len(), other);
+            if found.get(name).is_none_or(is_better) {
+                found.insert(*name, path);
+            }
+        }
+        found
     }
 
     /// Names the other built-in runtimes that have a command, by its path or name; empty when there is none.
@@ -196,6 +209,11 @@ impl Resolution<'_> {
         let has = if with.len() == 1 { "has" } else { "have" };
         if with.is_empty() { String::new() } else { format!(" ({} {has} it)", list::with_last(&with, "and")) }
     }
+}
+
+/// What follows the last slash of a command.
+fn file_name(command: &str) -> &str {
+    command.rsplit('/').next().unwrap_or_default()
 }
 
 /// A command that a script cannot run.
