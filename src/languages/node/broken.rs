@@ -71,13 +71,16 @@ struct Source {
     addon: Option<String>,
 }
 
+/// The specifiers that a source loads for certain, each with whether by `import`.
+type Certain = BTreeSet<(bool, String)>;
+
 /// Reads what is loaded with packages, each source once.
 struct Reader<'a> {
     packages: &'a Packages,
     tree: &'a Tree,
     resolver: Resolver<'a>,
     sources: Mutex<HashMap<EntryId, Arc<Source>>>,
-    certain: Mutex<HashMap<EntryId, Arc<BTreeSet<(bool, String)>>>>,
+    certain: Mutex<HashMap<EntryId, Arc<Certain>>>,
 }
 
 /// The packages, of those that are there, that cannot be loaded, in their order, each with the first file without which loading it
@@ -192,7 +195,7 @@ impl Reader<'_> {
     }
 
     /// What a source loads for certain: only those are parsed of which that matters.
-    fn at_start(&self, id: EntryId) -> Arc<BTreeSet<(bool, String)>> {
+    fn at_start(&self, id: EntryId) -> Arc<Certain> {
         let known = self.certain.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         known.unwrap_or_else(|| {
             let read = Arc::new(self.tree.read_text(id).map(|text| at_start::loads(&text)).unwrap_or_default());

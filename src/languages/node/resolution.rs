@@ -302,8 +302,8 @@ impl<'a> Resolver<'a> {
 
     /// The package that a directory is in, and its package.json: the next one above, but for that of another package.
     fn scope(&self, directory: &TreePath) -> Option<(TreePath, Arc<Value>)> {
-        let above = directory.ancestors().take_while(|above| above.name() != b"node_modules");
-        above.filter_map(|above| Some((above.clone(), self.declared(&above)?))).next()
+        let mut above = directory.ancestors().take_while(|above| above.name() != b"node_modules");
+        above.find_map(|above| Some((above.clone(), self.declared(&above)?)))
     }
 
     /// Whether a file is a module of ECMAScript.

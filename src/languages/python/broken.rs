@@ -48,6 +48,16 @@ enum Fault {
     Library { name: String },
 }
 
+/// The forms of a module that Python does not import.
+enum Other {
+    /// There are none.
+    Nothing,
+    /// One for another system.
+    Foreign(Fault),
+    /// One for another version, which has a finding of its own.
+    Told,
+}
+
 /// What a source does when it is loaded.
 #[derive(Default)]
 struct Source {
@@ -204,7 +214,11 @@ impl Reader<'_> {
         let is_package = path.name() == b"__init__.py";
         for (at, statement) in parsed(&text) {
             match statement {
-                Parsed::Import(names) => names.iter().for_each(|name| self.import(at, name, &mut read)),
+                Parsed::Import(names) => {
+                    for name in &names {
+                        self.import(at, name, &mut read);
+                    }
+                }
                 Parsed::From { dots, module, names } => {
                     let Some(base) = absolute(&own, is_package, dots, &module).filter(|base| !base.is_empty()) else {
                         continue;
@@ -212,7 +226,9 @@ impl Reader<'_> {
                     let faults = read.faults.len();
                     self.import(at, &base, &mut read);
                     if faults == read.faults.len() {
-                        names.iter().for_each(|name| self.import_from(at, &base, name, &text, &mut read));
+                        for name in &names {
+                            self.import_from(at, &base, name, &text, &mut read);
+                        }
                     }
                 }
             }
@@ -232,7 +248,7 @@ impl Reader<'_> {
         let is_there = || is_standard(top, self.minor) || is_in_image(self.packages, self.has_interpreter, top);
         let fault = match self.modules.find(name) {
             None if top.starts_with("__") || is_there() => None,
-            None => Some(self.without(name, top)),
+            None => self.without(name, top),
             Some(found) => {
                 read.to.extend(found.files.iter().map(|file| (at, *file)));
                 let parts = name.split('.').count();
@@ -253,8 +269,9 @@ impl Reader<'_> {
                         Some(Fault::Absent { install: distribution_of(&gone), name: gone })
                     } else {
                         match self.other_forms(&found.portions, part) {
-                            Some(other) => other,
-                            None => Some(Fault::Gone { name: gone }),
+                            Other::Foreign(fault) => Some(fault),
+                            Other::Told => None,
+                            Other::Nothing => Some(Fault::Gone { name: gone }),
                         }
                     }
                 }
@@ -280,37 +297,40 @@ impl Reader<'_> {
                 .is_ok_and(|bound| bound.is_match(text))
         };
         let init = package.files.last().and_then(|file| self.tree.read_text(*file).ok()).unwrap_or_default();
-        if let Some(fault) =
-            self.other_forms(&package.portions, name).flatten().filter(|_| !is_bound(&init) && !is_bound(text))
+        if let Other::Foreign(fault) = self.other_forms(&package.portions, name)
+            && !is_bound(&init)
+            && !is_bound(text)
         {
             read.faults.push((at, fault));
         }
     }
 
     /// Why a module that no directory has cannot be imported.
-    fn without(&self, name: &str, top: &str) -> Fault {
-        let foreign = self.other_forms(self.modules.directories(), top);
-        if let Some(Some(fault)) = foreign {
-            return fault;
+    fn without(&self, name: &str, top: &str) -> Option<Fault> {
+        match self.other_forms(self.modules.directories(), top) {
+            Other::Foreign(fault) => return Some(fault),
+            Other::Told => return None,
+            Other::Nothing => {}
         }
-        if is_standard(top, None) {
-            return Fault::Removed { name: top.to_owned() };
-        }
-        let name = part_to_install(name).to_owned();
-        Fault::Absent { install: distribution_of(&name), name }
+        Some(if is_standard(top, None) {
+            Fault::Removed { name: top.to_owned() }
+        } else {
+            let name = part_to_install(name).to_owned();
+            Fault::Absent { install: distribution_of(&name), name }
+        })
     }
 
-    /// Whether a module is there in a form that this Python does not import: `Some(None)` if another finding tells of that.
-    fn other_forms(&self, directories: &[TreePath], name: &str) -> Option<Option<Fault>> {
-        let mut other = None;
+    /// Whether a module is there in a form that this Python does not import.
+    fn other_forms(&self, directories: &[TreePath], name: &str) -> Other {
+        let mut other = Other::Nothing;
         for directory in directories {
             for (id, entry) in
                 self.tree.below(directory).filter(|(_, entry)| entry.path.parent().as_ref() == Some(directory))
             {
                 if let Some((_, system)) = foreign_module(entry.path.name()).filter(|(found, _)| *found == name) {
-                    other = Some(Some(Fault::Foreign { file: id, system }));
+                    other = Other::Foreign(Fault::Foreign { file: id, system });
                 } else if module(entry.path.name()).is_some_and(|(found, _)| found == name) {
-                    return Some(None);
+                    return Other::Told;
                 }
             }
         }
@@ -525,7 +545,7 @@ impl Reader<'_> {
                 }
                 let Some((name, system)) = foreign_module(entry.path.name()) else { continue };
                 if self.modules.find(name).is_none()
-                    && !matches!(self.other_forms(self.modules.directories(), name), Some(None))
+                    && !matches!(self.other_forms(self.modules.directories(), name), Other::Told)
                 {
                     findings.push(Finding::error(
                         Code::DamagedPackage,
