@@ -31,7 +31,7 @@ fn what_reads_saved_objects_is_followed_or_reported() {
     {
         assert_eq!(read(text).dynamic.len(), 1, "{text}");
     }
-    assert_eq!(read("readRDS(system.file('a.rds', package = 'b'))").dynamic, []);
+    assert_eq!(read("readRDS(system.file('a.rds', package = 'glue'))").dynamic, []);
     assert_eq!(read("load <- function(x) x; load(y)").dynamic, []);
 }
 
