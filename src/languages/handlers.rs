@@ -139,6 +139,9 @@ impl Handlers {
             reading.read(&next)?;
         }
         let Reading { mut handlers, .. } = reading;
+        if let Some(path) = named.first().filter(|_| handlers.languages.is_empty()) {
+            return Err(no_source(path));
+        }
         handlers.files.sort();
         handlers.dynamic.sort();
         handlers.dynamic.dedup();
@@ -199,11 +202,7 @@ impl Reading {
             }
         }
         if self.queue.len() == before {
-            return Err(usage(
-                path,
-                "contains no source",
-                "name the function's script, or the directory that contains it",
-            ));
+            return Err(no_source(path));
         }
         Ok(())
     }
@@ -221,7 +220,14 @@ impl Reading {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A long file whose name is not a source's is not read.
         let as_code = next.followed == Some(Followed::Code);
-        let may_be_source = as_code || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
+        let is_data = next.followed == Some(Followed::Objects);
+        if is_data && length > read::MAX_TEXT {
+            let place = Place { file: path.display().to_string(), line: 1 };
+            let why = "it is too long to be read".to_owned();
+            self.handlers.dynamic.push(DynamicUse { place, what: "the saved objects".to_owned(), why });
+            return Ok(());
+        }
+        let may_be_source = as_code || is_data || is_source_name(&name) || length <= MAX_UNNAMED_BYTES;
         let bytes = if may_be_source { read::bytes(path, read::MAX_TEXT)? } else { Vec::new() };
         let read =
             |language: &&'static dyn Language| Some((language.id(), language.source(&name, &bytes, next.followed)?));
@@ -241,7 +247,9 @@ impl Reading {
             help: "fix it, or name the function's other sources individually".to_owned(),
         })?;
         self.handlers.files.push(shown.clone());
-        self.handlers.languages.insert(id);
+        if !source.only_declares {
+            self.handlers.languages.insert(id);
+        }
         let place = |line: usize| Place { file: shown.clone(), line };
         for used in source.uses {
             let place = place(used.line);
@@ -350,6 +358,10 @@ fn is_source(below: &Path, name: &str) -> bool {
 /// Whether a file may be a source of some language, judged by its name.
 fn is_source_name(name: &str) -> bool {
     ALL.iter().any(|language| language.is_source_name(name))
+}
+
+fn no_source(path: &Path) -> Error {
+    usage(path, "contains no source", "name the function's script, or the directory that contains it")
 }
 
 fn usage(path: &Path, what: &str, help: &str) -> Error {

@@ -22,7 +22,7 @@ impl Handlers {
     /// be determined.
     pub(crate) fn findings(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
         let mut findings = self.not_installed(packages, tree);
-        findings.extend(self.not_followed());
+        findings.extend(self.not_followed(packages, tree));
         findings
     }
 
@@ -171,9 +171,16 @@ impl Handlers {
         others.map(String::as_str).find(|file| is_called(Path::new(file)))
     }
 
-    fn not_followed(&self) -> Vec<Finding> {
+    fn not_followed(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
+        let uncertain = self.gets(packages, tree).into_iter().filter_map(|(_, used, gets)| match gets {
+            Gets::Unknown { what, why } => {
+                Some(DynamicUse { place: used.places.first()?.clone(), what, why: why.to_owned() })
+            }
+            _ => None,
+        });
+        let uncertain: Vec<DynamicUse> = uncertain.collect();
         let mut by_file: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for DynamicUse { place, what, why } in &self.dynamic {
+        for DynamicUse { place, what, why } in self.dynamic.iter().chain(&uncertain) {
             let line = format!("line {}: {} ({why})", place.line, printable(what.as_bytes()));
             by_file.entry(&place.file).or_default().push(line);
         }

@@ -105,6 +105,13 @@ pub enum Gets {
     Packages(BTreeSet<usize>),
     /// Something else that is there: a part of the language or of the image, or code of the tree in no package.
     Other,
+    /// Something of a package that is not certain.
+    Unknown {
+        /// What it is.
+        what: String,
+        /// Why it is not certain.
+        why: &'static str,
+    },
     /// Nothing.
     Nothing {
         /// The name that is not found.

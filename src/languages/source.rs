@@ -24,6 +24,9 @@ pub struct Source {
     pub charsets: BTreeMap<String, usize>,
     /// Whether it also names data that cannot be determined statically.
     pub names_more_data: bool,
+    /// Whether it only declares what code requires, and does not show that the function has code in its language: a package.json
+    /// is beside functions in any.
+    pub only_declares: bool,
 }
 
 impl Source {
@@ -109,4 +112,6 @@ pub enum Followed {
     ByName,
     /// As the manifest of an installed package, whose code is not followed.
     Manifest,
+    /// As objects that were saved, whose classes and functions are those of packages.
+    Objects,
 }

@@ -138,7 +138,7 @@ pub(super) fn load_processes(
             let ours = elf.interpreter.as_deref().is_none_or(|path| view.image.has_interpreter(path));
             let start = if ours { Start::Program } else { Start::UnknownInterpreter };
             let inherited = inherited.remove(id).unwrap_or_default();
-            run_plain(view, *id, start, (library_paths.programs.get(id), inherited), &mut loads);
+            run_plain(view, *id, start, library_paths.programs.get(id), inherited, &mut loads);
         }
     }
     let is_run = |id: &EntryId| !of_languages.contains(id) && is_plugin(*id) && !loads.roots.contains_key(id);
@@ -147,7 +147,7 @@ pub(super) fn load_processes(
     run.sort_by_key(|id| !plugins.is_first(view.tree.path(*id)));
     for id in run {
         if !loads.roots.contains_key(&id) {
-            run_plain(view, id, Start::Plugin, (None, Vec::new()), &mut loads);
+            run_plain(view, id, Start::Plugin, None, Vec::new(), &mut loads);
         }
     }
     loads
@@ -173,7 +173,8 @@ fn run_plain(
     view: &LoaderView<'_>,
     id: EntryId,
     start: Start,
-    (library_paths, inherited): (Option<&BTreeSet<Option<String>>>, Vec<(ProcessEnvironment, bool)>),
+    library_paths: Option<&BTreeSet<Option<String>>>,
+    inherited: Vec<(ProcessEnvironment, bool)>,
     loads: &mut LoadedLibraries,
 ) {
     let certainty = if start == Start::Plugin { Certainty::Optional } else { Certainty::Required };

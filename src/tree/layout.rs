@@ -53,11 +53,12 @@ fn of_archives(mut finding: Finding, tree: &Tree) -> Finding {
     let Some(root) = tree.root().filter(|_| finding.severity == Severity::Warning) else { return finding };
     let shown = printable(root.as_os_str().as_bytes());
     let name = finding.subject.as_str().to_ascii_lowercase();
-    let help = if name.ends_with(".zip") {
+    let is_one = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let help = if is_one(&[".zip"]) {
         format!(
             "name the zips of layers themselves (layerfit check {shown}/*.zip), or the directory that they were made from"
         )
-    } else if [".tar", ".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending)) {
+    } else if is_one(&[".tar", ".tar.gz", ".tgz"]) {
         let file = format!("{shown}/{}", finding.subject.as_str());
         format!(
             "name the file itself if it is a container image (layerfit plan {file}); otherwise unpack it, and name the directory"

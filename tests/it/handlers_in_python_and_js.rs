@@ -421,3 +421,50 @@ fn headers_of_metadata_are_read_as_those_of_e_mails() {
         assert_eq!(kept(&plan(&world, &[]).1), ["dep", "top"], "{requires}");
     }
 }
+
+#[test]
+fn what_a_function_declares_is_kept_where_the_tree_has_it() {
+    let world = python();
+    code(
+        &world,
+        &[
+            ("app.py", "print(1)\n"),
+            ("requirements.txt", "aa[more]>=1\nghost\nidle; sys_platform == 'win32'\n"),
+            ("package.json", "{\"dependencies\": {\"other\": \"1\"}}"),
+        ],
+    );
+    package(&world, "unrelated", "", "");
+    let (status, report) = plan(&world, &["--runtime", "python3.12"]);
+    assert_eq!(status, 0, "{:#}", report["findings"]);
+    // Packages of a language that the function has no code in are left alone.
+    assert_eq!(kept(&report), ["aa", "bb", "cc", "dd", "ff", "unrelated"]);
+    assert_no_finding(&report, "R108");
+    assert_no_finding(&report, "R109");
+
+    let world = World::new();
+    for name in ["a", "b", "c", "d"] {
+        package(&world, name, "", "");
+    }
+    code(
+        &world,
+        &[
+            ("app.mjs", "readFileSync('/opt/nodejs/node_modules/c/index.js');\n"),
+            (
+                "package.json",
+                "{\"dependencies\": {\"a\": \"1\", \"ghost\": \"1\"}, \"devDependencies\": {\"b\": \"1\"}}",
+            ),
+        ],
+    );
+    let (status, report) = plan(&world, &["--runtime", "nodejs22.x"]);
+    assert_eq!(status, 0, "{:#}", report["findings"]);
+    assert_eq!(kept(&report), ["a", "c"]);
+    assert_no_finding(&report, "R108");
+}
+
+#[test]
+fn a_list_of_what_is_required_is_not_code() {
+    let world = python();
+    code(&world, &[("requirements.txt", "aa\n")]);
+    let run = world.run(&["plan", "ROOT", "--handler", "code"]);
+    assert!(run.stderr.contains("contains no source"), "{}", run.stderr);
+}

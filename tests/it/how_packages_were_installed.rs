@@ -240,17 +240,22 @@ fn a_directory_that_python_does_not_search_is_told_once() {
 }
 
 #[test]
-fn a_module_that_hides_one_of_the_standard_library_is_a_warning() {
+fn a_module_that_hides_one_of_the_standard_library_is_an_error_where_the_runtime_imports_it_itself() {
     let world = World::new();
     distribution(&world, "python", &["enum/__init__.py", "typing_extensions.py", "x/typing.py", "test/__init__.py"]);
     let (code, report) = check(&world, "python3.12");
-    assert_eq!(code, 0);
+    assert_eq!(code, 1);
     assert_finding(
         &report,
         "R112",
         "python/enum/__init__.py",
         "the module enum of x 1.0 is found before that of Python 3.12",
     );
+    let world = World::new();
+    distribution(&world, "python", &["uuid.py"]);
+    let (code, report) = check(&world, "python3.12");
+    assert_eq!(code, 0);
+    assert_finding(&report, "R112", "python/uuid.py", "the module uuid of x 1.0 is found before");
     // Python 3.12 has no distutils.
     let world = World::new();
     distribution(&world, "python", &["distutils/__init__.py"]);

@@ -6,6 +6,7 @@ use super::builtin::is_builtin;
 use super::calls::undeclared;
 use super::image::{has_program, is_in_image};
 use super::packages::Search;
+use super::source;
 use crate::base::path::TreePath;
 use crate::languages::{Gets, Packages};
 use crate::tree::Tree;
@@ -19,6 +20,10 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
             // A file of the layer, which can be in a package.
             let path = TreePath::from_mounted(name.as_bytes());
             let package = path.as_ref().and_then(|path| packages.of_path(path));
+            return package.map_or(Gets::Other, |package| Gets::Packages([package].into()));
+        }
+        if let Some(name) = name.strip_prefix(source::IF_INSTALLED) {
+            let package = search.find(name).and_then(|directory| packages.at(&directory));
             return package.map_or(Gets::Other, |package| Gets::Packages([package].into()));
         }
         match search.find(name) {

@@ -10,7 +10,7 @@ use super::imports::directories_of_lambda;
 use super::names::{Minor, minor_of_directory, module};
 use super::needs::ID;
 use super::standard::is_standard;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::list;
 use crate::base::path::TreePath;
 use crate::languages::{Package, Packages};
@@ -265,6 +265,37 @@ fn not_searched(
     libraries.into_iter().map(finding).collect()
 }
 
+/// The modules that Lambda's runtime imports when it starts, after it has put the layers before the standard library: found with
+/// awslambdaric 4.2.2 and simplejson on CPython 3.11, with each module in turn hidden by one that fails. `abc`, `codecs`, `io`,
+/// `os`, `stat` and `site` are not among them: the interpreter has its own ones by then.
+const IMPORTED_AT_START: &[&str] = &[
+    "collections",
+    "contextlib",
+    "copyreg",
+    "decimal",
+    "enum",
+    "functools",
+    "importlib",
+    "json",
+    "keyword",
+    "linecache",
+    "logging",
+    "math",
+    "numbers",
+    "operator",
+    "re",
+    "reprlib",
+    "string",
+    "textwrap",
+    "threading",
+    "token",
+    "tokenize",
+    "traceback",
+    "types",
+    "warnings",
+    "weakref",
+];
+
 /// Modules directly in a directory that is searched before the standard library, and called like one of its modules.
 fn hidden(
     packages: &Packages,
@@ -285,12 +316,17 @@ fn hidden(
             }
             let of = packages.of_path(&entry.path).map(|position| packages.get(position));
             let of = of.map(|package| format!(" of {} {}", package.name, package.version)).unwrap_or_default();
-            findings.push(Finding::warning(
+            // The interpreter itself imports this one before all others, and then only searches PYTHONPATH.
+            let is_first = name == "encodings" && !runtime.environment.elements("PYTHONPATH").is_empty();
+            let is_needed = is_first || IMPORTED_AT_START.contains(&name);
+            findings.push(Finding::new(
+                if is_needed { Severity::Error } else { Severity::Warning },
                 Code::HidesStandardModule,
                 Subject::from(&entry.path),
                 format!(
-                    "the module {name}{of} is found before that of Python 3.{minor} itself, as {} searches the layers first",
-                    runtime.name
+                    "the module {name}{of} is found before that of Python 3.{minor} itself, as {} searches the layers first{}",
+                    runtime.name,
+                    if is_needed { ", and the runtime imports it when it starts" } else { "" }
                 ),
                 format!("remove it: Python 3.{minor} has {name}"),
             ));

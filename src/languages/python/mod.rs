@@ -91,7 +91,7 @@ impl Language for Python {
     }
 
     fn is_source_name(&self, name: &str) -> bool {
-        source::is_name(name)
+        source::is_listed(name)
     }
 
     fn is_beside_code(&self, path: &Path) -> bool {

@@ -7,11 +7,17 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 use super::imports::Modules;
+use super::markers::{Declared, Environments, Holds};
 use super::names::Minor;
 use super::needs::ID;
+use super::source;
 use super::standard::{distribution_of, is_in_image, is_standard, part_to_install};
+use crate::base::path::TreePath;
 use crate::languages::{Gets, Packages};
 use crate::tree::{EntryId, Tree};
+
+/// How many extras of distributions are followed from one that a function declares.
+const MAX_EXTRAS: usize = 100;
 
 /// How many modules are followed: all that a process loads is a hundredth of it.
 const MAX_MODULES: usize = 200_000;
@@ -22,6 +28,16 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
     let minor = minor(packages);
     let has_interpreter = has_interpreter(tree);
     let of = |name: &&str| {
+        if name.starts_with("/opt/") {
+            // A file of the layer, which can be in a distribution.
+            let path = TreePath::from_mounted(name.as_bytes());
+            let package = path.as_ref().and_then(|path| packages.of_path(path));
+            return package.map_or(Gets::Other, |package| Gets::Packages([package].into()));
+        }
+        if let Some(name) = name.strip_prefix(source::DISTRIBUTION) {
+            let found = with_extras(packages, tree, name);
+            return if found.is_empty() { Gets::Other } else { Gets::Packages(found) };
+        }
         let top = name.split('.').next().unwrap_or(name);
         match modules.find(name) {
             Some(found) => {
@@ -55,6 +71,33 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
     names.iter().map(of).collect()
 }
 
+/// A distribution by its name, with what its extras require that are named with it: `a[b,c]`.
+fn with_extras(packages: &Packages, tree: &Tree, name: &str) -> BTreeSet<usize> {
+    let environments = Environments::new(minor(packages));
+    let mut found = BTreeSet::new();
+    let mut queue: Vec<Declared> = Declared::parse(name).into_iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(declared) = queue.pop() {
+        let positions: Vec<usize> = packages.copies(ID, &declared.name).collect();
+        found.extend(positions.iter().copied());
+        let extras = declared.extras();
+        if extras.is_empty() || !seen.insert((declared.name.clone(), extras.to_vec())) || seen.len() > MAX_EXTRAS {
+            continue;
+        }
+        for position in positions {
+            let Ok(text) = tree.read_text(packages.get(position).entry) else { continue };
+            let text = String::from_utf8_lossy(&text);
+            let lines = text.lines().filter_map(|line| line.strip_prefix("Requires-Dist:"));
+            let required = lines.filter_map(Declared::parse);
+            queue.extend(required.filter(|required| {
+                required.holds(&environments, &[]) == Holds::Never
+                    && required.holds(&environments, extras) != Holds::Never
+            }));
+        }
+    }
+    found
+}
+
 /// The version of Python that imports the modules of a tree, if it is known.
 pub(super) fn minor(packages: &Packages) -> Option<Minor> {
     packages.runtime_version(ID)?.strip_prefix("3.")?.parse().ok()
@@ -81,6 +124,10 @@ pub(super) fn loads(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) ->
     let mut queue: Vec<EntryId> = own.collect();
     for name in names {
         queue.extend(modules.find(name).into_iter().flat_map(|found| found.files));
+        // What is only declared is imported somehow.
+        let declared = name.strip_prefix(source::DISTRIBUTION).map(|name| with_extras(packages, tree, name));
+        let directories = declared.into_iter().flatten().map(|position| &packages.get(position).directory);
+        queue.extend(directories.filter_map(|directory| tree.find(&directory.join("__init__.py")?)));
     }
     let mut seen: BTreeSet<EntryId> = BTreeSet::new();
     while let Some(file) = queue.pop() {

@@ -244,7 +244,7 @@ fn not_searched(
     }
     unsearched
         .into_iter()
-        .filter_map(|(library, names)| {
+        .map(|(library, names)| {
             let packages = match names.as_slice() {
                 [first, others @ ..] if !others.is_empty() => {
                     format!("{first} and {}", plural(others.len(), "more package", "more packages"))
@@ -261,7 +261,7 @@ fn not_searched(
                     format!("contains {packages}, but is not on R's library search path (.libPaths())"),
                 ),
             };
-            Some(Finding::new(
+            Finding::new(
                 severity,
                 Code::LibraryNotSearched,
                 library,
@@ -271,7 +271,7 @@ fn not_searched(
                      R_LIBS={} for the function",
                     library.mounted()
                 ),
-            ))
+            )
         })
         .collect()
 }

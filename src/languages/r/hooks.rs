@@ -227,7 +227,9 @@ impl<'a> Hook<'a> {
                 return arguments.first().is_none_or(|first| self.certainly(&first.value)) && !leaves(value);
             }
             "stopifnot" => {
-                arguments.iter().for_each(|argument| self.stops_when(&argument.value, false));
+                for argument in arguments {
+                    self.stops_when(&argument.value, false);
+                }
                 return arguments.iter().all(|argument| self.certainly(&argument.value));
             }
             "tryCatch" | "try_fetch" => {

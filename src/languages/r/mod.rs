@@ -24,6 +24,7 @@ pub mod repack;
 pub mod serialize;
 pub mod source;
 mod start;
+mod uses;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,8 +34,8 @@ use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    Arrangement, CallsOf, Followed, Found, Language, LanguageId, Needs, OwnCommand, Package, Packages, ProcessSpec,
-    Roots, Source,
+    Arrangement, CallsOf, Followed, Found, Gets, Language, LanguageId, Needs, OwnCommand, Package, Packages,
+    ProcessSpec, Roots, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -126,6 +127,10 @@ impl Language for R {
 
     fn paths_in_code(&self, package: &Package, tree: &Tree) -> BTreeSet<String> {
         calls::paths(package, tree).unwrap_or_default()
+    }
+
+    fn gets(&self, packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> Vec<Gets> {
+        uses::gets(packages, tree, names)
     }
 
     fn is_used_if_called(&self, package: &Package, called: &str) -> bool {

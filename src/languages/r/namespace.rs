@@ -66,6 +66,17 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
     Ok(namespace)
 }
 
+/// The S3 methods that `Meta/nsInfo.rds` registers: the generic function and the class of each. None if it cannot be read.
+pub fn methods_of_info(file: &[u8]) -> Vec<(String, String)> {
+    let info = uncompressed(file).and_then(|file| serialize::read(&file));
+    let Some(Value::Strings(cells)) = info.as_ref().ok().and_then(|info| info.item("S3methods")) else {
+        return Vec::new();
+    };
+    let rows = [4, 3].into_iter().find(|columns| cells.len() % columns == 0).map_or(0, |columns| cells.len() / columns);
+    let column = |at: usize| cells.iter().skip(at * rows).take(rows).flatten().map(ToString::to_string);
+    column(0).zip(column(1)).collect()
+}
+
 /// Reads a NAMESPACE.
 ///
 /// # Errors

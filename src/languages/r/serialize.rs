@@ -5,6 +5,7 @@
 //! symbols, calls, closures, strings and lists are kept. Byte-compiled code is read as the expression that was compiled,
 //! which is among its constants.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Items that lie deeper in each other are refused: they are read by functions that call themselves, which takes less than
@@ -133,7 +134,26 @@ pub fn qualified(parts: &[Argument]) -> Option<(&str, &str)> {
 /// # Errors
 /// Says what is wrong with bytes that R would not read either, or that are in another form than XDR.
 pub fn read(bytes: &[u8]) -> Result<Value, String> {
-    let mut reader = Reader { rest: bytes, references: Vec::new(), depth: 0 };
+    Ok(read_with_mentions(bytes)?.0)
+}
+
+/// What an object names besides the values that code is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mentions {
+    /// The packages of its namespaces, of the environments of packages, and of its S4 classes.
+    pub packages: BTreeSet<Rc<str>>,
+    /// The attribute `class` of each object in it, with `/` between the classes of one.
+    pub classes: BTreeSet<String>,
+    /// The classes whose packages are known.
+    pub defined: BTreeSet<Rc<str>>,
+}
+
+/// Reads a serialized object as [`read`] does, with what it names.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_with_mentions(bytes: &[u8]) -> Result<(Value, Mentions), String> {
+    let mut reader = Reader { rest: bytes, references: Vec::new(), mentions: Mentions::default(), depth: 0 };
     let magic = reader.bytes(2)?;
     if magic != b"X\n" {
         return Err("it is not an object in R's XDR form".to_owned());
@@ -148,7 +168,8 @@ pub fn read(bytes: &[u8]) -> Result<Value, String> {
         }
         other => return Err(format!("it is in version {other} of R's form")),
     }
-    reader.item()
+    let value = reader.item()?;
+    Ok((value, reader.mentions))
 }
 
 /// The kinds of items (`SEXPTYPE` in R's Rinternals.h, and the pseudo types of serialize.c).
@@ -197,6 +218,7 @@ struct Reader<'a> {
     rest: &'a [u8],
     /// What a later item can refer to, by number: symbols, environments and the like.
     references: Vec<Value>,
+    mentions: Mentions,
     depth: usize,
 }
 
@@ -287,13 +309,20 @@ impl<'a> Reader<'a> {
                 return Ok(self.remembered(name.map_or(Value::Nothing, Value::Reference)));
             }
             kind::PACKAGE | kind::NAMESPACE => {
-                self.string_vector()?;
+                // A namespace has its version as well; a package is `package:stats`.
+                let name = self.string_vector()?.into_iter().next().flatten();
+                let name = name.map(|name| Rc::<str>::from(name.strip_prefix("package:").unwrap_or(&name)));
+                self.mentions.packages.extend(name);
                 return Ok(self.remembered(Value::Nothing));
             }
             kind::ENVIRONMENT => {
                 self.integer()?;
                 self.remembered(Value::Nothing);
-                return Ok(Value::Holder(self.items(4)?));
+                let parts = self.items(4)?;
+                if let Some(attributes) = parts.last() {
+                    self.notes(&Value::Nothing, attributes);
+                }
+                return Ok(Value::Holder(parts));
             }
             kind::PAIRS | kind::CALL | kind::DOTS => return self.pairs(flags),
             kind::CLOSURE | kind::PROMISE => return self.closure(flags),
@@ -338,7 +367,35 @@ impl<'a> Reader<'a> {
             }
             other => return Err(format!("it has an item of the unknown kind {other}")),
         };
-        if has_attributes { Ok(with_attributes(value, self.item()?)) } else { Ok(value) }
+        if !has_attributes {
+            return Ok(value);
+        }
+        let attributes = self.item()?;
+        self.notes(&value, &attributes);
+        Ok(with_attributes(value, attributes))
+    }
+
+    /// Notes the classes of a value, and their package.
+    fn notes(&mut self, value: &Value, attributes: &Value) {
+        let Value::Pairs(pairs) = attributes else { return };
+        for pair in pairs {
+            match (pair.tag.as_deref(), &pair.value) {
+                (Some("class"), classes) => {
+                    let classes = classes.strings().join("/");
+                    if !classes.is_empty() {
+                        self.mentions.classes.insert(classes);
+                    }
+                }
+                // The attribute of the names of classes.
+                (Some("package"), Value::Strings(package)) => {
+                    if let (Value::Strings(classes), [Some(package)]) = (value, package.as_slice()) {
+                        self.mentions.defined.extend(classes.iter().flatten().cloned());
+                        self.mentions.packages.insert(Rc::clone(package));
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     fn remembered(&mut self, value: Value) -> Value {
@@ -420,7 +477,9 @@ impl<'a> Reader<'a> {
     fn closure(&mut self, flags: u32) -> Result<Value, String> {
         let mut held = Vec::new();
         if flags & 1 << 9 != 0 {
-            held.push(self.item()?);
+            let attributes = self.item()?;
+            self.notes(&Value::Nothing, &attributes);
+            held.push(attributes);
         }
         if flags & 1 << 10 != 0 {
             held.push(self.item()?);

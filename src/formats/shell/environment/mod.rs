@@ -185,6 +185,13 @@ fn set(values: &mut BTreeMap<String, Option<String>>, name: &str, value: Option<
     }
 }
 
+/// What a variable was: not set, or its value, if that is known.
+#[derive(Clone)]
+enum Before {
+    Unset,
+    Set(Option<String>),
+}
+
 /// A script that is run.
 #[derive(Clone)]
 struct Run<'f> {
@@ -195,7 +202,7 @@ struct Run<'f> {
     steps_left: &'f Cell<usize>,
     files: &'f dyn Files,
     /// The variables that the last command has only for itself, with their values before it.
-    of_command: Vec<(String, Option<Option<String>>)>,
+    of_command: Vec<(String, Before)>,
     /// The commands that were run so far.
     recorded: &'f RefCell<Vec<RecordedCommand>>,
     /// Whether this is a file that the script reads into itself.
@@ -317,7 +324,7 @@ impl Run<'_> {
         let Some((name, _)) = written.split_once('=') else { return };
         let name = name.strip_suffix('+').unwrap_or(name);
         for name in [name.to_owned(), partly(name)] {
-            let before = self.values.get(&name).cloned();
+            let before = self.values.get(&name).cloned().map_or(Before::Unset, Before::Set);
             self.of_command.push((name, before));
         }
         self.assign(written);
@@ -327,8 +334,8 @@ impl Run<'_> {
     fn end_command(&mut self) {
         while let Some((name, before)) = self.of_command.pop() {
             match before {
-                Some(value) => self.values.insert(name, value),
-                None => self.values.remove(&name),
+                Before::Set(value) => self.values.insert(name, value),
+                Before::Unset => self.values.remove(&name),
             };
         }
     }

@@ -15,8 +15,13 @@
 //! | `require(path.join(__dirname, "a"))` | the file `./a` of the function |
 //! | `import "#a"` | what the function's package.json has under `imports` |
 //! | `require(name)` | `name` if it is a constant with a literal, or else reported |
+//! | `register(require)` | reported: `require` is called where it is not seen (`loaders.rs`) |
+//! | `"/opt/nodejs/node_modules/a/b.json"` | the package that has the file |
+//!
+//! The `dependencies` of a package.json beside the code are used where they are in the tree.
 
 pub(super) mod at_start;
+mod loaders;
 mod reader;
 mod values;
 
@@ -24,7 +29,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::languages::{Follow, Followed, From, Source, reading};
+use crate::languages::{Follow, Followed, From, Source, Use, reading};
 
 /// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
 const MAX_BYTES: usize = 4 << 20;
@@ -56,6 +61,14 @@ impl Dialect {
     }
 }
 
+/// What is before the name of a package that is used where it is in the tree, and not missed otherwise: it is declared.
+pub(super) const IF_INSTALLED: &str = "npm:";
+
+/// Whether a name is that of a source, or of a list of what sources require.
+pub(super) fn is_listed(name: &str) -> bool {
+    is_name(name) || name == "package.json"
+}
+
 /// Whether a name is that of a source.
 pub(super) fn is_name(name: &str) -> bool {
     Dialect::of(name).is_some()
@@ -81,6 +94,7 @@ pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Opti
         Some(Followed::Code) if name == "package.json" => return Some(Ok(imports(bytes))),
         Some(Followed::Manifest) if name == "package.json" => return Some(Ok(manifest(bytes))),
         Some(Followed::ByName) if name == "package.json" => return Some(Ok(directory(bytes))),
+        None if name == "package.json" => return Some(Ok(declared(bytes))),
         _ => {}
     }
     let runs = |program: &str| matches!(program, "node" | "nodejs");
@@ -104,6 +118,24 @@ fn manifest(bytes: &[u8]) -> Source {
     for key in ["dependencies", "optionalDependencies", "peerDependencies"] {
         for name in declared[key].as_object().into_iter().flatten().map(|(name, _)| name) {
             source.follows.push(package(1, name, true));
+        }
+    }
+    source.tidy();
+    source
+}
+
+/// What the package.json of a function declares: npm installs it with the code, or it is in a layer.
+fn declared(bytes: &[u8]) -> Source {
+    let mut source = Source { only_declares: true, ..Source::default() };
+    let declared = json(bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes);
+    for key in ["dependencies", "optionalDependencies", "peerDependencies"] {
+        for name in declared[key].as_object().into_iter().flatten().map(|(name, _)| name) {
+            // A name can be in another table as well: the first line with it is near enough.
+            let at = text.find(&format!("\"{name}\"")).unwrap_or(0);
+            let line = 1 + text[..at].matches('\n').count();
+            let package = format!("{IF_INSTALLED}{name}");
+            source.uses.push(Use { line, package, optional: true, continues: true, attaches: false });
         }
     }
     source.tidy();

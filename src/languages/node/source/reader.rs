@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
+use super::loaders::{Loaders, arguments};
 use super::values::Bound;
-use super::{Dialect, package, package_of};
+use super::{Dialect, IF_INSTALLED, package, package_of};
 use crate::languages::grammar::walk;
 use crate::languages::reading::{self, Guard, guarded, line};
 use crate::languages::{Follow, Followed, From, Source, Use};
@@ -35,12 +36,6 @@ pub(super) const ENDINGS: &[&str] = &[
     "/index.tsx",
 ];
 
-/// Functions that load a module: Node.js's, and what bundlers call it.
-const REQUIRES: &[&str] = &["require", "__require", "module.require", "require.resolve", "import.meta.resolve"];
-
-/// The function of Node.js that makes such a function.
-const MAKER: &str = "createRequire";
-
 /// Reads the code of one file.
 ///
 /// # Errors
@@ -52,15 +47,15 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
         Dialect::Tsx => tree_sitter_typescript::LANGUAGE_TSX,
     };
     let Some(tree) = reading::tree(&language.into(), text, source)? else { return Ok(()) };
-    let requires = REQUIRES.iter().map(|name| (*name).to_owned()).collect();
+    let mut loaders = Loaders::of(tree.root_node(), text);
+    let passed_on = std::mem::take(&mut loaders.passed_on);
     let mut reader = Reader {
         text,
         source,
         has_types: dialect != Dialect::JavaScript,
         guards: Vec::new(),
         bound: Bound::new(text),
-        requires,
-        makers: BTreeSet::from([MAKER]),
+        loaders,
         values: BTreeSet::new(),
         unread: None,
         loads: 0,
@@ -73,6 +68,10 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
     walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
     for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards)) {
         reader.site(site, optional);
+    }
+    for mention in passed_on {
+        let why = "what loads modules is passed on here";
+        reader.source.cannot_tell(line(mention), reader.around(mention), why);
     }
     if reader.loads > MAX_LOADS {
         reader.source.cannot_tell(1, "the whole source", "it loads too much to be followed");
@@ -88,9 +87,7 @@ struct Reader<'t, 's> {
     guards: Vec<(Range<usize>, Guard)>,
     bound: Bound<'t>,
     /// The functions that load modules.
-    requires: BTreeSet<String>,
-    /// Node.js's function that makes such a function, and its other names.
-    makers: BTreeSet<&'t str>,
+    loaders: Loaders<'t>,
     /// The names that are used as values, not only as types.
     values: BTreeSet<&'t str>,
     unread: Option<usize>,
@@ -123,7 +120,8 @@ impl<'t> Reader<'t, '_> {
             // With `emitDecoratorMetadata`, types are values.
             "decorator" => self.has_types = false,
             "try_statement" => self.tries(node),
-            "pair_pattern" => self.renames(node.child_by_field_name("key"), node.child_by_field_name("value")),
+            "string" => self.names_file(node),
+            "pair" => self.names_target(node),
             "variable_declarator" => self.binds(node.child_by_field_name("name"), node.child_by_field_name("value")),
             "assignment_expression" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right")),
             "identifier" | "property_identifier" | "shorthand_property_identifier" => {
@@ -141,26 +139,34 @@ impl<'t> Reader<'t, '_> {
     /// Notes the names of an import.
     fn imports(&mut self, node: Node<'t>) {
         walk(node, |child, _| {
-            match child.kind() {
-                "identifier" => {
-                    self.source.names.insert(self.text(child).to_owned());
-                }
-                "import_specifier" => {
-                    self.renames(child.child_by_field_name("name"), child.child_by_field_name("alias"));
-                }
-                _ => {}
+            if child.kind() == "identifier" {
+                self.source.names.insert(self.text(child).to_owned());
             }
             true
         });
     }
 
-    /// Notes another name of the function that makes functions that load modules.
-    fn renames(&mut self, name: Option<Node<'t>>, other: Option<Node<'t>>) {
-        if let (Some(name), Some(other)) = (name, other)
-            && self.text(name) == MAKER
-        {
-            self.makers.insert(self.text(other));
+    /// Notes a file of a layer that a literal names: it can be in a package.
+    fn names_file(&mut self, node: Node<'t>) {
+        if let Some(path) = self.bound.string(node).filter(|path| path.starts_with("/opt/")) {
+            self.uses(line(node), path);
         }
+    }
+
+    /// Notes what pino is told to load into a thread: `{ target: "pino-pretty" }`.
+    fn names_target(&mut self, node: Node<'t>) {
+        let key = node.child_by_field_name("key").map(|key| self.text(key));
+        if key == Some("target") && self.text.contains("pino") {
+            let value = node.child_by_field_name("value").and_then(|value| self.bound.string(value));
+            if let Some(name) = value.as_deref().and_then(package_of) {
+                self.uses(line(node), format!("{IF_INSTALLED}{name}"));
+            }
+        }
+    }
+
+    /// Adds something that is used where it is in the tree, and not missed otherwise.
+    fn uses(&mut self, line: usize, package: String) {
+        self.source.uses.push(Use { line, package, optional: true, continues: true, attaches: false });
     }
 
     /// The text from a node to the end of its line, at most as much as a message shows.
@@ -183,21 +189,11 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Notes a name that stands for a value, or for a function that loads modules.
+    /// Notes a name that stands for a value.
     fn binds(&mut self, name: Option<Node<'t>>, value: Option<Node<'t>>) {
-        let (Some(name), Some(value)) = (name.filter(|name| name.kind() == "identifier"), value) else { return };
-        if self.is_maker(value) || self.text(value) == "require" {
-            let name = self.text(name);
-            self.requires.insert(name.to_owned());
-            self.requires.insert(format!("{name}.resolve"));
+        if let (Some(name), Some(value)) = (name.filter(|name| name.kind() == "identifier"), value) {
+            self.bound.binds(name, value);
         }
-        self.bound.binds(name, value);
-    }
-
-    /// Whether a call makes a function that loads modules.
-    fn is_maker(&self, node: Node<'t>) -> bool {
-        let called = node.child_by_field_name("function").filter(|_| node.kind() == "call_expression");
-        called.is_some_and(|called| self.text(called).rsplit('.').next().is_some_and(|name| self.makers.contains(name)))
     }
 
     fn site(&mut self, node: Node<'t>, optional: bool) {
@@ -251,18 +247,66 @@ impl<'t> Reader<'t, '_> {
     fn call(&mut self, node: Node<'t>, optional: bool) {
         let Some(function) = node.child_by_field_name("function") else { return };
         let written = self.text(function);
-        let first = first_argument(node);
+        let arguments = arguments(node);
+        let first = arguments.first().copied();
         if written.rsplit('.').next() == Some("fork") {
             return self.runs(node, first);
         }
-        if function.kind() != "import" && !self.requires.contains(written) && !self.is_maker(function) {
+        if let Some((_, list)) = self.loaders.mapped(node) {
+            let mut cursor = list.walk();
+            let names: Vec<String> =
+                list.named_children(&mut cursor).filter_map(|item| self.bound.string(item)).collect();
+            for name in names {
+                self.loads(node, &name, optional);
+            }
             return;
         }
+        if written == "define" {
+            return self.defines(node, &arguments);
+        }
+        if written == "eval" {
+            let code = first.filter(|first| first.kind() != "identifier").map(|first| self.text(first));
+            if code.is_some_and(|code| code.contains("require(") || code.contains("import(")) {
+                self.source.cannot_tell(line(node), self.around(node), "code in a text is not read");
+            }
+            return;
+        }
+        let name = if function.kind() == "import" || self.loaders.is_loader(function) {
+            first
+        } else {
+            // `require.call(this, "a")`, `require.apply(this, ["a"])`
+            let field = |name| function.child_by_field_name(name).filter(|_| function.kind() == "member_expression");
+            let (Some(of), Some(method)) = (field("object"), field("property")) else { return };
+            let method = self.text(method);
+            if !matches!(method, "call" | "apply") || !self.loaders.is_loader(of) {
+                return;
+            }
+            let second = arguments.get(1).copied();
+            let list = second.filter(|list| method == "apply" && list.kind() == "array");
+            list.and_then(|list| list.named_child(0)).or(second)
+        };
         // `require` can be a parameter that a bundler passes, which takes numbers.
-        let Some(first) = first.filter(|first| first.kind() != "number") else { return };
-        match self.bound.value(first) {
+        let Some(name) = name.filter(|name| name.kind() != "number") else { return };
+        // Browserify's own code asks Node.js for what it does not have itself.
+        let is_browserify = || arguments.get(1).is_some_and(|second| matches!(self.text(*second), "!0" | "true"));
+        match self.bound.value(name) {
             Some(name) => self.loads(node, &name, optional || self.is_caught(node)),
+            None if self.loaders.is_understood(node.start_byte()) || is_browserify() => {}
             None => self.source.cannot_tell(line(node), self.around(node), "the name of the module is computed"),
+        }
+    }
+
+    /// What a UMD module requires: `define(["require", "exports", "a"], factory)`, which is what its other branch calls
+    /// `require` with.
+    fn defines(&mut self, node: Node<'t>, arguments: &[Node<'t>]) {
+        let Some(list) = arguments.iter().find(|argument| argument.kind() == "array") else { return };
+        let mut cursor = list.walk();
+        let names: Vec<String> = list.named_children(&mut cursor).filter_map(|item| self.bound.string(item)).collect();
+        if names.iter().any(|name| name == "require") {
+            let others = names.iter().filter_map(|name| package_of(name));
+            for name in others.filter(|name| !matches!(*name, "require" | "exports" | "module")) {
+                self.uses(line(node), format!("{IF_INSTALLED}{name}"));
+            }
         }
     }
 

@@ -94,6 +94,94 @@ fn functions_that_load_modules_have_many_names() {
 }
 
 #[test]
+fn what_loads_modules_is_followed_through_its_other_names() {
+    let esbuild = "var m=(a=>typeof require<\"u\"?require:typeof Proxy<\"u\"?new Proxy(a,{get:(b,c)=>(typeof require<\"u\"?require:\
+                   b)[c]}):a)(function(a){if(typeof require<\"u\")return require.apply(this,arguments);throw Error('x')});";
+    for text in [
+        &format!(
+            "import{{createRequire}} from 'module';const require=createRequire(import.meta.url);{esbuild}var q=m('a');"
+        ),
+        &format!(
+            "import 'module';{esbuild}function f(m){{m('div');m(x)}}class C{{g(m){{return m('b')}}}}const q=()=>m('a')"
+        ),
+        "import 'module'; var n = n || require; n('a')",
+        "import 'module'; let r = typeof require !== \"undefined\" ? require : null; r('a')",
+        "import 'module'; (0, require)('a')",
+        "import 'module'; eval('require')('a'); (0, eval)('require')('a')",
+        "import 'module'; const e = eval(\"require\"); e('a')",
+        "import 'module'; require.call(null, 'a'); require.apply(this, ['a'])",
+        "import 'module'; ['a'].map(require)",
+        "import 'module'; __non_webpack_require__('a')",
+        "import 'module'; require.main.require('a'); module['require']('a'); module.require('a')",
+        "import 'module'; const r = require; const s = r; s('a')",
+        "import 'module'; const load = (name) => require(name); load('a')",
+        "import 'module'; var __require = (x) => { if (typeof require !== 'undefined') return require(x); throw Error(x) }; __require('a')",
+        "import 'module'; const load = new Function('s', 'return import(s)'); load('a')",
+        "import{createRequire as e}from'module';var t=e(import.meta.url);function f(t,e){t('x');e('y')('z')}t('a')",
+        "import * as n from 'module'; const e = (0, n.createRequire)(import.meta.url); e('a')",
+        "import 'module'; globalThis.require = n.createRequire(u); require('a')",
+        "import 'module'; const bound = require.bind(null); bound('a')",
+        "import 'module'; ((r) => { r('a') })(require)",
+        "import 'module'; export { x as y }; require('a')",
+    ] {
+        let mut found = packages(text);
+        found.dedup();
+        assert_eq!(found, ["a", "module"], "{text}");
+        assert_eq!(dynamic(text), [0; 0], "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_followed_of_what_loads_modules_is_reported() {
+    for text in [
+        "\nregister(require)",
+        "\nmodule.exports = { require }",
+        "\nmodule.exports = { load: require }",
+        "\nx.load = createRequire(import.meta.url)",
+        "\nnames.map(require)",
+        "\nrequire.call(null, name)",
+        "\nf(module.require)",
+        "\neval(\"require('a')\")",
+        "const r = require;\nr(name)",
+        "const load = (name) => require(name);\nload(x)",
+        "const load = (name) => require(name);\nf(load)",
+        "const m = require;\nexport { m as x }",
+    ] {
+        assert_eq!(dynamic(text), [2], "{text}");
+    }
+    // None of these leads to a package.
+    for text in [
+        "if (require.main === module) f(); require.resolve.paths; typeof require; require.cache[x]; delete require.extensions['.a']",
+        "if (typeof require === 'function' && require) {}",
+        "function g(require, module, exports) { h(require); require(1) }",
+        "(function (f) { var v = f(require, exports) })(function (require, exports) {})",
+        "var a = typeof require == 'function' && require; if (!u && a) return a(o, !0)",
+        "export { m as __require }; var m = require",
+        "function f(e) { e('div') } function g() { var e = require }",
+        "const require = createRequire(import.meta.url)",
+        "eval('1 + 1'); eval('quire'.replace(/^/, 're'))(name)",
+    ] {
+        assert_eq!(packages(text), [""; 0], "{text}");
+        assert_eq!(dynamic(text), [0; 0], "{text}");
+    }
+    let declare = "declare const require: NodeRequire; declare function require(name: string): any; f()";
+    assert_eq!(read(declare, Dialect::TypeScript).dynamic, []);
+}
+
+#[test]
+fn what_is_named_otherwise_is_used_where_it_is_installed() {
+    let uses = |text: &str| packages(text).join(" ");
+    assert_eq!(uses("readFileSync('/opt/nodejs/node_modules/a/b.json')"), "/opt/nodejs/node_modules/a/b.json?");
+    assert_eq!(uses("pino({ transport: { target: 'pino-pretty' } })"), "npm:pino-pretty?");
+    assert_eq!(uses("link({ target: 'a' })"), "");
+    assert_eq!(uses("define(['require', 'exports', 'tslib', './x'], f)"), "npm:tslib?");
+    let manifest = b"{\n\"dependencies\": {\"a\": \"1\"},\n\"devDependencies\": {\"b\": \"1\"}}";
+    let own = super::read("package.json", manifest, None).expect("one").expect("read");
+    assert_eq!(own.uses.iter().map(|it| (it.line, it.package.as_str())).collect::<Vec<_>>(), [(2, "npm:a")]);
+    assert!(own.only_declares && own.dynamic.is_empty());
+}
+
+#[test]
 fn what_a_source_works_without_is_optional() {
     for text in [
         "try { require('a') } catch { }",
@@ -148,7 +236,6 @@ fn files_of_the_function_and_its_own_packages_are_followed() {
     }
     let own = super::read("package.json", br#"{"dependencies": {"b": "1"}}"#, Some(Followed::Manifest));
     assert_eq!(own.expect("one").expect("read").follows[0].otherwise.as_deref(), Some("b"));
-    assert!(super::read("package.json", b"{}", None).is_none());
     let manifest = br##"{"imports": {"#a": "./a.js", "#b": "b", "#c": {"browser": "./x.js", "node": "c/d"}, "#e/*": "./e/*.js"}}"##;
     let own = super::read("package.json", manifest, Some(Followed::Code)).expect("one").expect("read");
     let found: Vec<_> = own
@@ -191,6 +278,10 @@ fn what_is_made_to_be_costly_is_bounded() {
         "`${".repeat(n),
         "a=>".repeat(n),
         "[".repeat(n),
+        "((e)=>e)(".repeat(n) + "require",
+        "require||".repeat(n),
+        "var e=require;".repeat(n),
+        "function f(e){var e=require;".repeat(n),
     ] {
         parse(text.as_bytes(), Dialect::JavaScript).expect("read");
         parse(text.as_bytes(), Dialect::Tsx).expect("read");

@@ -14,8 +14,14 @@
 //! | `with suppress(ImportError): import a` | `a` is optional |
 //! | `find_spec("a")` | `a` is optional: it is only looked for |
 //! | `import_module(name)` | `name` if that is bound once to a literal, or else reported |
+//! | `importlib.metadata.version("a")` | the distribution `a` |
+//! | `pickle.load(f)`, `joblib.load(f)` | reported: only what is read tells whose classes are in it |
+//! | `open("/opt/python/a/b.json")` | the distribution that has the file |
+//!
+//! What a function declares beside its code (`manifests.rs`) is used where it is in the tree.
 
 mod at_start;
+mod manifests;
 mod reader;
 
 pub(super) use at_start::{library_calls, module_level};
@@ -26,6 +32,15 @@ use crate::languages::{Followed, Source, reading};
 
 /// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
 pub(super) const MAX_BYTES: usize = 2 << 20;
+
+/// What is before the name of a distribution, where a source names that and not a module. It is used where it is in the tree, and
+/// not missed otherwise. Extras can follow: `dist:a[b,c]`.
+pub(super) const DISTRIBUTION: &str = "dist:";
+
+/// Whether a name is that of a Python source, or of a list of what sources require.
+pub(super) fn is_listed(name: &str) -> bool {
+    is_name(name) || manifests::is_name(name)
+}
 
 /// Whether a name is that of a Python source.
 pub(super) fn is_name(name: &str) -> bool {
@@ -44,6 +59,12 @@ pub(super) fn is_beside_code(path: &Path) -> bool {
 
 /// What a source imports; `None` when the file is not a Python source.
 pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Option<Result<Source, String>> {
+    // `-r other.txt` can lead to one of any name.
+    if (followed == Some(Followed::ByName) || followed.is_none() && manifests::is_name(name))
+        && let Some(source) = manifests::read(name, bytes)
+    {
+        return Some(source);
+    }
     let runs = |program: &str| program == "python" || program.starts_with("python3");
     (is_name(name) || followed != Some(Followed::Code) && reading::is_script(bytes, runs)).then(|| parse(bytes))
 }

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
+use super::DISTRIBUTION;
 use crate::languages::grammar::walk;
 use crate::languages::reading::{self, Guard, guarded, line};
-use crate::languages::{Follow, Followed, From, Source};
+use crate::languages::{Dynamic, Follow, Followed, From, Source, Use};
 
 /// What a module can be: a file, or a directory with one.
 const ENDINGS: &[&str] = &[".py", "/__init__.py"];
@@ -20,6 +21,82 @@ const IMPORTS: &[&str] = &["import_module", "__import__", "import_optional_depen
 
 /// Functions that only test for the module that their first argument names, or that do without it.
 const TESTS: &[&str] = &["find_spec", "find_loader", "importorskip"];
+
+/// Functions that take the name of a module whose files they read, or that they replace a part of, by the last two parts of their
+/// names.
+const NAMES_MODULE: &[&str] = &[
+    "resources.files",
+    "resources.path",
+    "resources.contents",
+    "resources.is_resource",
+    "resources.open_text",
+    "resources.open_binary",
+    "resources.read_text",
+    "resources.read_binary",
+    "importlib_resources.files",
+    "pkgutil.get_data",
+    "pkgutil.resolve_name",
+    "pkg_resources.resource_filename",
+    "pkg_resources.resource_string",
+    "pkg_resources.resource_stream",
+    "pkg_resources.resource_exists",
+    "pkg_resources.resource_listdir",
+    "mock.patch",
+];
+
+/// Functions that read the metadata of the distribution that their first argument names, as [`NAMES_MODULE`].
+const NAMES_DISTRIBUTION: &[&str] = &[
+    "metadata.version",
+    "metadata.distribution",
+    "metadata.metadata",
+    "metadata.requires",
+    "metadata.files",
+    "importlib_metadata.version",
+    "importlib_metadata.distribution",
+    "importlib_metadata.metadata",
+    "importlib_metadata.requires",
+    "importlib_metadata.files",
+    "pkg_resources.get_distribution",
+    "pkg_resources.require",
+];
+
+/// Functions that read objects whose modules they import, as [`NAMES_MODULE`].
+const READS_OBJECTS: &[&str] = &[
+    "pickle.load",
+    "pickle.loads",
+    "pickle.Unpickler",
+    "cPickle.load",
+    "cPickle.loads",
+    "pickle5.load",
+    "pickle5.loads",
+    "dill.load",
+    "dill.loads",
+    "cloudpickle.load",
+    "cloudpickle.loads",
+    "joblib.load",
+    "torch.load",
+    "shelve.open",
+    "pandas.read_pickle",
+    "jsonpickle.decode",
+    "io.load_model",
+    "pyfunc.load_model",
+    "sklearn.load_model",
+];
+
+/// Functions that call their first argument with what follows it, or with each of it.
+const PASSES_ON: &[&str] = &["partial", "map", "submit", "starmap", "filter", "to_thread"];
+
+/// What Django imports by name.
+const IMPORTED_LISTS: &[&str] = &["INSTALLED_APPS", "MIDDLEWARE"];
+
+/// Why what reads objects is reported.
+const OBJECTS: &str = "the packages of what it reads are known only at run time";
+
+/// How many arguments of a call are read.
+const MAX_ARGUMENTS: usize = 50;
+
+/// How deep code in texts is read.
+const MAX_TEXTS: usize = 3;
 
 /// Functions of boto3 and botocore that make a client for the service that their first argument names.
 const CLIENTS: &[&str] = &["client", "resource", "create_client"];
@@ -35,9 +112,23 @@ const CATCHES: &[&str] = &["ImportError", "ModuleNotFoundError", "Exception", "B
 /// # Errors
 /// When the grammar and the parser have incompatible versions.
 pub(super) fn read(text: &str, source: &mut Source) -> Result<(), String> {
+    read_at(text, source, 0)
+}
+
+fn read_at(text: &str, source: &mut Source, depth: usize) -> Result<(), String> {
     let Some(tree) = reading::tree(&tree_sitter_python::LANGUAGE.into(), text, source)? else { return Ok(()) };
-    let mut reader =
-        Reader { text, source, guards: Vec::new(), literals: BTreeMap::new(), aliases: BTreeMap::new(), unread: None };
+    let mut reader = Reader {
+        text,
+        source,
+        guards: Vec::new(),
+        literals: BTreeMap::new(),
+        lists: BTreeMap::new(),
+        aliases: BTreeMap::new(),
+        imported: BTreeMap::new(),
+        unread: None,
+        has_logging: text.contains("dictConfig"),
+        depth,
+    };
     let mut sites = Vec::new();
     walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
     for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards)) {
@@ -57,7 +148,15 @@ struct Reader<'t, 's> {
     literals: BTreeMap<&'t str, Option<BTreeSet<String>>>,
     /// The other names of functions that import or test for a module: `from importlib import import_module as load`.
     aliases: BTreeMap<&'t str, &'t str>,
+    /// The lists of literals that each name is bound to, as `literals`.
+    lists: BTreeMap<&'t str, Option<BTreeSet<String>>>,
+    /// What the names that are imported stand for: `importlib.metadata.version` for `version`.
+    imported: BTreeMap<&'t str, String>,
     unread: Option<usize>,
+    /// Whether it configures logging by a dictionary, which names classes.
+    has_logging: bool,
+    /// How many texts with code this one is in.
+    depth: usize,
 }
 
 impl<'t> Reader<'t, '_> {
@@ -88,6 +187,8 @@ impl<'t> Reader<'t, '_> {
                 self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), false);
             }
             "for_statement" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), true),
+            "string" => self.names_file(node),
+            "pair" if self.has_logging => self.names_class(node),
             "identifier" => {
                 self.source.names.insert(self.text(node).to_owned());
             }
@@ -96,8 +197,66 @@ impl<'t> Reader<'t, '_> {
         true
     }
 
+    /// Notes a file of a layer that a literal names: it can be in a distribution.
+    fn names_file(&mut self, node: Node<'t>) {
+        if let Some(path) = self.string(node).filter(|path| path.starts_with("/opt/")) {
+            self.uses_if_installed(line(node), path);
+        }
+    }
+
+    /// Notes a class that `logging.config.dictConfig()` imports by name: `"class": "a.B"`, `"()": "ext://a.B"`.
+    fn names_class(&mut self, node: Node<'t>) {
+        let field = |name: &str| self.string(node.child_by_field_name(name)?);
+        let (Some(key), Some(value)) = (field("key"), field("value")) else { return };
+        let value = value.strip_prefix("ext://").unwrap_or(&value).to_owned();
+        let is_name = value.split('.').all(is_identifier) && value.contains('.');
+        if matches!(key.as_str(), "class" | "()" | "factory") && is_name {
+            self.module(line(node), &value, true);
+        }
+    }
+
+    /// Adds something that is used where it is in the tree, and not missed otherwise.
+    fn uses_if_installed(&mut self, line: usize, package: String) {
+        self.source.uses.push(Use { line, package, optional: true, continues: true, attaches: false });
+    }
+
+    /// Notes what the names that an import binds stand for.
+    fn notes_imported(&mut self, node: Node<'t>) {
+        let module = node.child_by_field_name("module_name").map(|module| self.text(module));
+        let mut cursor = node.walk();
+        let names: Vec<Node<'t>> = node.children_by_field_name("name", &mut cursor).collect();
+        for name in names {
+            let alias = name.child_by_field_name("alias").map(|alias| self.text(alias));
+            let of = name.child_by_field_name("name").filter(|_| alias.is_some()).unwrap_or(name);
+            let of = self.text(of);
+            match (module, alias) {
+                (Some(module), alias) => {
+                    self.imported.insert(alias.unwrap_or(of), format!("{module}.{of}"));
+                }
+                (None, Some(alias)) => {
+                    self.imported.insert(alias, of.to_owned());
+                }
+                // `import a.b` binds `a`.
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// The last two parts of the full name of a function as it is written: `metadata.version` of `version` that is imported from
+    /// `importlib.metadata`.
+    fn full_name(&self, written: &str) -> String {
+        let written: String = written.split_whitespace().collect();
+        let (first, rest) = written.split_once('.').map_or((written.as_str(), None), |(a, b)| (a, Some(b)));
+        let first = self.imported.get(first).map_or(first, String::as_str);
+        let full = rest.map_or_else(|| first.to_owned(), |rest| format!("{first}.{rest}"));
+        let mut parts: Vec<&str> = full.rsplit('.').take(2).collect();
+        parts.reverse();
+        parts.join(".")
+    }
+
     /// Notes other names that an import gives to functions that import.
     fn renames(&mut self, node: Node<'t>) {
+        self.notes_imported(node);
         let mut cursor = node.walk();
         let names: Vec<Node<'t>> = node.children_by_field_name("name", &mut cursor).collect();
         for name in names.into_iter().filter(|name| name.kind() == "aliased_import") {
@@ -188,6 +347,17 @@ impl<'t> Reader<'t, '_> {
     /// Notes the literals that a name stands for: one, or in a loop each of a literal tuple or list.
     fn binds(&mut self, left: Option<Node<'t>>, right: Option<Node<'t>>, each: bool) {
         let Some(left) = left.filter(|left| left.kind() == "identifier") else { return };
+        let list = right.filter(|_| !each).and_then(|right| self.strings(right));
+        if IMPORTED_LISTS.contains(&self.text(left)) {
+            for name in list.iter().flatten().filter(|name| name.split('.').all(is_identifier)) {
+                self.module(line(left), name, true);
+            }
+        }
+        let known = self.lists.entry(self.text(left)).or_insert_with(|| Some(BTreeSet::new()));
+        *known = match (known.take(), list) {
+            (Some(known), Some(list)) => Some(known.into_iter().chain(list).collect()),
+            _ => None,
+        };
         let values =
             right.and_then(|right| if each { self.strings(right) } else { Some([self.string(right)?].into()) });
         let known = self.literals.entry(self.text(left)).or_insert_with(|| Some(BTreeSet::new()));
@@ -312,7 +482,15 @@ impl<'t> Reader<'t, '_> {
         let name = self.aliases.get(written).copied().unwrap_or(name);
         let arguments = node.child_by_field_name("arguments");
         let mut cursor = node.walk();
-        let first = arguments.and_then(|list| list.named_children(&mut cursor).find(|child| !child.is_extra()));
+        let all: Vec<Node<'t>> = arguments
+            .into_iter()
+            .flat_map(|list| list.named_children(&mut cursor).collect::<Vec<_>>())
+            .filter(|child| !child.is_extra())
+            .take(MAX_ARGUMENTS)
+            .collect();
+        let first = all.first().copied();
+        let full = self.full_name(written);
+        self.passes_on(node, name, &all, optional);
         let tests = TESTS.contains(&name);
         if tests || IMPORTS.contains(&name) {
             self.imports_by_name(node, first, optional || tests);
@@ -331,8 +509,35 @@ impl<'t> Reader<'t, '_> {
                 }),
                 None => self.source.cannot_tell(line(node), self.text(node), "the path is computed"),
             }
-        } else if written == "exec" {
-            self.source.cannot_tell(line(node), self.text(node), "the code that it runs is computed");
+        } else if matches!(written, "exec" | "eval") {
+            self.runs_text(node, first, optional);
+        } else if NAMES_MODULE.contains(&full.as_str()) {
+            // `pkgutil.resolve_name("a.b:C")`
+            for name in self.literals_of(first).into_iter().flatten() {
+                self.module(line(node), name.split(':').next().unwrap_or_default(), optional);
+            }
+        } else if NAMES_DISTRIBUTION.contains(&full.as_str()) {
+            let own = first.is_some_and(|first| matches!(self.text(first), "__name__" | "__package__"));
+            match self.literals_of(first) {
+                Some(names) => {
+                    for name in &names {
+                        self.uses_if_installed(line(node), format!("{DISTRIBUTION}{name}"));
+                    }
+                }
+                None if own || first.is_none() => {}
+                None => {
+                    self.source.cannot_tell(line(node), self.text(node), "the name of the distribution is computed");
+                }
+            }
+        } else if READS_OBJECTS.contains(&full.as_str()) || name == "read_pickle" {
+            let is_safe = all.iter().any(|argument| self.text(*argument) == "weights_only=True");
+            if !is_safe {
+                self.source.cannot_tell(line(node), self.text(node), OBJECTS);
+            }
+        } else if full == "numpy.load" && all.iter().any(|argument| self.text(*argument) == "allow_pickle=True") {
+            self.source.cannot_tell(line(node), self.text(node), OBJECTS);
+        } else if name == "dictConfig" && first.is_some_and(|first| first.kind() == "call") {
+            self.source.cannot_tell(line(node), self.text(node), "the classes that it names are computed");
         } else if name == "entry_points" {
             self.source.cannot_tell(line(node), self.text(node), "it finds whatever is installed");
         }
@@ -356,17 +561,29 @@ impl<'t> Reader<'t, '_> {
         self.source.names_more_data |= receiver.contains("boto") || receiver.contains("session");
     }
 
+    /// The literals that an argument is, or is bound to.
+    fn literals_of(&self, argument: Option<Node<'t>>) -> Option<BTreeSet<String>> {
+        let argument = argument?;
+        let literals = match argument.kind() {
+            "identifier" => self.literals.get(self.text(argument)).cloned().flatten(),
+            "keyword_argument" => {
+                argument.child_by_field_name("value").and_then(|value| Some([self.string(value)?].into()))
+            }
+            _ => self.string(argument).map(|literal| [literal].into()),
+        };
+        literals.filter(|literals: &BTreeSet<String>| !literals.is_empty())
+    }
+
     /// A call that imports the module that its first argument names.
     fn imports_by_name(&mut self, node: Node<'t>, first: Option<Node<'t>>, optional: bool) {
         let Some(first) = first else { return };
-        let literals = match first.kind() {
-            "identifier" => self.literals.get(self.text(first)).cloned().flatten(),
-            "keyword_argument" => {
-                first.child_by_field_name("value").and_then(|value| Some([self.string(value)?].into()))
-            }
-            _ => self.string(first).map(|literal| [literal].into()),
-        };
-        let Some(literals) = literals.filter(|literals| !literals.is_empty()) else {
+        let literals = self.literals_of(Some(first));
+        self.imports_all(node, literals, optional);
+    }
+
+    /// A call that imports the modules of these names.
+    fn imports_all(&mut self, node: Node<'t>, literals: Option<BTreeSet<String>>, optional: bool) {
+        let Some(literals) = literals else {
             self.source.cannot_tell(line(node), self.text(node), "the name of the module is computed");
             return;
         };
@@ -378,6 +595,52 @@ impl<'t> Reader<'t, '_> {
             }
         }
     }
+
+    /// A call that a function that imports is passed to: `partial(import_module, "a")`, `map(import_module, ["a", "b"])`.
+    fn passes_on(&mut self, node: Node<'t>, name: &str, arguments: &[Node<'t>], optional: bool) {
+        let imports = |argument: &Node<'t>| {
+            let written = self.text(*argument);
+            let last = written.rsplit('.').next().unwrap_or(written);
+            let last = self.aliases.get(written).copied().unwrap_or(last);
+            matches!(argument.kind(), "identifier" | "attribute") && IMPORTS.contains(&last)
+        };
+        let Some(at) = arguments.iter().position(imports) else { return };
+        let value = arguments.get(at + 1).copied().filter(|_| at == 0 && PASSES_ON.contains(&name));
+        let Some(value) = value else {
+            self.source.cannot_tell(line(node), self.text(node), "what imports modules is passed on here");
+            return;
+        };
+        let listed = match value.kind() {
+            "identifier" => self.lists.get(self.text(value)).cloned().flatten(),
+            _ => self.strings(value),
+        };
+        let literals = listed.filter(|list| !list.is_empty()).or_else(|| self.literals_of(Some(value)));
+        self.imports_all(node, literals, optional);
+    }
+
+    /// A call that runs code in a text.
+    fn runs_text(&mut self, node: Node<'t>, code: Option<Node<'t>>, optional: bool) {
+        let text = code.and_then(|code| self.string(code)).filter(|_| self.depth < MAX_TEXTS);
+        let mut inside = Source::default();
+        let is_read = text.is_some_and(|text| read_at(text.trim_start(), &mut inside, self.depth + 1).is_ok());
+        if !is_read {
+            self.source.cannot_tell(line(node), self.text(node), "the code that it runs is computed");
+            return;
+        }
+        let at = line(node);
+        let follows = inside.follows.into_iter();
+        self.source.follows.extend(follows.map(|it| Follow { line: at, optional: optional || it.optional, ..it }));
+        self.source.uses.extend(inside.uses.into_iter().map(|it| Use { line: at, ..it }));
+        self.source.dynamic.extend(inside.dynamic.into_iter().map(|it| Dynamic { line: at, ..it }));
+        self.source.names.extend(inside.names);
+    }
+}
+
+/// Whether a text can be a part of a module's name.
+fn is_identifier(part: &str) -> bool {
+    !part.is_empty()
+        && !part.starts_with(|c: char| c.is_ascii_digit())
+        && part.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// The paths of a module and of the packages that it is in: importing it runs all of them.

@@ -97,12 +97,73 @@ fn clients_of_aws_name_their_services() {
 }
 
 #[test]
+fn what_imports_by_name_is_followed() {
+    for (text, expected) in [
+        ("pkgutil.get_data('a', 'f')", "a"),
+        ("pkgutil.resolve_name('a.b:C')", "a.b"),
+        ("import importlib.resources as r\nr.files('a')", "importlib.resources a"),
+        ("from importlib.resources import files as f\nf('a.b')", "importlib.resources.files a.b"),
+        ("from importlib import resources\nresources.files('a')", "importlib.resources a"),
+        ("functools.partial(importlib.import_module, 'a')", "a"),
+        ("list(map(importlib.import_module, ['a', 'b']))", "a b"),
+        ("NAMES = ['a', 'b']\npool.map(__import__, NAMES)", "a b"),
+        ("x = eval(\"__import__('a')\")", "a"),
+        ("exec('import a')", "a"),
+        ("with unittest.mock.patch('a.x'): pass", "a.x"),
+        ("from unittest.mock import patch\n@patch('a.x')\ndef f(): pass", "unittest.mock.patch a.x"),
+        ("dictConfig({'f': {'class': 'a.F'}, 'g': {'()': 'ext://b.G'}, 'h': {'class': 'x'}})", "a.F? b.G?"),
+        ("INSTALLED_APPS = ['a', 'b.c']", "a? b.c?"),
+        ("x = {'class': 'a.F'}", ""),
+        ("files('a'); version('a'); load('a')", ""),
+    ] {
+        assert_eq!(modules(text).join(" "), expected, "{text}");
+        assert_eq!(dynamic(text), [0; 0], "{text}");
+    }
+}
+
+#[test]
+fn distributions_and_files_that_are_named_are_used_where_they_are_installed() {
+    let uses = |text: &str| read(text).uses.into_iter().map(|it| it.package).collect::<Vec<_>>().join(" ");
+    for (text, expected) in [
+        ("importlib.metadata.version('A')", "dist:A"),
+        ("from importlib.metadata import version as v\nv('a')", "dist:a"),
+        ("import importlib.metadata as m\nm.distribution('a')", "dist:a"),
+        ("pkg_resources.require('a>=1')", "dist:a>=1"),
+        ("importlib.metadata.version(__name__)", ""),
+        ("open('/opt/python/a/b.json')", "/opt/python/a/b.json"),
+    ] {
+        assert_eq!(uses(text), expected, "{text}");
+        assert_eq!(dynamic(text), [0; 0], "{text}");
+    }
+}
+
+#[test]
+fn what_reads_objects_is_reported() {
+    for text in [
+        "import pickle\npickle.load(f)",
+        "from pickle import loads as l\nl(b)",
+        "import joblib as j\nj.load('m.joblib')",
+        "import torch\ntorch.load(f)",
+        "import pandas as pd\npd.read_pickle(f)",
+        "import numpy as np\nnp.load(f, allow_pickle=True)",
+    ] {
+        assert_eq!(dynamic(text), [2], "{text}");
+    }
+    assert_eq!(dynamic("torch.load(f, weights_only=True); json.load(f); yaml.load(f); np.load(f)"), [0; 0]);
+}
+
+#[test]
 fn what_is_computed_is_reported_with_its_line() {
     for text in [
         "\nimportlib.import_module(name)",
         "\n__import__(f'a.{b}')",
         "\nexec(open('a').read())",
         "\nentry_points(group='a')",
+        "\neval(code)",
+        "\nregister(importlib.import_module)",
+        "\nmap(import_module, names)",
+        "\nimportlib.metadata.version(name)",
+        "\nlogging.config.dictConfig(json.load(f))",
         "m = 'a'\nimport_module(m); m = f()",
         "\nimport )",
     ] {

@@ -45,6 +45,8 @@ pub(super) enum Effect {
     Box,
     /// `import::from()` and its like: the argument names a package or a script.
     Import { argument: &'static str },
+    /// Reads objects that were saved to a file.
+    Objects { argument: &'static str },
     /// Loads a library by path.
     Load { argument: &'static str },
     /// Converts text between character sets, one of which the argument names.
@@ -234,6 +236,12 @@ const FUNCTIONS: &[Function] = {
         base("parse", &["file", "n", "text", "prompt"], Effect::Parse { file: "file", text: "text" }),
         base("str2lang", &["s"], Effect::Parse { file: "", text: "s" }),
         base("str2expression", &["text"], Effect::Parse { file: "", text: "text" }),
+        base("readRDS", &["file", "refhook"], Effect::Objects { argument: "file" }),
+        base("load", &["file", "envir", "verbose"], Effect::Objects { argument: "file" }),
+        base("unserialize", &["connection", "refhook"], Effect::Objects { argument: "connection" }),
+        of(&["readr"], "read_rds", Everywhere, &["file", "refhook"], Effect::Objects { argument: "file" }),
+        of(&["qs", "qs2"], "qread", Everywhere, &["file"], Effect::Objects { argument: "" }),
+        of(&["qs2"], "qs_read", Everywhere, &["file"], Effect::Objects { argument: "" }),
         base("dyn.load", &["x", "local", "now"], Effect::Load { argument: "x" }),
         // Converting text; `encoding` of readLines(), scan() and read.table() only marks it.
         base("iconv", &["x", "from", "to", "sub", "mark", "toRaw"], charset("from")),

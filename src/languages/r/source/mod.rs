@@ -67,6 +67,7 @@ mod document;
 mod functions;
 mod guards;
 mod manifests;
+pub(super) mod objects;
 mod reader;
 mod text;
 mod tree;
@@ -133,6 +134,8 @@ pub struct Source {
     pub follows: Vec<Follow>,
     /// What decides which packages are used and cannot be determined statically.
     pub dynamic: Vec<Dynamic>,
+    /// The files of layers that it names, as absolute paths in Lambda, each with its line.
+    pub files: Vec<(usize, String)>,
     /// The libraries that it adds to those that R searches.
     pub libraries: Libraries,
     /// The names in its code.
@@ -205,6 +208,8 @@ pub enum Reads {
     Module,
     /// A document: rendered, or the child of another.
     Document,
+    /// Saved objects: `readRDS()`, `load()`.
+    Objects,
 }
 
 impl Source {
@@ -290,9 +295,12 @@ pub(super) fn read(
     bytes: &[u8],
     followed: Option<Followed>,
 ) -> Option<Result<crate::languages::Source, String>> {
+    if followed == Some(Followed::Objects) {
+        return Some(Ok(objects::read(bytes)));
+    }
     let kind = match followed {
         Some(Followed::Code) => Kind::Script,
-        Some(Followed::ByName | Followed::Manifest) | None => Kind::of(name, bytes)?,
+        Some(Followed::ByName | Followed::Manifest | Followed::Objects) | None => Kind::of(name, bytes)?,
     };
     Some(Source::parse(kind, bytes).map(Source::neutral))
 }
@@ -306,10 +314,11 @@ impl Source {
             otherwise: None,
             endings: match follow.reads {
                 Reads::Module => &[".R", ".r", "/__init__.R", "/__init__.r"],
-                Reads::Script | Reads::Document => &[""],
+                Reads::Script | Reads::Document | Reads::Objects => &[""],
             },
             followed: match follow.reads {
                 Reads::Document => Followed::ByName,
+                Reads::Objects => Followed::Objects,
                 Reads::Script | Reads::Module => Followed::Code,
             },
             optional: follow.optional,
@@ -321,8 +330,10 @@ impl Source {
             continues: used.continues,
             attaches: used.kind == UseKind::Attached,
         };
+        let file =
+            |(line, package)| crate::languages::Use { line, package, optional: true, continues: true, attaches: false };
         crate::languages::Source {
-            uses: self.uses.into_iter().map(used).collect(),
+            uses: self.uses.into_iter().map(used).chain(self.files.into_iter().map(file)).collect(),
             follows: self.follows.into_iter().map(follow).collect(),
             dynamic: self.dynamic,
             libraries: self.libraries.paths,

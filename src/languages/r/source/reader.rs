@@ -164,6 +164,11 @@ impl<'t> Reader<'t, '_> {
                     self.sites.push(at);
                 }
                 "namespace_operator" => self.sites.push(at),
+                "string" => {
+                    // A file of a layer, which can be in a package.
+                    let path = at.string().filter(|path| path.starts_with("/opt/"));
+                    self.source.files.extend(path.map(|path| (at.line(), path)));
+                }
                 "identifier" => {
                     self.source.names.insert(at.text().trim_matches('`').to_owned());
                 }
@@ -221,8 +226,17 @@ impl<'t> Reader<'t, '_> {
             }
             return Ok(());
         }
-        let Some((home, name)) = callee(at) else { return Ok(()) };
+        let Some((home, name)) = self.renamed(at).or_else(|| callee(at)) else { return Ok(()) };
         let arguments = self.bindings.arguments(at);
+        if home.as_deref().is_none_or(|home| home == "base") {
+            match name.as_str() {
+                "call" => self.made_call(at, &arguments)?,
+                "system" | "system2" if at.text().contains("Rscript") && at.text().contains("-e") => {
+                    self.source.dynamic(at.line(), at.text(), "the code that another R runs is not read");
+                }
+                _ => {}
+            }
+        }
         if home.is_none()
             && GETS.contains(&name.as_str())
             && arguments.iter().any(|one| self.creates_qualified_name(one))
@@ -239,6 +253,29 @@ impl<'t> Reader<'t, '_> {
             }
             let quiet = known.unqualified == Unqualified::Quietly && home.is_none();
             self.call(at, known, &matched, false, quiet)?;
+        }
+        Ok(())
+    }
+
+    /// The known function that a call refers to by another name: `l <- library; l(glue)`.
+    fn renamed(&self, at: Cursor<'t>) -> Option<(Option<String>, String)> {
+        let function = at.field("function").filter(|function| function.kind() == "identifier")?;
+        if functions::named(&function.name()?).next().is_some() {
+            return None;
+        }
+        let value = self.bindings.value(function)?;
+        let is_name = matches!(value.kind(), "identifier" | "namespace_operator");
+        let (home, name) = function_name(value).filter(|_| is_name)?;
+        functions::named(&name).next().map(|_| (home, name.clone()))
+    }
+
+    /// `call("library", "glue")`, which is then evaluated.
+    fn made_call(&mut self, at: Cursor<'t>, arguments: &[Argument<'t>]) -> Result<(), String> {
+        let Some((first, rest)) = arguments.split_first() else { return Ok(()) };
+        let Some(name) = first.value.and_then(Cursor::string) else { return Ok(()) };
+        for known in self.known(at, None, &name) {
+            let matched = Matched::new(known.formals, rest.to_vec());
+            self.call(at, known, &matched, true, true)?;
         }
         Ok(())
     }
@@ -311,6 +348,7 @@ impl<'t> Reader<'t, '_> {
                     *first = line.min(*first);
                 }
             }
+            Effect::Objects { argument } => self.objects(at, matched.get(argument)),
             Effect::Load { argument } => {
                 let value = matched.get(argument).filter(|value| !value.text().contains("system.file("));
                 if value.is_some_and(|value| self.bindings.values(value).is_none()) {
@@ -361,6 +399,20 @@ impl<'t> Reader<'t, '_> {
             Some(paths) => paths.iter().for_each(|path| self.follows(at, path, reads)),
             None if quiet => {}
             None => self.source.dynamic(at.line(), at.text(), "the file's name is computed"),
+        }
+    }
+
+    /// A call that reads saved objects: those of an installed package are its own.
+    fn objects(&mut self, at: Cursor<'t>, file: Option<Cursor<'t>>) {
+        if file.is_some_and(|file| file.text().contains("system.file(")) {
+            return;
+        }
+        let Some(paths) = file.and_then(|file| self.bindings.values(file)) else {
+            let why = "the packages of what it reads are known only at run time";
+            return self.source.dynamic(at.line(), at.text(), why);
+        };
+        for path in &paths {
+            self.follows(at, path, Reads::Objects);
         }
     }
 

@@ -4,6 +4,37 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+#[test]
+fn functions_have_other_names_and_calls_are_made() {
+    let read = |text: &str| Source::parse(Kind::Script, text.as_bytes()).expect("read");
+    for text in ["l <- library; l(glue)", "f <- loadNamespace\nf('glue')", "eval(call('library', 'glue'))"] {
+        let source = read(text);
+        assert_eq!(source.uses.iter().map(|used| used.package.as_str()).collect::<Vec<_>>(), ["glue"], "{text}");
+        assert_eq!(source.dynamic, [], "{text}");
+    }
+    let files = read("x <- readLines('/opt/local/lib64/R/library/glue/DESCRIPTION')").files;
+    assert_eq!(files, [(1, "/opt/local/lib64/R/library/glue/DESCRIPTION".to_owned())]);
+    assert_eq!(read("system('Rscript -e \"library(glue)\"')").dynamic.len(), 1);
+}
+
+#[test]
+fn what_reads_saved_objects_is_followed_or_reported() {
+    let read = |text: &str| Source::parse(Kind::Script, text.as_bytes()).expect("read");
+    for text in ["m <- readRDS('m.rds')", "load('m.rds')", "readr::read_rds('m.rds')", "p <- 'm.rds'; readRDS(p)"] {
+        let source = read(text);
+        let follows: Vec<_> = source.follows.iter().map(|it| (it.path.as_str(), it.reads)).collect();
+        assert_eq!(follows, [("m.rds", Reads::Objects)], "{text}");
+        assert_eq!(source.dynamic, [], "{text}");
+    }
+    for text in
+        ["readRDS(path)", "load(file)", "unserialize(x)", "readRDS(url('https://a/m.rds'))", "qs::qread('m.qs')"]
+    {
+        assert_eq!(read(text).dynamic.len(), 1, "{text}");
+    }
+    assert_eq!(read("readRDS(system.file('a.rds', package = 'glue'))").dynamic, []);
+    assert_eq!(read("load <- function(x) x; load(y)").dynamic, []);
+}
+
 fn read(kind: Kind, text: &str) -> Source {
     Source::parse(kind, text.as_bytes()).expect("a source")
 }
