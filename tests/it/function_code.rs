@@ -23,7 +23,7 @@ fn code(world: &World, bytes: usize) {
     fs::create_dir_all(world.beside("fn/sub")).expect("made");
     fs::write(world.beside("fn/app.py"), noise(2, 1000)).expect("written");
     fs::write(world.beside("fn/sub/model"), noise(3, bytes - 1000)).expect("written");
-    let parts = [Part::deflated("app.py", &noise(2, 1000)), Part::stored("sub/model", vec![7; bytes - 1000])];
+    let parts = [Part::deflated("app.py", noise(2, 1000)), Part::stored("sub/model", vec![7; bytes - 1000])];
     fs::write(world.beside("fn.zip"), zip(&parts)).expect("written");
 }
 

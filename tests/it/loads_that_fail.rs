@@ -14,8 +14,11 @@ fn manifest(name: &str, more: &str) -> String {
     format!("{{\"name\": \"{name}\", \"version\": \"1.0.0\"{more}}}")
 }
 
+/// A package by its name, what package.json has beside it, and its files with their texts.
+type NpmPackage<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// A tree with packages of npm: the name of each, more of its package.json, and its files.
-fn npm(packages: &[(&str, &str, &[(&str, &str)])]) -> World {
+fn npm(packages: &[NpmPackage<'_>]) -> World {
     let world = World::new();
     for (name, more, files) in packages {
         world.file(format!("nodejs/node_modules/{name}/package.json"), manifest(name, more));
@@ -45,10 +48,10 @@ fn severe(report: &Value) -> Vec<(String, String)> {
 
 /// Asserts that `check` tells of the package `a` what is expected, and that Node.js agrees.
 #[track_caller]
-fn assert_node(packages: &[(&str, &str, &[(&str, &str)])], by_import: bool, expected: Option<(&str, &str)>) {
+fn assert_node(packages: &[NpmPackage<'_>], by_import: bool, expected: Option<(&str, &str)>) {
     let world = npm(packages);
     let modules = world.root().join("nodejs/node_modules");
-    let import = format!("await import({:?})", modules.join("a/index.js"));
+    let import = format!("await import(\"{}\")", modules.join("a/index.js").display());
     let arguments: &[&str] = if by_import { &["--input-type=module", "-e", &import] } else { &["-e", "require('a')"] };
     if let Some(works) = loads("node", arguments, "NODE_PATH", &modules) {
         assert_eq!(works, expected.is_none(), "Node.js differs: {packages:?}");
@@ -108,20 +111,19 @@ fn a_path_in_another_package_has_to_be_exported_and_there() {
     ] {
         let files: Vec<(&str, &str)> =
             files.iter().map(|file| (*file, if file.ends_with("json") { "{}" } else { "" })).collect();
-        let packages: &[(&str, &str, &[(&str, &str)])] =
-            &[("a", DEPENDS, &[("index.js", code)]), ("b", exports, &files)];
+        let packages: &[NpmPackage<'_>] = &[("a", DEPENDS, &[("index.js", code)]), ("b", exports, &files)];
         assert_node(packages, false, expected.map(|words| ("R101", words)));
     }
     // What a path leads to is followed into the other package, and from file to file in this one.
     let files: &[(&str, &str)] = &[("index.js", ""), ("sub.js", "require('./gone')\n")];
-    let packages: &[(&str, &str, &[(&str, &str)])] = &[("a", DEPENDS, &[("index.js", sub)]), ("b", "", files)];
+    let packages: &[NpmPackage<'_>] = &[("a", DEPENDS, &[("index.js", sub)]), ("b", "", files)];
     assert_node(
         packages,
         false,
         Some(("R101", "nodejs/node_modules/b/sub.js requires ./gone, which is not in the tree")),
     );
     let own: &[(&str, &str)] = &[("index.js", "require('./k')\n"), ("k.js", "require('b/gone')\n")];
-    let packages: &[(&str, &str, &[(&str, &str)])] = &[("a", DEPENDS, own), ("b", "", &[("index.js", "")])];
+    let packages: &[NpmPackage<'_>] = &[("a", DEPENDS, own), ("b", "", &[("index.js", "")])];
     assert_node(packages, false, Some(("R101", "nodejs/node_modules/a/k.js requires b/gone")));
 }
 
@@ -144,7 +146,7 @@ fn import_takes_no_endings_and_no_directories() {
         ("import './gone.js'\n", "", &["index.js"], Some("imports ./gone.js")),
     ] {
         let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "")).collect();
-        let packages: &[(&str, &str, &[(&str, &str)])] = &[("a", module, &[("index.js", code)]), ("b", b, &files)];
+        let packages: &[NpmPackage<'_>] = &[("a", module, &[("index.js", code)]), ("b", b, &files)];
         assert_node(packages, true, expected.map(|words| ("R101", words)));
     }
 }
@@ -168,7 +170,7 @@ fn names_that_begin_with_a_hash_are_what_the_package_defines() {
         let mut own: Vec<(&str, &str)> = files.iter().map(|file| (*file, "")).collect();
         own.push(("index.js", &code));
         let imports = format!("{DEPENDS}, \"imports\": {imports}");
-        let packages: &[(&str, &str, &[(&str, &str)])] = &[("a", &imports, &own), ("b", "", &[("s.js", "")])];
+        let packages: &[NpmPackage<'_>] = &[("a", &imports, &own), ("b", "", &[("s.js", "")])];
         assert_node(packages, false, expected.map(|words| ("R101", words)));
     }
     // A package gets itself by its name as others do.

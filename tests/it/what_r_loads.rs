@@ -177,6 +177,24 @@ fn code_of_packages_names_packages_as_a_handler_does() {
     assert_eq!(called_by("data(package = \"T1\")", &[("data", RCode::Written("NULL"))]), [""; 0]);
 }
 
+/// Hooks that stop without T1.
+const STOPS: &[&str] = &[
+    "if (!requireNamespace(\"T1\")) stop(\"no\")",
+    "if (!requireNamespace(\"T1\", quietly = TRUE)) { x <- 1; stop(\"no\") }",
+    "if (suppressWarnings(!require(T1))) base::stop(\"no\")",
+    "if (isFALSE(suppressWarnings(require(\"T1\", quietly = TRUE)))) stop(\"no\")",
+    "if (requireNamespace(\"T1\")) print(1) else stop(\"no\")",
+    "requireNamespace(\"T1\", quietly = TRUE) || stop(\"no\")",
+    "stopifnot(requireNamespace(\"T1\"))",
+    "if (x || !requireNamespace(\"T1\")) stop(\"no\")",
+    "if (!requireNamespace(\"T1\")) halt()",
+    "{ ok <- requireNamespace(\"T1\", quietly = TRUE); if (!ok) stop(\"no\") }",
+    "if (inherits(try(loadNamespace(\"T1\"), silent = TRUE), \"try-error\")) stop(\"no\")",
+    "{ tried <- try(T1::f(), silent = TRUE); if (inherits(tried, \"try-error\")) stop(\"no\") }",
+    "tryCatch(loadNamespace(\"T1\"), error = function(e) stop(\"no\"))",
+    "tryCatch(T1::f(), warning = function(w) NULL)",
+];
+
 #[test]
 fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
     let fails = [
@@ -188,22 +206,6 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
         "if (T1::has()) 1",
         "utils::getFromNamespace(\"f\", \"T1\")()",
         "for (p in c(\"T1\")) T1::f(p)",
-    ];
-    let stops = [
-        "if (!requireNamespace(\"T1\")) stop(\"no\")",
-        "if (!requireNamespace(\"T1\", quietly = TRUE)) { x <- 1; stop(\"no\") }",
-        "if (suppressWarnings(!require(T1))) base::stop(\"no\")",
-        "if (isFALSE(suppressWarnings(require(\"T1\", quietly = TRUE)))) stop(\"no\")",
-        "if (requireNamespace(\"T1\")) print(1) else stop(\"no\")",
-        "requireNamespace(\"T1\", quietly = TRUE) || stop(\"no\")",
-        "stopifnot(requireNamespace(\"T1\"))",
-        "if (x || !requireNamespace(\"T1\")) stop(\"no\")",
-        "if (!requireNamespace(\"T1\")) halt()",
-        "{ ok <- requireNamespace(\"T1\", quietly = TRUE); if (!ok) stop(\"no\") }",
-        "if (inherits(try(loadNamespace(\"T1\"), silent = TRUE), \"try-error\")) stop(\"no\")",
-        "{ tried <- try(T1::f(), silent = TRUE); if (inherits(tried, \"try-error\")) stop(\"no\") }",
-        "tryCatch(loadNamespace(\"T1\"), error = function(e) stop(\"no\"))",
-        "tryCatch(T1::f(), warning = function(w) NULL)",
     ];
     // With what is written here a package loads without T1, though it may be used then.
     let maybe = [
@@ -236,7 +238,7 @@ fn what_a_package_uses_when_it_is_loaded_is_a_need_unless_it_works_without() {
         let [certain, others] = [&fails[..7], &fails[7..]];
         let groups = [
             (certain, true, true),
-            (&stops[..], true, true),
+            (STOPS, true, true),
             (others, true, false),
             (&maybe[..], true, false),
             (&works[..], false, false),
