@@ -69,7 +69,7 @@ impl Resolution<'_> {
                 };
                 let files: Vec<EntryId> = needers.iter().map(|(id, ..)| *id).collect();
                 let machine = self.objects.get(&first).map(|elf| elf.machine);
-                let lost = Missing { soname, machine, searched };
+                let lost = Missing { soname, machine, searched, stopped: stopped.map(String::as_str) };
                 let is_musl = is_musl(soname);
                 let mut for_bundle = false;
                 let help = if is_musl {

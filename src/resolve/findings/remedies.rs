@@ -24,6 +24,8 @@ pub(super) struct Missing<'a> {
     pub(super) machine: Option<Machine>,
     /// The directories that were searched: absolute paths.
     pub(super) searched: &'a [String],
+    /// Why the loader stopped before the end of the search: a text that begins with the path of what it cannot load.
+    pub(super) stopped: Option<&'a str>,
 }
 
 impl Resolution<'_> {
@@ -51,7 +53,12 @@ impl Resolution<'_> {
         let searched: BTreeSet<Option<TreePath>> =
             missing.searched.iter().filter_map(|path| self.mounted_directory(path)).map(Some).collect();
         let is_usable = |id: EntryId| self.why_not(id, missing.machine).is_none();
-        let in_the_way = named.iter().find(|id| searched.contains(&directory(**id)) && !is_usable(**id));
+        let stopped_at = |id: EntryId| {
+            let stopped = missing.stopped.unwrap_or_default();
+            stopped.starts_with(&format!("{} ", self.tree.path(id).mounted()))
+        };
+        let is_reached = |id: EntryId| searched.contains(&directory(id)) || stopped_at(id);
+        let in_the_way = named.iter().find(|id| is_reached(**id) && !is_usable(**id));
         let usable: Vec<EntryId> = named.iter().copied().filter(|id| is_usable(*id)).collect();
         let with_soname = in_tree.with_soname.get(missing.soname).into_iter().flatten().copied();
         let with_soname = with_soname.filter(|id| is_usable(*id));
