@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding, Severity, Subject};
 use crate::base::progress::Progress;
 use crate::container::Image;
 use crate::languages::package_directory;
@@ -101,7 +101,7 @@ fn check_zips(
     findings.extend(found);
     findings.extend(layout_findings(&tree));
     let does_not_fit = too_large(&layers, &settings.limits);
-    let fits = does_not_fit.is_empty();
+    let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
     findings.extend(does_not_fit);
     let analysis = Analysis::new((tree, findings), settings, progress).of_finished_layers();
     let pruning = Pruning::none(analysis.tree(), BTreeSet::new());
