@@ -2,7 +2,8 @@
 //! is a command of a CI server.
 #![no_main]
 
-use layerfit::base::finding::{Code, Finding, Subject};
+use layerfit::base::finding::{Code, Finding};
+use layerfit::base::subject::Subject;
 use layerfit::base::size::Size;
 use layerfit::plan::bundle::{Bundled, ChangedPath};
 use layerfit::plan::suggest::{Figures, Suggestion};

@@ -21,6 +21,7 @@ pub mod safe;
 pub mod severity;
 pub(crate) mod similar;
 pub mod size;
+pub mod subject;
 pub(crate) mod toml;
 pub mod verdicts;
 pub mod wrap;

@@ -3,9 +3,10 @@
 use globset::GlobMatcher;
 
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::globs::{self, MAX_GLOB_SHOWN};
 use crate::base::safe::cut;
+use crate::base::subject::Subject;
 
 /// Which findings are ignored, and which have another severity than their default.
 #[derive(Debug, Clone, Default)]

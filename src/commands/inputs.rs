@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::progress::Progress;
+use crate::base::subject::Subject;
 use crate::container::Image;
 use crate::languages::package_directory;
 use crate::pack::output::{Manifest, ManifestEntry, has_manifest, layer_entries};

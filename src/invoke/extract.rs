@@ -16,10 +16,11 @@ use rayon::prelude::*;
 
 use super::temporary::Temporary;
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::base::progress::Silent;
 use crate::base::read;
+use crate::base::subject::Subject;
 use crate::container::Image;
 use crate::languages::package_directory;
 use crate::pack::output::{Manifest, has_manifest};

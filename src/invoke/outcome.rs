@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::safe::{joined_lines, one_line};
+use crate::base::subject::Subject;
 
 /// What a function returned, or how it failed.
 #[derive(Debug, Clone, PartialEq)]

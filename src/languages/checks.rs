@@ -7,8 +7,9 @@ use super::language::Language;
 use super::packages::{Package, Packages, RequiredFor, Requirement};
 use super::registry::{ALL, language};
 use crate::base::bytes::plural;
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
+use crate::base::subject::Subject;
 use crate::runtime::{LibrarySource, RuntimeProfile};
 use crate::tree::{EntryId, Objects, Tree};
 

@@ -9,9 +9,10 @@ use super::language::Gets;
 use super::packages::Packages;
 use super::registry::language;
 use crate::base::bytes::plural;
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
 use crate::base::path::printable;
+use crate::base::subject::Subject;
 use crate::tree::Tree;
 
 /// How many lines a message lists.

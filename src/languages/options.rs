@@ -8,8 +8,9 @@ use super::code::CodeCalls;
 use super::handlers::{Handlers, Used};
 use super::packages::{Package, Packages};
 use super::registry::language;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
+use crate::base::subject::Subject;
 use crate::tree::EntryId;
 
 /// How many functions a finding lists for each package that they call.

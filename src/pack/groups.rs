@@ -13,10 +13,11 @@ use super::lock::{ItemKey, Items, Lock, NamedLayer};
 use super::names::numbered;
 use super::units::{Unit, UnitEntry};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::globs;
 use crate::base::list;
 use crate::base::similar::nearest;
+use crate::base::subject::Subject;
 use crate::base::toml::built_in_names;
 use crate::resolve::is_library_name;
 

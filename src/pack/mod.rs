@@ -28,8 +28,9 @@ use units::{largest, largest_unzipped};
 use verdict::{LayerSize, or_through_s3, over_limits};
 
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
+use crate::base::subject::Subject;
 use crate::pack::measure::ZIP_OVERHEAD;
 use crate::runtime::Limits;
 use crate::tree::EntryId;

@@ -2,7 +2,8 @@
 //! so that `check` agrees with `pack`, however the layers came about.
 
 use crate::base::bytes::size;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
+use crate::base::subject::Subject;
 use crate::runtime::Limits;
 
 /// Maximum number of entries of a zip without the zip64 extension (APPNOTE.TXT 4.4.21: 65,535 means "see zip64").

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
 use crate::base::part::Content;
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::languages::Packages;
 use crate::resolve::{

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::settings::Settings;
 use crate::base::bytes::size;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
+use crate::base::subject::Subject;
 use crate::languages::handlers::NOT_ENTERED;
 use crate::tree::{TreeInput, unzipped_size};
 

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::bytes::plural;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
+use crate::base::subject::Subject;
 use crate::formats::strace::Opened;
 use crate::resolve::Resolution;
 use crate::runtime::looked_for::{self, is_data_of, may_be_data, only_on_host};

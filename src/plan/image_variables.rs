@@ -2,9 +2,10 @@
 //! layers to its own image.
 
 use crate::base::bytes::plural;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::base::safe::cut;
+use crate::base::subject::Subject;
 use crate::container::About;
 use crate::runtime::Environment;
 

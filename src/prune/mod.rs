@@ -17,8 +17,9 @@ pub use retention::{Removal, Retention};
 use rules::candidate;
 pub use rules::{CompiledRule, CompiledRules, Condition, Level, PruneRule, PruneRules, requested_rules};
 
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
+use crate::base::subject::Subject;
 use crate::languages::{ALL, Packages, language};
 use crate::resolve::{Node, Resolution};
 use crate::tree::{EntryId, Kind, Place, Tree};

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::command::{Command, Word};
 use super::environment::{Change, Variables};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
+use crate::base::subject::Subject;
 
 /// A layer to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]

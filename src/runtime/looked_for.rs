@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::sysroot::Sysroot;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
+use crate::base::subject::Subject;
 use crate::formats::strace::Opened;
 
 /// Directories that programs name without a need for what is in them at run time: documentation, headers, programs, and the

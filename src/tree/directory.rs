@@ -16,8 +16,9 @@ use super::hashes::Hashes;
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, narrow};
 use crate::base::directory::{Status, status};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::path::{TreePath, printable};
+use crate::base::subject::Subject;
 
 /// How many directories are read before what was read of them is put in its place.
 const DIRECTORIES_AT_ONCE: usize = 256;

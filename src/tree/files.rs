@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::{Entry, Kind, Tree, link_findings};
 use crate::base::bytes::size;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 
 /// How many groups of hard links have a finding each: copies of whole directories by hard links (`cp -l`) have many more.
 const MAX_GROUPS: usize = 10;

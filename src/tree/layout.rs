@@ -11,8 +11,9 @@ use super::nesting::{nested, only_archives, zip_inside};
 use super::searched::not_searched;
 use super::{Entry, EntryId, Kind, Magic, Tree};
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::{TreePath, printable};
+use crate::base::subject::Subject;
 
 /// What the `.wh.` files of container images begin with (OCI image specification, "Whiteouts").
 const WHITEOUT: &[u8] = b".wh.";

@@ -3,9 +3,10 @@
 use super::listing::{Listing, extension, is_content, join};
 use super::{Entry, Tree};
 use crate::base::bytes::plural;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 
 /// What Lambda or a managed runtime looks for directly in `/opt` (AWS Lambda Developer Guide, "Packaging your layer content"
 /// and "Lambda extensions"): in any other directory it is not found.

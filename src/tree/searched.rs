@@ -4,7 +4,8 @@
 use super::Tree;
 use super::listing::{Listing, extension, is_python_metadata, join};
 use super::within::not_found_within;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
+use crate::base::subject::Subject;
 
 /// What Lambda looks for in `/opt` by an exact name.
 const EXACT: &[&str] = &["bootstrap", "extensions", "python", "nodejs", "ruby", "java", "bin", "lib"];

@@ -2,7 +2,8 @@
 //! is in the Developer Guide, "Layer paths for each Lambda runtime" and "Lambda extensions".
 
 use super::listing::{Listing, extension, join};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
+use crate::base::subject::Subject;
 
 /// Files from which packages are installed; a function cannot use them.
 const OF_PYTHON: &[&str] =

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::{Module, modules};
 use super::names::{Minor, Tag};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
+use crate::base::subject::Subject;
 use crate::languages::Packages;
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};

@@ -9,8 +9,9 @@ use super::imports::Modules;
 use super::names::{is_searched, module};
 use super::uses::imported;
 use crate::base::bytes::size;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
+use crate::base::subject::Subject;
 use crate::languages::{Package, Packages, conflicts};
 use crate::tree::{EntryId, Tree};
 

@@ -25,8 +25,9 @@ mod versions;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::base::finding::{Finding, Severity, Subject};
+use crate::base::finding::{Finding, Severity};
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 use crate::languages::{
     CallsOf, Followed, Found, Gets, Language, LanguageId, LoadedBefore, ManagedRuntime, Needs, Packages, ProcessSpec,
     Source,

@@ -9,9 +9,10 @@ use super::needs::{ID, NEEDS};
 use super::start::{self, Start};
 use super::version::Version;
 use crate::base::bytes::plural;
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
 use crate::base::path::{TreePath, printable};
+use crate::base::subject::Subject;
 use crate::languages::{Installation, Package, Packages};
 use crate::tree::{EntryId, Kind, Place, Tree};
 

@@ -6,8 +6,9 @@
 
 use super::homes::{homes, is_base_package};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 use crate::languages::Arrangement;
 use crate::tree::{EntryId, Place, Tree};
 

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::printable;
 use crate::base::read;
+use crate::base::subject::Subject;
 use crate::pack::measure::ENTRY_OVERHEAD;
 use crate::tree::LayerEntry;
 use crate::tree::sha256_of;

@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::globs;
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 use strip::StripMode;
 
 /// The form in which a file is packed.

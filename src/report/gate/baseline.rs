@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use super::budget::{Budget, BudgetScope, Growth};
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::read;
 use crate::base::size::Size;
+use crate::base::subject::Subject;
 use crate::report::diff::{RecordedSizes, Side, Snapshot};
 
 /// How many of the packages that grew are named.

@@ -7,10 +7,10 @@ use globset::GlobMatcher;
 
 use crate::base::bytes::size;
 use crate::base::error::{Error, Result};
-use crate::base::finding::Subject;
 use crate::base::globs::{self, MAX_GLOB_SHOWN};
 use crate::base::safe::cut;
 use crate::base::size::Size;
+use crate::base::subject::Subject;
 use crate::report::diff::{Snapshot, size_of};
 
 /// A limit for the size or growth of something.

@@ -15,8 +15,9 @@ pub use budget::{Budget, BudgetScope, Growth};
 
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::size::Size;
+use crate::base::subject::Subject;
 use crate::pack::output::ManifestEntry;
 use crate::report::Compared;
 use crate::report::diff::{Side, Snapshot};

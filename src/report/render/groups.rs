@@ -179,7 +179,7 @@ fn short_name(finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::finding::Subject;
+    use crate::base::subject::Subject;
 
     fn missing(library: &str, file: &str) -> Finding {
         let message = format!("needs {library}, which nothing has (R searches: /opt/lib)");

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::json::bytes;
 use crate::base::check_pages::check_pages;
 use crate::base::error::Result;
-use crate::base::finding::{Finding, Severity, Subject};
+use crate::base::finding::{Finding, Severity};
+use crate::base::subject::Subject;
 use crate::report::Report;
 
 /// The findings, and the page of every check, as SARIF.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Breaks, GoesWith, IfDropped, SCHEMA, StartsWith, Why};
 use crate::base::error::Result;
-use crate::base::finding::{Category, Code, Finding, Severity, Subject};
+use crate::base::finding::{Category, Code, Finding, Severity};
+use crate::base::subject::Subject;
 use crate::languages::{RequiredFor, language};
 use crate::pack;
 use crate::pack::Unit;

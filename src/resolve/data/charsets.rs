@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::Data;
 use super::uses::shown;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 use crate::base::toml::built_in;
 use crate::languages::handlers::Place;
 use crate::runtime::Image;

@@ -7,9 +7,10 @@ use super::catalogue::Catalogue;
 use super::lookup::{Environment, Outcome};
 use super::opened::{Files, Mounted, Presence};
 use super::uses::DataUse;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::list;
 use crate::base::path::MOUNT;
+use crate::base::subject::Subject;
 use crate::languages::ALL;
 use crate::tree::{Entry, Tree};
 

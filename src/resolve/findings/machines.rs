@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::some;
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
+use crate::base::subject::Subject;
 use crate::formats::elf::{Elf, Machine, Type};
 use crate::resolve::Resolution;
 use crate::resolve::processes::Certainty;

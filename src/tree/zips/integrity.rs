@@ -6,8 +6,9 @@ use rawzip::CompressionMethod;
 
 use super::archive::{Archive, Local, MAX_VERSION, Member, Unread};
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::{TreePath, printable};
+use crate::base::subject::Subject;
 
 /// The longest name of a file, and the longest path (NAME_MAX and PATH_MAX, limits.h), in bytes.
 const NAME_MAX: usize = 255;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
+use crate::base::subject::Subject;
 use crate::tree::{Entry, Kind};
 
 /// The entries of the layers merged so far.

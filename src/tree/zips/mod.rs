@@ -25,9 +25,10 @@ use super::files::name_findings;
 use super::{Entry, HEAD_BYTES, Kind, Magic, Origin, Source, Tree, implied_directories, link_findings, narrow};
 use crate::base::bytes::hex;
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Finding, Subject};
+use crate::base::finding::{Code, Finding};
 use crate::base::path::TreePath;
 use crate::base::read;
+use crate::base::subject::Subject;
 
 /// The longest zip without zip64 in bytes (APPNOTE 4.4.24): what is longer is not hashed.
 const MAX_ZIP: u64 = 1 << 32;

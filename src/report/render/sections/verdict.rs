@@ -1,7 +1,8 @@
 //! The verdict and the summary: whether everything fits and would load, and what was read.
 
 use crate::base::bytes::{plural, size};
-use crate::base::finding::{Code, Finding, Severity, Subject};
+use crate::base::finding::{Code, Finding, Severity};
+use crate::base::subject::Subject;
 use crate::report::{ImageReport, Report};
 
 /// How many codes of errors a verdict names.
