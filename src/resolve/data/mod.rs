@@ -124,6 +124,8 @@ pub(super) struct DataContext<'a> {
     pub(super) image: &'a Image<'a>,
     pub(super) packages: &'a Packages,
     pub(super) objects: &'a Objects,
+    /// The libraries of which the image has its own that is found first, with its path.
+    pub(super) shadowed: &'a BTreeMap<EntryId, String>,
 }
 
 /// What a tree opens besides libraries; `assigned` are the values that startup scripts assign to variables.
@@ -218,11 +220,11 @@ impl Data {
     /// Findings about what active users open; `active` files are kept, and loaded if they are libraries.
     pub(super) fn findings(
         &self,
-        DataContext { tree, image, packages, objects }: DataContext<'_>,
+        DataContext { tree, image, packages, objects, shadowed }: DataContext<'_>,
         kept: &dyn Fn(EntryId) -> bool,
         active: &dyn Fn(EntryId) -> bool,
     ) -> Vec<Finding> {
-        let words = Words { tree, packages, image: &image.profile().name };
+        let words = Words { tree, packages, image: &image.profile().name, shadowed };
         let is_active = |node: &Node| match node {
             Node::Entry(id) => active(*id),
             Node::Package(position) => kept(packages.get(*position).entry),

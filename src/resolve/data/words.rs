@@ -24,6 +24,8 @@ pub(super) struct Words<'a> {
     pub(super) packages: &'a Packages,
     /// The name of the image.
     pub(super) image: &'a str,
+    /// The libraries of which the image has its own that is found first, with its path.
+    pub(super) shadowed: &'a BTreeMap<EntryId, String>,
 }
 
 impl Words<'_> {
@@ -60,9 +62,14 @@ impl Words<'_> {
             "" => "it is not read".to_owned(),
             without => format!("without that, {without}"),
         };
-        let brief = format!("does not find {what} at {looked}: {}", need.need.without);
+        let shadowed = match &first.user {
+            Node::Entry(id) => self.shadowed.get(id),
+            _ => None,
+        };
+        let when = shadowed.map(|by| format!(" where it is loaded instead of {by}")).unwrap_or_default();
+        let brief = format!("does not find {what}{when} at {looked}: {}", need.need.without);
         let brief = brief.trim_end_matches(": ").to_owned();
-        let what = format!("{what}{who}");
+        let what = format!("{what}{who}{when}");
         let image = self.image;
         Some(if let Some(elsewhere) = first.elsewhere.first() {
             let place = if elsewhere.starts_with("/opt/") { "the tree" } else { image };

@@ -20,6 +20,7 @@ use crate::resolve::data::{DataContext, MissingData};
 use crate::resolve::graph::Node;
 use crate::resolve::loader::{LibraryLookup, Object};
 use crate::resolve::processes::Certainty;
+use crate::resolve::unloaded::{Unloaded, WhyUnloaded};
 use crate::runtime::LibrarySource;
 use crate::tree::{EntryId, Tree};
 
@@ -93,10 +94,27 @@ impl Resolution<'_> {
 
     /// Findings about what is opened besides libraries, by what is kept and, if it is a library, loaded.
     fn data_findings(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {
-        let unloaded: BTreeSet<EntryId> = self.unloaded(kept).into_iter().map(|library| library.entry).collect();
-        let active = |id: EntryId| kept(id) && !unloaded.contains(&id);
-        let context =
-            DataContext { tree: &self.tree, image: &self.image, packages: &self.packages, objects: &self.objects };
+        let mut unreached = BTreeSet::new();
+        let mut shadowed = BTreeMap::new();
+        for Unloaded { entry, why } in self.unloaded(kept) {
+            match why {
+                WhyUnloaded::Unreached => {
+                    unreached.insert(entry);
+                }
+                // Its dependents load it as soon as a script or a setting puts its directory first.
+                WhyUnloaded::Shadowed(by) => {
+                    shadowed.insert(entry, by);
+                }
+            }
+        }
+        let active = |id: EntryId| kept(id) && !unreached.contains(&id);
+        let context = DataContext {
+            tree: &self.tree,
+            image: &self.image,
+            packages: &self.packages,
+            objects: &self.objects,
+            shadowed: &shadowed,
+        };
         self.data.findings(context, kept, &active)
     }
 
