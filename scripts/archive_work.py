@@ -573,8 +573,18 @@ def packages_load(archive):
     missing = [name for name in packages if path_of(archive, "tree", name).exists() and state(read(path_of(archive, "tree", name))) != "loads"]
     failing = {name: next((l for l in read(path_of(archive, "tree", name)) if l.startswith(("error ", "stopped"))), "") for name in missing}
     findings = [f for f in archive.report_of("safe")["findings"] if f["severity"] in ("error", "warning")]
-    of = {name: {f["code"] for f in findings if f"/{name}/" in f["subject"] or f["subject"] == f"pkg:{name}"} for name in failing}
-    reported = {name: sorted(codes) for name, codes in of.items()}
+    needs = {package["name"]: package["needs"] for package in archive.report_of("safe")["packages"]}
+
+    def about(name):
+        """The codes of the findings about a package; if there are none, of those about what it needs."""
+        codes, seen, queue = set(), {name}, [name]
+        while queue and not codes:
+            codes = {f["code"] for one in queue for f in findings if f"/{one}/" in f["subject"] or f["subject"] == f"pkg:{one}"}
+            queue = sorted({need for one in queue for need in needs.get(one, ())} - seen)
+            seen |= set(queue)
+        return sorted(codes)
+
+    reported = {name: about(name) for name in failing}
     causes = {name: archive.explanation("tree", name, line) for name, line in failing.items()}
     archive.facts["load"] = {
         "asked_left": {form: sum(job[1] == form and job[2].lower() in asked and not path_of(*job).exists() for job in jobs) for form in forms},
