@@ -147,7 +147,7 @@ prove-archive:
 	$(release)
 	cargo build --locked --example loader_truth --example r_calls
 	python3 scripts/archive_work.py --layerfit $(layerfit) --work $(archive) $(if $(ALL),--all) \
-		$(if $(SAMPLE),--sample $(SAMPLE) --examples 10) --report $(if $(SAMPLE),$(archive).md,reports/archive.md)
+		$(if $(SAMPLE),--sample $(SAMPLE) --examples 10) --report $(if $(SAMPLE),$(archive).md,reports/archive$(if $(ALL),-all).md)
 
 # Compares layerfit with the dynamic loader, and packed layers with what was packed, on 18 trees from PyPI and 17 from npm
 # (scripts/languages.toml), and `invoke` with AWS's runtime clients; takes 10 GB and half an hour. One tree:

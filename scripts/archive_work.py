@@ -812,7 +812,8 @@ def write_report(archive, path):
 
     base = tree["versions"].get("r-base-core", "?")
     add(
-        "What `make prove-archive` found (scripts/archive_work.py): the packages of scripts/archive.toml with their closure, laid out as",
+        f"What `make prove-archive{' ALL=1' if archive.given.all else ''}` found (scripts/archive_work.py): "
+        f"{'all R packages of the archive' if archive.given.all else 'the packages of scripts/archive.toml'} with their closure, laid out as",
         f"/opt with their native libraries. R {base}; {len(tree['listed'])} packages are asked for, the tree has {tree['packages']} R packages,",
         f"{tree['files']} files, {tree['bytes'] / 1e9:.2f} GB."
         + (f" The archive does not have {', '.join(tree['lacking'])}." if tree["lacking"] else ""),
@@ -925,13 +926,18 @@ def left_out(facts):
             where = "the tree" if form == "tree" else SAID[form]
             asked = facts["load"]["asked_left"][form]
             left.append(f"- loading: {counts['not run']} packages are not loaded on their own from {where}, {asked} of them of the list itself")
-    handlers = facts.get("handlers", {"results": {}, "chosen": "all"})
+    handlers = facts.get("handlers")
+    if handlers is None:
+        left.append("- handlers: not run")
+        handlers = {"results": {}, "chosen": 0}
     missing = [name for name in ("handler", *SNIPPETS) if sum(name in r["ran"] for r in handlers["results"].values()) != handlers["chosen"]]
     for form in missing:
         ran = sum(form in result["ran"] for result in handlers["results"].values())
         left.append(f"- handlers: {ran} of {handlers['chosen']} ran from {SAID[form]}")
-    examples = facts.get("examples", {"packages": 0, "chosen": 0})
-    if examples["packages"] < examples["chosen"] or not examples["chosen"]:
+    examples = facts.get("examples")
+    if examples is None:
+        left.append("- examples: not run")
+    elif examples["packages"] < examples["chosen"] or not examples["chosen"]:
         left.append(f"- examples: of {examples['packages']} packages of {examples['chosen']} chosen")
     return left
 
