@@ -17,6 +17,7 @@ pub(crate) mod options;
 mod packages;
 mod python;
 pub mod r;
+mod read_once;
 mod reading;
 mod registry;
 mod relocation;

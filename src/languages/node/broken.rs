@@ -1,7 +1,7 @@
 //! Packages that cannot be loaded: what their main files load by statements of their own leads nowhere, or is not code.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 use rayon::prelude::*;
 use regex::bytes::Regex;
@@ -13,6 +13,7 @@ use super::platform::platform;
 use super::resolution::{Fault, Leads, Resolver, Way};
 use super::source::{self, at_start};
 use crate::base::path::TreePath;
+use crate::languages::read_once::ReadOnce;
 use crate::languages::{Package, Packages, conflicts};
 use crate::tree::{EntryId, Tree};
 
@@ -79,15 +80,15 @@ struct Reader<'a> {
     packages: &'a Packages,
     tree: &'a Tree,
     resolver: Resolver<'a>,
-    sources: Mutex<HashMap<EntryId, Arc<Source>>>,
-    certain: Mutex<HashMap<EntryId, Arc<Certain>>>,
+    sources: ReadOnce<Source>,
+    certain: ReadOnce<Certain>,
 }
 
 /// The packages, of those that are there, that cannot be loaded, in their order, each with the first file without which loading it
 /// fails for certain: its main file, or one that this loads by a statement of its own, not in a function or condition.
 pub(super) fn broken<'p>(packages: &Packages, tree: &Tree, there: &[&'p Package]) -> Vec<(&'p Package, Broken)> {
     let resolver = Resolver::new(packages, tree);
-    let reader = Reader { packages, tree, resolver, sources: Mutex::default(), certain: Mutex::default() };
+    let reader = Reader { packages, tree, resolver, sources: ReadOnce::default(), certain: ReadOnce::default() };
     let found = there.par_iter().filter_map(|package| Some((*package, reader.of_package(package)?)));
     let found: Vec<(&Package, Broken)> = found.collect();
     // A file fails the package that it is in. Others that load it have no finding of their own, unless that can be loaded.
@@ -196,12 +197,7 @@ impl Reader<'_> {
 
     /// What a source loads for certain: only those are parsed of which that matters.
     fn at_start(&self, id: EntryId) -> Arc<Certain> {
-        let known = self.certain.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        known.unwrap_or_else(|| {
-            let read = Arc::new(self.tree.read_text(id).map(|text| at_start::loads(&text)).unwrap_or_default());
-            self.certain.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&read));
-            read
-        })
+        self.certain.get(id, || self.tree.read_text(id).map(|text| at_start::loads(&text)).unwrap_or_default())
     }
 
     /// Whether the package of a source has no addon that Node.js loads on Linux with glibc, as a message ends, and whether it has
@@ -219,12 +215,7 @@ impl Reader<'_> {
     }
 
     fn source(&self, id: EntryId) -> Arc<Source> {
-        let known = self.sources.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        known.unwrap_or_else(|| {
-            let read = Arc::new(self.read(id));
-            self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&read));
-            read
-        })
+        self.sources.get(id, || self.read(id))
     }
 
     fn read(&self, id: EntryId) -> Source {

@@ -1,7 +1,7 @@
 //! Packages that cannot be imported: what they import, or load with ctypes, when they are imported themselves, is nowhere.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use rayon::prelude::*;
 use regex::bytes::Regex;
@@ -17,6 +17,7 @@ use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::TreePath;
 use crate::base::subject::Subject;
 use crate::languages::Packages;
+use crate::languages::read_once::ReadOnce;
 use crate::runtime::{LibrarySource, RuntimeProfile};
 use crate::tree::{EntryId, Kind, Magic, Objects, Tree};
 
@@ -87,8 +88,8 @@ struct Reader<'a> {
     has_interpreter: bool,
     /// The names that libraries of the tree answer to.
     libraries: BTreeSet<String>,
-    sources: Mutex<HashMap<EntryId, Arc<Source>>>,
-    certain: Mutex<HashMap<EntryId, Arc<BTreeSet<usize>>>>,
+    sources: ReadOnce<Source>,
+    certain: ReadOnce<BTreeSet<usize>>,
 }
 
 /// Findings about the packages and modules that satisfy `kept` and cannot be imported, except those of which that is told.
@@ -117,8 +118,8 @@ pub(super) fn check(
         minor: minor(packages),
         has_interpreter,
         libraries,
-        sources: Mutex::default(),
-        certain: Mutex::default(),
+        sources: ReadOnce::default(),
+        certain: ReadOnce::default(),
     };
     let units: Vec<Unit> = modules
         .units()
@@ -190,21 +191,11 @@ impl Reader<'_> {
 
     /// Where the statements of a source begin that run for certain: only those are parsed of which that matters.
     fn module_level(&self, id: EntryId) -> Arc<BTreeSet<usize>> {
-        let known = self.certain.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        known.unwrap_or_else(|| {
-            let read = Arc::new(self.tree.read_text(id).map(|text| module_level(&text)).unwrap_or_default());
-            self.certain.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&read));
-            read
-        })
+        self.certain.get(id, || self.tree.read_text(id).map(|text| module_level(&text)).unwrap_or_default())
     }
 
     fn source(&self, id: EntryId) -> Arc<Source> {
-        let known = self.sources.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        known.unwrap_or_else(|| {
-            let read = Arc::new(self.read(id));
-            self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&read));
-            read
-        })
+        self.sources.get(id, || self.read(id))
     }
 
     fn read(&self, id: EntryId) -> Source {

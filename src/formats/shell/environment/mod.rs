@@ -2,6 +2,7 @@
 //! scripts for environments consist of. What depends on anything else has an unknown value, not a guessed one.
 
 mod expansion;
+mod recorded;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tree_sitter::Node;
 
 use self::expansion::{UNKNOWN, words};
-use super::Run as Command;
+pub use self::recorded::Recorded;
+use self::recorded::RecordedCommand;
 use super::syntax::{parse, string};
 
 /// How many steps are run at most, as loops in loops repeat statements: one for each statement and for each KiB of it that is
@@ -140,29 +142,6 @@ impl Environment {
         run.statements(tree.root_node(), script, 0);
         self.0 = run.values;
         Ok(Recorded(recorded.into_inner()))
-    }
-}
-
-/// The commands that a script runs, with their environments.
-#[derive(Debug, Default)]
-pub struct Recorded(Vec<RecordedCommand>);
-
-#[derive(Debug)]
-struct RecordedCommand {
-    /// The line, from 1.
-    line: usize,
-    /// The command with its arguments, after expansions.
-    words: String,
-    environment: Environment,
-}
-
-impl Recorded {
-    /// The environment with which a script runs a command; `None` if that is not known.
-    pub fn of(&self, command: &Command) -> Option<&Environment> {
-        let of_line = || self.0.iter().filter(|recorded| recorded.line == command.line);
-        let named =
-            of_line().find(|recorded| command.commands.iter().any(|name| recorded.words.contains(name.as_str())));
-        named.or_else(|| of_line().next()).map(|recorded| &recorded.environment)
     }
 }
 
