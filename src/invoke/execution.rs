@@ -1,17 +1,14 @@
-//! An execution environment: starts the function if it is not running, sends it one event after the other, watches time and
-//! memory, and returns the outcome.
+//! An execution environment: starts the function if it is not running, sends it one event after the other, and returns the
+//! outcome.
 //!
 //! As in Lambda: up to ten seconds of the init phase do not count against the timeout, and an init phase that takes longer is
 //! repeated within the timeout of the first event; an invocation is over when the function asks for the next event; a
 //! function that ran out of time or memory, or exited, is restarted for the next event.
 
 use std::io::Write;
-use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use tokio::process::ChildStderr;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::extract;
 use super::extract::Mounted;
@@ -21,9 +18,9 @@ use super::inside::BOOTSTRAPS;
 use super::interpreter::{self, Program};
 use super::log::{Log, Report, missing_library};
 use super::outcome::{Answer, Failure, signal_name};
-use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeApi, RuntimeCall};
+use super::running::{Running, SandboxEvent};
+use super::runtime_api::{Invocation, MAX_RESPONSE_BYTES, RuntimeCall};
 use super::sandbox;
-use super::sandbox::Sandbox;
 use super::spec::{Message, Spec};
 use crate::base::atomic::replace_file;
 use crate::base::error::{Error, Result};
@@ -33,13 +30,6 @@ use crate::pack::verdict::unzipped_too_large;
 /// Time limit until the function asks for its first event: "The Init phase is limited to 10 seconds" (AWS Lambda Developer
 /// Guide, Lambda execution environment).
 const INIT: Duration = Duration::from_secs(10);
-
-/// The interval of memory samples.
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
-
-/// How long the samples of an invocation that has ended are waited for. Each takes a fraction of a second, on a machine that is not
-/// busy.
-const LAST_SAMPLES: Duration = Duration::from_secs(5);
 
 /// An event, and the client context sent with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,35 +51,6 @@ pub struct Environment {
     log: Log,
     running: Option<Running>,
     invocations: u64,
-}
-
-/// A running function.
-struct Running {
-    sandbox: Sandbox,
-    api: RuntimeApi,
-    /// Peak memory of its processes so far, in bytes.
-    peak: u64,
-    ticks: Interval,
-    /// Output from before process 1 of the sandbox ran: why the sandbox could not be created.
-    startup_output: Vec<u8>,
-    /// Output of the function.
-    log: ChildStderr,
-    log_ended: bool,
-    /// Whether process 1 has ended, or will be made to.
-    ended: bool,
-    /// Memory limit, in bytes.
-    limit: u64,
-}
-
-/// What can happen while the function runs.
-#[derive(Debug)]
-enum SandboxEvent {
-    /// The function called the Runtime API.
-    Called(RuntimeCall),
-    /// The inside of the sandbox sent a message, or has ended.
-    Inside(Option<Message>),
-    TimedOut,
-    OutOfMemory,
 }
 
 /// A finished invocation.
@@ -254,21 +215,8 @@ impl Environment {
             file: self.program.client.clone(),
             environment: self.function.environment(&self.program.variables),
         };
-        let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (sandbox, log) = Sandbox::start(&spec, self.function.trace.as_deref())?;
         let limit = self.function.memory_mb << 20;
-        let running = Running {
-            sandbox,
-            api: RuntimeApi::new(),
-            peak: 0,
-            ticks,
-            startup_output: Vec::new(),
-            log,
-            log_ended: false,
-            ended: false,
-            limit,
-        };
+        let running = Running::start(&spec, self.function.trace.as_deref(), limit)?;
         let where_it_failed = self.where_it_failed();
         let running = self.running.insert(running);
         let mut failed: Option<(Failure, Vec<u8>)> = None;
@@ -430,93 +378,7 @@ impl Environment {
     pub(super) async fn stop(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.drain(&mut self.log).await;
-            running.sandbox.kill();
-            let Running { mut sandbox, log, .. } = running;
-            // What is written from here on, also by `unshare`, has no reader that it could wait for.
-            drop(log);
-            sandbox.ended().await;
-        }
-    }
-}
-
-impl Running {
-    /// Waits for the next event of the sandbox, while passing on the function's log.
-    async fn next_event(&mut self, deadline: Instant, log: &mut Log) -> SandboxEvent {
-        let mut buffer = Vec::with_capacity(1 << 16);
-        loop {
-            buffer.clear();
-            tokio::select! {
-                // In this order, so that a function that never stops writing still times out.
-                biased;
-                () = tokio::time::sleep_until(deadline) => return SandboxEvent::TimedOut,
-                _ = self.ticks.tick() => {
-                    self.sandbox.request_sample();
-                }
-                Some(call) = self.api.calls.recv() => return SandboxEvent::Called(call),
-                message = self.sandbox.next() => {
-                    match message {
-                        Some(Message::Memory(peak)) => {
-                            self.peak = peak;
-                            if peak > self.limit {
-                                return SandboxEvent::OutOfMemory;
-                            }
-                        }
-                        message => return SandboxEvent::Inside(message),
-                    }
-                }
-                read = self.log.read_buf(&mut buffer), if !self.log_ended => {
-                    self.log_ended = !read.is_ok_and(|length| length > 0);
-                    self.pass_on(&buffer, log);
-                }
-            }
-        }
-    }
-
-    /// Takes a sample of the memory: a second one if another was on its way, which can be older. Where that takes too long, there
-    /// are only the samples so far.
-    async fn measure(&mut self) {
-        let until = Instant::now() + LAST_SAMPLES;
-        for _ in 0..2 {
-            self.sandbox.request_sample();
-            while self.sandbox.is_sampled() && !self.ended {
-                match tokio::time::timeout_at(until, self.sandbox.next()).await {
-                    Err(_) => return,
-                    Ok(Some(Message::Memory(peak))) => self.peak = peak,
-                    Ok(Some(Message::Begun(_) | Message::Listening | Message::Started)) => {}
-                    // It exited unnoticed; the next event starts it again.
-                    Ok(_) => self.ended = true,
-                }
-            }
-        }
-    }
-
-    fn pass_on(&mut self, bytes: &[u8], log: &mut Log) {
-        if self.sandbox.first.is_none() { self.startup_output.extend_from_slice(bytes) } else { log.write(bytes) }
-    }
-
-    /// Passes on what the function has written so far: no more than the pipe holds, as it can go on writing without end.
-    async fn drain(&mut self, log: &mut Log) {
-        let mut buffer = vec![0; 1 << 16];
-        let mut left = rustix::pipe::fcntl_getpipe_size(&self.log).unwrap_or(buffer.len());
-        let mut quiet = 0;
-        // The reactor is polled between tasks, and only then knows whether the pipe has more.
-        while quiet < 2 && left > 0 && !self.log_ended {
-            tokio::task::yield_now().await;
-            let mut read = ReadBuf::new(&mut buffer);
-            let ready = std::future::poll_fn(|context| {
-                let polled = Pin::new(&mut self.log).poll_read(context, &mut read);
-                std::task::Poll::Ready(polled.is_ready())
-            })
-            .await;
-            let filled = read.filled().to_vec();
-            match (ready, filled.is_empty()) {
-                (true, true) => self.log_ended = true,
-                (true, false) => {
-                    left = left.saturating_sub(filled.len());
-                    self.pass_on(&filled, log);
-                }
-                (false, _) => quiet += 1,
-            }
+            running.end().await;
         }
     }
 }

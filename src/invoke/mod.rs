@@ -22,6 +22,7 @@ mod memory;
 mod mounts;
 mod network;
 mod outcome;
+mod running;
 mod runtime_api;
 mod sandbox;
 mod spec;
