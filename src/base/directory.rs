@@ -127,6 +127,18 @@ impl Directory {
         }
     }
 
+    /// When what is at a name was changed last: its content, and anything about it, links to it included. Seconds and nanoseconds.
+    /// The second is set by the system alone, so nobody can set it back (inode(7)).
+    ///
+    /// # Errors
+    /// When the system does not tell it.
+    #[expect(clippy::useless_conversion, reason = "the types of the fields depend on the architecture")]
+    pub(crate) fn changed(&self, name: impl AsRef<OsStr>) -> Result<[(i64, u64); 2]> {
+        let stat = rustix::fs::statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
+        let stat = stat.map_err(|error| self.failed("read", name)(error))?;
+        Ok([status(&stat).modified, (stat.st_ctime.into(), stat.st_ctime_nsec.into())])
+    }
+
     /// Whether a file system is mounted at a name.
     pub(crate) fn is_mount_point(&self, name: impl AsRef<OsStr>) -> bool {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;

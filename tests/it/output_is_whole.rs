@@ -1,7 +1,7 @@
 //! What the user had is never lost, and nothing half-written stays.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -70,6 +70,32 @@ fn a_zip_that_was_changed_since_is_the_users_too() {
     fs::write(world.beside("out/layer-1.zip"), "changed by hand").expect("written");
     assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 2);
     assert_eq!(fs::read(world.beside("out/layer-1.zip")).expect("read"), b"changed by hand");
+}
+
+#[test]
+fn a_zip_that_was_changed_without_its_length_is_the_users_whatever_its_times_say() {
+    let zip = |world: &World| world.beside("out/layer-1.zip");
+    let ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    // A byte is changed in place; then its time is set to one before that of the manifest; or the directory is a copy with the
+    // times of contents, as `cp -a` makes it.
+    for (what, set_back, copied) in [("changed", false, false), ("set back", true, false), ("copied", false, true)] {
+        let world = packed();
+        let file = fs::File::options().write(true).open(zip(&world)).expect("opened");
+        file.write_all_at(b"?", 12).expect("written");
+        if set_back {
+            file.set_modified(ago).expect("set");
+        }
+        let mine = fs::read(zip(&world)).expect("read");
+        if copied {
+            let of = |name: &str| world.beside(name).display().to_string();
+            let copy = format!("cp -a {0} {1} && rm -r {0} && mv {1} {0}", of("out"), of("copy"));
+            assert!(Command::new("sh").args(["-c", &copy]).status().expect("run").success());
+        }
+        let run = world.run(&["pack", "ROOT", "-o", "OUT"]);
+        assert_eq!(run.code, 2, "{what}: {}", run.stderr);
+        assert!(run.stderr.contains("layer-1.zip: layerfit did not write this file"), "{what}: {}", run.stderr);
+        assert_eq!(fs::read(zip(&world)).expect("read"), mine, "{what}");
+    }
 }
 
 #[test]

@@ -22,8 +22,7 @@ const REPORTS: &[&str] = &[REPORT, "report.html"];
 /// How often what was added meanwhile is moved, before the user is asked to stop adding more.
 const TRIES: usize = 1000;
 
-/// The files of an output directory that layerfit wrote: reports, the manifest, and the zips it lists, as long as their content
-/// is unchanged.
+/// The files of an output directory that layerfit wrote: reports, the manifest, and the zips it lists, as long as they are unchanged.
 #[derive(Debug, Default)]
 pub(super) struct Written(BTreeMap<OsString, Status>);
 
@@ -38,6 +37,13 @@ impl Written {
             Manifest::parse(&String::from_utf8(bytes).ok()?).ok()
         });
         let Some(manifest) = manifest else { return Ok(Self::default()) };
+        // The manifest is written after the zips, so a zip was changed since if it is not older. Only then is it hashed, which takes
+        // an eighth of a `pack` whose cache has everything. A file system whose times are coarse has them hashed, too.
+        let manifest_changed = directory.changed(MANIFEST)?;
+        let older = |name: &OsStr| {
+            let changed = directory.changed(name);
+            changed.is_ok_and(|changed| changed.iter().zip(&manifest_changed).all(|(zip, manifest)| zip < manifest))
+        };
         let mut written = BTreeMap::new();
         for name in directory.names()? {
             let Some(status) = directory.status(&name)?.filter(Status::is_file) else { continue };
@@ -48,7 +54,9 @@ impl Written {
             let listed = manifest.layers.iter().find(|layer| layer.zip == text);
             if text == MANIFEST
                 || REPORTS.contains(&text.as_ref())
-                || listed.is_some_and(|layer| status.bytes == layer.zipped_bytes && unchanged(&layer.sha256))
+                || listed.is_some_and(|layer| {
+                    status.bytes == layer.zipped_bytes && (older(&name) || unchanged(&layer.sha256))
+                })
             {
                 written.insert(name, status);
             }
