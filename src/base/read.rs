@@ -134,10 +134,13 @@ pub fn text_if_there(path: &Path, most: u64) -> Result<Option<String>> {
 /// When it cannot be read, or is not a regular file.
 pub fn up_to(path: impl AsRef<Path>, most: u64) -> std::io::Result<Vec<u8>> {
     let file = opened(path.as_ref())?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    let mut content = Vec::new();
+    // With a byte more than it has, the end is found without more memory.
+    let mut content =
+        Vec::with_capacity(usize::try_from(metadata.len().min(most).saturating_add(1)).unwrap_or_default());
     file.take(most).read_to_end(&mut content)?;
     Ok(content)
 }

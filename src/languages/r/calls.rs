@@ -13,6 +13,7 @@ use super::rdx::{Compression, Index, uncompressed};
 use super::serialize::{self, Argument, Value};
 use super::source::{self, Source};
 use super::{deparse, hooks, rdb};
+use crate::base::buffers::Buffer;
 use crate::base::bytes::size;
 use crate::base::path::TreePath;
 use crate::languages::{Calls, Package};
@@ -91,19 +92,19 @@ pub(super) fn fails_to_load_without(name: &str, directory: &TreePath, tree: &Tre
 }
 
 /// The index and the database of a package's code.
-fn files(package: &Package, tree: &Tree) -> Result<(Vec<u8>, Vec<u8>), String> {
+fn files<'a>(package: &Package, tree: &'a Tree) -> Result<(Buffer<'a>, Buffer<'a>), String> {
     let read = |ending: &str| read_file(&package.name, &package.directory, ending, tree);
     Ok((read("rdx")?, read("rdb")?))
 }
 
 /// The file of a package's code with this ending.
-fn read_file(name: &str, directory: &TreePath, ending: &str, tree: &Tree) -> Result<Vec<u8>, String> {
+fn read_file<'a>(name: &str, directory: &TreePath, ending: &str, tree: &'a Tree) -> Result<Buffer<'a>, String> {
     let path = directory.join(format!("R/{name}.{ending}"));
     let id = path.and_then(|path| tree.find(&path)).ok_or_else(|| format!("it has no R/{name}.{ending}"))?;
     if tree.entry(id).bytes() > MAX_BYTES {
         return Err(format!("its R/{name}.{ending} is larger than {}, and is not read", size(MAX_BYTES)));
     }
-    tree.read(id).map_err(|error| error.to_string())
+    tree.read_in_buffer(id).map_err(|error| error.to_string())
 }
 
 /// What the code of a database calls.

@@ -30,7 +30,7 @@ pub(crate) fn repacked(tree: &Tree, now: &Sizes, room: u64) -> Sizes {
     let longer = databases.into_par_iter().filter_map(|id| {
         let index = tree.path(id).parent()?.join(&index_name(tree.path(id).name())?)?;
         let index = tree.find(&index).filter(|index| now.contains_key(index))?;
-        let open = open_bytes(&tree.read(id).ok()?, &tree.read(index).ok()?)?;
+        let open = open_bytes(&tree.read_in_buffer(id).ok()?, &tree.read_in_buffer(index).ok()?)?;
         let (zipped, unzipped) = now[&id];
         let saved = zipped * OPEN_SAVES / 100;
         let more = open.checked_sub(unzipped).filter(|more| *more > 0 && saved >= MIN_SAVED)?;
