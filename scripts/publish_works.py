@@ -126,8 +126,8 @@ class Bench:
         newest = self.aws("lambda", "get-layer-version", "--layer-name", layer, "--version-number", str(numbers[-1]))
         return numbers, base64.b64decode(newest["Content"]["CodeSha256"]).hex()
 
-    def function(self, name, layers):
-        """A function with these layers."""
+    def function(self, name, layers, runtime="provided.al2023"):
+        """A function with these layers, in this runtime."""
         code = self.temp / "code.zip"
         with zipfile.ZipFile(code, "w") as archive:
             archive.writestr("test.R", "handler <- function(event) event\n")
@@ -135,7 +135,7 @@ class Bench:
             {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
         ]}
         role = self.aws("iam", "create-role", "--role-name", name, "--assume-role-policy-document", json.dumps(trust))
-        command = ["lambda", "create-function", "--function-name", name, "--runtime", "provided.al2023"]
+        command = ["lambda", "create-function", "--function-name", name, "--runtime", runtime]
         command += ["--handler", "test.handler", "--role", role["Role"]["Arn"], "--zip-file", f"fileb://{code}"]
         self.aws(*command, *(["--layers", *layers] if layers else []))
 
@@ -236,7 +236,7 @@ def the_function_gets_them(bench):
 
 
 def what_the_function_cannot_use_is_refused(bench):
-    """If a function would have six layers, or has a different architecture, nothing is published."""
+    """If a function would have six layers, or has a different architecture or runtime, nothing is published."""
     layers = bench.pack(bench.tree(a=b"one", b=b"two"), "layers")
     bench.function("f", [bench.foreign(f"other{number}") for number in range(4)])
     before = bench.layers_of("f")
@@ -245,6 +245,13 @@ def what_the_function_cannot_use_is_refused(bench):
     bench.function("g", [])
     _, said = bench.run("publish", layers, "--function", "g", "--arch", "arm64", code=1)
     require("L301" in said and "for x86_64" in said, said)
+    tree = bench.tree(a=b"one", b=b"two")
+    (tree / "bootstrap").write_text("#!/bin/sh\n")
+    (tree / "bootstrap").chmod(0o755)
+    started = bench.pack(tree, "started")
+    bench.function("h", [], runtime="python3.12")
+    _, said = bench.run("publish", started, "--function", "h", code=1)
+    require("R105" in said and "python3.12 does not start the bootstrap" in said, said)
     require_same((bench.versions("a")[0], bench.layers_of("f")), ([], before), "after it was refused")
     return "and nothing is published"
 

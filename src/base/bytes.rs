@@ -84,6 +84,12 @@ pub(crate) fn parse_limit(text: &str) -> std::result::Result<u64, String> {
 /// A small number needs a unit.
 pub(crate) fn parse(text: &str) -> std::result::Result<u64, String> {
     let text = text.trim();
+    if text.starts_with("--") {
+        return Err(format!("a size is needed here, and {text} is an option"));
+    }
+    if text.starts_with('-') {
+        return Err(format!("{text} is not a size: it is negative"));
+    }
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = unit.trim();
@@ -140,6 +146,14 @@ mod tests {
         }
         assert_eq!(parse_limit("100B"), Ok(100));
         assert!(parse_limit("12").expect_err("no unit").contains("did you mean 12MiB?"));
+    }
+
+    #[test]
+    fn a_negative_size_and_a_missing_one_are_told_as_such() {
+        for text in ["-1", "-3MiB", " -0.5 GiB", "-x"] {
+            assert!(parse(text).expect_err(text).contains("negative"), "{text}");
+        }
+        assert!(parse("--json").expect_err("an option").contains("a size is needed here"));
     }
 
     #[test]

@@ -13,10 +13,9 @@ use crate::invoke;
 /// # Errors
 /// When a name or a value cannot be that of a variable, or only Lambda can set it.
 pub(super) fn variables(options: &Variables, config: &Config) -> Result<BTreeMap<String, String>> {
-    let place = config.place("env", 0);
     let mut variables = BTreeMap::new();
     for (name, value) in &config.env {
-        check(&format!("{place}: env.{name}"), name, value)?;
+        check(&format!("{}: env.{name}", config.place_in("env", name)), name, value)?;
         variables.insert(name.clone(), value.clone());
     }
     for text in &options.env {
@@ -30,7 +29,8 @@ pub(super) fn variables(options: &Variables, config: &Config) -> Result<BTreeMap
                 })?,
             ),
         };
-        check(&format!("--env {name}"), name, &value)?;
+        let shown = if name.is_empty() { text } else { name };
+        check(&format!("--env {shown}"), name, &value)?;
         variables.insert(name.to_owned(), value);
     }
     invoke::check_variables(&variables)?;
@@ -39,7 +39,13 @@ pub(super) fn variables(options: &Variables, config: &Config) -> Result<BTreeMap
 
 fn check(place: &str, name: &str, value: &str) -> Result<()> {
     let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || !name.chars().all(letter) || name.starts_with(|c: char| c.is_ascii_digit()) {
+    if name.is_empty() {
+        return Err(Error::Usage {
+            message: format!("{place}: a variable without a name"),
+            help: "write NAME=VALUE".to_owned(),
+        });
+    }
+    if !name.chars().all(letter) || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(Error::Usage {
             message: format!("{place}: not the name of a variable"),
             help: "use letters, digits and '_', not starting with a digit".to_owned(),

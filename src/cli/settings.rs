@@ -86,7 +86,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&P
         contents: false,
         arrangement: arrangement(config)?,
         layer_policy: layer_policy(layers, config, limits.layer_zipped)?,
-        lock: layers.lock.clone().or_else(|| config.lock.as_ref().map(|path| config.path(path))),
+        lock: file("lock", layers.lock.as_ref(), config.lock.as_ref(), config)?,
         bundle_from: bundle.then(|| host.clone()),
         host,
         drop: [&config.drop[..], &targets.drop].concat(),
@@ -98,6 +98,33 @@ pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&P
         config: input.config.clone().filter(|path| path != Path::new("/dev/null")),
         severities: Severities { off: ignored, rules: severity_rules(config)? },
         tree_options: tree_options(options),
+    })
+}
+
+/// The file that an option or the key of the same name has, which an earlier run wrote or this one writes.
+fn file(key: &str, option: Option<&PathBuf>, in_config: Option<&PathBuf>, config: &Config) -> Result<Option<PathBuf>> {
+    match (option, in_config) {
+        (Some(path), _) => require_file(key, &format!("--{key}"), path, path.clone()).map(Some),
+        (None, Some(path)) => {
+            require_file(key, &format!("{}: {key}", config.place(key, 0)), path, config.path(path)).map(Some)
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A path that has to be that of a file, as it is written at a place, and as it is opened.
+fn require_file(key: &str, place: &str, written: &Path, path: PathBuf) -> Result<PathBuf> {
+    let why = if written.as_os_str().is_empty() {
+        "is empty".to_owned()
+    } else if path.is_dir() {
+        format!("is a directory ({})", written.display())
+    } else {
+        return Ok(path);
+    };
+    let example = if key == "lock" { "layerfit.lock" } else { "layerfit.baseline.json" };
+    Err(Error::Usage {
+        message: format!("{place} {why}, and has to name a file"),
+        help: format!("name a file, such as {example}, or leave it out"),
     })
 }
 
@@ -339,7 +366,7 @@ pub(super) fn gate(config: &Config) -> Result<Gate> {
     };
     Ok(Gate {
         budgets: config.budget.iter().enumerate().map(budget).collect::<Result<_>>()?,
-        baseline: config.baseline.as_ref().map(|path| config.path(path)),
+        baseline: file("baseline", None, config.baseline.as_ref(), config)?,
         max_growth: config.max_growth.map(|growth| growth.0),
         headroom: bytes(config.headroom).unwrap_or(0),
         ..Gate::default()
@@ -348,9 +375,10 @@ pub(super) fn gate(config: &Config) -> Result<Gate> {
 
 /// The gate, with the options of `check` over it.
 pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
+    let named = |path: &PathBuf| require_file("baseline", "--baseline", path, path.clone());
     let gate = Gate {
         budgets: gate.budgets.clone(),
-        baseline: options.baseline.clone().or_else(|| gate.baseline.clone()),
+        baseline: options.baseline.as_ref().map(named).transpose()?.or_else(|| gate.baseline.clone()),
         max_growth: options.max_growth.or(gate.max_growth),
         update_baseline: options.update_baseline,
         manifest: options.manifest.clone(),

@@ -108,6 +108,7 @@ fn check_zips(
     let pruning = Pruning::none(analysis.tree(), BTreeSet::new());
     let mut findings = analysis.findings.clone();
     findings.extend(analysis.resolution_findings(&pruning));
+    analysis.raise_unreached(&pruning, &mut findings);
     findings.extend(analysis.looked_for(None, |id| pruning.keeps(id), settings, progress)?);
     let names: Vec<String> = zips.iter().map(|zip| zip.display().to_string()).collect();
     let mut report = Report::of_analysis(&names.join(" "), None, settings, &analysis, &pruning);

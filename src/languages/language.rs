@@ -127,6 +127,10 @@ pub type CallsOf<'a> = dyn Fn(&Package) -> std::result::Result<Calls, String> + 
 /// Finds the libraries that code loads by their paths before a file is loaded.
 pub type LoadedBefore<'a> = dyn Fn(EntryId) -> Vec<EntryId> + 'a;
 
+/// Whether the processes of a managed runtime find the package or module that a file is a part of; `None` for a file that functions
+/// can also use by its path.
+pub type Finds<'a> = dyn Fn(EntryId) -> Option<bool> + 'a;
+
 /// One language. What has a default is what most languages do not have.
 pub trait Language: Sync {
     /// Its identifier: the name of its folder, and of that in `rules/languages/`.
@@ -216,6 +220,12 @@ pub trait Language: Sync {
     /// How Lambda's managed runtimes run functions in it; `None` if it has none.
     fn managed(&self) -> Option<&'static ManagedRuntime> {
         None
+    }
+
+    /// Which files of a tree processes in this image find as packages and modules. Processes of an image for another language find
+    /// none.
+    fn finds<'a>(&self, _packages: &'a Packages, _tree: &'a Tree, _runtime: &RuntimeProfile) -> Box<Finds<'a>> {
+        Box::new(|_| None)
     }
 
     /// What a source of a function uses; `None` when the file is not a source of this language. If a source of this

@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub struct ManagedRuntime {
     /// The name of the runtime of a version: `python3.12`, `nodejs22.x`.
     pub name: fn(&str) -> String,
+    /// The directory in a layer where it looks for packages of any version.
+    pub place: &'static str,
     /// The runtime client, which the interpreter runs: the name of its file, and its content.
     pub client: (&'static str, &'static str),
     /// The names of interpreters of a version, the most specific first.

@@ -22,15 +22,17 @@ mod reading;
 mod registry;
 mod relocation;
 mod source;
+mod unreached;
 
 pub use calls::Calls;
 pub use checks::{check, missing_requirements};
 pub use code::CodeCalls;
 pub use id::LanguageId;
-pub use language::{CallsOf, Dlopen, Found, Gets, Language, LoadedBefore, OwnCommand, ProcessSpec};
+pub use language::{CallsOf, Dlopen, Finds, Found, Gets, Language, LoadedBefore, OwnCommand, ProcessSpec};
 pub use managed::{Interpreter, ManagedRuntime};
 pub use needs::{Needs, StandardPackages};
 pub use packages::{Built, Excluded, Installation, Package, Packages, RequiredFor, Requirement, Roots};
 pub use registry::{ALL, find, language, package_directory};
 pub use relocation::{Arrangement, Relocation};
 pub use source::{Dynamic, Follow, Followed, From, Source, Use};
+pub(crate) use unreached::raise_unreached;

@@ -47,6 +47,11 @@ pub(super) fn tree(language: &Language, text: &str, source: &mut Source) -> Resu
     Ok(tree)
 }
 
+/// Whether a path is in the layers of a function, or all of them.
+pub(super) fn is_in_layers(path: &str) -> bool {
+    path.strip_prefix("/opt").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Whether a file begins as a script that such a program runs.
 pub(super) fn is_script(bytes: &[u8], is_program: impl FnOnce(&str) -> bool) -> bool {
     let line = bytes.strip_prefix(b"#!").and_then(|line| line.split(|byte| *byte == b'\n').next());

@@ -13,7 +13,7 @@ use crate::base::list;
 use crate::base::progress::Progress;
 use crate::base::subject::Subject;
 use crate::languages::handlers::{Handlers, Used};
-use crate::languages::{ALL, CodeCalls, options};
+use crate::languages::{ALL, CodeCalls, options, raise_unreached};
 use crate::prune::{CompiledRules, PruneRules, Pruning};
 use crate::resolve::{FindingContext, Resolution, resolve};
 use crate::runtime::sysroot::Sysroot;
@@ -131,6 +131,14 @@ impl<'a> Analysis<'a> {
                  nothing to do",
             )
         })
+    }
+
+    /// Makes findings errors where they tell why the runtime finds nothing of what is kept.
+    pub(crate) fn raise_unreached(&self, pruning: &Pruning, findings: &mut Vec<Finding>) {
+        let Resolution { packages, tree, image, .. } = &self.resolution;
+        let named = self.handlers.iter().flat_map(|handlers| handlers.uses.keys());
+        let named = named.map(|(_, name)| name.as_str()).filter(|name| name.starts_with("/opt")).collect();
+        raise_unreached(packages, tree, image.profile(), &named, &|id| pruning.keeps(id), findings);
     }
 
     /// Findings about kept files that would not load, and about the function's sources.

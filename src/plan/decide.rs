@@ -60,6 +60,7 @@ impl Decisions {
         findings.extend(self.findings.iter().cloned());
         findings.extend(self.pruning.idle_rules());
         findings.extend(analysis.resolution_findings(&self.pruning));
+        analysis.raise_unreached(&self.pruning, &mut findings);
         findings
     }
 
@@ -69,6 +70,7 @@ impl Decisions {
         findings.extend(self.findings.iter().cloned());
         findings.extend(self.pruning.idle_rules());
         findings.extend(analysis.resolution_findings(&self.pruning));
+        analysis.raise_unreached(&self.pruning, &mut findings);
         findings
     }
 }

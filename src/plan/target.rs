@@ -159,15 +159,28 @@ pub(crate) fn resolve_target(analysis: &Analysis<'_>, option: &str, text: &str) 
         });
     }
     let near = similar_names(analysis, text);
+    let cut = name_cut_at_comma(analysis, text).filter(|_| option.starts_with("--"));
     let place = analysis.tree().root().map(|root| format!(" ({})", root.display())).unwrap_or_default();
     Err(Error::Usage {
         message: format!("{option} {text}: not found in the tree{place}"),
-        help: if near.is_empty() {
+        help: if let Some(path) = cut {
+            let key = option.trim_start_matches('-');
+            format!("a comma separates targets: name a path that has one in layerfit.toml, {key} = [{path:?}]")
+        } else if near.is_empty() {
             "give a path in the tree, a library's name such as libgfortran.so.5, or pkg:NAME".to_owned()
         } else {
             format!("did you mean {}?", list::with_last(&near, "or"))
         },
     })
+}
+
+/// A path in the tree of which `text` is a part that ends or begins at a comma: an option takes it for two targets.
+fn name_cut_at_comma(analysis: &Analysis<'_>, text: &str) -> Option<String> {
+    let text = text.strip_prefix("/opt/").unwrap_or(text);
+    let (begin, end) = (format!("{text},"), format!(",{text}"));
+    let is_cut = |path: &str| path.starts_with(&begin) || path.contains(&format!("/{begin}")) || path.ends_with(&end);
+    let paths = analysis.tree().entries().iter().filter_map(|entry| entry.path.as_str());
+    paths.filter(|_| !text.is_empty()).find(|path| is_cut(path)).map(str::to_owned)
 }
 
 /// The entries that targets consist of, which are dropped or kept with them; empty for what is not in the tree.

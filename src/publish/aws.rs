@@ -156,10 +156,15 @@ impl Aws {
             return Err(self.unexpected(&get, "its output has no FunctionArn"));
         };
         let layers = answer["Layers"].as_array().into_iter().flatten();
+        let length = |layer: &Value| Some((layer["Arn"].as_str()?.to_owned(), layer["CodeSize"].as_u64()?));
         Ok(Function {
             name: name.to_owned(),
             arn: arn.to_owned(),
             architecture: answer["Architectures"][0].as_str().map(str::to_owned),
+            runtime: answer["Runtime"].as_str().map(str::to_owned),
+            is_image: answer["PackageType"] == "Image",
+            code_bytes: answer["CodeSize"].as_u64().unwrap_or_default(),
+            layer_bytes: layers.clone().filter_map(length).collect(),
             layers: layers.filter_map(|layer| layer["Arn"].as_str()).map(str::to_owned).collect(),
             variables: variables(&answer["Environment"]),
             revision: answer["RevisionId"].as_str().map(str::to_owned),

@@ -6,6 +6,7 @@
 mod aws;
 mod command;
 pub mod environment;
+mod fits;
 pub mod plan;
 mod problems;
 mod record;
@@ -96,13 +97,25 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     let known = layers.into_iter().map(|layer| aws.newest(&layer.name).map(|newest| (layer, newest)));
     let known: Vec<(Layer, Option<Version>)> = known.collect::<Result<_>>()?;
     let function = request.function.as_deref().map(|name| aws.function(name)).transpose()?;
+    if let Some(function) = &function {
+        fits::require_zip(function)?;
+    }
     let mut steps = plan::publishing(&known, &options)?;
     if let Some(function) = &function {
         if let Some(finding) = plan::wrong_architecture(function, &options) {
             return Ok(Outcome::Refused(vec![finding]));
         }
+        match checked_runtime(directory, &manifest, function, &request.options.runtimes)? {
+            Ok(warning) => warning.iter().for_each(|warning| say(&format!("warning: {warning}"))),
+            Err(finding) => return Ok(Outcome::Refused(vec![finding])),
+        }
         match plan::attached(function, &known, &former, Limits::built_in().layers) {
             Ok(words) => {
+                let unzipped = manifest.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.unzipped_bytes));
+                let limit = Limits::built_in().total_unzipped;
+                if let Some(warning) = fits::too_large(function, &words, &known, unzipped, limit) {
+                    say(&format!("warning: {warning}"));
+                }
                 let (wanted, replace) = (&request.variables, request.replace_variables);
                 let change = environment::change(&function.name, &function.variables, wanted, replace)?;
                 steps.extend(plan::updating(function, words, change));
@@ -117,6 +130,27 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     let done = Published { retired: former, ..done };
     done.store(&record)?;
     Ok(Outcome::Done(done))
+}
+
+/// A warning if the function may not be able to use the layers in its runtime, or the finding that it cannot. Nothing is said of
+/// runtimes that the user named as compatible.
+///
+/// # Errors
+/// When the manifest cannot be read.
+fn checked_runtime(
+    directory: &Path,
+    manifest: &Manifest,
+    function: &Function,
+    named: &[String],
+) -> Result<std::result::Result<Option<String>, Finding>> {
+    let packed = PackedFor::from(manifest).runtime.filter(|name| RuntimeProfile::is_lambda(name));
+    let (Some(packed), Some(runtime)) = (packed, &function.runtime) else { return Ok(Ok(None)) };
+    if packed == *runtime || named.contains(runtime) {
+        return Ok(Ok(None));
+    }
+    let paths = Manifest::paths(directory)?;
+    let contents = fits::Contents::of(&paths, !manifest.objects.is_empty(), &packed, runtime);
+    Ok(fits::check(function, &packed, contents))
 }
 
 /// Checks before anything is published that the record can be written, and locks the directory until the returned file is

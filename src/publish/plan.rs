@@ -1,6 +1,8 @@
 //! Decides on the steps that publish the layers and attach them to a function, from what is in the directory and what AWS
 //! has. It does no input or output.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::command::{Command, Word};
@@ -42,8 +44,16 @@ pub struct Function {
     pub arn: String,
     /// Its architecture, by Lambda's name.
     pub architecture: Option<String>,
+    /// Its runtime, by Lambda's name; a container image has none.
+    pub runtime: Option<String>,
+    /// Whether its code is a container image.
+    pub is_image: bool,
+    /// The length of the zip of its code, in bytes.
+    pub code_bytes: u64,
     /// The ARNs of its layers, in order.
     pub layers: Vec<String>,
+    /// The lengths of their zips in bytes, by ARN.
+    pub layer_bytes: BTreeMap<String, u64>,
     /// Its environment variables, or the reason why AWS does not show them.
     pub variables: std::result::Result<Variables, String>,
     /// The id of this revision of the function: AWS refuses to update any other.
@@ -265,7 +275,18 @@ mod tests {
     fn function(layers: &[String]) -> Function {
         let arn = format!("{OWNER}:function:f");
         let variables = Ok(Variables::default());
-        Function { name: "f".to_owned(), arn, architecture: None, layers: layers.to_vec(), variables, revision: None }
+        Function {
+            name: "f".to_owned(),
+            arn,
+            architecture: None,
+            runtime: None,
+            is_image: false,
+            code_bytes: 0,
+            layers: layers.to_vec(),
+            layer_bytes: BTreeMap::new(),
+            variables,
+            revision: None,
+        }
     }
 
     /// The layers of a function afterwards, by short names; `+` marks versions to be published.

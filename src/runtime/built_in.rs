@@ -112,6 +112,13 @@ impl RuntimeProfile {
         name != "host" && Self::is_built_in(name)
     }
 
+    /// The provided runtime whose system the image of a runtime has: its own name for a provided one, `None` for a runtime of which
+    /// layerfit has no profile.
+    pub fn base_of(name: &str) -> Option<&str> {
+        let managed = Managed::all().iter().find(|managed| managed.name == name);
+        managed.map(|managed| managed.base.as_str()).or_else(|| Self::is_lambda(name).then_some(name))
+    }
+
     /// The names of the built-in images that satisfy `fits` and that new functions can use, without the one called `except`.
     pub fn others(except: &str, fits: impl Fn(&Self) -> bool) -> Vec<&'static str> {
         static LISTED: OnceLock<Vec<RuntimeProfile>> = OnceLock::new();

@@ -1,7 +1,7 @@
 //! Links: following them inside a tree the way the kernel will once the tree is at `/opt` (path_resolution(7)).
 
 use super::{EntryId, Kind, Tree};
-use crate::base::finding::{Code, Finding};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::{MOUNT, TreePath, printable};
 
 /// How many links the kernel follows before it fails with ELOOP (path_resolution(7)).
@@ -114,6 +114,23 @@ fn inside(absolute: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Directories in which Lambda, the loader or a runtime looks for names: a loop fails what looks for it.
+const LOOKED_IN: &[&str] = &["bin", "extensions", "lib", "lib64", "nodejs/node_modules", "python"];
+
+/// Endings of names by which code and libraries are loaded.
+const LOADED: &[&str] = &[".cjs", ".js", ".json", ".mjs", ".node", ".py", ".R", ".rdb", ".rds", ".rdx"];
+
+/// Whether something looks for a name of its own accord. Any other link fails only a function that opens it.
+fn is_looked_for(path: &TreePath) -> bool {
+    let Some(path) = path.as_str() else { return false };
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    path == "bootstrap"
+        || LOOKED_IN.contains(&directory)
+        || directory.ends_with("/bin")
+        || name.contains(".so")
+        || LOADED.iter().any(|ending| name.ends_with(ending))
+}
+
 /// Findings about link loops, dangling links, and links that lead out of `/opt`.
 pub fn link_findings(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -122,12 +139,19 @@ pub fn link_findings(tree: &Tree) -> Vec<Finding> {
         let shown = printable(target);
         match tree.follow(id) {
             Place::Inside(_) | Place::Root => {}
-            Place::Loop => findings.push(Finding::error(
-                Code::LinkLoop,
-                &entry.path,
-                format!("the link to {shown} is part of a loop"),
-                "remove the link, or point it to a file",
-            )),
+            Place::Loop => {
+                let is_looked_for = is_looked_for(&entry.path);
+                findings.push(Finding::new(
+                    if is_looked_for { Severity::Error } else { Severity::Warning },
+                    Code::LinkLoop,
+                    &entry.path,
+                    format!(
+                        "the link to {shown} is part of a loop{}",
+                        if is_looked_for { ", and its name is looked for" } else { "" }
+                    ),
+                    "remove the link, or point it to a file",
+                ));
+            }
             Place::Nowhere => findings.push(Finding::warning(
                 Code::DanglingLink,
                 &entry.path,

@@ -160,7 +160,7 @@ pub(super) fn is_python_metadata(name: &str) -> bool {
 }
 
 /// Whether an entry is content, and not what the archiver or file manager of macOS adds.
-pub(super) fn is_content(entry: &Entry) -> bool {
+pub(crate) fn is_content(entry: &Entry) -> bool {
     let path = entry.path.as_bytes();
     path != b"__MACOSX" && !path.starts_with(b"__MACOSX/") && entry.path.name() != b".DS_Store"
 }

@@ -261,5 +261,11 @@ fn container_image(listing: &Listing<'_>) -> Option<Finding> {
 /// Whether a file only describes an archive beside it.
 fn is_about(entry: &Entry) -> bool {
     let name = String::from_utf8_lossy(entry.path.name()).to_lowercase();
-    ABOUT.iter().any(|start| name.starts_with(start)) || ABOUT_ENDINGS.iter().any(|end| name.ends_with(end))
+    is_description(&name) || ABOUT_ENDINGS.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a file of this name describes what it lies beside, and is no data.
+pub(super) fn is_description(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ABOUT.iter().any(|start| name.starts_with(start))
 }

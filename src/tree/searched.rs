@@ -4,6 +4,7 @@
 use super::Tree;
 use super::listing::{Listing, extension, is_python_metadata, join};
 use super::within::not_found_within;
+use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding};
 use crate::base::subject::Subject;
 
@@ -33,6 +34,7 @@ pub(super) fn not_searched(listing: &Listing<'_>) -> Vec<Finding> {
     if !own_program {
         findings.extend(python_at_root(listing));
         findings.extend(modules_of_node(listing));
+        findings.extend(node_at_root(listing));
         findings.extend(gems(listing));
     }
     findings.extend(python_metadata(listing));
@@ -171,6 +173,30 @@ fn modules_of_node(listing: &Listing<'_>) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// Packages of Node.js directly at the root, as if the content of `node_modules` had been zipped: nothing else is there, and no
+/// application, which would have its own `node_modules`.
+fn node_at_root(listing: &Listing<'_>) -> Option<Finding> {
+    let root = listing.names("")?;
+    let tops = root.directories.iter().filter(|name| !name.starts_with('.'));
+    let scoped = |name: &str| {
+        let inner = listing.names(name).into_iter().flat_map(|names| names.directories.iter());
+        inner.map(|inner| join(name, inner)).collect::<Vec<_>>()
+    };
+    let paths = tops.flat_map(|name| if name.starts_with('@') { scoped(name) } else { vec![(*name).to_owned()] });
+    let paths: Vec<String> = paths.collect();
+    let is_package = |path: &String| listing.has(path, "package.json") && !listing.has(path, "node_modules");
+    let first = paths.first().filter(|_| paths.iter().all(is_package))?;
+    let packages = match paths.len() {
+        1 => "is a package of Node.js".to_owned(),
+        many => format!("and {} are packages of Node.js", plural(many - 1, "more directory", "more directories")),
+    };
+    let message =
+        format!("{packages} at the root: require() in Lambda looks in /opt/nodejs/node_modules, and not in /opt");
+    let help =
+        "move the packages into nodejs/node_modules, or ignore this finding if the function names their full paths";
+    Some(warning(first, message, help))
 }
 
 /// Gems of Ruby outside the directory of a version in `ruby/gems`.

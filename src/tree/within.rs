@@ -2,7 +2,9 @@
 //! is in the Developer Guide, "Layer paths for each Lambda runtime" and "Lambda extensions".
 
 use super::listing::{Listing, extension, join};
+use super::nesting::is_description;
 use crate::base::finding::{Code, Finding};
+use crate::base::path::TreePath;
 use crate::base::subject::Subject;
 
 /// Files from which packages are installed; a function cannot use them.
@@ -10,9 +12,27 @@ const OF_PYTHON: &[&str] =
     &["pyproject.toml", "setup.py", "setup.cfg", "poetry.lock", "uv.lock", "Pipfile", "Pipfile.lock"];
 const OF_NODE: &[&str] =
     &["package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", ".npmrc", ".yarnrc"];
+/// What version control and installers leave beside packages.
+const OF_TOOLS: &[&str] = &[".gitattributes", ".gitignore", ".gitkeep", ".lock"];
 
 /// How deep below `java` jars and classes are looked for.
 const MAX_PARTS: usize = 5;
+
+/// Whether a file at the root of a tree, or in a directory there, only describes packages, or is what they are installed from.
+pub(crate) fn is_about_packages(path: &TreePath) -> bool {
+    let Some((name, depth)) =
+        path.as_str().map(|path| (path.rsplit('/').next().unwrap_or(path), path.matches('/').count()))
+    else {
+        return false;
+    };
+    let is_of_tools = || OF_TOOLS.contains(&name) || is_description(name);
+    depth < 2 && (is_source(OF_PYTHON, name) || is_source(OF_NODE, name) || is_of_tools())
+}
+
+/// Whether packages are installed from a file of this name.
+fn is_source(sources: &[&str], name: &str) -> bool {
+    sources.contains(&name) || (name.starts_with("requirements") && extension(name) == "txt")
+}
 
 /// Content that nothing looks for, although it is in a directory that is looked for.
 pub(super) fn not_found_within(listing: &Listing<'_>, own_program: bool) -> Vec<Finding> {
@@ -158,10 +178,8 @@ fn node(listing: &Listing<'_>) -> Option<Finding> {
 /// A directory that has only what packages are installed from.
 fn not_installed(listing: &Listing<'_>, directory: &str, sources: &[&str], help: &str) -> Option<Finding> {
     let names = listing.names(directory).filter(|names| names.directories.is_empty() && !names.files.is_empty())?;
-    let is_source =
-        |name: &&str| sources.contains(name) || (name.starts_with("requirements") && extension(name) == "txt");
     let first = names.files.iter().next()?;
-    names.files.iter().all(is_source).then(|| {
+    names.files.iter().all(|name| is_source(sources, name)).then(|| {
         let message = format!("{directory} has no package, but only what packages are installed from");
         warning(&join(directory, first), message, &format!("install them first: {help}"))
     })

@@ -183,3 +183,40 @@ fn findings_with_one_remedy_are_one_entry_and_search_paths_are_for_v() {
     let full = world.run(&["plan", "ROOT", "-v"]).stdout;
     assert!(full.contains("searched:") && full.matches("error L201").count() == 30, "{full}");
 }
+
+#[test]
+fn what_cannot_be_a_size_a_handler_a_variable_or_a_file_is_told_with_its_place() {
+    let world = World::new();
+    world.file("share/a,b.txt", "x").file("share/c", "x");
+    for (arguments, says) in [
+        (&["--headroom", "-3MiB"][..], "-3MiB is not a size: it is negative"),
+        (&["--max-zipped", "-3"], "-3 is not a size: it is negative"),
+        (&["--max-growth", "-1%"], "-1% is negative"),
+        (&["--headroom", "--baseline"], "a size is needed here, and --baseline is an option"),
+        (&["--run", ""], "not a handler such as"),
+        (&["--env", "=1"], "--env =1: a variable without a name"),
+        (&["--lock", "."], "--lock is a directory (.)"),
+        (&["--baseline", "."], "--baseline is a directory (.)"),
+        (&["--drop", "share/a,b.txt"], "name a path that has one in layerfit.toml, drop = [\"share/a,b.txt\"]"),
+        (&["--keep", "b.txt"], "name a path that has one in layerfit.toml, keep = [\"share/a,b.txt\"]"),
+    ] {
+        let run = world.run(&[&["check", "ROOT"], arguments].concat());
+        assert_eq!(run.code, 2, "{arguments:?}");
+        assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
+    }
+    for (text, says) in [
+        ("lock = \"\"\n", "layerfit.toml:1: lock is empty, and has to name a file"),
+        ("\nlock = \".\"\n", "layerfit.toml:2: lock is a directory (.)"),
+        ("baseline = \"\"\n", "layerfit.toml:1: baseline is empty"),
+        ("[env]\nA = \"1\"\n\"B-C\" = \"2\"\n", "layerfit.toml:3: env.B-C: not the name of a variable"),
+        ("[env]\nA = 1\n", "layerfit.toml:2:5: `A` is text in quotes: \"1\""),
+        ("max-zipped = \"-3MiB\"\n", "layerfit.toml:1:14: -3MiB is not a size: it is negative"),
+    ] {
+        std::fs::write(world.beside("layerfit.toml"), text).expect("written");
+        let run = world.run(&["check", "ROOT"]);
+        assert_eq!(run.code, 2, "{text}");
+        assert!(run.stderr.contains(says), "{text}: {}", run.stderr);
+    }
+    std::fs::write(world.beside("layerfit.toml"), "drop = [\"share/a,b.txt\"]\n").expect("written");
+    assert_eq!(world.run(&["analyze", "ROOT"]).code, 0);
+}

@@ -310,6 +310,19 @@ fn each_is_told_by_its_code_with_little_memory_and_nothing_written() {
     assert!(!Path::new("/tmp/layerfit-evil").exists());
 }
 
+#[test]
+fn an_encrypted_entry_is_told_once() {
+    // The header of the encryption makes it longer than the file.
+    let encrypted = Part::stored("a", "x".repeat(32)).says(|h| (h.flags, h.bytes) = (1, 20));
+    let world = World::new();
+    fs::write(world.beside("a.zip"), zip(&[fine(), encrypted])).expect("written");
+    let (code, report) = world.json(&["check", "a.zip"]);
+    assert_eq!((code, findings(&report, "Z106").len(), findings(&report, "Z110").len()), (1, 1, 0));
+    let not = Part::stored("a", "x".repeat(32)).says(|h| h.bytes = 20);
+    fs::write(world.beside("a.zip"), zip(&[fine(), not])).expect("written");
+    assert_eq!(findings(&world.json(&["check", "a.zip"]).1, "Z110").len(), 1);
+}
+
 /// What the reader makes of a zip: kinds and modes of the entries, and the findings without their words. Panics when it
 /// does.
 fn as_read(zip: &Path) -> String {

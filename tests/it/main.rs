@@ -74,6 +74,7 @@ mod scale;
 mod schemas;
 mod signals;
 mod template;
+mod unreached;
 mod verdict;
 mod versions_and_symbols;
 mod what_r_loads;

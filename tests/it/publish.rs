@@ -388,3 +388,103 @@ fn a_dry_run_prints_a_merge_that_happens_when_its_script_runs() {
     assert!(!run.stdout.contains("secret-of-f"), "{}", run.stdout);
     assert!(!log(&world).contains("update-function-configuration"), "nothing is changed");
 }
+
+/// An `aws` with a function whose configuration has these fields too, for layers of these files that are packed with these
+/// options.
+fn with_function_that(fields: &str, files: &[&str], options: &[&str]) -> World {
+    let world = with_function(&format!(r#"{{"Variables": {{}}}}, {fields}"#), "");
+    for file in files {
+        world.file(file, if *file == "bootstrap" { "#!/bin/sh\n" } else { "x = 1\n" }).mode(file, 0o755);
+    }
+    let arguments = [&["pack", "ROOT", "-o", "OUT"], options].concat();
+    assert_eq!(world.run(&arguments).code, 0);
+    fs::write(world.beside("answer"), answers(&world, |byte| byte)).expect("written");
+    world
+}
+
+#[test]
+fn a_function_in_a_runtime_that_cannot_use_the_layers_is_refused_before_anything_is_published() {
+    for (fields, files, runtime, says) in [
+        (r#""Runtime": "python3.11""#, "python/a.py", "python3.12", "python3.11 is older"),
+        (r#""Runtime": "nodejs22.x""#, "python/a.py", "python3.12", "nodejs22.x does not look in python/"),
+        (r#""Runtime": "provided.al2023""#, "python/a.py", "python3.12", "provided.al2023 does not look in python/"),
+        (r#""Runtime": "java21""#, "python/a.py", "python3.12", "java21 does not look in python/"),
+        (r#""Runtime": "python3.12""#, "bootstrap", "provided.al2023", "does not start the bootstrap"),
+        (
+            r#""Runtime": "python3.13""#,
+            "python/lib/python3.12/site-packages/a.py",
+            "python3.12",
+            "python3.13 does not look in python/lib/python3.12/",
+        ),
+    ] {
+        let world = with_function_that(fields, &[files], &["--runtime", runtime]);
+        for more in [&[][..], &["--dry-run"]] {
+            let run = publish(&world, &[&["--function", "f"], more].concat());
+            assert_eq!(run.code, 1, "{fields}: {}{}", run.stdout, run.stderr);
+            let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains("R105") && said.contains(says) && said.contains("nothing was published"), "{said}");
+            assert!(said.contains(&format!("the layers were packed for {runtime}")), "{said}");
+        }
+        assert!(!log(&world).contains("publish-layer-version"), "{fields}");
+        // Who names both knows better.
+        let function = fields.rsplit('"').nth(1).expect("a name");
+        let both = format!("{runtime},{function}");
+        let run = publish(&world, &["--function", "f", "--compatible-runtimes", &both]);
+        assert_eq!(run.code, 0, "{fields}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn compiled_code_is_for_the_runtime_that_it_was_packed_for() {
+    let world = with_function_that(r#""Runtime": "provided.al2""#, &[], &[]);
+    world.program("bin/run", &[], &[]);
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let run = publish(&world, &["--function", "f"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("provided.al2 has other libraries than provided.al2023"), "{}", run.stderr);
+}
+
+#[test]
+fn a_function_that_may_use_the_layers_is_warned_of_and_one_in_their_runtime_is_not() {
+    for (fields, files, runtime, warns) in [
+        (r#""Runtime": "python3.13""#, "python/a.py", "python3.12", true),
+        (r#""Runtime": "python3.12""#, "fonts/a.ttf", "provided.al2023", true),
+        (r#""Runtime": "python3.12""#, "python/a.py", "python3.12", false),
+        (r#""Runtime": "provided.al2023""#, "fonts/a.ttf", "provided.al2023", false),
+        (r#""Runtime": "python3.13""#, "fonts/a.ttf", "host", false),
+        (r#""PackageType": "Zip""#, "python/a.py", "python3.12", false),
+    ] {
+        let world = with_function_that(fields, &[files], &["--runtime", runtime]);
+        let run = publish(&world, &["--function", "f"]);
+        assert_eq!(run.code, 0, "{fields}: {}", run.stderr);
+        let said = run.stderr.contains("warning: f: the function runs ") && run.stderr.contains("pack the tree with");
+        assert_eq!(said, warns, "{fields}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_container_image_cannot_have_layers() {
+    let world = with_function_that(r#""PackageType": "Image""#, &[], &[]);
+    let run = publish(&world, &["--function", "f"]);
+    assert_eq!(run.code, 2, "{}", run.stdout);
+    assert!(run.stderr.contains("f: is a container image") && run.stderr.contains("COPY opt /opt"), "{}", run.stderr);
+    assert!(!log(&world).contains("publish-layer-version"), "{}", log(&world));
+}
+
+#[test]
+fn the_code_and_the_layers_that_a_function_keeps_count() {
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:layer";
+    let of = |code: u64, other: u64, ours: u64| {
+        let fields = format!(
+            r#""CodeSize": {code}, "Layers": [{{"Arn": "{arn}:other:1", "CodeSize": {other}}}, {{"Arn": "{arn}:layer-1:1", "CodeSize": {ours}}}]"#
+        );
+        let world = with_function_that(&fields, &[], &[]);
+        let run = publish(&world, &["--function", "f"]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stderr.contains("Lambda will probably refuse them")
+    };
+    assert!(of(200 << 20, 50 << 20, 1));
+    assert!(!of(200 << 20, 49 << 20, 1));
+    // The version of ours that is replaced does not count.
+    assert!(!of(100, 100, 250 << 20));
+}

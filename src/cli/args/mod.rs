@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, ColorChoice, Parser, Subcommand};
 use clap_complete::Shell;
 
 use options::heading;
-use values::count;
+use values::{count, handler};
 
 use crate::publish::sam::{Handler, Trigger};
 
@@ -214,7 +214,7 @@ pub(super) struct CheckArgs {
     ///
     /// Runs it from the layers, as `layerfit invoke` does. A failure is a finding and, if strace is installed, so is what it
     /// looked for in vain and only the build host has (N107).
-    #[arg(long, value_name = "HANDLER", help_heading = heading::FUNCTION)]
+    #[arg(long, value_name = "HANDLER", value_parser = handler, help_heading = heading::FUNCTION)]
     pub(super) run: Option<String>,
     #[command(flatten)]
     pub(super) function: FunctionOptions,
@@ -239,7 +239,7 @@ pub(super) struct InvokeArgs {
     #[arg(long, value_name = "FILE", help_heading = heading::INPUT)]
     pub(super) config: Option<PathBuf>,
     /// Handler of the function, such as file.function
-    #[arg(long, help_heading = heading::FUNCTION)]
+    #[arg(long, value_parser = handler, help_heading = heading::FUNCTION)]
     pub(super) handler: String,
     #[command(flatten)]
     pub(super) variables: Variables,
@@ -348,7 +348,8 @@ pub(super) struct PublishArgs {
     pub(super) license_info: Option<String>,
     /// Compatible runtimes, by Lambda's names [default: the manifest's] (repeatable)
     ///
-    /// Repeat the option, or separate names with commas.
+    /// Names the runtimes in which the layers work: --function then may run any of them. Otherwise, a function that runs another than
+    /// the layers were packed for is refused where it cannot use them, and warned of where that is not known. Repeat the option, or separate names with commas.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = heading::LAYERS)]
     pub(super) compatible_runtimes: Vec<String>,
     /// Compatible architecture [default: that of the packed layers]

@@ -208,7 +208,7 @@ pub(crate) struct Layers {
     /// Leave this much free in each layer, such as 5% or 2MiB [default: 0]
     ///
     /// A package that grows then changes one layer, and no other. Layers leave less free if they would be more otherwise.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub slack: Option<crate::report::gate::Growth>,
     /// Keep the layers recorded in FILE, changing as few as possible
     ///
@@ -227,12 +227,12 @@ pub(crate) struct Limits {
     /// defaults of this and of the other limits are those that they were packed with. Sizes have a unit:
     /// B, KiB, MiB or GiB; KB, MB and GB mean the same, as in AWS's quotas. A number of bytes with six digits or more needs
     /// none.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse_limit)]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = crate::base::bytes::parse_limit)]
     pub max_zipped: Option<u64>,
     /// Maximum unzipped size of function and layers [default: 250MiB]
     ///
     /// With a unit, such as 200MiB.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse_limit)]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = crate::base::bytes::parse_limit)]
     pub max_unzipped: Option<u64>,
     /// Maximum number of layers [default: 5]
     #[arg(long, value_name = "N", value_parser = layers)]
@@ -241,7 +241,7 @@ pub(crate) struct Limits {
     ///
     /// With a unit, such as 3MiB. If the function's code is given (--code, --template-code, or [template] code in
     /// layerfit.toml) and larger, its own size counts.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = crate::base::bytes::parse)]
     pub function_size: Option<u64>,
 }
 
@@ -362,7 +362,7 @@ pub(crate) struct GateOptions {
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Growth allowed since the baseline, such as 2% or 500KiB [default: 0]
-    #[arg(long, value_name = "GROWTH")]
+    #[arg(long, value_name = "GROWTH", allow_hyphen_values = true)]
     pub max_growth: Option<crate::report::gate::Growth>,
     /// If the check passes, record current sizes in the baseline
     ///
@@ -377,7 +377,7 @@ pub(crate) struct GateOptions {
     /// Warn when less than this is left of a size limit [default: 0]
     ///
     /// With a unit, such as 3MiB.
-    #[arg(long, value_name = "SIZE", value_parser = crate::base::bytes::parse)]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true, value_parser = crate::base::bytes::parse)]
     pub headroom: Option<u64>,
 }
 

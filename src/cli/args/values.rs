@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::base::finding::Code;
+use crate::publish::sam::Handler;
 
 /// The network that a function has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -175,4 +176,9 @@ pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
 pub(super) fn check(text: &str) -> Result<Code, String> {
     let code = Code::ALL.iter().find(|code| code.as_str().eq_ignore_ascii_case(text));
     code.copied().ok_or_else(|| "not the code of a check such as L201; `layerfit rules` lists them".to_owned())
+}
+
+/// A handler that Lambda accepts, as it is written.
+pub(super) fn handler(text: &str) -> Result<String, String> {
+    text.parse::<Handler>().map(|_| text.to_owned())
 }

@@ -61,7 +61,8 @@ pub(super) struct Config {
     /// Targets that are never dropped.
     #[schemars(example = ["suggested:caret::train", "share/templates"])]
     pub keep: Vec<String>,
-    /// R sources of the function: packages that they do not use are dropped.
+    /// Sources of the function, in R, Python, JavaScript or TypeScript, or directories with them: packages of the same language that
+    /// they do not use are dropped.
     #[schemars(example = ["handler.R"])]
     pub handler: Vec<PathBuf>,
     /// Logs of test runs; what they opened is never pruned.
@@ -111,7 +112,8 @@ pub(super) struct Config {
     /// Unzipped size to reserve for the function's own code. If `template.code` is larger, its own size counts.
     #[schemars(example = &"3MiB")]
     pub function_size: Option<Bytes>,
-    /// Size that must stay free of the limits, unzipped in total and zipped in the layers; less is a warning.
+    /// Size that must stay free of the limits; less is a warning. Unzipped, the limit is that of function and layers together;
+    /// zipped, that of one layer for each layer that a function can have.
     #[schemars(example = &"5MiB")]
     pub headroom: Option<Bytes>,
     /// Baseline that `check` compares with: a manifest, or a file that `check --update-baseline` writes.
@@ -401,13 +403,26 @@ impl Config {
 
     /// Where a key stands, or one element of its list: `layerfit.toml:3`.
     pub(super) fn place(&self, key: &str, element: usize) -> String {
-        let Source { shown, text, .. } = &self.source;
-        let (document, _) = DeTable::parse_recoverable(text);
+        let (document, _) = DeTable::parse_recoverable(&self.source.text);
         let written = document.get_ref().iter().find(|(name, _)| name.get_ref() == key);
-        let at = written.map(|(name, value)| match value.get_ref() {
+        self.line_of(written.map(|(name, value)| match value.get_ref() {
             DeValue::Array(array) => array.get(element).map_or(name.span().start, |element| element.span().start),
             _ => name.span().start,
-        });
+        }))
+    }
+
+    /// Where a key of a table stands, whose keys are the user's.
+    pub(super) fn place_in(&self, table: &str, key: &str) -> String {
+        let (document, _) = DeTable::parse_recoverable(&self.source.text);
+        let found = document.get_ref().iter().find(|(name, _)| name.get_ref() == table);
+        let keys = found.and_then(|(_, value)| value.get_ref().as_table());
+        let written = keys.and_then(|keys| keys.iter().find(|(name, _)| name.get_ref() == key));
+        self.line_of(written.map(|(name, _)| name.span().start))
+    }
+
+    /// The file, with the line of a byte if it is known.
+    fn line_of(&self, at: Option<usize>) -> String {
+        let Source { shown, text, .. } = &self.source;
         match at {
             Some(at) => format!("{shown}:{}", place::of(text, at).0),
             None => shown.clone(),

@@ -228,7 +228,9 @@ fn value_at<'v, 'd>(
     span: &Range<usize>,
 ) -> Option<(String, &'v DeValue<'d>, &'v Value)> {
     table.iter().find_map(|(key, value)| {
-        let node = resolved(schema, &node["properties"][key.get_ref().as_ref()]);
+        // The keys of [env] and of names are the user's.
+        let of_key = Some(&node["properties"][key.get_ref().as_ref()]).filter(|node| !node.is_null());
+        let node = resolved(schema, of_key.unwrap_or(&node["additionalProperties"]));
         value_in(key.get_ref(), value, node, schema, span)
     })
 }
@@ -407,6 +409,8 @@ mod tests {
             ("bundle = \"true\"\n", "f:1:10: `bundle` is true or false, without quotes"),
             ("runtime = 3\n", "f:1:11: `runtime` is text in quotes: \"3\""),
             ("lock = [\"a\"]\n", "f:1:8: `lock` is one text in quotes"),
+            ("[env]\nA = 1\n", "f:2:5: `A` is text in quotes: \"1\""),
+            ("[publish.names]\nr = true\n", "f:2:5: `r` is text in quotes: \"true\""),
             ("keep = [3]\n", "f:1:9: `keep` is text in quotes: \"3\""),
             ("max-layers = \"3\"\n", "f:1:14: `max-layers` is a whole number, without quotes"),
             ("max-layers = -1\n", "f:1:14: `max-layers` cannot be -1"),

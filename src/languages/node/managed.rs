@@ -17,6 +17,7 @@ console.log(JSON.stringify({
 /// What they do.
 pub(super) const RUNTIME: ManagedRuntime = ManagedRuntime {
     name: |version| format!("nodejs{version}.x"),
+    place: "nodejs/node_modules",
     client: ("index.mjs", include_str!("../../../bootstrap/runtime.mjs")),
     programs: |_| vec!["node".to_owned(), "nodejs".to_owned()],
     describe: &["-e", DESCRIBE],

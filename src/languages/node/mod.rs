@@ -11,6 +11,7 @@ mod loaded;
 mod managed;
 mod needs;
 mod packages;
+mod places;
 mod platform;
 mod process;
 mod resolution;
@@ -24,7 +25,8 @@ use std::path::Path;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
 use crate::languages::{
-    CallsOf, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec, Source,
+    CallsOf, Finds, Followed, Found, Gets, Language, LanguageId, ManagedRuntime, Needs, Package, Packages, ProcessSpec,
+    Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -63,6 +65,10 @@ impl Language for Node {
 
     fn managed(&self) -> Option<&'static ManagedRuntime> {
         Some(&managed::RUNTIME)
+    }
+
+    fn finds<'a>(&self, packages: &'a Packages, tree: &'a Tree, runtime: &RuntimeProfile) -> Box<Finds<'a>> {
+        places::finds(packages, tree, runtime)
     }
 
     fn source(

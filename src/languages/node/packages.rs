@@ -218,6 +218,11 @@ impl<'a> Search<'a> {
         above.into_iter().chain(self.node_path.iter().filter(move |_| with_node_path).cloned())
     }
 
+    /// The directories of the tree that are searched for a function, whose own code is not there.
+    pub(super) fn of_functions(&self) -> BTreeSet<TreePath> {
+        self.node_path.iter().cloned().collect()
+    }
+
     /// The directory that a function finds, whose own code is not in the tree.
     pub(super) fn find(&self, name: &str) -> Option<TreePath> {
         self.node_path.iter().find_map(|searched| self.inside(searched, name))

@@ -8,6 +8,7 @@ use super::image::{has_program, is_in_image};
 use super::packages::Search;
 use super::source;
 use crate::base::path::TreePath;
+use crate::languages::reading::is_in_layers;
 use crate::languages::{Gets, Packages};
 use crate::tree::Tree;
 
@@ -16,7 +17,7 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
     let search = Search::of(packages, tree);
     let has_node = has_program(tree);
     let of = |name: &&str| {
-        if name.starts_with("/opt/") {
+        if is_in_layers(name) {
             // A file of the layer, which can be in a package.
             let path = TreePath::from_mounted(name.as_bytes());
             let package = path.as_ref().and_then(|path| packages.of_path(path));

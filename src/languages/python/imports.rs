@@ -170,7 +170,8 @@ fn directories(packages: &Packages, tree: &Tree) -> Vec<TreePath> {
     };
     let mut directories: Vec<TreePath> = Vec::new();
     for directory in managed.into_iter().chain(libraries.into_iter().filter(is_searched)) {
-        if tree.find(&directory).is_some() && !directories.contains(&directory) {
+        let is_there = directory.is_root() || tree.find(&directory).is_some();
+        if is_there && !directories.contains(&directory) {
             directories.push(directory);
         }
     }

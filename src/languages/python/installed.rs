@@ -159,7 +159,7 @@ fn elsewhere(tree: &Tree, package: &Package) -> Option<Finding> {
 }
 
 /// The directories of the tree that the runtime searches: those of PYTHONPATH if it is set, and otherwise Lambda's own.
-fn searched(runtime: &RuntimeProfile, minor: Minor) -> Vec<TreePath> {
+pub(super) fn searched(runtime: &RuntimeProfile, minor: Minor) -> Vec<TreePath> {
     let set = runtime.environment.elements("PYTHONPATH");
     if set.is_empty() {
         return directories_of_lambda(&format!("3.{minor}")).collect();

@@ -17,6 +17,7 @@ print(json.dumps({"version": version, "prefix": prefix, "program": "bin/python" 
 /// What they do.
 pub(super) const RUNTIME: ManagedRuntime = ManagedRuntime {
     name: |version| format!("python{version}"),
+    place: "python",
     client: ("bootstrap.py", include_str!("../../../bootstrap/runtime.py")),
     programs: |version| vec![format!("python{version}"), "python3".to_owned(), "python".to_owned()],
     describe: &["-I", "-S", "-c", DESCRIBE],

@@ -14,6 +14,7 @@ mod modules;
 mod names;
 mod needs;
 mod packages;
+mod places;
 mod preloads;
 mod process;
 mod services;
@@ -29,8 +30,8 @@ use crate::base::finding::{Finding, Severity};
 use crate::base::path::TreePath;
 use crate::base::subject::Subject;
 use crate::languages::{
-    CallsOf, Followed, Found, Gets, Language, LanguageId, LoadedBefore, ManagedRuntime, Needs, Packages, ProcessSpec,
-    Source,
+    CallsOf, Finds, Followed, Found, Gets, Language, LanguageId, LoadedBefore, ManagedRuntime, Needs, Packages,
+    ProcessSpec, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -80,6 +81,10 @@ impl Language for Python {
 
     fn managed(&self) -> Option<&'static ManagedRuntime> {
         Some(&managed::RUNTIME)
+    }
+
+    fn finds<'a>(&self, packages: &'a Packages, tree: &'a Tree, runtime: &RuntimeProfile) -> Box<Finds<'a>> {
+        places::finds(packages, tree, runtime)
     }
 
     fn source(

@@ -13,6 +13,7 @@ use super::needs::ID;
 use super::source;
 use super::standard::{distribution_of, is_in_image, is_standard, part_to_install};
 use crate::base::path::TreePath;
+use crate::languages::reading::is_in_layers;
 use crate::languages::{Gets, Packages};
 use crate::tree::{EntryId, Tree};
 
@@ -28,7 +29,7 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
     let minor = minor(packages);
     let has_interpreter = has_interpreter(tree);
     let of = |name: &&str| {
-        if name.starts_with("/opt/") {
+        if is_in_layers(name) {
             // A file of the layer, which can be in a distribution.
             let path = TreePath::from_mounted(name.as_bytes());
             let package = path.as_ref().and_then(|path| packages.of_path(path));

@@ -135,6 +135,28 @@ pub struct ManifestLayer {
     pub sha256: String,
     /// The length of the zip in bytes.
     pub zipped_bytes: u64,
+    /// The sum of the lengths of its files in bytes; 0 where the manifest does not have it.
+    #[serde(default)]
+    pub unzipped_bytes: u64,
+}
+
+/// The paths in a manifest, which only few readers need: there can be a million.
+#[derive(Debug, Deserialize)]
+struct Listed {
+    layers: Vec<ListedLayer>,
+}
+
+/// The paths in a layer.
+#[derive(Debug, Deserialize)]
+struct ListedLayer {
+    #[serde(default)]
+    entries: Vec<ListedEntry>,
+}
+
+/// A path.
+#[derive(Debug, Deserialize)]
+struct ListedEntry {
+    path: String,
 }
 
 /// The architecture that most of these machines belong to, by Lambda's name for it; `None` when Lambda supports none of them.
@@ -172,6 +194,21 @@ impl Manifest {
             message: format!("has no {MANIFEST}"),
             help: "name a directory that `layerfit pack` wrote".to_owned(),
         })
+    }
+
+    /// The paths of all entries that the manifest of a directory lists, in the order of the layers.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn paths(directory: &Path) -> Result<Vec<String>> {
+        let path = directory.join(MANIFEST);
+        let text = read::text(&path, read::MAX_MANIFEST)?;
+        let listed: Listed = serde_json::from_str(&text).map_err(|error| Error::Data {
+            file: path.display().to_string(),
+            message: error.to_string(),
+            help: "pack again".to_owned(),
+        })?;
+        Ok(listed.layers.into_iter().flat_map(|layer| layer.entries).map(|entry| entry.path).collect())
     }
 
     /// Reads a manifest at this path.

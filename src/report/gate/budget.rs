@@ -132,6 +132,12 @@ impl FromStr for Growth {
                 }
             });
         };
+        if text.trim().starts_with('-') && !text.trim().starts_with("--") {
+            return Err(format!(
+                "{} is negative: give the growth that is allowed, such as 0, 2% or 500KiB",
+                text.trim()
+            ));
+        }
         let wrong = || format!("{text:?} is not a growth such as 2%, 0.5% or 500KiB");
         let (whole, part) = percent.trim().split_once('.').unwrap_or((percent.trim(), ""));
         if part.len() > 2 || !part.bytes().all(|b| b.is_ascii_digit()) {
@@ -169,6 +175,7 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(growth), "{text}");
         }
+        assert!("-1%".parse::<Growth>().expect_err("negative").contains("is negative"));
         for text in ["%", "x%", "-1%", "1.234%", "2 apples", "", "99999999999999999999%"] {
             assert!(text.parse::<Growth>().is_err(), "{text}");
         }

@@ -114,7 +114,8 @@ impl Gate {
         let free = layers.iter().map(|layer| limits.layer_zipped.saturating_sub(layer.zipped_bytes));
         let more = limits.layers.saturating_sub(layers.len()) as u64;
         let zipped = free.fold(limits.layer_zipped.saturating_mul(more), u64::saturating_add);
-        for (left, what) in [(unzipped, "unzipped"), (Some(zipped), "zipped in all layers a function can have")] {
+        let in_all = format!("zipped, in {} layers of at most {} each", limits.layers, size(limits.layer_zipped));
+        for (left, what) in [(unzipped, "unzipped"), (Some(zipped), in_all.as_str())] {
             if let Some(left) = left.filter(|left| *left < self.headroom) {
                 findings.push(Finding::warning(
                     Code::LittleHeadroom,

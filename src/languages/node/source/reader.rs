@@ -9,7 +9,7 @@ use super::loaders::{Loaders, arguments};
 use super::values::Bound;
 use super::{Dialect, IF_INSTALLED, package, package_of};
 use crate::languages::grammar::walk;
-use crate::languages::reading::{self, Guard, guarded, line};
+use crate::languages::reading::{self, Guard, guarded, is_in_layers, line};
 use crate::languages::{Follow, Followed, From, Source, Use};
 
 /// How many loads of one source are followed.
@@ -148,7 +148,7 @@ impl<'t> Reader<'t, '_> {
 
     /// Notes a file of a layer that a literal names: it can be in a package.
     fn names_file(&mut self, node: Node<'t>) {
-        if let Some(path) = self.bound.string(node).filter(|path| path.starts_with("/opt/")) {
+        if let Some(path) = self.bound.string(node).filter(|path| is_in_layers(path)) {
             self.uses(line(node), path);
         }
     }

@@ -7,7 +7,7 @@ use tree_sitter::Node;
 
 use super::DISTRIBUTION;
 use crate::languages::grammar::walk;
-use crate::languages::reading::{self, Guard, guarded, line};
+use crate::languages::reading::{self, Guard, guarded, is_in_layers, line};
 use crate::languages::{Dynamic, Follow, Followed, From, Source, Use};
 
 /// What a module can be: a file, or a directory with one.
@@ -199,7 +199,7 @@ impl<'t> Reader<'t, '_> {
 
     /// Notes a file of a layer that a literal names: it can be in a distribution.
     fn names_file(&mut self, node: Node<'t>) {
-        if let Some(path) = self.string(node).filter(|path| path.starts_with("/opt/")) {
+        if let Some(path) = self.string(node).filter(|path| is_in_layers(path)) {
             self.uses_if_installed(line(node), path);
         }
     }
