@@ -78,5 +78,6 @@ mod verdict;
 mod versions_and_symbols;
 mod what_r_loads;
 mod why;
+mod written_together;
 mod zips;
 mod zips_of_no_layer;
