@@ -25,6 +25,7 @@ mod rules;
 mod runtime;
 mod settings;
 mod sources;
+mod toml_text;
 mod why;
 mod work;
 
