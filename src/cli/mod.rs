@@ -20,6 +20,7 @@ mod pack;
 mod plan;
 mod progress;
 mod publish;
+mod recorded;
 mod reference;
 mod rules;
 mod runtime;

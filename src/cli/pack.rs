@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &PackArgs, color: ColorChoice) -> Result<Exit> {
     };
     let (report, lock, template, config) = with_configuration(
         options,
-        None,
+        |_| Ok(None),
         shown.shown()?,
         |settings, config, progress| {
             // Before the work, so that a file of the user's is known at once.

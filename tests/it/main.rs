@@ -72,6 +72,7 @@ mod safe_rules;
 mod sandbox;
 mod scale;
 mod schemas;
+mod shaped_with;
 mod signals;
 mod template;
 mod verdict;
