@@ -5,6 +5,7 @@
 use layerfit::base::finding::{Code, Finding};
 use layerfit::base::subject::Subject;
 use layerfit::base::size::Size;
+use layerfit::pack::output::GivenOptions;
 use layerfit::plan::bundle::{Bundled, ChangedPath};
 use layerfit::plan::suggest::{Figures, Suggestion};
 use layerfit::report::{self, Amount, Architecture, Colors, Compared, Contents, Detail, ImageReport, LayerReport, Report, Screen, Totals, UnitReport};
@@ -77,6 +78,7 @@ fn of(texts: &[&str]) -> Report {
         architecture: Some(Architecture { name: text(0), assumed: true }),
         limits: Limits::built_in(),
         packed_for: None,
+        options: GivenOptions { drop: vec![text(0)], level: Some(text(1)), ..GivenOptions::default() },
         fits: false,
         totals: Totals::default(),
         pruned: Vec::new(),

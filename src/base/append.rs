@@ -1,7 +1,7 @@
 //! Adding to a file that someone else named, which can also be a pipe or a terminal: nothing is waited for without end.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::error::{Error, Result};
 /// How long a pipe's reader may take for what is already in it.
 const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
-/// Adds this to the end of a file, which is created if there is none.
+/// Adds this to the end of a file, which is created if there is none; on a line of its own, if the last one does not end.
 ///
 /// # Errors
 /// When it cannot be written, is a disk, or is a pipe from which nothing reads.
@@ -27,10 +27,12 @@ pub(crate) fn append(path: &Path, content: &[u8]) -> Result<()> {
         Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => return Err(no_reader()),
         opened => opened.map_err(io())?,
     };
-    if file.metadata().map_err(io())?.file_type().is_block_device() {
+    let kind = file.metadata().map_err(io())?.file_type();
+    if kind.is_block_device() {
         return Err(Error::NotAFile(path.to_owned()));
     }
-    let mut left = content;
+    let content = if kind.is_file() && ends_within_line(path) { [b"\n", content].concat() } else { content.to_vec() };
+    let mut left = content.as_slice();
     while !left.is_empty() {
         match file.write(left) {
             Ok(0) => return Err(io()(ErrorKind::WriteZero.into())),
@@ -49,9 +51,20 @@ pub(crate) fn append(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Whether the last line of a regular file does not end; not if it cannot be read.
+fn ends_within_line(path: &Path) -> bool {
+    let last = || -> std::io::Result<u8> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut byte = [0];
+        file.read_exact(&mut byte)?;
+        Ok(byte[0])
+    };
+    last().is_ok_and(|byte| byte != b'\n')
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
 
     use super::*;
 
@@ -62,6 +75,9 @@ mod tests {
         append(&path("file"), b"one\n").expect("created");
         append(&path("file"), b"two\n").expect("written");
         assert_eq!(std::fs::read_to_string(path("file")).expect("read"), "one\ntwo\n");
+        append(&path("file"), b"three").expect("written");
+        append(&path("file"), b"four").expect("written");
+        assert_eq!(std::fs::read_to_string(path("file")).expect("read"), "one\ntwo\nthree\nfour");
         append(Path::new("/dev/null"), b"x").expect("written");
         assert!(append(Path::new("/dev/full"), b"x").is_err());
         assert!(append(directory.path(), b"x").is_err());

@@ -56,6 +56,22 @@ impl Status {
     }
 }
 
+/// The absolute path without links of what need not be there: they are followed as far as it is.
+///
+/// # Errors
+/// When there is no working directory.
+pub(crate) fn real(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path).map_err(Error::io("find", path))?;
+    let there = absolute.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let rest = there.as_ref().and_then(|(above, _)| absolute.strip_prefix(above).ok());
+    Ok(match (&there, rest) {
+        // Joined with nothing, a path would end with a slash.
+        (Some((_, real)), Some(rest)) if rest.as_os_str().is_empty() => real.clone(),
+        (Some((_, real)), Some(rest)) => real.join(rest),
+        _ => absolute,
+    })
+}
+
 /// What stat(2) tells.
 #[expect(
     clippy::cast_sign_loss,
@@ -94,6 +110,15 @@ impl Directory {
         let path = self.path(&name);
         let fd = rustix::fs::openat(&self.fd, name.as_ref(), OPEN | OFlags::NOFOLLOW, Mode::empty());
         Ok(Self { fd: fd.map_err(|error| Error::io("open", &path)(error.into()))?, path })
+    }
+
+    /// Opens it once more.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn again(&self) -> Result<Self> {
+        let fd = rustix::io::dup(&self.fd).map_err(self.failed("open", ""))?;
+        Ok(Self { fd, path: self.path.clone() })
     }
 
     /// The path of a name in it, for messages.

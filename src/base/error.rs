@@ -38,6 +38,14 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
+    /// A file that layerfit writes whole or not at all cannot be written.
+    #[error("cannot write {}: {source}\n  help: {}", shown(.path), remedy_of_file(.source))]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The result could not be printed.
     #[error(
         "cannot write to standard output: {0}\n  \
@@ -134,11 +142,33 @@ impl Error {
         let path = path.as_ref().to_owned();
         move |source| Error::Io { doing, path, source }
     }
+
+    /// A function for `map_err`: turns the system's error about a file that is to be written into an error.
+    pub fn unwritable(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.as_ref().to_owned();
+        move |source| Error::Unwritable { path, source }
+    }
 }
 
 /// A path on one line.
 fn shown(path: &Path) -> Cow<'_, str> {
     printable(path.as_os_str().as_bytes())
+}
+
+/// The remedy where a file of the user's choice cannot be written.
+fn remedy_of_file(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "run as a user with permission, or name a file in another directory",
+        io::ErrorKind::NotFound => "create the directory that it is to be in, or name another file",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space there, or name a file on another disk"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "name a file on a file system that can be written",
+        io::ErrorKind::FileTooLarge => "raise the limit for the length of files (ulimit -f)",
+        io::ErrorKind::NotADirectory => "part of the path is a file; name another file",
+        io::ErrorKind::IsADirectory => "name a file, and not a directory",
+        _ => "the system's message names the cause; or name another file",
+    }
 }
 
 fn remedy(doing: &str, error: &io::Error) -> &'static str {

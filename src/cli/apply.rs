@@ -1,16 +1,30 @@
-//! `layerfit plan --apply`: writes next steps into layerfit.toml. Everything else in the file stays, comments included.
+//! `layerfit plan --apply`: writes next steps into layerfit.toml. Everything else in the file stays, byte for byte.
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Array, DocumentMut, Item, Value};
+use toml_edit::Value;
 
 use super::config::NAME;
-use crate::base::atomic::replace_file;
+use super::toml_text::{add, document, is_on, set};
+use crate::base::atomic::{can_replace, replace_file};
 use crate::base::error::{Error, Result};
 use crate::base::read;
 use crate::base::similar::nearest;
 use crate::plan::suggest::{Setting, Suggestion};
 use crate::report::Report;
+
+/// Tries whether steps can be written into `file`, before they are worked out, which can take long.
+///
+/// # Errors
+/// When it cannot be replaced.
+pub(super) fn can_apply(file: Option<&Path>) -> Result<()> {
+    can_replace(&target(file.unwrap_or(Path::new(NAME))))
+}
+
+/// The file that is replaced: a link to it stays one.
+fn target(file: &Path) -> PathBuf {
+    if file.is_symlink() { file.canonicalize().unwrap_or_else(|_| file.to_owned()) } else { file.to_owned() }
+}
 
 /// Writes the steps of a report that were `chosen`, each by its name or as NAME=PATH, into `file`, or into a new file in the
 /// working directory. Returns what to print, and the path of the file.
@@ -19,8 +33,8 @@ use crate::report::Report;
 /// When there is no step of a name, a step is not a setting, or the file cannot be written; nothing is written then.
 pub(super) fn apply(report: &Report, chosen: &[String], file: Option<&Path>) -> Result<(Vec<u8>, PathBuf)> {
     let path = file.unwrap_or(Path::new(NAME));
-    let text = read::text_if_there(path, read::MAX_TEXT)?.unwrap_or_default();
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| Error::Data {
+    let mut text = read::text_if_there(path, read::MAX_TEXT)?.unwrap_or_default();
+    document(&text).map_err(|error| Error::Data {
         file: path.display().to_string(),
         message: error.message().to_owned(),
         help: "correct it first".to_owned(),
@@ -30,17 +44,18 @@ pub(super) fn apply(report: &Report, chosen: &[String], file: Option<&Path>) -> 
     let mut written = String::new();
     for chosen in chosen {
         let (name, value) = chosen.split_once('=').map_or((chosen.as_str(), None), |(name, value)| (name, Some(value)));
-        if document.get(name).and_then(Item::as_bool) == Some(true) {
+        if is_on(&text, name)? {
             return Err(Error::Usage {
                 message: format!("--apply {name}: is already on in {}", shown.display()),
                 help: "leave it out".to_owned(),
             });
         }
         let step = find(report, name)?;
-        let line = set(&mut document, step, value, path)?;
+        let (changed, line) = with(&text, step, value, path)?;
+        text = changed;
         written += &format!("{}: {line}\n", shown.display());
     }
-    replace_file(path, document.to_string().as_bytes())?;
+    replace_file(&target(path), text.as_bytes())?;
     Ok((written.into_bytes(), path.to_owned()))
 }
 
@@ -57,11 +72,16 @@ fn find<'a>(report: &'a Report, name: &str) -> Result<&'a Suggestion> {
     })
 }
 
-/// Sets what a step is in the file; returns that as it is printed.
-fn set(document: &mut DocumentMut, step: &Suggestion, value: Option<&str>, file: &Path) -> Result<String> {
+/// The text of the file with what a step is; also that as it is printed.
+fn with(text: &str, step: &Suggestion, value: Option<&str>, file: &Path) -> Result<(String, String)> {
     let name = &step.name;
     let usage =
         |message: String, help: String| Err(Error::Usage { message: format!("--apply {name}: {message}"), help });
+    let replaced = |key: &str, value: &Value| Ok((set(text, key, value)?, format!("{key} = {value}")));
+    let added = |key: &str, values: &[String]| {
+        let quoted: Vec<String> = values.iter().map(|value| Value::from(value.as_str()).to_string()).collect();
+        Ok((add(text, key, values)?, format!("{key} has {}", quoted.join(", "))))
+    };
     match (&step.setting, value) {
         (None, _) => usage("is a change to the tree, not a setting".to_owned(), step.what.clone()),
         (Some(Setting::Paths(_)), None | Some("")) => {
@@ -71,46 +91,13 @@ fn set(document: &mut DocumentMut, step: &Suggestion, value: Option<&str>, file:
             if !Path::new(path).exists() {
                 return Err(Error::RootMissing(PathBuf::from(path)));
             }
-            Ok(add(document, key, &[from_file(path, file)?]))
+            added(key, &[from_file(path, file)?])
         }
         (Some(_), Some(_)) => usage("takes no value".to_owned(), format!("give --apply {name}")),
-        (Some(Setting::On(key)), None) => Ok(replace(document, key, Value::from(true))),
-        (Some(Setting::Text(key, text)), None) => Ok(replace(document, key, Value::from(text.as_str()))),
-        (Some(Setting::Add(key, values)), None) => Ok(add(document, key, values)),
+        (Some(Setting::On(key)), None) => replaced(key, &Value::from(true)),
+        (Some(Setting::Text(key, text)), None) => replaced(key, &Value::from(text.as_str())),
+        (Some(Setting::Add(key, values)), None) => added(key, values),
     }
-}
-
-/// Sets a key; a comment behind its old value stays.
-fn replace(document: &mut DocumentMut, key: &str, mut value: Value) -> String {
-    let shown = format!("{key} = {}", value.to_string().trim());
-    if let Some(old) = document.get(key).and_then(Item::as_value) {
-        *value.decor_mut() = old.decor().clone();
-    }
-    document[key] = Item::Value(value);
-    shown
-}
-
-/// Adds to a list what it does not have, in the form of its last element.
-fn add(document: &mut DocumentMut, key: &str, values: &[String]) -> String {
-    let quoted: Vec<String> =
-        values.iter().map(|value| Value::from(value.as_str()).to_string().trim().to_owned()).collect();
-    let item = document.entry(key).or_insert_with(|| Item::Value(Value::Array(Array::new())));
-    if let Some(array) = item.as_array_mut() {
-        // In a list of one element for each line, new ones have lines of their own.
-        let prefix = array.iter().last().and_then(|last| last.decor().prefix()?.as_str()?.rsplit_once('\n'));
-        let prefix = prefix.map(|(_, indent)| format!("\n{indent}"));
-        for value in values {
-            if array.iter().any(|has| has.as_str() == Some(value)) {
-                continue;
-            }
-            array.push(value.as_str());
-            let last = array.len() - 1;
-            if let (Some(prefix), Some(new)) = (&prefix, array.get_mut(last)) {
-                new.decor_mut().set_prefix(prefix.as_str());
-            }
-        }
-    }
-    format!("{key} has {}", quoted.join(", "))
 }
 
 /// A path as the file has it: from its own directory.
@@ -120,27 +107,4 @@ fn from_file(path: &str, file: &Path) -> Result<String> {
     let directory = file.parent().unwrap_or(Path::new("/"));
     let relative = pathdiff::diff_paths(&absolute, directory).unwrap_or(absolute);
     Ok(relative.to_string_lossy().into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = "# How it is packed.\nruntime = \"provided.al2023\" # the default\nstrip = \"debug\" # small\n\
-                        drop = [\n  \"pkg:a\", # large\n  \"pkg:b\",\n]\n# select = [\"x\"]\n\n[env]\nTZ = \"UTC\" # here\n";
-
-    #[test]
-    fn what_is_written_leaves_the_rest_of_the_file_as_it_is() {
-        let mut document: DocumentMut = FILE.parse().expect("TOML");
-        assert_eq!(replace(&mut document, "strip", Value::from("all")), "strip = \"all\"");
-        assert_eq!(replace(&mut document, "bundle", Value::from(true)), "bundle = true");
-        let two = ["pkg:b".to_owned(), "pkg:c".to_owned()];
-        assert_eq!(add(&mut document, "drop", &two), "drop has \"pkg:b\", \"pkg:c\"");
-        assert_eq!(add(&mut document, "select", &["help".to_owned()]), "select has \"help\"");
-        let text = document.to_string();
-        let expected = FILE
-            .replace("\"debug\" # small", "\"all\" # small")
-            .replace("  \"pkg:b\",\n]\n", "  \"pkg:b\",\n  \"pkg:c\",\n]\nbundle = true\nselect = [\"help\"]\n");
-        assert_eq!(text, expected);
-    }
 }

@@ -7,7 +7,7 @@ use super::args::{InitArgs, PlanOptions};
 use super::config::{Config, NAME};
 use super::exit::Exit;
 use super::{output, progress, settings};
-use crate::base::atomic::create_file;
+use crate::base::atomic::{can_create, create_file};
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Severity};
@@ -21,6 +21,8 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
     if let Some(directory) = &arguments.bootstrap {
         return output::done(&bootstrap(directory)?);
     }
+    // Before the tree is read, which can take long.
+    can_create(Path::new(NAME), EXISTS)?;
     let settings = settings::settings(&PlanOptions::default(), &Config::default(), None)?;
     let progress = progress::bar(false);
     let report = commands::plan(&arguments.root, &settings, progress.as_ref());
@@ -28,13 +30,15 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
     output::done(&write(&report?)?)
 }
 
+/// What to do with a configuration that is there already.
+const EXISTS: &str = "edit it, or remove it to have a new one written";
+
 /// Writes the configuration with which `layerfit plan` needs no options; returns what to print.
 ///
 /// # Errors
 /// When there is one already, or it cannot be written.
 fn write(report: &Report) -> Result<Vec<u8>> {
-    let help = "edit it, or remove it to have a new one written";
-    create_file(Path::new(NAME), configuration(report).as_bytes(), 0o644, help)?;
+    create_file(Path::new(NAME), configuration(report).as_bytes(), 0o644, EXISTS)?;
     let root = one_line(&report.root);
     Ok(format!("{NAME}: written for this tree; `layerfit plan {root}` now uses it\n").into_bytes())
 }

@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
     let config = configuration(config.as_ref(), true)?;
     let packed = PackedFor::of(paths)?;
     let runtime = settings::runtime(runtime.as_deref(), &config, packed.as_ref())?;
-    let now = Now { runtime: &runtime.name, architecture: None, limits: None };
+    let now = Now { runtime: &runtime.name, architecture: None, limits: None, options: &[] };
     if let Some(remark) = packed.as_ref().and_then(|packed| packed.remark("run", now)) {
         output::message(remark);
     }

@@ -20,11 +20,13 @@ mod pack;
 mod plan;
 mod progress;
 mod publish;
+mod recorded;
 mod reference;
 mod rules;
 mod runtime;
 mod settings;
 mod sources;
+mod toml_text;
 mod why;
 mod work;
 

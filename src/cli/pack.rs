@@ -13,7 +13,7 @@ use super::{next, output};
 use crate::base::error::{Error, Result};
 use crate::base::list;
 use crate::base::safe::one_line;
-use crate::commands;
+use crate::commands::{self, Other};
 use crate::pack::output::{MANIFEST, REPORT};
 use crate::publish::sam::{Function, Template};
 use crate::report::{Report, wrapped};
@@ -26,18 +26,24 @@ pub(super) fn run(arguments: &PackArgs, color: ColorChoice) -> Result<Exit> {
         default_code: to.as_deref().map(Template::default_code),
         ..options.clone()
     };
-    let (report, lock, template, config) =
-        with_configuration(options, None, shown.shown()?, |settings, config, progress| {
+    let (report, lock, template, config) = with_configuration(
+        options,
+        |_| Ok(None),
+        shown.shown()?,
+        |settings, config, progress| {
             // Before the work, so that a file of the user's is known at once.
             let begin = |path: &PathBuf| Template::begin(path, root, function(arguments, config));
             let template = to.as_ref().map(begin).transpose()?;
-            let report = commands::pack(root, directory, settings, progress)?;
-            if let Some(template) = template.as_ref().filter(|_| report.fits) {
-                // Only what the file has: a value of --env can be a secret.
-                template.write(directory, &report, settings.architecture, &config.env)?;
-            }
+            // Only what the file has: a value of --env can be a secret.
+            let content = |report: &Report| match &template {
+                Some(template) => template.content(directory, report, settings.architecture, &config.env),
+                None => Ok(Vec::new()),
+            };
+            let other = template.as_ref().map(|template| Other { path: template.path(), content: &content });
+            let report = commands::pack(root, directory, settings, other, progress)?;
             Ok((report, settings.lock.clone(), template, config.clone()))
-        })?;
+        },
+    )?;
     let others: Vec<&Path> = [lock.as_deref(), to.as_deref()].into_iter().flatten().collect();
     let written = written(directory, &report, &others, (options, &config), template.as_ref())?;
     output::report(&report, color, shown, &written)

@@ -20,6 +20,9 @@ fn in_short(when: &str, report: &Report) -> String {
 pub(super) fn run(arguments: &PlanArgs, color: ColorChoice) -> Result<Exit> {
     let PlanArgs { root, options, tree, apply: chosen, report: shown } = arguments;
     let shows = if *tree { Shows::Contents } else { shown.shown()?.1 };
+    if !chosen.is_empty() {
+        apply::can_apply(configuration_file(options.input.config.as_ref())?.as_deref())?;
+    }
     let report =
         with_settings(options, (&shown.output, shows), |settings, progress| commands::plan(root, settings, progress))?;
     if !chosen.is_empty() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::args::{
     Architecture, GateOptions, Layers, LevelName, LimitOptions, PlanOptions, StrategyName, StripName, Targets,
 };
-use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RelocateConfig, SeverityName};
-use super::env;
+use super::config::{BudgetConfig, Bytes, Config, FindingConfig, LimitBytes, RUNTIME, RelocateConfig, SeverityName};
+use super::{env, recorded};
 use crate::base::error::{Error, Result};
 use crate::base::finding::Code;
 use crate::base::path::TreePath;
@@ -18,7 +18,7 @@ use crate::formats::strace::{self, Opened};
 use crate::languages::{Arrangement, Relocation};
 use crate::pack;
 use crate::pack::measure::{Level, SharedCache};
-use crate::pack::output::{MANIFEST, PackedFor};
+use crate::pack::output::{GivenOptions, MANIFEST, PackedFor};
 use crate::pack::rewrite::Transforms;
 use crate::pack::rewrite::strip::StripMode;
 use crate::pack::{Group, LayerPolicy, Strategy};
@@ -27,9 +27,6 @@ use crate::prune::{Level as RuleLevel, PruneRules};
 use crate::report::gate::{Budget, BudgetScope, Gate};
 use crate::runtime::{Limits, RuntimeProfile};
 use crate::tree::unzipped_size;
-
-/// The default runtime.
-pub(super) const RUNTIME: &str = "provided.al2023";
 
 /// The default root that libraries are bundled from, where the tree is not from an image.
 pub(super) const SYSROOT: &str = "/";
@@ -44,16 +41,18 @@ fn shared_cache(given: Option<&str>, config: &Config) -> Result<Option<Arc<Share
     Ok(url.map(|url| SharedCache::open(&url)).transpose()?.map(Arc::new))
 }
 
-/// The settings from the options; if an option is not given, from the configuration file, and then from what finished layers
-/// are packed for.
-pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&PackedFor>) -> Result<Settings> {
+/// The settings from the options; if an option is not given, from the configuration file, and then from what finished layers,
+/// or those that a tree is compared with, are packed for and shaped with.
+pub(super) fn settings(given: &PlanOptions, config: &Config, packed: Option<&PackedFor>) -> Result<Settings> {
+    let recorded = packed.map(|packed| packed.options.clone()).unwrap_or_default();
+    let options = &recorded::over(given, config, &recorded);
     let PlanOptions { input, variables, content, targets, traces, size, layers, .. } = options;
     let variables = env::variables(variables, config)?;
     let mut runtime = runtime(input.runtime.as_deref(), config, packed)?;
     for (name, value) in &variables {
         runtime.environment.set(name, value);
     }
-    let (prune, ignored) = rules_and_checks(options, config)?;
+    let (prune, ignored) = rules_and_checks(options, config, &recorded)?;
     let sysroot = content.sysroot.clone().or_else(|| config.sysroot.as_ref().map(|path| config.path(path)));
     let host = sysroot.map_or(BuildHost::OfTheTree, BuildHost::Named);
     let bundle = content.bundle.or(config.bundle).unwrap_or(false);
@@ -73,6 +72,7 @@ pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&P
         rules: prune,
         limits,
         packed_for: packed.cloned(),
+        options: recorded::given(given),
         architecture: architecture.or_else(|| packed.and_then(|packed| packed.architecture)),
         transforms: transforms(options, config)?,
         level: match size.level.or(config.level).unwrap_or_default() {
@@ -91,13 +91,14 @@ pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&P
         host,
         drop: [&config.drop[..], &targets.drop].concat(),
         autoremove: autoremove(targets, config)?,
+        passed_over: recorded::passed_over(given, config, &recorded),
         keep: [&config.keep[..], &targets.keep].concat(),
         handlers: [from_file(&config.handler), targets.handler.clone()].concat(),
         run: opened(&[from_file(&config.trace), traces.trace.clone()].concat())?,
         // Without a file, findings are shown where one would be.
         config: input.config.clone().filter(|path| path != Path::new("/dev/null")),
         severities: Severities { off: ignored, rules: severity_rules(config)? },
-        tree_options: tree_options(options),
+        tree_options: tree_options(given),
     })
 }
 
@@ -251,7 +252,11 @@ fn transforms(options: &PlanOptions, config: &Config) -> Result<Transforms> {
 }
 
 /// The prune rules, each on or off, and the checks whose findings are hidden.
-fn rules_and_checks(options: &PlanOptions, config: &Config) -> Result<(PruneRules, Vec<Code>)> {
+fn rules_and_checks(
+    options: &PlanOptions,
+    config: &Config,
+    recorded: &GivenOptions,
+) -> Result<(PruneRules, Vec<Code>)> {
     let given = &options.rules;
     let from_file = config.rules.iter().map(|path| config.path(path));
     let mut rules = PruneRules::load(&from_file.chain(given.rules.iter().cloned()).collect::<Vec<_>>())?;
@@ -266,6 +271,13 @@ fn rules_and_checks(options: &PlanOptions, config: &Config) -> Result<(PruneRule
         if !ignore(name, &mut rules, &mut ignored) {
             return Err(unknown(&format!("{}: ignore", config.place("ignore", element)), name, &rules));
         }
+    }
+    // A rule that is not there any more, or is in a file of rules that was not named again, changes nothing.
+    for name in recorded.select.iter().filter(|_| given.select.is_empty()) {
+        select(name, &mut rules);
+    }
+    for name in recorded.ignore.iter().filter(|_| given.ignore.is_empty()) {
+        ignore(name, &mut rules, &mut Vec::new());
     }
     if let Some(name) = given.select.iter().find(|name| !select(name, &mut rules)) {
         return Err(unknown("--select", name, &rules));

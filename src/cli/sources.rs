@@ -173,7 +173,7 @@ pub(super) fn default(key: &str) -> Value {
     }
     let limits = Limits::built_in();
     match key {
-        "runtime" => json!(settings::RUNTIME),
+        "runtime" => json!(config::RUNTIME),
         "sysroot" => json!(settings::SYSROOT),
         "autoremove" | "bundle" | "repack-rdb" | "no-cache" | "weigh-pruned" => json!(false),
         "level" => name::<LevelName>(),

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::args::{Output, PlanOptions, ReportFormat, ReportOutput, SortName};
 use super::config::Config;
+use super::recorded::{self, Recorded};
 use super::{output, progress, settings};
 use crate::base::error::{Error, Result};
 use crate::base::path::printable;
 use crate::base::progress::Progress;
 use crate::languages::r::serialize::STACK_BYTES;
 use crate::pack::measure::Cache;
-use crate::pack::output::{Now, PackedFor};
+use crate::pack::output::Now;
 use crate::plan::Settings;
 use crate::report::{Rows, Sort};
 
@@ -43,11 +44,13 @@ pub(super) fn working_directory() -> Result<PathBuf> {
     std::env::current_dir().map_err(Error::io("find", "the working directory"))
 }
 
-/// Prints a remark if layers are `done` (checked …) for something else than they are packed for.
-pub(super) fn remark(done: &str, settings: &Settings, quiet: bool) {
+/// Prints a remark if layers are `done` (checked …) for something else than they are packed for, or with other options.
+pub(super) fn remark(done: &str, settings: &Settings, (options, config): (&PlanOptions, &Config), quiet: bool) {
     let Settings { runtime, architecture, limits, packed_for, .. } = settings;
-    let now = Now { runtime: &runtime.name, architecture: *architecture, limits: Some(limits) };
-    if let Some(remark) = packed_for.as_ref().filter(|_| !quiet).and_then(|packed| packed.remark(done, now)) {
+    let Some(packed) = packed_for.as_ref().filter(|_| !quiet) else { return };
+    let options = recorded::differing(options, config, &packed.options);
+    let now = Now { runtime: &runtime.name, architecture: *architecture, limits: Some(limits), options: &options };
+    if let Some(remark) = packed.remark(done, now) {
         output::message(remark);
     }
 }
@@ -102,22 +105,26 @@ pub(super) fn with_settings<T: Send>(
     output: (&Output, Shows),
     work: impl Fn(&Settings, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
-    with_configuration(options, None, output, |settings, _, progress| work(settings, progress))
+    with_configuration(options, |_| Ok(None), output, |settings, _, progress| work(settings, progress))
 }
 
-/// Does work with settings, which are those that finished layers are packed for where nothing else is set, and with the
-/// configuration file.
+/// Does work with settings, which are those that layers are packed for where nothing else is set, and with the configuration
+/// file. What a tree takes from a manifest is told.
 ///
 /// # Errors
 /// When the settings are wrong, or the work fails.
 pub(super) fn with_configuration<T: Send>(
     options: &PlanOptions,
-    packed: Option<&PackedFor>,
+    recorded: impl FnOnce(&Config) -> Result<Option<Recorded>>,
     (output, shows): (&Output, Shows),
     work: impl Fn(&Settings, &Config, &dyn Progress) -> Result<T> + Send + Sync,
 ) -> Result<T> {
     let config = configuration(options.input.config.as_ref(), output.quiet)?;
-    let mut settings = settings::settings(options, &config, packed)?;
+    let recorded = recorded(&config)?;
+    let mut settings = settings::settings(options, &config, recorded.as_ref().map(|recorded| &recorded.packed))?;
+    if let Some(recorded) = recorded.filter(|_| !output.quiet) {
+        recorded.messages(options, &config).iter().for_each(output::message);
+    }
     settings.contents = shows == Shows::Contents;
     if settings.use_cache
         && let Some(directory) = Cache::distrusted()

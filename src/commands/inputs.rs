@@ -33,6 +33,18 @@ pub(super) enum Wanted {
     EverySize,
 }
 
+/// Whether what was named is a tree, and not layers.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn is_tree(paths: &[PathBuf]) -> Result<bool> {
+    match paths {
+        [directory] if directory.is_dir() => Ok(!has_manifest(directory)?),
+        [file] if file.exists() => Image::is_at(file),
+        _ => Ok(false),
+    }
+}
+
 /// The report of a tree, a directory that `pack` wrote, or layer zips, with the entries of each layer if they are wanted.
 pub(super) fn load_layers(
     paths: &[PathBuf],

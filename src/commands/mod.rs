@@ -13,6 +13,7 @@ mod why;
 pub use analyze::analyze;
 pub use check::check;
 pub use diff::{diff, is_json};
-pub use pack::pack;
+pub use inputs::is_tree;
+pub use pack::{Other, pack};
 pub use plan::plan;
 pub use why::why;

@@ -1,9 +1,11 @@
-//! `layerfit pack`: plans, and writes zips, manifest and reports to an output directory that is replaced as a whole.
+//! `layerfit pack`: plans, and writes zips, manifest and reports to an output directory that is replaced as a whole, together with
+//! lock and template.
 
 use std::path::Path;
 
 use super::outside::{refuse_in_tree, refuse_output_in_tree};
-use crate::base::error::Result;
+use crate::base::directory::real;
+use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::pack::output::{MANIFEST, ManifestEntry, Output, REPORT, write_layer};
 use crate::plan::suggest::suggestions;
@@ -11,17 +13,45 @@ use crate::plan::{Plan, Settings};
 use crate::report::{self, Report};
 use crate::tree::TreeInput;
 
-/// Packs `root` into the directory `output` if it fits; if it does not, nothing is written, and findings explain why.
+/// Another file that is written with the layers.
+#[derive(Clone, Copy)]
+pub struct Other<'a> {
+    /// Its path.
+    pub path: &'a Path,
+    /// Its content for these layers.
+    pub content: &'a dyn Fn(&Report) -> Result<Vec<u8>>,
+}
+
+/// Packs `root` into the directory `output` if it fits, and writes the lock of the settings and `other` with it; if it does not
+/// fit, nothing is written, and findings explain why.
 ///
 /// # Errors
-/// When the tree cannot be read or the output cannot be written. The directory is then unchanged.
-pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Progress) -> Result<Report> {
+/// When the tree cannot be read or something cannot be written. The directory and the other files are then unchanged.
+pub fn pack(
+    root: &Path,
+    output: &Path,
+    settings: &Settings,
+    other: Option<Other<'_>>,
+    progress: &dyn Progress,
+) -> Result<Report> {
     refuse_output_in_tree(root, output)?;
     if let Some(lock) = &settings.lock {
         refuse_in_tree(root, lock, "--lock")?;
     }
-    // Before the work, so that a directory that cannot be written is reported at once.
+    // Before the work, so that what cannot be written is reported at once.
     let out = Output::begin(output)?;
+    let lock = settings.lock.as_deref();
+    for path in lock.into_iter().chain(other.map(|other| other.path)) {
+        out.try_other(path)?;
+    }
+    if let Some((lock, other)) = lock.zip(other)
+        && real(lock)? == real(other.path)?
+    {
+        return Err(Error::Usage {
+            message: format!("{}: cannot be the lock and the template at once", lock.display()),
+            help: "name different files with --lock and --template".to_owned(),
+        });
+    }
     let input = TreeInput::open(root, settings.architecture, progress)?;
     let plan = Plan::to_pack(&input, settings, progress)?;
     let mut report = Report::of_plan(&root.display().to_string(), input.image(), settings, &plan);
@@ -41,9 +71,13 @@ pub fn pack(root: &Path, output: &Path, settings: &Settings, progress: &dyn Prog
     out.write(REPORT, &report::markdown(&report))?;
     report.list_contents(&plan, settings);
     out.write("report.html", &report::html(&report)?)?;
-    out.commit()?;
-    if let Some(path) = &settings.lock {
-        plan.layout.lock.store(path)?;
+    let mut others: Vec<(&Path, Vec<u8>)> = Vec::new();
+    if let Some(path) = lock {
+        others.push((path, plan.layout.lock.content()?));
     }
+    if let Some(other) = other {
+        others.push((other.path, (other.content)(&report)?));
+    }
+    out.commit(&others)?;
     Ok(report)
 }

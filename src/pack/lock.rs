@@ -171,13 +171,13 @@ impl Lock {
         None
     }
 
-    /// Writes the lock file, whole or not at all.
+    /// The content of the lock file.
     ///
     /// # Errors
-    /// When it cannot be written; the old one is then unchanged.
-    pub fn store(&self, path: &Path) -> Result<()> {
+    /// When it cannot be written as TOML, which would be a bug.
+    pub fn content(&self) -> Result<Vec<u8>> {
         let body = toml::to_string(self).map_err(Error::bug("write the lock as TOML"))?;
-        crate::base::atomic::replace_file(path, format!("{HEADER}{body}").as_bytes())
+        Ok(format!("{HEADER}{body}").into_bytes())
     }
 
     /// The layers of a group: those of its name, numbered or not. New layers are numbered on from these.
@@ -512,7 +512,7 @@ mod tests {
         let path = home.path().join("layerfit.lock");
         assert_eq!(Lock::load(&path).expect("none"), None);
         let before = lock(&[("one", &[("pkg:a", 60), ("lib:lib/b.so.1", 30)])]);
-        before.store(&path).expect("written");
+        std::fs::write(&path, before.content().expect("TOML")).expect("written");
         assert_eq!(Lock::load(&path).expect("read"), Some(before));
         let layer = |name: &str, unit: &str| format!("[[layer]]\nname = {name:?}\n[layer.units]\n{unit:?} = \"x\"\n");
         let twice = |a: (&str, &str), b: (&str, &str)| format!("version = 1\n{}{}", layer(a.0, a.1), layer(b.0, b.1));

@@ -34,7 +34,7 @@ pub(super) fn apply<'a>(
     settings: &'a Settings,
     again: impl FnOnce(Tree, Excluded) -> Analysis<'a>,
 ) -> Result<(Analysis<'a>, Decisions)> {
-    for text in &settings.keep {
+    for text in settings.keep.iter().filter(|text| !settings.passed_over.contains(*text)) {
         entries_named(&analysis, "--keep", text)?;
     }
     let mut dropped = named_by_drop(&analysis, &decisions.pruning, settings)?;
@@ -93,9 +93,16 @@ pub(super) fn removed(analysis: &mut Analysis<'_>, pruning: &Pruning, settings: 
 fn named_by_drop(analysis: &Analysis<'_>, pruning: &Pruning, settings: &Settings) -> Result<BTreeSet<EntryId>> {
     let mut dropped = BTreeSet::new();
     for text in &settings.drop {
-        let entries = entries_named(analysis, "--drop", text)?;
+        let is_passed_over = settings.passed_over.contains(text);
+        let entries = match entries_named(analysis, "--drop", text) {
+            Err(_) if is_passed_over => continue,
+            entries => entries?,
+        };
         let mut files = entries.iter().filter(|id| !analysis.tree().entry(**id).is_directory()).peekable();
         if files.peek().is_some() && files.all(|id| pruning.is_pinned(*id)) {
+            if is_passed_over {
+                continue;
+            }
             return Err(Error::Usage {
                 message: format!("--drop {text}: all of it is kept by --keep"),
                 help: "remove it from one of the two".to_owned(),

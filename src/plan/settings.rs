@@ -1,6 +1,6 @@
 //! Settings: the command line and layerfit.toml, combined once for every stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::formats::strace::Opened;
 use crate::languages::Arrangement;
 use crate::pack::LayerPolicy;
 use crate::pack::measure::{Cache, Level, Options, SharedCache, Want};
-use crate::pack::output::PackedFor;
+use crate::pack::output::{GivenOptions, PackedFor};
 use crate::pack::rewrite::Transforms;
 use crate::prune::PruneRules;
 use crate::runtime::sysroot::Sysroot;
@@ -52,8 +52,10 @@ pub struct Settings {
     pub rules: PruneRules,
     /// The limits of the layers.
     pub limits: Limits,
-    /// What the layers are packed for, if they are finished.
+    /// What the layers are packed for, if they are finished, or those that a tree is compared with.
     pub packed_for: Option<PackedFor>,
+    /// The options of the command line that shape the layers.
+    pub options: GivenOptions,
     /// The architecture of the function, by Lambda's name: `x86_64` or `arm64`; `None` for that of most files.
     pub architecture: Option<&'static str>,
     /// What is packed in another form than it has in the tree.
@@ -78,6 +80,8 @@ pub struct Settings {
     pub drop: Vec<String>,
     /// Whether packages are dropped as well that only what `drop` names needs.
     pub autoremove: bool,
+    /// Which of what `drop` and `keep` name is passed over where the tree has nothing of that name: a manifest has these targets.
+    pub passed_over: BTreeSet<String>,
     /// What is kept even if a rule matches it or its last dependent is dropped.
     pub keep: Vec<String>,
     /// The function's own sources: packages that they do not use are dropped. If empty, all packages are kept.

@@ -234,6 +234,12 @@ fn path_in_tree(analysis: &Analysis<'_>, text: &str) -> Option<EntryId> {
     found.or_else(|| tree.find_even_hidden(&of_file_system(tree.root()?, text)?))
 }
 
+/// A target without what depends on the machine: what is named by a path, by that in the tree.
+pub(crate) fn portable(analysis: &Analysis<'_>, text: &str) -> String {
+    let path = path_in_tree(analysis, text).map(|id| analysis.tree().path(id));
+    path.map_or_else(|| text.to_owned(), ToString::to_string)
+}
+
 /// The path in a tree of what is named by its path on this machine: `../opt/lib/x.so`, `./opt/lib/x.so`.
 fn of_file_system(root: &Path, text: &str) -> Option<TreePath> {
     let path = Path::new(text);

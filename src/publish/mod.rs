@@ -22,6 +22,7 @@ pub use command::{Command, Word, variable};
 pub use record::{Published, PublishedFunction, PublishedLayer, RECORD, SCHEMA, schema};
 pub use show::{json, markdown, table};
 
+use crate::base::atomic::can_replace;
 use crate::base::error::{Error, Result};
 use crate::base::finding::Finding;
 use crate::pack::output::{Manifest, PackedFor, REPORT, architecture};
@@ -128,7 +129,15 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
     }
     let done = carry_out(&steps, known, function, aws, say)?;
     let done = Published { retired: former, ..done };
-    done.store(&record)?;
+    done.store(&record).map_err(|error| match error {
+        Error::Unwritable { path, source } => Error::Usage {
+            message: format!("cannot write {}: {source}: what AWS has now is not recorded", path.display()),
+            help:
+                "make room, or name another file with -o, and run this again: what is published is not published again"
+                    .to_owned(),
+        },
+        other => other,
+    })?;
     Ok(Outcome::Done(done))
 }
 
@@ -163,6 +172,7 @@ fn lock(directory: &Path, record: &Path) -> Result<File> {
             help: "name a file in an existing directory with -o".to_owned(),
         });
     }
+    can_replace(record)?;
     let lock = File::open(directory).map_err(Error::io("open", directory))?;
     if lock.try_lock().is_err() {
         return Err(Error::Usage {

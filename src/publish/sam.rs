@@ -9,8 +9,8 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
-use crate::base::atomic::replace_file;
 use crate::base::bytes::plural;
+use crate::base::directory::real;
 use crate::base::error::{Error, Result};
 use crate::base::read;
 use crate::pack::output::architecture;
@@ -175,20 +175,19 @@ impl Template {
         self.function.handler.as_ref().map_or(HANDLER, |handler| &handler.0)
     }
 
-    /// Writes the template for layers in the directory `output`, whole or not at all. The function gets the architecture
-    /// `requested`, or that of most files, and these environment variables.
+    /// The content of the template for layers in the directory `output`, which need not exist yet. The function gets the
+    /// architecture `requested`, or that of most files, and these environment variables.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn write(
+    /// When there is no working directory, or it cannot be rendered, which would be a bug.
+    pub fn content(
         &self,
         output: &Path,
         report: &Report,
         requested: Option<&str>,
         variables: &BTreeMap<String, String>,
-    ) -> Result<()> {
+    ) -> Result<Vec<u8>> {
         // Resolved: paths with ".." or links could not be related by their names alone.
-        let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
         let from = real(directory(&self.path))?;
         let relative = |path: &Path| -> Result<String> {
             let path = real(path)?;
@@ -197,7 +196,7 @@ impl Template {
             Ok(if path.as_os_str().is_empty() { ".".to_owned() } else { path.to_string_lossy().into_owned() })
         };
         let code = self.function.code.as_deref().map_or_else(|| Ok(CODE.to_owned()), relative)?;
-        replace_file(&self.path, self.text(report, (&relative(output)?, &code), requested, variables)?.as_bytes())
+        Ok(self.text(report, (&relative(output)?, &code), requested, variables)?.into_bytes())
     }
 
     /// The template, with the layers in the directory `content` and the function's code in `code`, which are relative to the

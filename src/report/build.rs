@@ -15,8 +15,9 @@ use crate::container::Image;
 use crate::languages::{Package, language};
 use crate::pack::MovedUnit;
 use crate::pack::measure::entry_overhead;
-use crate::pack::output::SCHEMA;
+use crate::pack::output::{GivenOptions, SCHEMA};
 use crate::pack::rewrite::Form;
+use crate::plan::target::portable;
 use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::{Decision, Pruning};
 use crate::resolve::{FoundIn, LibraryLookup, Need, Node, Object, ProcessKind, WhyUnloaded};
@@ -78,6 +79,7 @@ fn report(
         architecture: architecture(settings, analysis, pruning),
         limits: settings.limits,
         packed_for: settings.packed_for.clone(),
+        options: options(settings, analysis),
         fits: true,
         totals: sums.totals,
         pruned: sums.pruned,
@@ -107,6 +109,13 @@ fn report(
         config: settings.config.as_ref().map(|path| path.display().to_string()),
         contents: if settings.contents { Contents::new(analysis, pruning, plan) } else { Contents::default() },
     }
+}
+
+/// The options of the command line, without paths on this machine.
+fn options(settings: &Settings, analysis: &Analysis<'_>) -> GivenOptions {
+    let portable = |targets: &[String]| targets.iter().map(|target| portable(analysis, target)).collect();
+    let options = settings.options.clone();
+    GivenOptions { drop: portable(&options.drop), keep: portable(&options.keep), ..options }
 }
 
 /// Which image the tree is from, if its archive says so.

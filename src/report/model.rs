@@ -15,7 +15,7 @@ use crate::base::severity::Severities;
 use crate::base::size::Size;
 use crate::formats::elf::NeededVersion;
 use crate::languages::{LanguageId, language};
-use crate::pack::output::{ManifestEntry, PackedFor};
+use crate::pack::output::{GivenOptions, ManifestEntry, PackedFor};
 use crate::pack::rewrite::Form;
 use crate::plan::bundle::Bundled;
 use crate::plan::suggest::Suggestion;
@@ -41,9 +41,13 @@ pub struct Report {
     pub architecture: Option<Architecture>,
     /// The limits of the layers.
     pub limits: Limits,
-    /// What the manifest of finished layers records that they are packed for. It holds where no option and no setting differs.
+    /// What the manifest of finished layers, or of those that a tree is compared with, records that they are packed for. It holds
+    /// where no option and no setting differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packed_for: Option<PackedFor>,
+    /// The options of the command line that shape the layers. In a manifest, they hold for a tree that is compared with the layers.
+    #[serde(skip_serializing_if = "GivenOptions::is_empty")]
+    pub options: GivenOptions,
     /// Whether the layers are within the limits.
     pub fits: bool,
     /// What was scanned, pruned and kept.

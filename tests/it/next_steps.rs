@@ -324,6 +324,40 @@ fn chosen_steps_are_written_into_the_file_and_the_next_plan_has_them() {
 }
 
 #[test]
+fn what_is_applied_leaves_the_bytes_the_link_and_the_permissions_of_the_file() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    let world = world();
+    packages(&world);
+    let real = world.beside("settings/real.toml");
+    std::fs::create_dir(world.beside("settings")).expect("made");
+    let before = "\u{feff}# Kept.\r\nselect = [\r\n  \"help\", # not needed\r\n  # \"datasets\",\r\n]   # until here\r\n\
+                  drop = [ 'pkg:other' ]\r\nenv . \"TZ\" = \"UTC\"\r\ntemplate = { handler = \"a.b\" } # inline\r\n\r\n\
+                  # Published as.\r\n[publish]\r\nprefix = \"r-\"";
+    std::fs::write(&real, before).expect("written");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).expect("changed");
+    symlink("settings/real.toml", world.beside("layerfit.toml")).expect("linked");
+    let run = world.run(&["plan", "ROOT", "--apply", "drop-top,select-package-data", "--apply", "strip-all"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let after = before
+        .replace("# not needed\r\n", "# not needed\r\n  \"package-data\",\r\n")
+        .replace("'pkg:other' ]", "'pkg:other', \"pkg:top\", \"pkg:bottom\", \"pkg:middle\", \"pkg:only\" ]")
+        .replace("# inline\r\n", "# inline\r\nstrip = \"all\"\r\n");
+    assert_eq!(std::fs::read_to_string(&real).expect("read"), after);
+    assert_eq!(std::fs::metadata(&real).expect("there").mode() & 0o7777, 0o640);
+    let link = std::fs::read_link(world.beside("layerfit.toml")).expect("a link");
+    assert_eq!(link.to_str(), Some("settings/real.toml"));
+    assert_eq!(crate::support::names(&world.beside("settings")), ["real.toml"]);
+    assert_eq!(world.json(&["plan", "ROOT"]).1["runtime"], "provided.al2023");
+
+    // A file that cannot be written is told before the plan is worked out: of a tree that is not even there.
+    std::fs::remove_file(world.beside("layerfit.toml")).expect("removed");
+    symlink("gone.toml", world.beside("layerfit.toml")).expect("linked");
+    let run = world.run(&["plan", "nowhere", "--apply", "strip-all"]);
+    assert!(run.code == 2 && run.stderr.contains("layerfit.toml: is a symbolic link"), "{}", run.stderr);
+}
+
+#[test]
 fn only_rules_that_are_off_until_somebody_turns_them_on_are_offered() {
     let world = world();
     let steps = |more: &[&str]| -> Vec<String> {

@@ -120,6 +120,10 @@ fn a_record_that_cannot_be_written_and_a_directory_without_manifest_are_told_bef
     let run = publish(&world, &["-o", &record.to_string_lossy()]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("the record cannot be written there"), "{}", run.stderr);
+    // Neither is written through a link, which would only be found out afterwards.
+    std::os::unix::fs::symlink("precious", world.beside("link")).expect("linked");
+    let run = publish(&world, &["-o", &world.beside("link").to_string_lossy()]);
+    assert!(run.code == 2 && run.stderr.contains("link: is a symbolic link"), "{}", run.stderr);
     let run = world.run(&["publish", "ROOT"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("has no manifest.json") && run.stderr.contains("layerfit pack"), "{}", run.stderr);

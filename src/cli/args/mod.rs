@@ -314,12 +314,14 @@ pub(super) struct WhyArgs {
     pub(super) answer: AnswerOutput,
 }
 
-/// The arguments of `diff`. What is compared decides how it was packed; a tree is packed as layerfit.toml says.
+/// The arguments of `diff`. What is compared decides how it was packed; a tree is packed as layerfit.toml and the other side
+/// say.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
     /// Tree, image, packed directory, manifest.json, baseline, or zips separated by commas, the lowest layer first
     ///
-    /// A baseline is what `layerfit check --update-baseline` wrote. It records the sizes of layers and packages, and no files.
+    /// A baseline is what `layerfit check --update-baseline` wrote. It records the sizes of layers and packages, and no files. A
+    /// tree is packed with the options that the other side was packed with, where layerfit.toml sets nothing else.
     pub(super) old: OsString,
     /// The same, for the newer set of layers
     pub(super) new: OsString,

@@ -358,7 +358,7 @@ pub(crate) struct AnswerOutput {
 pub(crate) struct GateOptions {
     /// Fail if the layers have grown since this baseline
     ///
-    /// A baseline file, or the manifest.json of an earlier run.
+    /// A baseline file, or the manifest.json of an earlier run, which counts as with --manifest.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Growth allowed since the baseline, such as 2% or 500KiB [default: 0]
@@ -371,7 +371,8 @@ pub(crate) struct GateOptions {
     pub update_baseline: bool,
     /// Fail if packing would not produce what FILE records
     ///
-    /// FILE is the manifest.json of an earlier run.
+    /// FILE is the manifest.json of an earlier run. A tree is packed for what that was, and with its options, where nothing
+    /// else is set.
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
     /// Warn when less than this is left of a size limit [default: 0]

@@ -29,6 +29,9 @@ use crate::report::gate::Growth;
 /// The file's name.
 pub(super) const NAME: &str = "layerfit.toml";
 
+/// The runtime where neither the file nor an option names one.
+pub(super) const RUNTIME: &str = "provided.al2023";
+
 /// The content of layerfit.toml; a key that is not set leaves the option's default.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

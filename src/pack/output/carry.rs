@@ -17,7 +17,7 @@ use crate::tree::sha256;
 pub const REPORT: &str = "report.md";
 
 /// Files besides zips and manifest that layerfit writes.
-const REPORTS: &[&str] = &[REPORT, "report.html"];
+pub(super) const REPORTS: &[&str] = &[REPORT, "report.html"];
 
 /// How often what was added meanwhile is moved, before the user is asked to stop adding more.
 const TRIES: usize = 1000;

@@ -1,5 +1,6 @@
 //! The output directory: the old one stays complete until a new one, written and synced beside it, replaces it in one step.
-//! Files that layerfit did not write are in the new one too, never removed; its owner, group and mode stay.
+//! Files that layerfit did not write are in the new one too, never removed; its owner, group and mode stay. Other files that a run
+//! writes (a lock, a template) are replaced in the same step, or none of them is.
 //!
 //! Beside `out` there is `.out.layerfit-new` meanwhile, which only this user can enter: `new` in it becomes `out`. It is made,
 //! never found: whatever has that name and is not what a killed run of layerfit left is left alone, and the run refused. What a
@@ -14,8 +15,10 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::carry::{Linked, Written, link_foreign, move_foreign};
-use crate::base::directory::{Directory, Status};
+use super::carry::{Linked, REPORTS, Written, link_foreign, move_foreign};
+use super::manifest::MANIFEST;
+use crate::base::atomic::{Replacement, can_replace, put_all};
+use crate::base::directory::{Directory, Status, real};
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::HalfWritten;
 
@@ -124,13 +127,18 @@ impl Output {
         file.write_all(content).and_then(|()| file.sync_all()).map_err(Error::io("write", path))
     }
 
-    /// Replaces the old directory by the new one.
+    /// Replaces the old directory by the new one, and with it `others`: files elsewhere, or in the directory, and their content.
     ///
     /// # Errors
-    /// When the old directory has a file that layerfit did not write under a name that a new one needs, or the system
-    /// refuses. The old directory is then unchanged.
-    pub fn commit(mut self) -> Result<()> {
+    /// When the old directory has a file that layerfit did not write under a name that a new one needs, another file cannot be
+    /// written, or the system refuses. The old directory and the other files are then unchanged.
+    pub fn commit(mut self, others: &[(&Path, Vec<u8>)]) -> Result<()> {
         let old = self.parent.status(&self.name)?;
+        for (path, _) in others {
+            if self.has(path)? {
+                return Err(taken(path));
+            }
+        }
         let (mut written, mut linked) = (Written::default(), Linked::default());
         if let Some(status) = &old {
             // Its mode can have been changed since this began.
@@ -144,16 +152,68 @@ impl Output {
         // The signal handler removes the staging directory, so it must not run while the old version is in it.
         let (mut swapped, this) = (false, &self);
         let done = this.half_written.undisturbed(|| {
-            let place = this.swap(old.as_ref())?;
+            let (mut outside, mut inside) = this.written(others)?;
+            put_all(&mut outside)?;
+            let place = this.swap(old.as_ref()).inspect_err(|_| outside.iter_mut().for_each(Replacement::undo))?;
             swapped = true;
             if let Some(place) = place {
                 move_foreign((&this.staging, OsStr::new(place)), &written, &linked, &this.new)?;
             }
+            put_all(&mut inside)?;
             this.parent.remove_all(&this.staging_name)
         });
         self.swapped = swapped;
         done?;
         self.parent.sync()
+    }
+
+    /// Tries whether another file can be written when this is committed: what can be known before the work is told then.
+    ///
+    /// # Errors
+    /// When it cannot be written, or has a name in the directory that is not free for it.
+    pub fn try_other(&self, path: &Path) -> Result<()> {
+        let Some(place) = self.place(path)? else { return can_replace(path) };
+        let is_ours = |name: &OsStr| name == MANIFEST || REPORTS.iter().any(|report| name == *report);
+        if place.as_os_str().is_empty() && path.file_name().is_some_and(is_ours) {
+            return Err(taken(path));
+        }
+        let directory = std::path::absolute(&self.named).map_err(Error::io("find", &self.named))?.join(&place);
+        match directory.join(path.file_name().unwrap_or_default()).symlink_metadata() {
+            Ok(_) => can_replace(path),
+            Err(_) if place.as_os_str().is_empty() || directory.is_dir() => Ok(()),
+            Err(error) => Err(Error::unwritable(path)(error)),
+        }
+    }
+
+    /// The directory of another file relative to this one, if it is in it.
+    fn place(&self, path: &Path) -> Result<Option<PathBuf>> {
+        let whole = real(&self.parent.path(&self.name))?;
+        let directory = std::path::absolute(path).map_err(Error::unwritable(path))?;
+        let Some(directory) = directory.parent() else { return Ok(None) };
+        Ok(real(directory)?.strip_prefix(whole).ok().map(Path::to_owned))
+    }
+
+    /// Whether the new version itself has a file at this path.
+    fn has(&self, path: &Path) -> Result<bool> {
+        let is_top = self.place(path)?.is_some_and(|place| place.as_os_str().is_empty());
+        Ok(is_top && self.new.status(path.file_name().unwrap_or_default())?.is_some())
+    }
+
+    /// The new content of other files, each written beside its place: those elsewhere, and those in the new version.
+    fn written(&self, others: &[(&Path, Vec<u8>)]) -> Result<(Vec<Replacement>, Vec<Replacement>)> {
+        let (mut outside, mut inside) = (Vec::new(), Vec::new());
+        for (path, content) in others {
+            let Some(place) = self.place(path)? else {
+                outside.push(Replacement::written(path, content)?);
+                continue;
+            };
+            let mut directory = self.new.again()?;
+            for name in &place {
+                directory = directory.open_in(name)?;
+            }
+            inside.push(Replacement::written_in(directory, path.file_name().unwrap_or_default(), path, content)?);
+        }
+        Ok((outside, inside))
     }
 
     /// Gives the new version the owner, group and mode of the old one.
@@ -282,6 +342,14 @@ fn sweep(parent: &Directory, name: &OsStr, staging_name: &OsStr, named: &Path) -
         }
     }
     parent.remove_all(staging_name)
+}
+
+/// The error for another file that has the name of one that is written.
+fn taken(path: &Path) -> Error {
+    Error::Usage {
+        message: format!("{}: the layers in this directory have a file of that name", path.display()),
+        help: "name another file".to_owned(),
+    }
 }
 
 fn mount_point(named: &Path) -> Error {

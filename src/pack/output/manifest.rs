@@ -6,6 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::given::GivenOptions;
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::printable;
@@ -74,6 +75,9 @@ pub struct Manifest {
     /// The limits they are within.
     #[serde(default)]
     pub limits: ManifestLimits,
+    /// The options of the command line that shaped them.
+    #[serde(default)]
+    pub options: GivenOptions,
     /// The ELF files in them.
     #[serde(default)]
     pub objects: Vec<ManifestObject>,

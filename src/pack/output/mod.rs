@@ -2,6 +2,7 @@
 
 mod carry;
 mod directory;
+mod given;
 mod layer;
 mod manifest;
 mod packed_for;
@@ -10,6 +11,7 @@ mod zip;
 
 pub use carry::REPORT;
 pub use directory::Output;
+pub use given::{GivenOption, GivenOptions};
 pub use layer::write_layer;
 pub(crate) use manifest::architecture;
 pub use manifest::{MANIFEST, Manifest, ManifestEntry, ManifestFinding, ManifestLayer, ManifestLimits, SCHEMA};

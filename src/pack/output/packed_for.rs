@@ -1,11 +1,13 @@
 //! What packed layers are for: the runtime, the architecture and the limits that their manifest records. Where nobody sets
-//! others, these hold for every command that reads the layers again.
+//! others, these hold for every command that reads the layers again, and for a tree that is compared with them. Such a tree is
+//! also shaped with the options that shaped the layers.
 
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::given::GivenOptions;
 use super::manifest::{MANIFEST, Manifest, ManifestLimits};
 use crate::base::bytes::size;
 use crate::base::error::Result;
@@ -25,6 +27,9 @@ pub struct PackedFor {
     pub architecture: Option<&'static str>,
     /// The limits that they were packed within.
     pub limits: ManifestLimits,
+    /// The options of the command line that shaped them, where a tree is compared with them.
+    #[serde(skip_serializing_if = "GivenOptions::is_empty")]
+    pub options: GivenOptions,
 }
 
 /// What layers are checked, run or compared for.
@@ -36,6 +41,8 @@ pub struct Now<'a> {
     pub architecture: Option<&'a str>,
     /// The limits, where they count.
     pub limits: Option<&'a Limits>,
+    /// The options that are set to something else than what is recorded: as they were, and as they are.
+    pub options: &'a [(String, String)],
 }
 
 impl From<&Manifest> for PackedFor {
@@ -53,6 +60,7 @@ impl From<&Manifest> for PackedFor {
                 layers: layers.filter(|layers| (1..=MOST.1).contains(layers)),
                 function_unzipped: function_unzipped.filter(|bytes| *bytes <= MOST.0),
             },
+            options: manifest.options.clone(),
         }
     }
 }
@@ -89,6 +97,11 @@ impl PackedFor {
         zips.iter().all(is_listed).then(|| Self::from(&manifest))
     }
 
+    /// The same for finished layers, which nothing shapes any more.
+    pub fn of_finished_layers(self) -> Self {
+        Self { options: GivenOptions::default(), ..self }
+    }
+
     /// A remark if the layers are now `done` (checked, run …) for something else than they are packed for.
     pub fn remark(&self, done: &str, now: Now<'_>) -> Option<String> {
         let (mut was, mut is) = (Vec::new(), Vec::new());
@@ -120,6 +133,9 @@ impl PackedFor {
             let text = |layers: usize| format!("with max-layers {layers}");
             differs(recorded.layers.map(text), text(limits.layers));
         }
+        for (recorded, now) in now.options {
+            differs(Some(format!("with {recorded}")), format!("with {now}"));
+        }
         let all = |what: &[String]| list::with_last(what, "and");
         (!was.is_empty()).then(|| format!("packed {}, {done} {}", all(&was), all(&is)))
     }
@@ -144,10 +160,12 @@ mod tests {
 
     #[test]
     fn a_manifest_without_these_fields_sets_nothing() {
-        let none = PackedFor { runtime: None, architecture: None, limits: ManifestLimits::default() };
+        let limits = ManifestLimits::default();
+        let none = PackedFor { runtime: None, architecture: None, limits, options: GivenOptions::default() };
         assert_eq!(packed_for(""), none);
         assert_eq!(packed_for(r#", "architecture": null, "limits": {"other": 1}"#), none);
-        let now = Now { runtime: "provided.al2", architecture: Some("arm64"), limits: Some(&Limits::built_in()) };
+        let (architecture, limits) = (Some("arm64"), Limits::built_in());
+        let now = Now { runtime: "provided.al2", architecture, limits: Some(&limits), options: &[] };
         assert_eq!(none.remark("checked", now), None);
     }
 
@@ -175,12 +193,12 @@ mod tests {
                "limits": {"layer_zipped": 262144000, "total_unzipped": 262144000, "layers": 3, "function_unzipped": 1}"#,
         );
         let limits = Limits { layer_zipped: 262_144_000, layers: 3, function_unzipped: 1, ..built_in };
-        let same = Now { runtime: "python3.11", architecture: Some("arm64"), limits: Some(&limits) };
+        let same = Now { runtime: "python3.11", architecture: Some("arm64"), limits: Some(&limits), options: &[] };
         assert_eq!(packed.remark("checked", same), None);
         let other = Now { runtime: "provided.al2023", ..same };
         let remark = packed.remark("checked", other);
         assert_eq!(remark.as_deref(), Some("packed for python3.11, checked for provided.al2023"));
-        let other = Now { runtime: "host", architecture: Some("x86_64"), limits: Some(&built_in) };
+        let other = Now { runtime: "host", architecture: Some("x86_64"), limits: Some(&built_in), options: &[] };
         assert_eq!(
             packed.remark("checked", other).as_deref(),
             Some(
