@@ -42,7 +42,7 @@ pub(crate) fn raise_unreached(
         finding.message = format!("{}; {} finds nothing else in the layers", finding.message, runtime.name);
     }
     // What packages are installed from has a finding where it is certain that they are not there.
-    if let Some(first) = lost.filter(|_| !is_told) {
+    if let (Lost::Code(first), false) = (lost, is_told) {
         findings.push(nothing_found(packages, tree, runtime, first));
     }
 }
@@ -78,15 +78,22 @@ fn named_places(runtime: &RuntimeProfile, in_sources: &BTreeSet<&str>) -> Vec<Tr
     all.filter_map(|place| TreePath::from_mounted(place.trim_end_matches('/').as_bytes())).collect()
 }
 
-/// If a function in the runtime can use no file of a tree: the first one that is a part of a package or module, `None` inside if
-/// there is only what packages are installed from.
+/// A tree of which a function in the runtime can use no file.
+enum Lost {
+    /// It has parts of packages or modules: the one that is the best example.
+    Code(EntryId),
+    /// It has only what packages are installed from.
+    Lists,
+}
+
+/// Whether a function in the runtime can use no file of a tree.
 fn lost(
     packages: &Packages,
     tree: &Tree,
     runtime: &RuntimeProfile,
     named: &[TreePath],
     kept: &dyn Fn(EntryId) -> bool,
-) -> Option<Option<EntryId>> {
+) -> Option<Lost> {
     let managed = ALL.iter().filter(|language| language.managed().is_some());
     // A program in the tree runs the packages of its language, wherever they are.
     let managed = managed.filter(|language| is_of(**language, runtime) || !language.is_in_tree(tree));
@@ -112,7 +119,7 @@ fn lost(
             }
         }
     }
-    (!is_empty).then_some(first.map(|(id, _)| id))
+    (!is_empty).then_some(first.map_or(Lost::Lists, |(id, _)| Lost::Code(id)))
 }
 
 fn is_of(language: &dyn Language, runtime: &RuntimeProfile) -> bool {

@@ -10,6 +10,7 @@ use crate::base::subject::Subject;
 use crate::runtime::RuntimeProfile;
 
 /// What is in the layers, as far as it decides which runtimes can use them.
+#[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own, and none rules out another")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     /// Whether they have programs or libraries.
@@ -62,11 +63,9 @@ fn version(runtime: &str) -> Vec<u32> {
 
 /// The directory of a layer where a runtime looks for packages.
 fn place(runtime: &str) -> Vec<String> {
-    let name = match kind(runtime) {
-        name @ ("python" | "nodejs" | "ruby" | "java") => name,
-        _ => return Vec::new(),
-    };
-    vec![format!("{name}/")]
+    let name = kind(runtime);
+    let has_packages = ["python", "nodejs", "ruby", "java"].contains(&name);
+    if has_packages { vec![format!("{name}/")] } else { Vec::new() }
 }
 
 /// The directories where only this version looks.

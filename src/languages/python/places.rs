@@ -34,7 +34,7 @@ fn place(packages: &Packages, tree: &Tree, id: EntryId, has_python: bool) -> Opt
     let entry = tree.entry(id);
     let package = packages.of_path(&entry.path).map(|position| packages.get(position));
     if let Some(package) = package.filter(|package| package.language == ID) {
-        let is_found = !is_command(entry) && !(has_python && is_namespace(&package.library));
+        let is_found = !(is_command(entry) || has_python && is_namespace(&package.library));
         return is_found.then(|| package.library.clone());
     }
     let mut above = entry.path.ancestors().skip(1);
@@ -89,7 +89,8 @@ fn is_module(entry: &Entry, below: &str) -> bool {
     let name = below.rsplit('/').next().unwrap_or(below);
     let is_extension = || module(name.as_bytes()).is_some_and(|(_, tag)| tag.tagged);
     let is_script = matches!(&entry.kind, Kind::File { magic: Magic::Script(_), .. });
-    !is_script && (name.ends_with(".py") || name.ends_with(".pyc") || is_extension())
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    !is_script && (ending.is_some_and(|ending| ["py", "pyc"].contains(&ending)) || is_extension())
 }
 
 /// Whether a file is a program of a distribution that a function can run by its name: one that is not in Python.

@@ -98,6 +98,7 @@ impl PackedFor {
     }
 
     /// The same for finished layers, which nothing shapes any more.
+    #[must_use]
     pub fn of_finished_layers(self) -> Self {
         Self { options: GivenOptions::default(), ..self }
     }
