@@ -61,7 +61,7 @@ pub(super) struct Config {
     /// Targets that are never dropped.
     #[schemars(example = ["suggested:caret::train", "share/templates"])]
     pub keep: Vec<String>,
-    /// R sources of the function: packages that they do not use are dropped.
+    /// Sources of the function in R, Python, JavaScript or TypeScript: packages that they do not use are dropped.
     #[schemars(example = ["handler.R"])]
     pub handler: Vec<PathBuf>,
     /// Logs of test runs; what they opened is never pruned.
@@ -117,7 +117,7 @@ pub(super) struct Config {
     /// Baseline that `check` compares with: a manifest, or a file that `check --update-baseline` writes.
     #[schemars(example = &"layerfit.baseline.json")]
     pub baseline: Option<PathBuf>,
-    /// Growth of all layers together that is allowed since the baseline.
+    /// Growth of all layers together that is allowed since the baseline; if it is not set, none is.
     #[schemars(example = &"2%")]
     pub max_growth: Option<GrowthText>,
     /// Libraries that R_LIBS_USER is set to, relative to the tree.
