@@ -12,6 +12,27 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.2} {unit}")
 }
 
+/// Two byte counts that are compared: as [`size`], or in bytes where both would be written the same and are not.
+pub(crate) fn sizes_apart(first: u64, second: u64) -> (String, String) {
+    if first != second && size(first) == size(second) {
+        return (format!("{} B", grouped(first)), format!("{} B", grouped(second)));
+    }
+    (size(first), size(second))
+}
+
+/// A number with commas between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// A byte count that is an estimate: as [`size`], with no more digits than it can have.
 pub(crate) fn rough_size(bytes: u64) -> String {
     let exact = size(bytes);
@@ -136,6 +157,17 @@ mod tests {
         assert_eq!(rough_size(100_300_000), "95 MiB");
         assert_eq!(size(1536), "1.50 KiB");
         assert_eq!(size(100 << 30), "100.00 GiB");
+    }
+
+    #[test]
+    fn sizes_that_would_be_written_the_same_are_in_bytes() {
+        let of = |(first, second): (String, String)| format!("{first}, {second}");
+        assert_eq!(of(sizes_apart(52_428_801, 52_428_800)), "52,428,801 B, 52,428,800 B");
+        assert_eq!(of(sizes_apart(53_428_801, 52_428_800)), "50.95 MiB, 50.00 MiB");
+        assert_eq!(of(sizes_apart(1_073_741_825, 1_073_741_824)), "1,073,741,825 B, 1,073,741,824 B");
+        assert_eq!(of(sizes_apart(1025, 1024)), "1,025 B, 1,024 B");
+        assert_eq!(of(sizes_apart(1 << 20, 1 << 20)), "1.00 MiB, 1.00 MiB");
+        assert_eq!(of(sizes_apart(12, 7)), "12 B, 7 B");
     }
 
     #[test]

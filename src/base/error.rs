@@ -19,7 +19,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The root to read does not exist.
-    #[error("{}: no such file or directory\n  help: name an existing tree, such as /opt; check and diff also take packed directories and zips", shown(.0))]
+    #[error("{}: no such file or directory\n  help: name an existing tree, such as /opt; check and diff also take zips, and the directory that `layerfit pack -o layers` writes", shown(.0))]
     RootMissing(PathBuf),
     /// The root to read is a file.
     #[error(

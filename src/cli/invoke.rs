@@ -117,6 +117,13 @@ fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
     let content = if path == Path::new("-") {
         read::rest(std::io::stdin(), Path::new("standard input"), MAX_EVENTS)?
     } else {
+        if let Some(text) = path.to_str().filter(|text| !path.exists() && is_event(text)) {
+            return Err(Error::Usage {
+                message: format!("--event {text}: this is an event, and --event takes the file that has it"),
+                help: "write it to a file; or name - and send it to standard input: echo 'EVENT' | layerfit …"
+                    .to_owned(),
+            });
+        }
         read::bytes(path, MAX_EVENTS)?
     };
     let place = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
@@ -145,6 +152,11 @@ fn events(path: &Path) -> Result<Vec<Vec<u8>>> {
         invoke::check_event(line, &format!("{place}, line {number}"))?;
     }
     Ok(lines.into_iter().map(|(_, line)| line.to_vec()).collect())
+}
+
+/// Whether a text is an event as it is, and no name of a file that people use: JSON in brackets, braces or quotes.
+fn is_event(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[', '"']) && invoke::check_event(text.trim().as_bytes(), "").is_ok()
 }
 
 impl Run {
@@ -198,6 +210,10 @@ impl Run {
         let mut findings = traced.failures()?;
         if findings.iter().any(|finding| finding.code == Code::FunctionTimedOut) {
             // strace takes time of its own: only a run without it shows that the function takes too long.
+            output::message(
+                "the run above, under strace, timed out, and does not count: strace takes time of its own. The function now runs \
+                 without it, and gets each event a second time",
+            );
             findings = Self { events, ..self }.failures()?;
         }
         // A function that could not be started has opened nothing.

@@ -13,6 +13,12 @@ use crate::publish::plan::PublishOptions;
 use crate::publish::{Aws, Outcome, Request};
 
 pub(super) fn run(arguments: &PublishArgs) -> Result<Exit> {
+    if arguments.dry_run && arguments.format != AnswerFormat::Table {
+        return Err(Error::Usage {
+            message: "--format has no effect with --dry-run, which prints a shell script".to_owned(),
+            help: "leave one of them out: without --dry-run, the layers are published".to_owned(),
+        });
+    }
     let config = configuration(arguments.config.as_ref(), arguments.quiet)?;
     let say = |text: &str| {
         if !arguments.quiet {

@@ -154,11 +154,18 @@ fn of_this_machine(
     let directories: Vec<PathBuf> = std::env::split_paths(&path).filter(|path| path.is_absolute()).collect();
     for name in (runtime.programs)(&version.version) {
         for candidate in directories.iter().map(|directory| directory.join(&name)).filter(|path| path.is_file()) {
-            let Some(found) = described(&candidate, runtime) else { continue };
-            if found.version == version.version {
-                return Ok(placed(found, runtime, variables));
+            // A shim that does not run here stands for versions that are installed beside it.
+            let found = described(&candidate, runtime).map(|found| (candidate.clone(), found));
+            let behind = || {
+                let programs = behind_shim(&candidate).into_iter();
+                programs.filter_map(|program| described(&program, runtime).map(|found| (program, found))).collect()
+            };
+            for (program, found) in found.map_or_else(behind, |found| vec![found]) {
+                if found.version == version.version {
+                    return Ok(placed(found, runtime, variables));
+                }
+                others.entry(found.version).or_insert(program);
             }
-            others.entry(found.version).or_insert(candidate);
         }
     }
     let name = language.name();
@@ -172,9 +179,26 @@ fn of_this_machine(
         message += &format!(", only {}", with_last(&found, "and"));
     }
     if let Some(other) = names.iter().find(|name| RuntimeProfile::is_built_in(name)) {
-        help += &format!("; or try --runtime {other}");
+        help += &format!("; or try --runtime {other}, if the layers are for that as well");
     }
     Err(Error::Usage { message, help })
+}
+
+/// The programs that a shim of pyenv or nodenv stands for, the newest first: `versions/3.13.0/bin/python3.13` beside
+/// `shims/python3.13`. The shim itself runs the one that is set for the directory, and otherwise none.
+fn behind_shim(shim: &Path) -> Vec<PathBuf> {
+    let (Some(name), Some(directory)) =
+        (shim.file_name(), shim.parent().filter(|directory| directory.ends_with("shims")))
+    else {
+        return Vec::new();
+    };
+    let versions = directory.with_file_name("versions");
+    let entries = std::fs::read_dir(versions).into_iter().flatten().flatten();
+    let mut programs: Vec<PathBuf> = entries.map(|entry| entry.path().join("bin").join(name)).collect();
+    programs.retain(|program| program.is_file());
+    programs.sort();
+    programs.reverse();
+    programs
 }
 
 /// What an interpreter says of itself; `None` if it does not run.
@@ -212,4 +236,25 @@ fn placed(found: Interpreter, runtime: &ManagedRuntime, variables: &BTreeMap<Str
     };
     program.hidden = found.hidden.iter().map(inside).filter(|path| path.is_absolute()).collect();
     program.with_client(at.join(&found.program).display().to_string(), options, runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shim_stands_for_the_versions_beside_it() {
+        let home = tempfile::tempdir().expect("a directory");
+        let make = |path: &str| {
+            let path = home.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("inside")).expect("made");
+            std::fs::write(&path, "").expect("written");
+            path
+        };
+        let shim = make("shims/python3.13");
+        let (old, new) = (make("versions/3.13.0/bin/python3.13"), make("versions/3.13.1/bin/python3.13"));
+        make("versions/3.11.2/bin/python3.11");
+        assert_eq!(behind_shim(&shim), [new, old]);
+        assert_eq!(behind_shim(&make("bin/python3.13")), [PathBuf::new(); 0]);
+    }
 }

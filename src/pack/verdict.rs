@@ -1,7 +1,7 @@
 //! The verdict: whether layers are within Lambda's limits. One function answers it for planned layers and for finished zips,
 //! so that `check` agrees with `pack`, however the layers came about.
 
-use crate::base::bytes::size;
+use crate::base::bytes::{size, sizes_apart};
 use crate::base::finding::{Code, Finding};
 use crate::base::subject::Subject;
 use crate::runtime::Limits;
@@ -31,14 +31,13 @@ pub(crate) fn over_limits(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for layer in layers.iter().filter(|layer| layer.zipped_bytes > limits.layer_zipped) {
+        let (shown, limit) = sizes_apart(layer.zipped_bytes, limits.layer_zipped);
         findings.push(Finding::error(
             Code::LayerTooLarge,
             layer.subject.clone(),
             format!(
-                "{} zipped are {} over the limit of {} for a layer",
-                size(layer.zipped_bytes),
-                size(layer.zipped_bytes - limits.layer_zipped),
-                size(limits.layer_zipped)
+                "{shown} zipped are {} over the limit of {limit} for a layer",
+                size(layer.zipped_bytes - limits.layer_zipped)
             ),
             format!("prune more, and pack again with `layerfit pack`{}", or_through_s3(layer.zipped_bytes, limits)),
         ));
@@ -75,7 +74,8 @@ fn over_lambdas_limits(layers: usize, unzipped: u64, limits: &Limits) -> Vec<Fin
         finding(set, "--max-layers")
     });
     let unzipped = is_between(unzipped, limits.layers_unzipped(), lambda.total_unzipped).map(|unzipped| {
-        let [unzipped, set, own] = [unzipped, limits.layers_unzipped(), lambda.total_unzipped].map(size);
+        let set = size(limits.layers_unzipped());
+        let (unzipped, own) = sizes_apart(unzipped, lambda.total_unzipped);
         finding(
             format!("{unzipped} unzipped are within the limit of {set}, and more than Lambda's {own}"),
             "--max-unzipped",
@@ -106,16 +106,12 @@ pub(crate) fn unzipped_too_large(unzipped: u64, limits: &Limits, largest: &str) 
         (None, 0) => (String::new(), String::new()),
         (None, function) => (String::new(), format!(", less {} for the function", size(function))),
     };
+    let (shown, limit) = sizes_apart(unzipped, limits.total_unzipped);
     let smaller = if code.is_empty() { "" } else { ", or make the function's code smaller" };
     Some(Finding::error(
         Code::UnzippedTooLarge,
         Subject::whole("layers"),
-        format!(
-            "{} unzipped{code} are {} over the limit of {}{function}",
-            size(unzipped),
-            size(over),
-            size(limits.total_unzipped),
-        ),
+        format!("{shown} unzipped{code} are {} over the limit of {limit}{function}", size(over)),
         format!("prune more{smaller}; additional layers do not help{largest}"),
     ))
 }

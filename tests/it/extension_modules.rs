@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::support::{World, assert_finding, assert_no_finding, findings};
 
 /// What auditwheel writes into a module.
@@ -61,6 +63,23 @@ fn a_module_that_cannot_be_imported_is_an_error_that_names_the_distribution() {
     assert_eq!(code, 1);
     assert_finding(&report, "L201", "python/pkg.libs/liba.so", "pkg 1.5 cannot be imported: needs libb.so");
     assert_eq!(findings(&report, "L201").len(), 1);
+    // No other machine's libb.so is the one of the wheel.
+    let help = |report: &Value| report["findings"][0]["help"].as_str().expect("a help").to_owned();
+    assert!(
+        help(&report).contains("whose RECORD lists pkg.libs/libb.so; install that again: pip install"),
+        "{report:#}"
+    );
+    let steps = |report: &Value| report["suggestions"].to_string().contains("--bundle");
+    let (_, plan) = world.json(&["plan", "ROOT"]);
+    assert!(!steps(&plan), "{:#}", plan["suggestions"]);
+    // What little room there is names the library.
+    let run = world.run(&["analyze", "ROOT"]);
+    let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("python/pkg.libs/liba.so: needs libb.so"), "{text}");
+    // One that is not in the RECORD comes from elsewhere.
+    distribution(&world, "Pkg", &["pkg.libs/liba.so"]);
+    let (_, plan) = world.json(&["plan", "ROOT"]);
+    assert!(help(&plan).starts_with("--bundle copies libb.so") && steps(&plan), "{plan:#}");
 }
 
 #[test]
@@ -112,6 +131,22 @@ fn a_module_for_another_machine_is_an_error_unless_there_is_one_for_this() {
     for arch in [&[][..], &["--arch", if machine == "aarch64" { "x86_64" } else { "arm64" }]] {
         assert_eq!(world.json(&[&["analyze", "ROOT"], arch].concat()).0, 0);
     }
+}
+
+#[test]
+fn a_tree_that_is_for_another_machine_as_a_whole_is_not_to_be_dropped() {
+    let world = World::new();
+    world.library("lib/libx.so", &[], &[]);
+    let other = if cfg!(target_arch = "x86_64") { "arm64" } else { "x86_64" };
+    let help = |world: &World| {
+        let (_, report) = world.json(&["analyze", "ROOT", "--arch", other]);
+        let found = report["findings"].as_array().expect("findings").iter().find(|finding| finding["code"] == "L301");
+        found.expect("L301")["help"].as_str().expect("a help").to_owned()
+    };
+    assert!(help(&world).contains("leave --arch out") && !help(&world).contains("drop"), "{}", help(&world));
+    world.library("lib/liby.so", &[], &[]);
+    world.change_byte("lib/liby.so", 18, |machine| if machine == 183 { 62 } else { 183 });
+    assert!(help(&world).starts_with("drop them"), "{}", help(&world));
 }
 
 #[test]

@@ -68,6 +68,17 @@ fn a_budget_holds_to_the_byte() {
 }
 
 #[test]
+fn what_is_over_its_budget_is_listed_first() {
+    let world = world(20_000);
+    config(&world, "[[budget]]\nof = \"pkg:*\"\nzipped = \"19KB\"\n");
+    let (_, report) = world.json(&["check", "ROOT"]);
+    let rows = report["compared"].as_array().expect("rows");
+    let names: Vec<&str> = rows.iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names[..3], ["total", "pkg:digest", "layer:layer-1"], "{names:?}");
+    assert_eq!(names[3], "pkg:base", "{names:?}");
+}
+
+#[test]
 fn a_budget_of_nothing_is_told_and_one_that_allows_everything_is_refused() {
     let world = world(100);
     config(
@@ -101,7 +112,21 @@ fn growth_since_a_manifest_is_held_in_percent_and_in_bytes() {
     let (_, message) = &grown[0];
     assert!(message.contains("zipped are 100 B more than "), "{message}");
     assert!(message.contains("KiB unzipped are 100 B more than "), "{message}");
-    assert!(message.contains("in out/manifest.json; allowed: +0 B; largest increases: digest +100 B"), "{message}");
+    assert!(
+        message.contains("in out/manifest.json, and +0 B is allowed; largest increases: digest +100 B"),
+        "{message}"
+    );
+    // However little room there is, what is allowed and what shows the growth are there.
+    let short = |growth: &[&str]| {
+        let run = world.run(&[&["check", "ROOT", "--baseline", "out/manifest.json"], growth].concat());
+        run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for (growth, allowed) in [(&[][..], "and +0 B is allowed"), (&["--max-growth", "0.01%"], "and +0.01% is allowed")] {
+        let text = short(growth);
+        assert!(text.contains(allowed) && text.contains("`layerfit diff out/manifest.json "), "{text}");
+    }
+    let in_percent = short(&["--max-growth", "0.01%"]);
+    assert!(in_percent.contains("% more than") || in_percent.contains("% (100 B) more than"), "{in_percent}");
     let (code, report) = check(&["--max-growth", "100B"]);
     assert_eq!(code, 0);
     assert_no_finding(&report, "B102");

@@ -417,6 +417,17 @@ fn what_a_checked_run_looks_for_in_vain_is_a_finding() {
 }
 
 #[test]
+fn an_event_in_place_of_its_file_is_told() {
+    let world = World::new();
+    world.file("bin/x", "x");
+    let run = world.run(&["invoke", "ROOT", "--handler", "main.handler", "--event", "{\"name\": \"x\"}"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("--event takes the file") && run.stderr.contains("standard input"), "{}", run.stderr);
+    let run = world.run(&["invoke", "ROOT", "--handler", "main.handler", "--event", "event.json"]);
+    assert!(run.code == 2 && run.stderr.contains("cannot read event.json"), "{}", run.stderr);
+}
+
+#[test]
 fn check_runs_the_function_too() {
     if !sandboxes_can_be_made() {
         return;

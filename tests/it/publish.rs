@@ -124,12 +124,15 @@ fn a_record_that_cannot_be_written_and_a_directory_without_manifest_are_told_bef
     std::os::unix::fs::symlink("precious", world.beside("link")).expect("linked");
     let run = publish(&world, &["-o", &world.beside("link").to_string_lossy()]);
     assert!(run.code == 2 && run.stderr.contains("link: is a symbolic link"), "{}", run.stderr);
+    let run = publish(&world, &["--dry-run", "--format", "json"]);
+    assert!(run.code == 2 && run.stderr.contains("--format has no effect with --dry-run"), "{}", run.stderr);
     let run = world.run(&["publish", "ROOT"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("has no manifest.json") && run.stderr.contains("layerfit pack"), "{}", run.stderr);
-    for (name, says) in
-        [("nowhere", "no such file or directory"), ("out/layer-1.zip", "name the directory that `layerfit pack` wrote")]
-    {
+    for (name, says) in [
+        ("nowhere", "`layerfit pack -o layers` writes it"),
+        ("out/layer-1.zip", "name the directory that `layerfit pack` wrote"),
+    ] {
         let run = world.run(&["publish", name]);
         assert!(run.code == 2 && run.stderr.contains(says), "{}", run.stderr);
     }

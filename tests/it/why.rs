@@ -225,6 +225,15 @@ fn what_the_guard_holds_is_said_with_who_needs_it() {
     let thing = only(&answer);
     assert_eq!(thing["held_back"], serde_json::json!(["D301"]));
     assert!(lines(thing).contains(&"installed is pkg:gui imports pkg:tcltk".to_owned()));
+    let said = |name: &str| {
+        let run = world.run(&["why", name, "ROOT", "--all"]);
+        run.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // Of a package, it can be a part.
+    let text = said("pkg:tcltk");
+    assert!(text.contains("D301 would drop files of it that something kept needs; `layerfit why FILE`"), "{text}");
+    let text = said(&format!("{LIBRARY}/tcltk/DESCRIPTION"));
+    assert!(!text.contains("files of it"), "{text}");
 }
 
 #[test]

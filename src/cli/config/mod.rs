@@ -122,7 +122,7 @@ pub(super) struct Config {
     /// Baseline that `check` compares with: a manifest, or a file that `check --update-baseline` writes.
     #[schemars(example = &"layerfit.baseline.json")]
     pub baseline: Option<PathBuf>,
-    /// Growth of all layers together that is allowed since the baseline.
+    /// Growth of all layers together that is allowed since the baseline; if it is not set, none is.
     #[schemars(example = &"2%")]
     pub max_growth: Option<GrowthText>,
     /// Libraries that R_LIBS_USER is set to, relative to the tree.

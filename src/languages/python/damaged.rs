@@ -86,9 +86,14 @@ fn incomplete(tree: &Tree, package: &Package) -> Option<Finding> {
                 list::some(&missing, MAX_NAMES),
                 if missing.len() == 1 { "is" } else { "are" }
             ),
-            format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
+            format!("install it again: {}", install_again(package)),
         )
     })
+}
+
+/// The command that installs a distribution again, with everything in its wheel.
+pub(super) fn install_again(package: &Package) -> String {
+    format!("pip install --only-binary=:all: --target python {}", package.name)
 }
 
 /// What is wrong with a module.
@@ -180,7 +185,7 @@ fn breaks_when_imported<'a>(tree: &Tree, package: &Package, modules: &dyn Fn() -
         Code::DamagedPackage,
         Subject::package(&package.name),
         format!("{} {} cannot be imported: {what}", package.name, package.version),
-        format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
+        format!("install it again: {}", install_again(package)),
     ))
 }
 
@@ -218,7 +223,7 @@ fn without_data(tree: &Tree, package: &Package) -> Option<Finding> {
             package.version,
             tree.path(by)
         ),
-        format!("install it again: pip install --only-binary=:all: --target python {}", package.name),
+        format!("install it again: {}", install_again(package)),
     ))
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::damaged::{declared, install_again};
 use super::modules::{Module, modules};
 use super::names::{Minor, is_searched};
 use super::needs::ID;
@@ -65,14 +66,38 @@ pub(super) fn processes(
         .collect()
 }
 
-/// What to do about an interpreter's library that only modules need, in a tree that has an interpreter without it: a second one would
-/// be loaded beside the interpreter.
+/// What to do about a library that comes only with a distribution or the interpreter of the tree.
 pub(super) fn remedy_for_own_library(
     packages: &Packages,
     tree: &Tree,
     soname: &str,
     needed_by: &[&TreePath],
 ) -> Option<String> {
+    let of_wheel = needed_by.iter().find_map(|path| remedy_for_part_of_wheel(packages, tree, soname, path));
+    of_wheel.or_else(|| remedy_for_interpreter(packages, tree, soname, needed_by))
+}
+
+/// What to do about a library that the distribution of a file brings itself, by its RECORD: nothing else has one of that name, or
+/// the same one.
+fn remedy_for_part_of_wheel(packages: &Packages, tree: &Tree, soname: &str, needed_by: &TreePath) -> Option<String> {
+    let package = packages.get(packages.of_path(needed_by)?);
+    if package.language != ID {
+        return None;
+    }
+    let record = declared(tree, package, "RECORD");
+    let listed = record.lines().filter_map(|line| line.split(',').next());
+    let mut listed = listed.filter(|path| path.rsplit('/').next() == Some(soname));
+    let lost = listed.find(|path| package.library.join(path).is_some_and(|path| tree.find(&path).is_none()))?;
+    Some(format!(
+        "it is a part of {}, whose RECORD lists {lost}; install that again: {}",
+        package.name,
+        install_again(package)
+    ))
+}
+
+/// What to do about an interpreter's library that only modules need, in a tree that has an interpreter without it: a second one would
+/// be loaded beside the interpreter.
+fn remedy_for_interpreter(packages: &Packages, tree: &Tree, soname: &str, needed_by: &[&TreePath]) -> Option<String> {
     if !soname.starts_with(LIBPYTHON) || !has_interpreter(tree) {
         return None;
     }

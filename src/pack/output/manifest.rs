@@ -184,7 +184,11 @@ impl Manifest {
     pub fn read(directory: &Path) -> Result<Self> {
         let path = directory.join(MANIFEST);
         if !directory.exists() {
-            return Err(Error::RootMissing(directory.to_owned()));
+            return Err(Error::Data {
+                file: directory.display().to_string(),
+                message: "no such directory".to_owned(),
+                help: "name the directory that `layerfit pack` wrote; `layerfit pack -o layers` writes it".to_owned(),
+            });
         }
         if !directory.is_dir() {
             return Err(Error::Data {

@@ -1,5 +1,6 @@
 //! Diff: the differences between two sets of layers, by layer, package, rule and file.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -13,7 +14,7 @@ use crate::base::list;
 use crate::base::size::Size;
 pub use recorded::{RecordedSizes, Side};
 pub use show::{json, markdown, schema, table};
-pub(in crate::report) use show::{signed, verdict};
+pub(in crate::report) use show::{percent, signed, verdict};
 use snapshot::Owners;
 pub(crate) use snapshot::size_of;
 pub use snapshot::{Snapshot, SnapshotLayer, SnapshotPackage, SnapshotRule};
@@ -34,13 +35,13 @@ pub struct Diff {
     pub total: Change,
     /// The layers whose sizes changed, in their order; removed ones last.
     pub layers: Vec<Change>,
-    /// The packages whose sizes or versions changed, the one that grew most first.
+    /// The packages whose sizes or versions changed, the one that grew most first; then, the one that shrank most.
     pub packages: Vec<Change>,
     /// All files of no package together.
     pub others: Change,
     /// The rules that drop more or less than before, by their codes and names.
     pub rules: Vec<Change>,
-    /// The files that were added, removed or changed, the one that grew most first.
+    /// The files that were added, removed or changed, the one that grew most first; then, the one that shrank most.
     pub files: Vec<FileChange>,
     /// What moved to another layer.
     pub moved: Vec<Moved>,
@@ -216,7 +217,7 @@ impl Diff {
                 now: now.map(|(_, entry)| size_of(entry)),
             });
         }
-        files.sort_by(|a, b| b.zipped_growth().cmp(&a.zipped_growth()).then_with(|| a.path.cmp(&b.path)));
+        files.sort_by(|a, b| most_first(a.zipped_growth(), b.zipped_growth()).then_with(|| a.path.cmp(&b.path)));
         let moved = moved.into_iter().map(|((what, from, to), files)| Moved {
             what,
             from: from.to_owned(),
@@ -274,6 +275,12 @@ impl Diff {
     }
 }
 
+/// The order of two changes in bytes: what grew most is first; after that, what shrank most.
+pub(in crate::report) fn most_first(a: i64, b: i64) -> Ordering {
+    let key = |change: i64| (change <= 0, Reverse(change.unsigned_abs()));
+    key(a).cmp(&key(b))
+}
+
 fn by_path(snapshot: &Snapshot) -> BTreeMap<&str, (&str, &crate::pack::output::ManifestEntry)> {
     snapshot.entries().map(|(layer, entry)| (entry.path.as_str(), (layer, entry))).collect()
 }
@@ -298,7 +305,7 @@ fn packages(
         ..Change::new(name, before.get(name).copied(), now.get(name).copied())
     });
     let mut changes: Vec<Change> = changes.filter(|change| !change.is_none()).collect();
-    changes.sort_by(|a, b| b.zipped_growth().cmp(&a.zipped_growth()).then_with(|| a.name.cmp(&b.name)));
+    changes.sort_by(|a, b| most_first(a.zipped_growth(), b.zipped_growth()).then_with(|| a.name.cmp(&b.name)));
     changes
 }
 
@@ -317,4 +324,16 @@ fn rules(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     let changes = names.into_iter().map(|name| Change::new(name, before.get(name).copied(), now.get(name).copied()));
     changes.filter(|change| !change.is_none()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grew_most_is_first_and_then_what_shrank_most() {
+        let mut changes = [0, -1, 5, -700, 700, i64::MIN];
+        changes.sort_by(|a, b| most_first(*a, *b));
+        assert_eq!(changes, [700, 5, i64::MIN, -700, -1, 0]);
+    }
 }

@@ -62,7 +62,7 @@ pub(in crate::report) fn verdict(diff: &Diff) -> String {
         growth => format!(
             "{} zipped ({})",
             signed(growth),
-            percent(growth, diff.total.before.unwrap_or_default().zipped_bytes)
+            signed_percent(growth, diff.total.before.unwrap_or_default().zipped_bytes)
         ),
     };
     let unzipped = match unzipped {
@@ -174,11 +174,16 @@ pub(in crate::report) fn signed(bytes: i64) -> String {
     format!("{sign}{}", size(bytes.unsigned_abs()))
 }
 
-/// A part in percent, with two decimals, rounded away from zero so that growth never shows as 0.
-fn percent(part: i64, whole: u64) -> String {
+/// A change in percent, with its sign and two decimals, rounded away from zero so that growth never shows as 0.
+fn signed_percent(part: i64, whole: u64) -> String {
     if whole == 0 {
         return "new".to_owned();
     }
-    let hundredths = (u128::from(part.unsigned_abs()) * 10_000).div_ceil(u128::from(whole));
-    format!("{}{}.{:02}%", if part < 0 { "-" } else { "+" }, hundredths / 100, hundredths % 100)
+    format!("{}{}", if part < 0 { "-" } else { "+" }, percent(part.unsigned_abs(), whole))
+}
+
+/// A part of a whole, which is not 0, in percent with two decimals, rounded up.
+pub(in crate::report) fn percent(part: u64, whole: u64) -> String {
+    let hundredths = (u128::from(part) * 10_000).div_ceil(u128::from(whole.max(1)));
+    format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }

@@ -6,13 +6,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::budget::{Budget, BudgetScope, Growth};
-use crate::base::bytes::{plural, size};
+use crate::base::bytes::{plural, size, sizes_apart};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 use crate::base::read;
 use crate::base::size::Size;
 use crate::base::subject::Subject;
-use crate::report::diff::{RecordedSizes, Side, Snapshot};
+use crate::report::diff::{RecordedSizes, Side, Snapshot, percent};
 
 /// How many of the packages that grew are named.
 const MAX_NAMES: usize = 3;
@@ -85,24 +85,31 @@ impl Baseline {
             .iter()
             .map(|(bytes, how)| {
                 let (before, now) = (bytes(before), bytes(&now));
-                format!("{} {how} are {} more than {}", size(now), size(now - before), size(before))
+                let (now_shown, before_shown) = sizes_apart(now, before);
+                let more = match growth {
+                    Growth::BasisPoints(_) if before > 0 => {
+                        format!("{} ({})", percent(now - before, before), size(now - before))
+                    }
+                    _ => size(now - before),
+                };
+                format!("{now_shown} {how} are {more} more than {before_shown}")
             })
             .collect();
         Some(Finding::error(
             Code::Grew,
             subject.clone(),
             format!(
-                "{} in {}; allowed: +{growth}{}",
+                "{} in {}, and +{growth} is allowed{}",
                 parts.join(", and "),
                 self.path.display(),
                 self.most_grown(subject, snapshot, *first)
             ),
             format!(
-                "if it is intended, {}; `layerfit diff {} {}` shows what grew",
-                self.acceptance(),
+                "`layerfit diff {} {}` shows what grew; if that is intended, {}",
                 word(&self.path.to_string_lossy()),
                 // The names of several zips are separated by spaces.
                 if snapshot.root.contains(' ') { "NEW".to_owned() } else { word(&snapshot.root) },
+                self.acceptance(),
             ),
         ))
     }

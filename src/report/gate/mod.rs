@@ -13,7 +13,7 @@ use baseline::Baseline;
 pub use baseline::Recorded;
 pub use budget::{Budget, BudgetScope, Growth};
 
-use crate::base::bytes::{plural, size};
+use crate::base::bytes::{plural, size, sizes_apart};
 use crate::base::error::{Error, Result};
 use crate::base::finding::{Code, Finding};
 use crate::base::size::Size;
@@ -156,6 +156,15 @@ fn compared(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseline>
             of.budget_unzipped = least(of.budget_unzipped, budget.unzipped);
         }
     }
+    // A short report has the first rows only: after the total, what is over its budget, and then, of packages and files, what changed.
+    let is_over = |of: &Compared| {
+        let over = |bytes: fn(&Size) -> u64, budget: Option<u64>| {
+            of.now.as_ref().zip(budget).is_some_and(|(now, budget)| bytes(now) > budget)
+        };
+        over(|now| now.zipped_bytes, of.budget_zipped) || over(|now| now.unzipped_bytes, of.budget_unzipped)
+    };
+    let is_layer = |of: &Compared| of.name.starts_with("layer:");
+    rows[1..].sort_by_key(|of| (!is_over(of), !is_layer(of), baseline.is_some() && of.before == of.now));
     if let Some(baseline) = baseline {
         let packages = snapshot.package_sizes();
         let now = |name: &str| name.strip_prefix("pkg:").and_then(|name| packages.get(name).copied());
@@ -195,10 +204,11 @@ fn over_budget(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseli
                 [(of.zipped_bytes, budget.zipped, "zipped"), (of.unzipped_bytes, budget.unzipped, "unzipped")]
             {
                 if let Some(most) = most.filter(|most| bytes > *most) {
+                    let (shown, budget) = sizes_apart(bytes, most);
                     findings.push(Finding::error(
                         Code::OverBudget,
                         subject.clone(),
-                        format!("{} {how} are {} over its budget of {}", size(bytes), size(bytes - most), size(most)),
+                        format!("{shown} {how} are {} over its budget of {budget}", size(bytes - most)),
                         "`layerfit plan --tree` shows what takes up the space; or raise the budget in layerfit.toml",
                     ));
                 }

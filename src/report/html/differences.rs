@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::base::bytes::size;
 use crate::base::size::Size;
-use crate::report::diff::{Change, Diff, FileChange, FileChangeKind, growth, signed, verdict};
+use crate::report::diff::{Change, Diff, FileChange, FileChangeKind, growth, most_first, signed, verdict};
 
 /// How many files are listed, those that changed most.
 const FILES_SHOWN: usize = 5000;
@@ -81,7 +81,7 @@ impl<'a> Page<'a> {
         if files.len() > FILES_SHOWN {
             files.sort_by_key(|file| Reverse(file.zipped_growth().unsigned_abs()));
             files.truncate(FILES_SHOWN);
-            files.sort_by_key(|file| Reverse(file.zipped_growth()));
+            files.sort_by(|a, b| most_first(a.zipped_growth(), b.zipped_growth()));
         }
         let files = files.into_iter().map(|file| {
             let changed = if file.which == FileChangeKind::Changed { "" } else { state(file.before, file.now) };

@@ -1031,7 +1031,7 @@
     const then = whatIf.planWith(ask);
     const qualifier = [...then.notes].map((note) => QUALIFIERS[note]).find(Boolean) ?? '';
     const { least, most, exact } = then.layers;
-    const layers = exact ? plural(most, 'layer', 'layers') : least === most ? `about ${most} layers` : `${least} to ${most} layers`;
+    const layers = exact ? plural(most, 'layer', 'layers') : least === most ? `about ${plural(most, 'layer', 'layers')}` : `${least} to ${most} layers`;
     const [, room, allowed] = data.plan.limits;
     const fits =
       then.unzipped > room || least > allowed || then.tooLarge

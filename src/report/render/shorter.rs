@@ -65,11 +65,17 @@ fn length_of_parentheses(text: &str) -> Option<usize> {
     None
 }
 
-/// Where the clauses of a text end, but for the last one.
+/// Where the clauses of a text end, but for the last one. What is before the colon in a clause after a semicolon is only the name of
+/// what is behind it: `; largest increases: mgcv`.
 fn ends_of_clauses(text: &str, clauses: &[&str]) -> Vec<usize> {
     let begins = |at: &usize| clauses.iter().any(|clause| text[*at..].starts_with(clause));
     let ends = text.char_indices().map(|(at, _)| at).filter(|at| *at > 0);
-    ends.filter(begins).filter(|at| !is_quoted(text, *at)).collect()
+    let all: Vec<usize> = ends.filter(begins).filter(|at| !is_quoted(text, *at)).collect();
+    let is_name = |number: usize| {
+        let before = number.checked_sub(1).map(|number| all[number]);
+        text[all[number]..].starts_with(CONSEQUENCE) && before.is_some_and(|at| text[at..].starts_with("; "))
+    };
+    (0..all.len()).filter(|number| !is_name(*number)).map(|number| all[number]).collect()
 }
 
 /// Whether a place is between two quotes or backticks.
@@ -90,6 +96,8 @@ mod tests {
         let plain = "set A=\"x; y\", which mends it, or leave it: as it is";
         let last = ["set A=\"x; y\", which mends it, or leave it", "set A=\"x; y\", which mends it", "set A=\"x; y\""];
         assert_eq!(forms(text), [&[text, plain][..], &last].concat());
+        let text = "grew by 7 B; largest increases: mgcv, which is new";
+        assert_eq!(forms(text), [text, "grew by 7 B; largest increases: mgcv", "grew by 7 B"]);
         assert_eq!(forms("plain"), ["plain"]);
         assert_eq!(forms("a (b"), ["a (b"]);
         assert_eq!(forms("f() calls g(x) (line 3)"), ["f() calls g(x) (line 3)", "f() calls g(x)"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::paths::{IN_TREE, INSTALLED};
-use super::{About, IfDropped, InImage, NeededBy, Path, Unneeded, Why};
+use super::{About, IfDropped, InImage, NeededBy, Path, ThingKind, Unneeded, Why};
 use crate::base::bytes::{plural, size};
 use crate::base::error::Result;
 use crate::base::finding::{Code, Finding, Severity};
@@ -132,7 +132,13 @@ fn about(about: &About, detail: Detail) -> Vec<Block> {
     blocks.extend(first);
     if !about.held_back.is_empty() {
         let rules = about.held_back.join(", ");
-        blocks.push(Block::Text(format!("It matches {rules}, but something kept needs it.")));
+        let text = match about.kind {
+            ThingKind::Package | ThingKind::Unit | ThingKind::Directory => format!(
+                "{rules} would drop files of it that something kept needs; `layerfit why FILE` names what needs one of them."
+            ),
+            _ => format!("It matches {rules}, but something kept needs it."),
+        };
+        blocks.push(Block::Text(text));
     }
     blocks.extend(paths(about));
     blocks.extend(needed_by(&about.needed_by, detail));

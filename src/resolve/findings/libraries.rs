@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::remedies::Missing;
-use super::{FindingContext, and_others, severity, some};
+use super::{FindingContext, after, and_others, before, severity, some};
 use crate::base::bytes::size;
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::TreePath;
@@ -96,10 +96,13 @@ impl Resolution<'_> {
                 } else if context.bundled && is_bundled_for(kind, certainty) {
                     format!("--bundle did not find {soname} on the build host: install it there, or put it into lib/")
                 } else if context.finished {
-                    format!("pack again with {soname} in lib/ of the tree, or with --bundle, which copies it from the build host")
+                    format!(
+                        "pack again with {soname} in lib/ of the tree, or with --bundle, which copies it from the build host if it is \
+                         there"
+                    )
                 } else if is_bundled_for(kind, certainty) {
                     for_bundle = true;
-                    format!("--bundle copies {soname} and its dependencies from the build host")
+                    format!("--bundle copies {soname} from the build host, if it is there; also what it needs")
                 } else {
                     format!("put {soname} into lib/ if it is used, or drop what needs it")
                 };
@@ -109,16 +112,17 @@ impl Resolution<'_> {
                 let loaded: Vec<EntryId> =
                     needers.iter().filter(|(.., sure)| *sure == Certainty::Required).map(|(id, ..)| *id).collect();
                 let fails = self.cannot_load(&loaded);
+                // What has little room names the library, whose remedy is beside it, rather than what fails without it.
                 let (message, brief) = if is_musl {
                     let is = if fails.is_empty() { "is " } else { "" };
-                    let message =
-                        format!("{fails}{is}built for musl, and {name} has glibc: needs {soname}{who}{sure}");
-                    (message.clone(), message)
+                    let built = format!("built for musl, and {name} has glibc");
+                    let message = format!("{}{is}{built}: needs {soname}{who}{sure}", before(&fails));
+                    (message, format!("is {built}{}: needs {soname}{who}{sure}", after(&fails)))
                 } else {
-                    let needs = format!("{fails}needs {soname}{who}, which neither the tree nor {name} has");
-                    let message = format!("{needs} ({looked}){sure}");
-                    let brief = if stopped.is_some() { message.clone() } else { format!("{needs}{sure}") };
-                    (message, brief)
+                    let needs = format!("needs {soname}{who}, which neither the tree nor {name} has");
+                    let message = format!("{}{needs} ({looked}){sure}", before(&fails));
+                    let stopped = if stopped.is_some() { format!(" ({looked})") } else { String::new() };
+                    (message, format!("{needs}{stopped}{sure}{}", after(&fails)))
                 };
                 let mut finding =
                     Finding::new(severity(certainty), Code::MissingLibrary, tree.path(first), message, help);

@@ -31,7 +31,17 @@ impl Resolution<'_> {
             || format!("the others are for {}", most.clone().unwrap_or_default()),
             |architecture| format!("--arch is {architecture}"),
         );
-        let help = "drop them, or build the tree for one machine: a function runs on either x86-64 or aarch64 (arm64)";
+        let is_all = by_machine.iter().all(|of| wrong(&of));
+        let for_one =
+            "drop them, or build the tree for one machine: a function runs on either x86-64 or aarch64 (arm64)";
+        let help = match architecture {
+            // Without them, nothing would be left that runs.
+            Some(architecture) if is_all => {
+                let named = most.as_deref().unwrap_or("another machine");
+                format!("leave --arch out if the function runs on {named}, or build all of it for {architecture}")
+            }
+            _ => for_one.to_owned(),
+        };
         let findings = by_machine
             .iter()
             .filter(wrong)
@@ -46,9 +56,14 @@ impl Resolution<'_> {
                 let paths: Vec<String> = listed.into_iter().map(|(id, _)| tree.path(*id).to_string()).collect();
                 let message = format!("{} for {name}, but {expected}: {}", count(paths.len()), some(&paths));
                 if is_error {
-                    Finding::error(Code::WrongMachine, Subject::whole(name), message, help)
+                    Finding::error(Code::WrongMachine, Subject::whole(name), message, help.as_str())
                 } else {
-                    Finding::info(Code::WrongMachine, Subject::whole(name), message + "; nothing loads them", help)
+                    Finding::info(
+                        Code::WrongMachine,
+                        Subject::whole(name),
+                        message + "; nothing loads them",
+                        help.as_str(),
+                    )
                 }
             })
             .collect();

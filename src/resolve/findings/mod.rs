@@ -136,8 +136,7 @@ impl Resolution<'_> {
         }
     }
 
-    /// The packages that cannot be loaded as these files cannot, as the beginning of a message; empty where their languages
-    /// do not name them.
+    /// The packages that cannot be loaded as these files cannot, as a clause; empty where their languages do not name them.
     fn cannot_load(&self, files: &[EntryId]) -> String {
         let packages = files.iter().filter_map(|file| self.packages.of_path(self.tree.path(*file)));
         let packages: BTreeSet<usize> = packages.collect();
@@ -148,10 +147,10 @@ impl Resolution<'_> {
             }
         }
         let part = |(fails, names): (&str, Vec<String>)| match names.len() {
-            0..=MAX_PACKAGES => format!("{} {fails}: ", list::with_last(&names, "and")),
-            _ => format!("{} {fails}: ", list::some(&names, MAX_PACKAGES)),
+            0..=MAX_PACKAGES => format!("{} {fails}", list::with_last(&names, "and")),
+            _ => format!("{} {fails}", list::some(&names, MAX_PACKAGES)),
         };
-        by_failure.into_iter().map(part).collect()
+        by_failure.into_iter().map(part).collect::<Vec<_>>().join(", ")
     }
 
     /// Who loads a file, unless that is certain.
@@ -190,6 +189,16 @@ impl Resolution<'_> {
             LibraryLookup::Missing { .. } => FoundIn::Missing,
         }
     }
+}
+
+/// A consequence as the beginning of a message; empty if there is none.
+fn before(consequence: &str) -> String {
+    if consequence.is_empty() { String::new() } else { format!("{consequence}: ") }
+}
+
+/// A consequence as the end of a message; empty if there is none.
+fn after(consequence: &str) -> String {
+    if consequence.is_empty() { String::new() } else { format!(": {consequence}") }
 }
 
 fn severity(certainty: Certainty) -> Severity {

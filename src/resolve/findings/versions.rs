@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{others_in_words, severity, some};
+use super::{after, before, others_in_words, severity, some};
 use crate::base::finding::{Code, Finding, Severity};
 use crate::formats::elf::NeededVersion;
 use crate::resolve::Resolution;
@@ -22,7 +22,7 @@ struct VersionNeed<'a> {
     library: &'a Object,
     certainty: Certainty,
     file: EntryId,
-    /// Which packages cannot be loaded, as the beginning of a message.
+    /// Which packages cannot be loaded, as a clause.
     fails: String,
     details: String,
 }
@@ -72,7 +72,8 @@ impl Resolution<'_> {
             Object::Tree(id) => format!("{}, which is loaded,", tree.path(*id)),
             Object::Image(_) => name.clone(),
         };
-        let needs = format!("{fails}needs {version} from {soname}{details}");
+        let needs = format!("needs {version} from {soname}{details}");
+        let mut brief = None;
         let (severity, code, message, help) = match why {
             VersionError::Absent { highest } => {
                 let provides = match highest {
@@ -92,12 +93,10 @@ impl Resolution<'_> {
                         format!("replace the tree's {soname} with the one that it was linked against, or relink it")
                     }
                 };
-                (
-                    severity(*certainty),
-                    Code::VersionTooNew,
-                    format!("{needs}; {provider} {provides}{}", self.how_sure(*certainty, *file)),
-                    help,
-                )
+                let what = format!("{needs}; {provider} {provides}{}", self.how_sure(*certainty, *file));
+                // What has little room names the version rather than what fails without it.
+                brief = (!fails.is_empty()).then(|| format!("{what}{}", after(fails)));
+                (severity(*certainty), Code::VersionTooNew, format!("{}{what}", before(fails)), help)
             }
             VersionError::Unversioned => (
                 Severity::Info,
@@ -126,7 +125,12 @@ impl Resolution<'_> {
                 self.remove_part_of_glibc(*file),
             ),
         };
-        Finding::new(severity, code, tree.path(*file), message, help).caused_by(format!("{soname} {version}"))
+        let finding = Finding::new(severity, code, tree.path(*file), message, help);
+        let finding = match brief {
+            Some(brief) => finding.in_short(brief),
+            None => finding,
+        };
+        finding.caused_by(format!("{soname} {version}"))
     }
 
     pub(super) fn undefined_symbols(&self, kept: &impl Fn(EntryId) -> bool) -> Vec<Finding> {

@@ -78,9 +78,9 @@ pub(super) fn layers(report: &Report, detail: Detail) -> Option<Section> {
     }
     let left = limits.layers_unzipped().saturating_sub(unzipped);
     let mut note = format!(
-        "Limits: {} zipped per layer, {} layers, {} unzipped in total. ",
+        "Limits: {} zipped per layer, {}, {} unzipped in total. ",
         size(limits.layer_zipped),
-        limits.layers,
+        plural(limits.layers, "layer", "layers"),
         size(limits.layers_unzipped()),
     );
     note += &match (left, limits.measured_code()) {
@@ -190,7 +190,9 @@ pub(super) fn changes(report: &Report, detail: Detail, rows: Rows) -> Option<Sec
         vec![change.layer.clone(), change.state.to_string(), all.join(" ")]
     });
     let publish = changes.iter().filter(|change| matches!(change.state, LayerState::Changed | LayerState::New)).count();
-    let mut note = format!("Changed: {}; the others are byte for byte the same.", plural(publish, "layer", "layers"));
+    let mut note = format!("Changed: {}", plural(publish, "layer", "layers"));
+    let is_same = changes.iter().any(|change| change.state == LayerState::Unchanged);
+    note += if is_same { "; the others are byte for byte the same." } else { "." };
     if not_shown > 0 {
         note += &format!(" {not_shown} more with -v.");
     }

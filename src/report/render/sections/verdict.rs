@@ -91,12 +91,10 @@ fn root(report: &Report) -> String {
 /// What was in the tree, and what is kept.
 pub(in crate::report) fn summary(report: &Report) -> String {
     let totals = &report.totals;
-    let mut text = format!(
-        "{} holds {} ({})",
-        root(report),
-        plural(totals.scanned.files, "file", "files"),
-        size(totals.scanned.bytes),
-    );
+    // Of layers that cannot be read, none is named.
+    let holder = if report.root.is_empty() { "What could be read".to_owned() } else { root(report) };
+    let mut text =
+        format!("{holder} holds {} ({})", plural(totals.scanned.files, "file", "files"), size(totals.scanned.bytes),);
     if let Some(bundled) = &totals.bundled {
         text += &format!("; --bundle adds {} ({})", bundled.files, size(bundled.bytes));
     }
