@@ -120,9 +120,8 @@ impl Run<'_> {
         let (first, more) = (named.next().cloned(), named.next());
         let path = first.filter(|path| more.is_none() && path != "-").and_then(|path| self.expand(&path, 0));
         let before = self.values.get("PWD").cloned().flatten();
-        let now = path.and_then(|path| match path.starts_with('/') {
-            true => Some(path),
-            false => before.map(|before| format!("{before}/{path}")),
+        let now = path.and_then(|path| {
+            if path.starts_with('/') { Some(path) } else { before.map(|before| format!("{before}/{path}")) }
         });
         self.values.insert("PWD".to_owned(), now.map(|path| path.trim_end_matches('/').to_owned()));
     }

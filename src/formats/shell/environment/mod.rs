@@ -206,7 +206,7 @@ impl Run<'_> {
         match node.kind() {
             "variable_assignment" => self.assignment(node, text),
             "variable_assignments" | "compound_statement" | "redirected_statement" | "then_clause" | "else_clause" => {
-                self.statements(node, text, depth)
+                self.statements(node, text, depth);
             }
             "declaration_command" => {
                 self.statements(node, text, depth);
@@ -215,7 +215,9 @@ impl Run<'_> {
             "unset_command" => {
                 let mut cursor = node.walk();
                 let names: Vec<String> = node.named_children(&mut cursor).map(|name| string(name, text)).collect();
-                names.iter().for_each(|name| exported::remove(&mut self.values, name));
+                for name in &names {
+                    exported::remove(&mut self.values, name);
+                }
             }
             // Assignments before a command are only of its environment. After the last one they stay: a script that ends with
             // `exec` makes that.
