@@ -90,12 +90,27 @@ pub struct OwnCommand {
     pub consequence: &'static str,
     /// The remedy.
     pub help: String,
-    /// If the command is in a directory that an environment variable can replace: its name, and the command's path below
-    /// the directory. It is then only missed for certain if an invocation runs `by`.
-    pub replaced_by: Option<(&'static str, &'static str)>,
-    /// Whether there are other ways to start the language, so that it is missed for certain only if a script of the tree runs `by`,
-    /// also where the tree has no bootstrap.
-    pub one_of_several: bool,
+    /// Whether it is executed.
+    pub executed: Executed,
+}
+
+/// Whether a command that a language executes itself is executed in each function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Executed {
+    /// It is, wherever the language is started.
+    Always,
+    /// A script of the tree that an invocation runs makes the language execute it.
+    ByScript,
+    /// There are other ways to start the language, so it is for certain only if a script of the tree runs `by`.
+    IfRun,
+    /// It is in a directory that an environment variable can replace, and is executed for certain only if an invocation runs `by`:
+    /// one whose bootstrap is not in the tree may.
+    Unless {
+        /// The variable.
+        variable: &'static str,
+        /// The command's path below the directory.
+        below: &'static str,
+    },
 }
 
 /// What code gets that names something.
@@ -286,9 +301,14 @@ pub trait Language: Sync {
         false
     }
 
-    /// Files that look as if no function needed them, such as tests, each with the file of the tree that loads it: code, or what
-    /// names code.
+    /// Files that look as if no function needed them, such as tests, or that are in no package, each with the file of the tree that
+    /// loads it: code, or what names code.
     fn loaded_files(&self, _packages: &Packages, _tree: &Tree) -> Vec<(EntryId, EntryId)> {
+        Vec::new()
+    }
+
+    /// The packages, by position, that code of the tree needs which is in no package, each with the file.
+    fn loaded_packages(&self, _packages: &Packages, _tree: &Tree) -> Vec<(EntryId, usize)> {
         Vec::new()
     }
 

@@ -28,7 +28,7 @@ pub use calls::Calls;
 pub use checks::{check, missing_requirements};
 pub use code::CodeCalls;
 pub use id::LanguageId;
-pub use language::{CallsOf, Dlopen, Finds, Found, Gets, Language, LoadedBefore, OwnCommand, ProcessSpec};
+pub use language::{CallsOf, Dlopen, Executed, Finds, Found, Gets, Language, LoadedBefore, OwnCommand, ProcessSpec};
 pub use managed::{Interpreter, ManagedRuntime};
 pub use needs::{Needs, StandardPackages};
 pub use packages::{Built, Excluded, Installation, Package, Packages, RequiredFor, Requirement, Roots};

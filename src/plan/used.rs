@@ -37,7 +37,11 @@ pub(super) fn unused(
         .flat_map(|id| language(*id).needs().start_packages().flat_map(|name| packages.copies(*id, name)));
     let pinned = (0..packages.all.len()).filter(|position| below(*position).any(|id| pruning.is_pinned(id)));
     let sessions = languages.iter().copied().map(Node::Runtime);
-    let mut roots: Vec<Node> = named.chain(at_start).chain(pinned).map(Node::Package).chain(sessions).collect();
+    // Code of the tree that Lambda starts uses packages as the handlers do.
+    let started = analysis.resolution.commands.startup_scripts.keys().copied();
+    let started = started.filter(|id| pruning.keeps(*id) && !dropped.contains(id)).map(Node::Entry);
+    let mut roots: Vec<Node> =
+        named.chain(at_start).chain(pinned).map(Node::Package).chain(sessions).chain(started).collect();
 
     // What only something dropped needs is not used.
     let is_dropped = |position: usize| {

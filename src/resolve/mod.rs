@@ -202,6 +202,9 @@ fn add_code(graph: &mut Graph, tree: &Tree, packages: &Packages) {
         for (from, to) in language.loaded_files(packages, tree) {
             graph.add(Node::Entry(from), Need::Imports, Node::Entry(to));
         }
+        for (from, package) in language.loaded_packages(packages, tree) {
+            graph.add(Node::Entry(from), Need::Imports, Node::Package(package));
+        }
     }
     for (script, to) in named::files(tree, packages) {
         graph.add(Node::Entry(script), Need::Imports, Node::Entry(to));

@@ -401,7 +401,35 @@ fn an_rscript_that_runs_r_somewhere_else_is_an_error_unless_the_script_that_runs
         ("export RHOME=/opt/wrong\nexec /opt/R/bin/Rscript a.R", &["error"]),
         ("export RHOME=$(cat x)\nexec /opt/R/bin/Rscript a.R", &[]),
         ("exec /opt/R/lib/R/bin/R --no-echo -f /var/task/a.R", &["warning"]),
+        // Only what is exported is in the environment of what it runs.
+        ("RHOME=/opt/R/lib/R\nexec /opt/R/bin/Rscript a.R", &["error"]),
+        ("RHOME=/opt/R/lib/R\nexport RHOME\nexec /opt/R/bin/Rscript a.R", &[]),
+        ("set -a\nRHOME=/opt/R/lib/R\n/opt/R/bin/Rscript a.R", &[]),
+        ("export RHOME=/opt/R/lib/R\nunset RHOME\nexec /opt/R/bin/Rscript a.R", &["error"]),
+        ("export RHOME=\nexec /opt/R/bin/Rscript a.R", &["error"]),
+        ("env RHOME=/opt/R/lib/R /opt/R/bin/Rscript a.R", &[]),
+        ("exec env RHOME=/opt/R/lib/R /opt/R/bin/Rscript a.R", &[]),
+        ("RHOME=/opt/R/lib/R true\n/opt/R/bin/Rscript a.R", &["error"]),
+        ("if [ -e /tmp/x ]; then export RHOME=/opt/R/lib/R; fi\nexec /opt/R/bin/Rscript a.R", &[]),
+        ("run() { /opt/R/bin/Rscript a.R; }\nRHOME=/opt/R/lib/R run", &[]),
+        ("run() { /opt/R/bin/Rscript a.R; }\nrun", &["error"]),
+        ("while true; do /opt/R/bin/Rscript a.R; done", &["error"]),
+        // A file that the script reads.
+        (". /opt/env.sh\nexec /opt/R/bin/Rscript a.R", &[]),
+        (". /opt/own.sh\nexec /opt/R/bin/Rscript a.R", &["error"]),
+        // A script of which Rscript is the interpreter.
+        ("exec /opt/runtime.R", &["error"]),
+        ("export RHOME=/opt/R/lib/R\nexec /opt/runtime.R", &[]),
+        ("RHOME=/opt/R/lib/R\nexec /opt/runtime.R", &["error"]),
+        // A path in the working directory.
+        ("cd /opt/R/bin && exec ./Rscript a.R", &["error"]),
+        ("cd /opt/R\nbin/Rscript a.R", &["error"]),
+        ("cd /opt/R/bin\nRHOME=/opt/R/lib/R ./Rscript a.R", &[]),
+        ("./Rscript a.R", &["warning"]),
     ] {
+        script(&world, "env.sh", "export RHOME=/opt/R/lib/R\n");
+        script(&world, "own.sh", "RHOME=/opt/R/lib/R\n");
+        script(&world, "runtime.R", "#!/opt/R/bin/Rscript\n1\n");
         script(&world, "bootstrap", &format!("#!/bin/sh\n{start}\n"));
         assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "R106"), severities, "{start}");
     }
@@ -411,6 +439,36 @@ fn an_rscript_that_runs_r_somewhere_else_is_an_error_unless_the_script_that_runs
     rscript(&world, "R/lib/R/bin/Rscript", "/usr/lib64/R");
     world.link("bin/Rscript", "../R/lib/R/bin/Rscript");
     assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "R106"), ["error", "warning"]);
+}
+
+#[test]
+fn an_rscript_that_is_started_with_another_home_is_an_error_although_its_own_is_right() {
+    for (start, home) in [
+        ("export RHOME=/opt/R/lib64/R\nexec /opt/R/bin/Rscript a.R", Some("/opt/R/lib64/R")),
+        ("RHOME=/opt/R /opt/R/bin/Rscript a.R", Some("/opt/R")),
+        ("RHOME=/opt/R/lib64/R\nexec /opt/R/bin/Rscript a.R", None),
+        ("export RHOME=\nexec /opt/R/bin/Rscript a.R", None),
+        ("export RHOME=/opt/R/lib/R\nexec /opt/R/bin/Rscript a.R", None),
+        ("export RHOME=/var/task/R\nexec /opt/R/bin/Rscript a.R", None),
+        ("export RHOME=/opt/R/lib64/R\nexec /opt/R/lib/R/bin/R -f a.R", None),
+    ] {
+        let world = World::new();
+        world.r();
+        rscript(&world, "R/bin/Rscript", "/opt/R/lib/R");
+        script(&world, "bootstrap", &format!("#!/bin/sh\n{start}\n"));
+        let (code, report) = world.json(&["check", "ROOT"]);
+        match home {
+            Some(home) => {
+                let words = format!("Rscript, started with RHOME, runs {home}/bin/R, which neither");
+                assert_finding(&report, "R106", "R/bin/Rscript", &words);
+                let found = report["findings"].as_array().expect("findings").iter().find(|f| f["code"] == "R106");
+                let help = found.expect("there")["help"].as_str().expect("text");
+                assert_eq!(help, "have the script that starts Rscript export RHOME with R's home: /opt/R/lib/R");
+                assert_eq!(code, 1, "{start}");
+            }
+            None => assert_no_finding(&report, "R106"),
+        }
+    }
 }
 
 #[test]

@@ -193,6 +193,7 @@ fn rs_program_without_its_script_has_only_what_the_bootstrap_sets() {
         (format!("export R_HOME=/opt/R/lib/R\n{exec}"), &["libR.so"], None),
         (format!("{path}\nexec /opt/R/lib/R/bin/exec/R -f a.R"), &[], Some("R home directory is not defined")),
         (format!("export R_HOME=/opt/no\n{path}\nexec /opt/R/lib/R/bin/exec/R"), &[], Some("with R_HOME=/opt/no")),
+        (format!("R_HOME=/opt/R/lib/R\n{path}\n{exec}"), &[], Some("R home directory is not defined")),
         (format!("{path}\nexec /opt/R/lib/R/bin/R -f a.R"), &[], None),
     ] {
         let world = world("lib");

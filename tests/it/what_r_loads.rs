@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::support::r_code::{Code as RCode, call, database, namespace_info, qualified};
+use crate::support::r_code::{Code as RCode, call, database, namespace_between, namespace_info, qualified};
 use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
 use layerfit::base::finding::Code;
 use layerfit::languages::r::calls::of_database;
@@ -69,6 +69,90 @@ fn what_a_namespace_imports_is_kept_and_its_absence_is_an_error() {
         (severity(&report, "R102").as_str(), help(&report, "R102").contains("library(apl) fails")),
         ("error", true)
     );
+}
+
+/// The messages of R103 about apl in a tree where it imports these names, and classes, from dep, which exports these.
+fn lacking(imports: &[(&str, &[&str])], classes: &[(&str, &[&str])], exports: [&[&str]; 4]) -> Vec<String> {
+    let world = world();
+    for (package, info) in [
+        ("apl", namespace_between(imports, classes, [&[], &[], &[], &[]])),
+        ("dep", namespace_between(&[], &[], exports)),
+    ] {
+        world.package(SITE, package, "1.0", "");
+        world.file(format!("{SITE}/{package}/Meta/nsInfo.rds"), info);
+    }
+    let (code, report) = world.json(&["check", "ROOT"]);
+    let found = findings(&report, "R103");
+    assert_eq!(code, i32::from(!found.is_empty()), "{report:#}");
+    found.into_iter().filter(|(subject, _)| subject == "pkg:apl").map(|(_, text)| text).collect()
+}
+
+#[test]
+fn a_name_that_a_namespace_imports_and_the_installed_package_does_not_export_is_an_error() {
+    let lacks = |names: &str, them: &str| {
+        vec![format!("library(apl) fails: it imports {names} from dep, but dep 1.0 does not export {them}")]
+    };
+    let none: Vec<String> = Vec::new();
+    let (h, k): (&[(&str, &[&str])], &[(&str, &[&str])]) = (&[("dep", &["h"])], &[("dep", &["K"])]);
+    assert_eq!(lacking(h, &[], [&["g"], &[], &[], &[]]), lacks("h", "it"));
+    assert_eq!(lacking(&[("dep", &["g", "h", "i"])], &[], [&["g"], &[], &[], &[]]), lacks("h, i", "them"));
+    assert_eq!(lacking(&[], k, [&["K"], &[], &[], &[]]), lacks("K", "it"));
+    // It exports the name, a generic function by its methods, the class, or what a pattern matches.
+    assert_eq!(lacking(h, &[], [&["g", "h"], &[], &[], &[]]), none);
+    assert_eq!(lacking(h, &[], [&["g"], &["h"], &[], &[]]), none);
+    assert_eq!(lacking(&[], k, [&["g"], &[], &["K"], &[]]), none);
+    assert_eq!(lacking(h, &[], [&["g"], &[], &[], &["^[^.]"]]), none);
+    // What other packages have is not known here.
+    assert_eq!(lacking(&[("methods", &["h"])], &[], [&["g"], &[], &[], &[]]), none);
+    // R reads NAMESPACE only where it has nothing else, and any copy may be found.
+    let world = world();
+    let importing = namespace_between(&[("dep", &["h"])], &[], [&[], &[], &[], &[]]);
+    world.package(SITE, "apl", "1.0", "").file(format!("{SITE}/apl/Meta/nsInfo.rds"), importing);
+    world.package(SITE, "dep", "1.0", "");
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R103");
+    for (library, exports) in [(SITE, &["g"][..]), (OWN, &["g", "h"])] {
+        let info = namespace_between(&[], &[], [exports, &[], &[], &[]]);
+        world.package(library, "dep", "1.0", "").file(format!("{library}/dep/Meta/nsInfo.rds"), info);
+    }
+    assert_no_finding(&world.json(&["check", "ROOT"]).1, "R103");
+}
+
+#[test]
+fn no_rule_drops_what_code_of_the_tree_uses_that_is_in_no_package() {
+    for (path, code, is_kept) in [
+        ("run.R", "library(tcltk)\nx <- tclVar(1)\n", true),
+        ("run.R", "source('lib/util.txt')\n", true),
+        ("run.R", "source('/opt/lib/util.txt')\n", true),
+        ("R/lib/R/etc/Rprofile.site", "library(tcltk)\n", true),
+        // It works without.
+        ("run.R", "if (requireNamespace('tcltk')) library(tcltk)\n", false),
+        ("run.R", "# library(tcltk)\n", false),
+        // What packages have beside their code is not run.
+        ("R/lib/R/library/stats/demo/run.R", "library(tcltk)\n", false),
+        ("run.txt", "library(tcltk)\n", false),
+    ] {
+        let world = world();
+        world.program("R/bin/Rscript", &[], &[]).file("lib/util.txt", "tcltk::tclVar(1)\n").file(path, code);
+        let bootstrap = "#!/bin/sh\nexec /opt/R/bin/Rscript /opt/run.R\n";
+        world.file("bootstrap", bootstrap).mode("bootstrap", 0o755);
+        let (_, report) = world.json(&["plan", "ROOT"]);
+        assert_eq!(kept(&report).contains(&"tcltk"), is_kept, "{path}: {code}");
+    }
+}
+
+#[test]
+fn packages_that_the_bootstraps_own_code_uses_are_kept_beside_those_of_handlers() {
+    let world = world();
+    for package in ["client", "used", "other"] {
+        world.package(SITE, package, "1.0", "");
+    }
+    world.program("R/bin/Rscript", &[], &[]).file("run.R", "source('/opt/lib/util.R')\n");
+    world.file("lib/util.R", "client::serve()\n").file("examples/a.R", "library(other)\n");
+    let bootstrap = "#!/bin/sh\nexec /opt/R/bin/Rscript /opt/run.R\n";
+    world.file("bootstrap", bootstrap).mode("bootstrap", 0o755);
+    let report = handled(&world, "library(used)\n", &[]);
+    let kept = kept(&report);
+    assert!(kept.contains(&"client") && kept.contains(&"used") && !kept.contains(&"other"), "{kept:?}");
 }
 
 #[test]

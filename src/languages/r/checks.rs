@@ -22,6 +22,7 @@ const MAX_NAMES: usize = 12;
 /// Findings about R and its packages that satisfy `kept`.
 pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
     let mut findings = super::damaged::check(packages, tree, kept);
+    findings.extend(super::exports::check(packages, tree, kept));
     findings.extend(does_not_start(packages, tree, kept));
     findings.extend(several(packages, tree, kept));
     findings.extend(base_packages_elsewhere(packages, tree, kept));

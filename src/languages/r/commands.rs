@@ -13,7 +13,7 @@ use crate::base::finding::Code;
 use crate::base::path::TreePath;
 use crate::base::toml::built_in_pattern;
 use crate::formats::shell::Environment;
-use crate::languages::{Installation, OwnCommand, Packages};
+use crate::languages::{Executed, Installation, OwnCommand, Packages};
 use crate::tree::{EntryId, Kind, Magic, Place, Tree};
 
 /// A longer start-up file is not read.
@@ -35,14 +35,21 @@ pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
     if let Some((machine, _)) = homes.first().and_then(|home| home.platform.split_once('-')) {
         environment.set_output("uname -m", machine);
     }
-    let others = scripts.iter().filter_map(|file| script(tree, *file, &directories, &environment));
-    let rscripts = scripts.iter().filter_map(|file| rscript(tree, *file, &directories));
+    let starts = Start::all(tree, &packages.variables);
+    let of_file = |file: EntryId| starts.iter().filter(move |start| start.program == Some(file)).collect::<Vec<_>>();
+    let others = scripts.iter().filter_map(|file| script(tree, *file, (&directories, &of_file(*file)), &environment));
+    let rscripts = scripts.iter().flat_map(|file| rscript(tree, *file, (&directories, &of_file(*file))));
     which.chain(rscripts).chain(others).collect()
 }
 
 /// What a copy of the script `bin/R` outside of R's home runs, as the one in the directory of the --prefix: the program of the home
-/// that R was configured for. The one in the home itself has a finding of its own.
-fn script(tree: &Tree, file: EntryId, in_tree: &[&TreePath], environment: &Environment) -> Option<OwnCommand> {
+/// that R was configured for. The one in the home itself has a finding of its own. `starts` are the ways in which scripts run it.
+fn script(
+    tree: &Tree,
+    file: EntryId,
+    (in_tree, starts): (&[&TreePath], &[&Start]),
+    environment: &Environment,
+) -> Option<OwnCommand> {
     let entry = tree.entry(file);
     let is_script = matches!(entry.kind, Kind::File { magic: Magic::Script(_), .. });
     if !is_script || entry.bytes() > MAX_SOURCE_BYTES || in_tree.iter().any(|home| entry.path.below(home).is_some()) {
@@ -63,32 +70,55 @@ fn script(tree: &Tree, file: EntryId, in_tree: &[&TreePath], environment: &Envir
         consequence: "it does not start R",
         help: homes::remedy(tree, in_tree, &home)
             .unwrap_or_else(|| "configure R with a --prefix below /opt, or fix R_HOME_DIR in the script".to_owned()),
-        replaced_by: None,
-        one_of_several: true,
+        executed: if starts.is_empty() { Executed::IfRun } else { Executed::ByScript },
     })
 }
 
 /// What an Rscript runs: `$RHOME/bin/R`, or `bin/R` of the home that was compiled into it (`main` in R's
-/// src/unix/Rscript.c). Where the Rscript itself is does not matter.
-fn rscript(tree: &Tree, file: EntryId, in_tree: &[&TreePath]) -> Option<OwnCommand> {
-    let content = rscript_content(tree, file)?;
+/// src/unix/Rscript.c). Where the Rscript itself is does not matter. `starts` are the ways in which scripts run it.
+fn rscript(tree: &Tree, file: EntryId, (in_tree, starts): (&[&TreePath], &[&Start])) -> Vec<OwnCommand> {
+    let Some(content) = rscript_content(tree, file) else { return Vec::new() };
     let mut strings = content.split(|byte| *byte == 0);
     let has_r = |home: &str| matches!(tree.locate(format!("{home}/bin/R").as_bytes()), Place::Inside(id) if tree.entry(id).is_file());
     // The paths of what it was compiled from come later, in debug data.
     let homes: Vec<&str> = strings.by_ref().filter_map(directory).collect();
-    let home = homes.first().filter(|_| !homes.iter().any(|home| has_r(home)))?;
-    Some(OwnCommand {
+    let compiled = homes.first().filter(|_| !homes.iter().any(|home| has_r(home)));
+    let command = |home: &str, caller, help, executed| OwnCommand {
         by: file,
         path: format!("{home}/bin/R"),
         code: Code::HomeElsewhere,
-        caller: "Rscript",
+        caller,
         consequence: "it stops with \"Rscript execution error\"",
-        help: homes::remedy(tree, in_tree, home).unwrap_or_else(|| {
+        help,
+        executed,
+    };
+    let of_compiled = |executed| {
+        let home = compiled?;
+        let help = homes::remedy(tree, in_tree, home).unwrap_or_else(|| {
             "configure R with a --prefix below /opt, or have the script that starts Rscript export RHOME with R's home".to_owned()
-        }),
-        replaced_by: Some(("RHOME", "bin/R")),
-        one_of_several: false,
-    })
+        });
+        Some(command(home, "Rscript", help, executed))
+    };
+    // Where RHOME is not known, the file is what tells.
+    let known: Vec<&&Start> = starts.iter().filter(|start| !start.environment.is_unknown("RHOME")).collect();
+    if known.is_empty() {
+        return of_compiled(Executed::Unless { variable: "RHOME", below: "bin/R" }).into_iter().collect();
+    }
+    // An empty one counts as none, and a relative one depends on the working directory.
+    let named = |start: &&&Start| start.environment.get("RHOME").unwrap_or_default().to_owned();
+    let named: BTreeSet<String> = known.iter().map(named).collect();
+    let of_name = |name: &String| match name.as_str() {
+        "" => of_compiled(Executed::ByScript),
+        name if !name.starts_with('/') || has_r(name) => None,
+        name => {
+            let own = if compiled.is_some() { None } else { homes.first().map(|home| (*home).to_owned()) };
+            let right = own.or_else(|| in_tree.first().map(|home| home.mounted()));
+            let right = right.map(|home| format!(": {home}")).unwrap_or_default();
+            let help = format!("have the script that starts Rscript export RHOME with R's home{right}");
+            Some(command(name, "Rscript, started with RHOME,", help, Executed::ByScript))
+        }
+    };
+    named.iter().filter_map(of_name).collect()
 }
 
 /// A string that is an absolute path of a directory: not the program interpreter.
@@ -151,8 +181,7 @@ fn which(tree: &Tree, home: &Installation, start: &Start) -> Option<OwnCommand> 
                WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: layerfit rules C103 \
                has the lines"
             .to_owned(),
-        replaced_by: None,
-        one_of_several: false,
+        executed: Executed::Always,
     })
 }
 

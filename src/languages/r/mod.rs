@@ -7,6 +7,7 @@ mod damaged;
 mod deparse;
 pub mod description;
 mod environment;
+mod exports;
 mod homes;
 mod hooks;
 pub mod ldpaths;
@@ -21,6 +22,7 @@ pub mod rdx;
 mod relocate;
 mod renviron;
 pub mod repack;
+mod scripts;
 pub mod serialize;
 pub mod source;
 mod start;
@@ -119,6 +121,18 @@ impl Language for R {
 
     fn example_sources(&self) -> &'static str {
         "an .R, .Rmd or .qmd file"
+    }
+
+    fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
+        let uses = scripts::uses(packages, tree).into_iter();
+        uses.filter_map(|(from, used)| if let scripts::Use::File(to) = used { Some((from, to)) } else { None })
+            .collect()
+    }
+
+    fn loaded_packages(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, usize)> {
+        let uses = scripts::uses(packages, tree).into_iter();
+        uses.filter_map(|(from, used)| if let scripts::Use::Package(to) = used { Some((from, to)) } else { None })
+            .collect()
     }
 
     fn calls<'a>(&self, _: &'a Packages, tree: &'a Tree) -> Box<CallsOf<'a>> {

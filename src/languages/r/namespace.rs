@@ -4,7 +4,7 @@
 //! (`loadNamespace` in R's src/library/base/R/namespace.R); so does layerfit. In NAMESPACE a condition is evaluated when it
 //! is read: those that ask for the operating system are, and of any other both branches count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tree_sitter::Node;
 
@@ -26,6 +26,22 @@ pub struct Namespace {
     pub generics: BTreeSet<String>,
     /// What it exports by name, as `Meta/nsInfo.rds` has it.
     pub exports: BTreeSet<String>,
+    /// What it imports from each package by name, by `Meta/nsInfo.rds`; an S4 class has [`Namespace::CLASS`] before its name.
+    pub imported: BTreeMap<String, BTreeSet<String>>,
+    /// The generic functions and S4 classes that it exports, by `Meta/nsInfo.rds`, in the form of `imported`.
+    exports_of_methods: BTreeSet<String>,
+    /// Whether `Meta/nsInfo.rds` was read and names all that it exports: it has no patterns.
+    exports_by_name: bool,
+}
+
+impl Namespace {
+    /// What R puts before the name of an S4 class (`methods::classMetaName`).
+    pub const CLASS: &str = ".__C__";
+
+    /// Whether it certainly does not export this, which another namespace imports from it.
+    pub fn certainly_lacks(&self, name: &str) -> bool {
+        self.exports_by_name && !self.exports.contains(name) && !self.exports_of_methods.contains(name)
+    }
 }
 
 /// The directives that name a package to import from in their first argument, or, of `import()`, in each.
@@ -44,9 +60,13 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
     // An import is a package's name, or a list of it and of what is imported from it.
     let first = |value: &Value| value.strings().first().map(|name| (*name).to_owned());
     namespace.imports.extend(items.iter().filter_map(first));
+    imported(items, "", &mut namespace);
     for field in ["importClasses", "importMethods"] {
         if let Some(Value::List { items, .. }) = info.item(field) {
             namespace.imports.extend(items.iter().filter_map(first));
+            if field == "importClasses" {
+                imported(items, Namespace::CLASS, &mut namespace);
+            }
         }
     }
     if let Some(libraries) = info.item("dynlibs") {
@@ -56,6 +76,13 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
     }
     let exports = info.item("exports").map(Value::strings).unwrap_or_default();
     namespace.exports.extend(exports.into_iter().map(str::to_owned));
+    for (field, prefix) in [("exportMethods", ""), ("exportClasses", Namespace::CLASS)] {
+        let names = info.item(field).map(Value::strings).unwrap_or_default();
+        namespace.exports_of_methods.extend(names.into_iter().map(|name| format!("{prefix}{name}")));
+    }
+    let has_none = |field| info.item(field).is_some_and(|patterns| patterns.strings().is_empty());
+    namespace.exports_by_name =
+        info.item("exports").is_some() && has_none("exportPatterns") && has_none("exportClassPatterns");
     if let Some(methods) = info.item("S3methods") {
         // A matrix of three or four columns, the first of which has the generics; a method has no name where it is the usual one.
         let (Value::Strings(cells), columns) = (methods, [4, 3]) else { return Ok(namespace) };
@@ -64,6 +91,20 @@ pub fn of_info(file: &[u8]) -> Result<Namespace, String> {
         namespace.generics.extend(cells.iter().take(rows).flatten().map(ToString::to_string));
     }
     Ok(namespace)
+}
+
+/// Adds what these imports name: lists of a package and of names in it. Where they have names of their own in the importing
+/// namespace, R looks for the values; those of `except` are not imported.
+fn imported(imports: &[Value], prefix: &str, namespace: &mut Namespace) {
+    for import in imports {
+        let Value::List { items, names } = import else { continue };
+        if let ([package, imported], None) = (items.as_slice(), names.get(1).and_then(Option::as_deref))
+            && let [package] = package.strings().as_slice()
+        {
+            let of_package = namespace.imported.entry((*package).to_owned()).or_default();
+            of_package.extend(imported.strings().into_iter().map(|name| format!("{prefix}{name}")));
+        }
+    }
 }
 
 /// The S3 methods that `Meta/nsInfo.rds` registers: the generic function and the class of each. None if it cannot be read.

@@ -18,6 +18,9 @@ const MAX_RSCRIPT_BYTES: u64 = 1 << 20;
 /// How many scripts are followed at most, each once.
 const MAX_SCRIPTS: usize = 32;
 
+/// The variables that name R's home: Rscript reads the first, and R's program the second.
+const HOMES: [&str; 2] = ["RHOME", "R_HOME"];
+
 /// The directories of PATH in which a tree can have a command, unless a script sets others.
 const PATH: &str = "/opt/bin";
 
@@ -32,19 +35,15 @@ pub(super) struct Start {
     pub(super) direct: bool,
     /// The script that starts it, if one is known to.
     pub(super) by: Option<EntryId>,
+    /// The file of the tree that is run for it, if that is known: a `bin/R`, an Rscript, or R's program.
+    pub(super) program: Option<EntryId>,
 }
 
 impl Start {
     /// How the bootstrap at the tree's root starts R, with these variables. Without one, or if it does not show how, a script called
     /// `Rscript` or `R` is what starts it.
     pub(super) fn of(tree: &Tree, variables: &BTreeMap<String, String>, library_path: &[String]) -> Self {
-        let mut environment = Environment::default();
-        environment.set("PATH", PATH);
-        for (name, value) in variables {
-            environment.set(name, value.as_str());
-        }
-        environment.set("LAMBDA_TASK_ROOT", "/var/task");
-        environment.set("LAMBDA_RUNTIME_DIR", "/var/runtime");
+        let mut environment = initial(variables);
         if !library_path.is_empty() {
             environment.set("LD_LIBRARY_PATH", library_path.join(":"));
         }
@@ -59,19 +58,34 @@ impl Start {
             if let Some(start) = Self::joined(starts) {
                 return start;
             }
-            environment = after;
+            environment = after.passed_on();
         }
-        let wrappers = tree.iter().filter(|(id, entry)| {
-            matches!(entry.path.name(), b"Rscript" | b"R") && is_script(tree, *id) && !is_front_end(tree, *id)
-        });
-        let of_wrapper = |(id, entry): (EntryId, &crate::tree::Entry)| {
-            let mut environment = environment.clone();
-            environment.set("0", entry.path.mounted());
-            environment.forget_value("1");
-            Self::joined(follow(tree, id, &mut environment, &BTreeSet::new(), &mut followed))
-        };
-        let wrapped = wrappers.into_iter().find_map(of_wrapper);
+        let of_wrapper = |id| Self::joined(of_wrapper(tree, id, &environment, &mut followed));
+        let wrapped = wrappers(tree).into_iter().find_map(of_wrapper);
         wrapped.unwrap_or(Self { environment, ..Self::default() })
+    }
+
+    /// Every way in which a script of the tree starts R: what Lambda starts, its wrapper, and scripts called `Rscript` or `R`.
+    pub(super) fn all(tree: &Tree, variables: &BTreeMap<String, String>) -> Vec<Self> {
+        let environment = initial(variables);
+        let is_extension = |path: &TreePath| path.parent().is_some_and(|parent| parent.as_bytes() == b"extensions");
+        let extensions = tree.iter().map(|(_, entry)| &entry.path).filter(|path| is_extension(path));
+        let wrapper = variables.get("AWS_LAMBDA_EXEC_WRAPPER").cloned();
+        let started = [String::from("/opt/bootstrap")].into_iter();
+        let started = started.chain(extensions.map(TreePath::mounted)).chain(wrapper);
+        let (mut starts, mut followed) = (Vec::new(), BTreeSet::new());
+        for (path, id) in started.filter_map(|path| Some((path.clone(), script(tree, &path)?))) {
+            let mut environment = environment.clone();
+            environment.set("0", path);
+            match of_interpreter(tree, id, &environment) {
+                Some(start) => starts.push(start),
+                None => starts.extend(follow(tree, id, &mut environment, &BTreeSet::new(), &mut followed)),
+            }
+        }
+        for id in wrappers(tree) {
+            starts.extend(of_wrapper(tree, id, &environment, &mut followed));
+        }
+        starts
     }
 
     /// Several ways are one with what they have in common, and the variables of the last.
@@ -157,6 +171,33 @@ impl Start {
     }
 }
 
+/// The variables with which Lambda starts a function for which these are set.
+fn initial(variables: &BTreeMap<String, String>) -> Environment {
+    let mut environment = Environment::default();
+    environment.set("PATH", PATH);
+    environment.set("PWD", "/var/task");
+    for (name, value) in variables {
+        environment.set(name, value.as_str());
+    }
+    environment.set("LAMBDA_TASK_ROOT", "/var/task");
+    environment.set("LAMBDA_RUNTIME_DIR", "/var/runtime");
+    environment
+}
+
+/// The scripts called `Rscript` or `R` that are not R's own: they start it.
+fn wrappers(tree: &Tree) -> Vec<EntryId> {
+    let named = tree.iter().filter(|(_, entry)| matches!(entry.path.name(), b"Rscript" | b"R")).map(|(id, _)| id);
+    named.filter(|id| is_script(tree, *id) && !is_front_end(tree, *id)).collect()
+}
+
+/// The ways in which such a script starts R.
+fn of_wrapper(tree: &Tree, id: EntryId, environment: &Environment, followed: &mut BTreeSet<EntryId>) -> Vec<Start> {
+    let mut environment = environment.clone();
+    environment.set("0", tree.path(id).mounted());
+    environment.forget_value("1");
+    follow(tree, id, &mut environment, &BTreeSet::new(), followed)
+}
+
 /// What a path leads to, if that is a file of the tree.
 fn file(tree: &Tree, path: &str) -> Option<EntryId> {
     match tree.locate(path.as_bytes()) {
@@ -188,9 +229,9 @@ fn of_interpreter(tree: &Tree, id: EntryId, environment: &Environment) -> Option
     let Kind::File { magic: Magic::Script(line), .. } = &tree.entry(id).kind else { return None };
     let line = String::from_utf8_lossy(line);
     let mut words = line.split_whitespace().skip_while(|word| !matches!(base(word), "Rscript" | "R"));
-    words.next()?;
+    let program = found(tree, environment, words.next()?);
     let options = words.map(str::to_owned).collect();
-    Some(Start { environment: environment.clone(), options, direct: false, by: Some(id) })
+    Some(Start { environment: environment.clone(), options, direct: false, by: Some(id), program })
 }
 
 fn base(path: &str) -> &str {
@@ -213,11 +254,19 @@ fn follow(
     // What cannot be parsed sets nothing.
     let recorded = environment.run_recorded(text.as_bytes(), tree).unwrap_or_default();
     let known = environment.known().map(|(name, value)| (name.to_owned(), BTreeSet::from([value.to_owned()])));
-    let Ok(script) = Script::parse(text.as_bytes(), &known.collect()) else { return Vec::new() };
+    let known: BTreeMap<String, BTreeSet<String>> = known.collect();
+    let Ok(script) = Script::parse(text.as_bytes(), &known) else { return Vec::new() };
     let passes = text.contains("$@") || text.contains("$*") || text.contains("${@}");
     let mut starts = Vec::new();
     for run in &script.runs {
-        let environment = recorded.of(run).unwrap_or(environment);
+        let recorded = recorded.of(run);
+        let environment = recorded.unwrap_or(environment);
+        let mut child = environment.passed_on();
+        // In code that was not run, such as that of a function, they may be set by its caller or by a line before.
+        let is_assigned = |name: &&str| script.variables.get(*name) != known.get(*name);
+        for name in HOMES.into_iter().filter(|name| recorded.is_none() && is_assigned(name)) {
+            child.forget_value(name);
+        }
         let mut options = options(run);
         if passes {
             options.extend(passed.iter().cloned());
@@ -227,14 +276,24 @@ fn follow(
         let place = places.iter().find(|(_, file)| file.is_some()).or(places.first());
         let Some((command, file)) = place else { continue };
         let is_in_exec = |path: &str| path.contains("/bin/exec/") && base(path) == "R";
-        let start = |direct| Start { environment: environment.clone(), options: options.clone(), direct, by: Some(id) };
+        let start = |direct| Start {
+            environment: child.clone(),
+            options: options.clone(),
+            direct,
+            by: Some(id),
+            program: *file,
+        };
         match *file {
             Some(inner) if run.kind == RunKind::Source => {
                 starts.extend(follow(tree, inner, &mut environment.clone(), passed, followed));
             }
             _ if run.kind == RunKind::Source => {}
             Some(inner) if is_script(tree, inner) && !is_front_end(tree, inner) => {
-                let mut environment = environment.clone();
+                if let Some(start) = of_interpreter(tree, inner, &child) {
+                    starts.push(start);
+                    continue;
+                }
+                let mut environment = child;
                 environment.set("0", command.as_str());
                 environment.forget_value("1");
                 starts.extend(follow(tree, inner, &mut environment, &options, followed));
@@ -273,8 +332,11 @@ fn names_r(command: &str) -> bool {
 
 /// The file of the tree that a command is, by its path or in PATH.
 fn found(tree: &Tree, environment: &Environment, command: &str) -> Option<EntryId> {
-    if command.contains('/') {
+    if command.starts_with('/') {
         return file(tree, command);
+    }
+    if command.contains('/') {
+        return file(tree, &format!("{}/{command}", environment.get("PWD")?));
     }
     environment.get("PATH")?.split(':').find_map(|directory| file(tree, &format!("{directory}/{command}")))
 }

@@ -7,7 +7,7 @@ use crate::base::finding::{Code, Finding, Severity};
 use crate::base::list;
 use crate::base::path::{TreePath, printable};
 use crate::formats::shell::{UncheckedAnswer, UnresolvedReason};
-use crate::languages::OwnCommand;
+use crate::languages::{Executed, OwnCommand};
 use crate::resolve::Resolution;
 use crate::resolve::findings::{others_in_words, some};
 use crate::runtime::RuntimeProfile;
@@ -57,13 +57,17 @@ impl Resolution<'_> {
             findings.push(Finding::warning(Code::FailureAnswered, tree.path(*id), message, help));
         }
         for own in commands.own_missing.iter().filter(|own| kept(own.by)) {
-            let OwnCommand { by, path, code, caller, consequence, help, replaced_by, one_of_several } = own;
+            let OwnCommand { by, path, code, caller, consequence, help, executed } = own;
             let name = &self.image.profile().name;
             let message = format!("{caller} runs {path}, which neither the tree nor {name} has: {consequence}");
             // Without a bootstrap in the tree, the function's own may run it.
             let has_bootstrap = commands.startup_scripts.values().any(|role| *role == Role::Bootstrap);
             let is_run = commands.run_with.contains_key(by) || commands.interprets(*by);
-            let certain = is_run || !one_of_several && (replaced_by.is_none() || !has_bootstrap);
+            let certain = match executed {
+                Executed::Always | Executed::ByScript => true,
+                Executed::IfRun => is_run,
+                Executed::Unless { .. } => is_run || !has_bootstrap,
+            };
             let severity = if certain { Severity::Error } else { Severity::Warning };
             findings.push(Finding::new(severity, *code, tree.path(*by), message, help.clone()));
         }

@@ -14,7 +14,7 @@ use crate::base::path::{TreePath, printable};
 use crate::formats::elf::{Elf, Type};
 use crate::formats::shebang::{self, Interpreter};
 use crate::formats::shell::{Run, RunKind, Script, UncheckedAnswer, Unresolved, UnresolvedReason, unchecked};
-use crate::languages::{ALL, Installation, OwnCommand, Packages, language};
+use crate::languages::{ALL, Executed, Installation, OwnCommand, Packages, language};
 use crate::runtime::Image;
 use crate::tree::{EntryId, Kind, Magic, Place, Tree};
 
@@ -191,7 +191,7 @@ fn may_be_shell(tree: &Tree, id: EntryId) -> bool {
 impl Commands {
     /// Whether a command that a language itself executes is missing in some way in which it is started.
     fn misses(&self, tree: &Tree, image: &Image<'_>, own: &OwnCommand) -> bool {
-        if own.replaced_by.is_none() && !own.one_of_several {
+        if own.executed == Executed::Always {
             return at_path(tree, image, &own.path) == Some(CommandOutcome::Missing);
         }
         let is_there = |path: &str| {
@@ -201,7 +201,7 @@ impl Commands {
         if is_there(&own.path) {
             return false;
         }
-        let (Some((variable, below)), Some(starts)) = (own.replaced_by, self.run_with.get(&own.by)) else {
+        let (Executed::Unless { variable, below }, Some(starts)) = (own.executed, self.run_with.get(&own.by)) else {
             return true;
         };
         starts.iter().any(|variables| match variables.get(variable) {

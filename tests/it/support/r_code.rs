@@ -263,3 +263,26 @@ pub(crate) fn namespace_exports(exports: &[&str], library: &str) -> Vec<u8> {
     names(&mut out, &["imports", "exports", "dynlibs"]);
     out
 }
+
+/// `Meta/nsInfo.rds` of a namespace with these imports, each of a package and the names in it, those of classes by
+/// themselves, and these exports, generic functions, classes and patterns.
+pub(crate) fn namespace_between(
+    imports: &[(&str, &[&str])],
+    classes: &[(&str, &[&str])],
+    [exports, methods, exported_classes, patterns]: [&[&str]; 4],
+) -> Vec<u8> {
+    let mut out = serialized();
+    words(&mut out, &[LIST | WITH_ATTRIBUTES, 7]);
+    for of in [imports, classes] {
+        words(&mut out, &[LIST, length(of.len())]);
+        for (package, imported) in of {
+            words(&mut out, &[LIST, 2]);
+            strings(&mut out, &[package]);
+            strings(&mut out, imported);
+        }
+    }
+    [exports, methods, exported_classes, patterns, &[]].into_iter().for_each(|items| strings(&mut out, items));
+    let fields = ["imports", "importClasses", "exports", "exportMethods", "exportClasses", "exportPatterns"];
+    names(&mut out, &[&fields[..], &["exportClassPatterns"]].concat());
+    out
+}

@@ -185,6 +185,7 @@ impl Run<'_> {
             Some('=') => {
                 let expanded = self.expand(word, depth);
                 self.values.insert(name.to_owned(), expanded.clone());
+                self.assigned(name, value.is_some());
                 expanded
             }
             Some('+') if is_set => self.expand(word, depth),

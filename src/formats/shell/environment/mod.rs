@@ -2,6 +2,7 @@
 //! scripts for environments consist of. What depends on anything else has an unknown value, not a guessed one.
 
 mod expansion;
+mod exported;
 mod recorded;
 
 use std::cell::{Cell, RefCell};
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tree_sitter::Node;
 
 use self::expansion::{UNKNOWN, words};
+use self::exported::kept_back;
 pub use self::recorded::Recorded;
 use self::recorded::RecordedCommand;
 use super::syntax::{parse, string};
@@ -70,8 +72,7 @@ impl Environment {
 
     /// Removes a variable.
     pub fn remove(&mut self, name: &str) {
-        self.0.remove(name);
-        self.0.remove(&partly(name));
+        exported::remove(&mut self.0, name);
     }
 
     /// What is known of a list with colons whose value is not known as a whole: the elements that it certainly has.
@@ -204,18 +205,18 @@ impl Run<'_> {
         }
         match node.kind() {
             "variable_assignment" => self.assignment(node, text),
-            "variable_assignments"
-            | "declaration_command"
-            | "compound_statement"
-            | "redirected_statement"
-            | "then_clause"
-            | "else_clause" => self.statements(node, text, depth),
+            "variable_assignments" | "compound_statement" | "redirected_statement" | "then_clause" | "else_clause" => {
+                self.statements(node, text, depth);
+            }
+            "declaration_command" => {
+                self.statements(node, text, depth);
+                self.declares(node, text);
+            }
             "unset_command" => {
                 let mut cursor = node.walk();
                 let names: Vec<String> = node.named_children(&mut cursor).map(|name| string(name, text)).collect();
-                for name in names {
-                    self.values.remove(&name);
-                    self.values.remove(&partly(&name));
+                for name in &names {
+                    exported::remove(&mut self.values, name);
                 }
             }
             // Assignments before a command are only of its environment. After the last one they stay: a script that ends with
@@ -237,6 +238,8 @@ impl Run<'_> {
                     ":" => {
                         self.expand(&string(node, text), 0);
                     }
+                    "set" => self.sets(&words(&string(node, text))),
+                    "cd" => self.changes_directory(&words(&string(node, text))),
                     "." | "source" => {
                         let file = node.child_by_field_name("argument");
                         if let Some(path) = file.and_then(|file| self.expand(&string(file, text), 0)) {
@@ -302,11 +305,12 @@ impl Run<'_> {
     fn assign_for_command(&mut self, written: &str) {
         let Some((name, _)) = written.split_once('=') else { return };
         let name = name.strip_suffix('+').unwrap_or(name);
-        for name in [name.to_owned(), partly(name)] {
+        for name in [name.to_owned(), partly(name), kept_back(name)] {
             let before = self.values.get(&name).cloned().map_or(Before::Unset, Before::Set);
             self.of_command.push((name, before));
         }
         self.assign(written);
+        self.values.remove(&kept_back(name));
     }
 
     /// Takes back what was assigned only for the last command.
@@ -525,17 +529,23 @@ impl Run<'_> {
         let value = self.expand_partly(value, 0);
         let before = if appends { self.expand_partly(&format!("${{{name}}}"), 0) } else { Some(String::new()) };
         let value = before.zip(value).map(|(before, value)| before + &value);
+        let was_set = self.values.contains_key(name);
         set(&mut self.values, name, value);
+        self.assigned(name, was_set);
     }
 }
 
-/// The names that are assigned below a node, also by `for`.
+/// The names that are assigned below a node, also by `for` and `cd`.
 fn assigned_below(node: Node<'_>, text: &[u8]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     below(node, |inner| {
         let field = match inner.kind() {
             "variable_assignment" => "name",
             "for_statement" => "variable",
+            "command" if matches!(name_of_command(inner, text).as_str(), "cd" | "pushd" | "popd") => {
+                names.insert("PWD".to_owned());
+                return;
+            }
             _ => return,
         };
         names.extend(inner.child_by_field_name(field).map(|name| string(name, text)));
