@@ -255,6 +255,6 @@ mod tests {
         let (old, new) = (make("versions/3.13.0/bin/python3.13"), make("versions/3.13.1/bin/python3.13"));
         make("versions/3.11.2/bin/python3.11");
         assert_eq!(behind_shim(&shim), [new, old]);
-        assert_eq!(behind_shim(&make("bin/python3.13")), [PathBuf::new(); 0]);
+        assert!(behind_shim(&make("bin/python3.13")).is_empty());
     }
 }

@@ -93,7 +93,8 @@ fn a_name_that_a_namespace_imports_and_the_installed_package_does_not_export_is_
         vec![format!("library(apl) fails: it imports {names} from dep, but dep 1.0 does not export {them}")]
     };
     let none: Vec<String> = Vec::new();
-    let (h, k): (&[(&str, &[&str])], &[(&str, &[&str])]) = (&[("dep", &["h"])], &[("dep", &["K"])]);
+    type Imports = &'static [(&'static str, &'static [&'static str])];
+    let (h, k): (Imports, Imports) = (&[("dep", &["h"])], &[("dep", &["K"])]);
     assert_eq!(lacking(h, &[], [&["g"], &[], &[], &[]]), lacks("h", "it"));
     assert_eq!(lacking(&[("dep", &["g", "h", "i"])], &[], [&["g"], &[], &[], &[]]), lacks("h, i", "them"));
     assert_eq!(lacking(&[], k, [&["K"], &[], &[], &[]]), lacks("K", "it"));

@@ -281,7 +281,9 @@ pub(crate) fn namespace_between(
             strings(&mut out, imported);
         }
     }
-    [exports, methods, exported_classes, patterns, &[]].into_iter().for_each(|items| strings(&mut out, items));
+    for items in [exports, methods, exported_classes, patterns, &[]] {
+        strings(&mut out, items);
+    }
     let fields = ["imports", "importClasses", "exports", "exportMethods", "exportClasses", "exportPatterns"];
     names(&mut out, &[&fields[..], &["exportClassPatterns"]].concat());
     out

@@ -94,7 +94,7 @@ pub(in crate::report) fn summary(report: &Report) -> String {
     // Of layers that cannot be read, none is named.
     let holder = if report.root.is_empty() { "What could be read".to_owned() } else { root(report) };
     let mut text =
-        format!("{holder} holds {} ({})", plural(totals.scanned.files, "file", "files"), size(totals.scanned.bytes),);
+        format!("{holder} holds {} ({})", plural(totals.scanned.files, "file", "files"), size(totals.scanned.bytes));
     if let Some(bundled) = &totals.bundled {
         text += &format!("; --bundle adds {} ({})", bundled.files, size(bundled.bytes));
     }
