@@ -17,6 +17,7 @@ mod links;
 mod listing;
 mod nesting;
 mod objects;
+mod packed;
 mod scripts;
 mod searched;
 mod within;
