@@ -365,7 +365,9 @@ pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
     match needs.iter().find(|(given, _)| *given && gate.baseline.is_none()) {
         Some((_, option)) => Err(Error::Usage {
             message: format!("{option} has no effect without a baseline"),
-            help: "name one: --baseline layerfit.baseline.json, or the manifest.json of an earlier run".to_owned(),
+            help: "name one, in layerfit.toml (baseline = \"layerfit.baseline.json\") or with --baseline: a file that \
+                   --update-baseline wrote, or the manifest.json of an earlier run"
+                .to_owned(),
         }),
         None => Ok(gate),
     }
