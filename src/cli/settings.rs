@@ -26,7 +26,7 @@ use crate::plan::{BuildHost, Settings};
 use crate::prune::{Level as RuleLevel, PruneRules};
 use crate::report::gate::{Budget, BudgetScope, Gate};
 use crate::runtime::{Limits, RuntimeProfile};
-use crate::tree::unzipped_size;
+use crate::tree::{start_files, unzipped_size};
 
 /// The default runtime.
 pub(super) const RUNTIME: &str = "provided.al2023";
@@ -65,7 +65,9 @@ pub(super) fn settings(options: &PlanOptions, config: &Config, packed: Option<&P
     }
     let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
     let mut limits = limits(&options.limits, config, packed)?;
-    limits.code_unzipped = code_size(options.code.as_deref(), config, options.default_code.as_deref());
+    let code = code(options.code.as_deref(), config, options.default_code.as_deref());
+    limits.code_unzipped = code.as_deref().and_then(|code| unzipped_size(code, |_| true));
+    runtime.environment.code = code.as_deref().map(start_files).unwrap_or_default();
     let architecture = content.arch.or(config.arch).map(Architecture::name);
     Ok(Settings {
         runtime,
@@ -157,12 +159,15 @@ pub(super) fn limits(given: &LimitOptions, config: &Config, packed: Option<&Pack
     Ok(limits)
 }
 
-/// The unzipped bytes of the function's code: what an option names, or the file, or what is in its default place; `None` if
-/// none of them is there.
-pub(super) fn code_size(given: Option<&Path>, config: &Config, default: Option<&Path>) -> Option<u64> {
-    let in_file = config.template.code.as_ref().map(|path| config.path(path));
-    let code = given.map(Path::to_owned).or(in_file).or_else(|| default.map(Path::to_owned))?;
-    unzipped_size(&code, |_| true)
+/// The function's code: what an option names, or the file, or its default place; it may not be there.
+fn code(given: Option<&Path>, config: &Config, default: Option<&Path>) -> Option<PathBuf> {
+    let in_file = || config.template.code.as_ref().map(|path| config.path(path));
+    given.map(Path::to_owned).or_else(in_file).or_else(|| default.map(Path::to_owned))
+}
+
+/// The unzipped bytes of the function's code, which an option or the file names; `None` if neither does, or it is not there.
+pub(super) fn code_size(given: Option<&Path>, config: &Config) -> Option<u64> {
+    unzipped_size(&code(given, config, None)?, |_| true)
 }
 
 fn limit(size: Option<LimitBytes>) -> Option<u64> {

@@ -33,7 +33,7 @@ pub use directory::{ShortContents, scan_directory, scan_directory_and};
 pub(crate) use entry::HEAD_BYTES;
 pub use entry::{Entry, EntryId, Kind, Magic};
 use entry::{Origin, id_of, narrow};
-pub use function_code::unzipped_size;
+pub use function_code::{start_files, unzipped_size};
 use hashes::Hashes;
 pub use image::scan_image;
 pub use input::TreeInput;
