@@ -79,6 +79,8 @@ AT_ONCE = 2
 SAME = ("size", "crc32", "mode", "link")
 # Files that unzip is given by name.
 AT_A_TIME = 500
+# At the end of what examples printed, if the time limit ended them.
+LATE = "\n\x1elate\n"
 # Time limits in seconds: of loading a package, of a package's examples, and of a handler.
 LOADING, EXAMPLES, HANDLING = 180, 90, 300
 # A reason for more differences than this has their names only.
@@ -635,8 +637,11 @@ def examples_do_the_same(archive):
                 put_back(archive)
                 run_examples(archive, "whole", name, scripts[name])
             runs += [topics_in(archive, "tree", name, ".again"), topics_in(archive, "whole", name)]
+        late = is_late(archive, "repacked", name)
         for topic in topics:
             kind, said = r_same.verdict(f"{name}/{topic}", *(run.get(topic) for run in runs))
+            if late and topic not in runs[1]:
+                kind = "unreached"
             counts[kind] += 1
             if kind in ("pruned", "different"):
                 # Which lines part, whatever restoring the files did.
@@ -675,8 +680,13 @@ def run_examples(archive, form, name, script, again=""):
     with tempfile.TemporaryDirectory(prefix="examples-") as temp:
         file = Path(temp, "examples")
         file.write_text(script)
-        _, out, err = r(archive.root(form), HERE / "r-examples.R", [file], limit=EXAMPLES)
-    write(examples_path(archive, form, name, again), out)
+        code, out, err = r(archive.root(form), HERE / "r-examples.R", [file], limit=EXAMPLES)
+    write(examples_path(archive, form, name, again), out + (LATE if code is None else ""))
+
+
+def is_late(archive, form, name):
+    """Whether the time limit ended the examples of a package, and not R."""
+    return examples_path(archive, form, name).read_text().endswith(LATE)
 
 
 def topics_in(archive, form, name, again=""):

@@ -10,7 +10,7 @@ use super::{output, progress, settings};
 use crate::base::atomic::{can_create, create_file};
 use crate::base::bytes::{plural, size};
 use crate::base::error::{Error, Result};
-use crate::base::finding::{Code, Severity};
+use crate::base::finding::{Code, Finding, Severity};
 use crate::base::read;
 use crate::base::safe::one_line;
 use crate::commands;
@@ -27,7 +27,24 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit> {
     let progress = progress::bar(false);
     let report = commands::plan(&arguments.root, &settings, progress.as_ref());
     progress.done();
-    output::done(&write(&report?)?)
+    let report = report?;
+    ensure_meant(&report)?;
+    output::done(&write(&report)?)
+}
+
+/// Refuses a tree that is empty, or certainly another than was meant: its configuration would be in the way of the right one.
+fn ensure_meant(report: &Report) -> Result<()> {
+    let is_another = |finding: &&Finding| {
+        let is_error = finding.severity == Severity::Error;
+        finding.code == Code::EmptyTree || is_error && (finding.of_another_tree || finding.code == Code::OnlyArchives)
+    };
+    match report.findings.iter().find(is_another) {
+        Some(finding) => Err(Error::Usage {
+            message: format!("{}: {} ({}), so no {NAME} is written", report.root, finding.message, finding.code),
+            help: finding.help.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// What to do with a configuration that is there already.

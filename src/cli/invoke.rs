@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &InvokeArgs) -> Result<Exit> {
         output::message(remark);
     }
     let mut limits = settings::limits(&LimitOptions::default(), &config, packed.as_ref())?;
-    limits.code_unzipped = settings::code_size(options.code.as_deref(), &config, None);
+    limits.code_unzipped = settings::code_size(options.code.as_deref(), &config);
     let mut run = function(paths, handler, options, env::variables(variables, &config)?, (runtime, limits))?;
     run.function.trace.clone_from(trace);
     let image = run.function.runtime.name.clone();

@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<Exit> {
     let file = &config.publish;
     let (profile, region) = (
         arguments.profile.clone().or_else(|| file.profile.clone()),
-        arguments.region.clone().or_else(|| file.region.clone()),
+        arguments.region.clone().or_else(|| file.region.clone()).or_else(region_of_environment),
     );
     let aws = Aws::new(&arguments.aws, profile.as_deref(), region.as_deref(), arguments.endpoint_url.as_deref());
     let request = request(arguments, &config)?;
@@ -47,6 +47,13 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<Exit> {
             Ok(Exit::CheckFailed)
         }
     }
+}
+
+/// The Region that only version 2 of the AWS CLI takes from the environment: version 1 knows only AWS_DEFAULT_REGION. Where that is
+/// set too, which of them counts is left to the CLI.
+fn region_of_environment() -> Option<String> {
+    let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    value("AWS_REGION").filter(|_| value("AWS_DEFAULT_REGION").is_none())
 }
 
 /// The request of the options; where an option is not given, of the configuration file.

@@ -26,7 +26,7 @@ use crate::plan::{BuildHost, Settings};
 use crate::prune::{Level as RuleLevel, PruneRules};
 use crate::report::gate::{Budget, BudgetScope, Gate};
 use crate::runtime::{Limits, RuntimeProfile};
-use crate::tree::unzipped_size;
+use crate::tree::{start_files, unzipped_size};
 
 /// The default root that libraries are bundled from, where the tree is not from an image.
 pub(super) const SYSROOT: &str = "/";
@@ -64,7 +64,9 @@ pub(super) fn settings(given: &PlanOptions, config: &Config, packed: Option<&Pac
     }
     let from_file = |paths: &[PathBuf]| -> Vec<PathBuf> { paths.iter().map(|path| config.path(path)).collect() };
     let mut limits = limits(&options.limits, config, packed)?;
-    limits.code_unzipped = code_size(options.code.as_deref(), config, options.default_code.as_deref());
+    let code = code(options.code.as_deref(), config, options.default_code.as_deref());
+    limits.code_unzipped = code.as_deref().and_then(|code| unzipped_size(code, |_| true));
+    runtime.environment.code = code.as_deref().map(start_files).unwrap_or_default();
     let architecture = content.arch.or(config.arch).map(Architecture::name);
     Ok(Settings {
         runtime,
@@ -185,12 +187,15 @@ pub(super) fn limits(given: &LimitOptions, config: &Config, packed: Option<&Pack
     Ok(limits)
 }
 
-/// The unzipped bytes of the function's code: what an option names, or the file, or what is in its default place; `None` if
-/// none of them is there.
-pub(super) fn code_size(given: Option<&Path>, config: &Config, default: Option<&Path>) -> Option<u64> {
-    let in_file = config.template.code.as_ref().map(|path| config.path(path));
-    let code = given.map(Path::to_owned).or(in_file).or_else(|| default.map(Path::to_owned))?;
-    unzipped_size(&code, |_| true)
+/// The function's code: what an option names, or the file, or its default place; it may not be there.
+fn code(given: Option<&Path>, config: &Config, default: Option<&Path>) -> Option<PathBuf> {
+    let in_file = || config.template.code.as_ref().map(|path| config.path(path));
+    given.map(Path::to_owned).or_else(in_file).or_else(|| default.map(Path::to_owned))
+}
+
+/// The unzipped bytes of the function's code, which an option or the file names; `None` if neither does, or it is not there.
+pub(super) fn code_size(given: Option<&Path>, config: &Config) -> Option<u64> {
+    unzipped_size(&code(given, config, None)?, |_| true)
 }
 
 fn limit(size: Option<LimitBytes>) -> Option<u64> {
@@ -405,7 +410,9 @@ pub(super) fn gate_of(options: &GateOptions, gate: &Gate) -> Result<Gate> {
     match needs.iter().find(|(given, _)| *given && gate.baseline.is_none()) {
         Some((_, option)) => Err(Error::Usage {
             message: format!("{option} has no effect without a baseline"),
-            help: "name one: --baseline layerfit.baseline.json, or the manifest.json of an earlier run".to_owned(),
+            help: "name one, in layerfit.toml (baseline = \"layerfit.baseline.json\") or with --baseline: a file that \
+                   --update-baseline wrote, or the manifest.json of an earlier run"
+                .to_owned(),
         }),
         None => Ok(gate),
     }

@@ -10,7 +10,7 @@ use crate::base::progress::Progress;
 use crate::base::subject::Subject;
 use crate::container::Image;
 use crate::languages::package_directory;
-use crate::pack::output::{Manifest, ManifestEntry, has_manifest, layer_entries};
+use crate::pack::output::{MANIFEST, Manifest, ManifestEntry, has_manifest, layer_entries};
 use crate::pack::verdict::{LayerSize, over_limits};
 use crate::plan::suggest::suggestions;
 use crate::plan::{Analysis, Plan, Settings};
@@ -54,7 +54,8 @@ pub(super) fn load_layers(
 ) -> Result<Loaded> {
     let (directories, files): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(|path| path.is_dir());
     match (directories.as_slice(), files.as_slice()) {
-        ([directory], []) if has_manifest(directory)? => {
+        // That an image is in separate files is said of it as of any other tree.
+        ([directory], []) if has_manifest(directory)? && !Image::is_unpacked(directory) => {
             check_packed(directory, settings, progress)
         }
         ([tree], []) | ([], [tree]) if tree.is_dir() || Image::is_at(tree)? => {
@@ -76,6 +77,13 @@ pub(super) fn load_layers(
         ([], [_, ..]) => {
             if let Some(missing) = paths.iter().find(|path| !path.exists()) {
                 return Err(Error::RootMissing(missing.clone()));
+            }
+            if let Some(manifest) = paths.iter().find(|path| path.file_name().is_some_and(|name| name == MANIFEST)) {
+                let directory = manifest.parent().filter(|parent| !parent.as_os_str().is_empty());
+                return Err(Error::Usage {
+                    message: format!("{}: is a manifest, and not a zip", manifest.display()),
+                    help: format!("name its directory: {}", directory.unwrap_or(Path::new(".")).display()),
+                });
             }
             check_zips(paths, Vec::new(), settings, progress)
         }

@@ -21,7 +21,9 @@ use crate::base::path::{MOUNT, TreePath, printable};
 use crate::base::progress::Progress;
 use crate::base::safe::cut;
 use crate::formats::compressed::Compression;
-use crate::formats::oci::{DOCKER_MANIFEST, Digest, INDEX, LAYOUT, Platform};
+use crate::formats::oci::{
+    DIRECTORY_VERSION, DOCKER_MANIFEST, Digest, INDEX, LAYOUT, Platform, is_directory_of_skopeo, is_list_of_docker,
+};
 use blobs::Blobs;
 use choice::Chosen;
 use layers::{Packed, Reading};
@@ -35,6 +37,9 @@ const MAX_NAME: usize = 400;
 
 /// How many files a tree may have: as many as are listed of a zip.
 const MAX_TREE: usize = 1 << 18;
+
+/// How much of a file of an unpacked image tells what it is.
+const UNPACKED_HEAD: u64 = 64 << 10;
 
 /// Where a tar archive says that it is one (POSIX, ustar).
 const USTAR: std::ops::Range<usize> = 257..262;
@@ -90,6 +95,18 @@ impl Image {
         let head = blobs::whole(path)?.head(512).map_err(Error::io("read", path))?;
         Ok(!ZIP.iter().any(|zip| head.starts_with(zip))
             && (Compression::of(&head).is_some() || head.get(USTAR) == Some(b"ustar")))
+    }
+
+    /// Whether a directory has the files of an image in a form that is not read: an unpacked archive of `docker save`, or what
+    /// skopeo wrote to `dir:`.
+    pub fn is_unpacked(directory: &Path) -> bool {
+        let head = |name: &str| {
+            let file = directory.join(name);
+            let blob = file.is_file().then(|| blobs::whole(&file).ok()).flatten();
+            blob.and_then(|blob| blob.head(UNPACKED_HEAD).ok()).unwrap_or_default()
+        };
+        is_list_of_docker(&head(DOCKER_MANIFEST))
+            || directory.join(DOCKER_MANIFEST).is_file() && is_directory_of_skopeo(&head(DIRECTORY_VERSION))
     }
 
     /// Reads the image at a path; of several, the one for `architecture` (Lambda's name).

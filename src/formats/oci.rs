@@ -18,6 +18,20 @@ pub const LAYOUT: &str = "oci-layout";
 /// The name of the list of images in an archive that `docker save` wrote.
 pub const DOCKER_MANIFEST: &str = "manifest.json";
 
+/// The name of the file by which skopeo tells a directory that it wrote as `dir:`, beside a manifest.
+pub const DIRECTORY_VERSION: &str = "version";
+
+/// Whether the head of [`DIRECTORY_VERSION`] is that of skopeo (`directory_dest.go` in containers/image).
+pub fn is_directory_of_skopeo(head: &[u8]) -> bool {
+    head.starts_with(b"Directory Transport Version")
+}
+
+/// Whether the head of [`DOCKER_MANIFEST`] is that of a list of images: an array, of objects that have layers.
+pub fn is_list_of_docker(head: &[u8]) -> bool {
+    let start = head.iter().position(|byte| !byte.is_ascii_whitespace());
+    start.is_some_and(|start| head[start] == b'[') && head.windows(8).any(|part| part == b"\"Layers\"")
+}
+
 /// A digest: that of SHA-256, which all registries and programs use.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest(String);

@@ -117,6 +117,9 @@ pub struct Handlers {
     pub libraries_unknown: Option<Place>,
     /// The names in their code, by language: those of the functions that they call are among them.
     pub names: BTreeSet<(LanguageId, String)>,
+    /// The functions of packages that they call for certain, by language, package and name, each with the first place that does. The
+    /// package is empty for a function of any package that is attached.
+    pub calls: BTreeMap<(LanguageId, String, String), Place>,
     /// The data of packages that they name, by language; `None` where that cannot be determined statically.
     pub data: BTreeMap<LanguageId, Option<BTreeSet<String>>>,
     /// The character sets that they name for conversions by the C library, each with the first place that does.
@@ -261,6 +264,10 @@ impl Reading {
         }
         for (name, line) in source.charsets {
             let first = self.handlers.charsets.entry(name).or_insert_with(|| place(line));
+            *first = place(line).min(first.clone());
+        }
+        for ((package, function), line) in source.calls {
+            let first = self.handlers.calls.entry((id, package, function)).or_insert_with(|| place(line));
             *first = place(line).min(first.clone());
         }
         let data = self.handlers.data.entry(id).or_insert_with(|| Some(BTreeSet::new()));

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::code::CodeCalls;
 use super::handlers::{DynamicUse, Handlers, Place, Used};
 use super::id::LanguageId;
 use super::language::Gets;
-use super::packages::Packages;
+use super::packages::{Packages, RequiredFor, Requirement};
 use super::registry::language;
 use crate::base::bytes::plural;
 use crate::base::finding::{Code, Finding, Severity};
@@ -60,6 +61,48 @@ impl Handlers {
             uses.map(|(used, gets)| (*id, used, gets)).collect::<Vec<_>>()
         };
         self.languages.iter().flat_map(of_language).collect()
+    }
+
+    /// Makes warnings that functions of a package fail without another one errors where the sources call such a function themselves:
+    /// not where only another function of the package may lead to it. `used` are the packages that they use.
+    pub(crate) fn raise_called(
+        &self,
+        used: &BTreeMap<usize, Used>,
+        packages: &Packages,
+        calls: &CodeCalls,
+        findings: &mut [Finding],
+    ) {
+        for (position, used) in used {
+            let package = packages.get(*position);
+            let Some(of_package) = calls.of(package) else { continue };
+            let subject = Subject::package(&package.name);
+            let place = |function: &String, attached: bool| {
+                let home = if attached { String::new() } else { package.name.clone() };
+                self.calls.get(&(package.language, home, function.clone()))
+            };
+            for finding in findings.iter_mut() {
+                let lacking = finding.cause.as_ref().filter(|_| {
+                    finding.code == Code::MissingPackage
+                        && finding.severity == Severity::Warning
+                        && finding.subject == subject
+                });
+                let is_of_calls = |required: &Requirement, lacking: &String| {
+                    required.for_what == RequiredFor::Calls && required.package == *lacking
+                };
+                let lacking = lacking.filter(|lacking| package.requires.iter().any(|one| is_of_calls(one, lacking)));
+                let callers = lacking.and_then(|lacking| of_package.callers.get(lacking));
+                let called = callers.into_iter().flatten().find_map(|function| {
+                    let place = place(function, false).or_else(|| place(function, true).filter(|_| used.attached))?;
+                    Some((function, place))
+                });
+                if let Some((function, place)) = called {
+                    let function = language(package.language).function(&package.name, function);
+                    finding.severity = Severity::Error;
+                    finding.message =
+                        format!("{}, and {place} calls {function}, which is one of them", finding.message);
+                }
+            }
+        }
     }
 
     /// Whether the function's own bootstrap names a library of the tree, other than in a comment.

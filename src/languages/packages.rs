@@ -144,6 +144,8 @@ pub struct Packages {
     pub all: Vec<Package>,
     /// The environment variables that Lambda and the function's configuration set.
     pub variables: BTreeMap<String, String>,
+    /// The bootstrap of the function's code and the sources beside it, by their names in `/var/task`.
+    pub code: BTreeMap<String, String>,
     /// The language of the image, and what it has of it.
     pub runtime: Option<LanguageVersion>,
     /// What was excluded on request.
@@ -163,6 +165,7 @@ impl Packages {
             installations,
             all: packages,
             variables: BTreeMap::new(),
+            code: BTreeMap::new(),
             runtime: None,
             excluded: Excluded::default(),
             roots,

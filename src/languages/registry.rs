@@ -33,6 +33,7 @@ pub fn find(tree: &Tree, runtime: &RuntimeProfile) -> (Packages, Vec<Finding>) {
     }
     let mut packages = Packages::new(installations, packages, roots);
     packages.variables.clone_from(&runtime.environment.variables);
+    packages.code.clone_from(&runtime.environment.code);
     packages.runtime.clone_from(&runtime.language);
     (packages, findings)
 }

@@ -18,6 +18,9 @@ pub struct Source {
     pub libraries_unknown: Option<usize>,
     /// The names in its code, which may be those of functions of packages.
     pub names: BTreeSet<String>,
+    /// The functions of packages that it calls for certain, by package and name, each with the first line that does. The package is
+    /// empty for a function of any package that is attached.
+    pub calls: BTreeMap<(String, String), usize>,
     /// The data of packages that it names, where a package has data for what functions name.
     pub data: BTreeSet<String>,
     /// The character sets that it names for conversions by the C library, each with the first line that does.

@@ -150,6 +150,7 @@ impl<'a> Analysis<'a> {
             let refused = self.context.charsets_refused.as_deref();
             findings.extend(self.resolution.charset_findings(&handlers.charsets, refused));
             let used = self.used_packages();
+            handlers.raise_called(used, packages, &self.calls, &mut findings);
             findings.extend(options::findings(handlers, used, packages, &self.calls, &|id| pruning.keeps(id)));
             handlers.raise_not_searched(packages, &mut findings);
         }

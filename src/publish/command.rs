@@ -56,7 +56,7 @@ pub fn variable(layer: usize) -> String {
 }
 
 /// A word, quoted for a shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     // Only a NUL cannot be quoted, and no argument contains one.
     shlex::try_quote(word).map_or_else(|_| String::new(), Into::into)
 }

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use aws::Aws;
+use command::quoted;
 pub use command::{Command, Word, variable};
 pub use record::{Published, PublishedFunction, PublishedLayer, RECORD, SCHEMA, schema};
 pub use show::{json, markdown, table};
@@ -77,6 +78,14 @@ pub fn publish(directory: &Path, request: &Request, aws: &Aws, say: &dyn Fn(&str
             "warning: these layers were packed although there are errors ({}): a function can fail with them; {} has them",
             errors.join(", "),
             directory.join(REPORT).display()
+        ));
+    }
+    if manifest.runtime == RuntimeProfile::HOST {
+        say(&format!(
+            "warning: these layers were packed and checked for {}, which is this machine and not what Lambda runs them in. Name the function's runtime: \
+             `layerfit check --runtime provided.al2023 {}` shows what fails there, and `layerfit pack --runtime provided.al2023` packs for it",
+            RuntimeProfile::HOST,
+            quoted(&directory.to_string_lossy())
         ));
     }
     let layers = layers(directory, &manifest, request, say)?;

@@ -71,7 +71,10 @@ const REMEDIES: &[(&str, &str)] = &[
         r"PreconditionFailed|ResourceConflict",
         "the function was changed at the same time: run this again; what is published is not published again",
     ),
-    (r"(?i)specify a region", "set the Region: --region eu-central-1, AWS_REGION, or the profile's"),
+    (
+        r"(?i)specify a region",
+        "set the Region: --region eu-central-1, AWS_REGION or AWS_DEFAULT_REGION, or the profile's",
+    ),
     (r"(?i)config profile .* could not be found", "`aws configure list-profiles` lists the profiles"),
     (
         r"(?i)could not connect to the endpoint|connection was closed|connect timeout|read timeout|name or service not known|could not resolve",

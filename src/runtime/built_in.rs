@@ -17,7 +17,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("provided.al2023", include_str!("../../rules/runtimes/provided.al2023.toml")),
     ("provided.al2", include_str!("../../rules/runtimes/provided.al2.toml")),
     ("provided", include_str!("../../rules/runtimes/provided.toml")),
-    ("host", include_str!("../../rules/runtimes/host.toml")),
+    (RuntimeProfile::HOST, include_str!("../../rules/runtimes/host.toml")),
 ];
 
 /// Lambda's managed runtimes, which add something to one of the profiles above.
@@ -92,6 +92,9 @@ const LANGUAGE_LIBRARIES: &str = "/var/lang/lib";
 const LANGUAGE_COMMANDS: &str = "/var/lang/bin";
 
 impl RuntimeProfile {
+    /// The name of the profile of this machine, which no function runs in.
+    pub const HOST: &str = "host";
+
     /// The names of the built-in profiles.
     pub fn names() -> impl Iterator<Item = &'static str> {
         BUILT_IN.iter().map(|(name, _)| *name).chain(Managed::all().iter().map(|managed| managed.name.as_str()))
@@ -109,7 +112,7 @@ impl RuntimeProfile {
 
     /// Whether Lambda has a runtime of this name that layerfit has a profile of.
     pub fn is_lambda(name: &str) -> bool {
-        name != "host" && Self::is_built_in(name)
+        name != Self::HOST && Self::is_built_in(name)
     }
 
     /// The provided runtime whose system the image of a runtime has: its own name for a provided one, `None` for a runtime of which

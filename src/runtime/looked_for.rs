@@ -31,6 +31,9 @@ const NOT_OF_THE_HOST: [&str; 9] = ["/opt/", "/var/", "/proc/", "/sys/", "/dev/"
 const OF_A_MACHINE: [&str; 5] =
     ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/etc/resolv.conf", "gconv-modules.cache"];
 
+/// Ends of the paths of directories in which languages look for packages, whether they are there or not (`.libPaths()` of R, `sys.path`).
+const OF_PACKAGES: [&str; 5] = ["/R/library", "/R/site-library", "/site-packages", "/dist-packages", "/node_modules"];
+
 /// How many components a directory has at least to be one program's own: `/usr/share/proj`, not `/usr/share`.
 const OWN_DIRECTORY: usize = 3;
 
@@ -41,9 +44,13 @@ pub fn may_be_data(path: &str) -> bool {
     !path.ends_with("-linux-gnu") && !NOT_DATA.iter().chain([&"/opt/"]).any(|directory| below.starts_with(directory))
 }
 
-/// Whether a path is a file of a root, or a directory of one program.
+/// Whether a path is a file of a root, or a directory of one program that is neither empty nor one in which a language looks for
+/// packages: what it looks for there has findings of its own.
 pub fn is_data_of(host: &Sysroot, path: &str) -> bool {
-    host.is_file(path) || (path.matches('/').count() >= OWN_DIRECTORY && host.is_directory(path))
+    if OF_PACKAGES.iter().any(|directory| path.ends_with(directory)) {
+        return false;
+    }
+    host.is_file(path) || (path.matches('/').count() >= OWN_DIRECTORY && !host.list(path).is_empty())
 }
 
 /// The paths that a run looked for in vain and that the build host has, sorted. What was found under the same name in another
@@ -96,13 +103,18 @@ mod tests {
             "etc/fonts/conf.d/a.conf",
             "usr/share/found/a.dat",
             "opt/x",
+            "usr/local/lib/R/site-library/a/DESCRIPTION",
         ];
         for file in files {
             let file = host.path().join(file);
             std::fs::create_dir_all(file.parent().expect("a directory")).expect("made");
             std::fs::write(file, "x").expect("written");
         }
+        std::fs::create_dir_all(host.path().join("usr/share/own/empty")).expect("made");
         let looked = [
+            "/usr/share/own/empty",
+            "/usr/local/lib/R/site-library",
+            "/usr/local/lib/R/site-library/a/DESCRIPTION",
             "/usr/share/proj/proj.db",
             "/usr/share/gone/x",
             "/usr/share/doc/x/copyright",
@@ -118,6 +130,9 @@ mod tests {
         log += "open(\"/opt/share/a.dat\", O_RDONLY) = 3\n";
         let run = strace::parse(log.as_bytes()).expect("a log");
         let found = only_on_host(&run, &Sysroot::new(host.path()));
-        assert_eq!(found, ["/etc/fonts/conf.d", "/usr/share/proj/proj.db"]);
+        assert_eq!(
+            found,
+            ["/etc/fonts/conf.d", "/usr/local/lib/R/site-library/a/DESCRIPTION", "/usr/share/proj/proj.db"]
+        );
     }
 }

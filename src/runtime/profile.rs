@@ -74,6 +74,10 @@ pub struct Environment {
     /// Other variables that Lambda sets and programs heed, and those that the function sets.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// The bootstrap of the function's code and the sources beside it, by their names in `/var/task`; empty where it has none, or it is
+    /// not known.
+    #[serde(skip)]
+    pub code: BTreeMap<String, String>,
     /// The source of these facts.
     pub source: String,
 }

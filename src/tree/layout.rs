@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::listing::Listing;
 use super::nesting::{nested, only_archives, zip_inside};
+use super::packed::{packed_layers, unpacked_image};
 use super::searched::not_searched;
 use super::{Entry, EntryId, Kind, Magic, Tree};
 use crate::base::bytes::{plural, size};
@@ -30,7 +31,9 @@ pub fn layout_findings(tree: &Tree) -> Vec<Finding> {
         findings.extend(not_searched(&listing));
     }
     findings.extend(around.map(|finding| of_tree(finding, tree)));
-    findings.extend(only_archives(&listing, tree).map(|finding| of_archives(finding, tree)));
+    let packed = packed_layers(&listing, tree).or_else(|| unpacked_image(&listing, tree));
+    // Those are archives too, and what is said of them is more.
+    findings.extend(packed.or_else(|| only_archives(&listing, tree).map(|finding| of_archives(finding, tree))));
     findings.extend(whiteouts(tree));
     findings.extend(flattened(tree));
     findings.extend(not_executable(tree));

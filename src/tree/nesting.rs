@@ -206,9 +206,6 @@ pub(super) fn only_archives(listing: &Listing<'_>, tree: &Tree) -> Option<Findin
     if root.files.contains("bootstrap") {
         return None;
     }
-    if let Some(finding) = container_image(listing) {
-        return Some(finding);
-    }
     let mut archives = Vec::new();
     for (id, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory() && is_content(entry) && !is_about(entry)) {
         let name = String::from_utf8_lossy(entry.path.name()).to_lowercase();
@@ -235,26 +232,6 @@ pub(super) fn only_archives(listing: &Listing<'_>, tree: &Tree) -> Option<Findin
             plural(archives.len(), "archive", "archives")
         ),
         "make the layer of what is in the archive",
-    ))
-}
-
-/// A container image as a file, whose layers are archives.
-fn container_image(listing: &Listing<'_>) -> Option<Finding> {
-    let root = listing.names("")?;
-    let of_docker =
-        || root.files.contains("manifest.json") && root.directories.iter().any(|name| listing.has(name, "layer.tar"));
-    let marker = if root.files.contains("oci-layout") && listing.has_directory("blobs") {
-        "oci-layout"
-    } else if of_docker() {
-        "manifest.json"
-    } else {
-        return None;
-    };
-    Some(Finding::warning(
-        Code::OnlyArchives,
-        Subject::Path(marker.to_owned()),
-        "the content is a container image, whose layers are archives: Lambda does not unpack them",
-        "name the image where a tree is packed: layerfit pack IMAGE.tar takes its /opt",
     ))
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::support::elf::Elf;
+use crate::support::raw_zip::{Part, zip};
 use crate::support::{World, assert_finding, assert_fired_and_nearly_missed, assert_no_finding, findings};
 use layerfit::base::finding::Code;
 
@@ -509,6 +510,27 @@ fn a_bootstrap_that_replaces_which_needs_none() {
     assert!(help.contains("layerfit init --bootstrap"));
     assert_eq!(world.run(&["init", "--bootstrap", "ROOT"]).code, 0);
     assert_no_finding(&world.json(&["analyze", "ROOT"]).1, "C103");
+    // It counts in the function's code as well, where that is known: as a directory, and as the zip that is uploaded.
+    let other = with_which();
+    assert_eq!(other.run(&["pack", "ROOT", "-o", "OUT"]).code, 1);
+    assert_eq!(other.run(&["init", "--bootstrap", "fn"]).code, 0);
+    let parts = ["bootstrap", "runtime.R"].map(|name| {
+        Part::stored(name, &std::fs::read_to_string(other.beside("fn").join(name)).expect("read")).mode(0o100_755)
+    });
+    std::fs::write(other.beside("fn.zip"), zip(&parts)).expect("written");
+    let checked = |code: &str| {
+        std::fs::write(other.beside("layerfit.toml"), format!("[template]\ncode = {code:?}\n")).expect("written");
+        let severities = |arguments: &[&str]| severity(&other.json(arguments).1, "C103");
+        assert_eq!(severities(&["check", "OUT"]), severities(&["plan", "ROOT"]));
+        severities(&["check", "OUT"])
+    };
+    assert_eq!(checked("fn"), [""; 0]);
+    assert_eq!(checked("fn.zip"), [""; 0]);
+    assert_eq!(checked("gone"), ["error"]);
+    script(&other, "../fn/bootstrap", "#!/bin/sh\nexec /opt/R/bin/Rscript /var/task/runtime.R\n");
+    assert_eq!(checked("fn"), ["error"]);
+    std::fs::remove_file(other.beside("fn/bootstrap")).expect("removed");
+    assert_eq!(checked("fn"), ["error"]);
     // Another bootstrap starts R with its packages.
     script(&world, "bootstrap", "#!/bin/sh\nexec /opt/R/bin/Rscript /opt/runtime.R\n");
     assert_eq!(severity(&world.json(&["analyze", "ROOT"]).1, "C103"), ["error"]);

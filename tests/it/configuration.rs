@@ -224,6 +224,29 @@ fn kinds_need_no_names_and_a_lock_keeps_them() {
 }
 
 #[test]
+fn init_writes_nothing_for_a_tree_that_is_empty_or_another_than_was_meant() {
+    let world = World::new();
+    fs::create_dir_all(world.root()).expect("made");
+    let refused = |words: &str| {
+        let run = world.run(&["init", "ROOT"]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains(words) && run.stderr.contains("so no layerfit.toml is written"), "{}", run.stderr);
+        assert!(!world.beside("layerfit.toml").exists());
+    };
+    refused("the tree is empty (S108)");
+    fs::create_dir(world.root().join("lib")).expect("made");
+    refused("only directories");
+    world.file("layer.zip", "PK");
+    refused("(S112)");
+    fs::remove_file(world.root().join("layer.zip")).expect("removed");
+    fs::remove_dir(world.root().join("lib")).expect("removed");
+    world.file("opt/python/a.py", "");
+    refused("(Z113)");
+    world.file("python/a.py", "");
+    assert_eq!(world.run(&["init", "ROOT"]).code, 0);
+}
+
+#[test]
 fn init_writes_a_configuration_for_the_tree_that_is_taken_as_it_is() {
     let world = world_of_r();
     world.package("local/library", "httr", "1.0", "");

@@ -73,7 +73,7 @@ fn a_finding_about_a_setting_is_at_the_configuration_file() {
         command.env("GITHUB_ACTIONS", "true");
         let annotations = Run::of(command).stderr;
         assert_eq!(
-            annotations.contains(&format!("::warning file={file},title=B103")),
+            annotations.contains(&format!("::error file={file},title=B103")),
             options != ["--config", "/dev/null"]
         );
     }

@@ -86,14 +86,54 @@ fn a_budget_of_nothing_is_told_and_one_that_allows_everything_is_refused() {
         "[[budget]]\nof = \"pkg:digset\"\nzipped = \"1MB\"\n[[budget]]\nof = \"pkg:digest\"\nzipped = \"1MB\"\n",
     );
     let (code, report) = world.json(&["check", "ROOT"]);
-    assert_eq!(code, 0);
-    assert_finding(&report, "B103", "pkg:digset", "matches nothing in the layers");
+    assert_eq!(code, 1);
+    assert_finding(&report, "B103", "pkg:digset", "matches nothing in the layers, so it can never be exceeded");
+    for (of, near) in [
+        ("pkg:digset", Some("pkg:digest")),
+        ("pkg:cran/digest", Some("pkg:digest")),
+        ("digset", Some("pkg:digest")),
+        ("layer-1", Some("layer:layer-1")),
+        ("R/lib/R/library/digest", Some("R/lib/R/library/digest/**")),
+        ("/opt/R/lib/R/library/digest/DESCRIPTION", Some("R/lib/R/library/digest/DESCRIPTION")),
+        ("/opt/R/**", Some("R/**")),
+        ("pkg:zzzzzzzz", None),
+        ("layer:zzzzzzzz", None),
+    ] {
+        config(&world, &format!("[[budget]]\nof = {of:?}\nzipped = \"1MB\"\n"));
+        let (code, report) = world.json(&["check", "ROOT"]);
+        assert_eq!((code, findings(&report, "B103").len()), (1, 1), "{of}");
+        let found = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "B103");
+        let help = found.expect("B103")["help"].as_str().expect("text").to_owned();
+        match near {
+            Some(near) => assert!(help.starts_with(&format!("did you mean {near}?")), "{of}: {help}"),
+            None => assert!(help.starts_with("correct it in layerfit.toml"), "{of}: {help}"),
+        }
+    }
+    // What a pattern is for may come later.
+    for of in ["pkg:tidy*", "share/**", "layer:[ab]"] {
+        config(&world, &format!("[[budget]]\nof = {of:?}\nzipped = \"1MB\"\n"));
+        let (code, report) = world.json(&["check", "ROOT"]);
+        assert_eq!((code, findings(&report, "B103").len()), (0, 1), "{of}");
+    }
     config(&world, "[[budget]]\nof = \"total\"\n");
     let run = world.run(&["check", "ROOT"]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("limits nothing"), "{}", run.stderr);
     config(&world, "[[budget]]\nof = \"total\"\ngrowth = \"2 apples\"\n");
     assert!(world.run(&["check", "ROOT"]).stderr.contains("layerfit.toml:3:10: "));
+}
+
+#[test]
+fn a_budget_of_a_bare_name_is_that_of_the_package_unless_a_file_has_it() {
+    let world = world(20_000);
+    config(&world, "[[budget]]\nof = \"digest\"\nzipped = \"1KB\"\n");
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!(code, 1);
+    assert_finding(&report, "B101", "pkg:digest", "over its budget of 1.00 KiB");
+    assert_no_finding(&report, "B103");
+    world.file("digest", "short");
+    let (code, report) = world.json(&["check", "ROOT"]);
+    assert_eq!((code, findings(&report, "B101")), (0, Vec::new()));
 }
 
 #[test]
@@ -266,6 +306,7 @@ fn growth_in_the_file_needs_a_baseline_as_the_option_does() {
         let run = world.run(&["check", "ROOT"]);
         assert_eq!(run.code, 2, "{text}");
         assert!(run.stderr.contains("has no effect without a baseline"), "{}", run.stderr);
+        assert!(run.stderr.contains("baseline = \"layerfit.baseline.json\""), "{}", run.stderr);
         assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0, "{text}");
         assert_eq!(world.run(&["check", "ROOT", "--baseline", "out/manifest.json"]).code, 0, "{text}");
     }

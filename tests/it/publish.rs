@@ -157,6 +157,42 @@ fn layers_that_were_packed_with_errors_are_published_with_a_warning() {
 }
 
 #[test]
+fn layers_that_were_packed_for_this_machine_are_published_with_a_warning() {
+    let world = world(&format!("{LISTS}\nexit 1"));
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT", "--runtime", "host"]).code, 0);
+    let run = publish(&world, &["--dry-run"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for words in [
+        "warning: these layers were packed and checked for host",
+        "`layerfit check --runtime provided.al2023 ",
+        "`layerfit pack --runtime provided.al2023`",
+    ] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+    assert!(!publish(&world, &["--dry-run", "-q"]).stderr.contains("warning"));
+}
+
+#[test]
+fn the_region_of_the_environment_is_also_that_of_version_1_of_the_cli() {
+    let world = world(&format!("{LISTS}\nexit 1"));
+    let region = |variables: &[(&str, &str)], options: &[&str]| {
+        let mut command = world.command(&[&["publish", "OUT", "--dry-run"], options].concat());
+        command.args(["--aws".as_ref(), program(&world).as_os_str()]);
+        command.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION").envs(variables.iter().copied());
+        let run = Run::of(command);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        let words: Vec<&str> = run.stdout.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "--region");
+        at.map(|at| words[at + 1].to_owned())
+    };
+    assert_eq!(region(&[("AWS_REGION", "eu-central-1")], &[]).as_deref(), Some("eu-central-1"));
+    assert_eq!(region(&[("AWS_REGION", "eu-central-1")], &["--region", "eu-west-1"]).as_deref(), Some("eu-west-1"));
+    // Where both are set, the CLI has its own order; an empty one is none.
+    assert_eq!(region(&[("AWS_REGION", "eu-central-1"), ("AWS_DEFAULT_REGION", "eu-west-1")], &[]), None);
+    assert_eq!(region(&[("AWS_REGION", "")], &[]), None);
+}
+
+#[test]
 fn of_two_runs_at_once_one_is_refused() {
     let world = publisher("", |byte| byte);
     let other = fs::File::open(world.beside("out")).expect("opened");

@@ -69,6 +69,37 @@ fn from_init_to_a_red_and_then_a_green_run() {
     assert!(world.beside("layerfit.toml").is_file() && world.beside("layerfit.baseline.json").is_file());
 }
 
+/// The block of layerfit.toml in the section is taken by every command that the section shows: with what its commands have written
+/// before.
+#[test]
+fn the_settings_of_the_section_pass_in_its_commands() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("read");
+    let (_, section) = readme.split_once("## Keep CI red").expect("the section");
+    let (_, block) = section.split_once("```toml\n").expect("a block");
+    let settings = block.split_once("```").expect("its end").0;
+    let (_, action) = block.split_once("    args: ").expect("the arguments of the action");
+    let (_, hook) = block.split_once("    entry: layerfit ").expect("the command of the hook");
+    let words = |text: &'static str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+    let first_line = |text: &str| words(Box::leak(text.lines().next().expect("a line").to_owned().into_boxed_str()));
+    let world = World::new();
+    world.r().package("R/lib/R/library", "digest", "0.6", "");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "layers"]).code, 0);
+    fs::write(world.beside("layerfit.toml"), settings).expect("written");
+    let commands = [
+        words("check ROOT --update-baseline"),
+        words("check layers"),
+        [words("check layers"), first_line(action)].concat(),
+        first_line(hook),
+        words("check ROOT --max-growth 2%"),
+        words("plan ROOT"),
+        words("pack ROOT -o layers"),
+    ];
+    for command in commands {
+        let run = world.run(&command.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(run.code, 0, "{command:?}\n{}{}", run.stdout, run.stderr);
+    }
+}
+
 #[test]
 fn a_tree_that_fails_gets_no_baseline_and_that_is_said() {
     let world = World::new();

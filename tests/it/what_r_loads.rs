@@ -184,6 +184,32 @@ fn what_only_description_imports_is_kept_and_its_absence_is_a_warning_about_func
 }
 
 #[test]
+fn a_function_that_fails_without_a_package_is_an_error_where_the_handler_calls_it() {
+    let world = world();
+    world.package(SITE, "apl", "1.0", "Imports: gone\n").file(format!("{SITE}/apl/NAMESPACE"), "export(f, h, by)\n");
+    let code =
+        [("f", qualified("gone", "g")), ("h", call("stop", RCode::Text("x"))), ("by", call("f", RCode::Text("x")))];
+    functions(&world, "apl", &code);
+    for source in ["apl::f()\n", "library(apl)\nhandler <- function(e) f()\n", "lapply(1:2, apl::f)\n"] {
+        let report = handled(&world, source, &[]);
+        assert_finding(&report, "R102", "pkg:apl", "calls apl::f, which is one of them");
+        assert_eq!(severity(&report, "R102"), "error", "{source}");
+    }
+    for source in [
+        "apl::h()\n",
+        "apl::by()\n",
+        "library(apl)\nf <- function() 1\nf()\n",
+        "library(apl)\nf <- 1\nh(f)\n",
+        "apl::h()\nf()\n",
+        "if (requireNamespace(\"apl\")) apl::f()\n",
+        "try(apl::f())\n",
+    ] {
+        let report = handled(&world, source, &[]);
+        assert_eq!(severity(&report, "R102"), "warning", "{source}");
+    }
+}
+
+#[test]
 fn what_code_calls_of_r_itself_is_kept_for_handlers_and_named_by_why() {
     let world = world();
     world.package(SITE, "apl", "1.0", "Suggests: parallel\n");

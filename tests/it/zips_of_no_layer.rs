@@ -229,6 +229,111 @@ fn a_directory_of_archives_does_not_pass_as_a_tree() {
     }
 }
 
+/// What is said of a tree by every command that reads one: the exit code, the path and the remedy of S112.
+fn told_by_each(world: &World, tree: &str) -> (i32, String, String) {
+    let told = |arguments: &[&str]| {
+        let (code, report) = world.json(arguments);
+        let found = report["findings"].as_array().expect("findings").iter().find(|found| found["code"] == "S112");
+        let text = |key: &str| found.map_or_else(String::new, |found| found[key].as_str().expect("text").to_owned());
+        (code, text("subject"), text("help"))
+    };
+    let first = told(&["check", tree]);
+    for arguments in [&["plan", tree][..], &["analyze", tree], &["pack", tree, "-o", "again"]] {
+        assert_eq!(told(arguments), first, "{arguments:?}");
+    }
+    first
+}
+
+#[test]
+fn packed_layers_below_what_was_named_as_a_tree_are_an_error_that_names_them() {
+    let world = World::new();
+    world.file("python/a.py", "x = 1\n");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "proj/ci/layers"]).code, 0);
+    fs::create_dir(world.beside("proj/opt")).expect("made");
+    for (tree, subject) in [("proj", "ci/layers/manifest.json"), ("proj/ci", "layers/manifest.json")] {
+        let (code, found, help) = told_by_each(&world, tree);
+        assert_eq!((code, found.as_str()), (1, subject));
+        let named = format!("name the packed layers themselves (layerfit check {tree}/");
+        assert!(help.starts_with(&named) && help.contains("ci/layers)"), "{help}");
+    }
+    // What was packed is read as such by check alone.
+    assert_eq!(world.run(&["check", "proj/ci/layers"]).code, 0);
+    let run = world.run(&["plan", "proj/ci/layers"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("is a directory that pack wrote, not a tree"), "{}", run.stderr);
+    // Sources beside them do not make it a layer; programs where layers have them do.
+    fs::create_dir(world.beside("proj/R")).expect("made");
+    fs::write(world.beside("proj/R/a.R"), "f <- 1\n").expect("written");
+    assert_eq!(told_by_each(&world, "proj").0, 1);
+    fs::create_dir(world.beside("proj/bin")).expect("made");
+    world.program("bin/x", &[], &[]);
+    fs::copy(world.root().join("bin/x"), world.beside("proj/bin/x")).expect("copied");
+    assert_eq!(told_by_each(&world, "proj").0, 0);
+}
+
+#[test]
+fn zips_beside_a_manifest_of_another_program_are_data() {
+    for manifest in [
+        "{\"name\": \"app\", \"start_url\": \"/\"}",
+        "{\"schema\": 1, \"layers\": [{\"zip\": \"gone.zip\", \"sha256\": \"0\"}]}",
+        "[1]",
+        "not JSON",
+    ] {
+        let world = World::new();
+        world.file("fn/data/manifest.json", manifest).file("fn/data/layer-1.zip", "PK").file("fn/app.py", "x = 1\n");
+        assert_eq!(told_by_each(&world, "ROOT"), (0, String::new(), String::new()), "{manifest}");
+    }
+}
+
+#[test]
+fn an_image_in_separate_files_does_not_pass_as_a_tree() {
+    let digest = "0".repeat(64);
+    let skopeo = [
+        ("version", "Directory Transport Version: 1.1\n"),
+        ("manifest.json", "{\"schemaVersion\": 2, \"config\": {}, \"layers\": [{\"digest\": \"sha256:0\"}]}"),
+        (digest.as_str(), "a layer"),
+    ];
+    let docker = [
+        ("manifest.json", "[{\"Config\": \"a.json\", \"RepoTags\": null, \"Layers\": [\"b.tar\"]}]"),
+        ("a.json", "{}"),
+        ("b.tar", "a layer"),
+    ];
+    for (files, help) in [
+        (skopeo, "give the image as an OCI layout or an archive: skopeo copy dir:"),
+        (docker, "name the archive that the image was saved to, without unpacking it"),
+    ] {
+        let world = World::new();
+        for (name, content) in files {
+            world.file(format!("image/{name}"), content);
+        }
+        for (tree, subject) in [("opt/image", "manifest.json"), ("ROOT", "image/manifest.json")] {
+            let (code, found, told) = told_by_each(&world, tree);
+            assert_eq!((code, found.as_str()), (1, subject), "{tree}");
+            assert!(told.starts_with(help), "{told}");
+        }
+        // Commands that take packed layers say it too, and no field of a manifest.
+        let run = world.run(&["diff", "opt/image", "opt/image"]);
+        assert_eq!(run.code, 2);
+        assert!(run.stderr.contains("is of a container image that is in separate files"), "{}", run.stderr);
+        // In a layer, one below the root is data.
+        world.program("bin/x", &[], &[]);
+        assert_eq!(told_by_each(&world, "ROOT").0, 0);
+    }
+}
+
+#[test]
+fn a_manifest_or_its_directory_in_the_place_of_the_other_is_told() {
+    let world = World::new();
+    world.file("python/a.py", "x = 1\n");
+    assert_eq!(world.run(&["pack", "ROOT", "-o", "OUT"]).code, 0);
+    let run = world.run(&["check", "out/manifest.json"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("is a manifest, and not a zip") && run.stderr.contains("name its directory: out"));
+    let run = world.run(&["check", "ROOT", "--baseline", "out"]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("name its manifest: --baseline out/manifest.json"), "{}", run.stderr);
+}
+
 #[test]
 fn archives_in_an_archive() {
     for name in ["inner.zip", "layer.tar.gz", "Layer.TGZ"] {

@@ -214,7 +214,8 @@ impl SeverityName {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BudgetConfig {
-    /// `total`, `layer:GLOB`, `pkg:GLOB`, or a glob of paths.
+    /// `total`, `layer:GLOB`, `pkg:GLOB`, or a glob of paths; a name that no file has is that of a package. What has no wildcard has to
+    /// be in the layers.
     pub of: String,
     /// Maximum size in zips.
     pub zipped: Option<Bytes>,

@@ -1,7 +1,7 @@
 //! Commands that R itself executes, by paths compiled into it: `which`, and `bin/R`, which Rscript runs. And the source
 //! that a command line gives to R.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -23,7 +23,9 @@ const MAX_SOURCE_BYTES: u64 = 1 << 20;
 pub(super) fn commands(packages: &Packages, tree: &Tree) -> Vec<OwnCommand> {
     let homes: Vec<&Installation> = packages.installations_of(ID).collect();
     let start = Start::of(tree, &packages.variables, &[]);
-    let which = homes.iter().filter_map(|home| which(tree, home, &start));
+    // Lambda runs the bootstrap of the code before that of a layer.
+    let is_replaced = code_replaces_which(&packages.code);
+    let which = homes.iter().filter(|_| !is_replaced).filter_map(|home| which(tree, home, &start));
     let front_ends = process::front_ends(packages, tree).into_iter().filter_map(|id| match tree.follow(id) {
         Place::Inside(file) => Some(file),
         _ => None,
@@ -177,7 +179,8 @@ fn which(tree: &Tree, home: &Installation, start: &Start) -> Option<OwnCommand> 
         code: Code::WhichMissing,
         caller: "Sys.which()",
         consequence: "R can neither load utils nor attach stats",
-        help: "start R with layerfit's bootstrap, which does without it (layerfit init --bootstrap), or configure R with \
+        help: "start R with layerfit's bootstrap, which does without it (layerfit init --bootstrap writes it into the tree, or into \
+               the function's code, which --code or `code` in [template] of layerfit.toml names), or configure R with \
                WHICH=/opt/bin/which and put a which there, or replace Sys.which in etc/Rprofile.site: layerfit rules C103 \
                has the lines"
             .to_owned(),
@@ -187,6 +190,16 @@ fn which(tree: &Tree, home: &Installation, start: &Start) -> Option<OwnCommand> 
 
 /// Whether a file assigns Sys.which, other than in a comment; one that calls it fails itself.
 fn replaces_which(tree: &Tree, path: &TreePath) -> bool {
+    let Place::Inside(file) = tree.locate_inside(path) else { return false };
+    if tree.entry(file).bytes() > MAX_SOURCE_BYTES {
+        return false;
+    }
+    let text = tree.read(file).unwrap_or_default();
+    assigns_which(&String::from_utf8_lossy(&text))
+}
+
+/// Whether a source in R assigns Sys.which.
+fn assigns_which(text: &str) -> bool {
     static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
         built_in_pattern(
             r#"(?x)
@@ -196,14 +209,18 @@ fn replaces_which(tree: &Tree, path: &TreePath) -> bool {
             | ->>?\s*["'`]?Sys\.which\b"#,
         )
     });
-    let Place::Inside(file) = tree.locate_inside(path) else { return false };
-    if tree.entry(file).bytes() > MAX_SOURCE_BYTES {
-        return false;
-    }
-    let text = tree.read(file).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
     let code: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
     ASSIGNMENT.is_match(&code.join("\n"))
+}
+
+/// Whether the bootstrap in the function's code, whose start files these are, starts R without the packages that call Sys.which, with
+/// a source beside it that replaces it, as layerfit's own does.
+fn code_replaces_which(files: &BTreeMap<String, String>) -> bool {
+    let Some(bootstrap) = files.get("bootstrap") else { return false };
+    let code: Vec<&str> = bootstrap.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let without_packages = code.iter().any(|line| line.contains("R_DEFAULT_PACKAGES") && line.contains("NULL"));
+    let is_named = |name: &str| code.iter().any(|line| line.contains(&format!("/{name}")));
+    without_packages && files.iter().any(|(name, text)| name != "bootstrap" && is_named(name) && assigns_which(text))
 }
 
 /// Whether the bootstrap starts R without the packages that call Sys.which, with a source that replaces it before they are

@@ -12,6 +12,7 @@ use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::printable;
 use crate::base::read;
 use crate::base::subject::Subject;
+use crate::container::Image;
 use crate::pack::measure::ENTRY_OVERHEAD;
 use crate::tree::LayerEntry;
 use crate::tree::sha256_of;
@@ -230,10 +231,18 @@ impl Manifest {
     /// Reads a manifest, if there is a file.
     fn read_there(path: &Path) -> Result<Option<Self>> {
         let Some(text) = read::text_if_there(path, read::MAX_MANIFEST)? else { return Ok(None) };
-        let parsed = Self::parse(&text).map_err(|why| Error::Data {
-            file: path.display().to_string(),
-            message: why,
-            help: "pack again, or name the zips, the lowest layer first".to_owned(),
+        let parsed = Self::parse(&text).map_err(|why| match path.parent().filter(|beside| Image::is_unpacked(beside)) {
+            Some(_) => Error::Data {
+                file: path.display().to_string(),
+                message: "is of a container image that is in separate files".to_owned(),
+                help: "name the archive that it was saved to, or copy it to an OCI layout (skopeo copy dir:DIR oci:IMAGE) and name that"
+                    .to_owned(),
+            },
+            None => Error::Data {
+                file: path.display().to_string(),
+                message: why,
+                help: "pack again, or name the zips, the lowest layer first".to_owned(),
+            },
         });
         parsed.map(Some)
     }

@@ -73,7 +73,8 @@ impl PackedFor {
     pub fn of(paths: &[PathBuf]) -> Result<Option<Self>> {
         match paths {
             [directory] if directory.is_dir() => {
-                let manifest = has_manifest(directory)?.then(|| Manifest::read(directory)).transpose()?;
+                let is_packed = has_manifest(directory)? && !Image::is_unpacked(directory);
+                let manifest = is_packed.then(|| Manifest::read(directory)).transpose()?;
                 Ok(manifest.as_ref().map(Self::from))
             }
             zips => Ok(Self::of_zips(zips)),

@@ -12,6 +12,7 @@ use crate::base::finding::{Code, Finding};
 use crate::base::read;
 use crate::base::size::Size;
 use crate::base::subject::Subject;
+use crate::pack::output::MANIFEST;
 use crate::report::diff::{RecordedSizes, Side, Snapshot, percent};
 
 /// How many of the packages that grew are named.
@@ -55,6 +56,15 @@ impl Baseline {
     /// # Errors
     /// When the file cannot be read, or is neither.
     pub(super) fn load(path: &Path, budgets: &[Budget]) -> Result<Option<Self>> {
+        if path.is_dir() {
+            let manifest = path.join(MANIFEST);
+            let help = if manifest.is_file() {
+                format!("name its manifest: --baseline {}", word(&manifest.to_string_lossy()))
+            } else {
+                "name a file: that of an earlier --update-baseline, or the manifest.json of packed layers".to_owned()
+            };
+            return Err(Error::Usage { message: format!("baseline {}: is a directory", path.display()), help });
+        }
         let Some(text) = read::text_if_there(path, read::MAX_MANIFEST)? else { return Ok(None) };
         let (recorded, ratchet) = match Side::of_text(path, &text)? {
             Side::Baseline { recorded, .. } => (recorded, true),

@@ -1,5 +1,6 @@
 //! Budgets: limits for the size and growth of all layers together, a layer, a package or some files.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,11 +8,16 @@ use globset::GlobMatcher;
 
 use crate::base::bytes::size;
 use crate::base::error::{Error, Result};
+use crate::base::finding::{Code, Finding};
 use crate::base::globs::{self, MAX_GLOB_SHOWN};
+use crate::base::list;
 use crate::base::safe::cut;
 use crate::base::size::Size;
 use crate::base::subject::Subject;
 use crate::report::diff::{Snapshot, size_of};
+
+/// How many similar names a finding lists.
+const SIMILAR_NAMES: usize = 3;
 
 /// A limit for the size or growth of something.
 #[derive(Debug, Clone)]
@@ -35,7 +41,7 @@ pub enum BudgetScope {
     Layers(GlobMatcher),
     /// Each package whose name the glob matches: `pkg:Matrix`.
     Packages(GlobMatcher),
-    /// All files whose path the glob matches, together.
+    /// All files whose path the glob matches, together; the package of that name if there is none.
     Paths(GlobMatcher),
 }
 
@@ -75,13 +81,77 @@ impl BudgetScope {
             BudgetScope::Paths(glob) => {
                 let mut entries = snapshot.entries().filter(|(_, entry)| glob.is_match(&entry.path)).peekable();
                 if entries.peek().is_none() {
-                    return Vec::new();
+                    // A name that no file has is that of a package, as in --drop, but if a layer has it too.
+                    let name = glob.glob().glob();
+                    let of_layer = snapshot.layers.iter().any(|layer| layer.name == name);
+                    let package = snapshot.package_sizes().remove_entry(name).filter(|_| !of_layer);
+                    return package.map(|(name, size)| (Subject::package(name), size)).into_iter().collect();
                 }
                 let mut sum = Size::default();
                 entries.for_each(|(_, entry)| sum += size_of(entry));
                 vec![(Subject::setting(glob.glob().glob()), sum)]
             }
         }
+    }
+}
+
+impl BudgetScope {
+    /// A finding that the budget matches nothing in the layers. It is an error where one thing is named, and a warning for a
+    /// pattern, which can be for what comes later.
+    pub(super) fn unmatched(&self, snapshot: &Snapshot) -> Finding {
+        let text = self.to_string();
+        let near = self.similar(snapshot);
+        let help = if near.is_empty() {
+            "correct it in layerfit.toml, or remove it; `layerfit plan -v` lists layers and packages".to_owned()
+        } else {
+            format!("did you mean {}? Otherwise, remove it from layerfit.toml", list::with_last(&near, "or"))
+        };
+        // Paths in layers are relative: nothing that comes later can match an absolute one.
+        let is_pattern = text.contains(['*', '?', '[', '{']) && !text.starts_with('/');
+        let subject = Subject::setting(self);
+        let message = "this budget matches nothing in the layers";
+        if is_pattern {
+            Finding::warning(Code::UnmatchedBudget, subject, message, help)
+        } else {
+            Finding::error(Code::UnmatchedBudget, subject, format!("{message}, so it can never be exceeded"), help)
+        }
+    }
+
+    /// What a budget that matches nothing may have been meant for, the most similar first.
+    fn similar(&self, snapshot: &Snapshot) -> Vec<String> {
+        let (wanted, is_path) = match self {
+            BudgetScope::Total => return Vec::new(),
+            BudgetScope::Layers(glob) | BudgetScope::Packages(glob) => (glob.glob().glob(), false),
+            BudgetScope::Paths(glob) => (glob.glob().glob(), true),
+        };
+        if is_path {
+            let below = wanted.trim_start_matches("/opt/").trim_matches('/');
+            let directory = format!("{below}/");
+            if snapshot.entries().any(|(_, entry)| entry.path == below) {
+                return vec![below.to_owned()];
+            } else if snapshot.entries().any(|(_, entry)| entry.path.starts_with(&directory)) {
+                return vec![format!("{directory}**")];
+            } else if let Ok(glob) = globs::glob(below)
+                && below != wanted
+                && snapshot.entries().any(|(_, entry)| glob.compile_matcher().is_match(&entry.path))
+            {
+                return vec![below.to_owned()];
+            }
+        }
+        let layers = snapshot.layers.iter().map(|layer| (layer.name.as_str(), format!("layer:{}", layer.name)));
+        let packages = snapshot.package_sizes().into_keys().map(|name| (name, format!("pkg:{name}")));
+        // Of a Package URL, the name: pkg:cran/mgcv.
+        let wanted = wanted.rsplit('/').next().unwrap_or(wanted).to_lowercase();
+        let near = packages.chain(layers).filter_map(|(name, shown)| {
+            let name = name.to_lowercase();
+            let longest = name.chars().count().max(wanted.chars().count());
+            let distance = strsim::damerau_levenshtein(&name, &wanted);
+            (distance * 5 <= longest * 2).then_some((distance, shown))
+        });
+        let near: BTreeSet<(usize, String)> = near.collect();
+        // What has exactly this name is meant, or else it is similar to what is.
+        let exact = near.iter().filter(|(distance, _)| *distance == 0).count();
+        near.into_iter().take(if exact > 0 { exact } else { SIMILAR_NAMES }).map(|(_, shown)| shown).collect()
     }
 }
 

@@ -192,12 +192,7 @@ fn over_budget(budgets: &[Budget], snapshot: &Snapshot, baseline: Option<&Baseli
     for budget in budgets {
         let sizes = budget.of.sizes(snapshot);
         if sizes.is_empty() {
-            findings.push(Finding::warning(
-                Code::UnmatchedBudget,
-                Subject::setting(&budget.of),
-                "this budget matches nothing in the layers",
-                "correct it in layerfit.toml, or remove it; `layerfit plan -v` lists layers and packages",
-            ));
+            findings.push(budget.of.unmatched(snapshot));
         }
         for (subject, of) in sizes {
             for (bytes, most, how) in

@@ -9,6 +9,7 @@ mod archive;
 mod integrity;
 mod merge;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -214,6 +215,23 @@ fn layer_entry(entry: &Entry, member: &Member) -> LayerEntry {
 pub(super) fn unzipped_size(zip: &Path) -> Option<u64> {
     let archive = Archive::open(zip, read::regular(zip).ok()?, 0).ok()?;
     Some(archive.members.iter().fold(0_u64, |sum, member| sum.saturating_add(member.bytes)))
+}
+
+/// The texts of the files in a zip whose names are wanted, by these names: at most so many, of at most so many bytes each. Empty if
+/// it cannot be read as a zip.
+pub(super) fn texts(
+    zip: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+    (most, longest): (usize, u64),
+) -> BTreeMap<String, String> {
+    let archive = read::regular(zip).ok().and_then(|file| Archive::open(zip, file, longest).ok());
+    let Some(archive) = archive else { return BTreeMap::new() };
+    let text = |(index, member): (usize, &Member)| {
+        let name = std::str::from_utf8(&member.name).ok().filter(|name| is_wanted(name) && member.bytes <= longest)?;
+        let content = archive.read(index).ok()?;
+        Some((name.to_owned(), String::from_utf8_lossy(&content).into_owned()))
+    };
+    archive.members.iter().enumerate().filter_map(text).take(most).collect()
 }
 
 /// The sha256 of a file, in hexadecimal.

@@ -140,6 +140,9 @@ pub struct Source {
     pub libraries: Libraries,
     /// The names in its code.
     pub names: BTreeSet<String>,
+    /// The functions that it calls for certain, by package and name, each with the first line that does. The package is empty for one
+    /// that is neither qualified nor the source's own.
+    pub calls: BTreeMap<(String, String), usize>,
     /// The character sets that it names for conversions, each with the first line that does: `iconv(x, "CP1250", "UTF-8")`.
     /// Code that works without the conversion does not count.
     pub charsets: BTreeMap<String, usize>,
@@ -339,6 +342,7 @@ impl Source {
             libraries: self.libraries.paths,
             libraries_unknown: self.libraries.unknown,
             names: self.names,
+            calls: self.calls,
             charsets: self.charsets,
             ..crate::languages::Source::default()
         }

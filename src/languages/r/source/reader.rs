@@ -223,11 +223,17 @@ impl<'t> Reader<'t, '_> {
         if at.kind() == "namespace_operator" {
             if let Some(package) = at.field("lhs").and_then(Cursor::name_or_string) {
                 self.uses(at, &package, UseKind::Qualified, false);
+                if let Some(function) = at.field("rhs").and_then(Cursor::name_or_string) {
+                    self.calls(at, package, function);
+                }
             }
             return Ok(());
         }
         let Some((home, name)) = self.renamed(at).or_else(|| callee(at)) else { return Ok(()) };
         let arguments = self.bindings.arguments(at);
+        if home.is_none() && !self.bindings.is_own(&name, at.start()) {
+            self.calls(at, String::new(), name.clone());
+        }
         if home.as_deref().is_none_or(|home| home == "base") {
             match name.as_str() {
                 "call" => self.made_call(at, &arguments)?,
@@ -362,6 +368,13 @@ impl<'t> Reader<'t, '_> {
     /// Whether the program works if this call fails.
     fn is_optional(&self, at: Cursor<'t>) -> bool {
         at.code.optional || self.guards.is_optional("", at.start())
+    }
+
+    /// Notes a call of a function, unless the source works without the package.
+    fn calls(&mut self, at: Cursor<'t>, package: String, function: String) {
+        if !at.code.optional && !self.guards.is_optional(&package, at.start()) {
+            self.source.calls.entry((package, function)).or_insert(at.line());
+        }
     }
 
     fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind, returns: bool) {

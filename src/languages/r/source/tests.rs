@@ -1,6 +1,6 @@
 //! Small sources, each with what is found in it and what must not be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
@@ -81,7 +81,7 @@ fn each_uses(scripts: &[(&str, &str)]) {
 /// None of the scripts uses a package, and nothing of them is dynamic.
 fn none_uses(scripts: &[&str]) {
     for script in scripts {
-        let found = Source { names: BTreeSet::new(), ..read(Kind::Script, script) };
+        let found = Source { names: BTreeSet::new(), calls: BTreeMap::new(), ..read(Kind::Script, script) };
         assert_eq!(found, Source::default(), "{script}");
     }
 }
