@@ -20,7 +20,10 @@ const MAX_START_FILES: usize = 64;
 pub fn start_files(code: &Path) -> BTreeMap<String, String> {
     let is_wanted = |name: &str| {
         let name = name.to_ascii_lowercase();
-        !name.contains('/') && (name == "bootstrap" || name.ends_with(".r") || name.contains("rprofile"))
+        !name.contains('/')
+            && (name == "bootstrap"
+                || name.rsplit_once('.').is_some_and(|(_, ending)| ending == "r")
+                || name.contains("rprofile"))
     };
     let files = if code.is_dir() {
         let entries = code.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());

@@ -87,13 +87,15 @@ fn lacking(imports: &[(&str, &[&str])], classes: &[(&str, &[&str])], exports: [&
     found.into_iter().filter(|(subject, _)| subject == "pkg:apl").map(|(_, text)| text).collect()
 }
 
+/// Packages, and what is imported from each.
+type Imports = &'static [(&'static str, &'static [&'static str])];
+
 #[test]
 fn a_name_that_a_namespace_imports_and_the_installed_package_does_not_export_is_an_error() {
     let lacks = |names: &str, them: &str| {
         vec![format!("library(apl) fails: it imports {names} from dep, but dep 1.0 does not export {them}")]
     };
     let none: Vec<String> = Vec::new();
-    type Imports = &'static [(&'static str, &'static [&'static str])];
     let (h, k): (Imports, Imports) = (&[("dep", &["h"])], &[("dep", &["K"])]);
     assert_eq!(lacking(h, &[], [&["g"], &[], &[], &[]]), lacks("h", "it"));
     assert_eq!(lacking(&[("dep", &["g", "h", "i"])], &[], [&["g"], &[], &[], &[]]), lacks("h, i", "them"));
