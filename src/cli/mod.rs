@@ -49,8 +49,11 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Ok(parsed) => parsed,
         Err(error) => {
             // Help is not an error: the exit codes are 0 and 2.
-            output::arguments(&error, color);
-            return if error.use_stderr() { Exit::Failed } else { Exit::Done };
+            let printed = output::arguments(&error, color);
+            if let Err(error) = &printed {
+                output::error(error, color);
+            }
+            return if error.use_stderr() || printed.is_err() { Exit::Failed } else { Exit::Done };
         }
     };
     // What layerfit starts itself with has nothing to clean up, and must be a single thread. If this fails, signals end the run

@@ -109,7 +109,10 @@ impl Drop for SafeLog {
 }
 
 /// Prints what clap says about the arguments: help to stdout, errors to stderr. These can repeat arguments.
-pub(super) fn arguments(error: &clap::Error, choice: ColorChoice) {
+///
+/// # Errors
+/// As for [`write`]. If stderr is closed, nothing can be printed.
+pub(super) fn arguments(error: &clap::Error, choice: ColorChoice) -> Result<()> {
     let text = error.render();
     let colors =
         if error.use_stderr() { color::of(choice, &std::io::stderr()) } else { color::of(choice, &std::io::stdout()) };
@@ -121,11 +124,11 @@ pub(super) fn arguments(error: &clap::Error, choice: ColorChoice) {
             String::from_utf8_lossy(&safe(text.to_string().as_bytes(), Form::Text)).into_owned()
         }
     };
-    let _ = if error.use_stderr() {
-        std::io::stderr().write_all(text.as_bytes())
-    } else {
-        std::io::stdout().write_all(text.as_bytes())
-    };
+    if error.use_stderr() {
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        return Ok(());
+    }
+    write(text.as_bytes())
 }
 
 /// Whether this is a step of GitHub Actions.

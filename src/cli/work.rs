@@ -96,6 +96,24 @@ impl ReportOutput {
     }
 }
 
+/// Remarks about what the configuration file names, and is not there, although nothing reads it now.
+fn absent(options: &PlanOptions, config: &Config) -> Vec<String> {
+    let code = config.template.code.as_ref().filter(|_| options.code.is_none());
+    let bundle = options.content.bundle.or(config.bundle).unwrap_or(false);
+    let sysroot = config.sysroot.as_ref().filter(|_| !bundle && options.content.sysroot.is_none());
+    let named = [
+        ("template", "code", code, "its size does not count against the limits"),
+        ("sysroot", "", sysroot, "--bundle needs it"),
+    ];
+    let remark = |(key, inner, path, what): (&str, &str, Option<&PathBuf>, &str)| {
+        let path = config.path(path?);
+        let name = if inner.is_empty() { key.to_owned() } else { format!("{key}.{inner}") };
+        let shown = printable(path.as_os_str().as_encoded_bytes()).into_owned();
+        (!path.exists()).then(|| format!("{}: {name}: {shown} is not there: {what}", config.place(key, 0)))
+    };
+    named.into_iter().filter_map(remark).collect()
+}
+
 /// Does work with settings.
 ///
 /// # Errors
@@ -126,6 +144,9 @@ pub(super) fn with_configuration<T: Send>(
         recorded.messages(options, &config).iter().for_each(output::message);
     }
     settings.contents = shows == Shows::Contents;
+    if !output.quiet {
+        absent(options, &config).into_iter().for_each(output::message);
+    }
     if settings.use_cache
         && let Some(directory) = Cache::distrusted()
     {

@@ -17,7 +17,7 @@ use crate::plan::{Analysis, Plan, Settings};
 use crate::prune::Pruning;
 use crate::report::Report;
 use crate::runtime::Limits;
-use crate::tree::{LayerZip, TreeInput, layout_findings, scan_zips};
+use crate::tree::{LayerZip, TreeInput, layout_findings, layout_findings_of_zips, scan_zips};
 
 /// A report, and the entries of each of its layers.
 pub(super) type Loaded = (Report, Vec<Vec<ManifestEntry>>);
@@ -120,7 +120,7 @@ fn check_zips(
     let longest = settings.limits.total_unzipped.max(Limits::built_in().total_unzipped);
     let (tree, layers, found) = scan_zips(zips, longest, package_directory)?;
     findings.extend(found);
-    findings.extend(layout_findings(&tree));
+    findings.extend(if are_of_one_tree(zips) { layout_findings(&tree) } else { layout_findings_of_zips(&tree) });
     let does_not_fit = too_large(&layers, &settings.limits);
     let fits = !does_not_fit.iter().any(|finding| finding.severity == Severity::Error);
     findings.extend(does_not_fit);
@@ -137,6 +137,17 @@ fn check_zips(
     report.set_findings(findings, &settings.severities);
     let entries = layers.iter().map(|layer| layer.contents.iter().map(ManifestEntry::from).collect());
     Ok((report, entries.collect()))
+}
+
+/// Whether `pack` made all of these zips of one tree, by the manifest beside them: what is in one can need what is in another.
+fn are_of_one_tree(zips: &[PathBuf]) -> bool {
+    let Some(directory) = zips.first().and_then(|zip| zip.parent()) else { return false };
+    let of_working_directory = directory.as_os_str().is_empty();
+    let Ok(manifest) = Manifest::read(if of_working_directory { Path::new(".") } else { directory }) else {
+        return false;
+    };
+    let is_listed = |zip: &PathBuf| manifest.layers.iter().any(|layer| *zip == directory.join(&layer.zip));
+    zips.iter().all(is_listed)
 }
 
 /// A finding for each limit that finished zips exceed.

@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use sha2::{Digest, Sha256};
 
+use super::each_zip::of_each_zip;
 use super::listing::Listing;
 use super::nesting::{nested, only_archives, zip_inside};
 use super::packed::{packed_layers, unpacked_image};
-use super::searched::not_searched;
+use super::searched::{has_own_program, not_searched};
 use super::{Entry, EntryId, Kind, Magic, Tree};
 use crate::base::bytes::{plural, size};
 use crate::base::finding::{Code, Finding, Severity};
@@ -21,6 +22,11 @@ const WHITEOUT: &[u8] = b".wh.";
 /// The whiteout that hides everything in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
+/// Findings about where things are in zips that were not made of one tree: each has to be a layer by itself.
+pub fn layout_findings_of_zips(tree: &Tree) -> Vec<Finding> {
+    of_each_zip(tree, layout_findings(tree))
+}
+
 /// Findings about where things are in a tree that will be `/opt`.
 pub fn layout_findings(tree: &Tree) -> Vec<Finding> {
     let listing = Listing::of(tree);
@@ -28,12 +34,13 @@ pub fn layout_findings(tree: &Tree) -> Vec<Finding> {
     let around = nested(&listing);
     // Where the content is inside the directory around it is the same question, and the answer the same.
     if around.is_none() {
-        findings.extend(not_searched(&listing));
+        findings.extend(not_searched(&listing, has_own_program(&listing)));
     }
     findings.extend(around.map(|finding| of_tree(finding, tree)));
     let packed = packed_layers(&listing, tree).or_else(|| unpacked_image(&listing, tree));
     // Those are archives too, and what is said of them is more.
-    findings.extend(packed.or_else(|| only_archives(&listing, tree).map(|finding| of_archives(finding, tree))));
+    findings
+        .extend(packed.or_else(|| only_archives(&listing, tree, &|_| true).map(|finding| of_archives(finding, tree))));
     findings.extend(whiteouts(tree));
     findings.extend(flattened(tree));
     findings.extend(not_executable(tree));

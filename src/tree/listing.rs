@@ -38,15 +38,23 @@ impl<'a> Files<'a> {
 /// The directories near the root, by their paths; the root's is empty.
 pub(super) struct Listing<'a> {
     directories: BTreeMap<&'a str, Names<'a>>,
+    has_file: bool,
     tree: &'a Tree,
 }
 
 impl<'a> Listing<'a> {
+    /// The names of all entries.
     pub(super) fn of(tree: &'a Tree) -> Self {
+        Self::of_entries(tree, |_| true)
+    }
+
+    /// The names of the entries that satisfy `of`.
+    pub(super) fn of_entries(tree: &'a Tree, of: impl Fn(&Entry) -> bool) -> Self {
         let mut directories = BTreeMap::<&str, Names<'_>>::from([("", Names::default())]);
         // The entries are in order, so most files follow one of the same directory, which is searched once for all of them.
-        let (mut directory, mut files) = ("", Vec::new());
-        for entry in tree.iter().map(|(_, entry)| entry).filter(|entry| is_content(entry)) {
+        let (mut directory, mut files, mut has_file) = ("", Vec::new(), false);
+        for entry in tree.iter().map(|(_, entry)| entry).filter(|entry| is_content(entry) && of(entry)) {
+            has_file |= !entry.is_directory();
             let Some(path) = entry.path.as_str() else { continue };
             if entry.is_directory() {
                 add_directory(&mut directories, path);
@@ -61,7 +69,7 @@ impl<'a> Listing<'a> {
             files.push(name);
         }
         add_files(&mut directories, directory, &mut files);
-        Self { directories, tree }
+        Self { directories, has_file, tree }
     }
 
     /// The names in a directory; `None` if there is no such directory near the root.
@@ -116,10 +124,14 @@ impl<'a> Listing<'a> {
         self.names(directory).is_some_and(|names| names.files.iter().any(|name| extension(name) == "py"))
     }
 
+    /// Whether there is a file, other than those of macOS.
+    pub(super) fn has_file(&self) -> bool {
+        self.has_file
+    }
+
     /// Whether the tree has entries, and no file among them but those of macOS.
     pub(super) fn has_no_file(&self) -> bool {
-        let mut entries = self.tree.iter().map(|(_, entry)| entry);
-        !self.tree.entries().is_empty() && !entries.any(|entry| !entry.is_directory() && is_content(entry))
+        !self.tree.entries().is_empty() && !self.has_file
     }
 
     /// Whether a directory has a package of Python in it, or what describes one.

@@ -5,6 +5,7 @@
 //! examined, to recognize ELF files and scripts.
 
 mod directory;
+mod each_zip;
 mod entry;
 mod files;
 mod function_code;
@@ -37,7 +38,7 @@ pub use function_code::{start_files, unzipped_size};
 use hashes::Hashes;
 pub use image::scan_image;
 pub use input::TreeInput;
-pub use layout::layout_findings;
+pub use layout::{layout_findings, layout_findings_of_zips};
 pub use links::{Place, link_findings};
 pub(crate) use listing::is_content;
 pub use objects::{Objects, read_objects, unreadable};

@@ -200,14 +200,16 @@ fn is_installation(name: &str) -> bool {
     })
 }
 
-/// Nothing but archives, which stay packed.
-pub(super) fn only_archives(listing: &Listing<'_>, tree: &Tree) -> Option<Finding> {
+/// Nothing but archives, which stay packed, among the entries that satisfy `of`, of which `listing` is.
+pub(super) fn only_archives(listing: &Listing<'_>, tree: &Tree, of: &dyn Fn(&Entry) -> bool) -> Option<Finding> {
     let root = listing.names("")?;
     if root.files.contains("bootstrap") {
         return None;
     }
     let mut archives = Vec::new();
-    for (id, entry) in tree.iter().filter(|(_, entry)| !entry.is_directory() && is_content(entry) && !is_about(entry)) {
+    for (id, entry) in
+        tree.iter().filter(|(_, entry)| of(entry) && !entry.is_directory() && is_content(entry) && !is_about(entry))
+    {
         let name = String::from_utf8_lossy(entry.path.name()).to_lowercase();
         let is_named = ARCHIVES.iter().any(|ending| name.ends_with(ending));
         // Artifacts of CI systems have a name without an ending.

@@ -26,11 +26,14 @@ pub fn is_searched(tree: &Tree) -> bool {
     })
 }
 
-/// Packages of managed runtimes where these do not look.
-pub(super) fn not_searched(listing: &Listing<'_>) -> Vec<Finding> {
+/// Whether something is at the root that can run its own interpreter, and so name directories itself.
+pub(super) fn has_own_program(listing: &Listing<'_>) -> bool {
+    ["bootstrap", "extensions", "bin"].iter().any(|name| listing.has("", name))
+}
+
+/// Packages of managed runtimes where these do not look. With a program of one's own, it can be what looks there.
+pub(super) fn not_searched(listing: &Listing<'_>, own_program: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // Something at the root that runs its own interpreter can name these directories itself.
-    let own_program = ["bootstrap", "extensions", "bin"].iter().any(|name| listing.has("", name));
     if !own_program {
         findings.extend(python_at_root(listing));
         findings.extend(modules_of_node(listing));
@@ -217,7 +220,7 @@ fn gems(listing: &Listing<'_>) -> Option<Finding> {
 }
 
 /// Directories that Lambda would look for if their names had no capitals.
-fn other_case(listing: &Listing<'_>) -> Vec<Finding> {
+pub(super) fn other_case(listing: &Listing<'_>) -> Vec<Finding> {
     let Some(root) = listing.names("") else { return Vec::new() };
     let mut findings = Vec::new();
     for name in root.directories.iter().chain(root.files.iter()) {

@@ -533,3 +533,16 @@ fn rmpi_loads_open_mpi_again_by_the_name_of_its_link() {
         assert_no_finding(&check(&world, &[]), "N101");
     }
 }
+
+#[test]
+fn a_database_without_content_is_not_found_and_hides_others() {
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n", "a".repeat(64));
+    for content in ["", &pointer] {
+        let world = World::new();
+        user(&world, "lib/libproj.so.25", &["/opt/proj"]);
+        world.file("share/proj/proj.db", content);
+        assert_finding(&check(&world, &[]), "N101", "lib/libproj.so.25", "/opt/share/proj/proj.db, which is empty, or");
+        world.file("proj/proj.db", "db");
+        assert_finding(&check(&world, &[]), "N102", "lib/libproj.so.25", "the tree has proj/proj.db instead");
+    }
+}

@@ -60,6 +60,8 @@ fn code_of_the_template_counts_with_the_layers() {
     // Code that is not there yet is not counted, and the code alone can be too much.
     fs::write(world.beside("layerfit.toml"), "[template]\ncode = \"gone\"\n").expect("written");
     assert_eq!(world.json(&[&["plan", "ROOT"], &LIMIT[..]].concat()).1["limits"]["code_unzipped"], json!(null));
+    let run = world.run(&[&["plan", "ROOT"], &LIMIT[..]].concat());
+    assert!(run.stderr.contains("template.code: ") && run.stderr.contains("gone is not there"), "{}", run.stderr);
     code(&world, 20_000);
     fs::write(world.beside("layerfit.toml"), "[template]\ncode = \"fn\"\n").expect("written");
     let (exit, report) = world.json(&[&["plan", "ROOT"], &LIMIT[..]].concat());

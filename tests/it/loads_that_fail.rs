@@ -427,3 +427,79 @@ fn an_addon_uses_what_node_defines_or_a_library_that_it_is_linked_with() {
     assert_eq!(of("gone_symbol", Some("int gone_symbol(void) { return 0; }")), []);
     assert_eq!(of("napi_of_another_version", Some("")).len(), 1);
 }
+
+#[test]
+fn a_name_that_a_package_imports_from_itself_has_to_be_bound_or_a_module() {
+    let init = "a/__init__.py";
+    let gone = Some(("R101", "python/a/__init__.py", "imports a.m, which is not in the tree"));
+    let plain = |files: &[(&str, &str)]| {
+        let world = World::new();
+        for (name, text) in files {
+            world.file(format!("python/{name}"), text);
+        }
+        world
+    };
+    for code in [
+        "from . import m\n",
+        "from a import m\n",
+        "from . import b, m\n",
+        "from . import (\n    b,\n    m,\n)\n",
+        "from . import m as n\n__all__ = [\"m\"]\n",
+    ] {
+        assert_python(&plain(&[(init, code), ("a/b.py", "")]), gone);
+    }
+    let of_distribution = distribution(&[], &[(init, "from . import m\n")]);
+    assert_python(&of_distribution, Some(("R101", "pkg:a", "imports a.m, which is not in the tree")));
+    for (code, file) in [
+        ("try:\n    from . import m\nexcept ImportError:\n    m = None\n", "a/b.py"),
+        ("def f():\n    from . import m\n", "a/b.py"),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from . import m\n", "a/b.py"),
+        ("m = 1\nfrom . import m\n", "a/b.py"),
+        ("def __getattr__(name):\n    return 1\nfrom . import m\n", "a/b.py"),
+        ("from .b import *\nfrom . import m\n", "a/b.py"),
+        ("from . import b\nfrom . import m\n", "a/b.py"),
+        ("from . import m\n", "a/m.py"),
+        ("from . import m\n", "a/m/data.txt"),
+        ("from . import __name__\n", "a/b.py"),
+    ] {
+        assert_python(&plain(&[(init, code), (file, "import a\na.m = 1\nm = 1\n")]), None);
+    }
+}
+
+#[test]
+fn a_plain_name_that_is_imported_for_certain_has_to_be_an_extension_module() {
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n", "a".repeat(64));
+    for (content, words) in [
+        ("", "m.so, which is empty"),
+        (&pointer, "m.so, which is a Git LFS pointer"),
+        ("<html>", "m.so, which is not an ELF file"),
+    ] {
+        for directory in ["python", "python/lib/python3.12/site-packages"] {
+            let told = |code: &str| {
+                let world = World::new();
+                world.file(format!("{directory}/a/__init__.py"), code).file(format!("{directory}/a/m.so"), content);
+                world.json(&["check", "ROOT", "--runtime", "python3.12"])
+            };
+            for code in ["from . import m\n", "import a.m\n", "from .m import x\n"] {
+                let (status, report) = told(code);
+                assert_eq!(status, 1, "{code}: {:#}", report["findings"]);
+                assert_finding(&report, "R101", &format!("{directory}/a/__init__.py"), words);
+            }
+            for code in
+                ["", "try:\n    from . import m\nexcept ImportError:\n    m = None\n", "m = 1\nfrom . import m\n"]
+            {
+                let (status, report) = told(code);
+                assert_eq!((status, findings(&report, "R101")), (0, Vec::new()), "{code}: {:#}", report["findings"]);
+            }
+        }
+    }
+    // A library without the function that an import calls, for whatever machine.
+    let world = World::new();
+    world.library("python/a/n.so", &[], &[]).file("python/a/__init__.py", "from . import n\n");
+    let (status, report) = world.json(&["check", "ROOT", "--runtime", "python3.12"]);
+    assert_eq!(status, 1);
+    assert_finding(&report, "R101", "python/a/__init__.py", "n.so, which does not define PyInit_n");
+    // One that only ctypes loads is none.
+    world.file("python/a/__init__.py", "import ctypes\nctypes.CDLL(__file__.replace('__init__.py', 'n.so'))\n");
+    assert_eq!(findings(&world.json(&["check", "ROOT", "--runtime", "python3.12"]).1, "R101"), []);
+}

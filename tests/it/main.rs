@@ -30,6 +30,7 @@ mod distributions;
 mod documents;
 mod drop_and_keep;
 mod each_code_fires;
+mod each_zip;
 mod extension_modules;
 mod fewest_layers;
 mod findings_for_tools;

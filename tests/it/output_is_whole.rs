@@ -357,6 +357,19 @@ fn what_cannot_be_printed_is_not_called_unchanged() {
 }
 
 #[test]
+fn help_that_cannot_be_printed_is_a_failure() {
+    let world = World::new();
+    for arguments in [&["--help"][..], &["--version"], &["help", "pack"], &["check", "-h"]] {
+        let mut command = world.command(arguments);
+        command.stdout(fs::File::options().write(true).open("/dev/full").expect("opened"));
+        let run = command.output().expect("runs");
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr.contains("standard output"), "{stderr}");
+    }
+}
+
+#[test]
 fn a_lock_and_a_baseline_in_the_tree_are_refused() {
     let world = World::new();
     world.file("a", "one").directory("sub");

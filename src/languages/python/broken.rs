@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use rayon::prelude::*;
 use regex::bytes::Regex;
 
+use super::bound::{may_bind, may_set};
 use super::imports::Modules;
 use super::installed::foreign_module;
 use super::names::{Minor, module, normalized};
@@ -16,10 +17,11 @@ use super::uses::{Parsed, absolute, has_interpreter, minor, parsed};
 use crate::base::finding::{Code, Finding, Severity};
 use crate::base::path::TreePath;
 use crate::base::subject::Subject;
+use crate::formats::foreign::describe;
 use crate::languages::Packages;
 use crate::languages::read_once::ReadOnce;
 use crate::runtime::{LibrarySource, RuntimeProfile};
-use crate::tree::{EntryId, Kind, Magic, Objects, Tree};
+use crate::tree::{EntryId, Kind, Magic, Objects, Place, Tree};
 
 /// Modules beside those of a distribution that no function imports.
 const BESIDE: &[&str] =
@@ -29,6 +31,13 @@ const BESIDE: &[&str] =
 static HOOKS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"sys\.path\b|meta_path|path_hooks|__path__|addsitedir|sys\.modules\.(?:setdefault|update)|sys\.modules\[([^\]\n]+)\][ \t]*=[^=]").ok()
 });
+
+/// How the names of libraries begin that have no module of Python.
+const OF_SYSTEM: &[&str] =
+    &["libc.so", "libm.so", "libdl.so", "libpthread.so", "libgcc_s.so", "libstdc++.so", "ld-linux"];
+
+/// How many bytes at the beginning of a file tell what it is.
+const HEAD: usize = 64;
 
 /// A call that loads a library by its name, and the name.
 static LIBRARY: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -46,6 +55,8 @@ enum Fault {
     Gone { name: String },
     /// A module that is there for another system only.
     Foreign { file: EntryId, system: &'static str },
+    /// A module in a file that no Python loads; what it is instead.
+    Unusable { file: EntryId, what: String },
     /// A library.
     Library { name: String },
 }
@@ -82,6 +93,7 @@ struct Unit {
 struct Reader<'a> {
     packages: &'a Packages,
     tree: &'a Tree,
+    objects: &'a Objects,
     runtime: &'a RuntimeProfile,
     modules: &'a Modules<'a>,
     minor: Option<Minor>,
@@ -113,6 +125,7 @@ pub(super) fn check(
     let reader = Reader {
         packages,
         tree,
+        objects,
         runtime,
         modules: &modules,
         minor: minor(packages),
@@ -221,6 +234,9 @@ impl Reader<'_> {
                         for name in &names {
                             self.import_from(at, &base, name, &text, &mut read);
                         }
+                        if is_package && base == own {
+                            self.import_from_itself(at, &base, &names, &text, &mut read);
+                        }
                     }
                 }
             }
@@ -245,7 +261,7 @@ impl Reader<'_> {
                 read.to.extend(found.files.iter().map(|file| (at, *file)));
                 let parts = name.split('.').count();
                 if found.depth == parts {
-                    found.files.last().and_then(|file| self.not_elf(*file))
+                    found.files.last().and_then(|file| self.not_loadable(*file))
                 } else if found.files.is_empty() && is_there() {
                     None
                 } else {
@@ -279,7 +295,12 @@ impl Reader<'_> {
         let Some(found) = self.modules.find(&whole) else { return };
         if found.depth == whole.split('.').count() {
             read.to.extend(found.files.iter().map(|file| (at, *file)));
-            let fault = found.files.last().and_then(|file| self.not_elf(*file));
+            let fault = found.files.last().and_then(|file| self.not_loadable(*file));
+            let is_bound = || {
+                let init = package.files.last().and_then(|file| self.tree.read_text(*file).ok()).unwrap_or_default();
+                may_bind(&init, (init == text).then_some(at), name)
+            };
+            let fault = fault.filter(|fault| !matches!(fault, Fault::Unusable { .. }) || !is_bound());
             read.faults.extend(fault.map(|fault| (at, fault)));
             return;
         }
@@ -295,6 +316,30 @@ impl Reader<'_> {
         {
             read.faults.push((at, fault));
         }
+    }
+
+    /// Notes what `from . import NAME` of a package's own code fails for: neither the code nor the directory has the name.
+    fn import_from_itself(&self, at: usize, base: &str, names: &[String], text: &[u8], read: &mut Source) {
+        let Some(package) = self.modules.find(base).filter(|found| !found.portions.is_empty()) else { return };
+        for name in names.iter().filter(|name| !name.starts_with("__") && *name != "*") {
+            let whole = format!("{base}.{name}");
+            let is_there = self.modules.find(&whole).is_some_and(|found| found.depth == whole.split('.').count());
+            if !is_there
+                && !may_bind(text, Some(at), name)
+                && !self.is_set_by_another(&package.portions, base, name)
+                && matches!(self.other_forms(&package.portions, name), Other::Nothing)
+            {
+                read.faults.push((at, Fault::Gone { name: whole }));
+            }
+        }
+    }
+
+    /// Whether code below a package's directories may give the package this name from outside.
+    fn is_set_by_another(&self, directories: &[TreePath], base: &str, name: &str) -> bool {
+        let package = base.rsplit('.').next().unwrap_or(base);
+        let below = directories.iter().flat_map(|directory| self.tree.below(directory));
+        let sources = below.filter(|(_, entry)| entry.is_file() && entry.path.name().ends_with(b".py"));
+        sources.into_iter().any(|(id, _)| self.tree.read_text(id).is_ok_and(|text| may_set(&text, package, name)))
     }
 
     /// Why a module that no directory has cannot be imported.
@@ -327,6 +372,39 @@ impl Reader<'_> {
             }
         }
         other
+    }
+
+    /// Why the file of a module cannot be loaded, if it is an extension module.
+    fn not_loadable(&self, file: EntryId) -> Option<Fault> {
+        self.not_elf(file).or_else(|| self.unusable(file))
+    }
+
+    /// A file with the plain name of an extension module, `m.so`, that is none: only an import shows that it should be one. What has
+    /// a tag in its name is tried by the loader.
+    fn unusable(&self, file: EntryId) -> Option<Fault> {
+        let (name, tag) = module(self.tree.path(file).name())?;
+        let file = match self.tree.follow(file) {
+            Place::Inside(file) => file,
+            _ => return None,
+        };
+        if tag.tagged || !self.tree.entry(file).is_file() {
+            return None;
+        }
+        let what = match self.objects.get(&file) {
+            // An ELF file that cannot be read has a finding of its own.
+            None if matches!(&self.tree.entry(file).kind, Kind::File { magic: Magic::Elf, .. }) => return None,
+            None => describe(&self.tree.read_head(file, HEAD).ok()?).what.to_owned(),
+            Some(elf) => {
+                // An import looks for the function in what the library needs, too.
+                let is_of_system = |needed: &String| OF_SYSTEM.iter().any(|start| needed.starts_with(start));
+                let function = format!("PyInit_{name}");
+                if !name.is_ascii() || elf.symbols.defines(&function) || !elf.needed.iter().all(is_of_system) {
+                    return None;
+                }
+                format!("does not define {function}, which an import calls")
+            }
+        };
+        Some(Fault::Unusable { file, what })
     }
 
     /// An extension module of no distribution that is a file for another system.
@@ -451,6 +529,9 @@ impl Reader<'_> {
                 format!("install it for Linux: {for_linux}"),
                 None,
             ),
+            Fault::Unusable { file, what } => {
+                (Code::DamagedPackage, format!("imports {}, which {what}", self.tree.path(*file)), again(), None)
+            }
             Fault::Library { name } => (
                 Code::MissingLibrary,
                 format!("loads {name} with ctypes, which neither the tree nor {} has", self.runtime.name),

@@ -1,5 +1,6 @@
 //! Python: its distributions, the modules that an import finds, and the libraries that extension modules bring.
 
+mod bound;
 mod broken;
 mod bytecode;
 mod calls;

@@ -100,6 +100,9 @@ pub(super) struct Need {
     /// What a place must have; if empty, a place is the file itself.
     #[serde(default)]
     pub(super) files: Vec<String>,
+    /// Whether these files are of no use without content: one that is empty is opened in vain, and no other place is tried.
+    #[serde(default)]
+    pub(super) not_empty: bool,
     /// What is opened there as well, if it exists.
     #[serde(default)]
     pub(super) also: Vec<String>,

@@ -42,6 +42,9 @@ pub(super) fn look_up(
     let mut looked = Vec::new();
     let mut unknown = false;
     for place in places(need, user, environment) {
+        if let Some(path) = hollow(need, &place, value, files) {
+            return Outcome::Missing(vec![path]);
+        }
         match in_place(need, &place, value, files) {
             Outcome::Found(files) => return Outcome::Found(files),
             Outcome::Missing(paths) => looked.extend(paths.into_iter().take(1)),
@@ -117,6 +120,15 @@ fn normalized(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+/// The first file of a place that is there, and has none of the content without which it is opened in vain.
+fn hollow(need: &CompiledNeed, place: &str, value: Option<&str>, files: &dyn Files) -> Option<String> {
+    let names = need.files.iter().filter(|_| need.need.not_empty).filter_map(|file| match file {
+        Pattern::Name(name) => Some(format!("{place}/{}", name.replace("{value}", value.unwrap_or_default()))),
+        Pattern::Glob(..) => None,
+    });
+    names.into_iter().find(|path| files.is_hollow(path))
 }
 
 /// Whether a place has everything; missing are the files that it lacks.

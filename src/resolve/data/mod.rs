@@ -207,7 +207,8 @@ impl Data {
     pub(super) fn missing(&self, active: &dyn Fn(&Node) -> bool) -> Vec<MissingData> {
         let missing =
             self.uses.iter().filter(|one| matches!(one.outcome, lookup::Outcome::Missing(_)) && active(&one.user));
-        let nowhere = missing.filter(|one| one.elsewhere.is_empty());
+        // A file is never replaced by the build host's.
+        let nowhere = missing.filter(|one| one.elsewhere.is_empty() && !one.is_hollow);
         nowhere
             .filter_map(|one| {
                 let bundle = one.need.need.bundle.as_ref()?;

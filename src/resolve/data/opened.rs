@@ -1,8 +1,12 @@
 //! Where files that a program opens can be: in the tree at `/opt`, in the image, or nowhere.
 
 use crate::base::path::TreePath;
+use crate::formats::foreign::is_lfs_pointer;
 use crate::runtime::Image;
-use crate::tree::{EntryId, Place, Tree};
+use crate::tree::{EntryId, HEAD_BYTES, Place, Tree};
+
+/// The longest pointer of Git LFS, in bytes (its specification: "less than 1024").
+const MAX_POINTER: u64 = 1024;
 
 /// Whether a file is there for a running function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,11 @@ pub(super) enum Presence {
 pub(super) trait Files {
     /// Whether a file is at this absolute path.
     fn presence(&self, path: &str) -> Presence;
+
+    /// Whether the file at this absolute path has nothing of its content: it is empty, or a Git LFS pointer.
+    fn is_hollow(&self, _path: &str) -> bool {
+        false
+    }
 
     /// The files below a directory, relative to it, sorted.
     fn below(&self, directory: &str) -> Vec<String>;
@@ -77,6 +86,15 @@ impl Files for Mounted<'_> {
                 None => Presence::Unknown,
             },
         }
+    }
+
+    fn is_hollow(&self, path: &str) -> bool {
+        let Place::Inside(id) = self.place(path) else { return false };
+        let entry = self.tree.entry(id);
+        entry.is_file()
+            && (entry.bytes() == 0
+                || entry.bytes() <= MAX_POINTER
+                    && self.tree.read_head(id, HEAD_BYTES).is_ok_and(|head| is_lfs_pointer(&head)))
     }
 
     fn below(&self, directory: &str) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalogue::{Catalogue, CompiledNeed, CompiledSetting};
 use super::lookup::{Environment, Outcome, User, look_up, places, value};
-use super::opened::Mounted;
+use super::opened::{Files, Mounted};
 use crate::base::path::MOUNT;
 use crate::formats::elf::Elf;
 use crate::languages::{Package, Packages, language};
@@ -28,6 +28,8 @@ pub(super) struct DataUse {
     pub(super) entries: BTreeSet<EntryId>,
     /// Where the data is although it is not looked for there: absolute paths, in the tree or the image.
     pub(super) elsewhere: Vec<String>,
+    /// Whether it is where it is looked for, without its content.
+    pub(super) is_hollow: bool,
     /// When it is nowhere: the places outside the tree where it was looked for.
     pub(super) places: Vec<String>,
 }
@@ -96,9 +98,10 @@ impl Search<'_> {
         user.listed = self.listed(need, &user);
         let text = value.as_ref().map(|(_, value)| value.as_str());
         let mut outcome = look_up(need, &user, text, self.environment, self.mounted);
+        let has_content = |path: &String| !(need.need.not_empty && self.mounted.is_hollow(path));
         if user.in_wheel && !matches!(outcome, Outcome::Found(_)) {
             let in_wheels = tree.iter().filter(|(_, entry)| need.in_wheels.is_match(entry.path.as_path()));
-            let in_wheels: Vec<String> = in_wheels.map(|(_, entry)| entry.path.mounted()).collect();
+            let in_wheels: Vec<String> = in_wheels.map(|(_, entry)| entry.path.mounted()).filter(has_content).collect();
             outcome = if in_wheels.is_empty() { outcome } else { Outcome::Found(in_wheels) };
         }
         let mut elsewhere = Vec::new();
@@ -111,7 +114,7 @@ impl Search<'_> {
                     .iter()
                     .filter(|(_, entry)| !entry.is_directory() && need.elsewhere.is_match(entry.path.as_path()));
                 let there = there.filter(|(id, _)| matches!(tree.follow(*id), Place::Inside(_)));
-                elsewhere.extend(there.map(|(_, entry)| entry.path.mounted()));
+                elsewhere.extend(there.map(|(_, entry)| entry.path.mounted()).filter(has_content));
                 opened.clone_from(&elsewhere);
                 // A variable that names a directory of the tree hides where the build host has it.
                 let ours = need.need.variables.iter().map(|variable| &variable.name);
@@ -128,7 +131,8 @@ impl Search<'_> {
             Outcome::Unknown => {}
         }
         let entries = opened.iter().flat_map(|path| self.mounted.entries(path)).collect();
-        DataUse { user: node, need, value, outcome, entries, elsewhere, places: outside }
+        let is_hollow = matches!(&outcome, Outcome::Missing(looked) if !looked.iter().all(has_content));
+        DataUse { user: node, need, value, outcome, entries, elsewhere, is_hollow, places: outside }
     }
 
     /// The places that the file of another need lists.

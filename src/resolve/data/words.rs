@@ -71,15 +71,18 @@ impl Words<'_> {
         let brief = brief.trim_end_matches(": ").to_owned();
         let what = format!("{what}{who}{when}");
         let image = self.image;
+        let there = if first.is_hollow { "is empty, or a Git LFS pointer" } else { "is not there" };
         Some(if let Some(elsewhere) = first.elsewhere.first() {
             let place = if elsewhere.starts_with("/opt/") { "the tree" } else { image };
             let elsewhere_shown = shown(elsewhere);
-            let message = format!(
-                "opens {what} at {looked}, which is not there; {place} has {elsewhere_shown} instead; {without}"
-            );
+            let message =
+                format!("opens {what} at {looked}, which {there}; {place} has {elsewhere_shown} instead; {without}");
             let settings = to_set(need, elsewhere);
             let help = if settings.is_empty() { need.need.remedy.clone() } else { help_to_set(&settings) };
             Finding::warning(Code::DataMisplaced, subject, message, help).mended_by(settings).in_short(brief)
+        } else if first.is_hollow {
+            let message = format!("opens {what} at {looked}, which {there}; {without}");
+            Finding::warning(Code::DataMissing, subject, message, need.need.remedy.clone()).in_short(brief)
         } else {
             let message =
                 format!("opens {what}, which neither the tree nor {image} has (searched: {looked}); {without}");

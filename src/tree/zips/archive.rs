@@ -186,6 +186,11 @@ impl Archive {
         }
     }
 
+    /// Whether it has no entry.
+    pub(in crate::tree) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// The zip's path.
     pub(in crate::tree) fn path(&self) -> &Path {
         &self.path
