@@ -273,7 +273,7 @@ fn a_variable_that_cannot_be_set_is_refused_everywhere() {
     }
     std::fs::write(world.beside("layerfit.toml"), "[env]\n\"a b\" = \"\"\n").expect("written");
     let run = world.run(&["plan", "ROOT"]);
-    assert!(run.code == 2 && run.stderr.contains("layerfit.toml:1: env.a b"), "{}", run.stderr);
+    assert!(run.code == 2 && run.stderr.contains("layerfit.toml:2: env.a b"), "{}", run.stderr);
 }
 
 #[test]
