@@ -32,8 +32,8 @@ impl Handlers {
             .collect();
         let mut queue: Vec<(LanguageId, String)> = self.uses.keys().cloned().collect();
         while let Some(key) = queue.pop() {
-            let of = searched.iter().filter(|library| library.language == key.0);
-            let Some(required) = of.filter_map(|library| library.packages.get(&key.1)).next() else { continue };
+            let mut of = searched.iter().filter(|library| library.language == key.0);
+            let Some(required) = of.find_map(|library| library.packages.get(&key.1)) else { continue };
             let Some(used) = self.uses.get(&key).cloned().filter(|_| self.brought.insert(key.clone())) else {
                 continue;
             };
@@ -159,7 +159,7 @@ impl Handlers {
                 Gets::Nothing { name, install } => {
                     (id, name, "which is not in the tree".to_owned(), format!("install {install} into the tree"))
                 }
-                Gets::NotInVersion { name, why, help } => (id, name, why, help),
+                Gets::Missing { name, why, help } => (id, name, why, help),
                 _ => continue,
             };
             absent.entry(key).or_insert_with(Used::never).add(used);

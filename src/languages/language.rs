@@ -121,8 +121,9 @@ pub enum Gets {
         /// Why it is not certain.
         why: &'static str,
     },
-    /// Nothing, as the language itself does not have it in this version.
-    NotInVersion {
+    /// Nothing, and no package to install would change that: a module that this version of the language does not have, a path
+    /// that is not in the tree.
+    Missing {
         /// The name that is not found.
         name: String,
         /// Why, as a message has it: `which Node.js 20 does not have`.

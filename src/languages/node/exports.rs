@@ -1,7 +1,7 @@
 //! What `require()` and `import` get of a package, by its package.json: `exports`, or else `main` and index.js.
 //!
-//! `exports` are resolved as Node.js documents it (Modules: Packages, "Conditional exports"): the first condition in the object that is
-//! met decides, but for one that only some versions meet, after which the next one that is met may be it as well.
+//! `exports` are resolved as Node.js documents it (Modules: Packages, "Conditional exports"), but for the order of conditions: where
+//! several are met at once, each of their targets may be the one.
 
 use serde_json::Value;
 
@@ -14,9 +14,6 @@ pub(super) const WAYS: [(&str, &[&str]); 2] = [
     ("require()", &["node", "require", "module-sync", "node-addons"]),
     ("import", &["node", "import", "module-sync", "node-addons"]),
 ];
-
-/// The condition that Node.js meets since 22.10 and 20.19.
-const BY_VERSION: &str = "module-sync";
 
 /// How deep conditions are followed in each other.
 const MAX_DEPTH: usize = 16;
@@ -73,15 +70,12 @@ fn add_outcomes<'v>(value: &'v Value, conditions: &[&str], depth: usize, found: 
             }
         }
         Value::Object(table) => {
-            for (condition, value) in table {
-                let before = found.len();
-                if condition == "default" || conditions.contains(&condition.as_str()) {
-                    add_outcomes(value, conditions, depth, found);
-                }
-                // Where nothing within is met, what follows is tried.
-                if found.len() > before && condition != BY_VERSION {
-                    break;
-                }
+            for value in conditions.iter().filter_map(|condition| table.get(*condition)) {
+                add_outcomes(value, conditions, depth, found);
+            }
+            // Conditions after `default` are never tried, so it is the last one.
+            if let Some(value) = table.get("default").filter(|_| found.len() == before) {
+                add_outcomes(value, conditions, depth, found);
             }
         }
         _ => {}
@@ -131,10 +125,7 @@ mod tests {
             // No condition within is met, so that what follows is tried.
             (r#"{"node": {"import": "./n.mjs"}, "default": "./a.js"}"#, vec!["./a.js"], vec!["./n.mjs"]),
             (r#"[{"import": "./a.mjs"}, "./a.cjs"]"#, vec!["./a.cjs"], vec!["./a.mjs"]),
-            (r#"{"node": "./n.js", "import": "./a.mjs"}"#, vec!["./n.js"], vec!["./n.js"]),
-            (r#"{"import": "./a.mjs", "node": "./n.js"}"#, vec!["./n.js"], vec!["./a.mjs"]),
-            (r#"{"default": "./a.js", "require": "./b.js"}"#, vec!["./a.js"], vec!["./a.js"]),
-            (r#"{"module-sync": "./s.js", "default": "./a.js"}"#, vec!["./s.js", "./a.js"], vec!["./s.js", "./a.js"]),
+            (r#"{"node": "./n.js", "import": "./a.mjs"}"#, vec!["./n.js"], vec!["./n.js", "./a.mjs"]),
             ("null", vec![], vec![]),
             (r#"{"require": null, "default": "./a.js"}"#, vec![], vec!["./a.js"]),
             (r#"[null, "./a.js"]"#, vec!["./a.js"], vec!["./a.js"]),

@@ -28,7 +28,7 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
                 Some(since) => format!("choose a runtime with Node.js {since} or newer"),
                 None => "use a module that Node.js has".to_owned(),
             };
-            return Gets::NotInVersion { name: (*name).to_owned(), why, help };
+            return Gets::Missing { name: (*name).to_owned(), why, help };
         }
         if let Some(path) = name.strip_prefix(source::LOADED_FILE) {
             return of_code(packages, tree, &resolver, path);
@@ -54,7 +54,7 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
 
 /// What loading a file of the layer by its path gets: a package, or code that functions share.
 fn of_code(packages: &Packages, tree: &Tree, resolver: &Resolver<'_>, path: &str) -> Gets {
-    let lacks = |why: String, help: String| Gets::NotInVersion { name: path.to_owned(), why, help };
+    let lacks = |why: String, help: String| Gets::Missing { name: path.to_owned(), why, help };
     let file = match resolver.at_path(path) {
         Leads::To(file) => file,
         Leads::Somewhere => return Gets::Other,

@@ -30,8 +30,8 @@ impl Holds {
     /// What always holds.
     pub(super) const ALWAYS: Self = Self { minors: ALL, by_start: false };
 
-    const fn is(always: bool) -> Option<Self> {
-        Some(Self { minors: if always { ALL } else { 0 }, by_start: false })
+    const fn is(always: bool) -> Self {
+        Self { minors: if always { ALL } else { 0 }, by_start: false }
     }
 
     /// Where it does not hold.
@@ -83,13 +83,13 @@ impl<'t> Conditions<'t> {
         match node.kind() {
             "parenthesized_expression" => self.holds_at(node.named_child(0)?, depth),
             "not_operator" => Some(self.holds_at(field("argument")?, depth)?.not()),
-            "true" => Holds::is(true),
-            "false" | "none" => Holds::is(false),
-            "integer" => Holds::is(self.text(node).parse::<u64>().ok()? != 0),
+            "true" => Some(Holds::is(true)),
+            "false" | "none" => Some(Holds::is(false)),
+            "integer" => Some(Holds::is(self.text(node).parse::<u64>().ok()? != 0)),
             "identifier" | "attribute" => match self.text(node).rsplit('.').next()? {
-                "TYPE_CHECKING" | "PY2" => Holds::is(false),
-                "PY3" => Holds::is(true),
-                "__debug__" if node.kind() == "identifier" => Holds::is(true),
+                "TYPE_CHECKING" | "PY2" => Some(Holds::is(false)),
+                "PY3" => Some(Holds::is(true)),
+                "__debug__" if node.kind() == "identifier" => Some(Holds::is(true)),
                 _ => None,
             },
             "boolean_operator" => {
@@ -110,7 +110,7 @@ impl<'t> Conditions<'t> {
                 let own = own_value(of)?;
                 let argument = field("arguments")?.named_child(0)?;
                 let prefixes = self.literals(argument)?;
-                Holds::is(prefixes.iter().any(|prefix| own.starts_with(prefix)))
+                Some(Holds::is(prefixes.iter().any(|prefix| own.starts_with(prefix))))
             }
             _ => None,
         }
@@ -148,8 +148,8 @@ impl<'t> Conditions<'t> {
             let names = self.literals(right)?;
             let is_own = names.contains(&own);
             return match operator {
-                "==" | "in" => Holds::is(is_own),
-                "!=" | "not in" => Holds::is(!is_own),
+                "==" | "in" => Some(Holds::is(is_own)),
+                "!=" | "not in" => Some(Holds::is(!is_own)),
                 _ => None,
             };
         }
@@ -280,7 +280,7 @@ mod tests {
         }
         let main = of("__name__ == '__main__' and x", false).expect("known");
         assert!(main.minors == 0 && main.by_start);
-        assert_eq!(of("__name__ == '__main__' and False", false), Holds::is(false));
-        assert_eq!(of("__name__ == '__main__'", true), Holds::is(true));
+        assert_eq!(of("__name__ == '__main__' and False", false), Some(Holds::is(false)));
+        assert_eq!(of("__name__ == '__main__'", true), Some(Holds::is(true)));
     }
 }

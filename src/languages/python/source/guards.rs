@@ -118,7 +118,7 @@ impl<'t> Guards<'t> {
                 }
                 "if_statement" => {
                     let mut rest = Some(Holds::ALWAYS);
-                    let all = self.clauses(statement).into_iter().all(|(condition, block)| {
+                    let all = clauses(statement).into_iter().all(|(condition, block)| {
                         let runs = condition.map_or(Some(Holds::ALWAYS), |condition| self.conditions.holds(condition));
                         let never = |holds: Option<Holds>| holds.is_some_and(|holds| holds.minors == 0);
                         let is_skipped = never(runs) || never(rest);
@@ -133,24 +133,11 @@ impl<'t> Guards<'t> {
         })
     }
 
-    /// The clauses of `if`, `elif` and `else`, each with its condition.
-    fn clauses(&self, node: Node<'t>) -> Vec<(Option<Node<'t>>, Node<'t>)> {
-        let first = (node.child_by_field_name("condition"), node.child_by_field_name("consequence"));
-        let mut clauses: Vec<(Option<Node<'t>>, Node<'t>)> =
-            first.1.map(|block| (first.0, block)).into_iter().collect();
-        let mut cursor = node.walk();
-        for clause in node.children_by_field_name("alternative", &mut cursor) {
-            let block = clause.child_by_field_name("consequence").or_else(|| clause.child_by_field_name("body"));
-            clauses.extend(block.map(|block| (clause.child_by_field_name("condition"), block)));
-        }
-        clauses
-    }
-
     /// Notes what conditions decide: what never runs in a function, what depends on the version, and what only runs in a program.
     fn tests(&mut self, node: Node<'t>) {
         // Where no clause so far was run, if that is known.
         let mut rest = Some(Holds::ALWAYS);
-        for (condition, block) in self.clauses(node) {
+        for (condition, block) in clauses(node) {
             let runs = match condition {
                 None => Some(Holds::ALWAYS),
                 Some(condition) => {
@@ -192,6 +179,18 @@ impl<'t> Guards<'t> {
             self.ranges.push((body.byte_range(), Guard::Optional));
         }
     }
+}
+
+/// The clauses of `if`, `elif` and `else`, each with its condition.
+fn clauses<'t>(node: Node<'t>) -> Vec<(Option<Node<'t>>, Node<'t>)> {
+    let first = (node.child_by_field_name("condition"), node.child_by_field_name("consequence"));
+    let mut clauses: Vec<(Option<Node<'t>>, Node<'t>)> = first.1.map(|block| (first.0, block)).into_iter().collect();
+    let mut cursor = node.walk();
+    for clause in node.children_by_field_name("alternative", &mut cursor) {
+        let block = clause.child_by_field_name("consequence").or_else(|| clause.child_by_field_name("body"));
+        clauses.extend(block.map(|block| (clause.child_by_field_name("condition"), block)));
+    }
+    clauses
 }
 
 /// The code of a source that only some versions of Python run.

@@ -1,5 +1,7 @@
 //! What a command line of Python runs: `python3 -m a`, `[sys.executable, "a.py"]`.
 
+use std::path::Path;
+
 /// Modules that functions run and do without: pip is in the image, and fails where it cannot write.
 const DONE_WITHOUT: &[&str] = &["pip"];
 
@@ -35,7 +37,10 @@ pub(super) fn of_arguments(arguments: &[Option<String>]) -> Option<Run> {
             // Options with a value.
             "-W" | "-X" => at += 1,
             option if option.starts_with('-') => {}
-            path => return path.ends_with(".py").then(|| Run::File(path.to_owned())),
+            path => {
+                let is_source = Path::new(path).extension().is_some_and(|extension| extension == "py");
+                return is_source.then(|| Run::File(path.to_owned()));
+            }
         }
     }
     None

@@ -110,7 +110,7 @@ impl<'t> Reader<'t, '_> {
                 sites.push(node);
                 return false;
             }
-            "call" => sites.push(node),
+            "call" | "list" | "tuple" => sites.push(node),
             "try_statement" | "if_statement" | "with_statement" => self.guards.collect(node),
             "assignment" | "named_expression" => {
                 self.renames_by_assignment(node);
@@ -120,7 +120,6 @@ impl<'t> Reader<'t, '_> {
             "for_statement" | "for_in_clause" | "function_definition" | "lambda" | "augmented_assignment" => {
                 self.literals.collect(node);
             }
-            "list" | "tuple" => sites.push(node),
             "as_pattern" => self.literals.opened_as(node),
             "string" => self.names_file(node),
             "pair" if self.has_logging => self.names_class(node),
