@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use super::id::LanguageId;
 use super::language::Language;
+use super::own_libraries::{self, OwnLibrary};
 use super::registry::{ALL, language};
 use super::source::{Follow, Followed, From, Use};
 use crate::base::error::{Error, Result};
@@ -124,8 +125,12 @@ pub struct Handlers {
     pub data: BTreeMap<LanguageId, Option<BTreeSet<String>>>,
     /// The character sets that they name for conversions by the C library, each with the first place that does.
     pub charsets: BTreeMap<String, Place>,
-    /// The bootstraps in the function's own code, as texts: they can set where packages are searched.
+    /// The bootstraps in the function's own code, and its .Renviron, as texts: they can set where packages are searched.
     pub(super) bootstraps: Vec<String>,
+    /// The libraries in the function's own code.
+    pub(super) own: Vec<OwnLibrary>,
+    /// The packages of these that code finds, which are not missing in the tree.
+    pub(super) brought: BTreeSet<(LanguageId, String)>,
 }
 
 impl Handlers {
@@ -134,18 +139,32 @@ impl Handlers {
     /// # Errors
     /// When one of them does not exist, cannot be read or is not a source, or a directory contains no source.
     pub fn read(named: &[PathBuf]) -> Result<Self> {
-        let mut reading = Reading { handlers: Self::default(), queue: Vec::new(), seen: BTreeSet::new() };
+        let mut reading = Reading {
+            handlers: Self::default(),
+            queue: Vec::new(),
+            seen: BTreeSet::new(),
+            own_names: BTreeSet::new(),
+            roots: BTreeSet::new(),
+            libraries: BTreeSet::new(),
+        };
         for path in named {
             reading.add(path)?;
         }
         while let Some(next) = reading.queue.pop() {
             reading.read(&next)?;
         }
-        let Reading { mut handlers, .. } = reading;
+        let Reading { mut handlers, own_names, roots, mut libraries, .. } = reading;
+        // What code adds is not below the files that were named.
+        let added = |path: &String| path.strip_prefix("/var/task/").unwrap_or(path).trim_start_matches("./").to_owned();
+        let added = handlers.libraries.iter().map(added).filter(|path| !path.starts_with('/'));
+        libraries.extend(added.flat_map(|path| roots.iter().map(move |root| (root.clone(), root.join(&path)))));
+        handlers.own = libraries.iter().flat_map(|(root, library)| own_libraries::read(root, library)).collect();
+        handlers.uses.retain(|used, _| !own_names.contains(used));
         if let Some(path) = named.first().filter(|_| handlers.languages.is_empty()) {
             return Err(no_source(path));
         }
         handlers.files.sort();
+        handlers.files.dedup();
         handlers.dynamic.sort();
         handlers.dynamic.dedup();
         handlers.uses.values_mut().for_each(Used::tidy);
@@ -162,30 +181,55 @@ struct ToRead {
     named: bool,
 }
 
+impl ToRead {
+    /// Whether the file is read for something else than as code that is loaded, which it can be as well.
+    fn is_special(&self) -> bool {
+        matches!(self.followed, Some(Followed::Program | Followed::Configuration | Followed::Pickled))
+    }
+}
+
 struct Reading {
     handlers: Handlers,
     queue: Vec<ToRead>,
-    seen: BTreeSet<PathBuf>,
+    /// The files that were read, each with whether for something special.
+    seen: BTreeSet<(PathBuf, bool)>,
+    /// The names of packages that the function's own code is.
+    own_names: BTreeSet<(LanguageId, String)>,
+    /// The working directories of the function.
+    roots: BTreeSet<PathBuf>,
+    /// The directories with installed packages, each with the working directory.
+    libraries: BTreeSet<(PathBuf, PathBuf)>,
 }
 
 impl Reading {
     fn add(&mut self, path: &Path) -> Result<()> {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
         let directory = if metadata.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
-        let bootstrap = directory.join("bootstrap");
-        let is_short =
-            std::fs::metadata(&bootstrap).is_ok_and(|file| file.is_file() && file.len() <= MAX_UNNAMED_BYTES);
-        if let Some(text) = is_short.then(|| read::up_to(&bootstrap, MAX_UNNAMED_BYTES).ok()).flatten() {
-            self.handlers.bootstraps.push(String::from_utf8_lossy(&text).into_owned());
+        for name in ["bootstrap", ".Renviron"] {
+            let script = directory.join(name);
+            let is_short =
+                std::fs::metadata(&script).is_ok_and(|file| file.is_file() && file.len() <= MAX_UNNAMED_BYTES);
+            if let Some(text) = is_short.then(|| read::up_to(&script, MAX_UNNAMED_BYTES).ok()).flatten() {
+                self.handlers.bootstraps.push(String::from_utf8_lossy(&text).into_owned());
+            }
         }
+        self.roots.insert(directory.to_owned());
         if !metadata.is_dir() {
             let root = path.parent().unwrap_or(Path::new("")).to_owned();
-            self.push(ToRead { file: path.to_owned(), root, followed: None, named: true });
+            let followed = self.if_started(&path.file_name().unwrap_or_default().to_string_lossy());
+            self.push(ToRead { file: path.to_owned(), root, followed, named: true });
             return Ok(());
         }
+        let mut libraries = BTreeSet::new();
         let enters = |entry: &walkdir::DirEntry| {
-            let is_left_out = NOT_ENTERED.iter().any(|name| entry.file_name() == *name);
-            entry.depth() == 0 || !(entry.file_type().is_dir() && is_left_out)
+            if entry.depth() == 0 || !entry.file_type().is_dir() {
+                return true;
+            }
+            if own_libraries::is_installed(entry.path()) {
+                libraries.extend(entry.path().parent().map(|library| (path.to_owned(), library.to_owned())));
+                return false;
+            }
+            !NOT_ENTERED.iter().any(|name| entry.file_name() == *name)
         };
         let before = self.queue.len();
         for entry in WalkDir::new(path).sort_by_file_name().into_iter().filter_entry(enters) {
@@ -198,21 +242,29 @@ impl Reading {
             let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
             if entry.file_type().is_file() && (is_source(below, &name) || !name.contains('.')) {
                 let file = entry.path().to_owned();
-                self.push(ToRead { file, root: path.to_owned(), followed: None, named: false });
+                self.push(ToRead { file, root: path.to_owned(), followed: self.if_started(&name), named: false });
             }
             if self.queue.len() > MAX_FILES {
                 return Err(usage(path, "has more than 10,000 files", "name the directory of one function"));
             }
         }
+        self.libraries.extend(libraries);
         if self.queue.len() == before {
             return Err(no_source(path));
         }
         Ok(())
     }
 
+    /// How a file of this name is read: as a program, if the function's own bootstrap names it.
+    fn if_started(&self, name: &str) -> Option<Followed> {
+        let is_code = [".py", ".js", ".mjs", ".cjs"].iter().any(|ending| name.ends_with(ending));
+        let is_named = is_code && self.handlers.bootstraps.iter().any(|text| text.contains(name));
+        is_named.then_some(Followed::Program)
+    }
+
     fn push(&mut self, next: ToRead) {
         // What is read of one source after another has a bound, too.
-        if self.seen.len() < 2 * MAX_FILES && self.seen.insert(next.file.clone()) {
+        if self.seen.len() < 2 * MAX_FILES && self.seen.insert((next.file.clone(), next.is_special())) {
             self.queue.push(next);
         }
     }
@@ -222,8 +274,12 @@ impl Reading {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // A long file whose name is not a source's is not read.
-        let as_code = next.followed == Some(Followed::Code);
-        let is_data = next.followed == Some(Followed::Objects);
+        let as_code = matches!(next.followed, Some(Followed::Code | Followed::Program | Followed::Configuration));
+        let is_data = matches!(next.followed, Some(Followed::Objects | Followed::Pickled));
+        if !next.named && next.followed.is_none() && length > read::MAX_TEXT {
+            // No source is as long. What code reads of it is found by that.
+            return Ok(());
+        }
         if is_data && length > read::MAX_TEXT {
             let place = Place { file: path.display().to_string(), line: 1 };
             let why = "it is too long to be read".to_owned();
@@ -258,6 +314,7 @@ impl Reading {
             let place = place(used.line);
             self.uses(id, used, place);
         }
+        self.own_names.extend(source.own_names.into_iter().map(|name| (id, name)));
         self.handlers.libraries.extend(source.libraries);
         if let Some(line) = source.libraries_unknown {
             self.handlers.libraries_unknown.get_or_insert(place(line));

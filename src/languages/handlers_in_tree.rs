@@ -7,6 +7,7 @@ use super::code::CodeCalls;
 use super::handlers::{DynamicUse, Handlers, Place, Used};
 use super::id::LanguageId;
 use super::language::Gets;
+use super::own_libraries::OwnLibrary;
 use super::packages::{Packages, RequiredFor, Requirement};
 use super::registry::language;
 use crate::base::bytes::plural;
@@ -20,6 +21,36 @@ use crate::tree::Tree;
 const MAX_LINES: usize = 5;
 
 impl Handlers {
+    /// The same, with what the packages require that the function brings in libraries of its own: those that its code, or its
+    /// environment with these variables, adds to what is searched.
+    pub(crate) fn with_own_libraries(mut self, variables: &BTreeMap<String, String>) -> Self {
+        let own = std::mem::take(&mut self.own);
+        let searched: Vec<&OwnLibrary> = own
+            .iter()
+            .filter(|library| {
+                self.libraries_unknown.is_some() || library.is_searched(&self.libraries, variables, &self.bootstraps)
+            })
+            .collect();
+        let mut queue: Vec<(LanguageId, String)> = self.uses.keys().cloned().collect();
+        while let Some(key) = queue.pop() {
+            let mut of = searched.iter().filter(|library| library.language == key.0);
+            let Some(required) = of.find_map(|library| library.packages.get(&key.1)) else { continue };
+            let Some(used) = self.uses.get(&key).cloned().filter(|_| self.brought.insert(key.clone())) else {
+                continue;
+            };
+            for (name, file, line) in required {
+                let place = Place { file: file.clone(), line: *line };
+                let fails = used.fails.is_some().then(|| place.clone());
+                let needed = Used { places: vec![place], optional: used.optional, fails, attached: false };
+                let key = (key.0, name.clone());
+                self.uses.entry(key.clone()).or_insert_with(Used::never).add(&needed);
+                queue.push(key);
+            }
+        }
+        self.uses.values_mut().for_each(Used::tidy);
+        self
+    }
+
     /// Findings about the handlers in a tree with these packages: used packages that are not installed, and uses that cannot
     /// be determined.
     pub(crate) fn findings(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
@@ -162,13 +193,21 @@ impl Handlers {
     }
 
     fn not_installed(&self, packages: &Packages, tree: &Tree) -> Vec<Finding> {
-        let mut absent: BTreeMap<(LanguageId, String, String), Used> = BTreeMap::new();
+        // By name, with why it is not there, and the remedy if that is not to install it.
+        type Absent = (LanguageId, String, String, String);
+        let mut absent: BTreeMap<Absent, Used> = BTreeMap::new();
         for (id, used, gets) in self.gets(packages, tree) {
-            if let Gets::Nothing { name, install } = gets {
-                absent.entry((id, name, install)).or_insert_with(Used::never).add(used);
-            }
+            let key = match gets {
+                Gets::Nothing { name, .. } if self.brought.contains(&(id, name.clone())) => continue,
+                Gets::Nothing { name, install } => {
+                    (id, name, "which is not in the tree".to_owned(), format!("install {install} into the tree"))
+                }
+                Gets::Missing { name, why, help } => (id, name, why, help),
+                _ => continue,
+            };
+            absent.entry(key).or_insert_with(Used::never).add(used);
         }
-        let finding = |((id, name, install), mut used): ((LanguageId, String, String), Used)| {
+        let finding = |((id, name, why, help), mut used): (Absent, Used)| {
             used.tidy();
             let first = used.fails.as_ref().or(used.places.first())?;
             let more = match used.places.len() - 1 {
@@ -184,21 +223,16 @@ impl Handlers {
             };
             let of = language(id);
             let help = match own {
-                Some(file) => format!(
-                    "if the line means {file}, which the function has, hide this finding; else install {install} into the tree"
-                ),
-                None => format!("install {install} into the tree"),
+                Some(file) => {
+                    format!("if the line means {file}, which the function has, hide this finding; else {help}")
+                }
+                None => help,
             };
             Some(Finding::new(
                 severity,
                 Code::HandlerPackageMissing,
                 Subject::file(&first.file),
-                format!(
-                    "line {} uses the {} {} {name}{more}, which is not in the tree{without}",
-                    first.line,
-                    of.name(),
-                    of.kind_of_use()
-                ),
+                format!("line {} uses the {} {} {name}{more}, {why}{without}", first.line, of.name(), of.kind_of_use()),
                 help,
             ))
         };

@@ -113,6 +113,15 @@ pub enum Executed {
     },
 }
 
+/// What a package requires that is installed in the function's own code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnRequirements {
+    /// The file of the package that says so, relative to its directory.
+    pub file: &'static str,
+    /// The packages, each with its line in that file, from 1.
+    pub packages: Vec<(String, usize)>,
+}
+
 /// What code gets that names something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gets {
@@ -126,6 +135,16 @@ pub enum Gets {
         what: String,
         /// Why it is not certain.
         why: &'static str,
+    },
+    /// Nothing, and no package to install would change that: a module that this version of the language does not have, a path
+    /// that is not in the tree.
+    Missing {
+        /// The name that is not found.
+        name: String,
+        /// Why, as a message has it: `which Node.js 20 does not have`.
+        why: String,
+        /// The remedy.
+        help: String,
     },
     /// Nothing.
     Nothing {
@@ -348,6 +367,21 @@ pub trait Language: Sync {
 
     /// The failure when a package cannot be loaded, in the language's own terms: `library(Matrix) fails`.
     fn load_fails(&self, package: &str) -> String;
+
+    /// What an installed package in a directory of the function's own code requires; `None` if there is none.
+    fn installed_in_code(&self, _directory: &Path) -> Option<OwnRequirements> {
+        None
+    }
+
+    /// The packages, besides those of [`Self::needs`], that the environment of a function has a session load when it starts.
+    fn started_packages(&self, _packages: &Packages, _tree: &Tree) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the code of the package that a file is in tries to load the file, and does without it.
+    fn does_without(&self, _packages: &Packages, _tree: &Tree, _file: EntryId) -> bool {
+        false
+    }
 
     /// What a finding says of the packages whose files cannot be loaded: `lxml 6.1.3 cannot be imported`. `None` if it does
     /// not name them.

@@ -14,6 +14,7 @@ mod managed;
 mod needs;
 mod node;
 pub(crate) mod options;
+mod own_libraries;
 mod packages;
 mod python;
 pub mod r;
@@ -28,7 +29,9 @@ pub use calls::Calls;
 pub use checks::{check, missing_requirements};
 pub use code::CodeCalls;
 pub use id::LanguageId;
-pub use language::{CallsOf, Dlopen, Executed, Finds, Found, Gets, Language, LoadedBefore, OwnCommand, ProcessSpec};
+pub use language::{
+    CallsOf, Dlopen, Executed, Finds, Found, Gets, Language, LoadedBefore, OwnCommand, OwnRequirements, ProcessSpec,
+};
 pub use managed::{Interpreter, ManagedRuntime};
 pub use needs::{Needs, StandardPackages};
 pub use packages::{Built, Excluded, Installation, Package, Packages, RequiredFor, Requirement, Roots};

@@ -16,6 +16,8 @@ pub struct Source {
     pub libraries: BTreeSet<String>,
     /// The first line that adds one whose path is not certain.
     pub libraries_unknown: Option<usize>,
+    /// The names of packages that the function's own code is.
+    pub own_names: BTreeSet<String>,
     /// The names in its code, which may be those of functions of packages.
     pub names: BTreeSet<String>,
     /// The functions of packages that it calls for certain, by package and name, each with the first line that does. The package is
@@ -111,6 +113,12 @@ pub struct Dynamic {
 pub enum Followed {
     /// As code, independent of its name.
     Code,
+    /// As code that is run as a program of its own.
+    Program,
+    /// As a configuration file that names what is loaded.
+    Configuration,
+    /// As objects that Python pickled.
+    Pickled,
     /// As the kind of file that its name denotes.
     ByName,
     /// As the manifest of an installed package, whose code is not followed.

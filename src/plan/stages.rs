@@ -59,7 +59,10 @@ impl<'a> Analysis<'a> {
     ) -> Result<(Self, Decisions)> {
         let handlers = match settings.handlers.as_slice() {
             [] => None,
-            named => Some(Arc::new(Handlers::read(named)?)),
+            named => {
+                let variables = &settings.runtime.environment.variables;
+                Some(Arc::new(Handlers::read(named)?.with_own_libraries(variables)))
+            }
         };
         let mut calls = CodeCalls::default();
         loop {

@@ -35,6 +35,11 @@ pub(super) fn unused(
     let at_start = languages
         .iter()
         .flat_map(|id| language(*id).needs().start_packages().flat_map(|name| packages.copies(*id, name)));
+    let by_environment = languages.iter().flat_map(|id| {
+        let names = language(*id).started_packages(packages, tree);
+        names.into_iter().flat_map(|name| packages.copies(*id, &name).collect::<Vec<_>>())
+    });
+    let at_start = at_start.chain(by_environment);
     let pinned = (0..packages.all.len()).filter(|position| below(*position).any(|id| pruning.is_pinned(id)));
     let sessions = languages.iter().copied().map(Node::Runtime);
     // Code of the tree that Lambda starts uses packages as the handlers do.

@@ -21,6 +21,7 @@ mod command_line;
 mod commands;
 mod compiled_modules;
 mod completions_and_manual;
+mod conditions_in_sources;
 mod config_sources;
 mod configuration;
 mod counted_files;

@@ -8,8 +8,9 @@ use regex::bytes::Regex;
 
 use super::loaded;
 use super::needs::ID;
-use super::packages::provider;
+use super::packages::{Search, provider};
 use super::source;
+use crate::base::path::TreePath;
 use crate::languages::{Calls, Package, Packages};
 use crate::tree::{EntryId, Tree};
 
@@ -17,6 +18,10 @@ use crate::tree::{EntryId, Tree};
 static CANDIDATES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"(?:\bfrom|\bimport|require(?:\.resolve)?)[ \t\n]*\(?[ \t\n]*["'`]([^"'`\n./][^"'`\n]*)"#).ok()
 });
+
+/// Packages that find the addon of another one.
+const FINDERS: &[&str] =
+    &["bindings", "node-gyp-build", "node-pre-gyp", "@mapbox/node-pre-gyp", "node-gyp-build-optional-packages"];
 
 /// Reads the code of the packages in a tree.
 pub(super) struct Reader<'a> {
@@ -90,6 +95,63 @@ pub(super) fn undeclared(packages: &Packages, tree: &Tree, of: BTreeSet<usize>) 
         }
     }
     found
+}
+
+/// The packages, by position, that the code of a tree in no package loads, such as what functions share in a layer: in any function
+/// or condition, as it is not known which of it is called.
+pub(super) fn loaded_outside(packages: &Packages, tree: &Tree) -> BTreeSet<usize> {
+    let search = Search::of(packages, tree);
+    let is_installed = |path: &TreePath| path.ancestors().any(|above| above.name() == b"node_modules");
+    let outside = tree.iter().filter(|(_, entry)| entry.is_file() && !is_installed(&entry.path));
+    let code: Vec<EntryId> = outside
+        .filter(|(_, entry)| {
+            let name = std::str::from_utf8(entry.path.name()).unwrap_or_default();
+            source::is_name(name)
+                && packages.of_path(&entry.path).is_none()
+                && entry.bytes() <= source::MAX_BYTES as u64
+        })
+        .map(|(id, _)| id)
+        .collect();
+    let loaded = code.into_par_iter().flat_map_iter(|id| {
+        let path = tree.path(id);
+        let text = tree.read_text(id).ok().filter(|text| CANDIDATES.iter().any(|pattern| pattern.is_match(text)));
+        let name = String::from_utf8_lossy(path.name()).into_owned();
+        let read = text.and_then(|text| source::read(&name, &text, None)?.ok()).unwrap_or_default();
+        let names = read.follows.into_iter().filter_map(|follow| follow.otherwise);
+        let found = names.filter_map(|name| packages.at(&search.find_from(&path.parent()?, &name)?));
+        found.collect::<Vec<_>>()
+    });
+    loaded.collect()
+}
+
+/// Whether the code of a package tries to load a file of it, by its path or with a package that finds addons, and does without it.
+pub(super) fn does_without(packages: &Packages, tree: &Tree, file: EntryId) -> bool {
+    let path = tree.path(file);
+    let Some(package) = packages.of_path(path).map(|position| packages.get(position)) else { return false };
+    let name = String::from_utf8_lossy(path.name()).into_owned();
+    let stem = name.split('.').next().unwrap_or(&name).to_owned();
+    let mut tries = 0;
+    for id in package.entries(tree).filter(|id| is_code(packages, package, tree, *id)) {
+        let Ok(text) = tree.read_text(id) else { return false };
+        let names_it = memchr::memmem::find(&text, stem.as_bytes()).is_some();
+        let has_finder = FINDERS.iter().any(|finder| memchr::memmem::find(&text, finder.as_bytes()).is_some());
+        if !names_it && !has_finder {
+            continue;
+        }
+        let code = String::from_utf8_lossy(tree.path(id).name()).into_owned();
+        let Some(Ok(read)) = source::read(&code, &text, None) else { return false };
+        for follow in &read.follows {
+            let is_finder = follow.otherwise.as_deref().is_some_and(|name| FINDERS.contains(&name));
+            let last = |path: &String| path.rsplit('/').next().is_some_and(|last| last == name || last == stem);
+            if is_finder || follow.otherwise.is_none() && follow.paths.iter().any(last) {
+                if !follow.optional {
+                    return false;
+                }
+                tries += 1;
+            }
+        }
+    }
+    tries > 0
 }
 
 /// The names, of those that are looked for, that a source loads by statements of their own and does not do without.

@@ -159,6 +159,10 @@ fn breaks_when_loaded(packages: &Packages, package: &Package, broken: Broken) ->
         let message = format!("{message}{dropped}");
         return Finding::new(severity, Code::MissingPackage, subject, message, help).caused_by(absent);
     }
+    if fault.as_ref().is_some_and(|fault| fault.of_node) {
+        let help = format!("install a version of {name} for this Node.js, or choose a runtime with a newer one");
+        return Finding::new(severity, Code::MissingPackage, subject, message, help);
+    }
     let help = match fault.and_then(|fault| fault.of).filter(|of| of != name) {
         Some(of) => format!("install the version of {of} that {name} is written for: npm install {name}"),
         None if for_others => for_linux(name),

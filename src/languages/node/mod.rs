@@ -100,6 +100,10 @@ impl Language for Node {
         uses::loads(packages, tree, names)
     }
 
+    fn does_without(&self, packages: &Packages, tree: &Tree, file: EntryId) -> bool {
+        calls::does_without(packages, tree, file)
+    }
+
     fn loaded_files(&self, packages: &Packages, tree: &Tree) -> Vec<(EntryId, EntryId)> {
         loaded::files(packages, tree)
     }

@@ -201,8 +201,11 @@ impl<'a> Search<'a> {
         let of_version = version.map(|version| format!("nodejs/node{version}/node_modules"));
         let managed = of_version.into_iter().chain(["nodejs/node_modules".to_owned()]).filter_map(TreePath::new);
         let set = variables.get("NODE_PATH").map(String::as_str).unwrap_or_default();
-        let set = set.split(':').filter_map(|directory| TreePath::from_mounted(directory.as_bytes()));
-        Self { tree, node_path: managed.chain(set).collect() }
+        let set: Vec<TreePath> =
+            set.split(':').filter_map(|directory| TreePath::from_mounted(directory.as_bytes())).collect();
+        // What a function sets replaces the value of the runtime (Lambda Developer Guide, "Defined runtime environment variables").
+        let is_replaced = version.is_some() && variables.contains_key("NODE_PATH");
+        Self { tree, node_path: managed.filter(|_| !is_replaced).chain(set).collect() }
     }
 
     /// The directory that `require(name)` finds from a directory: in the `node_modules` of it and of those above it, then in

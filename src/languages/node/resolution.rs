@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::builtin::is_builtin;
+use super::builtin::{is_builtin, lacks};
 use super::exports::{self, WAYS};
 use super::image::{has_program, is_in_image};
 use super::needs::ID;
@@ -67,11 +67,13 @@ pub(super) struct Fault {
     pub(super) absent: Option<String>,
     /// The package that it names, if that is there and does not have it.
     pub(super) of: Option<String>,
+    /// Whether Node.js itself does not have it.
+    pub(super) of_node: bool,
 }
 
 impl Fault {
     fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), absent: None, of: None }
+        Self { why: why.into(), absent: None, of: None, of_node: false }
     }
 }
 
@@ -105,6 +107,18 @@ impl<'a> Resolver<'a> {
         found
     }
 
+    /// What `require()` of an absolute path below /opt leads to.
+    pub(super) fn at_path(&self, path: &str) -> Leads {
+        let Some(at) = TreePath::from_mounted(path.as_bytes()) else { return Leads::Somewhere };
+        let found = self.by_path(&at, path.ends_with('/'));
+        found.unwrap_or_else(|| Leads::Nowhere(Fault::new(", which is not in the tree")))
+    }
+
+    /// Whether no directory has a package that a function searches.
+    pub(super) fn is_nowhere(&self, name: &str) -> bool {
+        self.search.find(name).is_none()
+    }
+
     fn resolve_from(&self, directory: &TreePath, specifier: &str, way: Way) -> Leads {
         let specifier = if way == Way::Import { specifier.split('?').next().unwrap_or(specifier) } else { specifier };
         if matches!(specifier, "." | "..") || specifier.starts_with("./") || specifier.starts_with("../") {
@@ -118,6 +132,9 @@ impl<'a> Resolver<'a> {
         }
         if specifier.starts_with('#') {
             return self.imported(directory, specifier, way);
+        }
+        if let Some((why, _)) = lacks(specifier, self.packages.runtime_version(ID)) {
+            return Leads::Nowhere(Fault { of_node: true, ..Fault::new(format!(", {why}")) });
         }
         // Other specifiers with a colon are URLs, or modules of Node.js.
         match package_of(specifier).filter(|_| !specifier.contains([':', '%', '\\'])) {
@@ -173,7 +190,7 @@ impl<'a> Resolver<'a> {
             return Leads::Somewhere;
         }
         Leads::Nowhere(match there {
-            Some(at) => Fault { why: format!(", which {at} does not have"), of: Some(name.to_owned()), absent: None },
+            Some(at) => Fault { of: Some(name.to_owned()), ..Fault::new(format!(", which {at} does not have")) },
             None => Fault { absent: Some(name.to_owned()), ..Fault::new(", which is not in the tree") },
         })
     }
@@ -181,7 +198,7 @@ impl<'a> Resolver<'a> {
     /// What a package has for a path in its `exports`.
     fn exported(&self, directory: &TreePath, declared: &Value, subpath: &str, way: Way) -> Leads {
         let own = declared["name"].as_str().map(str::to_owned);
-        let fault = |why: String| Leads::Nowhere(Fault { why, of: own.clone(), absent: None });
+        let fault = |why: String| Leads::Nowhere(Fault { of: own.clone(), ..Fault::new(why) });
         let not_exported = || {
             fault(format!(
                 ", which {directory}/package.json does not export for {} (ERR_PACKAGE_PATH_NOT_EXPORTED)",

@@ -29,6 +29,11 @@ pub(super) fn gets(packages: &Packages, tree: &Tree, names: &BTreeSet<&str>) -> 
     let minor = minor(packages);
     let has_interpreter = has_interpreter(tree);
     let of = |name: &&str| {
+        let of_versions = source::of_minors(name);
+        if of_versions.is_some_and(|(minors, _)| !minor.is_some_and(|minor| minor < 64 && (minors >> minor) & 1 == 1)) {
+            return Gets::Other;
+        }
+        let name = &of_versions.map_or(*name, |(_, name)| name);
         if is_in_layers(name) {
             // A file of the layer, which can be in a distribution.
             let path = TreePath::from_mounted(name.as_bytes());

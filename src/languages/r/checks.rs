@@ -36,8 +36,25 @@ pub(super) fn check(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> 
         findings.extend(not_searched(packages, tree, kept, &searched));
         findings.extend(libraries_outside(&searched));
         findings.extend(no_bootstrap(home, tree, kept));
+        findings.extend(not_attached(packages, tree, kept));
     }
     findings
+}
+
+/// Warnings about packages that R_DEFAULT_PACKAGES names and R does not find: it starts without them.
+fn not_attached(packages: &Packages, tree: &Tree, kept: &dyn Fn(EntryId) -> bool) -> Vec<Finding> {
+    let is_there = |name: &str| packages.copies(ID, name).any(|position| kept(packages.get(position).entry));
+    let names = start::default_packages(tree, &packages.variables).into_iter().filter(|name| !is_there(name));
+    let finding = |name: String| {
+        Finding::warning(
+            Code::MissingPackage,
+            Subject::whole("R_DEFAULT_PACKAGES"),
+            format!("names {name}, which is not in the tree: R starts without it, with a warning"),
+            format!("install {name} into the tree, or take it out of R_DEFAULT_PACKAGES"),
+        )
+        .caused_by(name)
+    };
+    names.map(finding).collect()
 }
 
 /// A warning about every R of the tree but one: a function starts one of them, and each has all of R's own packages. A directory

@@ -30,14 +30,16 @@ mod uses;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use self::start::Start;
 use crate::base::error::Result;
 use crate::base::finding::Finding;
 use crate::base::path::TreePath;
+use crate::base::read;
 use crate::languages::{
-    Arrangement, CallsOf, Followed, Found, Gets, Language, LanguageId, Needs, OwnCommand, Package, Packages,
-    ProcessSpec, Roots, Source,
+    Arrangement, CallsOf, Followed, Found, Gets, Language, LanguageId, Needs, OwnCommand, OwnRequirements, Package,
+    Packages, ProcessSpec, Roots, Source,
 };
 use crate::runtime::RuntimeProfile;
 use crate::tree::{EntryId, Objects, Tree};
@@ -117,6 +119,19 @@ impl Language for R {
 
     fn is_source_name(&self, name: &str) -> bool {
         source::Kind::of(name, b"").is_some()
+    }
+
+    fn installed_in_code(&self, directory: &Path) -> Option<OwnRequirements> {
+        directory.join("Meta/package.rds").is_file().then_some(())?;
+        let text = read::bytes(&directory.join("DESCRIPTION"), read::MAX_TEXT).ok()?;
+        let named = description::named(&text).ok()?;
+        let required = named.into_iter().filter(|named| matches!(named.field, "Depends" | "Imports"));
+        let packages = required.map(|named| (named.package, named.line)).collect();
+        Some(OwnRequirements { file: "DESCRIPTION", packages })
+    }
+
+    fn started_packages(&self, packages: &Packages, tree: &Tree) -> Vec<String> {
+        start::default_packages(tree, &packages.variables)
     }
 
     fn example_sources(&self) -> &'static str {

@@ -39,6 +39,14 @@ pub(super) struct Start {
     pub(super) program: Option<EntryId>,
 }
 
+/// The packages that R_DEFAULT_PACKAGES has R attach when it starts (R's help page "Startup").
+pub(super) fn default_packages(tree: &Tree, variables: &BTreeMap<String, String>) -> Vec<String> {
+    let start = Start::of(tree, variables, &[]);
+    let value = start.environment.get("R_DEFAULT_PACKAGES").unwrap_or_default();
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "NULL");
+    names.map(str::to_owned).collect()
+}
+
 impl Start {
     /// How the bootstrap at the tree's root starts R, with these variables. Without one, or if it does not show how, a script called
     /// `Rscript` or `R` is what starts it.

@@ -189,8 +189,12 @@ impl Resolution<'_> {
             if found.other_system && package.is_none() && is_for_another_system(path) {
                 return None;
             }
-            let message = format!("{}: the loader rejects it, and {}", found.what, self.load_fails(*id));
-            let severity = if found.other_system && package.is_none() { Severity::Warning } else { Severity::Error };
+            let owner = package.map(|position| language(self.packages.get(position).language));
+            let is_tried = owner.is_some_and(|owner| owner.does_without(&self.packages, &self.tree, *id));
+            let then = if is_tried { "the package does without it".to_owned() } else { self.load_fails(*id) };
+            let message = format!("{}: the loader rejects it, and {then}", found.what);
+            let is_warning = is_tried || found.other_system && package.is_none();
+            let severity = if is_warning { Severity::Warning } else { Severity::Error };
             Some(Finding::new(severity, Code::DamagedElf, path, message, found.help))
         };
         self.loads.not_elf.iter().filter(|id| kept(**id)).filter_map(finding).collect()

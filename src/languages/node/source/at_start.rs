@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tree_sitter::Node;
 
 use super::MAX_BYTES;
+use super::conditions::Conditions;
 use crate::languages::Source;
 use crate::languages::grammar::walk;
 use crate::languages::reading;
@@ -44,6 +45,7 @@ pub(in crate::languages::node) fn loads(bytes: &[u8]) -> BTreeSet<(bool, String)
         let inside = written(node).get(1..written(node).len().checked_sub(1)?)?;
         (node.kind() == "string" && !inside.contains('\\')).then(|| inside.to_owned())
     };
+    let conditions = Conditions { text, is_program: false };
     // What follows a `return` of the module itself, or what may end the process, need not run.
     let mut ends = usize::MAX;
     walk(tree.root_node(), |node, _| {
@@ -61,7 +63,10 @@ pub(in crate::languages::node) fn loads(bytes: &[u8]) -> BTreeSet<(bool, String)
                 return !operator.is_some_and(|operator| matches!(operator, "&&" | "||" | "??"));
             }
             // What catches the failure may load something else.
-            "try_statement" => return node.child_by_field_name("handler").is_none(),
+            "try_statement" => {
+                let handler = node.child_by_field_name("handler").map(|handler| handler.child_by_field_name("body"));
+                return handler.is_none_or(|body| body.is_some_and(|body| conditions.ends(body)));
+            }
             "import_statement" | "export_statement" => {
                 if let Some(source) = node.child_by_field_name("source") {
                     found.extend(literal(source).map(|specifier| (true, specifier)));
@@ -97,12 +102,13 @@ mod tests {
         let text = "'use strict';\nconst a = require('a'), {\n  b } = t.__importStar(require(\"b/c\"));\n\
                     function f() {\nrequire('in-f');\n}\nconst g = () => require('in-g');\n\
                     try {\nrequire('in-try');\n} catch {\nrequire('in-catch');\n}\n\
+                    try { require('f') } catch (e) { if (x) { throw e } else { throw new Error() } }\n\
                     const h = x || require('in-or');\nx ? require('in-cond') : 0;\n/*\nrequire('in-comment');\n*/\n\
                     const s = `\nrequire('in-text');\n`;\nclass C { static x = require('in-class'); }\n\
                     try { require('d') } finally { }\nif (x) {\nrequire('in-if');\n}\nrequire('e');\n\
                     if (y) return;\nrequire('after');\n";
         let found = loads(text.as_bytes());
-        assert_eq!(found.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["a", "b/c", "d", "e"]);
+        assert_eq!(found.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["a", "b/c", "d", "e", "f"]);
         let text = "import a from 'a';\nimport {\n b\n} from \"b\";\nimport 'c';\nexport * from './d.js';\n\
                     export const e = await import('in-call');\n";
         let found = loads(text.as_bytes());

@@ -11,16 +11,20 @@
 //! | `require("a/b")` | the package `a` |
 //! | `require("./a")` | `./a.js`, `./a/index.js` ... of the function |
 //! | `require("a")` in `try`, where `catch` does not throw | `a` is optional |
-//! | `import("a").catch(...)` | `a` is optional |
+//! | `import("a").catch(...)` | `a` is optional, unless that throws |
+//! | `if (require.main === module) require("a")` | `a` is optional, unless the source is run as a program (`conditions.rs`) |
+//! | `if (process.platform === "win32") require("a")` | nothing |
 //! | `require(path.join(__dirname, "a"))` | the file `./a` of the function |
 //! | `import "#a"` | what the function's package.json has under `imports` |
 //! | `require(name)` | `name` if it is a constant with a literal, or else reported |
 //! | `register(require)` | reported: `require` is called where it is not seen (`loaders.rs`) |
 //! | `"/opt/nodejs/node_modules/a/b.json"` | the package that has the file |
+//! | `require("/opt/nodejs/shared")` | that file of the layer, with what it loads |
 //!
 //! The `dependencies` of a package.json beside the code are used where they are in the tree.
 
 pub(super) mod at_start;
+mod conditions;
 mod loaders;
 mod reader;
 mod values;
@@ -32,7 +36,7 @@ use serde_json::Value;
 use crate::languages::{Follow, Followed, From, Source, Use, reading};
 
 /// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
-const MAX_BYTES: usize = 4 << 20;
+pub(super) const MAX_BYTES: usize = 4 << 20;
 
 /// A dialect, by the ending of a file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,9 @@ impl Dialect {
 
 /// What is before the name of a package that is used where it is in the tree, and not missed otherwise: it is declared.
 pub(super) const IF_INSTALLED: &str = "npm:";
+
+/// What is before the path of a file below /opt that is loaded as code.
+pub(super) const LOADED_FILE: &str = "load:";
 
 /// Whether a name is that of a source, or of a list of what sources require.
 pub(super) fn is_listed(name: &str) -> bool {
@@ -100,15 +107,19 @@ pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Opti
     let runs = |program: &str| matches!(program, "node" | "nodejs");
     let script = || reading::is_script(bytes, runs).then_some(Dialect::JavaScript);
     let dialect = Dialect::of(name).or_else(|| if followed == Some(Followed::Code) { None } else { script() })?;
-    Some(parse(bytes, dialect))
+    let is_program = followed == Some(Followed::Program);
+    Some(reading::source(bytes, "JavaScript", MAX_BYTES, |text, source| {
+        reader::read(text, dialect, is_program, source)
+    }))
 }
 
-/// What the code of a source loads.
+/// What the code of a source that is loaded loads.
 ///
 /// # Errors
 /// When it is not text.
+#[cfg(test)]
 pub(super) fn parse(bytes: &[u8], dialect: Dialect) -> Result<Source, String> {
-    reading::source(bytes, "JavaScript", MAX_BYTES, |text, source| reader::read(text, dialect, source))
+    reading::source(bytes, "JavaScript", MAX_BYTES, |text, source| reader::read(text, dialect, false, source))
 }
 
 /// What a package of the function's own `node_modules` requires: it is there as well, or in a layer.
@@ -128,6 +139,9 @@ fn manifest(bytes: &[u8]) -> Source {
 fn declared(bytes: &[u8]) -> Source {
     let mut source = Source { only_declares: true, ..Source::default() };
     let declared = json(bytes).unwrap_or_default();
+    // A package with `exports` finds itself by its own name.
+    let name = declared["name"].as_str().filter(|_| !declared["exports"].is_null());
+    source.own_names.extend(name.map(str::to_owned));
     let text = String::from_utf8_lossy(bytes);
     for key in ["dependencies", "optionalDependencies", "peerDependencies"] {
         for name in declared[key].as_object().into_iter().flatten().map(|(name, _)| name) {

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use tree_sitter::Node;
 
+use super::conditions::{Conditions, Holds};
 use super::loaders::{Loaders, arguments};
 use super::values::Bound;
-use super::{Dialect, IF_INSTALLED, package, package_of};
+use super::{Dialect, IF_INSTALLED, LOADED_FILE, package, package_of};
 use crate::languages::grammar::walk;
 use crate::languages::reading::{self, Guard, guarded, is_in_layers, line};
 use crate::languages::{Follow, Followed, From, Source, Use};
@@ -36,11 +37,11 @@ pub(super) const ENDINGS: &[&str] = &[
     "/index.tsx",
 ];
 
-/// Reads the code of one file.
+/// Reads the code of one file, which may be run as a program.
 ///
 /// # Errors
 /// When the grammar and the parser have incompatible versions.
-pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<(), String> {
+pub(super) fn read(text: &str, dialect: Dialect, is_program: bool, source: &mut Source) -> Result<(), String> {
     let language = match dialect {
         Dialect::JavaScript => tree_sitter_javascript::LANGUAGE,
         Dialect::TypeScript => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
@@ -54,6 +55,7 @@ pub(super) fn read(text: &str, dialect: Dialect, source: &mut Source) -> Result<
         source,
         has_types: dialect != Dialect::JavaScript,
         guards: Vec::new(),
+        conditions: Conditions { text, is_program },
         bound: Bound::new(text),
         loaders,
         values: BTreeSet::new(),
@@ -85,6 +87,7 @@ struct Reader<'t, 's> {
     /// Whether a compiler removes imports of what is only used as a type.
     has_types: bool,
     guards: Vec<(Range<usize>, Guard)>,
+    conditions: Conditions<'t>,
     bound: Bound<'t>,
     /// The functions that load modules.
     loaders: Loaders<'t>,
@@ -120,6 +123,7 @@ impl<'t> Reader<'t, '_> {
             // With `emitDecoratorMetadata`, types are values.
             "decorator" => self.has_types = false,
             "try_statement" => self.tries(node),
+            "if_statement" | "ternary_expression" | "binary_expression" => self.tests(node),
             "string" => self.names_file(node),
             "pair" => self.names_target(node),
             "variable_declarator" => self.binds(node.child_by_field_name("name"), node.child_by_field_name("value")),
@@ -178,14 +182,20 @@ impl<'t> Reader<'t, '_> {
     fn tries(&mut self, node: Node<'t>) {
         let Some(handler) = node.child_by_field_name("handler") else { return };
         self.guards.push((handler.byte_range(), Guard::Optional));
-        let throws = handler.child_by_field_name("body").is_some_and(|body| {
-            let mut cursor = body.walk();
-            body.named_children(&mut cursor).any(|statement| {
-                statement.kind() == "throw_statement" || self.text(statement).starts_with("process.exit(")
-            })
-        });
+        let throws = handler.child_by_field_name("body").is_some_and(|body| self.conditions.ends(body));
         if let Some(body) = node.child_by_field_name("body").filter(|_| !throws) {
             self.guards.push((body.byte_range(), Guard::Optional));
+        }
+    }
+
+    /// Notes the branches that no function runs, or only a program.
+    fn tests(&mut self, node: Node<'t>) {
+        for (branch, holds) in self.conditions.branches(node) {
+            match holds {
+                Holds::Never => self.guards.push((branch.byte_range(), Guard::Never)),
+                Holds::NotHere => self.guards.push((branch.byte_range(), Guard::Optional)),
+                Holds::Always | Holds::Here => {}
+            }
         }
     }
 
@@ -322,6 +332,10 @@ impl<'t> Reader<'t, '_> {
     fn runs(&mut self, node: Node<'t>, file: Option<Node<'t>>) {
         if let Some(path) = file.and_then(|file| self.bound.value(file)).filter(|path| path.starts_with('.')) {
             self.follows(node, &path, From::WorkingDirectory, true);
+            // A process of its own runs it as a program.
+            if let Some(last) = self.source.follows.last_mut().filter(|_| node.kind() == "call_expression") {
+                last.followed = Followed::Program;
+            }
         }
     }
 
@@ -331,7 +345,9 @@ impl<'t> Reader<'t, '_> {
         while let Some(at) = next.filter(|at| matches!(at.kind(), "member_expression" | "call_expression")) {
             let property = at.child_by_field_name("property").map(|property| self.text(property));
             if at.kind() == "member_expression" && property == Some("catch") {
-                return true;
+                let handler = at.parent().and_then(first_argument);
+                let body = handler.and_then(|handler| handler.child_by_field_name("body"));
+                return !body.is_some_and(|body| self.conditions.ends(body));
             }
             next = at.parent();
         }
@@ -351,7 +367,8 @@ impl<'t> Reader<'t, '_> {
         if is_relative || name.starts_with("/var/task/") {
             self.follows(node, name, From::Source, optional);
         } else if name.starts_with("/opt/") || name.starts_with("node:") {
-            self.source.uses.push(Use { line, package: name.to_owned(), optional, continues: false, attaches: false });
+            let package = if name.starts_with('/') { format!("{LOADED_FILE}{name}") } else { name.to_owned() };
+            self.source.uses.push(Use { line, package, optional, continues: false, attaches: false });
         } else if name.starts_with('#') {
             // What the function's package.json has under `imports`.
             self.source.follows.push(Follow {

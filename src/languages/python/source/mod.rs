@@ -9,26 +9,35 @@
 //! | --- | --- |
 //! | `import a` in `try`, where `except ImportError` does not end the program | `a` is optional |
 //! | `import a` in that `except` | `a` is optional: it is needed only without the other |
-//! | `if TYPE_CHECKING: import a` | nothing: only type checkers run it |
-//! | `if sys.version_info < (3, 11): import a` | `a` is optional: it depends on the version |
+//! | `if TYPE_CHECKING: import a`, `if os.name == "nt": import a` | nothing: no function runs it (`conditions.rs`) |
+//! | `if sys.version_info < (3, 11): import a` | `a` by Python 3.10 and older, and optional |
+//! | `if __name__ == "__main__": import a` | `a` is optional, unless the source is run as a program |
 //! | `with suppress(ImportError): import a` | `a` is optional |
 //! | `find_spec("a")` | `a` is optional: it is only looked for |
-//! | `import_module(name)` | `name` if that is bound once to a literal, or else reported |
+//! | `import_module(name)` | `name` if that is bound to literals, also in a loop over some, or else reported (`literals.rs`) |
+//! | `subprocess.run([sys.executable, "-m", "a"])` | `a` |
+//! | `logging.config.fileConfig("a.ini")` | the modules of the classes that the file names |
 //! | `importlib.metadata.version("a")` | the distribution `a` |
-//! | `pickle.load(f)`, `joblib.load(f)` | reported: only what is read tells whose classes are in it |
+//! | `pickle.load(f)`, `joblib.load(f)` | the modules that a file of the function names (`pickled.rs`), or else reported |
 //! | `open("/opt/python/a/b.json")` | the distribution that has the file |
 //!
 //! What a function declares beside its code (`manifests.rs`) is used where it is in the tree.
 
 mod at_start;
+mod conditions;
+mod functions;
+mod guards;
+mod literals;
 mod manifests;
+mod pickled;
+mod programs;
 mod reader;
 
 pub(super) use at_start::{library_calls, module_level};
 
 use std::path::Path;
 
-use crate::languages::{Followed, Source, reading};
+use crate::languages::{Followed, Source, Use, reading};
 
 /// The longest source that is read, in bytes: the tree of crafted code needs 600 times its length in memory.
 pub(super) const MAX_BYTES: usize = 2 << 20;
@@ -37,9 +46,24 @@ pub(super) const MAX_BYTES: usize = 2 << 20;
 /// not missed otherwise. Extras can follow: `dist:a[b,c]`.
 pub(super) const DISTRIBUTION: &str = "dist:";
 
+/// What is before the name of a module that only some versions of Python import: these follow, as a number in hexadecimal of which
+/// bit 11 is Python 3.11, and a space.
+const MINORS: &str = "minors:";
+
+/// The name of a module for some minor versions of Python 3.
+fn where_minors(minors: u64, module: &str) -> String {
+    format!("{MINORS}{minors:x} {module}")
+}
+
+/// The minor versions of Python 3 and the module that such a name is for.
+pub(super) fn of_minors(name: &str) -> Option<(u64, &str)> {
+    let (minors, module) = name.strip_prefix(MINORS)?.split_once(' ')?;
+    Some((u64::from_str_radix(minors, 16).ok()?, module))
+}
+
 /// Whether a name is that of a Python source, or of a list of what sources require.
 pub(super) fn is_listed(name: &str) -> bool {
-    is_name(name) || manifests::is_name(name)
+    is_name(name) || manifests::is_name(name) || pickled::is_name(name)
 }
 
 /// Whether a name is that of a Python source.
@@ -59,6 +83,12 @@ pub(super) fn is_beside_code(path: &Path) -> bool {
 
 /// What a source imports; `None` when the file is not a Python source.
 pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Option<Result<Source, String>> {
+    match followed {
+        Some(Followed::Pickled) => return Some(Ok(pickled::read(bytes, true))),
+        Some(Followed::Configuration) => return Some(Ok(configuration(bytes))),
+        None if pickled::is_name(name) => return Some(Ok(pickled::read(bytes, false))),
+        _ => {}
+    }
     // `-r other.txt` can lead to one of any name.
     if (followed == Some(Followed::ByName) || followed.is_none() && manifests::is_name(name))
         && let Some(source) = manifests::read(name, bytes)
@@ -66,7 +96,30 @@ pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Opti
         return Some(source);
     }
     let runs = |program: &str| program == "python" || program.starts_with("python3");
-    (is_name(name) || followed != Some(Followed::Code) && reading::is_script(bytes, runs)).then(|| parse(bytes))
+    let is_script = !is_name(name) && followed != Some(Followed::Code) && reading::is_script(bytes, runs);
+    let is_program = is_script || followed == Some(Followed::Program);
+    (is_name(name) || is_script).then(|| parse_as(bytes, is_program))
+}
+
+/// The modules of the classes that a configuration file of `logging.config.fileConfig()` names.
+fn configuration(bytes: &[u8]) -> Source {
+    let mut source = Source { only_declares: true, ..Source::default() };
+    let mut is_read = false;
+    for (at, written) in String::from_utf8_lossy(bytes).lines().enumerate() {
+        if written.starts_with('[') {
+            is_read = ["[handler_", "[formatter_"].iter().any(|section| written.starts_with(section));
+            continue;
+        }
+        let value = written.split_once(['=', ':']).filter(|(key, _)| is_read && key.trim() == "class");
+        // Without a dot, it is one of logging's own.
+        let module = value.and_then(|(_, class)| class.trim().rsplit_once('.'));
+        let is_module = |module: &str| module.split('.').all(|part| !part.is_empty()) && !module.contains([' ', '/']);
+        if let Some((module, _)) = module.filter(|(module, _)| is_module(module)) {
+            let package = module.to_owned();
+            source.uses.push(Use { line: at + 1, package, optional: false, continues: false, attaches: false });
+        }
+    }
+    source
 }
 
 /// What the code of a source imports.
@@ -74,7 +127,11 @@ pub(super) fn read(name: &str, bytes: &[u8], followed: Option<Followed>) -> Opti
 /// # Errors
 /// When it is not text.
 pub(super) fn parse(bytes: &[u8]) -> Result<Source, String> {
-    reading::source(bytes, "Python", MAX_BYTES, reader::read)
+    parse_as(bytes, false)
+}
+
+fn parse_as(bytes: &[u8], is_program: bool) -> Result<Source, String> {
+    reading::source(bytes, "Python", MAX_BYTES, |text, source| reader::read(text, is_program, source))
 }
 
 #[cfg(test)]

@@ -1,13 +1,19 @@
 //! Reads the code of a source: what each import statement, and each call of a function that imports, imports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use tree_sitter::Node;
 
-use super::DISTRIBUTION;
+use super::conditions::ALL;
+use super::functions::{
+    CLIENTS, IMPORTS, NAMES_DISTRIBUTION, NAMES_MODULE, OPENS_FILES, PASSES_ON, READS_OBJECTS, STARTS, TESTS,
+};
+use super::guards::Guards;
+use super::literals::{Literals, elements};
+use super::programs::{self, Run};
+use super::{DISTRIBUTION, where_minors};
 use crate::languages::grammar::walk;
-use crate::languages::reading::{self, Guard, guarded, is_in_layers, line};
+use crate::languages::reading::{self, guarded, is_in_layers, line};
 use crate::languages::{Dynamic, Follow, Followed, From, Source, Use};
 
 /// What a module can be: a file, or a directory with one.
@@ -15,76 +21,6 @@ const ENDINGS: &[&str] = &[".py", "/__init__.py"];
 
 /// How many imports of one source are followed.
 const MAX_FOLLOWS: usize = 20_000;
-
-/// Functions that import the module that their first argument names, as written and by the last part of what is written.
-const IMPORTS: &[&str] = &["import_module", "__import__", "import_optional_dependency", "run_module", "load_module"];
-
-/// Functions that only test for the module that their first argument names, or that do without it.
-const TESTS: &[&str] = &["find_spec", "find_loader", "importorskip"];
-
-/// Functions that take the name of a module whose files they read, or that they replace a part of, by the last two parts of their
-/// names.
-const NAMES_MODULE: &[&str] = &[
-    "resources.files",
-    "resources.path",
-    "resources.contents",
-    "resources.is_resource",
-    "resources.open_text",
-    "resources.open_binary",
-    "resources.read_text",
-    "resources.read_binary",
-    "importlib_resources.files",
-    "pkgutil.get_data",
-    "pkgutil.resolve_name",
-    "pkg_resources.resource_filename",
-    "pkg_resources.resource_string",
-    "pkg_resources.resource_stream",
-    "pkg_resources.resource_exists",
-    "pkg_resources.resource_listdir",
-    "mock.patch",
-];
-
-/// Functions that read the metadata of the distribution that their first argument names, as [`NAMES_MODULE`].
-const NAMES_DISTRIBUTION: &[&str] = &[
-    "metadata.version",
-    "metadata.distribution",
-    "metadata.metadata",
-    "metadata.requires",
-    "metadata.files",
-    "importlib_metadata.version",
-    "importlib_metadata.distribution",
-    "importlib_metadata.metadata",
-    "importlib_metadata.requires",
-    "importlib_metadata.files",
-    "pkg_resources.get_distribution",
-    "pkg_resources.require",
-];
-
-/// Functions that read objects whose modules they import, as [`NAMES_MODULE`].
-const READS_OBJECTS: &[&str] = &[
-    "pickle.load",
-    "pickle.loads",
-    "pickle.Unpickler",
-    "cPickle.load",
-    "cPickle.loads",
-    "pickle5.load",
-    "pickle5.loads",
-    "dill.load",
-    "dill.loads",
-    "cloudpickle.load",
-    "cloudpickle.loads",
-    "joblib.load",
-    "torch.load",
-    "shelve.open",
-    "pandas.read_pickle",
-    "jsonpickle.decode",
-    "io.load_model",
-    "pyfunc.load_model",
-    "sklearn.load_model",
-];
-
-/// Functions that call their first argument with what follows it, or with each of it.
-const PASSES_ON: &[&str] = &["partial", "map", "submit", "starmap", "filter", "to_thread"];
 
 /// What Django imports by name.
 const IMPORTED_LISTS: &[&str] = &["INSTALLED_APPS", "MIDDLEWARE"];
@@ -98,31 +34,22 @@ const MAX_ARGUMENTS: usize = 50;
 /// How deep code in texts is read.
 const MAX_TEXTS: usize = 3;
 
-/// Functions of boto3 and botocore that make a client for the service that their first argument names.
-const CLIENTS: &[&str] = &["client", "resource", "create_client"];
-
-/// Words of conditions that depend on the version of Python or on the system.
-const VERSION_WORDS: &[&str] = &["version_info", "hexversion", "sys.platform", "os.name", "platform."];
-
-/// Exceptions that catch a failed import.
-const CATCHES: &[&str] = &["ImportError", "ModuleNotFoundError", "Exception", "BaseException"];
-
-/// Reads the code of one file.
+/// Reads the code of one file, which may be run as a program.
 ///
 /// # Errors
 /// When the grammar and the parser have incompatible versions.
-pub(super) fn read(text: &str, source: &mut Source) -> Result<(), String> {
-    read_at(text, source, 0)
+pub(super) fn read(text: &str, is_program: bool, source: &mut Source) -> Result<(), String> {
+    read_at(text, is_program, source, 0)
 }
 
-fn read_at(text: &str, source: &mut Source, depth: usize) -> Result<(), String> {
+fn read_at(text: &str, is_program: bool, source: &mut Source, depth: usize) -> Result<(), String> {
     let Some(tree) = reading::tree(&tree_sitter_python::LANGUAGE.into(), text, source)? else { return Ok(()) };
     let mut reader = Reader {
         text,
         source,
-        guards: Vec::new(),
-        literals: BTreeMap::new(),
-        lists: BTreeMap::new(),
+        guards: Guards::new(text, is_program),
+        minors: ALL,
+        literals: Literals::new(text),
         aliases: BTreeMap::new(),
         imported: BTreeMap::new(),
         unread: None,
@@ -131,8 +58,13 @@ fn read_at(text: &str, source: &mut Source, depth: usize) -> Result<(), String> 
     };
     let mut sites = Vec::new();
     walk(tree.root_node(), |node, _| reader.collect(node, &mut sites));
-    for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards)) {
-        reader.site(site, optional);
+    reader.literals.conclude();
+    let mut branches = reader.guards.branches();
+    for (site, optional) in guarded(sites, std::mem::take(&mut reader.guards.ranges)) {
+        reader.minors = branches.minors(site.start_byte());
+        if reader.minors != 0 {
+            reader.site(site, optional);
+        }
     }
     if reader.source.follows.len() >= MAX_FOLLOWS {
         reader.source.cannot_tell(1, "the whole source", "it imports too much to be followed");
@@ -143,13 +75,13 @@ fn read_at(text: &str, source: &mut Source, depth: usize) -> Result<(), String> 
 struct Reader<'t, 's> {
     text: &'t str,
     source: &'s mut Source,
-    guards: Vec<(Range<usize>, Guard)>,
-    /// The literals that each name is bound to; `None` when it is also bound to something else.
-    literals: BTreeMap<&'t str, Option<BTreeSet<String>>>,
+    guards: Guards<'t>,
+    /// The minor versions of Python that run what is read.
+    minors: u64,
+    /// The literals that names are bound to.
+    literals: Literals<'t>,
     /// The other names of functions that import or test for a module: `from importlib import import_module as load`.
     aliases: BTreeMap<&'t str, &'t str>,
-    /// The lists of literals that each name is bound to, as `literals`.
-    lists: BTreeMap<&'t str, Option<BTreeSet<String>>>,
     /// What the names that are imported stand for: `importlib.metadata.version` for `version`.
     imported: BTreeMap<&'t str, String>,
     unread: Option<usize>,
@@ -178,15 +110,17 @@ impl<'t> Reader<'t, '_> {
                 sites.push(node);
                 return false;
             }
-            "call" => sites.push(node),
-            "try_statement" => self.tries(node),
-            "if_statement" => self.tests(node),
-            "with_statement" => self.suppresses(node),
-            "assignment" => {
+            "call" | "list" | "tuple" => sites.push(node),
+            "try_statement" | "if_statement" | "with_statement" => self.guards.collect(node),
+            "assignment" | "named_expression" => {
                 self.renames_by_assignment(node);
-                self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), false);
+                self.imported_lists(node);
+                self.literals.collect(node);
             }
-            "for_statement" => self.binds(node.child_by_field_name("left"), node.child_by_field_name("right"), true),
+            "for_statement" | "for_in_clause" | "function_definition" | "lambda" | "augmented_assignment" => {
+                self.literals.collect(node);
+            }
+            "as_pattern" => self.literals.opened_as(node),
             "string" => self.names_file(node),
             "pair" if self.has_logging => self.names_class(node),
             "identifier" => {
@@ -284,112 +218,19 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Notes what `try` makes optional: its body, if a handler catches a failed import and goes on, and that handler.
-    fn tries(&mut self, node: Node<'t>) {
-        let mut cursor = node.walk();
-        let handlers = node.children(&mut cursor).filter(|child| child.kind() == "except_clause");
-        let catching: Vec<Node<'t>> = handlers.filter(|handler| self.catches(*handler)).collect();
-        for handler in &catching {
-            self.guards.push((handler.byte_range(), Guard::Optional));
-        }
-        if catching.iter().any(|handler| !self.ends_the_program(*handler))
-            && let Some(body) = node.child_by_field_name("body")
-        {
-            self.guards.push((body.byte_range(), Guard::Optional));
-        }
-    }
-
-    /// Whether a handler catches a failed import.
-    fn catches(&self, handler: Node<'t>) -> bool {
-        let mut cursor = handler.walk();
-        let caught = handler.named_children(&mut cursor).find(|child| child.kind() != "block" && !child.is_extra());
-        caught.is_none_or(|caught| {
-            let words = self.text(caught).split(|c: char| !(c.is_alphanumeric() || c == '_'));
-            words.into_iter().any(|word| CATCHES.contains(&word))
-        })
-    }
-
-    /// Whether a block raises or exits in its own statements.
-    fn ends_the_program(&self, handler: Node<'t>) -> bool {
-        let mut cursor = handler.walk();
-        let Some(block) = handler.named_children(&mut cursor).find(|child| child.kind() == "block") else {
-            return false;
-        };
-        let mut cursor = block.walk();
-        block.named_children(&mut cursor).any(|statement| {
-            let written = self.text(statement);
-            statement.kind() == "raise_statement"
-                || ["sys.exit(", "exit(", "os._exit("].iter().any(|exit| written.starts_with(exit))
-        })
-    }
-
-    /// Notes what a condition decides: what only type checkers run, and what depends on the version or the system.
-    fn tests(&mut self, node: Node<'t>) {
-        let Some(condition) = node.child_by_field_name("condition") else { return };
-        let written = self.text(condition);
-        if matches!(written, "TYPE_CHECKING" | "typing.TYPE_CHECKING" | "t.TYPE_CHECKING" | "False" | "0") {
-            if let Some(consequence) = node.child_by_field_name("consequence") {
-                self.guards.push((consequence.byte_range(), Guard::Never));
-            }
-        } else if VERSION_WORDS.iter().chain(TESTS).any(|word| written.contains(word)) {
-            self.guards.push((node.byte_range(), Guard::Optional));
-        }
-    }
-
-    fn suppresses(&mut self, node: Node<'t>) {
-        let Some(body) = node.child_by_field_name("body") else { return };
-        let head = self.text.get(node.start_byte()..body.start_byte()).unwrap_or_default();
-        if head.contains("suppress(") && CATCHES.iter().any(|caught| head.contains(caught)) {
-            self.guards.push((body.byte_range(), Guard::Optional));
-        }
-    }
-
-    /// Notes the literals that a name stands for: one, or in a loop each of a literal tuple or list.
-    fn binds(&mut self, left: Option<Node<'t>>, right: Option<Node<'t>>, each: bool) {
-        let Some(left) = left.filter(|left| left.kind() == "identifier") else { return };
-        let list = right.filter(|_| !each).and_then(|right| self.strings(right));
-        if IMPORTED_LISTS.contains(&self.text(left)) {
-            for name in list.iter().flatten().filter(|name| name.split('.').all(is_identifier)) {
-                self.module(line(left), name, true);
+    /// Notes what Django imports of a list that is assigned.
+    fn imported_lists(&mut self, node: Node<'t>) {
+        let (left, right) = (node.child_by_field_name("left"), node.child_by_field_name("right"));
+        if left.is_some_and(|left| IMPORTED_LISTS.contains(&self.text(left))) {
+            let names = right.and_then(|right| self.literals.strings(right)).unwrap_or_default();
+            for name in names.iter().filter(|name| name.split('.').all(is_identifier)) {
+                self.module(line(node), name, true);
             }
         }
-        let known = self.lists.entry(self.text(left)).or_insert_with(|| Some(BTreeSet::new()));
-        *known = match (known.take(), list) {
-            (Some(known), Some(list)) => Some(known.into_iter().chain(list).collect()),
-            _ => None,
-        };
-        let values =
-            right.and_then(|right| if each { self.strings(right) } else { Some([self.string(right)?].into()) });
-        let known = self.literals.entry(self.text(left)).or_insert_with(|| Some(BTreeSet::new()));
-        *known = match (known.take(), values) {
-            (Some(known), Some(values)) => Some(known.into_iter().chain(values).collect()),
-            _ => None,
-        };
     }
 
-    fn strings(&self, node: Node<'t>) -> Option<BTreeSet<String>> {
-        let is_list = matches!(node.kind(), "tuple" | "list" | "set");
-        let mut cursor = node.walk();
-        let items: Option<BTreeSet<String>> =
-            node.named_children(&mut cursor).filter(|item| !item.is_extra()).map(|item| self.string(item)).collect();
-        items.filter(|items| is_list && !items.is_empty())
-    }
-
-    /// The value of a string literal without escapes and interpolations.
     fn string(&self, node: Node<'t>) -> Option<String> {
-        if node.kind() != "string" {
-            return None;
-        }
-        let mut cursor = node.walk();
-        let mut value = String::new();
-        for part in node.named_children(&mut cursor) {
-            match part.kind() {
-                "string_start" | "string_end" => {}
-                "string_content" if part.named_child_count() == 0 => value.push_str(self.text(part)),
-                _ => return None,
-            }
-        }
-        Some(value)
+        self.literals.string(node)
     }
 
     fn site(&mut self, node: Node<'t>, optional: bool) {
@@ -400,6 +241,7 @@ impl<'t> Reader<'t, '_> {
                 }
             }
             "import_from_statement" => self.imports_from(node, optional),
+            "list" | "tuple" => self.starts(node, &elements(node), optional),
             _ => self.call(node, optional),
         }
     }
@@ -442,15 +284,22 @@ impl<'t> Reader<'t, '_> {
         }
         let name = name.to_owned();
         self.source.names.insert(name.clone());
-        self.source.follows.push(Follow {
-            line,
-            paths: steps("", &name),
-            endings: ENDINGS,
-            from: From::WorkingDirectory,
-            followed: Followed::ByName,
-            optional,
-            otherwise: Some(name),
-        });
+        // What only some versions import is needed for certain by these.
+        let of_versions = Some(where_minors(self.minors, &name)).filter(|_| self.minors != ALL && !optional);
+        let optional = optional || of_versions.is_some();
+        for (name, optional) in [(Some(name), optional), (of_versions, false)] {
+            let Some(otherwise) = name else { continue };
+            let module = otherwise.rsplit(' ').next().unwrap_or(&otherwise).to_owned();
+            self.source.follows.push(Follow {
+                line,
+                paths: steps("", &module),
+                endings: ENDINGS,
+                from: From::WorkingDirectory,
+                followed: Followed::ByName,
+                optional,
+                otherwise: Some(otherwise),
+            });
+        }
     }
 
     /// Modules relative to the package of the source: `.a`, `..a.b`.
@@ -493,20 +342,16 @@ impl<'t> Reader<'t, '_> {
         self.passes_on(node, name, &all, optional);
         let tests = TESTS.contains(&name);
         if tests || IMPORTS.contains(&name) {
-            self.imports_by_name(node, first, optional || tests);
+            self.imports_by_name(node, &all, optional || tests);
+        } else if STARTS.contains(&name) {
+            self.starts_program(node, &all, optional);
+        } else if name == "fileConfig" {
+            self.configures(node, first, optional);
         } else if CLIENTS.contains(&name) {
             self.names_service(written, first);
         } else if name == "run_path" {
             match first.and_then(|first| self.string(first)) {
-                Some(path) => self.source.follows.push(Follow {
-                    line: line(node),
-                    paths: vec![path],
-                    endings: &[""],
-                    from: From::WorkingDirectory,
-                    followed: Followed::ByName,
-                    optional,
-                    otherwise: None,
-                }),
+                Some(path) => self.follows_file(line(node), path, Followed::ByName, optional),
                 None => self.source.cannot_tell(line(node), self.text(node), "the path is computed"),
             }
         } else if matches!(written, "exec" | "eval") {
@@ -531,7 +376,8 @@ impl<'t> Reader<'t, '_> {
             }
         } else if READS_OBJECTS.contains(&full.as_str()) || name == "read_pickle" {
             let is_safe = all.iter().any(|argument| self.text(*argument) == "weights_only=True");
-            if !is_safe {
+            let is_followed = OPENS_FILES.contains(&name) && self.reads_file(node, first, optional);
+            if !is_safe && !is_followed {
                 self.source.cannot_tell(line(node), self.text(node), OBJECTS);
             }
         } else if full == "numpy.load" && all.iter().any(|argument| self.text(*argument) == "allow_pickle=True") {
@@ -543,16 +389,24 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
+    /// A call that reads the objects of a file that is named there; returns whether it is.
+    fn reads_file(&mut self, node: Node<'t>, file: Option<Node<'t>>, optional: bool) -> bool {
+        let names = file.and_then(|file| self.literals.files(file)).unwrap_or_default();
+        let is_own = |path: &String| !path.starts_with('/') || path.starts_with("/var/task/");
+        let is_named = !names.is_empty() && names.iter().all(is_own);
+        for path in names.into_iter().filter(|_| is_named) {
+            self.follows_file(line(node), path, Followed::Pickled, optional);
+        }
+        is_named
+    }
+
     /// A call that makes a client of AWS for a service, if `function` is one of boto3's.
     fn names_service(&mut self, function: &str, first: Option<Node<'t>>) {
         let value = first.and_then(|first| match first.kind() {
             "keyword_argument" => first.child_by_field_name("value"),
             _ => Some(first),
         });
-        let literals = value.and_then(|value| match value.kind() {
-            "identifier" => self.literals.get(self.text(value)).cloned().flatten(),
-            _ => self.string(value).map(|service| [service].into()),
-        });
+        let literals = value.and_then(|value| self.literals.values(value));
         if let Some(services) = literals {
             self.source.data.extend(services);
             return;
@@ -561,24 +415,94 @@ impl<'t> Reader<'t, '_> {
         self.source.names_more_data |= receiver.contains("boto") || receiver.contains("session");
     }
 
-    /// The literals that an argument is, or is bound to.
+    /// The literals that an argument can be.
     fn literals_of(&self, argument: Option<Node<'t>>) -> Option<BTreeSet<String>> {
-        let argument = argument?;
-        let literals = match argument.kind() {
-            "identifier" => self.literals.get(self.text(argument)).cloned().flatten(),
-            "keyword_argument" => {
-                argument.child_by_field_name("value").and_then(|value| Some([self.string(value)?].into()))
-            }
-            _ => self.string(argument).map(|literal| [literal].into()),
-        };
-        literals.filter(|literals: &BTreeSet<String>| !literals.is_empty())
+        self.literals.values(argument?).filter(|literals| !literals.is_empty())
     }
 
-    /// A call that imports the module that its first argument names.
-    fn imports_by_name(&mut self, node: Node<'t>, first: Option<Node<'t>>, optional: bool) {
-        let Some(first) = first else { return };
-        let literals = self.literals_of(Some(first));
+    /// A call that imports the module that its first argument names, in the package that the second one does.
+    fn imports_by_name(&mut self, node: Node<'t>, arguments: &[Node<'t>], optional: bool) {
+        let Some(first) = arguments.first().copied() else { return };
+        let mut literals = self.literals_of(Some(first));
+        if let Some(names) = &literals
+            && names.iter().all(|name| name.starts_with('.'))
+            && let Some(package) = self.literals_of(arguments.get(1).copied())
+        {
+            let of = |name: &String| package.iter().filter_map(|package| absolute(package, name)).collect::<Vec<_>>();
+            literals = Some(names.iter().flat_map(of).collect());
+        }
+        if literals.is_none()
+            && let Some(package) = self.literals.package_of(first)
+        {
+            // `f"package.{name}"`: which of its modules is not known.
+            self.module(line(node), &package, optional);
+        }
         self.imports_all(node, literals, optional);
+    }
+
+    /// The arguments of Python as a program: `[sys.executable, "-m", "a"]`.
+    fn starts(&mut self, node: Node<'t>, arguments: &[Node<'t>], optional: bool) {
+        let Some((program, arguments)) = arguments.split_first() else { return };
+        let is_started = self.text(*program) == "sys.executable"
+            || self.string(*program).is_some_and(|program| programs::is_python(&program));
+        if !is_started {
+            return;
+        }
+        let written: Vec<Option<String>> = arguments.iter().map(|argument| self.string(*argument)).collect();
+        match programs::of_arguments(&written) {
+            Some(Run::Code(at)) => self.runs_text(node, arguments.get(at).copied(), optional),
+            Some(run) => self.runs(line(node), run, optional),
+            None => {}
+        }
+    }
+
+    /// A call that starts a program, by its arguments or by a text for a shell.
+    fn starts_program(&mut self, node: Node<'t>, arguments: &[Node<'t>], optional: bool) {
+        self.starts(node, arguments, optional);
+        for command in self.literals_of(arguments.first().copied()).unwrap_or_default() {
+            for run in programs::of_shell(&command) {
+                self.runs(line(node), run, optional);
+            }
+        }
+    }
+
+    /// What is run as a program of its own.
+    fn runs(&mut self, line: usize, run: Run, optional: bool) {
+        match run {
+            Run::Module(module) if module.split('.').all(is_identifier) => {
+                self.module(line, &format!("{module}.__main__"), optional);
+            }
+            Run::File(path) => {
+                let is_elsewhere = path.starts_with('/') && !path.starts_with("/var/task/");
+                self.follows_file(line, path, Followed::Program, optional || is_elsewhere);
+            }
+            Run::Module(_) | Run::Code(_) => {}
+        }
+    }
+
+    /// A file of the function that is read in some way.
+    fn follows_file(&mut self, line: usize, path: String, followed: Followed, optional: bool) {
+        self.source.follows.push(Follow {
+            line,
+            paths: vec![path],
+            endings: &[""],
+            from: From::WorkingDirectory,
+            followed,
+            optional,
+            otherwise: None,
+        });
+    }
+
+    /// A call that reads a configuration of logging, which names classes, from a file.
+    fn configures(&mut self, node: Node<'t>, file: Option<Node<'t>>, optional: bool) {
+        let names = self.literals_of(file).or_else(|| Some([self.literals.last_part(file?)?].into()));
+        let Some(names) = names else {
+            self.source.cannot_tell(line(node), self.text(node), "the classes that it names are computed");
+            return;
+        };
+        for path in names {
+            self.follows_file(line(node), path, Followed::Configuration, optional);
+        }
     }
 
     /// A call that imports the modules of these names.
@@ -610,10 +534,7 @@ impl<'t> Reader<'t, '_> {
             self.source.cannot_tell(line(node), self.text(node), "what imports modules is passed on here");
             return;
         };
-        let listed = match value.kind() {
-            "identifier" => self.lists.get(self.text(value)).cloned().flatten(),
-            _ => self.strings(value),
-        };
+        let listed = self.literals.each(value);
         let literals = listed.filter(|list| !list.is_empty()).or_else(|| self.literals_of(Some(value)));
         self.imports_all(node, literals, optional);
     }
@@ -622,7 +543,7 @@ impl<'t> Reader<'t, '_> {
     fn runs_text(&mut self, node: Node<'t>, code: Option<Node<'t>>, optional: bool) {
         let text = code.and_then(|code| self.string(code)).filter(|_| self.depth < MAX_TEXTS);
         let mut inside = Source::default();
-        let is_read = text.is_some_and(|text| read_at(text.trim_start(), &mut inside, self.depth + 1).is_ok());
+        let is_read = text.is_some_and(|text| read_at(text.trim_start(), false, &mut inside, self.depth + 1).is_ok());
         if !is_read {
             self.source.cannot_tell(line(node), self.text(node), "the code that it runs is computed");
             return;
@@ -634,6 +555,14 @@ impl<'t> Reader<'t, '_> {
         self.source.dynamic.extend(inside.dynamic.into_iter().map(|it| Dynamic { line: at, ..it }));
         self.source.names.extend(inside.names);
     }
+}
+
+/// The whole name of a module that is named in a package: `.b` of `a` is `a.b`.
+fn absolute(package: &str, name: &str) -> Option<String> {
+    let module = name.trim_start_matches('.');
+    let mut parts: Vec<&str> = package.split('.').collect();
+    parts.truncate((parts.len() + 1).checked_sub(name.len() - module.len()).filter(|left| *left > 0)?);
+    Some(parts.into_iter().chain(module.split('.').filter(|part| !part.is_empty())).collect::<Vec<_>>().join("."))
 }
 
 /// Whether a text can be a part of a module's name.

@@ -52,7 +52,8 @@ fn what_a_source_works_without_is_optional() {
         "try:\n    import a\nexcept (ValueError, ModuleNotFoundError) as e:\n    pass",
         "try:\n    import a\nexcept:\n    pass",
         "try:\n    pass\nexcept ImportError:\n    import a",
-        "if sys.version_info < (3, 11):\n    import a",
+        "if sys.version_info < (3, 11) and x:\n    import a",
+        "if __name__ == '__main__':\n    import a",
         "if find_spec_of_it:\n    pass\nelif True:\n    pass\nwith contextlib.suppress(ImportError):\n    import a",
         "importlib.util.find_spec('a')",
         "a = pytest.importorskip('a')",
@@ -71,6 +72,8 @@ fn what_a_source_works_without_is_optional() {
         assert_eq!(modules(text), ["a"], "{text}");
     }
     assert_eq!(modules("if typing.TYPE_CHECKING:\n    import a"), [""; 0]);
+    // By Python 3.10 and older.
+    assert_eq!(modules("if sys.version_info < (3, 11):\n    import a"), ["minors:7ff a", "a?"]);
 }
 
 #[test]
@@ -142,13 +145,16 @@ fn what_reads_objects_is_reported() {
     for text in [
         "import pickle\npickle.load(f)",
         "from pickle import loads as l\nl(b)",
-        "import joblib as j\nj.load('m.joblib')",
+        "import joblib as j\nj.load(f)",
         "import torch\ntorch.load(f)",
         "import pandas as pd\npd.read_pickle(f)",
         "import numpy as np\nnp.load(f, allow_pickle=True)",
     ] {
         assert_eq!(dynamic(text), [2], "{text}");
     }
+    // What it reads is a file of the function.
+    let follows = read("joblib.load('m.joblib')").follows;
+    assert_eq!(follows[0].followed, Followed::Pickled);
     assert_eq!(dynamic("torch.load(f, weights_only=True); json.load(f); yaml.load(f); np.load(f)"), [0; 0]);
 }
 

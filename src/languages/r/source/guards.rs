@@ -41,6 +41,8 @@ pub(super) struct Guards<'t> {
     stored: Vec<Cursor<'t>>,
     /// Code that may fail or need not run, whichever package it uses.
     always: RangeSet,
+    /// Code that only runs where the source is a script of its own, and not read by another one.
+    scripts: RangeSet,
     /// Code that does not run, or may fail, without a certain package.
     by_package: BTreeMap<String, RangeSet>,
     /// Positions of tests that end the program if the package is missing.
@@ -96,17 +98,30 @@ impl<'t> Guards<'t> {
             "if_statement" => {
                 let Some(condition) = at.field("condition") else { return };
                 let (then, otherwise) = (at.field("consequence"), at.field("alternative"));
-                match condition.unwrapped().text() {
-                    // A function is never run interactively.
-                    "FALSE" | "F" | "interactive()" => self.always.0.extend(then.map(Cursor::range)),
-                    "TRUE" | "T" | "!interactive()" => self.always.0.extend(otherwise.map(Cursor::range)),
-                    _ => self.conditionals.push(Conditional { condition, then, otherwise, end }),
+                let branches = |then, otherwise| Conditional { condition, then, otherwise, end };
+                match holds(condition, MAX_DEPTH) {
+                    Some(Holds::Never) => self.always.0.extend(then.map(Cursor::range)),
+                    Some(Holds::Always) => self.always.0.extend(otherwise.map(Cursor::range)),
+                    Some(Holds::InScript) => self.scripts.0.extend(then.map(Cursor::range)),
+                    Some(Holds::NotInScript) => self.scripts.0.extend(otherwise.map(Cursor::range)),
+                    None => self.conditionals.push(branches(then, otherwise)),
                 }
             }
             "binary_operator" => {
                 let (Some(left), right) = (at.field("lhs"), at.field("rhs")) else { return };
                 let conditional =
                     |then, otherwise| Conditional { condition: left, then, otherwise, end: at.range().end };
+                match (at.operator(), holds(left, MAX_DEPTH)) {
+                    ("&&", Some(Holds::Never)) | ("||", Some(Holds::Always)) => {
+                        self.always.0.extend(right.map(Cursor::range));
+                        return;
+                    }
+                    ("&&", Some(Holds::InScript)) | ("||", Some(Holds::NotInScript)) => {
+                        self.scripts.0.extend(right.map(Cursor::range));
+                        return;
+                    }
+                    _ => {}
+                }
                 match at.operator() {
                     "&&" => self.conditionals.push(conditional(right, None)),
                     "||" => self.conditionals.push(conditional(None, right)),
@@ -158,6 +173,7 @@ impl<'t> Guards<'t> {
             }
         }
         self.always.sort();
+        self.scripts.sort();
         self.by_package.values_mut().for_each(RangeSet::sort);
     }
 
@@ -212,9 +228,85 @@ impl<'t> Guards<'t> {
         self.required.contains(&place)
     }
 
+    /// Whether the code at this position only runs where the source is a script of its own.
+    pub(super) fn is_of_script(&self, place: usize) -> bool {
+        self.scripts.contains(place)
+    }
+
     /// Whether the code at this position may fail, or need not run.
     pub(super) fn tries(&self, place: usize) -> bool {
         self.always.contains(place)
+    }
+}
+
+/// How deep conditions are read.
+const MAX_DEPTH: usize = 16;
+
+/// Whether a condition holds in a function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Always,
+    Never,
+    /// Where the source is a script of its own: a bootstrap can run one, and layerfit's does not.
+    InScript,
+    NotInScript,
+}
+
+impl Holds {
+    fn not(self) -> Self {
+        match self {
+            Self::Always => Self::Never,
+            Self::Never => Self::Always,
+            Self::InScript => Self::NotInScript,
+            Self::NotInScript => Self::InScript,
+        }
+    }
+}
+
+/// Whether a condition holds that does not depend on packages; `None` if that is not known.
+fn holds(condition: Cursor<'_>, depth: usize) -> Option<Holds> {
+    let depth = depth.checked_sub(1)?;
+    let at = condition.unwrapped();
+    match at.text() {
+        // A function is never run interactively.
+        "FALSE" | "F" | "0" | "0L" | "interactive()" | "base::interactive()" => return Some(Holds::Never),
+        "TRUE" | "T" | "1" | "1L" => return Some(Holds::Always),
+        "is.null(sys.call())" => return Some(Holds::InScript),
+        _ => {}
+    }
+    match at.kind() {
+        "unary_operator" if at.operator() == "!" => Some(holds(at.field("rhs")?, depth)?.not()),
+        "call" => {
+            let (_, name) = callee(at).filter(|(_, name)| matches!(name.as_str(), "isTRUE" | "isFALSE"))?;
+            let found = holds(functions::arguments(at).into_iter().next()?.value?, depth)?;
+            Some(if name == "isTRUE" { found } else { found.not() })
+        }
+        "binary_operator" => {
+            let (left, right) = (at.field("lhs")?, at.field("rhs")?);
+            match at.operator() {
+                operator @ ("&&" | "||" | "&" | "|") => {
+                    let (left, right) = (holds(left, depth), holds(right, depth));
+                    let deciding = if operator.starts_with('&') {
+                        [Holds::Never, Holds::InScript]
+                    } else {
+                        [Holds::Always, Holds::NotInScript]
+                    };
+                    let decided = deciding.into_iter().find(|one| left == Some(*one) || right == Some(*one));
+                    decided.or(left.filter(|_| left == right))
+                }
+                operator => {
+                    let is_depth =
+                        matches!(left.text(), "sys.nframe()" | "length(sys.frames())" | "length(sys.calls())");
+                    let is_none = matches!(right.text(), "0" | "0L") && is_depth;
+                    match operator {
+                        "==" if is_none => Some(Holds::InScript),
+                        "!=" | ">" if is_none => Some(Holds::NotInScript),
+                        _ => None,
+                    }
+                }
+            }
+        }
+        _ => None,
     }
 }
 

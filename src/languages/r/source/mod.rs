@@ -51,6 +51,7 @@
 //! | `tryCatch(xml2::read_xml(f), error = function(e) NULL)` | optional | range: the expression, for every package |
 //! | `tryCatch(xml2::read_xml(f), error = function(e) stop(e))` | required | the handler ends the program |
 //! | `if (FALSE) library(xml2)`, `if (interactive()) library(xml2)` | optional | range: the branch, for every package |
+//! | `if (sys.nframe() == 0L) library(xml2)` | required, but R goes on | only a script of its own runs it, and layerfit's bootstrap reads the source |
 //! | `require(xml2)` | required, but R goes on | it only warns: what follows may not find the package's functions |
 //!
 //! A branch that leaves its block makes the rest of the block a range, up to the end of the function here:
@@ -303,7 +304,8 @@ pub(super) fn read(
     }
     let kind = match followed {
         Some(Followed::Code) => Kind::Script,
-        Some(Followed::ByName | Followed::Manifest | Followed::Objects) | None => Kind::of(name, bytes)?,
+        Some(Followed::Configuration | Followed::Pickled) => return None,
+        Some(_) | None => Kind::of(name, bytes)?,
     };
     Some(Source::parse(kind, bytes).map(Source::neutral))
 }

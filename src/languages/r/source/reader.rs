@@ -379,7 +379,7 @@ impl<'t> Reader<'t, '_> {
 
     fn uses(&mut self, at: Cursor<'t>, package: &str, kind: UseKind, returns: bool) {
         let optional = at.code.optional || self.guards.is_optional(package, at.start());
-        let continues = returns && !self.guards.is_required(at.start());
+        let continues = returns && !self.guards.is_required(at.start()) || self.guards.is_of_script(at.start());
         self.source.uses(Use { line: at.line(), package: package.to_owned(), kind, optional, continues });
     }
 
