@@ -62,6 +62,9 @@ fn packages_that_the_image_has_can_be_dropped() {
         world.file(format!("nodejs/node_modules/@aws-sdk/{name}/package.json"), manifest);
         world.file(format!("nodejs/node_modules/@aws-sdk/{name}/index.js"), noise(6, 9_000));
     }
+    // Without it, nothing in the layers would be for Node.js.
+    world.file("nodejs/node_modules/own/package.json", "{\"version\": \"1.0.0\"}");
+    world.file("nodejs/node_modules/own/index.js", noise(7, 1_000));
     for (runtime, step, what) in [
         ("python3.12", "--drop pkg:boto3,pkg:botocore,pkg:jmespath", "pkg:boto3 1.42.97 (here 2.0)"),
         ("nodejs22.x", "--drop nodejs/node_modules/@aws-sdk", "pkg:@aws-sdk/client-s3 (here 3.1.0)"),

@@ -99,7 +99,9 @@ fn libraries_are_searched_as_libpaths_says() {
         // What the site sets replaces the default, and its own default has no effect.
         ("R_LIBS_SITE=${R_LIBS_SITE-'%S'}", "R_LIBS_SITE=/opt/opt/%v/lib", "", &["R/lib/R/site-library"]),
         ("R_LIBS_SITE=${R_LIBS_SITE-'%S'}", "R_LIBS_SITE=${R_LIBS_SITE-/opt/opt/4.2/lib}", "", &["opt/4.2/lib"]),
-        ("R_LIBS_USER=${R_LIBS_USER:-'/opt/opt/%v/lib'}", "", "R_LIBS_USER=NULL", &["opt/4.2/lib"]),
+        ("R_LIBS_USER=${R_LIBS_USER:-'/opt/opt/%v/lib'}", "", "export R_LIBS_USER=NULL", &["opt/4.2/lib"]),
+        // R does not get what the shell does not export.
+        ("R_LIBS_USER=${R_LIBS_USER:-'/opt/opt/%v/lib'}", "", "R_LIBS_USER=NULL", &[]),
         ("R_LIBS_USER=${R_LIBS_USER-'/opt/opt/%V/lib'}", "", "", &["opt/4.2/lib"]),
         ("R_LIBS_SITE=${R_LIBS_SITE-'%S'}", "", "export R_LIBS_SITE=", &["R/lib/R/site-library", "opt/4.2/lib"]),
         // Only running tells.
