@@ -39,7 +39,7 @@ fn every_form_of_loading_is_read() {
         ("const name = 'a'; require(name)", &["a"]),
         ("var x = __require(\"a\")", &["a"]),
         ("const s = \"require('a')\" // require('b')", &[]),
-        ("require('/opt/nodejs/a')", &["/opt/nodejs/a"]),
+        ("require('/opt/nodejs/a')", &["/opt/nodejs/a?", "load:/opt/nodejs/a"]),
         ("function f(require) { require(123) }", &[]),
         ("export const a = 1", &[]),
     ] {
