@@ -61,10 +61,8 @@ pub(super) fn packed_layers(listing: &Listing<'_>, tree: &Tree) -> Option<Findin
         }
     };
     let subject = Subject::Path(join(directory, MANIFEST));
-    Some(match is_layer(listing, tree) {
-        true => Finding::warning(Code::OnlyArchives, subject, message, help),
-        false => Finding::error(Code::OnlyArchives, subject, message, help),
-    })
+    let finding = if is_layer(listing, tree) { Finding::warning } else { Finding::error };
+    Some(finding(Code::OnlyArchives, subject, message, help))
 }
 
 fn has_packed_layers(listing: &Listing<'_>, tree: &Tree, directory: &str) -> bool {

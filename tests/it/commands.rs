@@ -457,7 +457,7 @@ fn a_bootstrap_that_replaces_which_needs_none() {
     assert_eq!(other.run(&["pack", "ROOT", "-o", "OUT"]).code, 1);
     assert_eq!(other.run(&["init", "--bootstrap", "fn"]).code, 0);
     let parts = ["bootstrap", "runtime.R"].map(|name| {
-        Part::stored(name, &std::fs::read_to_string(other.beside("fn").join(name)).expect("read")).mode(0o100_755)
+        Part::stored(name, std::fs::read_to_string(other.beside("fn").join(name)).expect("read")).mode(0o100_755)
     });
     std::fs::write(other.beside("fn.zip"), zip(&parts)).expect("written");
     let checked = |code: &str| {
