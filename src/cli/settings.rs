@@ -124,11 +124,13 @@ fn require_file(key: &str, place: &str, written: &Path, path: PathBuf) -> Result
     } else {
         return Ok(path);
     };
-    let example = if key == "lock" { "layerfit.lock" } else { "layerfit.baseline.json" };
-    Err(Error::Usage {
-        message: format!("{place} {why}, and has to name a file"),
-        help: format!("name a file, such as {example}, or leave it out"),
-    })
+    let manifest = written.join(MANIFEST);
+    let help = match key {
+        "lock" => "name a file, such as layerfit.lock, or leave it out".to_owned(),
+        _ if path.join(MANIFEST).is_file() => format!("name its manifest: {}", manifest.display()),
+        _ => "name a file, such as layerfit.baseline.json, or leave it out".to_owned(),
+    };
+    Err(Error::Usage { message: format!("{place} {why}, and has to name a file"), help })
 }
 
 /// Whether packages that only dropped ones need are dropped with them.

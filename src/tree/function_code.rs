@@ -19,11 +19,9 @@ const MAX_START_FILES: usize = 64;
 /// names. Empty where the code has no bootstrap, or is neither a directory nor a zip that can be read.
 pub fn start_files(code: &Path) -> BTreeMap<String, String> {
     let is_wanted = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        !name.contains('/')
-            && (name == "bootstrap"
-                || name.rsplit_once('.').is_some_and(|(_, ending)| ending == "r")
-                || name.contains("rprofile"))
+        let is_source = || Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("r"));
+        let is_profile = || name.to_ascii_lowercase().contains("rprofile");
+        !name.contains('/') && (name == "bootstrap" || is_source() || is_profile())
     };
     let files = if code.is_dir() {
         let entries = code.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());

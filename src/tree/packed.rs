@@ -54,15 +54,15 @@ pub(super) fn packed_layers(listing: &Listing<'_>, tree: &Tree) -> Option<Findin
     );
     let help = match shown(tree, directory) {
         Some(shown) => {
-            format!("name the packed layers themselves (layerfit check {shown}), or the directory that will be /opt")
+            format!("name {shown}, which has the packed layers, or the directory that will be /opt")
         }
         None => {
             "name the packed layers themselves: unpack the archive, and name the directory with the manifest".to_owned()
         }
     };
     let subject = Subject::Path(join(directory, MANIFEST));
-    let of = if is_layer(listing, tree) { Finding::warning } else { Finding::error };
-    Some(of(Code::OnlyArchives, subject, message, help))
+    let finding = if is_layer(listing, tree) { Finding::warning } else { Finding::error };
+    Some(finding(Code::OnlyArchives, subject, message, help))
 }
 
 fn has_packed_layers(listing: &Listing<'_>, tree: &Tree, directory: &str) -> bool {

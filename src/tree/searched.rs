@@ -181,7 +181,7 @@ fn modules_of_node(listing: &Listing<'_>) -> Vec<Finding> {
 /// Packages of Node.js directly at the root, as if the content of `node_modules` had been zipped: nothing else is there, and no
 /// application, which would have its own `node_modules`.
 fn node_at_root(listing: &Listing<'_>) -> Option<Finding> {
-    let root = listing.names("")?;
+    let root = listing.names("").filter(|root| !root.directories.contains("nodejs"))?;
     let tops = root.directories.iter().filter(|name| !name.starts_with('.'));
     let scoped = |name: &str| {
         let inner = listing.names(name).into_iter().flat_map(|names| names.directories.iter());

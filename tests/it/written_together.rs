@@ -37,7 +37,7 @@ fn what_cannot_be_written_beside_the_layers_is_told_and_all_that_is_old_stays() 
     for (option, file, said, remedy) in [
         ("--lock", "nowhere/my.lock", "cannot write nowhere/my.lock: No such file", "create the directory"),
         ("--lock", "my.lock/x.lock", "my.lock/x.lock", "part of the path is a file"),
-        ("--lock", "directory", "directory: ", "name"),
+        ("--lock", "directory", "--lock is a directory (directory)", "name a file"),
         ("--lock", "link", "link: is a symbolic link", "name its target"),
         ("--lock", "out/nowhere/my.lock", "cannot write out/nowhere/my.lock: ", "create the directory"),
         ("--template", "nowhere/template.yaml", "no such directory: nowhere", "create the directory"),
