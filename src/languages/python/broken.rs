@@ -383,10 +383,7 @@ impl Reader<'_> {
     /// a tag in its name is tried by the loader.
     fn unusable(&self, file: EntryId) -> Option<Fault> {
         let (name, tag) = module(self.tree.path(file).name())?;
-        let file = match self.tree.follow(file) {
-            Place::Inside(file) => file,
-            _ => return None,
-        };
+        let Place::Inside(file) = self.tree.follow(file) else { return None };
         if tag.tagged || !self.tree.entry(file).is_file() {
             return None;
         }

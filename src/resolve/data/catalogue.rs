@@ -44,6 +44,7 @@ struct DataFile {
 /// Data that something opens, and where it looks for it. Places are tried in the order variables, `beside`, `compiled`, `usual`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Need {
     /// A short name, unique in the catalogue.
     pub(super) name: String,
