@@ -163,7 +163,10 @@ fn names_of_modules_in_lists_loops_and_command_lines_are_followed() {
         ("os.system('cd /tmp && python3 -m pa > out')\n", &["pa"]),
         ("subprocess.run([sys.executable, '-c', 'import pa'])\n", &["pa"]),
     ] {
-        let missed: Vec<String> = kept.iter().map(|name| format!("error {name}")).collect();
+        // Of some, only one is imported: which one is not known.
+        let is_one_of = ["D[e", "D.get(", " if x else "].iter().any(|choice| text.contains(choice));
+        let level = if is_one_of { "info" } else { "error" };
+        let missed: Vec<String> = kept.iter().map(|name| format!("{level} {name}")).collect();
         let missed: Vec<&str> = missed.iter().map(String::as_str).collect();
         assert_source(&world, &none, "python3.11", &[("app.py", text.as_bytes())], kept, &missed);
         assert_no_finding(&outcome(&world, &["--runtime", "python3.11"]).2, "R109");

@@ -26,6 +26,8 @@ pub(super) struct Literals<'t> {
     lists: Values<'t>,
     /// The loops over what is not written in them: the name, and what it is each of.
     loops: Vec<(&'t str, Node<'t>)>,
+    /// The names that loops bind to one value after the other.
+    in_turn: BTreeSet<&'t str>,
     /// The files that names are opened from.
     opened: Values<'t>,
     /// Where names are parameters.
@@ -39,6 +41,7 @@ impl<'t> Literals<'t> {
             single: BTreeMap::new(),
             lists: BTreeMap::new(),
             loops: Vec::new(),
+            in_turn: BTreeSet::new(),
             opened: BTreeMap::new(),
             parameters: BTreeMap::new(),
         }
@@ -99,6 +102,11 @@ impl<'t> Literals<'t> {
     /// Binds names to each of what a loop is over.
     fn binds_each(&mut self, left: Option<Node<'t>>, right: Option<Node<'t>>) {
         let (Some(left), Some(right)) = (left, right) else { return };
+        walk(left, |node, _| {
+            self.in_turn
+                .extend((node.kind() == "identifier").then(|| self.text.get(node.byte_range()).unwrap_or_default()));
+            true
+        });
         let Some(names) = names_of(left) else {
             if left.kind() == "identifier" {
                 let name = self.text(left);
@@ -152,6 +160,16 @@ impl<'t> Literals<'t> {
             }
             _ => self.strings(node).or_else(|| self.dictionary(node)),
         }
+    }
+
+    /// Whether an expression is each of its values in turn, as a loop binds its name to them, and not only one of them.
+    pub(super) fn is_each_in_turn(&self, node: Node<'t>) -> bool {
+        let mut found = false;
+        walk(node, |node, _| {
+            found |= node.kind() == "identifier" && self.in_turn.contains(self.text(node));
+            !found
+        });
+        found
     }
 
     /// What an expression can be.

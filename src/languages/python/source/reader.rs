@@ -431,6 +431,9 @@ impl<'t> Reader<'t, '_> {
             let of = |name: &String| package.iter().filter_map(|package| absolute(package, name)).collect::<Vec<_>>();
             literals = Some(names.iter().flat_map(of).collect());
         }
+        // Of `NAMES[key]` or `"a" if x else "b"`, only one is imported: which, only running it tells.
+        let is_one_of = literals.as_ref().is_some_and(|names| names.len() > 1) && !self.literals.is_each_in_turn(first);
+        let optional = optional || is_one_of;
         if literals.is_none()
             && let Some(package) = self.literals.package_of(first)
         {
